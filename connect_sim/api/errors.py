@@ -1,0 +1,98 @@
+"""Every error of the API in Connect's envelope: `{"error_code", "errors"[, "params"]}`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
+from django.http import Http404, HttpRequest, HttpResponse
+from py_rql.exceptions import RQLFilterError
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from requests_queue.errors import Refused
+
+logger = logging.getLogger(__name__)
+
+UNAUTHORIZED = ("AUTH_001", ["API request is unauthorized."])
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response:
+    """Return the envelope of an exception (DRF's EXCEPTION_HANDLER)."""
+    status, code, errors, params = describe(error)
+    body: dict[str, Any] = {"error_code": code, "errors": errors}
+    if params:
+        body["params"] = params
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "ApiKey"
+    if isinstance(error, exceptions.Throttled) and error.wait:
+        headers["Retry-After"] = str(int(error.wait))
+    return Response(body, status=status, headers=headers)
+
+
+def describe(error: Exception) -> tuple[int, str, list[str], Any]:
+    """Return status, code, errors and params of an exception."""
+    match error:
+        case Refused():
+            return error.status, error.code, error.errors, error.params
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return 401, *UNAUTHORIZED, None
+        case exceptions.PermissionDenied() | PermissionDenied():
+            return 403, "AUTH_002", ["You don't have permission to do this."], None
+        case Http404() | exceptions.NotFound():
+            return 404, "NFND_000", [str(error) or "Object not found."], None
+        case exceptions.MethodNotAllowed():
+            return 405, "REQ_405", [str(error)], None
+        case exceptions.ParseError():
+            return 400, "VAL_001", [str(error.detail)], None
+        case exceptions.ValidationError():
+            return 400, "VAL_001", list(_flatten(error.detail)), None
+        case RQLFilterError():
+            return 400, "VAL_001", [_rql(error)], None
+        case RequestDataTooBig():
+            return 413, "REQ_413", ["The body is larger than 4 MiB."], None
+        case SuspiciousOperation():
+            return 400, "VAL_001", ["The request is malformed."], None
+        case exceptions.APIException():
+            return error.status_code, "REQ_000", [str(error.detail)], None
+    logger.exception("An API call failed in an unexpected way.", exc_info=error)
+    return 500, "SYS_001", ["The sandbox failed in an unexpected way; its log says more."], None
+
+
+def _flatten(detail: Any, path: str = "") -> Iterator[str]:
+    """Yield Connect's strings, `path.to.field: message`, from DRF's tree."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            here = path if key == "non_field_errors" else f"{path}.{key}".lstrip(".")
+            yield from _flatten(value, here)
+    elif isinstance(detail, list):
+        for value in detail:
+            yield from _flatten(value, path)
+    else:
+        yield f"{path}: {detail}" if path else str(detail)
+
+
+def _rql(error: RQLFilterError) -> str:
+    details = getattr(error, "details", None) or {}
+    parts = [f"{key}: {value}" for key, value in details.items() if key != "error"]
+    said = str(details.get("error", "Bad filter query."))
+    return f"{said} ({', '.join(parts)})" if parts else said
+
+
+def envelope(status: int, code: str, message: str) -> HttpResponse:
+    """Return the envelope where no DRF view has been reached."""
+    body = json.dumps({"error_code": code, "errors": [message]})
+    return HttpResponse(body, status=status, content_type="application/json")
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Whether the path belongs to an API, whose errors are never HTML pages."""
+    return request.path_info.startswith(("/public/", "/sandbox/"))

@@ -1,0 +1,79 @@
+"""Bodies as published clients send them: none, `null`, or JSON whatever its label."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+
+MAX_DEPTH = 60
+
+
+class ConnectJSONParser(BaseParser):
+    """JSON, and nothing else: an empty body and `null` are no body.
+
+    Refused with a sentence: malformed JSON, NaN, nesting deeper than MAX_DEPTH, and characters
+    that PostgreSQL can't store (NUL, lone surrogates).
+    """
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Return the parsed body, `{}` where there is none; raises ParseError."""
+        raw = stream.read()
+        if not raw.strip():
+            return {}
+        try:
+            value = json.loads(raw, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            raise ParseError("The body is not valid JSON.") from None
+        if value is None:
+            return {}
+        _check(value)
+        if not isinstance(value, dict):
+            raise ParseError(f"The body is a JSON object, not a {type(value).__name__}.")
+        return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _check(value: Any) -> None:
+    for text, depth in _walk(value):
+        if depth > MAX_DEPTH:
+            raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.")
+        if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+            raise ParseError("The body has characters that can't be stored (NUL, surrogates).")
+
+
+def _walk(value: Any) -> Iterator[tuple[str, int]]:
+    stack = [(value, 0)]
+    while stack:
+        item, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            yield "", depth
+        elif isinstance(item, str):
+            yield item, depth
+        elif isinstance(item, list):
+            stack += [(v, depth + 1) for v in item]
+        elif isinstance(item, dict):
+            stack += [(k, depth) for k in item]
+            stack += [(v, depth + 1) for v in item.values()]
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """One renderer: a client that asks for anything else gets JSON all the same."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """Return the first parser."""
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        """Return the first renderer."""
+        return renderers[0], renderers[0].media_type

@@ -1,0 +1,33 @@
+"""Paths as published clients write them: with or without a slash at the end, `//` for `/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from connect_sim.api.errors import envelope, is_api
+
+_SLASHES = re.compile("/{2,}")
+
+
+def normalise_api_path(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Return a middleware that answers each spelling of an API path without a redirect.
+
+    A redirected POST would become a GET. A NUL in path or query, which no database stores, is
+    answered 400 here.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if is_api(request) or _SLASHES.sub("/", request.path_info).startswith("/public/"):
+            path = _SLASHES.sub("/", request.path_info).rstrip("/")
+            if "\0" in path or "%00" in request.META.get("QUERY_STRING", ""):
+                return envelope(400, "VAL_001", "The request contains a NUL character.")
+            request.path_info = path
+            request.path = request.META.get("SCRIPT_NAME", "").rstrip("/") + path
+        return get_response(request)
+
+    return middleware

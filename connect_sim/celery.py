@@ -1,0 +1,29 @@
+"""The Celery application; tasks are found in the `tasks` module of each room."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_init, worker_shutdown
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
+
+app = Celery("connect_sim")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["webhooks", "requests_queue"])
+
+
+@worker_init.connect
+def start_engine(**kwargs: Any) -> None:
+    """Start the delivery engine before the broker answers: it needs none."""
+    from webhooks import engine
+
+    engine.start()
+
+
+@worker_shutdown.connect
+def stop_engine(**kwargs: Any) -> None:
+    """Stop the engine with its worker."""
+    from webhooks import engine
+
+    engine.stop()

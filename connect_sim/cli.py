@@ -1,0 +1,12 @@
+"""The console script `connect-sim`: the same commands as `manage.py`."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run a management command; `connect-sim sandbox` is `python manage.py sandbox`."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)

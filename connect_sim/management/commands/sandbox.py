@@ -1,0 +1,99 @@
+"""`manage.py sandbox`: everything in one process, set up on first use."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management.base import CommandParser
+
+from connect_sim import banner, runtime
+from requests_queue import seed
+from requests_queue.catalog import keys
+from requests_queue.catalog.models import Account
+from requests_queue.errors import Refused
+from sandbox import sandbox_file
+from sandbox.sandbox_file import Sandbox
+
+
+class Command(BaseCommand):
+    """Migrate, seed if empty, and run web server, worker and scheduler until a signal."""
+
+    help = "Run the whole sandbox in one process (SQLite and no broker by default)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Options of the command."""
+        parser.add_argument("--no-seed", action="store_true", help="start without demo data")
+
+    def handle(self, **options: Any) -> None:
+        """Run until SIGINT or SIGTERM; a second signal ends the process at once."""
+        if not settings.SANDBOX:
+            raise CommandError(
+                "`sandbox` is for SIM_PROFILE=sandbox; a server runs web, worker and beat "
+                "(docker-compose.yml)."
+            )
+        call_command("migrate", verbosity=0, interactive=False)
+        if not options["no_seed"] and seed.is_empty():
+            seed.run(lambda line: self.stdout.write(line))
+        sandbox = self._keys()
+        _recover_clock()
+        from connect_sim.wsgi import application
+
+        try:
+            running = runtime.Runtime(application)
+        except runtime.PortTaken as error:
+            raise CommandError(str(error)) from None
+        stopped = _on_signals()
+        sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
+        running.start()
+        banner.show(sandbox)
+        stopped.wait()
+        self.stdout.write("Stopping; calls under way get a few seconds. Again: stop at once.")
+        running.stop()
+
+    def _keys(self) -> Sandbox:
+        """Return the keys of both accounts, the given ones or the same as ever, made valid."""
+        try:
+            known = sandbox_file.read(settings.SIM_DATA_DIR)
+        except sandbox_file.NoSandbox:
+            known = None
+        vendor = settings.SIM_VENDOR_API_KEY or (known and known.vendor_api_key) or keys.new_key()
+        provider = (
+            settings.SIM_PROVIDER_API_KEY or (known and known.provider_api_key) or keys.new_key()
+        )
+        found = Sandbox(
+            settings.SIM_API_URL,
+            vendor.removeprefix("ApiKey ").strip(),
+            provider.removeprefix("ApiKey ").strip(),
+        )
+        for kind, key in (("vendor", found.vendor_api_key), ("provider", found.provider_api_key)):
+            account = Account.objects.filter(type=kind).order_by("created", "pk").first()
+            if account is None:
+                continue
+            try:
+                keys.store(account, key, f"Sandbox {kind} token")
+            except Refused as error:
+                raise CommandError(f"SIM_{kind.upper()}_API_KEY: {error}") from None
+        return found
+
+
+def _recover_clock() -> None:
+    from sandbox import time
+
+    time.recover()
+
+
+def _on_signals() -> threading.Event:
+    stopped = threading.Event()
+
+    def stop(signum: int, frame: Any) -> None:
+        if stopped.is_set():
+            raise SystemExit(128 + signum)
+        stopped.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return stopped

@@ -1,0 +1,103 @@
+"""The embedded runtime: web server, Celery worker, scheduler and engine in one process.
+
+The parts are the ones that the distributed set-up runs as processes of their own. Stopping goes
+from the outside in: no new HTTP, no scheduler, no new claims, calls under way get a few seconds,
+then the worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import Any
+
+from celery import Celery
+from celery.beat import EmbeddedService
+from celery.worker import WorkController
+from django.conf import settings
+from waitress.server import create_server
+
+from connect_sim.celery import app
+from webhooks import engine
+
+logger = logging.getLogger(__name__)
+WEB_THREADS = 8
+
+
+class PortTaken(Exception):
+    """The address of SIM_BIND can't be bound; the text says which and why."""
+
+
+class Runtime:
+    """All parts of a sandbox; `start` them, wait, `stop` them."""
+
+    def __init__(self, wsgi: Any) -> None:
+        self._server = _bind(wsgi)
+        self._web = threading.Thread(target=self._server.run, name="web", daemon=True)
+        self._worker = _Worker(app)
+        self._beat = EmbeddedService(
+            app, thread=True, max_interval=5, scheduler_cls="celery.beat:Scheduler"
+        )
+
+    def start(self) -> None:
+        """Start the engine first, which needs none of the others, and the web server last."""
+        engine.start()
+        self._worker.start()
+        self._beat.start()
+        self._web.start()
+
+    def stop(self) -> None:
+        """Stop in order, each part with a limit."""
+        self._server.close()
+        self._web.join(3)
+        self._server.task_dispatcher.shutdown(timeout=3)
+        self._beat.stop()
+        engine.stop()
+        self._worker.stop()
+
+
+class _Worker:
+    """Celery's worker in a thread."""
+
+    def __init__(self, celery: Celery) -> None:
+        # WorkController rather than celery.apps.worker: the latter takes the process's signals.
+        self._controller: WorkController = celery.WorkController(
+            pool="threads",
+            concurrency=settings.CELERY_WORKER_CONCURRENCY,
+            without_heartbeat=True,
+            without_mingle=True,
+            without_gossip=True,
+            hostname="embedded@connect-sim",
+            loglevel=logging.WARNING,
+        )
+        self._thread = threading.Thread(target=self._controller.start, name="worker", daemon=True)
+
+    def start(self) -> None:
+        """Start consuming."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop consuming; a task under way may end."""
+        from celery.worker import state
+
+        state.should_stop = 0
+        self._thread.join(5)
+        state.should_stop = None
+
+
+def _bind(wsgi: Any) -> Any:
+    try:
+        return create_server(
+            wsgi,
+            listen=settings.SIM_BIND,
+            threads=WEB_THREADS,
+            ident=None,
+            channel_timeout=60,
+            clear_untrusted_proxy_headers=True,
+        )
+    except (OSError, socket.gaierror, ValueError) as error:
+        raise PortTaken(
+            f"{settings.SIM_BIND} can't be bound ({error.args[-1] if error.args else error}). "
+            f"Stop what listens there, or choose another address with SIM_BIND=127.0.0.1:8001."
+        ) from None

@@ -1,0 +1,203 @@
+"""Settings, all from the environment; `.env.example` lists every variable."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from connect_sim.keys import given_or_generated
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(env("SIM_ENV_FILE", default=str(BASE_DIR / ".env")))
+
+SIM_PROFILE: str = env("SIM_PROFILE", default="sandbox")
+if SIM_PROFILE not in ("sandbox", "server"):
+    raise ImproperlyConfigured(f"SIM_PROFILE is 'sandbox' or 'server', not {SIM_PROFILE!r}.")
+SANDBOX = SIM_PROFILE == "sandbox"
+
+SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(BASE_DIR / "var"))).absolute()
+SIM_BIND: str = env("SIM_BIND", default="127.0.0.1:8000")
+_bind_host, _, _bind_port = SIM_BIND.rpartition(":")
+if not _bind_host or not _bind_port.isdigit():
+    raise ImproperlyConfigured(f"SIM_BIND is host:port, not {SIM_BIND!r}.")
+_reached_as = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(
+    _bind_host, _bind_host
+)
+SIM_API_URL: str = (
+    env("SIM_API_URL", default=f"http://{_reached_as}:{_bind_port}")
+    .rstrip("/")
+    .removesuffix("/public/v1")
+)
+SIM_VENDOR_API_KEY: str = env("SIM_VENDOR_API_KEY", default="")
+SIM_PROVIDER_API_KEY: str = env("SIM_PROVIDER_API_KEY", default="")
+
+SECRET_KEY = given_or_generated(
+    "SIM_SECRET_KEY", env("SIM_SECRET_KEY", default=""), SIM_DATA_DIR, may_generate=SANDBOX
+)
+SIM_ENCRYPTION_KEY = given_or_generated(
+    "SIM_ENCRYPTION_KEY", env("SIM_ENCRYPTION_KEY", default=""), SIM_DATA_DIR, may_generate=SANDBOX
+)
+
+# The delivery engine; what each number means and whose it is: docs/settings.md.
+SIM_CALLS: int = env.int("SIM_CALLS", default=1000)
+SIM_HTTP_TIMEOUT: float = env.float("SIM_HTTP_TIMEOUT", default=300)
+SIM_PROCESSING_TIMEOUT: int = env.int("SIM_PROCESSING_TIMEOUT", default=600)
+SIM_RETRY_BASE: float = env.float("SIM_RETRY_BASE", default=300)
+SIM_RETRY_FACTOR: float = env.float("SIM_RETRY_FACTOR", default=2)
+SIM_RETRY_CAP: float = env.float("SIM_RETRY_CAP", default=6 * 3600)
+SIM_FAILURE_LIMIT: int = env.int("SIM_FAILURE_LIMIT", default=10)
+SIM_EVENT_MODE: str = env("SIM_EVENT_MODE", default="each")
+SIM_MAX_IN_FLIGHT: int = env.int("SIM_MAX_IN_FLIGHT", default=10)
+SIM_JWT_HEADER: str = env("SIM_JWT_HEADER", default="both")
+SIM_OBJECT_CLASS_FORM: str = env("SIM_OBJECT_CLASS_FORM", default="plural")
+SIM_VALIDATION_TIMEOUT: float = env.float("SIM_VALIDATION_TIMEOUT", default=30)
+SIM_ALLOW_NETWORKS: str = env("SIM_ALLOW_NETWORKS", default="loopback,private" if SANDBOX else "")
+SIM_HTTP_PROXY: str = env("SIM_HTTP_PROXY", default="")
+SIM_KEEP_DAYS: int = env.int("SIM_KEEP_DAYS", default=30)
+SIM_DRAFT_DAYS: int = env.int("SIM_DRAFT_DAYS", default=30)
+
+DEBUG = False
+ALLOWED_HOSTS = [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    urlsplit(SIM_API_URL).hostname or "",
+    *env.list("SIM_ALLOWED_HOSTS", default=[]),
+]
+CSRF_TRUSTED_ORIGINS = [SIM_API_URL]
+ROOT_URLCONF = "connect_sim.urls"
+WSGI_APPLICATION = "connect_sim.wsgi.application"
+
+INSTALLED_APPS = [
+    "connect_sim",
+    *(["sandbox"] if SANDBOX else []),
+    "portal",
+    "webhooks",
+    *sorted(
+        f"requests_queue.queues.{folder.name}"
+        for folder in (BASE_DIR / "requests_queue" / "queues").iterdir()
+        if (folder / "apps.py").exists()
+    ),
+    "requests_queue.catalog",
+    "requests_queue",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "dj_rql",
+]
+MIDDLEWARE = [
+    "connect_sim.api.paths.normalise_api_path",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+SIM_DATABASE_URL: str = env("DATABASE_URL", default=f"sqlite:///{SIM_DATA_DIR / 'connect.sqlite3'}")
+DATABASES = {"default": env.db_url_config(SIM_DATABASE_URL)}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["CONN_MAX_AGE"] = 60
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+    # A file, also for tests: the shared in-memory database answers a second thread
+    # with "table is locked".
+    DATABASES["default"]["TEST"] = {"NAME": str(SIM_DATA_DIR / "test.sqlite3")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "catalog.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/"
+
+CELERY_BROKER_URL: str = env("CELERY_BROKER_URL", default="memory://localhost/")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# 20 ms only where polling costs a dictionary look-up; Redis blocks for messages instead.
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"polling_interval": 0.02} if CELERY_BROKER_URL.startswith("memory:") else {}
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = 4
+CELERY_TIMEZONE = "UTC"
+# Celery closes the connection after each task, whatever CONN_MAX_AGE says, unless told so.
+CELERY_DB_REUSE_MAX = 1000
+CELERY_BEAT_SCHEDULE = {
+    "platform": {"task": "requests_queue.tasks.run_due", "schedule": 5.0},
+    "prune": {"task": "webhooks.tasks.prune", "schedule": 3600.0},
+}
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+LANGUAGE_CODE = "en"
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["connect_sim.api.auth.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["connect_sim.api.auth.HasAccount"],
+    "DEFAULT_PARSER_CLASSES": ["connect_sim.api.parsing.ConnectJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_FILTER_BACKENDS": ["connect_sim.api.rql.ConnectRQLFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "connect_sim.api.pagination.ContentRangePagination",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "connect_sim.api.parsing.AlwaysJSON",
+    "EXCEPTION_HANDLER": "connect_sim.api.errors.handle",
+    "UNAUTHENTICATED_USER": None,
+}
+
+# Cookies over plain http in a sandbox on loopback; a server stands behind TLS.
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not SANDBOX
+SECURE_SSL_REDIRECT = False if SANDBOX else env.bool("SIM_SSL_REDIRECT", default=True)
+SECURE_HSTS_SECONDS = 0 if SANDBOX else 365 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not SANDBOX
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("SIM_BEHIND_PROXY", default=False) else None
+)
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("SIM_LOG_LEVEL", default="WARNING")},
+}
