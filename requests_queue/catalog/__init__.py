@@ -1,0 +1,1 @@
+"""What the queues refer to: accounts, products, connections, tier accounts, assets."""

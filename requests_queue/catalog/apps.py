@@ -1,0 +1,11 @@
+"""The catalogue's Django app."""
+
+from django.apps import AppConfig
+
+
+class CatalogConfig(AppConfig):
+    """Directory objects of Connect."""
+
+    name = "requests_queue.catalog"
+    label = "catalog"
+    verbose_name = "Catalogue"

@@ -1,0 +1,86 @@
+"""Customers and resellers, and what they subscribed to."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from requests_queue.catalog.models.accounts import Account
+from requests_queue.catalog.models.directory import (
+    Connection,
+    Contract,
+    Hub,
+    Marketplace,
+)
+from requests_queue.catalog.models.products import Product, Template
+
+
+class TierAccount(models.Model):
+    """A customer or reseller (`TA-`), owned by the provider whose hub it came from."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    version = models.IntegerField(default=1)
+    name = models.CharField(max_length=255)
+    type = models.CharField(max_length=16, default="customer")
+    external_id = models.CharField(max_length=255, blank=True)
+    external_uid = models.CharField(max_length=255, blank=True)
+    tax_id = models.CharField(max_length=100, blank=True)
+    environment = models.CharField(max_length=16, default="test")
+    parent = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="children"
+    )
+    owner = models.ForeignKey(Account, models.CASCADE, related_name="tier_accounts")
+    hub = models.ForeignKey(Hub, models.CASCADE, null=True, related_name="tier_accounts")
+    contact_info = models.JSONField(default=dict)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+    decommissioned = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "external_uid"],
+                condition=~models.Q(external_uid=""),
+                name="tier_account_uid",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"
+
+
+class Asset(models.Model):
+    """A subscription (`AS-`). `items` and `params` are lists as the API shows them."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    status = models.CharField(max_length=16, default="processing")
+    external_id = models.CharField(max_length=100, blank=True)
+    external_uid = models.CharField(max_length=100, blank=True)
+    product = models.ForeignKey(Product, models.CASCADE, related_name="assets")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="assets")
+    marketplace = models.ForeignKey(Marketplace, models.CASCADE, related_name="assets")
+    contract = models.ForeignKey(Contract, models.CASCADE, related_name="assets")
+    customer = models.ForeignKey(TierAccount, models.PROTECT, related_name="customer_assets")
+    tier1 = models.ForeignKey(TierAccount, models.PROTECT, related_name="tier1_assets")
+    tier2 = models.ForeignKey(
+        TierAccount, models.PROTECT, null=True, blank=True, related_name="tier2_assets"
+    )
+    items = models.JSONField(default=list)
+    params = models.JSONField(default=list)
+    template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "external_uid"],
+                condition=~models.Q(external_uid=""),
+                name="asset_external_uid",
+            )
+        ]
+        indexes = [models.Index(fields=["product", "status"], name="asset_product_status")]
+
+    def __str__(self) -> str:
+        return self.id

@@ -1,0 +1,101 @@
+"""Where products are sold: hubs, marketplaces, connections, contracts, listings."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from requests_queue.catalog.models.accounts import Account
+
+
+class Marketplace(models.Model):
+    """A provider's marketplace (`MP-`)."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    owner = models.ForeignKey(Account, models.CASCADE, related_name="marketplaces")
+    zone = models.CharField(max_length=2, default="EU")
+    currency = models.CharField(max_length=3, default="USD")
+    countries = models.JSONField(default=list)
+    created = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"
+
+
+class Hub(models.Model):
+    """A provider's commerce system (`HB-`)."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=256)
+    description = models.TextField(blank=True)
+    company = models.ForeignKey(Account, models.CASCADE, related_name="hubs")
+    instance_id = models.CharField(max_length=255, blank=True)
+    instance_type = models.CharField(max_length=8, default="API")
+    marketplaces = models.ManyToManyField(Marketplace, related_name="hubs")
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"
+
+
+class Connection(models.Model):
+    """A product's line to a hub (`CT-`): orders of the hub reach the vendor through it."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    type = models.CharField(max_length=16, default="test")
+    status = models.CharField(max_length=16, default="active")
+    product = models.ForeignKey("catalog.Product", models.CASCADE, related_name="connections")
+    provider = models.ForeignKey(Account, models.CASCADE, related_name="provided_connections")
+    vendor = models.ForeignKey(Account, models.CASCADE, related_name="vended_connections")
+    hub = models.ForeignKey(Hub, models.CASCADE, related_name="connections")
+    created = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.type})"
+
+
+class Contract(models.Model):
+    """A distribution contract (`CRD-`) between vendor and provider."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=255)
+    type = models.CharField(max_length=16, default="distribution")
+    status = models.CharField(max_length=16, default="active")
+    vendor = models.ForeignKey(Account, models.CASCADE, related_name="vended_contracts")
+    provider = models.ForeignKey(Account, models.CASCADE, related_name="provided_contracts")
+    marketplace = models.ForeignKey(Marketplace, models.CASCADE, related_name="contracts")
+    created = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"
+
+
+class Listing(models.Model):
+    """A product on a marketplace (`LST-`), under a contract."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    status = models.CharField(max_length=16, default="listed")
+    product = models.ForeignKey("catalog.Product", models.CASCADE, related_name="listings")
+    contract = models.ForeignKey(Contract, models.CASCADE, related_name="listings")
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.status})"

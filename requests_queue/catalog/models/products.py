@@ -1,0 +1,119 @@
+"""A product and what it is made of: items, parameters, templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+from requests_queue.catalog.models.accounts import Account
+
+
+class Product(models.Model):
+    """A product (`PRD-`) of a vendor; `capabilities` as in `GET /products/{id}`."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=255)
+    owner = models.ForeignKey(Account, models.CASCADE, related_name="products")
+    status = models.CharField(max_length=16, default="published")
+    external_id = models.CharField(max_length=128, blank=True)
+    version = models.IntegerField(default=1)
+    category = models.JSONField(default=dict)
+    short_description = models.TextField(blank=True)
+    detailed_description = models.TextField(blank=True)
+    capabilities = models.JSONField(default=dict)
+    customer_ui_settings = models.JSONField(default=dict)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+    published = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"
+
+    def capability(self, path: str) -> Any:
+        """Return the capability at a dotted path, `subscription.hold`, or None where it is off."""
+        value: Any = self.capabilities
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+
+class Item(models.Model):
+    """An item of a product: `id` is the global one (`PRD-ddd-ddd-ddd-dddd`)."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    local_id = models.CharField(max_length=64)
+    mpn = models.CharField(max_length=128)
+    product = models.ForeignKey(Product, models.CASCADE, related_name="items")
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    status = models.CharField(max_length=16, default="published")
+    type = models.CharField(max_length=16, default="Reservation")
+    period = models.CharField(max_length=16, default="Monthly")
+    precision = models.CharField(max_length=16, default="Integer")
+    unit = models.JSONField(default=dict)
+    commitment = models.IntegerField(default=1)
+    dynamic = models.BooleanField(default=False)
+    position = models.IntegerField(default=0)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint("product", "local_id", name="item_local_id"),
+            models.UniqueConstraint("product", "mpn", name="item_mpn"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"
+
+
+class Parameter(models.Model):
+    """A parameter of a product; in the API its `id` is `name` here, unique in the product."""
+
+    product = models.ForeignKey(Product, models.CASCADE, related_name="parameters")
+    name = models.CharField(max_length=100)
+    title = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    type = models.CharField(max_length=16)
+    scope = models.CharField(max_length=24)
+    phase = models.CharField(max_length=16)
+    hint = models.CharField(max_length=255, blank=True)
+    placeholder = models.CharField(max_length=255, blank=True)
+    default = models.JSONField(null=True, blank=True)
+    constraints = models.JSONField(default=dict)
+    position = models.IntegerField(default=0)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["position", "pk"]
+        constraints = [models.UniqueConstraint("product", "name", name="parameter_name")]
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.name})"
+
+
+class Template(models.Model):
+    """A text that the customer sees (`TL-`): Markdown, by scope and type."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    product = models.ForeignKey(Product, models.CASCADE, related_name="templates")
+    title = models.CharField(max_length=255, blank=True)
+    name = models.CharField(max_length=255)
+    body = models.TextField(blank=True)
+    scope = models.CharField(max_length=8, default="asset")
+    type = models.CharField(max_length=16, null=True, blank=True)
+    position = models.IntegerField(default=0)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["position", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"

@@ -1,0 +1,45 @@
+"""Conditions on the elements of a JSON list; each database says them in its own way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+from django.db.models import BooleanField, Model, Q
+from django.db.models.expressions import RawSQL
+from py_rql.constants import FilterLookups
+
+_EACH = {
+    "sqlite": ("json_each({column})", "json_extract(value, '$.{key}')"),
+    "postgresql": ("jsonb_array_elements({column})", "value ->> '{key}'"),
+}
+
+
+def any_element(model: type[Model], column: str, key: str, data: Any) -> Q:
+    """Return the condition that some element has `key` as `data` (RQL's FilterArgs) asks.
+
+    `key` and `column` come from tables of ours, the compared value is a parameter.
+    """
+    table = connection.ops.quote_name(model._meta.db_table)
+    each, value = _EACH[connection.vendor]
+    each = each.format(column=f"{table}.{connection.ops.quote_name(column)}")
+    operator, text = _comparison(data)
+    found = RawSQL(
+        f"EXISTS (SELECT 1 FROM {each} AS element WHERE {value.format(key=key)} {operator})",
+        [text],
+        output_field=BooleanField(),
+    )
+    condition = Q(found)
+    return ~condition if data.filter_lookup == FilterLookups.NE else condition
+
+
+def _comparison(data: Any) -> tuple[str, str]:
+    text = data.str_value
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
+    if data.filter_lookup not in (FilterLookups.LIKE, FilterLookups.I_LIKE):
+        return "= %s", text
+    pattern = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
+    # SQLite's LIKE ignores case anyhow, PostgreSQL has ILIKE for that.
+    insensitive = data.filter_lookup == FilterLookups.I_LIKE and connection.vendor == "postgresql"
+    return f"{'ILIKE' if insensitive else 'LIKE'} %s ESCAPE '\\'", pattern

@@ -1,0 +1,21 @@
+"""The platform's time: one row, shared by all processes."""
+
+from datetime import timedelta
+
+from django.db import models
+
+
+class Clock(models.Model):
+    """How far the platform's time is from the real one (sandbox only; ours).
+
+    `offset` is added to real time; while `frozen_at` is set, time stands still there.
+    `moving_since` marks a move under way, `moving_lease` (seconds of Unix time, the
+    database's own) says until when its mover is believed to be alive.
+    """
+
+    offset = models.DurationField(default=timedelta)
+    frozen_at = models.DateTimeField(null=True)
+    moving_lease = models.FloatField(default=0)
+
+    def __str__(self) -> str:
+        return f"offset {self.offset}"

@@ -1,0 +1,135 @@
+"""What a queue is: a declaration of statuses and moves, found by every room in one registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+
+from requests_queue.catalog.models import Account, Product, User
+
+# Who may move an object; the letters of docs/fidelity.md.
+VENDOR, DISTRIBUTOR, SYSTEM = "vendor", "distributor", "system"
+
+
+class QueueObject(models.Model):
+    """What the objects of all queues have: a status, a product, and two parties."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    status = models.CharField(max_length=16)
+    product = models.ForeignKey(Product, models.CASCADE, related_name="+")
+    vendor = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    provider = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    assignee = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.pk} ({self.status})"
+
+    def parties(self) -> tuple[str, ...]:
+        """Return the ids of the accounts that are told of this object's changes."""
+        return (self.vendor_id, self.provider_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a user of an account, or the platform itself (`user` and `account` None)."""
+
+    user: User | None = None
+    account: Account | None = None
+
+    @property
+    def role(self) -> str:
+        """`vendor`, `distributor` or `system`."""
+        if self.account is None:
+            return SYSTEM
+        return VENDOR if self.account.is_vendor else DISTRIBUTOR
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a move is made with: who, with which body, when."""
+
+    actor: Actor
+    data: Mapping[str, Any]
+    now: datetime
+
+
+# Checks the body against the object and returns the columns to write beside the status
+# (a "status" among them overrides Move.to).  Raises Refused.
+Prepare = Callable[[Any, Context], dict[str, Any]]
+# Changes other objects, after the status has been written.
+Effect = Callable[[Any, Context], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One verb of a queue: `POST …/{id}/<name>`."""
+
+    name: str
+    source: frozenset[str]
+    target: str
+    who: frozenset[str]
+    types: frozenset[str] | None = None
+    prepare: Prepare | None = None
+    effect: Effect | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The declaration of a queue, `object_class` in Connect's singular form."""
+
+    object_class: str
+    title: str
+    model: type[QueueObject]
+    statuses: tuple[str, ...]
+    final: frozenset[str]
+    types: tuple[str, ...]
+    moves: tuple[Move, ...]
+    # Births in these statuses are no queue change yet (Connect's drafts).
+    silent: frozenset[str] = frozenset({"draft"})
+    by_name: dict[str, tuple[Move, ...]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        for move in self.moves:
+            unknown = (move.source | {move.target}) - set(self.statuses)
+            if unknown:
+                raise ValueError(f"{self.object_class}.{move.name}: no such status: {unknown}")
+            self.by_name[move.name] = (*self.by_name.get(move.name, ()), move)
+
+    def legal(self, row: QueueObject, role: str) -> list[Move]:
+        """Return the moves that this role may make with the object as it is."""
+        kind = getattr(row, "type", None)
+        return [
+            m
+            for m in self.moves
+            if row.status in m.source and role in m.who and (m.types is None or kind in m.types)
+        ]
+
+
+_queues: dict[str, Queue] = {}
+
+
+def register(queue: Queue) -> Queue:
+    """Add a queue to the registry; a second one of the same class is refused."""
+    if queue.object_class in _queues:
+        raise ValueError(f"A queue {queue.object_class} is registered already.")
+    _queues[queue.object_class] = queue
+    return queue
+
+
+def registered() -> tuple[Queue, ...]:
+    """Return all queues."""
+    return tuple(_queues.values())
+
+
+def for_model(model: type[models.Model]) -> Queue:
+    """Return the queue of a model."""
+    return next(q for q in _queues.values() if q.model is model)

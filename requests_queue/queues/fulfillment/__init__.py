@@ -1,0 +1,1 @@
+"""Fulfillment requests: purchases, changes and cancellations of subscriptions."""

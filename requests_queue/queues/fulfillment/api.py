@@ -1,0 +1,219 @@
+"""`/requests` and `/assets`: what Connect serves of the fulfillment queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from rest_framework.decorators import action
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+
+from requests_queue import clock, transitions
+from requests_queue.catalog.models import Asset, User
+from requests_queue.errors import Invalid, Missing
+from requests_queue.inside_json import any_element
+from requests_queue.queues.base import Context
+from requests_queue.queues.fulfillment import births, effects, rules, shape
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.rest import (
+    Collection,
+    ConnectFilters,
+    filters,
+    inside_json,
+    move_routes,
+    parts,
+    routes,
+)
+
+_RELATED = (
+    "asset__product",
+    "asset__connection__provider",
+    "asset__connection__vendor",
+    "asset__connection__hub",
+    "asset__customer",
+    "asset__tier1",
+    "asset__tier2",
+    "asset__marketplace",
+    "asset__contract",
+)
+
+
+def _asset_filters(prefix: str, route: str) -> list[Any]:
+    """Return the filters of an asset, under a prefix of names and of ORM routes."""
+    names = {
+        "id": "pk",
+        "status": "status",
+        "external_id": "external_id",
+        "external_uid": "external_uid",
+        "product.id": "product",
+        "product.name": "product__name",
+        "connection.id": "connection",
+        "connection.type": "connection__type",
+        "connection.provider.id": "connection__provider",
+        "connection.provider.name": "connection__provider__name",
+        "connection.vendor.id": "connection__vendor",
+        "connection.vendor.name": "connection__vendor__name",
+        "connection.hub.id": "connection__hub",
+        "connection.hub.name": "connection__hub__name",
+        "marketplace.id": "marketplace",
+        "marketplace.name": "marketplace__name",
+        "contract.id": "contract",
+        "tiers.customer.id": "customer",
+        "tiers.customer.name": "customer__name",
+        "tiers.customer.external_id": "customer__external_id",
+        "tiers.customer.external_uid": "customer__external_uid",
+        "tiers.tier1.id": "tier1",
+        "tiers.tier2.id": "tier2",
+    }
+    return filters(
+        *((f"{prefix}{name}", f"{route}{_pk(source)}") for name, source in names.items())
+    )
+
+
+def _pk(source: str) -> str:
+    """Return the route of an id: django-rql wants a column rather than a relation."""
+    relations = ("product", "connection", "marketplace", "contract", "customer", "tier1", "tier2",
+                 "provider", "vendor", "hub")  # fmt: skip
+    last = source.rpartition("__")[2]
+    return f"{source}__id" if last in relations else source.replace("pk", "id")
+
+
+class RequestFilters(ConnectFilters):
+    """What requests can be filtered and ordered by."""
+
+    MODEL = Request
+    FILTERS = [
+        *filters(
+            "id", "type", "status", "created", "updated", "note", "reason", "planned_date",
+            "effective_date", "answered",
+            ("product_id", "product__id"), ("asset_id", "asset__id"),
+            ("assignee.id", "assignee__uid"), ("assignee.email", "assignee__email"),
+            ("marketplace.id", "marketplace__id"), ("marketplace.name", "marketplace__name"),
+            ("contract.id", "contract__id"), ("template.id", "template__id"),
+            search=("id",),
+        ),
+        *_asset_filters("asset.", "asset__"),
+        *filters(("asset.connection.environment", "asset__connection__type"),
+                 ("asset.tier1_id", "asset__tier1__id"), ("asset.tier2_id", "asset__tier2__id"),
+                 ("asset.account_id", "asset__customer__id")),
+        *inside_json("asset.params.id", "asset.params.value"),
+        *parts("assignee", "activation_key", "external_attributes", "template", "asset.items",
+               "asset.params", "asset.tiers.customer", "asset.tiers.tier1", "asset.tiers.tier2",
+               "asset.configuration", "asset.configuration.params", "asset.events",
+               "params_form_url", "previous_approved_request"),
+    ]  # fmt: skip
+
+    def build_q_for_custom_filter(self, data: Any) -> Q:
+        """Look into the parameters."""
+        return any_element(Request, "params", data.filter_name.rpartition(".")[2], data)
+
+
+class AssetFilters(ConnectFilters):
+    """What subscriptions can be filtered and ordered by."""
+
+    MODEL = Asset
+    FILTERS = [
+        *_asset_filters("", ""),
+        *filters("created", "updated", ("events.created.at", "created"),
+                 ("events.updated.at", "updated"), ("template.id", "template__id"),
+                 ("hub.id", "connection__hub__id"), ("hub.name", "connection__hub__name")),
+        *inside_json("params.id", "params.value"),
+        *parts("items", "params", "tiers.customer", "tiers.tier1", "tiers.tier2",
+               "configuration", "configuration.params", "template"),
+    ]  # fmt: skip
+
+    def build_q_for_custom_filter(self, data: Any) -> Q:
+        """Look into the parameters."""
+        return any_element(Asset, "params", data.filter_name.rpartition(".")[2], data)
+
+
+class Requests(Collection):
+    """`/requests`: both parties see a request; who may move it is the queue's rules'."""
+
+    represent = staticmethod(shape.request)
+    rql_filter_class = RequestFilters
+
+    def visible(self) -> QuerySet[Request]:
+        """Return the requests of the caller's side."""
+        side = "vendor" if self.account.is_vendor else "provider"
+        return Request.objects.filter(**{side: self.account}).select_related(
+            "assignee", "template", "marketplace", "contract", *(_RELATED)
+        )
+
+    def create(self, request: HttpRequest) -> Response:
+        """Create a request: 201, 400, or 409 where there is one already."""
+        row = births.create(request.data, self.actor)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    def update(self, request: HttpRequest, pk: str) -> Response:
+        """Change note and parameters: 200; partial bodies are what clients send."""
+        self.get_object()
+        with transaction.atomic():
+            row = Request.objects.select_for_update().select_related("asset").get(pk=pk)
+            context = Context(self.actor, request.data, clock.now())
+            columns = effects.update(row, context)
+            Request.objects.filter(pk=pk, status=row.status).update(**columns)
+            if row.type == "purchase":
+                effects.set_asset(row, None, context.now, params=columns["params"])
+        return self.answer(self.get_object())
+
+    def act(self, request: HttpRequest, pk: str, name: str) -> Response:
+        """Make a move: 200 with the object."""
+        self.get_object()
+        data = {**request.data}
+        if code := request.query_params.get("code"):
+            data["code"] = code
+        transitions.move(Request, pk, name, self.actor, data)
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["post"])
+    def assign(self, request: HttpRequest, pk: str) -> Response:
+        """Assign the request to a user of the caller's account, by `id` or `email`."""
+        self.get_object()
+        wanted = {k: request.data[k] for k in ("id", "email") if request.data.get(k)}
+        if len(wanted) != 1 or not all(isinstance(v, str) for v in wanted.values()):
+            raise Invalid("id: Name the user by id or by email.")
+        users = User.objects.filter(account=self.account, is_active=True)
+        user = users.filter(**{"uid" if k == "id" else k: v for k, v in wanted.items()}).first()
+        if user is None:
+            raise Missing(*wanted.values())
+        Request.objects.filter(pk=pk).update(assignee=user, updated=clock.shown(clock.now()))
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["post"])
+    def unassign(self, request: HttpRequest, pk: str) -> Response:
+        """Take the assignee away."""
+        self.get_object()
+        Request.objects.filter(pk=pk).update(assignee=None, updated=clock.shown(clock.now()))
+        return self.answer(self.get_object())
+
+
+class Assets(Collection):
+    """`/assets`: subscriptions of both parties, read-only."""
+
+    represent = staticmethod(shape.subscription)
+    rql_filter_class = AssetFilters
+
+    def visible(self) -> QuerySet[Asset]:
+        """Return the assets of the caller's side."""
+        side = "vendor" if self.account.is_vendor else "provider"
+        related = [name.partition("__")[2] for name in _RELATED]
+        return Asset.objects.filter(**{f"connection__{side}": self.account}).select_related(
+            "template", *related
+        )
+
+    @action(detail=True, methods=["get"])
+    def requests(self, request: HttpRequest, pk: str) -> Response:
+        """List the requests of a subscription."""
+        asset = self.get_object()
+        rows = asset.requests.select_related("assignee").order_by("-created", "pk")
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response([shape.in_list_of_asset(row) for row in page or []])
+
+
+urlpatterns = [
+    *routes("requests", Requests, *move_routes("requests", Requests, rules.QUEUE)),
+    *routes("assets", Assets),
+]

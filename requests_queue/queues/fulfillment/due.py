@@ -1,0 +1,57 @@
+"""What happens to fulfillment requests by themselves: planned dates come, stale drafts go."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Min
+from django.dispatch import receiver
+
+from requests_queue import transitions
+from requests_queue.catalog.models import Asset
+from requests_queue.errors import Refused
+from requests_queue.queues.base import Actor
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.signals import next_due_wanted, run_due_wanted
+
+logger = logging.getLogger(__name__)
+
+
+@receiver(run_due_wanted)
+def run(now: datetime, **kwargs: Any) -> None:
+    """Return requests to pending whose planned date has come, and delete stale drafts."""
+    planned = Request.objects.filter(status="scheduled", planned_date__lte=now)
+    for pk in planned.order_by("planned_date", "pk").values_list("pk", flat=True):
+        try:
+            transitions.move(Request, pk, "pend", Actor())
+        except Refused as refused:
+            logger.info("%s was not released at its planned date: %s", pk, refused)
+    stale = Request.objects.filter(status="draft", updated__lt=now - _draft_life())
+    for pk in list(stale.values_list("pk", flat=True)):
+        _delete_draft(pk)
+
+
+@receiver(next_due_wanted)
+def next_due(now: datetime, **kwargs: Any) -> datetime | None:
+    """Return when the next planned date comes."""
+    rows = Request.objects.filter(status="scheduled", planned_date__gt=now)
+    found: datetime | None = rows.aggregate(at=Min("planned_date"))["at"]
+    return found
+
+
+def _draft_life() -> timedelta:
+    return timedelta(days=settings.SIM_DRAFT_DAYS)
+
+
+@transaction.atomic
+def _delete_draft(pk: str) -> None:
+    row = Request.objects.select_for_update().filter(pk=pk, status="draft").first()
+    if row is None:
+        return
+    row.delete()
+    # The asset of a draft purchase has never been more than its draft.
+    Asset.objects.filter(pk=row.asset_id, status="draft", requests=None).delete()

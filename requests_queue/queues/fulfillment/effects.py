@@ -1,0 +1,222 @@
+"""What a move of a fulfillment request checks, writes, and changes of its asset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.timezone import is_naive
+
+from requests_queue import clock
+from requests_queue.catalog.models import Asset, Template
+from requests_queue.errors import Invalid, Refused
+from requests_queue.queues.base import DISTRIBUTOR, Context
+from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.fulfillment.models import Request
+
+# What each type makes of its asset: on create, on approve, on fail.  None: stays as it is.
+ASSET_STATUS: dict[str, tuple[str | None, str | None, str | None]] = {
+    "purchase": ("processing", "active", "terminated"),
+    "change": (None, "active", "active"),
+    "adjustment": (None, None, None),
+    "renew": (None, "active", "active"),
+    "transfer": (None, "active", "active"),
+    "suspend": (None, "suspended", "active"),
+    "resume": (None, "active", "suspended"),
+    "cancel": ("terminating", "terminated", "active"),
+}
+HANDS_OVER = ("purchase", "change", "adjustment", "renew", "transfer")
+
+
+def birth_status(params: parameters.Params) -> str:
+    """Return where a request starts: inquiring while required ordering parameters are empty."""
+    return "inquiring" if parameters.missing(params, "ordering") else "pending"
+
+
+def leave_draft(request: Request, context: Context) -> dict[str, Any]:
+    """A draft becomes an order."""
+    return {"status": birth_status(request.params)}
+
+
+def start(request: Request, context: Context) -> None:
+    """The asset follows a request that became an order."""
+    set_asset(request, ASSET_STATUS[request.type][0], context.now)
+
+
+def inquire(request: Request, context: Context) -> dict[str, Any]:
+    """At least one parameter says what is wrong with it."""
+    if not any(p["value_error"] for p in request.params):
+        raise Refused(
+            "REQ_003",
+            "For marking request to inquiring status at least one parameter should be marked as "
+            "invalid.",
+        )
+    columns: dict[str, Any] = {"answered": False}
+    if context.data.get("template_id"):
+        columns["template"] = _template(request, context.data["template_id"])
+    if context.data.get("activation_tile"):
+        columns["activation_key"] = _text(context.data, "activation_tile")
+    return columns
+
+
+def answer(request: Request, context: Context) -> dict[str, Any]:
+    """The inquiry is answered; what was wrong is no longer said."""
+    given = _mapping(context.data.get("asset"), "asset").get("params")
+    code = context.data.get("code")
+    if code is not None and code != request.form_code:
+        raise Invalid("code: This link is not valid for the request.")
+    if code is not None and given is None:
+        raise Invalid("asset.params: This field is required.")
+    filled = parameters.fill(request.params, given, ("ordering",))
+    return {"answered": True, "params": [{**p, "value_error": ""} for p in filled]}
+
+
+def approve(request: Request, context: Context) -> dict[str, Any]:
+    """Required fulfillment parameters are there, and there is something to show the customer."""
+    columns: dict[str, Any] = {
+        "effective_date": date(context.data, "effective_date") or clock.shown(context.now)
+    }
+    if request.type in HANDS_OVER:
+        missing = parameters.missing(request.params, "fulfillment")
+        if missing:
+            raise Invalid(*(f"asset.params: Parameter {name} is required." for name in missing))
+    if context.data.get("activation_tile"):
+        return columns | {"activation_key": _text(context.data, "activation_tile")}
+    template = _template(request, context.data.get("template_id"))
+    return columns | {"template": template, "activation_key": template.body}
+
+
+def hand_over(request: Request, context: Context) -> None:
+    """The approved request's items, parameters and template become the asset's."""
+    changes: dict[str, Any] = {}
+    if request.type in HANDS_OVER:
+        changes["params"] = [{**p, "value_error": ""} for p in request.params]
+        changes["items"] = [{**i, "old_quantity": i["quantity"]} for i in request.items]
+    if request.template_id and request.type in HANDS_OVER:
+        changes["template"] = request.template
+    set_asset(request, ASSET_STATUS[request.type][1], context.now, **changes)
+
+
+def fail(request: Request, context: Context) -> dict[str, Any]:
+    """A reason is needed."""
+    return {"reason": _reason(context.data)}
+
+
+def give_back(request: Request, context: Context) -> None:
+    """The asset is as it was before the request; one that was never active is over."""
+    set_asset(request, ASSET_STATUS[request.type][2], context.now)
+
+
+def schedule(request: Request, context: Context) -> dict[str, Any]:
+    """The date lies ahead."""
+    planned = date(context.data, "planned_date")
+    if planned is None:
+        raise Refused("REQ_005", "Missed fields: planned_date.")
+    if planned <= context.now:
+        raise Invalid("planned_date: The date is in the past.")
+    return {"planned_date": planned}
+
+
+def unschedule(request: Request, context: Context) -> dict[str, Any]:
+    """The request is to be worked on now."""
+    return {"planned_date": None}
+
+
+def set_asset(request: Request, status: str | None, now: datetime, **changes: Any) -> None:
+    """Write the asset's row, and the copy of it that the request holds in memory."""
+    if status is not None:
+        changes["status"] = status
+    changes["updated"] = clock.shown(now)
+    Asset.objects.filter(pk=request.asset_id).update(**changes)
+    for name, value in changes.items():
+        setattr(request.asset, name, value)
+
+
+def update(request: Request, context: Context) -> dict[str, Any]:
+    """Return what a PUT changes: the note, and the parameters that the caller may set.
+
+    Vendors set all of them, distributors the ordering ones.
+    Raises Refused where the status allows no change.
+    """
+    if request.status not in ("pending", "draft", "inquiring", "scheduled"):
+        raise Refused(
+            "REQ_003",
+            "Only pending, draft or inquiring Fulfillments with enabled validation capability "
+            "can be updated.",
+        )
+    columns: dict[str, Any] = {"updated": clock.shown(context.now)}
+    if "note" in context.data:
+        columns["note"] = _text(context.data, "note")
+    if "external_attributes" in context.data:
+        columns["external_attributes"] = _mapping(
+            context.data["external_attributes"], "external_attributes"
+        )
+    phases = ("ordering",) if context.actor.role == DISTRIBUTOR else ("ordering", "fulfillment")
+    given = _mapping(context.data.get("asset"), "asset").get("params")
+    columns["params"] = parameters.fill(request.params, given, phases)
+    return columns
+
+
+def form_url(request: Request) -> str:
+    """Return where the customer answers an inquiry, an empty string unless it is open."""
+    if request.status != "inquiring":
+        return ""
+    return f"{settings.SIM_API_URL}/forms/{request.pk}?code={request.form_code}"
+
+
+def _template(request: Request, given: Any) -> Template:
+    templates = Template.objects.filter(product=request.product_id, scope="asset")
+    if given:
+        found = templates.filter(pk=given).first() if isinstance(given, str) else None
+        if found is None:
+            raise Invalid(f"template_id: Template {given} does not exist.")
+        return found
+    default = templates.filter(type="fulfillment").first()
+    if default is None:
+        raise Refused("REQ_005", "Missed fields: template_id.")
+    return default
+
+
+def _reason(data: Mapping[str, Any]) -> str:
+    reason = _text(data, "reason").strip()
+    if not reason:
+        raise Refused("REQ_005", "Missed fields: reason.")
+    return reason
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    value = data.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Invalid(f"{name}: Not a valid string.")
+    return value
+
+
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise Invalid(f"{name}: Expected an object.")
+    return value
+
+
+def date(data: Mapping[str, Any], name: str) -> datetime | None:
+    """Return a date of the body in whole seconds, UTC where it names no offset."""
+    value = data.get(name)
+    if value in (None, ""):
+        return None
+    try:
+        moment = parse_datetime(value) if isinstance(value, str) else None
+        if moment is None and isinstance(value, str) and parse_date(value):
+            moment = parse_datetime(f"{value}T00:00:00+00:00")
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise Invalid(f"{name}: Not a valid date.")
+    if is_naive(moment):
+        moment = moment.replace(tzinfo=clock.now().tzinfo)
+    return clock.shown(moment)

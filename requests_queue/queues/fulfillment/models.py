@@ -1,0 +1,62 @@
+"""The row of a fulfillment request, by Connect's names."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import models
+
+from requests_queue.catalog.models import Asset, Contract, Marketplace, Template
+from requests_queue.queues.base import QueueObject
+
+OPEN = ("draft", "tiers_setup", "pending", "inquiring", "scheduled", "revoking")
+
+
+def form_code() -> str:
+    """Return a code that lets the holder of the inquiring form's link answer it."""
+    return secrets.token_hex(16)
+
+
+class Request(QueueObject):
+    """A request (`PR-`) about an asset. `items` and `params` are this request's own view of
+    the asset's, as lists in the shape of the API; approval hands them to the asset."""
+
+    type = models.CharField(max_length=16)
+    asset = models.ForeignKey(Asset, models.CASCADE, related_name="requests")
+    marketplace = models.ForeignKey(Marketplace, models.CASCADE, related_name="+")
+    contract = models.ForeignKey(Contract, models.CASCADE, related_name="+")
+    note = models.TextField(blank=True)
+    reason = models.TextField(blank=True)
+    answered = models.BooleanField(default=False)
+    activation_key = models.TextField(blank=True)
+    template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)
+    external_attributes = models.JSONField(default=dict)
+    items = models.JSONField(default=list)
+    params = models.JSONField(default=list)
+    planned_date = models.DateTimeField(null=True, blank=True)
+    effective_date = models.DateTimeField(null=True, blank=True)
+    previous_approved_request = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    form_code = models.CharField(max_length=32, default=form_code, editable=False)
+
+    class Meta:
+        ordering = ["-created", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["asset"],
+                condition=models.Q(status__in=OPEN),
+                name="request_one_open_per_asset",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["vendor", "status", "product", "-created"], name="request_vendor"),
+            models.Index(
+                fields=["provider", "status", "product", "-created"], name="request_provider"
+            ),
+            models.Index(
+                fields=["planned_date"],
+                name="request_planned",
+                condition=models.Q(status="scheduled"),
+            ),
+        ]

@@ -1,0 +1,171 @@
+"""The parameters of a request: built from the product's, filled by callers, checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from requests_queue.catalog.models import Parameter, Product
+from requests_queue.errors import Invalid
+
+Params = list[dict[str, Any]]
+
+STRUCTURED = ("address", "phone", "checkbox", "object")
+CHOOSING = ("dropdown", "choice")
+# What a caller may set of a parameter that the request has.
+SETTABLE = ("value", "structured_value", "value_error")
+
+
+def blank(product: Product) -> Params:
+    """Return the ordering and fulfillment parameters of a product's assets, without values."""
+    rows = Parameter.objects.filter(
+        product=product, scope="asset", phase__in=("ordering", "fulfillment")
+    )
+    return [_blank(row) for row in rows if row.type not in ("heading", "content")]
+
+
+def _blank(row: Parameter) -> dict[str, Any]:
+    constraints = dict(row.constraints)
+    choices = constraints.pop("choices", None)
+    param: dict[str, Any] = {
+        "id": row.name,
+        "name": row.name,
+        "type": row.type,
+        "phase": row.phase,
+        "scope": row.scope,
+        "title": row.title,
+        "description": row.description,
+        "value": "",
+        "value_error": "",
+        "constraints": {
+            "hidden": False,
+            "readonly": False,
+            "required": False,
+            "unique": False,
+            "reconciliation": False,
+            **constraints,
+        },
+    }
+    if row.type in CHOOSING:
+        param["value_choices"] = choices or []
+    if row.type in STRUCTURED:
+        param["structured_value"] = {}
+    if isinstance(row.default, str):
+        param["value"] = row.default
+    elif isinstance(row.default, dict) and row.type in STRUCTURED:
+        param["structured_value"] = row.default
+    return param
+
+
+def fill(params: Params, given: Any, phases: Iterable[str], path: str = "asset.params") -> Params:
+    """Return a copy of `params` with what was given of `value`, `structured_value` and
+    `value_error`; other keys of a given parameter are not the caller's to write.
+
+    Raises Invalid for an unknown parameter, a phase that isn't the caller's, or a value of the
+    wrong type or outside the choices.
+    """
+    if given in (None, ""):
+        return params
+    if not isinstance(given, list):
+        raise Invalid(f'{path}: Expected a list of items but got type "{type(given).__name__}".')
+    by_id = {p["id"]: dict(p) for p in params}
+    errors: list[str] = []
+    for entry in given:
+        message = _fill_one(by_id, entry, tuple(phases))
+        if message:
+            errors.append(f"{path}: {message}")
+    if errors:
+        raise Invalid(*errors)
+    return list(by_id.values())
+
+
+def _fill_one(by_id: dict[str, dict[str, Any]], entry: Any, phases: tuple[str, ...]) -> str:
+    """Fill one parameter in; return what is wrong, or an empty string."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
+        return "Each parameter is an object with an id."
+    param = by_id.get(entry["id"])
+    if param is None:
+        return f"Parameter {entry['id']} does not exist."
+    changed = {k: entry[k] for k in SETTABLE if k in entry and entry[k] != param.get(k, "")}
+    if not changed:
+        return ""
+    if param["phase"] not in phases:
+        return f"Parameter {param['id']} of the {param['phase']} phase can't be set here."
+    value_error = changed.pop("value_error", param["value_error"])
+    if value_error is not None and not isinstance(value_error, str):
+        return f"Parameter {param['id']}: value_error is a string."
+    message = _set_value(param, changed) if changed else ""
+    param["value_error"] = value_error or ""
+    return message
+
+
+def _set_value(param: dict[str, Any], changed: Mapping[str, Any]) -> str:
+    structured = changed.get("structured_value")
+    # Clients of CloudBlue send an empty string for "none" (connect-processors-toolkit).
+    if structured not in (None, ""):
+        if param["type"] not in STRUCTURED or not isinstance(structured, dict):
+            return f"Parameter {param['id']} of type {param['type']} has no such structured_value."
+        param["structured_value"] = structured
+        param["value"] = _flat(param["type"], structured)
+    if "value" in changed:
+        return _set_plain(param, changed["value"])
+    return ""
+
+
+def _set_plain(param: dict[str, Any], value: Any) -> str:
+    if value is None:
+        value = ""
+    if isinstance(value, dict) and param["type"] in STRUCTURED:
+        param["structured_value"], param["value"] = value, _flat(param["type"], value)
+        return ""
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    if isinstance(value, (int, float)):
+        value = str(value)
+    if not isinstance(value, str):
+        return f"Parameter {param['id']}: value is a string."
+    choices = [c["value"] for c in param.get("value_choices", [])]
+    if value and choices and value not in choices:
+        return f"Parameter {param['id']}: {value!r} is not one of {', '.join(choices)}."
+    if value or not param.get("structured_value"):
+        param["value"] = value
+    if param["type"] == "object" and value:
+        return _set_object(param, value)
+    return ""
+
+
+def _set_object(param: dict[str, Any], value: str) -> str:
+    try:
+        param["structured_value"] = json.loads(value)
+    except ValueError:
+        return f"Parameter {param['id']}: value is not JSON."
+    return ""
+
+
+def _flat(kind: str, structured: Mapping[str, Any]) -> str:
+    if kind == "phone":
+        parts = (str(structured.get(k, "")) for k in ("country_code", "area_code", "phone_number"))
+        return re.sub(r"[^+0-9]", "", "".join(parts))
+    if kind == "address":
+        keys = ("address_line1", "address_line2", "city", "state", "postal_code", "country")
+        return ", ".join(str(structured[k]) for k in keys if structured.get(k))
+    return json.dumps(structured, sort_keys=True)
+
+
+def is_empty(param: Mapping[str, Any]) -> bool:
+    """Whether the parameter has neither a value nor a structured one."""
+    return not param["value"] and not param.get("structured_value")
+
+
+def missing(params: Params, phase: str) -> list[str]:
+    """Return the ids of the required, visible parameters of a phase that are still empty."""
+    return [
+        p["id"]
+        for p in params
+        if p["phase"] == phase
+        and p["constraints"].get("required")
+        and not p["constraints"].get("hidden")
+        and is_empty(p)
+    ]

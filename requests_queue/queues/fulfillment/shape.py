@@ -1,0 +1,105 @@
+"""What a fulfillment request and its asset look like in the API.
+
+`GET /requests/{id}` and `GET /assets/{id}` of Connect's OpenAPI document; keys that the document
+lacks are from objects that published clients captured.
+"""
+
+from __future__ import annotations
+
+from requests_queue.catalog.models import Asset
+from requests_queue.catalog.shape import (
+    connection_in_asset,
+    icon,
+    marketplace_ref,
+    person,
+    tier,
+)
+from requests_queue.queues.fulfillment.effects import form_url
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.rest import Json, happened, stamp
+
+
+def asset_core(asset: Asset, items: list[Json], params: list[Json]) -> Json:
+    """Return what requests and subscriptions have in common of an asset."""
+    product = asset.product
+    return {
+        "id": asset.id,
+        "status": asset.status,
+        "external_id": asset.external_id,
+        "external_uid": asset.external_uid,
+        "product": {
+            "id": product.id,
+            "name": product.name,
+            "icon": icon(product),
+            "status": product.status,
+        },
+        "connection": connection_in_asset(asset.connection),
+        "events": {"created": happened(asset.created), "updated": happened(asset.updated)},
+        "items": items,
+        "params": params,
+        "tiers": {
+            "customer": tier(asset.customer),
+            "tier1": tier(asset.tier1),
+            "tier2": tier(asset.tier2),
+        },
+        "configuration": {"params": []},
+        "marketplace": marketplace_ref(asset.marketplace),
+        "contract": {
+            "id": asset.contract_id, "type": asset.contract.type, "name": asset.contract.name,
+        },
+    }  # fmt: skip
+
+
+def request(row: Request) -> Json:
+    """Return a request as `GET /requests/{id}` has it."""
+    found: Json = {
+        "id": row.id,
+        "type": row.type,
+        "status": row.status,
+        "note": row.note,
+        "reason": row.reason,
+        "created": stamp(row.created),
+        "updated": stamp(row.updated),
+        "answered": row.answered,
+        "assignee": person(row.assignee) if row.assignee else "",
+        "activation_key": row.activation_key,
+        "external_attributes": row.external_attributes,
+        "marketplace": marketplace_ref(row.marketplace),
+        "contract": {
+            "id": row.contract_id, "type": row.contract.type, "name": row.contract.name,
+        },
+        "asset": asset_core(row.asset, row.items, row.params),
+    }  # fmt: skip
+    if row.template:
+        found["template"] = {
+            "id": row.template.id, "name": row.template.name, "message": row.template.body,
+        }  # fmt: skip
+    if row.status == "inquiring":
+        found["params_form_url"] = form_url(row)
+    if row.planned_date:
+        found["planned_date"] = stamp(row.planned_date)
+    if row.effective_date:
+        found["effective_date"] = stamp(row.effective_date)
+    if row.previous_approved_request_id:
+        found["previous_approved_request"] = {"id": row.previous_approved_request_id}
+    return found
+
+
+def subscription(row: Asset) -> Json:
+    """Return an asset as `GET /assets/{id}` has it; its items without what was held before."""
+    items = [{k: v for k, v in item.items() if k != "old_quantity"} for item in row.items]
+    found = asset_core(row, items, row.params)
+    if row.template:
+        found["template"] = {"id": row.template.id, "name": row.template.name}
+    return found
+
+
+def in_list_of_asset(row: Request) -> Json:
+    """Return a request as `GET /assets/{id}/requests` lists it."""
+    return {
+        "id": row.id,
+        "type": row.type,
+        "status": row.status,
+        "events": {"created": happened(row.created), "updated": happened(row.updated)},
+        "assignee": {"id": row.assignee.uid, "name": row.assignee.name} if row.assignee else {},
+    }

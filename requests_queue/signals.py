@@ -1,0 +1,18 @@
+"""What the platform tells whoever listens; it knows no listener."""
+
+from django.dispatch import Signal
+
+# Sent in the transaction of the change, once per change.
+# change: requests_queue.transitions.Change
+queue_changed = Signal()
+
+# Sent to ask each room for its next due moment after `now` (a datetime or None back).
+# Sandbox time steps from one to the next.  kwargs: now
+next_due_wanted = Signal()
+
+# Sent when the platform's time stands at a due moment and what is due shall run.  kwargs: now
+run_due_wanted = Signal()
+
+# Sent to ask each room what is due or under way; a room that is not at rest also sees to it
+# that its work goes on.  kwargs: now.  Answers: a set of labels, empty at rest.
+unsettled_wanted = Signal()

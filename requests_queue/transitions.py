@@ -1,0 +1,123 @@
+"""The only writers of a status: `add` an object to a queue, `move` it to another status.
+
+Both tell of the change in their own transaction, so whoever listens commits or rolls back
+with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from requests_queue import clock
+from requests_queue.errors import Forbidden, IllegalMove, Missing
+from requests_queue.queues.base import (
+    VENDOR,
+    Actor,
+    Context,
+    Move,
+    Queue,
+    QueueObject,
+    for_model,
+)
+from requests_queue.signals import queue_changed
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a queue: which object went from which status (None: born) to which."""
+
+    object_class: str
+    object_id: str
+    product_id: str
+    # The accounts that are told.
+    account_ids: tuple[str, ...]
+    status_from: str | None
+    status_to: str
+    at: datetime
+
+
+def add(row: QueueObject) -> None:
+    """Insert the object, born in the status that it ends up in, and tell of it.
+
+    Call inside a transaction that also makes what the object needs.
+    """
+    queue = for_model(type(row))
+    row.save(force_insert=True)
+    if row.status not in queue.silent:
+        _tell(queue, row, None, row.created)
+
+
+def move(
+    row_class: type[QueueObject],
+    pk: str,
+    name: str,
+    actor: Actor,
+    data: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make the move `name` with the object `pk` and return the object as it then is.
+
+    Raises Missing, Forbidden (not this account's move), IllegalMove (wrong status), or what
+    the move's own check refuses. Of two moves at the same time one wins; the other is illegal.
+    """
+    queue = for_model(row_class)
+    with transaction.atomic():
+        row = row_class._default_manager.select_for_update().filter(pk=pk).first()
+        if row is None:
+            raise Missing(pk)
+        chosen = _choose(queue, row, name, actor)
+        context = Context(actor, data or {}, clock.now())
+        before = row.status
+        _write(row, chosen, context)
+        if chosen.effect:
+            chosen.effect(row, context)
+        _tell(queue, row, before, context.now)
+    return row
+
+
+def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Move:
+    candidates = queue.by_name[name]
+    in_status = [m for m in candidates if row.status in m.source]
+    if not in_status:
+        allowed = sorted({s for m in candidates for s in m.source})
+        raise IllegalMove(f"{row.pk} is {row.status}: {name} is for {' or '.join(allowed)} only.")
+    kind = getattr(row, "type", None)
+    of_type = [m for m in in_status if m.types is None or kind in m.types]
+    if not of_type:
+        raise IllegalMove(f"{name} is not for requests of type {kind}.")
+    for candidate in of_type:
+        if actor.role in candidate.who:
+            return candidate
+    raise Forbidden(f"{name} is not for a {actor.role}.")
+
+
+def _write(row: QueueObject, chosen: Move, context: Context) -> None:
+    columns: dict[str, Any] = {"status": chosen.target, "updated": clock.shown(context.now)}
+    if row.assignee_id is None and context.actor.role == VENDOR:
+        columns["assignee"] = context.actor.user
+    if chosen.prepare:
+        columns |= chosen.prepare(row, context)
+    won = type(row)._default_manager.filter(pk=row.pk, status=row.status).update(**columns)
+    if not won:
+        raise IllegalMove(f"{row.pk} has just been moved by somebody else.")
+    for name, value in columns.items():
+        setattr(row, name, value)
+
+
+def _tell(queue: Queue, row: QueueObject, before: str | None, at: datetime) -> None:
+    queue_changed.send(
+        sender=type(row),
+        change=Change(
+            object_class=queue.object_class,
+            object_id=row.pk,
+            product_id=row.product_id,
+            account_ids=row.parties(),
+            status_from=before,
+            status_to=row.status,
+            at=at,
+        ),
+    )
