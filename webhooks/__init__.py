@@ -1,0 +1,1 @@
+"""The emitter: an event becomes a delivery, a delivery attempts, an attempt statistics."""

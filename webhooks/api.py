@@ -1,0 +1,133 @@
+"""`/notifications/webhooks`, Connect's path: list, create, read, change, delete, trigger."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from requests_queue.catalog.shape import company, person, product_ref
+from requests_queue.rest import (
+    Collection,
+    ConnectFilters,
+    Json,
+    filters,
+    parts,
+    routes,
+    stamp,
+)
+from webhooks import conf, events, lifecycle, rules
+from webhooks.models import Attempt, Webhook
+
+
+class WebhookFilters(ConnectFilters):
+    """What webhooks can be filtered and ordered by."""
+
+    MODEL = Webhook
+    FILTERS = [
+        *filters(
+            "id", "label", "description", "active", "type", "object_class", "created_at",
+            "external_url", ("product.id", "product__id"), ("product.name", "product__name"),
+            ("product_id", "product__id"),
+            search=("id", "label", "description", "product.id", "product.name"),
+        ),
+        *parts("stats", "last_success", "last_failure", "headers", "data"),
+    ]  # fmt: skip
+
+
+def last_call(attempt: Attempt | None) -> Json | None:
+    """Return Connect's LastTriggerInfo; `duration` in ms and the inside of `response` are ours."""
+    if attempt is None:
+        return None
+    answered = attempt.status_code is not None
+    return {
+        "time": stamp(attempt.finished_at),
+        "status": attempt.outcome,
+        "status_code": attempt.status_code,
+        "duration": attempt.duration,
+        "response": {
+            "headers": {name: value for name, value in attempt.response_headers},
+            "body": bytes(attempt.response_body).decode("utf-8", "replace"),
+        }
+        if answered
+        else {},
+        "errors": attempt.error,
+    }
+
+
+def webhook(row: Webhook) -> Json:
+    """Return a webhook as `GET /notifications/webhooks/{id}` has it."""
+    return {
+        "id": row.id,
+        "type": row.type,
+        "object_class": row.object_class,
+        "label": row.label,
+        "description": row.description,
+        "active": row.active,
+        "external_url": row.external_url,
+        "http_method": row.http_method,
+        "jwt_secret": row.jwt_secret,
+        "headers": row.headers,
+        "data": row.data,
+        "product": product_ref(row.product),
+        "account": company(row.account),
+        "api_url": conf.api_url(),
+        "created_at": stamp(row.created_at),
+        "created_by": person(row.created_by) if row.created_by else None,
+        "modified_at": stamp(row.modified_at),
+        "modified_by": person(row.modified_by) if row.modified_by else None,
+        "earliest_possible_trigger": stamp(row.earliest_possible_trigger),
+        "last_event": stamp(row.last_event),
+        "stats": {
+            "events": row.events,
+            "triggers": row.triggers,
+            "success_triggers": row.success_triggers,
+            "failure_triggers": row.failure_triggers,
+            "failure_since_last_success": row.failure_since_last_success,
+            # Ours: Connect speaks of it, but has no field for it.
+            "out_of_order": row.out_of_order,
+        },
+        "last_success": last_call(row.last_success),
+        "last_failure": last_call(row.last_failure),
+    }
+
+
+class Webhooks(Collection):
+    """The webhooks of the caller's account; nobody sees another's."""
+
+    represent = staticmethod(webhook)
+    rql_filter_class = WebhookFilters
+
+    def visible(self) -> QuerySet[Webhook]:
+        """Return the account's webhooks."""
+        return Webhook.objects.filter(account=self.account).select_related(
+            "product", "account", "created_by", "modified_by", "last_success", "last_failure"
+        )
+
+    def create(self, request: Request) -> Response:
+        """Create a webhook: 201, or 400 with `field: message`."""
+        fields = rules.for_create(request.data, self.account)
+        row = lifecycle.create(self.account, request.user, fields)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    def update(self, request: Request, pk: str) -> Response:
+        """Change a webhook: 200; a field that the body lacks stays as it is."""
+        self.get_object()
+        lifecycle.edit(pk, request.user, rules.for_update(request.data))
+        return self.answer(self.get_object())
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete a webhook, enabled or not: 204."""
+        self.get_object()
+        lifecycle.delete(pk)
+        return Response(status=204)
+
+    @action(detail=True, methods=["post"])
+    def trigger(self, request: Request, pk: str) -> Response:
+        """Trigger now: 200 with an empty body, before the call is made; 400 when disabled."""
+        events.trigger(self.get_object())
+        return Response(status=200)
+
+
+urlpatterns = routes("notifications/webhooks", Webhooks)

@@ -1,0 +1,106 @@
+"""One call of a handler, from the claimed row to what is sent and what is made of the answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from webhooks import conf, payload, retry, tokens
+from webhooks.transport import Answer, Call
+
+USER_AGENT = "Connect-Sim"
+_SHOWN_TOKEN = "Bearer (decoded below)"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this process may call now, with all that the call needs."""
+
+    delivery_id: int
+    claim: uuid.UUID
+    number: int
+    forced: bool
+    started_at: datetime
+    webhook: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call, and what is stored of it; the repr shows neither token nor secret."""
+
+    call: Call = field(repr=False)
+    claims: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A call that is over, one way or another; `duration` in milliseconds."""
+
+    claimed: Claimed
+    outcome: str
+    duration: int
+    prepared: Prepared | None = None
+    answer: Answer | None = None
+    error: str = ""
+
+
+def prepare(claimed: Claimed) -> Prepared:
+    """Return what is to be sent; raises SecretRefused where the secret can't sign."""
+    row = claimed.webhook
+    # A GET carries no body, so it has no additional data either.
+    data = row["data"] if row["http_method"] == "POST" else {}
+    told = payload.build(
+        payload.Wakeup(
+            webhook_id=row["id"],
+            webhook_name=row["label"],
+            object_class=conf.sent_object_class(row["object_class"]),
+            account_id=row["account_id"],
+            product_id=row["product_id"],
+            api_url=conf.api_url(),
+            triggered_at=claimed.started_at,
+            last_success_at=row["last_success_at"],
+            last_failure_at=row["last_failure_at"],
+            processing_timeout=settings.SIM_PROCESSING_TIMEOUT,
+            data=data,
+        )
+    )
+    claims = payload.claims(told, claimed.started_at)
+    body = payload.encode(told) if row["http_method"] == "POST" else None
+    signed = tokens.bearer(tokens.sign(claims, row["jwt_secret"]), settings.SIM_JWT_HEADER)
+    headers = _headers(row["headers"], signed, has_body=body is not None)
+    call = Call(row["http_method"], row["external_url"], headers, body)
+    return Prepared(call, claims, headers | dict.fromkeys(signed, _SHOWN_TOKEN))
+
+
+def _headers(
+    custom: Mapping[str, str], signed: Mapping[str, str], *, has_body: bool
+) -> dict[str, str]:
+    ours = {**signed}
+    names = {name.lower() for name in ours}
+    headers = {k: v for k, v in custom.items() if k.lower() not in names}
+    given = {name.lower() for name in headers}
+    if has_body and "content-type" not in given:
+        headers["Content-Type"] = "application/json"
+    if "user-agent" not in given:
+        headers["User-Agent"] = USER_AGENT
+    return headers | ours
+
+
+def judge(answer: Answer) -> tuple[str, str]:
+    """Return the outcome of an answer, and a sentence where it is a failure: 2xx is success."""
+    if 200 <= answer.status < 300:
+        return retry.SUCCESS, ""
+    if 300 <= answer.status < 400:
+        where = next((v for k, v in answer.headers if k.lower() == "location"), "")
+        said = f" to {where}" if where else ""
+        return retry.FAILURE, (
+            f"The handler answered {answer.status}, a redirect{said}. Redirects are not followed; "
+            f"only 2xx is success."
+        )
+    return retry.FAILURE, f"The handler answered {answer.status}; only 2xx is success."

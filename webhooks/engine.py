@@ -1,0 +1,305 @@
+"""A delivery becomes attempts: a rolling window of calls in each worker process.
+
+One asyncio loop in a thread makes the calls, one thread with one connection does all SQL.
+Calls may hang for minutes and a thousand may hang at once, which is why they are neither
+threads nor Celery tasks; and long waits are rows in the table rather than broker messages,
+because Redis delivers a message twice that is held for more than an hour.
+
+Besides being woken the engine looks at the table itself, each second and when a gate opens:
+broker and scheduler may be gone, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from requests_queue import clock
+from webhooks import calls, ledger, outbox, retry
+from webhooks.addresses import AddressPolicy, parse_networks
+from webhooks.calls import Claimed, Finished
+from webhooks.tokens import SecretRefused
+from webhooks.transport import CallFailed, Transport
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TICK = 1.0  # seconds between looks at the table
+FLUSH = 0.02  # seconds that finished calls wait for company
+RENEW = 10.0  # seconds between renewals of leases
+GRACE = 3.0  # seconds that calls under way get at a stop
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A call under way."""
+
+    claimed: Claimed
+    task: asyncio.Task[None] | None = None
+    # Set where the platform's time has passed the deadline of a call that really still hangs.
+    cut: bool = False
+
+
+@dataclass(slots=True)
+class _Look:
+    """What one turn of the SQL thread found."""
+
+    now: datetime
+    claimed: list[Claimed] = field(default_factory=list)
+    unwritten: list[Finished] = field(default_factory=list)
+    next_due: datetime | None = None
+
+
+class Engine:
+    """The rolling window of one worker process; `start`, `wake`, `stop` from any thread."""
+
+    def __init__(self, *, slots: int | None = None) -> None:
+        self._slots = slots or settings.SIM_CALLS
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="delivery-engine", daemon=True)
+        self._sql = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
+        self._flights: dict[int, _Flight] = {}
+        self._finished: list[Finished] = []
+        self._stopping = False
+        self._next_renewal = self._next_tick = 0.0
+
+    def start(self) -> None:
+        """Start the loop's thread and wait until it can be woken."""
+        _raise_file_limit()
+        self._thread.start()
+        self._ready.wait()
+
+    def wake(self) -> None:
+        """Look at the table now."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    def stop(self, timeout: float = GRACE + 5) -> None:
+        """Claim no more, give calls under way GRACE seconds, record the rest as unknown."""
+        self._stopping = True
+        self.wake()
+        self._thread.join(timeout)
+
+    @property
+    def under_way(self) -> int:
+        """How many calls are under way."""
+        return len(self._flights)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._main())
+        self._sql.submit(lambda: connection.close()).result()
+        self._sql.shutdown()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._transport = Transport(
+            AddressPolicy(parse_networks(settings.SIM_ALLOW_NETWORKS)),
+            proxy=settings.SIM_HTTP_PROXY or None,
+        )
+        self._ready.set()
+        try:
+            while not self._stopping:
+                await self._turn()
+            await self._land()
+        finally:
+            await self._transport.close()
+
+    async def _turn(self) -> None:
+        """Write what has finished, take what may start, and sleep until something happens."""
+        finished, self._finished = self._finished, []
+        self._wake.clear()
+        look = await self._in_sql(self._look, finished)
+        if look is None:
+            # The database is away: what has finished waits in memory.
+            self._finished = finished + self._finished
+            await asyncio.sleep(TICK)
+            return
+        self._finished = look.unwritten + self._finished
+        self._cut_overdue(look.now)
+        for claimed in look.claimed:
+            flight = _Flight(claimed)
+            self._flights[claimed.delivery_id] = flight
+            flight.task = asyncio.create_task(self._fly(flight))
+        await self._sleep(look)
+
+    async def _sleep(self, look: _Look) -> None:
+        delay = TICK
+        if look.next_due is not None:
+            delay = min(delay, max(0.0, (look.next_due - look.now).total_seconds()))
+        try:
+            await asyncio.wait_for(self._wake.wait(), delay)
+        except TimeoutError:
+            pass
+
+    def _look(self, finished: list[Finished]) -> _Look:
+        """One turn of the SQL thread."""
+        look = _Look(clock.now())
+        if finished:
+            look.unwritten = _write(finished)
+        if time.monotonic() >= self._next_tick:
+            self._next_tick = time.monotonic() + TICK
+            if lost := outbox.abandoned():
+                ledger.record(lost)
+        if time.monotonic() >= self._next_renewal:
+            self._next_renewal = time.monotonic() + RENEW
+            outbox.renew([f.claimed for f in list(self._flights.values())])
+        free = self._slots - len(self._flights)
+        if free > 0 and not self._stopping:
+            look.claimed = outbox.claim(free)
+        if not look.claimed:
+            look.next_due = outbox.next_due(look.now)
+        return look
+
+    async def _fly(self, flight: _Flight) -> None:
+        began = time.monotonic()
+        outcome, error, prepared, answer = retry.FAILURE, "", None, None
+        try:
+            prepared = calls.prepare(flight.claimed)
+            answer = await self._transport.call(prepared.call, timeout=settings.SIM_HTTP_TIMEOUT)
+            outcome, error = calls.judge(answer)
+        except SecretRefused as refused:
+            error = str(refused)
+        except CallFailed as failed:
+            error, answer = str(failed), failed.answer
+        except asyncio.CancelledError:
+            if flight.cut:
+                error = f"No complete answer within {settings.SIM_HTTP_TIMEOUT:g} s."
+            else:
+                outcome = retry.UNKNOWN
+                error = "The sandbox stopped during the call; what the handler answered is unknown."
+        except Exception:
+            # Whatever went wrong is ours, and must not stop the other calls.
+            logger.exception("A call failed in an unexpected way.")
+            error = "The call failed in an unexpected way; the log of the worker says more."
+        duration = settings.SIM_HTTP_TIMEOUT if flight.cut else time.monotonic() - began
+        self._landed(
+            Finished(flight.claimed, outcome, round(duration * 1000), prepared, answer, error)
+        )
+
+    def _landed(self, finished: Finished) -> None:
+        self._flights.pop(finished.claimed.delivery_id, None)
+        self._finished.append(finished)
+        if not self._flights:
+            self._wake.set()
+        elif len(self._finished) == 1:
+            asyncio.get_running_loop().call_later(FLUSH, self._wake.set)
+
+    def _cut_overdue(self, now: datetime) -> None:
+        """End the calls whose deadline the platform's time has passed, though real time hasn't."""
+        timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
+        for flight in self._flights.values():
+            if flight.task and not flight.cut and flight.claimed.started_at + timeout <= now:
+                flight.cut = True
+                flight.task.cancel()
+
+    async def _land(self) -> None:
+        tasks = [f.task for f in self._flights.values() if f.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE)
+        for flight in list(self._flights.values()):
+            if flight.task:
+                flight.task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._finished:
+            await self._in_sql(_write, self._finished)
+
+    async def _in_sql(self, work: Callable[..., T], *args: Any) -> T | None:
+        """Run `work` in the SQL thread; None where it failed and is to be tried again."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._sql, _with_connection, work, *args)
+        except DatabaseError as error:
+            logger.warning("The database is away (%s); trying again.", type(error).__name__)
+        except Exception:
+            # The window must go on turning for the other deliveries.
+            logger.exception("A look at the table failed in an unexpected way; trying again.")
+        return None
+
+
+def _with_connection(work: Callable[..., T], *args: Any) -> T:
+    connection.close_if_unusable_or_obsolete()
+    try:
+        return work(*args)
+    except DatabaseError:
+        connection.close()
+        raise
+
+
+def _write(finished: list[Finished]) -> list[Finished]:
+    """Record the calls; return those that must be tried again.
+
+    What fails together is repeated row by row, and a row that fails alone becomes a failure.
+    """
+    try:
+        ledger.record(finished)
+        return []
+    except DatabaseError:
+        connection.close_if_unusable_or_obsolete()
+    for at, call in enumerate(finished):
+        try:
+            ledger.record([call])
+        except DatabaseError:
+            try:
+                ledger.record([ledger.as_row_failure(call)])
+            except DatabaseError:
+                return finished[at:]
+    return []
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+_engine: Engine | None = None
+_guard = threading.Lock()
+
+
+def start() -> Engine:
+    """Start this process's engine, once."""
+    global _engine
+    with _guard:
+        if _engine is None:
+            _engine = Engine()
+            _engine.start()
+        return _engine
+
+
+def wake() -> None:
+    """Wake this process's engine, if it has one."""
+    if _engine is not None:
+        _engine.wake()
+
+
+def stop() -> None:
+    """Stop this process's engine."""
+    global _engine
+    with _guard:
+        running, _engine = _engine, None
+    if running is not None:
+        running.stop()

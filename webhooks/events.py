@@ -1,0 +1,150 @@
+"""An event becomes a delivery: rows for a queue change, in the transaction of the change.
+
+Statements are set-based, and rows are locked in one order everywhere: deliveries, then
+webhooks by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+
+from requests_queue import clock
+from requests_queue.errors import Refused
+from requests_queue.transitions import Change
+from webhooks import sql, wakeup
+from webhooks.models import Delivery, Event, Webhook
+from webhooks.types import EVENT
+
+Pairs = list[tuple[int, str]]
+
+
+def record(change: Change) -> None:
+    """Record the change for each webhook that watches it, and wake the engine after commit."""
+    listening = Webhook.objects.filter(
+        active=True,
+        type=EVENT,
+        object_class=change.object_class,
+        product_id=change.product_id,
+        account_id__in=change.account_ids,
+    ).order_by("pk")
+    coalesce = settings.SIM_EVENT_MODE == "coalesce"
+    if coalesce:
+        # Two changes at once must not both find nothing waiting.
+        listening = listening.select_for_update()
+    found = list(listening.values_list("pk", "earliest_possible_trigger", "out_of_order"))
+    if not found:
+        return
+    backing_off = [pk for pk, gate, lost in found if coalesce or gate is not None or lost]
+    pairs = _join_waiting(backing_off)
+    joined = {webhook_id for _, webhook_id in pairs}
+    pairs += insert_deliveries([pk for pk, *_ in found if pk not in joined], change.at)
+    _insert_events([delivery_id for delivery_id, _ in pairs], change)
+    _count([pk for pk, *_ in found], change)
+    wakeup.after_commit()
+
+
+def _join_waiting(webhook_ids: Sequence[str]) -> Pairs:
+    """Join the youngest waiting delivery of each webhook that has one.
+
+    An UPDATE, so that its lock keeps a claim off until commit: the call under way when the
+    change commits may have listed the queue already.
+    """
+    if not webhook_ids:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE webhooks_delivery SET state = 'waiting'
+            WHERE state = 'waiting' AND NOT forced AND id IN (
+                SELECT MAX(id) FROM webhooks_delivery
+                WHERE state = 'waiting' AND NOT forced
+                AND webhook_id IN ({sql.marks(webhook_ids)}) GROUP BY webhook_id
+            ) RETURNING id, webhook_id
+            """,
+            webhook_ids,
+        )
+        return list(cursor.fetchall())
+
+
+def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool = False) -> Pairs:
+    """Insert a waiting delivery for each webhook and return (delivery id, webhook id)."""
+    if not webhook_ids:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts)
+            SELECT id, 'waiting', %s, %s, 0 FROM webhooks_webhook
+            WHERE id IN ({sql.marks(webhook_ids)}) ORDER BY id
+            RETURNING id, webhook_id
+            """,
+            [forced, sql.moment(at), *webhook_ids],
+        )
+        return list(cursor.fetchall())
+
+
+def _insert_events(delivery_ids: Sequence[int], change: Change) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO webhooks_event
+                (webhook_id, delivery_id, object_id, status_from, status_to, at)
+            SELECT webhook_id, id, %s, %s, %s, %s FROM webhooks_delivery
+            WHERE id IN ({sql.marks(delivery_ids)}) ORDER BY id
+            """,
+            [
+                change.object_id,
+                change.status_from or "",
+                change.status_to,
+                sql.moment(change.at),
+                *delivery_ids,
+            ],
+        )
+
+
+def _count(webhook_ids: Sequence[str], change: Change) -> None:
+    """Count the event, last, so that the webhooks' locks are short.
+
+    A webhook that was disabled since it was found counts none: what this change gave it goes.
+    """
+    rows = Webhook.objects.filter(pk__in=webhook_ids).order_by("pk").select_for_update()
+    active = {pk for pk, active in rows.values_list("pk", "active") if active}
+    gone = [pk for pk in webhook_ids if pk not in active]
+    if gone:
+        fresh = Event.objects.filter(
+            webhook__in=gone,
+            object_id=change.object_id,
+            status_to=change.status_to,
+            at=change.at,
+        )
+        Delivery.objects.filter(webhook__in=gone, state=Delivery.WAITING, events__in=fresh).update(
+            state=Delivery.CANCELLED
+        )
+        fresh.delete()
+    Webhook.objects.filter(pk__in=active).update(
+        events=F("events") + 1, last_event=clock.shown(change.at)
+    )
+
+
+@transaction.atomic
+def trigger(webhook: Webhook) -> Delivery:
+    """Trigger now: an event without an object, and a delivery of its own, started at once.
+
+    Raises Refused for a disabled webhook.
+    """
+    now = clock.now()
+    [(delivery_id, _)] = insert_deliveries([webhook.pk], now, forced=True)
+    Event.objects.create(webhook=webhook, delivery_id=delivery_id, at=now)
+    counted = Webhook.objects.filter(pk=webhook.pk, active=True).update(
+        events=F("events") + 1, last_event=clock.shown(now)
+    )
+    if not counted:
+        # The exception takes the rows back.
+        raise Refused("WH_001", f"{webhook.pk} is disabled: enable it to trigger it.")
+    wakeup.after_commit()
+    return Delivery.objects.get(pk=delivery_id)

@@ -1,0 +1,211 @@
+"""An attempt becomes statistics: finished calls, written in one transaction (`record`).
+
+Only calls whose claim still holds are written, so a late worker can't overwrite a newer truth.
+Counters change in the transaction that records the attempts, in order of completion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+
+from requests_queue import clock
+from webhooks import conf, retry, sql
+from webhooks.calls import Finished
+from webhooks.merging import merge_waiting
+from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.types import EVENT
+
+
+@dataclass(slots=True)
+class _Account:
+    """What the calls of one flush make of a webhook."""
+
+    standing: retry.Standing
+    active: bool
+    revision: int
+    triggers: int = 0
+    successes: int = 0
+    failures: int = 0
+    since_success: int = 0
+    last: dict[str, Attempt] = field(default_factory=dict)
+
+
+def record(finished: Sequence[Finished]) -> int:
+    """Write the attempts, their deliveries and their webhooks; return how many held their claim."""
+    with transaction.atomic():
+        now = clock.now()
+        held = _held(finished)
+        accounts = _lock({f.claimed.webhook["id"] for f in held})
+        held = [f for f in held if f.claimed.webhook["id"] in accounts]
+        if not held:
+            return 0
+        attempts, states = [], {}
+        for call in held:
+            attempt, state = _settle(call, accounts[call.claimed.webhook["id"]], now)
+            attempts.append(attempt)
+            states[call.claimed.delivery_id] = state
+        Attempt.objects.bulk_create(attempts)
+        _write_deliveries(states)
+        _write_webhooks(accounts)
+        if settings.SIM_EVENT_MODE == "coalesce":
+            merge_waiting([pk for pk, state in states.items() if state == Delivery.WAITING])
+    return len(held)
+
+
+def _held(finished: Sequence[Finished]) -> list[Finished]:
+    """Lock the deliveries and return the calls that still have their claim."""
+    rows = (
+        Delivery.objects.filter(
+            pk__in=[f.claimed.delivery_id for f in finished], state=Delivery.CALLING
+        )
+        .select_for_update()
+        .order_by("pk")
+    )
+    claims = dict(rows.values_list("pk", "claim"))
+    return [f for f in finished if claims.get(f.claimed.delivery_id) == f.claimed.claim]
+
+
+def _lock(webhook_ids: set[str]) -> dict[str, _Account]:
+    rows = Webhook.objects.filter(pk__in=webhook_ids).select_for_update().order_by("pk")
+    return {
+        pk: _Account(
+            retry.Standing(gate, closed_at, round_, lost), active, revision, since_success=n
+        )
+        for pk, gate, closed_at, round_, lost, active, revision, n in rows.values_list(
+            "pk",
+            "earliest_possible_trigger",
+            "gate_closed_at",
+            "round",
+            "out_of_order",
+            "active",
+            "revision",
+            "failure_since_last_success",
+        )
+    }
+
+
+def _settle(call: Finished, account: _Account, now: datetime) -> tuple[Attempt, str]:
+    """Judge one call: change the webhook's account, return the attempt and the delivery's state."""
+    claimed = call.claimed
+    decision = retry.decide(
+        retry.Call(
+            call.outcome,
+            claimed.started_at,
+            forced=claimed.forced,
+            repeatable=claimed.webhook["type"] == EVENT,
+            active=account.active,
+            outdated=account.revision != claimed.webhook["revision"],
+        ),
+        account.standing,
+        now,
+        conf.policy(),
+    )
+    attempt = _attempt(call, decision.why, now)
+    account.standing = decision.standing
+    account.triggers += 1
+    if call.outcome == retry.SUCCESS:
+        account.successes += 1
+        account.since_success = 0
+    elif call.outcome == retry.FAILURE:
+        account.failures += 1
+        account.since_success += 1
+    account.last[call.outcome] = attempt
+    return attempt, decision.state
+
+
+def _attempt(call: Finished, why: str, now: datetime) -> Attempt:
+    claimed, prepared, answer = call.claimed, call.prepared, call.answer
+    return Attempt(
+        webhook_id=claimed.webhook["id"],
+        delivery_id=claimed.delivery_id,
+        number=claimed.number,
+        outcome=call.outcome,
+        started_at=claimed.started_at,
+        finished_at=now,
+        duration=call.duration,
+        method=claimed.webhook["http_method"],
+        url=claimed.webhook["external_url"],
+        request_headers=dict(prepared.headers) if prepared else {},
+        request_body=(prepared.call.body or b"").decode() if prepared else "",
+        claims=dict(prepared.claims) if prepared else {},
+        status_code=answer.status if answer else None,
+        response_headers=[list(pair) for pair in answer.headers] if answer else [],
+        response_body=answer.body if answer else b"",
+        truncated=answer.truncated if answer else False,
+        # PostgreSQL stores no NUL in text.
+        error=call.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        why=why,
+    )
+
+
+def _write_deliveries(states: dict[int, str]) -> None:
+    for state in set(states.values()):
+        Delivery.objects.filter(pk__in=[pk for pk, s in states.items() if s == state]).update(
+            state=state, claim=None, lease=None, forced=False, attempts=F("attempts") + 1
+        )
+
+
+def _write_webhooks(accounts: dict[str, _Account]) -> None:
+    """Write all accounts in one statement; null means "as it was" for the two pointers."""
+    types = (
+        "varchar",
+        *["bigint"] * 4,
+        "timestamptz",
+        "timestamptz",
+        "bigint",
+        "boolean",
+        *["bigint"] * 2,
+    )
+    rows = [
+        (
+            pk,
+            a.triggers,
+            a.successes,
+            a.failures,
+            a.since_success,
+            sql.moment(a.standing.gate),
+            sql.moment(a.standing.gate_closed_at),
+            a.standing.round,
+            a.standing.out_of_order,
+            a.last[retry.SUCCESS].pk if retry.SUCCESS in a.last else None,
+            a.last[retry.FAILURE].pk if retry.FAILURE in a.last else None,
+        )
+        for pk, a in sorted(accounts.items())
+    ]
+    marks, params = sql.values(rows, types)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH v(id, t, s, f, since, gate, closed, round, lost, success, failure)
+                AS (VALUES {marks})
+            UPDATE webhooks_webhook SET
+                triggers = triggers + v.t,
+                success_triggers = success_triggers + v.s,
+                failure_triggers = failure_triggers + v.f,
+                failure_since_last_success = v.since,
+                earliest_possible_trigger = v.gate,
+                gate_closed_at = v.closed,
+                round = v.round,
+                out_of_order = v.lost,
+                last_success_id = COALESCE(v.success, last_success_id),
+                last_failure_id = COALESCE(v.failure, last_failure_id)
+            FROM v WHERE webhooks_webhook.id = v.id
+            """,
+            params,
+        )
+
+
+def as_row_failure(call: Finished) -> Finished:
+    """Return a call whose row can't be written, as a failure that can."""
+    return Finished(
+        call.claimed,
+        retry.FAILURE,
+        call.duration,
+        error="What the handler answered could not be stored; it counts as a failure.",
+    )

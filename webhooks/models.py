@@ -1,0 +1,179 @@
+"""The rows of the emitter: Webhook, Event, Delivery, Attempt."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from requests_queue.catalog.models import Account, Product
+from webhooks import types
+from webhooks.fields import EncryptedTextField
+
+
+class Webhook(models.Model):
+    """A webhook (`WH-`) by Connect's names, with its gate, its counters and its standing.
+
+    `earliest_possible_trigger` is the gate: no call starts before it; null when healthy.
+    `revision` counts the edits that make an older call say nothing about the new settings.
+    """
+
+    id = models.CharField(max_length=16, primary_key=True)
+    type = models.CharField(max_length=40, choices=types.type_choices, default=types.EVENT)
+    object_class = models.CharField(max_length=40, choices=types.object_class_choices)
+    label = models.CharField("name", max_length=100)
+    description = models.TextField(blank=True)
+    active = models.BooleanField("enabled", default=True)
+    external_url = models.CharField("endpoint URL", max_length=4096)
+    http_method = models.CharField(
+        "method", max_length=4, choices=[("POST", "POST"), ("GET", "GET")], default="POST"
+    )
+    jwt_secret = EncryptedTextField("JWT secret")
+    headers = models.JSONField(default=dict, blank=True)
+    data = models.JSONField("additional data", default=dict, blank=True)
+    product = models.ForeignKey(Product, models.CASCADE, related_name="webhooks")
+    account = models.ForeignKey(Account, models.CASCADE, related_name="webhooks")
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    modified_at = models.DateTimeField(null=True)
+    modified_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    revision = models.IntegerField(default=0)
+
+    earliest_possible_trigger = models.DateTimeField("next trigger", null=True)
+    gate_closed_at = models.DateTimeField(null=True)
+    round = models.IntegerField("round of backoff", default=0)
+    out_of_order = models.BooleanField(default=False)
+
+    last_event = models.DateTimeField(null=True)
+    events = models.BigIntegerField(default=0)
+    triggers = models.BigIntegerField(default=0)
+    success_triggers = models.BigIntegerField(default=0)
+    failure_triggers = models.BigIntegerField(default=0)
+    failure_since_last_success = models.BigIntegerField(default=0)
+    last_success = models.ForeignKey("Attempt", models.SET_NULL, null=True, related_name="+")
+    last_failure = models.ForeignKey("Attempt", models.SET_NULL, null=True, related_name="+")
+
+    # What pruning removed from the tables below, so that the counters can still be checked.
+    pruned_events = models.BigIntegerField(default=0)
+    pruned_successes = models.BigIntegerField(default=0)
+    pruned_failures = models.BigIntegerField(default=0)
+    pruned_unknown = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        indexes = [
+            models.Index(
+                fields=["object_class", "product", "account"],
+                condition=Q(active=True, type=types.EVENT),
+                name="webhook_listening",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.id})"
+
+
+class Event(models.Model):
+    """One queue change for one webhook; without an object for Trigger now."""
+
+    webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="event_set")
+    delivery = models.ForeignKey("Delivery", models.CASCADE, related_name="events")
+    object_id = models.CharField("object", max_length=40, blank=True)
+    status_from = models.CharField("from", max_length=16, blank=True)
+    status_to = models.CharField("to", max_length=16, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["object_id"], name="event_object")]
+
+    def __str__(self) -> str:
+        if not self.object_id:
+            return "Trigger now"
+        return f"{self.object_id}: {self.status_from or 'created'} → {self.status_to}"
+
+
+class Delivery(models.Model):
+    """What is tried again: one wake-up call that a webhook owes its handler.
+
+    `lease` is Unix time by the database's own clock: a claim whose lease ran out is lost.
+    """
+
+    WAITING, CALLING, DELIVERED, FAILED, CANCELLED = (
+        "waiting",
+        "calling",
+        "delivered",
+        "failed",
+        "cancelled",
+    )
+    STATES = [(s, s) for s in (WAITING, CALLING, DELIVERED, FAILED, CANCELLED)]
+
+    webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="deliveries", db_index=False)
+    state = models.CharField(max_length=9, choices=STATES, default=WAITING)
+    forced = models.BooleanField("trigger now", default=False)
+    created_at = models.DateTimeField()
+    claim = models.UUIDField(null=True)
+    lease = models.FloatField(null=True)
+    started_at = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "deliveries"
+        indexes = [
+            models.Index(
+                fields=["webhook", "id"],
+                condition=Q(state="waiting", forced=False),
+                name="delivery_waiting",
+            ),
+            models.Index(
+                fields=["id"], condition=Q(state="waiting", forced=True), name="delivery_forced"
+            ),
+            models.Index(
+                fields=["webhook", "lease"], condition=Q(state="calling"), name="delivery_calling"
+            ),
+            models.Index(fields=["webhook", "-id"], name="delivery_webhook"),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk} ({self.state})"
+
+
+class Attempt(models.Model):
+    """One HTTP call. The secret and the token are never stored: `claims` is what was signed."""
+
+    SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
+    OUTCOMES = [(o, o) for o in (SUCCESS, FAILURE, UNKNOWN)]
+
+    webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="attempt_set", db_index=False)
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempt_set")
+    number = models.IntegerField()
+    outcome = models.CharField(max_length=7, choices=OUTCOMES)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    duration = models.IntegerField("duration (ms)")
+    method = models.CharField(max_length=4)
+    url = models.CharField(max_length=4096)
+    request_headers = models.JSONField(default=dict)
+    request_body = models.TextField(blank=True)
+    claims = models.JSONField(default=dict)
+    status_code = models.IntegerField(null=True)
+    response_headers = models.JSONField(default=list)
+    response_body = models.BinaryField(default=b"")
+    truncated = models.BooleanField(default=False)
+    error = models.TextField(blank=True)
+    why = models.TextField("what happens next, and why", blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["webhook", "-id"], name="attempt_webhook")]
+        constraints = [
+            models.UniqueConstraint("delivery", "number", name="attempt_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of delivery {self.delivery_id}: {self.outcome}"

@@ -1,0 +1,28 @@
+"""The platform's signals, each passed on to the function that does the work."""
+
+from datetime import datetime
+from typing import Any
+
+from django.dispatch import receiver
+
+from requests_queue.signals import next_due_wanted, queue_changed, unsettled_wanted
+from requests_queue.transitions import Change
+from webhooks import events, standstill
+
+
+@receiver(queue_changed)
+def on_queue_changed(change: Change, **kwargs: Any) -> None:
+    """Record the change, in its own transaction."""
+    events.record(change)
+
+
+@receiver(next_due_wanted)
+def on_next_due_wanted(now: datetime, **kwargs: Any) -> datetime | None:
+    """Say when the emitter has something to do next."""
+    return standstill.next_due(now)
+
+
+@receiver(unsettled_wanted)
+def on_unsettled_wanted(now: datetime, **kwargs: Any) -> set[str]:
+    """Say what is due or under way, and see that it goes on."""
+    return standstill.unsettled(now)

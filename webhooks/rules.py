@@ -1,0 +1,131 @@
+"""What may be written of a webhook: one check for the API, the admin and the portal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from requests_queue.catalog.models import Account, Product
+from requests_queue.errors import Invalid
+from webhooks import tokens, types
+from webhooks.headers import HeaderRefused, check_headers
+from webhooks.transport import check_url
+
+REQUIRED = ("label", "product_id", "object_class", "external_url", "jwt_secret")
+
+
+def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
+    """Return the fields of a new webhook; raises Invalid with all that is wrong at once."""
+    errors = [f"{name}: This field is required." for name in REQUIRED if data.get(name) is None]
+    fields: dict[str, Any] = {}
+    if data.get("product_id") is not None:
+        fields["product"] = _product(data["product_id"], account, errors)
+    if data.get("object_class") is not None:
+        fields |= _type(data, account, errors)
+    if errors:
+        raise Invalid(*errors)
+    return fields | for_update(data)
+
+
+def for_update(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that a body changes; raises Invalid.
+
+    Type, object class and product can't change: published clients send them all the same
+    (MuleSoft a wrong type even), so they are ignored.
+    """
+    fields: dict[str, Any] = {}
+    errors: list[str] = []
+    for name, check in _CHECKS.items():
+        if name not in data:
+            continue
+        try:
+            fields[name] = check(data[name])
+        except HeaderRefused as refused:
+            errors.append(f"headers.{refused.name}: {refused}")
+        except ValueError as refused:
+            errors.append(f"{name}: {refused}")
+    if errors:
+        raise Invalid(*errors)
+    return fields
+
+
+def _product(product_id: Any, account: Account, errors: list[str]) -> Product | None:
+    rows = Product.objects.filter(pk=str(product_id))
+    rows = (
+        rows.filter(owner=account)
+        if account.is_vendor
+        else rows.filter(connections__provider=account)
+    )
+    found = rows.first()
+    if found is None:
+        errors.append(f"product_id: Product {product_id} does not exist.")
+    return found
+
+
+def _type(data: Mapping[str, Any], account: Account, errors: list[str]) -> dict[str, Any]:
+    type_, object_class = data.get("type") or types.EVENT, data["object_class"]
+    if not isinstance(type_, str) or not isinstance(object_class, str):
+        errors.append("type: Not a valid string.")
+        return {}
+    if object_class not in dict(types.object_class_choices()):
+        errors.append(f'object_class: "{object_class}" is not a valid choice.')
+    elif type_ not in dict(types.type_choices()):
+        errors.append(f'type: "{type_}" is not a valid choice.')
+    elif (found := types.find(type_, object_class)) is None:
+        errors.append(f'type: "{type_}" does not fit object class {object_class}.')
+    elif found.is_validator and not account.is_vendor:
+        errors.append("type: Validators are for vendors only.")
+    return {"type": type_, "object_class": object_class}
+
+
+def _text(limit: int | None, *, blank: bool) -> Any:
+    def check(value: Any) -> str:
+        if value is None and blank:
+            return ""
+        if not isinstance(value, str):
+            raise ValueError("Not a valid string.")
+        if not value.strip() and not blank:
+            raise ValueError("This field may not be blank.")
+        if limit and len(value) > limit:
+            raise ValueError(f"Ensure this field has no more than {limit} characters.")
+        return value
+
+    return check
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("Must be a valid boolean.")
+    return value
+
+
+def _method(value: Any) -> str:
+    if value not in ("GET", "POST"):
+        raise ValueError(f'"{value}" is not a valid choice.')
+    return str(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("Expected a JSON object.")
+    return value
+
+
+def _headers(value: Any) -> dict[str, str]:
+    return check_headers(_object(value))
+
+
+def _url(value: Any) -> str:
+    return check_url(_text(4096, blank=False)(value))
+
+
+_CHECKS: dict[str, Any] = {
+    "label": _text(100, blank=False),
+    "description": _text(None, blank=True),
+    "active": _flag,
+    "external_url": _url,
+    "http_method": _method,
+    "jwt_secret": tokens.check_secret,
+    "headers": _headers,
+    "data": _object,
+}

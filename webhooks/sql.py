@@ -1,0 +1,51 @@
+"""The few things that SQLite and PostgreSQL say differently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+# The database's own wall clock, in seconds since 1970: every machine and the next boot agree.
+_EPOCH = {
+    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
+    "postgresql": "EXTRACT(EPOCH FROM clock_timestamp())",
+}
+_CLAIM_LOCK = 0x636C61696D  # "claim", for pg_advisory_xact_lock
+
+
+def epoch() -> str:
+    """Return the expression for the database's time."""
+    return _EPOCH[connection.vendor]
+
+
+def moment(value: datetime | None) -> Any:
+    """Return a datetime as a parameter of raw SQL (passed raw, SQLite stores it unlike the ORM)."""
+    return connection.ops.adapt_datetimefield_value(value)
+
+
+def marks(values: Sequence[Any]) -> str:
+    """Return `%s, %s, …` for an IN list."""
+    return ", ".join(["%s"] * len(values))
+
+
+def one_claim_at_a_time() -> None:
+    """Hold off every other claim until commit; on SQLite a write transaction does so already."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
+
+
+def values(rows: Iterable[Sequence[Any]], types: Sequence[str]) -> tuple[str, list[Any]]:
+    """Return a VALUES list and its parameters; `types` are PostgreSQL's, which must be told."""
+    cast = connection.vendor == "postgresql"
+    row_marks = ", ".join(f"CAST(%s AS {t})" if cast else "%s" for t in types)
+    rows = list(rows)
+    return ", ".join([f"({row_marks})"] * len(rows)), [v for row in rows for v in row]
+
+
+def uuid_(value: Any) -> Any:
+    """Return a UUID as a parameter of raw SQL."""
+    return value if connection.features.has_native_uuid_field else value.hex

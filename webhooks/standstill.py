@@ -1,0 +1,39 @@
+"""What the emitter has to do while a sandbox moves its time: asked by `sandbox.time`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from webhooks import outbox, wakeup
+from webhooks.models import Delivery
+
+
+def next_due(now: datetime) -> datetime | None:
+    """Return the next moment at which a gate opens or a call that hangs runs out of time."""
+    moments = [outbox.next_due(now), *(at for _, at in _deadlines() if at > now)]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def unsettled(now: datetime) -> set[str]:
+    """Return what is due or under way at `now`, and wake the engine for it.
+
+    A call under way changes its label once its deadline has passed: until then a move may leave
+    it hanging, after that it must end.
+    """
+    due = {f"due:{pk}" for pk in outbox.peek(now)}
+    calling = {f"{'overdue' if at <= now else 'calling'}:{pk}" for pk, at in _deadlines()}
+    if due or calling:
+        wakeup.send()
+    return due | calling
+
+
+def _deadlines() -> list[tuple[int, datetime]]:
+    timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
+    rows = Delivery.objects.filter(state=Delivery.CALLING, started_at__isnull=False)
+    return [
+        (pk, started_at + timeout)
+        for pk, started_at in rows.values_list("pk", "started_at")
+        if started_at is not None
+    ]

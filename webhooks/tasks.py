@@ -1,0 +1,18 @@
+"""The Celery tasks of the emitter; a few lines each, the work is elsewhere."""
+
+from celery import shared_task
+
+from webhooks import engine, pruning, wakeup
+
+
+@shared_task
+def pump() -> None:
+    """Wake the engine of the worker process that this lands on."""
+    wakeup.clear()
+    engine.wake()
+
+
+@shared_task
+def prune() -> None:
+    """Remove what is older than SIM_KEEP_DAYS."""
+    pruning.prune()

@@ -1,0 +1,72 @@
+"""The token of a call: HS256 by the webhook's secret. No ORM, no Django."""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from jwt.exceptions import PyJWTError
+from jwt.warnings import InsecureKeyLengthWarning
+
+HEADERS = {
+    "both": ("Authentication", "Authorization"),
+    "authentication": ("Authentication",),
+    "authorization": ("Authorization",),
+}
+
+
+class SecretRefused(ValueError):
+    """A secret that can't sign; the text says why."""
+
+
+def new_secret() -> str:
+    """Return a fresh secret in Connect's form."""
+    return f"JWT-{uuid.uuid4()}"
+
+
+def sign(claims: Mapping[str, Any], secret: str) -> str:
+    """Return the signed token; raises SecretRefused where the secret can't sign."""
+    if not secret:
+        raise SecretRefused(
+            "The JWT secret can't be read: SIM_ENCRYPTION_KEY isn't the key that it was stored "
+            "with. Set that key again, or save the webhook with a new secret."
+        )
+    try:
+        with warnings.catch_warnings():
+            # Connect takes short secrets; the form shows a hint instead.
+            warnings.simplefilter("ignore", InsecureKeyLengthWarning)
+            return jwt.encode(
+                dict(claims),
+                secret,
+                algorithm="HS256",
+                # Connect's tokens begin with `typ`, as PyJWT 1 wrote them.
+                headers={"typ": "JWT", "alg": "HS256"},
+                sort_headers=False,
+            )
+    except (PyJWTError, UnicodeError, TypeError, ValueError):
+        raise SecretRefused(
+            "The JWT secret can't sign a token: use plain text, not a key in PEM or SSH form."
+        ) from None
+
+
+def check_secret(secret: Any) -> str:
+    """Return the secret if it can sign; raises SecretRefused with a sentence."""
+    if not isinstance(secret, str) or not secret:
+        raise SecretRefused("The JWT secret may not be blank.")
+    if len(secret) > 100:
+        raise SecretRefused("Ensure the JWT secret has no more than 100 characters.")
+    sign({}, secret)
+    return secret
+
+
+def is_short(secret: str) -> bool:
+    """Whether the secret is shorter than HS256 wants (32 bytes)."""
+    return len(secret.encode()) < 32
+
+
+def bearer(token: str, mode: str) -> dict[str, str]:
+    """Return the headers that carry the token, by SIM_JWT_HEADER."""
+    return dict.fromkeys(HEADERS[mode], f"Bearer {token}")
