@@ -1,0 +1,9 @@
+"""The pages' addresses."""
+
+from django.urls import path
+
+from portal import views
+
+urlpatterns = [
+    path("sign-in/<str:uid>/<str:token>", views.sign_in_by_link, name="sign-in-by-link"),
+]

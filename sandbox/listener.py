@@ -1,0 +1,129 @@
+"""A webhook handler that answers by script and shows each call: `manage.py listen`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+
+MAX_BODY = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How calls are answered: status, seconds before the answer, or none at all."""
+
+    status: int = 200
+    delay: float = 0
+    hang: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One call: the claims of its token, and the verdict on it (empty when it is good)."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    claims: dict[str, Any]
+    verdict: str
+
+
+# Returns the secret that a webhook signs with, or None where it is not known.
+Secrets = Callable[[str], str | None]
+
+
+def judge(token: str, secrets: Secrets) -> tuple[dict[str, Any], str]:
+    """Return the claims of a token and what is wrong with it, if anything."""
+    if not token:
+        return {}, "no token"
+    try:
+        claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    except jwt.InvalidTokenError as error:
+        return {}, f"not a token ({error})"
+    secret = secrets(str(claims.get("webhook_id")))
+    if secret is None:
+        return claims, "not verified (give the webhook's secret with --secret)"
+    try:
+        jwt.decode(token, secret, algorithms=["HS256"])
+    except jwt.InvalidTokenError as error:
+        return claims, f"refused ({error})"
+    return claims, ""
+
+
+class Listener:
+    """The server; `on_call` is told of each call and may act before the answer."""
+
+    def __init__(
+        self, address: tuple[str, int], script: Script, secrets: Secrets,
+        on_call: Callable[[Received], None],
+    ) -> None:  # fmt: skip
+        self.stopped = threading.Event()
+        listener = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing: `on_call` shows the call."""
+
+            def _answer(self) -> None:
+                received = _receive(self, secrets)
+                if script.hang:
+                    listener.stopped.wait()
+                    return
+                listener.stopped.wait(script.delay)
+                status = script.status
+                try:
+                    on_call(received)
+                except Exception as error:
+                    status, said = 500, {"error": str(error)}
+                else:
+                    said = {"received": received.claims.get("webhook_id")}
+                if received.verdict.startswith(("refused", "no token", "not a token")):
+                    status, said = 401, {"error": f"token {received.verdict}"}
+                _reply(self, status, said)
+
+            do_GET = do_POST = do_PUT = _answer
+
+        self._server = ThreadingHTTPServer(address, Handler)
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        """Where the handler listens."""
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}/"
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        self._server.serve_forever(poll_interval=0.1)
+
+    def stop(self) -> None:
+        """End the serving, and the calls that hang."""
+        self.stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _receive(handler: BaseHTTPRequestHandler, secrets: Secrets) -> Received:
+    length = min(int(handler.headers.get("Content-Length") or 0), MAX_BODY)
+    body = handler.rfile.read(length)
+    value = handler.headers.get("Authentication") or handler.headers.get("Authorization") or ""
+    claims, verdict = judge(value.removeprefix("Bearer ").strip(), secrets)
+    return Received(handler.command, handler.path, dict(handler.headers), body, claims, verdict)
+
+
+def _reply(handler: BaseHTTPRequestHandler, status: int, said: Any) -> None:
+    body = b"" if status == 204 or status < 200 else json.dumps(said).encode()
+    handler.send_response(status)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)

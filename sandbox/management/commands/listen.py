@@ -1,0 +1,98 @@
+"""`manage.py listen`: a handler on this machine that shows what it gets."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError
+from django.core.management.base import CommandParser
+from rich.console import Console
+
+from sandbox import sandbox_file
+from sandbox.approving import approve_pending
+from sandbox.client import ApiError, Client
+from sandbox.listener import Listener, Received, Script
+
+
+class Command(BaseCommand):
+    """Listen, verify, print, answer by script."""
+
+    help = "Run a webhook handler here: verifies the token, prints each call, answers by script."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Options of the command."""
+        parser.add_argument("--port", type=int, default=9000, help="default 9000; 0: any")
+        parser.add_argument("--status", type=int, default=200, help="answer with this status")
+        parser.add_argument("--delay", type=float, default=0, help="seconds before the answer")
+        parser.add_argument("--hang", action="store_true", help="never answer")
+        parser.add_argument(
+            "--approve", action="store_true", help="approve what is pending before answering"
+        )
+        parser.add_argument("--secret", default="", help="the webhook's JWT secret; default: asked")
+
+    def handle(self, **options: Any) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        if not 100 <= options["status"] <= 599:
+            raise CommandError("--status is an HTTP status from 100 to 599.")
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._client = self._find_sandbox(needed=options["approve"])
+        self._given, self._approve = options["secret"], options["approve"]
+        script = Script(options["status"], max(0.0, options["delay"]), options["hang"])
+        try:
+            listener = Listener(("127.0.0.1", options["port"]), script, self._secret, self._on_call)
+        except OSError as error:
+            raise CommandError(
+                f"Port {options['port']} can't be bound: {error.strerror}."
+            ) from None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _interrupt)
+        self._console.print(f"Listening at {listener.url}; use it as a webhook's endpoint URL.")
+        try:
+            listener.run()
+        except KeyboardInterrupt:
+            listener.stopped.set()
+
+    def _find_sandbox(self, *, needed: bool) -> Client | None:
+        try:
+            sandbox = sandbox_file.read(settings.SIM_DATA_DIR)
+        except sandbox_file.NoSandbox as error:
+            if needed:
+                raise CommandError(str(error)) from None
+            return None
+        return Client(sandbox.url, sandbox.vendor_api_key)
+
+    def _secret(self, webhook_id: str) -> str | None:
+        if self._given:
+            return str(self._given)
+        return _ask(self._client, webhook_id) if self._client else None
+
+    def _on_call(self, received: Received) -> None:
+        at = datetime.now(UTC).strftime("%H:%M:%S")
+        verdict = received.verdict or "verified"
+        self._console.print(
+            f"\n{at} {received.method} {received.path}  token {verdict}", markup=False
+        )
+        self._console.print_json(json.dumps(received.claims or {}))
+        product_id = received.claims.get("product_id")
+        if self._approve and self._client and product_id and not received.verdict:
+            for request_id in approve_pending(self._client, product_id):
+                self._console.print(f"approved {request_id}", markup=False)
+
+
+@lru_cache(maxsize=256)
+def _ask(client: Client, webhook_id: str) -> str | None:
+    try:
+        found = client.call("GET", f"/public/v1/notifications/webhooks/{webhook_id}", timeout=5)
+    except ApiError:
+        return None
+    return str(found["jwt_secret"])
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,50 @@
+"""`SIM_DATA_DIR/sandbox.json` (0600): where a running sandbox is, and the keys to it.
+
+Every start prints the same keys from here, and the other commands find the sandbox by it; the
+database holds hashes only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+NAME = "sandbox.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """URL of the server's root, and the API keys (`SU-…:secret`); the repr shows no key."""
+
+    url: str
+    vendor_api_key: str = field(repr=False)
+    provider_api_key: str = field(repr=False)
+
+
+class NoSandbox(Exception):
+    """There is no readable file; the text says what to do."""
+
+
+def read(data_dir: Path) -> Sandbox:
+    """Return what the file says; raises NoSandbox."""
+    path = data_dir / NAME
+    try:
+        return Sandbox(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise NoSandbox(f"There is no {path}: start the sandbox first (`make run`).") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise NoSandbox(
+            f"{path} can't be read ({type(error).__name__}): delete it and start the sandbox again."
+        ) from None
+
+
+def write(data_dir: Path, sandbox: Sandbox) -> None:
+    """Write the file, readable for its owner only, at once or not at all."""
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = data_dir / f"{NAME}.{os.getpid()}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(asdict(sandbox), file, indent=2)
+    draft.replace(data_dir / NAME)

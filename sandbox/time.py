@@ -1,0 +1,140 @@
+"""Moving the platform's time: from one due moment to the next, and what is due runs.
+
+A ladder of retries that takes a day runs in seconds, each attempt at its own simulated moment.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from requests_queue import clock
+from requests_queue.errors import Conflict
+from requests_queue.models import Clock
+from requests_queue.signals import next_due_wanted, run_due_wanted, unsettled_wanted
+
+WAIT_FOR_CALLS = 10.0  # real seconds that a move waits for calls under way
+LEASE = 30.0  # real seconds after which a move whose process is gone is over
+POLL = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a move did: from when to when, and at how many due moments it stopped."""
+
+    start: datetime
+    end: datetime
+    stops: int
+
+
+def advance(span: timedelta, *, pause: Callable[[float], Any] = time.sleep) -> Moved:
+    """Move the platform's time forward by `span`, running what falls due on the way.
+
+    Raises Conflict (409) while another move is under way.
+    """
+    start = _begin()
+    end = start + span
+    hanging: set[str] = set()
+    stops = 0
+    now = start
+    try:
+        with _renewed():
+            while True:
+                run_due_wanted.send(sender=None, now=now)
+                hanging |= _settle(now, hanging, pause)
+                following = _next(now, end)
+                if following is None:
+                    break
+                now = following
+                stops += 1
+                _freeze(now)
+            now = end
+            _freeze(end)
+            run_due_wanted.send(sender=None, now=end)
+            _settle(end, hanging, pause)
+    finally:
+        _release(now)
+    return Moved(start, now, stops)
+
+
+def reading() -> tuple[datetime, bool]:
+    """Return the platform's time, and whether a move is under way."""
+    row = Clock.objects.filter(pk=1).first()
+    return clock.now(), bool(row and row.moving_lease > time.time())
+
+
+def _begin() -> datetime:
+    """Take the clock and stop it; one move at a time, by a filtered UPDATE."""
+    Clock.objects.get_or_create(pk=1)
+    with transaction.atomic():
+        start = clock.now()
+        taken = Clock.objects.filter(pk=1, moving_lease__lt=time.time()).update(
+            moving_lease=time.time() + LEASE, frozen_at=start
+        )
+    if not taken:
+        raise Conflict("CLK_001", "The clock is being moved already; wait until it stands.")
+    return start
+
+
+def _freeze(moment: datetime) -> None:
+    Clock.objects.filter(pk=1).update(frozen_at=moment)
+
+
+def _release(moment: datetime) -> None:
+    """Let time go on from `moment`."""
+    Clock.objects.filter(pk=1).update(
+        frozen_at=None, moving_lease=0, offset=moment - datetime.now(UTC)
+    )
+
+
+def recover() -> None:
+    """Let time go on where a mover was killed."""
+    row = Clock.objects.filter(pk=1, frozen_at__isnull=False, moving_lease__lt=time.time()).first()
+    if row is not None and row.frozen_at is not None:
+        _release(row.frozen_at)
+
+
+@contextmanager
+def _renewed() -> Any:
+    """Prolong the lease of a move while it lasts."""
+    over = threading.Event()
+
+    def renew() -> None:
+        from django.db import connection
+
+        while not over.wait(LEASE / 3):
+            Clock.objects.filter(pk=1).update(moving_lease=F("moving_lease") + LEASE / 3)
+        connection.close()
+
+    thread = threading.Thread(target=renew, name="clock-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _settle(now: datetime, hanging: set[str], pause: Callable[[float], Any]) -> set[str]:
+    """Let time stand still until nothing is due or under way; return what still hangs then."""
+    deadline = time.monotonic() + WAIT_FOR_CALLS
+    while True:
+        answers = unsettled_wanted.send(sender=None, now=now)
+        left = set().union(*(found for _, found in answers)) - hanging
+        if not left or time.monotonic() > deadline:
+            return left
+        pause(POLL)
+
+
+def _next(now: datetime, end: datetime) -> datetime | None:
+    answers = next_due_wanted.send(sender=None, now=now)
+    ahead = [moment for _, moment in answers if moment is not None and now < moment <= end]
+    return min(ahead, default=None)

@@ -1,0 +1,10 @@
+"""`/sandbox/…`: what is ours and not Connect's; absent under the server profile."""
+
+from django.urls import path
+
+from sandbox import api
+
+urlpatterns = [
+    path("clock", api.ClockView.as_view()),
+    path("clock/advance", api.AdvanceView.as_view()),
+]

@@ -1,0 +1,57 @@
+"""Real delivery engines in tests, and ways to wait for them without sleeping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from requests_queue.models import Clock
+from webhooks.engine import Engine
+from webhooks.models import Delivery, Webhook
+
+
+@contextmanager
+def running(count: int = 1, **options: Any) -> Iterator[list[Engine]]:
+    """Run engines, as worker processes have them."""
+    engines = [Engine(**options) for _ in range(count)]
+    for engine in engines:
+        engine.start()
+    try:
+        yield engines
+    finally:
+        for engine in engines:
+            engine.stop()
+
+
+def until(holds: Callable[[], Any], what: str, timeout: float = 15) -> Any:
+    """Wait until a fact of the database holds, and return it; fail with `what` otherwise."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = holds()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout} s in vain for: {what}")
+        _breathe()
+
+
+def _breathe() -> None:
+    import threading
+
+    threading.Event().wait(0.01)
+
+
+def settled(webhook: Webhook | None = None) -> bool:
+    """Whether no delivery is waiting or under way."""
+    rows = Delivery.objects.filter(state__in=("waiting", "calling"))
+    return not (rows.filter(webhook=webhook) if webhook else rows).exists()
+
+
+def move_clock(seconds: float) -> None:
+    """Move the platform's time forward at once; engines look again when woken."""
+    row, _ = Clock.objects.get_or_create(pk=1)
+    row.offset += timedelta(seconds=seconds)
+    row.save()

@@ -1,0 +1,162 @@
+"""The smallest platform that a test needs: two accounts, a product, a connection, webhooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from requests_queue.catalog.models import (
+    Account,
+    Asset,
+    Connection,
+    Contract,
+    Hub,
+    Item,
+    Listing,
+    Marketplace,
+    Parameter,
+    Product,
+    Template,
+    TierAccount,
+    User,
+)
+from requests_queue.queues.base import Actor
+from webhooks.models import Webhook
+
+AT = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
+CONTACT = {
+    "address_line1": "1 Harbour Road",
+    "address_line2": "",
+    "city": "Portland",
+    "state": "OR",
+    "postal_code": "97201",
+    "country": "US",
+    "contact": {
+        "first_name": "Ada",
+        "last_name": "Ray",
+        "email": "ada@example.com",
+        "phone_number": {
+            "country_code": "+1",
+            "area_code": "555",
+            "phone_number": "0100",
+            "extension": "",
+        },
+    },
+}
+
+
+@dataclass
+class World:
+    """What `world` made."""
+
+    vendor: Account
+    provider: Account
+    vendor_user: User
+    provider_user: User
+    product: Product
+    connection: Connection
+    item: Item
+    template: Template
+
+    @property
+    def as_vendor(self) -> Actor:
+        return Actor(self.vendor_user, self.vendor)
+
+    @property
+    def as_distributor(self) -> Actor:
+        return Actor(self.provider_user, self.provider)
+
+
+def world(digit: str = "1", capabilities: dict[str, Any] | None = None) -> World:
+    """Make a platform of its own; another `digit` makes another one beside it."""
+    three = digit * 3
+    vendor = Account.objects.create(id=f"VA-{three}-{three}", name="Vendor", type="vendor", created=AT)
+    provider = Account.objects.create(
+        id=f"PA-{three}-{three}", name="Provider", type="provider", role="distributor", created=AT
+    )
+    users = [
+        User.objects.create(
+            username=f"{kind}{digit}", uid=f"UR-{three}-{three}-{n}", account=account,
+            email=f"{kind}{digit}@example.com",
+        )
+        for kind, n, account in (("vendor", "001", vendor), ("provider", "002", provider))
+    ]  # fmt: skip
+    product = Product.objects.create(
+        id=f"PRD-{three}-{three}-{three}", name="Product", owner=vendor,
+        capabilities=capabilities or {}, created=AT, updated=AT,
+    )  # fmt: skip
+    marketplace = Marketplace.objects.create(
+        id=f"MP-{digit * 5}", name="Market", owner=provider, created=AT
+    )
+    hub = Hub.objects.create(
+        id=f"HB-{digit * 4}-{digit * 4}", name="Hub", company=provider, created=AT, updated=AT
+    )
+    contract = Contract.objects.create(
+        id=f"CRD-{digit * 5}-{digit * 5}-{digit * 5}", name="Contract", vendor=vendor,
+        provider=provider, marketplace=marketplace, created=AT,
+    )  # fmt: skip
+    Listing.objects.create(
+        id=f"LST-{three}-{three}-{three}", product=product, contract=contract, created=AT, updated=AT
+    )
+    connection = Connection.objects.create(
+        id=f"CT-{digit * 4}-{digit * 4}-{digit * 4}", product=product, provider=provider,
+        vendor=vendor, hub=hub, created=AT,
+    )  # fmt: skip
+    item = Item.objects.create(
+        id=f"{product.id}-0001", local_id="SEAT", mpn="M-SEAT", product=product, name="Seat",
+        unit={"id": "unit", "title": "Users"}, created=AT, updated=AT,
+    )  # fmt: skip
+    template = Template.objects.create(
+        id=f"TL-{three}-{three}-{three}", product=product, title="Active", name="Active",
+        body="# Active", scope="asset", type="fulfillment", created=AT, updated=AT,
+    )  # fmt: skip
+    return World(vendor, provider, *users, product, connection, item, template)
+
+
+def parameter(made: World, name: str, **more: Any) -> Parameter:
+    """Add a parameter to the product."""
+    fields = {
+        "title": name, "type": "text", "scope": "asset", "phase": "ordering",
+        "constraints": {}, "created": AT, "updated": AT, **more,
+    }  # fmt: skip
+    return Parameter.objects.create(product=made.product, name=name, **fields)
+
+
+def webhook(made: World, url: str = "http://127.0.0.1:9/", n: int = 1, **more: Any) -> Webhook:
+    """Make a webhook of the vendor."""
+    fields = {
+        "label": f"Hook {n}", "object_class": "fulfillment_request", "external_url": url,
+        "jwt_secret": f"JWT-secret-of-thirty-two-bytes-or-more-{n}", "product": made.product,
+        "account": made.vendor, "created_at": AT, "created_by": made.vendor_user, **more,
+    }  # fmt: skip
+    return Webhook.objects.create(id=f"WH-{n // 1000000:03d}-{n // 1000 % 1000:03d}-{n % 1000:03d}", **fields)
+
+
+def purchase(made: World, **more: Any) -> dict[str, Any]:
+    """Return the body of a purchase with only what a distributor sends."""
+    asset = {
+        "connection": {"id": made.connection.id},
+        "items": [{"id": made.item.id, "quantity": 5}],
+        "tiers": {
+            "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
+            "tier1": {"name": "Portland Resellers", "contact_info": CONTACT},
+        },
+        **more.pop("asset", {}),
+    }
+    return {"type": "purchase", "asset": asset, **more}
+
+
+def asset(made: World, n: int = 1, **more: Any) -> Asset:
+    """Make an active subscription."""
+    tier = TierAccount.objects.create(
+        id=f"TA-0000-0000-{n:04d}", name="Customer", owner=made.provider, hub=made.connection.hub,
+        contact_info=CONTACT, created=AT, updated=AT,
+    )  # fmt: skip
+    fields = {
+        "status": "active", "product": made.product, "connection": made.connection,
+        "marketplace": Marketplace.objects.get(owner=made.provider),
+        "contract": Contract.objects.get(provider=made.provider), "customer": tier, "tier1": tier,
+        "created": AT, "updated": AT, **more,
+    }  # fmt: skip
+    return Asset.objects.create(id=f"AS-0000-0000-{n:04d}", **fields)

@@ -1,0 +1,92 @@
+"""A queue change wakes a real handler through the real engine."""
+
+from __future__ import annotations
+
+import jwt
+import pytest
+
+from requests_queue import transitions
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.engines import move_clock, running, settled, until
+from tests.handlers import handler
+from webhooks import events
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_purchase_wakes_the_handler_with_a_signed_call() -> None:
+    world = make.world()
+    with handler() as served, running() as [engine]:
+        hook = make.webhook(world, served.url, data={"tenant": "lab-1"})
+        births.create(make.purchase(world), world.as_distributor)
+        engine.wake()
+        got = served.next()
+        until(settled, "the delivery is recorded")
+    claims = jwt.decode(got.token, hook.jwt_secret, algorithms=["HS256"])
+    exp = claims.pop("exp")
+    assert got.method == "POST"
+    assert got.json == claims
+    assert got.headers["Authorization"] == got.headers["Authentication"]
+    assert claims["webhook_id"] == hook.id
+    assert claims["object_class"] == "fulfillment_requests"
+    assert claims["data"] == {"tenant": "lab-1"}
+    assert list(claims)[0] == "webhook_id" and exp
+    hook.refresh_from_db()
+    assert (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers) == (1, 1, 1, 0)
+    assert Delivery.objects.get().state == "delivered"
+    assert Attempt.objects.get().status_code == 200
+    assert Event.objects.get().object_id == Request.objects.get().pk
+
+
+def test_a_failing_handler_is_called_again_when_the_gate_opens() -> None:
+    world = make.world()
+    answers = iter([500, 302, 200])
+    with handler(lambda got: next(answers)) as served, running() as [engine]:
+        hook = make.webhook(world, served.url)
+        births.create(make.purchase(world), world.as_distributor)
+        engine.wake()
+        for n, seconds in ((1, 300), (2, 600)):
+            served.next()
+            until(lambda n=n: Attempt.objects.filter(number=n).exists(), f"attempt {n}")
+            hook.refresh_from_db()
+            attempt = Attempt.objects.get(number=n)
+            gap = (hook.earliest_possible_trigger - attempt.finished_at).total_seconds()
+            assert seconds <= gap <= seconds + 1
+            move_clock(seconds + 2)
+            engine.wake()
+        served.next()
+        until(settled, "delivered")
+    hook.refresh_from_db()
+    assert hook.earliest_possible_trigger is None
+    assert (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers) == (1, 3, 1, 2)
+    assert hook.failure_since_last_success == 0
+
+
+def test_a_move_is_an_event_of_its_own() -> None:
+    world = make.world()
+    with handler() as served, running() as [engine]:
+        make.webhook(world, served.url)
+        row = births.create(make.purchase(world), world.as_distributor)
+        transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+        engine.wake()
+        served.next(), served.next()
+        until(settled, "both delivered")
+    assert Webhook.objects.get().events == 2
+    row.refresh_from_db()
+    row.asset.refresh_from_db()
+    assert (row.status, row.asset.status) == ("approved", "active")
+
+
+def test_trigger_now_is_called_at_once() -> None:
+    world = make.world()
+    with handler() as served, running() as [engine]:
+        hook = make.webhook(world, served.url)
+        events.trigger(hook)
+        engine.wake()
+        served.next()
+        until(settled, "delivered")
+    hook.refresh_from_db()
+    assert (hook.events, hook.triggers, hook.success_triggers) == (1, 1, 1)
