@@ -1,0 +1,176 @@
+"""The tables of `orders.py` become rows: assets that their requests have made what they are.
+
+Rows are written as the queue's moves would have left them, but without the moves: nobody is
+told of demo data, so no webhook gets a burst of events that nobody caused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from requests_queue import clock, ids
+from requests_queue.catalog.models import (
+    Asset,
+    Connection,
+    Contract,
+    Listing,
+    Product,
+    Template,
+    TierAccount,
+    User,
+)
+from requests_queue.errors import Invalid
+from requests_queue.queues.fulfillment import effects, items, params
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.seed.accounts import VENDOR_USER
+from requests_queue.seed.orders import SUBSCRIPTIONS, Step, Subscription
+from requests_queue.seed.rows import add_missing
+
+# Statuses that a request reaches without the vendor.
+_UNTOUCHED = ("draft", "tiers_setup", "pending")
+
+
+def add_subscriptions(at: datetime) -> dict[str, int]:
+    """Add the subscriptions that aren't there, each with its requests.
+
+    A subscription is added whole or not at all: the requests of one that is there are the
+    user's, and one whose product or customer the user has changed or deleted stays away.
+    """
+    made = {"subscriptions": 0, "requests": 0}
+    known = set(
+        Asset.objects.filter(pk__in=[row.id for row in SUBSCRIPTIONS]).values_list("pk", flat=True)
+    )
+    for row in SUBSCRIPTIONS:
+        if row.id in known:
+            continue
+        asset = _asset(row, at)
+        requests = asset and _requests(asset, row, at)
+        if not asset or not requests:
+            continue
+        add_missing([asset])
+        # A subscription of the user's may have the external uid: then this one isn't there.
+        if Asset.objects.filter(pk=asset.pk).exists():
+            made["subscriptions"] += 1
+            made["requests"] += add_missing(requests)
+    return made
+
+
+def _asset(row: Subscription, at: datetime) -> Asset | None:
+    """Return the asset before its first request, or None where what it needs is gone."""
+    product = Product.objects.filter(pk=row.product).first()
+    connection = Connection.objects.filter(product=row.product).order_by("pk").first()
+    listing = Listing.objects.filter(product=row.product).order_by("pk").first()
+    tiers = TierAccount.objects.in_bulk([row.customer, row.tier1, *filter(None, [row.tier2])])
+    if not product or not connection or not listing:
+        return None
+    if not {row.customer, row.tier1, row.tier2 or row.tier1} <= set(tiers):
+        return None
+    contract = Contract.objects.select_related("marketplace").get(pk=listing.contract_id)
+    return Asset(
+        id=row.id,
+        external_id=row.external_id,
+        external_uid=row.external_uid,
+        product=product,
+        connection=connection,
+        marketplace=contract.marketplace,
+        contract=contract,
+        customer=tiers[row.customer],
+        tier1=tiers[row.tier1],
+        tier2=tiers[row.tier2] if row.tier2 else None,
+        items=[],
+        params=params.blank(product),
+        created=_moment(at, -row.steps[0].days),
+        updated=_moment(at, -row.steps[0].days),
+    )
+
+
+def _requests(asset: Asset, row: Subscription, at: datetime) -> list[Request]:
+    """Return the requests, the asset having followed them; none where the product refuses."""
+    made: list[Request] = []
+    try:
+        for step in row.steps:
+            made.append(_request(asset, step, made, at))
+            _follow(asset, made[-1])
+    except Invalid:
+        return []
+    return made
+
+
+def _request(asset: Asset, step: Step, before: list[Request], at: datetime) -> Request:
+    created = _moment(at, -step.days)
+    request = Request(
+        pk=ids.next_in(asset.pk, "PR-", len(before)),
+        status=step.status,
+        type=step.type,
+        asset=asset,
+        product=asset.product,
+        vendor_id=asset.connection.vendor_id,
+        provider_id=asset.connection.provider_id,
+        marketplace=asset.marketplace,
+        contract=asset.contract,
+        note=step.note,
+        reason=step.reason,
+        items=_items(asset, step),
+        params=_params(asset, step),
+        planned_date=None if step.planned is None else _moment(at, step.planned),
+        previous_approved_request=next((r for r in before[::-1] if r.status == "approved"), None),
+        created=created,
+        updated=clock.shown(created + timedelta(hours=step.hours)),
+    )
+    _sign(request)
+    return request
+
+
+def _items(asset: Asset, step: Step) -> items.Items:
+    if not step.items:
+        return [{**row, "old_quantity": row["quantity"]} for row in asset.items]
+    given = [{"id": name, "quantity": quantity} for name, quantity in step.items.items()]
+    return items.ordered(asset.product, given, asset.items)
+
+
+def _params(asset: Asset, step: Step) -> params.Params:
+    given: dict[str, dict[str, Any]] = {}
+    for name, value in step.params.items():
+        key = "structured_value" if isinstance(value, Mapping) else "value"
+        given[name] = {"id": name, key: value}
+    for name, message in step.errors.items():
+        given.setdefault(name, {"id": name})["value_error"] = message
+    return params.fill(asset.params, list(given.values()), ("ordering", "fulfillment"))
+
+
+def _sign(request: Request) -> None:
+    """Write what the vendor leaves on a request: who, when, with which text."""
+    # A request that was born failed has never been anybody's.
+    if request.status not in _UNTOUCHED and request.updated > request.created:
+        request.assignee = User.objects.filter(uid=VENDOR_USER).first()
+    kind = {"approved": "fulfillment", "inquiring": "inquire"}.get(request.status)
+    if kind is None:
+        return
+    request.template = Template.objects.filter(
+        product=request.product_id, scope="asset", type=kind
+    ).first()
+    if request.status == "approved":
+        request.effective_date = request.updated
+        request.activation_key = request.template.body if request.template else ""
+
+
+def _follow(asset: Asset, request: Request) -> None:
+    """Make the asset what the request made of it (`effects.hand_over`, `effects.give_back`)."""
+    asset.updated = request.updated
+    phase = {"approved": 1, "failed": 2, "revoked": 2}.get(request.status, 0)
+    status = effects.ASSET_STATUS[request.type][phase]
+    if request.status == "draft":
+        status = "draft" if request.type == "purchase" else None
+    asset.status = status or asset.status
+    if request.type == "purchase":
+        asset.items, asset.params = request.items, request.params
+    if request.status == "approved" and request.type in effects.HANDS_OVER:
+        asset.items = [{**i, "old_quantity": i["quantity"]} for i in request.items]
+        asset.params = [{**p, "value_error": ""} for p in request.params]
+        asset.template = request.template
+
+
+def _moment(at: datetime, days: float) -> datetime:
+    return clock.shown(at + timedelta(days=days))

@@ -1,0 +1,321 @@
+"""The demo data: complete, consistent with the queue's rules, and never made twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from io import StringIO
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core import serializers
+from django.core.management import call_command
+
+from connect_sim import banner
+from requests_queue import clock, ids, seed
+from requests_queue.catalog.models import (
+    Asset,
+    Connection,
+    Item,
+    Parameter,
+    Product,
+    Template,
+    TierAccount,
+    User,
+)
+from requests_queue.catalog.tiers import check_contact_info
+from requests_queue.queues.base import Actor
+from requests_queue.queues.fulfillment import births, effects, params, rules
+from requests_queue.queues.fulfillment.models import OPEN, Request
+from requests_queue.seed.products import BACKUP, METER, SUITE
+from tests.make import CONTACT
+
+pytestmark = pytest.mark.django_db
+
+OURS = ("catalog", "fulfillment", "webhooks")
+PARAMETER_TYPES = {
+    "text", "dropdown", "password", "email", "checkbox", "subdomain", "domain", "address",
+    "phone", "object", "url", "choice", "heading", "content",
+}  # fmt: skip
+
+
+@pytest.fixture
+def seeded() -> seed.Summary:
+    return seed.run(lambda line: None)
+
+
+def everything() -> dict[str, str]:
+    models = [m for label in OURS for m in apps.get_app_config(label).get_models()]
+    return {
+        f"{model._meta.label}:{row.pk}": serializers.serialize("json", [row])
+        for model in models
+        for row in model._default_manager.all()
+    }
+
+
+def purchase(product: str, **asset: Any) -> dict[str, Any]:
+    """Return the body of a purchase with only what a distributor sends."""
+    return {
+        "type": "purchase",
+        "asset": {
+            "connection": {"id": Connection.objects.get(product=product).pk},
+            "items": [{"id": Item.objects.filter(product=product).first().pk, "quantity": 3}],
+            "tiers": {
+                "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
+                "tier1": {"name": "Portland Resellers", "contact_info": CONTACT},
+            },
+            **asset,
+        },
+    }
+
+
+def distributor() -> Actor:
+    user = User.objects.get(username="distributor")
+    return Actor(user, user.account)
+
+
+def test_a_second_run_changes_no_row(seeded: seed.Summary) -> None:
+    before = everything()
+    again = seed.run(lambda line: None)
+    assert again.total == 0
+    assert everything() == before
+    assert len(before) == seeded.total
+
+
+def test_what_a_user_changed_stays_changed(seeded: seed.Summary) -> None:
+    Product.objects.filter(pk=BACKUP).update(name="Mine", capabilities={})
+    Parameter.objects.filter(product=BACKUP, name="region").update(title="Mine")
+    Request.objects.filter(status="pending").update(note="Mine")
+    before = everything()
+    seed.run(lambda line: None)
+    assert everything() == before
+
+
+def test_what_a_user_deleted_comes_back_as_it_was(seeded: seed.Summary) -> None:
+    before = everything()
+    Asset.objects.filter(product=SUITE).delete()
+    Product.objects.filter(pk=BACKUP).delete()
+    assert len(everything()) < len(before)
+    seed.run(lambda line: None)
+    after = everything()
+    assert {k for k in after if "Parameter" not in k} == {k for k in before if "Parameter" not in k}
+    for key, row in after.items():
+        if not key.startswith(("catalog.Parameter", "fulfillment.Request")):
+            assert row == before[key]
+
+
+def test_rows_of_the_users_own_keep_their_place(seeded: seed.Summary) -> None:
+    taken = Asset.objects.get(pk="AS-5810-2277-4093")
+    taken.delete()
+    taken.pk = "AS-0000-0000-0001"
+    taken.save(force_insert=True)
+    Parameter.objects.filter(product=METER, name="workspace_id").delete()
+    Asset.objects.filter(product=METER).delete()
+    made = seed.run(lambda line: None).made
+    assert not Asset.objects.filter(pk="AS-5810-2277-4093").exists()
+    assert made["parameters"] == 1
+    assert made["subscriptions"] == 2
+
+
+def test_a_product_that_lost_what_its_orders_name_is_left_without_them(
+    seeded: seed.Summary,
+) -> None:
+    Asset.objects.filter(product=METER).delete()
+    # The name is taken by a parameter that can't be ordered, so the seed's own can't come back.
+    Parameter.objects.filter(product=METER, name="workspace_id").update(scope="product")
+    made = seed.run(lambda line: None).made
+    assert made["subscriptions"] == 0
+    assert not Asset.objects.filter(product=METER).exists()
+
+
+def test_another_administrator_of_that_name_is_no_trouble() -> None:
+    User.objects.create(username="admin", uid="UR-999-999-999", is_superuser=True)
+    assert seed.run(lambda line: None).total
+    assert User.objects.get(username="admin").uid == "UR-999-999-999"
+
+
+def test_every_status_and_type_is_there(seeded: seed.Summary) -> None:
+    found = Request.objects.all()
+    assert {r.status for r in found} == set(rules.STATUSES)
+    assert {r.type for r in found} == set(rules.TYPES)
+    assert {a.status for a in Asset.objects.all()} == {
+        "draft", "processing", "active", "suspended", "terminating", "terminated",
+    }  # fmt: skip
+    assert Asset.objects.count() == 12
+
+
+def test_one_open_request_per_subscription(seeded: seed.Summary) -> None:
+    counts = Counter(Request.objects.filter(status__in=OPEN).values_list("asset", flat=True))
+    assert counts and set(counts.values()) == {1}
+
+
+def test_parameters_have_the_queues_own_shape(seeded: seed.Summary) -> None:
+    for request in Request.objects.select_related("product"):
+        blank = {p["id"]: p for p in params.blank(request.product)}
+        assert [p["id"] for p in request.params] == list(blank)
+        for param in request.params:
+            assert param.keys() == blank[param["id"]].keys()
+        if request.status == "approved":
+            assert params.missing(request.params, "ordering") == []
+            assert params.missing(request.params, "fulfillment") == []
+
+
+def test_items_are_the_products_and_quantities_strings(seeded: seed.Summary) -> None:
+    for request in Request.objects.all():
+        items = {i.pk: i for i in Item.objects.filter(product=request.product_id)}
+        assert request.items
+        for row in request.items:
+            assert items[row["global_id"]].local_id == row["id"]
+            assert isinstance(row["quantity"], str) and isinstance(row["old_quantity"], str)
+            assert (row["quantity"] == "unlimited") == (row["item_type"] == "PPU")
+
+
+def test_subscriptions_are_what_their_requests_made_them(seeded: seed.Summary) -> None:
+    for asset in Asset.objects.all():
+        history = list(asset.requests.order_by("pk"))
+        assert [r.pk for r in history] == [
+            ids.next_in(asset.pk, "PR-", n) for n in range(len(history))
+        ]
+        assert all(a.updated <= b.created for a, b in pairwise(history))
+        assert history[0].type == "purchase"
+        approved = None
+        for request in history:
+            assert request.previous_approved_request == approved
+            approved = request if request.status == "approved" else approved
+        last = history[-1]
+        born, after, back = effects.ASSET_STATUS[last.type]
+        phase = {"approved": after, "failed": back, "revoked": back}.get(last.status, born)
+        expected = "draft" if last.status == "draft" else phase
+        # A change changes no status, and adjustments are made of active ones.
+        assert asset.status == (expected or "active")
+
+
+def test_types_are_asked_for_where_the_product_allows_them(seeded: seed.Summary) -> None:
+    for request in Request.objects.select_related("product"):
+        wanted = [rules.TYPE_CAPABILITY.get(request.type)]
+        if request.status == "draft":
+            wanted.append(rules.DRAFT_CAPABILITY[request.type])
+        if request.planned_date:
+            wanted.append(f"subscription.{request.type}.scheduling")
+        if request.type in ("suspend", "resume") and request.status != "failed":
+            wanted.append("subscription.hold")
+        assert all(request.product.capability(w) for w in wanted if w), request.pk
+
+
+def test_dates_lie_around_the_first_seed(seeded: seed.Summary) -> None:
+    now = clock.now()
+    for request in Request.objects.all():
+        assert request.created <= request.updated <= now
+        assert request.created > now - timedelta(days=60)
+        assert (request.effective_date is not None) == (request.status == "approved")
+        assert request.created.microsecond == request.updated.microsecond == 0
+        if request.status == "scheduled":
+            assert request.planned_date and request.planned_date > now + timedelta(days=3)
+        # The platform deletes stale drafts.
+        if request.status == "draft":
+            assert request.updated > now - timedelta(days=5)
+
+
+def test_a_purchase_of_the_plain_product_is_born_pending(seeded: seed.Summary) -> None:
+    request = births.create(purchase(BACKUP), distributor())
+    assert request.status == "pending"
+    assert request.asset.status == "processing"
+    assert params.missing(request.params, "fulfillment") == ["activation_id"]
+    assert not any(_leaves(Product.objects.get(pk=BACKUP).capabilities))
+
+
+def test_the_banners_purchase_is_of_the_plain_product(seeded: seed.Summary) -> None:
+    body = banner.purchase_body()
+    assert body is not None
+    request = births.create(body, distributor())
+    assert (request.product_id, request.status) == (BACKUP, "pending")
+
+
+def test_a_purchase_of_the_suite_is_inquiring_without_what_it_requires(
+    seeded: seed.Summary,
+) -> None:
+    request = births.create(purchase(SUITE), distributor())
+    assert request.status == "inquiring"
+    assert params.missing(request.params, "ordering") == ["admin_email"]
+    given = [{"id": "admin_email", "value": "security@harbour.example.com"}]
+    assert births.create(purchase(SUITE, params=given), distributor()).status == "pending"
+
+
+def test_a_purchase_of_the_middle_product_is_born_pending(seeded: seed.Summary) -> None:
+    assert births.create(purchase(METER), distributor()).status == "pending"
+
+
+def test_the_suite_has_every_kind_of_parameter_and_text(seeded: seed.Summary) -> None:
+    rows = Parameter.objects.filter(product=SUITE)
+    assert {r.type for r in rows} == PARAMETER_TYPES
+    assert {r.phase for r in rows} == {"ordering", "fulfillment", "configuration"}
+    assert {r.scope for r in rows} == {
+        "asset", "tier1", "tier2", "product", "item", "marketplace", "item_marketplace",
+    }  # fmt: skip
+    texts = Template.objects.filter(product=SUITE).values_list("scope", "type")
+    assert set(texts) == {
+        (scope, kind)
+        for scope in ("asset", "tier1", "tier2")
+        for kind in ("fulfillment", "inquire", "pending")
+    }
+    assert {"Monthly", "Yearly", "OneTime"} <= {
+        i.period for i in Item.objects.filter(product=SUITE, type="Reservation")
+    }
+    assert Item.objects.filter(product=SUITE, type="PPU").count() == 1
+
+
+def test_capabilities_have_the_same_keys_on_every_product(seeded: seed.Summary) -> None:
+    suite, *others = (Product.objects.get(pk=pk).capabilities for pk in (SUITE, BACKUP, METER))
+    assert all(_keys(other) == _keys(suite) for other in others)
+    assert all(_leaves(suite))
+
+
+def test_customers_can_be_ordered_for_as_they_are(seeded: seed.Summary) -> None:
+    for tier in TierAccount.objects.all():
+        assert check_contact_info(tier.contact_info, "contact_info") == tier.contact_info
+
+
+def test_people_sign_in_by_link_only_and_nobody_listens(seeded: seed.Summary) -> None:
+    assert {u.username for u in User.objects.all()} == {"vendor", "distributor", "admin"}
+    assert all(u.is_staff and not u.has_usable_password() for u in User.objects.all())
+    assert [u.username for u in User.objects.filter(is_superuser=True)] == ["admin"]
+    assert not [k for k in everything() if k.startswith(("webhooks.", "catalog.ApiToken"))]
+
+
+def test_is_empty_until_there_is_an_account() -> None:
+    assert seed.is_empty()
+    seed.run(lambda line: None)
+    assert not seed.is_empty()
+
+
+def test_the_command_says_what_it_makes() -> None:
+    first, second, quiet = StringIO(), StringIO(), StringIO()
+    call_command("seed", stdout=first)
+    call_command("seed", stdout=second)
+    call_command("seed", "--quiet", stdout=quiet)
+    assert "subscriptions  12" in first.getvalue()
+    assert "rows added" in first.getvalue()
+    assert "Nothing to add" in second.getvalue()
+    assert quiet.getvalue() == ""
+
+
+def _keys(tree: dict[str, Any], prefix: str = "") -> set[str]:
+    found = set()
+    for key, value in tree.items():
+        found |= _keys(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key}
+    return found
+
+
+def _leaves(tree: dict[str, Any]) -> list[bool]:
+    """Return the switches of a tree of capabilities; `offline` counts as one."""
+    found: list[bool] = []
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found += _leaves(value)
+        elif isinstance(value, bool):
+            found.append(value)
+        elif key == "offline":
+            found.append(value != "no")
+    return found
