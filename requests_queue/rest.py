@@ -51,7 +51,10 @@ def filters(*rows: str | tuple[str, str], search: Iterable[str] = ()) -> list[Js
 
 def parts(*names: str, hidden: bool = False) -> list[Json]:
     """Return parts of the representation that `select` knows but that can't be filtered by."""
-    return [{"filter": name, "field": SelectField(), "hidden": hidden} for name in names]
+    return [
+        {"filter": name, "dynamic": True, "field": SelectField(), "hidden": hidden}
+        for name in names
+    ]
 
 
 def inside_json(*names: str) -> list[Json]:
@@ -72,6 +75,9 @@ class ConnectFilters(RQLFilterClass):
 
     def build_q_for_filter(self, data: FilterArgs) -> Q:
         """Return the condition for one comparison; raises RQLFilterLookupError."""
+        if data.filter_name in ("limit", "offset"):
+            # Paging, which the paginator reads.
+            return Q()
         name = self._known(data.filter_name)
         if name != data.filter_name:
             data = FilterArgs(name, data.operator, data.str_value, list_operator=data.list_operator)

@@ -1,13 +1,14 @@
 """Query strings as eleven published clients send them, brought to one grammar: RQL.
 
-CloudBlue's own django-rql does the work. What it leaves is here: the raw string is read, so
-that `(`, `,`, `|` and a raw `+` survive; Django's filter syntax is converted; a malformed query
-is an error in Connect's form.
+CloudBlue's own django-rql parses and filters. What it leaves is here: the raw string is read, so
+that `(`, `,`, `|` and a raw `+` survive; Django's filter syntax, repeated names and `range` are
+rewritten; a malformed query is an error in Connect's form.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,44 +16,67 @@ from dj_rql.drf.compat import DjangoFiltersRQLFilterBackend
 from py_rql.exceptions import RQLFilterParsingError
 from rest_framework.request import Request
 
-_PLAIN = re.compile(r"[\w.]+=[^=&|;,()]*")
-_ORDER_BY = re.compile(r"(?:^|(?<=&))(?:order_by|ordering)=([^&()]*)")
+# `name=value` and nothing of RQL in it: no call, no `name=ge=value`, no quotes.
+_PLAIN = re.compile(r"([\w.]+)=((?!(?:eq|ne|gt|ge|lt|le|like|ilike|in|out)=)[^=()|;\"']*)")
+_RANGE = re.compile(r"range\(([\w.]+),([^,()]+),([^,()]+)\)")
+# Values that need no quotes; quoted ones may hold anything but the quote.
+_BARE = re.compile(r"[\w.:+@*-]+")
 
 
 class ConnectRQLFilterBackend(DjangoFiltersRQLFilterBackend):
     """RQL, and what older clients send instead of it."""
 
     @classmethod
-    def modify_initial_query(cls, filter_instance: Any, request: Request, query: str) -> str:
-        """Return the query without empty parts; a name that is repeated means either value."""
-        query = "&".join(part for part in query.split("&") if part)
-        query = _ORDER_BY.sub(lambda m: f"ordering({m[1]})" if m[1] else "", query).strip("&")
-        return _either(query)
-
-    @classmethod
     def get_query(cls, filter_instance: Any, request: Request, view: Any) -> str:
         """Return the query in RQL; raises RQLFilterParsingError."""
         raw = request._request.META.get("QUERY_STRING", "")
         try:
-            unquote(raw, errors="strict")
+            query = unquote(raw, errors="strict")
         except UnicodeDecodeError:
             raise RQLFilterParsingError(
                 details={"error": "The query is not valid UTF-8."}
             ) from None
-        return super().get_query(filter_instance, request, view)  # type: ignore[no-any-return]
+        query = _RANGE.sub(r"(ge(\1,\2)&le(\1,\3))", query)
+        return "&".join(cls._rewrite(filter_instance, query))
+
+    @classmethod
+    def _rewrite(cls, filter_instance: Any, query: str) -> Iterator[str]:
+        """Yield the parts of the query in RQL; plain values of one name mean either of them."""
+        values: dict[str, list[str]] = {}
+        for part in top_level(query):
+            match = _PLAIN.fullmatch(part)
+            if match is None:
+                yield part
+            else:
+                values.setdefault(match[1], []).append(match[2])
+        for name, found in values.items():
+            pairs = [cls._pair(filter_instance, name, value) for value in found]
+            given = [pair for pair in pairs if pair]
+            if given:
+                yield given[0] if len(given) == 1 else f"({'|'.join(given)})"
+
+    @classmethod
+    def _pair(cls, filter_instance: Any, name: str, value: str) -> str | None:
+        base, _, lookup = name.rpartition("__")
+        if not base and _BARE.fullmatch(value) and name not in cls.RESERVED_ORDERING_WORDS:
+            # As it stands: django-rql would quote it, and then no number or boolean fits.
+            return f"{name}={value}"
+        return cls._get_one_filter_value_pair(filter_instance, name, value)  # type: ignore[no-any-return]
 
 
-def _either(query: str) -> str:
-    pairs = query.split("&")
-    if not all(_PLAIN.fullmatch(pair) for pair in pairs):
-        return query
-    values: dict[str, list[str]] = {}
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        values.setdefault(name, []).append(value)
-    return "&".join(
-        f"{name}={found[0]}"
-        if len(found) == 1
-        else f"({'|'.join(f'{name}={value}' for value in found)})"
-        for name, found in values.items()
-    )
+def top_level(query: str) -> Iterator[str]:
+    """Yield the parts between the `&` that stand outside brackets and quotes."""
+    depth, quote, start = 0, "", 0
+    for at, char in enumerate(query):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+        elif char == "&" and depth == 0:
+            if at > start:
+                yield query[start:at]
+            start = at + 1
+    if start < len(query):
+        yield query[start:]
