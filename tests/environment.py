@@ -1,9 +1,13 @@
-"""The environment of all tests, loaded before Django's settings are (`-p tests.environment`)."""
+"""The environment of all tests, loaded before Django's settings are (`-p tests.environment`),
+and the loud lines for what was not run."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from typing import Any
+
+import pytest
 
 # Before Django's settings are read: no test touches the data of a real sandbox.
 os.environ["SIM_DATA_DIR"] = tempfile.mkdtemp(prefix="connect-sim-tests-")
@@ -15,3 +19,28 @@ for _name in ("DATABASE_URL", "CELERY_BROKER_URL"):
     os.environ.pop(_name, None)
 if "SIM_TEST_DATABASE_URL" in os.environ:
     os.environ["DATABASE_URL"] = os.environ["SIM_TEST_DATABASE_URL"]
+
+
+def pytest_addoption(parser: Any) -> None:
+    """`--no-skips`: a skipped test fails the run, as CI wants it."""
+    parser.addoption("--no-skips", action="store_true", help="a skipped test fails the run")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
+    """Say loudly what was not run, and why."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = sorted({str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped})
+    if reasons:
+        terminalreporter.section("NOT RUN on this machine", sep="!", red=True, bold=True)
+        for reason in reasons:
+            terminalreporter.write_line(f"  {reason}", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: Any, exitstatus: int) -> None:
+    """Fail a run that skipped something where nothing may."""
+    if not session.config.getoption("--no-skips"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter.stats.get("skipped") and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

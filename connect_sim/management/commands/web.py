@@ -1,0 +1,30 @@
+"""`manage.py web`: the web server of a distributed set-up; migrates first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import waitress
+from django.conf import settings
+from django.core.management import BaseCommand, call_command
+from django.core.management.base import CommandParser
+
+
+class Command(BaseCommand):
+    """Serve the API and the pages with waitress, 32 threads by default."""
+
+    help = "Run the web server (workers and beat are processes of their own)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Options of the command."""
+        parser.add_argument("--threads", type=int, default=32)
+
+    def handle(self, **options: Any) -> None:
+        """Migrate and serve until a signal."""
+        call_command("migrate", verbosity=0, interactive=False)
+        from connect_sim.wsgi import application
+
+        self.stdout.write(f"Serving at {settings.SIM_BIND}")
+        waitress.serve(
+            application, listen=settings.SIM_BIND, threads=options["threads"], ident=None
+        )

@@ -1,0 +1,64 @@
+"""What tests order and create through the API of a seeded platform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.make import CONTACT
+from tests.processes import Sandbox, pause
+
+PLAIN = "PRD-814-505-018"
+SECRET = "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"
+
+
+def connection(running: Sandbox, product: str = PLAIN) -> str:
+    """Return the connection of a product."""
+    found = running.as_vendor("GET", f"/products/{product}/connections")
+    return str(found[0]["id"])
+
+
+def purchase(running: Sandbox, product: str = PLAIN, **asset: Any) -> dict[str, Any]:
+    """Order a product as the distributor does, and return the request."""
+    item = running.as_vendor("GET", f"/products/{product}/items")[0]
+    body = {
+        "type": "purchase",
+        "asset": {
+            "connection": {"id": connection(running, product)},
+            "items": [{"id": item["id"], "quantity": 5}],
+            "tiers": {
+                "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
+                "tier1": {"name": "Portland Resellers", "contact_info": CONTACT},
+            },
+            **asset,
+        },
+    }
+    return dict(running.as_distributor("POST", "/requests", body))
+
+
+def webhook(running: Sandbox, url: str, product: str = PLAIN, **more: Any) -> dict[str, Any]:
+    """Create a webhook as the vendor does."""
+    body = {
+        "label": "Test", "product_id": product, "object_class": "fulfillment_request",
+        "external_url": url, "jwt_secret": SECRET, **more,
+    }  # fmt: skip
+    return dict(running.as_vendor("POST", "/notifications/webhooks", body))
+
+
+def stats(running: Sandbox, webhook_id: str) -> dict[str, Any]:
+    """Return a webhook's counters."""
+    found = running.as_vendor("GET", f"/notifications/webhooks/{webhook_id}")
+    return dict(found["stats"])
+
+
+def until_stats(running: Sandbox, webhook_id: str, timeout: float = 15, **wanted: int) -> None:
+    """Wait until the counters of a webhook are as wanted."""
+    import time
+
+    deadline = time.monotonic() + timeout
+    while True:
+        found = stats(running, webhook_id)
+        if all(found[name] == value for name, value in wanted.items()):
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{wanted} did not come; it is {found}")
+        pause()

@@ -1,0 +1,252 @@
+"""Real processes in tests: a sandbox, or web + worker + beat; a Redis of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    """Return a port below the ephemeral range that nobody listens at."""
+    for port in range(20000 + os.getpid() % 4000, 32000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port not in _given:
+                _given.add(port)
+                return port
+    raise AssertionError("no free port")
+
+
+_given: set[int] = set()
+
+
+def environment(data_dir: Path, **variables: str) -> dict[str, str]:
+    """Return a clean environment for a process of ours."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("SIM_", "DJANGO", "PYTEST"))}
+    keep.pop("DATABASE_URL", None)
+    keep.pop("CELERY_BROKER_URL", None)
+    return {
+        **keep,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "SIM_DATA_DIR": str(data_dir),
+        "SIM_ENV_FILE": os.devnull,
+        **variables,
+    }
+
+
+@dataclass
+class Process:
+    """A process of ours and what it prints."""
+
+    command: Sequence[str]
+    env: dict[str, str]
+    log: Path
+    popen: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> Process:
+        with self.log.open("ab") as out:
+            self.popen = subprocess.Popen(
+                self.command, cwd=ROOT, env=self.env, stdout=out, stderr=subprocess.STDOUT
+            )
+        return self
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.popen.send_signal(signal.SIGKILL)
+        self.popen.wait(10)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end and return its exit code."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        try:
+            return self.popen.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    @property
+    def printed(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox, or a server set-up, and callers of its API."""
+
+    url: str
+    data_dir: Path
+    process: Process
+    vendor_key: str = ""
+    provider_key: str = ""
+
+    def wait(self, timeout: float = 60) -> Sandbox:
+        """Wait until it answers, and learn the keys."""
+        self.wait_for_web(timeout)
+        found = json.loads((self.data_dir / "sandbox.json").read_text())
+        self.vendor_key, self.provider_key = found["vendor_api_key"], found["provider_api_key"]
+        return self
+
+    def wait_for_web(self, timeout: float = 60) -> None:
+        """Wait until the API answers."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self.process.popen.poll() is not None:
+                raise AssertionError(f"it ended:\n{self.process.printed}")
+            try:
+                answer = requests.get(f"{self.url}/public/v1/requests", timeout=1)
+                if answer.status_code == 401:
+                    break
+            except requests.RequestException:
+                pause()
+        else:
+            raise AssertionError(f"no answer in {timeout} s:\n{self.process.printed}")
+
+    def call(self, method: str, path: str, body: Any = None, *, key: str = "") -> requests.Response:
+        return requests.request(
+            method,
+            f"{self.url}{path}",
+            json=body,
+            headers={"Authorization": f"ApiKey {key or self.vendor_key}"},
+            timeout=30,
+        )
+
+    def as_vendor(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the API as the vendor and return the decoded answer of a 2xx."""
+        return _decoded(self.call(method, f"/public/v1{path}", body))
+
+    def as_distributor(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the API as the distributor and return the decoded answer of a 2xx."""
+        return _decoded(self.call(method, f"/public/v1{path}", body, key=self.provider_key))
+
+    def advance(self, by: str) -> Any:
+        return _decoded(self.call("POST", "/sandbox/clock/advance", {"by": by}))
+
+
+def _decoded(answer: requests.Response) -> Any:
+    assert answer.ok, f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text}"
+    return answer.json() if answer.content else None
+
+
+def pause(seconds: float = 0.05) -> None:
+    """Give another process a moment between two looks at it."""
+    import threading
+
+    threading.Event().wait(seconds)
+
+
+def manage(*arguments: str) -> list[str]:
+    """Return the command line of a management command."""
+    return [sys.executable, str(ROOT / "manage.py"), *arguments]
+
+
+@contextmanager
+def sandbox(data_dir: Path, **variables: str) -> Iterator[Sandbox]:
+    """Run `manage.py sandbox` until the block ends."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    env = environment(data_dir, SIM_BIND=f"127.0.0.1:{port}", **variables)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    process = Process(manage("sandbox"), env, data_dir / "sandbox.log").start()
+    running = Sandbox(url, data_dir, process)
+    try:
+        yield running.wait()
+    finally:
+        running.process.stop()
+
+
+def restart(running: Sandbox) -> Sandbox:
+    """Start the sandbox again, after a stop or a kill, on the same data and port."""
+    old = running.process
+    running.process = Process(old.command, old.env, old.log).start()
+    return running.wait()
+
+
+@dataclass
+class Redis:
+    """A Redis server of a test's own."""
+
+    port: int
+    process: Process
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    def start(self) -> None:
+        self.process.start()
+        self.wait()
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as line:
+                    line.sendall(b"PING\r\n")
+                    if line.recv(16).startswith(b"+PONG"):
+                        return
+            except OSError:
+                pass
+            pause()
+        raise AssertionError("redis does not answer")
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Redis]:
+    """Run a Redis without persistence; skip loudly where there is none."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("redis-server is not installed: the Redis tests were not run")
+    port = free_port()
+    command = [
+        binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+        "--dir", str(folder),
+    ]  # fmt: skip
+    server = Redis(port, Process(command, dict(os.environ), folder / "redis.log").start())
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def postgres_database() -> Iterator[str]:
+    """Make a database of the test's own and return its address; skip loudly without a server."""
+    import psycopg
+
+    server = os.environ.get("SIM_TEST_POSTGRES")
+    if not server:
+        pytest.skip("SIM_TEST_POSTGRES is not set: the PostgreSQL tests were not run")
+    name = f"sim_test_{os.getpid()}_{free_port()}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -1,0 +1,95 @@
+"""PostgreSQL + Redis + two worker processes: each delivery once, and nothing depends on Redis."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests import orders
+from tests.handlers import Handler, handler
+from tests.processes import Redis, postgres_database, redis_server
+from tests.runtime.distributed import Server, server
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with (
+        postgres_database() as database,
+        server(tmp_path_factory.mktemp("server"), database, redis.url) as found,
+    ):
+        yield found
+
+
+@pytest.fixture
+def served() -> Iterator[Handler]:
+    with handler() as found:
+        yield found
+
+
+def test_each_delivery_goes_out_once(running: Server, served: Handler) -> None:
+    hook = orders.webhook(running, served.url)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: orders.purchase(running), range(40)))
+    orders.until_stats(running, hook["id"], events=40, triggers=40, success_triggers=40)
+    assert len(served.seen) == 40
+    # Both workers took part, or at least none repeated what the other had done.
+    assert Counter(got.json["webhook_id"] for got in served.seen) == {hook["id"]: 40}
+    running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+
+
+def test_redis_may_be_gone(running: Server, redis: Redis, served: Handler) -> None:
+    hook = orders.webhook(running, served.url)
+    redis.stop()
+    try:
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            orders.purchase(running)
+            took.append(time.monotonic() - began)
+            served.next(timeout=2)
+    finally:
+        redis.start()
+    # Three calls each: two look-ups and the purchase.
+    assert max(took) < 1
+    orders.until_stats(running, hook["id"], events=3, triggers=3, success_triggers=3)
+    orders.purchase(running)
+    served.next(timeout=5)
+    running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+
+
+def test_beat_may_be_gone(running: Server, served: Handler) -> None:
+    hook = orders.webhook(running, served.url)
+    assert running.beat is not None
+    running.beat.stop()
+    try:
+        orders.purchase(running)
+        served.next(timeout=2)
+    finally:
+        running.beat.start()
+    running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+
+
+def test_a_killed_worker_loses_nothing(running: Server) -> None:
+    with handler(None) as hanging:
+        hook = orders.webhook(running, hanging.url)
+        orders.purchase(running)
+        hanging.next()
+        for worker in running.workers:
+            worker.kill()
+        hanging.answer = lambda got: 200
+        hanging.release.set()
+        for worker in running.workers:
+            worker.start()
+        hanging.next(timeout=60)
+        orders.until_stats(running, hook["id"], events=1, triggers=2, success_triggers=1)
+        running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
