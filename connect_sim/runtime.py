@@ -14,7 +14,7 @@ from typing import Any
 
 from celery import Celery
 from celery.beat import EmbeddedService
-from celery.worker import WorkController
+from celery.worker import WorkController, state
 from django.conf import settings
 from waitress.server import create_server
 
@@ -36,7 +36,7 @@ class Runtime:
         self._server = _bind(wsgi)
         self._web = threading.Thread(target=self._server.run, name="web", daemon=True)
         self._worker = _Worker(app)
-        self._beat = EmbeddedService(
+        self._beat: Any = EmbeddedService(
             app, thread=True, max_interval=5, scheduler_cls="celery.beat:Scheduler"
         )
 
@@ -79,9 +79,7 @@ class _Worker:
 
     def stop(self) -> None:
         """Stop consuming; a task under way may end."""
-        from celery.worker import state
-
-        state.should_stop = 0
+        state.should_stop = 0  # type: ignore[assignment]
         self._thread.join(5)
         state.should_stop = None
 

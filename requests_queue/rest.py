@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from dj_rql._dataclasses import FilterArgs
 from dj_rql.fields import SelectField
@@ -23,7 +23,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
-from requests_queue.catalog.models import Account
+from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
 from requests_queue.queues.base import SYSTEM, Actor, Queue
 
@@ -64,7 +64,7 @@ def inside_json(*names: str) -> list[Json]:
     return [{"filter": name, "custom": True, "lookups": lookups} for name in names]
 
 
-class ConnectFilters(RQLFilterClass):
+class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
     """django-rql's filters, with Connect's spellings.
 
     `asset__product__id` is `asset.product.id`; an unknown name is an error rather than no
@@ -81,7 +81,8 @@ class ConnectFilters(RQLFilterClass):
         name = self._known(data.filter_name)
         if name != data.filter_name:
             data = FilterArgs(name, data.operator, data.str_value, list_operator=data.list_operator)
-        return super().build_q_for_filter(data)
+        condition: Q = super().build_q_for_filter(data)
+        return condition
 
     def _known(self, name: str) -> str:
         if name == "search" or name in self.filters:
@@ -98,7 +99,7 @@ class ConnectFilters(RQLFilterClass):
 
     @staticmethod
     def _convert_datetime_value(value: str) -> datetime:
-        moment = RQLFilterClass._convert_datetime_value(value)
+        moment: datetime = RQLFilterClass._convert_datetime_value(value)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -125,14 +126,24 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
     represent_detail: Callable[[Any], Json] | None = None
 
     @property
+    def user(self) -> User:
+        """The caller; the permission lets in only users of an account."""
+        return cast(User, self.request.user)
+
+    @property
     def account(self) -> Account:
         """The caller's account."""
-        return self.request.user.account  # type: ignore[no-any-return]
+        return cast(Account, self.user.account)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of the call; the parser lets in only objects."""
+        return cast("dict[str, Any]", self.request.data)
 
     @property
     def actor(self) -> Actor:
         """The caller, as transitions know actors."""
-        return Actor(self.request.user, self.account)
+        return Actor(self.user, self.account)
 
     def visible(self) -> QuerySet[Any]:
         """Return the rows that the caller's account may see."""

@@ -25,7 +25,7 @@ class AdvanceView(APIView):
 
     def post(self, request: Request) -> Response:
         """Move the time forward; what falls due on the way has run when this answers."""
-        by = request.data.get("by")
+        by = request.data.get("by") if isinstance(request.data, dict) else None
         if not isinstance(by, str):
             raise Invalid("by: Name a span of time, for example 5m.")
         try:

@@ -128,7 +128,7 @@ def _settle(now: datetime, hanging: set[str], pause: Callable[[float], Any]) -> 
     deadline = time.monotonic() + WAIT_FOR_CALLS
     while True:
         answers = unsettled_wanted.send(sender=None, now=now)
-        left = set().union(*(found for _, found in answers)) - hanging
+        left = {label for _, found in answers for label in found or ()} - hanging
         if not left or time.monotonic() > deadline:
             return left
         pause(POLL)
@@ -136,5 +136,5 @@ def _settle(now: datetime, hanging: set[str], pause: Callable[[float], Any]) -> 
 
 def _next(now: datetime, end: datetime) -> datetime | None:
     answers = next_due_wanted.send(sender=None, now=now)
-    ahead = [moment for _, moment in answers if moment is not None and now < moment <= end]
-    return min(ahead, default=None)
+    moments: list[Any] = [moment for _, moment in answers]
+    return min((m for m in moments if m is not None and now < m <= end), default=None)

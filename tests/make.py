@@ -71,7 +71,9 @@ class World:
 def world(digit: str = "1", capabilities: dict[str, Any] | None = None) -> World:
     """Make a platform of its own; another `digit` makes another one beside it."""
     three = digit * 3
-    vendor = Account.objects.create(id=f"VA-{three}-{three}", name="Vendor", type="vendor", created=AT)
+    vendor = Account.objects.create(
+        id=f"VA-{three}-{three}", name="Vendor", type="vendor", created=AT
+    )
     provider = Account.objects.create(
         id=f"PA-{three}-{three}", name="Provider", type="provider", role="distributor", created=AT
     )
@@ -97,8 +99,9 @@ def world(digit: str = "1", capabilities: dict[str, Any] | None = None) -> World
         provider=provider, marketplace=marketplace, created=AT,
     )  # fmt: skip
     Listing.objects.create(
-        id=f"LST-{three}-{three}-{three}", product=product, contract=contract, created=AT, updated=AT
-    )
+        id=f"LST-{three}-{three}-{three}", product=product, contract=contract, created=AT,
+        updated=AT,
+    )  # fmt: skip
     connection = Connection.objects.create(
         id=f"CT-{digit * 4}-{digit * 4}-{digit * 4}", product=product, provider=provider,
         vendor=vendor, hub=hub, created=AT,
@@ -130,7 +133,8 @@ def webhook(made: World, url: str = "http://127.0.0.1:9/", n: int = 1, **more: A
         "jwt_secret": f"JWT-secret-of-thirty-two-bytes-or-more-{n}", "product": made.product,
         "account": made.vendor, "created_at": AT, "created_by": made.vendor_user, **more,
     }  # fmt: skip
-    return Webhook.objects.create(id=f"WH-{n // 1000000:03d}-{n // 1000 % 1000:03d}-{n % 1000:03d}", **fields)
+    pk = f"WH-{n // 1000000:03d}-{n // 1000 % 1000:03d}-{n % 1000:03d}"
+    return Webhook.objects.create(id=pk, **fields)
 
 
 def purchase(made: World, **more: Any) -> dict[str, Any]:

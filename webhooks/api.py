@@ -47,7 +47,7 @@ def last_call(attempt: Attempt | None) -> Json | None:
         "status_code": attempt.status_code,
         "duration": attempt.duration,
         "response": {
-            "headers": {name: value for name, value in attempt.response_headers},
+            "headers": dict(attempt.response_headers),
             "body": bytes(attempt.response_body).decode("utf-8", "replace"),
         }
         if answered
@@ -107,14 +107,14 @@ class Webhooks(Collection):
 
     def create(self, request: Request) -> Response:
         """Create a webhook: 201, or 400 with `field: message`."""
-        fields = rules.for_create(request.data, self.account)
-        row = lifecycle.create(self.account, request.user, fields)
+        fields = rules.for_create(self.body, self.account)
+        row = lifecycle.create(self.account, self.user, fields)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a webhook: 200; a field that the body lacks stays as it is."""
         self.get_object()
-        lifecycle.edit(pk, request.user, rules.for_update(request.data))
+        lifecycle.edit(pk, self.user, rules.for_update(self.body))
         return self.answer(self.get_object())
 
     def destroy(self, request: Request, pk: str) -> Response:

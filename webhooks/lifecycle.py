@@ -59,10 +59,11 @@ def edit(webhook_id: str, user: User, fields: Mapping[str, Any]) -> Webhook:
 
 def _changes(row: Webhook, fields: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     changes = {k: v for k, v in fields.items() if getattr(row, k) != v}
-    if row.out_of_order and row.active:
-        changes |= _in_order(row.pk, now)
     if CALL_FIELDS & changes.keys():
         changes |= {**HEALTHY, "revision": row.revision + 1}
+    if row.out_of_order and row.active:
+        # After the former: one goes first here, however the webhook was mended.
+        changes |= _in_order(row.pk, now)
     if "active" in changes:
         changes |= HEALTHY
     return changes

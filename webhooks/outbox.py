@@ -41,7 +41,7 @@ _COLUMNS = (
 
 
 def claim(slots: int) -> list[Claimed]:
-    """Take up to `slots` deliveries that may start now; they are this caller's for LEASE seconds."""
+    """Take up to `slots` deliveries that may start now, for LEASE seconds."""
     with transaction.atomic():
         sql.one_claim_at_a_time()
         now = clock.now()

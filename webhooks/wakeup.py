@@ -82,7 +82,7 @@ def _in_memory() -> bool:
 
 @lru_cache(maxsize=1)
 def _connection() -> Any:
-    options = dict(settings.CELERY_BROKER_TRANSPORT_OPTIONS)
+    options: dict[str, Any] = dict(settings.CELERY_BROKER_TRANSPORT_OPTIONS)
     if not _in_memory():
         options |= {
             "socket_timeout": _SOCKET_TIMEOUT,

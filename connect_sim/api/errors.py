@@ -30,11 +30,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     body: dict[str, Any] = {"error_code": code, "errors": errors}
     if params:
         body["params"] = params
-    headers = {}
-    if status == 401:
-        headers["WWW-Authenticate"] = "ApiKey"
-    if isinstance(error, exceptions.Throttled) and error.wait:
-        headers["Retry-After"] = str(int(error.wait))
+    headers = {"WWW-Authenticate": "ApiKey"} if status == 401 else {}
     return Response(body, status=status, headers=headers)
 
 

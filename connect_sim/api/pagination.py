@@ -8,7 +8,7 @@ from dj_rql.drf.paginations import RQLContentRangeLimitOffsetPagination
 from rest_framework.response import Response
 
 
-class ContentRangePagination(RQLContentRangeLimitOffsetPagination):
+class ContentRangePagination(RQLContentRangeLimitOffsetPagination):  # type: ignore[misc]
     """CloudBlue's own pagination, 100 rows by default and 1,000 at most (larger is clamped).
 
     An empty list says `items 0-0/0`, `limit=0` says `items 0-0/<total>`: published clients

@@ -23,7 +23,7 @@ _RANGE = re.compile(r"range\(([\w.]+),([^,()]+),([^,()]+)\)")
 _BARE = re.compile(r"[\w.:+@*-]+")
 
 
-class ConnectRQLFilterBackend(DjangoFiltersRQLFilterBackend):
+class ConnectRQLFilterBackend(DjangoFiltersRQLFilterBackend):  # type: ignore[misc]
     """RQL, and what older clients send instead of it."""
 
     @classmethod
@@ -57,8 +57,7 @@ class ConnectRQLFilterBackend(DjangoFiltersRQLFilterBackend):
 
     @classmethod
     def _pair(cls, filter_instance: Any, name: str, value: str) -> str | None:
-        base, _, lookup = name.rpartition("__")
-        if not base and _BARE.fullmatch(value) and name not in cls.RESERVED_ORDERING_WORDS:
+        if "__" not in name and _BARE.fullmatch(value) and name not in cls.RESERVED_ORDERING_WORDS:
             # As it stands: django-rql would quote it, and then no number or boolean fits.
             return f"{name}={value}"
         return cls._get_one_filter_value_pair(filter_instance, name, value)  # type: ignore[no-any-return]

@@ -70,7 +70,10 @@ _LINES = (
 def add_accounts() -> int:
     """Add the companies; the first of all parts, so that a second seed waits here."""
     at = clock.shown(clock.now()) - _AGE
-    return add_missing([Account(**row, created=at) for row in _ACCOUNTS])
+    return sum(
+        Account.objects.get_or_create(pk=row["id"], defaults={**row, "created": at})[1]
+        for row in _ACCOUNTS
+    )
 
 
 def base() -> datetime:

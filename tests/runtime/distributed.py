@@ -35,14 +35,19 @@ def command(service: str) -> list[str]:
 
 @contextmanager
 def server(
-    folder: Path, database_url: str, broker_url: str, *, workers: int = 2, beat: bool = True,
+    folder: Path,
+    database_url: str,
+    broker_url: str,
+    *,
+    workers: int = 2,
+    beat: bool = True,
     **variables: str,
 ) -> Iterator[Server]:
     """Run web, workers and beat until the block ends, on seeded data."""
     port = free_port()
     env = environment(
         folder,
-        **{name: "" for name in COMPOSE["services"]["web"]["environment"]},
+        **dict.fromkeys(COMPOSE["services"]["web"]["environment"], ""),
     )
     env |= {
         "SIM_PROFILE": "server",

@@ -144,7 +144,7 @@ class Requests(Collection):
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, or 409 where there is one already."""
-        row = births.create(request.data, self.actor)
+        row = births.create(self.body, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
@@ -152,7 +152,7 @@ class Requests(Collection):
         self.get_object()
         with transaction.atomic():
             row = Request.objects.select_for_update().select_related("asset").get(pk=pk)
-            context = Context(self.actor, request.data, clock.now())
+            context = Context(self.actor, self.body, clock.now())
             columns = effects.update(row, context)
             Request.objects.filter(pk=pk, status=row.status).update(**columns)
             if row.type == "purchase":
@@ -162,7 +162,7 @@ class Requests(Collection):
     def act(self, request: HttpRequest, pk: str, name: str) -> Response:
         """Make a move: 200 with the object."""
         self.get_object()
-        data = {**request.data}
+        data = {**self.body}
         if code := request.query_params.get("code"):
             data["code"] = code
         transitions.move(Request, pk, name, self.actor, data)
@@ -172,7 +172,7 @@ class Requests(Collection):
     def assign(self, request: HttpRequest, pk: str) -> Response:
         """Assign the request to a user of the caller's account, by `id` or `email`."""
         self.get_object()
-        wanted = {k: request.data[k] for k in ("id", "email") if request.data.get(k)}
+        wanted = {k: self.body[k] for k in ("id", "email") if self.body.get(k)}
         if len(wanted) != 1 or not all(isinstance(v, str) for v in wanted.values()):
             raise Invalid("id: Name the user by id or by email.")
         users = User.objects.filter(account=self.account, is_active=True)
