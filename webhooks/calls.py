@@ -26,7 +26,8 @@ class Claimed:
     number: int
     forced: bool
     started_at: datetime
-    webhook: Mapping[str, Any]
+    # With the secret in it, so not in the repr.
+    webhook: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import logging
 import resource
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -71,7 +72,8 @@ class Engine:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="delivery-engine", daemon=True)
         self._sql = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
-        self._flights: dict[int, _Flight] = {}
+        # By claim as well: a delivery may come back while a call that lost it still hangs.
+        self._flights: dict[tuple[int, uuid.UUID], _Flight] = {}
         self._finished: list[Finished] = []
         self._stopping = False
         self._next_renewal = self._next_tick = 0.0
@@ -133,7 +135,7 @@ class Engine:
         self._cut_overdue(look.now)
         for claimed in look.claimed:
             flight = _Flight(claimed)
-            self._flights[claimed.delivery_id] = flight
+            self._flights[_key(claimed)] = flight
             flight.task = asyncio.create_task(self._fly(flight))
         await self._sleep(look)
 
@@ -153,17 +155,28 @@ class Engine:
             look.unwritten = _write(finished)
         if time.monotonic() >= self._next_tick:
             self._next_tick = time.monotonic() + TICK
-            if lost := outbox.abandoned():
-                ledger.record(lost)
+            self._record_lost()
         if time.monotonic() >= self._next_renewal:
             self._next_renewal = time.monotonic() + RENEW
-            outbox.renew([f.claimed for f in list(self._flights.values())])
+            outbox.renew(self._calling())
         free = self._slots - len(self._flights)
         if free > 0 and not self._stopping:
             look.claimed = outbox.claim(free)
         if not look.claimed:
             look.next_due = outbox.next_due(look.now)
         return look
+
+    def _calling(self) -> list[Claimed]:
+        return [flight.claimed for flight in list(self._flights.values())]
+
+    def _record_lost(self) -> None:
+        """Record the calls of lost workers; this one was only held up, and keeps its own."""
+        lost = outbox.abandoned()
+        if not lost:
+            return
+        own = {_key(claimed): claimed for claimed in self._calling()}
+        outbox.renew(list(own.values()))
+        ledger.record([call for call in lost if _key(call.claimed) not in own])
 
     async def _fly(self, flight: _Flight) -> None:
         began = time.monotonic()
@@ -192,7 +205,7 @@ class Engine:
         )
 
     def _landed(self, finished: Finished) -> None:
-        self._flights.pop(finished.claimed.delivery_id, None)
+        self._flights.pop(_key(finished.claimed), None)
         self._finished.append(finished)
         if not self._flights:
             self._wake.set()
@@ -229,6 +242,10 @@ class Engine:
             # The window must go on turning for the other deliveries.
             logger.exception("A look at the table failed in an unexpected way; trying again.")
         return None
+
+
+def _key(claimed: Claimed) -> tuple[int, uuid.UUID]:
+    return claimed.delivery_id, claimed.claim
 
 
 def _with_connection(work: Callable[..., T], *args: Any) -> T:

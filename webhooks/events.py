@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from requests_queue import clock
-from requests_queue.errors import Refused
+from requests_queue.errors import Missing, Refused
 from requests_queue.transitions import Change
 from webhooks import sql, wakeup
 from webhooks.models import Delivery, Event, Webhook
@@ -43,8 +43,8 @@ def record(change: Change) -> None:
     pairs = _join_waiting(backing_off)
     joined = {webhook_id for _, webhook_id in pairs}
     pairs += insert_deliveries([pk for pk, *_ in found if pk not in joined], change.at)
-    _insert_events([delivery_id for delivery_id, _ in pairs], change)
-    _count([pk for pk, *_ in found], change)
+    event_ids = _insert_events([delivery_id for delivery_id, _ in pairs], change)
+    _count([pk for pk, *_ in found], event_ids, change)
     wakeup.after_commit()
 
 
@@ -88,7 +88,11 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
         return list(cursor.fetchall())
 
 
-def _insert_events(delivery_ids: Sequence[int], change: Change) -> None:
+def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[int]:
+    """Insert an event for each delivery and return their ids."""
+    if not delivery_ids:
+        # Every webhook was deleted since it was found.
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -96,6 +100,7 @@ def _insert_events(delivery_ids: Sequence[int], change: Change) -> None:
                 (webhook_id, delivery_id, object_id, status_from, status_to, at)
             SELECT webhook_id, id, %s, %s, %s, %s FROM webhooks_delivery
             WHERE id IN ({sql.marks(delivery_ids)}) ORDER BY id
+            RETURNING id
             """,
             [
                 change.object_id,
@@ -105,40 +110,46 @@ def _insert_events(delivery_ids: Sequence[int], change: Change) -> None:
                 *delivery_ids,
             ],
         )
+        return [row[0] for row in cursor.fetchall()]
 
 
-def _count(webhook_ids: Sequence[str], change: Change) -> None:
+def _count(webhook_ids: Sequence[str], event_ids: Sequence[int], change: Change) -> None:
     """Count the event, last, so that the webhooks' locks are short.
 
-    A webhook that was disabled since it was found counts none: what this change gave it goes.
+    A webhook that was disabled or deleted since it was found counts none.
     """
     rows = Webhook.objects.filter(pk__in=webhook_ids).order_by("pk").select_for_update()
-    active = {pk for pk, active in rows.values_list("pk", "active") if active}
-    gone = [pk for pk in webhook_ids if pk not in active]
+    found = dict(rows.values_list("pk", "active"))
+    gone = [pk for pk in webhook_ids if not found.get(pk)]
     if gone:
-        fresh = Event.objects.filter(
-            webhook__in=gone,
-            object_id=change.object_id,
-            status_to=change.status_to,
-            at=change.at,
-        )
-        Delivery.objects.filter(webhook__in=gone, state=Delivery.WAITING, events__in=fresh).update(
-            state=Delivery.CANCELLED
-        )
-        fresh.delete()
-    Webhook.objects.filter(pk__in=active).update(
+        _take_back(gone, event_ids)
+        # What a deleted webhook still got has nothing to belong to.
+        Delivery.objects.filter(webhook__in=[pk for pk in gone if pk not in found]).delete()
+    Webhook.objects.filter(pk__in=[pk for pk, active in found.items() if active]).update(
         events=F("events") + 1, last_event=clock.shown(change.at)
     )
+
+
+def _take_back(webhook_ids: Sequence[str], event_ids: Sequence[int]) -> None:
+    """Take these of the events from webhooks that are disabled; what waits there is cancelled."""
+    fresh = Event.objects.filter(webhook__in=webhook_ids, pk__in=event_ids)
+    Delivery.objects.filter(state=Delivery.WAITING, events__in=fresh).update(
+        state=Delivery.CANCELLED
+    )
+    fresh.delete()
 
 
 @transaction.atomic
 def trigger(webhook: Webhook) -> Delivery:
     """Trigger now: an event without an object, and a delivery of its own, started at once.
 
-    Raises Refused for a disabled webhook.
+    Raises Refused for a disabled webhook, Missing for one that has just been deleted.
     """
     now = clock.now()
-    [(delivery_id, _)] = insert_deliveries([webhook.pk], now, forced=True)
+    inserted = insert_deliveries([webhook.pk], now, forced=True)
+    if not inserted:
+        raise Missing(webhook.pk)
+    [(delivery_id, _)] = inserted
     Event.objects.create(webhook=webhook, delivery_id=delivery_id, at=now)
     counted = Webhook.objects.filter(pk=webhook.pk, active=True).update(
         events=F("events") + 1, last_event=clock.shown(now)

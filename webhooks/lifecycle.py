@@ -114,7 +114,22 @@ def recover(webhook_id: str) -> bool:
 
 def delete(webhook_id: str) -> None:
     """Delete a webhook with all that it has; a call under way goes on, and is not recorded."""
-    with transaction.atomic():
-        rows = Delivery.objects.filter(webhook=webhook_id).select_for_update().order_by("pk")
-        list(rows.values_list("pk", flat=True))
-        Webhook.objects.filter(pk=webhook_id).delete()
+    while not _delete(webhook_id):
+        pass
+
+
+@transaction.atomic
+def _delete(webhook_id: str) -> bool:
+    """Delete the webhook, unless an event gave it a delivery while its row was waited for.
+
+    That delivery isn't locked yet, and to lock it after the webhook could be a deadlock: so
+    this lets go of everything, and is to be called again.
+    """
+    rows = Delivery.objects.filter(webhook=webhook_id)
+    locked = len(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+    list(Webhook.objects.filter(pk=webhook_id).select_for_update())
+    if rows.count() != locked:
+        transaction.set_rollback(True)
+        return False
+    Webhook.objects.filter(pk=webhook_id).delete()
+    return True

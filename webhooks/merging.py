@@ -14,9 +14,13 @@ def merge_waiting(delivery_ids: Sequence[int]) -> None:
     never tried goes, one with attempts stays to be seen, as cancelled.
     """
     webhooks = Delivery.objects.filter(pk__in=delivery_ids).values("webhook")
-    waiting = Delivery.objects.filter(
-        webhook__in=webhooks, state=Delivery.WAITING, forced=False
-    ).order_by("pk")
+    # Locked, so that none is claimed meanwhile; what somebody else has just locked is being
+    # claimed or cancelled, and to wait for it with the webhooks locked could be a deadlock.
+    waiting = (
+        Delivery.objects.filter(webhook__in=webhooks, state=Delivery.WAITING, forced=False)
+        .select_for_update(skip_locked=True)
+        .order_by("pk")
+    )
     oldest: dict[str, int] = {}
     for pk, webhook_id, attempts in waiting.values_list("pk", "webhook_id", "attempts"):
         keep = oldest.setdefault(webhook_id, pk)

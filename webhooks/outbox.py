@@ -98,26 +98,23 @@ def _due(slots: int, now: datetime) -> list[int]:
 
 
 def _oldest(wanted: Sequence[tuple[str, int]], slots: int) -> list[int]:
-    """Return the oldest waiting deliveries: `free` of each webhook, `slots` in all.
+    """Return the oldest waiting deliveries: up to `free` of each webhook, up to `slots` in all.
 
     One index look-up for each, so a backlog behind a gate costs the others nothing.
     """
     parts: list[str] = []
     params: list[Any] = []
     for webhook_id, free in wanted:
-        if slots <= 0:
-            break
         parts.append(
             "SELECT id FROM (SELECT id FROM webhooks_delivery WHERE webhook_id = %s "
             "AND state = 'waiting' AND NOT forced ORDER BY id LIMIT %s) part"
         )
         params += [webhook_id, min(free, slots)]
-        slots -= 1
-    if not parts:
+    if not parts or slots <= 0:
         return []
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts), params)
-        return [row[0] for row in cursor.fetchall()]
+        return sorted(row[0] for row in cursor.fetchall())[:slots]
 
 
 def _take(chosen: Sequence[int], now: datetime) -> list[Claimed]:

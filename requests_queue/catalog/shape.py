@@ -7,12 +7,13 @@ from typing import Any
 from requests_queue.catalog.models import (
     Account,
     Connection,
+    Hub,
     Marketplace,
     Product,
     TierAccount,
     User,
 )
-from requests_queue.rest import Json, stamp
+from requests_queue.rest import Json, happened, stamp
 
 
 def icon(row: Any) -> str:
@@ -68,3 +69,119 @@ def tier(row: TierAccount | None) -> Json:
 def product_ref(row: Product) -> Json:
     """Return a product as webhooks show it."""
     return {"id": row.id, "name": row.name, "icon": icon(row)}
+
+
+def account_ref(row: Account) -> Json:
+    """Return an account as the catalogue refers to it."""
+    return {"id": row.id, "name": row.name, "icon": icon(row)}
+
+
+def account(row: Account) -> Json:
+    """Return an account as `GET /accounts/{id}` has it."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "icon": icon(row),
+        "description": row.description,
+        "type": row.type,
+        "role": row.role,
+        "brand": row.brand,
+        "external_id": row.external_id,
+        "events": {"created": happened(row.created)},
+    }
+
+
+def hub_ref(row: Hub) -> Json:
+    """Return a hub as a reference."""
+    return {"id": row.id, "name": row.name}
+
+
+def _instance(row: Hub) -> Json:
+    return {"id": row.instance_id, "type": row.instance_type}
+
+
+def hub(row: Any) -> Json:
+    """Return a hub as `GET /hubs/{id}` has it, counted by the view's annotations."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "company": account_ref(row.company),
+        "events": {"created": happened(row.created), "updated": happened(row.updated)},
+        "stats": {"connections": row.connection_count, "marketplaces": row.marketplace_count},
+        "instance": _instance(row),
+    }
+
+
+def _line(row: Connection) -> Json:
+    return {
+        "id": row.id,
+        "type": row.type,
+        "status": row.status,
+        "provider": account_ref(row.provider),
+        "vendor": account_ref(row.vendor),
+        "created_at": stamp(row.created),
+    }
+
+
+def connection(row: Connection) -> Json:
+    """Return a connection as `GET /products/{id}/connections/{id}` has it."""
+    return {
+        **_line(row),
+        "hub": {**hub_ref(row.hub), "instance": _instance(row.hub)},
+        "events": {"created": happened(row.created)},
+    }
+
+
+def connection_in_hub(row: Connection) -> Json:
+    """Return a connection as `GET /hubs/{id}/connections` lists it."""
+    product = row.product
+    more = {"short_description": product.short_description, "version": product.version}
+    return {**_line(row), "product": {**product_ref(product), **more}}
+
+
+def marketplace(row: Any) -> Json:
+    """Return a marketplace as `GET /marketplaces/{id}` has it, counted by the view."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "owner": account_ref(row.owner),
+        "icon": icon(row),
+        "zone": row.zone,
+        "hubs": [{"hub": hub_ref(hub), "external_id": ""} for hub in row.hubs.all()],
+        "active_contracts": row.active_contract_count,
+        "countries": row.countries,
+        "currency": row.currency,
+        "stats": {"hubs": row.hub_count, "contracts": row.contract_count},
+        "events": {"created": happened(row.created)},
+    }
+
+
+def marketplace_in_hub(row: Marketplace) -> Json:
+    """Return a marketplace as `GET /hubs/{id}/marketplaces` lists it."""
+    return {**marketplace_ref(row), "description": row.description, "external_id": ""}
+
+
+def tier_account(row: Any) -> Json:
+    """Return a tier account as `GET /tier/accounts/{id}` has it, with the view's annotations."""
+    standing = (
+        ("customer", row.as_customer), ("tier1", row.as_tier1), ("tier2", row.as_tier2),
+    )  # fmt: skip
+    moments = {"created": row.created, "updated": row.updated}
+    if row.decommissioned:
+        moments["decommissioned"] = row.decommissioned
+    return {
+        **tier(row),
+        # One sandbox is one database; the document demands its region.
+        "db": "EU",
+        "parent": _parent(row.parent),
+        "owner": account_ref(row.owner),
+        "scopes": [scope for scope, stands in standing if stands],
+        "hub": hub_ref(row.hub) if row.hub else {},
+        "events": {name: happened(moment) for name, moment in moments.items()},
+    }
+
+
+def _parent(row: TierAccount | None) -> Json:
+    return {} if row is None else {"id": row.id, "name": row.name, "external_id": row.external_id}

@@ -231,9 +231,9 @@ class Migration(migrations.Migration):
                 ('marketplace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assets', to='catalog.marketplace')),
                 ('product', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assets', to='catalog.product')),
                 ('template', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to='catalog.template')),
-                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='customer_assets', to='catalog.tieraccount')),
-                ('tier1', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tier1_assets', to='catalog.tieraccount')),
-                ('tier2', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='tier2_assets', to='catalog.tieraccount')),
+                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.RESTRICT, related_name='customer_assets', to='catalog.tieraccount')),
+                ('tier1', models.ForeignKey(on_delete=django.db.models.deletion.RESTRICT, related_name='tier1_assets', to='catalog.tieraccount')),
+                ('tier2', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='tier2_assets', to='catalog.tieraccount')),
             ],
             options={
                 'ordering': ['-created', 'id'],

@@ -60,10 +60,10 @@ class Asset(models.Model):
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="assets")
     marketplace = models.ForeignKey(Marketplace, models.CASCADE, related_name="assets")
     contract = models.ForeignKey(Contract, models.CASCADE, related_name="assets")
-    customer = models.ForeignKey(TierAccount, models.PROTECT, related_name="customer_assets")
-    tier1 = models.ForeignKey(TierAccount, models.PROTECT, related_name="tier1_assets")
+    customer = models.ForeignKey(TierAccount, models.RESTRICT, related_name="customer_assets")
+    tier1 = models.ForeignKey(TierAccount, models.RESTRICT, related_name="tier1_assets")
     tier2 = models.ForeignKey(
-        TierAccount, models.PROTECT, null=True, blank=True, related_name="tier2_assets"
+        TierAccount, models.RESTRICT, null=True, blank=True, related_name="tier2_assets"
     )
     items = models.JSONField(default=list)
     params = models.JSONField(default=list)

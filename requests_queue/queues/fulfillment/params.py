@@ -48,7 +48,7 @@ def _blank(row: Parameter) -> dict[str, Any]:
             **constraints,
         },
     }
-    if row.type in CHOOSING:
+    if row.type in CHOOSING or choices:
         param["value_choices"] = choices or []
     if row.type in STRUCTURED:
         param["structured_value"] = {}
@@ -127,7 +127,7 @@ def _set_plain(param: dict[str, Any], value: Any) -> str:
     if not isinstance(value, str):
         return f"Parameter {param['id']}: value is a string."
     choices = [c["value"] for c in param.get("value_choices", [])]
-    if value and choices and value not in choices:
+    if param["type"] in CHOOSING and value and choices and value not in choices:
         return f"Parameter {param['id']}: {value!r} is not one of {', '.join(choices)}."
     if value or not param.get("structured_value"):
         param["value"] = value

@@ -1,0 +1,26 @@
+"""The tests of the queues and of the emitter, once more on PostgreSQL.
+
+A run of its own, since Django has one database a process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from tests.processes import ROOT, postgres_database
+
+
+def test_queues_and_emitter_behave_the_same_on_postgres() -> None:
+    with postgres_database() as database:
+        found = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "tests/queue", "tests/webhooks",
+             "-m", "not openapi"],
+            cwd=ROOT,
+            env={**os.environ, "SIM_TEST_DATABASE_URL": database},
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+    assert found.returncode == 0, found.stdout[-20000:]
+    assert " passed" in found.stdout

@@ -1,0 +1,16 @@
+"""Imports run one way, and leaves know neither ORM nor Django."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.processes import ROOT
+
+
+def test_the_contracts_of_import_linter_hold() -> None:
+    lint = Path(sys.executable).parent / "lint-imports"
+    found = subprocess.run([lint], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+    assert "2 kept, 0 broken" in found.stdout

@@ -1,0 +1,95 @@
+"""A secret is nowhere but where its owner put it: not in rows, logs, reprs or task arguments."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from requests_queue.catalog import keys
+from requests_queue.catalog.models import ApiToken
+from requests_queue.queues.fulfillment import births
+from tests import make
+from tests.engines import running, until
+from tests.handlers import handler
+from webhooks import calls, events, outbox, wakeup
+from webhooks.models import Attempt, Webhook
+
+CANARY = "JWT-canary-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def everything_stored() -> str:
+    """Return every value of every table, as text."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            found += [str(value) for row in cursor.fetchall() for value in row]
+    return "\n".join(found)
+
+
+def test_neither_secret_nor_token_is_stored_or_logged(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    world = make.world()
+    with handler(lambda got: 500) as served, running() as [engine]:
+        hook = make.webhook(world, served.url, jwt_secret=CANARY)
+        births.create(make.purchase(world), world.as_distributor)
+        events.trigger(hook)
+        engine.wake()
+        token = served.next().token
+        until(lambda: Attempt.objects.count() == 2, "both attempts")
+    printed = caplog.text + "".join(capfd.readouterr())
+    for text in (everything_stored(), printed):
+        assert CANARY not in text
+        assert token not in text
+    assert Attempt.objects.latest("pk").request_headers["Authentication"].startswith("Bearer (")
+    assert Webhook.objects.get().jwt_secret == CANARY
+
+
+def test_no_repr_shows_a_secret() -> None:
+    world = make.world()
+    hook = make.webhook(world, "http://127.0.0.1:9/", jwt_secret=CANARY)
+    events.trigger(hook)
+    [claimed] = outbox.claim(1)
+    shown = [repr(hook), str(hook), repr(claimed), repr(calls.prepare(claimed))]
+    assert not [text for text in shown if CANARY in text or "Bearer ey" in text]
+
+
+def test_the_task_that_is_published_has_no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(
+        wakeup.current_app, "send_task", lambda *args, **options: sent.append((args, options))
+    )
+    wakeup.clear()
+    wakeup.send()
+    [(args, options)] = sent
+    assert args == ("webhooks.tasks.pump",)
+    assert not options.get("args") and not options.get("kwargs")
+    wakeup.clear()
+
+
+def test_api_keys_are_stored_hashed() -> None:
+    world = make.world()
+    key = keys.new_key()
+    keys.store(world.vendor, key, "test")
+    assert key.partition(":")[2] not in everything_stored()
+    assert keys.owner(key) == ApiToken.objects.get().user
+    assert keys.owner(key[:-1] + ("0" if key[-1] != "0" else "1")) is None
+
+
+def test_a_secret_under_another_key_fails_with_a_sentence(settings: Any) -> None:
+    world = make.world()
+    hook = make.webhook(world, "http://127.0.0.1:9/", jwt_secret=CANARY)
+    other = make.webhook(world, "http://127.0.0.1:9/", n=2)
+    settings.SIM_ENCRYPTION_KEY = "another key"
+    with running() as [engine]:
+        events.trigger(hook)
+        events.trigger(other)
+        engine.wake()
+        until(lambda: Attempt.objects.count() == 2, "both attempts")
+    assert "SIM_ENCRYPTION_KEY isn't the key" in Attempt.objects.first().error
