@@ -1,0 +1,144 @@
+"""What every test of the transport shares: both event loops, a short way to call, and a guard
+that keeps every packet on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from webhooks.addresses import AddressPolicy, parse_networks
+from webhooks.transport import Answer, Call, CallFailed, Transport
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+LOOPBACK = AddressPolicy(parse_networks("loopback"))
+# The design's own bound: a call ends half a second after its deadline at the latest.
+GRACE = 0.5
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a coroutine to its end, on either event loop."""
+    if request.param == "asyncio":
+        return asyncio.run
+    return pytest.importorskip("uvloop").run  # type: ignore[no-any-return]
+
+
+@dataclass
+class Outcome:
+    """What came of one call: an answer or a failure, and how long it took."""
+
+    answer: Answer | None
+    failure: CallFailed | None
+    seconds: float
+
+    @property
+    def sentence(self) -> str:
+        assert self.failure is not None, f"the call succeeded: {self.answer}"
+        return str(self.failure)
+
+    @property
+    def success(self) -> Answer:
+        assert self.failure is None, f"the call failed: {self.failure}"
+        assert self.answer is not None
+        return self.answer
+
+
+async def attempt(
+    transport: Transport,
+    url: str,
+    *,
+    method: str = "POST",
+    headers: dict[str, str] | None = None,
+    body: bytes | None = b"{}",
+    timeout: float = 5,
+    read_cap: int = 65536,
+) -> Outcome:
+    """Make one call of a transport."""
+    call = Call(method, url, headers or {}, None if method == "GET" else body)
+    began = time.monotonic()
+    try:
+        answer = await transport.call(call, timeout=timeout, read_cap=read_cap)
+    except CallFailed as failure:
+        return Outcome(None, failure, time.monotonic() - began)
+    return Outcome(answer, None, time.monotonic() - began)
+
+
+async def once(
+    url: str,
+    *,
+    policy: AddressPolicy = LOOPBACK,
+    tls: Any = None,
+    proxy: Any = None,
+    **options: Any,
+) -> Outcome:
+    """Make one call with a transport of its own."""
+    transport = Transport(policy, tls=tls, proxy=proxy)
+    try:
+        return await attempt(transport, url, **options)
+    finally:
+        await transport.close()
+
+
+def names(monkeypatch: pytest.MonkeyPatch, table: dict[str, list[str]]) -> list[str]:
+    """Let names resolve by a table; returns the list of names that were asked for."""
+    asked: list[str] = []
+
+    def getaddrinfo(host: str, port: Any, *_: Any, **__: Any) -> list[Any]:
+        asked.append(host)
+        if host not in table:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port or 0, 0, 0))
+            if ":" in address
+            else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))
+            for address in table[host]
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Refuse every connection that would leave the machine, and fail the test that tried.
+
+    aiohttp connects through `socket.socket.connect` on asyncio and on uvloop alike, since it
+    opens the sockets itself.
+    """
+    tried: list[object] = []
+
+    def guard(method: str) -> None:
+        real = getattr(socket.socket, method)
+
+        def connect(sock: socket.socket, address: object) -> object:
+            if sock.family != socket.AF_UNIX and not _is_loopback(address):
+                tried.append(address)
+                raise PermissionError(errno.EACCES, f"a test tried to connect to {address!r}")
+            return real(sock, address)
+
+        monkeypatch.setattr(socket.socket, method, connect)
+
+    guard("connect")
+    guard("connect_ex")
+    yield tried
+    assert not tried, f"a test tried to connect to {tried}"
+
+
+def _is_loopback(address: object) -> bool:
+    if not isinstance(address, tuple):
+        return False
+    try:
+        target = ipaddress.ip_address(address[0])
+    except ValueError:
+        return False
+    return (getattr(target, "ipv4_mapped", None) or target).is_loopback

@@ -1,0 +1,250 @@
+"""Where a call may go: the table by itself, and the setting that opens parts of it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhooks.addresses import AddressPolicy, parse_networks
+from webhooks.exchange import CallFailed
+
+CLOSED = AddressPolicy()
+# All that can be opened at all.
+OPEN = AddressPolicy((ip_network("0.0.0.0/0"), ip_network("::/0")))
+
+NEVER = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "100.100.100.200",
+    "168.63.129.16",
+    "169.254.0.0",
+    "169.254.169.254",
+    "169.254.255.255",
+    "192.0.0.192",
+    "224.0.0.1",
+    "239.255.255.255",
+    "255.255.255.255",
+    "::",
+    "fe80::1",
+    "fe80::1%eth0",
+    "febf::1",
+    "fd00:ec2::254",
+    "fd00:ec2::23",
+    "fd20:ce::254",
+    "ff02::1",
+    "ff05::2",
+    # The same things, carried by IPv6.
+    "::ffff:169.254.169.254",
+    "::ffff:0.0.0.0",
+    "::ffff:224.0.0.1",
+    "::ffff:255.255.255.255",
+    "::ffff:0:169.254.169.254",
+    "::169.254.169.254",
+    "64:ff9b::169.254.169.254",
+    "64:ff9b::255.255.255.255",
+    "64:ff9b:1::169.254.169.254",
+    "2002:a9fe:a9fe::",
+    "2002:a9fe:a9fe::1",
+    "2002:e000:1::",
+    # Teredo, by its server and by its client (every bit flipped).
+    "2001:0:a9fe:a9fe::",
+    "2001:0:808:808:0:0:5601:5601",
+]
+
+UNLESS_ALLOWED = [
+    "10.0.0.0",
+    "10.255.255.255",
+    "100.64.0.1",
+    "100.127.255.255",
+    "127.0.0.1",
+    "127.255.255.254",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.1",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.1.1",
+    "198.18.0.1",
+    "198.19.255.255",
+    "198.51.100.7",
+    "203.0.113.7",
+    "240.0.0.1",
+    "255.255.255.254",
+    "::1",
+    "::8.8.8.8",
+    "64:ff9b:1::8.8.8.8",
+    "100::1",
+    "100:0:0:1::1",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:db8::1",
+    "3fff::1",
+    "5f00::1",
+    "fc00::1",
+    "fdff::1",
+    "fec0::1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:0:10.0.0.1",
+    "64:ff9b::10.0.0.1",
+    "2002:7f00:1::",
+    "2002:c0a8:101::1",
+]
+
+FREE = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.255.255.255",
+    "11.0.0.0",
+    "100.63.255.255",
+    "100.128.0.0",
+    "126.255.255.255",
+    "128.0.0.1",
+    "169.253.255.255",
+    "169.255.0.0",
+    "172.15.255.255",
+    "172.32.0.0",
+    "192.0.1.1",
+    "192.167.255.255",
+    "192.169.0.0",
+    "198.17.255.255",
+    "198.20.0.0",
+    "223.255.255.255",
+    "2606:4700:4700::1111",
+    "2a00:1450::1",
+    "::ffff:8.8.8.8",
+    "64:ff9b::8.8.8.8",
+    "2002:808:808::1",
+]
+
+
+def refusal(policy: AddressPolicy, address: str, host: str = "handler.example") -> str:
+    with pytest.raises(CallFailed) as caught:
+        policy.check(host, address)
+    assert caught.value.answer is None
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("address", NEVER)
+def test_some_addresses_nothing_opens(address: str) -> None:
+    for policy in (CLOSED, OPEN):
+        sentence = refusal(policy, address)
+        assert "handler.example" in sentence
+        assert "No setting allows that." in sentence
+
+
+@pytest.mark.parametrize("address", UNLESS_ALLOWED)
+def test_special_addresses_are_closed_until_a_setting_opens_them(address: str) -> None:
+    sentence = refusal(CLOSED, address)
+    assert "handler.example" in sentence
+    assert "SIM_ALLOW_NETWORKS" in sentence
+    OPEN.check("handler.example", address)
+
+
+@pytest.mark.parametrize("address", FREE)
+def test_ordinary_addresses_need_no_setting(address: str) -> None:
+    CLOSED.check("handler.example", address)
+
+
+def test_a_refusal_names_host_address_rule_and_setting() -> None:
+    assert refusal(CLOSED, "10.1.2.3") == (
+        "handler.example can't be called: 10.1.2.3 is a private address (10.0.0.0/8). "
+        'To allow it, add 10.0.0.0/8 (or the word "private") to SIM_ALLOW_NETWORKS.'
+    )
+
+
+def test_a_refusal_says_what_a_carrier_stands_for() -> None:
+    assert refusal(OPEN, "::ffff:169.254.169.254") == (
+        "handler.example can't be called: ::ffff:a9fe:a9fe stands for 169.254.169.254, which is "
+        "a link-local address, where cloud metadata services answer (169.254.0.0/16). "
+        "No setting allows that."
+    )
+
+
+def test_a_literal_is_named_once() -> None:
+    assert refusal(CLOSED, "127.0.0.1", "127.0.0.1").startswith(
+        "127.0.0.1 can't be called: it is a loopback address (127.0.0.0/8)."
+    )
+
+
+@pytest.mark.parametrize("address", ["", "127.1", "0x7f.0.0.1", "2130706433", "name", "1.2.3.4.5"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    assert "is not an IP address" in refusal(OPEN, address)
+
+
+def test_one_open_network_opens_no_other() -> None:
+    policy = AddressPolicy(parse_networks("10.1.0.0/16"))
+    policy.check("h", "10.1.255.255")
+    policy.check("h", "::ffff:10.1.0.1")
+    refusal(policy, "10.2.0.0")
+    refusal(policy, "127.0.0.1")
+    refusal(policy, "fc00::1")
+
+
+def test_the_words_open_what_they_say() -> None:
+    loopback = AddressPolicy(parse_networks("loopback"))
+    for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        loopback.check("h", address)
+    for address in ("10.0.0.1", "fc00::1", "169.254.169.254"):
+        refusal(loopback, address)
+    private = AddressPolicy(parse_networks("private"))
+    for address in ("10.0.0.1", "172.16.0.1", "192.168.0.1", "fd12::1"):
+        private.check("h", address)
+    for address in ("127.0.0.1", "100.64.0.1", "fd00:ec2::254"):
+        refusal(private, address)
+
+
+def test_the_setting_takes_words_networks_and_addresses() -> None:
+    assert parse_networks("") == ()
+    assert parse_networks(" , ") == ()
+    networks = parse_networks("Loopback, 10.1.0.0/16,10.2.3.4 fd12::/16")
+    assert [str(n) for n in networks] == [
+        "127.0.0.0/8",
+        "::1/128",
+        "10.1.0.0/16",
+        "10.2.3.4/32",
+        "fd12::/16",
+    ]
+
+
+@pytest.mark.parametrize("text", ["intranet", "10.1.0.0/33", "10.1", "loopback,nonsense", "::/129"])
+def test_a_bad_entry_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="SIM_ALLOW_NETWORKS holds") as caught:
+        parse_networks(text)
+    assert text.rpartition(",")[2] in str(caught.value)
+
+
+def test_an_address_with_a_mask_gets_a_suggestion() -> None:
+    with pytest.raises(ValueError, match=r"write 10\.1\.0\.0/16 for the whole"):
+        parse_networks("10.1.2.3/16")
+
+
+@pytest.mark.parametrize("text", ["169.254.169.254", "169.254.0.0/16", "fe80::/10", "224.0.0.0/8"])
+def test_an_entry_that_could_never_work_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no setting allows that"):
+        parse_networks(text)
+
+
+def _verdict(address: str) -> bool:
+    try:
+        CLOSED.check("h", address)
+    except CallFailed:
+        return False
+    return True
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_carrier_is_judged_by_what_it_carries(number: int) -> None:
+    plain = _verdict(str(IPv4Address(number)))
+    for base, shift in (("::ffff:0:0", 0), ("64:ff9b::", 0), ("2002::", 80)):
+        carrier = IPv6Address(int(IPv6Address(base)) | number << shift)
+        assert _verdict(str(carrier)) == plain, carrier
+
+
+@given(st.ip_addresses())
+def test_the_table_is_never_laxer_than_python(address: IPv4Address | IPv6Address) -> None:
+    if address.is_multicast or address.is_link_local or address.is_loopback:
+        assert not _verdict(str(address))

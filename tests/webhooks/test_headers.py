@@ -1,0 +1,132 @@
+"""Custom headers: what a webhook may bring along, and what it may not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhooks.headers import MAX_BYTES, HeaderRefused, check_headers
+
+TOKEN = "!#$%&'*+-.^_`|~09azAZ"
+
+
+def refused(headers: object) -> HeaderRefused:
+    with pytest.raises(HeaderRefused) as caught:
+        check_headers(headers)  # type: ignore[arg-type]
+    return caught.value
+
+
+def test_ordinary_headers_are_kept_as_they_are() -> None:
+    headers = {"X-Tenant": "blue", "Content-Type": "application/json", "X-Empty": "", "Accept": "*"}
+    assert check_headers(headers) == headers
+
+
+def test_every_token_character_is_good_in_a_name() -> None:
+    assert check_headers({TOKEN: "x"}) == {TOKEN: "x"}
+
+
+def test_a_tab_is_good_within_a_value_and_white_space_around_it_goes() -> None:
+    assert check_headers({"X-A": " a\tb \t"}) == {"X-A": "a\tb"}
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "X A", "X:A", "X\r\nA", "X-É", "(X)", "X/A", "X@A", 'X"A', "X\x00", "X\x7f"]
+)
+def test_names_of_other_characters_are_refused(name: str) -> None:
+    assert refused({name: "x"}).name == name
+
+
+@pytest.mark.parametrize("name", [1, None, b"X"])
+def test_names_that_are_not_text_are_refused(name: object) -> None:
+    assert "name" in str(refused({name: "x"}))
+
+
+@pytest.mark.parametrize(
+    "value", ["a\rb", "a\nb", "a\r\nX-Evil: 1", "a\x00b", "a\x1bb", "a\x7fb", "\n", "a\x0b"]
+)
+def test_control_characters_in_values_are_refused(value: str) -> None:
+    error = refused({"X-A": value})
+    assert error.name == "X-A"
+    assert "control characters" in str(error)
+
+
+@pytest.mark.parametrize("value", ["café", "日本", "a\x85b", "\ud800"])
+def test_values_beyond_ascii_are_refused_with_a_way_out(value: str) -> None:
+    error = refused({"X-A": value})
+    assert error.name == "X-A"
+    assert "ASCII" in str(error)
+
+
+@pytest.mark.parametrize("value", [1, None, True, ["x"], b"x"])
+def test_values_that_are_not_text_are_refused(value: object) -> None:
+    assert refused({"X-A": value}).name == "X-A"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Connection",
+        "Upgrade",
+        "TE",
+        "Trailer",
+        "Expect",
+        "Keep-Alive",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+        "Proxy-",
+        "Accept-Encoding",
+    ],
+)
+def test_headers_of_the_connection_are_refused_in_any_case(name: str) -> None:
+    for spelling in (name, name.lower(), name.upper()):
+        error = refused({"X-Good": "x", spelling: "x"})
+        assert error.name == spelling
+        assert spelling in str(error)
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authentication", "AUTHORIZATION"])
+def test_the_headers_of_the_token_belong_to_the_signer(name: str) -> None:
+    error = refused({name: "Bearer x"})
+    assert error.name == name
+    assert "belongs to the signer" in str(error)
+
+
+def test_the_same_name_in_another_case_is_refused() -> None:
+    error = refused({"X-A": "1", "x-a": "2"})
+    assert error.name == "x-a"
+    assert "X-A" in str(error)
+
+
+def test_twenty_headers_are_good_and_one_more_is_not() -> None:
+    twenty = {f"X-{i}": "x" for i in range(20)}
+    assert len(check_headers(twenty)) == 20
+    assert "at most 20" in str(refused(twenty | {"X-20": "x"}))
+
+
+def test_a_header_may_have_4096_bytes_and_no_more() -> None:
+    value = "x" * (MAX_BYTES - len("X-A"))
+    assert check_headers({"X-A": value}) == {"X-A": value}
+    error = refused({"X-A": value + "x"})
+    assert error.name == "X-A"
+    assert "4096" in str(error)
+
+
+@pytest.mark.parametrize("headers", [None, [], "X: y", [("X", "y")], 7])
+def test_what_is_no_mapping_is_refused(headers: object) -> None:
+    assert refused(headers).name == ""
+
+
+@given(st.dictionaries(st.text(max_size=12), st.text(max_size=12), max_size=4))
+def test_what_passes_can_be_written_and_passes_again(headers: dict[str, str]) -> None:
+    try:
+        kept = check_headers(headers)
+    except HeaderRefused:
+        return
+    for name, value in kept.items():
+        assert f"{name}: {value}".isascii()
+        assert not set(name + value) & set("\r\n\x00")
+    assert check_headers(kept) == kept

@@ -1,0 +1,451 @@
+"""Connections: used again, replaced when they die idle, cancelled, not in each other's way."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.webhooks.hostile import OK, Behaviour, Peer, Server, floods, hangs, polite
+from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
+    GRACE,
+    LOOPBACK,
+    Outcome,
+    Run,
+    attempt,
+    loopback_only,
+    once,
+    run,
+)
+from webhooks.transport import AddressPolicy, Call, CallFailed, Transport
+
+Main = Callable[[Transport], Coroutine[Any, Any, Any]]
+CLOSED_UNANSWERED = "closed the connection without an answer"
+
+
+def with_transport(run: Run, main: Main) -> Any:  # noqa: F811
+    async def framed() -> Any:
+        transport = Transport(LOOPBACK)
+        try:
+            return await main(transport)
+        finally:
+            await transport.close()
+
+    return run(framed())
+
+
+def twice(run: Run, url: str, **options: Any) -> tuple[Outcome, Outcome]:  # noqa: F811
+    async def main(transport: Transport) -> tuple[Outcome, Outcome]:
+        return await attempt(transport, url, **options), await attempt(transport, url, **options)
+
+    both: tuple[Outcome, Outcome] = with_transport(run, main)
+    return both
+
+
+def dies_on_second(last_words: bytes, *, rude: bool = False, then: Behaviour = polite) -> Behaviour:
+    """Serve one request on the first connection, die on its second; be `then` to all others."""
+
+    def behaviour(peer: Peer) -> None:
+        if peer.number:
+            then(peer)
+            return
+        peer.request()
+        peer.send(OK)
+        if peer.request():
+            peer.send(last_words)
+            if rude:
+                peer.reset()
+
+    return behaviour
+
+
+# --- used again -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_connection_is_used_again(run: Run, method: str) -> None:  # noqa: F811
+    with Server(polite) as server:
+        first, second = twice(run, server.url, method=method)
+        assert first.success.body == second.success.body == b"ok"
+        assert (server.connections, len(server.requests)) == (1, 2)
+
+
+def test_a_connection_with_more_to_read_is_not_used_again(run: Run) -> None:  # noqa: F811
+    with Server(floods(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536)) as server:
+        first, second = twice(run, server.url)
+        assert first.success.truncated
+        assert second.success.truncated
+        assert server.connections == 2
+
+
+STRAY = b"HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_an_answer_that_nobody_asked_for_answers_no_later_call(run: Run) -> None:  # noqa: F811
+    idle = threading.Event()
+
+    def behaviour(peer: Peer) -> None:
+        peer.request()
+        peer.send(OK)
+        if not peer.number:
+            idle.wait(2)
+            peer.send(STRAY)
+            peer.gone()
+
+    async def main(transport: Transport) -> Outcome:
+        assert (await attempt(transport, server.url)).success.status == 200
+        idle.set()
+        # The client hangs up as soon as it has seen the stray answer.
+        assert await asyncio.to_thread(server.left.wait, 2)
+        return await attempt(transport, server.url)
+
+    with Server(behaviour) as server:
+        assert with_transport(run, main).success.status == 200
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+@pytest.mark.parametrize("stray", [STRAY, b"x"])
+def test_bytes_after_an_answer_answer_no_later_call(
+    run: Run,  # noqa: F811
+    answer: bytes,
+    stray: bytes,
+) -> None:
+    def behaviour(peer: Peer) -> None:
+        while peer.request():
+            peer.send(answer + stray)
+
+    with Server(behaviour) as server:
+        first, second = twice(run, server.url)
+        assert (first.success.status, second.success.status) == (200, 200)
+        assert server.connections == 2
+
+
+def test_an_answer_that_is_not_read_to_its_end_is_hung_up_on(run: Run) -> None:  # noqa: F811
+    def behaviour(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200)
+        peer.gone()
+
+    async def main(transport: Transport) -> None:
+        assert (await attempt(transport, server.url, read_cap=100)).success.truncated
+        # Now, and not when the transport is closed.
+        assert await asyncio.to_thread(server.left.wait, 2)
+
+    with Server(behaviour) as server:
+        with_transport(run, main)
+
+
+# --- repeated ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("rude", [False, True], ids=["closed", "reset"])
+def test_a_used_connection_that_dies_unanswered_is_replaced(
+    run: Run,  # noqa: F811
+    method: str,
+    rude: bool,
+) -> None:
+    with Server(dies_on_second(b"", rude=rude)) as server:
+        _, second = twice(run, server.url, method=method)
+        assert second.success.body == b"ok"
+        assert (server.connections, len(server.requests)) == (2, 3)
+        # The same request, but for the hint that its connection won't be used again.
+        assert server.requests[2].replace(b"Connection: close\r\n", b"") == server.requests[1]
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("rude", [False, True], ids=["closed", "reset"])
+def test_a_fresh_connection_that_dies_is_not_replaced(
+    run: Run,  # noqa: F811
+    method: str,
+    rude: bool,
+) -> None:
+    def behaviour(peer: Peer) -> None:
+        peer.request()
+        if rude:
+            peer.reset()
+
+    with Server(behaviour) as server:
+        assert CLOSED_UNANSWERED in run(once(server.url, method=method)).sentence
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("last_words", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"?"])
+def test_after_the_first_byte_nothing_is_repeated(run: Run, last_words: bytes) -> None:  # noqa: F811
+    with Server(dies_on_second(last_words)) as server:
+        _, second = twice(run, server.url)
+        assert second.failure is not None
+        assert (server.connections, len(server.requests)) == (1, 2)
+
+
+def test_a_repeated_request_goes_to_a_new_connection_and_only_once(run: Run) -> None:  # noqa: F811
+    both_here = threading.Barrier(2)
+
+    def behaviour(peer: Peer) -> None:
+        """Two connections that go stale together, and nothing good after them."""
+        peer.request()
+        if peer.number < 2:
+            both_here.wait(2)
+            peer.send(OK)
+            peer.request()
+
+    async def main(transport: Transport) -> Outcome:
+        calls = (attempt(transport, server.url), attempt(transport, server.url))
+        assert [o.success.status for o in await asyncio.gather(*calls)] == [200, 200]
+        return await attempt(transport, server.url)
+
+    with Server(behaviour) as server:
+        assert CLOSED_UNANSWERED in with_transport(run, main).sentence
+        assert (server.connections, len(server.requests)) == (3, 4)
+
+
+def test_a_repeated_request_shares_the_deadline(run: Run) -> None:  # noqa: F811
+    with Server(dies_on_second(b"", then=hangs)) as server:
+        _, second = twice(run, server.url, timeout=0.3)
+        assert second.sentence == "There was no complete answer within 0.3 s."
+        assert second.seconds < 0.3 + GRACE
+
+
+# --- C9, and slow names -----------------------------------------------------------------------
+
+
+def test_c9_fifty_hanging_calls_delay_no_other(run: Run) -> None:  # noqa: F811
+    count = 50
+    all_here = threading.Barrier(count + 1)
+
+    def behaviour(peer: Peer) -> None:
+        peer.request()
+        all_here.wait(5)
+        peer.gone()
+
+    async def main(transport: Transport) -> Outcome:
+        hanging = [
+            asyncio.create_task(attempt(transport, stuck.url, timeout=300)) for _ in range(count)
+        ]
+        await asyncio.to_thread(all_here.wait, 5)
+        other = await attempt(transport, server.url)
+        assert not any(task.done() for task in hanging)
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        return other
+
+    with Server(behaviour) as stuck, Server(polite) as server:
+        other = with_transport(run, main)
+        assert other.success.status == 200
+        assert other.seconds < 1
+        assert stuck.connections == count
+
+
+def test_a_slow_name_delays_no_other_and_is_asked_once(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+    asked: list[str] = []
+
+    def getaddrinfo(host: str, port: int | None, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        if host == "slow.example":
+            release.wait(5)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port or 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    async def main(transport: Transport) -> None:
+        # More than the pool has threads.
+        slow = [
+            asyncio.create_task(attempt(transport, f"http://slow.example:{server.port}/"))
+            for _ in range(40)
+        ]
+        quick = await attempt(transport, f"http://quick.example:{server.port}/")
+        assert quick.success.status == 200
+        assert not any(task.done() for task in slow)
+        # One who leaves takes nothing from those who wait for the same name.
+        slow[0].cancel()
+        release.set()
+        outcomes = await asyncio.gather(*slow[1:])
+        assert {outcome.success.status for outcome in outcomes} == {200}
+
+    with Server(polite) as server:
+        with_transport(run, main)
+        assert sorted(asked) == ["quick.example", "slow.example"]
+
+
+# --- cancelled, closed ------------------------------------------------------------------------
+
+
+def test_cancelling_passes_through_and_leaves_nothing_behind(run: Run) -> None:  # noqa: F811
+    here = threading.Event()
+
+    def behaviour(peer: Peer) -> None:
+        peer.request()
+        here.set()
+        peer.gone()
+
+    async def main(transport: Transport) -> None:
+        call = Call("POST", server.url, {}, b"{}")
+        task = asyncio.create_task(transport.call(call, timeout=300))
+        assert await asyncio.to_thread(here.wait, 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.to_thread(server.left.wait, 2)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    with Server(behaviour) as server:
+        with_transport(run, main)
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+def test_cancelling_an_upload_hangs_up_at_once(run: Run) -> None:  # noqa: F811
+    """What is still to be sent isn't sent: a polite close would wait for a peer that reads."""
+    size = 20_000_000
+    here, cancelled, ended = threading.Event(), threading.Event(), threading.Event()
+    received: list[int] = []
+
+    def behaviour(peer: Peer) -> None:
+        received.append(len(peer.sock.recv(1)))
+        here.set()
+        cancelled.wait(2)
+        try:
+            while piece := peer.sock.recv(1_000_000):
+                received.append(len(piece))
+        finally:
+            ended.set()
+
+    async def main(transport: Transport) -> None:
+        call = Call("POST", server.url, {}, b"x" * size)
+        task = asyncio.create_task(transport.call(call, timeout=300))
+        assert await asyncio.to_thread(here.wait, 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        cancelled.set()
+        assert await asyncio.to_thread(ended.wait, 5)
+
+    with Server(behaviour) as server:
+        with_transport(run, main)
+    assert sum(received) < size
+
+
+def test_cancelling_a_lookup_does_not_wait_for_it(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def getaddrinfo(*_: object, **__: object) -> list[object]:
+        asked.set()
+        release.wait(5)
+        raise socket.gaierror(socket.EAI_NONAME, "nobody is waiting any more")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    complaints: list[dict[str, Any]] = []
+
+    async def main(transport: Transport) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
+        call = Call("POST", "http://slow.example/", {}, b"{}")
+        task = asyncio.create_task(transport.call(call, timeout=300))
+        assert await asyncio.to_thread(asked.wait, 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not release.is_set()
+        release.set()
+
+    with_transport(run, main)
+    assert complaints == []
+
+
+def test_a_closed_transport_makes_no_calls(run: Run) -> None:  # noqa: F811
+    async def main(transport: Transport) -> None:
+        await transport.close()
+        with pytest.raises(CallFailed, match="stopping"):
+            await transport.call(Call("POST", server.url, {}, b"{}"), timeout=1)
+
+    with Server(polite) as server:
+        with_transport(run, main)
+        assert server.connections == 0
+
+
+def test_closing_ends_the_calls_under_way(run: Run) -> None:  # noqa: F811
+    here = threading.Event()
+
+    def behaviour(peer: Peer) -> None:
+        peer.request()
+        here.set()
+        peer.gone()
+
+    async def main(transport: Transport) -> Outcome:
+        task = asyncio.create_task(attempt(transport, server.url, timeout=300))
+        assert await asyncio.to_thread(here.wait, 2)
+        await transport.close()
+        return await asyncio.wait_for(task, 2)
+
+    with Server(behaviour) as server:
+        assert with_transport(run, main).sentence.endswith(f"{CLOSED_UNANSWERED}.")
+
+
+def test_more_than_a_hundred_calls_at_once(run: Run) -> None:  # noqa: F811
+    count = 120
+    all_here = threading.Barrier(count)
+
+    def behaviour(peer: Peer) -> None:
+        peer.request()
+        all_here.wait(5)
+        peer.send(OK)
+
+    async def main(transport: Transport) -> list[Outcome]:
+        return await asyncio.gather(*(attempt(transport, server.url) for _ in range(count)))
+
+    with Server(behaviour) as server:
+        assert {o.success.status for o in with_transport(run, main)} == {200}
+
+
+# --- the guard itself, and memory -------------------------------------------------------------
+
+
+class Anywhere(AddressPolicy):
+    """A policy that is off."""
+
+    def check(self, host: str, address: str) -> None:
+        """Allow it."""
+
+
+def test_the_guard_of_these_tests_sees_every_connection(
+    run: Run,  # noqa: F811
+    loopback_only: list[object],  # noqa: F811
+) -> None:
+    """Without it, the tests that expect no connection would prove nothing.
+
+    The target is a multicast address: no system sends a packet to open TCP to one.
+    """
+    outcome = run(once("http://224.0.0.1:81/", policy=Anywhere()))
+    assert outcome.sentence == "This machine does not permit connections to 224.0.0.1:81."
+    assert loopback_only == [("224.0.0.1", 81)]
+    loopback_only.clear()
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads Linux's /proc")
+def test_memory_grows_by_less_than_20_mib_over_all_hostile_answers() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.webhooks.memory"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    failures, grown = done.stdout.split()
+    assert int(failures) >= 30
+    assert int(grown) < 20 * 1024, f"the process grew by {grown} KiB"

@@ -1,0 +1,399 @@
+"""Rows C1 to C8 of the hardening list: every hostile answer ends in time, with its own sentence."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.webhooks.certificates import certificate
+from tests.webhooks.hostile import (
+    OK,
+    PACE,
+    Behaviour,
+    Peer,
+    Server,
+    drips,
+    floods,
+    half_closes_after,
+    hangs,
+    polite,
+    resets_after,
+    says,
+    says_and_stays,
+    speaks_first,
+)
+from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
+    GRACE,
+    Outcome,
+    Run,
+    loopback_only,
+    names,
+    once,
+    run,
+)
+
+DEADLINE = 0.3
+LATE = f"There was no complete answer within {DEADLINE} s."
+HEAD = b"HTTP/1.1 200 OK\r\n"
+TEN = HEAD + b"Content-Length: 10\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+BROKEN_OFF = "The answer broke off"
+# Words of our insides, which no sentence may contain.
+INSIDES = ("Error", "Exception", "Traceback", "aiohttp", "Client", "Server", "errno", "object at")
+
+
+def met(run: Run, behaviour: Behaviour, **options: Any) -> Outcome:  # noqa: F811
+    options.setdefault("timeout", DEADLINE)
+    with Server(behaviour) as server:
+        outcome: Outcome = run(once(server.url, **options))
+    assert outcome.seconds < DEADLINE + GRACE
+    if outcome.failure is not None:
+        assert not [word for word in INSIDES if word in outcome.sentence]
+        assert outcome.sentence.endswith(".")
+    return outcome
+
+
+# --- C1, C2, C3: the deadline -----------------------------------------------------------------
+
+
+def test_c1_a_handler_that_never_answers(run: Run) -> None:  # noqa: F811
+    outcome = met(run, hangs)
+    assert outcome.sentence == LATE
+    assert outcome.failure is not None
+    assert outcome.failure.answer is None
+
+
+def test_c2_a_dripped_body(run: Run) -> None:  # noqa: F811
+    outcome = met(run, drips(HEAD + b"Content-Length: 1000\r\n\r\n"))
+    assert outcome.sentence == LATE
+    assert outcome.failure is not None
+    partial = outcome.failure.answer
+    assert partial is not None
+    assert partial.status == 200
+    assert partial.truncated
+    assert 0 < len(partial.body) < 1000
+    assert set(partial.body) == set(b"x")
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"HTTP", HEAD, HEAD + b"X-Slow: "], ids=["nothing", "word", "status", "header"]
+)
+def test_c3_dripped_headers(run: Run, head: bytes) -> None:  # noqa: F811
+    drop = {b"": b"\r\n", b"HTTP": b"", HEAD: b"X"}.get(head, b"x")
+    outcome = met(run, drips(head, drop))
+    assert outcome.sentence == LATE
+    assert outcome.failure is not None
+    assert outcome.failure.answer is None
+
+
+@pytest.mark.parametrize(
+    "chunk", [b"1\r\nx\r\n", b"0;"], ids=["chunks without end", "an extension without end"]
+)
+def test_c2_dripped_chunks(run: Run, chunk: bytes) -> None:  # noqa: F811
+    assert met(run, drips(CHUNKED, chunk)).sentence == LATE
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+def test_a_handler_that_takes_the_connection_and_reads_nothing(run: Run) -> None:  # noqa: F811
+    def behaviour(peer: Peer) -> None:
+        peer.wait()
+
+    outcome = met(run, behaviour, body=b"x" * 8_000_000)
+    assert outcome.sentence == LATE
+
+
+def test_the_deadline_covers_the_connecting(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    _, client = certificate(tmp_path)
+    with Server(lambda peer: peer.gone()) as server:
+        url = server.url.replace("http:", "https:")
+        outcome = run(once(url, tls=client, timeout=DEADLINE))
+    assert outcome.sentence == LATE
+    assert outcome.seconds < DEADLINE + GRACE
+
+
+# --- C4, C5, C6: what is read, and what isn't -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (HEAD + b"\r\n", b"x" * 65536),
+        (HEAD + b"Content-Length: 99999999999\r\n\r\n", b"x" * 65536),
+        (CHUNKED, b"1\r\nx\r\n" * 10_000),
+        (CHUNKED, b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+    ],
+    ids=["until closed", "huge", "small chunks", "large chunks"],
+)
+def test_c4_an_endless_body(run: Run, head: bytes, piece: bytes) -> None:  # noqa: F811
+    answer = met(run, floods(head, piece), timeout=5).success
+    assert answer.body == b"x" * 65536
+    assert answer.truncated
+
+
+@pytest.mark.parametrize(("size", "truncated"), [(99, False), (100, False), (101, True)])
+def test_c4_the_cap_is_exact(run: Run, size: int, truncated: bool) -> None:  # noqa: F811
+    text = HEAD + f"Content-Length: {size}\r\n\r\n".encode() + b"x" * size
+    answer = met(run, says_and_stays(text), read_cap=100).success
+    assert answer.body == b"x" * min(size, 100)
+    assert answer.truncated is truncated
+
+
+def test_c5_a_gzip_bomb_stays_packed(run: Run) -> None:  # noqa: F811
+    bomb = gzip.compress(bytes(20_000_000))
+    head = HEAD + f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
+    with Server(says(head + bomb)) as server:
+        answer = run(once(server.url)).success
+    assert answer.body == bomb[:65536]
+    assert answer.truncated is (len(bomb) > 65536)
+    assert b"Accept-Encoding: identity\r\n" in server.requests[0]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_c6_a_redirect_is_never_followed(run: Run, status: int) -> None:  # noqa: F811
+    with Server(polite) as other:
+        for where in (other.url, "http://169.254.169.254/latest/meta-data/"):
+            text = f"HTTP/1.1 {status} Go\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n"
+            answer = met(run, says(text.encode())).success
+            assert answer.status == status
+            assert dict(answer.headers)["Location"] == where
+        assert other.connections == 0
+
+
+# --- C7: broken answers -----------------------------------------------------------------------
+
+MANY = b"".join(b"X-%d: y\r\n" % i for i in range(10_000))
+LARGE = b"".join(b"X-%d: %s\r\n" % (i, b"y" * 2000) for i in range(100))
+
+BROKEN_HEADS: list[tuple[str, Behaviour, str]] = [
+    ("no answer", says(b""), "closed the connection without an answer"),
+    ("reset before", resets_after(b""), "closed the connection without an answer"),
+    ("half-close before", half_closes_after(b""), "closed the connection without an answer"),
+    ("reset in headers", resets_after(HEAD + b"X"), "in the middle of the headers"),
+    ("half-close in headers", half_closes_after(HEAD), "in the middle of the headers"),
+    ("garbage", says(b"hello\r\n\r\n"), "something that is not HTTP"),
+    ("binary garbage", says(bytes(range(256)) * 9), "something that is not HTTP"),
+    ("ssh", speaks_first(b"SSH-2.0-OpenSSH_9.9\r\n"), "something that is not HTTP"),
+    ("a tls alert", says(b"\x15\x03\x03\x00\x02\x02\x16"), "speaks TLS: use https://"),
+    ("bad status", says(b"HTTP/1.1 2x0 OK\r\n\r\n"), "are not valid HTTP"),
+    ("bad length", says(HEAD + b"Content-Length: x\r\n\r\n"), "are not valid HTTP"),
+    ("two lengths", says(HEAD + b"Content-Length: 1\r\n" * 2 + b"\r\n"), "are not valid HTTP"),
+    (
+        "length and chunks",
+        says(HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        "are not valid HTTP",
+    ),
+    ("nul", says(HEAD + b"X: a\x00b\r\n\r\n"), "are not valid HTTP"),
+    ("10,000 headers", says(HEAD + MANY + b"\r\n"), "too many headers"),
+    ("headers without end", floods(HEAD, b"X: y\r\n" * 1000), "too many headers"),
+    ("one large header", says(HEAD + b"X: " + b"y" * 100_000), "longer than 8190 bytes"),
+    ("a large status line", says(b"HTTP/1.1 200 " + b"y" * 100_000), "longer than 8190 bytes"),
+    ("large headers", says(HEAD + LARGE + b"\r\n"), "larger than 65536 bytes"),
+    ("empty lines without end", floods(b"", b"\r\n" * 10_000), "larger than 65536 bytes"),
+    ("a flood of 1xx", floods(b"", INTERIM * 1000), "interim answers (1xx)"),
+    ("a drip of 1xx", drips(b"", INTERIM * 4), "interim answers (1xx)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [row[1:] for row in BROKEN_HEADS],
+    ids=[row[0] for row in BROKEN_HEADS],
+)
+def test_c7_a_broken_head(run: Run, behaviour: Behaviour, words: str) -> None:  # noqa: F811
+    outcome = met(run, behaviour)
+    assert words in outcome.sentence
+    assert outcome.failure is not None
+    assert outcome.failure.answer is None
+
+
+BROKEN_BODIES: list[tuple[str, Behaviour, str, bytes]] = [
+    ("reset", resets_after(TEN + b"abc"), BROKEN_OFF, b"abc"),
+    ("half-close", half_closes_after(TEN + b"abc"), "shorter than its Content-Length", b"abc"),
+    ("closed early", says(TEN, b"abc"), "shorter than its Content-Length", b"abc"),
+    ("no last chunk", says(CHUNKED + b"3\r\nabc\r\n"), "last chunk never came", b"abc"),
+    ("reset in chunks", resets_after(CHUNKED + b"3\r\nabc\r\n"), BROKEN_OFF, b"abc"),
+    ("bad chunk size", says_and_stays(CHUNKED + b"xyz\r\n"), "chunks are malformed", b""),
+    ("bad chunk end", says_and_stays(CHUNKED + b"3\r\nabcdef\r\n"), "chunks are malformed", b""),
+]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words", "body"),
+    [row[1:] for row in BROKEN_BODIES],
+    ids=[row[0] for row in BROKEN_BODIES],
+)
+def test_c7_a_broken_body(
+    run: Run,  # noqa: F811
+    behaviour: Behaviour,
+    words: str,
+    body: bytes,
+) -> None:
+    outcome = met(run, behaviour)
+    assert words in outcome.sentence
+    assert outcome.failure is not None
+    partial = outcome.failure.answer
+    assert partial is not None
+    assert (partial.status, partial.body, partial.truncated) == (200, body, True)
+
+
+def test_c7_switching_protocols_is_a_failure(run: Run) -> None:  # noqa: F811
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+    outcome = met(run, says_and_stays(head))
+    assert "101" in outcome.sentence
+    assert outcome.failure is not None
+    assert outcome.failure.answer is not None
+    assert outcome.failure.answer.status == 101
+
+
+def test_a_few_interim_answers_are_passed_over(run: Run) -> None:  # noqa: F811
+    few = b"HTTP/1.1 102 Processing\r\n\r\n" * 5
+    assert met(run, says(INTERIM, few + OK)).success.body == b"ok"
+
+
+@pytest.mark.parametrize("pieces", [(OK + b"more",), (OK, b"more"), (OK[:-4], OK[-4:] + b"more")])
+def test_more_than_the_content_length_says_is_ignored(
+    run: Run,  # noqa: F811
+    pieces: tuple[bytes, ...],
+) -> None:
+    assert met(run, says(*pieces)).success.body == b"ok"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_headers_that_end_between_two_segments(run: Run, cut: int) -> None:  # noqa: F811
+    head = HEAD + b"Content-Length: 2\r\n\r\n"
+
+    def behaviour(peer: Peer) -> None:
+        peer.request()
+        peer.send(head[:-cut])
+        peer.wait(PACE)
+        peer.send(head[-cut:] + b"ok, and more than was announced")
+        peer.gone()
+
+    assert met(run, behaviour).success.body == b"ok"
+
+
+# --- C8: no connection ------------------------------------------------------------------------
+
+
+def test_c8_connection_refused(run: Run) -> None:  # noqa: F811
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        outcome = run(once(f"http://127.0.0.1:{port}/"))
+    assert outcome.sentence == (
+        f"127.0.0.1:{port} refused the connection: nothing listens there. "
+        f"Start the handler, or correct the URL."
+    )
+
+
+def test_c8_every_address_of_a_name_refuses(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names(monkeypatch, {"handler.example": ["::1", "127.0.0.1"]})
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        outcome = run(once(f"http://handler.example:{port}/"))
+    assert outcome.sentence.startswith(f"handler.example:{port} refused the connection")
+
+
+def test_one_address_that_answers_is_enough(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names(monkeypatch, {"handler.example": ["::1", "127.0.0.1"]})
+    with Server(polite) as server:
+        assert run(once(f"http://handler.example:{server.port}/")).success.status == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (socket.EAI_NONAME, "The host name handler.example is unknown"),
+        (socket.EAI_AGAIN, "DNS does not answer just now"),
+    ],
+)
+def test_c8_unknown_host(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    words: str,
+) -> None:
+    def getaddrinfo(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "inside")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    sentence = run(once("http://handler.example/")).sentence
+    assert words in sentence
+    assert "inside" not in sentence
+
+
+def test_c8_bad_certificates_have_a_sentence_each(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    server_tls, client = certificate(tmp_path)
+    with Server(polite, tls=server_tls) as server:
+        assert run(once(server.url, tls=client)).success.status == 200
+        nobody = run(once(server.url, tls=ssl.create_default_context())).sentence
+        assert "certificate of 127.0.0.1 was refused: it is self-signed" in nobody
+        assert "self-signed" in run(once(server.url)).sentence
+    expired, client = certificate(tmp_path, expired=True)
+    with Server(polite, tls=expired) as server:
+        assert "it has expired" in run(once(server.url, tls=client)).sentence
+    other, client = certificate(tmp_path, names=("other.example", "127.0.0.9"))
+    with Server(polite, tls=other) as server:
+        assert "it is for another address" in run(once(server.url, tls=client)).sentence
+
+
+def test_c8_a_certificate_for_another_name(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    names(monkeypatch, {"handler.example": ["127.0.0.1"]})
+    other, client = certificate(tmp_path, names=("other.example",))
+    with Server(polite, tls=other) as server:
+        outcome = run(once(f"https://handler.example:{server.port}/", tls=client))
+    assert "certificate of handler.example was refused: it is for another host" in outcome.sentence
+
+
+def test_c8_tls_to_a_plain_port_and_plain_to_a_tls_port(
+    run: Run,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    server_tls, client = certificate(tmp_path)
+
+    def puzzled(peer: Peer) -> None:
+        peer.sock.recv(9)
+        peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        peer.gone()
+
+    with Server(puzzled) as plain:
+        outcome = run(once(plain.url.replace("http:", "https:"), tls=client))
+        assert "does not speak TLS: use http://" in outcome.sentence
+    with Server(polite, tls=server_tls) as secure:
+        outcome = run(once(secure.url.replace("https:", "http:")))
+        assert secure.requests == []
+    assert (
+        "speaks TLS: use https://" in outcome.sentence
+        or "closed the connection without an answer" in outcome.sentence
+    )
+
+
+@pytest.mark.parametrize("rude", [False, True], ids=["closed", "reset"])
+def test_c8_a_handshake_that_is_cut(run: Run, tmp_path: Path, rude: bool) -> None:  # noqa: F811
+    _, client = certificate(tmp_path)
+
+    def behaviour(peer: Peer) -> None:
+        peer.sock.recv(9)
+        if rude:
+            peer.reset()
+
+    with Server(behaviour) as server:
+        outcome = run(once(server.url.replace("http:", "https:"), tls=client))
+    assert "during the TLS handshake" in outcome.sentence or "handshake failed" in outcome.sentence

@@ -1,0 +1,319 @@
+"""The target of a call: what a URL may be, and that no spelling of a host slips past the check."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.webhooks.hostile import OK, Server, polite, says
+from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
+    LOOPBACK,
+    Outcome,
+    Run,
+    attempt,
+    loopback_only,
+    names,
+    once,
+    run,
+)
+from webhooks.addresses import AddressPolicy, parse_networks
+from webhooks.resolver import Resolver
+from webhooks.transport import Transport, check_url
+
+CLOSED = AddressPolicy()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://handler.example",
+        "https://handler.example/",
+        "http://localhost:8000/hook",
+        "http://my_service:8000/",
+        "http://handler.example./",
+        "http://127.0.0.1:80/",
+        "http://[::1]:8000/",
+        "https://h/a//b/../c;d=1?x=%2f&y=a+b&z=[1]|{2}^`'\"\\&&",
+        "https://h?x=1?y=2",
+        "https://h/%zz?%",
+        "http://h/a?mail=a@b.example",
+    ],
+)
+def test_a_good_url_is_kept_byte_for_byte(url: str) -> None:
+    assert check_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("HTTP://Handler.EXAMPLE/Path", "http://handler.example/Path"),
+        (
+            "https://bücher.example/ü?q=é&x=%41",
+            "https://xn--bcher-kva.example/%C3%BC?q=%C3%A9&x=%41",
+        ),
+        ("http://h:/x", "http://h/x"),
+        ("http://h:0080/x", "http://h:80/x"),
+        ("http://[0:0:0:0:0:0:0:1]/", "http://[::1]/"),
+        ("http://[::FFFF:127.0.0.1]/", "http://[::ffff:7f00:1]/"),
+        ("http://127.1/", "http://127.0.0.1/"),
+        ("http://2130706433/", "http://127.0.0.1/"),
+        ("http://0x7f000001/", "http://127.0.0.1/"),
+        ("http://0177.0.0.01/", "http://127.0.0.1/"),
+        ("http://0X7F.1/", "http://127.0.0.1/"),
+        ("http://127.0.0.1./", "http://127.0.0.1/"),
+        ("http://１２７.0.0.1/", "http://127.0.0.1/"),
+        ("http://127。0。0。1/", "http://127.0.0.1/"),
+        ("http://①②⑦.①/", "http://127.0.0.1/"),
+    ],
+)
+def test_a_url_is_normalised(url: str, normal: str) -> None:
+    assert check_url(url) == normal
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "blank"),
+        ("handler.example", "http:// or https://"),
+        ("ftp://h/", "http:// or https://"),
+        ("file:///etc/passwd", "http:// or https://"),
+        ("javascript:alert(1)", "http:// or https://"),
+        ("http:/h/", "http:// or https://"),
+        ("//h/", "http:// or https://"),
+        ("http:///path", "no host"),
+        ("http://:80/", "no host"),
+        ("http://user@h/", "user name"),
+        ("http://user:secret@h/", "user name"),
+        ("http://@h/", "user name"),
+        ("http://127.0.0.1\\@h/", "user name"),
+        ("http://h/#a", "fragment"),
+        ("http://h#", "fragment"),
+        ("http://h/?q#", "fragment"),
+        ("http://h:0/", "port"),
+        ("http://h:65536/", "port"),
+        ("http://h:8o/", "port"),
+        ("http://h:-1/", "port"),
+        ("http://h:８０/", "port"),
+        ("http://::1/", "brackets"),
+        ("http://[fe80::1%25eth0]/", "zone id"),
+        ("http://[::1%lo]/", "zone id"),
+        ("http://[::g]/", "IPv6"),
+        ("http://[v1.x]/", "IPv6"),
+        ("http://[::1/", "brackets"),
+        ("http://[::1]x/", "brackets"),
+        ("http://256.1.1.1/", "IPv4"),
+        ("http://1.2.3.4.5/", "IPv4"),
+        ("http://99999999999/", "IPv4"),
+        ("http://0x/", "IPv4"),
+        ("http://h.08/", "IPv4"),
+        ("http://a..b/", "host name"),
+        ("http://-\u00ad.example/", "host name"),
+        ("http://a b/", "spaces"),
+        ("http://h/a b", "spaces"),
+        (" http://h/", "spaces"),
+        ("http://h/\t", "spaces"),
+        ("http://h/\r\nX: y", "spaces"),
+        ("http://h/\u2028", "spaces"),
+        ("http://h/\x00", "control"),
+        ("http://h/\x7f", "control"),
+        ("http://h/\ud800", "control"),
+        ("http://h%2eexample/", "host name"),
+        ("http://127.0.0.1%00.example/", "host name"),
+        ("http://127.0.0.1\\.example/", "host name"),
+        ("http://" + "a" * 64 + ".example/", "host name"),
+        ("http://" + "a." * 130 + "example/", "host name"),
+        ("http://h/" + "a" * 4096, "4096"),
+        ("http://h/" + "é" * 2000, "4096"),
+    ],
+)
+def test_a_bad_url_is_refused_with_a_sentence(url: str, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        check_url(url)
+    assert "secret" not in str(caught.value)
+
+
+@given(st.text(st.characters(), max_size=40))
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    for url in (text, f"http://{text}", f"https://h{text}", f"http://h/?{text}"):
+        try:
+            normal = check_url(url)
+        except ValueError:
+            continue
+        assert check_url(normal) == normal
+        assert normal.isascii()
+
+
+LITERALS = [
+    ("127.0.0.1", "127.0.0.1"),
+    ("127.1", "127.0.0.1"),
+    ("2130706433", "127.0.0.1"),
+    ("0x7f.0.0.1", "127.0.0.1"),
+    ("0177.0.0.1", "127.0.0.1"),
+    ("017700000001", "127.0.0.1"),
+    ("0x7f000001", "127.0.0.1"),
+    ("127.0.0.1.", "127.0.0.1"),
+    ("１２７.１", "127.0.0.1"),
+    ("[::1]", "::1"),
+    ("[0:0:0:0:0:0:0:1]", "::1"),
+    ("[::ffff:127.0.0.1]", "127.0.0.1"),
+    ("[::ffff:7f00:1]", "127.0.0.1"),
+    ("[::127.0.0.1]", "IPv4-compatible"),
+    ("[64:ff9b::7f00:1]", "127.0.0.1"),
+    ("[2002:7f00:1::]", "127.0.0.1"),
+    ("10.0.0.1", "10.0.0.1"),
+    ("167772161", "10.0.0.1"),
+    ("192.168.1", "192.168.0.1"),
+    ("[fd12::1]", "fd12::1"),
+    ("100.64.0.1", "100.64.0.1"),
+]
+NEVER = [
+    ("0.0.0.0", "0.0.0.0"),
+    ("0", "0.0.0.0"),
+    ("169.254.169.254", "169.254.169.254"),
+    ("2852039166", "169.254.169.254"),
+    ("0xA9.0xFE.0xA9.0xFE", "169.254.169.254"),
+    ("0251.0376.0251.0376", "169.254.169.254"),
+    ("169.254.43518", "169.254.169.254"),
+    ("１６９.254.169.254", "169.254.169.254"),
+    ("[::ffff:169.254.169.254]", "169.254.169.254"),
+    ("[64:ff9b::a9fe:a9fe]", "169.254.169.254"),
+    ("[2002:a9fe:a9fe::]", "169.254.169.254"),
+    ("[::]", "::"),
+    ("[fe80::1]", "fe80::1"),
+    ("[fd00:ec2::254]", "fd00:ec2::254"),
+    ("[ff02::1]", "ff02::1"),
+    ("224.0.0.1", "224.0.0.1"),
+    ("255.255.255.255", "255.255.255.255"),
+]
+
+
+@pytest.mark.parametrize(("host", "means"), LITERALS + NEVER)
+def test_no_spelling_of_a_literal_slips_past(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    means: str,
+) -> None:
+    asked = names(monkeypatch, {})
+    outcome = run(once(f"http://{host}/", policy=CLOSED))
+    assert means in outcome.sentence
+    assert ("SIM_ALLOW_NETWORKS" in outcome.sentence) == ((host, means) in LITERALS)
+    assert outcome.failure is not None
+    assert outcome.failure.answer is None
+    assert asked == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "１２７.1"])
+def test_an_allowed_literal_is_called_in_any_spelling(run: Run, host: str) -> None:  # noqa: F811
+    with Server(polite) as server:
+        outcome = run(once(f"http://{host}:{server.port}/"))
+        assert outcome.success.status == 200
+        assert f"Host: 127.0.0.1:{server.port}\r\n".encode() in server.requests[0]
+
+
+# The loops spell it differently.
+@pytest.mark.allow_hosts(["127.0.0.1", "::ffff:7f00:1", "::ffff:127.0.0.1"])
+def test_a_mapped_literal_reaches_what_it_stands_for(run: Run) -> None:  # noqa: F811
+    with Server(polite) as server:
+        url = f"http://[::ffff:127.0.0.1]:{server.port}/"
+        assert run(once(url)).success.status == 200
+
+
+DNS = [
+    *[[address] for _, address in NEVER],
+    ["10.0.0.1"],
+    ["172.16.0.1"],
+    ["192.168.0.1"],
+    ["100.64.0.1"],
+    ["198.18.0.1"],
+    ["192.0.2.1"],
+    ["240.0.0.1"],
+    ["fd12::1"],
+    ["2001:db8::1"],
+    ["::ffff:10.0.0.1"],
+    ["64:ff9b::a00:1"],
+    ["fe80::1%eth0"],
+    # One bad address among good ones spoils them all, wherever it stands.
+    ["127.0.0.1", "10.0.0.1"],
+    ["10.0.0.1", "127.0.0.1"],
+    ["127.0.0.1", "::1", "169.254.169.254"],
+    ["127.0.0.1", "fd00:ec2::254"],
+]
+
+
+@pytest.mark.parametrize("addresses", DNS, ids=",".join)
+def test_a_name_is_refused_if_any_of_its_addresses_is(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    addresses: list[str],
+) -> None:
+    with Server(polite) as server:
+        asked = names(monkeypatch, {"handler.example": addresses})
+        outcome = run(once(f"http://handler.example:{server.port}/"))
+        assert outcome.sentence.startswith("handler.example can't be called: ")
+        assert asked == ["handler.example"]
+        assert server.connections == 0
+
+
+def test_the_checked_address_is_the_one_connected_to(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name that is here when it is checked, and at the metadata service ever after."""
+    answers = iter(["127.0.0.1"])
+    asked: list[str] = []
+
+    def turning(host: str, port: int | None, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        address = next(answers, "169.254.169.254")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", turning)
+
+    async def main(url: str) -> tuple[Outcome, Outcome]:
+        transport = Transport(LOOPBACK)
+        try:
+            return await attempt(transport, url), await attempt(transport, url)
+        finally:
+            await transport.close()
+
+    # Connection: close, so that the second call needs a connection, and so an address, of its own.
+    with Server(says(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))) as server:
+        first, second = run(main(f"http://rebind.example:{server.port}/"))
+        assert first.success.body == b"ok"
+        assert "169.254.169.254" in second.sentence
+        assert asked == ["rebind.example", "rebind.example"]
+        assert server.connections == 1
+
+
+def test_the_last_look_is_taken_at_the_socket(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Should an address ever get round the resolver, it still isn't connected to."""
+
+    async def unchecked(_: Resolver, host: str, port: int = 0, **__: object) -> list[object]:
+        one = {"hostname": host, "host": "224.0.0.1", "port": port}
+        return [one | {"family": socket.AF_INET, "proto": 6, "flags": 0}]
+
+    monkeypatch.setattr(Resolver, "resolve", unchecked)
+    outcome = run(once("http://handler.example:81/"))
+    assert outcome.sentence.startswith("224.0.0.1 can't be called: it is a multicast address")
+
+
+def test_the_setting_opens_a_network_for_names_too(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Server(polite, host="127.0.0.1") as server:
+        names(monkeypatch, {"handler.example": ["127.0.0.1"]})
+        url = f"http://handler.example:{server.port}/"
+        narrow = AddressPolicy(parse_networks("127.0.0.2"))
+        assert "SIM_ALLOW_NETWORKS" in run(once(url, policy=narrow)).sentence
+        wide = AddressPolicy(parse_networks("127.0.0.1"))
+        assert run(once(url, policy=wide)).success.status == 200
+        assert server.connections == 1

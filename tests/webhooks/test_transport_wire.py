@@ -1,0 +1,289 @@
+"""What stands on the wire, what is kept of an answer, and the one way round: the proxy."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.webhooks.certificates import certificate
+from tests.webhooks.hostile import OK, Behaviour, Peer, Server, hangs, polite, says
+from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
+    GRACE,
+    LOOPBACK,
+    Run,
+    attempt,
+    loopback_only,
+    names,
+    once,
+    run,
+)
+from webhooks.addresses import AddressPolicy, parse_networks
+from webhooks.transport import Transport
+
+CLOSED = AddressPolicy()
+
+
+def sent(run: Run, path: str = "", **options: Any) -> tuple[str, dict[str, str], bytes]:  # noqa: F811
+    """Return the request line, the headers by lower-case name, and the body of one call."""
+    with Server(polite) as server:
+        assert run(once(server.url + path, **options)).success.status == 200
+        head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    line, *rows = head.decode().split("\r\n")
+    headers = dict(row.split(": ", 1) for row in rows)
+    assert len(headers) == len(rows)
+    return line, {name.lower(): value for name, value in headers.items()}, body
+
+
+# --- the request ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["", "a//b/../c;d=1?x=%2f&y=a+b&z=[1]|{2}^`'\"\\&&", "?x=1?y=%zz", "%2e%2e/%C3%BC"]
+)
+def test_the_path_and_the_query_are_sent_byte_for_byte(run: Run, path: str) -> None:  # noqa: F811
+    assert sent(run, path)[0] == f"POST /{path} HTTP/1.1"
+
+
+def test_a_post_says_what_it_must_and_no_more(run: Run) -> None:  # noqa: F811
+    _, headers, body = sent(run, headers={"Content-Type": "application/json"})
+    assert body == b"{}"
+    host = headers.pop("host")
+    assert host.startswith("127.0.0.1:")
+    assert headers == {
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "content-length": "2",
+        "content-type": "application/json",
+        "user-agent": "connect-sim/0.1",
+    }
+
+
+def test_a_get_has_no_body(run: Run) -> None:  # noqa: F811
+    line, headers, body = sent(run, "?a=b", method="GET")
+    assert line == "GET /?a=b HTTP/1.1"
+    assert body == b""
+    assert not headers.keys() & {"content-length", "content-type", "transfer-encoding"}
+
+
+def test_the_caller_may_name_himself_but_not_ask_for_packed_answers(run: Run) -> None:  # noqa: F811
+    given = {"user-agent": "Mine/1", "accept-encoding": "gzip", "Authorization": "Bearer x"}
+    _, headers, _ = sent(run, headers=given)
+    assert headers["user-agent"] == "Mine/1"
+    assert headers["accept-encoding"] == "identity"
+    assert headers["authorization"] == "Bearer x"
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"X-A": "b\r\nX-Evil: 1"}, "control characters"),
+        ({"X-A\r\nX-Evil": "1"}, "can't be the name"),
+        ({"X-A": "b\x00"}, "control characters"),
+        ({"X-A": "\ud800"}, "ASCII"),
+        ({"Host": "other.example"}, "belongs to the connection"),
+        ({"content-length": "9"}, "belongs to the connection"),
+        ({"Transfer-Encoding": "chunked"}, "belongs to the connection"),
+        ({"Connection": "upgrade"}, "belongs to the connection"),
+        ({"Expect": "100-continue"}, "belongs to the connection"),
+    ],
+)
+def test_headers_that_would_change_the_message_are_not_sent(
+    run: Run,  # noqa: F811
+    headers: dict[str, str],
+    words: str,
+) -> None:
+    with Server(polite) as server:
+        assert words in run(once(server.url, headers=headers)).sentence
+        assert server.connections == 0
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://user:pw@127.0.0.1/", "http://h/#a"])
+def test_a_url_is_checked_once_more_when_it_is_called(run: Run, url: str) -> None:  # noqa: F811
+    outcome = run(once(url))
+    assert outcome.sentence.startswith("The URL ")
+    assert "pw" not in outcome.sentence
+
+
+def test_cookies_are_not_kept(run: Run) -> None:  # noqa: F811
+    cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
+
+    def behaviour(peer: Peer) -> None:
+        while peer.request():
+            peer.send(cookie)
+
+    async def main() -> None:
+        transport = Transport(LOOPBACK)
+        try:
+            for _ in range(2):
+                assert (await attempt(transport, server.url)).success.status == 200
+        finally:
+            await transport.close()
+
+    with Server(behaviour) as server:
+        run(main())
+        assert len(server.requests) == 2
+        assert b"cookie" not in server.requests[1].lower()
+
+
+def test_nothing_is_taken_from_the_environment(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password something\n")
+    with Server(says(b"HTTP/1.1 599 Proxy\r\n\r\n")) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("NETRC", str(netrc))
+        _, headers, _ = sent(run)
+        assert "authorization" not in headers
+        assert proxy.connections == 0
+
+
+def test_host_and_sni_are_the_names(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    names(monkeypatch, {"handler.example": ["127.0.0.1"]})
+    server_tls, client = certificate(tmp_path, names=("handler.example",))
+    seen: list[str | None] = []
+
+    def note(_: object, name: str | None, __: object) -> None:
+        seen.append(name)
+
+    server_tls.sni_callback = note
+    with Server(polite, tls=server_tls) as server:
+        url = f"https://handler.example:{server.port}/"
+        assert run(once(url, tls=client)).success.status == 200
+        assert seen == ["handler.example"]
+        assert f"Host: handler.example:{server.port}\r\n".encode() in server.requests[0]
+
+
+# --- the answer -------------------------------------------------------------------------------
+
+
+def test_the_headers_of_an_answer_can_be_stored(run: Run) -> None:  # noqa: F811
+    raw = b"X-Latin: caf\xe9\r\nX-Utf: caf\xc3\xa9\r\nX-Half: \xed\xa0\x80"
+    raw += b"\r\nX-Twice: 1\r\nX-Twice: 2"
+    text = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + raw + b"\r\n\r\n"
+    with Server(says(text)) as server:
+        headers = run(once(server.url)).success.headers
+    assert headers[1:3] == (("X-Latin", "café"), ("X-Utf", "café"))
+    assert headers[4:] == (("X-Twice", "1"), ("X-Twice", "2"))
+    for name, value in headers:
+        assert (name + value).encode()
+        assert "\x00" not in name + value
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299, 304, 400, 404, 500, 503, 999])
+def test_every_final_status_is_an_answer(run: Run, status: int) -> None:  # noqa: F811
+    with Server(says(f"HTTP/1.1 {status} So\r\nContent-Length: 0\r\n\r\n".encode())) as server:
+        assert run(once(server.url)).success.status == status
+
+
+# --- the proxy --------------------------------------------------------------------------------
+
+
+def tunnel(tls: ssl.SSLContext) -> Behaviour:
+    """Be a proxy for CONNECT, and the server behind it as well."""
+
+    def behaviour(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        peer.sock = tls.wrap_socket(peer.sock, server_side=True)
+        peer.request()
+        peer.send(OK)
+        peer.gone()
+
+    return behaviour
+
+
+def test_a_plain_call_through_the_proxy(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    asked = names(monkeypatch, {"handler.example": ["127.0.0.1"]})
+    with Server(polite) as proxy:
+        # The proxy itself stands where no webhook may go: it is the operator's choice.
+        policy = AddressPolicy(parse_networks("127.0.0.1"))
+        url = "http://handler.example:81/a?b=%2f"
+        outcome = run(once(url, proxy=proxy.url, policy=policy))
+        assert outcome.success.body == b"ok"
+        assert proxy.requests[0].startswith(b"POST http://handler.example:81/a?b=%2f HTTP/1.1\r\n")
+        assert b"Host: handler.example:81\r\n" in proxy.requests[0]
+    assert asked == ["handler.example"]
+
+
+def test_a_secure_call_through_the_proxy(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    names(monkeypatch, {"handler.example": ["127.0.0.1"]})
+    server_tls, client = certificate(tmp_path, names=("handler.example",))
+    with Server(tunnel(server_tls)) as proxy:
+        outcome = run(once("https://handler.example/hook", proxy=proxy.url, tls=client))
+        assert outcome.success.body == b"ok"
+        assert proxy.requests[0].startswith(b"CONNECT handler.example:443 HTTP/1.1\r\n")
+        assert proxy.requests[1].startswith(b"POST /hook HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "2130706433", "[::ffff:10.0.0.1]", "169.254.169.254", "inside.example"]
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_proxy_is_no_way_round_the_check(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    scheme: str,
+) -> None:
+    names(monkeypatch, {"inside.example": ["1.1.1.1", "10.0.0.1"]})
+    with Server(polite) as proxy:
+        outcome = run(once(f"{scheme}://{host}/", proxy=proxy.url, policy=CLOSED))
+        assert "can't be called" in outcome.sentence
+        assert proxy.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (says(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"), "it answered 407"),
+        (says(b""), "The proxy closed the connection without an answer"),
+        (says(b"SSH-2.0\r\n"), "The proxy answered with something that is not HTTP"),
+        (hangs, "no complete answer within 0.3 s"),
+    ],
+)
+def test_a_proxy_that_will_not(run: Run, behaviour: Behaviour, words: str) -> None:  # noqa: F811
+    with Server(behaviour) as proxy:
+        outcome = run(once("https://127.0.0.1:81/", proxy=proxy.url, timeout=0.3))
+    assert words in outcome.sentence
+    assert outcome.seconds < 0.3 + GRACE
+
+
+def test_a_proxy_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    names(monkeypatch, {})
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        proxy = f"http://someone:secret@127.0.0.1:{taken.getsockname()[1]}"
+        outcome = run(once("http://127.0.0.1:81/", proxy=proxy))
+        assert outcome.sentence.startswith("The proxy refused the connection")
+    outcome = run(once("http://127.0.0.1:81/", proxy="http://someone:secret@nowhere.example:8080"))
+    assert outcome.sentence.startswith("The host name of the proxy is unknown")
+    assert "secret" not in outcome.sentence
+
+
+def test_a_proxy_may_ask_for_a_password(run: Run) -> None:  # noqa: F811
+    with Server(polite) as proxy:
+        url = proxy.url.replace("http://", "http://someone:secret@")
+        assert run(once("http://127.0.0.1:81/", proxy=url)).success.status == 200
+        assert b"Proxy-Authorization: Basic c29tZW9uZTpzZWNyZXQ=\r\n" in proxy.requests[0]
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "127.0.0.1:3128", "http://"])
+def test_a_proxy_must_be_an_http_url(run: Run, proxy: str) -> None:  # noqa: F811
+    with pytest.raises(ValueError, match="The proxy must be a URL"):
+        run(once("http://127.0.0.1:81/", proxy=proxy))

@@ -1,0 +1,40 @@
+"""What goes to a handler, what comes back, and the one exception for a call that came to nothing.
+
+The words that `transport` and everything above it speak. No ORM, no Django, no aiohttp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request, ready to be sent."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP response; the body as received, up to the cap of the call."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    truncated: bool
+
+
+class CallFailed(Exception):
+    """A call without a complete answer; `str()` is a sentence that a person can act on.
+
+    `answer` is what had arrived by then. It is for display only: a status in it is no verdict.
+    """
+
+    def __init__(self, sentence: str, answer: Answer | None = None) -> None:
+        super().__init__(sentence)
+        self.answer = answer
