@@ -17,7 +17,9 @@ if SIM_PROFILE not in ("sandbox", "server"):
     raise ImproperlyConfigured(f"SIM_PROFILE is 'sandbox' or 'server', not {SIM_PROFILE!r}.")
 SANDBOX = SIM_PROFILE == "sandbox"
 
-SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(BASE_DIR / "var"))).absolute()
+# Beside the checkout; where the package is installed, in the current folder.
+_home = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
+SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(_home / "var"))).absolute()
 SIM_BIND: str = env("SIM_BIND", default="127.0.0.1:8000")
 _bind_host, _, _bind_port = SIM_BIND.rpartition(":")
 if not _bind_host or not _bind_port.isdigit():

@@ -191,7 +191,7 @@ class Engine:
             error, answer = str(failed), failed.answer
         except asyncio.CancelledError:
             if flight.cut:
-                error = f"No complete answer within {settings.SIM_HTTP_TIMEOUT:g} s."
+                error = f"There was no complete answer within {settings.SIM_HTTP_TIMEOUT:g} s."
             else:
                 outcome = retry.UNKNOWN
                 error = "The sandbox stopped during the call; what the handler answered is unknown."
