@@ -1,0 +1,72 @@
+"""Where products are sold, in the admin: connections, contracts, hubs, marketplaces, listings."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from requests_queue.catalog.admin.base import CatalogAdmin
+from requests_queue.catalog.models import Connection, Contract, Hub, Listing, Marketplace
+
+
+@admin.register(Connection)
+class ConnectionAdmin(CatalogAdmin):
+    """Connections of products to hubs."""
+
+    kind = "connection"
+    list_display = ("id", "type", "status", "product", "vendor", "provider", "hub")
+    list_filter = ("type", "status", ("product", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("product", "vendor", "provider", "hub")
+    search_fields = ("id", "product__id", "product__name")
+    vendor_sees = ("vendor",)
+    provider_sees = ("provider",)
+
+
+@admin.register(Contract)
+class ContractAdmin(CatalogAdmin):
+    """Distribution contracts."""
+
+    kind = "contract"
+    list_display = ("name", "id", "type", "status", "vendor", "provider", "marketplace")
+    list_filter = ("type", "status")
+    list_select_related = ("vendor", "provider", "marketplace")
+    search_fields = ("id", "name")
+    vendor_sees = ("vendor",)
+    provider_sees = ("provider",)
+
+
+@admin.register(Hub)
+class HubAdmin(CatalogAdmin):
+    """Providers' commerce systems."""
+
+    kind = "hub"
+    list_display = ("name", "id", "company", "instance_id", "instance_type", "created")
+    list_select_related = ("company",)
+    search_fields = ("id", "name", "instance_id")
+    filter_horizontal = ("marketplaces",)
+    vendor_sees = ("connections__vendor",)
+    provider_sees = ("company",)
+
+
+@admin.register(Marketplace)
+class MarketplaceAdmin(CatalogAdmin):
+    """Providers' marketplaces."""
+
+    kind = "marketplace"
+    list_display = ("name", "id", "owner", "zone", "currency", "created")
+    list_select_related = ("owner",)
+    search_fields = ("id", "name")
+    vendor_sees = ("contracts__vendor",)
+    provider_sees = ("owner",)
+
+
+@admin.register(Listing)
+class ListingAdmin(CatalogAdmin):
+    """Products on marketplaces; their status is moved by listing requests."""
+
+    kind = "listing"
+    list_display = ("id", "status", "product", "contract", "updated")
+    list_filter = ("status",)
+    list_select_related = ("product", "contract")
+    search_fields = ("id", "product__id", "product__name")
+    vendor_sees = ("contract__vendor",)
+    provider_sees = ("contract__provider",)

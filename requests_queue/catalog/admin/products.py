@@ -1,0 +1,85 @@
+"""Products and what they are made of, in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+
+from requests_queue import ids
+from requests_queue.catalog.admin.base import CatalogAdmin, json_formfield, stamp
+from requests_queue.catalog.admin_access import PartOfPage
+from requests_queue.catalog.models import Item, Parameter, Product, Template
+
+
+class _Part(PartOfPage):
+    """A part of a product."""
+
+    formfield_overrides = {
+        models.TextField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 30})},
+    }
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Return the field of the form; JSON in a small box."""
+        if not isinstance(db_field, models.JSONField):
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        found = json_formfield(db_field)
+        found.widget.attrs |= {"rows": 2, "cols": 30}
+        return found
+
+
+class ItemInline(_Part):
+    """The items of a product."""
+
+    model = Item
+    fields = ("local_id", "mpn", "name", "type", "period", "precision", "unit", "status")
+
+
+class ParameterInline(_Part):
+    """The parameters of a product."""
+
+    model = Parameter
+    fields = ("name", "title", "type", "scope", "phase", "constraints", "position")
+
+
+class TemplateInline(_Part):
+    """The templates of a product."""
+
+    model = Template
+    fields = ("name", "title", "scope", "type", "body")
+
+
+@admin.register(Product)
+class ProductAdmin(CatalogAdmin):
+    """Products with their items, parameters and templates."""
+
+    kind = "product"
+    list_display = ("name", "id", "owner", "status", "version", "updated")
+    list_filter = ("status", ("owner", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("owner",)
+    search_fields = ("id", "name", "external_id")
+    inlines = [ItemInline, ParameterInline, TemplateInline]
+    vendor_sees = ("owner",)
+    provider_sees = ("connections__provider",)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Give identifiers and dates to new parts."""
+        for row in formset.save(commit=False):
+            stamp(row)
+            if isinstance(row, Item) and not row.pk:
+                row.pk = _next_item(row.product_id)
+            if isinstance(row, Template) and not row.pk:
+                row.pk = ids.draw("template")
+            row.save()
+        for row in formset.deleted_objects:
+            row.delete()
+        formset.save_m2m()
+
+
+def _next_item(product_id: str) -> str:
+    taken = Item.objects.filter(pk__startswith=f"{product_id}-").values_list("pk", flat=True)
+    numbers = [int(pk.rpartition("-")[2]) for pk in taken if pk.rpartition("-")[2].isdigit()]
+    return f"{product_id}-{max(numbers, default=0) + 1:04d}"

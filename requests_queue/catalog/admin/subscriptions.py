@@ -1,0 +1,56 @@
+"""Customers, resellers and their subscriptions, in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+
+from requests_queue.catalog.admin.base import CatalogAdmin
+from requests_queue.catalog.admin_show import json_column
+from requests_queue.catalog.models import Asset, TierAccount
+
+
+@admin.register(TierAccount)
+class TierAccountAdmin(CatalogAdmin):
+    """Customers and resellers; a vendor sees those of its subscriptions."""
+
+    kind = "tier_account"
+    list_display = ("name", "id", "type", "external_id", "owner", "hub", "updated")
+    list_filter = ("type", "environment")
+    list_select_related = ("owner", "hub")
+    search_fields = ("id", "name", "external_id", "external_uid")
+    raw_id_fields = ("parent",)
+    show_full_result_count = False
+    vendor_sees = tuple(
+        f"{tier}_assets__connection__vendor" for tier in ("customer", "tier1", "tier2")
+    )
+    provider_sees = ("owner",)
+
+
+CONTENTS: Any = (json_column("items", "items"), json_column("params", "parameters"))
+
+
+@admin.register(Asset)
+class AssetAdmin(CatalogAdmin):
+    """Subscriptions, read-only: their requests change them."""
+
+    list_display = ("id", "status", "product", "customer", "marketplace", "created", "updated")
+    list_filter = ("status", ("product", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("product", "customer", "marketplace")
+    search_fields = ("id", "external_id", "external_uid", "customer__name")
+    show_full_result_count = False
+    read_only = True
+    vendor_sees = ("connection__vendor",)
+    provider_sees = ("connection__provider",)
+    readonly_fields = CONTENTS
+    fieldsets = (
+        (None, {"fields": ("id", "status", "product", "external_id", "external_uid")}),
+        ("Parties", {"fields": ("connection", "contract", "marketplace")}),
+        ("Tiers", {"fields": ("customer", "tier1", "tier2")}),
+        (
+            "Contents",
+            {"fields": (*CONTENTS, "template")},
+        ),
+        ("Dates", {"fields": ("created", "updated")}),
+    )  # fmt: skip

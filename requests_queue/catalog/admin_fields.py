@@ -1,0 +1,93 @@
+"""The form field for JSON that a person types in the admin: what is wrong is said, and where."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
+
+MAX_DEPTH = 60
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValidationError(f"{name} is not JSON: use a number, a string or null.")
+
+
+class JsonField(forms.JSONField):
+    """JSON of one kind (`dict`, `list`; None: any), shown indented; empty is the empty kind.
+
+    Refuses what the API refuses too: NaN, deep nesting, and characters that PostgreSQL can't
+    store.
+    """
+
+    widget = forms.Textarea(
+        attrs={"rows": 6, "cols": 80, "class": "sim-json", "spellcheck": "false"}
+    )
+
+    def __init__(self, *, kind: type | None = dict, **kwargs: Any) -> None:
+        self.kind = kind
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the parsed value; raises ValidationError with the place of the mistake."""
+        if isinstance(value, str) and not value.strip():
+            value = None
+        if value is None:
+            return self.kind() if self.kind else None
+        if not isinstance(value, str):
+            return value
+        found = _parse(value)
+        if self.kind and not isinstance(found, self.kind):
+            wanted = "an object, { … }" if self.kind is dict else "a list, [ … ]"
+            raise ValidationError(f"This must be {wanted}.")
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what was typed, as it was typed."""
+        if self.disabled or data is None:
+            return initial if self.disabled else None
+        return InvalidJSONInput(data)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text for the input."""
+        if isinstance(value, InvalidJSONInput):
+            return value
+        if value is None:
+            value = self.kind() if self.kind else None
+        return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _parse(text: str) -> Any:
+    try:
+        found = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise ValidationError(
+            f"This is not valid JSON: {error.msg}, in line {error.lineno}, column {error.colno}."
+        ) from None
+    except RecursionError:
+        raise ValidationError(f"This is nested deeper than {MAX_DEPTH} levels.") from None
+    except ValueError:
+        raise ValidationError("This has a number that is too long.") from None
+    _check(found)
+    return found
+
+
+def _check(found: Any) -> None:
+    stack = [(found, 0)]
+    while stack:
+        item, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise ValidationError(f"This is nested deeper than {MAX_DEPTH} levels.")
+        if isinstance(item, str):
+            if "\0" in item or any("\ud800" <= c <= "\udfff" for c in item):
+                raise ValidationError(
+                    "This has characters that can't be stored (NUL, or half of a surrogate pair)."
+                )
+        elif isinstance(item, list):
+            stack += [(v, depth + 1) for v in item]
+        elif isinstance(item, dict):
+            stack += [(k, depth) for k in item]
+            stack += [(v, depth + 1) for v in item.values()]

@@ -1,0 +1,234 @@
+"""A queue in the admin: its objects read-only, their legal moves as buttons and as actions.
+
+`requests_queue.admin` makes one page of this class for each queue in the registry. An object's
+status is written by `transitions.move` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+
+from requests_queue.catalog.admin_access import GuardedAdmin, account_of
+from requests_queue.catalog.admin_show import json_column, moment, moment_column
+from requests_queue.errors import Forbidden, IllegalMove, Missing, Refused
+from requests_queue.queues import admin_moves
+from requests_queue.queues.admin_filters import StatusFilter, TypeFilter
+from requests_queue.queues.admin_moves import MoveForm
+from requests_queue.queues.base import QueueObject, for_model
+
+# Of a list action, so many refusals are said one by one.
+SAID = 10
+
+
+class QueueAdmin(GuardedAdmin):
+    """The page of one queue."""
+
+    read_only = True
+    vendor_sees = ("vendor",)
+    provider_sees = ("provider",)
+    show_full_result_count = False
+    list_per_page = 50
+    change_form_template = "admin/requests_queue/queue_object.html"
+
+    def __init__(self, model: type[QueueObject], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        self.queue = for_model(model)
+        columns = {f.name for f in model._meta.concrete_fields}
+        self.kind = ("type",) if "type" in columns else ()
+        self.asset = ("asset",) if "asset" in columns else ()
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the columns of the list."""
+        return ("id", *self.kind, "status", "product", *self.asset, "vendor", "provider",
+                "created_at", "updated_at")  # fmt: skip
+
+    def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return what the list reads of other tables, in its one statement."""
+        return ("product", "vendor", "provider", *self.asset)
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Return the filters: all of the queue's statuses and types, its products."""
+        product = ("product", admin.RelatedOnlyFieldListFilter)
+        return (StatusFilter, *([TypeFilter] if self.kind else []), product)
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return what the search box looks into."""
+        return ("id", *(f"{name}__id" for name in self.asset))
+
+    def deferred_in_list(self) -> tuple[str, ...]:
+        """Return the JSON columns: a list has no use for them."""
+        return tuple(f.name for f in self.opts.concrete_fields if isinstance(f, models.JSONField))
+
+    @admin.display(description="created", ordering="created")
+    def created_at(self, row: QueueObject) -> str:
+        """Return when the object was born."""
+        return moment(row.created)
+
+    @admin.display(description="updated", ordering="updated")
+    def updated_at(self, row: QueueObject) -> str:
+        """Return when the object was last changed."""
+        return moment(row.updated)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return all that the object has, JSON in boxes; what it is and how it stands first."""
+        first = ("id", *self.kind, "status")
+        rest = [f for f in self.opts.concrete_fields if f.editable and f.name not in first]
+        return [*first, *(_shown(f) for f in rest)]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the user may see the object: its parties may."""
+        account = account_of(request)
+        if obj is not None and account is not None and account.pk not in obj.parties():
+            return False
+        return super().has_view_permission(request, obj)
+
+    def get_urls(self) -> list[Any]:
+        """Return the page's addresses, the moves' among them."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_move"
+        view = self.admin_site.admin_view(self.move_view)
+        return [path("<path:object_id>/move/<str:name>/", view, name=name), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the object with the moves that the user can make."""
+        row = self.get_object(request, unquote(object_id))
+        buttons = [] if row is None else self._buttons(request, row)
+        context = {**(extra_context or {}), "moves": buttons}
+        return super().change_view(request, object_id, form_url, context)
+
+    def _buttons(self, request: HttpRequest, row: QueueObject) -> list[dict[str, Any]]:
+        roles = admin_moves.sides(request, row)
+        return [
+            {
+                "offer": offer,
+                "url": self._move_url(row, offer.name),
+                "form": MoveForm(self.queue, offer.name, [row.product_id],
+                                 auto_id=f"id_{offer.name}_%s")
+                if admin_moves.fields_of(self.queue, offer.name) else None,
+            }
+            for offer in admin_moves.offers(self.queue, row, roles)
+        ]  # fmt: skip
+
+    def _move_url(self, row: QueueObject, name: str) -> str:
+        place = f"admin:{self.opts.app_label}_{self.opts.model_name}_move"
+        return reverse(place, args=[row.pk, name])
+
+    def _page_url(self, row: QueueObject) -> str:
+        place = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(place, args=[row.pk])
+
+    def move_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """GET: the form of a move. POST: make it."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None or name not in self.queue.by_name:
+            raise Http404
+        if not self.has_view_permission(request, row) or not admin_moves.sides(request, row):
+            raise PermissionDenied
+        given = request.POST if request.method == "POST" else None
+        form = MoveForm(self.queue, name, [row.product_id], given)
+        if form.is_valid():
+            try:
+                done = admin_moves.make(self.queue, row, name, request, form.data_of_move())
+            except (IllegalMove, Forbidden, Missing) as refused:
+                messages.error(request, str(refused))
+                return redirect(self._page_url(row))
+            except Refused as refused:
+                form.add_error(None, refused.errors)
+            else:
+                self._log(request, row, done)
+                messages.success(request, f"{row.pk}: {name} → {done.target}.")
+                return redirect(self._page_url(row))
+        return self._ask(request, name, form, title=f"{name.capitalize()} {row.pk}", original=row)
+
+    def _log(self, request: HttpRequest, row: QueueObject, done: admin_moves.Offer) -> None:
+        self.log_change(
+            request, row, f"{done.name} as {done.role}: {row.status} → {done.target}"
+        )  # fmt: skip
+
+    def _ask(
+        self, request: HttpRequest, name: str, form: MoveForm, **context: Any
+    ) -> TemplateResponse:
+        return TemplateResponse(
+            request,
+            "admin/requests_queue/move.html",
+            {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "name": name,
+                "form": form,
+                "media": self.media,
+                **context,
+            },
+        )
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the moves that the user's side can make as actions of the list."""
+        actions: dict[str, Any] = super().get_actions(request)
+        roles = set(admin_moves.roles(request, self.model))
+        for name in dict.fromkeys(m.name for m in self.queue.moves if m.who & roles):
+            key = f"move_{name}"
+            actions[key] = (_action(name), key, name.replace("_", " ").capitalize())
+        return actions
+
+    def move_all(
+        self, request: HttpRequest, rows: QuerySet[Any], name: str
+    ) -> HttpResponse | None:  # fmt: skip
+        """Move the selected objects, after a page that asks for what the move needs."""
+        products = set(rows.order_by().values_list("product", flat=True).distinct()[:2])
+        asks = admin_moves.fields_of(self.queue, name)
+        confirmed = "confirmed" in request.POST
+        form = MoveForm(self.queue, name, products if len(products) == 1 else (),
+                        request.POST if confirmed or not asks else None)  # fmt: skip
+        if not form.is_valid():
+            title = f"{name.capitalize()}: {rows.count()} selected"
+            keys = list(rows.values_list("pk", flat=True))
+            return self._ask(request, name, form, title=title, selected=keys)
+        refused: list[str] = []
+        moved = 0
+        for row in rows.select_related("vendor", "provider"):
+            try:
+                done = admin_moves.make(self.queue, row, name, request, form.data_of_move())
+            except Refused as refusal:
+                refused.append(f"{row.pk}: {refusal}")
+            else:
+                self._log(request, row, done)
+                moved += 1
+        _say(request, name, moved, refused)
+        return None
+
+
+def _shown(field: Any) -> Any:
+    """Return the read-only field of a column."""
+    if isinstance(field, models.JSONField):
+        return json_column(field.name, str(field.verbose_name))
+    if isinstance(field, models.DateTimeField):
+        return moment_column(field.name, str(field.verbose_name))
+    return field.name
+
+
+def _say(request: HttpRequest, name: str, moved: int, refused: list[str]) -> None:
+    if moved:
+        messages.success(request, f"{name}: {moved} moved.")
+    for sentence in refused[:SAID]:
+        messages.error(request, sentence)
+    if len(refused) > SAID:
+        messages.error(request, f"{len(refused) - SAID} more were refused.")
+
+
+def _action(name: str) -> Callable[..., HttpResponse | None]:
+    def act(page: QueueAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+        return page.move_all(request, rows, name)
+
+    return act

@@ -1,0 +1,432 @@
+"""The queues and the catalogue in the admin: what is shown, which moves, and for whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from requests_queue.catalog.models import (
+    Account,
+    ApiToken,
+    Asset,
+    Connection,
+    Contract,
+    Hub,
+    Item,
+    Listing,
+    Marketplace,
+    Product,
+    Template,
+    TierAccount,
+    User,
+)
+from requests_queue.queues import admin_moves, base
+from requests_queue.queues.base import DISTRIBUTOR, VENDOR
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.fulfillment.rules import QUEUE
+from tests import make
+from tests.make import AT, World
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/fulfillment/request/"
+CATALOGUE = (Account, Asset, Connection, Contract, Hub, Listing, Marketplace, Product, TierAccount,
+             User)  # fmt: skip
+
+
+@pytest.fixture
+def world() -> World:
+    return make.world("1")
+
+
+@pytest.fixture
+def root(world: World) -> Client:
+    return _client(User.objects.create(
+        username="root", uid="UR-000-000-001", is_staff=True, is_superuser=True
+    ))  # fmt: skip
+
+
+@pytest.fixture
+def vendor(world: World) -> Client:
+    return _client(_staff(world.vendor_user))
+
+
+@pytest.fixture
+def distributor(world: World) -> Client:
+    return _client(_staff(world.provider_user))
+
+
+@pytest.fixture
+def stranger() -> Client:
+    return _client(_staff(make.world("2").vendor_user))
+
+
+def _staff(user: User) -> User:
+    user.is_staff = True
+    user.save()
+    return user
+
+
+def _client(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def request(world: World, status: str = "pending", **more: Any) -> Request:
+    row = births.create(make.purchase(world, **more), world.as_distributor)
+    if status != row.status:
+        Request.objects.filter(pk=row.pk).update(status=status)
+        row.refresh_from_db()
+    return row
+
+
+def page(row: Request, *rest: str) -> str:
+    return f"{LIST}{row.pk}/{'/'.join(rest or ('change',))}/"
+
+
+def said(response: Any) -> str:
+    return " ".join(str(m) for m in response.context["messages"])
+
+
+def offered(client: Client, row: Request) -> list[tuple[str, str]]:
+    moves = client.get(page(row)).context["moves"]
+    return [(move["offer"].name, move["offer"].role) for move in moves]
+
+
+# -- which moves
+
+
+def test_every_queue_has_a_page() -> None:
+    assert base.registered()
+    assert all(admin.site.is_registered(queue.model) for queue in base.registered())
+
+
+@pytest.mark.parametrize("status", QUEUE.statuses)
+def test_the_moves_shown_are_the_legal_ones(
+    root: Client, vendor: Client, distributor: Client, world: World, status: str
+) -> None:
+    row = request(world, status)
+    legal = {role: {m.name for m in QUEUE.legal(row, role)} for role in (VENDOR, DISTRIBUTOR)}
+    assert {name for name, _ in offered(vendor, row)} == legal[VENDOR]
+    assert {name for name, _ in offered(distributor, row)} == legal[DISTRIBUTOR]
+    both = offered(root, row)
+    assert {name for name, _ in both} == legal[VENDOR] | legal[DISTRIBUTOR]
+    assert len(both) == len(dict(both)) and all(name in legal[role] for name, role in both)
+    if not both:
+        assert b"There is no move" in root.get(page(row)).content
+
+
+def test_the_actions_are_the_moves_of_ones_side(
+    root: Client, vendor: Client, distributor: Client, world: World
+) -> None:
+    request(world)
+
+    def actions(client: Client) -> set[str]:
+        choices = client.get(LIST).context["action_form"].fields["action"].choices
+        return {str(name).removeprefix("move_") for name, _ in choices if name}
+
+    sides = {role: {m.name for m in QUEUE.moves if role in m.who} for role in (VENDOR, DISTRIBUTOR)}
+    assert actions(vendor) == sides[VENDOR]
+    assert actions(distributor) == sides[DISTRIBUTOR]
+    assert actions(root) == sides[VENDOR] | sides[DISTRIBUTOR]
+
+
+@pytest.mark.parametrize("queue", base.registered(), ids=lambda q: q.object_class)
+def test_the_page_of_every_queue_opens(
+    root: Client, vendor: Client, distributor: Client, queue: base.Queue
+) -> None:
+    opts = queue.model._meta
+    url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+    for client in (root, vendor, distributor):
+        assert client.get(f"{url}?q=x&status={queue.statuses[0]}").status_code == 200
+
+
+# -- making them
+
+
+def test_a_vendor_approves(vendor: Client, world: World) -> None:
+    row = request(world)
+    answer = vendor.post(
+        page(row, "move", "approve"), {"template_id": world.template.pk}, follow=True
+    )
+    row.refresh_from_db()
+    assert (row.status, row.template, row.assignee) == (
+        "approved",
+        world.template,
+        world.vendor_user,
+    )
+    assert row.asset.status == "active" and "approve → approved" in said(answer)
+    assert b"approve as vendor" in vendor.get(page(row, "history")).content
+
+
+def test_an_administrator_acts_as_the_side_of_the_move(root: Client, world: World) -> None:
+    row = request(world)
+    root.post(page(row, "move", "schedule"), {"planned_date": "2099-01-02T03:04"})
+    row.refresh_from_db()
+    assert row.status == "scheduled" and f"{row.planned_date:%Y-%m-%d %H:%M}" == "2099-01-02 03:04"
+    root.post(page(row, "move", "revoke"), {"reason": "Changed our mind."})
+    row.refresh_from_db()
+    assert (row.status, row.reason) == ("revoking", "Changed our mind.")
+    root.post(page(row, "move", "confirm"), {})
+    row.refresh_from_db()
+    assert row.status == "revoked"
+
+
+def test_a_move_takes_a_json_body_too(vendor: Client, world: World) -> None:
+    row = request(world)
+    body = '{"activation_tile": "# Hello", "reason": "ignored"}'
+    vendor.post(page(row, "move", "approve"), {"body": body})
+    row.refresh_from_db()
+    assert (row.status, row.activation_key) == ("approved", "# Hello")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "sentence"),
+    [
+        ("fail", {"reason": ""}, "Missed fields: reason."),
+        ("schedule", {"planned_date": "2001-01-01T00:00"}, "in the past"),
+        ("schedule", {"planned_date": "soon"}, "valid date"),
+        ("inquire", {}, "at least one parameter"),
+        ("fail", {"body": '{"reason": 7}'}, "Not a valid string"),
+        ("fail", {"body": "["}, "not valid JSON"),
+        ("approve", {"template_id": "TL-222-222-222"}, "not one of the available"),
+        ("approve", {"body": '{"template_id": "TL-999-999-999"}'}, "does not exist"),
+        ("approve", {"body": '{"effective_date": "x\\u0000"}'}, "be stored"),
+    ],
+)
+def test_what_is_refused_is_said_in_the_form(
+    vendor: Client, world: World, name: str, body: dict[str, str], sentence: str
+) -> None:
+    row = request(world)
+    answer = vendor.post(page(row, "move", name), body)
+    row.refresh_from_db()
+    assert answer.status_code == 200 and sentence in str(answer.context["form"].errors)
+    assert row.status == "pending"
+
+
+def test_a_move_that_is_not_legal_any_more_is_a_message(vendor: Client, world: World) -> None:
+    row = request(world, "approved")
+    answer = vendor.post(page(row, "move", "approve"), {}, follow=True)
+    assert f"{row.pk} is approved: approve is for pending only." in said(answer)
+
+
+def test_an_account_makes_no_move_of_the_other_side(
+    vendor: Client, distributor: Client, world: World
+) -> None:
+    row = request(world)
+    assert "not for a distributor" in said(
+        distributor.post(page(row, "move", "approve"), follow=True)
+    )
+    assert "not for a vendor" in said(vendor.post(page(row, "move", "release"), follow=True))
+    row.refresh_from_db()
+    assert row.status == "pending"
+
+
+def test_a_list_action_moves_what_it_can(vendor: Client, world: World) -> None:
+    rows = [request(world), request(world, "revoking")]
+    body = {"action": "move_confirm", "_selected_action": [row.pk for row in rows]}
+    answer = vendor.post(LIST, body, follow=True)
+    assert "confirm: 1 moved." in said(answer)
+    assert f"{rows[0].pk}: {rows[0].pk} is pending: confirm is for revoking only." in said(answer)
+    assert Request.objects.get(pk=rows[1].pk).status == "revoked"
+
+
+def test_a_list_action_asks_for_what_it_needs(root: Client, world: World) -> None:
+    rows = [request(world), request(world)]
+    body = {"action": "move_fail", "_selected_action": [row.pk for row in rows]}
+    asked = root.post(LIST, body)
+    assert asked.status_code == 200 and b'name="reason"' in asked.content
+    assert all(row.pk.encode() in asked.content for row in rows)
+    assert set(Request.objects.values_list("status", flat=True)) == {"pending"}
+    answer = root.post(LIST, body | {"confirmed": "yes", "reason": "No stock"}, follow=True)
+    assert "fail: 2 moved." in said(answer)
+    assert set(Request.objects.values_list("status", "reason")) == {("failed", "No stock")}
+
+
+def test_a_move_wants_a_csrf_token(world: World) -> None:
+    row = request(world)
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(_staff(world.vendor_user))
+    assert strict.get(page(row, "move", "approve")).status_code == 200
+    assert strict.post(page(row, "move", "approve"), {}).status_code == 403
+    assert Request.objects.get().status == "pending"
+
+
+def test_a_move_asks_no_field_that_its_queue_lacks() -> None:
+    assert admin_moves.fields_of(QUEUE, "fail") == ("reason",)
+    assert admin_moves.fields_of(QUEUE, "accept") == ()
+
+
+# -- who sees what
+
+
+def test_without_signing_in_there_is_only_the_door(client: Client, world: World) -> None:
+    row = request(world)
+    assert client.get("/admin/login/").status_code == 200
+    for url in (LIST, page(row)):
+        assert client.get(url).headers["Location"].startswith("/admin/login/")
+    answer = client.post(page(row, "move", "approve"))
+    assert answer.headers["Location"].startswith("/admin/login/")
+
+
+def test_another_account_sees_and_moves_nothing(stranger: Client, world: World) -> None:
+    row = request(world)
+    assert row.pk not in stranger.get(LIST).content.decode()
+    assert stranger.get(page(row)).status_code == 302
+    assert stranger.post(page(row, "move", "approve"), {}).status_code == 404
+    body = {"action": "move_approve", "_selected_action": [row.pk], "confirmed": "yes"}
+    stranger.post(LIST, body)
+    assert Request.objects.get().status == "pending"
+
+
+def test_who_may_only_look_makes_no_move(world: World) -> None:
+    from django.contrib.auth.models import Permission
+
+    row = request(world)
+    auditor = User.objects.create(username="auditor", uid="UR-000-000-009", is_staff=True)
+    auditor.user_permissions.add(Permission.objects.get(codename="view_request"))
+    client = _client(auditor)
+    assert offered(client, row) == []
+    assert client.post(page(row, "move", "approve"), {}).status_code == 403
+
+
+def test_objects_are_read_only(root: Client, world: World) -> None:
+    row = request(world)
+    assert root.get(f"{LIST}add/").status_code == 403
+    assert root.post(page(row), {"status": "approved"}).status_code == 403
+    assert root.post(page(row, "delete"), {"post": "yes"}).status_code == 403
+    html = root.get(page(row)).content.decode()
+    assert row.form_code not in html and "_save" not in html and "&quot;quantity&quot;" in html
+
+
+def test_search_and_filters(vendor: Client, world: World) -> None:
+    row = request(world)
+
+    def count(query: str) -> int:
+        answer = vendor.get(f"{LIST}?{query}")
+        assert answer.status_code == 200
+        return int(answer.context["cl"].result_count)
+
+    assert count(f"q={row.pk}") == count(f"q={row.asset_id}") == 1
+    assert count("status=pending&type=purchase") == 1
+    assert count("status=approved") == count("type=change") == 0
+    assert count(f"product__id__exact={world.product.pk}") == 1
+
+
+def test_a_longer_list_needs_no_more_statements(vendor: Client, world: World) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as found:
+            assert vendor.get(LIST).status_code == 200
+        return len(found)
+
+    request(world)
+    few = statements()
+    for _ in range(6):
+        request(world)
+    assert statements() == few <= 10
+
+
+# -- the catalogue
+
+
+def _pages(model: type[Any]) -> tuple[str, list[str]]:
+    base_name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    changes = [reverse(f"{base_name}_change", args=[pk]) for pk in
+               model.objects.order_by("pk").values_list("pk", flat=True)]  # fmt: skip
+    return reverse(f"{base_name}_changelist"), changes
+
+
+@pytest.mark.parametrize("model", CATALOGUE)
+def test_each_page_of_the_catalogue_opens_for_its_side(
+    root: Client,
+    vendor: Client,
+    distributor: Client,
+    stranger: Client,
+    world: World,
+    model: type[Any],
+) -> None:
+    make.asset(world)
+    listed, changes = _pages(model)
+    mine = [url for url in changes if "111" in url or model in (Asset, TierAccount, User)]
+    if model is User:
+        mine = [reverse("admin:catalog_user_change", args=[world.vendor_user.pk])]
+    for client in (root, vendor, *([distributor] if model is not User else [])):
+        assert client.get(listed).status_code == 200
+        assert client.get(f"{listed}?q=x").status_code == 200
+        assert [client.get(url).status_code for url in mine] == [200] * len(mine)
+    assert [stranger.get(url).status_code for url in mine] == [302] * len(mine)
+    assert vendor.get(f"{listed}add/").status_code == 403
+    assert vendor.post(mine[0], {}).status_code == 403
+
+
+def test_an_account_sees_its_partners_and_nobody_else(
+    vendor: Client, stranger: Client, world: World
+) -> None:
+    listed = vendor.get("/admin/catalog/account/").content.decode()
+    assert "VA-111-111" in listed and "PA-111-111" in listed and "222-222" not in listed
+
+
+def test_a_superuser_makes_a_product_with_its_parts(root: Client, world: World) -> None:
+    parts = ("items", "parameters", "templates")
+    blank = {f"{part}-{key}": 0 for part in parts for key in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    body = {
+        "name": "New", "owner": world.vendor.pk, "status": "published", "category": "",
+        "capabilities": '{"cart": {"validation": true}}', "customer_ui_settings": "{}",
+        **blank, "items-TOTAL_FORMS": 1, "items-0-local_id": "A", "items-0-mpn": "M",
+        "items-0-name": "Seat", "items-0-type": "Reservation", "items-0-period": "Monthly",
+        "items-0-precision": "Integer", "items-0-unit": '{"id": "u"}',
+        "items-0-status": "published",
+        "templates-TOTAL_FORMS": 1, "templates-0-name": "T", "templates-0-scope": "asset",
+    }  # fmt: skip
+    answer = root.post("/admin/catalog/product/add/", body)
+    assert answer.status_code == 302, answer.context["errors"]
+    row = Product.objects.get(name="New")
+    assert row.capability("cart.validation") is True and row.category == {}
+    assert Item.objects.get(product=row).pk == f"{row.pk}-0001"
+    assert Template.objects.get(product=row).pk.startswith("TL-")
+
+
+def test_a_superuser_makes_accounts_and_users(root: Client, world: World) -> None:
+    root.post(
+        "/admin/catalog/account/add/", {"name": "Third", "type": "provider", "role": "distributor"}
+    )
+    account = Account.objects.get(name="Third")
+    assert account.pk.startswith("PA-")
+    body = {
+        "username": "eve", "email": "eve@example.com", "account": account.pk,
+        "usable_password": "false",
+    }  # fmt: skip
+    answer = root.post("/admin/catalog/user/add/", body)
+    assert answer.status_code == 302, answer.context["errors"]
+    assert User.objects.get(username="eve").uid.startswith("UR-")
+
+
+def test_a_key_is_shown_without_its_digest(root: Client, vendor: Client, world: World) -> None:
+    service = User.objects.create(
+        username="SU-1", uid="SU-111-111-111", account=world.vendor, is_service=True
+    )
+    ApiToken.objects.create(user=service, name="The key", digest="d1635700", created=AT)
+    for client in (root, vendor):
+        html = client.get(f"/admin/catalog/user/{service.pk}/change/").content.decode()
+        assert "The key" in html and "d1635700" not in html
+
+
+def test_an_account_sees_no_passwords(vendor: Client, world: World) -> None:
+    html = vendor.get(f"/admin/catalog/user/{world.vendor_user.pk}/change/").content.decode()
+    assert "assword:" not in html and "uperuser" not in html
+    denied = vendor.post(f"/admin/catalog/user/{world.vendor_user.pk}/password/", {})
+    assert denied.status_code == 403
+
+
+def test_what_requests_hang_on_is_not_deleted(root: Client, world: World) -> None:
+    for row in (world.vendor, world.product, world.connection):
+        name = f"admin:catalog_{row._meta.model_name}_delete"
+        assert root.post(reverse(name, args=[row.pk]), {"post": "yes"}).status_code == 403

@@ -1,0 +1,431 @@
+"""The webhooks' pages of the admin: what they do, who may, and what they never show."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from requests_queue.catalog.models import User
+from tests import make
+from tests.make import AT, World
+from webhooks import events, tokens
+from webhooks.forms import kinds
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/webhooks/webhook/"
+CANARY = "JWT-c0ffee00-canary-never-shown-5ec3e7"
+HOSTILE = b"<script>alert(1)</script>\r\n\x1b[31m\x00\xff\xe2\x80\xae</pre><img src=x onerror=y>"
+
+
+@pytest.fixture
+def world() -> World:
+    return make.world("1")
+
+
+@pytest.fixture
+def root(world: World) -> Client:
+    return _client(User.objects.create(
+        username="root", uid="UR-000-000-001", is_staff=True, is_superuser=True
+    ))  # fmt: skip
+
+
+@pytest.fixture
+def vendor(world: World) -> Client:
+    return _client(_staff(world.vendor_user))
+
+
+@pytest.fixture
+def stranger() -> Client:
+    return _client(_staff(make.world("2").vendor_user))
+
+
+def _staff(user: User) -> User:
+    user.is_staff = True
+    user.save()
+    return user
+
+
+def _client(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page(row: Webhook, *rest: str) -> str:
+    return f"{LIST}{row.pk}/{'/'.join(rest or ('change',))}/"
+
+
+def hook(world: World, n: int = 1, **more: Any) -> Webhook:
+    return make.webhook(world, n=n, **{"jwt_secret": CANARY, **more})
+
+
+def attempt(row: Webhook, number: int = 1, **more: Any) -> Attempt:
+    delivery = Delivery.objects.filter(webhook=row).first() or Delivery.objects.create(
+        webhook=row, state="waiting", created_at=AT, attempts=1
+    )
+    fields = {
+        "outcome": "failure", "started_at": AT, "finished_at": AT + timedelta(seconds=1),
+        "duration": 1000, "method": "POST", "url": row.external_url, "status_code": 500,
+        "request_headers": {"Authorization": "Bearer (decoded below)"},
+        "claims": {"webhook_id": row.pk}, "response_headers": [["X-Evil", "<b>bold</b>"]],
+        "response_body": HOSTILE, "truncated": True, "why": "Failure: round 1 of 10.", **more,
+    }  # fmt: skip
+    return Attempt.objects.create(webhook=row, delivery=delivery, number=number, **fields)
+
+
+def form(**more: Any) -> dict[str, Any]:
+    return {
+        "label": "New", "description": "", "active": "on", "external_url": "http://127.0.0.1:9/x",
+        "http_method": "POST", "headers": '{"X-Env": "lab"}', "data": '{"a": 1}', **more,
+    }  # fmt: skip
+
+
+def new(world: World, **more: Any) -> dict[str, Any]:
+    return form(product=world.product.pk, kind="event:fulfillment_request",
+                jwt_secret=tokens.new_secret(), **more)  # fmt: skip
+
+
+def said(response: Any) -> str:
+    return " ".join(str(m) for m in response.context["messages"])
+
+
+# -- create and edit
+
+
+def test_the_add_form_brings_a_fresh_secret_each_time(vendor: Client) -> None:
+    pages = [vendor.get(f"{LIST}add/").content.decode() for _ in range(2)]
+    found = [re.findall(r'name="jwt_secret" value="(JWT-[0-9a-f-]{36})"', html) for html in pages]
+    assert len(found[0]) == len(found[1]) == 1 and found[0] != found[1]
+
+
+def test_the_add_form_can_be_sent_with_what_it_brings(vendor: Client, world: World) -> None:
+    shown = vendor.get(f"{LIST}add/").context["adminform"].form
+    brought = {name: field.value() for name, field in ((f.name, f) for f in shown)}
+    given = {"label": "New", "external_url": "http://127.0.0.1:9/x", "product": world.product.pk}
+    vendor.post(f"{LIST}add/", {k: v for k, v in brought.items() if v is not None} | given)
+    row = Webhook.objects.get()
+    assert (row.active, row.headers, row.data, row.http_method) == (True, {}, {}, "POST")
+    assert (row.type, row.object_class) == ("event", "fulfillment_request")
+
+
+def test_an_account_creates_a_webhook_of_its_own(vendor: Client, world: World) -> None:
+    body = new(world, account="PA-111-111")
+    answer = vendor.post(f"{LIST}add/", body, follow=True)
+    row = Webhook.objects.get()
+    assert answer.status_code == 200 and row.pk.startswith("WH-")
+    assert (row.account, row.created_by) == (world.vendor, world.vendor_user)
+    assert (row.headers, row.data, row.active) == ({"X-Env": "lab"}, {"a": 1}, True)
+    assert row.jwt_secret == body["jwt_secret"]
+
+
+def test_a_superuser_creates_for_an_account(root: Client, world: World) -> None:
+    root.post(f"{LIST}add/", new(world, account=world.provider.pk))
+    assert Webhook.objects.get().account == world.provider
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "sentence"),
+    [
+        ({"headers": '{"Host": "x"}'}, "headers", "belongs to the connection"),
+        ({"headers": "[1]"}, "headers", "must be an object"),
+        ({"headers": '{"a": }'}, "headers", "line 1, column 7"),
+        ({"data": "[" * 100_000}, "data", "nested deeper"),
+        ({"data": '{"a": NaN}'}, "data", "NaN is not JSON"),
+        ({"data": '{"a": ' + "9" * 5000 + "}"}, "data", "too long"),
+        ({"data": r'{"a": "\u0000"}'}, "data", "be stored"),
+        ({"external_url": "ftp://x"}, "external_url", ""),
+        ({"label": ""}, "label", "required"),
+        ({"jwt_secret": ""}, "jwt_secret", "required"),
+        ({"jwt_secret": "ssh-rsa AAAAB3NzaC1yc2EA"}, "jwt_secret", "PEM"),
+        ({"product": "PRD-222-222-222"}, "product", "not one of the available"),
+        ({"kind": "validator:usage_file"}, "kind", "not one of the available"),
+    ],
+)
+def test_what_the_rules_refuse_is_said_at_the_field(
+    vendor: Client,
+    stranger: Client,
+    world: World,
+    change: dict[str, Any],
+    field: str,
+    sentence: str,
+) -> None:
+    answer = vendor.post(f"{LIST}add/", new(world) | change)
+    errors = answer.context["adminform"].form.errors
+    assert answer.status_code == 200 and list(errors) == [field]
+    assert sentence in " ".join(errors[field])
+    assert not Webhook.objects.exists()
+
+
+def test_validators_are_for_vendors(world: World) -> None:
+    provider = _client(_staff(world.provider_user))
+    answer = provider.post(f"{LIST}add/", new(world) | {"kind": "validator:fulfillment_request"})
+    assert "vendors only" in str(answer.context["adminform"].form.errors["kind"])
+
+
+def test_every_type_is_offered() -> None:
+    assert sum(len(rows) for _, rows in kinds()) == 22
+
+
+def test_an_edit_keeps_the_secret_unless_a_new_one_is_given(vendor: Client, world: World) -> None:
+    row = hook(world)
+    body = form(label="Renamed", kind="event:usage_file", type="validator", product="x")
+    vendor.post(page(row), body)
+    row.refresh_from_db()
+    assert (row.label, row.jwt_secret, row.type) == ("Renamed", CANARY, "event")
+    assert (row.object_class, row.product, row.modified_by) == (
+        "fulfillment_request", world.product, world.vendor_user,
+    )  # fmt: skip
+    vendor.post(page(row), body | {"new_secret": "short"})
+    row.refresh_from_db()
+    assert (row.jwt_secret, row.revision) == ("short", 2)
+
+
+def test_disabling_by_the_form_cancels_what_waits(vendor: Client, world: World) -> None:
+    row = hook(world)
+    Delivery.objects.create(webhook=row, state="waiting", created_at=AT)
+    body = form()
+    del body["active"]
+    vendor.post(page(row), body)
+    row.refresh_from_db()
+    assert not row.active and Delivery.objects.get().state == "cancelled"
+
+
+def test_deleting_counts_what_goes_along(vendor: Client, world: World) -> None:
+    row = hook(world)
+    attempt(row)
+    with CaptureQueriesContext(connection) as statements:
+        answer = vendor.get(page(row, "delete"))
+    assert b"Attempts: 1" in answer.content and len(statements) < 15
+    vendor.post(page(row, "delete"), {"post": "yes"})
+    assert not Webhook.objects.exists() and not Attempt.objects.exists()
+    pair = [hook(world, n) for n in (2, 3)]
+    body = {"action": "delete_selected", "_selected_action": [r.pk for r in pair], "post": "yes"}
+    vendor.post(LIST, body)
+    assert not Webhook.objects.exists()
+
+
+# -- buttons and actions
+
+
+def test_buttons_are_those_that_make_sense(vendor: Client, world: World) -> None:
+    def deeds(row: Webhook) -> list[str]:
+        return [deed.name for deed in vendor.get(page(row)).context["deeds"]]
+
+    assert deeds(hook(world, 1)) == ["trigger", "disable"]
+    assert deeds(hook(world, 2, active=False)) == ["trigger", "enable"]
+    assert deeds(hook(world, 3, out_of_order=True)) == ["trigger", "disable", "recover"]
+
+
+@pytest.mark.parametrize("by_list", [False, True])
+def test_trigger_enable_disable_recover(vendor: Client, world: World, by_list: bool) -> None:
+    row = hook(world)
+
+    def act(name: str) -> str:
+        if by_list:
+            body = {"action": name, "_selected_action": [row.pk]}
+            answer = vendor.post(LIST, body, follow=True)
+        else:
+            answer = vendor.post(page(row, "do", name), follow=True)
+        assert answer.status_code == 200
+        row.refresh_from_db()
+        return said(answer)
+
+    assert "triggered now" in act("trigger")
+    assert Delivery.objects.get().forced and row.events == 1
+    act("disable")
+    assert not row.active
+    assert f"{row.pk} is disabled: enable it to trigger it." in act("trigger")
+    assert Delivery.objects.count() == 1
+    act("enable")
+    assert row.active
+    assert "is not out of order" in act("recover")
+    Webhook.objects.update(out_of_order=True)
+    assert "in order again" in act("recover")
+    assert not row.out_of_order
+
+
+def test_buttons_want_a_post_and_a_csrf_token(vendor: Client, world: World) -> None:
+    row = hook(world)
+    assert vendor.get(page(row, "do", "trigger")).status_code == 405
+    assert vendor.get(page(row, "secret")).status_code == 405
+    assert vendor.post(page(row, "do", "explode")).status_code == 404
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(world.vendor_user)
+    for rest in (("do", "trigger"), ("secret",)):
+        assert strict.post(page(row, *rest)).status_code == 403
+    assert not Delivery.objects.exists()
+
+
+# -- the secret
+
+
+def test_the_secret_is_in_no_page_but_its_own(vendor: Client, root: Client, world: World) -> None:
+    row = hook(world)
+    tried = attempt(row)
+    Webhook.objects.filter(pk=row.pk).update(last_failure=tried)
+    events.trigger(row)
+    pages = [
+        LIST, f"{LIST}?q=Hook", page(row), page(row, "history"), page(row, "delete"),
+        "/admin/", "/admin/webhooks/", "/admin/webhooks/delivery/", "/admin/webhooks/attempt/",
+        "/admin/webhooks/event/", f"/admin/webhooks/attempt/{tried.pk}/change/",
+        f"/admin/webhooks/delivery/{tried.delivery_id}/change/",
+    ]  # fmt: skip
+    for client in (vendor, root):
+        for url in pages:
+            answer = client.get(url)
+            assert answer.status_code == 200, url
+            assert CANARY not in answer.content.decode(), url
+        assert "JWT-c0ff*****c3e7" in client.get(page(row)).content.decode()
+        assert CANARY not in client.post(page(row), form(label="")).content.decode()
+        shown = client.post(page(row, "secret"))
+        assert shown.content.decode().count(CANARY) == 1
+        assert "no-store" in shown.headers["Cache-Control"]
+    history = vendor.get(page(row, "history")).content.decode()
+    assert "Revealed the JWT secret." in history and CANARY not in history
+
+
+def test_a_short_secret_is_hinted_at_and_wholly_masked(vendor: Client, world: World) -> None:
+    row = hook(world, jwt_secret="sesame-1234")
+    html = vendor.get(page(row)).content.decode()
+    assert "Shorter than the 32 bytes" in html and "sesame" not in html and "1234" not in html
+
+
+# -- who may
+
+
+def test_without_signing_in_there_is_only_the_door(client: Client, world: World) -> None:
+    row = hook(world)
+    for url in (LIST, page(row), "/admin/webhooks/attempt/"):
+        assert client.get(url).headers["Location"].startswith("/admin/login/")
+    for rest in (("do", "trigger"), ("secret",), ("delete",)):
+        assert client.post(page(row, *rest)).headers["Location"].startswith("/admin/login/")
+    client.force_login(world.vendor_user)  # Not staff.
+    assert client.get(page(row)).status_code == 302
+
+
+def test_another_account_sees_and_does_nothing(stranger: Client, world: World) -> None:
+    row = hook(world)
+    tried = attempt(row)
+    Event.objects.create(webhook=row, delivery=tried.delivery, object_id="PR-1", at=AT)
+    for url in (LIST, *(f"/admin/webhooks/{m}/" for m in ("delivery", "attempt", "event"))):
+        html = stranger.get(url).content.decode()
+        assert row.pk not in html and "0 " in html
+        listed = stranger.get(f"{url}?webhook={row.pk}" if url != LIST else f"{LIST}?q={row.pk}")
+        assert listed.context["cl"].result_count == 0 and b"Hook 1" not in listed.content
+    for name, pk in (("attempt", tried.pk), ("delivery", tried.delivery_id), ("webhook", row.pk)):
+        assert stranger.get(f"/admin/webhooks/{name}/{pk}/change/").status_code == 302
+    for rest in (("do", "trigger"), ("secret",)):
+        assert stranger.post(page(row, *rest)).status_code == 404
+    stranger.post(page(row), form(label="stolen"))
+    stranger.post(page(row, "delete"), {"post": "yes"})
+    stranger.post(LIST, {"action": "trigger", "_selected_action": [row.pk]})
+    row.refresh_from_db()
+    assert row.label == "Hook 1" and row.events == 0
+
+
+def test_the_other_side_of_the_product_sees_nothing_of_it(world: World) -> None:
+    row = hook(world)
+    assert row.pk not in _client(_staff(world.provider_user)).get(LIST).content.decode()
+
+
+def test_who_may_only_look_reveals_nothing(world: World) -> None:
+    from django.contrib.auth.models import Permission
+
+    row = hook(world)
+    tried = attempt(row)
+    auditor = User.objects.create(username="auditor", uid="UR-000-000-009", is_staff=True)
+    auditor.user_permissions.add(*Permission.objects.filter(codename__startswith="view_"))
+    client = _client(auditor)
+    answer = client.get(page(row))
+    assert answer.status_code == 200 and CANARY not in answer.content.decode()
+    assert b"Reveal" not in answer.content and b"new_secret" not in answer.content
+    assert client.post(page(row, "secret")).status_code == 403
+    assert client.post(page(row, "do", "trigger")).status_code == 403
+    # What the handler answered is for those who may edit the webhook.
+    assert client.get(f"/admin/webhooks/attempt/{tried.pk}/change/").status_code == 403
+
+
+# -- deliveries and attempts
+
+
+def test_an_answer_is_shown_as_harmless_text(vendor: Client, world: World) -> None:
+    tried = attempt(hook(world), error="<i>no</i>")
+    html = vendor.get(f"/admin/webhooks/attempt/{tried.pk}/change/").content.decode()
+    assert "<script>alert" not in html and "<img src=x" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\n␛[31m␀\ufffd[U+202E]&lt;/pre&gt;" in html
+    assert "&lt;b&gt;bold&lt;/b&gt;" in html and "&lt;i&gt;no&lt;/i&gt;" in html
+    assert "\x1b" not in html and "\x00" not in html and "\u202e" not in html
+    assert "&quot;webhook_id&quot;: &quot;WH-000-000-001&quot;" in html
+    assert "Failure: round 1 of 10." in html
+
+
+def test_the_log_is_read_only(root: Client, world: World) -> None:
+    tried = attempt(hook(world))
+    rows = {"attempt": tried.pk, "delivery": tried.delivery_id}
+    for name, pk in rows.items():
+        assert root.get(f"/admin/webhooks/{name}/add/").status_code == 403
+        assert root.post(f"/admin/webhooks/{name}/{pk}/change/", {}).status_code == 403
+        assert root.post(f"/admin/webhooks/{name}/{pk}/delete/", {"post": "yes"}).status_code == 403
+    html = root.get(f"/admin/webhooks/delivery/{tried.delivery_id}/change/").content.decode()
+    assert "Failure: round 1 of 10." in html and "No. 1" in html and "_save" not in html
+
+
+def test_search_and_filters(vendor: Client, world: World) -> None:
+    row, other = hook(world, 1), hook(world, 2, active=False, label="Zweiter")
+    tried = attempt(row)
+    Event.objects.create(webhook=row, delivery=tried.delivery, object_id="PR-1-2", at=AT)
+
+    def count(url: str) -> int:
+        answer = vendor.get(url)
+        assert answer.status_code == 200, url
+        return int(answer.context["cl"].result_count)
+
+    assert count(f"{LIST}?q=zweiter") == count(f"{LIST}?active__exact=0") == 1
+    assert count(f"{LIST}?q=127.0.0.1") == count(f"{LIST}?out_of_order__exact=0") == 2
+    assert count(f"{LIST}?product__id__exact={world.product.pk}&type__exact=event") == 2
+    assert count(f"{LIST}?q={other.pk}") == 1
+    assert count("/admin/webhooks/delivery/?q=PR-1-2") == 1
+    assert count(f"/admin/webhooks/delivery/?q={row.pk}&webhook={row.pk}&state__exact=waiting") == 1
+    assert count(f"/admin/webhooks/attempt/?q={tried.pk}&outcome__exact=failure") == 1
+    assert count("/admin/webhooks/event/?q=PR-1-2") == 1
+    assert count("/admin/webhooks/event/?q=nothing") == 0
+
+
+def test_standing_is_told_in_words(vendor: Client, world: World) -> None:
+    hook(world, 1)
+    hook(world, 2, earliest_possible_trigger=AT, round=3)
+    hook(world, 3, out_of_order=True)
+    html = vendor.get(LIST).content.decode()
+    assert "healthy" in html and "out of order" in html
+    assert "backing off until 2026-11-01 09:00:00 (round 3)" in html
+
+
+@pytest.mark.parametrize("name", ["webhook", "delivery", "attempt", "event"])
+def test_a_longer_list_needs_no_more_statements(vendor: Client, world: World, name: str) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as found:
+            assert vendor.get(f"/admin/webhooks/{name}/").status_code == 200
+        assert not any('"response_body"' in q["sql"] for q in found.captured_queries)
+        return len(found)
+
+    def fill(n: int) -> None:
+        row = hook(world, n)
+        delivery = Delivery.objects.create(webhook=row, created_at=AT)
+        Event.objects.create(webhook=row, delivery=delivery, object_id=f"PR-{n}", at=AT)
+        tried = attempt(row)
+        Webhook.objects.filter(pk=row.pk).update(last_success=tried, last_failure=tried)
+
+    fill(1)
+    few = statements()
+    for n in range(2, 9):
+        fill(n)
+    assert statements() == few
+    assert few <= 14

@@ -1,0 +1,176 @@
+"""What the admin shows of a webhook that is no plain column: standing, masked secret, links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from requests_queue.catalog.admin_show import NOTHING, link, moment
+from webhooks import tokens, types
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+
+def mask(secret: str) -> str:
+    """Return the secret as Connect's pages show it, `JWT-f841*****33da`; short ones all hidden."""
+    return "*****" if len(secret) < 24 else f"{secret[:8]}*****{secret[-4:]}"
+
+
+@admin.display(description="name", ordering="label")
+def name_and_id(row: Webhook) -> SafeString:
+    """Return the name, and the identifier below it."""
+    return format_html('{}<br><span class="sim-id">{}</span>', row.label, row.pk)
+
+
+@admin.display(description="type", ordering="type")
+def type_label(row: Webhook) -> str:
+    """Return the type by Connect's name for it."""
+    found = types.find(row.type, row.object_class)
+    return found.label if found else f"{row.type} of {row.object_class}"
+
+
+@admin.display(description="product", ordering="product")
+def product(row: Webhook) -> SafeString:
+    """Return the product's name, and its identifier below it."""
+    return format_html('{}<br><span class="sim-id">{}</span>', row.product.name, row.product_id)
+
+
+@admin.display(description="type")
+def whole_type(row: Webhook) -> SafeString:
+    """Return the type by Connect's name, and by the API's."""
+    return format_html(
+        '{}<br><span class="sim-id">type {}, object class {}</span>',
+        type_label(row), row.type, row.object_class,
+    )  # fmt: skip
+
+
+@admin.display(description="ID")
+def identifier(row: Webhook) -> str:
+    """Return the identifier."""
+    return row.pk
+
+
+def _counter(name: str, label: str) -> Callable[[Webhook], int]:
+    def column(row: Webhook) -> int:
+        found: int = getattr(row, name)
+        return found
+
+    # Django's admin takes the CSS class of a field's row from its name.
+    column.__name__ = name
+    return admin.display(description=label, ordering=name)(column)
+
+
+# By the labels of Connect's page, and short enough for a list.
+COUNTERS: tuple[Any, ...] = tuple(
+    _counter(*row)
+    for row in (
+        ("events", "Events"),
+        ("triggers", "Triggers"),
+        ("success_triggers", "Success responses"),
+        ("failure_triggers", "Failure responses"),
+        ("failure_since_last_success", "Failures since last success"),
+    )
+)
+
+
+@admin.display(description="standing", ordering="earliest_possible_trigger")
+def standing(row: Webhook) -> SafeString | str:
+    """Return how the webhook stands with its handler."""
+    if row.out_of_order:
+        return format_html('<span class="sim-bad">{}</span>', "out of order")
+    if row.earliest_possible_trigger is not None:
+        return f"backing off until {moment(row.earliest_possible_trigger)} (round {row.round})"
+    return "healthy"
+
+
+@admin.display(description="JWT secret")
+def masked_secret(row: Webhook) -> SafeString | str:
+    """Return the mask of the secret, and a hint where it is short."""
+    if not row.jwt_secret:
+        return "It can't be read with this SIM_ENCRYPTION_KEY: save a new one."
+    hint = " Shorter than the 32 bytes that HS256 wants." if tokens.is_short(row.jwt_secret) else ""
+    return format_html(
+        '<code>{}</code><span class="sim-quiet">{}</span>', mask(row.jwt_secret), hint
+    )
+
+
+@admin.display(description="last event", ordering="last_event")
+def last_event(row: Webhook) -> str:
+    """Return when the last event was."""
+    return moment(row.last_event)
+
+
+@admin.display(description="next trigger")
+def next_trigger(row: Webhook) -> str:
+    """Return when the webhook may be called again, a dash where nothing holds it."""
+    return moment(row.earliest_possible_trigger)
+
+
+@admin.display(description="last success", ordering="last_success")
+def last_success(row: Webhook) -> SafeString | str:
+    """Return the last successful attempt, as a link."""
+    return _attempt(row.last_success)
+
+
+@admin.display(description="last failure", ordering="last_failure")
+def last_failure(row: Webhook) -> SafeString | str:
+    """Return the last failed attempt, as a link."""
+    return _attempt(row.last_failure)
+
+
+def _attempt(row: Attempt | None) -> SafeString | str:
+    if row is None:
+        return NOTHING
+    status = "no answer" if row.status_code is None else str(row.status_code)
+    return link(row, f"{moment(row.finished_at)} ({status})")
+
+
+@admin.display(description="log")
+def log(row: Webhook) -> SafeString:
+    """Return links to the lists of what the webhook has done."""
+    links = (
+        (f"{reverse(f'admin:webhooks_{model._meta.model_name}_changelist')}?webhook={row.pk}", name)
+        for model, name in ((Delivery, "deliveries"), (Attempt, "attempts"), (Event, "events"))
+    )
+    return format_html_join(", ", '<a href="{}">{}</a>', links)
+
+
+@admin.display(description="created")
+def created(row: Webhook) -> str:
+    """Return when and by whom it was created."""
+    return _by(row.created_at, row.created_by)
+
+
+@admin.display(description="modified")
+def modified(row: Webhook) -> str:
+    """Return when and by whom it was last changed."""
+    return _by(row.modified_at, row.modified_by)
+
+
+def _by(at: datetime | None, user: Any) -> str:
+    return NOTHING if at is None else f"{moment(at)} by {user or 'the platform'}"
+
+
+# The read-only sections of a webhook's page; the statistics stand in two rows, as Connect's do.
+FACTS: list[tuple[str, Any]] = [
+    (
+        "Statistics",
+        {
+            "fields": [
+                standing, COUNTERS, (last_event, next_trigger, last_success, last_failure), log,
+            ]
+        },
+    ),
+    (
+        "Fixed at creation",
+        {"fields": [identifier, "account", "product", whole_type, created, modified]},
+    ),
+]  # fmt: skip
+SHOWN = (identifier, "account", "product", whole_type, masked_secret, standing, *COUNTERS,
+         last_event, next_trigger, last_success, last_failure, log, created,
+         modified)  # fmt: skip

@@ -1,0 +1,222 @@
+"""Deliveries, attempts and events in the admin: read-only, as text that does nothing.
+
+What a handler answered is for whoever may edit the webhook: staff of its account, superusers,
+and staff with Django's permission to change webhooks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of, user_of
+from requests_queue.catalog.admin_show import as_json, link_to, moment, pairs, text
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+OFFERED = 50
+LARGE = ("request_headers", "request_body", "claims", "response_headers", "response_body")
+
+
+class WebhookFilter(admin.SimpleListFilter):
+    """A filter by webhook: the latest ones, and the one that is chosen."""
+
+    title = parameter_name = "webhook"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        """Return webhooks that the user may see."""
+        rows = Webhook.objects.order_by("-created_at", "pk")
+        account = account_of(request)
+        if account is not None:
+            rows = rows.filter(account=account)
+        found = dict(rows.values_list("pk", "label")[:OFFERED])
+        chosen = request.GET.get("webhook")
+        if chosen and chosen not in found:
+            found |= dict(rows.filter(pk=chosen).values_list("pk", "label"))
+        return [(pk, f"{label} ({pk})") for pk, label in found.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of the chosen webhook."""
+        return queryset.filter(webhook=self.value()) if self.value() else queryset
+
+
+class LogAdmin(GuardedAdmin):
+    """A read-only list that grows: no count of all rows, no order but by the key."""
+
+    read_only = True
+    vendor_sees = provider_sees = ("webhook__account",)
+    show_full_result_count = False
+    list_per_page = 50
+    list_select_related = ("webhook",)
+    sortable_by = ("id",)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the user may see it: may edit the webhook, that is."""
+        if account_of(request) is None and not user_of(request).has_perm("webhooks.change_webhook"):
+            return False
+        return super().has_view_permission(request, obj)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Whether the index names the page."""
+        return self.has_view_permission(request)
+
+    @admin.display(description="webhook")
+    def of_webhook(self, row: Any) -> SafeString:
+        """Return a link to the webhook."""
+        return link_to(Webhook, row.webhook_id, str(row.webhook))
+
+
+class AttemptInline(PartOfPage):
+    """The attempts of a delivery."""
+
+    model = Attempt
+    read_only = True
+    fields = readonly_fields = ("call", "outcome", "status_code", "duration", "started", "why")
+    ordering = ("number",)
+    can_delete = False
+    verbose_name_plural = "attempts"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        """Return the attempts without what was sent and answered."""
+        rows: QuerySet[Attempt] = super().get_queryset(request).defer(*LARGE)
+        return rows
+
+    @admin.display(description="attempt")
+    def call(self, row: Attempt) -> SafeString:
+        """Return a link to the attempt, by its number."""
+        return link_to(Attempt, row.pk, f"No. {row.number}")
+
+    @admin.display(description="started")
+    def started(self, row: Attempt) -> str:
+        """Return when the call was made."""
+        return moment(row.started_at)
+
+
+class EventInline(PartOfPage):
+    """The events that a delivery serves."""
+
+    model = Event
+    read_only = True
+    fields = readonly_fields = ("what", "when")
+    ordering = ("id",)
+    can_delete = False
+
+    @admin.display(description="queue change")
+    def what(self, row: Event) -> str:
+        """Return the object and its statuses."""
+        return str(row)
+
+    @admin.display(description="at")
+    def when(self, row: Event) -> str:
+        """Return when it was."""
+        return moment(row.at)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(LogAdmin):
+    """Deliveries, with their events and attempts."""
+
+    list_display = ("id", "of_webhook", "state", "attempts", "created")
+    list_filter = ("state", WebhookFilter)
+    search_fields = ("id__exact", "webhook__id__exact", "events__object_id__exact")
+    search_help_text = "The number of a delivery, or the identifier of a webhook or an object."
+    fields = ("id", "of_webhook", "state", "attempts", "created", "started")
+    readonly_fields = ("of_webhook", "created", "started")
+    inlines = [EventInline, AttemptInline]
+
+    @admin.display(description="created")
+    def created(self, row: Delivery) -> str:
+        """Return when it was created."""
+        return moment(row.created_at)
+
+    @admin.display(description="last call started")
+    def started(self, row: Delivery) -> str:
+        """Return when its last call was made."""
+        return moment(row.started_at)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(LogAdmin):
+    """Attempts, with request and response."""
+
+    list_display = ("id", "of_webhook", "of_delivery", "outcome", "status_code", "duration",
+                    "started", "why")  # fmt: skip
+    list_filter = ("outcome", "truncated", WebhookFilter)
+    search_fields = ("id__exact", "webhook__id__exact", "delivery__id__exact", "url", "error")
+    fieldsets = (
+        (None, {"fields": ("of_webhook", "of_delivery", "outcome", "started", "duration", "why")}),
+        (
+            "Request",
+            {"fields": ("method", "url", "sent_headers", "sent_body", "token")},
+        ),
+        (
+            "Response",
+            {"fields": ("status_code", "error", "got_headers", "got_body", "truncated")},
+        ),
+    )
+    readonly_fields = ("of_webhook", "of_delivery", "started", "sent_headers", "sent_body",
+                       "token", "got_headers", "got_body")  # fmt: skip
+
+    def deferred_in_list(self) -> tuple[str, ...]:
+        """Return what was sent and answered."""
+        return LARGE
+
+    @admin.display(description="delivery")
+    def of_delivery(self, row: Attempt) -> SafeString:
+        """Return a link to the delivery."""
+        return link_to(Delivery, row.delivery_id, f"{row.delivery_id}, attempt {row.number}")
+
+    @admin.display(description="started")
+    def started(self, row: Attempt) -> str:
+        """Return when the call was made."""
+        return moment(row.started_at)
+
+    @admin.display(description="headers")
+    def sent_headers(self, row: Attempt) -> SafeString | str:
+        """Return the headers that were sent, the token left out."""
+        return pairs(row.request_headers.items())
+
+    @admin.display(description="body")
+    def sent_body(self, row: Attempt) -> SafeString | str:
+        """Return the body as it was sent."""
+        return text(row.request_body)
+
+    @admin.display(description="token's claims")
+    def token(self, row: Attempt) -> SafeString | str:
+        """Return what the token says."""
+        return as_json(row.claims)
+
+    @admin.display(description="headers")
+    def got_headers(self, row: Attempt) -> SafeString | str:
+        """Return the headers of the answer."""
+        return pairs((name, value) for name, value in row.response_headers)
+
+    @admin.display(description="body")
+    def got_body(self, row: Attempt) -> SafeString | str:
+        """Return the body of the answer, as text."""
+        return text(row.response_body)
+
+
+@admin.register(Event)
+class EventAdmin(LogAdmin):
+    """Events: which object, from which status to which."""
+
+    list_display = ("id", "of_webhook", "object_id", "status_from", "status_to", "when",
+                    "of_delivery")  # fmt: skip
+    list_filter = (WebhookFilter,)
+    search_fields = ("id__exact", "webhook__id__exact", "object_id__exact")
+    fields = readonly_fields = ("of_webhook", "object_id", "status_from", "status_to", "when",
+                                "of_delivery")  # fmt: skip
+
+    @admin.display(description="at")
+    def when(self, row: Event) -> str:
+        """Return when it was."""
+        return moment(row.at)
+
+    @admin.display(description="delivery")
+    def of_delivery(self, row: Event) -> SafeString:
+        """Return a link to the delivery."""
+        return link_to(Delivery, row.delivery_id, str(row.delivery_id))

@@ -1,0 +1,206 @@
+"""Webhooks in the admin: create, edit, delete, trigger, enable, disable, recover, reveal.
+
+Staff of an account have their account's webhooks here, superusers all. Every write goes through
+`webhooks.lifecycle`; the secret is in no page but the answer to the POST that reveals it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+
+from requests_queue.catalog.admin_access import GuardedAdmin, account_of, user_of
+from requests_queue.errors import Refused
+from webhooks import lifecycle, tokens
+from webhooks.admin import columns
+from webhooks.admin.moves import DEEDS, Deed
+from webhooks.forms import NewWebhookForm, WebhookForm
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+_BODIES = ("request_headers", "request_body", "claims", "response_headers", "response_body")
+
+
+def _action(deed: Deed) -> Any:
+    @admin.action(description=deed.label, permissions=["change"])
+    def act(page: WebhookAdmin, request: HttpRequest, rows: QuerySet[Webhook]) -> None:
+        for row in rows:
+            page.do(request, row, deed)
+
+    act.__name__ = deed.name
+    return act
+
+
+@admin.register(Webhook)
+class WebhookAdmin(GuardedAdmin):
+    """The page of webhooks."""
+
+    vendor_sees = provider_sees = ("account",)
+    accounts_write = deletable = True
+    change_form_template = "admin/webhooks/webhook/change_form.html"
+    actions = [_action(deed) for deed in DEEDS.values()]
+    actions_selection_counter = True
+    list_per_page = 50
+    list_display = (
+        columns.name_and_id, columns.product, columns.type_label, "active", columns.standing,
+        *columns.COUNTERS, columns.last_event, columns.last_success, columns.last_failure,
+    )  # fmt: skip
+    list_filter = (
+        "active", "out_of_order", ("type", admin.AllValuesFieldListFilter),
+        ("object_class", admin.AllValuesFieldListFilter),
+        ("product", admin.RelatedOnlyFieldListFilter),
+    )  # fmt: skip
+    list_select_related = ("product", "last_success", "last_failure")
+    search_fields = ("id", "label", "external_url", "description")
+    readonly_fields: ClassVar[Any] = columns.SHOWN
+
+    def deferred_in_list(self) -> tuple[str, ...]:
+        """Return what answers and settings a list has no use for."""
+        last = tuple(f"last_{end}__{name}" for end in ("success", "failure") for name in _BODIES)
+        return ("headers", "data", "jwt_secret", *last)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
+        """Return the sections of the page; a new webhook has no statistics yet."""
+        data = ("Additional data", {"fields": ["data"]})
+        if obj is None:
+            own = ["account"] if account_of(request) is None else []
+            http: list[Any] = ["external_url", "http_method", "jwt_secret", "headers"]
+            return [
+                ("General", {"fields": [*own, "label", "description", "active"]}),
+                ("Product and type", {"fields": ["product", "kind"]}),
+                ("HTTP settings", {"fields": http}),
+                data,
+            ]
+        may = self.has_change_permission(request, obj)
+        http = ["external_url", "http_method", columns.masked_secret,
+                *(["new_secret"] if may else []), "headers"]  # fmt: skip
+        return [
+            ("General", {"fields": ["label", "description", "active"]}),
+            ("HTTP settings", {"fields": http}),
+            data,
+            *columns.FACTS,
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
+        """Return what can't be changed once the webhook is there."""
+        return () if obj is None else self.readonly_fields
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the form's class of this request, which knows who asks."""
+        kwargs["form"] = WebhookForm if change else NewWebhookForm
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.user = user_of(request)  # type: ignore[attr-defined]
+        return form
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Answer as Django does; what the emitter refuses becomes a message."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Refused as refused:
+            messages.error(request, str(refused))
+            return redirect("admin:webhooks_webhook_changelist")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the webhook with its buttons."""
+        row = self.get_object(request, unquote(object_id))
+        may = row is not None and self.has_change_permission(request, row)
+        deeds = [deed for deed in DEEDS.values() if row and deed.sense(row)] if may else []
+        context = {**(extra_context or {}), "deeds": deeds, "may_reveal": may}
+        return super().change_view(request, object_id, form_url, context)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Write the webhook by the emitter's own ways."""
+        fields = form.fields_of_webhook
+        if change:
+            lifecycle.edit(obj.pk, user_of(request), fields)
+        else:
+            obj.pk = lifecycle.create(form.account_of_webhook, user_of(request), fields).pk
+        obj.refresh_from_db()
+
+    def delete_model(self, request: HttpRequest, obj: Webhook) -> None:
+        """Delete by the emitter's own way, which has the order of its locks."""
+        lifecycle.delete(obj.pk)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
+        """Delete each by the emitter's own way."""
+        for pk in list(queryset.values_list("pk", flat=True)):
+            lifecycle.delete(pk)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return what deleting takes along, counted: there may be 100,000 attempts."""
+        keys = [obj.pk for obj in objs]
+        counted = {
+            str(model._meta.verbose_name_plural): model._default_manager.filter(
+                webhook__in=keys
+            ).count()
+            for model in (Delivery, Event, Attempt)
+        }
+        return [str(obj) for obj in objs], {"webhooks": len(keys), **counted}, set(), []
+
+    def get_urls(self) -> list[Any]:
+        """Return the page's addresses, the buttons' among them."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("<path:object_id>/do/<str:name>/", wrap(self.do_view), name="webhooks_webhook_do"),
+            path(
+                "<path:object_id>/secret/", wrap(self.secret_view), name="webhooks_webhook_secret"
+            ),
+            *super().get_urls(),
+        ]
+
+    def do_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """Do what the button says, and show the webhook again."""
+        row = self._changeable(request, object_id)
+        if name not in DEEDS:
+            raise Http404
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        self.do(request, row, DEEDS[name])
+        return redirect(reverse("admin:webhooks_webhook_change", args=[row.pk]))
+
+    def do(self, request: HttpRequest, row: Webhook, deed: Deed) -> None:
+        """Do it, and say what came of it."""
+        try:
+            messages.success(request, deed.do(row, user_of(request)))
+        except Refused as refused:
+            messages.error(request, str(refused))
+        else:
+            self.log_change(request, row, f"{deed.label}.")
+
+    def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the secret once, to whoever may change it; the history says that it was shown."""
+        row = self._changeable(request, object_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        self.log_change(request, row, "Revealed the JWT secret.")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": row,
+            "title": "JWT secret",
+            "subtitle": str(row),
+            "secret": row.jwt_secret,
+            "short": tokens.is_short(row.jwt_secret),
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/webhooks/webhook/secret.html", context)
+
+    def _changeable(self, request: HttpRequest, object_id: str) -> Webhook:
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        if not self.has_change_permission(request, row):
+            raise PermissionDenied
+        found: Webhook = row
+        return found
