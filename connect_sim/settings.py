@@ -167,6 +167,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
 LANGUAGE_CODE = "en"
+DATETIME_FORMAT = "Y-m-d H:i:s"
+DATE_FORMAT = "Y-m-d"
 STATIC_URL = "/static/"
 # Files are served from where they are installed: nothing has to be collected first.
 WHITENOISE_USE_FINDERS = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from requests_queue import storable
 from requests_queue.catalog.models import Account, Product
 from requests_queue.errors import Invalid
 from webhooks import tokens, types
@@ -22,9 +23,13 @@ def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
         fields["product"] = _product(data["product_id"], account, errors)
     if data.get("object_class") is not None:
         fields |= _type(data, account, errors)
+    try:
+        fields |= for_update({k: v for k, v in data.items() if v is not None})
+    except Invalid as refused:
+        errors += refused.errors
     if errors:
         raise Invalid(*errors)
-    return fields | for_update(data)
+    return fields
 
 
 def for_update(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,6 +93,7 @@ def _text(limit: int | None, *, blank: bool) -> Any:
             raise ValueError("This field may not be blank.")
         if limit and len(value) > limit:
             raise ValueError(f"Ensure this field has no more than {limit} characters.")
+        storable.check(value)
         return value
 
     return check
@@ -108,6 +114,7 @@ def _method(value: Any) -> str:
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("Expected a JSON object.")
+    storable.check(value)
     return value
 
 

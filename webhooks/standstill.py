@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 
-from webhooks import outbox, wakeup
+from webhooks import outbox, sql, wakeup
 from webhooks.models import Delivery
 
 
@@ -22,18 +23,23 @@ def unsettled(now: datetime) -> set[str]:
     A call under way changes its label once its deadline has passed: until then a move may leave
     it hanging, after that it must end.
     """
-    due = {f"due:{pk}" for pk in outbox.peek(now)}
-    calling = {f"{'overdue' if at <= now else 'calling'}:{pk}" for pk, at in _deadlines()}
+    with transaction.atomic():
+        # Nothing is claimed between the two looks, and what is due is looked at last: what a
+        # call lets go as it ends can't be missed by both.
+        sql.one_claim_at_a_time()
+        calling = {f"{'overdue' if at <= now else 'calling'}:{call}" for call, at in _deadlines()}
+        due = {f"due:{pk}" for pk in outbox.peek(now)}
     if due or calling:
         wakeup.send()
     return due | calling
 
 
-def _deadlines() -> list[tuple[int, datetime]]:
+def _deadlines() -> list[tuple[str, datetime]]:
+    """Return each call under way (its delivery and number) and when it runs out of time."""
     timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
     rows = Delivery.objects.filter(state=Delivery.CALLING, started_at__isnull=False)
     return [
-        (pk, started_at + timeout)
-        for pk, started_at in rows.values_list("pk", "started_at")
+        (f"{pk}.{attempts + 1}", started_at + timeout)
+        for pk, attempts, started_at in rows.values_list("pk", "attempts", "started_at")
         if started_at is not None
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from rest_framework.exceptions import ParseError
@@ -11,13 +10,13 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-MAX_DEPTH = 60
+from requests_queue import storable
 
 
 class ConnectJSONParser(BaseParser):
     """JSON, and nothing else: an empty body and `null` are no body.
 
-    Refused with a sentence: malformed JSON, NaN, nesting deeper than MAX_DEPTH, and characters
+    Refused with a sentence: malformed JSON, NaN, nesting too deep, and characters
     that PostgreSQL can't store (NUL, lone surrogates).
     """
 
@@ -34,7 +33,10 @@ class ConnectJSONParser(BaseParser):
             raise ParseError("The body is not valid JSON.") from None
         if value is None:
             return {}
-        _check(value)
+        try:
+            storable.check(value)
+        except ValueError as refused:
+            raise ParseError(str(refused)) from None
         if not isinstance(value, dict):
             raise ParseError(f"The body is a JSON object, not a {type(value).__name__}.")
         return value
@@ -42,29 +44,6 @@ class ConnectJSONParser(BaseParser):
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
-
-
-def _check(value: Any) -> None:
-    for text, depth in _walk(value):
-        if depth > MAX_DEPTH:
-            raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.")
-        if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
-            raise ParseError("The body has characters that can't be stored (NUL, surrogates).")
-
-
-def _walk(value: Any) -> Iterator[tuple[str, int]]:
-    stack = [(value, 0)]
-    while stack:
-        item, depth = stack.pop()
-        if depth > MAX_DEPTH:
-            yield "", depth
-        elif isinstance(item, str):
-            yield item, depth
-        elif isinstance(item, list):
-            stack += [(v, depth + 1) for v in item]
-        elif isinstance(item, dict):
-            stack += [(k, depth) for k in item]
-            stack += [(v, depth + 1) for v in item.values()]
 
 
 class AlwaysJSON(BaseContentNegotiation):

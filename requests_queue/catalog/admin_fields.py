@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 
-MAX_DEPTH = 60
+from requests_queue import storable
 
 
 def _refuse_constant(name: str) -> Any:
@@ -68,26 +68,10 @@ def _parse(text: str) -> Any:
             f"This is not valid JSON: {error.msg}, in line {error.lineno}, column {error.colno}."
         ) from None
     except RecursionError:
-        raise ValidationError(f"This is nested deeper than {MAX_DEPTH} levels.") from None
+        raise ValidationError(f"This is nested deeper than {storable.MAX_DEPTH} levels.") from None
     except ValueError:
         raise ValidationError("This has a number that is too long.") from None
-    _check(found)
-    return found
-
-
-def _check(found: Any) -> None:
-    stack = [(found, 0)]
-    while stack:
-        item, depth = stack.pop()
-        if depth > MAX_DEPTH:
-            raise ValidationError(f"This is nested deeper than {MAX_DEPTH} levels.")
-        if isinstance(item, str):
-            if "\0" in item or any("\ud800" <= c <= "\udfff" for c in item):
-                raise ValidationError(
-                    "This has characters that can't be stored (NUL, or half of a surrogate pair)."
-                )
-        elif isinstance(item, list):
-            stack += [(v, depth + 1) for v in item]
-        elif isinstance(item, dict):
-            stack += [(k, depth) for k in item]
-            stack += [(v, depth + 1) for v in item.values()]
+    try:
+        return storable.check(found)
+    except ValueError as refused:
+        raise ValidationError(str(refused)) from None

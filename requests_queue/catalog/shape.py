@@ -15,6 +15,9 @@ from requests_queue.catalog.models import (
 )
 from requests_queue.rest import Json, happened, stamp
 
+# One sandbox is one database; the document demands its region.
+REGION = "EU"
+
 
 def icon(row: Any) -> str:
     """Return the path of an object's picture, as Connect has it: relative to the host."""
@@ -173,8 +176,7 @@ def tier_account(row: Any) -> Json:
         moments["decommissioned"] = row.decommissioned
     return {
         **tier(row),
-        # One sandbox is one database; the document demands its region.
-        "db": "EU",
+        "db": REGION,
         "parent": _parent(row.parent),
         "owner": account_ref(row.owner),
         "scopes": [scope for scope, stands in standing if stands],
