@@ -1,0 +1,19 @@
+"""The catalogue's part of `/public/v1`: a list of the views' addresses."""
+
+from requests_queue.catalog.views import (
+    accounts,
+    hubs,
+    marketplaces,
+    product_parts,
+    products,
+    tier_accounts,
+)
+
+urlpatterns = [
+    *accounts.urlpatterns,
+    *hubs.urlpatterns,
+    *marketplaces.urlpatterns,
+    *product_parts.urlpatterns,
+    *products.urlpatterns,
+    *tier_accounts.urlpatterns,
+]

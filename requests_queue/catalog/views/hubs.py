@@ -1,0 +1,117 @@
+"""`/hubs`, and what is connected to them."""
+
+from __future__ import annotations
+
+from django.db.models import IntegerField, QuerySet
+from django.urls import path
+
+from requests_queue.catalog import shape
+from requests_queue.catalog.models import Connection, Hub, Marketplace
+from requests_queue.catalog.views import seen
+from requests_queue.catalog.views.filtering import computed
+from requests_queue.errors import Missing
+from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+
+
+class HubFilters(ConnectFilters):
+    """What hubs can be filtered and ordered by."""
+
+    MODEL = Hub
+    FILTERS = [
+        *filters(
+            "id", "name", "description", ("company.id", "company__id"),
+            ("company.name", "company__name"), ("instance.id", "instance_id"),
+            ("instance.type", "instance_type"), ("events.created.at", "created"),
+            ("events.updated.at", "updated"),
+            search=("id", "name"),
+        ),
+        computed("stats.connections", "connection_count", IntegerField()),
+        computed("stats.marketplaces", "marketplace_count", IntegerField()),
+        *parts("stats", "events", "instance", "company"),
+    ]  # fmt: skip
+
+
+class Hubs(Collection):
+    """`/hubs`, for both sides: a provider's own, a vendor's by connections and contracts."""
+
+    represent = staticmethod(shape.hub)
+    rql_filter_class = HubFilters
+
+    def visible(self) -> QuerySet[Hub]:
+        """Return the hubs; what they count is what this account sees of them."""
+        return (
+            seen.hubs(self.account)
+            .select_related("company")
+            .annotate(
+                connection_count=seen.count(seen.connections(self.account), "hub"),
+                marketplace_count=seen.count(seen.marketplaces(self.account), "hubs"),
+            )
+        )
+
+
+class InHub(Collection):
+    """What belongs to one hub; 404 where the caller doesn't see the hub."""
+
+    @property
+    def hub(self) -> Hub:
+        """The hub in the path; raises Missing."""
+        pk = self.kwargs["hub_id"]
+        row = seen.hubs(self.account).filter(pk=pk).first()
+        if row is None:
+            raise Missing(pk)
+        return row
+
+
+class HubConnectionFilters(ConnectFilters):
+    """What a hub's connections can be filtered and ordered by."""
+
+    MODEL = Connection
+    FILTERS = [
+        *filters(
+            "id", "type", "status", ("created_at", "created"), ("product.id", "product__id"),
+            ("product.name", "product__name"), ("provider.id", "provider__id"),
+            ("vendor.id", "vendor__id"), ("vendor.name", "vendor__name"),
+        ),
+        *parts("product", "provider", "vendor"),
+    ]  # fmt: skip
+
+
+class HubConnections(InHub):
+    """`/hubs/{id}/connections`, for both sides: those that the caller is a party of."""
+
+    represent = staticmethod(shape.connection_in_hub)
+    rql_filter_class = HubConnectionFilters
+
+    def visible(self) -> QuerySet[Connection]:
+        """Return the hub's connections."""
+        return (
+            seen.connections(self.account)
+            .filter(hub=self.hub)
+            .select_related("product", "provider", "vendor")
+        )
+
+
+class HubMarketplaceFilters(ConnectFilters):
+    """What a hub's marketplaces can be filtered and ordered by."""
+
+    MODEL = Marketplace
+    FILTERS = [*filters("id", "name", "description"), *parts("icon")]
+
+
+class HubMarketplaces(InHub):
+    """`/hubs/{id}/marketplaces`, for both sides: those that the caller sees."""
+
+    represent = staticmethod(shape.marketplace_in_hub)
+    rql_filter_class = HubMarketplaceFilters
+
+    def visible(self) -> QuerySet[Marketplace]:
+        """Return the hub's marketplaces."""
+        return seen.marketplaces(self.account).filter(hubs=self.hub)
+
+
+urlpatterns = routes(
+    "hubs",
+    Hubs,
+    path("hubs/<str:hub_id>/connections", HubConnections.as_view({"get": "list"})),
+    path("hubs/<str:hub_id>/marketplaces", HubMarketplaces.as_view({"get": "list"})),
+)

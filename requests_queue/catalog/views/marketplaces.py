@@ -1,0 +1,70 @@
+"""`/marketplaces`: where products are sold, and in which currency."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import IntegerField, Prefetch, Q, QuerySet
+
+from requests_queue.catalog import shape
+from requests_queue.catalog.models import Marketplace
+from requests_queue.catalog.views import seen
+from requests_queue.catalog.views.filtering import computed
+from requests_queue.inside_json import any_element
+from requests_queue.rest import (
+    Collection,
+    ConnectFilters,
+    filters,
+    inside_json,
+    parts,
+    routes,
+)
+
+
+class MarketplaceFilters(ConnectFilters):
+    """What marketplaces can be filtered and ordered by."""
+
+    MODEL = Marketplace
+    # A marketplace of two hubs is one marketplace, also where both fit.
+    DISTINCT = True
+    FILTERS = [
+        *filters(
+            "id", "name", "description", "currency", "zone", ("owner.id", "owner__id"),
+            ("owner_id", "owner__id"), ("owner.name", "owner__name"), ("hubs.id", "hubs__id"),
+            ("hubs.name", "hubs__name"), ("events.created.at", "created"),
+            search=("id", "name"),
+        ),
+        computed("stats.hubs", "hub_count", IntegerField()),
+        computed("stats.contracts", "contract_count", IntegerField()),
+        computed("active_contracts", "active_contract_count", IntegerField()),
+        *inside_json("countries.id", "countries.name"),
+        *parts("stats", "hubs", "countries", "owner", "icon", "events"),
+    ]  # fmt: skip
+
+    def build_q_for_custom_filter(self, data: Any) -> Q:
+        """Look into the countries."""
+        return any_element(Marketplace, "countries", data.filter_name.rpartition(".")[2], data)
+
+
+class Marketplaces(Collection):
+    """`/marketplaces`, for both sides: a provider's own, a vendor's by contracts."""
+
+    represent = staticmethod(shape.marketplace)
+    rql_filter_class = MarketplaceFilters
+
+    def visible(self) -> QuerySet[Marketplace]:
+        """Return the marketplaces; hubs and counts are what this account sees of them."""
+        contracts, hubs = seen.contracts(self.account), seen.hubs(self.account)
+        return (
+            seen.marketplaces(self.account)
+            .select_related("owner")
+            .prefetch_related(Prefetch("hubs", hubs))
+            .annotate(
+                hub_count=seen.count(hubs, "marketplaces"),
+                contract_count=seen.count(contracts, "marketplace"),
+                active_contract_count=seen.count(contracts.filter(status="active"), "marketplace"),
+            )
+        )
+
+
+urlpatterns = routes("marketplaces", Marketplaces)

@@ -1,0 +1,185 @@
+"""`/products/{id}/…`: items, parameters, templates and connections of one product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import BooleanField, Model, Q, QuerySet, TextField
+from django.db.models.functions import Lower
+from py_rql.constants import FilterLookups
+
+from requests_queue.catalog import product_shape, shape
+from requests_queue.catalog.models import Connection, Item, Parameter, Product, Template
+from requests_queue.catalog.views import seen
+from requests_queue.catalog.views.filtering import (
+    computed,
+    looked_up,
+    plain,
+    switch_in,
+    text_in,
+)
+from requests_queue.errors import Missing
+from requests_queue.rest import Collection, ConnectFilters, Json, filters, parts, routes
+
+_EVENTS = (("events.created.at", "created"), ("events.updated.at", "updated"))
+_SWITCHES = ("required", "hidden", "unique", "reconciliation")
+
+
+class OfProduct(Collection):
+    """What belongs to one product; 404 where the caller doesn't see the product."""
+
+    @property
+    def product(self) -> Product:
+        """The product in the path; raises Missing."""
+        pk = self.kwargs["product_id"]
+        row = seen.products(self.account).filter(pk=pk).first()
+        if row is None:
+            raise Missing(pk)
+        return row
+
+
+def _written_small(name: str, source: str) -> Json:
+    """Return a filter of a word that the API writes small and assets capitalise."""
+    return computed(name, f"small_{source}", TextField())
+
+
+class ItemFilters(ConnectFilters):
+    """What items can be filtered and ordered by."""
+
+    MODEL = Item
+    FILTERS = [
+        *filters(
+            "id", ("verbose_id", "id"), ("global_id", "id"), "local_id", "mpn", "name",
+            ("display_name", "name"), "description", ("description.value", "description"),
+            "status", "dynamic", "position", ("commitment.count", "commitment"),
+            ("group.mpn", "mpn"), ("group.name", "name"), *_EVENTS,
+            search=("id", "local_id", "mpn", "name"),
+        ),
+        _written_small("type", "type"), _written_small("item_type", "type"),
+        _written_small("period", "period"), _written_small("precision", "precision"),
+        computed("unit.id", "unit_id", TextField()),
+        computed("unit.title", "unit_title", TextField()),
+        *parts("unit", "commitment", "ui", "events", "group", "parent", "replacement"),
+    ]  # fmt: skip
+
+
+class Items(OfProduct):
+    """`/products/{id}/items`, for both sides; in the path an item's global or local id."""
+
+    represent = staticmethod(product_shape.item)
+    rql_filter_class = ItemFilters
+
+    def visible(self) -> QuerySet[Item]:
+        """Return the product's items."""
+        small = {f"small_{name}": Lower(name) for name in ("type", "period", "precision")}
+        return Item.objects.filter(product=self.product).alias(
+            unit_id=text_in("unit__id"), unit_title=text_in("unit__title"), **small
+        )
+
+    def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
+        """Return the item by its global id, else by its local one."""
+        return rows.filter(pk=pk).first() or rows.filter(local_id=pk).first()
+
+
+class ParameterFilters(ConnectFilters):
+    """What parameters can be filtered and ordered by."""
+
+    MODEL = Parameter
+    FILTERS = [
+        looked_up("id", ordering=True),
+        *filters("name", "title", "description", "type", "scope", "phase", "position", *_EVENTS,
+                 search=("name", "title")),
+        *(computed(f"constraints.{name}", f"is_{name}", BooleanField()) for name in _SWITCHES),
+        computed("constraints.shared", "shared", TextField()),
+        *parts("constraints", "constraints.choices", "default", "hint", "placeholder", "events"),
+    ]  # fmt: skip
+
+    def build_q_for_custom_filter(self, data: Any) -> Q:
+        """Compare the id, which the row doesn't hold as it is."""
+        found = product_shape.parameter_by_id(plain(data.str_value))
+        return ~found if data.filter_lookup == FilterLookups.NE else found
+
+    def build_name_for_custom_ordering(self, filter_name: str) -> str:
+        """Order by the number at the id's end."""
+        return "pk"
+
+
+class Parameters(OfProduct):
+    """`/products/{id}/parameters`, for both sides; in the path a parameter's id or its name."""
+
+    represent = staticmethod(product_shape.parameter)
+    rql_filter_class = ParameterFilters
+
+    def visible(self) -> QuerySet[Parameter]:
+        """Return the product's parameters."""
+        switches = {f"is_{name}": switch_in(f"constraints__{name}") for name in _SWITCHES}
+        return Parameter.objects.filter(product=self.product).alias(
+            shared=text_in("constraints__shared"), **switches
+        )
+
+    def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
+        """Return the parameter by its id, else by its name, which is its id in assets."""
+        return rows.filter(product_shape.parameter_by_id(pk)).first()
+
+
+class TemplateFilters(ConnectFilters):
+    """What templates can be filtered and ordered by."""
+
+    MODEL = Template
+    FILTERS = [
+        *filters("id", "name", "title", "scope", "type", "position", *_EVENTS,
+                 search=("id", "name", "title")),
+        *parts("body", "events"),
+    ]  # fmt: skip
+
+
+class Templates(OfProduct):
+    """`/products/{id}/templates`, for both sides."""
+
+    represent = staticmethod(product_shape.template)
+    rql_filter_class = TemplateFilters
+
+    def visible(self) -> QuerySet[Template]:
+        """Return the product's templates."""
+        return Template.objects.filter(product=self.product)
+
+
+class ConnectionFilters(ConnectFilters):
+    """What a product's connections can be filtered and ordered by."""
+
+    MODEL = Connection
+    FILTERS = [
+        *filters(
+            "id", "type", "status", ("created_at", "created"), ("events.created.at", "created"),
+            ("hub.id", "hub__id"), ("hub.name", "hub__name"),
+            ("hub.instance.id", "hub__instance_id"), ("hub.instance.type", "hub__instance_type"),
+            ("provider.id", "provider__id"), ("provider.name", "provider__name"),
+            ("vendor.id", "vendor__id"), ("vendor.name", "vendor__name"),
+            search=("id", "hub.name"),
+        ),
+        *parts("hub", "provider", "vendor", "events"),
+    ]  # fmt: skip
+
+
+class Connections(OfProduct):
+    """`/products/{id}/connections`, for both sides: those that the caller is a party of."""
+
+    represent = staticmethod(shape.connection)
+    rql_filter_class = ConnectionFilters
+
+    def visible(self) -> QuerySet[Connection]:
+        """Return the product's connections."""
+        return (
+            seen.connections(self.account)
+            .filter(product=self.product)
+            .select_related("hub", "provider", "vendor")
+        )
+
+
+_OF = "products/(?P<product_id>[^/]+)/"
+urlpatterns = [
+    *routes(f"{_OF}items", Items),
+    *routes(f"{_OF}parameters", Parameters),
+    *routes(f"{_OF}templates", Templates),
+    *routes(f"{_OF}connections", Connections),
+]

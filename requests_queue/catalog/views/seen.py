@@ -1,0 +1,93 @@
+"""Which rows of the catalogue an account sees: the one place that keeps companies apart.
+
+Vendors see what is theirs and where it is sold; providers what they own and what is sold to them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from requests_queue.catalog.models import (
+    Account,
+    Asset,
+    Connection,
+    Contract,
+    Hub,
+    Listing,
+    Marketplace,
+    Product,
+    TierAccount,
+)
+
+_OUTER = OuterRef("pk")
+
+
+def _side(account: Account) -> str:
+    return "vendor" if account.is_vendor else "provider"
+
+
+def connections(account: Account) -> QuerySet[Connection]:
+    """Return the connections that the account is a party of."""
+    return Connection.objects.filter(**{_side(account): account})
+
+
+def contracts(account: Account) -> QuerySet[Contract]:
+    """Return the contracts that the account is a party of."""
+    return Contract.objects.filter(**{_side(account): account})
+
+
+def listings(account: Account) -> QuerySet[Listing]:
+    """Return the listings under the account's contracts."""
+    return Listing.objects.filter(**{f"contract__{_side(account)}": account})
+
+
+def products(account: Account) -> QuerySet[Product]:
+    """Return a vendor's own products; a provider's: those connected to it or listed with it."""
+    if account.is_vendor:
+        return Product.objects.filter(owner=account)
+    return Product.objects.filter(
+        Exists(connections(account).filter(product=_OUTER))
+        | Exists(listings(account).filter(product=_OUTER))
+    )
+
+
+def hubs(account: Account) -> QuerySet[Hub]:
+    """Return a provider's own hubs; a vendor's: those of its connections and contracts."""
+    if not account.is_vendor:
+        return Hub.objects.filter(company=account)
+    return Hub.objects.filter(
+        Exists(connections(account).filter(hub=_OUTER))
+        | Exists(contracts(account).filter(marketplace__hubs=_OUTER))
+    )
+
+
+def marketplaces(account: Account) -> QuerySet[Marketplace]:
+    """Return a provider's own marketplaces; a vendor's: those of its contracts."""
+    if not account.is_vendor:
+        return Marketplace.objects.filter(owner=account)
+    return Marketplace.objects.filter(Exists(contracts(account).filter(marketplace=_OUTER)))
+
+
+def tier_accounts(account: Account) -> QuerySet[TierAccount]:
+    """Return a provider's own tier accounts; a vendor's: those in assets of its connections.
+
+    Each row says in which tiers of the account's assets it stands (`as_customer`, ...).
+    """
+    assets = Asset.objects.filter(**{f"connection__{_side(account)}": account})
+    rows = TierAccount.objects.annotate(
+        as_customer=Exists(assets.filter(customer=_OUTER)),
+        as_tier1=Exists(assets.filter(tier1=_OUTER)),
+        as_tier2=Exists(assets.filter(tier2=_OUTER)),
+    )
+    if not account.is_vendor:
+        return rows.filter(owner=account)
+    return rows.filter(Q(as_customer=True) | Q(as_tier1=True) | Q(as_tier2=True))
+
+
+def count(rows: QuerySet[Any], link: str) -> Coalesce:
+    """Return the number of `rows` whose `link` is the row that is being annotated."""
+    counted = rows.filter(**{link: _OUTER}).order_by().values(link)
+    return Coalesce(Subquery(counted.annotate(n=Count("pk", distinct=True)).values("n")), 0)

@@ -1,0 +1,91 @@
+"""`/tier/accounts`: customers and resellers; providers write them, vendors read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet, TextField, Value
+from py_rql.constants import FilterLookups
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from requests_queue.catalog import shape
+from requests_queue.catalog.models import TierAccount
+from requests_queue.catalog.views import seen, tier_writes
+from requests_queue.catalog.views.filtering import computed, looked_up, plain, text_in
+from requests_queue.errors import Forbidden
+from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+
+_SCOPES = {"customer": "as_customer", "tier1": "as_tier1", "tier2": "as_tier2"}
+
+
+class TierAccountFilters(ConnectFilters):
+    """What tier accounts can be filtered and ordered by."""
+
+    MODEL = TierAccount
+    FILTERS = [
+        *filters(
+            "id", "version", "name", "type", "external_id", "external_uid", "tax_id",
+            "environment", ("hub.id", "hub__id"), ("hub.name", "hub__name"),
+            ("owner.id", "owner__id"), ("owner.name", "owner__name"), ("parent.id", "parent__id"),
+            ("parent.name", "parent__name"), ("parent.parent.id", "parent__parent__id"),
+            ("events.created.at", "created"), ("events.updated.at", "updated"),
+            ("events.decommissioned.at", "decommissioned"),
+            search=("id", "name", "external_id", "external_uid"),
+        ),
+        computed("contact_info.contact.email", "contact_email", TextField()),
+        computed("db", "region", TextField()),
+        looked_up("scopes"),
+        *parts("contact_info", "contact_info.contact", "parent", "owner", "hub", "events"),
+    ]  # fmt: skip
+
+    def build_q_for_custom_filter(self, data: Any) -> Q:
+        """Ask where the tier account stands."""
+        name = _SCOPES.get(plain(data.str_value))
+        found = Q(**{name: True}) if name else Q(pk__in=())
+        return ~found if data.filter_lookup == FilterLookups.NE else found
+
+
+class TierAccounts(Collection):
+    """`/tier/accounts`: providers read and write their own; vendors read those in their assets."""
+
+    represent = staticmethod(shape.tier_account)
+    rql_filter_class = TierAccountFilters
+
+    def visible(self) -> QuerySet[TierAccount]:
+        """Return the tier accounts, decommissioned ones too."""
+        return (
+            seen.tier_accounts(self.account)
+            .select_related("owner", "hub", "parent")
+            .alias(
+                contact_email=text_in("contact_info__contact__email"),
+                region=Value(shape.REGION, TextField()),
+            )
+        )
+
+    def create(self, request: Request) -> Response:
+        """Create a tier account, for providers: 201, 400 or 403."""
+        self._require_provider()
+        row = tier_writes.create(self.body, self.account)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    def update(self, request: Request, pk: str) -> Response:
+        """Change a tier account, for its provider: 200; what the body lacks stays as it is."""
+        self.get_object()
+        self._require_provider()
+        tier_writes.update(pk, self.body, self.account)
+        return self.answer(self.get_object())
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Decommission a tier account, for its provider: 204; it can't be undone."""
+        self.get_object()
+        self._require_provider()
+        tier_writes.decommission(pk)
+        return Response(status=204)
+
+    def _require_provider(self) -> None:
+        if self.account.is_vendor:
+            raise Forbidden("Only the provider can change tier accounts.")
+
+
+urlpatterns = routes("tier/accounts", TierAccounts)

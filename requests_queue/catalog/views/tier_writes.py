@@ -1,0 +1,174 @@
+"""What a provider's POST, PUT and DELETE make of a tier account, behind `/tier/accounts`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from requests_queue import clock
+from requests_queue.catalog import tiers
+from requests_queue.catalog.models import Account, Hub, TierAccount
+from requests_queue.errors import IllegalMove, Invalid
+
+_TEXTS = {"name": 255, "external_id": 255, "external_uid": 255, "tax_id": 100}
+_CHOICES = {
+    "type": ("customer", "reseller"),
+    "environment": ("production", "test", "preview"),
+}
+_TAKEN = "external_uid: Tier account with this external_uid already exists."
+
+
+def create(data: Mapping[str, Any], account: Account) -> TierAccount:
+    """Create a tier account of the provider; raises Invalid."""
+    fields = _fields(data, account, None)
+    info = _contact_info(data.get("contact_info"), {})
+    hub = _hub(data.get("hub"), account)
+    more = {k: v for k, v in fields.items() if k in ("environment", "parent")}
+    with _unique_uid():
+        row = tiers.make(
+            {**fields, "contact_info": info},
+            kind=fields.get("type", "customer"),
+            owner=account,
+            hub=hub,
+            path="",
+            now=clock.now(),
+        )
+        if more:
+            TierAccount.objects.filter(pk=row.pk).update(**more)
+    return row
+
+
+def update(pk: str, data: Mapping[str, Any], account: Account) -> None:
+    """Change what the body names; a change is a new version. Raises Invalid, IllegalMove."""
+    with transaction.atomic():
+        row = _locked(pk)
+        fields = _fields(data, account, row)
+        if "contact_info" in data:
+            fields["contact_info"] = _contact_info(data["contact_info"], row.contact_info)
+        changed = {k: v for k, v in fields.items() if getattr(row, k) != v}
+        if not changed:
+            return
+        with _unique_uid():
+            TierAccount.objects.filter(pk=pk).update(
+                **changed, version=F("version") + 1, updated=clock.shown(clock.now())
+            )
+
+
+def decommission(pk: str) -> None:
+    """End a tier account: it stays readable, and orders no longer find it."""
+    with transaction.atomic():
+        _locked(pk)
+        now = clock.shown(clock.now())
+        TierAccount.objects.filter(pk=pk).update(decommissioned=now, updated=now)
+
+
+def _locked(pk: str) -> TierAccount:
+    row = TierAccount.objects.select_for_update().get(pk=pk)
+    if row.decommissioned:
+        raise IllegalMove(f"Tier account {pk} is decommissioned: it can't be changed any more.")
+    return row
+
+
+def _fields(data: Mapping[str, Any], account: Account, row: TierAccount | None) -> dict[str, Any]:
+    """Return the columns that the body names; raises Invalid with all that is wrong."""
+    found: dict[str, Any] = {}
+    errors: list[str] = []
+    for name in (*_TEXTS, *_CHOICES):
+        if name in data:
+            value, error = _value(name, data[name])
+            errors += [error] if error else []
+            if value is not None:
+                found[name] = value
+    if row is not None and found.get("name") == "":
+        errors.append("name: This field may not be blank.")
+    if errors:
+        raise Invalid(*errors)
+    if "parent" in data:
+        found["parent"] = _parent(data["parent"], account, row)
+    return found
+
+
+def _value(name: str, given: Any) -> tuple[str | None, str]:
+    """Return the value of a text or a choice, or what is wrong with it."""
+    if name in _CHOICES:
+        if given is None or given in _CHOICES[name]:
+            return given, ""
+        return None, f'{name}: "{given}" is not a valid choice.'
+    if given is None:
+        return "", ""
+    if isinstance(given, bool) or not isinstance(given, (str, int)):
+        return None, f"{name}: Not a valid string."
+    if len(str(given)) > _TEXTS[name]:
+        return None, f"{name}: Ensure this field has no more than {_TEXTS[name]} characters."
+    return str(given), ""
+
+
+def _contact_info(given: Any, old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the contact info that results from the given part of it; raises Invalid."""
+    if not isinstance(given, Mapping):
+        raise Invalid("contact_info: This field is required.")
+    merged = {**old, **given}
+    if isinstance(given.get("contact"), Mapping):
+        merged["contact"] = {**old.get("contact", {}), **given["contact"]}
+    info = tiers.check_contact_info(merged, "contact_info")
+    try:
+        validate_email(info["contact"]["email"])
+    except ValidationError:
+        raise Invalid("contact_info.contact.email: Enter a valid email address.") from None
+    return info
+
+
+def _id(given: Any, path: str) -> str:
+    pk = given.get("id") if isinstance(given, Mapping) else None
+    if not isinstance(pk, str) or not pk:
+        raise Invalid(f"{path}.id: This field is required.")
+    return pk
+
+
+def _hub(given: Any, account: Account) -> Hub | None:
+    """Return the hub that the body names, else the provider's only one."""
+    mine = Hub.objects.filter(company=account)
+    if given in (None, {}, ""):
+        first = list(mine[:2])
+        return first[0] if len(first) == 1 else None
+    pk = _id(given, "hub")
+    row = mine.filter(pk=pk).first()
+    if row is None:
+        raise Invalid(f"hub.id: Hub {pk} does not exist.")
+    return row
+
+
+def _parent(given: Any, account: Account, row: TierAccount | None) -> TierAccount | None:
+    """Return the tier account above; raises Invalid where it is none, or below `row`."""
+    if given in (None, {}, ""):
+        return None
+    pk = _id(given, "parent")
+    parent = TierAccount.objects.filter(pk=pk, owner=account, decommissioned=None).first()
+    if parent is None:
+        raise Invalid(f"parent.id: Tier account {pk} does not exist.")
+    above: TierAccount | None = parent
+    met = set()
+    while row is not None and above is not None and above.pk not in met:
+        if above.pk == row.pk:
+            raise Invalid("parent.id: A tier account can't be above itself.")
+        met.add(above.pk)
+        above = above.parent
+    return parent
+
+
+@contextmanager
+def _unique_uid() -> Iterator[None]:
+    """Write in a transaction; an external uid that is taken is the caller's mistake."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if "uid" in str(error):
+            raise Invalid(_TAKEN) from None
+        raise

@@ -1,0 +1,124 @@
+"""Callers of the API by account, on a seeded platform: fixtures that any test can ask for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pytest
+from django.test import Client
+
+from requests_queue import seed
+from requests_queue.catalog import keys
+from requests_queue.catalog.models import Account
+from tests import make
+
+VENDOR, PROVIDER = "VA-610-138", "PA-318-442"
+_KEYS = {
+    VENDOR: "SU-100-000-001:vendor-secret-of-the-tests",
+    PROVIDER: "SU-100-000-002:provider-secret-of-the-tests",
+}
+
+
+class Answer(NamedTuple):
+    """What came back: `status, body, headers = vendor.get(…)`; no body is None."""
+
+    status: int
+    json: Any
+    headers: Any
+
+
+@dataclass
+class Caller:
+    """One account's client of `/public/v1`; without a key, nobody's."""
+
+    key: str | None
+    client: Client = field(default_factory=Client)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Read a path, the query included, as it is: `/requests?and(eq(…))`."""
+        return self.call("GET", path, headers=headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+        """Create, or act: without a body nothing is sent, not even a content type."""
+        return self.call("POST", path, body, headers)
+
+    def put(self, path: str, body: Any = None, **headers: str) -> Answer:
+        """Change."""
+        return self.call("PUT", path, body, headers)
+
+    def delete(self, path: str, **headers: str) -> Answer:
+        """Delete."""
+        return self.call("DELETE", path, headers=headers)
+
+    def call(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Call; a body of `str` or `bytes` goes out as it is, anything else as JSON."""
+        raw = body if isinstance(body, (str, bytes)) else json.dumps(body)
+        sent = {"authorization": f"ApiKey {self.key}"} if self.key else {}
+        answer = self.client.generic(
+            method,
+            f"/public/v1{path}",
+            b"" if body is None else raw,
+            content_type="" if body is None else "application/json",
+            headers={**sent, **(headers or {})},
+        )
+        is_json = answer.headers.get("Content-Type", "") == "application/json"
+        return Answer(answer.status_code, answer.json() if is_json else None, answer.headers)
+
+
+def caller(account: Account, key: str = "") -> Caller:
+    """Return a caller for an account, with a key of its own."""
+    key = key or _KEYS.get(account.pk) or keys.new_key()
+    keys.store(account, key, f"Tests of {account.name}")
+    return Caller(key)
+
+
+@pytest.fixture
+def seeded(db: None) -> seed.Summary:
+    """The demo data."""
+    return seed.run(lambda line: None)
+
+
+@pytest.fixture
+def vendor(seeded: seed.Summary) -> Caller:
+    """The demo vendor, Nimbus Inc."""
+    return caller(Account.objects.get(pk=VENDOR))
+
+
+@pytest.fixture
+def distributor(seeded: seed.Summary) -> Caller:
+    """The demo provider, Northland Distribution."""
+    return caller(Account.objects.get(pk=PROVIDER))
+
+
+@pytest.fixture
+def nobody(db: None) -> Caller:
+    """A caller without a key."""
+    return Caller(None)
+
+
+@pytest.fixture
+def other(seeded: seed.Summary) -> make.World:
+    """A second vendor and a second provider, with a subscription between them."""
+    made = make.world("7")
+    make.asset(made, 7)
+    return made
+
+
+def ids(who: Caller, path: str) -> list[str]:
+    """Return the ids of a list."""
+    answer = who.get(path)
+    assert answer.status == 200, answer
+    return [row["id"] for row in answer.json]
+
+
+def refused(answer: Answer, status: int, *errors: str) -> None:
+    """Check that an answer is an error in Connect's envelope, with these sentences."""
+    assert answer.status == status, answer
+    assert set(answer.json) == {"error_code", "errors"}
+    assert answer.json["error_code"]
+    if errors:
+        assert answer.json["errors"] == list(errors)

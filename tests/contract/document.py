@@ -1,0 +1,151 @@
+"""Connect's OpenAPI document as a judge: what it says of an answer that fits it or doesn't."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
+_formats = FormatChecker(formats=())
+
+
+# The document writes both; clients take dates apart by position, so there is one form only.
+@_formats.checks("datetime")
+@_formats.checks("date-time")
+def _is_date(value: object) -> bool:
+    return not isinstance(value, str) or _DATE.fullmatch(value) is not None
+
+
+@_formats.checks("email")
+def _is_email(value: object) -> bool:
+    return not isinstance(value, str) or re.fullmatch(r"[^@\s]+@[^@\s]+", value) is not None
+
+
+class Document:
+    """The document; paths are compared with every `{name}` as `{}`."""
+
+    def __init__(self, path: Path) -> None:
+        loaded = yaml.load(
+            path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
+        self._components = loaded["components"]
+        self._definitions = {
+            name: _converted(schema) for name, schema in self._components["schemas"].items()
+        }
+        self.operations: dict[tuple[str, str], Mapping[str, Any]] = {
+            (method.upper(), re.sub(r"\{[^}]+\}", "{}", path)): operation
+            for path, methods in loaded["paths"].items()
+            for method, operation in methods.items()
+            if method.upper() in METHODS
+        }
+
+    def findings(self, method: str, path: str, status: int, body: Any) -> Iterator[str]:
+        """Yield what the document doesn't allow of an answer, `METHOD path status place: what`."""
+        name = f"{method} {path} {status}"
+        operation = self.operations.get((method, path))
+        if operation is None:
+            yield f"{method} {path}: not in the document"
+            return
+        answer = operation["responses"].get(str(status))
+        if status >= 400:
+            # Of errors the document lists few statuses, and one shape.
+            answer = answer or {"$ref": "#/components/responses/dp.create_400"}
+        elif answer is None:
+            yield f"{name}: not in the document"
+            return
+        if "$ref" in answer:
+            answer = self._components["responses"][answer["$ref"].rpartition("/")[2]]
+        content = answer.get("content")
+        if not content:
+            if body is not None:
+                yield f"{name}: the document has no body"
+            return
+        schema = _converted(content["application/json"]["schema"] or self._detail(path))
+        if status >= 400:
+            # Clients take an error apart only where it has both keys.
+            schema["required"] = ["error_code", "errors"]
+        for where, what in self._errors(schema, body):
+            yield f"{name} {where or 'body'}: {what}"
+
+    def filters(self, path: str) -> set[str]:
+        """Return what the document says that a list can be filtered by."""
+        given = self.operations["GET", path].get("parameters", ())
+        known = self._components["parameters"]
+        rows = [known[p["$ref"].rpartition("/")[2]] if "$ref" in p else p for p in given]
+        return {row["name"] for row in rows if row["in"] == "query"} - {"limit", "offset"}
+
+    def _detail(self, path: str) -> Any:
+        """Return the schema of the object itself, where a write says nothing of its answer."""
+        read = self.operations.get(("GET", path if path.endswith("{}") else f"{path}/{{}}"), {})
+        return read["responses"]["200"]["content"]["application/json"]["schema"]
+
+    def _errors(self, schema: Any, body: Any) -> Iterator[tuple[str, str]]:
+        whole = {**schema, "$defs": self._definitions}
+        judge = Draft202012Validator(whole, format_checker=_formats)
+        for error in judge.iter_errors(body):
+            yield from _described(error)
+
+
+def _described(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Yield place and problem; places leave out the positions in lists."""
+    where = ".".join(str(part) for part in error.absolute_path if isinstance(part, str))
+    inside = f"{where}." if where else ""
+    value = error.instance
+    match error.validator:
+        case "additionalProperties":
+            known = error.schema["properties"]
+            yield from ((f"{inside}{key}", "extra") for key in value if key not in known)
+        case "required":
+            key = re.match(r"'(.+?)' is a required", error.message)
+            yield f"{inside}{key[1] if key else '?'}", "missing"
+        case "type":
+            yield where, f"{_named(value)} instead of {error.validator_value}"
+        case "enum":
+            yield where, f"{value!r} is none of the words"
+        case "oneOf":
+            yield where, "fits none of the forms"
+        case "format":
+            yield where, f"{value!r} is no {error.validator_value}"
+        case _:
+            yield where, f"breaks {error.validator}"
+
+
+def _named(value: Any) -> str:
+    names = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string",
+             list: "array", dict: "object"}  # fmt: skip
+    return names[type(value)]
+
+
+def _converted(schema: Any) -> Any:
+    """Return an OpenAPI 3.0 schema as JSON Schema, as an answer has to fit it.
+
+    `nullable` becomes a type; what is only written may be missing from an answer; an object
+    whose properties are named has no others, so that a misspelt key is found.
+    """
+    if isinstance(schema, list):
+        return [_converted(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return {"$ref": f"#/$defs/{schema['$ref'].rpartition('/')[2]}"}
+    found = {key: _converted(value) for key, value in schema.items() if key != "properties"}
+    properties = schema.get("properties")
+    if properties is not None:
+        found["properties"] = {key: _converted(value) for key, value in properties.items()}
+        found.setdefault("additionalProperties", False)
+        written = {k for k, v in properties.items() if v.get("writeOnly")}
+        found["required"] = [k for k in schema.get("required", ()) if k not in written]
+    if schema.get("nullable"):
+        if "type" in found:
+            found["type"] = [found["type"], "null"]
+        if "enum" in found:
+            found["enum"] = [*found["enum"], None]
+    return found

@@ -1,0 +1,45 @@
+"""Our side of the contract: every operation below `/public/v1`, from the URL patterns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.admindocs.views import simplify_regex
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from tests.contract.document import METHODS
+
+PREFIX = "public/v1/"
+
+
+def operations() -> set[tuple[str, str]]:
+    """Return what we serve as (method, path), every parameter of a path as `{}`."""
+    return {
+        (method, path)
+        for path, view in _views()
+        for method in (name.upper() for name in getattr(view, "actions", {}))
+        if method in METHODS
+    }
+
+
+def _views() -> Iterator[tuple[str, Any]]:
+    for entry in get_resolver().url_patterns:
+        if isinstance(entry, URLResolver) and str(entry.pattern) == PREFIX:
+            yield from _below(entry.url_patterns)
+
+
+def _below(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for entry in patterns:
+        path = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from _below(entry.url_patterns, path)
+        elif isinstance(entry, URLPattern):
+            plain = simplify_regex(path) if path.startswith("^") else f"/{path}"
+            yield re.sub(r"<[^>]+>", "{}", plain), entry.callback
+
+
+def collections() -> set[str]:
+    """Return the roots of what we serve, `/tier/accounts`: lists that belong to nothing."""
+    return {path for method, path in operations() if method == "GET" and "{}" not in path}

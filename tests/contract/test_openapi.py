@@ -1,0 +1,239 @@
+"""What we serve is what Connect's OpenAPI document says, save what stands in two tables here.
+
+`METHOD path status place: what`, with `*` for anything; an entry that nothing needs is an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from requests_queue import clock, seed
+from requests_queue.catalog.models import Account
+from tests.api import PROVIDER, VENDOR, Answer, Caller, caller
+from tests.contract import calls, ours
+from tests.contract.document import Document
+from webhooks.models import Attempt, Delivery, Webhook
+
+PATH = os.environ.get("CONNECT_OPENAPI", "")
+pytestmark = [
+    pytest.mark.openapi,
+    pytest.mark.django_db,
+    pytest.mark.skipif(not PATH, reason="CONNECT_OPENAPI names no document: the API is unchecked"),
+]
+
+_LATER = "types since 37.0, which the document's own `/assets` and actions know"
+_ACTIONS = "the document's own actions lead to this status"
+_ASSETS = "the document's own `/assets` has it"
+_TIER = "captured objects have it; orders name tiers by it"
+_CAPTURED = "in objects that published clients captured"
+_NULL = "null where nothing has happened: the document marks no reference as nullable"
+_WHOLE = "the document repeats the body; a client needs the object, and its id"
+_OFF = "null while it is off: captured, and clients ask so"
+
+# METHOD path status place: what
+DEVIATIONS = {
+    "* /requests* type: 'adjustment' is none of the words": _LATER,
+    "* /requests* type: 'renew' is none of the words": _LATER,
+    "* /requests* type: 'transfer' is none of the words": _LATER,
+    "* /requests* status: 'scheduled' is none of the words": _ACTIONS,
+    "* /requests* status: 'revoking' is none of the words": _ACTIONS,
+    "* /requests* status: 'revoked' is none of the words": _ACTIONS,
+    "* /requests* asset.status: 'draft' is none of the words": _ASSETS,
+    "* /requests* asset.status: 'terminating' is none of the words": _ASSETS,
+    "* /requests* assignee: object instead of string": "captured as object; a string while empty",
+    "* /requests* asset.params.structured_value: fits none of the forms": (
+        "empty, and of checkboxes and objects: the document knows addresses and phones"
+    ),
+    "* /requests* asset.params.value_choices: object instead of string": (
+        "connect-sdk 22 demands objects; `validate` of the document has them"
+    ),
+    "* /requests* asset.params.constraints: extra": _ASSETS,
+    "* /requests* asset.params.phase: extra": _ASSETS,
+    "* /requests* asset.params.scope: extra": _ASSETS,
+    "* /requests* asset.connection.created_at: extra": _ASSETS,
+    "* /requests* asset.connection.status: extra": _ASSETS,
+    "* /requests* asset.contract.type: extra": _ASSETS,
+    "* /requests* asset.items.params: extra": _CAPTURED,
+    "* /requests* contract: extra": "the document filters by it",
+    "* /requests* template: extra": "the document filters by it",
+    "* /requests* external_attributes: extra": _CAPTURED,
+    "* /requests* params_form_url: extra": _CAPTURED,
+    "* /requests* planned_date: extra": "the document's own `schedule` sets it",
+    "* /requests* asset.tiers.*.id: extra": _TIER,
+    "* /requests* asset.tiers.*.type: extra": _TIER,
+    "* /requests* asset.tiers.*.version: extra": _TIER,
+    "* /requests* asset.tiers.*.environment: extra": _TIER,
+    "GET /assets* tiers.*.id: extra": _TIER,
+    "GET /assets* tiers.*.type: extra": _TIER,
+    "GET /assets* tiers.*.version: extra": _TIER,
+    "GET /assets* tiers.*.environment: extra": _TIER,
+    "GET /assets* params: object instead of array": "the document has a list of lists",
+    "GET /assets* items.quantity: string instead of number": (
+        "captured as strings, as in requests; `unlimited` is no number"
+    ),
+    "GET /assets* items.display_name: extra": _CAPTURED,
+    "GET /assets* items.global_id: extra": _CAPTURED,
+    "GET /assets* items.item_type: extra": _CAPTURED,
+    "GET /assets* items.mpn: extra": _CAPTURED,
+    "GET /assets* items.params: extra": _CAPTURED,
+    "GET /assets* items.period: extra": _CAPTURED,
+    "GET /assets* items.type: extra": _CAPTURED,
+    "* /notifications/webhooks* modified_by: null instead of object": _NULL,
+    "* /notifications/webhooks* last_success: null instead of object": _NULL,
+    "* /notifications/webhooks* last_failure: null instead of object": _NULL,
+    "* /notifications/webhooks* stats.out_of_order: extra": "ours: Connect has no field for it",
+    "GET /products* capabilities.ppu: null instead of object": _OFF,
+    "GET /products* capabilities.tiers.configs: null instead of object": _OFF,
+    "GET /products* capabilities.tiers.configs.level: integer instead of string": _CAPTURED,
+    "GET /products/{}/parameters* constraints.choices: object instead of string": _CAPTURED,
+    "POST /tier/accounts 201 *: extra": _WHOLE,
+    "PUT /tier/accounts/{} 200 *: extra": _WHOLE,
+}
+
+_READ_ONLY = "the catalogue is read-only for now; the admin writes it"
+_DIRECTORY = "accounts, hubs and marketplaces are the sandbox's own; the admin writes them"
+_RENDER = "Markdown of a template with an object's values: not built"
+
+# METHOD path
+NOT_SERVED = {
+    "[!G]* /accounts*": _DIRECTORY,
+    "[!G]* /hubs*": _DIRECTORY,
+    "[!G]* /marketplaces*": _DIRECTORY,
+    "POST /products": _READ_ONLY,
+    "PUT /products/{}": _READ_ONLY,
+    "DELETE /products/{}": _READ_ONLY,
+    "POST /products/{}/endsale": _READ_ONLY,
+    "POST /products/{}/resumesale": _READ_ONLY,
+    "[!G]* /products/{}/connections*": _READ_ONLY,
+    "[!G]* /products/{}/items*": _READ_ONLY,
+    "[!G]* /products/{}/parameters*": _READ_ONLY,
+    "POST /products/{}/templates": _READ_ONLY,
+    "PUT /products/{}/templates/{}": _READ_ONLY,
+    "DELETE /products/{}/templates/{}": _READ_ONLY,
+    "GET /products/{}/templates/{}/preview": _RENDER,
+    "GET /products/{}/templates/{}/render": _RENDER,
+    "GET /assets/{}/render": _RENDER,
+    "GET /requests/{}/render": _RENDER,
+    "* /products/{}/actions*": "actions of customers on a product's pages: no queue follows",
+    "* /products/{}/configurations": "values of configuration parameters: no rows for them yet",
+    "POST /requests/{}/validate": "validation comes with the validator webhooks",
+    "GET /tier/accounts/{}/versions*": "older versions aren't kept yet",
+}
+
+
+@dataclass
+class Observed:
+    """What all calls together showed."""
+
+    document: Document
+    findings: set[str] = field(default_factory=set)
+    succeeded: set[tuple[str, str]] = field(default_factory=set)
+    lists: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, method: str, path: str, answer: Answer) -> None:
+        if answer.status < 300:
+            self.succeeded.add((method, path))
+        if isinstance(answer.json, list):
+            self.lists.setdefault(path, set()).add(answer.headers.get("Content-Range", ""))
+        self.findings.update(self.document.findings(method, path, answer.status, answer.json))
+
+
+@pytest.fixture(scope="module")
+def observed(django_db_setup: None, django_db_blocker: Any) -> Iterator[Observed]:
+    """Every operation, called once by each side that may."""
+    found = Observed(Document(Path(PATH)))
+    with django_db_blocker.unblock(), transaction.atomic():
+        seed.run(lambda line: None)
+        callers = {
+            calls.VENDOR: caller(Account.objects.get(pk=VENDOR)),
+            calls.DISTRIBUTOR: caller(Account.objects.get(pk=PROVIDER)),
+        }
+        _called_once(calls.webhook(callers))
+        for method, path in sorted(ours.operations()):
+            if method != "GET" and (method, path) in calls.WRITES:
+                found.add(method, path, calls.write(method, path, callers))
+            for who in callers.values() if method == "GET" else ():
+                for answer in calls.reads(path, who):
+                    found.add(method, path, answer)
+        for path in ours.collections():
+            found.add("GET", path, Caller(None).get(path))
+            found.add("GET", path, callers[calls.VENDOR].get(f"{path}?eq(nothing,1)"))
+        transaction.set_rollback(True)
+    yield found
+
+
+def _called_once(webhook_id: str) -> None:
+    """Let a webhook have an answer and a failure, so that both show their shape."""
+    now, hook = clock.now(), Webhook.objects.get(pk=webhook_id)
+    delivery = Delivery.objects.create(webhook=hook, created_at=now)
+    made = [
+        Attempt.objects.create(
+            webhook=hook, delivery=delivery, number=number, outcome=outcome, started_at=now,
+            finished_at=now, duration=184, method="POST", url=hook.external_url,
+            status_code=status, error=error,
+        )
+        for number, outcome, status, error in (
+            (1, Attempt.FAILURE, None, "Read timed out."), (2, Attempt.SUCCESS, 200, "")
+        )
+    ]  # fmt: skip
+    Webhook.objects.filter(pk=hook.pk).update(last_failure=made[0], last_success=made[1])
+
+
+def _fits(finding: str, table: dict[str, str]) -> bool:
+    return any(fnmatchcase(finding, pattern) for pattern in table)
+
+
+def _unused(table: dict[str, str], found: set[str]) -> list[str]:
+    return [pattern for pattern in table if not any(fnmatchcase(f, pattern) for f in found)]
+
+
+def _is_empty(found: Iterable[str]) -> None:
+    lines = sorted(found)
+    assert not lines, "\n".join(["", *lines])
+
+
+def _rest(document: Document) -> set[str]:
+    """Return the document's operations on our resources that we don't serve."""
+    roots = tuple(ours.collections())
+    served = ours.operations()
+    return {
+        f"{method} {path}"
+        for method, path in document.operations
+        if (method, path) not in served and path.startswith(roots) and _below(path, roots)
+    }
+
+
+def _below(path: str, roots: tuple[str, ...]) -> bool:
+    return any(path == root or path.startswith(f"{root}/") for root in roots)
+
+
+def test_every_answer_is_as_the_document_has_it(observed: Observed) -> None:
+    _is_empty(f for f in observed.findings if not _fits(f, DEVIATIONS))
+
+
+def test_every_deviation_is_still_one(observed: Observed) -> None:
+    _is_empty(_unused(DEVIATIONS, observed.findings))
+
+
+def test_every_operation_of_ours_has_succeeded(observed: Observed) -> None:
+    assert ours.operations() - observed.succeeded == set()
+
+
+def test_every_list_has_a_content_range(observed: Observed) -> None:
+    assert observed.lists.keys() >= ours.collections()
+    without = {path for path, found in observed.lists.items() if "" in found}
+    assert without == set()
+
+
+def test_what_the_document_has_beside_is_known(observed: Observed) -> None:
+    rest = _rest(observed.document)
+    _is_empty(op for op in rest if not _fits(op, NOT_SERVED))
+    _is_empty(_unused(NOT_SERVED, rest))

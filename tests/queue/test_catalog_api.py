@@ -1,0 +1,231 @@
+"""The catalogue by its API: who sees what, and what it looks like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from requests_queue.catalog.models import Listing, Parameter, Product, TierAccount
+from requests_queue.seed.accounts import HUB, MARKETPLACE
+from requests_queue.seed.customers import BRIGHTWATER, MASTER
+from requests_queue.seed.products import BACKUP, METER, SUITE
+from tests import make
+from tests.api import PROVIDER, VENDOR, Caller, caller, ids, refused
+
+PRODUCTS = {BACKUP, SUITE, METER}
+LISTS = (
+    "/accounts",
+    "/hubs",
+    f"/hubs/{HUB}/connections",
+    f"/hubs/{HUB}/marketplaces",
+    "/marketplaces",
+    "/products",
+    f"/products/{SUITE}/items",
+    f"/products/{SUITE}/parameters",
+    f"/products/{SUITE}/templates",
+    f"/products/{SUITE}/connections",
+    "/tier/accounts",
+)
+
+
+class TestWhoSeesWhat:
+    def test_each_side_sees_its_own_account_only(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        assert ids(vendor, "/accounts") == [VENDOR]
+        assert ids(distributor, "/accounts") == [PROVIDER]
+        assert vendor.get(f"/accounts/{VENDOR}").json["type"] == "vendor"
+        refused(vendor.get(f"/accounts/{PROVIDER}"), 404, f"Object `{PROVIDER}` not found.")
+
+    def test_both_sides_see_what_they_share(self, vendor: Caller, distributor: Caller) -> None:
+        for who in (vendor, distributor):
+            assert set(ids(who, "/products")) == PRODUCTS
+            assert ids(who, "/hubs") == [HUB]
+            assert ids(who, "/marketplaces") == [MARKETPLACE]
+            assert ids(who, f"/hubs/{HUB}/marketplaces") == [MARKETPLACE]
+            assert len(ids(who, f"/hubs/{HUB}/connections")) == 3
+
+    def test_others_see_nothing_of_it(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        strangers = [caller(account) for account in (other.vendor, other.provider)]
+        for path in LISTS:
+            ours = {*ids(vendor, path), *ids(distributor, path)}
+            for stranger in strangers:
+                answer = stranger.get(path)
+                if path.count("/") == 1 or path == "/tier/accounts":
+                    assert not ours & {row["id"] for row in answer.json}, path
+                else:
+                    refused(answer, 404)
+                if not path.startswith("/hubs/"):
+                    refused(stranger.get(f"{path}/{min(ours)}"), 404)
+
+    def test_others_see_their_own(self, other: make.World) -> None:
+        for account in (other.vendor, other.provider):
+            assert ids(caller(account), "/products") == [other.product.id]
+            assert ids(caller(account), "/hubs") == [other.connection.hub_id]
+            assert ids(caller(account), "/tier/accounts") == ["TA-0000-0000-0007"]
+
+    def test_a_provider_sees_a_product_by_connection_or_by_listing(
+        self, distributor: Caller, other: make.World
+    ) -> None:
+        assert other.product.id not in ids(distributor, "/products")
+        other.connection.provider_id = PROVIDER
+        other.connection.save()
+        assert other.product.id in ids(distributor, "/products")
+        assert other.product.id not in ids(distributor, "/products?visibility.listing=true")
+        # Its first provider has the listing still.
+        first = caller(other.provider)
+        assert ids(first, "/products?visibility.listing=true") == [other.product.id]
+        Listing.objects.filter(product=other.product).delete()
+        assert ids(first, "/products") == []
+
+    def test_a_vendor_sees_tier_accounts_of_its_assets_only(
+        self, vendor: Caller, distributor: Caller
+    ) -> None:
+        mine = ids(distributor, "/tier/accounts")
+        unused = make.world("8")
+        row = TierAccount.objects.create(
+            id="TA-9999-0000-0001", name="Nobody's", owner_id=PROVIDER, contact_info=make.CONTACT,
+            hub_id=HUB, created=make.AT, updated=make.AT,
+        )  # fmt: skip
+        assert ids(distributor, f"/tier/accounts?id={row.pk}") == [row.pk]
+        refused(vendor.get(f"/tier/accounts/{row.pk}"), 404)
+        assert set(ids(vendor, "/tier/accounts")) <= set(mine)
+        assert ids(caller(unused.vendor), "/tier/accounts") == []
+
+    def test_hubs_count_what_the_caller_sees(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        other.connection.hub_id, other.connection.provider_id = HUB, PROVIDER
+        other.connection.save()
+        counts = {
+            who: who_calls.get(f"/hubs/{HUB}").json["stats"]["connections"]
+            for who, who_calls in (
+                ("vendor", vendor), ("provider", distributor), ("other", caller(other.vendor)),
+            )
+        }  # fmt: skip
+        assert counts == {"vendor": 3, "provider": 4, "other": 1}
+
+
+class TestEnvelopes:
+    def test_without_a_key_it_is_401(self, seeded: Any, nobody: Caller) -> None:
+        for path in (*LISTS, f"/products/{BACKUP}", "/tier/accounts/TA-1"):
+            refused(nobody.get(path), 401, "API request is unauthorized.")
+
+    def test_what_is_not_there_is_404(self, vendor: Caller) -> None:
+        for path, missing in {
+            "/products/{}": "PRD-000-000-000",
+            "/products/{}/items": "PRD-000-000-000",
+            f"/products/{BACKUP}/items/{{}}": "SKU_NONE",
+            f"/products/{BACKUP}/parameters/{{}}": "none",
+            f"/products/{BACKUP}/templates/{{}}": "TL-000-000-000",
+            f"/products/{BACKUP}/connections/{{}}": "CT-3380-6125-4471",
+            "/hubs/{}/connections": "HB-0000-0000",
+            "/hubs/{}/marketplaces": "HB-0000-0000",
+            "/marketplaces/{}": "MP-00000",
+            "/tier/accounts/{}": "TA-0000-0000-0000",
+        }.items():
+            refused(vendor.get(path.format(missing)), 404, f"Object `{missing}` not found.")
+
+    def test_the_catalogue_is_read_only(self, vendor: Caller) -> None:
+        for path in (p for p in LISTS if p != "/tier/accounts"):
+            refused(vendor.post(path, {"name": "New"}), 405)
+            if not path.startswith("/hubs/"):
+                one = f"{path}/{ids(vendor, path)[0]}"
+                refused(vendor.put(one, {"name": "New"}), 405)
+                refused(vendor.delete(one), 405)
+
+    def test_there_is_no_patch(self, distributor: Caller) -> None:
+        refused(distributor.call("PATCH", f"/tier/accounts/{MASTER}", {"name": "New"}), 405)
+
+
+class TestObjects:
+    def test_an_item_by_global_and_by_local_id(self, vendor: Caller) -> None:
+        by_global = vendor.get(f"/products/{SUITE}/items/{SUITE}-0005").json
+        assert by_global == vendor.get(f"/products/{SUITE}/items/SKU_DESK").json
+        assert (by_global["type"], by_global["period"], by_global["precision"]) == (
+            "ppu", "monthly", "decimal(2)",
+        )  # fmt: skip
+        assert by_global["unit"] == {
+            "id": "hour", "name": "Hours", "title": "Hours", "unit": "hour",
+        }  # fmt: skip
+        refused(vendor.get(f"/products/{BACKUP}/items/{SUITE}-0005"), 404)
+
+    def test_a_parameter_by_id_and_by_name(self, vendor: Caller) -> None:
+        row = vendor.get(f"/products/{SUITE}/parameters/data_region").json
+        assert row["name"] == "data_region"
+        assert row["id"].startswith("PRM-362-917-440-")
+        assert vendor.get(f"/products/{SUITE}/parameters/{row['id']}").json == row
+        assert ids(vendor, f"/products/{SUITE}/parameters?id={row['id']}") == [row["id"]]
+        refused(vendor.get(f"/products/{BACKUP}/parameters/{row['id']}"), 404)
+
+    def test_the_default_of_choices_is_a_mark(self, vendor: Caller) -> None:
+        choices = vendor.get(f"/products/{SUITE}/parameters/data_region").json["constraints"]
+        assert [c["value"] for c in choices["choices"] if c.get("default")] == ["eu"]
+
+    def test_a_default_that_is_no_choice_is_a_value(self, vendor: Caller) -> None:
+        Parameter.objects.filter(product=BACKUP, name="console_url").update(default="https://x")
+        row = vendor.get(f"/products/{BACKUP}/parameters/console_url").json
+        assert row["default"] == "https://x"
+
+    def test_capabilities_are_whole_and_off_where_unnamed(self, vendor: Caller) -> None:
+        Product.objects.filter(pk=BACKUP).update(
+            capabilities={"cart": {"validation": True}, "tiers": {"configs": {"level": 2}}}
+        )
+        found = vendor.get(f"/products/{BACKUP}").json["capabilities"]
+        assert found["cart"] == {"validation": True}
+        assert found["tiers"] == {
+            "updates": False, "configs": {"level": 2}, "validation": False,
+        }  # fmt: skip
+        assert found["ppu"] is None
+        assert found["subscription"]["hold"] is False
+
+    def test_a_switched_off_branch_is_null(self, vendor: Caller) -> None:
+        off = vendor.get(f"/products/{BACKUP}").json["capabilities"]
+        on = vendor.get(f"/products/{SUITE}").json["capabilities"]
+        assert (off["ppu"], off["tiers"]["configs"]) == (None, None)
+        assert (on["ppu"]["schema"], on["tiers"]["configs"]["level"]) == ("QT", 1)
+
+    def test_a_product_without_category_has_no_such_key(self, vendor: Caller) -> None:
+        Product.objects.filter(pk=BACKUP).update(category={})
+        assert "category" not in vendor.get(f"/products/{BACKUP}").json
+
+    def test_dates_have_one_form(self, vendor: Caller) -> None:
+        at = vendor.get(f"/products/{BACKUP}").json["events"]["created"]["at"]
+        assert len(at) == 25
+        assert at.endswith("+00:00")
+
+    def test_a_tier_account_stands_where_assets_name_it(self, vendor: Caller) -> None:
+        row = vendor.get(f"/tier/accounts/{BRIGHTWATER}").json
+        assert row["scopes"] == ["tier1"]
+        assert row["parent"]["id"] == MASTER
+        assert row["hub"] == {"id": HUB, "name": "Northland Hub"}
+        assert row["owner"]["id"] == PROVIDER
+
+
+class TestIcons:
+    @pytest.mark.parametrize("path", ["/accounts", "/marketplaces", "/products"])
+    def test_every_icon_that_the_api_names_is_there(self, path: str, vendor: Caller) -> None:
+        for row in vendor.get(path).json:
+            answer = Client().get(row["icon"])
+            assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
+            assert answer.content == Client().get(row["icon"]).content
+
+    def test_a_picture_shows_initials_and_no_markup(self, seeded: Any) -> None:
+        Product.objects.filter(pk=BACKUP).update(name='<script> "Zeta" & Øre\x01')
+        body = Client().get(f"/media/product/{BACKUP}/icon.svg").content.decode()
+        assert ">&lt;" not in body.replace('aria-label="&lt;', "")
+        assert "<script" not in body
+        assert "\x01" not in body
+        assert ">Ø<" in body
+
+    @pytest.mark.parametrize(
+        "path", ["product/PRD-000-000-000", f"user/{BACKUP}", f"account/{BACKUP}"]
+    )
+    def test_of_nothing_there_is_no_picture(self, path: str, seeded: Any) -> None:
+        answer = Client().get(f"/media/{path}/icon.svg")
+        assert answer.status_code == 404
+        assert answer.json()["error_code"] == "NFND_000"

@@ -1,0 +1,602 @@
+"""The fulfillment queue: every move from every status by every actor, and what each changes."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from requests_queue import clock, transitions
+from requests_queue.catalog.models import Asset, Template
+from requests_queue.errors import Conflict, Forbidden, IllegalMove, Invalid, Missing, Refused
+from requests_queue.queues.base import Actor
+from requests_queue.queues.fulfillment import births, due, rules
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.api import caller
+from tests.engines import move_clock
+from webhooks.models import Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+STATUSES = (
+    "draft", "tiers_setup", "pending", "inquiring", "approved", "failed", "scheduled",
+    "revoking", "revoked",
+)  # fmt: skip
+# Written from the reference, not from the rules: V vendor, D distributor, S the platform.
+LEGAL = {
+    ("purchase", "draft"): ("pending", "D"),
+    ("submit", "draft"): ("pending", "D"),
+    ("release", "tiers_setup"): ("pending", "S"),
+    ("inquire", "pending"): ("inquiring", "V"),
+    ("pend", "inquiring"): ("pending", "VD"),
+    ("pend", "scheduled"): ("pending", "VS"),
+    ("approve", "pending"): ("approved", "V"),
+    ("fail", "pending"): ("failed", "VD"),
+    ("fail", "inquiring"): ("failed", "VD"),
+    ("fail", "tiers_setup"): ("failed", "S"),
+    ("schedule", "pending"): ("scheduled", "V"),
+    ("revoke", "scheduled"): ("revoking", "D"),
+    ("confirm", "revoking"): ("revoked", "V"),
+}
+MOVES = sorted({name for name, _ in LEGAL})
+EVERYTHING = {
+    "cart": {"validation": True},
+    "subscription": {
+        "hold": True,
+        "change": {"validation": True},
+        "renew": {"enable_renew": True},
+        "transfer": {"enable_transfer": True},
+    },
+}
+
+
+def actor(world: make.World, letter: str) -> Actor:
+    return {"V": world.as_vendor, "D": world.as_distributor, "S": Actor()}[letter]
+
+
+def body() -> dict[str, Any]:
+    ahead = clock.now() + timedelta(days=2)
+    return {"reason": "Because", "planned_date": ahead.isoformat()}
+
+
+def request(world: make.World, status: str, kind: str = "purchase", n: int = 1) -> Request:
+    """Make a request in a status, with a parameter that has been found fault with."""
+    asset = make.asset(world, n, status="processing" if kind == "purchase" else "active")
+    return Request.objects.create(
+        id=f"PR-0000-0000-{n:04d}-001", status=status, type=kind, asset=asset,
+        product=world.product, vendor=world.vendor, provider=world.provider,
+        marketplace=asset.marketplace, contract=asset.contract, created=make.AT, updated=make.AT,
+        params=[{
+            "id": "region", "type": "text", "phase": "ordering", "value": "mars",
+            "value_error": "Not offered", "constraints": {},
+        }],
+    )  # fmt: skip
+
+
+def everything() -> tuple[Any, ...]:
+    return tuple(
+        list(model.objects.order_by("pk").values()) for model in (Request, Asset, Event, Webhook)
+    )
+
+
+def order(world: make.World, **more: Any) -> Request:
+    return births.create(make.purchase(world, **more), world.as_distributor)
+
+
+def on(asset: Asset, kind: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "asset": {"id": asset.pk, **more}}
+
+
+def move(row: Request, name: str, who: Actor, **data: Any) -> Request:
+    found: Request = transitions.move(Request, row.pk, name, who, data)
+    return found
+
+
+def statuses(row: Request) -> tuple[str, str]:
+    row.refresh_from_db()
+    return row.status, Asset.objects.get(pk=row.asset_id).status
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_every_move_from_every_status_by_every_actor(name: str) -> None:
+    world = make.world()
+    make.webhook(world)
+    kind = "change" if name == "submit" else "purchase"
+    for n, (status, letter) in enumerate(itertools.product(STATUSES, "VDS"), 1):
+        row = request(world, status, kind, n)
+        target, who = LEGAL.get((name, status), ("", ""))
+        before = everything()
+        case = f"{name} from {status} by {letter}"
+        if letter in who:
+            moved = move(row, name, actor(world, letter), **body())
+            row.refresh_from_db()
+            assert moved.status == row.status == target, case
+            event = Event.objects.latest("pk")
+            told = (event.object_id, event.status_from, event.status_to)
+            assert told == (row.pk, status, target), case
+            assert Event.objects.count() == len(before[2]) + 1, case
+            assert Webhook.objects.get().events == before[3][0]["events"] + 1, case
+            assert row.updated > make.AT
+            continue
+        with pytest.raises(Refused) as refused, transaction.atomic():
+            move(row, name, actor(world, letter), **body())
+        expected = (Forbidden, 403) if who else (IllegalMove, 400)
+        assert (type(refused.value), refused.value.status) == expected, case
+        assert everything() == before, case
+
+
+def test_the_table_has_no_other_moves() -> None:
+    letters = {"vendor": "V", "distributor": "D", "system": "S"}
+    declared = {
+        (m.name, status): (m.target, {letters[w] for w in m.who})
+        for m in rules.QUEUE.moves
+        for status in m.source
+    }
+    assert declared == {key: (target, set(who)) for key, (target, who) in LEGAL.items()}
+    assert rules.QUEUE.statuses == STATUSES
+    assert rules.QUEUE.final == set(STATUSES) - {status for _, status in LEGAL}
+
+
+def test_drafts_leave_by_the_verb_of_their_type() -> None:
+    world = make.world()
+    for name, kind in (("purchase", "change"), ("submit", "purchase")):
+        row = request(world, "draft", kind, n=len(name))
+        with pytest.raises(IllegalMove, match="not for requests of type"):
+            move(row, name, world.as_distributor)
+
+
+def test_a_move_of_nothing_is_missing() -> None:
+    with pytest.raises(Missing):
+        transitions.move(Request, "PR-1", "approve", Actor())
+
+
+def test_the_moves_by_http() -> None:
+    world = make.world()
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    row = order(world)
+    path = f"/requests/{row.pk}"
+    assert vendor.post(f"{path}/schedule", body()).json["status"] == "scheduled"
+    assert distributor.post(f"{path}/pend").status == 403
+    assert vendor.post(f"{path}/pend").json["status"] == "pending"
+    assert vendor.post(f"{path}/release").status == 404
+    answer = vendor.post(f"{path}/approve")
+    assert (answer.status, answer.json["status"], answer.json["asset"]["status"]) == (
+        200,
+        "approved",
+        "active",
+    )
+    again = vendor.post(f"{path}/approve")
+    assert (again.status, again.json["error_code"]) == (400, "REQ_003")
+    assert "approved: approve is for pending only" in again.json["errors"][0]
+    stranger = caller(make.world("2").vendor)
+    assert stranger.post(f"{path}/fail", {"reason": "x"}).status == 404
+
+
+# What a type makes of its asset: needed before, then on create, on approve, on fail.
+SIDE_EFFECTS = [
+    ("purchase", None, "processing", "active", "terminated"),
+    ("change", "active", "active", "active", "active"),
+    ("adjustment", "active", "active", "active", "active"),
+    ("suspend", "active", "active", "suspended", "active"),
+    ("resume", "suspended", "suspended", "active", "suspended"),
+    ("cancel", "active", "terminating", "terminated", "active"),
+    ("cancel", "suspended", "terminating", "terminated", "active"),
+    ("renew", "active", "active", "active", "active"),
+    ("transfer", "active", "active", "active", "active"),
+]
+
+
+@pytest.mark.parametrize(("kind", "needs", "created", "approved", "failed"), SIDE_EFFECTS)
+def test_what_each_type_does_to_its_asset(
+    kind: str, needs: str | None, created: str, approved: str, failed: str
+) -> None:
+    world = make.world(capabilities=EVERYTHING)
+    make.webhook(world)
+
+    def born(n: int) -> Request:
+        if kind == "purchase":
+            return order(world)
+        asset = make.asset(world, n, status=needs)
+        more = {"items": [{"id": "SEAT", "quantity": 9}]} if kind == "change" else {}
+        return births.create(on(asset, kind, **more), world.as_distributor)
+
+    row = born(1)
+    assert statuses(row) == ("pending", created)
+    move(row, "approve", world.as_vendor)
+    assert statuses(row) == ("approved", approved)
+    row = born(2)
+    move(row, "fail", world.as_vendor, reason="No stock")
+    assert statuses(row) == ("failed", failed)
+    assert row.reason == "No stock"
+    assert Webhook.objects.get().events == 4
+
+
+def test_each_type_needs_its_asset_in_a_status_of_its_own() -> None:
+    world = make.world(capabilities=EVERYTHING)
+    needed: dict[str, set[str]] = {}
+    for kind, needs, *_ in SIDE_EFFECTS:
+        needed.setdefault(kind, set()).add(needs or "")
+    asset_statuses = ("draft", "processing", "active", "terminating", "suspended", "terminated")
+    numbers = itertools.count(1)
+    for kind, status in itertools.product(sorted(set(needed) - {"purchase"}), asset_statuses):
+        if status in needed[kind]:
+            continue
+        asset = make.asset(world, next(numbers), status=status)
+        with pytest.raises(Refused, match=f"type {kind} is not allowed .* {status}") as refused:
+            births.create(on(asset, kind), world.as_distributor)
+        assert refused.value.status == 400
+    assert not Request.objects.exists()
+
+
+def test_an_approved_change_is_applied_and_a_failed_one_is_not() -> None:
+    world = make.world()
+    make.parameter(world, "region")
+    row = order(world, asset={"params": [{"id": "region", "value": "eu"}]})
+    move(row, "approve", world.as_vendor)
+    asset = Asset.objects.get()
+
+    def change(quantity: int, region: str) -> Request:
+        more = {"items": [{"id": "SEAT", "quantity": quantity}]}
+        more["params"] = [{"id": "region", "value": region}]
+        return births.create(on(asset, "change", **more), world.as_distributor)
+
+    def held() -> tuple[str, str]:
+        asset.refresh_from_db()
+        return asset.items[0]["quantity"], asset.params[0]["value"]
+
+    row = change(7, "us")
+    assert (row.items[0]["quantity"], row.items[0]["old_quantity"]) == ("7", "5")
+    assert held() == ("5", "eu")
+    move(row, "fail", world.as_vendor, reason="No")
+    assert held() == ("5", "eu")
+    move(change(8, "us"), "approve", world.as_vendor)
+    assert held() == ("8", "us")
+    assert asset.items[0]["old_quantity"] == "8"
+    assert Request.objects.latest("pk").previous_approved_request is not None
+    with pytest.raises(Invalid, match="quantities are not changed"):
+        change(8, "us")
+
+
+def test_suspend_without_the_hold_capability_is_born_failed() -> None:
+    world = make.world()
+    make.webhook(world)
+    for n, (kind, status) in enumerate((("suspend", "active"), ("resume", "suspended")), 1):
+        asset = make.asset(world, n, status=status)
+        row = births.create(on(asset, kind), world.as_distributor)
+        assert statuses(row) == ("failed", status)
+        assert row.reason == "The product doesn't support suspend/resume operations."
+        event = Event.objects.latest("pk")
+        assert (event.status_from, event.status_to) == ("", "failed")
+
+
+@pytest.mark.parametrize("kind", ["renew", "transfer"])
+def test_renew_and_transfer_need_their_capability(kind: str) -> None:
+    world = make.world()
+    with pytest.raises(Refused, match=f"doesn't support {kind}"):
+        births.create(on(make.asset(world), kind), world.as_distributor)
+
+
+def test_vendors_create_adjustments_and_nothing_else() -> None:
+    world = make.world(capabilities=EVERYTHING)
+    for n, kind in enumerate(rules.TYPES, 1):
+        asset = make.asset(world, n, status="suspended" if kind == "resume" else "active")
+        given = make.purchase(world) if kind == "purchase" else on(asset, kind)
+        if kind == "adjustment":
+            assert births.create(given, world.as_vendor).status == "pending"
+            continue
+        with pytest.raises(Forbidden):
+            births.create(given, world.as_vendor)
+
+
+def test_another_providers_asset_is_missing() -> None:
+    asset = make.asset(make.world())
+    with pytest.raises(Missing):
+        births.create(on(asset, "cancel"), make.world("2").as_distributor)
+
+
+def test_approve_needs_the_required_fulfillment_parameters() -> None:
+    world = make.world()
+    more = {"phase": "fulfillment", "constraints": {"required": True}}
+    make.parameter(world, "tenant_id", **more)
+    make.parameter(
+        world, "secret", phase="fulfillment", constraints={"required": True, "hidden": True}
+    )
+    vendor = caller(world.vendor)
+    row = order(world)
+    before = everything()
+    answer = vendor.post(f"/requests/{row.pk}/approve", {"template_id": world.template.pk})
+    assert answer.json["errors"] == ["asset.params: Parameter tenant_id is required."]
+    assert everything() == before
+    filled = {"asset": {"params": [{"id": "tenant_id", "value": "t-1"}]}}
+    assert vendor.put(f"/requests/{row.pk}", filled).status == 200
+    assert vendor.post(f"/requests/{row.pk}/approve").status == 200
+    # What never gets its parameters needs none.
+    cancel = births.create(on(row.asset, "cancel"), world.as_distributor)
+    Request.objects.filter(pk=cancel.pk).update(params=[{**cancel.params[0], "value": ""}])
+    assert move(cancel, "approve", world.as_vendor).status == "approved"
+
+
+def test_what_the_customer_is_shown_on_approval() -> None:
+    world = make.world()
+    other = Template.objects.create(
+        id="TL-9", product=world.product, name="Other", body="# Other", scope="asset",
+        type="pending", created=make.AT, updated=make.AT,
+    )  # fmt: skip
+    by_default = move(order(world), "approve", world.as_vendor)
+    assert (by_default.template, by_default.activation_key) == (world.template, "# Active")
+    assert Asset.objects.get(pk=by_default.asset_id).template == world.template
+    by_id = move(order(world), "approve", world.as_vendor, template_id=other.pk)
+    assert (by_id.template, by_id.activation_key) == (other, "# Other")
+    tile = move(order(world), "approve", world.as_vendor, activation_tile="# Hi")
+    assert (tile.template, tile.activation_key) == (None, "# Hi")
+    row = order(world)
+    with pytest.raises(Invalid, match="template_id"), transaction.atomic():
+        move(row, "approve", world.as_vendor, template_id="TL-0")
+    Template.objects.all().delete()
+    with pytest.raises(Refused, match="template_id"), transaction.atomic():
+        move(row, "approve", world.as_vendor)
+
+
+def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
+    world = make.world()
+    row = order(world)
+    move(row, "schedule", world.as_vendor, **body())
+    row.refresh_from_db()
+    assert row.assignee == world.vendor_user
+    Request.objects.update(assignee=world.provider_user)
+    move(row, "pend", world.as_vendor)
+    row.refresh_from_db()
+    assert row.assignee == world.provider_user
+    for n, who in enumerate((world.as_distributor, Actor()), 1):
+        row = request(world, "scheduled", n=n)
+        move(row, "revoke" if who.user else "pend", who, reason="x")
+        row.refresh_from_db()
+        assert row.assignee is None
+
+
+@pytest.mark.parametrize("reason", [None, "", "  "])
+def test_fail_needs_a_reason(reason: str | None) -> None:
+    world = make.world()
+    row = order(world)
+    with pytest.raises(Refused, match="reason"), transaction.atomic():
+        move(row, "fail", world.as_vendor, reason=reason)
+    assert statuses(row) == ("pending", "processing")
+
+
+def test_inquire_needs_a_fault_and_pend_takes_it_away() -> None:
+    world = make.world()
+    make.parameter(world, "region")
+    make.parameter(world, "tenant_id", phase="fulfillment")
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    row = order(world)
+    path = f"/requests/{row.pk}"
+    assert "marked as invalid" in vendor.post(f"{path}/inquire").json["errors"][0]
+    fault = {"asset": {"params": [{"id": "region", "value_error": "Choose one"}]}}
+    assert vendor.put(path, fault).status == 200
+    inquiring = vendor.post(f"{path}/inquire").json
+    assert (inquiring["status"], inquiring["answered"]) == ("inquiring", False)
+    form = inquiring["params_form_url"]
+    code = form.partition("code=")[2]
+    assert code and row.pk in form
+    answer = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
+    assert distributor.post(f"{path}/pend?code=wrong", answer).status == 400
+    assert distributor.post(f"{path}/pend?code={code}").status == 400
+    # An inquiry asks for what is ordered, not for what the vendor fulfils.
+    bad = {"asset": {"params": [{"id": "tenant_id", "value": "t"}]}}
+    assert distributor.post(f"{path}/pend", bad).status == 400
+    pended = distributor.post(f"{path}/pend?code={code}", answer).json
+    assert (pended["status"], pended["answered"]) == ("pending", True)
+    assert "params_form_url" not in pended
+    [region] = [p for p in pended["asset"]["params"] if p["id"] == "region"]
+    assert (region["value"], region["value_error"]) == ("eu", "")
+
+
+def test_a_purchase_without_a_required_ordering_parameter_is_born_inquiring() -> None:
+    world = make.world(capabilities=EVERYTHING)
+    make.webhook(world)
+    make.parameter(world, "region", constraints={"required": True})
+    row = order(world)
+    assert statuses(row) == ("inquiring", "processing")
+    draft = order(world, status="draft")
+    assert statuses(draft) == ("draft", "draft")
+    move(draft, "purchase", world.as_distributor)
+    assert statuses(draft) == ("inquiring", "processing")
+    given = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
+    move(draft, "pend", world.as_distributor, **given)
+    assert statuses(draft)[0] == "pending"
+    assert list(Event.objects.order_by("pk").values_list("status_from", "status_to")) == [
+        ("", "inquiring"),
+        ("draft", "inquiring"),
+        ("inquiring", "pending"),
+    ]
+
+
+def test_drafts_need_their_capability() -> None:
+    world = make.world()
+    assert order(world, status="draft").status == "pending"
+
+
+def test_a_draft_of_a_change_leaves_its_asset_alone() -> None:
+    world = make.world(capabilities=EVERYTHING)
+    asset = make.asset(world)
+    given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
+    row = births.create(given, world.as_distributor)
+    assert statuses(row) == ("draft", "active")
+    move(row, "submit", world.as_distributor)
+    assert statuses(row) == ("pending", "active")
+
+
+def test_stale_drafts_go_with_what_was_never_more_than_a_draft(settings: Any) -> None:
+    settings.SIM_DRAFT_DAYS = 7
+    world = make.world(capabilities=EVERYTHING)
+    make.webhook(world)
+    draft = order(world, status="draft")
+    asset = make.asset(world)
+    given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
+    births.create(given, world.as_distributor)
+    alive = order(world)
+    due.run(clock.now() + timedelta(days=6, hours=23))
+    assert Request.objects.count() == 3
+    due.run(clock.now() + timedelta(days=7, hours=1))
+    assert list(Request.objects.all()) == [alive]
+    assert set(Asset.objects.all()) == {asset, alive.asset}
+    assert not Asset.objects.filter(pk=draft.asset_id).exists()
+    assert Webhook.objects.get().events == 1
+
+
+@pytest.mark.parametrize("planned", [None, "", "soon", "2020-01-01", 7, "2026-13-45T00:00:00"])
+def test_a_planned_date_is_a_date_ahead(planned: Any) -> None:
+    world = make.world()
+    row = order(world)
+    with pytest.raises(Refused, match="planned_date"), transaction.atomic():
+        move(row, "schedule", world.as_vendor, planned_date=planned)
+    assert statuses(row)[0] == "pending"
+
+
+def test_a_planned_date_comes_once_its_time_has_come() -> None:
+    world = make.world()
+    make.webhook(world)
+    row = order(world)
+    planned = clock.shown(clock.now()) + timedelta(hours=2)
+    move(row, "schedule", world.as_vendor, planned_date=planned.isoformat())
+    assert due.next_due(clock.now()) == planned
+    due.run(planned - timedelta(seconds=1))
+    assert statuses(row)[0] == "scheduled"
+    move_clock(2 * 3600)
+    due.run(clock.now())
+    assert statuses(row)[0] == "pending"
+    assert (row.planned_date, due.next_due(clock.now())) == (None, None)
+    due.run(clock.now())
+    assert Webhook.objects.get().events == 3
+
+
+def test_a_revoked_order_gives_its_asset_back() -> None:
+    world = make.world()
+    row = order(world)
+    move(row, "schedule", world.as_vendor, **body())
+    with pytest.raises(Refused, match="reason"), transaction.atomic():
+        move(row, "revoke", world.as_distributor)
+    move(row, "revoke", world.as_distributor, reason="Changed my mind")
+    assert statuses(row) == ("revoking", "processing")
+    move(row, "confirm", world.as_vendor)
+    assert statuses(row) == ("revoked", "terminated")
+    assert row.reason == "Changed my mind"
+
+
+def test_the_same_order_again_is_told_what_there_is() -> None:
+    world = make.world()
+    distributor = caller(world.provider)
+    given = make.purchase(world, asset={"external_uid": "uid-1"})
+    first = distributor.post("/requests", given)
+    assert first.status == 201
+    pk = first.json["id"]
+
+    def again() -> dict[str, Any]:
+        answer = distributor.post("/requests", given)
+        assert answer.status == 409 and answer.json["error_code"] and answer.json["errors"]
+        found: dict[str, Any] = answer.json["params"]
+        assert (found["request_id"], found["asset_id"]) == (pk, first.json["asset"]["id"])
+        return found
+
+    found = again()
+    assert (found["request_status"], found["asset_status"]) == ("pending", "processing")
+    assert (found["template"], found["params_form_url"], found["fail_message"]) == (None, "", "")
+    row = Request.objects.get()
+    Request.objects.update(status="inquiring")
+    assert row.form_code in again()["params_form_url"]
+    move(row, "fail", world.as_vendor, reason="No stock")
+    found = again()
+    assert (found["request_status"], found["fail_message"]) == ("failed", "No stock")
+    assert Request.objects.count() == Asset.objects.count() == 1
+
+
+def test_one_request_at_a_time_for_an_asset() -> None:
+    world = make.world(capabilities=EVERYTHING)
+    asset = make.asset(world)
+    open_ = births.create(on(asset, "suspend"), world.as_distributor)
+    for kind in ("change", "cancel", "suspend", "resume"):
+        with pytest.raises(Conflict) as refused:
+            births.create(on(asset, kind), world.as_distributor)
+        assert refused.value.params is not None
+        assert refused.value.params["request_id"] == open_.pk
+    move(open_, "approve", world.as_vendor)
+    following = births.create(on(asset, "resume"), world.as_distributor)
+    assert following.pk.endswith("-002")
+    assert following.previous_approved_request == open_
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_put_is_for_requests_that_are_still_open(status: str) -> None:
+    world = make.world()
+    make.webhook(world)
+    row = request(world, status)
+    vendor = caller(world.vendor)
+    before = everything()
+    given = {"note": "Hello", "asset": {"params": [{"id": "region", "value": "eu"}]}}
+    answer = vendor.put(f"/requests/{row.pk}", given)
+    if status in ("draft", "pending", "inquiring", "scheduled"):
+        assert answer.status == 200
+        assert (answer.json["note"], answer.json["status"]) == ("Hello", status)
+        # A fault stays until it is taken away.
+        param = answer.json["asset"]["params"][0]
+        assert (param["value"], param["value_error"]) == ("eu", "Not offered")
+        row.refresh_from_db()
+        assert row.updated > make.AT
+        # A change of what an order says is no change of the queue.
+        assert not Event.objects.exists()
+    else:
+        assert (answer.status, answer.json["error_code"]) == (400, "REQ_003")
+        assert everything() == before
+
+
+def test_put_by_each_side() -> None:
+    world = make.world()
+    make.parameter(world, "region")
+    make.parameter(world, "tenant_id", phase="fulfillment")
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    row = order(world)
+
+    def put(who: Any, **param: Any) -> int:
+        status: int = who.put(f"/requests/{row.pk}", {"asset": {"params": [param]}}).status
+        return status
+
+    assert put(vendor, id="tenant_id", value="t-1") == 200
+    assert put(distributor, id="tenant_id", value="t-2") == 400
+    assert put(distributor, id="region", value="eu") == 200
+    assert put(vendor, id="nowhere", value="eu") == 400
+    row.refresh_from_db()
+    assert [p["value"] for p in row.params] == ["eu", "t-1"]
+    # A purchase is its asset's only view so far.
+    assert Asset.objects.get().params == row.params
+    # What isn't the caller's to write is ignored.
+    ignored = {"status": "approved", "id": "PR-9", "asset": {"id": "AS-9", "status": "active"}}
+    answer = vendor.put(f"/requests/{row.pk}", ignored)
+    assert (answer.status, answer.json["status"], answer.json["id"]) == (200, "pending", row.pk)
+    stranger = caller(make.world("2").vendor)
+    assert stranger.put(f"/requests/{row.pk}", {"note": "x"}).status == 404
+
+
+def test_assign_by_id_or_email_and_unassign() -> None:
+    world = make.world()
+    vendor = caller(world.vendor)
+    row = order(world)
+    path = f"/requests/{row.pk}"
+    answer = vendor.post(f"{path}/assign", {"id": world.vendor_user.uid})
+    assert answer.json["assignee"]["id"] == world.vendor_user.uid
+    assert vendor.post(f"{path}/unassign").json["assignee"] == ""
+    email = world.vendor_user.email
+    assert vendor.post(f"{path}/assign", {"email": email}).json["assignee"]["email"] == email
+    assert vendor.post(f"{path}/assign", {}).status == 400
+    assert vendor.post(f"{path}/assign", {"id": world.provider_user.uid}).status == 404
+
+
+def test_dates_are_stored_in_whole_seconds() -> None:
+    row = order(world := make.world())
+    move(row, "approve", world.as_vendor, effective_date="2026-11-05T10:00:00.123456Z")
+    row.refresh_from_db()
+    moments: list[datetime] = [row.created, row.updated, row.effective_date, row.asset.created]
+    assert all(moment.microsecond == 0 for moment in moments)

@@ -1,0 +1,259 @@
+"""The parameters of a request: built from the product's, filled by callers, found missing."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from requests_queue.errors import Invalid
+from requests_queue.queues.fulfillment import births, params
+from tests import make
+from tests.api import caller
+
+ORDERING, BOTH = ("ordering",), ("ordering", "fulfillment")
+PHONE = {"country_code": "+1", "area_code": "(555)", "phone_number": "01-00", "extension": "7"}
+ADDRESS = {"address_line1": "1 Harbour Road", "address_line2": "", "city": "Portland",
+           "state": "OR", "postal_code": "97201", "country": "US"}  # fmt: skip
+
+
+def param(name: str = "p", **more: Any) -> dict[str, Any]:
+    """Return a parameter as a request holds it."""
+    kind = more.get("type", "text")
+    found = {
+        "id": name, "name": name, "type": kind, "phase": "ordering", "value": "",
+        "value_error": "", "constraints": {"required": False, "hidden": False},
+    }  # fmt: skip
+    if kind in params.STRUCTURED:
+        found["structured_value"] = {}
+    return {**found, **more}
+
+
+def filled(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> dict[str, Any]:
+    [found] = params.fill([held], [{"id": held["id"], **entry}], phases)
+    return found
+
+
+def refused(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> str:
+    with pytest.raises(Invalid) as raised:
+        filled(held, phases=phases, **entry)
+    [message] = raised.value.errors
+    return message
+
+
+@pytest.mark.django_db
+def test_blank_has_the_ordering_and_fulfillment_parameters_of_assets_in_order() -> None:
+    world = make.world()
+    make.parameter(world, "b", position=2)
+    make.parameter(world, "a", position=3, phase="fulfillment", constraints={"required": True})
+    make.parameter(world, "first", position=1)
+    for n, hidden in enumerate(
+        ({"scope": "tier1"}, {"scope": "product"}, {"phase": "configuration"},
+         {"type": "heading"}, {"type": "content"})
+    ):  # fmt: skip
+        make.parameter(world, f"no{n}", **hidden)
+    found = params.blank(world.product)
+    assert [p["id"] for p in found] == ["first", "b", "a"]
+    assert found[2]["phase"] == "fulfillment"
+    assert found[2]["constraints"] == {
+        "hidden": False, "readonly": False, "required": True, "unique": False,
+        "reconciliation": False,
+    }  # fmt: skip
+    assert all((p["value"], p["value_error"]) == ("", "") for p in found)
+
+
+@pytest.mark.django_db
+def test_blank_has_choices_structures_and_defaults() -> None:
+    world = make.world()
+    choices = [{"value": "eu", "label": "Europe"}]
+    make.parameter(world, "region", type="dropdown", constraints={"choices": choices})
+    make.parameter(world, "size", type="choice")
+    make.parameter(world, "phone", type="phone", default=PHONE)
+    make.parameter(world, "name", default="Nimbus")
+    make.parameter(world, "odd", default={"a": 1})
+    region, size, phone, name, odd = params.blank(world.product)
+    assert region["value_choices"] == choices and "choices" not in region["constraints"]
+    assert size["value_choices"] == []
+    assert phone["structured_value"] == PHONE
+    assert (name["value"], "structured_value" in name) == ("Nimbus", False)
+    assert odd["value"] == ""
+
+
+def test_given_values_are_filled_in_and_what_was_held_is_left() -> None:
+    held = [param("a", value="1"), param("b", value="2")]
+    before = copy.deepcopy(held)
+    found = params.fill(held, [{"id": "b", "value": "3"}], ORDERING)
+    assert [p["value"] for p in found] == ["1", "3"]
+    assert held == before
+
+
+@pytest.mark.parametrize("nothing", [None, "", []])
+def test_nothing_given_changes_nothing(nothing: Any) -> None:
+    held = [param("a", value="1")]
+    assert params.fill(held, nothing, ORDERING) == held
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [("x", "x"), ("", ""), (None, ""), (7, "7"), (1.5, "1.5"), (True, "true"), (False, "false")],
+)
+def test_values_are_strings(value: Any, stored: str) -> None:
+    assert filled(param(value="before"), value=value)["value"] == stored
+
+
+def test_what_is_no_list_of_parameters_is_refused() -> None:
+    for given_ in ({"id": "a"}, "a", 7):
+        with pytest.raises(Invalid, match="Expected a list"):
+            params.fill([param("a")], given_, ORDERING)
+    for entry in ("a", None, {}, {"id": 7}, ["a"]):
+        with pytest.raises(Invalid, match="an object with an id"):
+            params.fill([param("a")], [entry], ORDERING)
+
+
+def test_every_fault_is_told_at_once_with_its_path() -> None:
+    entries = [{"id": "x", "value": "1"}, {"id": "a", "value": []}, {"id": "b", "value": "fine"}]
+    with pytest.raises(Invalid) as raised:
+        params.fill([param("a"), param("b")], entries, ORDERING, "configuration.params")
+    assert raised.value.errors == [
+        "configuration.params: Parameter x does not exist.",
+        "configuration.params: Parameter a: value is a string.",
+    ]
+    assert raised.value.code == "VAL_001"
+
+
+def test_a_phase_that_is_not_the_callers_can_be_echoed_but_not_changed() -> None:
+    held = param(phase="fulfillment", value="t-1", value_error="Wrong")
+    # Clients send whole objects back.
+    assert filled(held, value="t-1", value_error="Wrong", title="Echo") == held
+    assert "fulfillment phase" in refused(held, value="t-2")
+    assert "fulfillment phase" in refused(held, value_error="")
+    assert filled(held, phases=BOTH, value="t-2")["value"] == "t-2"
+
+
+def test_only_value_structure_and_fault_are_the_callers() -> None:
+    found = filled(
+        param(), value="x", type="object", phase="fulfillment", title="New",
+        constraints={"required": True}, name="other",
+    )  # fmt: skip
+    assert found == param(value="x")
+
+
+def test_a_fault_is_set_and_taken_away() -> None:
+    marked = filled(param(value="x"), value_error="Not offered")
+    assert (marked["value"], marked["value_error"]) == ("x", "Not offered")
+    assert filled(marked, value="y")["value_error"] == "Not offered"
+    assert filled(marked, value_error="")["value_error"] == ""
+    assert filled(marked, value_error=None)["value_error"] == ""
+    assert "value_error is a string" in refused(param(), value_error=["x"])
+
+
+def test_a_choice_is_one_of_the_choices_or_none() -> None:
+    held = param(type="dropdown", value_choices=[{"value": "eu"}, {"value": "us"}])
+    assert filled(held, value="us")["value"] == "us"
+    assert filled({**held, "value": "us"}, value="")["value"] == ""
+    assert refused(held, value="mars").endswith("'mars' is not one of eu, us.")
+    # Without a list of choices there is nothing to hold a value against.
+    assert filled(param(type="choice", value_choices=[]), value="x")["value"] == "x"
+
+
+def test_structures_are_kept_and_shown_flat() -> None:
+    phone = filled(param(type="phone"), structured_value=PHONE)
+    assert (phone["structured_value"], phone["value"]) == (PHONE, "+15550100")
+    address = filled(param(type="address"), structured_value=ADDRESS)
+    assert address["value"] == "1 Harbour Road, Portland, OR, 97201, US"
+    boxes = filled(param(type="checkbox"), structured_value={"b": False, "a": True})
+    assert boxes["value"] == '{"a": true, "b": false}'
+    # As some clients send it.
+    assert filled(param(type="phone"), value=PHONE)["structured_value"] == PHONE
+
+
+def test_a_structure_on_what_has_none_is_refused() -> None:
+    assert "no such structured_value" in refused(param(), structured_value={"a": 1})
+    assert "no such structured_value" in refused(param(type="object"), structured_value=[1])
+    assert "value is a string" in refused(param(), value={"a": 1})
+    # Clients of CloudBlue send an empty string for none.
+    assert filled(param(), structured_value="", value="x")["value"] == "x"
+    assert filled(param(), structured_value=None, value="x")["value"] == "x"
+
+
+def test_an_empty_value_beside_a_structure_leaves_the_structure() -> None:
+    found = filled(param(type="phone"), structured_value=PHONE, value="")
+    assert (found["structured_value"], found["value"]) == (PHONE, "+15550100")
+
+
+def test_an_object_is_json() -> None:
+    found = filled(param(type="object"), value='{"a": [1]}')
+    assert (found["structured_value"], found["value"]) == ({"a": [1]}, '{"a": [1]}')
+    assert filled(param(type="object"), value="[7]")["structured_value"] == [7]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "value", ["NaN", '{"a": -Infinity}', "[" * 100_000, r'"\u0000"', r'{"\ud800": 1}', "{'a': 1}"]
+)
+def test_an_object_that_no_database_stores_is_refused(value: str) -> None:
+    world = make.world()
+    make.parameter(world, "config", type="object")
+    row = births.create(make.purchase(world), world.as_distributor)
+    given_ = {"asset": {"params": [{"id": "config", "value": value}]}}
+    answer = caller(world.vendor).put(f"/requests/{row.pk}", given_)
+    assert (answer.status, answer.json["errors"]) == (
+        400,
+        ["asset.params: Parameter config: value is not JSON that can be stored."],
+    )
+
+
+def test_missing_are_the_required_visible_empty_ones_of_the_phase() -> None:
+    needed = {"required": True, "hidden": False}
+    rows = [
+        param("ok", constraints=needed, value="x"),
+        param("empty", constraints=needed),
+        param("hidden", constraints={"required": True, "hidden": True}),
+        param("free"),
+        param("later", constraints=needed, phase="fulfillment"),
+        param("phone", constraints=needed, type="phone", structured_value=PHONE),
+        param("bare", constraints=needed, type="phone"),
+        param("old", constraints={}),
+    ]
+    assert params.missing(rows, "ordering") == ["empty", "bare"]
+    assert params.missing(rows, "fulfillment") == ["later"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+entries = st.fixed_dictionaries(
+    {"id": st.sampled_from(["a", "b", "c", "x"])},
+    optional={
+        "value": json_values, "structured_value": json_values, "value_error": json_values,
+    },
+)  # fmt: skip
+
+
+@hypothesis_settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.sampled_from(["text", "phone", "address", "checkbox", "object", "dropdown"]),
+             min_size=3, max_size=3),
+    st.lists(entries | json_values, max_size=4) | json_values,
+)  # fmt: skip
+def test_whatever_is_given_it_is_filled_in_or_refused(kinds: list[str], given_: Any) -> None:
+    held = [param(name, type=kind) for name, kind in zip("abc", kinds, strict=True)]
+    before = copy.deepcopy(held)
+    try:
+        found = params.fill(held, given_, BOTH)
+    except Invalid as invalid:
+        assert invalid.errors and all(e.startswith("asset.params: ") for e in invalid.errors)
+    else:
+        assert [p["id"] for p in found] == ["a", "b", "c"]
+        assert all(isinstance(p["value"], str) for p in found)
+        assert all(isinstance(p["value_error"], str) for p in found)
+        assert [p["type"] for p in found] == kinds
+        # To send back what one got is always fine.
+        assert params.fill(found, copy.deepcopy(found), BOTH) == found
+    assert held == before

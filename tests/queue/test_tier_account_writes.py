@@ -1,0 +1,189 @@
+"""What providers write of tier accounts, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from requests_queue.catalog.models import Hub, TierAccount
+from requests_queue.seed.accounts import HUB
+from requests_queue.seed.customers import BRIGHTWATER, CASCADE, MASTER
+from requests_queue.seed.products import BACKUP, METER, SUITE
+from tests import make
+from tests.api import PROVIDER, Caller, caller, refused
+
+PRODUCTS = {BACKUP, SUITE, METER}
+NEW = {"name": "Harbour Cafe", "external_uid": "uid-1", "contact_info": make.CONTACT}
+
+WRONG_INPUT: list[tuple[dict[str, Any], str]] = [
+    ({"contact_info": None}, "contact_info: This field is required."),
+    ({"contact_info": "x"}, "contact_info: This field is required."),
+    (
+        {"contact_info": {**make.CONTACT, "city": ""}},
+        "contact_info.city: This field may not be blank.",
+    ),
+    (
+        {
+            "contact_info": {
+                **make.CONTACT,
+                "contact": {**make.CONTACT["contact"], "email": "ada"},
+            }
+        },
+        "contact_info.contact.email: Enter a valid email address.",
+    ),
+    ({"type": "vendor"}, 'type: "vendor" is not a valid choice.'),
+    ({"environment": 5}, 'environment: "5" is not a valid choice.'),
+    ({"name": {"a": 1}}, "name: Not a valid string."),
+    ({"external_id": True}, "external_id: Not a valid string."),
+    (
+        {"tax_id": "9" * 101},
+        "tax_id: Ensure this field has no more than 100 characters.",
+    ),
+    ({"parent": {"id": "TA-1"}}, "parent.id: Tier account TA-1 does not exist."),
+    ({"parent": {"id": 5}}, "parent.id: This field is required."),
+    ({"parent": "TA-1"}, "parent.id: This field is required."),
+    ({"hub": {"id": "HB-1"}}, "hub.id: Hub HB-1 does not exist."),
+    (
+        {"external_uid": "6f0d0a52-1c43-4a55-9a0e-9b1f5d1c7a31"},
+        "external_uid: Tier account with this external_uid already exists.",
+    ),
+]
+WRONG_CHANGES: list[tuple[dict[str, Any], str]] = [
+    ({"name": ""}, "name: This field may not be blank."),
+    ({"parent": {"id": MASTER}}, "parent.id: A tier account can't be above itself."),
+    ({"parent": {"id": BRIGHTWATER}}, "parent.id: A tier account can't be above itself."),
+    (
+        {"contact_info": {"country": None}},
+        "contact_info.country: This field may not be blank.",
+    ),
+    (
+        {"external_uid": "e8b7d6c5-a493-4821-9170-6f5e4d3c2120"},
+        "external_uid: Tier account with this external_uid already exists.",
+    ),
+]
+
+
+class TestTierAccountWrites:
+    def test_a_provider_creates(self, distributor: Caller) -> None:
+        answer = distributor.post(
+            "/tier/accounts",
+            {**NEW, "type": "reseller", "environment": "production", "external_id": 42,
+             "tax_id": None, "parent": {"id": CASCADE}, "hub": {"id": HUB}, "id": "TA-1"},
+        )  # fmt: skip
+        assert answer.status == 201
+        row = answer.json
+        assert row["id"].startswith("TA-") and row["id"] != "TA-1"
+        assert (row["version"], row["type"], row["environment"]) == (1, "reseller", "production")
+        assert (row["external_id"], row["tax_id"]) == ("42", "")
+        assert row["parent"]["id"] == CASCADE
+        assert row["hub"]["id"] == HUB
+        assert row["scopes"] == []
+        assert distributor.get(f"/tier/accounts/{row['id']}").json == row
+
+    def test_the_only_hub_is_the_default(self, distributor: Caller) -> None:
+        assert distributor.post("/tier/accounts", NEW).json["hub"]["id"] == HUB
+
+    def test_with_several_hubs_there_is_no_default(self, distributor: Caller) -> None:
+        Hub.objects.create(
+            id="HB-1111-1111", name="Second", company_id=PROVIDER, created=make.AT, updated=make.AT
+        )
+        assert distributor.post("/tier/accounts", NEW).json["hub"] == {}
+
+    def test_the_name_comes_from_the_contact(self, distributor: Caller) -> None:
+        body = {"contact_info": make.CONTACT}
+        assert distributor.post("/tier/accounts", body).json["name"] == "Ada Ray"
+
+    def test_wrong_input(self, distributor: Caller) -> None:
+        before = TierAccount.objects.count()
+        for change, error in WRONG_INPUT:
+            refused(distributor.post("/tier/accounts", {**NEW, **change}), 400, error)
+        assert TierAccount.objects.count() == before
+
+    def test_all_that_is_wrong_is_said_at_once(self, distributor: Caller) -> None:
+        refused(
+            distributor.post("/tier/accounts", {**NEW, "type": "x", "name": []}),
+            400, "name: Not a valid string.", 'type: "x" is not a valid choice.',
+        )  # fmt: skip
+
+    def test_a_body_that_is_no_object(self, distributor: Caller) -> None:
+        refused(distributor.post("/tier/accounts", "[1]"), 400)
+        refused(distributor.post("/tier/accounts", "{"), 400)
+        refused(distributor.post("/tier/accounts"), 400, "contact_info: This field is required.")
+
+    def test_another_providers_uid_is_free(self, distributor: Caller, other: make.World) -> None:
+        assert distributor.post("/tier/accounts", NEW).status == 201
+        assert caller(other.provider).post("/tier/accounts", NEW).status == 201
+
+    def test_anothers_hub_and_parent_do_not_exist(
+        self, distributor: Caller, other: make.World
+    ) -> None:
+        hub, parent = other.connection.hub_id, "TA-0000-0000-0007"
+        refused(
+            distributor.post("/tier/accounts", {**NEW, "hub": {"id": hub}}),
+            400, f"hub.id: Hub {hub} does not exist.",
+        )  # fmt: skip
+        refused(
+            distributor.put(f"/tier/accounts/{MASTER}", {"parent": {"id": parent}}),
+            400, f"parent.id: Tier account {parent} does not exist.",
+        )  # fmt: skip
+
+    def test_a_change_is_partial_and_a_new_version(self, distributor: Caller) -> None:
+        before = distributor.get(f"/tier/accounts/{MASTER}").json
+        answer = distributor.put(
+            f"/tier/accounts/{MASTER}",
+            {
+                "name": "Keystone AG",
+                "contact_info": {"city": "Bonn", "contact": {"last_name": "Adler"}},
+            },
+        )  # fmt: skip
+        assert answer.status == 200
+        after = answer.json
+        assert (after["name"], after["version"]) == ("Keystone AG", before["version"] + 1)
+        assert after["contact_info"]["city"] == "Bonn"
+        contact = before["contact_info"]["contact"]
+        assert after["contact_info"]["contact"] == {**contact, "last_name": "Adler"}
+        assert after["external_uid"] == before["external_uid"]
+        assert after["events"]["updated"]["at"] > before["events"]["updated"]["at"]
+
+    @pytest.mark.parametrize("body", [None, {}, {"name": "Keystone Channel Partners GmbH"}])
+    def test_what_changes_nothing_is_no_version(self, body: Any, distributor: Caller) -> None:
+        before = distributor.get(f"/tier/accounts/{MASTER}").json
+        answer = distributor.put(f"/tier/accounts/{MASTER}", body)
+        assert (answer.status, answer.json) == (200, before)
+
+    def test_wrong_changes(self, distributor: Caller) -> None:
+        before = distributor.get(f"/tier/accounts/{MASTER}").json
+        for body, error in WRONG_CHANGES:
+            refused(distributor.put(f"/tier/accounts/{MASTER}", body), 400, error)
+        assert distributor.get(f"/tier/accounts/{MASTER}").json == before
+
+    def test_a_parent_can_be_taken_away(self, distributor: Caller) -> None:
+        answer = distributor.put(f"/tier/accounts/{BRIGHTWATER}", {"parent": None})
+        assert (answer.status, answer.json["parent"]) == (200, {})
+
+    def test_decommissioning_is_final(self, distributor: Caller) -> None:
+        pk = distributor.post("/tier/accounts", NEW).json["id"]
+        answer = distributor.delete(f"/tier/accounts/{pk}")
+        assert (answer.status, answer.json) == (204, None)
+        row = distributor.get(f"/tier/accounts/{pk}").json
+        assert row["events"]["decommissioned"]["at"]
+        said = f"Tier account {pk} is decommissioned: it can't be changed any more."
+        refused(distributor.delete(f"/tier/accounts/{pk}"), 400, said)
+        refused(distributor.put(f"/tier/accounts/{pk}", {"name": "X"}), 400, said)
+        refused(
+            distributor.post("/tier/accounts", {**NEW, "external_uid": "", "parent": {"id": pk}}),
+            400, f"parent.id: Tier account {pk} does not exist.",
+        )  # fmt: skip
+
+    def test_vendors_may_not_write(self, vendor: Caller) -> None:
+        refused(vendor.post("/tier/accounts", NEW), 403)
+        refused(vendor.put(f"/tier/accounts/{CASCADE}", {"name": "X"}), 403)
+        refused(vendor.delete(f"/tier/accounts/{CASCADE}"), 403)
+        assert TierAccount.objects.get(pk=CASCADE).version == 1
+
+    def test_others_may_not_even_know(self, seeded: Any, other: make.World) -> None:
+        for account in (other.vendor, other.provider):
+            stranger = caller(account)
+            refused(stranger.put(f"/tier/accounts/{CASCADE}", {"name": "X"}), 404)
+            refused(stranger.delete(f"/tier/accounts/{CASCADE}"), 404)
