@@ -97,6 +97,11 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
         name = prop.lstrip("+- ").replace("__", ".")
         return {"pk": "id"}.get(name, name), sign
 
+    @classmethod
+    def _is_field_nullable(cls, field: Any) -> bool:
+        # A relation can be missing though the column behind it can't be null: `assignee.id`.
+        return True
+
     @staticmethod
     def _convert_datetime_value(value: str) -> datetime:
         moment: datetime = RQLFilterClass._convert_datetime_value(value)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, Hub, TierAccount
 from requests_queue.errors import Invalid
@@ -25,6 +28,11 @@ def check_contact_info(given: Any, path: str) -> dict[str, Any]:
         for k in _REQUIRED_CONTACT
         if not contact.get(k)
     ]
+    if not errors:
+        try:
+            validate_email(contact["email"])
+        except ValidationError:
+            errors.append(f"{path}.contact.email: Enter a valid email address.")
     if errors:
         raise Invalid(*errors)
     # Published reports index phone_number's parts without asking whether they are there.
@@ -54,9 +62,10 @@ def _text(data: Mapping[str, Any], name: str, path: str, limit: int = 255) -> st
     if value is None:
         return ""
     if isinstance(value, (dict, list)):
-        raise Invalid(f"{path}.{name}: Not a valid string.")
+        raise Invalid(f"{path}.{name}: Not a valid string.".lstrip("."))
     if len(str(value)) > limit:
-        raise Invalid(f"{path}.{name}: Ensure this field has no more than {limit} characters.")
+        said = f"Ensure this field has no more than {limit} characters."
+        raise Invalid(f"{path}.{name}: {said}".lstrip("."))
     return str(value)
 
 
@@ -82,6 +91,9 @@ def find_or_make(
             found = mine.filter(**{key: _text(data, key, path)}).first()
             if found is not None:
                 return found
+    uid = _text(data, "external_uid", path)
+    if uid and TierAccount.objects.filter(owner=owner, external_uid=uid).exists():
+        raise Invalid(f"{path}.external_uid: The tier account of {uid} is decommissioned.")
     return make(data, kind=kind, owner=owner, hub=hub, path=path, now=now)
 
 

@@ -98,7 +98,7 @@ def add_templates(at: datetime) -> dict[str, int]:
             rows.append(
                 Template(
                     id=f"{prefix}-{number:03d}", product_id=product, scope=scope, type=kind,
-                    name=f"{title} ({scope})", title=title, body=body.format(**words),
+                    name=f"{title} - {scope}", title=title, body=body.format(**words),
                     position=len(rows) * 100, **stamps,
                 )
             )  # fmt: skip

@@ -71,7 +71,7 @@ FOUND: dict[str, dict[str, int]] = {
         "scope=asset&type=fulfillment": 1,
     },
     f"/products/{BACKUP}/templates": {
-        'and(eq(name,"Nimbus%20Backup:%20ready%20(asset)"),eq(scope,asset))': 1,
+        "and(eq(name,Nimbus%20Backup:%20ready%20-%20asset),eq(scope,asset))": 1,
     },
     "/tier/accounts": {
         "eq(external_id,100245)": 1,

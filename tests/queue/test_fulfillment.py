@@ -293,9 +293,9 @@ def test_vendors_create_adjustments_and_nothing_else() -> None:
 
 
 def test_another_providers_asset_is_missing() -> None:
-    asset = make.asset(make.world())
     with pytest.raises(Missing):
-        births.create(on(asset, "cancel"), make.world("2").as_distributor)
+        given = on(make.asset(make.world()), "cancel")
+        births.create(given, make.world("2").as_distributor)
 
 
 def test_approve_needs_the_required_fulfillment_parameters() -> None:
@@ -343,9 +343,7 @@ def test_what_the_customer_is_shown_on_approval() -> None:
 
 def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
     world = make.world()
-    row = order(world)
-    move(row, "schedule", world.as_vendor, **body())
-    row.refresh_from_db()
+    row = move(order(world), "schedule", world.as_vendor, **body())
     assert row.assignee == world.vendor_user
     Request.objects.update(assignee=world.provider_user)
     move(row, "pend", world.as_vendor)

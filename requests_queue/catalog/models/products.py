@@ -73,7 +73,8 @@ class Item(models.Model):
 
 
 class Parameter(models.Model):
-    """A parameter of a product; in the API its `id` is `name` here, unique in the product."""
+    """A parameter of a product. Assets and orders know it by `name`, unique in the product; the
+    product's own list gives it a `PRM-` id besides."""
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="parameters")
     name = models.CharField(max_length=100)

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
@@ -116,12 +114,7 @@ def _contact_info(given: Any, old: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**old, **given}
     if isinstance(given.get("contact"), Mapping):
         merged["contact"] = {**old.get("contact", {}), **given["contact"]}
-    info = tiers.check_contact_info(merged, "contact_info")
-    try:
-        validate_email(info["contact"]["email"])
-    except ValidationError:
-        raise Invalid("contact_info.contact.email: Enter a valid email address.") from None
-    return info
+    return tiers.check_contact_info(merged, "contact_info")
 
 
 def _id(given: Any, path: str) -> str:
