@@ -15,7 +15,6 @@ from dj_rql._dataclasses import FilterArgs
 from dj_rql.fields import SelectField
 from dj_rql.filter_cls import RQLFilterClass
 from django.db.models import Model, Q, QuerySet
-from django.urls import path
 from py_rql.constants import FilterLookups
 from py_rql.exceptions import RQLFilterLookupError
 from rest_framework.request import Request
@@ -25,7 +24,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
-from requests_queue.queues.base import SYSTEM, Actor, Queue
+from requests_queue.queues.base import Actor
 
 Json = dict[str, Any]
 
@@ -205,10 +204,3 @@ def routes(prefix: str, view: type[Collection], *extra: Any) -> list[Any]:
     router = SimpleRouter(trailing_slash=False)
     router.register(prefix, view, prefix)
     return [*extra, *router.urls]
-
-
-def move_routes(prefix: str, view: type[Collection], queue: Queue) -> list[Any]:
-    """Return a pattern for each move that a caller can make: `POST <prefix>/{id}/<move>`."""
-    names = {m.name: None for m in queue.moves if m.who - {SYSTEM}}
-    act = view.as_view({"post": "act"})
-    return [path(f"{prefix}/<str:pk>/{name}", act, {"name": name}) for name in names]

@@ -33,6 +33,12 @@ class QueueObject(models.Model):
     def __str__(self) -> str:
         return f"{self.pk} ({self.status})"
 
+    @classmethod
+    def visible_to(cls, account: Account) -> models.QuerySet[Any]:
+        """Return the objects that an account may see: those it is a party to."""
+        side = "vendor" if account.is_vendor else "provider"
+        return cls._default_manager.filter(**{side: account})
+
     def parties(self) -> tuple[str, ...]:
         """Return the ids of the accounts that are told of this object's changes."""
         return (self.vendor_id, self.provider_id)

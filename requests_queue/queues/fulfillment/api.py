@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue import clock, transitions
-from requests_queue.catalog.models import Asset, User
-from requests_queue.errors import Invalid, Missing
+from requests_queue.catalog.models import Asset
 from requests_queue.inside_json import any_element
-from requests_queue.queues.base import Context
-from requests_queue.queues.fulfillment import births, effects, rules, shape
+from requests_queue.queues.api import QueueCollection, queue_routes
+from requests_queue.queues.fulfillment import births, editing, rules, shape
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.rest import (
     Collection,
     ConnectFilters,
     filters,
     inside_json,
-    move_routes,
     parts,
     routes,
 )
@@ -129,18 +125,13 @@ class AssetFilters(ConnectFilters):
         return any_element(Asset, "params", data.filter_name.rpartition(".")[2], data)
 
 
-class Requests(Collection):
-    """`/requests`: both parties see a request; who may move it is the queue's rules'."""
+class Requests(QueueCollection):
+    """`/requests`: the fulfillment queue, for both parties."""
 
+    queue = rules.QUEUE
+    related = ("assignee", "template", "marketplace", "contract", *_RELATED)
     represent = staticmethod(shape.request)
     rql_filter_class = RequestFilters
-
-    def visible(self) -> QuerySet[Request]:
-        """Return the requests of the caller's side."""
-        side = "vendor" if self.account.is_vendor else "provider"
-        return Request.objects.filter(**{side: self.account}).select_related(
-            "assignee", "template", "marketplace", "contract", *(_RELATED)
-        )
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, or 409 where there is one already."""
@@ -148,45 +139,9 @@ class Requests(Collection):
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
-        """Change note and parameters: 200; partial bodies are what clients send."""
+        """Change note and parameters, or a draft as a whole: 200; partial bodies are usual."""
         self.get_object()
-        with transaction.atomic():
-            row = Request.objects.select_for_update().select_related("asset").get(pk=pk)
-            context = Context(self.actor, self.body, clock.now())
-            columns = effects.update(row, context)
-            Request.objects.filter(pk=pk, status=row.status).update(**columns)
-            if row.type == "purchase":
-                effects.set_asset(row, None, context.now, params=columns["params"])
-        return self.answer(self.get_object())
-
-    def act(self, request: HttpRequest, pk: str, name: str) -> Response:
-        """Make a move: 200 with the object."""
-        self.get_object()
-        data = {**self.body}
-        if code := request.query_params.get("code"):
-            data["code"] = code
-        transitions.move(Request, pk, name, self.actor, data)
-        return self.answer(self.get_object())
-
-    @action(detail=True, methods=["post"])
-    def assign(self, request: HttpRequest, pk: str) -> Response:
-        """Assign the request to a user of the caller's account, by `id` or `email`."""
-        self.get_object()
-        wanted = {k: self.body[k] for k in ("id", "email") if self.body.get(k)}
-        if len(wanted) != 1 or not all(isinstance(v, str) for v in wanted.values()):
-            raise Invalid("id: Name the user by id or by email.")
-        users = User.objects.filter(account=self.account, is_active=True)
-        user = users.filter(**{"uid" if k == "id" else k: v for k, v in wanted.items()}).first()
-        if user is None:
-            raise Missing(*wanted.values())
-        Request.objects.filter(pk=pk).update(assignee=user, updated=clock.shown(clock.now()))
-        return self.answer(self.get_object())
-
-    @action(detail=True, methods=["post"])
-    def unassign(self, request: HttpRequest, pk: str) -> Response:
-        """Take the assignee away."""
-        self.get_object()
-        Request.objects.filter(pk=pk).update(assignee=None, updated=clock.shown(clock.now()))
+        editing.edit(pk, self.body, self.actor)
         return self.answer(self.get_object())
 
 
@@ -214,6 +169,6 @@ class Assets(Collection):
 
 
 urlpatterns = [
-    *routes("requests", Requests, *move_routes("requests", Requests, rules.QUEUE)),
+    *queue_routes("requests", Requests),
     *routes("assets", Assets),
 ]

@@ -13,16 +13,10 @@ from django.db import IntegrityError, transaction
 
 from requests_queue import clock, ids, transitions
 from requests_queue.catalog import tiers
-from requests_queue.catalog.models import (
-    Asset,
-    Connection,
-    Contract,
-    Listing,
-    Marketplace,
-)
-from requests_queue.errors import Conflict, Forbidden, Invalid, Missing, Refused
+from requests_queue.catalog.models import Asset, Connection, TierAccount
+from requests_queue.errors import Forbidden, Invalid, Refused
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor
-from requests_queue.queues.fulfillment import effects, items, params, rules
+from requests_queue.queues.fulfillment import effects, finding, items, params, rules
 from requests_queue.queues.fulfillment.models import OPEN, Request
 
 NO_HOLD = "The product doesn't support suspend/resume operations."
@@ -42,42 +36,36 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
     if not isinstance(asset, Mapping):
         raise Invalid("asset: This field is required.")
     try:
-        with transaction.atomic():
-            if kind == "purchase":
-                return _purchase(data, asset, actor, clock.now())
-            return _on_asset(kind, data, asset, actor, clock.now())
+        return _create(kind, data, asset, actor)
     except IntegrityError:
         # Somebody else was faster with the same order: answer as if it had come first.
-        twin = _twin(asset, actor)
-        if twin is None:
-            raise
-        raise conflict(twin) from None
+        if twin := finding.twin(asset, actor):
+            raise finding.conflict(twin) from None
+    # Or with the same new customer, who is found this time.
+    return _create(kind, data, asset, actor)
+
+
+@transaction.atomic
+def _create(kind: str, data: Mapping[str, Any], asset: Mapping[str, Any], actor: Actor) -> Request:
+    if kind == "purchase":
+        return _purchase(data, asset, actor, clock.now())
+    return _on_asset(kind, data, asset, actor, clock.now())
 
 
 def _purchase(
     data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Request:
-    connection = _connection(given, actor)
+    connection = finding.connection(given, actor)
     uid = str(given.get("external_uid") or "")
-    if uid and (twin := _by_uid(connection, uid)):
-        raise conflict(twin)
+    if uid and (twin := finding.by_uid(connection, uid)):
+        raise finding.conflict(twin)
     product = connection.product
-    marketplace, contract = _marketplace(data, given, connection)
+    marketplace, contract = finding.marketplace(data, given, connection)
     shown = clock.shown(now)
 
-    def tier(name: str, kind: str) -> Any:
-        return tiers.find_or_make(
-            _tiers(given).get(name), kind=kind, owner=connection.provider, hub=connection.hub,
-            path=f"asset.tiers.{name}", now=now,
-        )  # fmt: skip
-
-    customer, tier1, tier2 = (
-        tier("customer", "customer"),
-        tier("tier1", "reseller"),
-        tier("tier2", "reseller"),
-    )
-    for name, found in (("customer", customer), ("tier1", tier1)):
-        if found is None:
+    found = named_tiers(given, connection, now)
+    for name in ("customer", "tier1"):
+        if found.get(name) is None:
             raise Invalid(f"asset.tiers.{name}: This field is required.")
     wanted = params.fill(params.blank(product), given.get("params"), ("ordering",))
     order = items.ordered(product, given.get("items"), [])
@@ -95,9 +83,7 @@ def _purchase(
             connection=connection,
             marketplace=marketplace,
             contract=contract,
-            customer=customer,
-            tier1=tier1,
-            tier2=tier2,
+            **found,
             items=order,
             params=wanted,
             created=shown,
@@ -111,10 +97,10 @@ def _purchase(
 def _on_asset(
     kind: str, data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Request:
-    asset = _asset(given, actor)
+    asset = finding.asset(given, actor)
     twin = asset.requests.filter(status__in=OPEN).first()
     if twin is not None:
-        raise conflict(twin)
+        raise finding.conflict(twin)
     if asset.status not in rules.NEEDS_ASSET[kind]:
         raise Refused(
             "REQ_003", f"Request type {kind} is not allowed when asset state is {asset.status}"
@@ -191,66 +177,6 @@ def _add(
     return request
 
 
-def _connection(given: Mapping[str, Any], actor: Actor) -> Connection:
-    wanted = given.get("connection")
-    connection_id = wanted.get("id") if isinstance(wanted, Mapping) else None
-    if not isinstance(connection_id, str):
-        raise Invalid("asset.connection.id: This field is required.")
-    mine = Connection.objects.select_related("product", "provider", "vendor", "hub").filter(
-        provider=actor.account
-    )
-    found = mine.filter(pk=connection_id).first()
-    if found is None:
-        raise Invalid(f"asset.connection.id: Connection {connection_id} does not exist.")
-    product = given.get("product")
-    product_id = product.get("id") if isinstance(product, Mapping) else None
-    if product_id and product_id != found.product_id:
-        raise Invalid(
-            f"asset.product.id: Connection {connection_id} is not of product {product_id}."
-        )
-    return found
-
-
-def _marketplace(
-    data: Mapping[str, Any], given: Mapping[str, Any], connection: Connection
-) -> tuple[Marketplace, Contract]:
-    """Return the marketplace of an order and the contract of its listing."""
-    wanted = data.get("marketplace") or given.get("marketplace")
-    listings = Listing.objects.select_related("contract__marketplace").filter(
-        product=connection.product_id, status="listed", contract__provider=connection.provider_id
-    )
-    if isinstance(wanted, Mapping) and wanted.get("id"):
-        listings = listings.filter(contract__marketplace=str(wanted["id"]))
-    listing = listings.first()
-    if listing is None:
-        raise Refused("VAL_001", "There is no Listing for specified Product and Marketplace.")
-    return listing.contract.marketplace, listing.contract
-
-
-def _asset(given: Mapping[str, Any], actor: Actor) -> Asset:
-    asset_id = given.get("id")
-    if not isinstance(asset_id, str):
-        raise Invalid("asset.id: This field is required.")
-    side = "vendor" if actor.role == VENDOR else "provider"
-    # The lock makes the count behind the request's number, and the status, hold until commit.
-    asset = (
-        Asset.objects.select_for_update(of=("self",))
-        .select_related("product", "connection", "marketplace", "contract")
-        .filter(pk=asset_id, **{f"connection__{side}": actor.account})
-        .first()
-    )
-    if asset is None:
-        raise Missing(asset_id)
-    return asset
-
-
-def _tiers(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = given.get("tiers")
-    if not isinstance(found, Mapping):
-        raise Invalid("asset.tiers: This field is required.")
-    return found
-
-
 def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name)
     if isinstance(value, (dict, list)):
@@ -261,34 +187,28 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     return text
 
 
-def _by_uid(connection: Connection, uid: str) -> Request | None:
-    return (
-        Request.objects.filter(asset__connection=connection, asset__external_uid=uid)
-        .order_by("-pk")
-        .first()
-    )
+def named_tiers(
+    given: Mapping[str, Any], connection: Connection, now: datetime
+) -> dict[str, TierAccount | None]:
+    """Return the tier accounts that an order names, found or made; an empty tier is None."""
+    named = given.get("tiers")
+    if not isinstance(named, Mapping):
+        raise Invalid("asset.tiers: This field is required.")
+    return {
+        name: tiers.find_or_make(
+            named.get(name), kind=kind, owner=connection.provider, hub=connection.hub,
+            path=f"asset.tiers.{name}", now=now,
+        )
+        for name, kind in (("customer", "customer"), ("tier1", "reseller"), ("tier2", "reseller"))
+    }  # fmt: skip
 
 
-def _twin(given: Mapping[str, Any], actor: Actor) -> Request | None:
-    rows = Request.objects.filter(provider=actor.account)
-    if given.get("id"):
-        return rows.filter(asset=str(given["id"]), status__in=OPEN).first()
-    uid = str(given.get("external_uid") or "")
-    return rows.filter(asset__external_uid=uid).order_by("-pk").first() if uid else None
-
-
-def conflict(twin: Request) -> Conflict:
-    """Return the 409 that says which request Connect has, so that the caller can go on with it."""
-    return Conflict(
-        "REQ_009",
-        f"There is a request {twin.pk} for this subscription already.",
-        params={
-            "request_id": twin.pk,
-            "request_status": twin.status,
-            "asset_id": twin.asset_id,
-            "asset_status": twin.asset.status,
-            "template": {"id": twin.template_id} if twin.template_id else None,
-            "params_form_url": effects.form_url(twin),
-            "fail_message": twin.reason,
-        },
-    )
+def tiers_of_draft(
+    request: Request, data: Mapping[str, Any], now: datetime
+) -> dict[str, TierAccount]:
+    """Return the tiers that a new body of a draft purchase names; what it leaves out stays."""
+    given = data.get("asset")
+    if request.type != "purchase" or not isinstance(given, Mapping) or "tiers" not in given:
+        return {}
+    found = named_tiers(given, request.asset.connection, now)
+    return {name: row for name, row in found.items() if row is not None}

@@ -138,10 +138,19 @@ def _set_plain(param: dict[str, Any], value: Any) -> str:
 
 def _set_object(param: dict[str, Any], value: str) -> str:
     try:
-        param["structured_value"] = json.loads(value)
-    except ValueError:
-        return f"Parameter {param['id']}: value is not JSON."
+        structured = json.loads(value, parse_constant=_refuse_constant)
+        # No database takes a NUL or half a character; the text of the body hides them.
+        if b"\\u0000" in json.dumps(structured, ensure_ascii=False).encode():
+            raise ValueError
+    except (ValueError, RecursionError):
+        return f"Parameter {param['id']}: value is not JSON that can be stored."
+    param["structured_value"] = structured
     return ""
+
+
+def _refuse_constant(name: str) -> Any:
+    # NaN and Infinity, which Python reads and JSON lacks.
+    raise ValueError(name)
 
 
 def _flat(kind: str, structured: Mapping[str, Any]) -> str:

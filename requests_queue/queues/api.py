@@ -1,0 +1,78 @@
+"""How every queue is served: its objects to both parties, its moves by `POST …/{id}/<move>`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.urls import path
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from requests_queue import clock, transitions
+from requests_queue.catalog.models import User
+from requests_queue.errors import Invalid, Missing
+from requests_queue.queues.base import SYSTEM, Queue
+from requests_queue.rest import Collection, routes
+
+
+class QueueCollection(Collection):
+    """The objects of a queue, for the parties of each; who may move one is the queue's rules'."""
+
+    queue: ClassVar[Queue]
+    # What one SELECT brings along.
+    related: ClassVar[tuple[str, ...]] = ()
+    # Calls that Connect answers with 204 and nothing; the others answer 200 with the object.
+    without_answer: ClassVar[frozenset[str]] = frozenset()
+
+    def visible(self) -> QuerySet[Any]:
+        """Return the objects that the caller's account may see."""
+        return self.queue.model.visible_to(self.account).select_related(*self.related)
+
+    def act(self, request: Request, pk: str, name: str) -> Response:
+        """Make a move: 200 with the object, or 204; 400 or 403 where it isn't legal."""
+        self.get_object()
+        data = {**self.body}
+        if code := request.query_params.get("code"):
+            data["code"] = code
+        transitions.move(self.queue.model, pk, name, self.actor, data)
+        return self.done(name)
+
+    def done(self, name: str) -> Response:
+        """Answer a call that has changed the object."""
+        if name in self.without_answer:
+            return Response(status=204)
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["post"])
+    def assign(self, request: Request, pk: str) -> Response:
+        """Assign the object to a user of the caller's account, by `id` or `email`."""
+        self.get_object()
+        wanted = {k: self.body[k] for k in ("id", "email") if self.body.get(k)}
+        if len(wanted) != 1 or not all(isinstance(v, str) for v in wanted.values()):
+            raise Invalid("id: Name the user by id or by email.")
+        users = User.objects.filter(account=self.account, is_active=True)
+        user = users.filter(**{"uid" if k == "id" else k: v for k, v in wanted.items()}).first()
+        if user is None:
+            raise Missing(*wanted.values())
+        return self._assigned(pk, user, "assign")
+
+    @action(detail=True, methods=["post"])
+    def unassign(self, request: Request, pk: str) -> Response:
+        """Take the assignee away."""
+        self.get_object()
+        return self._assigned(pk, None, "unassign")
+
+    def _assigned(self, pk: str, user: User | None, name: str) -> Response:
+        at = clock.shown(clock.now())
+        self.queue.model._default_manager.filter(pk=pk).update(assignee=user, updated=at)
+        return self.done(name)
+
+
+def queue_routes(prefix: str, view: type[QueueCollection]) -> list[Any]:
+    """Return the URL patterns of a queue: its collection, and each move that a caller can make."""
+    names = {m.name: None for m in view.queue.moves if m.who - {SYSTEM}}
+    act = view.as_view({"post": "act"})
+    moves = [path(f"{prefix}/<str:pk>/{name}", act, {"name": name}) for name in names]
+    return routes(prefix, view, *moves)

@@ -1,0 +1,102 @@
+"""What an order's body names: its connection, marketplace and asset, and what it repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from requests_queue.catalog.models import Asset, Connection, Contract, Listing, Marketplace
+from requests_queue.errors import Conflict, Invalid, Missing, Refused
+from requests_queue.queues.base import VENDOR, Actor
+from requests_queue.queues.fulfillment import effects
+from requests_queue.queues.fulfillment.models import OPEN, Request
+
+
+def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
+    """Return the connection of an order, the caller's own; raises Invalid."""
+    wanted = given.get("connection")
+    connection_id = wanted.get("id") if isinstance(wanted, Mapping) else None
+    if not isinstance(connection_id, str):
+        raise Invalid("asset.connection.id: This field is required.")
+    mine = Connection.objects.select_related("product", "provider", "vendor", "hub").filter(
+        provider=actor.account
+    )
+    found = mine.filter(pk=connection_id).first()
+    if found is None:
+        raise Invalid(f"asset.connection.id: Connection {connection_id} does not exist.")
+    product = given.get("product")
+    product_id = product.get("id") if isinstance(product, Mapping) else None
+    if product_id and product_id != found.product_id:
+        raise Invalid(
+            f"asset.product.id: Connection {connection_id} is not of product {product_id}."
+        )
+    return found
+
+
+def marketplace(
+    data: Mapping[str, Any], given: Mapping[str, Any], connection: Connection
+) -> tuple[Marketplace, Contract]:
+    """Return the marketplace of an order and the contract of its listing."""
+    wanted = data.get("marketplace") or given.get("marketplace")
+    listings = Listing.objects.select_related("contract__marketplace").filter(
+        product=connection.product_id, status="listed", contract__provider=connection.provider_id
+    )
+    if isinstance(wanted, Mapping) and wanted.get("id"):
+        listings = listings.filter(contract__marketplace=str(wanted["id"]))
+    listing = listings.first()
+    if listing is None:
+        raise Refused("VAL_001", "There is no Listing for specified Product and Marketplace.")
+    return listing.contract.marketplace, listing.contract
+
+
+def asset(given: Mapping[str, Any], actor: Actor) -> Asset:
+    """Return the asset that an order is about, locked; raises Invalid or Missing."""
+    asset_id = given.get("id")
+    if not isinstance(asset_id, str):
+        raise Invalid("asset.id: This field is required.")
+    side = "vendor" if actor.role == VENDOR else "provider"
+    # The lock makes the count behind the request's number, and the status, hold until commit.
+    found = (
+        Asset.objects.select_for_update(of=("self",))
+        .select_related("product", "connection", "marketplace", "contract")
+        .filter(pk=asset_id, **{f"connection__{side}": actor.account})
+        .first()
+    )
+    if found is None:
+        raise Missing(asset_id)
+    return found
+
+
+def by_uid(connection: Connection, uid: str) -> Request | None:
+    """Return the latest request of the asset that has this external uid."""
+    return (
+        Request.objects.filter(asset__connection=connection, asset__external_uid=uid)
+        .order_by("-pk")
+        .first()
+    )
+
+
+def twin(given: Mapping[str, Any], actor: Actor) -> Request | None:
+    """Return the request that makes an order a repetition."""
+    rows = Request.objects.filter(provider=actor.account)
+    if given.get("id"):
+        return rows.filter(asset=str(given["id"]), status__in=OPEN).first()
+    uid = str(given.get("external_uid") or "")
+    return rows.filter(asset__external_uid=uid).order_by("-pk").first() if uid else None
+
+
+def conflict(twin: Request) -> Conflict:
+    """Return the 409 that says which request Connect has, so that the caller can go on with it."""
+    return Conflict(
+        "REQ_009",
+        f"There is a request {twin.pk} for this subscription already.",
+        params={
+            "request_id": twin.pk,
+            "request_status": twin.status,
+            "asset_id": twin.asset_id,
+            "asset_status": twin.asset.status,
+            "template": {"id": twin.template_id} if twin.template_id else None,
+            "params_form_url": effects.form_url(twin),
+            "fail_message": twin.reason,
+        },
+    )

@@ -1,0 +1,66 @@
+"""`PUT /requests/{id}`: what may be changed of a request, and of a draft."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from requests_queue import transitions
+from requests_queue.errors import Invalid, Refused
+from requests_queue.queues.fulfillment import births, editing
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+
+pytestmark = pytest.mark.django_db
+DRAFTS = {"cart": {"validation": True}}
+
+
+def test_a_distributor_replaces_a_draft() -> None:
+    world = make.world(capabilities=DRAFTS)
+    make.parameter(world, "region")
+    row = births.create(make.purchase(world, status="draft"), world.as_distributor)
+    body = make.purchase(world)
+    body["asset"]["items"][0]["quantity"] = 7
+    body["asset"]["params"] = [{"id": "region", "value": "eu"}]
+    body["asset"]["tiers"]["customer"] = {**copy.deepcopy(body["asset"]["tiers"]["customer"]),
+                                          "name": "Another Cafe"}  # fmt: skip
+    editing.edit(row.pk, body, world.as_distributor)
+    row = Request.objects.select_related("asset__customer").get(pk=row.pk)
+    assert row.status == "draft"
+    assert [i["quantity"] for i in row.items] == ["7"] == [i["quantity"] for i in row.asset.items]
+    assert [p["value"] for p in row.params] == ["eu"] == [p["value"] for p in row.asset.params]
+    assert row.asset.customer.name == "Another Cafe"
+    transitions.move(Request, row.pk, "purchase", world.as_distributor)
+    row.refresh_from_db()
+    assert row.status == "pending"
+
+
+def test_items_of_an_order_that_is_no_draft_stay() -> None:
+    world = make.world()
+    row = births.create(make.purchase(world), world.as_distributor)
+    body = {"asset": {"items": [{"id": world.item.id, "quantity": 9}]}, "note": "hello"}
+    editing.edit(row.pk, body, world.as_distributor)
+    row.refresh_from_db()
+    assert (row.items[0]["quantity"], row.note) == ("5", "hello")
+
+
+def test_a_wrong_draft_changes_nothing() -> None:
+    world = make.world(capabilities=DRAFTS)
+    row = births.create(make.purchase(world, status="draft"), world.as_distributor)
+    with pytest.raises(Invalid):
+        editing.edit(
+            row.pk,
+            {"note": "new", "asset": {"items": [{"id": "nothing", "quantity": 1}]}},
+            world.as_distributor,
+        )
+    row.refresh_from_db()
+    assert row.note == ""
+
+
+def test_a_request_that_is_over_cannot_be_changed() -> None:
+    world = make.world()
+    row = births.create(make.purchase(world), world.as_distributor)
+    transitions.move(Request, row.pk, "fail", world.as_vendor, {"reason": "no"})
+    with pytest.raises(Refused, match="Only pending, draft or inquiring"):
+        editing.edit(row.pk, {"note": "late"}, world.as_vendor)
