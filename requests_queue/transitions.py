@@ -79,6 +79,11 @@ def move(
     return row
 
 
+def touch(row: QueueObject, at: datetime) -> None:
+    """Tell of a change that left the status as it was; call in the transaction of the change."""
+    _tell(for_model(type(row)), row, row.status, at)
+
+
 def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Move:
     candidates = queue.by_name[name]
     in_status = [m for m in candidates if row.status in m.source]

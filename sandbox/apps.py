@@ -7,3 +7,7 @@ class SandboxConfig(AppConfig):
     """`/sandbox/…` and its commands; not installed under the server profile."""
 
     name = "sandbox"
+
+    def ready(self) -> None:
+        """Listen for the platform's signals."""
+        from sandbox import time  # noqa: F401

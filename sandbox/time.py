@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F
+from django.dispatch import receiver
 
 from requests_queue import clock
 from requests_queue.errors import Conflict
@@ -75,12 +76,14 @@ def _begin() -> datetime:
     """Take the clock and stop it; one move at a time, by a filtered UPDATE."""
     Clock.objects.get_or_create(pk=1)
     with transaction.atomic():
-        start = clock.now()
         taken = Clock.objects.filter(pk=1, moving_lease__lt=time.time()).update(
-            moving_lease=time.time() + LEASE, frozen_at=start
+            moving_lease=time.time() + LEASE
         )
-    if not taken:
-        raise Conflict("CLK_001", "The clock is being moved already; wait until it stands.")
+        if not taken:
+            raise Conflict("CLK_001", "The clock is being moved already; wait until it stands.")
+        # Read with the row locked: a move that ended just now has left another time.
+        start = clock.now()
+        _freeze(start)
     return start
 
 
@@ -95,8 +98,13 @@ def _release(moment: datetime) -> None:
     )
 
 
-def recover() -> None:
-    """Let time go on where a mover was killed."""
+@receiver(run_due_wanted)
+def recover(**kwargs: Any) -> None:
+    """Let time go on where a mover was killed, once its lease has passed.
+
+    Asked by the scheduler as well as at the start: a start soon after the kill would find the
+    lease still running, and time would stand until the next move.
+    """
     row = Clock.objects.filter(pk=1, frozen_at__isnull=False, moving_lease__lt=time.time()).first()
     if row is not None and row.frozen_at is not None:
         _release(row.frozen_at)

@@ -68,6 +68,9 @@ class Context:
     now: datetime
 
 
+# Makes a realistic object of a type, for a product or for one that fits (None), adds it to its
+# queue and returns it.  Raises Refused where the product can't have such an object.
+Sample = Callable[[str, "Product | None"], "QueueObject"]
 # Checks the body against the object and returns the columns to write beside the status
 # (a "status" among them overrides Move.to).  Raises Refused.
 Prepare = Callable[[Any, Context], dict[str, Any]]
@@ -90,7 +93,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The declaration of a queue, `object_class` in Connect's singular form."""
+    """The declaration of a queue, `object_class` in Connect's singular form.
+
+    A queue whose objects have no status (Connect's billing requests) has no statuses and no
+    moves.
+    """
 
     object_class: str
     title: str
@@ -99,6 +106,7 @@ class Queue:
     final: frozenset[str]
     types: tuple[str, ...]
     moves: tuple[Move, ...]
+    sample: Sample | None = None
     # Births in these statuses are no queue change yet (Connect's drafts).
     silent: frozenset[str] = frozenset({"draft"})
     by_name: dict[str, tuple[Move, ...]] = field(default_factory=dict, init=False)
