@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from sandbox.client import Client
 
+# Each approval is a queue change too, so calls overlap, and two that list the same request would
+# both approve it.
+_one_at_a_time = threading.Lock()
+
 
 def approve_pending(client: Client, product_id: str) -> list[str]:
-    """Approve all pending requests of a product and return their ids; raises ApiError."""
+    """Approve all pending requests of a product and return their ids; raises ApiError.
+
+    One call of this process at a time.
+    """
+    with _one_at_a_time:
+        return _approve_pending(client, product_id)
+
+
+def _approve_pending(client: Client, product_id: str) -> list[str]:
     query = f"eq(status,pending)&eq(asset.product.id,{product_id})&ordering(created)"
     # The whole list first: approving while paging would skip some.
     pending = list(client.pages("/public/v1/requests", query))

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -28,11 +27,11 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from requests_queue import clock
-from webhooks import calls, ledger, outbox, retry
+from webhooks import ledger, loops, outbox
 from webhooks.addresses import AddressPolicy, parse_networks
 from webhooks.calls import Claimed, Finished
-from webhooks.tokens import SecretRefused
-from webhooks.transport import CallFailed, Transport
+from webhooks.flight import Flight
+from webhooks.transport import Transport
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,16 +40,6 @@ TICK = 1.0  # seconds between looks at the table
 FLUSH = 0.02  # seconds that finished calls wait for company
 RENEW = 10.0  # seconds between renewals of leases
 GRACE = 3.0  # seconds that calls under way get at a stop
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A call under way."""
-
-    claimed: Claimed
-    task: asyncio.Task[None] | None = None
-    # Set where the platform's time has passed the deadline of a call that really still hangs.
-    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -73,14 +62,14 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="delivery-engine", daemon=True)
         self._sql = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
         # By claim as well: a delivery may come back while a call that lost it still hangs.
-        self._flights: dict[tuple[int, uuid.UUID], _Flight] = {}
+        self._flights: dict[tuple[int, uuid.UUID], Flight] = {}
         self._finished: list[Finished] = []
         self._stopping = False
         self._next_renewal = self._next_tick = 0.0
 
     def start(self) -> None:
         """Start the loop's thread and wait until it can be woken."""
-        _raise_file_limit()
+        loops.raise_file_limit()
         self._thread.start()
         self._ready.wait()
 
@@ -101,7 +90,7 @@ class Engine:
         return len(self._flights)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loops.new_loop_factory()) as runner:
             runner.run(self._main())
         self._sql.submit(lambda: connection.close()).result()
         self._sql.shutdown()
@@ -134,7 +123,7 @@ class Engine:
         self._finished = look.unwritten + self._finished
         self._cut_overdue(look.now)
         for claimed in look.claimed:
-            flight = _Flight(claimed)
+            flight = Flight(claimed)
             self._flights[_key(claimed)] = flight
             flight.task = asyncio.create_task(self._fly(flight))
         await self._sleep(look)
@@ -152,7 +141,7 @@ class Engine:
         """One turn of the SQL thread."""
         look = _Look(clock.now())
         if finished:
-            look.unwritten = _write(finished)
+            look.unwritten = ledger.write(finished)
         if time.monotonic() >= self._next_tick:
             self._next_tick = time.monotonic() + TICK
             self._record_lost()
@@ -178,31 +167,8 @@ class Engine:
         outbox.renew(list(own.values()))
         ledger.record([call for call in lost if _key(call.claimed) not in own])
 
-    async def _fly(self, flight: _Flight) -> None:
-        began = time.monotonic()
-        outcome, error, prepared, answer = retry.FAILURE, "", None, None
-        try:
-            prepared = calls.prepare(flight.claimed)
-            answer = await self._transport.call(prepared.call, timeout=settings.SIM_HTTP_TIMEOUT)
-            outcome, error = calls.judge(answer)
-        except SecretRefused as refused:
-            error = str(refused)
-        except CallFailed as failed:
-            error, answer = str(failed), failed.answer
-        except asyncio.CancelledError:
-            if flight.cut:
-                error = f"There was no complete answer within {settings.SIM_HTTP_TIMEOUT:g} s."
-            else:
-                outcome = retry.UNKNOWN
-                error = "The sandbox stopped during the call; what the handler answered is unknown."
-        except Exception:
-            # Whatever went wrong is ours, and must not stop the other calls.
-            logger.exception("A call failed in an unexpected way.")
-            error = "The call failed in an unexpected way; the log of the worker says more."
-        duration = settings.SIM_HTTP_TIMEOUT if flight.cut else time.monotonic() - began
-        self._landed(
-            Finished(flight.claimed, outcome, round(duration * 1000), prepared, answer, error)
-        )
+    async def _fly(self, flight: Flight) -> None:
+        self._landed(await flight.fly(self._transport))
 
     def _landed(self, finished: Finished) -> None:
         self._flights.pop(_key(finished.claimed), None)
@@ -214,9 +180,8 @@ class Engine:
 
     def _cut_overdue(self, now: datetime) -> None:
         """End the calls whose deadline the platform's time has passed, though real time hasn't."""
-        timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
         for flight in self._flights.values():
-            if flight.task and not flight.cut and flight.claimed.started_at + timeout <= now:
+            if flight.task and not flight.cut and flight.is_overdue(now):
                 flight.cut = True
                 flight.task.cancel()
 
@@ -229,7 +194,7 @@ class Engine:
                 flight.task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._finished:
-            await self._in_sql(_write, self._finished)
+            await self._in_sql(ledger.write, self._finished)
 
     async def _in_sql(self, work: Callable[..., T], *args: Any) -> T | None:
         """Run `work` in the SQL thread; None where it failed and is to be tried again."""
@@ -255,43 +220,6 @@ def _with_connection(work: Callable[..., T], *args: Any) -> T:
     except DatabaseError:
         connection.close()
         raise
-
-
-def _write(finished: list[Finished]) -> list[Finished]:
-    """Record the calls; return those that must be tried again.
-
-    What fails together is repeated row by row, and a row that fails alone becomes a failure.
-    """
-    try:
-        ledger.record(finished)
-        return []
-    except DatabaseError:
-        connection.close_if_unusable_or_obsolete()
-    for at, call in enumerate(finished):
-        try:
-            ledger.record([call])
-        except DatabaseError:
-            try:
-                ledger.record([ledger.as_row_failure(call)])
-            except DatabaseError:
-                return finished[at:]
-    return []
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
-def _raise_file_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 _engine: Engine | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.db.models import F
 
@@ -201,7 +202,28 @@ def _write_webhooks(accounts: dict[str, _Account]) -> None:
         )
 
 
-def as_row_failure(call: Finished) -> Finished:
+def write(finished: list[Finished]) -> list[Finished]:
+    """Record the calls; return those that must be tried again.
+
+    What fails together is repeated row by row, and a row that fails alone becomes a failure.
+    """
+    try:
+        record(finished)
+        return []
+    except DatabaseError:
+        connection.close_if_unusable_or_obsolete()
+    for at, call in enumerate(finished):
+        try:
+            record([call])
+        except DatabaseError:
+            try:
+                record([_as_failure(call)])
+            except DatabaseError:
+                return finished[at:]
+    return []
+
+
+def _as_failure(call: Finished) -> Finished:
     """Return a call whose row can't be written, as a failure that can."""
     return Finished(
         call.claimed,

@@ -18,6 +18,8 @@ from sandbox.approving import approve_pending
 from sandbox.client import ApiError, Client
 from sandbox.listener import Listener, Received, Script
 
+_LONGEST_DELAY = 86400
+
 
 class Command(BaseCommand):
     """Listen, verify, print, answer by script."""
@@ -40,10 +42,15 @@ class Command(BaseCommand):
         """Serve until SIGINT or SIGTERM."""
         if not 100 <= options["status"] <= 599:
             raise CommandError("--status is an HTTP status from 100 to 599.")
+        if not 0 <= options["port"] <= 65535:
+            raise CommandError("--port is a number from 0 (any) to 65535.")
+        # NaN is not between either.
+        if not 0 <= options["delay"] <= _LONGEST_DELAY:
+            raise CommandError(f"--delay is a number of seconds from 0 to {_LONGEST_DELAY}.")
         self._console = Console(highlight=False, soft_wrap=True)
         self._client = self._find_sandbox(needed=options["approve"])
         self._given, self._approve = options["secret"], options["approve"]
-        script = Script(options["status"], max(0.0, options["delay"]), options["hang"])
+        script = Script(options["status"], options["delay"], options["hang"])
         try:
             listener = Listener(("127.0.0.1", options["port"]), script, self._secret, self._on_call)
         except OSError as error:
