@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from requests_queue import samples
+from requests_queue.catalog.models import User
 from requests_queue.errors import Invalid
+from requests_queue.queues.base import QueueObject
 from requests_queue.rest import stamp
-from sandbox import durations, time
+from sandbox import durations, queues, time
 
 
 class ClockView(APIView):
@@ -34,3 +39,37 @@ class AdvanceView(APIView):
             raise Invalid(f"by: {error}") from None
         moved = time.advance(span)
         return Response({"from": stamp(moved.start), "now": stamp(moved.end), "stops": moved.stops})
+
+
+class SamplesView(APIView):
+    """`POST /sandbox/queue/samples {"queue", "type"?, "product"?}`: 201 `{"id", "status", …}`."""
+
+    def post(self, request: Request) -> Response:
+        """Make a realistic object that the caller is a party to."""
+        body = {k: _text(request, k) for k in ("queue", "type", "product")}
+        row = samples.make(body["queue"] or "", body["type"], body["product"])
+        return Response(_summary(row), status=201)
+
+
+class MovesView(APIView):
+    """`POST /sandbox/queue/moves {"id", "action", "data"?}`: 200 `{"id", "status", …}`."""
+
+    def post(self, request: Request) -> Response:
+        """Make a move, as whichever party it is for."""
+        data = request.data.get("data") if isinstance(request.data, dict) else None
+        if data is not None and not isinstance(data, dict):
+            raise Invalid("data: Expected an object.")
+        pk, name = _text(request, "id") or "", _text(request, "action") or ""
+        row = queues.move(pk, name, data or {}, cast(User, request.user))
+        return Response(_summary(row))
+
+
+def _text(request: Request, name: str) -> str | None:
+    value = request.data.get(name) if isinstance(request.data, dict) else None
+    if value is not None and not isinstance(value, str):
+        raise Invalid(f"{name}: Not a valid string.")
+    return value
+
+
+def _summary(row: QueueObject) -> dict[str, str]:
+    return {"id": row.pk, "status": row.status, "product": row.product_id}

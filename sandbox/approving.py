@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from requests_queue import sample_values
 from sandbox.client import Client
 
 # Each approval is a queue change too, so calls overlap, and two that list the same request would
@@ -33,31 +34,16 @@ def _approve_pending(client: Client, product_id: str) -> list[str]:
     return [request["id"] for request in pending]
 
 
-def _missing(request: dict[str, Any]) -> list[dict[str, str]]:
+def _missing(request: dict[str, Any]) -> list[dict[str, Any]]:
     """Return values for the fulfillment parameters that an approval needs."""
     return [
-        {"id": param["id"], "value": _value(param, request["id"])}
+        sample_values.fill(param, f"activated-{request['id']}")
         for param in request["asset"]["params"]
         if param["phase"] == "fulfillment"
         and param["constraints"].get("required")
         and not param["value"]
         and not param.get("structured_value")
     ]
-
-
-def _value(param: dict[str, Any], request_id: str) -> str:
-    if choices := param.get("value_choices"):
-        return str(choices[0]["value"])
-    samples = {
-        "email": "handler@example.com",
-        "url": "https://example.com/activated",
-        "domain": "example.com",
-        "subdomain": "activated",
-        "phone": "+15550100",
-        "checkbox": '{"accepted": true}',
-        "object": "{}",
-    }
-    return samples.get(param["type"], f"activated-{request_id}")
 
 
 def _template(client: Client, product_id: str) -> dict[str, str]:

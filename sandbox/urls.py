@@ -7,4 +7,6 @@ from sandbox import api
 urlpatterns = [
     path("clock", api.ClockView.as_view()),
     path("clock/advance", api.AdvanceView.as_view()),
+    path("queue/samples", api.SamplesView.as_view()),
+    path("queue/moves", api.MovesView.as_view()),
 ]

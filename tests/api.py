@@ -60,7 +60,7 @@ class Caller:
         sent = {"authorization": f"ApiKey {self.key}"} if self.key else {}
         answer = self.client.generic(
             method,
-            f"/public/v1{path}",
+            path if path.startswith("/sandbox/") else f"/public/v1{path}",
             b"" if body is None else raw,
             content_type="" if body is None else "application/json",
             headers={**sent, **(headers or {})},

@@ -144,6 +144,23 @@ def registered() -> tuple[Queue, ...]:
     return tuple(_queues.values())
 
 
+def named(name: str) -> Queue | None:
+    """Return the queue of an object class, or of its app's name: `fulfillment`."""
+    for queue in _queues.values():
+        if name in (queue.object_class, queue.model._meta.app_label):
+            return queue
+    return None
+
+
+def holding(pk: str) -> tuple[Queue, QueueObject] | None:
+    """Return the object of an id, and its queue."""
+    for queue in _queues.values():
+        row = queue.model._default_manager.filter(pk=pk).first()
+        if row is not None:
+            return queue, row
+    return None
+
+
 def for_model(model: type[models.Model]) -> Queue:
     """Return the queue of a model."""
     return next(q for q in _queues.values() if q.model is model)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from requests_queue import clock, ids, transitions
+from requests_queue import body, clock, ids, transitions
 from requests_queue.catalog import tiers
 from requests_queue.catalog.models import Asset, Connection, TierAccount
 from requests_queue.errors import Forbidden, Invalid, Refused
@@ -72,7 +72,6 @@ def _purchase(
     draft = data.get("status") == "draft" and bool(
         product.capability(rules.DRAFT_CAPABILITY["purchase"])
     )
-    status = "draft" if draft else effects.birth_status(wanted)
     asset = ids.create(
         lambda pk: Asset(
             pk=pk,
@@ -91,6 +90,7 @@ def _purchase(
         ),
         "asset",
     )
+    status = "draft" if draft else effects.start_status("purchase", asset, wanted, now)
     return _add(asset, "purchase", status, data, actor, now, items=order, params=wanted)
 
 
@@ -120,7 +120,7 @@ def _on_asset(
     draft = data.get("status") == "draft" and bool(
         asset.product.capability(rules.DRAFT_CAPABILITY.get(kind, "-"))
     )
-    status = "draft" if draft else effects.birth_status(wanted)
+    status = "draft" if draft else effects.start_status(kind, asset, wanted, now)
     if kind in ("suspend", "resume", "cancel"):
         status = "pending"
     request = _add(asset, kind, status, data, actor, now, order, wanted)
@@ -168,7 +168,7 @@ def _add(
         external_attributes=data.get("external_attributes") or {},
         items=items,
         params=params,
-        planned_date=effects.date(data, "planned_date"),
+        planned_date=body.date(data, "planned_date"),
         previous_approved_request=asset.requests.filter(status="approved").order_by("-pk").first(),
         created=shown,
         updated=shown,

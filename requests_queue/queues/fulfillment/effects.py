@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.utils.dateparse import parse_date, parse_datetime
-from django.utils.timezone import is_naive
 
-from requests_queue import clock
+from requests_queue import body, clock
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import DISTRIBUTOR, Context
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.signals import order_starting
 
 # What each type makes of its asset: on create, on approve, on fail.  None: stays as it is.
 ASSET_STATUS: dict[str, tuple[str | None, str | None, str | None]] = {
@@ -29,6 +27,8 @@ ASSET_STATUS: dict[str, tuple[str | None, str | None, str | None]] = {
     "cancel": ("terminating", "terminated", "active"),
 }
 HANDS_OVER = ("purchase", "change", "adjustment", "renew", "transfer")
+# What is ordered, and so may have to wait for the set-up of something else.
+HELD = ("purchase", "change", "renew", "transfer")
 
 
 def birth_status(params: parameters.Params) -> str:
@@ -36,8 +36,25 @@ def birth_status(params: parameters.Params) -> str:
     return "inquiring" if parameters.missing(params, "ordering") else "pending"
 
 
+def start_status(kind: str, asset: Asset, params: parameters.Params, now: datetime) -> str:
+    """Return where an order starts: in tiers_setup while something else must be set up first.
+
+    Who holds it moves it on later, by `release` or `fail`.
+    """
+    if kind in HELD and any(
+        held for _, held in order_starting.send(sender=Asset, asset=asset, now=now)
+    ):
+        return "tiers_setup"
+    return birth_status(params)
+
+
 def leave_draft(request: Request, context: Context) -> dict[str, Any]:
     """A draft becomes an order."""
+    return {"status": start_status(request.type, request.asset, request.params, context.now)}
+
+
+def release(request: Request, context: Context) -> dict[str, Any]:
+    """What had to be set up first has been."""
     return {"status": birth_status(request.params)}
 
 
@@ -58,13 +75,13 @@ def inquire(request: Request, context: Context) -> dict[str, Any]:
     if context.data.get("template_id"):
         columns["template"] = _template(request, context.data["template_id"])
     if context.data.get("activation_tile"):
-        columns["activation_key"] = _text(context.data, "activation_tile")
+        columns["activation_key"] = body.text(context.data, "activation_tile")
     return columns
 
 
 def answer(request: Request, context: Context) -> dict[str, Any]:
     """The inquiry is answered; what was wrong is no longer said."""
-    given = _mapping(context.data.get("asset"), "asset").get("params")
+    given = body.mapping(context.data.get("asset"), "asset").get("params")
     code = context.data.get("code")
     if code is not None and code != request.form_code:
         raise Invalid("code: This link is not valid for the request.")
@@ -77,14 +94,14 @@ def answer(request: Request, context: Context) -> dict[str, Any]:
 def approve(request: Request, context: Context) -> dict[str, Any]:
     """Required fulfillment parameters are there, and there is something to show the customer."""
     columns: dict[str, Any] = {
-        "effective_date": date(context.data, "effective_date") or clock.shown(context.now)
+        "effective_date": body.date(context.data, "effective_date") or clock.shown(context.now)
     }
     if request.type in HANDS_OVER:
         missing = parameters.missing(request.params, "fulfillment")
         if missing:
             raise Invalid(*(f"asset.params: Parameter {name} is required." for name in missing))
     if context.data.get("activation_tile"):
-        return columns | {"activation_key": _text(context.data, "activation_tile")}
+        return columns | {"activation_key": body.text(context.data, "activation_tile")}
     template = _template(request, context.data.get("template_id"))
     return columns | {"template": template, "activation_key": template.body}
 
@@ -102,7 +119,7 @@ def hand_over(request: Request, context: Context) -> None:
 
 def fail(request: Request, context: Context) -> dict[str, Any]:
     """A reason is needed."""
-    return {"reason": _reason(context.data)}
+    return {"reason": body.reason(context.data)}
 
 
 def give_back(request: Request, context: Context) -> None:
@@ -112,7 +129,7 @@ def give_back(request: Request, context: Context) -> None:
 
 def schedule(request: Request, context: Context) -> dict[str, Any]:
     """The date lies ahead."""
-    planned = date(context.data, "planned_date")
+    planned = body.date(context.data, "planned_date")
     if planned is None:
         raise Refused("REQ_005", "Missed fields: planned_date.")
     if planned <= context.now:
@@ -149,13 +166,13 @@ def update(request: Request, context: Context) -> dict[str, Any]:
         )
     columns: dict[str, Any] = {"updated": clock.shown(context.now)}
     if "note" in context.data:
-        columns["note"] = _text(context.data, "note")
+        columns["note"] = body.text(context.data, "note")
     if "external_attributes" in context.data:
-        columns["external_attributes"] = _mapping(
+        columns["external_attributes"] = body.mapping(
             context.data["external_attributes"], "external_attributes"
         )
     phases = ("ordering",) if context.actor.role == DISTRIBUTOR else ("ordering", "fulfillment")
-    given = _mapping(context.data.get("asset"), "asset").get("params")
+    given = body.mapping(context.data.get("asset"), "asset").get("params")
     columns["params"] = parameters.fill(request.params, given, phases)
     return columns
 
@@ -178,45 +195,3 @@ def _template(request: Request, given: Any) -> Template:
     if default is None:
         raise Refused("REQ_005", "Missed fields: template_id.")
     return default
-
-
-def _reason(data: Mapping[str, Any]) -> str:
-    reason = _text(data, "reason").strip()
-    if not reason:
-        raise Refused("REQ_005", "Missed fields: reason.")
-    return reason
-
-
-def _text(data: Mapping[str, Any], name: str) -> str:
-    value = data.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Invalid(f"{name}: Not a valid string.")
-    return value
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise Invalid(f"{name}: Expected an object.")
-    return value
-
-
-def date(data: Mapping[str, Any], name: str) -> datetime | None:
-    """Return a date of the body in whole seconds, UTC where it names no offset."""
-    value = data.get(name)
-    if value in (None, ""):
-        return None
-    try:
-        moment = parse_datetime(value) if isinstance(value, str) else None
-        if moment is None and isinstance(value, str) and parse_date(value):
-            moment = parse_datetime(f"{value}T00:00:00+00:00")
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise Invalid(f"{name}: Not a valid date.")
-    if is_naive(moment):
-        moment = moment.replace(tzinfo=clock.now().tzinfo)
-    return clock.shown(moment)

@@ -18,10 +18,10 @@ CHOOSING = ("dropdown", "choice")
 SETTABLE = ("value", "structured_value", "value_error")
 
 
-def blank(product: Product) -> Params:
-    """Return the ordering and fulfillment parameters of a product's assets, without values."""
+def blank(product: Product, scope: str = "asset") -> Params:
+    """Return the ordering and fulfillment parameters of a scope of a product, without values."""
     rows = Parameter.objects.filter(
-        product=product, scope="asset", phase__in=("ordering", "fulfillment")
+        product=product, scope=scope, phase__in=("ordering", "fulfillment")
     )
     return [_blank(row) for row in rows if row.type not in ("heading", "content")]
 

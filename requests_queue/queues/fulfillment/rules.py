@@ -4,6 +4,7 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document; 
 stands in docs/fidelity.md.
 """
 
+from requests_queue.catalog.models import Product
 from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
 from requests_queue.queues.fulfillment import effects
 from requests_queue.queues.fulfillment.models import Request
@@ -55,10 +56,18 @@ def _move(name: str, source: str, target: str, who: str, **more: object) -> Move
     )
 
 
+def _sample(kind: str, product: Product | None) -> Request:
+    # Samples are made through the ordinary births, which know these rules.
+    from requests_queue.queues.fulfillment import samples
+
+    return samples.make(kind, product)
+
+
 QUEUE = Queue(
     object_class="fulfillment_request",
     title="Fulfillment requests",
     model=Request,
+    sample=_sample,
     statuses=STATUSES,
     final=frozenset({"approved", "failed", "revoked"}),
     types=TYPES,
@@ -74,7 +83,7 @@ QUEUE = Queue(
         ),
         _move(
             "release", "tiers_setup", "pending", SYSTEM,
-            prepare=effects.leave_draft, effect=effects.start,
+            prepare=effects.release, effect=effects.start,
         ),
         _move("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire),
         _move("pend", "inquiring", "pending", f"{VENDOR} {DISTRIBUTOR}", prepare=effects.answer),

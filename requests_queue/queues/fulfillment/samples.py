@@ -1,0 +1,151 @@
+"""Realistic fulfillment requests of each type, made through the ordinary ways."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from requests_queue import sample_values, transitions
+from requests_queue.catalog.models import Asset, Connection, Product
+from requests_queue.errors import Invalid
+from requests_queue.queues.base import Actor
+from requests_queue.queues.fulfillment import births, editing, params, rules
+from requests_queue.queues.fulfillment.models import OPEN, Request
+
+_NEEDS = {
+    **rules.TYPE_CAPABILITY,
+    "suspend": "subscription.hold",
+    "resume": "subscription.hold",
+}
+_CUSTOMERS = (
+    ("Harbour Cafe", "Ada", "Ray"),
+    ("Cedar & Pine Books", "Noor", "Haddad"),
+    ("Blue Ridge Dental", "Tomas", "Lind"),
+    ("Juniper Studio", "Mei", "Tan"),
+)
+
+
+def make(kind: str, product: Product | None) -> Request:
+    """Create a request of a type, for a product or for the first that fits.
+
+    A type that needs a subscription takes one that is free, or orders and approves one first.
+    Raises Invalid or Refused where there is none or the product can't have it.
+    """
+    if kind not in rules.TYPES:
+        raise Invalid(f'type: "{kind}" is not one of {", ".join(rules.TYPES)}.')
+    connection = _connection(product, kind)
+    if kind == "purchase":
+        return births.create(_purchase(connection), _distributor(connection))
+    asset = _free_asset(connection, rules.NEEDS_ASSET[kind])
+    return births.create(_on_asset(kind, asset), _distributor(connection))
+
+
+def _connection(product: Product | None, kind: str) -> Connection:
+    rows = Connection.objects.select_related("product", "provider", "vendor").filter(
+        product__listings__status="listed", product__items__isnull=False
+    )
+    rows = (rows.filter(product=product) if product else rows).order_by("pk").distinct()
+    needed = _NEEDS.get(kind)
+    for connection in rows:
+        if needed is None or product or connection.product.capability(needed):
+            return connection
+    raise Invalid(f"product: There is no product that can have a {kind} request.")
+
+
+def _distributor(connection: Connection) -> Actor:
+    return Actor(None, connection.provider)
+
+
+def _vendor(connection: Connection) -> Actor:
+    return Actor(None, connection.vendor)
+
+
+def _purchase(connection: Connection) -> dict[str, Any]:
+    product = connection.product
+    name, first, last = secrets.choice(_CUSTOMERS)
+    number = secrets.randbelow(10**6)
+    wanted = [p for p in params.blank(product) if p["phase"] == "ordering"]
+    return {
+        "type": "purchase",
+        "asset": {
+            "external_id": str(100000 + number),
+            "external_uid": secrets.token_hex(16),
+            "connection": {"id": connection.pk},
+            "items": [
+                {"id": item.pk, "quantity": 1 + number % 9} for item in product.items.all()[:2]
+            ],
+            "params": [
+                sample_values.fill(p, f"sample {p['id']}")
+                for p in wanted
+                if p["constraints"].get("required")
+            ],
+            "tiers": {
+                "customer": _tier(name, first, last, f"customer-{number}"),
+                "tier1": _tier("Portland Resellers", "Jon", "Berg", "sample-reseller-1"),
+            },
+        },
+    }
+
+
+def _tier(name: str, first: str, last: str, uid: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "external_id": uid,
+        "external_uid": uid,
+        "contact_info": {
+            "address_line1": "1 Harbour Road",
+            "city": "Portland",
+            "state": "OR",
+            "postal_code": "97201",
+            "country": "US",
+            "contact": {
+                "first_name": first,
+                "last_name": last,
+                "email": f"{first}.{last}@example.com".lower(),
+                "phone_number": {
+                    "country_code": "+1", "area_code": "503", "phone_number": "5550100",
+                },
+            },
+        },
+    }  # fmt: skip
+
+
+def _on_asset(kind: str, asset: Asset) -> dict[str, Any]:
+    given: dict[str, Any] = {"id": asset.pk}
+    if kind == "change":
+        given["items"] = [
+            {"id": item["global_id"], "quantity": int(float(item["quantity"])) + 5}
+            for item in asset.items
+            if item["item_type"] != "PPU"
+        ]
+    return {"type": kind, "asset": given}
+
+
+def _free_asset(connection: Connection, statuses: tuple[str, ...]) -> Asset:
+    rows = Asset.objects.filter(connection=connection).exclude(requests__status__in=OPEN)
+    found = rows.filter(status__in=statuses).order_by("-created", "pk").first()
+    if found is not None:
+        return found
+    asset = rows.filter(status="active").order_by("-created", "pk").first()
+    if asset is None:
+        asset = _approved(births.create(_purchase(connection), _distributor(connection))).asset
+    if "suspended" in statuses and "active" not in statuses:
+        _approved(births.create(_on_asset("suspend", asset), _distributor(connection)))
+    asset.refresh_from_db()
+    return asset
+
+
+def _approved(request: Request) -> Request:
+    """Approve as the vendor would, and return the request."""
+    vendor = _vendor(request.asset.connection)
+    if request.status != "pending":
+        raise Invalid(f"{request.pk} is {request.status}: no subscription can be made of it.")
+    values = [
+        sample_values.fill(p, f"sample {p['id']}")
+        for p in request.params
+        if p["id"] in params.missing(request.params, "fulfillment")
+    ]
+    if values:
+        editing.edit(request.pk, {"asset": {"params": values}}, vendor)
+    moved: Request = transitions.move(Request, request.pk, "approve", vendor, {})
+    return moved
