@@ -12,6 +12,7 @@ broker and scheduler may be gone, and nothing is lost.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -233,6 +234,10 @@ def start() -> Engine:
         if _engine is None:
             _engine = Engine()
             _engine.start()
+            # What is loaded by now stays for good: without it, garbage collections in the middle
+            # of a thousand calls take a fifth of the processor time of a delivery.
+            gc.collect()
+            gc.freeze()
         return _engine
 
 

@@ -72,13 +72,13 @@ def _due(slots: int, now: datetime) -> list[int]:
     """Return the oldest waiting deliveries of the webhooks that may start something."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT id, free FROM (
                 SELECT w.id,
                     CASE WHEN w.earliest_possible_trigger IS NULL THEN %s ELSE 1 END
                         - COALESCE(b.under_way, 0) AS free,
-                    (SELECT MIN(d.id) FROM webhooks_delivery d WHERE d.webhook_id = w.id
-                        AND d.state = 'waiting' AND NOT d.forced) AS head
+                    (SELECT MIN(d.id) FROM webhooks_delivery d {sql.indexed_by("delivery_waiting")}
+                        WHERE d.webhook_id = w.id AND d.state = 'waiting' AND NOT d.forced) AS head
                 FROM webhooks_webhook w LEFT JOIN (
                     SELECT webhook_id, COUNT(*) AS under_way FROM webhooks_delivery
                     WHERE state = 'calling' AND NOT forced GROUP BY webhook_id
@@ -102,11 +102,12 @@ def _oldest(wanted: Sequence[tuple[str, int]], slots: int) -> list[int]:
 
     One index look-up for each, so a backlog behind a gate costs the others nothing.
     """
+    waiting = sql.indexed_by("delivery_waiting")
     parts: list[str] = []
     params: list[Any] = []
     for webhook_id, free in wanted:
         parts.append(
-            "SELECT id FROM (SELECT id FROM webhooks_delivery WHERE webhook_id = %s "
+            f"SELECT id FROM (SELECT id FROM webhooks_delivery {waiting} WHERE webhook_id = %s "
             "AND state = 'waiting' AND NOT forced ORDER BY id LIMIT %s) part"
         )
         params += [webhook_id, min(free, slots)]
@@ -168,7 +169,7 @@ def abandoned() -> list[Finished]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id FROM webhooks_delivery
+            SELECT id FROM webhooks_delivery {sql.indexed_by("delivery_calling")}
             WHERE state = 'calling' AND lease < {sql.epoch()} ORDER BY id LIMIT 1000
             """
         )

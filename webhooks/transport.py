@@ -11,6 +11,7 @@ import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 
 import aiohttp
@@ -190,6 +191,7 @@ async def _read(response: aiohttp.ClientResponse, body: bytearray, cap: int) -> 
     return True
 
 
+@lru_cache(maxsize=4096)
 def _target(url: str) -> URL:
     try:
         # Encoded already: yarl would change the query otherwise.
