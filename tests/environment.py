@@ -12,7 +12,7 @@ import pytest
 # Before Django's settings are read: no test touches the data of a real sandbox.
 os.environ["SIM_DATA_DIR"] = tempfile.mkdtemp(prefix="connect-sim-tests-")
 for _name in list(os.environ):
-    if _name.startswith("SIM_") and _name not in ("SIM_DATA_DIR", "SIM_TEST_POSTGRES"):
+    if _name.startswith("SIM_") and not _name.startswith(("SIM_DATA_DIR", "SIM_TEST_")):
         del os.environ[_name]
 os.environ["SIM_ENV_FILE"] = os.devnull
 for _name in ("DATABASE_URL", "CELERY_BROKER_URL"):

@@ -17,6 +17,11 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+def counters(hook: Webhook) -> tuple[int, int, int, int]:
+    """Return events, triggers, successes, failures."""
+    return hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers
+
+
 def test_a_purchase_wakes_the_handler_with_a_signed_call() -> None:
     world = make.world()
     with handler() as served, running() as [engine]:
@@ -33,9 +38,9 @@ def test_a_purchase_wakes_the_handler_with_a_signed_call() -> None:
     assert claims["webhook_id"] == hook.id
     assert claims["object_class"] == "fulfillment_requests"
     assert claims["data"] == {"tenant": "lab-1"}
-    assert list(claims)[0] == "webhook_id" and exp
+    assert next(iter(claims)) == "webhook_id" and exp
     hook.refresh_from_db()
-    assert (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers) == (1, 1, 1, 0)
+    assert counters(hook) == (1, 1, 1, 0)
     assert Delivery.objects.get().state == "delivered"
     assert Attempt.objects.get().status_code == 200
     assert Event.objects.get().object_id == Request.objects.get().pk
@@ -61,7 +66,7 @@ def test_a_failing_handler_is_called_again_when_the_gate_opens() -> None:
         until(settled, "delivered")
     hook.refresh_from_db()
     assert hook.earliest_possible_trigger is None
-    assert (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers) == (1, 3, 1, 2)
+    assert counters(hook) == (1, 3, 1, 2)
     assert hook.failure_since_last_success == 0
 
 

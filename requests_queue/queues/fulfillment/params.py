@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from requests_queue import storable
 from requests_queue.catalog.models import Parameter, Product
 from requests_queue.errors import Invalid
 
@@ -138,10 +139,8 @@ def _set_plain(param: dict[str, Any], value: Any) -> str:
 
 def _set_object(param: dict[str, Any], value: str) -> str:
     try:
-        structured = json.loads(value, parse_constant=_refuse_constant)
-        # No database takes a NUL or half a character; the text of the body hides them.
-        if b"\\u0000" in json.dumps(structured, ensure_ascii=False).encode():
-            raise ValueError
+        # What the text of the body hid from the parser shows here.
+        structured = storable.check(json.loads(value, parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
         return f"Parameter {param['id']}: value is not JSON that can be stored."
     param["structured_value"] = structured

@@ -1,0 +1,409 @@
+"""Moving a sandbox's time with an engine at work: everything at its own simulated moment."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time as real_time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from requests_queue import clock, transitions
+from requests_queue.errors import Conflict
+from requests_queue.models import Clock
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from sandbox import time
+from tests import make
+from tests.engines import move_clock, running, settled, until
+from tests.handlers import Answer, Got, handler
+from webhooks import counters, ledger, outbox, retry, standstill, wakeup
+from webhooks.calls import Finished
+from webhooks.engine import Engine
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+S = timedelta(seconds=1)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine that a wake-up reaches, as in a sandbox of one process."""
+    with running() as [engine]:
+        monkeypatch.setattr(wakeup, "send", engine.wake)
+        yield engine
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A move waits a tenth of a second for calls under way."""
+    monkeypatch.setattr(time, "WAIT_FOR_CALLS", 0.1)
+
+
+def order(world: make.World) -> Request:
+    return births.create(make.purchase(world), world.as_distributor)
+
+
+def in_background(work: Callable[[], Any]) -> threading.Event:
+    """Run a function in a thread of its own, and return what is set when it has ended."""
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+            ended.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    return ended
+
+
+def test_a_day_runs_the_whole_ladder_each_call_at_its_own_moment(engine: Engine) -> None:
+    world = make.world()
+    seen: list[datetime] = []
+
+    def answer(got: Got) -> Answer:
+        seen.append(clock.now())
+        connections.close_all()
+        return 500
+
+    with handler(answer) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        began = real_time.monotonic()
+        moved = time.advance(timedelta(days=1))
+        assert real_time.monotonic() - began < 20
+    attempts = list(Attempt.objects.order_by("number"))
+    assert len(attempts) == 10
+    delays = [300, 600, 1200, 2400, 4800, 9600, 19200, 21600, 21600]
+    for (before, after), seconds in zip(itertools.pairwise(attempts), delays, strict=True):
+        # Gates are whole seconds, and a call starts when its gate opens, to the microsecond.
+        gap = after.started_at - before.finished_at
+        assert seconds * S <= gap < (seconds + 1) * S
+        assert after.started_at.microsecond == 0
+        # Time stood still during each call.
+        assert after.finished_at == after.started_at
+    assert seen[1:] == [a.started_at for a in attempts[1:]]
+    hook.refresh_from_db()
+    assert (hook.round, hook.out_of_order, hook.failure_triggers) == (10, True, 10)
+    assert moved.end == moved.start + timedelta(days=1)
+    assert moved.stops == 9
+    assert counters.discrepancies() == []
+
+
+def test_a_handler_that_recovers_is_called_no_more(engine: Engine) -> None:
+    world = make.world()
+    answers = iter([500, 500, 200])
+    with handler(lambda got: next(answers)) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        moved = time.advance(timedelta(days=1))
+        assert settled()
+    hook.refresh_from_db()
+    assert (hook.triggers, hook.success_triggers, hook.earliest_possible_trigger) == (3, 1, None)
+    assert hook.last_success is not None
+    assert hook.last_success.finished_at < moved.start + 902 * S
+    assert moved.stops == 2
+
+
+def test_all_that_waited_goes_at_the_moment_at_which_the_gate_opens(engine: Engine) -> None:
+    world = make.world()
+    with handler(500) as served:
+        hook = make.webhook(world, served.url)
+        for _ in range(6):
+            order(world)
+        time.advance(S)
+        served.answer = lambda got: 200
+        hook.refresh_from_db()
+        gate = hook.earliest_possible_trigger
+        time.advance(timedelta(hours=1))
+    delivered = Attempt.objects.filter(outcome="success")
+    assert set(delivered.values_list("started_at", flat=True)) == {gate}
+    assert settled()
+
+
+def test_nothing_due_is_one_step_and_time_goes_on_from_there() -> None:
+    before = clock.now()
+    moved = time.advance(timedelta(hours=5))
+    after = clock.now()
+    assert before <= moved.start
+    assert moved.end - moved.start == timedelta(hours=5)
+    assert moved.stops == 0
+    assert moved.end <= after < moved.end + timedelta(minutes=1)
+    assert clock.now() > after
+    assert time.reading()[1] is False
+
+
+def test_a_second_move_at_the_same_time_is_refused(engine: Engine) -> None:
+    world = make.world()
+    refused: list[Conflict] = []
+    with handler(None) as served:
+        make.webhook(world, served.url)
+        order(world)
+
+        def second(pause: float) -> None:
+            assert time.reading()[1] is True
+            with pytest.raises(Conflict) as raised:
+                time.advance(S)
+            refused.append(raised.value)
+            served.release.set()
+
+        moved = time.advance(timedelta(minutes=1), pause=second)
+    assert refused[0].status == 409
+    assert moved.end - moved.start == timedelta(minutes=1)
+    # The one that was refused moved nothing, and let nothing go.
+    assert moved.end <= clock.now() < moved.end + 30 * S
+    assert time.advance(S).stops == 0
+
+
+def test_time_stands_still_until_a_call_is_over(engine: Engine) -> None:
+    world = make.world()
+    seen: set[datetime] = set()
+    with handler(None) as served:
+        make.webhook(world, served.url)
+        order(world)
+
+        def pause(seconds: float) -> None:
+            seen.add(clock.now())
+            if len(served.seen) and len(seen) and served.calls.qsize():
+                served.release.set()
+
+        moved = time.advance(timedelta(hours=1), pause=pause)
+    assert seen == {moved.start}
+    attempt = Attempt.objects.get()
+    assert (attempt.outcome, attempt.finished_at) == ("success", moved.start)
+
+
+def test_a_hanging_call_is_left_when_its_deadline_is_not_passed(
+    engine: Engine, impatient: None
+) -> None:
+    world = make.world()
+    with handler(None) as served:
+        make.webhook(world, served.url)
+        order(world)
+        served.next()
+        moved = time.advance(timedelta(seconds=295))
+        assert moved.end - moved.start == 295 * S
+        assert Delivery.objects.get().state == "calling"
+        assert not Attempt.objects.exists()
+        served.release.set()
+        until(settled, "delivered after all")
+    assert Attempt.objects.get().outcome == "success"
+
+
+def test_a_hanging_call_is_cut_at_its_simulated_deadline(engine: Engine, impatient: None) -> None:
+    world = make.world()
+    with handler(None) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        served.next()
+        time.advance(timedelta(seconds=400))
+    attempt = Attempt.objects.get()
+    assert attempt.finished_at == attempt.started_at + 300 * S
+    assert (attempt.outcome, attempt.status_code) == ("failure", None)
+    assert attempt.duration == 300_000
+    assert "no complete answer within 300 s" in attempt.error.lower()
+    hook.refresh_from_db()
+    assert hook.round == 1
+    assert hook.earliest_possible_trigger is not None
+    assert 600 * S <= hook.earliest_possible_trigger - attempt.started_at < 601 * S
+    assert Delivery.objects.get().state == "waiting"
+    assert counters.discrepancies() == []
+
+
+def test_the_next_call_of_a_delivery_that_hung_is_waited_for_as_well(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "WAIT_FOR_CALLS", 0.3)
+    world = make.world()
+    numbers = iter(range(10))
+    second, answered = threading.Event(), threading.Event()
+
+    def answer(got: Got) -> Answer:
+        if next(numbers) == 0:
+            return None
+        second.set()
+        answered.wait(5)
+        return 200
+
+    def pause(seconds: float) -> None:
+        if second.is_set():
+            answered.set()
+        threading.Event().wait(seconds)
+
+    with handler(answer) as served:
+        make.webhook(world, served.url)
+        order(world)
+        time.advance(timedelta(hours=2), pause=pause)
+        assert settled()
+    cut, delivered = Attempt.objects.order_by("number")
+    assert (cut.outcome, delivered.outcome) == ("failure", "success")
+    assert 300 * S <= delivered.started_at - cut.finished_at < 301 * S
+    assert delivered.finished_at == delivered.started_at
+
+
+def test_a_handler_that_always_hangs_runs_down_its_ladder_too(
+    engine: Engine, impatient: None, settings: Any
+) -> None:
+    settings.SIM_FAILURE_LIMIT = 3
+    world = make.world()
+    with handler(None) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        time.advance(timedelta(hours=1))
+    hook.refresh_from_db()
+    assert (hook.out_of_order, hook.failure_triggers) == (True, 3)
+    for attempt in Attempt.objects.all():
+        assert attempt.finished_at - attempt.started_at == 300 * S
+
+
+def test_a_planned_date_comes_at_its_own_moment(engine: Engine) -> None:
+    world = make.world()
+    with handler() as served:
+        make.webhook(world, served.url)
+        row = order(world)
+        planned = clock.shown(clock.now()) + timedelta(hours=3)
+        transitions.move(
+            Request, row.pk, "schedule", world.as_vendor, {"planned_date": planned.isoformat()}
+        )
+        time.advance(timedelta(hours=2))
+        row.refresh_from_db()
+        assert row.status == "scheduled"
+        time.advance(timedelta(hours=2))
+        row.refresh_from_db()
+        assert (row.status, row.updated, row.planned_date) == ("pending", planned, None)
+        assert settled()
+    released = Event.objects.latest("pk")
+    assert (released.status_from, released.status_to, released.at) == (
+        "scheduled",
+        "pending",
+        planned,
+    )
+    assert released.delivery.attempt_set.get().started_at == planned
+
+
+def test_a_move_prolongs_its_own_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "LEASE", 0.6)
+    world = make.world()
+    with handler(None) as served:
+        make.webhook(world, served.url)
+        order(world)
+        first: list[float] = []
+
+        def pause(seconds: float) -> None:
+            lease = Clock.objects.get().moving_lease
+            first.append(lease)
+            if lease > first[0] + 0.3:
+                served.release.set()
+            threading.Event().wait(seconds)
+
+        time.advance(S, pause=pause)
+    assert Clock.objects.get().moving_lease == 0
+    assert Attempt.objects.get().outcome == "success"
+
+
+def test_a_move_whose_process_was_killed_is_over_after_its_lease() -> None:
+    stopped = clock.now() + timedelta(hours=1)
+    Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=real_time.time() + 60)
+    time.recover()
+    assert clock.now() == stopped
+    with pytest.raises(Conflict):
+        time.advance(S)
+    Clock.objects.update(moving_lease=1.0)
+    moved = time.advance(S)
+    assert (moved.start, moved.end) == (stopped, stopped + S)
+    Clock.objects.update(frozen_at=stopped, moving_lease=1.0)
+    time.recover()
+    assert stopped < clock.now() < stopped + 30 * S
+
+
+def test_a_move_begins_where_another_has_just_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = clock.now
+    ends: list[datetime] = []
+    other: list[threading.Event] = []
+
+    def move() -> None:
+        try:
+            ends.append(time.advance(timedelta(hours=1)).end)
+        except Conflict:
+            pass
+
+    def now_and_then() -> datetime:
+        found = now()
+        if not other:
+            other.append(in_background(move))
+            other[0].wait(0.4)
+        return found
+
+    Clock.objects.create(pk=1)
+    monkeypatch.setattr(clock, "now", now_and_then)
+    ends.append(time.advance(S).end)
+    assert other[0].wait(10)
+    # Time has not gone back behind either.
+    assert clock.now() >= max(ends)
+
+
+def test_a_move_that_fails_lets_time_go_on_where_it_stood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*args: Any) -> None:
+        raise RuntimeError("the room is on fire")
+
+    start = clock.now()
+    monkeypatch.setattr(time, "_settle", broken)
+    with pytest.raises(RuntimeError):
+        time.advance(timedelta(days=1))
+    assert start < clock.now() < start + 30 * S
+    assert time.reading()[1] is False
+
+
+def probing(world: make.World) -> tuple[Webhook, Any]:
+    """Make a webhook whose probe is under way, with others waiting for its success."""
+    hook = make.webhook(world)
+    for _ in range(3):
+        order(world)
+    ledger.record([Finished(c, retry.FAILURE, 1) for c in outbox.claim(10)])
+    move_clock(400)
+    [probe] = outbox.claim(10)
+    return hook, probe
+
+
+def test_a_call_that_ends_while_a_move_looks_is_not_overlooked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, probe = probing(make.world())
+    peek = outbox.peek
+
+    def then_succeed(now: datetime) -> list[int]:
+        found = peek(now)
+        in_background(lambda: ledger.record([Finished(probe, retry.SUCCESS, 1)])).wait(0.4)
+        return found
+
+    monkeypatch.setattr(outbox, "peek", then_succeed)
+    # Either the call is seen, or what its success lets go.
+    assert standstill.unsettled(clock.now())
+    until(lambda: Attempt.objects.filter(outcome="success").exists(), "recorded")
+
+
+def test_a_call_that_begins_while_a_move_looks_is_not_overlooked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order_of = make.world()
+    make.webhook(order_of)
+    order(order_of)
+    deadlines = standstill._deadlines
+
+    def then_claim() -> Any:
+        found = deadlines()
+        in_background(lambda: outbox.claim(10)).wait(0.4)
+        return found
+
+    monkeypatch.setattr(standstill, "_deadlines", then_claim)
+    assert standstill.unsettled(clock.now())
+    until(lambda: Delivery.objects.get().state == "calling", "claimed")

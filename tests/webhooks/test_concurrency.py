@@ -1,0 +1,426 @@
+"""Everything at once: two engines, edits in the middle of a call, lost workers."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from requests_queue import clock
+from requests_queue.queues.fulfillment import births
+from tests import make
+from tests.engines import move_clock, running, settled, until
+from tests.handlers import Answer, Got, Handler, handler
+from webhooks import counters, events, ledger, lifecycle, outbox, retry
+from webhooks import engine as engine_module
+from webhooks.calls import Finished
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def order(world: make.World, times: int = 1) -> None:
+    for _ in range(times):
+        births.create(make.purchase(world), world.as_distributor)
+
+
+def failing(world: make.World, waiting: int) -> Webhook:
+    """Make a webhook whose gate has just opened, with deliveries that wait behind it."""
+    hook = make.webhook(world)
+    order(world, waiting)
+    claimed = outbox.claim(100)
+    ledger.record([Finished(c, retry.FAILURE, 1) for c in claimed])
+    move_clock(400)
+    return hook
+
+
+def is_called(served: Handler, hook: Webhook) -> None:
+    """Send the webhook's calls to the handler, without anything else of an edit."""
+    Webhook.objects.filter(pk=hook.pk).update(external_url=served.url)
+
+
+def expire_leases() -> None:
+    Delivery.objects.filter(state="calling").update(lease=1.0)
+
+
+def test_two_engines_make_one_call_of_each_delivery() -> None:
+    world = make.world()
+    with handler() as served:
+        make.webhook(world, served.url)
+        order(world, 25)
+        with running(2) as engines:
+            for engine in engines:
+                engine.wake()
+            until(settled, "all delivered")
+        assert len(served.seen) == 25
+    assert list(Attempt.objects.values_list("number", flat=True)) == [1] * 25
+
+
+def test_a_claim_takes_no_more_than_it_has_slots_for() -> None:
+    world = make.world()
+    for n in range(1, 5):
+        make.webhook(world, n=n)
+    order(world, 5)
+    first = outbox.claim(6)
+    assert len(first) == 6
+    assert len(outbox.claim(100)) == 14
+    # The oldest go first.
+    oldest = Delivery.objects.order_by("pk").values_list("pk", flat=True)[:6]
+    assert sorted(c.delivery_id for c in first) == list(oldest)
+
+
+def test_an_engine_has_no_more_calls_under_way_than_slots() -> None:
+    world = make.world()
+    with handler(None) as served:
+        for n in range(1, 5):
+            make.webhook(world, served.url, n=n)
+        order(world, 2)
+        with running(slots=3) as [engine]:
+            for _ in range(3):
+                served.next()
+            assert engine.under_way == 3
+            assert Delivery.objects.filter(state="calling").count() == 3
+            served.release.set()
+            until(settled, "all delivered")
+    assert Attempt.objects.count() == 8
+
+
+class Counting:
+    """A handler's answers, held until enough calls are under way at the same time."""
+
+    def __init__(self, enough: int) -> None:
+        self._lock = threading.Lock()
+        self._enough = enough
+        self._now = 0
+        self.peak = 0
+        self.full = threading.Event()
+
+    def __call__(self, got: Got) -> Answer:
+        with self._lock:
+            self._now += 1
+            self.peak = max(self.peak, self._now)
+            if self._now >= self._enough:
+                self.full.set()
+        self.full.wait(15)
+        with self._lock:
+            self._now -= 1
+        return 200
+
+
+def test_the_cap_of_a_webhook_holds_across_engines(settings: Any) -> None:
+    settings.SIM_MAX_IN_FLIGHT = 3
+    world = make.world()
+    answers = Counting(enough=3)
+    with handler(answers) as served:
+        make.webhook(world, served.url)
+        order(world, 12)
+        with running(2):
+            assert answers.full.wait(15)
+            until(settled, "all delivered")
+    assert answers.peak == 3
+    assert Attempt.objects.count() == 12
+
+
+def test_one_probe_goes_first_across_engines() -> None:
+    world = make.world()
+    hook = failing(world, waiting=6)
+    with handler(None) as served:
+        is_called(served, hook)
+        with running(2) as engines:
+            served.next()
+            for engine in engines:
+                engine.wake()
+            assert outbox.peek(clock.now()) == []
+            assert Delivery.objects.filter(state="calling").count() == 1
+            served.release.set()
+            until(settled, "all delivered")
+        assert len(served.seen) == 6
+
+
+def test_deliveries_start_in_the_order_of_their_events_across_engines(settings: Any) -> None:
+    settings.SIM_MAX_IN_FLIGHT = 1
+    world = make.world()
+    with handler() as served:
+        make.webhook(world, served.url)
+        order(world, 12)
+        with running(2):
+            until(settled, "all delivered")
+    rows = list(Attempt.objects.order_by("delivery_id").values_list("started_at", "finished_at"))
+    for (_, finished), (started, _) in itertools.pairwise(rows):
+        assert finished <= started
+
+
+@pytest.mark.parametrize("answer", [200, 500])
+def test_disabled_in_the_middle_of_a_call(answer: int) -> None:
+    world = make.world()
+    release = threading.Event()
+    with handler(lambda got: (release.wait(15), answer)[1]) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running():
+            served.next()
+            lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+            assert Delivery.objects.get().state == "calling"
+            release.set()
+            until(settled, "the call is recorded")
+    hook.refresh_from_db()
+    assert Delivery.objects.get().state == "cancelled"
+    # The call was made, so it counts; but it moves no gate.
+    assert (hook.triggers, hook.success_triggers + hook.failure_triggers) == (1, 1)
+    assert (hook.earliest_possible_trigger, hook.round) == (None, 0)
+    assert counters.discrepancies() == []
+
+
+def test_disabled_and_enabled_again_in_the_middle_of_a_call() -> None:
+    world = make.world()
+    release = threading.Event()
+    with handler(lambda got: (release.wait(15), 200)[1]) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            served.next()
+            order(world)
+            lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+            lifecycle.edit(hook.pk, world.vendor_user, {"active": True})
+            release.set()
+            until(settled, "the call is recorded")
+            order(world)
+            engine.wake()
+            served.next()
+            until(settled, "a later event is delivered")
+    states = Delivery.objects.order_by("pk").values_list("state", flat=True)
+    assert list(states)[1:] in (["cancelled", "delivered"], ["delivered", "delivered"])
+
+
+def test_deleted_in_the_middle_of_a_call() -> None:
+    world = make.world()
+    with handler(None) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            served.next()
+            lifecycle.delete(hook.pk)
+            served.release.set()
+            until(lambda: engine.under_way == 0, "the call ends")
+            # The engine goes on with another webhook.
+            make.webhook(world, served.url, n=2)
+            order(world)
+            engine.wake()
+            served.next()
+            until(settled, "delivered")
+    assert Attempt.objects.get().webhook_id == Webhook.objects.get().pk != hook.pk
+
+
+def test_edited_in_the_middle_of_a_call_it_is_tried_again_as_it_now_is() -> None:
+    world = make.world()
+    release = threading.Event()
+    with handler(lambda got: 200 if got.path == "/new" else (release.wait(15), 500)[1]) as served:
+        hook = make.webhook(world, f"{served.url}old")
+        order(world)
+        with running():
+            served.next()
+            lifecycle.edit(hook.pk, world.vendor_user, {"external_url": f"{served.url}new"})
+            release.set()
+            until(settled, "delivered")
+    hook.refresh_from_db()
+    assert [got.path for got in served.seen] == ["/old", "/new"]
+    assert (hook.round, hook.earliest_possible_trigger) == (0, None)
+    assert (hook.failure_triggers, hook.success_triggers) == (1, 1)
+    assert "edited during the call" in Attempt.objects.earliest("pk").why
+
+
+def test_an_old_success_says_nothing_of_new_settings() -> None:
+    world = make.world()
+    hook = failing(world, waiting=2)
+    [probe] = outbox.claim(10)
+    Webhook.objects.update(earliest_possible_trigger=clock.now() + timedelta(hours=1), revision=1)
+    ledger.record([Finished(probe, retry.SUCCESS, 1)])
+    hook.refresh_from_db()
+    assert hook.earliest_possible_trigger is not None
+    assert (hook.success_triggers, hook.failure_since_last_success) == (1, 0)
+
+
+def test_trigger_now_in_the_middle_of_the_probe_is_called_beside_it() -> None:
+    world = make.world()
+    hook = failing(world, waiting=1)
+    with handler(None) as served:
+        is_called(served, hook)
+        with running() as [engine]:
+            served.next()
+            events.trigger(hook)
+            engine.wake()
+            served.next()
+            assert Delivery.objects.filter(state="calling").count() == 2
+            served.release.set()
+            until(settled, "both delivered")
+
+
+def test_an_event_never_joins_a_delivery_that_is_being_called() -> None:
+    world = make.world()
+    failing(world, waiting=1)
+    [probe] = outbox.claim(10)
+    order(world)
+    assert Event.objects.filter(delivery=probe.delivery_id).count() == 1
+    late = Delivery.objects.latest("pk")
+    assert (late.pk != probe.delivery_id, late.state) == (True, "waiting")
+    # The probe fails, and both go on waiting.
+    ledger.record([Finished(probe, retry.FAILURE, 1)])
+    assert Delivery.objects.filter(state="waiting").count() == 2
+
+
+def test_the_call_of_a_lost_worker_is_recorded_as_unknown_and_made_again() -> None:
+    world = make.world()
+    with handler() as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        [lost] = outbox.claim(10)
+        expire_leases()
+        with running():
+            served.next()
+            until(settled, "delivered")
+    first, second = Attempt.objects.order_by("number")
+    assert (first.outcome, first.status_code, first.number) == ("unknown", None, lost.number)
+    assert "worker was lost" in first.error
+    assert (second.outcome, second.number) == ("success", 2)
+    hook.refresh_from_db()
+    assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (2, 1, 0)
+    assert (hook.failure_since_last_success, hook.round) == (0, 0)
+    assert counters.discrepancies() == []
+
+
+def test_a_claim_holds_as_long_as_its_lease() -> None:
+    order(make.world())
+    assert outbox.abandoned() == []
+    make.webhook(world := make.world("2"))
+    order(world)
+    [claimed] = outbox.claim(10)
+    assert outbox.abandoned() == []
+    # The lease is real time: moving the platform's makes no worker lost.
+    move_clock(3600)
+    assert outbox.abandoned() == []
+    expire_leases()
+    assert [f.claimed for f in outbox.abandoned()] == [claimed]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["waiting again", "claimed by another"])
+def test_what_a_late_worker_records_writes_nothing(again: bool) -> None:
+    world = make.world()
+    hook = make.webhook(world)
+    order(world)
+    [late] = outbox.claim(10)
+    expire_leases()
+    assert ledger.record(outbox.abandoned()) == 1
+    if again:
+        [other] = outbox.claim(10)
+        assert (other.delivery_id, other.number) == (late.delivery_id, 2)
+    before = list(Delivery.objects.values()), list(Webhook.objects.values())
+    assert ledger.record([Finished(late, retry.SUCCESS, 1)]) == 0
+    assert (list(Delivery.objects.values()), list(Webhook.objects.values())) == before
+    assert list(Attempt.objects.values_list("outcome", flat=True)) == ["unknown"]
+    if again:
+        assert ledger.record([Finished(late, retry.FAILURE, 1), Finished(other, "success", 1)]) == 1
+        assert Delivery.objects.get().state == "delivered"
+        hook.refresh_from_db()
+        assert hook.failure_triggers == 0
+    assert counters.discrepancies() == []
+
+
+def lease() -> float:
+    return Delivery.objects.values_list("lease", flat=True).get() or 0.0
+
+
+def test_a_long_call_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "RENEW", 0.05)
+    monkeypatch.setattr(engine_module, "TICK", 0.05)
+    world = make.world()
+    with handler(None) as served:
+        make.webhook(world, served.url)
+        order(world)
+        with running():
+            served.next()
+            first = lease()
+            until(lambda: lease() > first + 0.1, "the lease is renewed")
+            served.release.set()
+            until(settled, "delivered")
+    assert Attempt.objects.get().outcome == "success"
+
+
+def test_an_engine_does_not_take_its_own_calls_for_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A process that stood still, or a database that was away, for longer than the lease.
+    monkeypatch.setattr(engine_module, "TICK", 0.02)
+    world = make.world()
+    with handler(None) as served:
+        make.webhook(world, served.url)
+        order(world)
+        with running():
+            served.next()
+            expire_leases()
+            until(lambda: lease() > 1.0, "the lease is renewed")
+            served.release.set()
+            until(settled, "delivered")
+        assert len(served.seen) == 1
+    assert list(Attempt.objects.values_list("outcome", flat=True)) == ["success"]
+
+
+def test_a_delivery_comes_back_while_the_call_that_lost_it_still_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_module, "TICK", 3600)
+    world = make.world()
+    with handler(None) as served:
+        make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            served.next()
+            expire_leases()
+            # Another worker finds it; this one claims it again.
+            assert ledger.record(outbox.abandoned()) == 1
+            engine.wake()
+            served.next()
+            assert engine.under_way == 2
+            served.release.set()
+            until(settled, "delivered")
+    assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == [
+        "unknown",
+        "success",
+    ]
+
+
+def test_a_stopped_engine_records_calls_under_way_as_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_module, "GRACE", 0.05)
+    world = make.world()
+    with handler(None) as served:
+        hook = make.webhook(world, served.url)
+        order(world, 2)
+        with running():
+            served.next(), served.next()
+    assert set(Delivery.objects.values_list("state", "claim", "lease")) == {("waiting", None, None)}
+    assert set(Attempt.objects.values_list("outcome", flat=True)) == {"unknown"}
+    hook.refresh_from_db()
+    assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (2, 0, 0)
+    assert hook.earliest_possible_trigger is None
+    assert counters.discrepancies() == []
+    with handler() as served:
+        is_called(served, hook)
+        with running():
+            until(settled, "delivered by the next engine")
+
+
+def test_a_stopping_engine_lets_calls_end() -> None:
+    world = make.world()
+    release = threading.Event()
+    with handler(lambda got: (release.wait(15), 200)[1]) as served:
+        make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            served.next()
+            stop = threading.Thread(target=engine.stop)
+            stop.start()
+            release.set()
+            stop.join(15)
+    assert Delivery.objects.get().state == "delivered"

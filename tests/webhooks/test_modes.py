@@ -1,0 +1,403 @@
+"""What is sent and to whom: the modes that settings choose, methods, payload, fan-out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jwt
+import pytest
+from django.db import transaction
+
+from requests_queue import transitions
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.engines import move_clock, running, settled, until
+from tests.handlers import Got, handler
+from webhooks import counters, events, ledger, lifecycle, outbox, payload, retry
+from webhooks.calls import Finished
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def order(world: make.World, times: int = 1, **more: Any) -> Request:
+    for _ in range(times):
+        row = births.create(make.purchase(world, **more), world.as_distributor)
+    return row
+
+
+def one_call(world: make.World, **webhook: Any) -> tuple[Webhook, Got]:
+    """Let one purchase wake one webhook's handler; return what arrived."""
+    path = webhook.pop("path", "")
+    with handler() as served:
+        hook = make.webhook(world, served.url + path, **webhook)
+        order(world)
+        with running():
+            got = served.next()
+            until(settled, "delivered")
+    return hook, got
+
+
+def claims(hook: Webhook, got: Got, header: str = "Authentication") -> dict[str, Any]:
+    token = got.headers[header].removeprefix("Bearer ")
+    found: dict[str, Any] = jwt.decode(
+        token, hook.jwt_secret, algorithms=["HS256"], options={"verify_exp": False}
+    )
+    return found
+
+
+def states() -> list[tuple[str, int]]:
+    rows = Delivery.objects.order_by("pk")
+    return [(row.state, row.events.count()) for row in rows]
+
+
+def test_each_event_has_a_delivery_of_its_own() -> None:
+    world = make.world()
+    with handler() as served:
+        make.webhook(world, served.url)
+        order(world, 5)
+        assert states() == [("waiting", 1)] * 5
+        with running():
+            until(settled, "delivered")
+        assert len(served.seen) == 5
+
+
+def test_coalesce_events_join_the_one_delivery_that_waits(settings: Any) -> None:
+    settings.SIM_EVENT_MODE = "coalesce"
+    world = make.world()
+    with handler() as served:
+        hook = make.webhook(world, served.url)
+        order(world, 5)
+        assert states() == [("waiting", 5)]
+        with running():
+            until(settled, "delivered")
+        assert len(served.seen) == 1
+    hook.refresh_from_db()
+    assert (hook.events, hook.triggers) == (5, 1)
+    assert counters.discrepancies() == []
+
+
+def test_coalesce_events_during_a_call_wait_for_one_more_call(settings: Any) -> None:
+    settings.SIM_EVENT_MODE = "coalesce"
+    settings.SIM_MAX_IN_FLIGHT = 1
+    world = make.world()
+    with handler(None) as served:
+        make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            served.next()
+            order(world, 4)
+            engine.wake()
+            assert states() == [("calling", 1), ("waiting", 4)]
+            served.release.set()
+            until(settled, "delivered")
+        assert len(served.seen) == 2
+    assert counters.discrepancies() == []
+
+
+def test_coalesce_what_fails_and_what_waits_become_one(settings: Any) -> None:
+    settings.SIM_EVENT_MODE = "coalesce"
+    world = make.world()
+    hook = make.webhook(world)
+    order(world)
+    [first] = outbox.claim(10)
+    order(world, 2)
+    ledger.record([Finished(first, retry.FAILURE, 1)])
+    # The older one stays, and has the events of both.
+    assert states() == [("waiting", 3)]
+    assert Delivery.objects.get().pk == first.delivery_id
+    # Two under way that fail together: one of them waits, the other is seen as cancelled.
+    lifecycle.edit(hook.pk, world.vendor_user, {"data": {"gate": "open"}})
+    [again] = outbox.claim(10)
+    order(world)
+    [second] = outbox.claim(10)
+    ledger.record([Finished(c, retry.FAILURE, 1) for c in (again, second)])
+    assert states() == [("waiting", 4), ("cancelled", 0)]
+    assert counters.discrepancies() == []
+
+
+def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
+    settings.SIM_EVENT_MODE = "coalesce"
+    world = make.world()
+    for n in (1, 2, 3):
+        make.webhook(world, n=n)
+    order(world, 2)
+    claimed = outbox.claim(10)
+    order(world, 2)
+    ledger.record([Finished(c, retry.FAILURE, 1) for c in claimed[:2]])
+    ledger.record([Finished(claimed[2], retry.SUCCESS, 1)])
+    for hook in Webhook.objects.all():
+        assert hook.deliveries.filter(state="waiting").count() == 1
+        assert sum(d.events.count() for d in hook.deliveries.all()) == 4
+
+
+@pytest.mark.parametrize(
+    ("mode", "names"),
+    [
+        ("both", {"Authentication", "Authorization"}),
+        ("authentication", {"Authentication"}),
+        ("authorization", {"Authorization"}),
+    ],
+)
+def test_the_token_stands_in_the_headers_of_the_setting(
+    mode: str, names: set[str], settings: Any
+) -> None:
+    settings.SIM_JWT_HEADER = mode
+    hook, got = one_call(make.world())
+    sent = {name for name in got.headers if name.lower() in ("authentication", "authorization")}
+    assert sent == names
+    for name in names:
+        assert got.headers[name].startswith("Bearer ")
+        assert claims(hook, got, name)["webhook_id"] == hook.pk
+    # What is stored shows no token.
+    stored = Attempt.objects.get().request_headers
+    assert {stored[name] for name in names} == {"Bearer (decoded below)"}
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"), [("plural", "fulfillment_requests"), ("singular", "fulfillment_request")]
+)
+def test_the_object_class_has_the_form_of_the_setting(
+    form: str, expected: str, settings: Any
+) -> None:
+    settings.SIM_OBJECT_CLASS_FORM = form
+    hook, got = one_call(make.world())
+    assert got.json["object_class"] == claims(hook, got)["object_class"] == expected
+
+
+def test_the_body_is_the_claims_without_exp(settings: Any) -> None:
+    settings.SIM_PROCESSING_TIMEOUT = 450
+    data = {"tenant": "lab-1", "nested": {"ü": [1, None, "☃"]}}
+    world = make.world()
+    hook, got = one_call(world, data=data)
+    signed = claims(hook, got)
+    exp = signed.pop("exp")
+    assert got.json == signed
+    assert list(got.json) == list(signed) == [
+        "webhook_id", "webhook_name", "object_class", "account_id", "product_id", "api_url",
+        "triggered_at", "last_success_at", "last_failure_at", "processing_timeout", "data",
+    ]  # fmt: skip
+    assert got.json["data"] == data
+    assert (got.json["account_id"], got.json["product_id"]) == (world.vendor.pk, world.product.pk)
+    assert got.json["webhook_name"] == hook.label
+    attempt = Attempt.objects.get()
+    assert got.json["triggered_at"] == payload.stamp(attempt.started_at)
+    assert exp == int(attempt.started_at.timestamp()) + 450
+    assert jwt.get_unverified_header(got.token) == {"typ": "JWT", "alg": "HS256"}
+    assert attempt.claims == {**signed, "exp": exp}
+    assert attempt.request_body.encode() == got.body
+    assert "jwt_secret" not in got.body.decode() and hook.jwt_secret not in str(attempt.claims)
+
+
+def test_a_get_has_the_same_headers_no_body_and_no_data() -> None:
+    world = make.world()
+    more = {"headers": {"X-Env": "lab"}, "data": {"tenant": "lab-1"}}
+    hook, got = one_call(world, http_method="GET", path="hook", **more)
+    assert (got.method, got.path, got.body) == ("GET", "/hook", b"")
+    assert "Content-Length" not in got.headers and "Content-Type" not in got.headers
+    assert got.headers["X-Env"] == "lab"
+    assert got.headers["Authorization"] == got.headers["Authentication"]
+    signed = claims(hook, got)
+    assert signed["data"] == {}
+    assert signed["webhook_id"] == hook.pk and signed["exp"]
+    attempt = Attempt.objects.get()
+    assert (attempt.method, attempt.request_body) == ("GET", "")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_query_string_is_sent_as_it_was_typed(method: str) -> None:
+    query = "a/b?x=1+2&y=%2F%2f&empty=&flag&z=a%20b,c;d"
+    _, got = one_call(make.world(), http_method=method, path=query)
+    assert got.path == f"/{query}"
+
+
+def test_custom_headers_are_sent_and_ours_win() -> None:
+    custom = {"X-Env": "lab", "Content-Type": "application/x-lab", "authorization": "Basic eA=="}
+    hook, got = one_call(make.world(), headers=custom)
+    assert got.headers["X-Env"] == "lab"
+    assert got.headers["Content-Type"] == "application/x-lab"
+    names = [name for name in got.headers if name.lower() == "authorization"]
+    assert len(names) == 1
+    assert claims(hook, got, names[0])["webhook_id"] == hook.pk
+
+
+def test_a_call_says_when_the_last_success_and_failure_were() -> None:
+    world = make.world()
+    answers = iter([200, 500, 200, 200])
+    with handler(lambda got: next(answers)) as served:
+        hook = make.webhook(world, served.url)
+        with running() as [engine]:
+            for n in range(4):
+                if n:
+                    move_clock(400)
+                if n != 2:
+                    order(world)
+                engine.wake()
+                served.next()
+                until(lambda n=n: Attempt.objects.count() == n + 1, f"call {n + 1}")
+        told = [(got.json["last_success_at"], got.json["last_failure_at"]) for got in served.seen]
+    ended = [payload.stamp(a.finished_at) for a in Attempt.objects.order_by("pk")]
+    assert told == [
+        (None, None),
+        (ended[0], None),
+        (ended[0], ended[1]),
+        (ended[2], ended[1]),
+    ]
+    hook.refresh_from_db()
+    assert (hook.last_success_id, hook.last_failure_id) == tuple(
+        Attempt.objects.order_by("pk").values_list("pk", flat=True)[i] for i in (3, 1)
+    )
+
+
+def test_each_call_is_signed_afresh_with_the_secret_as_it_is() -> None:
+    world = make.world()
+    answers = iter([500, 200])
+    with handler(lambda got: next(answers)) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            first = served.next()
+            until(lambda: Attempt.objects.exists(), "the failure")
+            lifecycle.edit(hook.pk, world.vendor_user, {"jwt_secret": "JWT-" + "new" * 12})
+            engine.wake()
+            second = served.next()
+            until(settled, "delivered")
+    assert claims(hook, first)["webhook_id"] == hook.pk
+    with pytest.raises(jwt.InvalidSignatureError):
+        claims(hook, second)
+    hook.refresh_from_db()
+    assert claims(hook, second)["webhook_id"] == hook.pk
+
+
+def test_a_disabled_webhook_counts_nothing_and_enabling_starts_clean() -> None:
+    world = make.world()
+    with handler() as served:
+        hook = make.webhook(world, served.url)
+        order(world, 2)
+        lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+        assert states() == [("cancelled", 1), ("cancelled", 1)]
+        order(world, 2)
+        hook.refresh_from_db()
+        assert hook.events == Event.objects.count() == 2
+        lifecycle.edit(hook.pk, world.vendor_user, {"active": True})
+        order(world)
+        with running():
+            until(settled, "delivered")
+        assert len(served.seen) == 1
+    assert counters.discrepancies() == []
+
+
+def test_disabling_and_enabling_heals_but_cancels_what_waited() -> None:
+    world = make.world()
+    hook = make.webhook(world)
+    order(world, 2)
+    ledger.record([Finished(c, retry.FAILURE, 1) for c in outbox.claim(10)])
+    Webhook.objects.update(out_of_order=True, earliest_possible_trigger=None, round=10)
+    for active in (False, True):
+        lifecycle.edit(hook.pk, world.vendor_user, {"active": active})
+    hook.refresh_from_db()
+    assert (hook.round, hook.out_of_order, hook.earliest_possible_trigger) == (0, False, None)
+    assert [state for state, _ in states()] == ["cancelled", "cancelled"]
+
+
+def test_an_event_goes_to_the_webhooks_of_both_parties() -> None:
+    world, stranger = make.world(), make.world("2")
+    vendors = [make.webhook(world, n=n) for n in (1, 2)]
+    providers = [make.webhook(world, n=3, account=world.provider)]
+    others = [
+        make.webhook(world, n=4, account=stranger.vendor),
+        make.webhook(world, n=5, account=stranger.provider),
+        make.webhook(world, n=6, product=stranger.product),
+        make.webhook(world, n=7, object_class="tier_config_request"),
+        make.webhook(world, n=8, type="validator"),
+        make.webhook(world, n=9, active=False),
+        make.webhook(stranger, n=10),
+    ]
+    row = order(world)
+    transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+    for hook in Webhook.objects.all():
+        assert hook.events == hook.deliveries.count() == (2 if hook in vendors + providers else 0)
+    assert len(others) == 7
+    moves = Event.objects.filter(webhook=providers[0]).order_by("pk")
+    assert list(moves.values_list("object_id", "status_from", "status_to")) == [
+        (row.pk, "", "pending"),
+        (row.pk, "pending", "approved"),
+    ]
+
+
+def test_two_hundred_webhooks_take_no_more_statements_than_one(
+    django_assert_max_num_queries: Any,
+) -> None:
+    world = make.world()
+    one = make.webhook(world)
+    change = transitions.Change(
+        "fulfillment_request", "PR-1", world.product.pk, (world.vendor.pk,), None, "pending",
+        make.AT,
+    )  # fmt: skip
+    for more in (0, 200):
+        Webhook.objects.bulk_create(
+            Webhook(
+                pk=f"WH-9-{n}", label="", object_class=one.object_class, product=one.product,
+                external_url="http://127.0.0.1:9/", jwt_secret="s", account=one.account,
+                created_at=make.AT,
+            )
+            for n in range(more)
+        )  # fmt: skip
+        with transaction.atomic(), django_assert_max_num_queries(5):
+            events.record(change)
+    assert Delivery.objects.count() == 202
+
+
+def test_drafts_are_silent_until_they_are_orders() -> None:
+    world = make.world(capabilities={"cart": {"validation": True}})
+    hook = make.webhook(world)
+    row = order(world, status="draft")
+    assert row.status == "draft"
+    hook.refresh_from_db()
+    assert (hook.events, hook.last_event) == (0, None)
+    transitions.move(Request, row.pk, "purchase", world.as_distributor)
+    event = Event.objects.get()
+    assert (event.status_from, event.status_to) == ("draft", "pending")
+
+
+def test_a_change_that_is_rolled_back_tells_nobody() -> None:
+    world = make.world()
+    hook = make.webhook(world)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        order(world)
+        _ = 1 / 0
+    hook.refresh_from_db()
+    assert hook.events == 0
+    assert not Request.objects.exists() and not Delivery.objects.exists()
+
+
+def test_the_answer_is_kept_for_view_response() -> None:
+    world = make.world()
+    with handler((503, b"x" * 70_000 + b"\x00")) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running():
+            until(lambda: Attempt.objects.exists(), "recorded")
+    attempt = Attempt.objects.get()
+    assert (attempt.status_code, len(attempt.response_body), attempt.truncated) == (
+        503,
+        65536,
+        True,
+    )
+    assert ["Content-Length", "70001"] in attempt.response_headers
+    hook.refresh_from_db()
+    assert hook.last_failure == attempt
+
+
+def test_a_secret_that_cannot_sign_is_a_failed_call_and_disturbs_no_other() -> None:
+    world = make.world()
+    with handler() as served:
+        broken = make.webhook(world, served.url, jwt_secret="ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB")
+        make.webhook(world, served.url, n=2)
+        order(world)
+        with running():
+            until(lambda: Attempt.objects.count() == 2, "both recorded")
+        assert len(served.seen) == 1
+    attempt = Attempt.objects.get(webhook=broken)
+    assert attempt.outcome == "failure" and "can't sign" in attempt.error

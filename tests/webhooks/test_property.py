@@ -1,0 +1,318 @@
+"""Any sequence of purchases, moves, edits, claims, answers and lost workers leaves it in order.
+
+The real database without HTTP: a machine does what people, workers and clocks do, keeps books of
+its own, and compares.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from requests_queue import transitions
+from requests_queue.errors import Refused
+from requests_queue.models import Clock
+from requests_queue.queues.base import Actor
+from requests_queue.queues.fulfillment import births, rules
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from webhooks import counters, events, ledger, lifecycle, outbox, pruning, retry
+from webhooks.calls import Claimed, Finished
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+CAP, LIMIT = 3, 3
+START = make.AT + timedelta(days=30)
+OUTCOMES = st.sampled_from([retry.SUCCESS, retry.SUCCESS, retry.FAILURE, retry.UNKNOWN])
+MOVES = sorted(rules.QUEUE.by_name)
+PICK = st.integers(0, 10**6)
+
+
+class Emitter(RuleBasedStateMachine):
+    """Three webhooks of both parties, one of them often disabled, and two workers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = transaction.atomic()
+        self.block.__enter__()
+        self.world = make.world(capabilities={"cart": {"validation": True}})
+        for n, account in enumerate((self.world.vendor, self.world.vendor, self.world.provider), 1):
+            make.webhook(self.world, n=n, account=account)
+        Clock.objects.create(pk=1, frozen_at=START)
+        self.now = START
+        # The books: what was counted, what is under way, what was lost, what may be cancelled.
+        self.events: Counter[str] = Counter()
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.since: Counter[str] = Counter()
+        self.flights: list[Claimed] = []
+        self.lost: list[Claimed] = []
+        self.disabled_at: dict[str, Any] = {}
+
+    def teardown(self) -> None:
+        try:
+            self.everything_comes_to_its_end()
+        finally:
+            transaction.set_rollback(True)
+            self.block.__exit__(None, None, None)
+
+    def tick(self, seconds: float = 1) -> None:
+        # No two steps at the same moment: which came first can be told.
+        self.now += timedelta(seconds=seconds)
+        Clock.objects.update(frozen_at=self.now)
+
+    def hook(self, pick: int) -> Webhook:
+        rows: list[Webhook] = list(Webhook.objects.order_by("pk"))
+        return rows[pick % len(rows)]
+
+    def count_event(self, hooks: Any) -> None:
+        self.events.update(hook.pk for hook in hooks)
+
+    # People.
+
+    @rule(draft=st.booleans())
+    def purchase(self, draft: bool) -> None:
+        self.tick()
+        active = list(Webhook.objects.filter(active=True))
+        status = "draft" if draft else "pending"
+        row = births.create(make.purchase(self.world, status=status), self.world.as_distributor)
+        assert row.status == status
+        if not draft:
+            self.count_event(active)
+
+    @rule(pick=PICK, name=st.sampled_from(MOVES), who=st.sampled_from(["V", "D", "S"]))
+    def move(self, pick: int, name: str, who: str) -> None:
+        rows = list(Request.objects.order_by("pk"))
+        if not rows:
+            return
+        self.tick()
+        row = rows[pick % len(rows)]
+        actors = {"V": self.world.as_vendor, "D": self.world.as_distributor, "S": Actor()}
+        actor = actors[who]
+        legal = name in {m.name for m in rules.QUEUE.legal(row, actor.role)}
+        active = list(Webhook.objects.filter(active=True))
+        later = (self.now + timedelta(days=1)).isoformat()
+        data = {"reason": "Because", "planned_date": later}
+        try:
+            with transaction.atomic():
+                moved = transitions.move(Request, row.pk, name, actor, data)
+        except Refused:
+            # `inquire` is refused as well where no parameter is at fault.
+            assert not legal or name == "inquire"
+        else:
+            assert legal and moved.status in rules.STATUSES
+            self.count_event(active)
+
+    @rule(pick=PICK)
+    def trigger_now(self, pick: int) -> None:
+        self.tick()
+        hook = self.hook(pick)
+        try:
+            events.trigger(hook)
+        except Refused:
+            assert not hook.active
+        else:
+            assert hook.active
+            self.count_event([hook])
+
+    @rule(pick=PICK, active=st.booleans())
+    def switch(self, pick: int, active: bool) -> None:
+        self.tick()
+        hook = self.hook(pick)
+        lifecycle.edit(hook.pk, self.world.vendor_user, {"active": active})
+        if active != hook.active:
+            self.disabled_at[hook.pk] = self.now
+            assert not Delivery.objects.filter(webhook=hook, state="waiting").exists()
+
+    @rule(pick=PICK, n=st.integers(0, 3), how=st.booleans())
+    def edit(self, pick: int, n: int, how: bool) -> None:
+        self.tick()
+        fields = {"data": {"n": n}} if how else {"label": f"Label {n}"}
+        lifecycle.edit(self.hook(pick).pk, self.world.vendor_user, fields)
+
+    @rule(pick=PICK)
+    def recover(self, pick: int) -> None:
+        self.tick()
+        hook = self.hook(pick)
+        recovered = lifecycle.recover(hook.pk)
+        assert recovered == (hook.out_of_order and hook.active)
+
+    # Workers.
+
+    @rule(slots=st.integers(1, 12))
+    def claim(self, slots: int) -> None:
+        self.tick()
+        before = {hook.pk: hook for hook in Webhook.objects.all()}
+        claimed = outbox.claim(slots)
+        assert len(claimed) <= slots
+        for one in claimed:
+            hook = before[one.webhook["id"]]
+            gate = hook.earliest_possible_trigger
+            assert hook.active
+            assert one.forced or not hook.out_of_order
+            assert one.forced or gate is None or gate <= self.now
+        self.flights += claimed
+        if len(claimed) < slots:
+            assert outbox.peek(self.now) == []
+
+    @rule(picks=st.lists(PICK, min_size=1, max_size=5), outcome=OUTCOMES, late=PICK)
+    def record(self, picks: list[int], outcome: str, late: int) -> None:
+        """One flush of a worker: some of its calls, and perhaps one whose claim was lost."""
+        self.tick()
+        ended = [self.flights.pop(pick % len(self.flights)) for pick in picks if self.flights]
+        finished = [Finished(one, outcome, 5) for one in ended]
+        if self.lost:
+            finished.insert(0, Finished(self.lost[late % len(self.lost)], outcome, 5))
+        assert ledger.record(finished) == len(ended)
+        for one in ended:
+            self.book(one, outcome)
+
+    def book(self, one: Claimed, outcome: str) -> None:
+        pk = one.webhook["id"]
+        self.calls[pk, outcome] += 1
+        if outcome == retry.SUCCESS:
+            self.since[pk] = 0
+        elif outcome == retry.FAILURE:
+            self.since[pk] += 1
+
+    @rule(pick=PICK)
+    def lose_a_worker(self, pick: int) -> None:
+        if not self.flights:
+            return
+        self.tick()
+        one = self.flights.pop(pick % len(self.flights))
+        self.lost.append(one)
+        Delivery.objects.filter(pk=one.delivery_id, claim=one.claim).update(lease=1.0)
+        # Two others find it.
+        found = outbox.abandoned(), outbox.abandoned()
+        assert [f.claimed.delivery_id for f in found[0]] == [one.delivery_id]
+        assert ledger.record(found[0]) == 1
+        assert ledger.record(found[1]) == 0
+        self.book(one, retry.UNKNOWN)
+
+    @rule()
+    def renew(self) -> None:
+        outbox.renew([*self.flights, *self.lost])
+        assert outbox.abandoned() == []
+
+    # Time.
+
+    @rule(minutes=st.sampled_from([1, 5, 15, 60, 24 * 60, 40 * 24 * 60]))
+    def wait(self, minutes: int) -> None:
+        self.tick(minutes * 60)
+
+    @rule()
+    def prune(self) -> None:
+        pruning.prune()
+
+    # What always holds.
+
+    @invariant()
+    def counters_are_what_happened(self) -> None:
+        assert counters.discrepancies() == []
+        for hook in Webhook.objects.all():
+            calls = {outcome: self.calls[hook.pk, outcome] for _, outcome in self.calls}
+            assert hook.events == self.events[hook.pk]
+            assert hook.triggers == sum(calls.values())
+            assert hook.success_triggers == calls.get(retry.SUCCESS, 0)
+            assert hook.failure_triggers == calls.get(retry.FAILURE, 0)
+            assert hook.failure_since_last_success == self.since[hook.pk]
+
+    @invariant()
+    def standings_are_consistent(self) -> None:
+        for hook in Webhook.objects.all():
+            gate = hook.earliest_possible_trigger
+            assert hook.out_of_order == (hook.round >= LIMIT)
+            if hook.out_of_order:
+                assert gate is None
+            elif gate is None:
+                assert hook.round == 0
+            if not hook.active:
+                assert (gate, hook.round, hook.out_of_order) == (None, 0, False)
+                assert not hook.deliveries.filter(state="waiting").exists()
+
+    @invariant()
+    def no_more_under_way_than_the_cap(self) -> None:
+        rows = Delivery.objects.filter(state="calling")
+        assert set(rows.values_list("pk", "claim")) == {
+            (f.delivery_id, f.claim) for f in self.flights
+        }
+        under_way = Counter(rows.filter(forced=False).values_list("webhook", flat=True))
+        assert max(under_way.values(), default=0) <= CAP
+
+    @invariant()
+    def statuses_and_numbers_are_legal(self) -> None:
+        assert set(Request.objects.values_list("status", flat=True)) <= set(rules.STATUSES)
+        for row in Delivery.objects.prefetch_related("attempt_set"):
+            numbers = sorted(attempt.number for attempt in row.attempt_set.all())
+            assert numbers == list(range(1, row.attempts + 1))
+
+    @invariant()
+    def coalesce_means_one_waits(self) -> None:
+        if settings.SIM_EVENT_MODE == "coalesce":
+            waiting = Delivery.objects.filter(state="waiting", forced=False)
+            by_webhook = Counter(waiting.values_list("webhook", flat=True))
+            assert max(by_webhook.values(), default=0) <= 1
+
+    @invariant()
+    def no_event_is_lost(self) -> None:
+        for event in Event.objects.select_related("delivery"):
+            state = event.delivery.state
+            if state == Delivery.CANCELLED:
+                # Only to disable a webhook gives up what it owes.
+                assert self.disabled_at[event.webhook_id] >= event.at
+            elif state == Delivery.DELIVERED:
+                call = event.delivery.attempt_set.get(outcome=Attempt.SUCCESS)
+                assert call.started_at > event.at
+            else:
+                assert state in (Delivery.WAITING, Delivery.CALLING)
+
+    def everything_comes_to_its_end(self) -> None:
+        """With handlers that answer, whatever waits is delivered within a few hours."""
+        while self.flights:
+            self.record([0] * 5, retry.SUCCESS, 0)
+        for hook in Webhook.objects.filter(out_of_order=True):
+            lifecycle.recover(hook.pk)
+        for _ in range(200):
+            self.claim(10)
+            if not self.flights:
+                if not Delivery.objects.filter(state="waiting").exists():
+                    break
+                self.wait(60)
+            while self.flights:
+                self.record([0] * 5, retry.SUCCESS, 0)
+        assert not Delivery.objects.filter(state__in=("waiting", "calling")).exists()
+        for check in (
+            self.no_event_is_lost, self.counters_are_what_happened, self.standings_are_consistent,
+        ):  # fmt: skip
+            check()
+
+
+@pytest.mark.parametrize("mode", ["each", "coalesce"])
+def test_any_sequence_leaves_the_emitter_in_order(mode: str, settings: Any) -> None:
+    settings.SIM_EVENT_MODE = mode
+    settings.SIM_MAX_IN_FLIGHT = CAP
+    settings.SIM_FAILURE_LIMIT = LIMIT
+    run_state_machine_as_test(
+        Emitter,
+        settings=hypothesis_settings(
+            deadline=None,
+            max_examples=25,
+            stateful_step_count=40,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,229 @@
+"""What is old goes, what it counted stays, and wrong counters are found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db.models import F
+
+from requests_queue.queues.fulfillment import births
+from tests import make
+from tests.engines import move_clock
+from webhooks import counters, events, ledger, lifecycle, outbox, pruning, retry
+from webhooks.calls import Finished
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db
+DAY = 24 * 3600
+
+
+def call(outcome: str = retry.SUCCESS) -> list[int]:
+    """Make all calls that may be made now, with one outcome; return the deliveries."""
+    claimed = outbox.claim(100)
+    assert ledger.record([Finished(c, outcome, 1) for c in claimed]) == len(claimed)
+    return [c.delivery_id for c in claimed]
+
+
+def sums(hook: Webhook) -> tuple[int, int, int, int]:
+    hook.refresh_from_db()
+    return (
+        hook.pruned_events,
+        hook.pruned_successes,
+        hook.pruned_failures,
+        hook.pruned_unknown,
+    )
+
+
+def counted(hook: Webhook) -> tuple[int, int, int, int]:
+    hook.refresh_from_db()
+    return (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers)
+
+
+def test_what_ended_long_ago_goes_and_its_numbers_stay() -> None:
+    hook = make.webhook(make.world())
+    # One delivery with an unknown call, a failure and a success; then one that is the last.
+    events.trigger(hook)
+    call(retry.UNKNOWN), call(retry.FAILURE)
+    move_clock(400)
+    call(retry.SUCCESS)
+    events.trigger(hook)
+    call(retry.FAILURE)
+    move_clock(400)
+    call(retry.SUCCESS)
+    before = counted(hook)
+    assert before == (2, 5, 2, 2)
+    move_clock(40 * DAY)
+    assert pruning.prune() == 1
+    # The second delivery's attempts are the webhook's last success and last failure.
+    assert sums(hook) == (1, 1, 1, 1)
+    assert counted(hook) == before
+    assert Delivery.objects.count() == 1 and Event.objects.count() == 1
+    assert set(Attempt.objects.values_list("pk", flat=True)) == {
+        hook.last_success_id,
+        hook.last_failure_id,
+    }
+    assert counters.discrepancies() == []
+    assert pruning.prune() == 0
+
+
+def test_what_a_webhook_points_to_stays_with_its_delivery_and_events() -> None:
+    hook = make.webhook(make.world())
+    events.trigger(hook)
+    call()
+    move_clock(400 * DAY)
+    assert pruning.prune() == 0
+    hook.refresh_from_db()
+    assert hook.last_success is not None and hook.last_success.outcome == "success"
+    assert hook.last_success.delivery.events.count() == 1
+
+
+def test_the_last_failure_stays_though_its_delivery_was_given_up() -> None:
+    world = make.world()
+    hook = make.webhook(world)
+    events.trigger(hook)
+    call(retry.FAILURE)
+    for active in (False, True):
+        lifecycle.edit(hook.pk, world.vendor_user, {"active": active})
+    move_clock(400 * DAY)
+    events.trigger(hook)
+    call(retry.SUCCESS)
+    assert pruning.prune() == 0
+    hook.refresh_from_db()
+    assert hook.last_failure is not None and hook.last_failure.delivery.state == "cancelled"
+
+
+@pytest.mark.parametrize("state", ["waiting", "calling"])
+def test_what_has_not_ended_stays_however_old_it_is(state: str) -> None:
+    hook = make.webhook(make.world())
+    for _ in range(2):
+        events.trigger(hook)
+    if state == "calling":
+        assert len(outbox.claim(10)) == 2
+    move_clock(400 * DAY)
+    assert pruning.prune() == 0
+    assert Delivery.objects.filter(state=state).count() == 2
+
+
+def test_a_delivery_counts_as_old_from_its_last_call_on() -> None:
+    hook = make.webhook(make.world())
+    events.trigger(hook)
+    call(retry.FAILURE)
+    move_clock(29 * DAY)
+    [old] = call(retry.SUCCESS)
+    events.trigger(hook)
+    call()
+    move_clock(2 * DAY)
+    # Its first call is 31 days old, its last one two.
+    assert pruning.prune() == 0
+    move_clock(29 * DAY)
+    events.trigger(hook)
+    call(retry.FAILURE)
+    move_clock(400)
+    call(retry.SUCCESS)
+    assert pruning.prune() == 2
+    assert not Delivery.objects.filter(pk=old).exists()
+    assert counters.discrepancies() == []
+
+
+def test_cancelled_deliveries_go_too() -> None:
+    world = make.world()
+    hook = make.webhook(world)
+    births.create(make.purchase(world), world.as_distributor)
+    lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+    move_clock(31 * DAY)
+    assert pruning.prune() == 1
+    assert sums(hook) == (1, 0, 0, 0)
+    assert counters.discrepancies() == []
+
+
+def test_pruning_goes_in_batches_and_keeps_webhooks_apart(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr(pruning, "_BATCH", 2)
+    settings.SIM_KEEP_DAYS = 3
+    world = make.world()
+    first, second = make.webhook(world), make.webhook(world, n=2)
+    for hook, times in ((first, 5), (second, 3)):
+        for _ in range(times):
+            events.trigger(hook)
+    call()
+    move_clock(3 * DAY + 60)
+    assert pruning.prune() == 6
+    assert sums(first) == (4, 4, 0, 0)
+    assert sums(second) == (2, 2, 0, 0)
+    assert counters.discrepancies() == []
+
+
+@pytest.mark.parametrize(
+    "counter",
+    [
+        *("events", "triggers", "success_triggers", "failure_triggers"),
+        *("pruned_events", "pruned_successes", "pruned_failures", "pruned_unknown"),
+    ],
+)
+def test_a_wrong_counter_is_found(counter: str) -> None:
+    world = make.world()
+    hook, sound = make.webhook(world), make.webhook(world, n=2)
+    for row in (hook, sound):
+        events.trigger(row)
+    call(retry.FAILURE)
+    assert counters.discrepancies() == []
+    Webhook.objects.filter(pk=hook.pk).update(**{counter: F(counter) + 1})
+    found = counters.discrepancies()
+    # A call that was pruned stands in two sums: of all, and of its outcome.
+    assert len(found) == (2 if counter in ("pruned_successes", "pruned_failures") else 1)
+    assert all(line.startswith(f"{hook.pk}: ") for line in found)
+
+
+def test_a_lost_row_is_found() -> None:
+    hook = make.webhook(make.world())
+    events.trigger(hook)
+    call(retry.FAILURE)
+    Event.objects.all().delete()
+    Attempt.objects.all().delete()
+    assert counters.discrepancies() == [
+        f"{hook.pk}: events is 1, but 0 are recorded.",
+        f"{hook.pk}: triggers is 1, but 0 are recorded.",
+        f"{hook.pk}: failure_triggers is 1, but 0 are recorded.",
+    ]
+
+
+def test_the_check_takes_one_statement(django_assert_num_queries: Any) -> None:
+    world = make.world()
+    for n in range(1, 30):
+        events.trigger(make.webhook(world, n=n))
+    call()
+    with django_assert_num_queries(1):
+        assert counters.discrepancies() == []
+
+
+def test_the_command_prints_what_is_wrong_and_exits_with_1() -> None:
+    hook = make.webhook(make.world())
+    said = StringIO()
+    call_command("check_counters", stdout=said)
+    assert said.getvalue() == ""
+    Webhook.objects.update(events=7)
+    with pytest.raises(SystemExit) as ended:
+        call_command("check_counters", stdout=said)
+    assert ended.value.code == 1
+    assert said.getvalue().splitlines() == [f"{hook.pk}: events is 7, but 0 are recorded."]
+
+
+def test_event_and_last_call_must_both_be_old(settings: Any) -> None:
+    settings.SIM_KEEP_DAYS = 1
+    hook = make.webhook(make.world())
+    for _ in range(2):
+        events.trigger(hook)
+        call()
+    ended = Attempt.objects.earliest("pk").finished_at
+    Attempt.objects.update(finished_at=ended - timedelta(days=1) + timedelta(minutes=5))
+    assert pruning.prune() == 0
+    Attempt.objects.update(finished_at=ended - timedelta(days=1, minutes=5))
+    # The event's own age counts as well.
+    assert pruning.prune() == 0
+    Delivery.objects.update(created_at=ended - timedelta(days=1, minutes=5))
+    assert pruning.prune() == 1

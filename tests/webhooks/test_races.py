@@ -1,0 +1,364 @@
+"""Transactions that meet: events, claims, edits and deletions at the same moment."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from rest_framework.test import APIClient
+
+from requests_queue import clock, transitions
+from requests_queue.catalog.models import Asset
+from requests_queue.errors import IllegalMove, Missing, Refused
+from requests_queue.queues.fulfillment import births, finding
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.engines import move_clock, running, settled, until
+from tests.handlers import handler
+from webhooks import counters, events, ledger, lifecycle, merging, outbox, retry
+from webhooks.calls import Finished
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def order(world: make.World, times: int = 1) -> None:
+    for _ in range(times):
+        births.create(make.purchase(world), world.as_distributor)
+
+
+def failing(world: make.World, waiting: int) -> Webhook:
+    """Make a webhook whose gate has just opened, with deliveries that wait behind it."""
+    hook = make.webhook(world)
+    order(world, waiting)
+    claimed = outbox.claim(100)
+    ledger.record([Finished(c, retry.FAILURE, 1) for c in claimed])
+    move_clock(400)
+    return hook
+
+
+def expire_leases() -> None:
+    Delivery.objects.filter(state="calling").update(lease=1.0)
+
+
+class Background:
+    """A function in a thread with a connection of its own; `result` waits for it."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self.ended = threading.Event()
+        self._found: Any = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._found = self._work()
+        except Exception as error:
+            self._error = error
+        finally:
+            self.ended.set()
+            connections.close_all()
+
+    def result(self) -> Any:
+        self._thread.join(30)
+        assert self.ended.is_set(), "the other thread hangs"
+        if self._error:
+            raise self._error
+        return self._found
+
+
+def together(*works: Callable[[], Any]) -> list[Any]:
+    """Run functions at the same time; return what each returned, or the Refused it raised."""
+    gate = threading.Barrier(len(works))
+
+    def started(work: Callable[[], Any]) -> Any:
+        gate.wait(10)
+        try:
+            return work()
+        except Refused as refused:
+            return refused
+
+    running_ = [Background(lambda work=work: started(work)) for work in works]
+    return [one.result() for one in running_]
+
+
+def test_a_claim_waits_for_an_event_that_is_just_joining(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make.world()
+    failing(world, waiting=1)
+    joined, commit = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        joined.set()
+        commit.wait(15)
+
+    monkeypatch.setattr(events.wakeup, "after_commit", hold)
+    event = Background(lambda: order(world))
+    assert joined.wait(15)
+    claim = Background(lambda: outbox.claim(10))
+    assert not claim.ended.wait(0.3), "claimed while an event was joining"
+    commit.set()
+    event.result()
+    [probe] = claim.result()
+    assert Event.objects.filter(delivery=probe.delivery_id).count() == 2
+    assert all(at <= probe.started_at for at in Event.objects.values_list("at", flat=True))
+
+
+def test_two_workers_that_find_the_same_lost_call_record_it_once() -> None:
+    world = make.world()
+    make.webhook(world)
+    order(world, 3)
+    outbox.claim(10)
+    expire_leases()
+    assert sorted(together(*[lambda: ledger.record(outbox.abandoned())] * 2)) == [0, 3]
+    assert Attempt.objects.count() == 3
+    assert counters.discrepancies() == []
+
+
+@pytest.fixture
+def both_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two purchases have looked for a twin before either writes; SQLite lets only one in."""
+    if connection.vendor != "postgresql":
+        return
+    looked, by_uid = threading.Barrier(2), finding.by_uid
+    turns = iter(range(2))
+
+    def look_together(*args: Any) -> Any:
+        found = by_uid(*args)
+        if next(turns, None) is not None:
+            looked.wait(10)
+        return found
+
+    monkeypatch.setattr(finding, "by_uid", look_together)
+
+
+def buy(world: make.World, asset_uid: str, customer_uid: str = "") -> Any:
+    body = make.purchase(world, asset={"external_uid": asset_uid})
+    body["asset"]["tiers"]["customer"]["external_uid"] = customer_uid
+    client = APIClient()
+    client.force_authenticate(world.provider_user)
+    return client.post("/public/v1/requests", body, format="json")
+
+
+def test_identical_purchases_at_the_same_time(both_have_looked: None) -> None:
+    world = make.world()
+    make.webhook(world)
+    found = together(lambda: buy(world, "uid-1"), lambda: buy(world, "uid-1"))
+    answers = {answer.status_code: answer.json() for answer in found}
+    assert set(answers) == {201, 409}
+    assert answers[409]["params"]["request_id"] == answers[201]["id"]
+    assert Request.objects.count() == Asset.objects.count() == 1
+    assert Event.objects.count() == 1
+    assert counters.discrepancies() == []
+
+
+def test_two_orders_of_the_same_new_customer_at_the_same_time(both_have_looked: None) -> None:
+    world = make.world()
+    found = together(*[lambda uid=uid: buy(world, uid, "customer-1") for uid in ("a", "b")])
+    assert [answer.status_code for answer in found] == [201, 201]
+    first, second = Asset.objects.all()
+    assert first.customer == second.customer
+
+
+def test_two_changes_of_one_subscription_at_the_same_time() -> None:
+    world = make.world()
+    asset = make.asset(world)
+    body = {"type": "cancel", "asset": {"id": asset.pk}}
+    found = together(*[lambda: births.create(body, world.as_distributor)] * 2)
+    assert sorted(type(one).__name__ for one in found) == ["Conflict", "Request"]
+
+
+def test_of_two_moves_at_once_one_wins() -> None:
+    world = make.world()
+    make.webhook(world)
+    for _ in range(5):
+        row = births.create(make.purchase(world), world.as_distributor)
+        before = Event.objects.count()
+        found = together(
+            lambda pk=row.pk: transitions.move(Request, pk, "approve", world.as_vendor, {}),
+            lambda pk=row.pk: transitions.move(
+                Request, pk, "fail", world.as_vendor, {"reason": "No"}
+            ),
+        )
+        [loser] = [one for one in found if isinstance(one, IllegalMove)]
+        [winner] = [one for one in found if isinstance(one, Request)]
+        row.refresh_from_db()
+        row.asset.refresh_from_db()
+        assert row.status == winner.status
+        assert row.asset.status == {"approved": "active", "failed": "terminated"}[row.status]
+        assert loser.status == 400 and row.pk in str(loser)
+        assert Event.objects.count() == before + 1
+
+
+def paused(monkeypatch: pytest.MonkeyPatch, where: str, other: Callable[[], Any]) -> list[Any]:
+    """Let `other` run while the next event stands before a function of `events`, or after its
+    last statement (`after_commit`): to its end, or until it waits for the event."""
+    ran: list[Background] = []
+    owner: Any = events.wakeup if where == "after_commit" else events
+    real = getattr(owner, where)
+
+    def pause(*args: Any) -> Any:
+        if not ran:
+            ran.append(Background(other))
+            ran[0].ended.wait(0.4)
+        return real(*args)
+
+    monkeypatch.setattr(owner, where, pause)
+    return ran
+
+
+BOTH = pytest.mark.parametrize("where", ["insert_deliveries", "_count", "after_commit"])
+
+
+@BOTH
+@pytest.mark.parametrize("backing_off", [False, True])
+def test_disabled_while_an_event_is_recorded(
+    where: str, backing_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make.world()
+    hook = failing(world, waiting=1) if backing_off else make.webhook(world)
+    ran = paused(
+        monkeypatch,
+        where,
+        lambda: lifecycle.edit(hook.pk, world.vendor_user, {"active": False}),
+    )
+    order(world)
+    ran[0].result()
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"cancelled"}
+    assert counters.discrepancies() == []
+
+
+@BOTH
+@pytest.mark.parametrize("backing_off", [False, True])
+def test_deleted_while_an_event_is_recorded(
+    where: str, backing_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make.world()
+    hook = failing(world, waiting=1) if backing_off else make.webhook(world)
+    other = make.webhook(world, n=2)
+    ran = paused(monkeypatch, where, lambda: lifecycle.delete(hook.pk))
+    order(world)
+    ran[0].result()
+    assert list(Webhook.objects.all()) == [other]
+    assert set(Event.objects.values_list("webhook", flat=True)) == {other.pk}
+    assert set(Delivery.objects.values_list("webhook", flat=True)) == {other.pk}
+    assert counters.discrepancies() == []
+
+
+def test_an_event_taken_back_leaves_equal_ones_of_the_same_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make.world()
+    hook = make.webhook(world)
+    change = transitions.Change(
+        object_class="fulfillment_request", object_id="PR-1", product_id=world.product.pk,
+        account_ids=(world.vendor.pk,), status_from="pending", status_to="inquiring",
+        at=clock.now(),
+    )  # fmt: skip
+    with transaction.atomic():
+        events.record(change)
+    count = events._count
+
+    def disabled_before(*args: Any) -> None:
+        Webhook.objects.update(active=False)
+        count(*args)
+
+    monkeypatch.setattr(events, "_count", disabled_before)
+    # While a sandbox's time stands still, an object may do the same thing twice at one moment.
+    with transaction.atomic():
+        events.record(change)
+    hook.refresh_from_db()
+    assert hook.events == Event.objects.count() == 1
+    assert list(Delivery.objects.order_by("pk").values_list("state", flat=True)) == [
+        "waiting",
+        "cancelled",
+    ]
+
+
+def test_trigger_now_on_a_webhook_that_has_just_been_deleted() -> None:
+    hook = make.webhook(make.world())
+    lifecycle.delete(hook.pk)
+    with pytest.raises(Missing):
+        events.trigger(hook)
+
+
+def test_a_merge_leaves_what_is_just_claimed(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    world = make.world()
+    make.webhook(world)
+    order(world, 3)
+    settings.SIM_EVENT_MODE = "coalesce"
+    first, *_ = Delivery.objects.order_by("pk")
+    claims: list[Background] = []
+
+    def claim_first(*args: Any) -> None:
+        claims.append(Background(lambda: outbox.claim(10)))
+        claims[0].ended.wait(0.4)
+
+    real = Event.objects.filter
+
+    def filter_(*args: Any, **kwargs: Any) -> Any:
+        if "delivery" in kwargs and not claims:
+            claim_first()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(merging.Event.objects, "filter", filter_)
+    with transaction.atomic():
+        list(Webhook.objects.select_for_update())
+        merging.merge_waiting([first.pk])
+    monkeypatch.undo()
+    claimed = claims[0].result()
+    # The claim waited for the merge, and found one delivery.
+    assert [c.delivery_id for c in claimed] == [first.pk]
+    assert ledger.record([Finished(c, retry.SUCCESS, 1) for c in claimed]) == 1
+    assert settled()
+    assert set(Event.objects.values_list("delivery__state", flat=True)) == {"delivered"}
+    assert Event.objects.count() == 3
+
+
+def test_a_storm_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make.world()
+    dice = random.Random(7)
+    with handler(lambda got: dice.choice([200, 200, 500])) as served:
+        hooks = [make.webhook(world, served.url, n=n) for n in range(1, 5)]
+
+        def buy() -> None:
+            for _ in range(12):
+                row = births.create(make.purchase(world), world.as_distributor)
+                transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+
+        def meddle(hook: Webhook) -> None:
+            for n in range(8):
+                lifecycle.edit(hook.pk, world.vendor_user, {"active": n % 2 == 1, "data": {"n": n}})
+                move_clock(200)
+                try:
+                    events.trigger(hook)
+                except Refused:
+                    assert n % 2 == 0
+
+        def drop(hook: Webhook) -> None:
+            for _ in range(4):
+                events.trigger(hook)
+            lifecycle.delete(hook.pk)
+            with pytest.raises(Missing):
+                lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+
+        with running(2) as engines:
+            together(buy, buy, lambda: meddle(hooks[0]), lambda: drop(hooks[1]))
+            served.answer = lambda got: 200
+            for hook in Webhook.objects.all():
+                lifecycle.edit(hook.pk, world.vendor_user, {"headers": {"X-Now": "better"}})
+            for engine in engines:
+                engine.wake()
+            until(settled, "all delivered")
+    assert counters.discrepancies() == []
+    for hook in hooks[2:]:
+        hook.refresh_from_db()
+        assert hook.events == 48
+        assert not hook.deliveries.exclude(state="delivered").exists()

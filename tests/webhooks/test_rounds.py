@@ -1,0 +1,506 @@
+"""Rounds of backoff, the gate, out of order and back: real calls of a real handler."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from requests_queue import clock
+from requests_queue.errors import Refused
+from requests_queue.queues.fulfillment import births
+from tests import make
+from tests.engines import move_clock, running, settled, until
+from tests.handlers import Answer, Got, Handler, handler
+from webhooks import counters, events, lifecycle, outbox
+from webhooks.engine import Engine
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class OneByOne:
+    """Answers of a handler, each given by the test: the n-th call waits for `give(n, …)`."""
+
+    def __init__(self) -> None:
+        self._count = itertools.count()
+        self._boxes: list[queue.Queue[Answer]] = [queue.Queue() for _ in range(40)]
+
+    def __call__(self, got: Got) -> Answer:
+        return self._boxes[next(self._count)].get(timeout=30)
+
+    def give(self, answer: Answer, *calls: int) -> None:
+        for n in calls:
+            self._boxes[n].put(answer)
+
+
+def order(world: make.World, times: int = 1) -> None:
+    for _ in range(times):
+        births.create(make.purchase(world), world.as_distributor)
+
+
+def attempts(count: int) -> None:
+    until(lambda: Attempt.objects.count() == count, f"{count} recorded calls")
+
+
+def open_gate(hook: Webhook, engine: Engine) -> None:
+    """Let the platform's time reach the gate."""
+    hook.refresh_from_db()
+    assert hook.earliest_possible_trigger is not None
+    ahead = hook.earliest_possible_trigger - clock.now()
+    move_clock(max(0.0, ahead.total_seconds()) + 0.001)
+    engine.wake()
+
+
+def standing(hook: Webhook) -> tuple[int, bool, bool]:
+    """Return round, whether the gate is closed, whether it is out of order."""
+    hook.refresh_from_db()
+    return (hook.round, hook.earliest_possible_trigger is not None, hook.out_of_order)
+
+
+def look(engine: Engine, world: make.World, n: int) -> None:
+    """Let the engine look at the table once and make a call, so that what it doesn't call then
+    isn't due."""
+    with handler() as other:
+        hook = make.webhook(world, other.url, n=n)
+        events.trigger(hook)
+        engine.wake()
+        other.next()
+        until(lambda: settled(hook), "the other webhook's call")
+
+
+@pytest.fixture
+def fragile(settings: Any) -> None:
+    """One failure puts a webhook out of order."""
+    settings.SIM_FAILURE_LIMIT = 1
+
+
+def broken(served: Handler, hook: Webhook) -> None:
+    """Wait until the first failure has put the webhook out of order."""
+    served.next()
+    until(lambda: standing(hook)[2], "out of order")
+
+
+def test_each_round_waits_twice_as_long_until_the_webhook_is_out_of_order(settings: Any) -> None:
+    settings.SIM_FAILURE_LIMIT = 5
+    settings.SIM_RETRY_CAP = 1200
+    world = make.world()
+    with handler(500) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            for round_, seconds in enumerate((300, 600, 1200, 1200), 1):
+                served.next()
+                attempts(round_)
+                assert standing(hook) == (round_, True, False)
+                last = Attempt.objects.get(number=round_)
+                gap = hook.earliest_possible_trigger - last.finished_at
+                assert timedelta(seconds=seconds) <= gap < timedelta(seconds=seconds + 1)
+                assert f"round {round_} of 5" in last.why
+                assert outbox.peek(clock.now()) == []
+                assert outbox.next_due(clock.now()) == hook.earliest_possible_trigger
+                open_gate(hook, engine)
+            attempts(5)
+            assert standing(hook) == (5, False, True)
+            assert outbox.next_due(clock.now()) is None
+    assert "out of order" in Attempt.objects.get(number=5).why
+    assert Delivery.objects.get().state == "waiting"
+    assert (hook.failure_triggers, hook.failure_since_last_success) == (5, 5)
+    started = list(Attempt.objects.order_by("number").values_list("started_at", flat=True))
+    assert started == sorted(started)
+
+
+def test_ten_calls_under_way_together_that_fail_are_one_round() -> None:
+    world = make.world()
+    answers = OneByOne()
+    with handler(answers) as served:
+        hook = make.webhook(world, served.url)
+        order(world, 10)
+        with running() as [engine]:
+            for _ in range(10):
+                served.next()
+            answers.give(503, *range(10))
+            attempts(10)
+            assert standing(hook) == (1, True, False)
+            assert (hook.triggers, hook.failure_triggers) == (10, 10)
+            assert hook.failure_since_last_success == 10
+            gap = hook.earliest_possible_trigger - hook.gate_closed_at
+            assert timedelta(seconds=300) <= gap < timedelta(seconds=301)
+            whys = list(Attempt.objects.values_list("why", flat=True))
+            assert sum("round 1 of 10" in why for why in whys) == 1
+            assert sum("opens no new round" in why for why in whys) == 9
+
+            # When the gate opens, one goes first ...
+            open_gate(hook, engine)
+            served.next()
+            assert outbox.peek(clock.now()) == []
+            assert Delivery.objects.filter(state="calling").count() == 1
+            assert Delivery.objects.filter(state="waiting").count() == 9
+            # ... and is the oldest; the others follow its success.
+            assert Delivery.objects.get(state="calling") == Delivery.objects.earliest("pk")
+            answers.give(200, *range(10, 20))
+            until(settled, "all delivered")
+    assert standing(hook) == (0, False, False)
+    assert (hook.triggers, hook.success_triggers) == (20, 10)
+    assert hook.failure_since_last_success == 0
+    assert counters.discrepancies() == []
+
+
+def test_a_failure_of_the_probe_opens_the_next_round() -> None:
+    world = make.world()
+    with handler(500) as served:
+        hook = make.webhook(world, served.url)
+        order(world, 3)
+        with running() as [engine]:
+            attempts(3)
+            open_gate(hook, engine)
+            attempts(4)
+            assert standing(hook) == (2, True, False)
+            assert served.calls.qsize() == 4
+
+
+def test_an_older_failure_after_a_success_closes_the_gate_as_round_one() -> None:
+    world = make.world()
+    answers = OneByOne()
+    with handler(answers) as served:
+        hook = make.webhook(world, served.url)
+        order(world, 5)
+        with running():
+            for _ in range(5):
+                served.next()
+            answers.give(500, 0)
+            attempts(1)
+            assert standing(hook) == (1, True, False)
+            answers.give(200, 1)
+            attempts(2)
+            assert standing(hook) == (0, False, False)
+            until(lambda: served.calls.qsize() == 1, "the failed one goes again")
+            answers.give(500, 2)
+            attempts(3)
+            assert standing(hook) == (1, True, False)
+            # The others were under way when it closed: the same round.
+            gate = hook.earliest_possible_trigger
+            answers.give(500, 3, 4)
+            attempts(5)
+            assert standing(hook) == (1, True, False)
+            assert hook.earliest_possible_trigger == gate
+            answers.give(200, *range(5, 9))
+            until(settled, "all delivered")
+    assert standing(hook) == (0, False, False)
+    assert (hook.failure_triggers, hook.success_triggers) == (4, 5)
+
+
+@pytest.mark.parametrize("answer", [199 + 1, 201, 204, 299])
+def test_2xx_is_success(answer: int) -> None:
+    world = make.world()
+    with handler((answer, b"")) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running():
+            until(settled, "delivered")
+    hook.refresh_from_db()
+    assert (hook.success_triggers, hook.failure_triggers) == (1, 0)
+
+
+@pytest.mark.parametrize("answer", [300, 304, 400, 404, 429, 500, 599])
+def test_anything_else_is_a_failure(answer: int) -> None:
+    world = make.world()
+    with handler((answer, b"")) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running():
+            attempts(1)
+    assert standing(hook) == (1, True, False)
+    assert Attempt.objects.get().status_code == answer
+
+
+def test_no_answer_in_time_is_a_failure_without_a_status(settings: Any) -> None:
+    settings.SIM_HTTP_TIMEOUT = 0.2
+    world = make.world()
+    with handler(None) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running():
+            attempts(1)
+    attempt = Attempt.objects.get()
+    assert standing(hook) == (1, True, False)
+    assert (attempt.outcome, attempt.status_code) == ("failure", None)
+    assert "within 0.2 s" in attempt.error
+    assert attempt.duration >= 200
+
+
+def test_out_of_order_nothing_is_called_and_later_events_join(fragile: None) -> None:
+    world = make.world()
+    with handler(500) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            broken(served, hook)
+            order(world, 3)
+            look(engine, world, n=2)
+            hook.refresh_from_db()
+            assert (hook.events, hook.triggers) == (4, 1)
+            only = Delivery.objects.get(webhook=hook)
+            assert (only.state, only.events.count()) == ("waiting", 4)
+            assert served.calls.qsize() == 0
+
+
+@pytest.mark.parametrize("way", ["put", "put_url", "recover", "trigger"])
+def test_recovery_sends_one_first_and_then_what_waited(
+    way: str, settings: Any, fragile: None
+) -> None:
+    world = make.world()
+    answers = OneByOne()
+    with handler(answers) as served:
+        hook = make.webhook(world, served.url)
+        order(world, 4)
+        answers.give(500, 0, 1, 2, 3)
+        with running() as [engine]:
+            broken(served, hook)
+            attempts(4)
+            settings.SIM_FAILURE_LIMIT = 10
+            for _ in range(3):
+                served.next()
+            if way == "trigger":
+                events.trigger(hook)
+            elif way == "recover":
+                assert lifecycle.recover(hook.pk) is True
+            else:
+                changed = {"external_url": f"{served.url}new"} if way == "put_url" else {}
+                lifecycle.edit(hook.pk, world.vendor_user, {"label": "Mended"} | changed)
+            engine.wake()
+            served.next()
+            # One goes first, and the others wait for its success.
+            assert outbox.peek(clock.now()) == []
+            assert Delivery.objects.filter(state="waiting").count() == (
+                4 if way == "trigger" else 3
+            )
+            answers.give(200, *range(4, 10))
+            until(settled, "all delivered")
+    assert standing(hook) == (0, False, False)
+    assert Delivery.objects.exclude(state="delivered").count() == 0
+    assert hook.success_triggers == (5 if way == "trigger" else 4)
+    assert counters.discrepancies() == []
+
+
+@pytest.mark.parametrize("way", ["put", "recover"])
+def test_a_recovered_webhook_that_fails_again_starts_at_round_one(
+    way: str, settings: Any, fragile: None
+) -> None:
+    world = make.world()
+    with handler(500) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            broken(served, hook)
+            settings.SIM_FAILURE_LIMIT = 10
+            if way == "put":
+                lifecycle.edit(hook.pk, world.vendor_user, {"active": True})
+            else:
+                lifecycle.recover(hook.pk)
+            engine.wake()
+            attempts(2)
+            assert standing(hook) == (1, True, False)
+
+
+def test_recovery_with_nothing_waiting_leaves_no_gate(settings: Any) -> None:
+    hook = make.webhook(make.world())
+    Webhook.objects.update(out_of_order=True, round=10)
+    assert lifecycle.recover(hook.pk) is True
+    assert standing(hook) == (0, False, False)
+    # A second time there is nothing to do.
+    assert lifecycle.recover(hook.pk) is False
+
+
+def test_a_failed_trigger_now_does_not_recover(fragile: None) -> None:
+    world = make.world()
+    with handler(500) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            broken(served, hook)
+            events.trigger(hook)
+            engine.wake()
+            attempts(2)
+            assert standing(hook) == (1, False, True)
+            assert Delivery.objects.filter(state="waiting", forced=False).count() == 2
+            look(engine, world, n=2)
+            assert Attempt.objects.filter(webhook=hook).count() == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"external_url": "more"},
+        {"http_method": "GET"},
+        {"jwt_secret": "JWT-another-secret-of-more-than-32-bytes"},
+        {"headers": {"X-New": "1"}},
+        {"data": {"new": 1}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_edit_of_how_it_is_called_opens_the_gate(change: dict[str, Any]) -> None:
+    world = make.world()
+    answers = iter([500, 200])
+    with handler(lambda got: next(answers)) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            attempts(1)
+            if "external_url" in change:
+                change = {"external_url": f"{served.url}more"}
+            lifecycle.edit(hook.pk, world.vendor_user, change)
+            assert standing(hook) == (0, False, False)
+            engine.wake()
+            until(settled, "delivered without waiting for the gate")
+    assert Attempt.objects.count() == 2
+
+
+@pytest.mark.parametrize("change", [{"label": "Another"}, {"description": "More"}, {"data": {}}])
+def test_any_other_edit_leaves_the_gate(change: dict[str, Any]) -> None:
+    world = make.world()
+    with handler(500) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running():
+            attempts(1)
+            assert standing(hook) == (1, True, False)
+            gate = hook.earliest_possible_trigger
+            lifecycle.edit(hook.pk, world.vendor_user, change)
+            assert standing(hook) == (1, True, False)
+            assert hook.earliest_possible_trigger == gate
+
+
+def test_events_behind_a_closed_gate_join_the_youngest_that_waits() -> None:
+    world = make.world()
+    with handler(500) as served:
+        hook = make.webhook(world, served.url)
+        order(world, 2)
+        with running() as [engine]:
+            attempts(2)
+            order(world, 3)
+            hook.refresh_from_db()
+            served.answer = lambda got: 200
+            open_gate(hook, engine)
+            until(settled, "delivered")
+    oldest, youngest = Delivery.objects.order_by("pk")
+    assert (oldest.events.count(), youngest.events.count()) == (1, 4)
+    hook.refresh_from_db()
+    assert (hook.events, hook.triggers) == (5, 4)
+
+
+@pytest.mark.parametrize(("answer", "after"), [(200, (0, False, False)), (500, (1, True, False))])
+def test_trigger_now_on_a_healthy_webhook(answer: int, after: tuple[int, bool, bool]) -> None:
+    world = make.world()
+    with handler(answer) as served, running() as [engine]:
+        hook = make.webhook(world, served.url)
+        events.trigger(hook)
+        engine.wake()
+        attempts(1)
+        assert standing(hook) == after
+    event = Event.objects.get()
+    assert (event.object_id, event.status_from, event.status_to) == ("", "", "")
+    assert (hook.events, hook.triggers) == (1, 1)
+    assert hook.last_event == clock.shown(event.at)
+
+
+def test_trigger_now_passes_the_gate_and_its_failure_moves_nothing() -> None:
+    world = make.world()
+    with handler(500) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            attempts(1)
+            assert standing(hook) == (1, True, False)
+            gate, closed_at = hook.earliest_possible_trigger, hook.gate_closed_at
+            events.trigger(hook)
+            engine.wake()
+            attempts(2)
+            assert standing(hook) == (1, True, False)
+            assert (hook.earliest_possible_trigger, hook.gate_closed_at) == (gate, closed_at)
+            assert "doesn't move the gate" in Attempt.objects.latest("pk").why
+            # It is tried again like any other.
+            served.answer = lambda got: 200
+            open_gate(hook, engine)
+            until(settled, "both delivered")
+    hook.refresh_from_db()
+    assert (hook.events, hook.triggers, hook.success_triggers) == (2, 4, 2)
+
+
+def test_trigger_now_that_succeeds_opens_the_gate_for_what_waits() -> None:
+    world = make.world()
+    answers = iter([500, 200, 200])
+    with handler(lambda got: next(answers)) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            attempts(1)
+            events.trigger(hook)
+            engine.wake()
+            until(settled, "both delivered, without any time passing")
+    assert standing(hook) == (0, False, False)
+
+
+def test_trigger_now_goes_before_all_others_and_beyond_the_cap(settings: Any) -> None:
+    settings.SIM_MAX_IN_FLIGHT = 1
+    world = make.world()
+    answers = OneByOne()
+    with handler(answers) as served:
+        hook = make.webhook(world, served.url)
+        order(world, 2)
+        with running() as [engine]:
+            served.next()
+            events.trigger(hook)
+            engine.wake()
+            served.next()
+            assert set(
+                Delivery.objects.filter(state="calling").values_list("forced", flat=True)
+            ) == {
+                False,
+                True,
+            }
+            answers.give(200, 0, 1, 2)
+            until(settled, "all delivered")
+
+
+def test_a_trigger_now_under_way_takes_no_place_of_the_others(settings: Any) -> None:
+    settings.SIM_MAX_IN_FLIGHT = 1
+    world = make.world()
+    hook = make.webhook(world)
+    events.trigger(hook)
+    [forced] = outbox.claim(10)
+    order(world)
+    [other] = outbox.claim(10)
+    assert (forced.forced, other.forced) == (True, False)
+
+
+def test_trigger_now_on_a_disabled_webhook_is_refused_and_writes_nothing() -> None:
+    hook = make.webhook(make.world(), active=False)
+    with pytest.raises(Refused) as refused:
+        events.trigger(hook)
+    assert refused.value.status == 400
+    assert "enable it" in refused.value.errors[0]
+    hook.refresh_from_db()
+    assert (hook.events, hook.last_event) == (0, None)
+    assert not Event.objects.exists() and not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize(("answer", "state"), [(200, "delivered"), (500, "failed")])
+def test_trigger_now_on_a_validator_is_called_once(answer: int, state: str) -> None:
+    world = make.world()
+    with handler(answer) as served, running() as [engine]:
+        hook = make.webhook(world, served.url, type="validator")
+        events.trigger(hook)
+        engine.wake()
+        got = served.next()
+        until(settled, "recorded")
+        assert Delivery.objects.get().state == state
+    # There is no object to validate: the body is the one of a wake-up call.
+    assert got.json["webhook_id"] == hook.pk
+    assert list(got.json)[-1] == "data"
+    assert standing(hook) == (0, False, False)
+    assert (hook.events, hook.triggers) == (1, 1)
+    assert counters.discrepancies() == []
