@@ -16,3 +16,8 @@ run_due_wanted = Signal()
 # Sent to ask each room what is due or under way; a room that is not at rest also sees to it
 # that its work goes on.  kwargs: now.  Answers: a set of labels, empty at rest.
 unsettled_wanted = Signal()
+
+# Sent in the transaction in which an order starts, before its status is written.  Whoever has
+# something to set up first answers True: the order is then born in tiers_setup, and goes on by
+# `release` or `fail`, which are for the platform.  kwargs: asset (a catalog Asset), now
+order_starting = Signal()
