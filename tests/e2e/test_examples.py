@@ -1,0 +1,264 @@
+"""The examples run for real: ordered, called within a second, approved; down, and back again."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import requests
+
+from tests import environments, orders
+from tests.processes import ROOT, Process, Sandbox, free_port, pause, sandbox
+
+EXAMPLES = ROOT / "examples"
+METER = "PRD-590-284-731"
+
+
+@dataclass
+class Example:
+    """An example as a process, and where it listens."""
+
+    process: Process
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        """Start it, and wait until it says that it listens."""
+        before = self.process.printed.count("Listening") if self.process.log.exists() else 0
+        self.process.start()
+        deadline = time.monotonic() + 20
+        while self.process.printed.count("Listening") == before:
+            assert self.process.popen.poll() is None, self.process.printed
+            assert time.monotonic() < deadline, self.process.printed
+            pause()
+
+
+# What starts an example: its command line, in a folder of the test's own.
+Command = Callable[[Path], list[str]]
+
+
+def _python(folder: Path) -> list[str]:
+    source = EXAMPLES / "python_handler"
+    requirements = (source / "requirements.txt").read_text()
+    return [
+        str(environments.python("python_handler", requirements)),
+        str(source / "handler.py"),
+    ]
+
+
+def _node(folder: Path) -> list[str]:
+    source = EXAMPLES / "node_handler"
+    installed = environments.node("node_handler", source / "package.json")
+    # An ES module finds its packages from where it stands, and the examples' folder stays clean.
+    shutil.copy(source / "handler.mjs", folder)
+    (folder / "node_modules").symlink_to(installed / "node_modules")
+    return ["node", str(folder / "handler.mjs")]
+
+
+EVERY = pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(_python, id="python", marks=pytest.mark.clients),
+        pytest.param(_node, id="node", marks=pytest.mark.node),
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@contextmanager
+def example(running: Sandbox, command: Command, folder: Path) -> Iterator[Example]:
+    """Run an example against the sandbox until the block ends."""
+    port = free_port()
+    env = {
+        **environments.calling_loopback(),
+        "CONNECT_API_KEY": f"ApiKey {running.vendor_key}",
+        "JWT_SECRET": orders.SECRET,
+        "PORT": str(port),
+    }
+    found = Example(Process(command(folder), env, folder / "example.log"), port)
+    found.start()
+    try:
+        yield found
+    finally:
+        found.process.stop()
+
+
+@contextmanager
+def hooked(running: Sandbox, url: str, product: str = orders.PLAIN) -> Iterator[str]:
+    """Have a webhook until the block ends."""
+    hook = orders.webhook(running, url, product)
+    try:
+        yield hook["id"]
+    finally:
+        running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+
+
+@pytest.fixture
+def empty(running: Sandbox) -> None:
+    """Nothing is pending but what the test orders: the seed's requests would be approved too."""
+    for product in (orders.PLAIN, METER):
+        query = f"?in(status,(pending,inquiring))&asset.product.id={product}"
+        for request in running.as_vendor("GET", f"/requests{query}"):
+            running.as_vendor("POST", f"/requests/{request['id']}/fail", {"reason": "Cleared."})
+
+
+def within(seconds: float, look: Callable[[], Any]) -> float:
+    """Wait until `look` finds something, and return how long that took."""
+    began = time.monotonic()
+    while not look():
+        assert time.monotonic() - began < seconds, f"not within {seconds} s"
+        pause(0.01)
+    return time.monotonic() - began
+
+
+def read(running: Sandbox, path: str) -> Any:
+    return running.as_vendor("GET", path)
+
+
+@EVERY
+def test_an_order_is_approved_within_a_second(
+    running: Sandbox, empty: None, command: Command, tmp_path: Path,
+) -> None:  # fmt: skip
+    with example(running, command, tmp_path) as handler, hooked(running, handler.url) as hook:
+        request = orders.purchase(running)
+        assert (request["status"], request["asset"]["status"]) == ("pending", "processing")
+        path = f"/requests/{request['id']}"
+        took = within(1, lambda: read(running, path)["status"] == "approved")
+        print(f"approved {took * 1000:.0f} ms after the order was answered")
+        approved = read(running, path)
+        asset = read(running, f"/assets/{request['asset']['id']}")
+        # One event for the order and one for the handler's own approval.
+        orders.until_stats(
+            running, hook, events=2, triggers=2, success_triggers=2, failure_triggers=0
+        )
+    assert approved["template"]["id"] == "TL-213-870-001"
+    assert approved["effective_date"]
+    filled = {p["id"]: p["value"] for p in approved["asset"]["params"]}
+    assert filled["activation_id"] == f"activation_id-{request['id']}"
+    # Only what is required is made up.
+    assert filled["console_url"] == ""
+    assert asset["status"] == "active"
+    assert asset["params"] == approved["asset"]["params"]
+
+
+@EVERY
+def test_several_orders_at_once_are_each_approved_once(
+    running: Sandbox, empty: None, command: Command, tmp_path: Path,
+) -> None:  # fmt: skip
+    with (
+        example(running, command, tmp_path) as handler,
+        hooked(running, handler.url, METER) as hook,
+    ):
+        made = [orders.purchase(running, METER) for _ in range(5)]
+        for request in made:
+            path = f"/requests/{request['id']}"
+            within(10, lambda path=path: read(running, path)["status"] == "approved")
+        orders.until_stats(running, hook, events=10, triggers=10, success_triggers=10)
+        printed = handler.process.printed
+    assert sorted(line.split()[1] for line in printed.splitlines() if "approved" in line) == sorted(
+        request["id"] for request in made
+    )
+
+
+@EVERY
+def test_a_handler_that_was_down_gets_it_later(
+    running: Sandbox, empty: None, command: Command, tmp_path: Path,
+) -> None:  # fmt: skip
+    with example(running, command, tmp_path) as handler, hooked(running, handler.url) as hook:
+        handler.process.kill()
+        path = f"/notifications/webhooks/{hook}"
+        request = orders.purchase(running)
+        orders.until_stats(running, hook, triggers=1, failure_triggers=1)
+        first = read(running, path)
+        assert first["last_failure"]["status_code"] is None
+        assert "refused" in first["last_failure"]["errors"].lower()
+        assert _gate_after(first) in (300, 301)
+
+        running.advance("5m5s")
+        orders.until_stats(running, hook, triggers=2, failure_triggers=2)
+        second = read(running, path)
+        assert _gate_after(second) in (600, 601)
+        assert second["stats"]["failure_since_last_success"] == 2
+
+        handler.start()
+        assert read(running, f"/requests/{request['id']}")["status"] == "pending"
+        running.advance("10m5s")
+        # The retry, and the event of the approval that it brought about.
+        orders.until_stats(
+            running, hook, events=2, triggers=4, success_triggers=2, failure_triggers=2,
+            failure_since_last_success=0,
+        )  # fmt: skip
+        after = read(running, path)
+    assert after["earliest_possible_trigger"] is None
+    assert read(running, f"/requests/{request['id']}")["status"] == "approved"
+    assert read(running, f"/assets/{request['asset']['id']}")["status"] == "active"
+
+
+@EVERY
+def test_a_call_with_a_bad_token_gets_401(
+    running: Sandbox, empty: None, command: Command, tmp_path: Path,
+) -> None:  # fmt: skip
+    claims = {
+        "webhook_id": "WH-000-000-001",
+        "product_id": orders.PLAIN,
+        "api_url": f"{running.url}/public/v1",
+        "exp": int(time.time()) + 600,
+    }
+    tokens = {
+        "none": None,
+        "garbage": "garbage",
+        "forged": jwt.encode(claims, orders.SECRET[::-1], "HS256"),
+        "expired": jwt.encode({**claims, "exp": int(time.time()) - 60}, orders.SECRET, "HS256"),
+        "unsigned": jwt.encode(claims, "", "none"),
+        # That one gets 200 shows that it isn't the claims that are refused.
+        "good": jwt.encode(claims, orders.SECRET, "HS256"),
+    }
+    with example(running, command, tmp_path) as handler:
+        answers = {name: _called(handler.url, token) for name, token in tokens.items()}
+    assert answers == {name: 200 if name == "good" else 401 for name in tokens}
+
+
+@EVERY
+def test_what_the_api_refuses_is_a_failure_of_the_call(
+    running: Sandbox, empty: None, command: Command, tmp_path: Path,
+) -> None:  # fmt: skip
+    claims = {
+        "product_id": "PRD-000-000-000",
+        "api_url": f"{running.url}/public/v1",
+        "exp": int(time.time()) + 600,
+    }
+    with example(running, command, tmp_path) as handler:
+        assert _called(handler.url, jwt.encode(claims, orders.SECRET, "HS256")) == 500
+        assert "NFND_000" in handler.process.printed
+
+
+def _called(url: str, token: str | None) -> int:
+    headers = {"Authentication": f"Bearer {token}"} if token else {}
+    return requests.post(url, json={}, headers=headers, timeout=10).status_code
+
+
+def _gate_after(webhook: dict[str, Any]) -> float:
+    """Return how many seconds after the failed call the webhook may be called again.
+
+    A call's time is shown without its fraction and the gate is rounded up, so it may be one more.
+    """
+    gate = datetime.fromisoformat(webhook["earliest_possible_trigger"])
+    return (gate - datetime.fromisoformat(webhook["last_failure"]["time"])).total_seconds()

@@ -1,0 +1,353 @@
+"""CloudBlue's own Python client, unmodified: lists, every action, webhooks, errors, asyncio."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import environments, orders
+from tests.handlers import Handler, handler
+from tests.processes import Sandbox, sandbox
+
+pytestmark = pytest.mark.clients
+
+SCRIPTS = Path(__file__).parent / "client_scripts"
+REQUIREMENTS = "connect-openapi-client==35.0\n"
+SUITE = "PRD-362-917-440"
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> Path:
+    return environments.python("openapi_client", REQUIREMENTS)
+
+
+@pytest.fixture(scope="module")
+def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Handler]:
+    with handler() as found:
+        yield found
+
+
+def run(interpreter: Path, running: Sandbox, script: str, **variables: str) -> dict[str, Any]:
+    """Run a script of the client's environment and return what it handed over."""
+    done = subprocess.run(
+        [str(interpreter), str(SCRIPTS / f"{script}.py")],
+        env={
+            **environments.calling_loopback(),
+            "CONNECT_URL": f"{running.url}/public/v1",
+            "VENDOR_KEY": running.vendor_key,
+            "PROVIDER_KEY": running.provider_key,
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def lists(interpreter: Path, running: Sandbox) -> dict[str, Any]:
+    return run(interpreter, running, "lists")
+
+
+@pytest.fixture(scope="module")
+def actions(interpreter: Path, running: Sandbox) -> dict[str, Any]:
+    return run(interpreter, running, "actions")
+
+
+@pytest.fixture(scope="module")
+def hooks(interpreter: Path, running: Sandbox, served: Handler) -> dict[str, Any]:
+    return run(interpreter, running, "hooks", HANDLER_URL=f"{served.url}hook", SECRET=orders.SECRET)
+
+
+@pytest.fixture(scope="module")
+def errors(interpreter: Path, running: Sandbox) -> dict[str, Any]:
+    return run(interpreter, running, "errors")
+
+
+@pytest.fixture(scope="module")
+def asynchronous(interpreter: Path, running: Sandbox) -> dict[str, Any]:
+    return run(interpreter, running, "asynchronous")
+
+
+Row = dict[str, Any]
+
+# What each filter of lists.py must find, told of a row by other means.
+EXPECTED: dict[str, Callable[[Row, dict[str, Any]], bool]] = {
+    "eq": lambda r, f: r["status"] == "pending",
+    "keyword": lambda r, f: r["status"] == "pending",
+    "keywords": lambda r, f: (
+        (r["status"], r["asset"]["product"]["id"]) == ("pending", orders.PLAIN)
+    ),
+    "keyword_in": lambda r, f: r["id"] in f["some"],
+    "string": lambda r, f: r["id"] in f["some"],
+    "ne": lambda r, f: r["status"] != "approved",
+    "in": lambda r, f: r["status"] in ("pending", "inquiring"),
+    "out": lambda r, f: r["status"] not in ("approved", "failed"),
+    "like": lambda r, f: r["asset"]["product"]["name"].startswith("Nimbus M"),
+    "ilike": lambda r, f: r["asset"]["product"]["name"].endswith("Suite"),
+    "spaces": lambda r, f: r["asset"]["product"]["name"] == "Nimbus Backup",
+    "and": lambda r, f: (r["asset"]["product"]["id"], r["type"]) == (orders.PLAIN, "purchase"),
+    "or": lambda r, f: r["status"] == "failed" or r["type"] == "change",
+    "not": lambda r, f: r["type"] == "purchase" and r["status"] != "approved",
+    "null": lambda r, f: "planned_date" not in r,
+    "not_null": lambda r, f: "planned_date" in r,
+    "empty": lambda r, f: r["reason"] == "",
+    "not_empty": lambda r, f: r["reason"] != "",
+    "ge": lambda r, f: r["created"] >= f["moment"],
+    "gt": lambda r, f: r["created"] > f["moment"],
+    "le": lambda r, f: r["created"] <= f["moment"],
+    "lt": lambda r, f: r["created"] < f["moment"],
+    "datetime": lambda r, f: r["created"] >= f["moment"],
+    "nested": lambda r, f: r["asset"]["tiers"]["customer"]["id"] == "TA-0418-2290-3327",
+    "params": lambda r, f: any(p["id"] == "activation_id" for p in r["asset"]["params"]),
+    "chained": lambda r, f: (r["asset"]["product"]["id"], r["type"]) == (SUITE, "purchase"),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_filter_finds_what_it_says(lists: dict[str, Any], name: str) -> None:
+    wanted = {row["id"] for row in lists["everything"] if EXPECTED[name](row, lists)}
+    found = lists["filters"][name]
+    assert sorted(found) == sorted(wanted)
+    assert lists["counts"][name] == len(wanted)
+    # One that finds nothing, or everything, would prove nothing.
+    assert 0 < len(wanted) < len(lists["everything"])
+
+
+def test_every_filter_of_the_script_is_checked(lists: dict[str, Any]) -> None:
+    assert set(lists["filters"]) == set(EXPECTED)
+
+
+def test_order(lists: dict[str, Any]) -> None:
+    rows = lists["everything"]
+    assert rows == sorted(rows, key=lambda row: (row["created"], row["id"]))
+    newest_first = sorted(sorted(row["id"] for row in rows), key=_created(rows), reverse=True)
+    assert lists["ordered"] == newest_first
+    assert lists["ordered_by_name"] == sorted(lists["ordered_by_name"])
+
+
+def _created(rows: list[Row]) -> Callable[[str], str]:
+    created = {row["id"]: row["created"] for row in rows}
+    return created.__getitem__
+
+
+def test_counts(lists: dict[str, Any]) -> None:
+    rows = lists["everything"]
+    assert lists["count_of_all"] == len(rows) >= 25
+    assert lists["count"] == sum(row["status"] == "approved" for row in rows)
+    assert (lists["count_of_nothing"], lists["list_of_nothing"]) == (0, [])
+
+
+def test_first_items_and_slices(lists: dict[str, Any]) -> None:
+    ordered, by_id = lists["ordered"], sorted(row["id"] for row in lists["everything"])
+    assert lists["first"] == ordered[0]
+    assert lists["first_of_nothing"] is None
+    assert lists["item"] == ordered[3]
+    assert lists["slice"] == ordered[2:5]
+    assert lists["slice_over_pages"] == by_id[3:14]
+    assert lists["is_there"] == [True, False]
+
+
+def test_pages(lists: dict[str, Any]) -> None:
+    by_id = sorted(row["id"] for row in lists["everything"])
+    assert len(by_id) > 20, "three pages of ten"
+    assert lists["paged"] == by_id
+    last_page = len(by_id) // 10 * 10
+    assert lists["content_range"] == [last_page, len(by_id) - 1, len(by_id)]
+
+
+def test_select(lists: dict[str, Any]) -> None:
+    row = next(row for row in lists["everything"] if row["id"] == lists["some"][0])
+    whole = copy.deepcopy(row)
+    del whole["asset"]["items"], whole["asset"]["params"], whole["note"]
+    assert lists["selected"] == whole
+
+
+def test_search_values_and_exists(lists: dict[str, Any]) -> None:
+    one = lists["some"][0]
+    row = next(row for row in lists["everything"] if row["id"] == one)
+    assert lists["search"] == [one]
+    assert lists["values"] == [{"id": one, "asset.product.id": row["asset"]["product"]["id"]}]
+    assert lists["resource_values"] == {"id": one, "asset.connection.hub.id": "HB-7710-3391"}
+    assert lists["exists"] == [True, False]
+
+
+def test_other_collections(lists: dict[str, Any]) -> None:
+    first = lists["everything"][0]
+    assert "AS-5810-2277-4093" in lists["assets"]
+    assert lists["assets"] == sorted(lists["assets"])
+    assert first["id"] in lists["requests_of_asset"]
+    assert lists["products"] == ["PRD-362-917-440", "PRD-590-284-731", "PRD-814-505-018"]
+    assert (lists["template"]["scope"], lists["template"]["type"]) == ("asset", "fulfillment")
+    assert lists["items"] == ["PRD-814-505-018-0001", "PRD-814-505-018-0002"]
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "asset_status"),
+    [
+        ("draft", "draft", "draft"),
+        ("draft_change", "draft", "active"),
+        ("submit", "pending", "active"),
+        ("update", "pending", "processing"),
+        ("inquire", "inquiring", "processing"),
+        ("pend", "pending", "processing"),
+        ("schedule", "scheduled", "processing"),
+        ("revoke", "revoking", "processing"),
+        ("confirm", "revoked", "terminated"),
+        ("assign", "pending", "processing"),
+        ("unassign", "pending", "processing"),
+        ("fail", "failed", "terminated"),
+        ("approve", "approved", "active"),
+    ],
+)
+def test_an_action_answers_with_the_request_as_it_then_is(
+    actions: dict[str, Any], action: str, status: str, asset_status: str
+) -> None:
+    found = actions[action]
+    assert (found["status"], found["asset"]["status"]) == (status, asset_status)
+
+
+def test_a_draft_is_purchased(actions: dict[str, Any]) -> None:
+    found = actions["purchase"]
+    assert found["id"] == actions["draft"]["id"]
+    # The suite's reseller has to be set up first, where that queue is served.
+    assert found["status"] in ("pending", "tiers_setup")
+    assert found["asset"]["status"] == "processing"
+
+
+def test_what_the_actions_leave(actions: dict[str, Any]) -> None:
+    assert actions["submit"]["asset"]["items"][0]["quantity"] == "7"
+    asked = {p["id"]: p for p in actions["inquire"]["asset"]["params"]}["contact_email"]
+    answered = {p["id"]: p for p in actions["pend"]["asset"]["params"]}["contact_email"]
+    assert asked["value_error"] == "Nobody reads this."
+    assert (answered["value"], answered["value_error"]) == ("it@example.com", "")
+    assert actions["inquire"]["template"]["id"] == "TL-213-870-002"
+    assert "params_form_url" in actions["inquire"]
+    assert actions["update"]["note"] == "Asked."
+    assert actions["schedule"]["planned_date"].endswith("+00:00")
+    assert actions["revoke"]["reason"] == "Not any more."
+    assert actions["assign"]["assignee"]["id"] == "UR-426-913-070"
+    assert actions["unassign"]["assignee"] == ""
+    assert actions["assign_by_email"]["assignee"]["id"] == "UR-426-913-070"
+    assert actions["fail"]["reason"] == "No."
+    assert actions["approve"]["template"]["id"] == "TL-213-870-001"
+    assert actions["asset"]["status"] == "active"
+    assert [r["status"] for r in actions["later"]] == ["approved"] * 3
+    assert [r["asset"]["status"] for r in actions["later"]] == ["suspended", "active", "terminated"]
+
+
+def test_a_failure_without_a_reason_is_refused(actions: dict[str, Any]) -> None:
+    said = actions["fail_without_reason"]
+    assert (said["status"], said["error_code"]) == (400, "REQ_005")
+    assert said["errors"] == ["Missed fields: reason."]
+
+
+def test_webhooks_are_made_read_and_changed(hooks: dict[str, Any]) -> None:
+    made = hooks["made"]
+    assert hooks["read"] == made
+    assert (made["type"], made["http_method"], made["active"]) == ("event", "POST", True)
+    assert made["headers"] == {"X-Env": "lab"}
+    changed = hooks["changed"]
+    assert (changed["label"], changed["description"]) == ("Changed", "By the client.")
+    # What the body lacked is as it was.
+    for name in ("external_url", "jwt_secret", "headers", "data", "active", "product"):
+        assert changed[name] == made[name]
+    assert made["id"] in hooks["listed"]
+    assert hooks["searched"] == [made["id"]]
+    assert hooks["disabled"]["active"] is False
+
+
+def test_trigger_now_is_answered_without_a_body(hooks: dict[str, Any], served: Handler) -> None:
+    assert hooks["triggered"] == [200, "b''"]
+    assert hooks["after"]["stats"]["triggers"] == hooks["after"]["stats"]["success_triggers"] == 1
+    calls = [got for got in served.seen if got.path == "/hook"]
+    assert [got.json["webhook_id"] for got in calls] == [hooks["made"]["id"]]
+    assert calls[0].headers["X-Env"] == "lab"
+    said = hooks["trigger_of_disabled"]
+    assert (said["status"], said["error_code"]) == (400, "WH_001")
+
+
+def test_webhooks_are_deleted_and_nobody_elses(hooks: dict[str, Any]) -> None:
+    assert hooks["deleted"] == [204, None]
+    assert hooks["exists"] is False
+    assert (hooks["of_another"]["status"], hooks["of_another"]["error_code"]) == (404, "NFND_000")
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "code"),
+    [
+        ("missing", 404, "NFND_000"),
+        ("missing_path", 404, "NFND_000"),
+        ("invalid", 400, "VAL_001"),
+        ("invalid_in_several_ways", 400, "VAL_001"),
+        ("unknown_property", 400, "VAL_001"),
+        ("bad_query", 400, "VAL_001"),
+        ("bad_date", 400, "VAL_001"),
+        ("wrong_key", 401, "AUTH_001"),
+        ("no_key", 401, "AUTH_001"),
+        ("wrong_scheme", 401, "AUTH_001"),
+        ("not_yours", 403, "AUTH_002"),
+        ("wrong_status", 400, "REQ_003"),
+        ("again", 409, "REQ_009"),
+    ],
+)
+def test_a_refusal_is_a_client_error_with_code_and_strings(
+    errors: dict[str, Any], call: str, status: int, code: str
+) -> None:
+    said = errors[call]
+    assert (said["status"], said["error_code"]) == (status, code)
+    assert said["errors"]
+    assert all(isinstance(text, str) and text for text in said["errors"])
+    # The client's own sentence has the code and the texts.
+    assert code in said["text"]
+    assert said["errors"][0] in said["text"]
+
+
+def test_every_field_that_is_wrong_is_named(errors: dict[str, Any]) -> None:
+    said = errors["invalid_in_several_ways"]["errors"]
+    assert {text.partition(":")[0] for text in said} == {
+        "product_id", "object_class", "external_url", "jwt_secret",
+    }  # fmt: skip
+
+
+def test_a_conflict_says_with_what(errors: dict[str, Any]) -> None:
+    params = errors["again"]["params"]
+    assert (params["request_id"], params["request_status"]) == (errors["first"], "pending")
+
+
+def test_the_client_on_asyncio(asynchronous: dict[str, Any]) -> None:
+    found = asynchronous
+    assert len(found["everything"]) > 20
+    assert found["everything"] == sorted(set(found["everything"]))
+    assert found["slice"] == found["everything"][3:14]
+    assert found["made"] in found["since"]
+    assert found["newest"]["id"] in found["since"]
+    assert found["made"] in found["pending"]
+    assert found["counts"] == [len(found["everything"]), len(found["pending"])]
+    filled = {p["id"]: p["value"] for p in found["updated"]["asset"]["params"]}
+    assert filled["activation_id"] == "async-1"
+    assert (found["approved"]["id"], found["approved"]["status"]) == (found["made"], "approved")
+    assert found["exists"] is False
+
+
+def test_a_refusal_on_asyncio(asynchronous: dict[str, Any]) -> None:
+    said = asynchronous["refused"]
+    assert (said["status"], said["error_code"]) == (400, "REQ_003")
+    assert said["errors"] == [f"{asynchronous['made']} is approved: approve is for pending only."]

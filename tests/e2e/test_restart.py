@@ -1,0 +1,281 @@
+"""A sandbox that is killed or stopped at a bad moment: on the same data nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from tests import orders
+from tests.handlers import Handler, handler
+from tests.processes import ROOT, Sandbox, manage, pause, sandbox
+from tests.processes import restart as start_again
+
+METER = "PRD-590-284-731"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        until_printed(found, "Ctrl-C stops it.", "")
+        yield found
+        # A clean stop takes seconds, and is tested on its own.
+        found.process.kill()
+
+
+@pytest.fixture
+def running(shared: Sandbox) -> Sandbox:
+    """The sandbox, started again where a failed test left it dead."""
+    return shared if shared.process.popen.poll() is None else restart(shared)
+
+
+def restart(running: Sandbox) -> Sandbox:
+    """Start the sandbox again on the same data, and wait for the last line that it prints."""
+    before = running.process.printed
+    start_again(running)
+    until_printed(running, "Ctrl-C stops it.", before)
+    return running
+
+
+def until_printed(running: Sandbox, text: str, before: str) -> None:
+    deadline = time.monotonic() + 10
+    while text not in running.process.printed.removeprefix(before):
+        assert time.monotonic() < deadline, running.process.printed.removeprefix(before)
+        pause(0.01)
+
+
+def let_leases_pass(running: Sandbox) -> None:
+    """Make it a minute later for what the dead sandbox was at, without waiting for it."""
+    with sqlite3.connect(running.data_dir / "connect.sqlite3") as database:
+        database.execute("UPDATE webhooks_delivery SET lease = lease - 60 WHERE state = 'calling'")
+        database.execute("UPDATE requests_queue_clock SET moving_lease = moving_lease - 60")
+    database.close()
+
+
+def counters_are_right(running: Sandbox) -> None:
+    """Check that the counters are what was recorded, by the command that compares them."""
+    found = subprocess.run(
+        manage("check_counters"), env=running.process.env, cwd=ROOT, capture_output=True, timeout=60
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, b"", b"")
+
+
+def hook_of(running: Sandbox, served: Handler, product: str = orders.PLAIN) -> str:
+    return str(orders.webhook(running, served.url, product)["id"])
+
+
+def drop(running: Sandbox, hook: str) -> None:
+    running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+
+
+def test_a_kill_right_after_the_answer_loses_no_event(running: Sandbox) -> None:
+    with handler() as served:
+        hook = hook_of(running, served)
+        request = orders.purchase(running)
+        running.process.kill()
+        let_leases_pass(running)
+        restart(running)
+        orders.until_stats(running, hook, events=1, success_triggers=1, failure_triggers=0)
+        assert running.as_vendor("GET", f"/requests/{request['id']}")["status"] == "pending"
+        # Twice where the kill came between the call and its record: at least once is promised.
+        assert len(served.seen) in (1, 2)
+        counters_are_right(running)
+        drop(running, hook)
+
+
+def test_a_kill_amid_a_burst_of_orders_loses_none_that_was_answered(running: Sandbox) -> None:
+    with handler() as served:
+        hook = hook_of(running, served, METER)
+        orders.connection(running, METER)
+
+        def order(worker: int) -> list[str]:
+            made: list[str] = []
+            try:
+                for n in range(200):
+                    more = {"external_id": f"burst-{worker}-{n}"}
+                    made.append(orders.purchase(running, METER, **more)["id"])
+            except requests.RequestException:
+                pass
+            return made
+
+        with ThreadPoolExecutor(4) as pool:
+            at_work = [pool.submit(order, worker) for worker in range(4)]
+            for _ in range(6):
+                served.next()
+            running.process.kill()
+            answered = {pk for done in at_work for pk in done.result()}
+        let_leases_pass(running)
+        restart(running)
+        found = running.as_vendor("GET", "/requests?like(asset.external_id,burst-*)&limit=1000")
+        there = {request["id"] for request in found}
+        assert len(answered) >= 6
+        assert answered <= there
+        # What was committed without an answer has its event as well, and nothing else has.
+        orders.until_stats(
+            running, hook, events=len(there), success_triggers=len(there), failure_triggers=0
+        )
+        counters_are_right(running)
+        drop(running, hook)
+
+
+def test_a_call_under_way_is_made_again_after_half_a_minute(running: Sandbox) -> None:
+    """The lease that passes here is the real one."""
+    with handler(None) as served:
+        hook = hook_of(running, served)
+        orders.purchase(running)
+        served.next()
+        running.process.kill()
+        killed = time.monotonic()
+        served.answer = lambda got: 200
+        served.release.set()
+        restart(running)
+        served.next(timeout=45)
+        print(f"called again {time.monotonic() - killed:.1f} s after the kill")
+        # The lost call counts as a trigger, but nobody knows whether it was a success.
+        orders.until_stats(
+            running, hook, events=1, triggers=2, success_triggers=1, failure_triggers=0
+        )
+        counters_are_right(running)
+        drop(running, hook)
+
+
+def test_a_kill_between_failure_and_retry_keeps_the_gate(running: Sandbox) -> None:
+    with handler(500) as served:
+        hook = hook_of(running, served)
+        path = f"/notifications/webhooks/{hook}"
+        orders.purchase(running)
+        orders.until_stats(running, hook, triggers=1, failure_triggers=1)
+        before = running.as_vendor("GET", path)
+        running.process.kill()
+        restart(running)
+        assert running.as_vendor("GET", path) == before
+        served.answer = lambda got: 200
+        running.advance("4m30s")
+        assert len(served.seen) == 1
+        running.advance("1m")
+        orders.until_stats(
+            running, hook, events=1, triggers=2, success_triggers=1, failure_since_last_success=0
+        )
+        counters_are_right(running)
+        drop(running, hook)
+
+
+def test_a_kill_amid_a_move_of_the_clock_leaves_no_clock_that_stands(running: Sandbox) -> None:
+    with handler(500) as served:
+        hook = hook_of(running, served)
+        orders.purchase(running)
+        orders.until_stats(running, hook, failure_triggers=1)
+        served.calls.get()
+        # The move stops at the retry and waits for its call, which hangs.
+        served.answer = lambda got: None
+        with ThreadPoolExecutor(1) as pool:
+            moving = pool.submit(_try_to_advance, running, "1h")
+            served.next()
+            running.process.kill()
+            assert moving.result() is None
+        served.answer = lambda got: 200
+        served.release.set()
+        let_leases_pass(running)
+        restart(running)
+        first = _now(running)
+        deadline = time.monotonic() + 10
+        while _now(running) == first:
+            assert time.monotonic() < deadline, "the clock stands"
+            pause()
+        # Where the move had come to, and not where it would have ended.
+        assert first - datetime.now(first.tzinfo) < timedelta(hours=1)
+        running.advance("1s")
+        orders.until_stats(running, hook, events=1, triggers=3, success_triggers=1)
+        counters_are_right(running)
+        drop(running, hook)
+
+
+def _try_to_advance(running: Sandbox, by: str) -> Any:
+    try:
+        return running.advance(by)
+    except requests.RequestException:
+        return None
+
+
+def _now(running: Sandbox) -> datetime:
+    found = running.call("GET", "/sandbox/clock").json()
+    return datetime.fromisoformat(found["now"])
+
+
+def test_keys_and_address_are_the_same_after_a_kill(running: Sandbox) -> None:
+    before, printed = said_of(running), running.process.printed
+    assert json.loads(before)["url"] == running.url
+    running.process.kill()
+    restart(running)
+    assert said_of(running) == before
+    again = running.process.printed.removeprefix(printed)
+    for key in (running.vendor_key, running.provider_key):
+        assert again.count(f"ApiKey {key}\n") == 1
+        assert running.call("GET", "/public/v1/requests?limit=0", key=key).status_code == 200
+
+
+def said_of(running: Sandbox) -> bytes:
+    """Return what the file says of the sandbox, which only its owner may read."""
+    file = running.data_dir / "sandbox.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+def test_a_signal_stops_it_cleanly(running: Sandbox, number: signal.Signals) -> None:
+    printed, before = running.process.printed, said_of(running)
+    began = time.monotonic()
+    assert running.process.stop(number) == 0
+    print(f"{number.name}: {time.monotonic() - began:.1f} s")
+    assert time.monotonic() - began < 15
+    said = running.process.printed.removeprefix(printed).strip().splitlines()
+    assert said == ["Stopping; calls under way get a few seconds. Again: stop at once."]
+    restart(running)
+    assert said_of(running) == before
+    counters_are_right(running)
+
+
+def test_a_call_under_way_at_a_stop_is_made_again_at_the_start(running: Sandbox) -> None:
+    """Unlike after a kill there is no lease to wait for."""
+    with handler(None) as served:
+        hook = hook_of(running, served)
+        orders.purchase(running)
+        served.next()
+        assert running.process.stop() == 0
+        served.answer = lambda got: 200
+        served.release.set()
+        restart(running)
+        served.next(timeout=5)
+        orders.until_stats(
+            running, hook, events=1, triggers=2, success_triggers=1, failure_triggers=0
+        )
+        counters_are_right(running)
+        drop(running, hook)
+
+
+def test_a_second_signal_ends_it_at_once(running: Sandbox) -> None:
+    with handler(None) as served:
+        hook = hook_of(running, served)
+        orders.purchase(running)
+        served.next()
+        before = running.process.printed
+        running.process.popen.send_signal(signal.SIGINT)
+        until_printed(running, "Stopping", before)
+        began = time.monotonic()
+        assert running.process.stop(signal.SIGINT) == 128 + signal.SIGINT
+        assert time.monotonic() - began < 2.5, "calls under way get three seconds, it didn't wait"
+        served.answer = lambda got: 200
+        served.release.set()
+        let_leases_pass(running)
+        restart(running)
+        orders.until_stats(running, hook, events=1, success_triggers=1)
+        drop(running, hook)

@@ -1,0 +1,89 @@
+"""Environments of their own for published clients: made once, kept under `.test-venvs/`."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+
+FOLDER = ROOT / ".test-venvs"
+_TIMEOUT = 600
+
+
+def python(name: str, requirements: str) -> Path:
+    """Return the interpreter of a venv with these requirements; skip loudly without one."""
+
+    def make(folder: Path) -> None:
+        _run([sys.executable, "-m", "venv", str(folder)])
+        wanted = folder / "requirements.txt"
+        wanted.write_text(requirements)
+        interpreter = str(folder / "bin" / "python")
+        _run([interpreter, "-m", "pip", "install", "--quiet", "-r", str(wanted)])
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return _made(name, f"{version}\n{requirements}", make) / "bin" / "python"
+
+
+def node(name: str, package: Path) -> Path:
+    """Return a folder with the `node_modules` of a package.json; skip loudly without npm."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: the tests with Node.js were not run")
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        shutil.copy(package, folder / "package.json")
+        options = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"]
+        _run(["npm", "install", *options], cwd=folder)
+
+    return _made(name, package.read_text(), make)
+
+
+def calling_loopback() -> dict[str, str]:
+    """Return the environment of a client: this process's, without the sandbox's settings and
+    without a proxy on the way to this machine."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SIM_", "DJANGO", "PYTEST", "PYTHONPATH"))
+    }
+    return {**kept, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+
+def _made(name: str, wanted: str, make: Callable[[Path], None]) -> Path:
+    """Return the environment's folder, made if it isn't there; one process makes it at a time."""
+    folder = FOLDER / f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+    done = folder / "installed"
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            # What an interrupted installation left.
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                make(folder)
+            except (subprocess.SubprocessError, OSError) as error:
+                pytest.skip(f"{name} can't be installed, so its tests were not run: {_said(error)}")
+            done.touch()
+    return folder
+
+
+def _run(command: Sequence[str], cwd: Path | None = None) -> None:
+    subprocess.run(
+        command, cwd=cwd, env=calling_loopback(), check=True, capture_output=True, timeout=_TIMEOUT
+    )
+
+
+def _said(error: Exception) -> str:
+    output = getattr(error, "stderr", None) or b""
+    lines = output.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else str(error)
