@@ -49,6 +49,8 @@ class Runtime:
 
     def stop(self) -> None:
         """Stop in order, each part with a limit."""
+        # The worker notices within two seconds, so it is told before the others are waited for.
+        self._worker.tell()
         self._server.close()
         self._web.join(3)
         self._server.task_dispatcher.shutdown(timeout=3)
@@ -77,9 +79,13 @@ class _Worker:
         """Start consuming."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stop consuming; a task under way may end."""
+    def tell(self) -> None:
+        """Ask it to stop consuming."""
         state.should_stop = 0  # type: ignore[assignment]
+
+    def stop(self) -> None:
+        """Wait until it has stopped; a task under way may end."""
+        self.tell()
         self._thread.join(5)
         state.should_stop = None
 

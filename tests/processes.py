@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,13 +33,25 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            if port not in _given:
-                _given.add(port)
+            if _take(port):
                 return port
     raise AssertionError("no free port")
 
 
-_given: set[int] = set()
+def _take(port: int) -> bool:
+    """Take the port for this run of the tests: another run may be looking for one, too."""
+    lock = (Path(tempfile.gettempdir()) / f"connect-sim-test-port-{port}").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    _held.append(lock)
+    return True
+
+
+# Open until the process ends, and with it the locks.
+_held: list[Any] = []
 
 
 def environment(data_dir: Path, **variables: str) -> dict[str, str]:

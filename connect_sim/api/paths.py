@@ -9,6 +9,8 @@ from django.http import HttpRequest, HttpResponse
 
 from connect_sim.api.errors import envelope, is_api
 
+# Of the OpenAPI document that the API follows; `ccli --version` reads it.
+CONNECT_VERSION = "37.0"
 _SLASHES = re.compile("/{2,}")
 
 
@@ -28,6 +30,9 @@ def normalise_api_path(
                 return envelope(400, "VAL_001", "The request contains a NUL character.")
             request.path_info = path
             request.path = request.META.get("SCRIPT_NAME", "").rstrip("/") + path
+            response = get_response(request)
+            response["Connect-Version"] = CONNECT_VERSION
+            return response
         return get_response(request)
 
     return middleware
