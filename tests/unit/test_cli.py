@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -77,4 +76,4 @@ def test_keys_of_a_sandbox_are_made_once_and_are_private(tmp_path: Path) -> None
     run(tmp_path, "check")
     assert first == {name: (tmp_path / name).read_text() for name in first}
     assert all(len(key) >= 50 for key in first.values())
-    assert all(os.stat(tmp_path / name).st_mode & 0o777 == 0o600 for name in first)
+    assert all((tmp_path / name).stat().st_mode & 0o777 == 0o600 for name in first)

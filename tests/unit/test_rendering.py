@@ -1,0 +1,67 @@
+"""Templates filled with values: paths are looked up, and nothing is executed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from requests_queue.rendering import render
+
+VALUES = {
+    "request": {"id": "PR-1", "note": None, "count": 3, "open": True},
+    "asset": {
+        "params": [
+            {"id": "region", "value": "eu", "structured_value": {"city": "Bergen"}},
+            {"id": "region.zone", "value": "north"},
+            {"id": "", "value": "nameless"},
+            {"value": "without an id"},
+            "no object",
+        ],
+        "tiers": {"customer": {"name": "{{ request.id }} & <b>"}, "tier2": {}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("no placeholder", "no placeholder"),
+        ("", ""),
+        ("{{ request.id }}", "PR-1"),
+        ("{{request.id}}, {{  request.id  }}", "PR-1, PR-1"),
+        ("{{ request.count }} {{ request.open }}", "3 true"),
+        ("{{ asset.params.region.value }}", "eu"),
+        ("{{ asset.params.region.structured_value.city }}", "Bergen"),
+        # An id may have dots: the longest that fits counts.
+        ("{{ asset.params.region.zone.value }}", "north"),
+        # What is filled in isn't looked into again, nor changed.
+        ("{{ asset.tiers.customer.name }}", "{{ request.id }} & <b>"),
+        # Nothing there, or nothing that is a text.
+        ("[{{ request.note }}]", "[]"),
+        ("[{{ request }}] [{{ asset.params }}]", "[] []"),
+        ("[{{ nothing }}] [{{ request.id.more }}] [{{ request..id }}] [{{ . }}]", "[] [] [] []"),
+        ("[{{ asset.params.0.value }}] [{{ asset.tiers.tier2.name }}]", "[] []"),
+        ("[{{}}] [{{   }}]", "[] []"),
+        # No template language.
+        ("[{{ request.id|upper }}] [{{ 7*7 }}] {% if a %}", "[] [] {% if a %}"),
+        ("[{{ request.__class__.__mro__ }}] [{{ request.keys }}]", "[] []"),
+        ("{{ request.id }", "{{ request.id }"),
+        ("{{{ request.id }}}", "{PR-1}"),
+        ("{{ request\n.id }}", ""),
+    ],
+)
+def test_a_template(template: str, text: str) -> None:
+    assert render(template, VALUES) == text
+
+
+def test_a_hostile_template_takes_no_time() -> None:
+    started = time.monotonic()
+    render("{{" * 50_000 + "a." * 50_000 + "}}", VALUES)
+    render("{{ " + "a." * 50_000 + " }}", VALUES)
+    deep: dict[str, object] = {}
+    node = deep
+    for _ in range(900):
+        node["a"] = node = {}
+    render("{{ " + "a." * 2_000 + " }}", deep)
+    assert time.monotonic() - started < 2
