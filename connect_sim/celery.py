@@ -5,12 +5,15 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_init, worker_shutdown
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
 
 app = Celery("connect_sim")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["webhooks", "requests_queue"])
+app.autodiscover_tasks(
+    lambda: [n for n in settings.INSTALLED_APPS if n.startswith(("webhooks", "requests_queue"))]
+)
 
 
 @worker_init.connect

@@ -16,10 +16,10 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from requests_queue import clock
-from webhooks import conf, retry, sql
+from webhooks import attempts, conf, retry, sql
 from webhooks.calls import Finished
 from webhooks.merging import merge_waiting
-from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.models import Delivery, Webhook
 from webhooks.types import EVENT
 
 
@@ -34,7 +34,8 @@ class _Account:
     successes: int = 0
     failures: int = 0
     since_success: int = 0
-    last: dict[str, Attempt] = field(default_factory=dict)
+    # By outcome, which of the flush's attempts is the last.
+    last: dict[str, int] = field(default_factory=dict)
 
 
 def record(finished: Sequence[Finished]) -> int:
@@ -46,14 +47,17 @@ def record(finished: Sequence[Finished]) -> int:
         held = [f for f in held if f.claimed.webhook["id"] in accounts]
         if not held:
             return 0
-        attempts, states = [], {}
+        rows: list[attempts.Row] = []
+        states = {}
         for call in held:
-            attempt, state = _settle(call, accounts[call.claimed.webhook["id"]], now)
-            attempts.append(attempt)
-            states[call.claimed.delivery_id] = state
-        Attempt.objects.bulk_create(attempts)
+            account = accounts[call.claimed.webhook["id"]]
+            decision = _settle(call, account, now)
+            account.last[call.outcome] = len(rows)
+            rows.append(attempts.row(call, decision.why, now))
+            states[call.claimed.delivery_id] = decision.state
+        attempt_ids = attempts.insert(rows)
         _write_deliveries(states)
-        _write_webhooks(accounts)
+        _write_webhooks(accounts, attempt_ids)
         if settings.SIM_EVENT_MODE == "coalesce":
             merge_waiting([pk for pk, state in states.items() if state == Delivery.WAITING])
     return len(held)
@@ -91,8 +95,8 @@ def _lock(webhook_ids: set[str]) -> dict[str, _Account]:
     }
 
 
-def _settle(call: Finished, account: _Account, now: datetime) -> tuple[Attempt, str]:
-    """Judge one call: change the webhook's account, return the attempt and the delivery's state."""
+def _settle(call: Finished, account: _Account, now: datetime) -> retry.Decision:
+    """Judge one call and change the webhook's account."""
     claimed = call.claimed
     decision = retry.decide(
         retry.Call(
@@ -107,7 +111,6 @@ def _settle(call: Finished, account: _Account, now: datetime) -> tuple[Attempt, 
         now,
         conf.policy(),
     )
-    attempt = _attempt(call, decision.why, now)
     account.standing = decision.standing
     account.triggers += 1
     if call.outcome == retry.SUCCESS:
@@ -116,33 +119,7 @@ def _settle(call: Finished, account: _Account, now: datetime) -> tuple[Attempt, 
     elif call.outcome == retry.FAILURE:
         account.failures += 1
         account.since_success += 1
-    account.last[call.outcome] = attempt
-    return attempt, decision.state
-
-
-def _attempt(call: Finished, why: str, now: datetime) -> Attempt:
-    claimed, prepared, answer = call.claimed, call.prepared, call.answer
-    return Attempt(
-        webhook_id=claimed.webhook["id"],
-        delivery_id=claimed.delivery_id,
-        number=claimed.number,
-        outcome=call.outcome,
-        started_at=claimed.started_at,
-        finished_at=now,
-        duration=call.duration,
-        method=claimed.webhook["http_method"],
-        url=claimed.webhook["external_url"],
-        request_headers=dict(prepared.headers) if prepared else {},
-        request_body=(prepared.call.body or b"").decode() if prepared else "",
-        claims=dict(prepared.claims) if prepared else {},
-        status_code=answer.status if answer else None,
-        response_headers=[list(pair) for pair in answer.headers] if answer else [],
-        response_body=answer.body if answer else b"",
-        truncated=answer.truncated if answer else False,
-        # PostgreSQL stores no NUL in text.
-        error=call.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
-        why=why,
-    )
+    return decision
 
 
 def _write_deliveries(states: dict[int, str]) -> None:
@@ -152,7 +129,7 @@ def _write_deliveries(states: dict[int, str]) -> None:
         )
 
 
-def _write_webhooks(accounts: dict[str, _Account]) -> None:
+def _write_webhooks(accounts: dict[str, _Account], attempt_ids: Sequence[int]) -> None:
     """Write all accounts in one statement; null means "as it was" for the two pointers."""
     types = (
         "varchar",
@@ -174,8 +151,8 @@ def _write_webhooks(accounts: dict[str, _Account]) -> None:
             sql.moment(a.standing.gate_closed_at),
             a.standing.round,
             a.standing.out_of_order,
-            a.last[retry.SUCCESS].pk if retry.SUCCESS in a.last else None,
-            a.last[retry.FAILURE].pk if retry.FAILURE in a.last else None,
+            attempt_ids[a.last[retry.SUCCESS]] if retry.SUCCESS in a.last else None,
+            attempt_ids[a.last[retry.FAILURE]] if retry.FAILURE in a.last else None,
         )
         for pk, a in sorted(accounts.items())
     ]
