@@ -1,0 +1,1 @@
+"""Measurements of the delivery path; `python -m benchmarks`, see README.md."""

@@ -1,0 +1,146 @@
+"""`python -m benchmarks`: measure, print a table, and exit with 1 where a bound is missed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from benchmarks import servers, subjects
+from benchmarks.clerk import DRAIN
+from benchmarks.pipes import Broken, Process, environment, module, running
+from benchmarks.report import Sizes, measure_rival, measure_subject, rows_of
+from benchmarks.servers import Missing
+from benchmarks.table import Row, render
+
+_QUICK = Sizes(each=10, rival_each=2, posts=400, seconds=3, rounds=1)
+_FULL = Sizes(each=51, rival_each=10, posts=2000, seconds=10, rounds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all parts of a run share."""
+
+    folder: Path
+    handler: Process
+    handler_url: str
+    bare: Process
+    sizes: Sizes
+    with_rival: bool
+
+
+def main() -> int:
+    """Run the chosen parts and return the exit code."""
+    options = _options()
+    if not Path("/proc/self/stat").exists():
+        sys.exit("The benchmarks read /proc: run them on Linux.")
+    rows: list[Row] = []
+    load = os.getloadavg()[0]
+    try:
+        with _run(_sizes(options), with_rival=not options.without_django_webhook) as run:
+            for name, part in _PARTS.items():
+                if options.only in (None, name):
+                    rows += _attempt(name, part, run)
+    except Broken as error:
+        print(error, file=sys.stderr)
+        return 2
+    # Rates are worth little where others work at the same time; processor time suffers less.
+    print(
+        f"\n{date.today()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"load at the start {load:.1f}\n"
+    )
+    print(render(rows))
+    return int(any(row.missed for row in rows))
+
+
+def _attempt(name: str, part: object, run: Run) -> list[Row]:
+    print(f"Measuring the {name} set-up …", flush=True)
+    try:
+        return part(run)  # type: ignore[operator, no-any-return]
+    except Missing as missing:
+        print(f"NOT MEASURED, the {name} set-up: {missing}.")
+        return []
+
+
+def _embedded(run: Run) -> list[Row]:
+    with subjects.embedded(run.folder, run.handler_url) as subject:
+        ours = measure_subject(subject, run.handler, run.bare, run.sizes)
+    theirs = None
+    if run.with_rival:
+        try:
+            # It can't do without a broker: SQLite as ours, and Redis.
+            with servers.redis_server(run.folder) as broker:
+                database = f"sqlite://{run.folder}/rival.sqlite3"
+                with subjects.rival(run.folder, "embedded", database, f"{broker}/0") as rival:
+                    theirs = measure_rival(rival, run.handler, run.handler_url, run.sizes)
+        except Missing as missing:
+            print(f"NOT MEASURED, django-webhook beside the embedded set-up: {missing}.")
+    return rows_of("embedded", ours, theirs)
+
+
+def _distributed(run: Run) -> list[Row]:
+    theirs = None
+    with servers.redis_server(run.folder) as broker, servers.postgres_server() as server:
+        with (
+            servers.database(server, "ours") as database,
+            subjects.distributed(run.folder, database, broker, run.handler_url) as subject,
+        ):
+            ours = measure_subject(subject, run.handler, run.bare, run.sizes)
+        if run.with_rival:
+            try:
+                with (
+                    servers.database(server, "theirs") as database,
+                    subjects.rival(run.folder, "distributed", database, f"{broker}/1") as rival,
+                ):
+                    theirs = measure_rival(rival, run.handler, run.handler_url, run.sizes)
+            except Missing as missing:
+                print(f"NOT MEASURED, django-webhook beside the distributed set-up: {missing}.")
+    return rows_of("distributed", ours, theirs)
+
+
+_PARTS = {"embedded": _embedded, "distributed": _distributed}
+
+
+@contextmanager
+def _run(sizes: Sizes, *, with_rival: bool) -> Iterator[Run]:
+    port = servers.free_port()
+    with tempfile.TemporaryDirectory(prefix="connect-sim-bench-") as name:
+        folder, env = Path(name), environment()
+        with (
+            running(module("handler", str(port)), env, folder / "handler.log") as handler,
+            running(module("bare"), env, folder / "bare.log") as bare,
+        ):
+            handler.ask("ready")
+            yield Run(folder, handler, f"http://127.0.0.1:{port}", bare, sizes, with_rival)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=list(_PARTS), help="measure one set-up")
+    parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works")
+    parser.add_argument("--deliveries", type=int, help=f"in one drain, over {DRAIN} webhooks")
+    parser.add_argument("--rounds", type=int, help="drains of each kind; the median counts")
+    parser.add_argument(
+        "--without-django-webhook", action="store_true", help="leave out the comparison"
+    )
+    return parser.parse_args()
+
+
+def _sizes(options: argparse.Namespace) -> Sizes:
+    sizes = _QUICK if options.quick else _FULL
+    if options.deliveries:
+        sizes = sizes.with_(each=max(1, round(options.deliveries / DRAIN)))
+    if options.rounds:
+        sizes = sizes.with_(rounds=options.rounds)
+    return sizes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

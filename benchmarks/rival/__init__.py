@@ -1,0 +1,1 @@
+"""django-webhook as its documentation sets it up; runs in an environment of its own."""
