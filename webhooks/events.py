@@ -52,19 +52,26 @@ def _join_waiting(webhook_ids: Sequence[str]) -> Pairs:
     """Join the youngest waiting delivery of each webhook that has one.
 
     An UPDATE, so that its lock keeps a claim off until commit: the call under way when the
-    change commits may have listed the queue already.
+    change commits may have listed the queue already. One that somebody else holds is passed over,
+    and the event gets a delivery of its own: a transaction may tell of several changes, and must
+    not wait for a delivery while it holds the webhooks of an earlier one.
     """
     if not webhook_ids:
         return []
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE webhooks_delivery SET state = 'waiting'
-            WHERE state = 'waiting' AND NOT forced AND id IN (
-                SELECT MAX(id) FROM webhooks_delivery
+            WITH youngest AS (
+                SELECT MAX(id) AS id FROM webhooks_delivery
                 WHERE state = 'waiting' AND NOT forced
                 AND webhook_id IN ({sql.marks(webhook_ids)}) GROUP BY webhook_id
-            ) RETURNING id, webhook_id
+            ), free AS (
+                SELECT id FROM webhooks_delivery WHERE id IN (SELECT id FROM youngest)
+                AND state = 'waiting' {sql.skip_locked()}
+            )
+            UPDATE webhooks_delivery SET state = 'waiting'
+            WHERE state = 'waiting' AND NOT forced AND id IN (SELECT id FROM free)
+            RETURNING id, webhook_id
             """,
             webhook_ids,
         )

@@ -40,6 +40,11 @@ def indexed_by(index: str) -> str:
     return f"INDEXED BY {index}" if connection.vendor == "sqlite" else ""
 
 
+def skip_locked() -> str:
+    """Return the words that lock rows and pass over those that somebody else holds."""
+    return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+
+
 def one_claim_at_a_time() -> None:
     """Hold off every other claim until commit; on SQLite a write transaction does so already."""
     if connection.vendor == "postgresql":
