@@ -33,51 +33,13 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.rules import QUEUE
 from tests import make
 from tests.make import AT, World
+from tests.signed_in import distributor, root, signed_in, staff, stranger, vendor, world  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/fulfillment/request/"
 CATALOGUE = (Account, Asset, Connection, Contract, Hub, Listing, Marketplace, Product, TierAccount,
              User)  # fmt: skip
-
-
-@pytest.fixture
-def world() -> World:
-    return make.world("1")
-
-
-@pytest.fixture
-def root(world: World) -> Client:
-    return _client(User.objects.create(
-        username="root", uid="UR-000-000-001", is_staff=True, is_superuser=True
-    ))  # fmt: skip
-
-
-@pytest.fixture
-def vendor(world: World) -> Client:
-    return _client(_staff(world.vendor_user))
-
-
-@pytest.fixture
-def distributor(world: World) -> Client:
-    return _client(_staff(world.provider_user))
-
-
-@pytest.fixture
-def stranger() -> Client:
-    return _client(_staff(make.world("2").vendor_user))
-
-
-def _staff(user: User) -> User:
-    user.is_staff = True
-    user.save()
-    return user
-
-
-def _client(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def request(world: World, status: str = "pending", **more: Any) -> Request:
@@ -146,7 +108,7 @@ def test_the_page_of_every_queue_opens(
     opts = queue.model._meta
     url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
     for client in (root, vendor, distributor):
-        assert client.get(f"{url}?q=x&status={queue.statuses[0]}").status_code == 200
+        assert client.get(f"{url}?q=x&status={(*queue.statuses, '')[0]}").status_code == 200
 
 
 # -- making them
@@ -254,7 +216,7 @@ def test_a_list_action_asks_for_what_it_needs(root: Client, world: World) -> Non
 def test_a_move_wants_a_csrf_token(world: World) -> None:
     row = request(world)
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(_staff(world.vendor_user))
+    strict.force_login(staff(world.vendor_user))
     assert strict.get(page(row, "move", "approve")).status_code == 200
     assert strict.post(page(row, "move", "approve"), {}).status_code == 403
     assert Request.objects.get().status == "pending"
@@ -293,7 +255,7 @@ def test_who_may_only_look_makes_no_move(world: World) -> None:
     row = request(world)
     auditor = User.objects.create(username="auditor", uid="UR-000-000-009", is_staff=True)
     auditor.user_permissions.add(Permission.objects.get(codename="view_request"))
-    client = _client(auditor)
+    client = signed_in(auditor)
     assert offered(client, row) == []
     assert client.post(page(row, "move", "approve"), {}).status_code == 403
 

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from requests_queue.catalog.models import User
 from tests import make
 from tests.make import AT, World
+from tests.signed_in import root, signed_in, staff, stranger, vendor, world  # noqa: F401  (fixtures)
 from webhooks import events, tokens
 from webhooks.forms import kinds
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -23,40 +24,6 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/webhooks/webhook/"
 CANARY = "JWT-c0ffee00-canary-never-shown-5ec3e7"
 HOSTILE = b"<script>alert(1)</script>\r\n\x1b[31m\x00\xff\xe2\x80\xae</pre><img src=x onerror=y>"
-
-
-@pytest.fixture
-def world() -> World:
-    return make.world("1")
-
-
-@pytest.fixture
-def root(world: World) -> Client:
-    return _client(User.objects.create(
-        username="root", uid="UR-000-000-001", is_staff=True, is_superuser=True
-    ))  # fmt: skip
-
-
-@pytest.fixture
-def vendor(world: World) -> Client:
-    return _client(_staff(world.vendor_user))
-
-
-@pytest.fixture
-def stranger() -> Client:
-    return _client(_staff(make.world("2").vendor_user))
-
-
-def _staff(user: User) -> User:
-    user.is_staff = True
-    user.save()
-    return user
-
-
-def _client(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def page(row: Webhook, *rest: str) -> str:
@@ -165,7 +132,7 @@ def test_what_the_rules_refuse_is_said_at_the_field(
 
 
 def test_validators_are_for_vendors(world: World) -> None:
-    provider = _client(_staff(world.provider_user))
+    provider = signed_in(staff(world.provider_user))
     answer = provider.post(f"{LIST}add/", new(world) | {"kind": "validator:fulfillment_request"})
     assert "vendors only" in str(answer.context["adminform"].form.errors["kind"])
 
@@ -333,7 +300,7 @@ def test_another_account_sees_and_does_nothing(stranger: Client, world: World) -
 
 def test_the_other_side_of_the_product_sees_nothing_of_it(world: World) -> None:
     row = hook(world)
-    assert row.pk not in _client(_staff(world.provider_user)).get(LIST).content.decode()
+    assert row.pk not in signed_in(staff(world.provider_user)).get(LIST).content.decode()
 
 
 def test_who_may_only_look_reveals_nothing(world: World) -> None:
@@ -343,7 +310,7 @@ def test_who_may_only_look_reveals_nothing(world: World) -> None:
     tried = attempt(row)
     auditor = User.objects.create(username="auditor", uid="UR-000-000-009", is_staff=True)
     auditor.user_permissions.add(*Permission.objects.filter(codename__startswith="view_"))
-    client = _client(auditor)
+    client = signed_in(auditor)
     answer = client.get(page(row))
     assert answer.status_code == 200 and CANARY not in answer.content.decode()
     assert b"Reveal" not in answer.content and b"new_secret" not in answer.content

@@ -1,0 +1,56 @@
+"""People who are signed in to the pages, on the smallest platform: fixtures of the admin's tests."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from requests_queue.catalog.models import User
+from tests import make
+from tests.make import World
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """A platform with a vendor and a distributor."""
+    return make.world("1")
+
+
+@pytest.fixture
+def root(world: World) -> Client:
+    """An administrator of the whole."""
+    return signed_in(
+        User.objects.create(username="root", uid="UR-000-000-001", is_staff=True, is_superuser=True)
+    )
+
+
+@pytest.fixture
+def vendor(world: World) -> Client:
+    """Staff of the vendor."""
+    return signed_in(staff(world.vendor_user))
+
+
+@pytest.fixture
+def distributor(world: World) -> Client:
+    """Staff of the distributor."""
+    return signed_in(staff(world.provider_user))
+
+
+@pytest.fixture
+def stranger(db: None) -> Client:
+    """Staff of another vendor."""
+    return signed_in(staff(make.world("2").vendor_user))
+
+
+def staff(user: User) -> User:
+    """Let a user into the admin, without any permission of a model."""
+    user.is_staff = True
+    user.save()
+    return user
+
+
+def signed_in(user: User) -> Client:
+    """Return a browser in which the user is signed in."""
+    client = Client()
+    client.force_login(user)
+    return client
