@@ -1,4 +1,4 @@
-"""People who are signed in to the pages, on the smallest platform: fixtures of the admin's tests."""
+"""People signed in to the pages, on the smallest platform: fixtures of the admin's tests."""
 
 from __future__ import annotations
 
