@@ -83,6 +83,7 @@ INSTALLED_APPS = [
         if (folder / "apps.py").exists()
     ),
     "requests_queue.catalog",
+    "requests_queue.conversations",
     "requests_queue",
     "django.contrib.admin",
     "django.contrib.auth",

@@ -6,13 +6,11 @@ Used by the rules of the queues, between the API and a move.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_date, parse_datetime
-from django.utils.timezone import is_naive
 
-from requests_queue import clock
 from requests_queue.errors import Invalid, Refused
 
 
@@ -46,18 +44,25 @@ def reason(data: Mapping[str, Any], limit: int | None = None) -> str:
 
 
 def date(data: Mapping[str, Any], name: str) -> datetime | None:
-    """Return a date of the body in whole seconds, UTC where it names no offset."""
+    """Return a date of the body, None where there is none; raises Invalid."""
     value = data.get(name)
+    return None if value in (None, "") else moment(value, name)
+
+
+def moment(value: Any, path: str) -> datetime:
+    """Return a date of a body in whole seconds of UTC; raises Invalid.
+
+    `…Z`, fractions of a second, another offset, none at all, or a day alone are all taken.
+    """
     if value in (None, ""):
-        return None
+        raise Invalid(f"{path}: This field is required.")
     try:
-        moment = parse_datetime(value) if isinstance(value, str) else None
-        if moment is None and isinstance(value, str) and parse_date(value):
-            moment = parse_datetime(f"{value}T00:00:00+00:00")
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise Invalid(f"{name}: Not a valid date.")
-    if is_naive(moment):
-        moment = moment.replace(tzinfo=clock.now().tzinfo)
-    return clock.shown(moment)
+        found = parse_datetime(value) if isinstance(value, str) else None
+        if found is None and isinstance(value, str) and (day := parse_date(value)):
+            found = datetime(day.year, day.month, day.day)
+        if found is not None:
+            known = found if found.tzinfo else found.replace(tzinfo=UTC)
+            return known.astimezone(UTC).replace(microsecond=0)
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid(f"{path}: Not a valid date.")

@@ -20,9 +20,11 @@ FORMS = {
     "marketplace": "MP-ddddd",
     "hub": "HB-dddd-dddd",
     "connection": "CT-dddd-dddd-dddd",
+    "action": "ACT-ddd-ddd-ddd-ddd",
     "contract": "CRD-ddddd-ddddd-ddddd",
     "asset": "AS-dddd-dddd-dddd",
     "tier_account": "TA-dddd-dddd-dddd",
+    "tier_config": "TC-ddd-ddd-ddd",
     "listing": "LST-ddd-ddd-ddd",
 }
 

@@ -26,6 +26,9 @@ from requests_queue.queues.base import (
 )
 from requests_queue.signals import queue_changed
 
+# Who acts where nobody else does.
+PLATFORM = Actor()
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -39,17 +42,18 @@ class Change:
     status_from: str | None
     status_to: str
     at: datetime
+    actor: Actor = PLATFORM
 
 
-def add(row: QueueObject) -> None:
-    """Insert the object, born in the status that it ends up in, and tell of it.
+def add(row: QueueObject, actor: Actor = PLATFORM) -> None:
+    """Insert the object, born in the status that it ends up in, and tell of it and who did it.
 
     Call inside a transaction that also makes what the object needs.
     """
     queue = for_model(type(row))
     row.save(force_insert=True)
     if row.status not in queue.silent:
-        _tell(queue, row, None, row.created)
+        _tell(queue, row, None, row.created, actor)
 
 
 def move(
@@ -75,7 +79,7 @@ def move(
         _write(row, chosen, context)
         if chosen.effect:
             chosen.effect(row, context)
-        _tell(queue, row, before, context.now)
+        _tell(queue, row, before, context.now, actor)
     return row
 
 
@@ -113,7 +117,9 @@ def _write(row: QueueObject, chosen: Move, context: Context) -> None:
         setattr(row, name, value)
 
 
-def _tell(queue: Queue, row: QueueObject, before: str | None, at: datetime) -> None:
+def _tell(
+    queue: Queue, row: QueueObject, before: str | None, at: datetime, actor: Actor = PLATFORM
+) -> None:
     queue_changed.send(
         sender=type(row),
         change=Change(
@@ -124,5 +130,6 @@ def _tell(queue: Queue, row: QueueObject, before: str | None, at: datetime) -> N
             status_from=before,
             status_to=row.status,
             at=at,
+            actor=actor,
         ),
     )

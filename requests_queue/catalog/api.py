@@ -2,8 +2,11 @@
 
 from requests_queue.catalog.views import (
     accounts,
+    configurations,
+    contracts,
     hubs,
     marketplaces,
+    product_actions,
     product_parts,
     products,
     tier_accounts,
@@ -11,8 +14,11 @@ from requests_queue.catalog.views import (
 
 urlpatterns = [
     *accounts.urlpatterns,
+    *configurations.urlpatterns,
+    *contracts.urlpatterns,
     *hubs.urlpatterns,
     *marketplaces.urlpatterns,
+    *product_actions.urlpatterns,
     *product_parts.urlpatterns,
     *products.urlpatterns,
     *tier_accounts.urlpatterns,

@@ -1,4 +1,4 @@
-"""What a product and its items, parameters and templates look like in the API.
+"""What a product and what it is made of look like in the API.
 
 Keys and words are those of Connect's OpenAPI document and of objects that CloudBlue's command
 line tool captured; a key that the document demands is there even where we have nothing to say.
@@ -11,8 +11,15 @@ from typing import Any
 
 from django.db.models import Q
 
-from requests_queue.catalog.models import Item, Parameter, Template
-from requests_queue.catalog.shape import account_ref, icon
+from requests_queue.catalog.models import (
+    Configuration,
+    Item,
+    Parameter,
+    Product,
+    ProductAction,
+    Template,
+)
+from requests_queue.catalog.shape import account_ref, icon, marketplace_ref, product_ref
 from requests_queue.rest import Json, happened, stamp
 
 _OFF: Json = {
@@ -82,8 +89,18 @@ def product(row: Any) -> Json:
         "public": row.published is not None,
         "staging": False,
         "events": _events(row, published=row.published),
-        "purchase_model": "",
+        "purchase_model": row.purchase_model,
+        **_off_sale(row),
     }
+
+
+def _off_sale(row: Product) -> Json:
+    if row.status != "endofsale":
+        return {}
+    found: Json = {"end_of_sale_notes": row.end_of_sale_notes}
+    if row.replacement:
+        found["replacement"] = {**product_ref(row.replacement), "status": row.replacement.status}
+    return found
 
 
 def _events(row: Any, **more: Any) -> Json:
@@ -98,7 +115,7 @@ def item(row: Item) -> Json:
         "id": row.id,
         "name": row.name,
         "status": row.status,
-        "external_id": "",
+        "external_id": row.external_id,
         "unit": {"name": title, "title": title, "unit": row.unit.get("id", ""), **row.unit},
         "mpn": row.mpn,
         "position": row.position,
@@ -112,12 +129,17 @@ def item(row: Item) -> Json:
         "description": row.description,
         "parent": {},
         "depth": 0,
-        "replacement": {},
-        "end_of_sale_notes": "",
+        "replacement": _replacement(row),
+        "end_of_sale_notes": row.end_of_sale_notes,
         "group": {"name": row.name, "mpn": row.mpn},
-        "ui": {"visibility": True},
-        "events": _events(row),
+        "ui": {"visibility": row.visible},
+        "events": _events(row, saleended=row.sale_ended),
     }
+
+
+def _replacement(row: Item) -> Json:
+    new = row.replacement
+    return {"id": new.id, "name": new.name, "status": new.status} if new else {}
 
 
 def parameter_id(row: Parameter) -> str:
@@ -161,6 +183,36 @@ def parameter(row: Parameter) -> Json:
     elif row.default is not None:
         found["default"] = row.default
     return found
+
+
+def configuration(row: Configuration) -> Json:
+    """Return a configured value as `GET /products/{id}/configurations` has it."""
+    about = parameter(row.parameter)
+    found: Json = {
+        "value": row.value,
+        "structured_value": row.structured_value or {},
+        "parameter": {k: v for k, v in about.items() if k not in ("position", "events")},
+        "events": _events(row),
+    }
+    if row.item:
+        found["item"] = {"id": row.item.id, "name": row.item.name}
+    if row.marketplace:
+        found["marketplace"] = marketplace_ref(row.marketplace)
+    return found
+
+
+def action(row: ProductAction) -> Json:
+    """Return an action as `GET /products/{id}/actions/{id}` has it."""
+    return {
+        "id": row.id,
+        "action": row.action,
+        "name": row.name,
+        "title": row.title,
+        "type": row.type,
+        "scope": row.scope,
+        "description": row.description,
+        "events": _events(row),
+    }
 
 
 def template(row: Template) -> Json:

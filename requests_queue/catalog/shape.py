@@ -7,6 +7,7 @@ from typing import Any
 from requests_queue.catalog.models import (
     Account,
     Connection,
+    Contract,
     Hub,
     Marketplace,
     Product,
@@ -17,6 +18,8 @@ from requests_queue.rest import Json, happened, stamp
 
 # One sandbox is one database; the document demands its region.
 REGION = "EU"
+# All contracts here are of one kind; the other is `test`.
+CONTRACT_KIND = "production"
 
 
 def icon(row: Any) -> str:
@@ -164,6 +167,38 @@ def marketplace(row: Any) -> Json:
 def marketplace_in_hub(row: Marketplace) -> Json:
     """Return a marketplace as `GET /hubs/{id}/marketplaces` lists it."""
     return {**marketplace_ref(row), "description": row.description, "external_id": ""}
+
+
+def contract(row: Contract) -> Json:
+    """Return a contract as `GET /contracts/{id}` has it: the vendor's, issued by the provider.
+
+    `signed` is the vendor's enrolment, `countersigned` the provider's signature.
+    """
+    moments = {
+        "created": row.created, "signed": row.enrolled, "countersigned": row.signed,
+        "terminated": row.terminated,
+    }  # fmt: skip
+    return {
+        "id": row.id,
+        "name": row.name,
+        "type": row.type,
+        "status": row.status,
+        "version": 1,
+        "version_created": stamp(row.created),
+        "kind": CONTRACT_KIND,
+        "owner": account_ref(row.vendor),
+        "issuer": account_ref(row.provider),
+        "agreement": _agreement(row.marketplace),
+        "marketplace": marketplace_ref(row.marketplace),
+        "enrolled": stamp(row.enrolled),
+        "events": {name: happened(at) for name, at in moments.items() if at is not None},
+    }
+
+
+def _agreement(row: Marketplace) -> Json:
+    # A marketplace has one agreement, which all contracts are made from: it needs no row.
+    pk = f"AGD-{row.owner_id.partition('-')[2]}-{row.id[-3:]}"
+    return {"id": pk, "name": f"Distribution agreement of {row.name}"}
 
 
 def tier_account(row: Any) -> Json:

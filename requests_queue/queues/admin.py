@@ -21,6 +21,7 @@ from django.urls import path, reverse
 
 from requests_queue.catalog.admin_access import GuardedAdmin, account_of
 from requests_queue.catalog.admin_show import json_column, moment, moment_column
+from requests_queue.catalog.models import Account
 from requests_queue.errors import Forbidden, IllegalMove, Missing, Refused
 from requests_queue.queues import admin_moves
 from requests_queue.queues.admin_filters import StatusFilter, TypeFilter
@@ -50,8 +51,13 @@ class QueueAdmin(GuardedAdmin):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns of the list."""
-        return ("id", *self.kind, "status", "product", *self.asset, "vendor", "provider",
+        status = ("status",) if self.queue.statuses else ()
+        return ("id", *self.kind, *status, "product", *self.asset, "vendor", "provider",
                 "created_at", "updated_at")  # fmt: skip
+
+    def visible_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
+        """Return those of the rows that the account may see: the queue's own rule."""
+        return rows.filter(pk__in=self.queue.model.visible_to(account).values("pk"))
 
     def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:
         """Return what the list reads of other tables, in its one statement."""

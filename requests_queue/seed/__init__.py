@@ -16,11 +16,18 @@ from django.db import transaction
 from requests_queue.catalog.models import Account
 from requests_queue.seed import (
     accounts,
+    billing,
+    configurations,
+    conversations,
     customers,
+    listings,
     parameters,
     products,
     subscriptions,
     templates,
+    tier_account,
+    tier_config,
+    usage,
 )
 
 _PARTS: tuple[Callable[[datetime], dict[str, int]], ...] = (
@@ -28,10 +35,17 @@ _PARTS: tuple[Callable[[datetime], dict[str, int]], ...] = (
     accounts.add_places,
     products.add_products,
     parameters.add_parameters,
+    configurations.add_configurations,
     templates.add_templates,
     accounts.add_lines,
     customers.add_customers,
     subscriptions.add_subscriptions,
+    tier_config.add_configs,
+    tier_account.add_changes,
+    billing.add_billing,
+    listings.add_listing_requests,
+    usage.add_usage,
+    conversations.add_conversations,
 )
 
 

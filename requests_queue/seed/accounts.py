@@ -108,6 +108,7 @@ def add_places(at: datetime) -> dict[str, int]:
     contract = Contract(
         id=CONTRACT, name="Contract of Northland Distribution", vendor_id=VENDOR,
         provider_id=PROVIDER, marketplace_id=MARKETPLACE, created=at - timedelta(days=370),
+        enrolled=at - timedelta(days=369), signed=at - timedelta(days=368),
     )  # fmt: skip
     made = {"marketplaces": add_missing([marketplace]), "hubs": add_missing([hub])}
     if made["hubs"]:

@@ -32,6 +32,8 @@ def _info(address: Address, contact: Contact, domain: str) -> dict[str, Any]:
 
 MASTER = "TA-6120-4478-0031"
 FJORDLINE, CASCADE, BRIGHTWATER = "TA-6120-4478-0107", "TA-6120-4478-0112", "TA-6120-4478-0120"
+# These two don't sell anything yet: they are still to be set up.
+ALPENGLOW, TALWEG = "TA-6120-4478-0045", "TA-6120-4478-0138"
 
 # Id, name, kind, parent, external id and uid, tax id, address, contact, domain.
 _ROWS: tuple[
@@ -53,6 +55,14 @@ _ROWS: tuple[
      "200120", "e8b7d6c5-a493-4821-9170-6f5e4d3c2120", "IE6550120F",
      ("14 Grand Canal Quay", "", "Dublin", "", "D02 XH91", "IE"),
      ("Aoife", "Byrne", "+353", "1", "5550120"), "brightwater.example.com"),
+    (ALPENGLOW, "Alpenglow Distribution AG", "reseller", None,
+     "200045", "0c4f2e9b-6d81-4a37-b5e2-8a7b6c5d2045", "ATU55500450",
+     ("Maria-Theresien-Strasse 40", "", "Innsbruck", "", "6020", "AT"),
+     ("Lukas", "Gruber", "+43", "512", "555045"), "alpenglow.example.com"),
+    (TALWEG, "Talweg Systemhaus OG", "reseller", ALPENGLOW,
+     "200138", "7e1d5b3a-92c6-4f08-a4d1-9b8c7d6e2138", "ATU55501380",
+     ("Salurner Strasse 11", "", "Innsbruck", "", "6020", "AT"),
+     ("Eva", "Moser", "+43", "512", "555138"), "talweg.example.com"),
     ("TA-0418-2290-3310", "Alder & Finch Architects", "customer", CASCADE,
      "100245", "0b6c2f1e-9d3a-4e58-8c47-1a2b3c4d0245", "93-5550145",
      ("811 NW Everett Street", "", "Portland", "OR", "97209", "US"),

@@ -51,7 +51,7 @@ def capabilities(on: bool) -> dict[str, Any]:
         "tiers": {
             "updates": on,
             "configs": {
-                "configs": on, "level": 1,
+                "configs": on, "level": 2 if on else 1,
                 "setup": {"inquiring_validation": on},
                 "update": {"validation": on, "inquiring_validation": on},
             },

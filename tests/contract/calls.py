@@ -8,7 +8,9 @@ from typing import Any
 
 from django.db import transaction
 
-from requests_queue.seed.accounts import HUB
+from requests_queue.catalog.models import Contract
+from requests_queue.seed.accounts import CONTRACT, HUB
+from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, SUITE
 from tests.api import Answer, Caller
 from tests.make import CONTACT
@@ -27,6 +29,7 @@ class Call:
     who: str
     body: Any = None
     on: str | Callable[[Callers], str] = ""
+    headers: dict[str, str] | None = None
 
 
 def _order(product: str = BACKUP, **more: Any) -> dict[str, Any]:
@@ -74,7 +77,28 @@ def _revoking(callers: Callers) -> str:
 
 
 def _inquiring(callers: Callers) -> str:
-    return str(_must(callers[DISTRIBUTOR].post("/requests", _order(SUITE)))["id"])
+    """Make an inquiring purchase, of a reseller that is set up."""
+    order = _order(SUITE)
+    order["asset"]["tiers"]["tier1"] = {"id": CASCADE}
+    return str(_must(callers[DISTRIBUTOR].post("/requests", order))["id"])
+
+
+def _tier_setup(*params: dict[str, str]) -> dict[str, Any]:
+    account = {"name": "Portland Resellers", "contact_info": CONTACT}
+    configuration = {"product": {"id": SUITE}, "account": account, "tier_level": 1}
+    return {"type": "setup", "configuration": configuration, "params": [*params]}
+
+
+def _tier_request(callers: Callers) -> str:
+    """Make a pending tier configuration request that may be approved, or inquired."""
+    body = _tier_setup({"id": "partner_agreement", "value": "NSS-1-0200"})
+    pk = str(_must(callers[DISTRIBUTOR].post("/tier/config-requests", body))["id"])
+    params = [
+        {"id": "partner_tenant", "value": "pt-0200"},
+        {"id": "partner_agreement", "value_error": "This number is incomplete."},
+    ]
+    _must(callers[VENDOR].put(f"/tier/config-requests/{pk}", {"params": params}))
+    return pk
 
 
 def _draft_change(callers: Callers) -> str:
@@ -89,6 +113,41 @@ def _draft_change(callers: Callers) -> str:
     raise AssertionError("No subscription of the demo data takes a change.")
 
 
+def _listing_request(*moves: str) -> Callable[[Callers], str]:
+    """Return a maker of a listing request that has been moved so far."""
+
+    def make(callers: Callers) -> str:
+        body = {"type": "update", "listing_id": "LST-731-204-558"}
+        pk = str(_must(callers[VENDOR].post("/listing-requests", body))["id"])
+        for name in moves:
+            who = VENDOR if name == "submit" else DISTRIBUTOR
+            _must(callers[who].post(f"/listing-requests/{pk}/{name}"))
+        return pk
+
+    return make
+
+
+def _own_message(callers: Callers) -> str:
+    """Say something, and return the ids of conversation and message."""
+    pk = _must(callers[VENDOR].get("/conversations?status=open"))[0]["id"]
+    made = _must(callers[VENDOR].post(f"/conversations/{pk}/messages", {"text": "Working on it."}))
+    return f"{pk} {made['id']}"
+
+
+def _form(field: str) -> tuple[bytes, dict[str, str]]:
+    """Return a multipart body with a spreadsheet, and its header."""
+    text = "record_id,status\n2026-01-AS,open\n" if field == "usage_file" else _billed()
+    body = (
+        f'--B\r\nContent-Disposition: form-data; name="{field}"; filename="usage.csv"\r\n'
+        f"Content-Type: text/csv\r\n\r\n{text}\r\n--B--\r\n"
+    )
+    return body.encode(), {"Content-Type": "multipart/form-data; boundary=B"}
+
+
+def _billed() -> str:
+    return "record_id,external_billing_id\nUR-2026-01-3391-0002-0000-0002,INV-1\n"
+
+
 def webhook(callers: Callers) -> str:
     """Make a webhook of the vendor."""
     return str(_must(callers[VENDOR].post("/notifications/webhooks", WEBHOOK))["id"])
@@ -101,8 +160,121 @@ WEBHOOK = {
     "http_method": "POST", "data": {"tenant": "lab"}, "headers": {"X-Env": "lab"},
 }  # fmt: skip
 
+_BILL = {
+    "type": "provider", "asset": {"id": "AS-5810-2277-4093"}, "items": [{"id": "SKU_SEAT"}],
+    "period": {"from": "2026-10-01T00:00:00Z", "to": "2026-11-01", "delta": 1, "uom": "monthly"},
+}  # fmt: skip
+
+_USAGE_FILE = {
+    "name": "May", "product": {"id": SUITE}, "contract": {"id": CONTRACT},
+    "period": {"from": "2026-05-01", "to": "2026-05-31T23:59:59Z"}, "external_id": "desk-may",
+}  # fmt: skip
+_ACCEPTED_RECORD = "?status=approved&usagefile.status=accepted"
+
+_NEW_ITEM = {
+    "name": "Archive", "mpn": "NB-ARCHIVE", "description": "Copies kept for years.",
+    "type": "reservation", "period": "monthly", "precision": "integer", "unit": {"id": "gb"},
+    "commitment": {"count": 12}, "ui": {"visibility": True},
+}  # fmt: skip
+_NEW_PARAMETER = {
+    "name": "tape", "title": "Tape", "description": "Which tape.", "type": "dropdown",
+    "scope": "asset", "phase": "ordering",
+    "constraints": {"required": True, "choices": [{"value": "a", "label": "A", "default": True}]},
+}  # fmt: skip
+_NEW_ACTION = {
+    "action": "sign_in", "name": "Sign in", "title": "Sign in", "type": "button",
+    "scope": "asset", "description": "Opens the console.",
+}  # fmt: skip
+
+
+def _draft(callers: Callers) -> str:
+    body = {"name": "Nimbus Archive", "external_id": "nimbus-archive"}
+    return str(_must(callers[VENDOR].post("/products", body))["id"])
+
+
+def _off_sale(callers: Callers) -> str:
+    _must(callers[VENDOR].post(f"/products/{BACKUP}/endsale"))
+    return BACKUP
+
+
+def _part(kind: str, body: Any) -> Callable[[Callers], str]:
+    """Return a maker of a part of a product."""
+
+    def make(callers: Callers) -> str:
+        made = _must(callers[VENDOR].post(f"/products/{BACKUP}/{kind}", body))
+        return f"{BACKUP} {made['id']}"
+
+    return make
+
+
+def _item_off_sale(callers: Callers) -> str:
+    pk = f"{BACKUP}-0001"
+    assert callers[VENDOR].post(f"/products/{BACKUP}/items/{pk}/endsale").status == 200
+    return f"{BACKUP} {pk}"
+
+
+def _contract(status: str) -> Callable[[Callers], str]:
+    """Return a maker of a contract in a status that the demo data have none in."""
+
+    def make(callers: Callers) -> str:
+        Contract.objects.filter(pk=CONTRACT).update(status=status)
+        return CONTRACT
+
+    return make
+
+
+_TEMPLATE = {"name": "Ready", "scope": "asset", "type": "fulfillment", "body": "# Ready"}
+
 # A write that isn't here fails the test of the contract.
 WRITES: dict[tuple[str, str], Call] = {
+    ("POST", "/products"): Call(VENDOR, {"name": "Nimbus Archive", "external_id": "archive"}),
+    ("PUT", "/products/{}"): Call(
+        VENDOR, {"capabilities": {"ppu": {"schema": "TR"}, "tiers": {"configs": {"level": 1}}}},
+        lambda callers: BACKUP,
+    ),
+    ("DELETE", "/products/{}"): Call(VENDOR, None, _draft),
+    ("POST", "/products/{}/endsale"): Call(
+        VENDOR, {"replacement": {"id": SUITE}}, lambda callers: BACKUP
+    ),
+    ("POST", "/products/{}/resumesale"): Call(VENDOR, None, _off_sale),
+    ("POST", "/products/{}/items"): Call(VENDOR, _NEW_ITEM, lambda callers: BACKUP),
+    ("PUT", "/products/{}/items/{}"): Call(
+        VENDOR, {"description": "Kept."}, _part("items", _NEW_ITEM)
+    ),
+    ("DELETE", "/products/{}/items/{}"): Call(VENDOR, None, _part("items", _NEW_ITEM)),
+    ("POST", "/products/{}/items/{}/endsale"): Call(
+        VENDOR, {"end_of_sale_notes": "Gone."}, lambda callers: f"{BACKUP} {BACKUP}-0001"
+    ),
+    ("POST", "/products/{}/items/{}/resumesale"): Call(VENDOR, None, _item_off_sale),
+    ("POST", "/products/{}/parameters"): Call(VENDOR, _NEW_PARAMETER, lambda callers: BACKUP),
+    ("PUT", "/products/{}/parameters/{}"): Call(
+        VENDOR, {"hint": "On the label."}, _part("parameters", _NEW_PARAMETER)
+    ),
+    ("DELETE", "/products/{}/parameters/{}"): Call(
+        VENDOR, None, _part("parameters", _NEW_PARAMETER)
+    ),
+    ("POST", "/products/{}/templates"): Call(VENDOR, _TEMPLATE, lambda callers: BACKUP),
+    ("PUT", "/products/{}/templates/{}"): Call(
+        VENDOR, {"body": "# Done"}, _part("templates", _TEMPLATE)
+    ),
+    ("DELETE", "/products/{}/templates/{}"): Call(VENDOR, None, _part("templates", _TEMPLATE)),
+    ("POST", "/products/{}/actions"): Call(VENDOR, _NEW_ACTION, lambda callers: BACKUP),
+    ("PUT", "/products/{}/actions/{}"): Call(
+        VENDOR, {"title": "Console"}, _part("actions", _NEW_ACTION)
+    ),
+    ("DELETE", "/products/{}/actions/{}"): Call(VENDOR, None, _part("actions", _NEW_ACTION)),
+    ("POST", "/products/{}/configurations"): Call(
+        VENDOR, {"parameter": {"id": "api_endpoint"}, "value": "https://api.example.com"},
+        lambda callers: SUITE,
+    ),
+    ("POST", "/products/{}/connections"): Call(
+        VENDOR, {"type": "production", "hub": {"id": HUB}}, lambda callers: BACKUP
+    ),
+    ("POST", "/contracts/{}/enroll"): Call(VENDOR, None, _contract("enrolling")),
+    ("POST", "/contracts/{}/sign"): Call(DISTRIBUTOR, None, _contract("pending")),
+    ("POST", "/contracts/{}/reject"): Call(DISTRIBUTOR, None, _contract("pending")),
+    ("POST", "/contracts/{}/refine"): Call(DISTRIBUTOR, None, _contract("pending")),
+    ("POST", "/contracts/{}/terminate"): Call(DISTRIBUTOR, None, _contract("active")),
     ("POST", "/requests"): Call(DISTRIBUTOR, _order(note="Before Monday.")),
     ("PUT", "/requests/{}"): Call(VENDOR, {"note": "Checked."}, "?status=pending"),
     ("POST", "/requests/{}/approve"): Call(VENDOR, None, _pending),
@@ -122,11 +294,86 @@ WRITES: dict[tuple[str, str], Call] = {
     ("PUT", "/notifications/webhooks/{}"): Call(VENDOR, {"label": "Renamed"}, webhook),
     ("POST", "/notifications/webhooks/{}/trigger"): Call(VENDOR, None, webhook),
     ("DELETE", "/notifications/webhooks/{}"): Call(VENDOR, None, webhook),
+    ("POST", "/tier/config-requests"): Call(DISTRIBUTOR, _tier_setup()),
+    ("PUT", "/tier/config-requests/{}"): Call(VENDOR, {"notes": "Checked."}, "?status=pending"),
+    ("POST", "/tier/config-requests/{}/approve"): Call(VENDOR, None, _tier_request),
+    ("POST", "/tier/config-requests/{}/fail"): Call(
+        VENDOR, {"reason": "No agreement."}, _tier_request
+    ),
+    ("POST", "/tier/config-requests/{}/inquire"): Call(VENDOR, None, _tier_request),
+    ("POST", "/tier/config-requests/{}/pend"): Call(VENDOR, None, "?status=inquiring"),
+    ("POST", "/tier/config-requests/{}/submit"): Call(DISTRIBUTOR, None, "?status=draft"),
+    ("POST", "/tier/config-requests/{}/assign"): Call(
+        VENDOR, {"email": "maya.ortiz@nimbus.example.com"}, "?status=pending"
+    ),
+    ("POST", "/tier/config-requests/{}/unassign"): Call(VENDOR, None, "?status=pending"),
     ("POST", "/tier/accounts"): Call(
         DISTRIBUTOR, {"name": "Harbour Cafe", "contact_info": CONTACT, "hub": {"id": HUB}}
     ),
     ("PUT", "/tier/accounts/{}"): Call(DISTRIBUTOR, {"tax_id": "93-5550199"}, "?type=customer"),
     ("DELETE", "/tier/accounts/{}"): Call(DISTRIBUTOR, None, "?type=customer"),
+    ("POST", "/tier/account-requests"): Call(
+        DISTRIBUTOR,
+        {"type": "update", "account": {"id": "TA-0418-2290-3310", "tax_id": "93-5550146"}},
+    ),
+    ("POST", "/tier/account-requests/{}/accept"): Call(VENDOR, None, "?status=pending"),
+    ("POST", "/tier/account-requests/{}/ignore"): Call(
+        VENDOR, {"reason": "Not kept."}, "?status=pending"
+    ),
+    ("POST", "/subscriptions/requests"): Call(DISTRIBUTOR, _BILL),
+    ("PUT", "/subscriptions/requests/{}/attributes"): Call(
+        VENDOR, {"vendor": {"invoice": "NB-2"}}, "?type=vendor"
+    ),
+    ("POST", "/listing-requests"): Call(
+        VENDOR, {"type": "remove", "listing_id": "LST-731-204-558", "note": "Replaced."}
+    ),
+    ("DELETE", "/listing-requests/{}"): Call(VENDOR, None, "?state=draft"),
+    ("POST", "/listing-requests/{}/submit"): Call(VENDOR, None, "?state=draft"),
+    ("POST", "/listing-requests/{}/refine"): Call(DISTRIBUTOR, None, _listing_request("submit")),
+    ("POST", "/listing-requests/{}/deploy"): Call(DISTRIBUTOR, None, _listing_request("submit")),
+    ("POST", "/listing-requests/{}/complete"): Call(
+        DISTRIBUTOR, None, _listing_request("submit", "deploy")
+    ),
+    ("POST", "/listing-requests/{}/cancel"): Call(DISTRIBUTOR, None, _listing_request("submit")),
+    ("POST", "/listing-requests/{}/assign"): Call(DISTRIBUTOR, None, "?state=reviewing"),
+    ("POST", "/listing-requests/{}/unassign"): Call(DISTRIBUTOR, None, "?state=deploying"),
+    ("PUT", "/listings/{}"): Call(DISTRIBUTOR, {"status": "unlisted"}, "?status=listed"),
+    ("POST", "/usage/files"): Call(VENDOR, _USAGE_FILE),
+    ("PUT", "/usage/files/{}"): Call(VENDOR, {"note": "Checked."}, "?status=ready"),
+    ("POST", "/usage/files/{}/upload"): Call(
+        VENDOR, _form("usage_file")[0], "?status=draft", _form("usage_file")[1]
+    ),
+    ("POST", "/usage/files/{}/submit"): Call(VENDOR, None, "?status=ready"),
+    ("POST", "/usage/files/{}/accept"): Call(
+        DISTRIBUTOR, {"acceptance_note": "Billed."}, "?status=pending"
+    ),
+    ("POST", "/usage/files/{}/reject"): Call(
+        DISTRIBUTOR, {"rejection_note": "Counted twice."}, "?status=pending"
+    ),
+    # connect-sdk 22 sends `null`.
+    ("POST", "/usage/files/{}/close"): Call(DISTRIBUTOR, "null", "?status=accepted"),
+    ("POST", "/usage/files/{}/delete"): Call(VENDOR, "null", "?status=draft"),
+    ("POST", "/usage/files/{}/reprocess"): Call(DISTRIBUTOR, None, "?status=accepted"),
+    ("POST", "/usage/files/{}/reconciliation"): Call(
+        DISTRIBUTOR, _form("recon_file")[0], "?status=accepted", _form("recon_file")[1]
+    ),
+    ("PUT", "/usage/files/{}/approve-all"): Call(DISTRIBUTOR, None, "?status=pending"),
+    ("PUT", "/usage/records/{}"): Call(DISTRIBUTOR, {"status": "rejected"}, _ACCEPTED_RECORD),
+    ("POST", "/usage/records/{}/close"): Call(
+        DISTRIBUTOR, {"external_billing_id": "INV-7"}, _ACCEPTED_RECORD
+    ),
+    ("POST", "/usage/records/close-records"): Call(
+        DISTRIBUTOR, [{"id": "UR-2026-01-3391-0002-0000-0002"}, {"id": "UR-0"}]
+    ),
+    # A draft: nobody has been told of it, so it has none yet.
+    ("POST", "/conversations"): Call(
+        DISTRIBUTOR, {"instance_id": "PR-2934-6610-1185-001", "topic": "Prices"}
+    ),
+    ("POST", "/conversations/{}/close"): Call(VENDOR, None, "?status=open"),
+    ("POST", "/conversations/{}/messages"): Call(
+        VENDOR, {"text": "Only we read this.", "type": "private"}, "?status=open"
+    ),
+    ("PUT", "/conversations/{}/messages/{}"): Call(VENDOR, {"text": "Done."}, _own_message),
 }  # fmt: skip
 
 
@@ -135,9 +382,16 @@ def write(method: str, path: str, callers: Callers) -> Answer:
     call = WRITES[method, path]
     with transaction.atomic():
         pk = call.on(callers) if callable(call.on) else _first(path, call, callers)
-        answer = callers[call.who].call(method, path.replace("{}", pk), call.body)
+        answer = callers[call.who].call(method, _at(path, pk), call.body, call.headers)
         transaction.set_rollback(True)
     return answer
+
+
+def _at(path: str, ids: str) -> str:
+    """Return the path with the ids, separated by blanks, in their order."""
+    for each in ids.split():
+        path = path.replace("{}", each, 1)
+    return path
 
 
 def _first(path: str, call: Call, callers: Callers) -> str:
@@ -153,6 +407,12 @@ def reads(path: str, caller: Caller, limit: int = DETAILS) -> Iterator[Answer]:
         yield caller.get(full)
 
 
+# Lists whose rows a path names by something else than their id.
+_KEYS = {"/tier/accounts/{}/versions": "version"}
+# Paths whose ids are in another list.
+_LISTS = {"/usage/products": "/products"}
+
+
 def filled(path: str, caller: Caller, limit: int) -> Iterator[str]:
     """Yield the path with the ids of what is there."""
     if "{}" not in path:
@@ -160,5 +420,5 @@ def filled(path: str, caller: Caller, limit: int) -> Iterator[str]:
         return
     parent, _, rest = path.rpartition("/{}")
     for full in filled(parent, caller, limit):
-        for row in _must(caller.get(f"{full}?limit={limit}")):
-            yield f"{full}/{row['id']}{rest}"
+        for row in _must(caller.get(f"{_LISTS.get(full, full)}?limit={limit}")):
+            yield f"{full}/{row[_KEYS.get(parent, 'id')]}{rest}"

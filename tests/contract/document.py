@@ -68,6 +68,11 @@ class Document:
             if body is not None:
                 yield f"{name}: the document has no body"
             return
+        if "application/json" not in content:
+            # A text or a file: the caller reads no JSON out of it.
+            if body is not None:
+                yield f"{name}: JSON instead of {' or '.join(content)}"
+            return
         schema = _converted(content["application/json"]["schema"] or self._detail(path))
         if status >= 400:
             # Clients take an error apart only where it has both keys.
@@ -77,7 +82,8 @@ class Document:
 
     def filters(self, path: str) -> set[str]:
         """Return what the document says that a list can be filtered by."""
-        given = self.operations["GET", path].get("parameters", ())
+        # A path of our own has none.
+        given = self.operations.get(("GET", path), {}).get("parameters", ())
         known = self._components["parameters"]
         rows = [known[p["$ref"].rpartition("/")[2]] if "$ref" in p else p for p in given]
         return {row["name"] for row in rows if row["in"] == "query"} - {"limit", "offset"}

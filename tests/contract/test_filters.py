@@ -21,21 +21,35 @@ pytestmark = [
 UNKNOWN = {
     "/accounts": {"public"},
     "/assets": {"pending_request", "pending_request.template", "product.title"},
+    "/contracts": {
+        "agreement.id", "agreement.name", "agreement.product_groups.id",
+        "agreement.product_groups.products.id", "agreement.sourcing_agreement.id",
+        "agreement.sourcing_agreement.type", "agreement__id", "agreement__name",
+        "events.created.by.id", "events.created.by.name",
+        "events.signed.by.id", "events.signed.by.name", "partner.id",
+        "referral.agreement.id", "sourcing.listing.id", "sourcing.marketplace.id",
+        "sourcing.marketplace.name", "sourcing.product.id", "sourcing.product.name",
+    },
+    "/listings": {
+        "alt_pricelist_1.id", "alt_pricelist_1.name", "alt_pricelist_2.id",
+        "alt_pricelist_2.name", "offer.id", "offer.name", "pricelist.id", "pricelist.name",
+    },
     "/marketplaces": {
         "agreements.id", "alt_currency_1", "alt_currency_2", "locales.id", "locales.name",
     },
     "/products": {
         "category.parent", "events.published.by.id", "events.published.by.name",
-        "events.updated.by.id", "events.updated.by.name", "groups.id", "purchase_model",
-        "replacement.id", "sourcing.marketplaces",
+        "events.updated.by.id", "events.updated.by.name", "groups.id",
+        "sourcing.marketplaces",
     },
     "/products/{}/connections": {"product_version_type"},
     "/products/{}/items": {
-        "app.id", "applicability", "events.saleended.at", "external_id", "frozen", "group.id",
-        "replacement.id", "usage_data_type", "version",
+        "app.id", "applicability", "frozen", "group.id", "usage_data_type", "version",
     },
     "/requests": {"asset.external.id", "asset.product.capabilities", "sli.days", "sli.zone"},
     "/tier/accounts": {"events.created.by", "events.updated.by"},
+    "/tier/config-requests": {"sli.days", "sli.zone"},
+    "/tier/configs": {"connection.product_version_type"},
 }  # fmt: skip
 
 

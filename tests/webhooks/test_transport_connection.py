@@ -30,7 +30,7 @@ Main = Callable[[Transport], Coroutine[Any, Any, Any]]
 CLOSED_UNANSWERED = "closed the connection without an answer"
 
 
-def with_transport(run: Run, main: Main) -> Any:  # noqa: F811
+def with_transport(run: Run, main: Main) -> Any:
     async def framed() -> Any:
         transport = Transport(LOOPBACK)
         try:
@@ -41,7 +41,7 @@ def with_transport(run: Run, main: Main) -> Any:  # noqa: F811
     return run(framed())
 
 
-def twice(run: Run, url: str, **options: Any) -> tuple[Outcome, Outcome]:  # noqa: F811
+def twice(run: Run, url: str, **options: Any) -> tuple[Outcome, Outcome]:
     async def main(transport: Transport) -> tuple[Outcome, Outcome]:
         return await attempt(transport, url, **options), await attempt(transport, url, **options)
 
@@ -70,14 +70,14 @@ def dies_on_second(last_words: bytes, *, rude: bool = False, then: Behaviour = p
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_a_connection_is_used_again(run: Run, method: str) -> None:  # noqa: F811
+def test_a_connection_is_used_again(run: Run, method: str) -> None:
     with Server(polite) as server:
         first, second = twice(run, server.url, method=method)
         assert first.success.body == second.success.body == b"ok"
         assert (server.connections, len(server.requests)) == (1, 2)
 
 
-def test_a_connection_with_more_to_read_is_not_used_again(run: Run) -> None:  # noqa: F811
+def test_a_connection_with_more_to_read_is_not_used_again(run: Run) -> None:
     with Server(floods(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536)) as server:
         first, second = twice(run, server.url)
         assert first.success.truncated
@@ -88,7 +88,7 @@ def test_a_connection_with_more_to_read_is_not_used_again(run: Run) -> None:  # 
 STRAY = b"HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n"
 
 
-def test_an_answer_that_nobody_asked_for_answers_no_later_call(run: Run) -> None:  # noqa: F811
+def test_an_answer_that_nobody_asked_for_answers_no_later_call(run: Run) -> None:
     idle = threading.Event()
 
     def behaviour(peer: Peer) -> None:
@@ -114,7 +114,7 @@ def test_an_answer_that_nobody_asked_for_answers_no_later_call(run: Run) -> None
 @pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
 @pytest.mark.parametrize("stray", [STRAY, b"x"])
 def test_bytes_after_an_answer_answer_no_later_call(
-    run: Run,  # noqa: F811
+    run: Run,
     answer: bytes,
     stray: bytes,
 ) -> None:
@@ -128,7 +128,7 @@ def test_bytes_after_an_answer_answer_no_later_call(
         assert server.connections == 2
 
 
-def test_an_answer_that_is_not_read_to_its_end_is_hung_up_on(run: Run) -> None:  # noqa: F811
+def test_an_answer_that_is_not_read_to_its_end_is_hung_up_on(run: Run) -> None:
     def behaviour(peer: Peer) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200)
@@ -149,7 +149,7 @@ def test_an_answer_that_is_not_read_to_its_end_is_hung_up_on(run: Run) -> None: 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("rude", [False, True], ids=["closed", "reset"])
 def test_a_used_connection_that_dies_unanswered_is_replaced(
-    run: Run,  # noqa: F811
+    run: Run,
     method: str,
     rude: bool,
 ) -> None:
@@ -164,7 +164,7 @@ def test_a_used_connection_that_dies_unanswered_is_replaced(
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("rude", [False, True], ids=["closed", "reset"])
 def test_a_fresh_connection_that_dies_is_not_replaced(
-    run: Run,  # noqa: F811
+    run: Run,
     method: str,
     rude: bool,
 ) -> None:
@@ -179,14 +179,14 @@ def test_a_fresh_connection_that_dies_is_not_replaced(
 
 
 @pytest.mark.parametrize("last_words", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"?"])
-def test_after_the_first_byte_nothing_is_repeated(run: Run, last_words: bytes) -> None:  # noqa: F811
+def test_after_the_first_byte_nothing_is_repeated(run: Run, last_words: bytes) -> None:
     with Server(dies_on_second(last_words)) as server:
         _, second = twice(run, server.url)
         assert second.failure is not None
         assert (server.connections, len(server.requests)) == (1, 2)
 
 
-def test_a_repeated_request_goes_to_a_new_connection_and_only_once(run: Run) -> None:  # noqa: F811
+def test_a_repeated_request_goes_to_a_new_connection_and_only_once(run: Run) -> None:
     both_here = threading.Barrier(2)
 
     def behaviour(peer: Peer) -> None:
@@ -207,7 +207,7 @@ def test_a_repeated_request_goes_to_a_new_connection_and_only_once(run: Run) -> 
         assert (server.connections, len(server.requests)) == (3, 4)
 
 
-def test_a_repeated_request_shares_the_deadline(run: Run) -> None:  # noqa: F811
+def test_a_repeated_request_shares_the_deadline(run: Run) -> None:
     with Server(dies_on_second(b"", then=hangs)) as server:
         _, second = twice(run, server.url, timeout=0.3)
         assert second.sentence == "There was no complete answer within 0.3 s."
@@ -217,7 +217,7 @@ def test_a_repeated_request_shares_the_deadline(run: Run) -> None:  # noqa: F811
 # --- C9, and slow names -----------------------------------------------------------------------
 
 
-def test_c9_fifty_hanging_calls_delay_no_other(run: Run) -> None:  # noqa: F811
+def test_c9_fifty_hanging_calls_delay_no_other(run: Run) -> None:
     count = 50
     all_here = threading.Barrier(count + 1)
 
@@ -246,7 +246,7 @@ def test_c9_fifty_hanging_calls_delay_no_other(run: Run) -> None:  # noqa: F811
 
 
 def test_a_slow_name_delays_no_other_and_is_asked_once(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     release = threading.Event()
@@ -283,7 +283,7 @@ def test_a_slow_name_delays_no_other_and_is_asked_once(
 # --- cancelled, closed ------------------------------------------------------------------------
 
 
-def test_cancelling_passes_through_and_leaves_nothing_behind(run: Run) -> None:  # noqa: F811
+def test_cancelling_passes_through_and_leaves_nothing_behind(run: Run) -> None:
     here = threading.Event()
 
     def behaviour(peer: Peer) -> None:
@@ -306,7 +306,7 @@ def test_cancelling_passes_through_and_leaves_nothing_behind(run: Run) -> None: 
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body")
-def test_cancelling_an_upload_hangs_up_at_once(run: Run) -> None:  # noqa: F811
+def test_cancelling_an_upload_hangs_up_at_once(run: Run) -> None:
     """What is still to be sent isn't sent: a polite close would wait for a peer that reads."""
     size = 20_000_000
     here, cancelled, ended = threading.Event(), threading.Event(), threading.Event()
@@ -338,7 +338,7 @@ def test_cancelling_an_upload_hangs_up_at_once(run: Run) -> None:  # noqa: F811
 
 
 def test_cancelling_a_lookup_does_not_wait_for_it(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked, release = threading.Event(), threading.Event()
@@ -366,7 +366,7 @@ def test_cancelling_a_lookup_does_not_wait_for_it(
     assert complaints == []
 
 
-def test_a_closed_transport_makes_no_calls(run: Run) -> None:  # noqa: F811
+def test_a_closed_transport_makes_no_calls(run: Run) -> None:
     async def main(transport: Transport) -> None:
         await transport.close()
         with pytest.raises(CallFailed, match="stopping"):
@@ -377,7 +377,7 @@ def test_a_closed_transport_makes_no_calls(run: Run) -> None:  # noqa: F811
         assert server.connections == 0
 
 
-def test_closing_ends_the_calls_under_way(run: Run) -> None:  # noqa: F811
+def test_closing_ends_the_calls_under_way(run: Run) -> None:
     here = threading.Event()
 
     def behaviour(peer: Peer) -> None:
@@ -395,7 +395,7 @@ def test_closing_ends_the_calls_under_way(run: Run) -> None:  # noqa: F811
         assert with_transport(run, main).sentence.endswith(f"{CLOSED_UNANSWERED}.")
 
 
-def test_more_than_a_hundred_calls_at_once(run: Run) -> None:  # noqa: F811
+def test_more_than_a_hundred_calls_at_once(run: Run) -> None:
     count = 120
     all_here = threading.Barrier(count)
 
@@ -422,8 +422,8 @@ class Anywhere(AddressPolicy):
 
 
 def test_the_guard_of_these_tests_sees_every_connection(
-    run: Run,  # noqa: F811
-    loopback_only: list[object],  # noqa: F811
+    run: Run,
+    loopback_only: list[object],
 ) -> None:
     """Without it, the tests that expect no connection would prove nothing.
 

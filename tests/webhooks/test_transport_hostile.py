@@ -48,7 +48,7 @@ BROKEN_OFF = "The answer broke off"
 INSIDES = ("Error", "Exception", "Traceback", "aiohttp", "Client", "Server", "errno", "object at")
 
 
-def met(run: Run, behaviour: Behaviour, **options: Any) -> Outcome:  # noqa: F811
+def met(run: Run, behaviour: Behaviour, **options: Any) -> Outcome:
     options.setdefault("timeout", DEADLINE)
     with Server(behaviour) as server:
         outcome: Outcome = run(once(server.url, **options))
@@ -62,14 +62,14 @@ def met(run: Run, behaviour: Behaviour, **options: Any) -> Outcome:  # noqa: F81
 # --- C1, C2, C3: the deadline -----------------------------------------------------------------
 
 
-def test_c1_a_handler_that_never_answers(run: Run) -> None:  # noqa: F811
+def test_c1_a_handler_that_never_answers(run: Run) -> None:
     outcome = met(run, hangs)
     assert outcome.sentence == LATE
     assert outcome.failure is not None
     assert outcome.failure.answer is None
 
 
-def test_c2_a_dripped_body(run: Run) -> None:  # noqa: F811
+def test_c2_a_dripped_body(run: Run) -> None:
     outcome = met(run, drips(HEAD + b"Content-Length: 1000\r\n\r\n"))
     assert outcome.sentence == LATE
     assert outcome.failure is not None
@@ -84,7 +84,7 @@ def test_c2_a_dripped_body(run: Run) -> None:  # noqa: F811
 @pytest.mark.parametrize(
     "head", [b"", b"HTTP", HEAD, HEAD + b"X-Slow: "], ids=["nothing", "word", "status", "header"]
 )
-def test_c3_dripped_headers(run: Run, head: bytes) -> None:  # noqa: F811
+def test_c3_dripped_headers(run: Run, head: bytes) -> None:
     drop = {b"": b"\r\n", b"HTTP": b"", HEAD: b"X"}.get(head, b"x")
     outcome = met(run, drips(head, drop))
     assert outcome.sentence == LATE
@@ -95,12 +95,12 @@ def test_c3_dripped_headers(run: Run, head: bytes) -> None:  # noqa: F811
 @pytest.mark.parametrize(
     "chunk", [b"1\r\nx\r\n", b"0;"], ids=["chunks without end", "an extension without end"]
 )
-def test_c2_dripped_chunks(run: Run, chunk: bytes) -> None:  # noqa: F811
+def test_c2_dripped_chunks(run: Run, chunk: bytes) -> None:
     assert met(run, drips(CHUNKED, chunk)).sentence == LATE
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body")
-def test_a_handler_that_takes_the_connection_and_reads_nothing(run: Run) -> None:  # noqa: F811
+def test_a_handler_that_takes_the_connection_and_reads_nothing(run: Run) -> None:
     def behaviour(peer: Peer) -> None:
         peer.wait()
 
@@ -108,7 +108,7 @@ def test_a_handler_that_takes_the_connection_and_reads_nothing(run: Run) -> None
     assert outcome.sentence == LATE
 
 
-def test_the_deadline_covers_the_connecting(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_the_deadline_covers_the_connecting(run: Run, tmp_path: Path) -> None:
     _, client = certificate(tmp_path)
     with Server(lambda peer: peer.gone()) as server:
         url = server.url.replace("http:", "https:")
@@ -130,21 +130,21 @@ def test_the_deadline_covers_the_connecting(run: Run, tmp_path: Path) -> None:  
     ],
     ids=["until closed", "huge", "small chunks", "large chunks"],
 )
-def test_c4_an_endless_body(run: Run, head: bytes, piece: bytes) -> None:  # noqa: F811
+def test_c4_an_endless_body(run: Run, head: bytes, piece: bytes) -> None:
     answer = met(run, floods(head, piece), timeout=5).success
     assert answer.body == b"x" * 65536
     assert answer.truncated
 
 
 @pytest.mark.parametrize(("size", "truncated"), [(99, False), (100, False), (101, True)])
-def test_c4_the_cap_is_exact(run: Run, size: int, truncated: bool) -> None:  # noqa: F811
+def test_c4_the_cap_is_exact(run: Run, size: int, truncated: bool) -> None:
     text = HEAD + f"Content-Length: {size}\r\n\r\n".encode() + b"x" * size
     answer = met(run, says_and_stays(text), read_cap=100).success
     assert answer.body == b"x" * min(size, 100)
     assert answer.truncated is truncated
 
 
-def test_c5_a_gzip_bomb_stays_packed(run: Run) -> None:  # noqa: F811
+def test_c5_a_gzip_bomb_stays_packed(run: Run) -> None:
     bomb = gzip.compress(bytes(20_000_000))
     head = HEAD + f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
     with Server(says(head + bomb)) as server:
@@ -155,7 +155,7 @@ def test_c5_a_gzip_bomb_stays_packed(run: Run) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_c6_a_redirect_is_never_followed(run: Run, status: int) -> None:  # noqa: F811
+def test_c6_a_redirect_is_never_followed(run: Run, status: int) -> None:
     with Server(polite) as other:
         for where in (other.url, "http://169.254.169.254/latest/meta-data/"):
             text = f"HTTP/1.1 {status} Go\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n"
@@ -205,7 +205,7 @@ BROKEN_HEADS: list[tuple[str, Behaviour, str]] = [
     [row[1:] for row in BROKEN_HEADS],
     ids=[row[0] for row in BROKEN_HEADS],
 )
-def test_c7_a_broken_head(run: Run, behaviour: Behaviour, words: str) -> None:  # noqa: F811
+def test_c7_a_broken_head(run: Run, behaviour: Behaviour, words: str) -> None:
     outcome = met(run, behaviour)
     assert words in outcome.sentence
     assert outcome.failure is not None
@@ -229,7 +229,7 @@ BROKEN_BODIES: list[tuple[str, Behaviour, str, bytes]] = [
     ids=[row[0] for row in BROKEN_BODIES],
 )
 def test_c7_a_broken_body(
-    run: Run,  # noqa: F811
+    run: Run,
     behaviour: Behaviour,
     words: str,
     body: bytes,
@@ -242,7 +242,7 @@ def test_c7_a_broken_body(
     assert (partial.status, partial.body, partial.truncated) == (200, body, True)
 
 
-def test_c7_switching_protocols_is_a_failure(run: Run) -> None:  # noqa: F811
+def test_c7_switching_protocols_is_a_failure(run: Run) -> None:
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
     outcome = met(run, says_and_stays(head))
     assert "101" in outcome.sentence
@@ -251,21 +251,21 @@ def test_c7_switching_protocols_is_a_failure(run: Run) -> None:  # noqa: F811
     assert outcome.failure.answer.status == 101
 
 
-def test_a_few_interim_answers_are_passed_over(run: Run) -> None:  # noqa: F811
+def test_a_few_interim_answers_are_passed_over(run: Run) -> None:
     few = b"HTTP/1.1 102 Processing\r\n\r\n" * 5
     assert met(run, says(INTERIM, few + OK)).success.body == b"ok"
 
 
 @pytest.mark.parametrize("pieces", [(OK + b"more",), (OK, b"more"), (OK[:-4], OK[-4:] + b"more")])
 def test_more_than_the_content_length_says_is_ignored(
-    run: Run,  # noqa: F811
+    run: Run,
     pieces: tuple[bytes, ...],
 ) -> None:
     assert met(run, says(*pieces)).success.body == b"ok"
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
-def test_headers_that_end_between_two_segments(run: Run, cut: int) -> None:  # noqa: F811
+def test_headers_that_end_between_two_segments(run: Run, cut: int) -> None:
     head = HEAD + b"Content-Length: 2\r\n\r\n"
 
     def behaviour(peer: Peer) -> None:
@@ -281,7 +281,7 @@ def test_headers_that_end_between_two_segments(run: Run, cut: int) -> None:  # n
 # --- C8: no connection ------------------------------------------------------------------------
 
 
-def test_c8_connection_refused(run: Run) -> None:  # noqa: F811
+def test_c8_connection_refused(run: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -293,7 +293,7 @@ def test_c8_connection_refused(run: Run) -> None:  # noqa: F811
 
 
 def test_c8_every_address_of_a_name_refuses(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names(monkeypatch, {"handler.example": ["::1", "127.0.0.1"]})
@@ -305,7 +305,7 @@ def test_c8_every_address_of_a_name_refuses(
 
 
 def test_one_address_that_answers_is_enough(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names(monkeypatch, {"handler.example": ["::1", "127.0.0.1"]})
@@ -321,7 +321,7 @@ def test_one_address_that_answers_is_enough(
     ],
 )
 def test_c8_unknown_host(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     code: int,
     words: str,
@@ -335,7 +335,7 @@ def test_c8_unknown_host(
     assert "inside" not in sentence
 
 
-def test_c8_bad_certificates_have_a_sentence_each(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_c8_bad_certificates_have_a_sentence_each(run: Run, tmp_path: Path) -> None:
     server_tls, client = certificate(tmp_path)
     with Server(polite, tls=server_tls) as server:
         assert run(once(server.url, tls=client)).success.status == 200
@@ -351,7 +351,7 @@ def test_c8_bad_certificates_have_a_sentence_each(run: Run, tmp_path: Path) -> N
 
 
 def test_c8_a_certificate_for_another_name(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -363,7 +363,7 @@ def test_c8_a_certificate_for_another_name(
 
 
 def test_c8_tls_to_a_plain_port_and_plain_to_a_tls_port(
-    run: Run,  # noqa: F811
+    run: Run,
     tmp_path: Path,
 ) -> None:
     server_tls, client = certificate(tmp_path)
@@ -386,7 +386,7 @@ def test_c8_tls_to_a_plain_port_and_plain_to_a_tls_port(
 
 
 @pytest.mark.parametrize("rude", [False, True], ids=["closed", "reset"])
-def test_c8_a_handshake_that_is_cut(run: Run, tmp_path: Path, rude: bool) -> None:  # noqa: F811
+def test_c8_a_handshake_that_is_cut(run: Run, tmp_path: Path, rude: bool) -> None:
     _, client = certificate(tmp_path)
 
     def behaviour(peer: Peer) -> None:

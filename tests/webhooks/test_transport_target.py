@@ -193,7 +193,7 @@ NEVER = [
 
 @pytest.mark.parametrize(("host", "means"), LITERALS + NEVER)
 def test_no_spelling_of_a_literal_slips_past(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     host: str,
     means: str,
@@ -208,7 +208,7 @@ def test_no_spelling_of_a_literal_slips_past(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "１２７.1"])
-def test_an_allowed_literal_is_called_in_any_spelling(run: Run, host: str) -> None:  # noqa: F811
+def test_an_allowed_literal_is_called_in_any_spelling(run: Run, host: str) -> None:
     with Server(polite) as server:
         outcome = run(once(f"http://{host}:{server.port}/"))
         assert outcome.success.status == 200
@@ -217,7 +217,7 @@ def test_an_allowed_literal_is_called_in_any_spelling(run: Run, host: str) -> No
 
 # The loops spell it differently.
 @pytest.mark.allow_hosts(["127.0.0.1", "::ffff:7f00:1", "::ffff:127.0.0.1"])
-def test_a_mapped_literal_reaches_what_it_stands_for(run: Run) -> None:  # noqa: F811
+def test_a_mapped_literal_reaches_what_it_stands_for(run: Run) -> None:
     with Server(polite) as server:
         url = f"http://[::ffff:127.0.0.1]:{server.port}/"
         assert run(once(url)).success.status == 200
@@ -247,7 +247,7 @@ DNS = [
 
 @pytest.mark.parametrize("addresses", DNS, ids=",".join)
 def test_a_name_is_refused_if_any_of_its_addresses_is(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     addresses: list[str],
 ) -> None:
@@ -260,7 +260,7 @@ def test_a_name_is_refused_if_any_of_its_addresses_is(
 
 
 def test_the_checked_address_is_the_one_connected_to(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A name that is here when it is checked, and at the metadata service ever after."""
@@ -291,7 +291,7 @@ def test_the_checked_address_is_the_one_connected_to(
 
 
 def test_the_last_look_is_taken_at_the_socket(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Should an address ever get round the resolver, it still isn't connected to."""
@@ -306,7 +306,7 @@ def test_the_last_look_is_taken_at_the_socket(
 
 
 def test_the_setting_opens_a_network_for_names_too(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Server(polite, host="127.0.0.1") as server:

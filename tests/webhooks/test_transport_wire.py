@@ -27,7 +27,7 @@ from webhooks.transport import Transport
 CLOSED = AddressPolicy()
 
 
-def sent(run: Run, path: str = "", **options: Any) -> tuple[str, dict[str, str], bytes]:  # noqa: F811
+def sent(run: Run, path: str = "", **options: Any) -> tuple[str, dict[str, str], bytes]:
     """Return the request line, the headers by lower-case name, and the body of one call."""
     with Server(polite) as server:
         assert run(once(server.url + path, **options)).success.status == 200
@@ -44,11 +44,11 @@ def sent(run: Run, path: str = "", **options: Any) -> tuple[str, dict[str, str],
 @pytest.mark.parametrize(
     "path", ["", "a//b/../c;d=1?x=%2f&y=a+b&z=[1]|{2}^`'\"\\&&", "?x=1?y=%zz", "%2e%2e/%C3%BC"]
 )
-def test_the_path_and_the_query_are_sent_byte_for_byte(run: Run, path: str) -> None:  # noqa: F811
+def test_the_path_and_the_query_are_sent_byte_for_byte(run: Run, path: str) -> None:
     assert sent(run, path)[0] == f"POST /{path} HTTP/1.1"
 
 
-def test_a_post_says_what_it_must_and_no_more(run: Run) -> None:  # noqa: F811
+def test_a_post_says_what_it_must_and_no_more(run: Run) -> None:
     _, headers, body = sent(run, headers={"Content-Type": "application/json"})
     assert body == b"{}"
     host = headers.pop("host")
@@ -62,14 +62,14 @@ def test_a_post_says_what_it_must_and_no_more(run: Run) -> None:  # noqa: F811
     }
 
 
-def test_a_get_has_no_body(run: Run) -> None:  # noqa: F811
+def test_a_get_has_no_body(run: Run) -> None:
     line, headers, body = sent(run, "?a=b", method="GET")
     assert line == "GET /?a=b HTTP/1.1"
     assert body == b""
     assert not headers.keys() & {"content-length", "content-type", "transfer-encoding"}
 
 
-def test_the_caller_may_name_himself_but_not_ask_for_packed_answers(run: Run) -> None:  # noqa: F811
+def test_the_caller_may_name_himself_but_not_ask_for_packed_answers(run: Run) -> None:
     given = {"user-agent": "Mine/1", "accept-encoding": "gzip", "Authorization": "Bearer x"}
     _, headers, _ = sent(run, headers=given)
     assert headers["user-agent"] == "Mine/1"
@@ -92,7 +92,7 @@ def test_the_caller_may_name_himself_but_not_ask_for_packed_answers(run: Run) ->
     ],
 )
 def test_headers_that_would_change_the_message_are_not_sent(
-    run: Run,  # noqa: F811
+    run: Run,
     headers: dict[str, str],
     words: str,
 ) -> None:
@@ -102,13 +102,13 @@ def test_headers_that_would_change_the_message_are_not_sent(
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://user:pw@127.0.0.1/", "http://h/#a"])
-def test_a_url_is_checked_once_more_when_it_is_called(run: Run, url: str) -> None:  # noqa: F811
+def test_a_url_is_checked_once_more_when_it_is_called(run: Run, url: str) -> None:
     outcome = run(once(url))
     assert outcome.sentence.startswith("The URL ")
     assert "pw" not in outcome.sentence
 
 
-def test_cookies_are_not_kept(run: Run) -> None:  # noqa: F811
+def test_cookies_are_not_kept(run: Run) -> None:
     cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
 
     def behaviour(peer: Peer) -> None:
@@ -130,7 +130,7 @@ def test_cookies_are_not_kept(run: Run) -> None:  # noqa: F811
 
 
 def test_nothing_is_taken_from_the_environment(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -146,7 +146,7 @@ def test_nothing_is_taken_from_the_environment(
 
 
 def test_host_and_sni_are_the_names(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -168,7 +168,7 @@ def test_host_and_sni_are_the_names(
 # --- the answer -------------------------------------------------------------------------------
 
 
-def test_the_headers_of_an_answer_can_be_stored(run: Run) -> None:  # noqa: F811
+def test_the_headers_of_an_answer_can_be_stored(run: Run) -> None:
     raw = b"X-Latin: caf\xe9\r\nX-Utf: caf\xc3\xa9\r\nX-Half: \xed\xa0\x80"
     raw += b"\r\nX-Twice: 1\r\nX-Twice: 2"
     text = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + raw + b"\r\n\r\n"
@@ -182,7 +182,7 @@ def test_the_headers_of_an_answer_can_be_stored(run: Run) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299, 304, 400, 404, 500, 503, 999])
-def test_every_final_status_is_an_answer(run: Run, status: int) -> None:  # noqa: F811
+def test_every_final_status_is_an_answer(run: Run, status: int) -> None:
     with Server(says(f"HTTP/1.1 {status} So\r\nContent-Length: 0\r\n\r\n".encode())) as server:
         assert run(once(server.url)).success.status == status
 
@@ -204,7 +204,7 @@ def tunnel(tls: ssl.SSLContext) -> Behaviour:
     return behaviour
 
 
-def test_a_plain_call_through_the_proxy(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_plain_call_through_the_proxy(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = names(monkeypatch, {"handler.example": ["127.0.0.1"]})
     with Server(polite) as proxy:
         # The proxy itself stands where no webhook may go: it is the operator's choice.
@@ -218,7 +218,7 @@ def test_a_plain_call_through_the_proxy(run: Run, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_secure_call_through_the_proxy(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -236,7 +236,7 @@ def test_a_secure_call_through_the_proxy(
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_the_proxy_is_no_way_round_the_check(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     host: str,
     scheme: str,
@@ -257,14 +257,14 @@ def test_the_proxy_is_no_way_round_the_check(
         (hangs, "no complete answer within 0.3 s"),
     ],
 )
-def test_a_proxy_that_will_not(run: Run, behaviour: Behaviour, words: str) -> None:  # noqa: F811
+def test_a_proxy_that_will_not(run: Run, behaviour: Behaviour, words: str) -> None:
     with Server(behaviour) as proxy:
         outcome = run(once("https://127.0.0.1:81/", proxy=proxy.url, timeout=0.3))
     assert words in outcome.sentence
     assert outcome.seconds < 0.3 + GRACE
 
 
-def test_a_proxy_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_proxy_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     names(monkeypatch, {})
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -276,7 +276,7 @@ def test_a_proxy_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "secret" not in outcome.sentence
 
 
-def test_a_proxy_may_ask_for_a_password(run: Run) -> None:  # noqa: F811
+def test_a_proxy_may_ask_for_a_password(run: Run) -> None:
     with Server(polite) as proxy:
         url = proxy.url.replace("http://", "http://someone:secret@")
         assert run(once("http://127.0.0.1:81/", proxy=url)).success.status == 200
@@ -284,6 +284,6 @@ def test_a_proxy_may_ask_for_a_password(run: Run) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "127.0.0.1:3128", "http://"])
-def test_a_proxy_must_be_an_http_url(run: Run, proxy: str) -> None:  # noqa: F811
+def test_a_proxy_must_be_an_http_url(run: Run, proxy: str) -> None:
     with pytest.raises(ValueError, match="The proxy must be a URL"):
         run(once("http://127.0.0.1:81/", proxy=proxy))

@@ -13,6 +13,7 @@ from requests_queue import ids
 from requests_queue.catalog.admin.base import CatalogAdmin, json_formfield, stamp
 from requests_queue.catalog.admin_access import PartOfPage
 from requests_queue.catalog.models import Item, Parameter, Product, Template
+from requests_queue.catalog.writes import items
 
 
 class _Part(PartOfPage):
@@ -70,16 +71,10 @@ class ProductAdmin(CatalogAdmin):
         for row in formset.save(commit=False):
             stamp(row)
             if isinstance(row, Item) and not row.pk:
-                row.pk = _next_item(row.product_id)
+                row.pk = items.next_id(row.product_id)
             if isinstance(row, Template) and not row.pk:
                 row.pk = ids.draw("template")
             row.save()
         for row in formset.deleted_objects:
             row.delete()
         formset.save_m2m()
-
-
-def _next_item(product_id: str) -> str:
-    taken = Item.objects.filter(pk__startswith=f"{product_id}-").values_list("pk", flat=True)
-    numbers = [int(pk.rpartition("-")[2]) for pk in taken if pk.rpartition("-")[2].isdigit()]
-    return f"{product_id}-{max(numbers, default=0) + 1:04d}"

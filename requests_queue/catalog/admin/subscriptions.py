@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
+from django.http import HttpRequest
 
 from requests_queue.catalog.admin.base import CatalogAdmin
 from requests_queue.catalog.admin_show import json_column
 from requests_queue.catalog.models import Asset, TierAccount
+from requests_queue.catalog.views import tier_writes
 
 
 @admin.register(TierAccount)
@@ -26,6 +29,15 @@ class TierAccountAdmin(CatalogAdmin):
         f"{tier}_assets__connection__vendor" for tier in ("customer", "tier1", "tier2")
     )
     provider_sees = ("owner",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save a new account, or change one as the API does: with a version, and requests."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        with transaction.atomic():
+            row = TierAccount.objects.select_for_update().get(pk=obj.pk)
+            tier_writes.write(row, {name: form.cleaned_data[name] for name in form.changed_data})
 
 
 CONTENTS: Any = (json_column("items", "items"), json_column("params", "parameters"))

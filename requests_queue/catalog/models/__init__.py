@@ -1,7 +1,7 @@
 """The rows of the catalogue, by Connect's names."""
 
 from requests_queue.catalog.models.accounts import Account, ApiToken, User
-from requests_queue.catalog.models.assets import Asset, TierAccount
+from requests_queue.catalog.models.assets import Asset, TierAccount, TierAccountVersion
 from requests_queue.catalog.models.directory import (
     Connection,
     Contract,
@@ -9,12 +9,20 @@ from requests_queue.catalog.models.directory import (
     Listing,
     Marketplace,
 )
-from requests_queue.catalog.models.products import Item, Parameter, Product, Template
+from requests_queue.catalog.models.products import (
+    Configuration,
+    Item,
+    Parameter,
+    Product,
+    ProductAction,
+    Template,
+)
 
 __all__ = [
     "Account",
     "ApiToken",
     "Asset",
+    "Configuration",
     "Connection",
     "Contract",
     "Hub",
@@ -23,7 +31,9 @@ __all__ = [
     "Marketplace",
     "Parameter",
     "Product",
+    "ProductAction",
     "Template",
     "TierAccount",
+    "TierAccountVersion",
     "User",
 ]

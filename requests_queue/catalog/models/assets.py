@@ -14,10 +14,9 @@ from requests_queue.catalog.models.directory import (
 from requests_queue.catalog.models.products import Product, Template
 
 
-class TierAccount(models.Model):
-    """A customer or reseller (`TA-`), owned by the provider whose hub it came from."""
+class TierAccountData(models.Model):
+    """What a tier account and each of its versions say."""
 
-    id = models.CharField(max_length=32, primary_key=True)
     version = models.IntegerField(default=1)
     name = models.CharField(max_length=255)
     type = models.CharField(max_length=16, default="customer")
@@ -25,15 +24,24 @@ class TierAccount(models.Model):
     external_uid = models.CharField(max_length=255, blank=True)
     tax_id = models.CharField(max_length=100, blank=True)
     environment = models.CharField(max_length=16, default="test")
+    contact_info = models.JSONField(default=dict)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+    decommissioned = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class TierAccount(TierAccountData):
+    """A customer or reseller (`TA-`), owned by the provider whose hub it came from."""
+
+    id = models.CharField(max_length=32, primary_key=True)
     parent = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="children"
     )
     owner = models.ForeignKey(Account, models.CASCADE, related_name="tier_accounts")
     hub = models.ForeignKey(Hub, models.CASCADE, null=True, related_name="tier_accounts")
-    contact_info = models.JSONField(default=dict)
-    created = models.DateTimeField()
-    updated = models.DateTimeField()
-    decommissioned = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-created", "id"]
@@ -47,6 +55,26 @@ class TierAccount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.id})"
+
+
+class TierAccountVersion(TierAccountData):
+    """A tier account as it was, or is: stored by changes, so one that was never changed has none
+    and the account itself is its only version."""
+
+    account = models.ForeignKey(TierAccount, models.CASCADE, related_name="versions")
+    parent = models.ForeignKey(
+        TierAccount, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    hub = models.ForeignKey(Hub, models.CASCADE, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["account", "-version"]
+        constraints = [
+            models.UniqueConstraint("account", "version", name="tier_account_version_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} version {self.version}"
 
 
 class Asset(models.Model):

@@ -76,6 +76,9 @@ class Contract(models.Model):
     provider = models.ForeignKey(Account, models.CASCADE, related_name="provided_contracts")
     marketplace = models.ForeignKey(Marketplace, models.CASCADE, related_name="contracts")
     created = models.DateTimeField()
+    enrolled = models.DateTimeField(null=True, blank=True)
+    signed = models.DateTimeField(null=True, blank=True)
+    terminated = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["id"]

@@ -1,12 +1,14 @@
-"""A product and what it is made of: items, parameters, templates."""
+"""A product and what it is made of: items, parameters and their values, templates, actions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.db import models
+from django.db.models.functions import Coalesce
 
 from requests_queue.catalog.models.accounts import Account
+from requests_queue.catalog.models.directory import Marketplace
 
 
 class Product(models.Model):
@@ -23,6 +25,11 @@ class Product(models.Model):
     detailed_description = models.TextField(blank=True)
     capabilities = models.JSONField(default=dict)
     customer_ui_settings = models.JSONField(default=dict)
+    purchase_model = models.CharField(max_length=64, blank=True)
+    replacement = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="replaces"
+    )
+    end_of_sale_notes = models.TextField(blank=True)
     created = models.DateTimeField()
     updated = models.DateTimeField()
     published = models.DateTimeField(null=True)
@@ -57,9 +64,16 @@ class Item(models.Model):
     unit = models.JSONField(default=dict)
     commitment = models.IntegerField(default=1)
     dynamic = models.BooleanField(default=False)
+    external_id = models.CharField(max_length=128, blank=True)
+    visible = models.BooleanField(default=True)
     position = models.IntegerField(default=0)
+    replacement = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="replaces"
+    )
+    end_of_sale_notes = models.TextField(blank=True)
     created = models.DateTimeField()
     updated = models.DateTimeField()
+    sale_ended = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["position", "id"]
@@ -115,6 +129,58 @@ class Template(models.Model):
 
     class Meta:
         ordering = ["position", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"
+
+
+class Configuration(models.Model):
+    """The value of a configuration parameter: of the product, of an item, on a marketplace."""
+
+    product = models.ForeignKey(Product, models.CASCADE, related_name="configurations")
+    parameter = models.ForeignKey(Parameter, models.CASCADE, related_name="values")
+    item = models.ForeignKey(
+        Item, models.CASCADE, null=True, blank=True, related_name="configurations"
+    )
+    marketplace = models.ForeignKey(
+        Marketplace, models.CASCADE, null=True, blank=True, related_name="configurations"
+    )
+    value = models.TextField(null=True, blank=True)
+    structured_value = models.JSONField(null=True, blank=True)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["product", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                "parameter", Coalesce("item", models.Value("")),
+                Coalesce("marketplace", models.Value("")),
+                name="configuration_once",
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.parameter.name} of {self.product_id}"
+
+
+class ProductAction(models.Model):
+    """A button on the pages of a subscription (`ACT-`): what it is called; it leads nowhere."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    product = models.ForeignKey(Product, models.CASCADE, related_name="actions")
+    action = models.CharField(max_length=100)
+    name = models.CharField(max_length=100)
+    title = models.CharField(max_length=255, blank=True)
+    description = models.CharField(max_length=300, blank=True)
+    type = models.CharField(max_length=16, default="button")
+    scope = models.CharField(max_length=8, default="asset")
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint("product", "action", name="product_action_once")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.id})"

@@ -7,9 +7,12 @@ from typing import Any
 from django.db.models import BooleanField, Model, Q, QuerySet, TextField
 from django.db.models.functions import Lower
 from py_rql.constants import FilterLookups
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from requests_queue.catalog import product_shape, shape
-from requests_queue.catalog.models import Connection, Item, Parameter, Product, Template
+from requests_queue.catalog.models import Connection, Item, Parameter, Template
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import (
     computed,
@@ -18,24 +21,15 @@ from requests_queue.catalog.views.filtering import (
     switch_in,
     text_in,
 )
-from requests_queue.errors import Missing
-from requests_queue.rest import Collection, ConnectFilters, Json, filters, parts, routes
+from requests_queue.catalog.views.of_product import OfProduct, PartOfProduct
+from requests_queue.catalog.writes import connections as connection_writes
+from requests_queue.catalog.writes import items as item_writes
+from requests_queue.catalog.writes import parameters as parameter_writes
+from requests_queue.catalog.writes import templates as template_writes
+from requests_queue.rest import ConnectFilters, Json, filters, parts, routes
 
 _EVENTS = (("events.created.at", "created"), ("events.updated.at", "updated"))
 _SWITCHES = ("required", "hidden", "unique", "reconciliation")
-
-
-class OfProduct(Collection):
-    """What belongs to one product; 404 where the caller doesn't see the product."""
-
-    @property
-    def product(self) -> Product:
-        """The product in the path; raises Missing."""
-        pk = self.kwargs["product_id"]
-        row = seen.products(self.account).filter(pk=pk).first()
-        if row is None:
-            raise Missing(pk)
-        return row
 
 
 def _written_small(name: str, source: str) -> Json:
@@ -51,7 +45,8 @@ class ItemFilters(ConnectFilters):
         *filters(
             "id", ("verbose_id", "id"), ("global_id", "id"), "local_id", "mpn", "name",
             ("display_name", "name"), "description", ("description.value", "description"),
-            "status", "dynamic", "position", ("commitment.count", "commitment"),
+            "status", "dynamic", "position", ("commitment.count", "commitment"), "external_id",
+            ("replacement.id", "replacement__id"), ("events.saleended.at", "sale_ended"),
             ("group.mpn", "mpn"), ("group.name", "name"), *_EVENTS,
             search=("id", "local_id", "mpn", "name"),
         ),
@@ -63,22 +58,39 @@ class ItemFilters(ConnectFilters):
     ]  # fmt: skip
 
 
-class Items(OfProduct):
+class Items(PartOfProduct):
     """`/products/{id}/items`, for both sides; in the path an item's global or local id."""
 
+    writes = item_writes
     represent = staticmethod(product_shape.item)
     rql_filter_class = ItemFilters
 
     def visible(self) -> QuerySet[Item]:
         """Return the product's items."""
         small = {f"small_{name}": Lower(name) for name in ("type", "period", "precision")}
-        return Item.objects.filter(product=self.product).alias(
-            unit_id=text_in("unit__id"), unit_title=text_in("unit__title"), **small
+        return (
+            Item.objects.filter(product=self.product)
+            .select_related("replacement")
+            .alias(unit_id=text_in("unit__id"), unit_title=text_in("unit__title"), **small)
         )
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the item by its global id, else by its local one."""
         return rows.filter(pk=pk).first() or rows.filter(local_id=pk).first()
+
+    @action(detail=True, methods=["post"])
+    def endsale(self, request: Request, **kwargs: Any) -> Response:
+        """End the sale of an item, for the vendor: 200 without a body."""
+        row = self.get_object()
+        item_writes.end_sale(self.own_product, row, self.body)
+        return Response()
+
+    @action(detail=True, methods=["post"])
+    def resumesale(self, request: Request, **kwargs: Any) -> Response:
+        """Sell an item again, for the vendor: 200 without a body."""
+        row = self.get_object()
+        item_writes.resume_sale(self.own_product, row)
+        return Response()
 
 
 class ParameterFilters(ConnectFilters):
@@ -104,9 +116,10 @@ class ParameterFilters(ConnectFilters):
         return "pk"
 
 
-class Parameters(OfProduct):
+class Parameters(PartOfProduct):
     """`/products/{id}/parameters`, for both sides; in the path a parameter's id or its name."""
 
+    writes = parameter_writes
     represent = staticmethod(product_shape.parameter)
     rql_filter_class = ParameterFilters
 
@@ -133,9 +146,10 @@ class TemplateFilters(ConnectFilters):
     ]  # fmt: skip
 
 
-class Templates(OfProduct):
+class Templates(PartOfProduct):
     """`/products/{id}/templates`, for both sides."""
 
+    writes = template_writes
     represent = staticmethod(product_shape.template)
     rql_filter_class = TemplateFilters
 
@@ -174,6 +188,11 @@ class Connections(OfProduct):
             .filter(product=self.product)
             .select_related("hub", "provider", "vendor")
         )
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Connect the product to a hub, for its vendor: 201, 400 or 403."""
+        row = connection_writes.create(self.own_product, self.body)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
 
 _OF = "products/(?P<product_id>[^/]+)/"

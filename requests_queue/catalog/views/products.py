@@ -1,4 +1,4 @@
-"""`/products`: what vendors sell, as each side sees it."""
+"""`/products`: what vendors sell, as each side sees it, and vendors write it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import Any
 
 from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet, Value
 from py_rql.constants import RQL_NULL, FilterLookups
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from requests_queue.catalog import product_shape
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed, looked_up, plain
-from requests_queue.errors import Invalid
+from requests_queue.catalog.writes import products as writes
+from requests_queue.errors import Forbidden, Invalid
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
 
 
@@ -21,7 +25,8 @@ class ProductFilters(ConnectFilters):
     MODEL = Product
     FILTERS = [
         *filters(
-            "id", "name", "status", "external_id", "short_description",
+            "id", "name", "status", "external_id", "short_description", "purchase_model",
+            ("replacement.id", "replacement__id"),
             ("owner.id", "owner__id"), ("owner.name", "owner__name"),
             ("events.created.at", "created"), ("events.updated.at", "updated"),
             ("events.published.at", "published"), ("published_at", "published"),
@@ -35,7 +40,8 @@ class ProductFilters(ConnectFilters):
         looked_up("category.id"),
         looked_up("category.name"),
         *parts("icon", "category", "capabilities", "configurations", "customer_ui_settings",
-               "detailed_description", "owner", "stats", "visibility", "events"),
+               "detailed_description", "owner", "stats", "visibility", "events",
+               "replacement"),
     ]  # fmt: skip
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
@@ -62,7 +68,7 @@ def _is_version(value: str) -> Q:
 
 
 class Products(Collection):
-    """`/products`, for both sides: a vendor's own, those that are sold to a provider."""
+    """`/products`: a vendor's own, which it writes; those that are sold to a provider."""
 
     represent = staticmethod(product_shape.product)
     rql_filter_class = ProductFilters
@@ -73,7 +79,7 @@ class Products(Collection):
         vendor = self.account.is_vendor
         return (
             seen.products(self.account)
-            .select_related("owner")
+            .select_related("owner", "replacement")
             .annotate(
                 seen_by_owner=Value(vendor, BooleanField()),
                 seen_by_listing=Value(False, BooleanField()) if vendor else Exists(listed),
@@ -82,6 +88,40 @@ class Products(Collection):
                 seen_by_catalog=Value(False, BooleanField()),
             )
         )
+
+    def create(self, request: Request) -> Response:
+        """Create a draft, for vendors: 201, 400 or 403."""
+        if not self.account.is_vendor:
+            raise Forbidden("Only vendors have products.")
+        row = writes.create(self.body, self.account)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    def update(self, request: Request, pk: str) -> Response:
+        """Change a product, for its vendor: 200; what the body lacks stays as it is."""
+        writes.update(self._own(), self.body)
+        return self.answer(self.get_object())
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete a draft, for its vendor: 204, or 400 where it is in use."""
+        writes.delete(self._own())
+        return Response(status=204)
+
+    @action(detail=True, methods=["post"])
+    def endsale(self, request: Request, pk: str) -> Response:
+        """End the sale, for its vendor: 200 with the product."""
+        writes.end_sale(self._own(), self.body)
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["post"])
+    def resumesale(self, request: Request, pk: str) -> Response:
+        """Sell it again, for its vendor: 200 with the product."""
+        writes.resume_sale(self._own())
+        return self.answer(self.get_object())
+
+    def _own(self) -> Product:
+        row: Product = self.get_object()
+        seen.require_vendor(self.account)
+        return row
 
 
 urlpatterns = routes("products", Products)

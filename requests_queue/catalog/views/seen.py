@@ -21,6 +21,7 @@ from requests_queue.catalog.models import (
     Product,
     TierAccount,
 )
+from requests_queue.errors import Forbidden
 
 _OUTER = OuterRef("pk")
 
@@ -42,6 +43,12 @@ def contracts(account: Account) -> QuerySet[Contract]:
 def listings(account: Account) -> QuerySet[Listing]:
     """Return the listings under the account's contracts."""
     return Listing.objects.filter(**{f"contract__{_side(account)}": account})
+
+
+def require_vendor(account: Account) -> None:
+    """Raise Forbidden for a provider: what vendors write of their products, it only reads."""
+    if not account.is_vendor:
+        raise Forbidden("Only the product's vendor can change it.")
 
 
 def products(account: Account) -> QuerySet[Product]:

@@ -1,7 +1,9 @@
-"""`/tier/accounts`: customers and resellers; providers write them, vendors read them."""
+"""`/tier/accounts`: customers and resellers, and their versions; providers write them, vendors
+read them."""
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from django.db.models import Q, QuerySet, TextField, Value
@@ -10,10 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.catalog import shape
-from requests_queue.catalog.models import TierAccount
+from requests_queue.catalog.models import TierAccount, TierAccountVersion
+from requests_queue.catalog.tier_versions import as_account
 from requests_queue.catalog.views import seen, tier_writes
 from requests_queue.catalog.views.filtering import computed, looked_up, plain, text_in
-from requests_queue.errors import Forbidden
+from requests_queue.errors import Forbidden, Missing
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
 
 _SCOPES = {"customer": "as_customer", "tier1": "as_tier1", "tier2": "as_tier2"}
@@ -88,4 +91,41 @@ class TierAccounts(Collection):
             raise Forbidden("Only the provider can change tier accounts.")
 
 
-urlpatterns = routes("tier/accounts", TierAccounts)
+class TierAccountVersions(Collection):
+    """`/tier/accounts/{id}/versions`, the newest first; 404 where the account isn't seen."""
+
+    def list(self, request: Request, **kwargs: Any) -> Response:
+        """List the versions: 200, paged."""
+        page = self.paginate_queryset(self._versions(self._account()))
+        return self.get_paginated_response([shape.tier_account(row) for row in page or []])
+
+    def retrieve(self, request: Request, **kwargs: Any) -> Response:
+        """Return the version of that number: 200 or 404."""
+        row = self._account()
+        for version in self._versions(row):
+            if str(version.version) == kwargs["pk"]:
+                return Response(shape.tier_account(version))
+        raise Missing(f"{row.pk} version {kwargs['pk']}")
+
+    def _account(self) -> TierAccount:
+        pk = self.kwargs["account_id"]
+        rows = seen.tier_accounts(self.account).select_related("owner", "hub", "parent")
+        row = rows.filter(pk=pk).first()
+        if row is None:
+            raise Missing(pk)
+        return row
+
+    def _versions(self, row: TierAccount) -> builtins.list[TierAccount]:
+        """Return all versions: the newest is the account itself."""
+        older = TierAccountVersion.objects.filter(account=row, version__lt=row.version)
+        scopes = [scope for scope, flag in _SCOPES.items() if getattr(row, flag)]
+        found = [row]
+        for version in older.select_related("account__owner", "hub", "parent").order_by("-version"):
+            found.append(as_account(version, scopes))
+        return found
+
+
+urlpatterns = [
+    *routes("tier/accounts/(?P<account_id>[^/]+)/versions", TierAccountVersions),
+    *routes("tier/accounts", TierAccounts),
+]

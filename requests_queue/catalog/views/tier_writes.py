@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from requests_queue import clock
-from requests_queue.catalog import tiers
-from requests_queue.catalog.models import Account, Hub, TierAccount
+from requests_queue.catalog import tier_versions, tiers
+from requests_queue.catalog.models import Account, Hub, TierAccount, TierAccountVersion
 from requests_queue.errors import IllegalMove, Invalid
 
 _TEXTS = {"name": 255, "external_id": 255, "external_uid": 255, "tax_id": 100}
@@ -42,20 +42,35 @@ def create(data: Mapping[str, Any], account: Account) -> TierAccount:
     return row
 
 
-def update(pk: str, data: Mapping[str, Any], account: Account) -> None:
-    """Change what the body names; a change is a new version. Raises Invalid, IllegalMove."""
+def update(pk: str, data: Mapping[str, Any], account: Account) -> TierAccountVersion | None:
+    """Change what the body names and return the version that this makes, None without a change.
+
+    Whoever listens to `tier_versions.tier_account_changed` acts in the same transaction.
+    Raises Invalid, IllegalMove.
+    """
     with transaction.atomic():
         row = _locked(pk)
         fields = _fields(data, account, row)
         if "contact_info" in data:
             fields["contact_info"] = _contact_info(data["contact_info"], row.contact_info)
-        changed = {k: v for k, v in fields.items() if getattr(row, k) != v}
-        if not changed:
-            return
-        with _unique_uid():
-            TierAccount.objects.filter(pk=pk).update(
-                **changed, version=F("version") + 1, updated=clock.shown(clock.now())
-            )
+        return write(row, fields)
+
+
+def write(row: TierAccount, fields: Mapping[str, Any]) -> TierAccountVersion | None:
+    """Write columns of an account, locked by the caller's transaction; the only way to."""
+    changed = {k: v for k, v in fields.items() if getattr(row, k) != v}
+    if not changed:
+        return None
+    tier_versions.keep(row)
+    now = clock.now()
+    with _unique_uid():
+        TierAccount.objects.filter(pk=row.pk).update(
+            **changed, version=F("version") + 1, updated=clock.shown(now)
+        )
+    row.refresh_from_db()
+    version = tier_versions.keep(row)
+    tier_versions.tier_account_changed.send(sender=TierAccount, version=version, now=now)
+    return version
 
 
 def decommission(pk: str) -> None:

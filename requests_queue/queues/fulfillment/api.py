@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
+from requests_queue.catalog import configured
 from requests_queue.catalog.models import Asset
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.fulfillment import births, editing, rules, shape
+from requests_queue.queues.fulfillment import births, editing, rules, shape, texts
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.rendering import markdown
 from requests_queue.rest import (
     Collection,
     ConnectFilters,
@@ -133,6 +136,10 @@ class Requests(QueueCollection):
     represent = staticmethod(shape.request)
     rql_filter_class = RequestFilters
 
+    def visible(self) -> QuerySet[Request]:
+        """Return the requests of both parties, with what their products have configured."""
+        return super().visible().prefetch_related(configured.prefetch("asset__"))
+
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, or 409 where there is one already."""
         row = births.create(self.body, self.actor)
@@ -143,6 +150,11 @@ class Requests(QueueCollection):
         self.get_object()
         editing.edit(pk, self.body, self.actor)
         return self.answer(self.get_object())
+
+    @action(detail=True, methods=["get"])
+    def render(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Answer 200 with what the customer reads, as Markdown."""
+        return markdown(texts.of_request(self.get_object()))
 
 
 class Assets(Collection):
@@ -155,9 +167,8 @@ class Assets(Collection):
         """Return the assets of the caller's side."""
         side = "vendor" if self.account.is_vendor else "provider"
         related = [name.partition("__")[2] for name in _RELATED]
-        return Asset.objects.filter(**{f"connection__{side}": self.account}).select_related(
-            "template", *related
-        )
+        rows = Asset.objects.filter(**{f"connection__{side}": self.account})
+        return rows.select_related("template", *related).prefetch_related(configured.prefetch())
 
     @action(detail=True, methods=["get"])
     def requests(self, request: HttpRequest, pk: str) -> Response:
@@ -166,6 +177,11 @@ class Assets(Collection):
         rows = asset.requests.select_related("assignee").order_by("-created", "pk")
         page = self.paginate_queryset(rows)
         return self.get_paginated_response([shape.in_list_of_asset(row) for row in page or []])
+
+    @action(detail=True, methods=["get"])
+    def render(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Answer 200 with what the customer reads, as Markdown."""
+        return markdown(texts.of_asset(self.get_object()))
 
 
 urlpatterns = [

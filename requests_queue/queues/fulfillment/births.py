@@ -173,7 +173,7 @@ def _add(
         created=shown,
         updated=shown,
     )
-    transitions.add(request)
+    transitions.add(request, actor)
     return request
 
 

@@ -81,10 +81,21 @@ def _purchase(connection: Connection) -> dict[str, Any]:
             ],
             "tiers": {
                 "customer": _tier(name, first, last, f"customer-{number}"),
-                "tier1": _tier("Portland Resellers", "Jon", "Berg", "sample-reseller-1"),
+                "tier1": _reseller(connection),
             },
         },
     }
+
+
+def _reseller(connection: Connection) -> dict[str, Any]:
+    """Return a reseller that sells the product already, and so is set up; else a new one."""
+    sold = Asset.objects.filter(
+        connection=connection, status="active", tier1__decommissioned=None
+    ).order_by("-created", "pk")
+    found = sold.first()
+    if found is not None:
+        return {"id": found.tier1_id}
+    return _tier("Portland Resellers", "Jon", "Berg", "sample-reseller-1")
 
 
 def _tier(name: str, first: str, last: str, uid: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ lacks are from objects that published clients captured.
 
 from __future__ import annotations
 
+from requests_queue.catalog.configured import of_asset, with_values
 from requests_queue.catalog.models import Asset
 from requests_queue.catalog.shape import (
     connection_in_asset,
@@ -22,6 +23,7 @@ from requests_queue.rest import Json, happened, stamp
 def asset_core(asset: Asset, items: list[Json], params: list[Json]) -> Json:
     """Return what requests and subscriptions have in common of an asset."""
     product = asset.product
+    configured, of_items = of_asset(asset)
     return {
         "id": asset.id,
         "status": asset.status,
@@ -35,14 +37,14 @@ def asset_core(asset: Asset, items: list[Json], params: list[Json]) -> Json:
         },
         "connection": connection_in_asset(asset.connection),
         "events": {"created": happened(asset.created), "updated": happened(asset.updated)},
-        "items": items,
+        "items": with_values(items, of_items),
         "params": params,
         "tiers": {
             "customer": tier(asset.customer),
             "tier1": tier(asset.tier1),
             "tier2": tier(asset.tier2),
         },
-        "configuration": {"params": []},
+        "configuration": {"params": configured},
         "marketplace": marketplace_ref(asset.marketplace),
         "contract": {
             "id": asset.contract_id, "type": asset.contract.type, "name": asset.contract.name,

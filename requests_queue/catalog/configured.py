@@ -1,0 +1,57 @@
+"""The configured values that an asset has: of its product, its marketplace, and its items.
+
+Values are read with the product: `PREFETCH` names the route from an asset.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from django.db.models import Prefetch
+
+from requests_queue.catalog.models import Asset, Configuration, Parameter
+from requests_queue.rest import Json
+
+
+def prefetch(route: str = "") -> Prefetch[Any]:
+    """Return what a list of rows brings along, `asset__` being the way to the asset."""
+    rows = Configuration.objects.select_related("parameter")
+    return Prefetch(f"{route}product__configurations", rows)
+
+
+def of_asset(asset: Asset) -> tuple[list[Json], dict[str, list[Json]]]:
+    """Return the parameters of the asset's `configuration`, and those of its items by id."""
+    whole: list[Json] = []
+    by_item: dict[str, list[Json]] = defaultdict(list)
+    for row in asset.product.configurations.all():
+        if row.marketplace_id in (None, asset.marketplace_id):
+            shown = _param(row, row.parameter)
+            (by_item[row.item_id] if row.item_id else whole).append(shown)
+    return whole, by_item
+
+
+def with_values(items: list[Json], by_item: dict[str, list[Json]]) -> list[Json]:
+    """Return an asset's items with the values of each."""
+    if not by_item:
+        return items
+    return [{**item, "params": by_item.get(item["global_id"], [])} for item in items]
+
+
+def _param(row: Configuration, parameter: Parameter) -> Json:
+    found: Json = {
+        "id": parameter.name,
+        "title": parameter.title,
+        "description": parameter.description,
+        "type": parameter.type,
+        "scope": parameter.scope,
+        "phase": parameter.phase,
+        "value": row.value or "",
+        "constraints": {
+            "required": bool(parameter.constraints.get("required")),
+            "hidden": bool(parameter.constraints.get("hidden")),
+        },
+    }
+    if row.structured_value is not None:
+        found["structured_value"] = row.structured_value
+    return found

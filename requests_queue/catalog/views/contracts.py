@@ -1,0 +1,60 @@
+"""`/contracts`: under which products are sold, and the moves from one state to another."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet, TextField, Value
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from requests_queue.catalog import shape
+from requests_queue.catalog.models import Contract
+from requests_queue.catalog.views import seen
+from requests_queue.catalog.views.filtering import computed
+from requests_queue.catalog.writes import contracts
+from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+
+
+class ContractFilters(ConnectFilters):
+    """What contracts can be filtered and ordered by."""
+
+    MODEL = Contract
+    FILTERS = [
+        *filters(
+            "id", "name", "type", "status", ("owner.id", "vendor__id"),
+            ("owner.name", "vendor__name"), ("issuer.id", "provider__id"),
+            ("issuer.name", "provider__name"), ("agreement.owner.id", "provider__id"),
+            ("marketplace.id", "marketplace__id"), ("marketplace.name", "marketplace__name"),
+            ("events.created.at", "created"), ("events.signed.at", "enrolled"),
+            ("events.countersigned.at", "signed"), ("events.terminated.at", "terminated"),
+            "enrolled", search=("id", "name"),
+        ),
+        computed("kind", "kind_of_all", TextField()),
+        *parts("version", "version_created", "owner", "issuer", "agreement",
+               "marketplace", "events"),
+    ]  # fmt: skip
+
+
+class Contracts(Collection):
+    """`/contracts`, for both sides: those that the caller is a party of."""
+
+    represent = staticmethod(shape.contract)
+    rql_filter_class = ContractFilters
+
+    def visible(self) -> QuerySet[Contract]:
+        """Return the contracts."""
+        rows = seen.contracts(self.account).select_related("vendor", "provider", "marketplace")
+        return rows.alias(kind_of_all=Value(shape.CONTRACT_KIND, TextField()))
+
+    def act(self, request: Request, pk: str, name: str) -> Response:
+        """Move a contract: 200 without a body; 400 or 403 where it isn't legal."""
+        contracts.move(self.get_object(), name, self.account)
+        return Response()
+
+
+_act = Contracts.as_view({"post": "act"})
+urlpatterns = routes(
+    "contracts",
+    Contracts,
+    *(path(f"contracts/<str:pk>/{name}", _act, {"name": name}) for name in contracts.STEPS),
+)

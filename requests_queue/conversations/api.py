@@ -1,0 +1,149 @@
+"""`/conversations`: what is said about the objects of all queues, for both parties of each."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from dj_rql._dataclasses import FilterArgs
+from django.db.models import Model, Q, QuerySet
+from django.urls import path
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from requests_queue.conversations import shape, writing
+from requests_queue.conversations.models import Conversation, Message, number_of
+from requests_queue.errors import Missing
+from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+
+# Messages inside a conversation: the last ones, as many as the longest page has.
+INSIDE = 1000
+
+
+class NumberedFilters(ConnectFilters):
+    """Filters of rows whose identifier is a number behind a prefix."""
+
+    PREFIX: ClassVar[str]
+
+    def build_q_for_filter(self, data: FilterArgs) -> Q:
+        """Return the condition for one comparison; an identifier stands for its number."""
+        if data.filter_name == "id":
+            number = number_of(self.PREFIX, data.str_value.strip("\"'"))
+            data = FilterArgs("id", data.operator, str(number), list_operator=data.list_operator)
+        return super().build_q_for_filter(data)
+
+
+class ConversationFilters(NumberedFilters):
+    """What conversations can be filtered and ordered by."""
+
+    MODEL = Conversation
+    PREFIX = "CO"
+    FILTERS = [
+        *filters(
+            "id", "instance_id", "topic", "type", "status", "created",
+            ("events.created.at", "created"), ("events.updated.at", "closed"),
+            ("events.created.by.id", "creator__uid"), ("events.updated.by.id", "closed_by__uid"),
+            ("creator.id", "creator__uid"),
+            search=("instance_id", "topic"),
+        ),
+        *parts("accounts", "creator", "events", "events.created", "events.updated",
+               "messages"),
+    ]  # fmt: skip
+
+
+class MessageFilters(NumberedFilters):
+    """What messages can be filtered and ordered by."""
+
+    MODEL = Message
+    PREFIX = "ME"
+    FILTERS = [
+        *filters(
+            "id", "type", "text", "created",
+            ("events.created.at", "created"), ("events.updated.at", "updated"),
+            ("events.created.by.id", "creator__uid"), ("events.updated.by.id", "updated_by__uid"),
+            ("creator.id", "creator__uid"), ("account.id", "account__id"),
+            search=("text",),
+        ),
+        *parts("account", "creator", "events", "events.created", "events.updated"),
+    ]  # fmt: skip
+
+
+class Conversations(Collection):
+    """`/conversations`, for the parties of each."""
+
+    represent = staticmethod(shape.conversation)
+    rql_filter_class = ConversationFilters
+
+    def visible(self) -> QuerySet[Conversation]:
+        """Return the caller's conversations."""
+        rows = Conversation.visible_to(self.account).select_related("creator", "closed_by")
+        return rows.prefetch_related("accounts")
+
+    def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
+        """Return the row by its identifier."""
+        return rows.filter(pk=number_of("CO", pk)).first()
+
+    def answer(self, row: Any, status: int = 200) -> Response:
+        """Answer with a conversation and its last messages."""
+        messages = _messages(Message.visible_to(self.account)).filter(conversation=row)
+        last = list(messages.order_by("-pk")[:INSIDE])[::-1]
+        return Response(shape.with_messages(row, last), status=status)
+
+    def create(self, request: Request) -> Response:
+        """Begin the conversation about a draft: 201, 400, or 409 where there is one."""
+        row = writing.create(self.body, self.actor)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    @action(detail=True, methods=["post"])
+    def close(self, request: Request, pk: str) -> Response:
+        """End the conversation: 200, 400 where it is closed."""
+        writing.close(self.get_object().pk, self.actor)
+        return self.answer(self.get_object())
+
+
+class Messages(Collection):
+    """`/conversations/{id}/messages`, for the parties; 404 where the caller is none."""
+
+    represent = staticmethod(shape.message)
+    rql_filter_class = MessageFilters
+
+    @property
+    def conversation_id(self) -> int:
+        """The number of the conversation in the path; raises Missing."""
+        given = self.kwargs["conversation_id"]
+        number = number_of("CO", given)
+        if not Conversation.visible_to(self.account).filter(pk=number).exists():
+            raise Missing(given)
+        return number
+
+    def visible(self) -> QuerySet[Message]:
+        """Return the conversation's messages: private ones are for their author's account."""
+        return _messages(Message.visible_to(self.account)).filter(conversation=self.conversation_id)
+
+    def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
+        """Return the row by its identifier."""
+        return rows.filter(pk=number_of("ME", pk)).first()
+
+    def create(self, request: Request, conversation_id: str) -> Response:
+        """Say something: 201, 400 where the conversation is closed."""
+        row = writing.post(self.conversation_id, self.body, self.actor)
+        return self.answer(row, 201)
+
+    def update(self, request: Request, conversation_id: str, pk: str) -> Response:
+        """Change a message of the caller's own account: 200, 403 for any other."""
+        writing.edit(self.get_object(), self.body, self.actor)
+        return self.answer(self.get_object())
+
+
+def _messages(rows: QuerySet[Message]) -> QuerySet[Message]:
+    return rows.select_related("creator", "account", "updated_by")
+
+
+_MESSAGES = "conversations/<str:conversation_id>/messages"
+
+urlpatterns = routes(
+    "conversations",
+    Conversations,
+    path(_MESSAGES, Messages.as_view({"get": "list", "post": "create"})),
+    path(f"{_MESSAGES}/<str:pk>", Messages.as_view({"put": "update"})),
+)

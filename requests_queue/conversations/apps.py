@@ -1,0 +1,15 @@
+"""The conversations' Django app."""
+
+from django.apps import AppConfig
+
+
+class ConversationsConfig(AppConfig):
+    """`/conversations`."""
+
+    name = "requests_queue.conversations"
+    label = "conversations"
+    verbose_name = "Conversations"
+
+    def ready(self) -> None:
+        """Listen to the queues."""
+        from requests_queue.conversations import receivers  # noqa: F401  (connects on import)

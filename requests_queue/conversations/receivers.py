@@ -1,0 +1,17 @@
+"""What the queues tell, passed on to what writes it into their objects' conversations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from requests_queue.conversations import writing
+from requests_queue.signals import queue_changed
+from requests_queue.transitions import Change
+
+
+@receiver(queue_changed)
+def on_queue_changed(change: Change, **kwargs: Any) -> None:
+    """Write the change into the object's conversation, in the transaction of the change."""
+    writing.tell(change)

@@ -1,0 +1,195 @@
+"""What is written into conversations: by the moves themselves, and by callers of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from requests_queue import body, clock
+from requests_queue.catalog.models import User
+from requests_queue.conversations.models import (
+    CLOSED,
+    MESSAGE,
+    OPEN,
+    PRIVATE,
+    STATE_CHANGE,
+    TYPES,
+    Conversation,
+    Message,
+)
+from requests_queue.errors import Conflict, Forbidden, IllegalMove, Invalid
+from requests_queue.queues import base
+from requests_queue.queues.base import Actor
+from requests_queue.transitions import Change
+
+# Longer logs have other places; a detail shows a thousand messages whole.
+LONGEST = 10_000
+
+
+def tell(change: Change) -> None:
+    """Write who changed the status from what to what; makes the conversation at the first time.
+
+    Call in the transaction of the change. A birth costs three statements, a move two.
+    """
+    if change.status_from == change.status_to:
+        return
+    Message.objects.create(
+        conversation_id=_told(change),
+        type=STATE_CHANGE,
+        text=said(change.status_from, change.status_to),
+        creator=change.actor.user,
+        account=change.actor.account,
+        created=clock.shown(change.at),
+    )
+
+
+def said(before: str | None, after: str) -> str:
+    """Return the text of a state change; objects without a status are just created."""
+    if before is None:
+        return f"Created in status {after}." if after else "Created."
+    return f"Status changed from {before} to {after}."
+
+
+def _told(change: Change) -> int:
+    """Return the conversation of the changed object, which all who are told belong to."""
+    if change.status_from is not None:
+        links = Conversation.accounts.through._default_manager
+        held = dict(
+            links.filter(conversation__instance_id=change.object_id).values_list(
+                "account_id", "conversation_id"
+            )
+        )
+        if held.keys() >= set(change.account_ids):
+            return int(held[change.account_ids[0]])
+    topic = topic_of(change.object_class, change.object_id)
+    return ensure(change.object_id, topic, change.account_ids, change.actor.user, change.at).pk
+
+
+def topic_of(object_class: str, pk: str) -> str:
+    """Return what a conversation is about where nobody has said so: `Fulfillment request PR-…`."""
+    return f"{object_class.replace('_', ' ').capitalize()} {pk}"
+
+
+def ensure(
+    instance_id: str, topic: str, account_ids: Iterable[str], creator: User | None, at: datetime
+) -> Conversation:
+    """Make the conversation about an object where there is none yet; two statements.
+
+    Of two at the same time both get the same one: the second INSERT changes nothing.
+    """
+    row = Conversation(
+        instance_id=instance_id, topic=topic, creator=creator, created=clock.shown(at)
+    )
+    Conversation.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["instance_id"],
+        update_fields=["instance_id"],
+    )
+    link = Conversation.accounts.through
+    link._default_manager.bulk_create(
+        [link(conversation_id=row.pk, account_id=pk) for pk in account_ids],
+        ignore_conflicts=True,
+    )
+    return row
+
+
+def create(data: Mapping[str, Any], actor: Actor) -> Conversation:
+    """Begin the conversation of a `POST /conversations` body, which only a draft can lack.
+
+    Its parties are the object's, whichever the body names. Raises Invalid, Conflict.
+    """
+    wanted = body.text(data, "instance_id")
+    if not wanted:
+        raise Invalid("instance_id: This field is required.")
+    if data.get("type") not in (None, "", "conversation"):
+        raise Invalid("type: An object has one conversation, of type conversation, and no notes.")
+    topic = body.text(data, "topic", 100)
+    with transaction.atomic():
+        queue, row = _object(wanted, actor)
+        twin = Conversation.objects.filter(instance_id=row.pk).first()
+        if twin is not None:
+            raise Conflict(
+                "REQ_009",
+                f"There is a conversation {twin.shown_id} about {row.pk} already.",
+                params={"conversation_id": twin.shown_id},
+            )
+        topic = topic or topic_of(queue.object_class, row.pk)
+        return ensure(row.pk, topic, row.parties(), actor.user, clock.now())
+
+
+def _object(pk: str, actor: Actor) -> tuple[base.Queue, base.QueueObject]:
+    """Return the object that the caller sees under this identifier, locked; raises Invalid."""
+    for queue in base.registered():
+        seen = queue.model.visible_to(actor.account) if actor.account else None
+        if seen is not None and seen.filter(pk=pk).exists():
+            row = queue.model._default_manager.select_for_update().filter(pk=pk).first()
+            if row is not None:
+                return queue, row
+    raise Invalid(f"instance_id: Object {pk} does not exist.")
+
+
+def close(pk: int, actor: Actor) -> None:
+    """End a conversation; what moves have to say is still written. Raises IllegalMove."""
+    ended = Conversation.objects.filter(pk=pk, status=OPEN).update(
+        status=CLOSED, closed=clock.shown(clock.now()), closed_by=actor.user
+    )
+    if not ended:
+        raise IllegalMove(f"Conversation {Conversation(pk=pk).shown_id} is closed already.")
+
+
+def post(pk: int, data: Mapping[str, Any], actor: Actor) -> Message:
+    """Add a message, of type `message` where the body names none; raises Invalid, IllegalMove."""
+    text, kind = _text(data), _type(data) or MESSAGE
+    with transaction.atomic():
+        _still_open(pk)
+        return Message.objects.create(
+            conversation_id=pk,
+            type=kind,
+            text=text,
+            creator=actor.user,
+            account=actor.account,
+            created=clock.shown(clock.now()),
+        )
+
+
+def edit(row: Message, data: Mapping[str, Any], actor: Actor) -> None:
+    """Change a message of the caller's account; raises Forbidden, Invalid, IllegalMove."""
+    if row.account_id != (actor.account and actor.account.pk) or row.type == STATE_CHANGE:
+        raise Forbidden("Only messages of your own account can be changed, and no state changes.")
+    columns: dict[str, Any] = {}
+    if "text" in data:
+        columns["text"] = _text(data)
+    if kind := _type(data):
+        if kind not in (MESSAGE, PRIVATE):
+            raise Invalid(f"type: A {row.type} doesn't become a {kind}.")
+        columns["type"] = kind
+    with transaction.atomic():
+        _still_open(row.conversation_id)
+        at = clock.shown(clock.now())
+        Message.objects.filter(pk=row.pk).update(**columns, updated=at, updated_by=actor.user)
+
+
+def _still_open(pk: int) -> None:
+    """Hold the conversation open to the end of the transaction; raises IllegalMove."""
+    row = Conversation.objects.select_for_update().get(pk=pk)
+    if row.status != OPEN:
+        raise IllegalMove(f"Conversation {row.shown_id} is closed: it takes no more messages.")
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    found = body.text(data, "text", LONGEST)
+    if not found.strip():
+        raise Invalid("text: This field is required.")
+    return found
+
+
+def _type(data: Mapping[str, Any]) -> str:
+    """Return the type that a body names, empty where it names none; raises Invalid."""
+    found = body.text(data, "type")
+    if found and found not in TYPES:
+        raise Invalid(f'type: "{found}" is not a valid choice.')
+    return found

@@ -1,0 +1,1 @@
+"""Billing requests: what is charged for a subscription's periods, by vendor and by provider."""

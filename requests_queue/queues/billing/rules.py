@@ -1,0 +1,16 @@
+"""The billing queue as data: two types, and no status that anybody could move."""
+
+from requests_queue.queues.base import Queue
+from requests_queue.queues.billing import births, samples
+from requests_queue.queues.billing.models import BillingRequest
+
+QUEUE = Queue(
+    object_class="billing_request",
+    title="Billing requests",
+    model=BillingRequest,
+    statuses=(),
+    final=frozenset(),
+    types=births.TYPES,
+    moves=(),
+    sample=samples.make,
+)

@@ -1,0 +1,49 @@
+"""What the customer reads of a request or a subscription: Markdown, with the object's values.
+
+`GET /requests/{id}/render` and `GET /assets/{id}/render` of Connect's OpenAPI document; which
+template counts in which status is assumed (docs/fidelity.md).
+"""
+
+from __future__ import annotations
+
+from requests_queue.catalog.models import Asset, Template
+from requests_queue.queues.fulfillment import shape
+from requests_queue.queues.fulfillment.effects import HANDS_OVER
+from requests_queue.queues.fulfillment.models import OPEN, Request
+from requests_queue.rendering import render
+
+_OVER = ("failed", "revoked")
+
+
+def of_request(request: Request) -> str:
+    """Return the text of a request as it stands; nothing for one that is over without success."""
+    shown = shape.request(request)
+    return render(_body(request), {"request": shown, "asset": shown["asset"]})
+
+
+def of_asset(asset: Asset) -> str:
+    """Return the text of a subscription: what its approval said, before that its order's."""
+    done = asset.requests.filter(status="approved", type__in=HANDS_OVER).order_by("-pk").first()
+    if done is None:
+        order = asset.requests.filter(status__in=OPEN).first()
+        return of_request(order) if order else ""
+    values = {"request": shape.request(done), "asset": shape.subscription(asset)}
+    return render(done.activation_key, values)
+
+
+def _body(request: Request) -> str:
+    if request.status == "approved":
+        return request.activation_key
+    if request.status in _OVER:
+        return ""
+    if request.status == "inquiring":
+        if request.template is not None:
+            return request.template.body
+        return request.activation_key or _default(request, "inquire")
+    return _default(request, "pending")
+
+
+def _default(request: Request, kind: str) -> str:
+    rows = Template.objects.filter(product=request.product_id, scope="asset", type=kind)
+    row = rows.first()
+    return row.body if row else ""

@@ -1,0 +1,100 @@
+"""`/listing-requests` and `/listings`: what Connect serves of the listing queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
+from rest_framework.decorators import action
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+
+from requests_queue import clock
+from requests_queue.catalog.models import Listing
+from requests_queue.catalog.views import seen
+from requests_queue.errors import Forbidden, Invalid
+from requests_queue.queues.api import QueueCollection, queue_routes
+from requests_queue.queues.base import DISTRIBUTOR
+from requests_queue.queues.listing import births, rules, shape
+from requests_queue.queues.listing.filtering import ListingFilters, ListingRequestFilters
+from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
+from requests_queue.rest import Collection, routes
+
+_RELATED = ("product", "contract__marketplace", "contract__vendor", "contract__provider")
+
+
+def _open(route: str) -> Prefetch[Any]:
+    rows = ListingRequest.objects.filter(status__in=UNDER_WAY)
+    return Prefetch(route, rows, to_attr="open_requests")
+
+
+class ListingRequests(QueueCollection):
+    """`/listing-requests`: the listing queue, for both parties."""
+
+    queue = rules.QUEUE
+    related = ("product", "creator", "assignee", *(f"listing__{name}" for name in _RELATED))
+    represent = staticmethod(shape.request)
+    rql_filter_class = ListingRequestFilters
+
+    def visible(self) -> QuerySet[Any]:
+        """Return the requests, each listing with what is pending about it."""
+        return super().visible().prefetch_related(_open("listing__requests"))
+
+    def create(self, request: HttpRequest) -> Response:
+        """Create a draft: 201, or 400."""
+        row = births.create(self.body, self.actor)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    def destroy(self, request: HttpRequest, pk: str) -> Response:
+        """Delete a draft: 204; 400 where it is none, 403 for the distributor."""
+        self.get_object()
+        births.delete_draft(pk, self.actor)
+        return Response(status=204)
+
+    @action(detail=True, methods=["post"])
+    def assign(self, request: HttpRequest, pk: str) -> Response:  # type: ignore[override]
+        """Assign the request to the caller, or to a user of its account by `id` or `email`.
+
+        The document's call has no body.
+        """
+        if self.body.get("id") or self.body.get("email"):
+            return QueueCollection.assign(self, request, pk)
+        self.get_object()
+        return self._assigned(pk, self.user, "assign")
+
+
+class Listings(Collection):
+    """`/listings`, for both sides: those under the caller's contracts."""
+
+    represent = staticmethod(shape.listing)
+    rql_filter_class = ListingFilters
+
+    def visible(self) -> QuerySet[Listing]:
+        """Return the listings, each with what is pending about it."""
+        pending = ListingRequest.objects.filter(listing=OuterRef("pk"), status__in=UNDER_WAY)
+        rows: QuerySet[Listing] = seen.listings(self.account).select_related(*_RELATED)
+        return rows.prefetch_related(_open("requests")).alias(
+            pending_id=Subquery(pending.values("pk")[:1]),
+            pending_type=Subquery(pending.values("type")[:1]),
+            pending_status=Subquery(pending.values("status")[:1]),
+            pending_is_null=~Exists(pending),
+        )
+
+    def update(self, request: HttpRequest, pk: str) -> Response:
+        """Change the status, which is the distributor's: 200; all else of a body is read-only."""
+        row = self.get_object()
+        wanted = self.body.get("status", row.status)
+        if wanted not in ("listed", "unlisted"):
+            raise Invalid(f'status: "{wanted}" is not a valid choice.')
+        if wanted != row.status:
+            if self.actor.role != DISTRIBUTOR:
+                raise Forbidden("The status of a listing is the distributor's to change.")
+            at = clock.shown(clock.now())
+            Listing.objects.filter(pk=pk).update(status=wanted, updated=at)
+        return self.answer(self.get_object())
+
+
+urlpatterns = [
+    *queue_routes("listing-requests", ListingRequests),
+    *routes("listings", Listings),
+]

@@ -1,0 +1,49 @@
+"""What a move of a listing request writes, and what its completion makes of the listing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from requests_queue import clock
+from requests_queue.catalog.models import Listing
+from requests_queue.errors import Refused
+from requests_queue.queues.base import DISTRIBUTOR, Context
+from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
+
+# What each type needs its listing to be, and makes of it.
+NEEDS = {"new": "unlisted", "update": "listed", "remove": "listed"}
+MAKES = {"new": "listed", "update": "listed", "remove": "unlisted"}
+
+
+def check(listing: Listing, kind: str) -> None:
+    """Refuse a request that the listing, locked by the caller, has no place for now."""
+    twin = listing.requests.filter(status__in=UNDER_WAY).first()
+    if twin is not None:
+        raise Refused("REQ_003", f"{listing.pk} has an open request {twin.pk} already.")
+    if listing.status != NEEDS[kind]:
+        raise Refused(
+            "REQ_003", f"{listing.pk} is {listing.status}: {kind} is for {NEEDS[kind]} ones only."
+        )
+
+
+def submit(request: ListingRequest, context: Context) -> dict[str, Any]:
+    """The listing is free, and still what the request is about."""
+    check(Listing.objects.select_for_update().get(pk=request.listing_id), request.type)
+    return take(request, context)
+
+
+def take(request: ListingRequest, context: Context) -> dict[str, Any]:
+    """The distributor works on these requests: who moves an unassigned one is its assignee.
+
+    The vendor, who is assigned to requests of other queues by moving them, is not here.
+    """
+    if request.assignee_id is None and context.actor.role == DISTRIBUTOR:
+        return {"assignee": context.actor.user}
+    return {"assignee": request.assignee}
+
+
+def complete(request: ListingRequest, context: Context) -> None:
+    """The listing is as the request wanted it."""
+    Listing.objects.filter(pk=request.listing_id).update(
+        status=MAKES[request.type], updated=clock.shown(context.now)
+    )

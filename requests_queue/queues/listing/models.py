@@ -1,0 +1,40 @@
+"""The row of a listing request, by Connect's names."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from requests_queue.catalog.models import Listing, User
+from requests_queue.queues.base import QueueObject
+
+# With the distributor: a listing has one such request at most.  Drafts are the vendor's own.
+UNDER_WAY = ("reviewing", "deploying")
+
+
+class ListingRequest(QueueObject):
+    """A request (`LSTR-`) about a listing. `status` is what the API calls `state`; vendor and
+    provider are those of the listing's contract."""
+
+    type = models.CharField(max_length=16)
+    listing = models.ForeignKey(Listing, models.CASCADE, related_name="requests")
+    creator = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-created", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["listing"],
+                condition=models.Q(status__in=UNDER_WAY),
+                name="listing_request_one_under_way",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["vendor", "status", "product", "-created"], name="listing_request_vendor"
+            ),
+            models.Index(
+                fields=["provider", "status", "product", "-created"],
+                name="listing_request_provider",
+            ),
+        ]

@@ -1,0 +1,87 @@
+"""Realistic listing requests for whoever wants one: made by the ordinary births."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Q
+
+from requests_queue import clock, ids
+from requests_queue.catalog.models import Account, Contract, Listing, Product, User
+from requests_queue.errors import Refused
+from requests_queue.queues.base import Actor
+from requests_queue.queues.listing import births
+from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
+
+_NOTES = {
+    "new": "Please list it before the end of the month.",
+    "update": "New prices and a new description.",
+    "remove": "The product is replaced by its successor.",
+}
+
+
+@transaction.atomic
+def make(kind: str, product: Product | None) -> ListingRequest:
+    """Create a draft of that type, for the product or for one that fits, and return it.
+
+    Raises Refused where no listing of the product, or no contract, can have such a request.
+    A product that isn't sold yet is made where one is wanted and there is none.
+    """
+    if kind == "new":
+        return _new(product or _unsold() or _made())
+    rows = Listing.objects.filter(status="listed").exclude(requests__status__in=UNDER_WAY)
+    if product is not None:
+        rows = rows.filter(product=product)
+    listing = rows.select_related("contract__vendor").order_by("pk").first()
+    if listing is None:
+        raise Refused("REQ_003", f"No listing is free for a request of type {kind}.")
+    body = {"type": kind, "listing_id": listing.pk, "note": _NOTES[kind]}
+    return births.create(body, _vendor(listing.contract.vendor))
+
+
+def _new(product: Product) -> ListingRequest:
+    contract = _free(product)
+    if contract is None:
+        raise Refused(
+            "REQ_003",
+            "The product is listed, or about to be, under every contract of its vendor: "
+            "take it off a marketplace first.",
+        )
+    body = {
+        "type": "new", "product_id": product.pk, "contract_id": contract.pk,
+        "note": _NOTES["new"],
+    }  # fmt: skip
+    return births.create(body, _vendor(product.owner))
+
+
+def _free(product: Product) -> Contract | None:
+    """Return a contract under which the product is neither listed nor about to be."""
+    taken = Listing.objects.filter(product=product).filter(
+        Q(status="listed") | Q(requests__status__in=UNDER_WAY)
+    )
+    free = Contract.objects.filter(vendor=product.owner_id).exclude(pk__in=taken.values("contract"))
+    return free.order_by("pk").first()
+
+
+def _unsold() -> Product | None:
+    products = Product.objects.select_related("owner").filter(listings=None)
+    return products.filter(owner__vended_contracts__isnull=False).order_by("pk").first()
+
+
+def _made() -> Product:
+    vendor = Account.objects.filter(vended_contracts__isnull=False).order_by("pk").first()
+    if vendor is None:
+        raise Refused("REQ_003", "No vendor has a contract with a distributor.")
+    now = clock.shown(clock.now())
+    return ids.create(
+        lambda pk: Product(
+            pk=pk, name=f"{vendor.brand or vendor.name} Archive", owner=vendor,
+            short_description="A product that isn't sold yet.", created=now, updated=now,
+            published=now,
+        ),
+        "product",
+    )  # fmt: skip
+
+
+def _vendor(account: Account) -> Actor:
+    user = User.objects.filter(account=account, is_active=True).order_by("is_service", "pk").first()
+    return Actor(user, account)

@@ -1,0 +1,118 @@
+"""How tier account requests come to be: a changed account makes one for each linked product.
+
+A change comes by `PUT /tier/accounts/{id}`, or by `POST /tier/account-requests`, which makes it
+in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.dispatch import receiver
+
+from requests_queue import clock, ids, transitions
+from requests_queue.catalog.models import Asset, Product, TierAccount, TierAccountVersion
+from requests_queue.catalog.tier_versions import SCOPES, tier_account_changed
+from requests_queue.catalog.views import tier_writes
+from requests_queue.errors import Forbidden, Invalid, Refused
+from requests_queue.queues.base import VENDOR, Actor
+from requests_queue.queues.tier_account.models import TierAccountRequest
+
+CAPABILITY = "tiers.updates"
+# From an object that published clients captured.
+UNSUPPORTED = "Product does not support contact details change."
+# Subscriptions that link a product to a tier account no more, or not yet.
+_UNLINKED = ("draft", "terminated")
+
+
+def create(data: Mapping[str, Any], actor: Actor) -> list[TierAccountRequest]:
+    """Change the account of a `POST /tier/account-requests` body; return what that made.
+
+    The body is `{type: "update", account: {id | external_uid | external_id, …changed fields}}`.
+    Raises Invalid; Forbidden for a vendor; Refused with `TAR_003` for an account that nobody can
+    be asked about, with `TAR_004` where nothing changes.
+    """
+    if actor.role == VENDOR:
+        raise Forbidden("A tier account request is created by the distributor.")
+    if data.get("type") != "update":
+        raise Invalid(f'type: "{data.get("type")}" is not a valid choice.')
+    given = data.get("account")
+    if not isinstance(given, Mapping):
+        raise Invalid("account: This field is required.")
+    account = _find(given, actor)
+    if account.decommissioned:
+        raise Refused("TAR_003", f"Tier account {account.pk} is decommissioned.")
+    with transaction.atomic():
+        return _change(account, given)
+
+
+def _change(account: TierAccount, given: Mapping[str, Any]) -> list[TierAccountRequest]:
+    try:
+        version = tier_writes.update(account.pk, given, account.owner)
+    except Invalid as wrong:
+        raise Invalid(*(f"account.{error}" for error in wrong.errors)) from None
+    if version is None:
+        raise Refused("TAR_004", f"There are no changes in the tier account {account.pk}.")
+    rows = list(version.requests.order_by("pk"))
+    if not rows:
+        # The exception takes the change back: the answer is a request, and there is none.
+        raise Refused("TAR_003", f"Tier account {account.pk} has no subscriptions.")
+    return rows
+
+
+def _find(given: Mapping[str, Any], actor: Actor) -> TierAccount:
+    """Return the provider's tier account that the body names; raises Invalid."""
+    mine = TierAccount.objects.select_related("owner").filter(owner=actor.account)
+    names = [n for n in ("id", "external_uid", "external_id") if given.get(n) not in (None, "")]
+    for name in names:
+        if not isinstance(given[name], (str, int)):
+            raise Invalid(f"account.{name}: Not a valid string.")
+        # Of several with one external id: the one that can still be changed.
+        found = mine.filter(**{name: str(given[name])}).order_by("-decommissioned", "pk")
+        row = found.filter(decommissioned=None).first() or found.first()
+        if row is not None:
+            return row
+        if name == "id":
+            break
+    if not names:
+        raise Invalid("account.id: This field is required.")
+    raise Invalid(f"account.{names[0]}: Tier account {given[names[0]]} does not exist.")
+
+
+@receiver(tier_account_changed)
+def ask(version: TierAccountVersion, now: datetime, **kwargs: Any) -> None:
+    """Ask the vendor of each product that the account's subscriptions are of."""
+    found = _linked(version.account)
+    products = Product.objects.filter(pk__in=found).order_by("pk")
+    # Numbered as captured: the first change of an account makes its version 2, and 001.
+    whole = f"{version.account_id}-{version.version - 1:03d}"
+    shown = clock.shown(now)
+    for taken, product in enumerate(products):
+        supported = bool(product.capability(CAPABILITY))
+        transitions.add(
+            TierAccountRequest(
+                pk=ids.next_in(whole, "TAR-", taken),
+                status="pending" if supported else "unsupported",
+                account=version,
+                scopes=found[product.pk],
+                reason="" if supported else UNSUPPORTED,
+                product=product,
+                vendor_id=product.owner_id,
+                provider_id=version.account.owner_id,
+                created=shown,
+                updated=shown,
+            )
+        )
+
+
+def _linked(account: TierAccount) -> dict[str, list[str]]:
+    """Return the ids of the products linked to the account, each with the tiers it stands in."""
+    found: dict[str, list[str]] = {}
+    for scope in SCOPES:
+        assets = Asset.objects.filter(**{scope: account}).exclude(status__in=_UNLINKED)
+        for product_id in assets.order_by().values_list("product", flat=True).distinct():
+            found.setdefault(product_id, []).append(scope)
+    return found

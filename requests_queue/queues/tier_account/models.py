@@ -1,0 +1,25 @@
+"""The row of a tier account request, by Connect's names."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from requests_queue.catalog.models import TierAccountVersion
+from requests_queue.queues.base import QueueObject
+
+
+class TierAccountRequest(QueueObject):
+    """A request (`TAR-`) to take over a version of a tier account, for one product."""
+
+    type = models.CharField(max_length=16, default="update")
+    account = models.ForeignKey(TierAccountVersion, models.CASCADE, related_name="requests")
+    # The tiers that the account stands in, in subscriptions of the product.
+    scopes = models.JSONField(default=list)
+    reason = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        ordering = ["-created", "id"]
+        indexes = [
+            models.Index(fields=["vendor", "status", "product", "-created"], name="tar_vendor"),
+            models.Index(fields=["provider", "status", "product", "-created"], name="tar_provider"),
+        ]

@@ -1,0 +1,25 @@
+"""The tier account queue as data: statuses, and who may move what from where to where.
+
+From CloudBlue's published state machine and the verbs of its OpenAPI document.
+"""
+
+from requests_queue.queues.base import VENDOR, Move, Queue
+from requests_queue.queues.tier_account import effects, samples
+from requests_queue.queues.tier_account.models import TierAccountRequest
+
+QUEUE = Queue(
+    object_class="tier_account_request",
+    title="Tier account requests",
+    model=TierAccountRequest,
+    statuses=("pending", "accepted", "ignored", "unsupported"),
+    final=frozenset({"accepted", "ignored", "unsupported"}),
+    types=("update",),
+    moves=(
+        Move("accept", frozenset({"pending"}), "accepted", frozenset({VENDOR})),
+        Move(
+            "ignore", frozenset({"pending"}), "ignored", frozenset({VENDOR}),
+            prepare=effects.ignore,
+        ),
+    ),
+    sample=samples.make,
+)  # fmt: skip

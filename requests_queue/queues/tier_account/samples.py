@@ -1,0 +1,41 @@
+"""A realistic tier account request: a customer moves to another suite of its building."""
+
+from __future__ import annotations
+
+from requests_queue.catalog.models import Asset, Product, TierAccount
+from requests_queue.errors import Refused
+from requests_queue.queues.base import Actor
+from requests_queue.queues.tier_account import births
+from requests_queue.queues.tier_account.models import TierAccountRequest
+
+
+def make(kind: str, product: Product | None) -> TierAccountRequest:
+    """Change the customer of a subscription and return the request for its product.
+
+    Without a product, one whose vendor decides is preferred.  Raises Refused where there is no
+    customer to change.
+    """
+    assets = Asset.objects.select_related("product", "customer__owner").filter(
+        status__in=("active", "processing", "suspended"), customer__decommissioned=None
+    )
+    if product is not None:
+        assets = assets.filter(product=product)
+    chosen: Asset | None = None
+    for asset in assets.order_by("pk")[:100]:
+        chosen = chosen or asset
+        if asset.product.capability(births.CAPABILITY):
+            chosen = asset
+            break
+    if chosen is None:
+        of = f"product {product.pk}" if product else "any product"
+        raise Refused("TAR_003", f"There is no customer of {of}: order a subscription first.")
+    rows = births.create(_moved(chosen.customer), Actor(None, chosen.customer.owner))
+    return next(row for row in rows if row.product_id == chosen.product_id)
+
+
+def _moved(customer: TierAccount) -> dict[str, object]:
+    line = f"Suite {100 + customer.version}"
+    return {
+        "type": "update",
+        "account": {"id": customer.pk, "contact_info": {"address_line2": line}},
+    }

@@ -1,0 +1,1 @@
+"""Tier configuration requests: resellers set up for a product before it is sold through them."""

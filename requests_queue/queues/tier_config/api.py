@@ -1,0 +1,106 @@
+"""`/tier/config-requests` and `/tier/configs`: what Connect serves of the tier config queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpResponse
+from rest_framework.decorators import action
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+
+from requests_queue.queues.api import QueueCollection, queue_routes
+from requests_queue.queues.tier_config import births, rules, shape
+from requests_queue.queues.tier_config.filtering import (
+    TierConfigFilters,
+    TierConfigRequestFilters,
+    with_assignee,
+)
+from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
+from requests_queue.rendering import markdown
+from requests_queue.rest import Collection, routes
+
+_RELATED = (
+    "account",
+    "template",
+    "product",
+    "marketplace",
+    "contract",
+    "connection__provider",
+    "connection__vendor",
+    "connection__hub",
+)
+
+
+def _open(route: str) -> Prefetch[Any]:
+    rows = TierConfigRequest.objects.filter(status__in=(*OPEN, "draft"))
+    return Prefetch(route, rows.only("id", "status", "configuration"), to_attr="open_requests")
+
+
+class TierConfigRequests(QueueCollection):
+    """`/tier/config-requests`: the tier configuration queue, for both parties."""
+
+    queue = rules.QUEUE
+    related = (
+        "assignee",
+        "template",
+        *(f"configuration__{name}" for name in _RELATED),
+        "configuration__parent__account",
+        "configuration__parent__template",
+    )
+    without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
+    represent = staticmethod(shape.request)
+    rql_filter_class = TierConfigRequestFilters
+
+    def visible(self) -> QuerySet[Any]:
+        """Return the requests, each configuration with what is open about it."""
+        of_parent = _open("configuration__parent__requests")
+        return with_assignee(super().visible()).prefetch_related(
+            _open("configuration__requests"), of_parent
+        )
+
+    def create(self, request: HttpRequest) -> Response:
+        """Create a request: 201, 400, 403 for vendors' set-ups, 409 where one is open."""
+        row = births.create(self.body, self.actor)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    def update(self, request: HttpRequest, pk: str) -> Response:
+        """Change notes and parameters: 200; partial bodies are usual."""
+        self.get_object()
+        births.edit(pk, self.body, self.actor)
+        return self.answer(self.get_object())
+
+    def done(self, name: str) -> Response:
+        """Answer a move: an approval with the text and its date, as the document has it."""
+        if name == "approve":
+            return Response(shape.approval(self.get_object()))
+        return super().done(name)
+
+    @action(detail=True, methods=["get"])
+    def render(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Answer 200 with what the reseller reads, as Markdown."""
+        return markdown(shape.text_of_request(self.get_object()))
+
+
+class TierConfigs(Collection):
+    """`/tier/configs`: the configurations of both parties' connections, read-only."""
+
+    represent = staticmethod(shape.config)
+    rql_filter_class = TierConfigFilters
+
+    def visible(self) -> QuerySet[TierConfig]:
+        """Return the configurations, each with what is open about it."""
+        rows = births.visible_configs(self.account).select_related(*_RELATED)
+        return rows.prefetch_related(_open("requests"))
+
+    @action(detail=True, methods=["get"])
+    def render(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Answer 200 with what the reseller reads, as Markdown."""
+        return markdown(shape.text_of_config(self.get_object()))
+
+
+urlpatterns = [
+    *queue_routes("tier/config-requests", TierConfigRequests),
+    *routes("tier/configs", TierConfigs),
+]

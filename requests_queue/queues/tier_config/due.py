@@ -1,0 +1,36 @@
+"""What happens to tier configuration requests by themselves: stale drafts go."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.dispatch import receiver
+
+from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
+from requests_queue.signals import run_due_wanted
+
+
+@receiver(run_due_wanted)
+def run(now: datetime, **kwargs: Any) -> None:
+    """Delete drafts that nobody has touched for long."""
+    until = now - timedelta(days=settings.SIM_DRAFT_DAYS)
+    stale = TierConfigRequest.objects.filter(status="draft", updated__lt=until)
+    for pk in list(stale.values_list("pk", flat=True)):
+        _delete_draft(pk)
+
+
+@transaction.atomic
+def _delete_draft(pk: str) -> None:
+    row = TierConfigRequest.objects.select_for_update().filter(pk=pk, status="draft").first()
+    if row is None:
+        return
+    row.delete()
+    config = TierConfig.objects.select_for_update().get(pk=row.configuration_id)
+    above = config.parent_id
+    # A configuration that was never asked for has been no more than its draft.
+    unused = TierConfig.objects.filter(requests=None, activated=None, children=None)
+    unused.filter(pk=config.pk).delete()
+    unused.filter(pk=above).delete()

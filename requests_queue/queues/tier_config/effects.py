@@ -1,0 +1,189 @@
+"""What a move of a tier configuration request checks, writes, and changes of other objects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from requests_queue import body, clock, transitions
+from requests_queue.catalog.models import Template
+from requests_queue.errors import Conflict, IllegalMove, Invalid, Refused
+from requests_queue.queues.base import VENDOR, Actor, Context
+from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.tier_config import setup, waiting
+from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
+
+
+def check_free(config: TierConfig, kind: str) -> None:
+    """Check that a request of this type can be opened for a locked configuration.
+
+    Raises IllegalMove where the configuration is set up already or not yet, or Conflict (409)
+    where another request is open.
+    """
+    if twin := config.requests.filter(status__in=OPEN).first():
+        raise Conflict(
+            "REQ_009",
+            f"There is a request {twin.pk} for this configuration already.",
+            params={"request_id": twin.pk, "request_status": twin.status},
+        )
+    if kind == "setup" and config.activated is not None:
+        raise IllegalMove(f"{config.pk} is set up already: ask for an update.")
+    if kind != "setup" and config.status != "active":
+        raise IllegalMove(f"{config.pk} is {config.status}: {kind} is for active ones only.")
+
+
+def leave_draft(request: TierConfigRequest, context: Context) -> dict[str, Any]:
+    """A draft becomes a request, unless another one was faster."""
+    request.configuration = setup.lock_with_parent(request.configuration)
+    check_free(request.configuration, request.type)
+    status = setup.start_status(request.configuration, request.params, request.type)
+    return {"status": status, **_stamp(status, context.now)}
+
+
+def start(request: TierConfigRequest, context: Context) -> None:
+    """The configuration is being worked on, after the one above it."""
+    config = request.configuration
+    if config.parent is not None and request.status == "tiers_setup":
+        setup.begin([config.parent], context.now)
+    setup.write(config, status="processing", updated=clock.shown(context.now))
+
+
+def release(request: TierConfigRequest, context: Context) -> dict[str, Any]:
+    """The tier above is set up."""
+    missing = parameters.missing(request.params, "ordering")
+    status = "inquiring" if missing else "pending"
+    return {"status": status, **_stamp(status, context.now)}
+
+
+def inquire(request: TierConfigRequest, context: Context) -> dict[str, Any]:
+    """At least one parameter says what is wrong with it."""
+    if not any(p["value_error"] for p in request.params):
+        raise Refused(
+            "REQ_003",
+            "For marking request to inquiring status at least one parameter should be marked as "
+            "invalid.",
+        )
+    columns: dict[str, Any] = _stamp("inquiring", context.now)
+    given = body.mapping(context.data.get("template"), "template")
+    if given.get("id"):
+        columns["template"] = _template(request, given["id"])
+    return columns
+
+
+def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
+    """The inquiry is answered; what was wrong is no longer said."""
+    given, code = context.data.get("params"), context.data.get("code")
+    if code is not None and code != request.form_code:
+        raise Invalid("code: This link is not valid for the request.")
+    if code is not None and given is None:
+        raise Invalid("params: This field is required.")
+    filled = parameters.fill(request.params, given, ("ordering",), path="params")
+    cleared = [{**p, "value_error": ""} for p in filled]
+    return {"params": cleared, **_stamp("pending", context.now)}
+
+
+def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
+    """Required fulfillment parameters are there, and there is something to show the reseller."""
+    given = body.mapping(context.data.get("template"), "template")
+    # The document has the date inside the template; other moves beside it.
+    moment = body.date(context.data, "effective_date") or body.date(given, "effective_date")
+    columns: dict[str, Any] = {"effective_date": moment or clock.shown(context.now)}
+    missing = parameters.missing(request.params, "fulfillment")
+    if missing:
+        raise Invalid(*(f"params: Parameter {name} is required." for name in missing))
+    if tile := body.text(given, "representation"):
+        return columns | {"representation": tile, "template": None}
+    return columns | {"template": _template(request, given.get("id"))}
+
+
+def apply(request: TierConfigRequest, context: Context) -> None:
+    """The configuration is as the request has it; what waited for it goes on."""
+    config = setup.lock(request.configuration)
+    params = [{**p, "value_error": ""} for p in request.params]
+    _end(config, context.now, params=params, template=request.template)
+    waiting.release(config)
+    for pk in _below(config).values_list("pk", flat=True):
+        transitions.move(TierConfigRequest, pk, "release", Actor())
+
+
+def fail(request: TierConfigRequest, context: Context) -> dict[str, Any]:
+    """A reason is needed."""
+    return {"reason": body.reason(context.data, limit=500)}
+
+
+def give_up(request: TierConfigRequest, context: Context) -> None:
+    """The configuration counts as active, unchanged; what waited for its set-up fails.
+
+    The requests of the tier below are locked first and moved last: locks of queue objects come
+    in the order of the tiers, and orders are told of before requests like this one.
+    """
+    config = setup.lock(request.configuration)
+    _end(config, context.now)
+    if request.type != "setup":
+        return
+    below = list(_below(config).select_for_update(of=("self",)).select_related("configuration"))
+    waiting.fail([config, *(row.configuration for row in below)], request.reason)
+    for row in below:
+        transitions.move(type(row), row.pk, "fail", Actor(), {"reason": request.reason})
+
+
+def _end(config: TierConfig, now: datetime, **changes: Any) -> None:
+    shown = clock.shown(now)
+    activated = config.activated or shown
+    setup.write(config, status="active", activated=activated, updated=shown, **changes)
+
+
+def _below(config: TierConfig) -> QuerySet[TierConfigRequest]:
+    """Return the requests that wait in tiers_setup for this configuration of tier 2."""
+    rows = TierConfigRequest.objects.filter(status="tiers_setup", configuration__parent=config)
+    return rows.order_by("pk")
+
+
+def update(request: TierConfigRequest, context: Context) -> dict[str, Any]:
+    """Return what a PUT changes: notes, and the parameters that the caller may set.
+
+    Vendors set all of them, distributors the ordering ones.
+    Raises Refused where the status allows no change.
+    """
+    if request.status not in ("draft", "pending", "inquiring"):
+        raise Refused("REQ_003", "Only pending, draft or inquiring tier requests can be updated.")
+    columns: dict[str, Any] = {"updated": clock.shown(context.now)}
+    if "notes" in context.data:
+        columns["notes"] = body.text(context.data, "notes", limit=2000)
+    phases = writable(context.actor)
+    columns["params"] = parameters.fill(
+        request.params, context.data.get("params"), phases, path="params"
+    )
+    return columns
+
+
+def writable(actor: Actor) -> tuple[str, ...]:
+    """Return the phases of the parameters that a caller may set."""
+    return ("ordering", "fulfillment") if actor.role == VENDOR else ("ordering",)
+
+
+def form_url(request: TierConfigRequest) -> str:
+    """Return where the reseller answers an inquiry."""
+    return f"{settings.SIM_API_URL}/forms/{request.pk}?code={request.form_code}"
+
+
+def _stamp(status: str, now: datetime) -> dict[str, Any]:
+    column = {"pending": "pended", "inquiring": "inquired"}.get(status)
+    return {column: clock.shown(now)} if column else {}
+
+
+def _template(request: TierConfigRequest, given: Any) -> Template:
+    scope = setup.SCOPES[request.configuration.tier_level]
+    templates = Template.objects.filter(product=request.product_id, scope=scope)
+    if given:
+        found = templates.filter(pk=given).first() if isinstance(given, str) else None
+        if found is None:
+            raise Invalid(f"template.id: Template {given} does not exist.")
+        return found
+    default = templates.filter(type="fulfillment").first()
+    if default is None:
+        raise Refused("REQ_005", "Missed fields: template.id.")
+    return default

@@ -1,0 +1,54 @@
+"""The tier configuration queue as data: statuses, types, and who may move what where.
+
+From CloudBlue's published state machine and the verbs of its OpenAPI document; what is assumed
+stands in docs/fidelity.md.
+"""
+
+from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
+from requests_queue.queues.tier_config import effects, samples
+from requests_queue.queues.tier_config.births import TYPES
+from requests_queue.queues.tier_config.models import TierConfigRequest
+
+STATUSES = ("draft", "tiers_setup", "pending", "inquiring", "approved", "failed")
+
+
+def _move(name: str, source: str, target: str, who: str, **more: object) -> Move:
+    return Move(
+        name,
+        frozenset(source.split()),
+        target,
+        frozenset(who.split()),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+QUEUE = Queue(
+    object_class="tier_config_request",
+    title="Tier configuration requests",
+    model=TierConfigRequest,
+    statuses=STATUSES,
+    final=frozenset({"approved", "failed"}),
+    types=TYPES,
+    moves=(
+        _move(
+            "submit", "draft", "pending", DISTRIBUTOR,
+            prepare=effects.leave_draft, effect=effects.start,
+        ),
+        _move("release", "tiers_setup", "pending", SYSTEM, prepare=effects.release),
+        _move("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire),
+        _move("pend", "inquiring", "pending", f"{VENDOR} {DISTRIBUTOR}", prepare=effects.answer),
+        _move(
+            "approve", "pending", "approved", VENDOR,
+            prepare=effects.approve, effect=effects.apply,
+        ),
+        _move(
+            "fail", "pending inquiring", "failed", f"{VENDOR} {DISTRIBUTOR}",
+            prepare=effects.fail, effect=effects.give_up,
+        ),
+        _move(
+            "fail", "tiers_setup", "failed", f"{VENDOR} {DISTRIBUTOR} {SYSTEM}",
+            prepare=effects.fail, effect=effects.give_up,
+        ),
+    ),
+    sample=samples.make,
+)  # fmt: skip

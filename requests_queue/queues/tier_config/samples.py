@@ -1,0 +1,94 @@
+"""A realistic tier configuration request of each type, made through the ordinary births."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from requests_queue import ids, sample_values, transitions
+from requests_queue.catalog.models import Connection, Listing, Product
+from requests_queue.errors import Invalid, Refused
+from requests_queue.queues.base import Actor, QueueObject
+from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.tier_config import births, setup
+from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
+
+_PLACE = {
+    "address_line1": "18 Quay Street", "address_line2": "", "city": "Galway", "state": "",
+    "postal_code": "H91 X2C4", "country": "IE",
+}  # fmt: skip
+_PHONE = {"country_code": "+353", "area_code": "91", "phone_number": "5550164", "extension": ""}
+
+
+def make(kind: str, product: Product | None = None) -> QueueObject:
+    """Make a request of the type, for the product or for one that configures resellers.
+
+    A setup is of a new reseller; an update or adjustment of a configuration that is active,
+    or of the setup of a new one, approved.  Raises Refused.
+    """
+    if kind not in births.TYPES:
+        raise Invalid(f'type: "{kind}" is not a valid choice.')
+    connection = _connection(product)
+    distributor = Actor(connection.provider.users.first(), connection.provider)
+    if kind == "setup":
+        return _set_up(connection, distributor)
+    config = _active(connection) or _activated(connection, distributor)
+    body = {"type": kind, "configuration": {"id": config.pk}, "params": _values(config.params)}
+    return births.create(body, distributor)
+
+
+def _connection(product: Product | None) -> Connection:
+    """Return a connection through which a product with resellers of tier 1 is sold."""
+    rows = Connection.objects.select_related("product", "provider", "vendor").order_by("pk")
+    for row in rows.filter(product=product) if product else rows:
+        listed = Listing.objects.filter(
+            product=row.product_id, status="listed", contract__provider=row.provider_id
+        )
+        if 1 in setup.levels(row.product) and listed.exists():
+            return row
+    raise Refused(
+        "REQ_003",
+        "No product that is connected and listed configures resellers of tier 1: that takes the "
+        "capability tiers.configs, and parameters of scope tier1.",
+    )
+
+
+def _set_up(connection: Connection, distributor: Actor) -> TierConfigRequest:
+    number = ids.draw("tier_account").rpartition("-")[2]
+    contact = {
+        "first_name": "Nora", "last_name": "Keane", "phone_number": _PHONE,
+        "email": f"nora.keane@reseller{number}.example.com",
+    }  # fmt: skip
+    account = {
+        "name": f"Atlantic Cloud Resellers {number}",
+        "external_id": number,
+        "contact_info": {**_PLACE, "contact": contact},
+    }
+    configuration = {
+        "product": {"id": connection.product_id},
+        "connection": {"id": connection.pk},
+        "account": account,
+        "tier_level": 1,
+    }
+    params = parameters.blank(connection.product, setup.SCOPES[1])
+    body = {"type": "setup", "configuration": configuration, "params": _values(params)}
+    return births.create(body, distributor)
+
+
+def _values(params: parameters.Params, phase: str = "ordering") -> list[dict[str, Any]]:
+    """Return plausible values of the parameters of a phase."""
+    return [sample_values.fill(p, f"sample {p['id']}") for p in params if p["phase"] == phase]
+
+
+def _active(connection: Connection) -> TierConfig | None:
+    rows = TierConfig.objects.filter(connection=connection, status="active")
+    return rows.exclude(requests__status__in=OPEN).order_by("pk").first()
+
+
+def _activated(connection: Connection, distributor: Actor) -> TierConfig:
+    """Return a configuration whose setup a vendor has approved."""
+    request = _set_up(connection, distributor)
+    vendor = Actor(connection.vendor.users.first(), connection.vendor)
+    births.edit(request.pk, {"params": _values(request.params, "fulfillment")}, vendor)
+    tile = {"template": {"representation": "# Welcome\n\nYou can sell our product now."}}
+    transitions.move(TierConfigRequest, request.pk, "approve", vendor, tile)
+    return TierConfig.objects.get(pk=request.configuration_id)

@@ -1,0 +1,128 @@
+"""`/usage/files`, and the template of a product: what Connect serves of the usage queue."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.db.models import QuerySet
+from django.urls import path
+from rest_framework.decorators import action
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+
+from requests_queue import transitions
+from requests_queue.catalog.models import Product
+from requests_queue.catalog.views import seen
+from requests_queue.queues.api import QueueCollection, queue_routes
+from requests_queue.queues.usage_file import births, links, records, rules, shape, uploads
+from requests_queue.queues.usage_file.filtering import UsageFileFilters
+from requests_queue.queues.usage_file.links import Download
+from requests_queue.queues.usage_file.models import UsageFile
+from requests_queue.queues.usage_file.processing import UNREAD
+from requests_queue.queues.usage_file.records_api import urlpatterns as of_records
+from requests_queue.rest import Collection
+
+# Published clients submit right after the upload: so many seconds a submit waits for the workers.
+SUBMIT_WAITS = 10.0
+_POLL = 0.05
+
+
+class UsageFiles(QueueCollection):
+    """`/usage/files`: the usage queue, for both parties."""
+
+    queue = rules.QUEUE
+    related = ("product", "vendor", "provider", "marketplace", "contract")
+    represent = staticmethod(shape.in_list)
+    represent_detail = staticmethod(shape.detail)
+    rql_filter_class = UsageFileFilters
+    # Connect's usage files have no assignee.
+    assign = None  # type: ignore[assignment]
+    unassign = None  # type: ignore[assignment]
+
+    def create(self, request: HttpRequest) -> Response:
+        """Create a draft: 201, or 400."""
+        row = births.create(self.body, self.actor)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    def update(self, request: HttpRequest, pk: str) -> Response:
+        """Change what describes a file: 200; partial bodies are usual."""
+        self.get_object()
+        births.edit(pk, self.body, self.actor)
+        return self.answer(self.get_object())
+
+    def act(self, request: HttpRequest, pk: str, name: str) -> Response:
+        """Make a move; a submit waits for the processing that it has overtaken."""
+        if name == "submit":
+            self.get_object()
+            _wait_for_workers(pk)
+        return super().act(request, pk, name)
+
+    def upload(self, request: HttpRequest, pk: str) -> Response:
+        """Take a spreadsheet, the field `usage_file` of a form: 201, 400, or 413."""
+        return self._with_file(request, pk, "upload", ("usage_file",), 201)
+
+    def reconciliation(self, request: HttpRequest, pk: str) -> Response:
+        """Take what is billed, the field `recon_file` or `reconciliation_file`: 200, 400, 413."""
+        fields = ("recon_file", "reconciliation_file")
+        return self._with_file(request, pk, "reconciliation", fields, 200)
+
+    def _with_file(
+        self, request: HttpRequest, pk: str, name: str, fields: tuple[str, ...], status: int
+    ) -> Response:
+        self.get_object()
+        content = uploads.received(request, *fields)
+        transitions.move(UsageFile, pk, name, self.actor, {fields[0]: content})
+        return self.answer(self.get_object(), status)
+
+    @action(detail=True, methods=["put"], url_path="approve-all")
+    def approve_all(self, request: HttpRequest, pk: str) -> Response:
+        """Approve all records of a file."""
+        self.get_object()
+        records.approve_all(pk, self.actor)
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["get"])
+    def errors(self, request: HttpRequest, pk: str) -> Response:
+        """List the invalid rows, with what is wrong in which column (ours)."""
+        rows = self.get_object().records.filter(status="invalid").order_by("row")
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response([shape.errors(row) for row in page or []])
+
+
+def _wait_for_workers(pk: str) -> None:
+    """Return once the file is processed, or SUBMIT_WAITS have passed."""
+    deadline = time.monotonic() + SUBMIT_WAITS
+    busy = UsageFile.objects.filter(pk=pk, status__in=UNREAD, lease__isnull=False)
+    while busy.exists() and time.monotonic() < deadline:
+        time.sleep(_POLL)
+
+
+class UsageProducts(Collection):
+    """`/usage/products/{id}`: what usage needs of a product, for both sides."""
+
+    represent = staticmethod(shape.link)
+
+    def visible(self) -> QuerySet[Product]:
+        """Return the products that the caller sees."""
+        return seen.products(self.account)
+
+    def template(self, request: HttpRequest, pk: str) -> Response:
+        """Answer 200 with a link to the workbook that a vendor fills in."""
+        return Response(shape.link(links.to_template(self.get_object().pk)))
+
+
+def _with_form(name: str) -> Any:
+    view = UsageFiles.as_view({"post": name}, parser_classes=[MultiPartParser])
+    return path(f"usage/files/<str:pk>/{name}", view)
+
+
+urlpatterns = [
+    path("usage/download/<str:token>", Download.as_view()),
+    path("usage/products/<str:pk>/template", UsageProducts.as_view({"get": "template"})),
+    *of_records,
+    _with_form("upload"),
+    _with_form("reconciliation"),
+    *queue_routes("usage/files", UsageFiles),
+]

@@ -1,0 +1,25 @@
+"""What happens to usage files by themselves: one whose task or worker got lost is told of again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.dispatch import receiver
+
+from requests_queue.queues.usage_file import claims, publishing
+from requests_queue.signals import run_due_wanted, unsettled_wanted
+
+
+@receiver(run_due_wanted)
+def run(now: datetime, **kwargs: Any) -> None:
+    """Publish the task of each file whose lease has run out."""
+    for pk in claims.lost():
+        publishing.send(pk)
+
+
+@receiver(unsettled_wanted)
+def unsettled(now: datetime, **kwargs: Any) -> set[str]:
+    """Say which files are being processed, and see that it goes on."""
+    run(now)
+    return {f"processing:{pk}" for pk in claims.under_way()}

@@ -1,0 +1,195 @@
+"""What a move of a usage file checks, writes, and changes of its records and contents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from requests_queue import clock
+from requests_queue.errors import IllegalMove, Invalid, Refused
+from requests_queue.queues.base import Actor, Context
+from requests_queue.queues.usage_file import claims, counting, publishing, reconciling
+from requests_queue.queues.usage_file.models import (
+    PROCESSING,
+    StoredFile,
+    UsageFile,
+    UsageRecord,
+)
+from requests_queue.rest import Json, stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A spreadsheet as it was sent, checked against the limits."""
+
+    name: str
+    content: bytes
+
+
+def _happened(file: UsageFile, name: str, context: Context) -> Json:
+    """Return the file's events with one more."""
+    return {**file.events, name: event(context.actor, context.now)}
+
+
+def event(actor: Actor, now: Any) -> Json:
+    """Return `{at, by{id, name}}`."""
+    found: Json = {"at": stamp(now)}
+    if actor.user is not None:
+        found["by"] = {"id": actor.user.uid, "name": actor.user.name}
+    return found
+
+
+def text(data: Mapping[str, Any], name: str, most: int = 200) -> str:
+    """Return a text of a body, empty where it has none; raises Invalid."""
+    value = data.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Invalid(f"{name}: Not a valid string.")
+    if len(value) > most:
+        raise Invalid(f"{name}: Ensure this field has no more than {most} characters.")
+    return value
+
+
+def _content(context: Context, field: str) -> Content:
+    found = context.data.get(field)
+    if not isinstance(found, Content):
+        raise Invalid(f"{field}: No file was submitted.")
+    return found
+
+
+def upload(file: UsageFile, context: Context) -> Json:
+    """A spreadsheet comes along; what was found of an earlier one is over."""
+    _content(context, "usage_file")
+    return {
+        **claims.wanted(),
+        **counting.NOTHING,
+        "error_detail": "",
+        "rejection_note": "",
+        "events": _happened(file, "uploaded", context),
+    }
+
+
+def store_upload(file: UsageFile, context: Context) -> None:
+    """The upload is kept, its records are still to come, and the workers are told."""
+    UsageRecord.objects.filter(file=file).delete()
+    StoredFile.objects.filter(file=file).delete()
+    _store(file, StoredFile.UPLOAD, _content(context, "usage_file"), context)
+    tell_workers(file, context)
+
+
+def _store(file: UsageFile, kind: str, content: Content, context: Context) -> None:
+    StoredFile.objects.update_or_create(
+        file=file,
+        kind=kind,
+        defaults={"name": content.name, "content": content.content, "created": context.now},
+    )
+
+
+def tell_workers(file: UsageFile, context: Context) -> None:
+    """The workers learn of the file after the commit."""
+    publishing.after_commit(file.pk)
+
+
+def by_worker(file: UsageFile, context: Context) -> Json:
+    """Only the worker that has claimed the file moves it."""
+    if file.sub_status != PROCESSING or file.claim != context.data.get("claim"):
+        raise IllegalMove(f"{file.pk} is processed by somebody else.")
+    columns: Json = context.data.get("columns") or {}
+    return columns
+
+
+def submit(file: UsageFile, context: Context) -> Json:
+    """The distributor has the file now."""
+    return {"acceptance_note": "", "events": _happened(file, "submitted", context)}
+
+
+def offer_records(file: UsageFile, context: Context) -> None:
+    """The records wait for the distributor."""
+    counting.recount(file.pk)
+
+
+def accept(file: UsageFile, context: Context) -> Json:
+    """A note may say more."""
+    note = text(context.data, "acceptance_note")
+    return {"acceptance_note": note, "events": _happened(file, "accepted", context)}
+
+
+def approve_records(file: UsageFile, context: Context) -> None:
+    """What was not decided on one by one is approved as a whole."""
+    _all_records(file, "valid", "approved")
+
+
+def reject(file: UsageFile, context: Context) -> Json:
+    """A note may say why."""
+    note = text(context.data, "rejection_note")
+    return {"rejection_note": note, "events": _happened(file, "rejected", context)}
+
+
+def reject_records(file: UsageFile, context: Context) -> None:
+    """No record of a rejected file is billed."""
+    _all_records(file, "valid", "rejected")
+    _all_records(file, "approved", "rejected")
+
+
+def close(file: UsageFile, context: Context) -> Json:
+    """The file is billed."""
+    return {"events": _happened(file, "closed", context)}
+
+
+def close_records(file: UsageFile, context: Context) -> None:
+    """What was not closed one by one is closed as a whole."""
+    _all_records(
+        file, "approved", "closed",
+        closed_at=clock.shown(context.now), closed_by=reconciling.closer(context.actor),
+    )  # fmt: skip
+
+
+def delete(file: UsageFile, context: Context) -> Json:
+    """The file stays, as deleted."""
+    return {
+        "events": _happened(file, "deleted", context),
+        "sub_status": "",
+        "claim": "",
+        "lease": None,
+    }
+
+
+def forget(file: UsageFile, context: Context) -> None:
+    """Its records and contents go."""
+    UsageRecord.objects.filter(file=file).delete()
+    StoredFile.objects.filter(file=file).delete()
+    counting.recount(file.pk)
+
+
+def process_again(file: UsageFile, context: Context) -> Json:
+    """The upload is still there to be read."""
+    if not file.contents.filter(kind=StoredFile.UPLOAD).exists():
+        raise Refused("REQ_003", f"{file.pk} has no uploaded file that could be processed.")
+    return {**claims.wanted(), **counting.NOTHING, "error_detail": ""}
+
+
+def rewrite(file: UsageFile, context: Context) -> Json:
+    """Only the processed file is written anew."""
+    return claims.wanted()
+
+
+def reconcile(file: UsageFile, context: Context) -> Json:
+    """Close what the distributor's spreadsheet says is billed; all records closed: the file."""
+    content = _content(context, "recon_file")
+    reconciling.close_by(file, content.content, context)
+    if reconciling.is_done(counting.of(file.pk)):
+        return {"status": "closed", "events": _happened(file, "closed", context)}
+    return {}
+
+
+def store_reconciliation(file: UsageFile, context: Context) -> None:
+    """The spreadsheet is kept."""
+    _store(file, StoredFile.RECONCILIATION, _content(context, "recon_file"), context)
+    counting.recount(file.pk)
+
+
+def _all_records(file: UsageFile, source: str, target: str, **columns: Any) -> None:
+    UsageRecord.objects.filter(file=file, status=source).update(status=target, **columns)
+    counting.recount(file.pk)

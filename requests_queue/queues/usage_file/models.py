@@ -1,0 +1,126 @@
+"""The rows of usage files, by Connect's names: the file, its contents, its records."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from requests_queue.catalog.models import Asset, Contract, Item, Marketplace
+from requests_queue.queues.base import QueueObject
+
+# Of a file that is being worked on: `sub_status`.
+PROCESSING, PROCESSED = "processing", "processed"
+
+
+class UsageFile(QueueObject):
+    """A usage file (`UF-`). `events` is as the API has it; the counts are of its records.
+
+    While `sub_status` is `processing` a worker has to do with the file: `claim` is the token of
+    the one that does, `lease` (seconds of Unix time, the database's own) says until when it is
+    believed to be alive, or when an unclaimed file is looked after again. A lease of null is
+    nobody's work.
+    """
+
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=200, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+    external_id = models.CharField(max_length=200, blank=True)
+    environment = models.CharField(max_length=16, default="production")
+    marketplace = models.ForeignKey(Marketplace, models.CASCADE, related_name="+")
+    contract = models.ForeignKey(Contract, models.CASCADE, related_name="+")
+    schema = models.CharField(max_length=2, default="qt")
+    currency = models.CharField(max_length=3)
+    period_from = models.DateField(null=True, blank=True)
+    period_to = models.DateField(null=True, blank=True)
+    error_detail = models.CharField(max_length=200, blank=True)
+    acceptance_note = models.CharField(max_length=200, blank=True)
+    rejection_note = models.CharField(max_length=200, blank=True)
+    events = models.JSONField(default=dict)
+    uploaded = models.IntegerField(default=0)
+    validated = models.IntegerField(default=0)
+    invalid = models.IntegerField(default=0)
+    pending = models.IntegerField(default=0)
+    accepted = models.IntegerField(default=0)
+    closed = models.IntegerField(default=0)
+    billed = models.IntegerField(default=0)
+    sub_status = models.CharField(max_length=16, blank=True)
+    claim = models.CharField(max_length=32, blank=True, editable=False)
+    lease = models.FloatField(null=True, editable=False)
+    attempts = models.IntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ["-created", "id"]
+        indexes = [
+            models.Index(
+                fields=["vendor", "status", "product", "-created"], name="usage_file_vendor"
+            ),
+            models.Index(
+                fields=["provider", "status", "product", "-created"], name="usage_file_provider"
+            ),
+            models.Index(
+                fields=["lease"],
+                name="usage_file_lease",
+                condition=models.Q(sub_status=PROCESSING),
+            ),
+        ]
+
+
+class StoredFile(models.Model):
+    """The bytes of a spreadsheet, in the database: every worker reaches them."""
+
+    UPLOAD, PROCESSED, RECONCILIATION = "usage", "processed", "reconciliation"
+
+    file = models.ForeignKey(UsageFile, models.CASCADE, related_name="contents")
+    kind = models.CharField(max_length=16)
+    name = models.CharField(max_length=255)
+    content = models.BinaryField()
+    created = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("file", "kind", name="usage_stored_file")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.file_id}"
+
+
+class UsageRecord(models.Model):
+    """A row of a usage file (`UR-`): valid, invalid, approved, rejected or closed.
+
+    What the vendor wrote to name item and asset stays beside what was found by it; `errors` is a
+    list of `{column, code, message, raw_value}`.
+    """
+
+    id = models.CharField(max_length=40, primary_key=True)
+    file = models.ForeignKey(UsageFile, models.CASCADE, related_name="records")
+    row = models.IntegerField()
+    status = models.CharField(max_length=16)
+    record_id = models.CharField(max_length=255)
+    record_note = models.TextField(blank=True)
+    item_search_criteria = models.CharField(max_length=255, blank=True)
+    item_search_value = models.CharField(max_length=255, blank=True)
+    asset_search_criteria = models.CharField(max_length=255, blank=True)
+    asset_search_value = models.CharField(max_length=255, blank=True)
+    item = models.ForeignKey(Item, models.SET_NULL, null=True, related_name="+")
+    asset = models.ForeignKey(Asset, models.SET_NULL, null=True, related_name="+")
+    quantity = models.DecimalField(max_digits=30, decimal_places=10, default=0)
+    amount = models.DecimalField(max_digits=30, decimal_places=10, null=True)
+    tier = models.IntegerField(null=True)
+    category = models.CharField(max_length=255, blank=True)
+    start_date = models.DateTimeField(null=True)
+    end_date = models.DateTimeField(null=True)
+    params = models.JSONField(default=list)
+    errors = models.JSONField(default=list)
+    external_billing_id = models.CharField(max_length=255, blank=True)
+    external_billing_note = models.TextField(blank=True)
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(fields=["file", "status"], name="usage_record_status"),
+            models.Index(fields=["file", "record_id"], name="usage_record_vendor_id"),
+        ]
+        constraints = [models.UniqueConstraint("file", "row", name="usage_record_row")]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.status})"

@@ -1,0 +1,53 @@
+"""Tell the workers of a file that has to be processed: a hint, after the commit.
+
+Only a hint: what gets lost on the way is found again by `due.py`, so a broker that is away never
+costs the caller's time or answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache, partial
+from typing import Any
+
+import redis
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from kombu.pools import producers
+
+logger = logging.getLogger(__name__)
+
+TASK = "requests_queue.queues.usage_file.tasks.process"
+_SOCKET_TIMEOUT = 0.5
+
+
+def after_commit(pk: str) -> None:
+    """Publish once the transaction is committed (robust: a failure is not the caller's)."""
+    transaction.on_commit(partial(send, pk), robust=True)
+
+
+def send(pk: str) -> None:
+    """Publish the task, in one try."""
+    try:
+        with producers[_connection()].acquire(block=True, timeout=_SOCKET_TIMEOUT) as producer:
+            current_app.send_task(TASK, (pk,), producer=producer, retry=False, ignore_result=True)
+    except (OperationalError, redis.RedisError, OSError) as error:
+        logger.warning(
+            "The broker is away (%s): %s is processed when it is back.", type(error).__name__, pk
+        )
+
+
+@lru_cache(maxsize=1)
+def _connection() -> Any:
+    options: dict[str, Any] = dict(settings.CELERY_BROKER_TRANSPORT_OPTIONS)
+    if not settings.CELERY_BROKER_URL.startswith("memory:"):
+        options |= {
+            "socket_timeout": _SOCKET_TIMEOUT,
+            "socket_connect_timeout": _SOCKET_TIMEOUT,
+            "retry_policy": {"max_retries": 0},
+        }
+    return current_app.connection_for_write(
+        connect_timeout=_SOCKET_TIMEOUT, transport_options=options
+    )

@@ -1,0 +1,104 @@
+"""Records are closed once they are billed: one by one, in bulk, or by a spreadsheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from requests_queue import clock
+from requests_queue.errors import Invalid
+from requests_queue.queues.base import Actor, Context
+from requests_queue.queues.usage_file import cells, reading
+from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
+
+# Errors of a spreadsheet that are said one by one.
+SAID = 20
+BATCH = 500
+
+
+def closer(actor: Actor) -> str:
+    """Return who closes, by the address that Connect shows, or the id."""
+    user = actor.user
+    return "" if user is None else (user.email or user.uid)[:254]
+
+
+def is_done(counts: Mapping[str, int]) -> bool:
+    """Whether every record that was approved is closed."""
+    return counts["closed"] > 0 and not counts["pending"] and not counts["accepted"]
+
+
+def close_by(file: UsageFile, content: bytes, context: Context) -> None:
+    """Close the records that a spreadsheet names, by Connect's id or the vendor's; raises Invalid.
+
+    A row counts that has an `external_billing_id`, or `closed` as its status; of a sheet with
+    neither column every row.
+    """
+    try:
+        sheet = reading.read(content, required=("record_id",))
+    except reading.Unreadable as error:
+        raise Invalid(f"recon_file: {error}") from None
+    marked = {"external_billing_id", "status"} & set(sheet.header)
+    rows = [(n, row) for n, row in sheet.rows if not marked or _counts(row)]
+    if not rows:
+        raise Invalid("recon_file: No row of the sheet says that a record is billed.")
+    errors: list[str] = []
+    for start in range(0, len(rows), BATCH):
+        errors += _close(file, rows[start : start + BATCH], context)
+    if errors:
+        more = [f"recon_file: {len(errors) - SAID} more rows."] if len(errors) > SAID else []
+        raise Invalid(*errors[:SAID], *more)
+
+
+def _counts(row: reading.Cells) -> bool:
+    billed = row.get("external_billing_id") not in (None, "")
+    return billed or str(row.get("status") or "").strip().lower() == "closed"
+
+
+def _close(
+    file: UsageFile, rows: list[tuple[int, reading.Cells]], context: Context
+) -> Iterator[str]:
+    """Close the records of a batch of rows; yield what is wrong with others."""
+    named = {n: _named(row) for n, row in rows}
+    of_file = UsageRecord.objects.filter(file=file)
+    found = {r.record_id: r for r in of_file.filter(record_id__in=named.values())}
+    found |= of_file.in_bulk(list(named.values()))
+    done: list[UsageRecord] = []
+    for number, row in rows:
+        record = found.get(named[number])
+        if record is None:
+            yield f"recon_file: Row {number}, record_id: The file has no such record."
+        elif record.status == "closed":
+            # A spreadsheet may repeat what is closed already.
+            continue
+        elif record.status != "approved":
+            yield f"recon_file: Row {number}, record_id: The record is {record.status}."
+        else:
+            try:
+                _bill(record, row, context)
+            except cells.Wrong as wrong:
+                yield f"recon_file: Row {number}, external_billing_id: {wrong.message}"
+            else:
+                done.append(record)
+    UsageRecord.objects.bulk_update(
+        done,
+        ["status", "external_billing_id", "external_billing_note", "closed_at", "closed_by"],
+    )
+
+
+def _named(row: reading.Cells) -> str:
+    try:
+        return cells.text(row.get("record_id"))
+    except cells.Wrong:
+        return ""
+
+
+def _bill(record: UsageRecord, row: reading.Cells, context: Context) -> None:
+    record.external_billing_id = cells.text(row.get("external_billing_id"))
+    record.external_billing_note = cells.text(row.get("external_billing_note"), 2000)
+    for name, value in closed(context.actor, context.now).items():
+        setattr(record, name, value)
+
+
+def closed(actor: Actor, now: Any) -> dict[str, Any]:
+    """Return the columns of a record that is closed."""
+    return {"status": "closed", "closed_at": clock.shown(now), "closed_by": closer(actor)}

@@ -1,0 +1,114 @@
+"""What the distributor decides on a file's records: approved, rejected, closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from requests_queue import clock, transitions
+from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
+from requests_queue.queues.base import DISTRIBUTOR, Actor
+from requests_queue.queues.usage_file import counting, effects, reconciling
+from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
+
+# While a file is here, its records are decided on.
+DECIDABLE = ("pending", "accepted")
+MOST = 1000
+
+
+def decide(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
+    """Approve or reject one record, by the body's `status`; raises Refused."""
+    status = data.get("status")
+    if status not in ("approved", "rejected"):
+        raise Invalid(f'status: "{status}" is not a valid choice: approved or rejected.')
+    _must_be_distributor(actor, "decides on")
+    with transaction.atomic():
+        file = _locked_file_of(pk)
+        _must_be_in(file, DECIDABLE, "records are decided on")
+        undecided = ("valid", "approved", "rejected")
+        _change(pk, undecided, f"{status} is for valid, approved or rejected", {"status": status})
+        counting.recount(file.pk)
+
+
+def approve_all(pk: str, actor: Actor) -> None:
+    """Approve all records of a file that are not decided on; raises Refused."""
+    _must_be_distributor(actor, "approves")
+    with transaction.atomic():
+        file = UsageFile.objects.select_for_update().get(pk=pk)
+        _must_be_in(file, DECIDABLE, "records are approved")
+        rows = UsageRecord.objects.filter(file=file, status__in=("valid", "rejected"))
+        rows.update(status="approved")
+        counting.recount(pk)
+
+
+def close(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
+    """Close an approved record, with what it is billed by; the last one closes the file."""
+    billing = {
+        "external_billing_id": effects.text(data, "external_billing_id", 255),
+        "external_billing_note": effects.text(data, "external_billing_note", 2000),
+    }
+    _must_be_distributor(actor, "closes")
+    with transaction.atomic():
+        file = _locked_file_of(pk)
+        _must_be_in(file, ("accepted",), "records are closed")
+        columns = reconciling.closed(actor, clock.now()) | billing
+        _change(pk, ("approved",), "close is for approved", columns)
+        billed = F("billed") + (1 if billing["external_billing_id"] else 0)
+        UsageFile.objects.filter(pk=file.pk).update(
+            accepted=F("accepted") - 1, closed=F("closed") + 1, billed=billed
+        )
+        if file.pending == 0 and file.accepted <= 1:
+            transitions.move(UsageFile, file.pk, "close", actor)
+
+
+def close_many(entries: list[Any], visible: Any, actor: Actor) -> list[dict[str, str]]:
+    """Close the records of a body, each by itself, and return what became of each.
+
+    `{id, error_details, error_codes, status}`; a record of somebody else's is as one that isn't.
+    """
+    if len(entries) > MOST:
+        raise Invalid(f"Ensure this list has no more than {MOST} elements.")
+    _must_be_distributor(actor, "closes")
+    return [_closed(entry, visible, actor) for entry in entries]
+
+
+def _closed(entry: Any, visible: Any, actor: Actor) -> dict[str, str]:
+    pk = entry.get("id") if isinstance(entry, Mapping) else None
+    said = {"id": pk if isinstance(pk, str) else "", "error_details": "", "error_codes": ""}
+    try:
+        if not isinstance(pk, str):
+            raise Invalid("id: This field is required.")
+        if not visible.filter(pk=pk).exists():
+            raise Missing(pk)
+        close(pk, entry, actor)
+    except Refused as refused:
+        said |= {"error_details": " ".join(refused.errors), "error_codes": refused.code}
+    status = visible.filter(pk=said["id"]).values_list("status", flat=True).first()
+    return said if status is None else {**said, "status": status}
+
+
+def _locked_file_of(pk: str) -> UsageFile:
+    file = UsageFile.objects.select_for_update(of=("self",)).filter(records=pk).first()
+    if file is None:
+        raise Missing(pk)
+    return file
+
+
+def _must_be_distributor(actor: Actor, does: str) -> None:
+    if actor.role != DISTRIBUTOR:
+        raise Forbidden(f"The distributor {does} usage records.")
+
+
+def _must_be_in(file: UsageFile, statuses: tuple[str, ...], what: str) -> None:
+    if file.status not in statuses:
+        raise IllegalMove(f"{file.pk} is {file.status}: {what} in {' or '.join(statuses)} only.")
+
+
+def _change(pk: str, source: tuple[str, ...], rule: str, columns: dict[str, Any]) -> None:
+    if UsageRecord.objects.filter(pk=pk, status__in=source).update(**columns):
+        return
+    status = UsageRecord.objects.filter(pk=pk).values_list("status", flat=True).first()
+    raise IllegalMove(f"{pk} is {status}: {rule} records only.")

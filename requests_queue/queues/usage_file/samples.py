@@ -1,0 +1,93 @@
+"""A realistic usage file for whoever wants one: drafted, filled, uploaded and processed."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+from openpyxl import Workbook
+
+from requests_queue import clock, transitions
+from requests_queue.catalog.models import Asset, Item, Product, User
+from requests_queue.errors import Refused
+from requests_queue.queues.base import Actor
+from requests_queue.queues.usage_file import births, columns, processing
+from requests_queue.queues.usage_file.effects import Content
+from requests_queue.queues.usage_file.models import UsageFile
+
+_SUBSCRIPTIONS = 5
+
+
+def make(kind: str, product: Product | None) -> UsageFile:
+    """Make a file with the last month's usage of the product, or of one that fits; ready.
+
+    Raises Refused where no active subscription of the product could have used anything.
+    """
+    assets = Asset.objects.filter(status="active", product__items__isnull=False)
+    if product is not None:
+        assets = assets.filter(product=product)
+    # A product that is paid by use comes first.
+    first = (
+        assets.filter(product__items__type="PPU").order_by("pk").first()
+        or assets.order_by("pk").first()
+    )
+    if first is None:
+        raise Refused("REQ_003", "No active subscription has used anything of such a product.")
+    vendor = _vendor(first)
+    month_end = clock.shown(clock.now()).replace(day=1, hour=0, minute=0, second=0)
+    last = month_end - timedelta(days=1)
+    body = {
+        "name": f"Usage of {last:%B %Y}",
+        "description": f"What customers of {first.product.name} have used.",
+        "product": {"id": first.product_id},
+        "contract": {"id": first.contract_id},
+        "period": {"from": f"{last:%Y-%m-01}", "to": f"{last:%Y-%m-%d}"},
+        "external_id": f"{last:%Y-%m}-{first.product_id}",
+    }
+    file = births.create(body, vendor)
+    used = assets.filter(product=first.product_id, contract=first.contract_id).distinct()
+    content = spreadsheet(list(used.order_by("pk")[:_SUBSCRIPTIONS]), f"{last:%Y-%m}", last.day)
+    transitions.move(
+        UsageFile, file.pk, "upload", vendor, {"usage_file": Content("usage.xlsx", content)}
+    )
+    processing.run(file.pk)
+    return UsageFile.objects.get(pk=file.pk)
+
+
+def spreadsheet(assets: list[Asset], month: str, days: int) -> bytes:
+    """Return a workbook with some usage of each of the subscriptions, of one product."""
+    items = Item.objects.filter(product=assets[0].product_id)
+    item = items.filter(type="PPU").first() or items.first()
+    if item is None:
+        raise Refused("REQ_003", "The product has no items.")
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(columns.SHEETS[0])
+    sheet.append(list(columns.RECORD))
+    for number, asset in enumerate(assets, 1):
+        cells = {
+            "record_id": f"{month}-{asset.pk}",
+            "record_note": f"Counted daily in {month}",
+            "item_search_criteria": "item.mpn",
+            "item_search_value": item.mpn,
+            "quantity": number * 12,
+            "start_time_utc": f"{month}-01 00:00:00",
+            "end_time_utc": f"{month}-{days:02d} 23:59:59",
+            "asset_search_criteria": "asset.id",
+            "asset_search_value": asset.pk,
+            "category_id": "general",
+            "amount": number * 12 * 2,
+            "tier": 0,
+        }
+        sheet.append([cells.get(name) for name in columns.RECORD])
+    categories = book.create_sheet(columns.CATEGORIES)
+    categories.append(list(columns.CATEGORY))
+    categories.append(["general", "General usage", "All that is counted"])
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def _vendor(asset: Asset) -> Actor:
+    account = asset.product.owner
+    user = User.objects.filter(account=account, is_active=True).order_by("is_service", "pk").first()
+    return Actor(user, account)

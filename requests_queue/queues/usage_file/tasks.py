@@ -1,0 +1,11 @@
+"""What the workers do with usage files."""
+
+from celery import shared_task
+
+from requests_queue.queues.usage_file import processing
+
+
+@shared_task
+def process(pk: str) -> None:
+    """Process a file."""
+    processing.run(pk)

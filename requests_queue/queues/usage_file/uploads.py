@@ -1,0 +1,59 @@
+"""Spreadsheets as clients send them: one field of a multipart form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+
+from requests_queue import storable
+from requests_queue.errors import Invalid
+from requests_queue.queues.usage_file import limits
+from requests_queue.queues.usage_file.effects import Content
+
+# What the form around a file may take.
+_FRAME = 64 * 1024
+
+
+def received(request: Request, *fields: str) -> Content:
+    """Return the file of the first of these fields that there is, checked against the limits.
+
+    Raises Invalid, or Refused (413) before more than the limit has been read.
+    """
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    if not length.isdecimal() or int(length) > limits.MAX_BYTES + _FRAME:
+        raise limits.too_large(fields[0])
+    given = request.data
+    field = next((name for name in fields if name in request.FILES), None)
+    if field is None:
+        if any(name in given for name in fields):
+            raise Invalid(f"{fields[0]}: The submitted data was not a file.")
+        raise Invalid(f"{fields[0]}: No file was submitted.")
+    file = request.FILES[field]
+    content = file.read()
+    limits.check(content, field)
+    name = str(file.name or "usage.xlsx").replace("\0", "")[:255]
+    return Content(name, content)
+
+
+class ListParser(BaseParser):
+    """A JSON array, the body of `close-records`."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Return the list, empty where there is no body; raises ParseError."""
+        raw = stream.read()
+        try:
+            value = json.loads(raw) if raw.strip() else []
+            storable.check(value)
+        except (ValueError, RecursionError):
+            raise ParseError("The body is not valid JSON that can be stored.") from None
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise ParseError(f"The body is a JSON array, not a {type(value).__name__}.")
+        return value

@@ -1,0 +1,70 @@
+"""What the demo subscriptions were billed for: a vendor's request for each period that is over,
+and two of the provider."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from requests_queue.catalog.models import Asset
+from requests_queue.queues.billing import births, periods, subscriptions
+from requests_queue.queues.billing.models import (
+    PROVIDER_TYPE,
+    VENDOR_TYPE,
+    BillingRequest,
+    SubscriptionBilling,
+)
+from requests_queue.queues.billing.reading import Period
+from requests_queue.seed.orders import SUBSCRIPTIONS
+from requests_queue.seed.rows import add_missing
+
+# What the sides wrote to the first request of a subscription.
+_ATTRIBUTES: dict[str, dict[str, dict[str, Any]]] = {
+    "AS-5810-2277-4093": {
+        VENDOR_TYPE: {"vendor": {"invoice": "NB-2026-4093-01"}},
+        PROVIDER_TYPE: {"provider": {"invoice": "NL-88120", "margin": "12%"}},
+    },
+    "AS-2934-6610-1216": {
+        VENDOR_TYPE: {},
+        PROVIDER_TYPE: {"provider": {"invoice": "NL-88134"}},
+    },
+}
+
+
+def add_billing(at: datetime) -> dict[str, int]:
+    """Add when each demo subscription is billed next, and what it was billed for before."""
+    wanted = [row.id for row in SUBSCRIPTIONS]
+    assets = subscriptions.with_activation(
+        Asset.objects.select_related("connection").filter(
+            pk__in=wanted, status__in=subscriptions.BILLABLE
+        )
+    )
+    rows = [subscriptions.build(asset, at) for asset in assets.order_by("pk")]
+    requests = [request for row in rows for request in _requests(row)]
+    return {
+        "billing periods": add_missing(rows),
+        "billing requests": add_missing(requests),
+    }
+
+
+def _requests(row: SubscriptionBilling) -> list[BillingRequest]:
+    """Return the requests for the periods before the one that the billing stands at."""
+    asset, length = row.asset, periods.MONTHS.get(row.period_uom, 0)
+    boundaries = [row.started] if length else []
+    while boundaries and boundaries[-1] < row.billed_to:
+        following = periods.following(row.started, row.period_uom, boundaries[-1])
+        if following is None:
+            break
+        boundaries.append(following)
+    items = [item for item in asset.items if periods.months_of(item) == length]
+    given = _ATTRIBUTES.get(asset.pk, {VENDOR_TYPE: {}})
+    made: list[BillingRequest] = []
+    for kind, attributes in given.items():
+        before: list[BillingRequest] = []
+        for start, end in pairwise(boundaries):
+            period = Period(start, end, row.period_delta, row.period_uom)
+            said = {} if before else attributes
+            before.append(births.build(asset, kind, items, period, end, before, said))
+        made += before
+    return made

@@ -1,0 +1,204 @@
+"""The resellers of the suite: set up, being changed, and waiting for each other.
+
+Written as the queue's moves would have left them, but told to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from requests_queue import clock, ids
+from requests_queue.catalog.models import Connection, Listing, Template, TierAccount, User
+from requests_queue.errors import Invalid
+from requests_queue.queues.fulfillment import params
+from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
+from requests_queue.queues.tier_config.setup import SCOPES
+from requests_queue.seed.accounts import VENDOR_USER
+from requests_queue.seed.customers import (
+    ALPENGLOW,
+    BRIGHTWATER,
+    CASCADE,
+    FJORDLINE,
+    MASTER,
+    TALWEG,
+)
+from requests_queue.seed.products import SUITE
+from requests_queue.seed.rows import add_missing
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One request: made `days` before the base, worked on for `hours` since."""
+
+    type: str
+    status: str
+    days: float
+    hours: float = 0
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    notes: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration, and its requests in their order."""
+
+    id: str
+    account: str
+    level: int
+    steps: tuple[Step, ...]
+    parent: str | None = None
+
+
+_CONFIGS = (
+    Config("TC-733-508-112", MASTER, 2, (
+        Step("setup", "approved", 58.4, 5.5,
+             {"master_reference": "KEYSTONE", "master_tenant": "mt-0031"}),
+    )),
+    Config("TC-733-508-129", BRIGHTWATER, 1, (
+        Step("setup", "approved", 58.1, 9.2,
+             {"partner_agreement": "NSS-2-0120", "partner_tenant": "pt-0120"}),
+        Step("adjustment", "approved", 27.3, 0.2, {"partner_tenant": "pt-0120-eu"},
+             notes="The tenant has moved to another region."),
+        Step("update", "inquiring", 2.6, 3.4, {"partner_agreement": "NSS-2"},
+             {"partner_agreement": "This number is incomplete."},
+             notes="The agreement has been renewed."),
+    ), parent="TC-733-508-112"),
+    Config("TC-733-508-136", CASCADE, 1, (
+        Step("setup", "approved", 57.7, 2.1,
+             {"partner_agreement": "NSS-1-0112", "partner_tenant": "pt-0112"}),
+        Step("update", "failed", 19.9, 6.8, {"partner_agreement": "NSS-1-0113"},
+             reason="The agreement NSS-1-0113 belongs to another reseller."),
+        Step("update", "draft", 1.4, 0.1, {"partner_agreement": "NSS-1-0212"}),
+    )),
+    # An order waits for this one: AS-2934-6610-1192.
+    Config("TC-733-508-143", FJORDLINE, 1, (
+        Step("setup", "pending", 0.74, 0, {"partner_agreement": "NSS-1-0107"}),
+    )),
+    Config("TC-733-508-150", ALPENGLOW, 2, (
+        Step("setup", "inquiring", 1.9, 4.3, {"master_reference": "ALPENGLOW"},
+             {"master_reference": "This name is taken: please choose another one."}),
+    )),
+    Config("TC-733-508-167", TALWEG, 1, (
+        Step("setup", "tiers_setup", 1.9, 0, {"partner_agreement": "NSS-1-0138"}),
+    ), parent="TC-733-508-150"),
+)  # fmt: skip
+
+
+def add_configs(at: datetime) -> dict[str, int]:
+    """Add the configurations that aren't there, each with its requests.
+
+    A configuration whose product or reseller the user has changed or deleted stays away.
+    """
+    made = {"tier configs": 0, "tier requests": 0}
+    known = set(TierConfig.objects.values_list("pk", flat=True))
+    for row in _CONFIGS:
+        if row.id in known:
+            continue
+        try:
+            config = _config(row, at)
+            requests = _requests(config, row, at) if config else []
+        except Invalid:
+            # The user's product has lost a parameter of ours.
+            continue
+        if config is None or not add_missing([config]):
+            continue
+        if TierConfig.objects.filter(pk=config.pk).exists():
+            made["tier configs"] += 1
+            made["tier requests"] += add_missing(requests)
+    return made
+
+
+def _config(row: Config, at: datetime) -> TierConfig | None:
+    """Return the configuration before its first request, or None where what it needs is gone."""
+    connection = Connection.objects.filter(product=SUITE).order_by("pk").first()
+    listing = Listing.objects.select_related("contract").filter(product=SUITE).first()
+    account = TierAccount.objects.filter(pk=row.account).first()
+    if not connection or not listing or not account:
+        return None
+    if row.parent and not TierConfig.objects.filter(pk=row.parent).exists():
+        return None
+    created = _moment(at, row.steps[0])
+    return TierConfig(
+        id=row.id,
+        status="processing" if any(step.status in OPEN for step in row.steps) else "active",
+        product=connection.product,
+        connection=connection,
+        marketplace_id=listing.contract.marketplace_id,
+        contract=listing.contract,
+        account=account,
+        tier_level=row.level,
+        parent_id=row.parent,
+        params=params.blank(connection.product, SCOPES[row.level]),
+        requests_made=len(row.steps),
+        created=created,
+        updated=created,
+    )
+
+
+def _requests(config: TierConfig, row: Config, at: datetime) -> list[TierConfigRequest]:
+    """Return the requests, the configuration having followed them."""
+    made: list[TierConfigRequest] = []
+    for step in row.steps:
+        request = _request(config, step, made, at)
+        made.append(request)
+        if step.status != "draft":
+            config.updated = request.updated
+        if step.status in ("approved", "failed"):
+            config.activated = config.activated or request.updated
+        if step.status == "approved":
+            config.params, config.template = request.params, request.template
+    return made
+
+
+def _request(
+    config: TierConfig, step: Step, before: list[TierConfigRequest], at: datetime
+) -> TierConfigRequest:
+    created = _moment(at, step)
+    updated = clock.shown(created + timedelta(hours=step.hours))
+    vendor = User.objects.filter(uid=VENDOR_USER).first()
+    touched = step.status not in ("draft", "tiers_setup") and updated > created
+    return TierConfigRequest(
+        id=ids.next_in(config.pk, "TCR-", len(before)),
+        status=step.status,
+        type=step.type,
+        configuration=config,
+        product=config.product,
+        vendor_id=config.connection.vendor_id,
+        provider_id=config.connection.provider_id,
+        assignee=vendor if touched else None,
+        params=_params(config, step),
+        notes=step.notes,
+        reason=step.reason,
+        template=_template(config, step),
+        effective_date=updated if step.status == "approved" else None,
+        inquired=updated if step.status == "inquiring" else None,
+        pended=created if step.status not in ("draft", "tiers_setup") else None,
+        previous_approved_request=next((r for r in before[::-1] if r.status == "approved"), None),
+        created=created,
+        updated=updated,
+    )
+
+
+def _params(config: TierConfig, step: Step) -> params.Params:
+    given: dict[str, dict[str, Any]] = {
+        name: {"id": name, "value": value} for name, value in step.values.items()
+    }
+    for name, message in step.errors.items():
+        given.setdefault(name, {"id": name})["value_error"] = message
+    return params.fill(config.params, list(given.values()), ("ordering", "fulfillment"), "params")
+
+
+def _template(config: TierConfig, step: Step) -> Template | None:
+    if step.status != "approved":
+        return None
+    rows = Template.objects.filter(product=config.product, scope=SCOPES[config.tier_level])
+    return rows.filter(type="fulfillment").first()
+
+
+def _moment(at: datetime, step: Step) -> datetime:
+    return clock.shown(at - timedelta(days=step.days))

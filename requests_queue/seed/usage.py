@@ -1,0 +1,155 @@
+"""Usage files in every status, with their records: the security desk is paid by use.
+
+Those that are being uploaded or processed stay so, for show: no worker has to do with them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from requests_queue import clock
+from requests_queue.catalog.models import Asset, Contract, Item, Product, User
+from requests_queue.queues.base import Actor
+from requests_queue.queues.usage_file import counting, effects, samples, writing
+from requests_queue.queues.usage_file.checking import record_pk
+from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
+from requests_queue.seed.accounts import CONTRACT, MARKETPLACE, PROVIDER, VENDOR, VENDOR_USER
+from requests_queue.seed.listings import DISTRIBUTOR_USER
+from requests_queue.seed.products import SUITE
+from requests_queue.seed.rows import add_missing
+
+# The last digits of the id, status, months before the base, what happened to it.
+_FILES: tuple[tuple[str, str, int, str], ...] = (
+    ("3391-0001", "closed", 5, "created uploaded submitted accepted closed"),
+    ("3391-0002", "accepted", 4, "created uploaded submitted accepted"),
+    ("3391-0003", "rejected", 3, "created uploaded submitted rejected"),
+    ("3391-0004", "pending", 2, "created uploaded submitted"),
+    ("3391-0005", "ready", 1, "created uploaded"),
+    ("3391-0006", "uploaded", 1, "created uploaded"),
+    ("3391-0007", "invalid", 1, "created uploaded"),
+    ("3391-0008", "processing", 0, "created uploaded"),
+    ("3391-0009", "uploading", 0, "created uploaded"),
+    ("3391-0010", "draft", 0, "created"),
+    ("3391-0011", "deleted", 0, "created deleted"),
+)
+_RECORD_STATUS = {"closed": "closed", "accepted": "approved", "rejected": "rejected"}
+_EMPTY = ("draft", "deleted", "uploading")
+_UNKNOWN: dict[str, str] = {
+    "column": "item_search_value",
+    "code": "USG_011",
+    "message": "The product has no item with item.mpn NSS-DESK-OLD.",
+    "raw_value": "NSS-DESK-OLD",
+}
+
+
+def add_usage(at: datetime) -> dict[str, int]:
+    """Add the files that aren't there, each with its records and contents."""
+    made = {"usage files": 0, "usage records": 0, "usage contents": 0}
+    product = Product.objects.filter(pk=SUITE, owner=VENDOR).first()
+    contract = Contract.objects.filter(pk=CONTRACT).first()
+    item = Item.objects.filter(product=SUITE, type="PPU").first()
+    assets = list(
+        Asset.objects.filter(product=SUITE, contract=CONTRACT, status="active").order_by("pk")[:3]
+    )
+    if not product or not contract or not item or not assets:
+        return made
+    people = {u.uid: u for u in User.objects.filter(uid__in=(VENDOR_USER, DISTRIBUTOR_USER))}
+    for digits, status, months, history in _FILES:
+        file = _file(digits, status, _month(at, months), history.split(), people)
+        file.schema = str(product.capability("ppu.schema") or "qt").lower()
+        if not add_missing([file]):
+            continue
+        made["usage files"] += 1
+        if status not in _EMPTY:
+            made["usage records"] += add_missing(_records(file, item, assets))
+            counting.recount(file.pk)
+            made["usage contents"] += _contents(file, assets)
+    return made
+
+
+def _month(at: datetime, before: int) -> datetime:
+    """Return the first day of the month that lies so many months before."""
+    months = at.year * 12 + at.month - 1 - before
+    return at.replace(
+        year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0
+    )
+
+
+def _file(
+    digits: str, status: str, month: datetime, history: list[str], people: dict[str, User]
+) -> UsageFile:
+    last = _month(month, -1) - timedelta(days=1)
+    created = clock.shown(month + timedelta(hours=9))
+    events = {}
+    for number, name in enumerate(history):
+        uid = VENDOR_USER if name in ("created", "uploaded", "submitted", "deleted") else (
+            DISTRIBUTOR_USER
+        )  # fmt: skip
+        actor = Actor(people.get(uid), None)
+        events[name] = effects.event(actor, created + timedelta(hours=number))
+    busy = status in ("uploading", "processing")
+    return UsageFile(
+        id=f"UF-2026-01-{digits}", status=status, product_id=SUITE, vendor_id=VENDOR,
+        provider_id=PROVIDER, marketplace_id=MARKETPLACE, contract_id=CONTRACT, currency="USD",
+        name=f"Security desk, {month:%B %Y}", description="Hours of the security desk, as used.",
+        external_id=f"desk-{month:%Y-%m}-{digits[-2:]}", environment="test",
+        period_from=month.date(), period_to=last.date(), events=events,
+        acceptance_note="Billed with the next invoice." if "accepted" in history else "",
+        rejection_note="Two customers are counted twice." if status == "rejected" else "",
+        error_detail=f"1 row is invalid. Row 2, {_UNKNOWN['column']}: {_UNKNOWN['message']}"
+        if status == "invalid" else "",
+        sub_status="" if status in ("draft", "deleted") else "processing" if busy else "processed",
+        created=created, updated=clock.shown(created + timedelta(hours=len(history) - 1)),
+    )  # fmt: skip
+
+
+def _records(file: UsageFile, item: Item, assets: list[Asset]) -> list[UsageRecord]:
+    start, end = (datetime.fromisoformat(f"{d}T00:00:00+00:00") for d in _ends(file))
+    end += timedelta(hours=23, minutes=59, seconds=59)
+    status = _RECORD_STATUS.get(file.status, "valid")
+    rows = []
+    for number, asset in enumerate(assets, 1):
+        wrong = file.status == "invalid" and number == 1
+        more: dict[str, Any] = {}
+        if status == "closed":
+            more = {
+                "external_billing_id": f"INV-{file.pk[-4:]}-{number}", "closed_at": file.updated,
+                "closed_by": "jonas.berg@northland.example.com",
+            }  # fmt: skip
+        rows.append(
+            UsageRecord(
+                id=record_pk(file.pk, number + 1), file=file, row=number + 1,
+                status="invalid" if wrong else status, record_id=f"{start:%Y-%m}-{asset.pk}",
+                record_note="Hours as used", item_search_criteria="item.mpn",
+                item_search_value=_UNKNOWN["raw_value"] if wrong else item.mpn,
+                asset_search_criteria="asset.id", asset_search_value=asset.pk,
+                item=None if wrong else item, asset=asset,
+                quantity=Decimal(f"{12.5 * number:.2f}"), amount=Decimal(25 * number), tier=0,
+                category="general", start_date=start, end_date=end,
+                errors=[_UNKNOWN] if wrong else [], **more,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _ends(file: UsageFile) -> tuple[Any, Any]:
+    return file.period_from, file.period_to
+
+
+def _contents(file: UsageFile, assets: list[Asset]) -> int:
+    """Keep what was uploaded, and what it was processed to; return how many contents."""
+    last = file.period_to
+    if last is None:
+        return 0
+    upload = samples.spreadsheet(assets, f"{last:%Y-%m}", last.day)
+    contents = [(StoredFile.UPLOAD, "desk.xlsx", upload)]
+    if file.sub_status == "processed":
+        name = f"{file.pk}-processed.xlsx"
+        contents.append((StoredFile.PROCESSED, name, writing.processed(file, lambda: None)))
+    StoredFile.objects.bulk_create(
+        StoredFile(file=file, kind=kind, name=name, content=content, created=file.updated)
+        for kind, name, content in contents
+    )
+    return len(contents)

@@ -1,0 +1,461 @@
+"""The billing queue: who creates what, what is refused, who sees it, and what comes due."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from requests_queue import clock, transitions
+from requests_queue.catalog.models import Account, Asset, Product
+from requests_queue.errors import Refused
+from requests_queue.queues.billing import births, due, rules, samples
+from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
+from requests_queue.queues.fulfillment import births as orders
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.seed.products import BACKUP
+from tests import make
+from tests.api import Caller, caller, ids, refused
+from tests.engines import move_clock
+from webhooks.models import Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+PATH, ASSETS = "/subscriptions/requests", "/subscriptions/assets"
+ASSET = "AS-0000-0000-0001"
+ITEM = {
+    "id": "SEAT", "global_id": "PRD-1-0001", "mpn": "M-SEAT", "display_name": "Seat",
+    "item_type": "Reservation", "period": "Monthly", "type": "Users", "quantity": "5",
+    "old_quantity": "5", "params": [],
+}  # fmt: skip
+YEARLY = {**ITEM, "id": "YEAR", "global_id": "PRD-1-0002", "mpn": "M-YEAR", "period": "Yearly"}
+USED = {**ITEM, "id": "PPU", "global_id": "PRD-1-0003", "mpn": "M-PPU", "item_type": "PPU",
+        "quantity": "unlimited"}  # fmt: skip
+ONCE = {**ITEM, "id": "ONCE", "global_id": "PRD-1-0004", "mpn": "M-ONCE", "period": "OneTime"}
+PERIOD = {"from": "2026-10-01T00:00:00.000Z", "to": "2026-11-01T02:00:00+02:00", "delta": 1,
+          "uom": "monthly"}  # fmt: skip
+SHOWN = {"from": "2026-10-01T00:00:00+00:00", "to": "2026-11-01T00:00:00+00:00", "delta": 1.0,
+         "uom": "monthly"}  # fmt: skip
+
+
+def nested(**more: Any) -> dict[str, Any]:
+    return {"asset": {"id": ASSET}, "items": [{"id": "SEAT"}], "period": PERIOD, **more}
+
+
+def flat(**more: Any) -> dict[str, Any]:
+    said = {f"period_{name}": value for name, value in PERIOD.items()}
+    return {"asset_id": ASSET, "items": [{"id": "SEAT"}], **said, **more}
+
+
+def subscribed(made: make.World, n: int = 1, **more: Any) -> Asset:
+    return make.asset(made, n, **{"items": [ITEM, YEARLY, USED, ONCE], **more})
+
+
+def hooks(made: make.World) -> None:
+    for n, account in enumerate((made.vendor, made.provider), 1):
+        make.webhook(made, n=n, object_class="billing_request", account=account)
+
+
+def told(pk: str) -> list[str]:
+    """Return the types of accounts that were told of an object, in order."""
+    found = Event.objects.filter(object_id=pk).order_by("pk")
+    return list(found.values_list("webhook__account__type", flat=True))
+
+
+def test_each_side_creates_its_own_type_and_is_told() -> None:
+    world = make.world()
+    hooks(world)
+    subscribed(world, external_uid="uid-1")
+    for account, kind, letter in ((world.vendor, "vendor", "V"), (world.provider, "provider", "P")):
+        who = caller(account)
+        pks = [f"BR{letter}-0000-0000-0001-000{n}" for n in (1, 2, 3, 4)]
+        by_uid = {"external_uid": "uid-1"}
+        bodies = (nested(type=kind), flat(), nested(asset=by_uid),
+                  flat(asset_id=None, asset_external_uid="uid-1"))  # fmt: skip
+        for cycle, (pk, body) in enumerate(zip(pks, bodies, strict=True), 1):
+            answer = who.post(PATH, body)
+            assert answer.status == 201, answer
+            row = answer.json
+            assert (row["id"], row["type"], row["period"]) == (pk, kind, SHOWN)
+            assert row["items"] == [{
+                "id": "SEAT", "global_id": "PRD-1-0001", "mpn": "M-SEAT", "display_name": "Seat",
+                "item_type": "reservation", "period": "monthly", "type": "Users",
+                "quantity": 5.0, "billing": {"cycle_number": cycle},
+            }]  # fmt: skip
+            assert "status" not in row and row["attributes"] == {}
+            assert sorted(told(pk)) == sorted({"provider", kind}), kind
+            assert who.get(f"{PATH}/{pk}").json == row
+        other_kind = "vendor" if kind == "provider" else "provider"
+        refused(who.post(PATH, nested(type=other_kind)), 403)
+
+
+def test_it_has_no_statuses_and_no_moves() -> None:
+    assert rules.QUEUE.statuses == rules.QUEUE.moves == ()
+    world = make.world()
+    subscribed(world)
+    vendor = caller(world.vendor)
+    pk = vendor.post(PATH, nested()).json["id"]
+    for verb in ("approve", "accept", "assign", "unassign"):
+        assert vendor.post(f"{PATH}/{pk}/{verb}").status == 404
+    assert vendor.put(f"{PATH}/{pk}", {}).status == vendor.delete(f"{PATH}/{pk}").status == 405
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    (nested(type="both"), 'type: "both" is not a valid choice.'),
+    (nested(type=["vendor"]), "type: \"['vendor']\" is not a valid choice."),
+    (nested(asset={}), "asset.id: This field is required."),
+    (nested(asset="AS-1"), "asset: Expected an object."),
+    (nested(asset={"id": 5}), "asset.id: Not a valid string."),
+    (nested(asset={"id": "AS-9"}), "asset.id: Subscription AS-9 does not exist."),
+    (nested(asset={"external_uid": "x"}), "asset.external_uid: Subscription x does not exist."),
+    (nested(items=None), "items: This list may not be empty."),
+    (nested(items=[]), "items: This list may not be empty."),
+    (nested(items={"id": "SEAT"}), "items: This list may not be empty."),
+    (nested(items=["SEAT"]), "items: Each item is an object with an id."),
+    (nested(items=[{}]), "items: Item (without id) is not in the subscription."),
+    (nested(items=[{"id": "GONE"}]), "items: Item GONE is not in the subscription."),
+    *(
+        (nested(items=[{"id": "SEAT", "quantity": wrong}]),
+         "items: Quantity of SEAT is not a number from 0.")
+        for wrong in (-1, "many", True, [], {}, "nan", "inf", 1e30, "1" * 5000)
+    ),
+    (nested(period="monthly"), "period: Expected an object."),
+    (nested(period={**PERIOD, "from": None}), "period.from: This field is required."),
+    *(
+        (nested(period={**PERIOD, "from": wrong}), "period.from: Not a valid date.")
+        for wrong in ("soon", 5, [], True, "2026-13-01", "2026-02-30T00:00:00Z",
+                      "9999-12-31T23:00:00-10:00", "0001-01-01T00:00:00+14:00")
+    ),
+    (nested(period={**PERIOD, "to": PERIOD["from"]}),
+     "period.to: The period ends before it starts."),
+    *(
+        (nested(period={**PERIOD, "delta": wrong}), "period.delta: A number above 0 is required.")
+        for wrong in (0, -1, "1", True, 1e300, [])
+    ),
+    (nested(period={**PERIOD, "uom": "weekly"}), 'period.uom: "weekly" is not a valid choice.'),
+    (nested(period={**PERIOD, "uom": []}), 'period.uom: "[]" is not a valid choice.'),
+    (nested(attributes=[]), "attributes: Expected an object."),
+    (nested(attributes={"provider": "x"}), "attributes.provider: Expected an object."),
+]  # fmt: skip
+
+
+def test_wrong_input_makes_nothing() -> None:
+    world = make.world()
+    hooks(world)
+    subscribed(world)
+    distributor = caller(world.provider)
+    for body, error in WRONG:
+        refused(distributor.post(PATH, body), 400, error)
+    everything = distributor.post(PATH, {"asset_id": ASSET, "items": [{"id": "SEAT"}]})
+    refused(everything, 400, *(
+        f"period.{name}: This field is required." for name in ("from", "to", "delta", "uom")
+    ))  # fmt: skip
+    refused(distributor.post(PATH, nested(attributes={"vendor": {"a": 1}})), 403)
+    for status in ("draft", "processing"):
+        Asset.objects.update(status=status)
+        refused(
+            distributor.post(PATH, nested()), 400, f"A subscription that is {status} is not billed."
+        )
+    assert not BillingRequest.objects.exists() and not Event.objects.exists()
+
+
+def test_items_by_any_name_and_quantities_as_numbers() -> None:
+    world = make.world()
+    subscribed(world)
+    items = [
+        {"id": "PRD-1-0001", "quantity": "2.5"},
+        {"mpn": "M-YEAR", "quantity": 3},
+        {"id": "PPU"},
+    ]
+    row = caller(world.provider).post(PATH, nested(items=items)).json
+    assert [(i["id"], i["quantity"]) for i in row["items"]] == [
+        ("SEAT", 2.5), ("YEAR", 3.0), ("PPU", 0.0),
+    ]  # fmt: skip
+
+
+def test_attributes_are_each_sides_own_and_a_queue_change() -> None:
+    world = make.world()
+    hooks(world)
+    subscribed(world)
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    made = vendor.post(PATH, nested(attributes={"vendor": {"n": 1}})).json
+    path = f"{PATH}/{made['id']}"
+    assert made["attributes"] == {"vendor": {"n": 1}}
+    BillingRequest.objects.update(updated=make.AT)
+    for who, body, wanted in (
+        (vendor, {"vendor": {"n": 2}}, {"vendor": {"n": 2}, "provider": {}}),
+        (distributor, {"provider": {"m": 1}}, {"vendor": {"n": 2}, "provider": {"m": 1}}),
+        # What a client has read and sends back.
+        (vendor, {"vendor": {}, "provider": {"m": 1}}, {"vendor": {}, "provider": {"m": 1}}),
+    ):
+        before = len(told(made["id"]))
+        answer = who.put(f"{path}/attributes", body)
+        assert (answer.status, answer.json) == (200, wanted)
+        assert len(told(made["id"])) == before + 2
+        given = {side: said for side, said in wanted.items() if side in body or said}
+        assert vendor.get(path).json["attributes"] == given
+    assert BillingRequest.objects.get().updated > make.AT
+    before = len(told(made["id"]))
+    for who, body, status in (
+        (vendor, {}, 200), (vendor, None, 200), (vendor, {"vendor": {}}, 200),
+        (vendor, {"provider": {"m": 2}}, 403), (distributor, {"vendor": {"n": 9}}, 403),
+        (vendor, {"vendor": "x"}, 400),
+    ):  # fmt: skip
+        assert who.put(f"{path}/attributes", body).status == status
+    assert len(told(made["id"])) == before
+    assert vendor.put(f"{PATH}/BRV-1/attributes", {}).status == 404
+
+
+def test_the_providers_own_are_hidden_from_the_vendor_everywhere(
+    vendor: Caller, distributor: Caller
+) -> None:
+    hidden = [pk for pk in ids(distributor, PATH) if pk.startswith("BRP-")]
+    assert len(hidden) == 2
+    assert not any(pk.startswith("BRP-") for pk in ids(vendor, PATH))
+    for pk in hidden:
+        refused(vendor.get(f"{PATH}/{pk}"), 404)
+        refused(vendor.put(f"{PATH}/{pk}/attributes", {"vendor": {}}), 404)
+    assert ids(vendor, f"{PATH}?type=provider") == []
+    path = f"{ASSETS}/AS-5810-2277-4093"
+    ours, theirs = vendor.get(path).json, distributor.get(path).json
+    assert ours["billing"]["stats"].keys() == {"vendor"}
+    assert theirs["billing"]["stats"]["provider"]["count"] == 1
+    assert theirs["billing"]["stats"]["provider"]["last_request"]["id"] in hidden
+    assert all(i["billing"]["stats"].keys() == {"vendor"} for i in ours["items"])
+    assert "BRP-" not in str(ours) and "BRP-" not in str(vendor.get(ASSETS).json)
+
+
+def test_strangers_see_nothing(
+    seeded: Any, other: make.World, vendor: Caller, distributor: Caller
+) -> None:
+    Asset.objects.filter(pk="AS-0000-0000-0007").update(items=[ITEM])
+    body = nested(asset={"id": "AS-0000-0000-0007"})
+    theirs = caller(other.vendor).post(PATH, body).json["id"]
+    for account in (other.vendor, other.provider):
+        stranger = caller(account)
+        assert ids(stranger, PATH) == [theirs]
+        assert ids(stranger, ASSETS) == ["AS-0000-0000-0007"]
+        for pk in ("BRV-5810-2277-4093-0001", "BRP-5810-2277-4093-0001"):
+            refused(stranger.get(f"{PATH}/{pk}"), 404)
+            refused(stranger.put(f"{PATH}/{pk}/attributes", {}), 404)
+        refused(stranger.get(f"{ASSETS}/AS-5810-2277-4093"), 404)
+        refused(stranger.post(PATH, nested(asset={"id": "AS-5810-2277-4093"})), 400)
+    for who in (vendor, distributor):
+        refused(who.get(f"{PATH}/{theirs}"), 404)
+        refused(who.post(PATH, body), 400)
+
+
+def test_the_admin_hides_them_too(seeded: Any, client: Any) -> None:
+    url = "/admin/billing/billingrequest/"
+    for account, sees in (("VA-610-138", False), ("PA-318-442", True)):
+        client.force_login(Account.objects.get(pk=account).users.get())
+        page = client.get(url)
+        assert page.status_code == 200
+        assert ("BRP-5810-2277-4093-0001" in page.content.decode()) is sees
+        detail = client.get(f"{url}BRP-5810-2277-4093-0001/change/")
+        assert (detail.status_code == 200) is sees
+
+
+FILTERS = {
+    "asset.id=AS-5810-2277-4093&type=provider": ["BRP-5810-2277-4093-0001"],
+    "asset.product.id=PRD-814-505-018&type=provider": ["BRP-5810-2277-4093-0001"],
+    "eq(asset.params.id,activation_id)&type=provider": ["BRP-5810-2277-4093-0001"],
+    "eq(asset.params.value,NB-77120-4093)&type=provider": ["BRP-5810-2277-4093-0001"],
+    "like(asset.params.name,*ctivation*)&type=provider": ["BRP-5810-2277-4093-0001"],
+    "ne(asset.params.id,activation_id)&type=provider": ["BRP-2934-6610-1216-0001"],
+    "in(asset.params.id,(activation_id,nothing))&type=provider": ["BRP-5810-2277-4093-0001"],
+    "asset.billing.period.uom=yearly": [],
+    "lt(asset.billing.next_date,2020-01-01T00:00:00Z)": [],
+    "asset.tiers.customer.id=TA-0418-2290-3310&type=provider": ["BRP-5810-2277-4093-0001"],
+    "period.uom=yearly": [],
+    "gt(period.from,2099-01-01T00:00:00+00:00)": [],
+    "gt(events.created.at,2099-01-01T00:00:00+00:00)": [],
+}
+
+
+def test_filters(distributor: Caller) -> None:
+    for query, wanted in FILTERS.items():
+        assert ids(distributor, f"{PATH}?{query}") == wanted, query
+    refused(distributor.get(f"{PATH}?status=x"), 400)
+    [row] = distributor.get(f"{PATH}?select(-asset.params,-items)&limit=1").json
+    assert "items" not in row and "params" not in row["asset"]
+    count = distributor.get(f"{PATH}?limit=0&offset=0&like(asset.params.value,NB-*)")
+    assert count.headers["Content-Range"] == "items 0-0/3"
+    both = "?eq(status,active)&ordering(-billing.next_date)&eq(params.id,activation_id)"
+    assert ids(distributor, f"{ASSETS}{both}") == ["AS-5810-2277-4118", "AS-5810-2277-4093"]
+
+
+def test_subscriptions_show_their_billing(vendor: Caller) -> None:
+    row = vendor.get(f"{ASSETS}/AS-5810-2277-4118").json
+    assert row["billing"]["period"] == {"delta": 1.0, "uom": "monthly"}
+    assert row["billing"].keys() == {"period", "next_date", "anniversary", "stats"}
+    assert row["billing"]["anniversary"].keys() == {"day"}
+    assert row["pending_request"]["id"] == "PR-5810-2277-4118-002"
+    assert all(isinstance(i["quantity"], float) for i in row["items"])
+    assert "tier2" not in row["tiers"]
+    draft = vendor.get(f"{ASSETS}/AS-2934-6610-1185").json
+    assert draft["billing"] == {"stats": {"vendor": {"last_request": {}, "count": 0}}}
+    # What is used is billed by usage files.
+    used = vendor.get(f"{ASSETS}/AS-7046-3382-5520").json
+    assert [i["item_type"] for i in used["items"]] == ["reservation"]
+
+
+START = datetime(2026, 1, 31, 10, 30, tzinfo=UTC)
+
+
+def at(year: int, month: int, day: int) -> datetime:
+    return START.replace(year=year, month=month, day=day)
+
+
+def activated(made: make.World, **more: Any) -> Asset:
+    return subscribed(made, **{"created": START, "updated": START, **more})
+
+
+def made_requests() -> list[tuple[str, datetime, datetime, list[str]]]:
+    return [
+        (r.pk[-4:], r.period_from, r.period_to, [i["id"] for i in r.items])
+        for r in BillingRequest.objects.order_by("pk")
+    ]
+
+
+def test_periods_come_due_one_after_the_other() -> None:
+    world = make.world()
+    hooks(world)
+    activated(world)
+    assert due.next_due(START) == at(2026, 2, 28)
+    due.run(at(2026, 2, 28) - timedelta(seconds=1))
+    assert not BillingRequest.objects.exists()
+    due.run(at(2026, 2, 28))
+    due.run(at(2026, 2, 28))
+    assert made_requests() == [("0001", START, at(2026, 2, 28), ["SEAT"])]
+    row = BillingRequest.objects.get()
+    assert (row.pk, row.type) == ("BRV-0000-0000-0001-0001", "vendor")
+    assert row.created == at(2026, 2, 28)
+    assert sorted(told(row.pk)) == ["provider", "vendor"]
+    # The day is the anniversary's again where the month has it.
+    assert due.next_due(at(2026, 2, 28)) == at(2026, 3, 31)
+    # The platform has slept: a request for each period that was missed.
+    due.run(at(2027, 2, 1))
+    made = made_requests()
+    assert [end.month for _, _, end, _ in made] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1]
+    assert all(a[2] == b[1] for a, b in pairwise(made))
+    # What is paid by the year is in the twelfth.
+    assert [names for *_, names in made] == [["SEAT"]] * 11 + [["SEAT", "YEAR"]]
+    last = BillingRequest.objects.latest("pk").items
+    assert [i["billing"]["cycle_number"] for i in last] == [12, 1]
+    assert Webhook.objects.get(pk__endswith="001").events == 12
+
+
+def test_what_lies_before_its_billing_began_is_not_billed() -> None:
+    activated(make.world())
+    due.run(at(2026, 6, 10))
+    assert not BillingRequest.objects.exists()
+    due.run(at(2026, 6, 30))
+    assert made_requests() == [("0001", at(2026, 5, 31), at(2026, 6, 30), ["SEAT"])]
+
+
+def test_only_active_subscriptions_are_billed() -> None:
+    asset = activated(make.world())
+    due.run(START)
+    Asset.objects.filter(pk=asset.pk).update(status="suspended", updated=at(2026, 2, 1))
+    assert due.next_due(at(2026, 2, 1)) is None
+    due.run(at(2026, 3, 15))
+    assert not BillingRequest.objects.exists()
+    Asset.objects.filter(pk=asset.pk).update(status="active", updated=at(2026, 3, 15))
+    assert due.next_due(at(2026, 3, 15)) == at(2026, 3, 31)
+    due.run(at(2026, 3, 31))
+    assert [row[0] for row in made_requests()] == ["0001"]
+    Asset.objects.filter(pk=asset.pk).update(status="terminated", updated=at(2026, 4, 1))
+    due.run(at(2026, 5, 1))
+    assert SubscriptionBilling.objects.get().next_date is None
+    assert due.next_due(at(2026, 5, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("items", "uom", "month"),
+    [
+        ([ONCE, USED], "", None),
+        ([YEARLY], "yearly", 1),
+        ([{**YEARLY, "period": "2 Years"}, {**YEARLY, "period": "years_3"}], "yearly", 1),
+        ([{**YEARLY, "period": "2 Years"}], "years_2", 1),
+        ([{**YEARLY, "period": "5 years"}, ITEM], "monthly", None),
+        ([], "", None),
+    ],
+)
+def test_the_period_is_the_items(items: list[Any], uom: str, month: int | None) -> None:
+    world = make.world()
+    activated(world, items=items)
+    due.run(START)
+    shown = caller(world.vendor).get(f"{ASSETS}/{ASSET}").json["billing"]
+    assert shown.get("period", {}).get("uom", "") == uom
+    assert shown.get("anniversary", {}).get("month") == month
+    if uom == "":
+        assert due.next_due(START) is None
+
+
+def test_a_changed_order_changes_the_period() -> None:
+    asset = activated(make.world(), items=[YEARLY])
+    due.run(START)
+    assert due.next_due(START) == at(2027, 1, 31)
+    Asset.objects.filter(pk=asset.pk).update(items=[YEARLY, ITEM], updated=at(2026, 5, 3))
+    assert due.next_due(at(2026, 5, 3)) == at(2026, 5, 31)
+    due.run(at(2026, 5, 31))
+    assert made_requests() == [("0001", at(2026, 4, 30), at(2026, 5, 31), ["SEAT"])]
+    Asset.objects.filter(pk=asset.pk).update(items=[YEARLY], updated=at(2026, 6, 3))
+    assert due.next_due(at(2026, 6, 3)) == at(2027, 1, 31)
+    due.run(at(2027, 1, 31))
+    assert made_requests()[1] == ("0002", at(2026, 5, 31), at(2027, 1, 31), ["YEAR"])
+
+
+def test_from_the_approval_to_the_first_bill_by_the_clock() -> None:
+    world = make.world()
+    hooks(world)
+    order = orders.create(make.purchase(world), world.as_distributor)
+    due.run(clock.now())
+    assert not SubscriptionBilling.objects.exists()
+    transitions.move(Request, order.pk, "approve", world.as_vendor)
+    order.refresh_from_db()
+    first = due.next_due(clock.now())
+    assert first and order.effective_date
+    assert (first - order.effective_date).days in (28, 29, 30, 31)
+    move_clock((first - clock.now()).total_seconds() + 1)
+    due.run(clock.now())
+    [(_, start, end, names)] = made_requests()
+    assert (start, end, names) == (order.effective_date, first, ["SEAT"])
+
+
+@pytest.mark.parametrize("effective", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_date_at_the_end_of_time_stops_nothing(effective: str) -> None:
+    world = make.world()
+    order = orders.create(make.purchase(world), world.as_distributor)
+    body = {"effective_date": effective}
+    transitions.move(Request, order.pk, "approve", world.as_vendor, body)
+    due.next_due(clock.now())
+    due.run(clock.now())
+    assert not BillingRequest.objects.exists()
+    assert caller(world.vendor).get(f"{ASSETS}/{order.asset_id}").status == 200
+
+
+@pytest.mark.parametrize("kind", births.TYPES)
+def test_the_sample(seeded: Any, kind: str) -> None:
+    for product in (None, Product.objects.get(pk=BACKUP)):
+        row = samples.make(kind, product)
+        assert (row.type, row.attributes.keys()) == (kind, {kind})
+        assert row.items and row.period_from < row.period_to
+        assert product in (None, row.product)
+
+
+def test_there_is_no_sample_without_a_subscription() -> None:
+    with pytest.raises(Refused, match="order one"):
+        samples.make("vendor", None)
+
+
+def test_a_list_costs_the_same_for_any_number(
+    distributor: Caller, django_assert_num_queries: Any
+) -> None:
+    for path, statements in ((PATH, 3), (ASSETS, 4)):
+        for limit in (1, 50):
+            with django_assert_num_queries(statements):
+                assert distributor.get(f"{path}?limit={limit}").status == 200

@@ -1,0 +1,123 @@
+"""Billing and tier accounts while others do the same at the same moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from requests_queue.catalog.models import TierAccount, TierAccountVersion
+from requests_queue.queues.billing import due
+from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
+from requests_queue.queues.tier_account.models import TierAccountRequest
+from tests import make
+from tests.api import caller
+from webhooks.models import Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+START, END = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 4, 10, tzinfo=UTC)
+TOGETHER = 6
+
+
+def at_once(*works: Callable[[], Any]) -> list[Any]:
+    """Run all at the same time, each in a thread with a connection of its own."""
+    barrier = threading.Barrier(len(works))
+
+    def run(work: Callable[[], Any]) -> Any:
+        barrier.wait()
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(run, works))
+
+
+def subscribed() -> make.World:
+    world = make.world(capabilities={"tiers": {"updates": True}})
+    item = {
+        "id": "SEAT", "global_id": world.item.id, "mpn": "M-SEAT", "display_name": "Seat",
+        "item_type": "Reservation", "period": "Monthly", "type": "Users", "quantity": "5",
+    }  # fmt: skip
+    make.asset(world, items=[item], created=START, updated=START)
+    for n, name in enumerate(("billing_request", "tier_account_request"), 1):
+        make.webhook(world, n=n, object_class=name)
+    return world
+
+
+def test_schedulers_bill_each_period_once() -> None:
+    subscribed()
+    due.run(START)
+    at_once(*[lambda: due.run(END)] * TOGETHER)
+    assert sorted(BillingRequest.objects.values_list("pk", flat=True)) == [
+        f"BRV-0000-0000-0001-000{n}" for n in (1, 2, 3)
+    ]
+    assert Webhook.objects.get(object_class="billing_request").events == 3
+
+
+def test_schedulers_begin_a_billing_once() -> None:
+    subscribed()
+    at_once(*[lambda: due.run(START)] * TOGETHER)
+    assert SubscriptionBilling.objects.count() == 1
+
+
+def test_requests_at_the_same_time_are_numbered_apart() -> None:
+    world = subscribed()
+    callers = [caller(world.provider) for _ in range(TOGETHER)]
+    body = {
+        "asset": {"id": "AS-0000-0000-0001"}, "items": [{"id": "SEAT"}],
+        "period": {"from": "2026-01-01", "to": "2026-02-01", "delta": 1, "uom": "monthly"},
+    }  # fmt: skip
+    answers = at_once(
+        *[lambda who=who: who.post("/subscriptions/requests", body) for who in callers]
+    )
+    assert [a.status for a in answers] == [201] * TOGETHER
+    assert len({a.json["id"] for a in answers}) == TOGETHER
+
+
+def test_both_sides_write_their_attributes() -> None:
+    world = subscribed()
+    due.run(START)
+    due.run(datetime(2026, 2, 10, tzinfo=UTC))
+    path = "/subscriptions/requests/BRV-0000-0000-0001-0001/attributes"
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    at_once(
+        lambda: vendor.put(path, {"vendor": {"a": 1}}),
+        lambda: distributor.put(path, {"provider": {"b": 2}}),
+    )
+    assert BillingRequest.objects.get().attributes == {"vendor": {"a": 1}, "provider": {"b": 2}}
+    assert Webhook.objects.get(object_class="billing_request").events == 3
+
+
+def test_changes_of_a_tier_account_are_versions_apart() -> None:
+    world = subscribed()
+    callers = [caller(world.provider) for _ in range(TOGETHER)]
+    path = "/tier/accounts/TA-0000-0000-0001"
+    answers = at_once(
+        *[lambda n=n, who=who: who.put(path, {"tax_id": str(n)}) for n, who in enumerate(callers)]
+    )
+    assert [a.status for a in answers] == [200] * TOGETHER
+    assert TierAccount.objects.get().version == TOGETHER + 1
+    assert TierAccountVersion.objects.count() == TOGETHER + 1
+    assert TierAccountRequest.objects.count() == TOGETHER
+    assert Webhook.objects.get(object_class="tier_account_request").events == TOGETHER
+
+
+def test_of_two_decisions_one_counts() -> None:
+    world = subscribed()
+    caller(world.provider).put("/tier/accounts/TA-0000-0000-0001", {"tax_id": "1"})
+    pk = TierAccountRequest.objects.get().pk
+    vendors = [caller(world.vendor) for _ in range(2)]
+    answers = at_once(
+        lambda: vendors[0].post(f"/tier/account-requests/{pk}/accept"),
+        lambda: vendors[1].post(f"/tier/account-requests/{pk}/ignore", {"reason": "x"}),
+    )
+    assert sorted(a.status for a in answers) == [200, 400]
+    assert Webhook.objects.get(object_class="tier_account_request").events == 2

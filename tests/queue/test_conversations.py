@@ -1,0 +1,475 @@
+"""Conversations: written by the moves and by both parties, and read by nobody else."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from requests_queue import seed, transitions
+from requests_queue.catalog.models import Account
+from requests_queue.conversations import writing
+from requests_queue.conversations.models import Conversation, Message, label, number_of
+from requests_queue.errors import IllegalMove
+from requests_queue.queues import base
+from requests_queue.queues.base import Actor
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.api import Caller, caller, ids, refused
+
+pytestmark = pytest.mark.django_db
+
+DRAFTS = {"cart": {"validation": True}}
+ABSENT = "CO-999-999-999"
+
+
+@pytest.fixture
+def world() -> make.World:
+    return make.world(capabilities=DRAFTS)
+
+
+@pytest.fixture
+def ours(world: make.World) -> Caller:
+    """The vendor of the small world."""
+    return caller(world.vendor)
+
+
+@pytest.fixture
+def theirs(world: make.World) -> Caller:
+    """Its provider."""
+    return caller(world.provider)
+
+
+def order(world: make.World, **more: Any) -> Request:
+    return births.create(make.purchase(world, **more), world.as_distributor)
+
+
+def of(row: Any) -> Conversation:
+    return Conversation.objects.get(instance_id=row.pk)
+
+
+def said(row: Any) -> list[tuple[str, str, str | None, str | None]]:
+    return [
+        (m.type, m.text, m.creator and m.creator.uid, m.account_id)
+        for m in Message.objects.filter(conversation__instance_id=row.pk).order_by("pk")
+    ]
+
+
+# -- what the moves write
+
+
+def test_birth_and_moves_are_in_the_conversation(world: make.World) -> None:
+    row = order(world)
+    transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+    assert said(row) == [
+        ("state_change", "Created in status pending.", world.provider_user.uid, world.provider.pk),
+        (
+            "state_change", "Status changed from pending to approved.", world.vendor_user.uid,
+            world.vendor.pk,
+        ),
+    ]  # fmt: skip
+    held = of(row)
+    assert {a.pk for a in held.accounts.all()} == {world.vendor.pk, world.provider.pk}
+    assert (held.creator, held.topic) == (world.provider_user, f"Fulfillment request {row.pk}")
+    assert Conversation.objects.count() == 1
+
+
+def test_what_is_refused_writes_nothing(world: make.World) -> None:
+    row = order(world)
+    before = said(row)
+    for name, who, data in (("approve", world.as_distributor, {}), ("fail", world.as_vendor, {}),
+                            ("confirm", world.as_vendor, {})):  # fmt: skip
+        with pytest.raises(Exception, match=r"."):
+            transitions.move(Request, row.pk, name, who, data)
+    assert said(row) == before
+
+
+def test_a_change_that_is_taken_back_takes_its_messages_back(world: make.World) -> None:
+    row = order(world)
+    with transaction.atomic():
+        transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+        transaction.set_rollback(True)
+    assert len(said(row)) == 1
+
+
+def test_a_draft_has_no_conversation_before_it_is_told_of(world: make.World) -> None:
+    row = order(world, status="draft")
+    assert row.status == "draft"
+    assert not Conversation.objects.exists()
+    transitions.move(Request, row.pk, "purchase", world.as_distributor)
+    assert said(row)[0][:2] == ("state_change", "Status changed from draft to pending.")
+
+
+def test_what_the_platform_does_is_the_platforms(world: make.World, ours: Caller) -> None:
+    row = order(world)
+    body = {"planned_date": "2099-01-01"}
+    transitions.move(Request, row.pk, "schedule", world.as_vendor, body)
+    transitions.move(Request, row.pk, "pend", Actor())
+    last = ours.get(f"/conversations/{of(row).shown_id}").json["messages"][-1]
+    assert last["text"] == "Status changed from scheduled to pending."
+    assert last["creator"]["name"] == "Connect" and "account" not in last
+
+
+def test_a_change_without_a_new_status_says_nothing(world: make.World) -> None:
+    row = order(world)
+    with transaction.atomic():
+        transitions.touch(row, make.AT)
+    assert len(said(row)) == 1
+
+
+@pytest.mark.parametrize("queue", base.registered(), ids=lambda q: q.object_class)
+def test_each_queue_has_conversations_for_its_parties(seeded: seed.Summary, queue: Any) -> None:
+    assert queue.sample
+    for kind in queue.types or ("",):
+        row = queue.sample(kind, None)
+        if row.status in queue.silent:
+            continue
+        held = of(row)
+        assert {a.pk for a in held.accounts.all()} == set(row.parties())
+        assert held.messages.filter(type="state_change").exists()
+        for account in Account.objects.all():
+            seen = Conversation.visible_to(account).filter(pk=held.pk).exists()
+            assert seen == queue.model.visible_to(account).filter(pk=row.pk).exists()
+
+
+def test_a_birth_takes_three_statements_and_a_move_two(world: make.World) -> None:
+    def ours_of(statements: CaptureQueriesContext) -> list[str]:
+        return [s["sql"] for s in statements if "conversations_" in s["sql"]]
+
+    with CaptureQueriesContext(connection) as birth:
+        row = order(world)
+    with CaptureQueriesContext(connection) as move:
+        transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+    assert (len(ours_of(birth)), len(ours_of(move))) == (3, 2)
+
+
+def test_an_identifier_that_is_used_again_goes_on_with_its_conversation(world: make.World) -> None:
+    row = order(world)
+    Request.objects.filter(pk=row.pk).delete()
+    row.save(force_insert=True)
+    change = transitions.Change(
+        "fulfillment_request", row.pk, world.product.pk, row.parties(), None, "pending", make.AT
+    )
+    writing.tell(change)
+    assert Conversation.objects.count() == 1
+    assert len(said(row)) == 2
+
+
+# -- reading
+
+
+def test_a_client_finds_the_conversation_of_a_request(world: make.World, ours: Caller) -> None:
+    row, other = order(world), order(world)
+    [found] = ours.get(f"/conversations?instance_id={row.pk}").json
+    assert found == {
+        "id": of(row).shown_id, "instance_id": row.pk, "topic": f"Fulfillment request {row.pk}",
+        "type": "conversation", "status": "open", "accounts": found["accounts"],
+        "creator": found["creator"], "created": found["events"]["created"]["at"],
+        "events": {"created": {"at": found["created"], "by": found["creator"]}},
+    }  # fmt: skip
+    assert {a["id"] for a in found["accounts"]} == {world.vendor.pk, world.provider.pk}
+    assert found["creator"]["id"] == world.provider_user.uid
+    detail = ours.get(f"/conversations/{found['id']}").json
+    assert [m["text"] for m in detail.pop("messages")] == ["Created in status pending."]
+    assert detail == found
+    assert ids(ours, "/conversations") == [of(other).shown_id, of(row).shown_id]
+
+
+def test_filters_of_conversations(world: make.World, ours: Caller) -> None:
+    row, other = order(world), order(world)
+    one, two = of(row).shown_id, of(other).shown_id
+    assert ours.post(f"/conversations/{two}/close").status == 200
+    for query, found in (
+        (f"id={one}", [one]), (f"in(id,({one},{two}))", [two, one]), (f"ne(id,{one})", [two]),
+        (f"out(id,({one}))", [two]), ("id=CO-1", []), (f"id={one[3:]}", []), ("id=1", []),
+        (f"in(instance_id,({row.pk}))", [one]), (f"eq(instance_id,{row.pk})&limit=1", [one]),
+        ("status=open", [one]), ("eq(status,closed)", [two]), ("type=conversation", [two, one]),
+        ("type=notes", []), ("ordering(id)", [one, two]), ("ordering(-events.created.at,id)",
+                                                           [one, two]),
+        (f"creator.id={world.provider_user.uid}", [two, one]),
+        (f"events.updated.by.id={world.vendor_user.uid}", []),
+        (f"like(topic,*{row.pk}*)", [one]), ("ge(created,2020-01-01)", [two, one]),
+        ("lt(events.created.at,2020-01-01)", []), ("select(-events)", [two, one]),
+    ):  # fmt: skip
+        assert ids(ours, f"/conversations?{query}") == found, query
+    assert "events" not in ours.get("/conversations?select(-events)").json[0]
+    assert ours.get("/conversations?limit=1").headers["Content-Range"] == "items 0-0/2"
+    refused(ours.get("/conversations?nothing=1"), 400, "Unknown property: nothing.")
+
+
+def test_filters_of_messages(world: make.World, ours: Caller, theirs: Caller) -> None:
+    pk = of(order(world)).shown_id
+    path = f"/conversations/{pk}/messages"
+    mine = ours.post(path, {"text": "Hello"}).json
+    yours = theirs.post(path, {"text": "Good day", "type": "message"}).json
+    first = ids(ours, path)[0]
+    for query, found in (
+        ("", [first, mine["id"], yours["id"]]), ("type=message", [mine["id"], yours["id"]]),
+        ("eq(type,state_change)", [first]), (f"id={mine['id']}", [mine["id"]]),
+        ("text=Hello", [mine["id"]]), ("like(text,*day*)", [yours["id"]]),
+        (f"account.id={world.provider.pk}", [first, yours["id"]]),
+        (f"events.created.by.id={mine['creator']['id']}", [mine["id"]]),
+        ("ordering(-id)", [yours["id"], mine["id"], first]), ("id=ME-1", []),
+    ):  # fmt: skip
+        assert ids(ours, f"{path}?{query}") == found, query
+    page = ours.get(f"{path}?limit=1&offset=1")
+    assert page.headers["Content-Range"] == "items 1-1/3"
+    assert "events" not in ours.get(f"{path}?select(-events)").json[0]
+
+
+def test_longer_lists_take_no_more_statements(world: make.World, ours: Caller) -> None:
+    order(world)
+    pk = of(order(world)).shown_id
+
+    def statements(path: str) -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert ours.get(path).status == 200
+        return len(seen)
+
+    paths = ["/conversations", f"/conversations/{pk}", f"/conversations/{pk}/messages"]
+    before = [statements(path) for path in paths]
+    for _ in range(3):
+        order(world)
+        ours.post(f"{paths[1]}/messages", {"text": "Still at it."})
+    assert [statements(path) for path in paths] == before
+    assert max(before) <= 6
+
+
+# -- writing
+
+
+def test_a_message_is_the_callers(world: make.World, ours: Caller, theirs: Caller) -> None:
+    path = f"/conversations/{of(order(world)).shown_id}"
+    answer = ours.post(f"{path}/messages", {"text": "Log: done.", "type": "message"})
+    assert answer.status == 201
+    assert answer.json["account"]["id"] == world.vendor.pk
+    assert answer.json["conversation"] == path.rpartition("/")[2]
+    assert theirs.get(path).json["messages"][-1] == answer.json
+    plain = theirs.post(f"{path}/messages/", {"text": "Thank you."})
+    assert (plain.status, plain.json["type"]) == (201, "message")
+
+
+def test_private_messages_are_for_the_authors_account(
+    world: make.World, ours: Caller, theirs: Caller
+) -> None:
+    path = f"/conversations/{of(order(world)).shown_id}"
+    made = ours.post(f"{path}/messages", {"text": "For us.", "type": "private"}).json
+    assert made["id"] in ids(ours, f"{path}/messages")
+    assert ours.get(path).json["messages"][-1]["text"] == "For us."
+    assert made["id"] not in ids(theirs, f"{path}/messages")
+    assert len(theirs.get(path).json["messages"]) == 1
+    assert theirs.get(f"{path}/messages?type=private").headers["Content-Range"] == "items 0-0/0"
+    refused(theirs.put(f"{path}/messages/{made['id']}", {"text": "x"}), 404)
+
+
+def test_authors_change_their_messages(world: make.World, ours: Caller, theirs: Caller) -> None:
+    path = f"/conversations/{of(order(world)).shown_id}/messages"
+    change = ids(ours, path)[0]
+    made = ours.post(path, {"text": "Onne."}).json
+    fixed = ours.put(f"{path}/{made['id']}", {**made, "text": "One."})
+    assert (fixed.status, fixed.json["text"]) == (200, "One.")
+    assert fixed.json["events"]["updated"]["by"]["id"] == made["creator"]["id"]
+    refused(theirs.put(f"{path}/{made['id']}", {"text": "Two."}), 403)
+    refused(theirs.put(f"{path}/{change}", {"text": "It was not me."}), 403)
+    refused(ours.put(f"{path}/ME-999-999-999", {"text": "x"}), 404)
+    hidden = ours.put(f"{path}/{made['id']}", {"type": "private"})
+    assert (hidden.status, hidden.json["text"]) == (200, "One.")
+    assert made["id"] not in ids(theirs, path)
+
+
+def test_a_closed_conversation_takes_no_more(
+    world: make.World, ours: Caller, theirs: Caller
+) -> None:
+    row = order(world)
+    path = f"/conversations/{of(row).shown_id}"
+    made = ours.post(f"{path}/messages", {"text": "Bye."}).json
+    closed = theirs.post(f"{path}/close")
+    assert (closed.status, closed.json["status"]) == (200, "closed")
+    assert closed.json["events"]["updated"]["by"]["id"]
+    for answer in (
+        ours.post(f"{path}/close"),
+        ours.post(f"{path}/messages", {"text": "And yet"}),
+        ours.put(f"{path}/messages/{made['id']}", {"text": "Bye!"}),
+    ):
+        refused(answer, 400)
+    transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+    assert ours.get(path).json["messages"][-1]["text"].endswith("to approved.")
+
+
+def test_bad_messages_are_refused(world: make.World, ours: Caller) -> None:
+    path = f"/conversations/{of(order(world)).shown_id}/messages"
+    for body, said in (
+        (None, "text: This field is required."), ({}, "text: This field is required."),
+        ({"text": "  "}, "text: This field is required."),
+        ({"text": 7}, "text: Not a valid string."), ({"text": ["a"]}, "text: Not a valid string."),
+        ({"text": "x" * 10_001}, "text: Ensure this field has no more than 10000 characters."),
+        ({"text": "a", "type": "shout"}, 'type: "shout" is not a valid choice.'),
+        ({"text": "a", "type": {}}, "type: Not a valid string."),
+    ):  # fmt: skip
+        refused(ours.post(path, body), 400, said)
+    refused(ours.post(path, '{"text": "\\u0000"}'), 400)
+    refused(ours.post(path, "[]"), 400)
+    assert Message.objects.count() == 1
+
+
+def test_a_draft_can_be_talked_about(world: make.World, ours: Caller, theirs: Caller) -> None:
+    row = order(world, status="draft")
+    body = {"instance_id": row.pk, "topic": "Prices", "accounts": [{"id": "VA-000-000"}]}
+    made = theirs.post("/conversations", body)
+    assert (made.status, made.json["topic"], made.json["messages"]) == (201, "Prices", [])
+    again = theirs.post("/conversations", body)
+    assert (again.status, again.json["params"]) == (409, {"conversation_id": made.json["id"]})
+    transitions.move(Request, row.pk, "purchase", world.as_distributor)
+    assert len(ours.get(f"/conversations/{made.json['id']}").json["messages"]) == 1
+    for wrong in ({}, {"instance_id": "PR-0"}, {"instance_id": 7}, {"instance_id": []},
+                  {"instance_id": row.pk, "type": "notes"},
+                  {"instance_id": row.pk, "topic": "x" * 101}):  # fmt: skip
+        refused(theirs.post("/conversations", wrong), 400)
+
+
+# -- nobody else's
+
+
+def test_other_accounts_see_nothing(vendor: Caller, distributor: Caller, other: make.World) -> None:
+    found = ids(vendor, "/conversations")
+    assert found
+    pk = found[0]
+    message = ids(vendor, f"/conversations/{pk}/messages")[0]
+    instance = vendor.get(f"/conversations/{pk}").json["instance_id"]
+    before = Message.objects.count()
+    for stranger in (caller(other.vendor), caller(other.provider)):
+        assert ids(stranger, "/conversations") == []
+        assert ids(stranger, f"/conversations?instance_id={instance}") == []
+        for method, path, body in (
+            ("GET", f"/conversations/{pk}", None),
+            ("GET", f"/conversations/{pk}/messages", None),
+            ("POST", f"/conversations/{pk}/messages", {"text": "x"}),
+            ("PUT", f"/conversations/{pk}/messages/{message}", {"text": "x"}),
+            ("POST", f"/conversations/{pk}/close", None),
+        ):
+            refused(stranger.call(method, path, body), 404, f"Object `{pk}` not found.")
+        refused(stranger.post("/conversations", {"instance_id": instance}), 400)
+    assert Message.objects.count() == before
+    assert Conversation.objects.filter(status="closed").count() == 0
+
+
+def test_paths_that_lead_nowhere(vendor: Caller, nobody: Caller) -> None:
+    pk = ids(vendor, "/conversations")[0]
+    for wrong in (ABSENT, "CO-1", pk[3:], "nothing", "CO-" + "9" * 40, f"ME{pk[2:]}",
+                  "CO-000-" + pk[3:]):  # fmt: skip
+        refused(vendor.get(f"/conversations/{wrong}"), 404)
+        refused(vendor.get(f"/conversations/{wrong}/messages"), 404)
+    refused(nobody.get("/conversations"), 401)
+    refused(nobody.post(f"/conversations/{pk}/messages", {"text": "x"}), 401)
+
+
+def test_a_message_of_another_conversation_is_not_found(world: make.World, ours: Caller) -> None:
+    one, two = (f"/conversations/{of(order(world)).shown_id}/messages" for _ in range(2))
+    made = ours.post(one, {"text": "Here."}).json["id"]
+    refused(ours.put(f"{two}/{made}", {"text": "There."}), 404)
+
+
+@pytest.mark.parametrize("number", [1, 42, 999_999_999, 1_000_000_000, 10**17])
+def test_identifiers_stand_for_numbers(number: int) -> None:
+    assert number_of("CO", label("CO", number)) == number
+    assert number_of("ME", label("CO", number)) == 0
+
+
+# -- at the same time
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_and_the_close_at_the_same_time() -> None:
+    made = make.world()
+    pk = of(order(made)).pk
+    barrier = threading.Barrier(6)
+    outcomes: list[str] = []
+
+    def run(name: str) -> None:
+        try:
+            barrier.wait(10)
+            if name == "close":
+                writing.close(pk, made.as_vendor)
+            else:
+                writing.post(pk, {"text": name}, made.as_distributor)
+            outcomes.append(name)
+        except IllegalMove:
+            pass
+        finally:
+            connection.close()
+
+    names = ["close", "close", "a", "b", "c", "d"]
+    threads = [threading.Thread(target=run, args=[name]) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert outcomes.count("close") == 1
+    texts = Message.objects.filter(type="message").values_list("text", flat=True)
+    assert sorted(texts) == sorted(set(outcomes) - {"close"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_conversation_is_begun_once_though_many_begin_it() -> None:
+    made = make.world(capabilities=DRAFTS)
+    row = order(made, status="draft")
+    barrier = threading.Barrier(4)
+    broken: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            barrier.wait(10)
+            with transaction.atomic():
+                writing.ensure(row.pk, "x", row.parties(), None, make.AT)
+        except BaseException as error:
+            broken.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not broken
+    assert of(row).accounts.count() == 2
+
+
+# -- the admin
+
+
+def _signed_in(account: Account | None, n: int) -> Client:
+    user = get_user_model().objects.create(
+        username=f"staff{n}", uid=f"UR-999-000-{n:03d}", account=account, is_staff=True,
+        is_superuser=account is None,
+    )  # fmt: skip
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_the_admin_shows_an_account_its_own(world: make.World, ours: Caller) -> None:
+    row = order(world)
+    held = of(row)
+    body = {"text": "Only <b>ours</b>", "type": "private"}
+    assert ours.post(f"/conversations/{held.shown_id}/messages", body).status == 201
+    listed = "/admin/conversations/conversation/"
+    page = f"{listed}{held.pk}/change/"
+    everybody, mine, yours = (
+        _signed_in(account, n) for n, account in enumerate((None, world.vendor, world.provider))
+    )
+    stranger = _signed_in(make.world("7").vendor, 7)
+    for client in (everybody, mine, yours):
+        assert held.shown_id in client.get(listed).content.decode()
+        html = client.get(page).content.decode()
+        assert ("Only &lt;b&gt;ours" in html) == (client is not yours)
+        assert "_save" not in html
+        assert client.post(page, {"status": "closed"}).status_code == 403
+    assert held.shown_id not in stranger.get(listed).content.decode()
+    assert stranger.get(page).status_code == 302

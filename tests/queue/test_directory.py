@@ -1,0 +1,192 @@
+"""Contracts, connections, and configured values: who sees and writes them, and what follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from requests_queue.catalog.models import Configuration, Connection, Contract
+from requests_queue.catalog.writes.contracts import STEPS
+from requests_queue.seed.accounts import CONTRACT, HUB, MARKETPLACE, PROVIDER, VENDOR
+from requests_queue.seed.products import BACKUP, SUITE
+from tests import make
+from tests.api import Caller, caller, ids, refused
+
+VALUES = f"/products/{SUITE}/configurations"
+STATES = ("enrolling", "pending", "active", "rejected", "terminated")
+
+
+class TestContracts:
+    def test_both_parties_see_it_and_others_their_own(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        for who in (vendor, distributor):
+            assert ids(who, "/contracts") == [CONTRACT]
+            row = who.get(f"/contracts/{CONTRACT}").json
+            assert (row["owner"]["id"], row["issuer"]["id"]) == (VENDOR, PROVIDER)
+            assert row["marketplace"]["id"] == MARKETPLACE
+        for account in (other.vendor, other.provider):
+            stranger = caller(account)
+            assert ids(stranger, "/contracts") == ["CRD-77777-77777-77777"]
+            refused(stranger.get(f"/contracts/{CONTRACT}"), 404)
+            for name in STEPS:
+                refused(stranger.post(f"/contracts/{CONTRACT}/{name}"), 404)
+
+    def test_the_report_of_contracts_reads_them(self, vendor: Caller) -> None:
+        query = "in(type,(distribution))&select(agreement)&ordering(-status)&limit=100&offset=0"
+        (row,) = vendor.get(f"/contracts?{query}").json
+        assert row["agreement"]["id"].startswith("AGD-")
+        assert row["events"]["signed"]["at"] < row["events"]["countersigned"]["at"]
+
+    @pytest.mark.parametrize("name", STEPS)
+    @pytest.mark.parametrize("state", STATES)
+    def test_every_move_in_every_state(
+        self, vendor: Caller, distributor: Caller, name: str, state: str
+    ) -> None:
+        step = STEPS[name]
+        for who, side in ((vendor, "vendor"), (distributor, "provider")):
+            Contract.objects.filter(pk=CONTRACT).update(status=state)
+            answer = who.post(f"/contracts/{CONTRACT}/{name}")
+            status = who.get(f"/contracts/{CONTRACT}").json["status"]
+            if side not in step.who:
+                refused(answer, 403)
+                assert status == state
+            elif step.source != state:
+                refused(answer, 400)
+                assert status == state
+            else:
+                assert (answer.status, answer.json, status) == (200, None, step.target)
+                assert answer.headers.get("Content-Type", "") != "application/json"
+
+
+class TestConnections:
+    def test_a_vendor_connects_to_hubs_that_it_sees(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        path, count = f"/products/{BACKUP}/connections", Connection.objects.count()
+        for body, error in (
+            ({}, "hub: This field is required."),
+            ({"hub": {"id": other.connection.hub_id}}, "hub.id: Hub HB-7777-7777 does not exist."),
+            ({"hub": {"id": HUB}}, f"hub.id: There is a test connection to hub {HUB} already."),
+            ({"hub": {"id": HUB}, "type": "preview"}, 'type: "preview" is not a valid choice.'),
+            ({"hub": {"id": HUB}, "type": "production", "provider": {"id": other.provider.id}},
+             f"provider.id: Hub {HUB} belongs to another provider."),
+        ):  # fmt: skip
+            refused(vendor.post(path, body), 400, error)
+        body = {"hub": {"id": HUB}, "type": "production"}
+        refused(distributor.post(path, body), 403)
+        refused(caller(other.vendor).post(path, body), 404)
+        assert Connection.objects.count() == count
+        row = vendor.post(path, body).json
+        assert row["provider"]["id"] == PROVIDER
+        assert row["id"] in ids(distributor, path)
+
+
+class TestConfigurations:
+    def test_both_sides_read_them(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        rows = vendor.get(VALUES).json
+        assert len(rows) == 4 and rows == distributor.get(VALUES).json
+        assert {row["parameter"]["scope"] for row in rows} == {
+            "product", "item", "marketplace", "item_marketplace",
+        }  # fmt: skip
+        refused(caller(other.vendor).get(VALUES), 404)
+
+    def test_a_provider_sees_none_of_anothers_marketplace(
+        self, distributor: Caller, other: make.World
+    ) -> None:
+        other.connection.product_id = SUITE
+        other.connection.save()
+        rows = caller(other.provider).get(VALUES).json
+        assert {row["parameter"]["scope"] for row in rows} == {"product", "item"}
+
+    @pytest.mark.parametrize(
+        ("query", "count"),
+        [
+            ("parameter.id=api_endpoint", 1), (f"item.id={SUITE}-0001", 1), ("value=14", 1),
+            (f"marketplace.id={MARKETPLACE}", 2), ("parameter.scope=item", 1),
+            ("parameter.constraints.required=true", 0), ("ne(parameter.id,api_endpoint)", 3),
+            ("parameter.title=Trial", 1), ("limit=2", 2),
+        ],
+    )  # fmt: skip
+    def test_filters(self, vendor: Caller, query: str, count: int) -> None:
+        assert len(vendor.get(f"{VALUES}?{query}").json) == count
+
+    def test_a_value_is_set_replaced_and_cleared(self, vendor: Caller) -> None:
+        body: dict[str, Any] = {
+            "parameter": {"id": "trial_days"}, "item": {"id": f"{SUITE}-0003"}, "value": "14",
+        }  # fmt: skip
+        count = Configuration.objects.count()
+        row = vendor.post(VALUES, body)
+        assert row.status == 201
+        verbose = row.json["parameter"]["id"]
+        assert verbose.startswith("PRM-")
+        again = vendor.post(VALUES, {**body, "parameter": {"id": verbose}, "value": "30"})
+        assert again.status == 201
+        assert Configuration.objects.count() == count + 1
+        found = vendor.get(f"{VALUES}?item.id={SUITE}-0003").json
+        assert [r["value"] for r in found] == ["30"]
+        del body["value"]
+        assert vendor.post(VALUES, body).status == 201
+        assert Configuration.objects.count() == count
+
+    @pytest.mark.parametrize(
+        ("body", "error"),
+        [
+            ({}, "parameter: This field is required."),
+            ({"parameter": {"id": "nope"}}, "parameter.id: Parameter nope does not exist."),
+            ({"parameter": {"id": "edition"}},
+             "parameter.id: edition is not a parameter of the configuration phase."),
+            ({"parameter": {"id": "trial_days"}}, "item: This field is required."),
+            ({"parameter": {"id": "trial_days"}, "item": {"id": f"{BACKUP}-0001"}},
+             f"item.id: Item {BACKUP}-0001 does not exist."),
+            ({"parameter": {"id": "trial_days"}, "item": {"id": f"{SUITE}-0001"}, "value": "7"},
+             'value: "7" is not a valid choice.'),
+            ({"parameter": {"id": "support_phone"}, "marketplace": {"id": "MP-77777"}},
+             "marketplace.id: Marketplace MP-77777 does not exist."),
+            ({"parameter": {"id": "api_endpoint"}, "item": {"id": f"{SUITE}-0001"}},
+             "item: A parameter of scope product has none."),
+            ({"parameter": {"id": "api_endpoint"}, "value": "x" * 2001},
+             "value: Ensure this field has no more than 2000 characters."),
+            ({"parameter": {"id": "api_endpoint"}, "structured_value": {"a": 1}},
+             "structured_value: A url has none."),
+        ],
+    )  # fmt: skip
+    def test_bad_input_changes_nothing(
+        self, vendor: Caller, other: make.World, body: Any, error: str
+    ) -> None:
+        before = vendor.get(VALUES).json
+        refused(vendor.post(VALUES, body), 400, error)
+        assert vendor.get(VALUES).json == before
+
+    def test_only_the_vendor_writes_them(self, distributor: Caller, other: make.World) -> None:
+        body = {"parameter": {"id": "api_endpoint"}, "value": "https://evil.example.com"}
+        refused(distributor.post(VALUES, body), 403)
+        refused(caller(other.vendor).post(VALUES, body), 404)
+
+    def test_assets_and_requests_show_them(
+        self, vendor: Caller, django_assert_max_num_queries: Any
+    ) -> None:
+        (asset,) = vendor.get(f"/assets?product.id={SUITE}&limit=1").json
+        configured = {p["id"]: p for p in asset["configuration"]["params"]}
+        assert configured["api_endpoint"]["value"] == "https://api.nimbus.example.com/v2"
+        assert configured["support_phone"]["structured_value"]["country_code"] == "+1"
+        (request,) = vendor.get(f"/requests?asset.product.id={SUITE}&limit=1").json
+        params = request["asset"]["configuration"]["params"]
+        assert {p["id"] for p in params} == {"api_endpoint", "support_phone"}
+        by_item = {
+            item["global_id"]: [p["id"] for p in item["params"]]
+            for row in vendor.get(f"/assets?product.id={SUITE}").json
+            for item in row["items"]
+        }
+        expected = {f"{SUITE}-0001": ["trial_days"], f"{SUITE}-0002": ["promotion_code"]}
+        for pk, names in by_item.items():
+            assert names == expected.get(pk, [])
+        (plain,) = vendor.get(f"/assets?product.id={BACKUP}&limit=1").json
+        assert plain["configuration"] == {"params": []}
+        with django_assert_max_num_queries(6):
+            vendor.get("/requests?limit=50")
+        with django_assert_max_num_queries(6):
+            vendor.get("/assets?limit=50")

@@ -1,0 +1,308 @@
+"""The listing queue: every move from every state by every actor, and what it makes of a listing."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from requests_queue import transitions
+from requests_queue.catalog.models import Contract, Listing, Product
+from requests_queue.errors import Forbidden, IllegalMove, Refused
+from requests_queue.queues.base import Actor
+from requests_queue.queues.listing import births, rules, samples
+from requests_queue.queues.listing.models import ListingRequest
+from tests import make
+from tests.api import Caller, caller, ids, refused
+from webhooks.models import Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+STATES = ("draft", "reviewing", "deploying", "completed", "canceled")
+# Written from the reference, not from the rules: V vendor, D distributor.
+LEGAL = {
+    ("submit", "draft"): ("reviewing", "V"),
+    ("deploy", "reviewing"): ("deploying", "D"),
+    ("cancel", "reviewing"): ("canceled", "D"),
+    ("cancel", "deploying"): ("canceled", "D"),
+    ("complete", "deploying"): ("completed", "D"),
+    ("refine", "reviewing"): ("draft", "D"),
+    ("refine", "deploying"): ("draft", "D"),
+}
+PATH = "/listing-requests"
+PRODUCT, LISTING = "PRD-111-111-111", "LST-111-111-111"
+
+
+def actor(world: make.World, letter: str) -> Actor:
+    return {"V": world.as_vendor, "D": world.as_distributor, "S": Actor()}[letter]
+
+
+def request(world: make.World, state: str, n: int, kind: str = "update") -> ListingRequest:
+    """Make a request in a state, about a listing of its own."""
+    listing = Listing.objects.create(
+        id=f"LST-000-000-{n:03d}", status="unlisted" if kind == "new" else "listed",
+        product=world.product, contract=Contract.objects.get(provider=world.provider),
+        created=make.AT, updated=make.AT,
+    )  # fmt: skip
+    return ListingRequest.objects.create(
+        id=f"LSTR-000-000-{n:03d}-001", status=state, type=kind, listing=listing,
+        product=world.product, vendor=world.vendor, provider=world.provider, created=make.AT,
+        updated=make.AT,
+    )  # fmt: skip
+
+
+def everything() -> tuple[Any, ...]:
+    models = (ListingRequest, Listing, Event, Webhook)
+    return tuple(list(model._default_manager.order_by("pk").values()) for model in models)
+
+
+def hooks(world: make.World) -> None:
+    for n, account in enumerate((world.vendor, world.provider), 1):
+        make.webhook(world, n=n, object_class="listing_request", account=account)
+    make.webhook(world, n=3)
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in LEGAL}))
+def test_every_move_from_every_state_by_every_actor(name: str) -> None:
+    world = make.world()
+    hooks(world)
+    for n, (state, letter) in enumerate(itertools.product(STATES, "VDS"), 1):
+        row = request(world, state, n)
+        target, who = LEGAL.get((name, state), ("", ""))
+        before = everything()
+        case = f"{name} from {state} by {letter}"
+        if letter in who:
+            moved = transitions.move(ListingRequest, row.pk, name, actor(world, letter))
+            row.refresh_from_db()
+            assert moved.status == row.status == target, case
+            told = Event.objects.filter(object_id=row.pk).values_list(
+                "webhook", "status_from", "status_to"
+            )
+            assert sorted(told) == [
+                ("WH-000-000-001", state, target),
+                ("WH-000-000-002", state, target),
+            ], case
+            continue
+        with pytest.raises(Refused) as error, transaction.atomic():
+            transitions.move(ListingRequest, row.pk, name, actor(world, letter))
+        expected = (Forbidden, 403) if who else (IllegalMove, 400)
+        assert (type(error.value), error.value.status) == expected, case
+        assert everything() == before, case
+
+
+def test_the_table_has_no_other_moves() -> None:
+    letters = {"vendor": "V", "distributor": "D", "system": "S"}
+    declared = {
+        (m.name, state): (m.target, {letters[w] for w in m.who})
+        for m in rules.QUEUE.moves
+        for state in m.source
+    }
+    assert declared == {key: (target, set(who)) for key, (target, who) in LEGAL.items()}
+    assert rules.QUEUE.statuses == STATES
+    assert rules.QUEUE.final == set(STATES) - {state for _, state in LEGAL}
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("new", "unlisted", "listed"),
+        ("update", "listed", "listed"),
+        ("remove", "listed", "unlisted"),
+    ],
+)
+def test_what_completion_makes_of_the_listing(kind: str, before: str, after: str) -> None:
+    world = make.world()
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    listing = Listing.objects.get()
+    Listing.objects.update(status=before)
+    body: dict[str, Any] = {"type": kind, "note": "Please."}
+    if kind == "new":
+        body |= {"product_id": world.product.pk, "contract_id": listing.contract_id}
+    else:
+        body |= {"listing_id": listing.pk}
+    made = vendor.post(PATH, body)
+    assert (made.status, made.json["state"], made.json["type"]) == (201, "draft", kind)
+    assert made.json["id"] == f"LSTR-{listing.pk[4:]}-001"
+    assert made.json["listing"]["id"] == listing.pk
+    assert "pending_request" not in made.json["listing"]
+    one = f"{PATH}/{made.json['id']}"
+    answer = vendor.post(f"{one}/submit")
+    assert (answer.status, answer.json["state"], answer.json["assignee"]) == (200, "reviewing", {})
+    pending = {"id": made.json["id"], "type": kind, "status": "reviewing"}
+    assert answer.json["listing"]["pending_request"] == pending
+    assert distributor.get(f"/listings/{listing.pk}").json["pending_request"] == pending
+    answer = distributor.post(f"{one}/deploy")
+    assert (answer.status, answer.json["state"]) == (200, "deploying")
+    assert answer.json["assignee"]["id"].startswith("SU-")
+    assert Listing.objects.get().status == before
+    answer = distributor.post(f"{one}/complete")
+    assert (answer.status, answer.json["state"]) == (200, "completed")
+    assert answer.json["listing"]["status"] == Listing.objects.get().status == after
+
+
+def test_a_canceled_request_changes_nothing_and_frees_the_listing() -> None:
+    world = make.world()
+    row = request(world, "reviewing", 1, "remove")
+    body = {"type": "remove", "listing_id": row.listing_id}
+    with pytest.raises(Refused, match=f"has an open request {row.pk} already"):
+        births.create(body, world.as_vendor)
+    transitions.move(ListingRequest, row.pk, "cancel", world.as_distributor)
+    assert Listing.objects.get(pk=row.listing_id).status == "listed"
+    assert births.create(body, world.as_vendor).pk == f"{row.pk[:-1]}2"
+
+
+def test_a_new_product_gets_a_listing_with_its_draft_and_loses_it_with_it() -> None:
+    world = make.world()
+    hooks(world)
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    Listing.objects.all().delete()
+    contract = Contract.objects.get()
+    body = {"type": "new", "product_id": world.product.pk, "contract_id": contract.pk}
+    one = vendor.post(PATH, body).json
+    assert Listing.objects.get().status == "unlisted"
+    assert not Event.objects.exists()
+    assert distributor.delete(f"{PATH}/{one['id']}").status == 403
+    assert vendor.delete(f"{PATH}/{one['id']}").status == 204
+    assert not Listing.objects.exists()
+    two, three = vendor.post(PATH, body).json, vendor.post(PATH, body).json
+    assert two["listing"]["id"] == three["listing"]["id"] != one["listing"]["id"]
+    assert vendor.post(f"{PATH}/{two['id']}/submit").status == 200
+    again = vendor.post(f"{PATH}/{three['id']}/submit")
+    assert (again.status, again.json["error_code"]) == (400, "REQ_003")
+    assert vendor.delete(f"{PATH}/{two['id']}").status == 400
+    assert vendor.delete(f"{PATH}/{three['id']}").status == 204
+    assert Listing.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, 'type: "None" is not a valid choice.'),
+        ({"type": "change"}, 'type: "change" is not a valid choice.'),
+        ({"type": "new"}, "product_id: This field is required."),
+        ({"type": "new", "product_id": 7}, "product_id: Not a valid string."),
+        (
+            {"type": "new", "product_id": "P", "contract_id": "C"},
+            "product_id: Product P does not exist.",
+        ),
+        ({"type": "new", "product_id": PRODUCT}, "contract_id: This field is required."),
+        (
+            {"type": "new", "product_id": PRODUCT, "contract_id": "CRD-22222-22222-22222"},
+            "contract_id: Contract CRD-22222-22222-22222 does not exist.",
+        ),
+        (
+            {"type": "new", "product_id": PRODUCT, "contract_id": "CRD-11111-11111-11111"},
+            "LST-111-111-111 is listed: new is for unlisted ones only.",
+        ),
+        ({"type": "remove"}, "listing_id: This field is required."),
+        ({"type": "remove", "listing_id": []}, "listing_id: Not a valid string."),
+        (
+            {"type": "update", "listing_id": "LST-222-222-222"},
+            "listing_id: Listing LST-222-222-222 does not exist.",
+        ),
+        ({"type": "update", "listing_id": LISTING, "note": {}}, "note: Not a valid string."),
+    ],
+)  # fmt: skip
+def test_bad_bodies(body: dict[str, Any], said: str) -> None:
+    world, _ = make.world(), make.world("2")
+    before = everything()
+    refused(caller(world.vendor).post(PATH, body), 400, said)
+    assert everything() == before
+
+
+def test_the_distributor_creates_none() -> None:
+    world = make.world()
+    body = {"type": "remove", "listing_id": "LST-111-111-111"}
+    refused(caller(world.provider).post(PATH, body), 403)
+
+
+def test_assign_without_a_body_is_the_caller(distributor: Caller) -> None:
+    [pk] = ids(distributor, f"{PATH}?state=reviewing")
+    answer = distributor.post(f"{PATH}/{pk}/assign")
+    assert (answer.status, answer.json["assignee"]["id"][:3]) == (200, "SU-")
+    assert distributor.post(f"{PATH}/{pk}/unassign").json["assignee"] == {}
+    answer = distributor.post(f"{PATH}/{pk}/assign", {"id": "UR-580-227-641"})
+    assert answer.json["assignee"]["name"] == "Jonas Berg"
+    assert distributor.post(f"{PATH}/{pk}/assign", {"id": "UR-426-913-070"}).status == 404
+
+
+def test_a_listings_status_is_the_distributors(vendor: Caller, distributor: Caller) -> None:
+    path = "/listings/LST-731-204-558"
+    assert vendor.put(path, {"status": "unlisted"}).status == 403
+    assert vendor.put(path, vendor.get(path).json).status == 200
+    assert distributor.put(path, {"status": "gone"}).status == 400
+    answer = distributor.put(path, {"status": "unlisted"})
+    assert (answer.status, answer.json["status"]) == (200, "unlisted")
+    assert path.rpartition("/")[2] not in ids(vendor, "/listings?eq(status,listed)")
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("?state=draft", 1), ("?eq(state,completed)", 3), ("?in(state,(reviewing,deploying))", 2),
+        ("?product__id=PRD-814-505-018", 3), ("?listing.product.id=PRD-814-505-018", 3),
+        ("?listing.contract.marketplace.id=MP-40117&type=new", 3), ("?type=remove", 2),
+        ("?ge(created,2020-01-01T00:00:00+00:00)", 7), ("?listing__id=LST-448-096-312", 2),
+        ("?eq(vendor.id,VA-610-138)&ordering(-created)&limit=2", 2), ("?listing.vendor.name=x", 0),
+    ],
+)  # fmt: skip
+def test_filters(vendor: Caller, query: str, count: int) -> None:
+    assert len(ids(vendor, f"{PATH}{query}")) == count
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("?eq(status,listed)", 3), ("?product__id=PRD-814-505-018", 1),
+        ("?product__name__icontains=meter", 1), ("?marketplace__name__icontains=NORTH", 3),
+        ("?pending_request__is_null=true", 1), ("?pending_request.status=deploying", 1),
+        ("?contract.id=CRD-41020-88713-20954&select(-contract)", 3),
+    ],
+)  # fmt: skip
+def test_filters_of_listings(vendor: Caller, query: str, count: int) -> None:
+    assert len(ids(vendor, f"/listings{query}")) == count
+
+
+def test_nobody_sees_what_is_others(vendor: Caller, distributor: Caller, other: make.World) -> None:
+    stranger, strange_provider = caller(other.vendor), caller(other.provider)
+    theirs = births.create({"type": "remove", "listing_id": "LST-777-777-777"}, other.as_vendor)
+    [draft] = ids(vendor, f"{PATH}?state=draft")
+    for who in (stranger, strange_provider):
+        assert ids(who, PATH) == [theirs.pk]
+        assert ids(who, "/listings") == ["LST-777-777-777"]
+        for path in (f"{PATH}/{draft}", "/listings/LST-731-204-558"):
+            assert who.get(path).status == 404
+        for move in ("submit", "refine", "deploy", "complete", "cancel", "assign", "unassign"):
+            assert who.post(f"{PATH}/{draft}/{move}").status == 404
+        assert who.delete(f"{PATH}/{draft}").status == 404
+        assert who.put("/listings/LST-731-204-558", {"status": "unlisted"}).status == 404
+    for who in (vendor, distributor):
+        assert theirs.pk not in ids(who, PATH)
+        assert who.get(f"{PATH}/{theirs.pk}").status == 404
+
+
+@pytest.mark.parametrize("kind", rules.TYPES)
+def test_samples_can_be_taken_to_their_end(vendor: Caller, kind: str) -> None:
+    row = samples.make(kind, None)
+    world = {"submit": "vendor", "deploy": "provider", "complete": "provider"}
+    for name, side in world.items():
+        account = getattr(row, side)
+        row = transitions.move(ListingRequest, row.pk, name, Actor(account.users.first(), account))
+    assert (row.type, row.status) == (kind, "completed")
+    product = Product.objects.get(pk="PRD-814-505-018")
+    if kind == "new":
+        with pytest.raises(Refused, match="under every contract"):
+            samples.make(kind, product)
+    elif kind == "update":
+        assert samples.make(kind, product).product == product
+
+
+def test_a_list_takes_a_constant_number_of_statements(
+    vendor: Caller, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(6):
+        vendor.get(PATH)
+    with django_assert_max_num_queries(6):
+        vendor.get("/listings")

@@ -1,0 +1,392 @@
+"""What vendors write of their products, who else is kept from it, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from requests_queue.catalog.models import (
+    Item,
+    Parameter,
+    Product,
+    ProductAction,
+    Template,
+)
+from requests_queue.seed.accounts import CONTRACT, HUB
+from requests_queue.seed.products import BACKUP, METER, SUITE
+from tests import make
+from tests.api import Caller, caller, ids, refused
+
+SEAT = f"{BACKUP}-0001"
+ITEM = {"name": "Archive", "mpn": "NB-A", "type": "reservation", "unit": {"id": "gb"}}
+PARAMETER = {"name": "tape", "title": "Tape", "type": "text"}
+CHOICES = [{"value": "a", "label": "A"}, {"value": "b", "label": "B"}]
+TEMPLATE = {"name": "Ready", "scope": "tier1", "type": "fulfillment", "body": "# Ready"}
+ACTION = {"action": "open", "name": "Open", "scope": "asset"}
+PARTS: list[tuple[str, dict[str, Any], dict[str, Any], type]] = [
+    ("items", ITEM, {"description": "Kept."}, Item),
+    ("parameters", PARAMETER, {"hint": "On the label."}, Parameter),
+    ("templates", TEMPLATE, {"body": "# Done"}, Template),
+    ("actions", ACTION, {"title": "Console"}, ProductAction),
+]
+
+
+def of(kind: str, product: str = BACKUP) -> str:
+    return f"/products/{product}/{kind}"
+
+
+def made(vendor: Caller, path: str, body: dict[str, Any]) -> Any:
+    answer = vendor.post(path, body)
+    assert answer.status == 201, answer
+    return answer.json
+
+
+class TestProduct:
+    def test_a_draft_is_made_changed_and_deleted(self, vendor: Caller) -> None:
+        row = made(vendor, "/products", {"name": "Archive", "external_id": "nb-a"})
+        one = f"/products/{row['id']}"
+        assert (row["status"], row["external_id"], row["version"]) == ("draft", "nb-a", 1)
+        assert row == vendor.get(one).json
+        changed = vendor.put(one, {"name": "Deep archive", "short_description": "Cold."})
+        assert changed.status == 200
+        assert changed.json["name"] == "Deep archive"
+        assert changed.json["external_id"] == "nb-a"
+        for kind, body, _, _ in PARTS:
+            made(vendor, f"{one}/{kind}", body)
+        assert vendor.delete(one).status == 204
+        refused(vendor.get(one), 404)
+
+    def test_what_is_published_or_in_use_stays(self, vendor: Caller) -> None:
+        refused(vendor.delete(f"/products/{METER}"), 400, "Only draft Product can be deleted.")
+        Product.objects.filter(pk=METER).update(status="draft")
+        answer = vendor.delete(f"/products/{METER}")
+        refused(answer, 400)
+        assert "can't be deleted: there are" in answer.json["errors"][0]
+        assert Product.objects.filter(pk=METER).exists()
+
+    def test_capabilities_are_merged(self, vendor: Caller) -> None:
+        one = f"/products/{BACKUP}"
+        before = vendor.get(one).json["capabilities"]
+        body = {"ppu": {"schema": "TR"}, "tiers": {"configs": {"level": "2"}}}
+        after = vendor.put(one, {"capabilities": body}).json["capabilities"]
+        assert after["ppu"]["schema"] == "TR" and "ppu" not in after["ppu"]
+        assert after["tiers"]["configs"]["level"] == 2
+        assert after["subscription"] == before["subscription"]
+        body = {"ppu": None, "tiers": {"configs": None}, "subscription": {"hold": True}}
+        after = vendor.put(one, {"capabilities": body}).json["capabilities"]
+        assert after["ppu"] is None and after["tiers"]["configs"] is None
+        assert after["subscription"] == {**before["subscription"], "hold": True}
+        row = Product.objects.get(pk=BACKUP)
+        assert not row.capability("ppu.schema") and row.capability("subscription.hold") is True
+
+    def test_what_was_read_can_be_written_back(self, vendor: Caller) -> None:
+        for pk in (BACKUP, SUITE, METER):
+            read = vendor.get(f"/products/{pk}").json
+            wrote = vendor.put(f"/products/{pk}", read).json
+            assert {**wrote, "events": {}} == {**read, "events": {}}
+
+    def test_sale_ends_and_resumes(self, vendor: Caller, distributor: Caller) -> None:
+        one = f"/products/{BACKUP}"
+        body = {"replacement": {"id": SUITE}, "end_of_sale_notes": "Use the suite."}
+        ended = vendor.post(f"{one}/endsale", body).json
+        assert ended["status"] == "endofsale"
+        assert ended["replacement"]["id"] == SUITE
+        assert ids(distributor, f"/products?replacement.id={SUITE}") == [BACKUP]
+        refused(vendor.post(f"{one}/endsale"), 400)
+        resumed = vendor.post(f"{one}/resumesale").json
+        assert resumed["status"] == "published" and "replacement" not in resumed
+        refused(vendor.post(f"{one}/resumesale"), 400)
+
+    @pytest.mark.parametrize(
+        ("body", "error"),
+        [
+            ({"name": ""}, "name: This field may not be blank."),
+            ({"name": None}, "name: This field is required."),
+            ({"name": ["x"]}, "name: Not a valid string."),
+            ({"name": "x" * 256}, "name: Ensure this field has no more than 255 characters."),
+            ({"external_id": {}}, "external_id: Not a valid string."),
+            ({"capabilities": []}, "capabilities: Expected an object."),
+            ({"capabilities": {"fly": True}}, "capabilities.fly: Unknown capability."),
+            ({"capabilities": {"cart": {"validation": 1}}},
+             "capabilities.cart.validation: Must be a valid boolean."),
+            ({"capabilities": {"ppu": {"schema": "XX"}}},
+             'capabilities.ppu.schema: "XX" is not a valid choice.'),
+            ({"capabilities": {"tiers": {"configs": {"level": 3}}}},
+             'capabilities.tiers.configs.level: "3" is not a valid choice.'),
+            ({"capabilities": {"tiers": True}}, "capabilities.tiers: Expected an object."),
+            ({"capabilities": {"ppu": {"required_custom_fields": [1]}}},
+             "capabilities.ppu.required_custom_fields: Not a valid string."),
+            ({"customer_ui_settings": {"documents": [{"title": "x", "url": "javascript:1"}]}},
+             "customer_ui_settings.documents.url: Enter a valid URL."),
+            ({"customer_ui_settings": {"languages": ["EN"]}},
+             "customer_ui_settings.languages: Expected objects."),
+        ],
+    )  # fmt: skip
+    def test_bad_input_changes_nothing(
+        self, vendor: Caller, body: dict[str, Any], error: str
+    ) -> None:
+        before = vendor.get(f"/products/{BACKUP}").json
+        good = {"short_description": "Changed."}
+        refused(vendor.put(f"/products/{BACKUP}", {**good, **body}), 400, error)
+        assert vendor.get(f"/products/{BACKUP}").json == before
+
+
+class TestParts:
+    @pytest.mark.parametrize(("kind", "body", "change", "model"), PARTS)
+    def test_they_are_made_changed_and_deleted(
+        self, vendor: Caller, distributor: Caller, kind: str, body: Any, change: Any, model: Any
+    ) -> None:
+        row = made(vendor, of(kind), body)
+        one = f"{of(kind)}/{row['id']}"
+        assert row == distributor.get(one).json
+        assert row["id"] in ids(vendor, of(kind))
+        changed = vendor.put(one, change)
+        assert changed.status == 200
+        assert {**changed.json, "events": {}} == {**row, **change, "events": {}}
+        assert vendor.put(one, changed.json).status == 200
+        assert vendor.delete(one).status == 204
+        refused(vendor.delete(one), 404)
+
+    @pytest.mark.parametrize(("kind", "body", "change", "model"), PARTS)
+    def test_nobody_else_writes_them(
+        self, vendor: Caller, distributor: Caller, other: make.World,
+        kind: str, body: Any, change: Any, model: Any,
+    ) -> None:  # fmt: skip
+        row = made(vendor, of(kind), body)
+        one, count = f"{of(kind)}/{row['id']}", model.objects.count()
+        strangers = [caller(other.vendor), caller(other.provider)]
+        for who, status in ((distributor, 403), *((s, 404) for s in strangers)):
+            refused(who.post(of(kind), body), status)
+            refused(who.put(one, change), status)
+            refused(who.delete(one), status)
+        # Nor through a product of the stranger's own.
+        for method, sent in (("PUT", change), ("DELETE", None)):
+            path = f"{of(kind, other.product.id)}/{row['id']}"
+            refused(strangers[0].call(method, path, sent), 404)
+        assert model.objects.count() == count
+        assert vendor.get(one).json == row
+
+    def test_nobody_else_writes_products(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        refused(distributor.post("/products", {"name": "Mine"}), 403)
+        before = vendor.get(f"/products/{BACKUP}").json
+        for who, status in ((distributor, 403), (caller(other.vendor), 404)):
+            refused(who.put(f"/products/{BACKUP}", {"name": "Mine"}), status)
+            refused(who.delete(f"/products/{BACKUP}"), status)
+            for name in ("endsale", "resumesale"):
+                refused(who.post(f"/products/{BACKUP}/{name}"), status)
+                refused(who.post(f"{of('items')}/{SEAT}/{name}"), status)
+        assert vendor.get(f"/products/{BACKUP}").json == before
+
+    def test_nobody_is_401(self, nobody: Caller, seeded: Any) -> None:
+        refused(nobody.post("/products", {"name": "x"}), 401)
+        refused(nobody.post(of("items"), ITEM), 401)
+
+
+class TestItems:
+    def test_words_large_or_small(self, vendor: Caller) -> None:
+        body = {**ITEM, "period": "Yearly", "precision": "integer", "commitment": {"count": 3}}
+        row = made(vendor, of("items"), body)
+        assert (row["type"], row["period"], row["precision"]) == (
+            "reservation", "yearly", "integer",
+        )  # fmt: skip
+        assert row["status"] == "draft"
+        assert row["commitment"]["count"] == 3
+        # The unit is called as in the product's other items.
+        assert row["unit"]["title"] == "GB"
+        assert row["local_id"] == row["id"].replace("-", "_")
+        stored = Item.objects.get(pk=row["id"])
+        assert (stored.type, stored.period) == ("Reservation", "Yearly")
+
+    def test_only_drafts_are_deleted(self, vendor: Caller) -> None:
+        answer = vendor.delete(f"{of('items')}/{SEAT}")
+        refused(answer, 400, "Only draft Item can be deleted.")
+        assert answer.json["error_code"] == "PRD_038"
+
+    def test_sale_ends_and_resumes(self, vendor: Caller) -> None:
+        one = f"{of('items')}/{SEAT}"
+        answer = vendor.post(f"{one}/endsale", {"replacement": {"id": f"{BACKUP}-0002"}})
+        assert (answer.status, answer.json) == (200, None)
+        row = vendor.get(one).json
+        assert row["status"] == "endofsale" and row["events"]["saleended"]["at"]
+        assert row["replacement"]["id"] == f"{BACKUP}-0002"
+        refused(vendor.post(f"{one}/endsale"), 400)
+        assert vendor.post(f"{one}/resumesale").status == 200
+        row = vendor.get(one).json
+        assert row["status"] == "published" and row["replacement"] == {}
+        refused(vendor.post(f"{one}/resumesale"), 400)
+        refused(
+            vendor.post(f"{one}/endsale", {"replacement": {"id": f"{SUITE}-0001"}}), 400,
+            f"replacement.id: {SUITE}-0001 does not exist.",
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("body", "error"),
+        [
+            ({"name": None}, "name: This field is required."),
+            ({"mpn": ""}, "mpn: This field is required."),
+            ({"unit": None}, "unit: This field is required."),
+            ({"unit": "gb"}, "unit: Expected an object."),
+            ({"unit": {"name": "GB"}}, "unit.id: This field is required."),
+            ({"type": "gift"}, 'type: "gift" is not a valid choice.'),
+            ({"type": {"a": 1}}, "type: \"{'a': 1}\" is not a valid choice."),
+            ({"period": "weekly"}, 'period: "weekly" is not a valid choice.'),
+            ({"precision": "decimal(3)"}, 'precision: "decimal(3)" is not a valid choice.'),
+            ({"precision": "decimal(2)"},
+             "precision: Reservation items are counted in whole numbers."),
+            ({"type": "ppu", "period": "yearly"},
+             "period: Pay-as-you-go items are billed monthly."),
+            ({"commitment": {"count": "3"}}, "commitment.count: A valid integer is required."),
+            ({"commitment": {"count": 0}},
+             "commitment.count: Ensure this value is between 1 and 120."),
+            ({"dynamic": "yes"}, "dynamic: Must be a valid boolean."),
+            ({"ui": {"visibility": None}}, "ui.visibility: Must be a valid boolean."),
+            ({"name": "Seat"}, "name: Item with same name already exists for the product."),
+            ({"mpn": "NB-SEAT"}, "mpn: Item with same mpn already exists for the product."),
+        ],
+    )  # fmt: skip
+    def test_bad_input_makes_nothing(self, vendor: Caller, body: Any, error: str) -> None:
+        count = Item.objects.count()
+        refused(vendor.post(of("items"), {**ITEM, **body}), 400, error)
+        assert Item.objects.count() == count
+
+
+class TestParameters:
+    def test_a_choice_with_its_default(self, vendor: Caller) -> None:
+        marked = [{**CHOICES[0], "default": True}, CHOICES[1]]
+        body = {**PARAMETER, "type": "dropdown", "constraints": {"choices": marked}}
+        row = made(vendor, of("parameters"), body)
+        assert row["constraints"]["choices"] == marked
+        assert Parameter.objects.get(name="tape").default == "a"
+        kept = vendor.put(f"{of('parameters')}/tape", {"constraints": {"required": True}}).json
+        assert kept["constraints"]["required"] is True
+        assert kept["constraints"]["choices"] == marked
+
+    def test_orders_have_it(self, vendor: Caller, distributor: Caller) -> None:
+        made(vendor, of("parameters"), PARAMETER)
+        body = {
+            "type": "purchase",
+            "asset": {
+                "connection": {"id": "CT-2044-1187-9002"},
+                "items": [{"id": SEAT, "quantity": 1}],
+                "params": [{"id": "tape", "value": "LTO"}],
+                "tiers": {
+                    "customer": {"name": "Harbour Cafe", "contact_info": make.CONTACT},
+                    "tier1": {"name": "Portland Resellers", "contact_info": make.CONTACT},
+                },
+            },
+        }
+        params = made(distributor, "/requests", body)["asset"]["params"]
+        assert {p["id"]: p["value"] for p in params}["tape"] == "LTO"
+
+    @pytest.mark.parametrize(
+        ("body", "error"),
+        [
+            ({"name": ""}, "name: This field may not be blank."),
+            ({"name": "a b"},
+             "name: Only letters, digits, dots, dashes and underscores are allowed."),
+            ({"name": "PRM-814-505-018-0001"},
+             "name: Only letters, digits, dots, dashes and underscores are allowed."),
+            ({"name": "region"}, "name: Parameter with same name already exists for the product."),
+            ({"title": None}, "title: This field is required."),
+            ({"type": "number"}, 'type: "number" is not a valid choice.'),
+            ({"phase": "later"}, 'phase: "later" is not a valid choice.'),
+            ({"scope": "hub"}, 'scope: "hub" is not a valid choice.'),
+            ({"scope": "product"}, 'scope: "product" is not a scope of the ordering phase.'),
+            ({"phase": "configuration"},
+             'scope: "asset" is not a scope of the configuration phase.'),
+            ({"constraints": []}, "constraints: Expected an object."),
+            ({"constraints": {"required": "yes"}},
+             "constraints.required: Must be a valid boolean."),
+            ({"constraints": {"min_length": 5, "max_length": 4}},
+             "constraints.min_length: This is more than max_length."),
+            ({"constraints": {"max_length": True}},
+             "constraints.max_length: A valid integer is required."),
+            ({"constraints": {"shared": "all"}},
+             'constraints.shared: "all" is not a valid choice.'),
+            ({"type": "dropdown"}, "constraints.choices: This list may not be empty."),
+            ({"type": "choice", "constraints": {"choices": "ab"}},
+             "constraints.choices: Expected a list of items."),
+            ({"type": "choice", "constraints": {"choices": [1]}},
+             "constraints.choices: Expected objects with value and label."),
+            ({"type": "choice", "constraints": {"choices": ["a", "a"]}},
+             "constraints.choices: Values of choices must differ."),
+            ({"type": "choice", "constraints": {"choices": ["a"]}, "default": "b"},
+             'default: "b" is not a valid choice.'),
+            ({"default": 5}, "default: Not a valid value of a text."),
+            ({"constraints": {"dependency": {"values": ["x"]}}},
+             "constraints.dependency.parameter: This field is required."),
+        ],
+    )  # fmt: skip
+    def test_bad_input_makes_nothing(self, vendor: Caller, body: Any, error: str) -> None:
+        count = Parameter.objects.count()
+        refused(vendor.post(of("parameters"), {**PARAMETER, **body}), 400, error)
+        assert Parameter.objects.count() == count
+
+
+class TestTemplatesAndActions:
+    def test_a_template_that_customers_read_stays(self, vendor: Caller) -> None:
+        used = Template.objects.filter(asset__isnull=False).first()
+        assert used is not None
+        answer = vendor.delete(f"{of('templates', used.product_id)}/{used.pk}")
+        refused(answer, 400)
+        assert "can't be deleted: there are" in answer.json["errors"][0]
+
+    @pytest.mark.parametrize(
+        ("kind", "body", "error"),
+        [
+            ("templates", {"name": ""}, "name: This field may not be blank."),
+            ("templates", {**TEMPLATE, "scope": "hub"}, 'scope: "hub" is not a valid choice.'),
+            ("templates", {**TEMPLATE, "type": 7}, 'type: "7" is not a valid choice.'),
+            ("templates", {**TEMPLATE, "body": ["x"]}, "body: Not a valid string."),
+            ("actions", {**ACTION, "action": "a b"},
+             "action: Only letters, digits, dashes and underscores are allowed."),
+            ("actions", {**ACTION, "scope": "product"}, 'scope: "product" is not a valid choice.'),
+            ("actions", {**ACTION, "type": "link"}, 'type: "link" is not a valid choice.'),
+            ("actions", {**ACTION, "name": None}, "name: This field is required."),
+        ],
+    )  # fmt: skip
+    def test_bad_input_makes_nothing(
+        self, vendor: Caller, kind: str, body: Any, error: str
+    ) -> None:
+        before = ids(vendor, of(kind))
+        refused(vendor.post(of(kind), body), 400, error)
+        assert ids(vendor, of(kind)) == before
+
+    def test_an_action_has_its_name_for_itself(self, vendor: Caller) -> None:
+        made(vendor, of("actions"), ACTION)
+        error = "action: Action with same id already exists for the product."
+        refused(vendor.post(of("actions"), ACTION), 400, error)
+
+
+def test_a_product_is_built_by_the_api_and_ordered(vendor: Caller, distributor: Caller) -> None:
+    product = made(vendor, "/products", {"name": "Nimbus Archive"})["id"]
+    item = made(vendor, of("items", product), ITEM)
+    made(vendor, of("parameters", product), {**PARAMETER, "constraints": {"required": True}})
+    made(vendor, of("templates", product), {**TEMPLATE, "scope": "asset"})
+    refused(distributor.get(f"/products/{product}"), 404)
+    line = made(vendor, of("connections", product), {"hub": {"id": HUB}})
+    assert (line["type"], line["status"]) == ("test", "active")
+    listing = {"type": "new", "product_id": product, "contract_id": CONTRACT}
+    pk = made(vendor, "/listing-requests", listing)["id"]
+    for who, name in ((vendor, "submit"), (distributor, "deploy"), (distributor, "complete")):
+        assert who.post(f"/listing-requests/{pk}/{name}").status == 200
+    order = {
+        "type": "purchase",
+        "asset": {
+            "connection": {"id": line["id"]},
+            "items": [{"id": item["id"], "quantity": 2}],
+            "params": [{"id": "tape", "value": "LTO"}],
+            "tiers": {
+                "customer": {"name": "Harbour Cafe", "contact_info": make.CONTACT},
+                "tier1": {"name": "Portland Resellers", "contact_info": make.CONTACT},
+            },
+        },
+    }
+    request = made(distributor, "/requests", order)
+    assert request["status"] == "pending"
+    assert vendor.post(f"/requests/{request['id']}/approve").json["status"] == "approved"
+    # It is somebody's now.
+    refused(vendor.delete(f"/products/{product}"), 400)

@@ -1,0 +1,101 @@
+"""Vendors' writes while the same is written at the same moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from requests_queue.catalog.models import (
+    Configuration,
+    Contract,
+    Item,
+    Parameter,
+    Product,
+)
+from tests import make
+from tests.api import Caller, caller
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TOGETHER = 5
+
+
+def at_once(call: Callable[[Caller], Any], vendor: Caller) -> list[int]:
+    """Make a call from several clients at the same time, and return the statuses in order."""
+    barrier = threading.Barrier(TOGETHER)
+
+    def run(number: int) -> int:
+        client = Caller(vendor.key)
+        barrier.wait()
+        try:
+            return int(call(client).status)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        return sorted(pool.map(run, range(TOGETHER)))
+
+
+def test_each_name_is_taken_once() -> None:
+    made = make.world()
+    vendor, one = caller(made.vendor), f"/products/{made.product.id}"
+    item = {"name": "A", "mpn": "A", "type": "ppu", "unit": {"id": "gb"}}
+    for kind, body in (
+        ("items", item),
+        ("parameters", {"name": "a", "title": "A", "type": "text"}),
+        ("actions", {"action": "a", "name": "A", "scope": "asset"}),
+    ):
+        found = at_once(lambda c, k=kind, b=body: c.post(f"{one}/{k}", b), vendor)  # type: ignore[misc]
+        assert found == [201] + [400] * (TOGETHER - 1), kind
+
+
+def test_each_item_has_an_id_of_its_own() -> None:
+    made = make.world()
+    names = iter("abcdefghij")
+    found = at_once(
+        lambda c: c.post(
+            f"/products/{made.product.id}/items",
+            {"name": (n := next(names)), "mpn": n, "type": "ppu", "unit": {"id": "gb"}},
+        ),
+        caller(made.vendor),
+    )
+    assert found == [201] * TOGETHER
+    assert Item.objects.count() == TOGETHER + 1
+
+
+def test_a_value_is_there_once() -> None:
+    made = make.world()
+    parameter = make.parameter(made, "url", scope="product", phase="configuration")
+    body = {"parameter": {"id": parameter.name}, "value": "x"}
+    path = f"/products/{made.product.id}/configurations"
+    assert at_once(lambda c: c.post(path, body), caller(made.vendor)) == [201] * TOGETHER
+    assert Configuration.objects.count() == 1
+
+
+def test_a_part_and_a_product_are_deleted_once() -> None:
+    made = make.world()
+    vendor = caller(made.vendor)
+    make.parameter(made, "gone")
+    path = f"/products/{made.product.id}/parameters/gone"
+    assert at_once(lambda c: c.delete(path), vendor) == [204] + [404] * (TOGETHER - 1)
+    assert not Parameter.objects.filter(name="gone").exists()
+    draft = Product.objects.create(
+        id="PRD-000-000-009", name="Draft", owner=made.vendor, status="draft", created=make.AT,
+        updated=make.AT,
+    )  # fmt: skip
+    found = at_once(lambda c: c.delete(f"/products/{draft.pk}"), vendor)
+    assert found == [204] + [404] * (TOGETHER - 1)
+
+
+def test_a_contract_is_moved_once() -> None:
+    made = make.world()
+    Contract.objects.update(status="enrolling")
+    contract = Contract.objects.get()
+    path = f"/contracts/{contract.pk}/enroll"
+    found = at_once(lambda c: c.post(path), caller(made.vendor))
+    assert found == [200] + [400] * (TOGETHER - 1)

@@ -1,0 +1,363 @@
+"""The tier account queue: what a changed account makes, every move by every actor, who sees it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from requests_queue import transitions
+from requests_queue.catalog.models import Asset, Product, TierAccount, TierAccountVersion, User
+from requests_queue.errors import Forbidden, IllegalMove, Refused
+from requests_queue.queues.base import Actor
+from requests_queue.queues.tier_account import births, rules, samples
+from requests_queue.queues.tier_account.models import TierAccountRequest
+from requests_queue.seed.products import BACKUP, SUITE
+from tests import make
+from tests.api import Caller, caller, ids, refused
+from webhooks.models import Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+ON = {"tiers": {"updates": True}}
+STATUSES = ("pending", "accepted", "ignored", "unsupported")
+# Written from the reference, not from the rules: V vendor, D distributor, S the platform.
+LEGAL = {("accept", "pending"): ("accepted", "V"), ("ignore", "pending"): ("ignored", "V")}
+PATH = "/tier/account-requests"
+TIER = "TA-0000-0000-0001"
+# Alder & Finch: customer of a subscription of the plain product, and of one of the suite.
+ALDER = "TA-0418-2290-3310"
+
+
+def actor(world: make.World, letter: str) -> Actor:
+    return {"V": world.as_vendor, "D": world.as_distributor, "S": Actor()}[letter]
+
+
+def everything() -> tuple[Any, ...]:
+    models = (TierAccount, TierAccountVersion, TierAccountRequest, Event, Webhook)
+    return tuple(list(model.objects.order_by("pk").values()) for model in models)
+
+
+def hooks(made: make.World, first: int = 1) -> list[Webhook]:
+    """Make a webhook of the queue for each side."""
+    return [
+        make.webhook(made, n=first + n, object_class="tier_account_request", account=account)
+        for n, account in enumerate((made.vendor, made.provider))
+    ]
+
+
+def changed(account: str = TIER, **more: Any) -> dict[str, Any]:
+    return {"type": "update", "account": {"id": account, "name": "Renamed", **more}}
+
+
+def born(made: make.World, n: int = 1) -> TierAccountRequest:
+    customer = make.asset(made, n).customer
+    [row] = births.create(changed(customer.pk, name=f"Renamed {n}"), made.as_distributor)
+    return row
+
+
+@pytest.mark.parametrize("name", ["accept", "ignore"])
+def test_every_move_from_every_status_by_every_actor(name: str) -> None:
+    world = make.world(capabilities=ON)
+    hooks(world)
+    for n, (status, letter) in enumerate(itertools.product(STATUSES, "VDS"), 1):
+        row = born(world, n)
+        TierAccountRequest.objects.filter(pk=row.pk).update(status=status, updated=make.AT)
+        before = everything()
+        target, who = LEGAL.get((name, status), ("", ""))
+        case = f"{name} from {status} by {letter}"
+        if letter in who:
+            transitions.move(TierAccountRequest, row.pk, name, actor(world, letter), {})
+            row.refresh_from_db()
+            assert row.status == target, case
+            assert row.updated > make.AT
+            told = Event.objects.order_by("-pk").values_list(
+                "object_id", "status_from", "status_to", "webhook__account"
+            )
+            assert len(told) == len(before[3]) + 2, case
+            assert {t[:3] for t in told[:2]} == {(row.pk, status, target)}, case
+            assert {t[3] for t in told[:2]} == {world.vendor.pk, world.provider.pk}
+            continue
+        with pytest.raises(Refused) as error, transaction.atomic():
+            transitions.move(TierAccountRequest, row.pk, name, actor(world, letter), {})
+        expected = (Forbidden, 403) if who else (IllegalMove, 400)
+        assert (type(error.value), error.value.status) == expected, case
+        assert everything() == before, case
+
+
+def test_the_table_has_no_other_moves() -> None:
+    letters = {"vendor": "V", "distributor": "D", "system": "S"}
+    declared = {
+        (m.name, status): (m.target, "".join(letters[w] for w in m.who))
+        for m in rules.QUEUE.moves
+        for status in m.source
+    }
+    assert declared == LEGAL
+    assert rules.QUEUE.statuses == STATUSES
+    assert rules.QUEUE.final == set(STATUSES) - {"pending"}
+
+
+def test_the_moves_by_http() -> None:
+    world = make.world(capabilities=ON)
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    first, second = (f"{PATH}/{born(world, n).pk}" for n in (1, 2))
+    refused(distributor.post(f"{first}/accept"), 403)
+    answer = vendor.post(f"{first}/accept")
+    assert (answer.status, answer.json["status"]) == (200, "accepted")
+    refused(vendor.post(f"{first}/ignore", {"reason": "Late"}), 400)
+    for wrong in ("x" * 256, 5, ["x"]):
+        refused(vendor.post(f"{second}/ignore", {"reason": wrong}), 400)
+    answer = vendor.post(f"{second}/ignore", {"reason": "Not kept"})
+    assert (answer.json["status"], answer.json["reason"]) == ("ignored", "Not kept")
+    third = f"{PATH}/{born(world, 3).pk}"
+    assert vendor.post(f"{third}/ignore").json["reason"] == ""
+    for none in ("assign", "unassign", "approve"):
+        assert vendor.post(f"{third}/{none}").status == 404
+    assert vendor.put(third, {}).status == vendor.delete(third).status == 405
+
+
+def test_a_change_makes_a_request_for_each_linked_product() -> None:
+    world = make.world(capabilities=ON)
+    hooks(world)
+    asset = make.asset(world)
+    plain = Product.objects.create(
+        id="PRD-000-000-002", name="Plain", owner=world.vendor, created=make.AT, updated=make.AT
+    )
+    more = {"connection": world.connection, "marketplace": asset.marketplace,
+            "contract": asset.contract, "created": make.AT, "updated": make.AT}  # fmt: skip
+    for n, (product, status, tiers) in enumerate(
+        (
+            (plain, "active", {"customer": asset.customer, "tier1": asset.customer}),
+            (world.product, "suspended", {"customer": asset.customer, "tier1": asset.customer,
+                                          "tier2": asset.customer}),
+        ),
+        2,
+    ):  # fmt: skip
+        Asset.objects.create(id=f"AS-1-{n}", product=product, status=status, **tiers, **more)
+    answer = caller(world.provider).put(f"/tier/accounts/{TIER}", {"name": "Renamed"})
+    assert (answer.status, answer.json["version"]) == (200, 2)
+    rows = list(TierAccountRequest.objects.order_by("pk"))
+    assert [(r.pk, r.status, r.product_id) for r in rows] == [
+        ("TAR-0000-0000-0001-001-001", "unsupported", plain.pk),
+        ("TAR-0000-0000-0001-001-002", "pending", world.product.pk),
+    ]
+    assert rows[0].reason == "Product does not support contact details change."
+    assert [r.scopes for r in rows] == [["customer", "tier1"], ["customer", "tier1", "tier2"]]
+    events = Event.objects.values_list("object_id", "status_to", "webhook__account")
+    assert sorted(events) == [
+        (rows[1].pk, "pending", world.provider.pk),
+        (rows[1].pk, "pending", world.vendor.pk),
+    ]
+    again = births.create(changed(tax_id="7"), world.as_distributor)
+    assert [r.pk for r in again] == [f"TAR-0000-0000-0001-002-00{n}" for n in (1, 2)]
+
+
+def test_a_change_in_the_admin_is_a_change(client: Any) -> None:
+    world = make.world(capabilities=ON)
+    customer = make.asset(world).customer
+    client.force_login(User.objects.create_superuser("root", "root@example.com", "x", uid="UR-1"))
+    page = client.get(f"/admin/catalog/tieraccount/{TIER}/change/")
+    form = page.context["adminform"].form
+    data = {k: "" if v is None else v for k, v in form.initial.items()}
+    data |= {"name": "Renamed", "contact_info": json.dumps(customer.contact_info)}
+    for version in (2, 2):
+        answer = client.post(f"/admin/catalog/tieraccount/{TIER}/change/", data)
+        assert answer.status_code == 302, answer.context["adminform"].form.errors
+        customer.refresh_from_db()
+        assert (customer.name, customer.version) == ("Renamed", version)
+        assert TierAccountRequest.objects.get().account.name == "Renamed"
+
+
+def test_only_living_subscriptions_link_a_product() -> None:
+    world = make.world(capabilities=ON)
+    asset = make.asset(world)
+    for n, status in enumerate(("draft", "terminated", "processing", "terminating"), 1):
+        Asset.objects.filter(pk=asset.pk).update(status=status)
+        assert caller(world.provider).put(f"/tier/accounts/{TIER}", {"tax_id": n}).status == 200
+        assert TierAccountRequest.objects.count() == max(0, n - 2), status
+
+
+@pytest.mark.parametrize("names", [{"id": TIER}, {"external_uid": "uid-1"}, {"external_id": "77"},
+                                   {"external_uid": "uid-1", "external_id": "78"}])  # fmt: skip
+def test_the_api_names_the_account_by_any_id(names: dict[str, str]) -> None:
+    world = make.world(capabilities=ON)
+    make.asset(world)
+    TierAccount.objects.update(external_uid="uid-1", external_id="77")
+    contact = {**make.CONTACT, "city": "Bonn"}
+    body = {"type": "update", "account": {**names, "contact_info": contact}}
+    answer = caller(world.provider).post(PATH, body)
+    assert answer.status == 201
+    account = answer.json["account"]
+    assert (account["id"], account["version"], account["contact_info"]["city"]) == (TIER, 2, "Bonn")
+    assert account["scopes"] == ["customer", "tier1"]
+    assert account["external_id"] == names.get("external_id", "77")
+    assert TierAccount.objects.get().contact_info["city"] == "Bonn"
+
+
+def test_the_answer_is_a_request_to_decide(seeded: Any, distributor: Caller) -> None:
+    answer = distributor.post(PATH, changed(ALDER))
+    assert (answer.status, answer.json["status"]) == (201, "pending")
+    assert answer.json["product"]["id"] == SUITE
+    rows = distributor.get(f"{PATH}?eq(account.id,{ALDER})&ordering(product.id)").json
+    assert [(r["product"]["id"], r["status"]) for r in rows] == [
+        (SUITE, "pending"), (BACKUP, "unsupported"),
+    ]  # fmt: skip
+
+
+WRONG: list[tuple[Any, str, str]] = [
+    ({}, "VAL_001", 'type: "None" is not a valid choice.'),
+    ({"type": "setup", "account": {"id": TIER}}, "VAL_001", 'type: "setup" is not a valid choice.'),
+    ({"type": "update"}, "VAL_001", "account: This field is required."),
+    ({"type": "update", "account": TIER}, "VAL_001", "account: This field is required."),
+    ({"type": "update", "account": {}}, "VAL_001", "account.id: This field is required."),
+    (changed("TA-9"), "VAL_001", "account.id: Tier account TA-9 does not exist."),
+    (
+        {"type": "update", "account": {"external_uid": "x", "external_id": "y"}},
+        "VAL_001", "account.external_uid: Tier account x does not exist.",
+    ),
+    (
+        {"type": "update", "account": {"id": {"a": 1}}},
+        "VAL_001", "account.id: Not a valid string.",
+    ),
+    (changed(tax_id=["x"]), "VAL_001", "account.tax_id: Not a valid string."),
+    (
+        changed(contact_info={"city": ""}), "VAL_001",
+        "account.contact_info.city: This field may not be blank.",
+    ),
+    (changed(name="Customer"), "TAR_004", f"There are no changes in the tier account {TIER}."),
+    (
+        {"type": "update", "account": {"id": TIER}}, "TAR_004",
+        f"There are no changes in the tier account {TIER}.",
+    ),
+]  # fmt: skip
+
+
+def test_wrong_input_changes_nothing() -> None:
+    world = make.world(capabilities=ON)
+    make.asset(world)
+    hooks(world)
+    distributor = caller(world.provider)
+    before = everything()
+    for body, code, error in WRONG:
+        answer = distributor.post(PATH, body)
+        refused(answer, 400, error)
+        assert answer.json["error_code"] == code
+    refused(caller(world.vendor).post(PATH, changed()), 403)
+    refused(caller(make.world("2").provider).post(PATH, changed()), 400)
+    assert everything()[:4] == before[:4]
+
+
+def test_an_account_that_nobody_can_be_asked_about() -> None:
+    world = make.world(capabilities=ON)
+    asset = make.asset(world, status="terminated")
+    distributor = caller(world.provider)
+    before = everything()
+    answer = distributor.post(PATH, changed())
+    refused(answer, 400, f"Tier account {TIER} has no subscriptions.")
+    assert (answer.json["error_code"], everything()) == ("TAR_003", before)
+    Asset.objects.filter(pk=asset.pk).update(status="active")
+    assert distributor.delete(f"/tier/accounts/{TIER}").status == 204
+    answer = distributor.post(PATH, changed())
+    refused(answer, 400, f"Tier account {TIER} is decommissioned.")
+    assert answer.json["error_code"] == "TAR_003"
+
+
+def test_what_others_see(seeded: Any, other: make.World, vendor: Caller) -> None:
+    other.product.capabilities = ON
+    other.product.save()
+    [theirs] = births.create(changed("TA-0000-0000-0007"), other.as_distributor)
+    for account in (other.vendor, other.provider):
+        stranger = caller(account)
+        assert ids(stranger, PATH) == [theirs.pk]
+        for name in ("", "/accept", "/ignore"):
+            path = f"{PATH}/TAR-0418-2290-3372-001-001{name}"
+            refused(stranger.post(path) if name else stranger.get(path), 404)
+    assert theirs.pk not in ids(vendor, PATH)
+    refused(vendor.get(f"{PATH}/{theirs.pk}"), 404)
+
+
+FILTERS = {
+    "status=pending": ["3372-001-001"],
+    "in(status,(accepted,ignored))&ordering(events.created.at)": ["3389-001-001", "3334-001-001"],
+    "type=update&status=unsupported": ["3389-001-002"],
+    "eq(account.id,TA-0418-2290-3334)": ["3334-001-001"],
+    "account.external_id=100329": [],
+    "account.external_uid=7c2b8d41-3e5f-4a96-b0d7-3c4d5e6f0268": ["3334-001-001"],
+    "like(account.name,Marlow*)": ["3372-001-001"],
+    "account.version=2&status=pending": ["3372-001-001"],
+    "eq(account.hub.id,HB-7710-3391)&eq(status,ignored)": ["3334-001-001"],
+    "eq(account.hub.name,Northland Hub)&eq(status,ignored)": ["3334-001-001"],
+    "product.id=PRD-590-284-731": ["3389-001-002"],
+    "product.name=Nimbus Meter": ["3389-001-002"],
+    "vendor.id=VA-610-138&status=pending": ["3372-001-001"],
+    "provider.id=PA-000-000": [],
+    "gt(events.created.at,2099-01-01T00:00:00+00:00)": [],
+}
+
+
+def test_filters(vendor: Caller) -> None:
+    for query, wanted in FILTERS.items():
+        found = [pk.removeprefix("TAR-0418-2290-") for pk in ids(vendor, f"{PATH}?{query}")]
+        assert found == wanted, query
+    refused(vendor.get(f"{PATH}?nothing=1"), 400)
+    [row] = vendor.get(f"{PATH}?select(-account.contact_info,-product)&status=pending").json
+    assert "product" not in row and "contact_info" not in row["account"]
+
+
+def test_a_request_keeps_the_version_that_it_is_about(seeded: Any, distributor: Caller) -> None:
+    path = f"{PATH}/TAR-0418-2290-3372-001-001"
+    before = distributor.get(path).json
+    assert before["account"]["contact_info"]["address_line1"] == "27 Queen Square"
+    assert distributor.post(PATH, changed("TA-0418-2290-3372")).status == 201
+    assert distributor.get(path).json == before
+
+
+@pytest.mark.parametrize("product", [None, SUITE, BACKUP])
+def test_the_sample(seeded: Any, product: str | None) -> None:
+    wanted = Product.objects.get(pk=product) if product else None
+    for _ in range(2):
+        row = samples.make("update", wanted)
+        assert row.status == ("unsupported" if product == BACKUP else "pending")
+        assert product in (None, row.product_id)
+
+
+def test_there_is_no_sample_without_a_customer() -> None:
+    with pytest.raises(Refused, match="order a subscription first"):
+        samples.make("update", make.world().product)
+
+
+class TestVersions:
+    def test_an_account_that_never_changed_is_its_only_version(self, distributor: Caller) -> None:
+        path = f"/tier/accounts/{ALDER}"
+        account = distributor.get(path).json
+        answer = distributor.get(f"{path}/versions")
+        assert (answer.json, answer.headers["Content-Range"]) == ([account], "items 0-0/1")
+        assert distributor.get(f"{path}/versions/1").json == account
+        for none in ("2", "0", "-1", "x", "1.0"):
+            refused(distributor.get(f"{path}/versions/{none}"), 404)
+
+    def test_each_change_is_a_version(self, distributor: Caller, vendor: Caller) -> None:
+        path = f"/tier/accounts/{ALDER}"
+        seen = [distributor.get(path).json]
+        for body in ({"name": "A"}, {"tax_id": "5"}, {"contact_info": {"city": "Bonn"}}):
+            distributor.put(path, body)
+            seen.insert(0, distributor.get(path).json)
+        assert distributor.get(f"{path}/versions").json == seen
+        assert [v["version"] for v in seen] == [4, 3, 2, 1]
+        page = vendor.get(f"{path}/versions?limit=2&offset=1")
+        assert [v["name"] for v in page.json] == ["A", "A"]
+        assert page.headers["Content-Range"] == "items 1-2/4"
+        assert vendor.get(f"{path}/versions/1").json["name"] == seen[3]["name"]
+        assert vendor.get(f"{path}/versions/3").json["tax_id"] == "5"
+
+    def test_others_do_not_see_them(self, seeded: Any, other: make.World) -> None:
+        for account in (other.vendor, other.provider):
+            for path in ("versions", "versions/1"):
+                refused(caller(account).get(f"/tier/accounts/{ALDER}/{path}"), 404)
+
+    def test_versions_are_only_read(self, distributor: Caller) -> None:
+        path = f"/tier/accounts/{ALDER}/versions"
+        assert distributor.post(path, {}).status == distributor.delete(f"{path}/1").status == 405

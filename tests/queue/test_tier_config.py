@@ -1,0 +1,637 @@
+"""The tier configuration queue: every move from every status by every actor, and its effects."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+
+from requests_queue import clock, transitions
+from requests_queue.catalog.models import Asset, Template, TierAccount
+from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
+from requests_queue.queues.base import Actor
+from requests_queue.queues.fulfillment import births as orders
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config import births, due, rules, samples
+from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
+from tests import make
+from webhooks.models import Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+STATUSES = ("draft", "tiers_setup", "pending", "inquiring", "approved", "failed")
+# Written from the reference, not from the rules: V vendor, D distributor, S the platform.
+LEGAL = {
+    ("submit", "draft"): ("pending", "D"),
+    ("release", "tiers_setup"): ("pending", "S"),
+    ("inquire", "pending"): ("inquiring", "V"),
+    ("pend", "inquiring"): ("pending", "VD"),
+    ("approve", "pending"): ("approved", "V"),
+    ("fail", "pending"): ("failed", "VD"),
+    ("fail", "inquiring"): ("failed", "VD"),
+    ("fail", "tiers_setup"): ("failed", "VDS"),
+}
+MOVES = sorted({name for name, _ in LEGAL})
+TILE = {"template": {"representation": "Welcome"}, "reason": "Because"}
+
+
+def capable(level: int = 2, **more: Any) -> dict[str, Any]:
+    return {"tiers": {"configs": {"configs": True, "level": level, **more}, "validation": True}}
+
+
+def world(level: int = 2, required: bool = False, **more: Any) -> make.World:
+    """Make a platform whose product configures resellers up to a level."""
+    made = make.world(capabilities=capable(level, **more))
+    for scope in ("tier1", "tier2"):
+        make.parameter(made, f"{scope}_ask", scope=scope, constraints={"required": required})
+        make.parameter(made, f"{scope}_set", scope=scope, phase="fulfillment")
+    for object_class in ("tier_config_request", "fulfillment_request"):
+        for n, account in enumerate((made.vendor, made.provider), 1):
+            number = n + 10 * (object_class == "fulfillment_request")
+            make.webhook(made, n=number, object_class=object_class, account=account)
+    return made
+
+
+def actor(made: make.World, letter: str) -> Actor:
+    return {"V": made.as_vendor, "D": made.as_distributor, "S": Actor()}[letter]
+
+
+def reseller(made: make.World, n: int) -> TierAccount:
+    return TierAccount.objects.create(
+        id=f"TA-1111-0000-{n:04d}", name=f"Reseller {n}", type="reseller", owner=made.provider,
+        hub=made.connection.hub, contact_info=make.CONTACT, created=make.AT, updated=make.AT,
+    )  # fmt: skip
+
+
+def config(made: make.World, n: int = 1, **more: Any) -> TierConfig:
+    asset = make.asset(made, 9000 + n)
+    fields = {
+        "product": made.product, "connection": made.connection, "marketplace": asset.marketplace,
+        "contract": asset.contract, "account": reseller(made, n), "created": make.AT,
+        "updated": make.AT, **more,
+    }  # fmt: skip
+    return TierConfig.objects.create(id=f"TC-000-000-{n:03d}", **fields)
+
+
+def request(made: make.World, status: str, n: int = 1, **more: Any) -> TierConfigRequest:
+    """Make a request in a status, with a parameter that has been found fault with."""
+    return TierConfigRequest.objects.create(
+        id=f"TCR-000-000-{n:03d}-001", status=status, configuration=config(made, n),
+        product=made.product, vendor=made.vendor, provider=made.provider, created=make.AT,
+        updated=make.AT, params=[{
+            "id": "tier1_ask", "type": "text", "phase": "ordering", "value": "mars",
+            "value_error": "Not offered", "constraints": {},
+        }], **{"type": "setup", **more},
+    )  # fmt: skip
+
+
+def everything() -> tuple[Any, ...]:
+    models = (TierConfigRequest, TierConfig, Request, Asset, Event, Webhook)
+    return tuple(list(model.objects.order_by("pk").values()) for model in models)
+
+
+def move(row: TierConfigRequest, name: str, who: Actor, **data: Any) -> TierConfigRequest:
+    found: TierConfigRequest = transitions.move(TierConfigRequest, row.pk, name, who, data)
+    return found
+
+
+def told() -> list[tuple[str, str, str]]:
+    """Return what the vendor's webhooks were told, in order."""
+    rows = Event.objects.filter(webhook__account__type="vendor").order_by("pk")
+    return [(row.object_id, row.status_from or "", row.status_to) for row in rows]
+
+
+def order(made: make.World, tier1: TierAccount, tier2: TierAccount | None = None) -> Request:
+    body = make.purchase(made)
+    body["asset"]["tiers"]["tier1"] = {"id": tier1.pk}
+    if tier2 is not None:
+        body["asset"]["tiers"]["tier2"] = {"id": tier2.pk}
+    return orders.create(body, made.as_distributor)
+
+
+def of(account: TierAccount) -> TierConfigRequest:
+    """Return the latest request about an account."""
+    found = TierConfigRequest.objects.filter(configuration__account=account).order_by("pk").last()
+    assert found is not None
+    return found
+
+
+def setup_body(made: make.World, account: TierAccount, level: int = 1, **more: Any) -> Any:
+    configuration = {
+        "product": {"id": made.product.pk}, "account": {"id": account.pk}, "tier_level": level,
+        **more.pop("configuration", {}),
+    }  # fmt: skip
+    return {"configuration": configuration, **more}
+
+
+def setup(made: make.World, account: TierAccount, level: int = 1, **more: Any) -> TierConfigRequest:
+    return births.create(setup_body(made, account, level, **more), made.as_distributor)
+
+
+def active(made: make.World, n: int = 1) -> TierConfig:
+    row = setup(made, reseller(made, n))
+    move(row, "approve", made.as_vendor, **TILE)
+    return TierConfig.objects.get(pk=row.configuration_id)
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_every_move_from_every_status_by_every_actor(name: str) -> None:
+    made = world(level=1)
+    for n, (status, letter) in enumerate(itertools.product(STATUSES, "VDS"), 1):
+        row = request(made, status, n)
+        target, who = LEGAL.get((name, status), ("", ""))
+        before = everything()
+        case = f"{name} from {status} by {letter}"
+        if letter in who:
+            moved = move(row, name, actor(made, letter), **TILE)
+            row.refresh_from_db()
+            assert moved.status == row.status == target, case
+            assert Event.objects.count() == len(before[4]) + 2, case
+            new = Event.objects.order_by("-pk")[:2]
+            assert {(e.object_id, e.status_from, e.status_to) for e in new} == {
+                (row.pk, status, target)
+            }
+            assert {e.webhook.account_id for e in new} == {made.vendor.pk, made.provider.pk}
+            assert {e.webhook.object_class for e in new} == {"tier_config_request"}
+            assert row.updated > make.AT
+            continue
+        with pytest.raises(Refused) as refused, transaction.atomic():
+            move(row, name, actor(made, letter), **TILE)
+        expected = (Forbidden, 403) if who else (IllegalMove, 400)
+        assert (type(refused.value), refused.value.status) == expected, case
+        assert everything() == before, case
+
+
+def test_the_table_has_no_other_moves() -> None:
+    letters = {"vendor": "V", "distributor": "D", "system": "S"}
+    declared = {
+        (m.name, status): (m.target, {letters[w] for w in m.who})
+        for m in rules.QUEUE.moves
+        for status in m.source
+    }
+    assert declared == {key: (target, set(who)) for key, (target, who) in LEGAL.items()}
+    assert rules.QUEUE.statuses == STATUSES
+    assert rules.QUEUE.final == {"approved", "failed"}
+
+
+class TestOrdersThatWait:
+    def test_an_order_is_born_once_and_waits_for_its_reseller(self) -> None:
+        made = world(level=1)
+        row = order(made, reseller(made, 1))
+        assert (row.status, row.asset.status) == ("tiers_setup", "processing")
+        tier = TierConfigRequest.objects.get()
+        assert (tier.type, tier.status) == ("setup", "pending")
+        assert tier.pk == f"TCR-{tier.configuration_id[3:]}-001"
+        assert (tier.configuration.status, tier.configuration.tier_level) == ("processing", 1)
+        assert told() == [(row.pk, "", "tiers_setup"), (tier.pk, "", "pending")]
+
+    def test_approval_releases_all_that_wait(self) -> None:
+        made = world(level=1)
+        one, two = reseller(made, 1), reseller(made, 2)
+        first, second, elses = order(made, one), order(made, one), order(made, two)
+        assert TierConfigRequest.objects.count() == 2
+        before = len(told())
+        move(of(one), "approve", made.as_vendor, **TILE)
+        rows = [Request.objects.get(pk=r.pk) for r in (first, second, elses)]
+        assert [r.status for r in rows] == ["pending", "pending", "tiers_setup"]
+        waited = sorted((row.created, row.pk) for row in (first, second))
+        assert told()[before:] == [
+            *((pk, "tiers_setup", "pending") for _, pk in waited),
+            (of(one).pk, "pending", "approved"),
+        ]
+        assert of(one).configuration.status == "active"
+        assert order(made, one).status == "pending"
+        assert TierConfigRequest.objects.count() == 2
+
+    def test_a_released_order_asks_for_what_it_lacks(self) -> None:
+        made = world(level=1)
+        make.parameter(made, "region", constraints={"required": True})
+        row = order(made, reseller(made, 1))
+        assert row.status == "tiers_setup"
+        move(TierConfigRequest.objects.get(), "approve", made.as_vendor, **TILE)
+        row.refresh_from_db()
+        assert row.status == "inquiring"
+
+    def test_failure_fails_all_that_wait(self) -> None:
+        made = world(level=1)
+        account = reseller(made, 1)
+        rows = [order(made, account), order(made, account)]
+        move(of(account), "fail", made.as_vendor, reason="No agreement.")
+        for row in rows:
+            row.refresh_from_db()
+            asset = Asset.objects.get(pk=row.asset_id)
+            assert (row.status, row.reason) == ("failed", "No agreement.")
+            assert asset.status == "terminated"
+        assert of(account).configuration.status == "active"
+        # Connect sets a reseller up only once.
+        assert order(made, account).status == "pending"
+
+    def test_level_1_waits_for_level_2(self) -> None:
+        made = world()
+        one, two = reseller(made, 1), reseller(made, 2)
+        row = order(made, one, two)
+        assert (of(two).status, of(one).status) == ("pending", "tiers_setup")
+        assert of(one).configuration.parent == of(two).configuration
+        move(of(two), "approve", made.as_vendor, **TILE)
+        row.refresh_from_db()
+        assert (row.status, of(one).status) == ("tiers_setup", "pending")
+        move(of(one), "approve", made.as_vendor, **TILE)
+        row.refresh_from_db()
+        assert row.status == "pending"
+        assert told() == [
+            (row.pk, "", "tiers_setup"),
+            (of(two).pk, "", "pending"),
+            (of(one).pk, "", "tiers_setup"),
+            (of(one).pk, "tiers_setup", "pending"),
+            (of(two).pk, "pending", "approved"),
+            (row.pk, "tiers_setup", "pending"),
+            (of(one).pk, "pending", "approved"),
+        ]
+
+    def test_failure_of_level_2_fails_what_is_below(self) -> None:
+        made = world()
+        one, two, three = (reseller(made, n) for n in (1, 2, 3))
+        first, second = order(made, one, three), order(made, two, three)
+        before = len(told())
+        move(of(three), "fail", made.as_vendor, reason="No agreement.")
+        assert {of(account).status for account in (one, two, three)} == {"failed"}
+        assert of(one).reason == "No agreement."
+        assert {r.status for r in Request.objects.all()} == {"failed"}
+        waited = sorted((row.created, row.pk) for row in (first, second))
+        assert told()[before:] == [
+            *((pk, "tiers_setup", "failed") for _, pk in waited),
+            *((pk, "tiers_setup", "failed") for pk in sorted([of(one).pk, of(two).pk])),
+            (of(three).pk, "pending", "failed"),
+        ]
+
+    def test_an_order_waits_for_both_where_only_level_2_is_new(self) -> None:
+        made = world()
+        one, two = reseller(made, 1), reseller(made, 2)
+        first = order(made, one)
+        second = order(made, one, two)
+        # Level 1 had begun before there was a level 2 to wait for.
+        assert (of(one).status, of(two).status) == ("pending", "pending")
+        move(of(one), "approve", made.as_vendor, **TILE)
+        first.refresh_from_db()
+        second.refresh_from_db()
+        assert (first.status, second.status) == ("pending", "tiers_setup")
+        move(of(two), "approve", made.as_vendor, **TILE)
+        second.refresh_from_db()
+        assert second.status == "pending"
+
+    @pytest.mark.parametrize(
+        ("capabilities", "scope", "waits"),
+        [
+            ({}, "tier1", []),
+            ({"tiers": {"configs": None}}, "tier1", []),
+            ({"tiers": {"configs": {"configs": False, "level": 2}}}, "tier1", []),
+            ({"tiers": {"configs": {"level": 1}}}, "tier1", [1]),
+            (capable(1), "asset", []),
+            (capable(1), "product", []),
+            (capable(1), "tier1", [1]),
+            (capable(1), "tier2", []),
+            (capable(2), "tier2", [2]),
+        ],
+    )
+    def test_when_a_reseller_is_set_up(
+        self, capabilities: Any, scope: str, waits: list[int]
+    ) -> None:
+        made = make.world(capabilities=capabilities)
+        make.parameter(made, "code", scope=scope)
+        row = order(made, reseller(made, 1), reseller(made, 2))
+        found = TierConfigRequest.objects.values_list("configuration__tier_level", flat=True)
+        assert list(found) == waits
+        assert row.status == ("tiers_setup" if waits else "pending")
+
+    def test_a_draft_waits_when_it_becomes_an_order(self) -> None:
+        made = world(level=1)
+        made.product.capabilities["cart"] = {"validation": True}
+        made.product.save()
+        account = reseller(made, 1)
+        body = make.purchase(made, status="draft")
+        body["asset"]["tiers"]["tier1"] = {"id": account.pk}
+        row = orders.create(body, made.as_distributor)
+        assert (row.status, TierConfigRequest.objects.count()) == ("draft", 0)
+        row = transitions.move(Request, row.pk, "purchase", made.as_distributor)
+        assert (row.status, row.asset.status) == ("tiers_setup", "processing")
+        assert told() == [(row.pk, "draft", "tiers_setup"), (of(account).pk, "", "pending")]
+
+    def test_a_change_waits_too_and_a_cancellation_does_not(self) -> None:
+        made = world(level=1)
+        asset = make.asset(made, 1)
+        body = {"type": "change", "asset": {"id": asset.pk, "items": [
+            {"id": made.item.pk, "quantity": 2}]}}  # fmt: skip
+        assert orders.create(body, made.as_distributor).status == "tiers_setup"
+        asset = make.asset(made, 2)
+        body = {"type": "cancel", "asset": {"id": asset.pk}}
+        assert orders.create(body, made.as_distributor).status == "pending"
+        assert TierConfigRequest.objects.count() == 1
+
+    def test_an_update_under_way_holds_no_order(self) -> None:
+        made = world(level=1)
+        row = active(made)
+        births.create({"configuration": {"id": row.pk}}, made.as_distributor)
+        row.refresh_from_db()
+        assert row.status == "processing"
+        first = order(made, row.account)
+        assert first.status == "pending"
+        move(of(row.account), "fail", made.as_vendor, reason="Not now.")
+        first.refresh_from_db()
+        assert first.status == "pending"
+
+    def test_only_a_set_up_that_is_a_draft_is_none(self) -> None:
+        made = world(level=1)
+        account = reseller(made, 1)
+        draft = setup(made, account, status="draft")
+        assert draft.status == "draft"
+        row = order(made, account)
+        assert (row.status, of(account).status) == ("tiers_setup", "pending")
+        assert of(account).pk.endswith("-002")
+        with pytest.raises(Refused, match="There is a request"):
+            move(draft, "submit", made.as_distributor)
+
+
+class TestMoves:
+    def test_approval_hands_the_values_over(self) -> None:
+        made = world(level=1)
+        template = Template.objects.create(
+            id="TL-999-000-001", product=made.product, name="T", scope="tier1", body="# Hello",
+            type="fulfillment", created=make.AT, updated=make.AT,
+        )  # fmt: skip
+        row = setup(made, reseller(made, 1), params=[{"id": "tier1_ask", "value": "A-1"}])
+        births.edit(row.pk, {"params": [{"id": "tier1_set", "value": "t-1"}]}, made.as_vendor)
+        row = move(row, "approve", made.as_vendor)
+        assert row.template == template and row.effective_date == row.updated
+        held = TierConfig.objects.get()
+        assert {p["id"]: p["value"] for p in held.params} == {
+            "tier1_ask": "A-1",
+            "tier1_set": "t-1",
+        }
+        assert (held.template, held.status, held.activated) == (template, "active", row.updated)
+
+    def test_approval_needs_required_values_and_a_text(self) -> None:
+        made = world(level=1)
+        row = setup(made, reseller(made, 1))
+        with pytest.raises(Refused, match=r"Missed fields: template\.id"):
+            move(row, "approve", made.as_vendor)
+        with pytest.raises(Invalid, match=r"template.id: Template TL-1 does not exist"):
+            move(row, "approve", made.as_vendor, template={"id": "TL-1"})
+        with pytest.raises(Invalid, match="does not exist"):
+            move(row, "approve", made.as_vendor, template={"id": made.template.pk})
+        row.params[1]["constraints"]["required"] = True
+        row.save()
+        with pytest.raises(Invalid, match="params: Parameter tier1_set is required"):
+            move(row, "approve", made.as_vendor, **TILE)
+        assert TierConfigRequest.objects.get().status == "pending"
+
+    def test_an_inquiry_and_its_answer(self) -> None:
+        made = world(level=1)
+        row = setup(made, reseller(made, 1))
+        with pytest.raises(Refused, match="at least one parameter"):
+            move(row, "inquire", made.as_vendor)
+        wrong = {"params": [{"id": "tier1_ask", "value": "x", "value_error": "Too short."}]}
+        births.edit(row.pk, wrong, made.as_vendor)
+        row = move(row, "inquire", made.as_vendor)
+        assert (row.status, row.assignee, row.inquired) == (
+            "inquiring", made.vendor_user, row.updated,
+        )  # fmt: skip
+        with pytest.raises(Invalid, match="link is not valid"):
+            move(row, "pend", made.as_distributor, code="x", params=[])
+        with pytest.raises(Invalid, match="params: This field is required"):
+            move(row, "pend", made.as_distributor, code=row.form_code)
+        given = [{"id": "tier1_ask", "value": "long enough"}]
+        row = move(row, "pend", made.as_distributor, code=row.form_code, params=given)
+        assert (row.status, row.params[0]["value"], row.params[0]["value_error"]) == (
+            "pending", "long enough", "",
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("outcome", ["approve", "fail"])
+    @pytest.mark.parametrize("kind", ["update", "adjustment"])
+    def test_changes_are_applied_or_not(self, kind: str, outcome: str) -> None:
+        made = world(level=1)
+        held = active(made)
+        body = {
+            "type": kind, "configuration": {"id": held.pk},
+            "params": [{"id": "tier1_set", "value": "new"}],
+        }  # fmt: skip
+        row = births.create(body, made.as_vendor)
+        assert (row.status, row.pk[-3:]) == ("pending", "002")
+        assert row.previous_approved_request_id == f"{row.pk[:-3]}001"
+        assert TierConfig.objects.get().status == "processing"
+        move(row, outcome, made.as_vendor, **TILE)
+        held.refresh_from_db()
+        assert held.status == "active"
+        value = {p["id"]: p["value"] for p in held.params}["tier1_set"]
+        assert value == ("new" if outcome == "approve" else "")
+
+    def test_a_reason_is_needed(self) -> None:
+        made = world(level=1)
+        row = setup(made, reseller(made, 1))
+        for data, sentence in (
+            ({}, "Missed fields: reason."),
+            ({"reason": " "}, "Missed fields: reason."),
+            ({"reason": 1}, "reason: Not a valid string."),
+            ({"reason": "x" * 501}, "reason: Ensure this field has no more than 500 characters."),
+        ):
+            with pytest.raises(Refused, match=sentence):
+                move(row, "fail", made.as_vendor, **data)
+
+
+class TestBirths:
+    @pytest.mark.parametrize(
+        ("level", "required", "status"),
+        [(1, False, "pending"), (1, True, "inquiring"), (2, False, "pending")],
+    )
+    def test_a_setup(self, level: int, required: bool, status: str) -> None:
+        made = world(required=required)
+        row = setup(made, reseller(made, 1), level)
+        assert (row.type, row.status) == ("setup", status)
+        assert (row.configuration.tier_level, row.configuration.status) == (level, "processing")
+        assert told() == [(row.pk, "", status)]
+
+    def test_a_setup_below_one_that_is_missing_begins_both(self) -> None:
+        made = world()
+        one, two = reseller(made, 1), reseller(made, 2)
+        row = setup(made, one, configuration={"parent_account": {"id": two.pk}})
+        assert (row.status, of(two).status) == ("tiers_setup", "pending")
+        assert told() == [(of(two).pk, "", "pending"), (row.pk, "", "tiers_setup")]
+
+    def test_the_parent_of_the_account_is_the_tier_above(self) -> None:
+        made = world()
+        one, two = reseller(made, 1), reseller(made, 2)
+        one.parent = two
+        one.save()
+        row = setup(made, one)
+        assert row.status == "tiers_setup"
+        assert row.configuration.parent is not None
+        assert row.configuration.parent.account == two
+
+    def test_a_whole_account_is_made(self) -> None:
+        made = world(level=1)
+        account = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
+        body = setup_body(made, reseller(made, 1))
+        body["configuration"]["account"] = account
+        row = births.create(body, made.as_distributor)
+        assert (row.configuration.account.name, row.configuration.account.type) == (
+            "New", "reseller",
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("kind", ["setup", "update", "adjustment"])
+    @pytest.mark.parametrize("on", [True, False])
+    @pytest.mark.parametrize("who", "VD")
+    def test_drafts_only_with_the_capability(self, kind: str, on: bool, who: str) -> None:
+        made = world(level=1, update={"validation": on})
+        made.product.capabilities["tiers"]["validation"] = on
+        made.product.save()
+        if kind == "setup":
+            if who == "V":
+                return
+            row = setup(made, reseller(made, 1), status="draft")
+        else:
+            body = {"type": kind, "status": "draft", "configuration": {"id": active(made).pk}}
+            row = births.create(body, actor(made, who))
+        is_draft = on and kind != "adjustment" and who == "D"
+        assert row.status == ("draft" if is_draft else "pending")
+        events = [event for event in told() if event[0] == row.pk]
+        assert events == ([] if is_draft else [(row.pk, "", "pending")])
+        if is_draft:
+            row = move(row, "submit", made.as_distributor)
+            assert row.status == "pending"
+            assert TierConfig.objects.get().status == "processing"
+
+    def test_a_draft_may_wait_for_the_tier_above_when_it_is_submitted(self) -> None:
+        made = world()
+        one, two = reseller(made, 1), reseller(made, 2)
+        parent = {"parent_account": {"id": two.pk}}
+        row = setup(made, one, status="draft", configuration=parent)
+        assert TierConfigRequest.objects.count() == 1
+        row = move(row, "submit", made.as_distributor)
+        assert (row.status, of(two).status) == ("tiers_setup", "pending")
+
+    def test_who_may(self) -> None:
+        made = world(level=1)
+        held = active(made)
+        for kind in ("update", "adjustment"):
+            for who in (made.as_vendor, made.as_distributor):
+                row = births.create({"type": kind, "configuration": {"id": held.pk}}, who)
+                assert row.type == kind
+                move(row, "fail", made.as_vendor, reason="x")
+        with pytest.raises(Forbidden, match="setup is created by the distributor"):
+            births.create({"type": "setup", "configuration": {"id": held.pk}}, made.as_vendor)
+
+    def test_the_type_follows_from_the_configuration(self) -> None:
+        made = world(level=1)
+        held = active(made)
+        row = births.create(setup_body(made, held.account), made.as_distributor)
+        assert row.type == "update"
+
+    def test_one_request_at_a_time(self) -> None:
+        made = world(level=1)
+        row = setup(made, reseller(made, 1))
+        with pytest.raises(Refused) as refused:
+            births.create({"configuration": {"id": row.configuration_id}}, made.as_distributor)
+        assert refused.value.status == 409
+        assert refused.value.params == {"request_id": row.pk, "request_status": "pending"}
+        move(row, "approve", made.as_vendor, **TILE)
+        again = setup_body(made, row.configuration.account, type="setup")
+        with pytest.raises(IllegalMove, match="is set up already"):
+            births.create(again, made.as_distributor)
+
+    def test_an_update_needs_something_that_is_set_up(self) -> None:
+        made = world(level=1)
+        account = reseller(made, 1)
+        with pytest.raises(IllegalMove, match="update is for active ones only"):
+            births.create(setup_body(made, account, type="update"), made.as_distributor)
+        assert not TierConfig.objects.exists()
+
+    def test_bad_input_leaves_nothing_behind(self) -> None:
+        made = world(level=1)
+        other = make.world("2", capabilities=capable(1))
+        account = reseller(made, 1)
+        good = setup_body(made, account)["configuration"]
+        cases: list[tuple[Any, str]] = [
+            ({}, "configuration: This field is required."),
+            ({"configuration": []}, "configuration: Expected an object."),
+            ({"configuration": {}}, "configuration: This field is required."),
+            ({"type": "new", "configuration": good}, 'type: "new" is not a valid choice.'),
+            ({"type": {}, "configuration": {"id": "TC-1"}}, "Object `TC-1` not found."),
+            ({"type": [1], "configuration": good}, r'type: "\[1\]" is not a valid choice.'),
+            ({"configuration": {"id": "TC-1"}}, "Object `TC-1` not found."),
+            ({"configuration": {**good, "product": None}}, "product.id: This field is required."),
+            ({"configuration": {**good, "product": {"id": other.product.pk}}}, "does not exist"),
+            ({"configuration": {**good, "tier_level": None}}, "tier_level: This field is required"),
+            ({"configuration": {**good, "tier_level": 3}}, 'tier_level: "3" is not a valid choice'),
+            ({"configuration": {**good, "tier_level": True}}, 'tier_level: "True" is not a valid'),
+            ({"configuration": {**good, "tier_level": 2}}, "doesn't configure resellers of tier 2"),
+            ({"configuration": {**good, "account": None}}, "account: This field is required."),
+            ({"configuration": {**good, "account": {"id": "TA-1"}}}, "TA-1 does not exist"),
+            ({"configuration": {**good, "account": "x"}}, "account: This field is required."),
+            ({"configuration": {**good, "account": {"name": "x"}}}, "contact_info: This field"),
+            ({"configuration": {**good, "connection": {"id": other.connection.pk}}},
+             "Connection CT-2222-2222-2222 does not exist"),
+            ({"configuration": {**good, "marketplace": {"id": "MP-22222"}}}, "There is no Listing"),
+            ({"configuration": good, "params": {}}, "params: Expected a list"),
+            ({"configuration": good, "params": [{"id": "nope"}]}, "nope does not exist"),
+            ({"configuration": good, "params": [{"id": "tier1_set", "value": "x"}]},
+             "can't be set"),
+            ({"configuration": good, "notes": 1}, "notes: Not a valid string."),
+            ({"configuration": good, "notes": "x" * 2001}, "no more than 2000 characters"),
+        ]  # fmt: skip
+        before = everything()
+        for body, sentence in cases:
+            with pytest.raises(Refused, match=sentence):
+                births.create(body, made.as_distributor)
+            assert everything() == before, body
+
+    def test_another_accounts_configuration_is_missing(self) -> None:
+        held = active(world(level=1))
+        other = make.world("2")
+        for who in (other.as_vendor, other.as_distributor):
+            with pytest.raises(Missing):
+                births.create({"configuration": {"id": held.pk}}, who)
+
+
+class TestDue:
+    def test_stale_drafts_go_with_what_was_only_theirs(self) -> None:
+        made = world()
+        one, two = reseller(made, 1), reseller(made, 2)
+        parent = {"parent_account": {"id": two.pk}}
+        setup(made, one, status="draft", configuration=parent)
+        assert TierConfig.objects.count() == 2
+        due.run(now=clock.now() + timedelta(days=settings.SIM_DRAFT_DAYS - 1))
+        assert TierConfigRequest.objects.count() == 1
+        due.run(now=clock.now() + timedelta(days=settings.SIM_DRAFT_DAYS + 1))
+        assert not TierConfigRequest.objects.exists() and not TierConfig.objects.exists()
+
+    def test_a_number_is_not_given_twice(self) -> None:
+        made = world(level=1)
+        account = reseller(made, 1)
+        draft = setup(made, account, status="draft")
+        order(made, account)
+        due.run(now=clock.now() + timedelta(days=settings.SIM_DRAFT_DAYS + 1))
+        assert not TierConfigRequest.objects.filter(pk=draft.pk).exists()
+        assert TierConfig.objects.count() == 1
+        move(of(account), "approve", made.as_vendor, **TILE)
+        assert setup(made, account).pk.endswith("-003")
+
+
+class TestSamples:
+    @pytest.mark.parametrize("kind", ["setup", "update", "adjustment"])
+    def test_each_type_on_a_new_platform(self, kind: str) -> None:
+        made = world(required=True)
+        row = samples.make(kind, made.product)
+        assert isinstance(row, TierConfigRequest)
+        assert (row.type, row.status, row.product) == (kind, "pending", made.product)
+        again = samples.make(kind)
+        assert again.pk != row.pk
+
+    def test_a_product_without_resellers_has_none(self) -> None:
+        made = make.world()
+        with pytest.raises(Refused, match="configures resellers"):
+            samples.make("setup", made.product)
+        with pytest.raises(Invalid, match="not a valid choice"):
+            samples.make("new", None)

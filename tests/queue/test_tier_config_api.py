@@ -1,0 +1,336 @@
+"""`/tier/config-requests` and `/tier/configs` over HTTP: answers, filters, texts, isolation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from requests_queue import seed
+from requests_queue.queues.fulfillment import params
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config import rules, setup
+from requests_queue.queues.tier_config.births import DRAFT_CAPABILITY, TYPES
+from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
+from requests_queue.seed.customers import ALPENGLOW, BRIGHTWATER, CASCADE, FJORDLINE, MASTER
+from requests_queue.seed.products import SUITE
+from tests import make
+from tests.api import Caller, caller, ids, refused
+from tests.make import CONTACT
+
+pytestmark = pytest.mark.django_db
+
+LIST, CONFIGS = "/tier/config-requests", "/tier/configs"
+PENDING = "TCR-733-508-143-001"
+
+
+def body(**more: Any) -> dict[str, Any]:
+    configuration = {
+        "product": {"id": SUITE},
+        "account": {"name": "Portland Resellers", "contact_info": CONTACT},
+        "tier_level": 1,
+    }
+    return {"configuration": {**configuration, **more.pop("configuration", {})}, **more}
+
+
+def fill(vendor: Caller, pk: str) -> None:
+    given = {"params": [{"id": "partner_tenant", "value": "pt-1"}]}
+    assert vendor.put(f"{LIST}/{pk}", given).status == 200
+
+
+class TestAnswers:
+    def test_the_life_of_a_request(self, vendor: Caller, distributor: Caller) -> None:
+        made = distributor.post(LIST, body(notes="Soon, please."))
+        assert made.status == 201
+        pk, path = made.json["id"], f"{LIST}/{made.json['id']}"
+        assert (made.json["type"], made.json["status"]) == ("setup", "inquiring")
+        assert made.json["notes"] == "Soon, please."
+        assert made.json["configuration"]["open_request"] == {"id": pk}
+        assert made.json["configuration"]["status"] == "processing"
+        assert made.json["tiers"]["tier1"]["name"] == "Portland Resellers"
+        assert made.json["activation"]["link"].startswith("http")
+        answer = {"params": [{"id": "partner_agreement", "value": "NSS-9"}]}
+        assert distributor.post(f"{path}/pend", answer).status == 204
+        fill(vendor, pk)
+        wrong = {"params": [{"id": "partner_agreement", "value_error": "Unknown."}]}
+        changed = vendor.put(path, wrong)
+        assert changed.status == 200
+        assert changed.json["params"][0]["value_error"] == "Unknown."
+        inquired = vendor.post(f"{path}/inquire")
+        assert (inquired.status, inquired.json) == (204, None)
+        assert vendor.get(path).json["events"].keys() == {
+            "created", "updated", "inquired", "pended",
+        }  # fmt: skip
+        assert vendor.post(f"{path}/pend").status == 204
+        refused(
+            distributor.post(f"{path}/approve"), 403, "approve is not for a distributor."
+        )  # fmt: skip
+        approved = vendor.post(f"{path}/approve", {"template": {"id": "TL-561-035-001"}})
+        assert approved.status == 200
+        assert approved.json["template"]["id"] == "TL-561-035-001"
+        text = approved.json["template"]["representation"]
+        assert "**Portland Resellers** is set up as a reseller" in text and "`pt-1`" in text
+        shown = vendor.get(path).json
+        assert approved.json["effective_date"] == shown["effective_date"]
+        assert shown["configuration"]["status"] == "active"
+        assert "open_request" not in shown["configuration"]
+        refused(vendor.post(f"{path}/fail", {"reason": "x"}), 400)
+
+    def test_bodyless_answers(self, vendor: Caller, distributor: Caller) -> None:
+        path = f"{LIST}/{PENDING}"
+        for call, sent in (("assign", {"email": "maya.ortiz@nimbus.example.com"}),
+                           ("unassign", None)):  # fmt: skip
+            answer = vendor.post(f"{path}/{call}", sent)
+            assert (answer.status, answer.json) == (204, None)
+            assert "Content-Type" not in answer.headers
+        failed = distributor.post(f"{path}/fail", {"reason": "No agreement."})
+        assert (failed.status, failed.json) == (204, None)
+        assert Request.objects.get(pk="PR-2934-6610-1192-001").status == "failed"
+        for call in ("release", "validate", "nothing"):
+            assert vendor.post(f"{path}/{call}").status == 404
+
+    def test_submit_answers_with_the_request(self, distributor: Caller) -> None:
+        pk = ids(distributor, f"{LIST}?status=draft")[0]
+        answer = distributor.post(f"{LIST}/{pk}/submit")
+        assert (answer.status, answer.json["status"]) == (200, "pending")
+
+    def test_a_text_in_place_of_a_template(self, vendor: Caller) -> None:
+        fill(vendor, PENDING)
+        tile = {"template": {"representation": "Welcome, {{ configuration.account.name }}!"}}
+        answer = vendor.post(f"{LIST}/{PENDING}/approve", tile)
+        assert answer.json["template"] == {"representation": "Welcome, Fjordline IT AS!"}
+        assert Request.objects.get(pk="PR-2934-6610-1192-001").status == "pending"
+
+    def test_the_documents_place_of_the_date(self, vendor: Caller) -> None:
+        fill(vendor, PENDING)
+        given = {"template": {"effective_date": "2026-01-02T03:04:05.678Z"}}
+        answer = vendor.post(f"{LIST}/{PENDING}/approve", given)
+        assert answer.json["effective_date"] == "2026-01-02T03:04:05+00:00"
+
+    def test_a_put_changes_what_is_the_callers(self, vendor: Caller, distributor: Caller) -> None:
+        path = f"{LIST}/{PENDING}"
+        ours = {"params": [{"id": "partner_tenant", "value": "x"}]}
+        assert distributor.put(path, ours).status == 400
+        theirs = {"params": [{"id": "partner_agreement", "value": "N"}], "status": "approved"}
+        changed = distributor.put(path, theirs)
+        assert (changed.status, changed.json["status"]) == (200, "pending")
+        for bad in ({"params": 1}, {"notes": []}, {"params": [{"id": "none"}]}):
+            refused(vendor.put(path, bad), 400)
+        done = ids(vendor, f"{LIST}?status=approved")[0]
+        refused(
+            vendor.put(f"{LIST}/{done}", {"notes": "x"}), 400,
+            "Only pending, draft or inquiring tier requests can be updated.",
+        )  # fmt: skip
+        assert vendor.call("PATCH", path, {}).status == 405
+        assert vendor.delete(path).status == 405
+        assert vendor.post(CONFIGS, {}).status == 405
+
+    def test_an_order_starts_a_setup(self, vendor: Caller, distributor: Caller) -> None:
+        asset = {
+            "connection": {"id": "CT-3380-6125-4471"},
+            "items": [{"id": "SKU_ENDPOINT", "quantity": 1}],
+            "params": [{"id": "admin_email", "value": "a@example.com"}],
+            "tiers": {"customer": {"name": "C", "contact_info": CONTACT},
+                      "tier1": {"name": "R", "contact_info": CONTACT}, "tier2": {"id": MASTER}},
+        }  # fmt: skip
+        order = distributor.post("/requests", {"type": "purchase", "asset": asset})
+        assert (order.status, order.json["status"]) == (201, "tiers_setup")
+        name = order.json["asset"]["tiers"]["tier1"]["id"]
+        [tier] = vendor.get(f"{LIST}?configuration.account.id={name}").json
+        # The tier above is set up already.
+        assert tier["status"] == "inquiring"
+        assert tier["parent_configuration"]["account"]["id"] == MASTER
+        fill(vendor, tier["id"])
+        given = {"params": [{"id": "partner_agreement", "value": "N"}]}
+        assert distributor.post(f"{LIST}/{tier['id']}/pend", given).status == 204
+        assert vendor.post(f"{LIST}/{tier['id']}/approve").status == 200
+        assert vendor.get(f"/requests/{order.json['id']}").json["status"] == "pending"
+
+
+class TestTexts:
+    def test_of_a_request(self, vendor: Caller) -> None:
+        answer = vendor.get(f"{LIST}/{PENDING}/render")
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == "text/markdown; charset=utf-8"
+        assert "**Fjordline IT AS** is being set up" in self.text(vendor, f"{LIST}/{PENDING}")
+        inquiring = ids(vendor, f"{LIST}?status=inquiring&configuration.tier_level=2")[0]
+        link = vendor.get(f"{LIST}/{inquiring}").json["activation"]["link"]
+        assert f"[here]({link})" in self.text(vendor, f"{LIST}/{inquiring}")
+        failed = ids(vendor, f"{LIST}?status=failed")[0]
+        assert self.text(vendor, f"{LIST}/{failed}") == ""
+
+    def test_of_a_configuration(self, vendor: Caller) -> None:
+        assert "`pt-0120-eu`" in self.text(vendor, f"{CONFIGS}/TC-733-508-129")
+        assert "being set up" in self.text(vendor, f"{CONFIGS}/TC-733-508-143")
+
+    def test_of_orders_and_subscriptions(self, vendor: Caller) -> None:
+        done = self.text(vendor, "/requests/PR-5810-2277-4093-001")
+        assert "Hello Dana" in done and "`NB-77120-4093`" in done
+        assert self.text(vendor, "/assets/AS-5810-2277-4093") == done
+        waiting = self.text(vendor, "/requests/PR-5810-2277-4101-001")
+        assert "`PR-5810-2277-4101-001` has arrived" in waiting
+        assert self.text(vendor, "/assets/AS-5810-2277-4101") == waiting
+        inquiring = self.text(vendor, "/requests/PR-2934-6610-1178-001")
+        assert "[this form](http" in inquiring
+        assert self.text(vendor, "/requests/PR-5810-2277-4125-001") == ""
+        for text in (done, waiting, inquiring):
+            assert "{{" not in text
+        tile = {"activation_tile": "Use {{ asset.params.region.value }}."}
+        given = {"asset": {"params": [{"id": "activation_id", "value": "NB-1"}]}}
+        path = "/requests/PR-5810-2277-4101-001"
+        assert vendor.put(path, given).status == 200
+        assert vendor.post(f"{path}/approve", tile).status == 200
+        assert self.text(vendor, path) == "Use us."
+        assert self.text(vendor, "/assets/AS-5810-2277-4101") == "Use us."
+
+    def text(self, who: Caller, path: str) -> str:
+        answer = who.client.get(
+            f"/public/v1{path}/render", headers={"authorization": f"ApiKey {who.key}"}
+        )
+        assert answer.status_code == 200
+        return answer.content.decode()
+
+
+FILTERS: dict[str, int] = {
+    "status=pending": 1,
+    "in(status,(pending,inquiring))": 3,
+    "type=update": 3,
+    "type=setup&status=approved": 3,
+    f"configuration.product.id={SUITE}": 10,
+    "configuration.product.id=PRD-814-505-018": 0,
+    "like(configuration.product.name,*Suite)": 10,
+    f"configuration.account.id={CASCADE}": 3,
+    f"configuration__account__id={CASCADE}": 3,
+    "configuration.account.external_id=200112": 3,
+    "configuration__account__external_uid=1d9a4c3e-0f6b-46d2-b1c8-5b0e8f7a9112": 3,
+    "configuration.account.hub.id=HB-7710-3391": 10,
+    "configuration.id=TC-733-508-143": 1,
+    "configuration.tier_level=2": 2,
+    "configuration.marketplace.id=MP-40117": 10,
+    "configuration.connection.type=test": 10,
+    "configuration.contract.id=CRD-41020-88713-20954": 10,
+    "parent_configuration.id=TC-733-508-112": 3,
+    "environment=test": 10,
+    "environment=production": 0,
+    "unassigned=true": 3,
+    "unassigned=false": 7,
+    "ne(unassigned,true)": 7,
+    "assignee.id=UR-426-913-070": 7,
+    "assignee.name=Maya Ortiz": 7,
+    "params.id=partner_agreement": 8,
+    "params.value=NSS-1-0107": 1,
+    "and(eq(params.id,master_tenant),like(params.value,mt-*))": 1,
+    "template.id=TL-561-035-001": 3,
+    "gt(created,2001-01-01T00:00:00+00:00)&lt(events.created.at,2001-01-01T00:00:00+00:00)": 0,
+    "ge(events.updated.at,2001-01-01T00:00:00)": 10,
+    "search=508-143": 1,
+}
+CONFIG_FILTERS: dict[str, int] = {
+    "status=active": 2,
+    "status=processing": 4,
+    "tier_level=1": 4,
+    f"account.id={CASCADE}": 1,
+    "account.external_uid=1d9a4c3e-0f6b-46d2-b1c8-5b0e8f7a9112": 1,
+    "account.company_name=Cascade Managed Services": 1,
+    f"product.id={SUITE}": 6,
+    "connection.type=test&marketplace.id=MP-40117": 6,
+    "params.value=pt-0120-eu": 1,
+    "template.id=TL-561-036-001": 1,
+    "parent.id=TC-733-508-150": 1,
+}
+
+
+class TestFilters:
+    @pytest.mark.parametrize("query", FILTERS)
+    def test_of_requests(self, vendor: Caller, query: str) -> None:
+        assert len(ids(vendor, f"{LIST}?{query}")) == FILTERS[query]
+
+    @pytest.mark.parametrize("query", CONFIG_FILTERS)
+    def test_of_configurations(self, vendor: Caller, query: str) -> None:
+        assert len(ids(vendor, f"{CONFIGS}?{query}")) == CONFIG_FILTERS[query]
+
+    def test_order_and_select(self, vendor: Caller) -> None:
+        moments = [row["events"]["created"] for row in vendor.get(f"{LIST}?ordering(created)").json]
+        assert [m["at"] for m in moments] == sorted(m["at"] for m in moments)
+        assert ids(vendor, f"{LIST}?ordering(assignee.name,-id)")
+        row = vendor.get(f"{LIST}?select(-configuration.params,-params)&id={PENDING}").json[0]
+        assert "params" not in row and "params" not in row["configuration"]
+        refused(vendor.get(f"{LIST}?nothing=1"), 400)
+
+    @pytest.mark.parametrize("path", [LIST, CONFIGS])
+    def test_a_list_costs_a_constant_number_of_statements(self, vendor: Caller, path: str) -> None:
+        counts = []
+        for limit in (6, 10):
+            with CaptureQueriesContext(connection) as statements:
+                assert vendor.get(f"{path}?limit={limit}").status == 200
+            counts.append(len(statements))
+        assert counts[0] == counts[1]
+
+
+class TestIsolation:
+    def test_others_see_and_change_nothing(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        config = TierConfig.objects.get(pk="TC-733-508-143")
+        for who in (caller(other.vendor), caller(other.provider)):
+            assert ids(who, LIST) == ids(who, CONFIGS) == []
+            refused(who.get(f"{LIST}/{PENDING}"), 404)
+            refused(who.get(f"{LIST}/{PENDING}/render"), 404)
+            refused(who.get(f"{CONFIGS}/{config.pk}"), 404)
+            refused(who.get(f"{CONFIGS}/{config.pk}/render"), 404)
+            refused(who.put(f"{LIST}/{PENDING}", {"notes": "x"}), 404)
+            refused(who.get("/requests/PR-5810-2277-4093-001/render"), 404)
+            refused(who.get("/assets/AS-5810-2277-4093/render"), 404)
+            for name in ("approve", "fail", "inquire", "pend", "submit", "assign", "unassign"):
+                refused(who.post(f"{LIST}/{PENDING}/{name}", {"reason": "x"}), 404)
+            refused(who.post(LIST, {"configuration": {"id": config.pk}}), 404)
+        own = body(configuration={"account": {"id": CASCADE}})
+        refused(caller(other.provider).post(LIST, own), 400)
+        assert TierConfigRequest.objects.count() == 10
+
+    def test_both_parties_see_all_of_theirs(self, vendor: Caller, distributor: Caller) -> None:
+        assert ids(vendor, LIST) == ids(distributor, LIST)
+        assert ids(vendor, CONFIGS) == ids(distributor, CONFIGS)
+        assert len(ids(vendor, CONFIGS)) == 6
+
+    def test_without_a_key(self, nobody: Caller) -> None:
+        for path in (LIST, CONFIGS, f"{LIST}/{PENDING}/render"):
+            refused(nobody.get(path), 401)
+
+
+class TestDemoData:
+    def test_every_status_and_type(self, seeded: seed.Summary) -> None:
+        rows = TierConfigRequest.objects.all()
+        assert {row.status for row in rows} == set(rules.STATUSES)
+        assert {row.type for row in rows} == set(TYPES)
+
+    def test_they_are_as_the_moves_would_have_left_them(self, seeded: seed.Summary) -> None:
+        for config in TierConfig.objects.select_related("product"):
+            rows = list(config.requests.order_by("pk"))
+            assert len(rows) == config.requests_made
+            assert [row.type == "setup" for row in rows] == [True] + [False] * (len(rows) - 1)
+            is_open = any(row.status in OPEN for row in rows)
+            assert config.status == ("processing" if is_open else "active")
+            blank = params.blank(config.product, setup.SCOPES[config.tier_level])
+            assert [p["id"] for p in config.params] == [p["id"] for p in blank]
+            for row in rows:
+                assert row.created <= row.updated
+                assert (row.effective_date is None) == (row.status != "approved")
+                if row.status == "draft":
+                    assert row.product.capability(DRAFT_CAPABILITY[row.type])
+                if row.status == "approved":
+                    assert not params.missing(row.params, "fulfillment")
+                if row.status in ("approved", "pending"):
+                    assert not params.missing(row.params, "ordering")
+                if row.status == "tiers_setup":
+                    assert config.parent is not None and config.parent.activated is None
+
+    def test_orders_and_resellers_fit(self, seeded: seed.Summary) -> None:
+        for order in Request.objects.filter(product=SUITE).select_related("asset"):
+            tier1 = TierConfig.objects.get(account=order.asset.tier1_id, tier_level=1)
+            held = tier1.activated is None
+            assert held == (order.status == "tiers_setup") == setup.is_held(order.asset)
+        accounts = TierConfig.objects.values_list("account_id", flat=True)
+        assert {MASTER, BRIGHTWATER, CASCADE, FJORDLINE, ALPENGLOW} < set(accounts)

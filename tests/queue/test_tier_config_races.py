@@ -1,0 +1,129 @@
+"""Orders and the set-ups that they wait for, at the same time: nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from requests_queue import transitions
+from requests_queue.errors import Refused
+from requests_queue.queues.fulfillment import births as orders
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config import births
+from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
+from tests import make
+from tests.queue.test_tier_config import TILE, of, order, reseller, setup_body, world
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Refused]:
+    """Make the calls in threads that start together; return what was refused, raise the rest."""
+    barrier = threading.Barrier(len(calls))
+    refused: list[Refused] = []
+    broken: list[BaseException] = []
+
+    def run(call: Callable[[], Any]) -> None:
+        try:
+            barrier.wait(10)
+            call()
+        except Refused as error:
+            refused.append(error)
+        except BaseException as error:
+            broken.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[call]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    if broken:
+        raise broken[0]
+    return refused
+
+
+def nobody_waits_in_vain() -> None:
+    for row in Request.objects.filter(status="tiers_setup").select_related("asset"):
+        tiers = (row.asset.tier1_id, row.asset.tier2_id)
+        under_way = TierConfigRequest.objects.filter(
+            configuration__account__in=tiers, status__in=OPEN
+        )
+        assert under_way.exists(), row
+    for tier in TierConfigRequest.objects.filter(status="tiers_setup"):
+        above = TierConfigRequest.objects.filter(
+            configuration=tier.configuration.parent_id, status__in=OPEN
+        )
+        assert above.exists(), tier
+
+
+def buy(made: make.World, *accounts: Any) -> Callable[[], Any]:
+    return lambda: order(made, *accounts)
+
+
+def act(made: make.World, account: Any, name: str) -> Callable[[], Any]:
+    pk = of(account).pk
+    return lambda: transitions.move(TierConfigRequest, pk, name, made.as_vendor, TILE)
+
+
+def test_orders_of_a_new_reseller_share_one_set_up() -> None:
+    made = world()
+    one, two = reseller(made, 1), reseller(made, 2)
+    assert at_once(*[buy(made, one, two)] * 4, *[buy(made, one)] * 4) == []
+    assert (TierConfig.objects.count(), TierConfigRequest.objects.count()) == (2, 2)
+    assert Request.objects.filter(status="tiers_setup").count() == 8
+    nobody_waits_in_vain()
+
+
+@pytest.mark.parametrize("name", ["approve", "fail"])
+def test_an_order_at_the_moment_of_the_decision(name: str) -> None:
+    made = world(level=1)
+    for n in range(1, 4):
+        account = reseller(made, n)
+        order(made, account)
+        assert at_once(act(made, account, name), *[buy(made, account)] * 3) == []
+        assert not Request.objects.filter(status="tiers_setup").exists()
+
+
+@pytest.mark.parametrize("first", ["approve", "fail"])
+@pytest.mark.parametrize("second", ["approve", "fail"])
+def test_both_levels_are_decided_at_once(first: str, second: str) -> None:
+    made = world()
+    for n in range(1, 4):
+        one, two = reseller(made, n), reseller(made, 10 + n)
+        order(made, one)
+        order(made, one, two)
+        assert at_once(act(made, one, first), act(made, two, second), buy(made, one, two)) == []
+        assert not Request.objects.filter(status="tiers_setup").exists()
+
+
+def test_failing_a_request_and_the_one_that_it_waits_for() -> None:
+    made = world()
+    for n in range(1, 5):
+        one, two = reseller(made, n), reseller(made, 10 + n)
+        order(made, one, two)
+        refused = at_once(act(made, one, "fail"), act(made, two, "fail"), buy(made, one, two))
+        assert all("is failed" in str(error) for error in refused)
+        nobody_waits_in_vain()
+        assert not Request.objects.filter(status="tiers_setup").exists()
+
+
+def test_one_of_many_requests_by_the_api_wins() -> None:
+    made = world(level=1)
+    body = setup_body(made, reseller(made, 1))
+    refused = at_once(*[lambda: births.create(body, made.as_distributor)] * 5)
+    assert [error.status for error in refused] == [409] * 4
+    whole = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
+    body = {"configuration": {**body["configuration"], "account": whole}}
+    refused = at_once(*[lambda: births.create(body, made.as_distributor)] * 2)
+    assert [error.status for error in refused] == [409]
+    purchase = make.purchase(made)
+    purchase["asset"]["tiers"]["tier1"] = {**whole, "external_uid": "u-2"}
+    calls: list[Callable[[], Any]] = [lambda: orders.create(purchase, made.as_distributor)] * 2
+    assert at_once(*calls) == []
+    nobody_waits_in_vain()

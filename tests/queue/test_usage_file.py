@@ -1,0 +1,465 @@
+"""Usage files: every move from every status by every actor, records, and who sees what."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from typing import Any
+
+import pytest
+from django.db import transaction
+from openpyxl import load_workbook
+
+from requests_queue import transitions
+from requests_queue.catalog.models import Contract, Marketplace, Product
+from requests_queue.errors import Forbidden, IllegalMove, Refused
+from requests_queue.queues.base import Actor
+from requests_queue.queues.usage_file import claims, links, processing, rules, samples
+from requests_queue.queues.usage_file.effects import Content
+from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
+from tests import make
+from tests.api import Caller, caller, ids, refused
+from tests.queue import spreadsheets as sheets
+from webhooks.models import Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+STATUSES = (
+    "draft", "uploading", "uploaded", "invalid", "processing", "ready", "rejected", "pending",
+    "accepted", "closed", "deleted",
+)  # fmt: skip
+# Written from the reference, not from the rules: V vendor, D distributor, S the platform.
+LEGAL = {
+    **{("upload", s): ("uploading", "V") for s in ("draft", "invalid", "ready", "rejected")},
+    ("process", "uploading"): ("processing", "S"),
+    ("ready", "processing"): ("ready", "S"),
+    ("invalidate", "processing"): ("invalid", "S"),
+    ("submit", "ready"): ("pending", "V"),
+    ("submit", "uploaded"): ("pending", "V"),
+    ("accept", "pending"): ("accepted", "D"),
+    ("reject", "pending"): ("rejected", "D"),
+    ("close", "accepted"): ("closed", "D"),
+    **{("delete", s): ("deleted", "V") for s in ("draft", "invalid", "ready")},
+    ("reprocess", "invalid"): ("processing", "V"),
+    ("reprocess", "ready"): ("processing", "V"),
+    ("reprocess", "pending"): ("pending", "D"),
+    ("reprocess", "accepted"): ("accepted", "D"),
+    ("reconciliation", "accepted"): ("accepted", "D"),
+}
+PATH = "/usage/files"
+
+
+def actor(world: make.World, letter: str) -> Actor:
+    return {"V": world.as_vendor, "D": world.as_distributor, "S": Actor()}[letter]
+
+
+def usage_file(world: make.World, status: str, n: int = 1) -> UsageFile:
+    """Make a file in a status, with two records and an upload, claimed by a worker."""
+    file = UsageFile.objects.create(
+        id=f"UF-2026-11-0000-{n:04d}", status=status, product=world.product, vendor=world.vendor,
+        provider=world.provider, marketplace=Marketplace.objects.get(owner=world.provider),
+        contract=Contract.objects.get(provider=world.provider), currency="USD", name="November",
+        sub_status="processing", claim="mine", lease=0, created=make.AT, updated=make.AT,
+    )  # fmt: skip
+    record_status = {"accepted": "approved", "closed": "closed"}.get(status, "valid")
+    for row in (2, 3):
+        UsageRecord.objects.create(
+            id=f"UR-2026-11-0000-{n:04d}-0000-000{row}", file=file, row=row, quantity=row,
+            status=record_status, record_id=f"r-{row}", item=world.item,
+        )  # fmt: skip
+    StoredFile.objects.create(
+        file=file, kind=StoredFile.UPLOAD, name="u.csv", content=b"x", created=make.AT
+    )
+    return file
+
+
+def body(name: str) -> dict[str, Any]:
+    billed = Content("r.csv", b"record_id,external_billing_id\nr-2,INV-1\n")
+    return {"usage_file": Content("u.csv", b"a,b"), "recon_file": billed, "claim": "mine"}
+
+
+def everything() -> tuple[Any, ...]:
+    models = (UsageFile, UsageRecord, StoredFile, Event, Webhook)
+    return tuple(list(model._default_manager.order_by("pk").values()) for model in models)
+
+
+def statuses(file: UsageFile) -> list[str]:
+    return list(file.records.values_list("status", flat=True))
+
+
+def create(who: Caller, world: make.World, **more: Any) -> str:
+    given = {
+        "name": "November", "product": {"id": world.product.pk},
+        "contract": {"id": Contract.objects.get(vendor=world.vendor).pk}, **more,
+    }  # fmt: skip
+    answer = who.post(f"{PATH}/", given)
+    assert answer.status == 201, answer
+    return str(answer.json["id"])
+
+
+def ready(world: make.World, *rows: dict[str, Any]) -> str:
+    """Upload rows by HTTP, process them, and return the file's id."""
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    content = sheets.xlsx(sheets.table(rows or (sheets.row(1), sheets.row(2))))
+    assert sheets.send(vendor, f"{PATH}/{pk}/upload", content).status == 201
+    processing.run(pk)
+    return pk
+
+
+def pending(world: make.World) -> str:
+    pk = ready(world)
+    assert caller(world.vendor).post(f"{PATH}/{pk}/submit").json["status"] == "pending"
+    return pk
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in LEGAL}))
+def test_every_move_from_every_status_by_every_actor(name: str) -> None:
+    world = make.world()
+    for n, account in enumerate((world.vendor, world.provider), 1):
+        make.webhook(world, n=n, object_class="usage_file", account=account)
+    make.webhook(world, n=3)
+    for n, (status, letter) in enumerate(itertools.product(STATUSES, "VDS"), 1):
+        file = usage_file(world, status, n)
+        by_letter = {
+            m: (t, w) for (v, s), (t, w) in LEGAL.items() if v == name and s == status for m in w
+        }
+        target, _ = by_letter.get(letter, ("", ""))
+        before = everything()
+        case = f"{name} from {status} by {letter}"
+        if target:
+            moved = transitions.move(UsageFile, file.pk, name, actor(world, letter), body(name))
+            file.refresh_from_db()
+            assert moved.status == file.status == target, case
+            told = Event.objects.filter(object_id=file.pk).values_list(
+                "webhook", "status_from", "status_to"
+            )
+            assert sorted(told) == [
+                ("WH-000-000-001", status, target),
+                ("WH-000-000-002", status, target),
+            ], case
+            continue
+        with pytest.raises(Refused) as error, transaction.atomic():
+            transitions.move(UsageFile, file.pk, name, actor(world, letter), body(name))
+        expected = (Forbidden, 403) if by_letter else (IllegalMove, 400)
+        assert (type(error.value), error.value.status) == expected, case
+        assert everything() == before, case
+
+
+def test_the_table_has_no_other_moves() -> None:
+    letters = {"vendor": "V", "distributor": "D", "system": "S"}
+    declared = {
+        (m.name, s): (m.target, "".join(letters[w] for w in m.who))
+        for m in rules.QUEUE.moves
+        for s in m.source
+    }
+    assert declared == LEGAL
+    assert rules.QUEUE.statuses == STATUSES
+    # Nothing leads out of the processed `uploaded` of 2026 but its submission.
+    assert rules.QUEUE.final == {"closed", "deleted"}
+
+
+def test_the_whole_way() -> None:
+    world = sheets.world()
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    pk = create(vendor, world, period={"from": "2026-11-01", "to": "2026-11-30T23:59:59Z"})
+    one = f"{PATH}/{pk}"
+    shown = vendor.get(one).json
+    assert shown["status"] == "draft"
+    assert shown["period"] == {"from": "2026-11-01", "to": "2026-11-30"}
+    assert (shown["currency"], shown["schema"], shown["environment"]) == ("USD", "qt", "test")
+    assert shown["usage_file_uri"] == shown["processed_file_uri"] == ""
+    content = sheets.xlsx(sheets.table([sheets.row(1), sheets.row(2)]))
+    answer = sheets.send(vendor, f"{one}/upload/", content)
+    assert (answer.status, answer.json["status"]) == (201, "uploading")
+    assert answer.json["sub_status"] == "processing"
+    processing.run(pk)
+    shown = vendor.get(one).json
+    assert (shown["status"], shown["sub_status"]) == ("ready", "processed")
+    assert shown["records"] == {"valid": 2, "invalid": 0, "closed": 0}
+    assert set(shown["events"]) == {"created", "uploaded"}
+    assert vendor.post(f"{one}/submit").json["status"] == "pending"
+    assert vendor.post(f"{one}/accept", {"acceptance_note": "x"}).status == 403
+    answer = distributor.post(f"{one}/accept", {"acceptance_note": "Fine."})
+    assert (answer.status, answer.json["acceptance_note"]) == (200, "Fine.")
+    assert answer.json["stats"]["accepted"] == 2
+    assert distributor.post(f"{one}/close", "null").json["status"] == "closed"
+    assert [r["status"] for r in vendor.get("/usage/records").json] == ["closed", "closed"]
+
+
+def test_delete_is_the_vendors(vendor: Caller, distributor: Caller) -> None:
+    [pk] = ids(vendor, f"{PATH}?status=ready")
+    assert distributor.post(f"{PATH}/{pk}/delete", "null").status == 403
+    answer = vendor.post(f"{PATH}/{pk}/delete/", "null")
+    assert (answer.status, answer.json["status"]) == (200, "deleted")
+    assert not UsageRecord.objects.filter(file=pk).exists()
+    assert not StoredFile.objects.filter(file=pk).exists()
+
+
+def test_a_rejected_file_is_uploaded_again() -> None:
+    world = sheets.world()
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    pk = pending(world)
+    answer = distributor.post(f"{PATH}/{pk}/reject", {"rejection_note": "Twice."})
+    assert answer.json["rejection_note"] == "Twice."
+    assert statuses(UsageFile.objects.get(pk=pk)) == ["rejected", "rejected"]
+    content = sheets.xlsx(sheets.table([sheets.row(7)]))
+    answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
+    assert (answer.status, answer.json["rejection_note"]) == (201, "")
+    processing.run(pk)
+    assert statuses(UsageFile.objects.get(pk=pk)) == ["valid"]
+
+
+def test_records_one_by_one_and_the_last_closes_the_file() -> None:
+    world = sheets.world()
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    pk = pending(world)
+    first, second = ids(distributor, f"/usage/records?usagefile.id={pk}")
+    assert vendor.put(f"/usage/records/{first}", {"status": "approved"}).status == 403
+    assert distributor.put(f"/usage/records/{first}", {"status": "closed"}).status == 400
+    answer = distributor.put(f"/usage/records/{first}", {"status": "rejected"})
+    assert (answer.status, answer.json["status"]) == (200, "rejected")
+    assert distributor.post(f"/usage/records/{second}/close").status == 400
+    answer = distributor.put(f"{PATH}/{pk}/approve-all")
+    assert (answer.status, answer.json["stats"]["accepted"]) == (200, 2)
+    assert vendor.put(f"{PATH}/{pk}/approve-all").status == 403
+    assert distributor.post(f"{PATH}/{pk}/accept").status == 200
+    assert vendor.post(f"/usage/records/{first}/close").status == 403
+    billing = {"external_billing_id": "INV-1", "external_billing_note": "n"}
+    answer = distributor.post(f"/usage/records/{first}/close", billing)
+    assert (answer.json["status"], answer.json["external_billing_id"]) == ("closed", "INV-1")
+    assert answer.json["closed_at"] and answer.json["closed_by"]
+    assert distributor.post(f"/usage/records/{first}/close").status == 400
+    body = [{"id": second, "external_billing_id": "INV-2"}, {"id": first}, {"id": "UR-0"}, 7]
+    answer = distributor.post("/usage/records/close-records", body)
+    assert answer.status == 206
+    assert [r.get("status") for r in answer.json] == ["closed", "closed", None, None]
+    assert [r["error_codes"] for r in answer.json] == ["", "REQ_003", "NFND_000", "VAL_001"]
+    shown = distributor.get(f"{PATH}/{pk}").json
+    assert (shown["status"], shown["stats"]["billed"]) == ("closed", 2)
+    assert vendor.post("/usage/records/close-records", []).status == 403
+    assert distributor.post("/usage/records/close-records", {"id": first}).status == 400
+
+
+def test_reconciliation_closes_what_it_names_and_then_the_file() -> None:
+    world = sheets.world()
+    distributor = caller(world.provider)
+    pk = pending(world)
+    one = f"{PATH}/{pk}/reconciliation"
+    file = UsageFile.objects.get(pk=pk)
+    first = file.records.first()
+    distributor.post(f"{PATH}/{pk}/accept")
+    before = everything()
+    for bad, said in (
+        (b"record_id,external_billing_id\nx,1\n", "Row 2, record_id: The file has no such record."),
+        (b"id\n1\n", "Row 1 lacks the column record_id."),
+        (b"record_id,status\nr-1,approved\n", "No row of the sheet says that a record is billed."),
+        (b"record_id\nr-1\nr-9\n", "Row 3, record_id: The file has no such record."),
+    ):
+        answer = sheets.send(distributor, one, bad, "recon_file", "r.csv")
+        refused(answer, 400, f"recon_file: {said}")
+        assert everything() == before
+    content = sheets.xlsx([["record_id", "external_billing_id"], [first.pk, "INV-1"], ["r-2", ""]])
+    answer = sheets.send(distributor, one, content, "reconciliation_file")
+    assert (answer.status, answer.json["status"]) == (200, "accepted")
+    assert answer.json["stats"]["closed"] == answer.json["stats"]["billed"] == 1
+    assert answer.json["reconciliation_file_uri"]
+    answer = sheets.send(
+        distributor, one, b"record_id,status\nr-1,closed\nr-2,closed\n", "recon_file"
+    )
+    assert (answer.status, answer.json["status"]) == (200, "closed")
+
+
+def test_reprocess_of_the_distributor_writes_the_processed_file_anew() -> None:
+    world = sheets.world()
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    pk = pending(world)
+    distributor.post(f"{PATH}/{pk}/accept")
+    record = ids(distributor, "/usage/records")[0]
+    distributor.post(f"/usage/records/{record}/close")
+    assert processed_statuses(vendor, pk) == ["valid", "valid"]
+    answer = distributor.post(f"{PATH}/{pk}/reprocess")
+    assert (answer.json["status"], answer.json["sub_status"]) == ("accepted", "processing")
+    processing.run(pk)
+    assert processed_statuses(vendor, pk) == ["closed", "approved"]
+    assert vendor.get(f"{PATH}/{pk}").json["sub_status"] == "processed"
+
+
+def processed_statuses(who: Caller, pk: str) -> list[str]:
+    content = download(who.get(f"{PATH}/{pk}").json["processed_file_uri"])
+    header, *rows = load_workbook(io.BytesIO(content))["records"].iter_rows(values_only=True)
+    return [row[header.index("status")] for row in rows]
+
+
+def download(uri: str) -> bytes:
+    """Fetch a link as published clients do: without a key."""
+    answer = Caller(None).client.get(f"/public/v1{uri.partition('/public/v1')[2]}")
+    assert answer.status_code == 200, answer.content
+    return bytes(answer.content)
+
+
+def test_links_are_good_for_their_content_and_for_ten_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = sheets.world()
+    pk = ready(world)
+    shown = caller(world.vendor).get(f"{PATH}/{pk}").json
+    assert download(shown["usage_file_uri"])[:2] == b"PK"
+    assert "usage_file_uri" not in caller(world.vendor).get(PATH).json[0]
+    path = shown["processed_file_uri"].partition("/public/v1")[2]
+    assert Caller(None).get(path[:-3]).status == 403
+    assert Caller(None).get("/usage/download/x").status == 403
+    StoredFile.objects.all().delete()
+    assert Caller(None).get(path).status == 404
+    monkeypatch.setattr(links, "SECONDS", -1)
+    assert Caller(None).get(path).status == 403
+
+
+def test_the_template_can_be_filled_in_and_uploaded() -> None:
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    answer = vendor.get(f"/usage/products/{world.product.pk}/template/")
+    assert answer.status == 200
+    book = load_workbook(io.BytesIO(download(answer.json["template_link"])))
+    header = [c.value for c in next(book["records"].iter_rows())]
+    assert [c.value for c in book["items"]["A"]] == ["item.mpn", "M-SEAT"]
+    book["records"].append([sheets.row().get(name) for name in header])
+    buffer = io.BytesIO()
+    book.save(buffer)
+    pk = create(vendor, world)
+    assert sheets.send(vendor, f"{PATH}/{pk}/upload", buffer.getvalue()).status == 201
+    processing.run(pk)
+    assert UsageFile.objects.get().status == "ready"
+
+
+def test_a_submit_waits_for_the_processing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from requests_queue.queues.usage_file import api
+
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(sheets.table([sheets.row()])))
+    monkeypatch.setattr(api.time, "sleep", lambda _: processing.run(pk))
+    assert vendor.post(f"{PATH}/{pk}/submit").json["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"name": ""}, "name: This field is required."),
+        ({"name": 7}, "name: Not a valid string."),
+        ({"name": "x" * 101}, "name: Ensure this field has no more than 100 characters."),
+        ({"product": None}, "product.id: This field is required."),
+        ({"product": {"id": ["P"]}}, "product.id: This field is required."),
+        (
+            {"product": {"id": "PRD-222-222-222"}},
+            "product.id: Product PRD-222-222-222 does not exist.",
+        ),
+        ({"contract": {"id": "CRD-0"}}, "contract.id: Contract CRD-0 does not exist."),
+        ({"description": {}}, "description: Not a valid string."),
+        (
+            {"external_id": "x" * 201},
+            "external_id: Ensure this field has no more than 200 characters.",
+        ),
+        ({"currency": "Dollar"}, "currency: Name it by its three letters."),
+        ({"currency": 1}, "currency: Not a valid currency."),
+        ({"period": "2026"}, "period: Not a valid period: it has a from and a to."),
+        ({"period": {"from": "tomorrow"}}, "period.from: Not a valid date: write 2026-11-30."),
+        ({"period": {"to": "2026-02-31"}}, "period.to: Not a valid date: write 2026-11-30."),
+        (
+            {"period": {"from": "2026-12-01", "to": "2026-11-01"}},
+            "period.to: The period ends before it starts.",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_bodies(body: dict[str, Any], said: str) -> None:
+    world, _ = make.world(), make.world("2")
+    good = {
+        "name": "N", "product": {"id": world.product.pk},
+        "contract": {"id": "CRD-11111-11111-11111"},
+    }  # fmt: skip
+    refused(caller(world.vendor).post(PATH, {**good, **body}), 400, said)
+    assert not UsageFile.objects.exists()
+    assert caller(world.provider).post(PATH, good).status == 403
+
+
+def test_put_changes_what_describes_a_file(vendor: Caller, distributor: Caller) -> None:
+    [pk] = ids(vendor, f"{PATH}?status=draft")
+    body = {"note": "n", "currency": "eur", "period": {"from": "2020-01-01"}, "status": "closed"}
+    answer = vendor.put(f"{PATH}/{pk}/", body)
+    assert (answer.status, answer.json["status"], answer.json["note"]) == (200, "draft", "n")
+    assert (answer.json["currency"], answer.json["period"]["from"]) == ("EUR", "2020-01-01")
+    assert distributor.put(f"{PATH}/{pk}", body).status == 403
+    [done] = ids(vendor, f"{PATH}?status=closed")
+    assert vendor.put(f"{PATH}/{done}", body).status == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("?product.id=PRD-362-917-440", 11), ("?product_id=PRD-362-917-440&status=ready", 1),
+        ("?in(status,(ready,pending))", 2), ("?distribution_contract_id=CRD-41020-88713-20954", 11),
+        ("?schema=qt&ordering(-created)&limit=3", 3), ("?environment=production", 0),
+        ("?status=ready&status=invalid", 2), ("?ge(created.at,2020-01-01)", 11),
+    ],
+)  # fmt: skip
+def test_filters(vendor: Caller, query: str, count: int) -> None:
+    assert len(ids(vendor, f"{PATH}{query}")) == count
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("?status=invalid", 1), ("?usagefile.id=UF-2026-01-3391-0001", 2),
+        ("?asset.id=AS-2934-6610-1216&usagefile.status=accepted", 1),
+        ("?ge(start_date,2000-01-01T00:00:00+00:00)", 16), ("?usagefile.schema=tr", 0),
+        ("?hub.id=HB-7710-3391", 16), ("?part_usage_file__hub__id=HB-0000-0000", 0),
+    ],
+)  # fmt: skip
+def test_filters_of_records(vendor: Caller, query: str, count: int) -> None:
+    assert len(ids(vendor, f"/usage/records{query}")) == count
+
+
+def test_nobody_sees_what_is_others(vendor: Caller, distributor: Caller, other: make.World) -> None:
+    file = usage_file(other, "accepted", 7)
+    [ours] = ids(vendor, f"{PATH}?status=accepted")
+    record = ids(vendor, f"/usage/records?usagefile.id={ours}")[0]
+    for who in (caller(other.vendor), caller(other.provider)):
+        assert ids(who, PATH) == [file.pk]
+        assert len(ids(who, "/usage/records")) == 2
+        paths = (f"{PATH}/{ours}", f"/usage/records/{record}", f"{PATH}/{ours}/errors",
+                 "/usage/products/PRD-362-917-440/template")  # fmt: skip
+        for path in paths:
+            assert who.get(path).status == 404
+        assert who.put(f"{PATH}/{ours}", {"note": "x"}).status == 404
+        assert who.put(f"{PATH}/{ours}/approve-all").status == 404
+        assert who.put(f"/usage/records/{record}", {"status": "approved"}).status == 404
+        assert who.post(f"/usage/records/{record}/close").status == 404
+        for name in ("submit", "accept", "reject", "close", "delete", "reprocess"):
+            assert who.post(f"{PATH}/{ours}/{name}").status == 404
+        for name, field in (("upload", "usage_file"), ("reconciliation", "recon_file")):
+            assert sheets.send(who, f"{PATH}/{ours}/{name}", b"a,b", field).status == 404
+    answer = caller(other.provider).post("/usage/records/close-records", [{"id": record}])
+    assert answer.json[0]["error_codes"] == "NFND_000"
+    assert UsageRecord.objects.get(pk=record).status == "approved"
+    for who in (vendor, distributor):
+        assert who.get(f"{PATH}/{file.pk}").status == 404
+
+
+def test_a_sample_is_ready_and_can_be_submitted(vendor: Caller) -> None:
+    row = samples.make("", None)
+    assert (row.status, row.invalid, row.product_id) == ("ready", 0, "PRD-362-917-440")
+    assert row.validated > 0 and claims.under_way() == []
+    moved = transitions.move(UsageFile, row.pk, "submit", Actor(None, row.vendor))
+    assert moved.status == "pending"
+    product = Product.objects.get(pk="PRD-814-505-018")
+    assert samples.make("", product).product == product
+
+
+def test_lists_take_a_constant_number_of_statements(
+    vendor: Caller, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(5):
+        vendor.get(PATH)
+    with django_assert_max_num_queries(5):
+        vendor.get("/usage/records")

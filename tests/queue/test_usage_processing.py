@@ -1,0 +1,455 @@
+"""What workers make of usage spreadsheets: good ones, wrong rows, hostile files, lost workers."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from requests_queue import clock
+from requests_queue.catalog.models import Item
+from requests_queue.queues.usage_file import claims, due, limits, processing, publishing, writing
+from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
+from tests import make
+from tests.api import caller, refused
+from tests.queue import spreadsheets as sheets
+from tests.queue.spreadsheets import row, table
+from tests.queue.test_usage_file import PATH, create, download
+
+pytestmark = pytest.mark.django_db
+
+
+def processed(world: make.World, content: bytes, name: str = "usage.xlsx") -> UsageFile:
+    """Upload and process a spreadsheet."""
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content, name=name)
+    assert answer.status == 201, answer
+    processing.run(pk)
+    return UsageFile.objects.get(pk=pk)
+
+
+def test_a_row_becomes_a_record() -> None:
+    world = sheets.world()
+    cells = row(
+        1,
+        quantity=7,
+        amount=11.7162,
+        tier=1,
+        category_id="c1",
+        **{"v.invoice": "G-1", "v.none": ""},
+    )
+    content = sheets.xlsx(
+        table([cells]), categories=[["category_id", "category_name"], ["c1", "Compute"]]
+    )
+    file = processed(world, content)
+    assert (file.status, file.error_detail) == ("ready", "")
+    record = file.records.get()
+    assert record.pk == f"UR-{file.pk[3:]}-0000-0002"
+    assert (record.record_id, record.row, record.status) == ("r-1", 2, "valid")
+    assert (record.item, record.asset_id) == (world.item, sheets.ASSET)
+    assert (record.quantity, record.amount, record.tier) == (7, Decimal("11.7162"), 1)
+    assert record.start_date == datetime(2026, 11, 1, tzinfo=UTC)
+    assert record.params == [{"parameter_name": "v.invoice", "parameter_value": "G-1"}]
+    shown = caller(world.provider).get(f"/usage/records/{record.pk}").json
+    assert (shown["usage"], shown["amount"], shown["category"]) == (7, 11.7162, "c1")
+    assert shown["start_date"] == "2026-11-01T00:00:00+00:00"
+    assert shown["usagefile"]["id"] == file.pk
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"item_search_criteria": "item.local_id", "item_search_value": "SEAT"},
+        {"item_search_criteria": "item.id", "item_search_value": "PRD-111-111-111-0001"},
+        {"asset_search_criteria": "asset.external_id", "asset_search_value": "ext-1"},
+        {"asset_search_criteria": "asset.external_uid", "asset_search_value": "uid-1"},
+        {"asset_search_criteria": "parameter.tenant", "asset_search_value": "t-1"},
+        {"start_time_utc": datetime(2026, 11, 1), "end_time_utc": datetime(2026, 11, 1, 12)},
+        {"start_time_utc": "2026-11-01T00:00:00Z", "end_time_utc": "2026-11-02T00:00:00+02:00"},
+        {"start_time_utc": "24-10-2026", "end_time_utc": "2026-10-25"},
+        {"record_id": None},
+        {"quantity": "3"},
+        {"quantity": 0},
+        {"quantity": 3.0},
+        {"amount": None},
+    ],
+)
+def test_what_a_row_may_say(more: dict[str, Any]) -> None:
+    file = processed(sheets.world(), sheets.xlsx(table([row(**more)])))
+    assert (file.status, file.error_detail) == ("ready", "")
+
+
+@pytest.mark.parametrize(
+    ("more", "column", "code"),
+    [
+        ({"item_search_value": "NOPE"}, "item_search_value", "USG_011"),
+        ({"item_search_criteria": "name"}, "item_search_criteria", "USG_010"),
+        ({"item_search_criteria": None}, "item_search_criteria", "USG_001"),
+        ({"quantity": "many"}, "quantity", "USG_002"),
+        ({"quantity": "NaN"}, "quantity", "USG_002"),
+        ({"quantity": True}, "quantity", "USG_002"),
+        ({"quantity": "1e400"}, "quantity", "USG_002"),
+        ({"quantity": None}, "quantity", "USG_001"),
+        ({"quantity": -1}, "quantity", "USG_003"),
+        ({"quantity": 1.5}, "quantity", "USG_012"),
+        ({"amount": "x"}, "amount", "USG_002"),
+        ({"start_time_utc": "yesterday"}, "start_time_utc", "USG_005"),
+        ({"start_time_utc": "2026-13-45 00:00:00"}, "start_time_utc", "USG_005"),
+        ({"start_time_utc": 45000}, "start_time_utc", "USG_005"),
+        ({"start_time_utc": None}, "start_time_utc", "USG_005"),
+        ({"end_time_utc": "2026-10-01 00:00:00"}, "end_time_utc", "USG_007"),
+        ({"end_time_utc": "0001-01-01T00:00:00+14:00"}, "end_time_utc", "USG_005"),
+        ({"asset_search_value": "AS-9"}, "asset_search_value", "USG_021"),
+        ({"asset_search_criteria": "name"}, "asset_search_value", "USG_020"),
+        ({"asset_search_criteria": None}, "asset_search_value", "USG_001"),
+        ({"tier": 9}, "tier", "USG_006"),
+        ({"record_id": "x" * 256}, "record_id", "USG_004"),
+    ],
+)
+def test_a_wrong_cell_is_reported_with_row_and_column(
+    more: dict[str, Any], column: str, code: str
+) -> None:
+    world = sheets.world()
+    file = processed(world, sheets.xlsx(table([row(1), row(2, **more)])))
+    assert (file.status, file.validated, file.invalid) == ("invalid", 2, 1)
+    assert file.error_detail.startswith(f"1 row is invalid. Row 3, {column}: ")
+    vendor = caller(world.vendor)
+    answer = vendor.get(f"{PATH}/{file.pk}/errors")
+    assert answer.headers["Content-Range"] == "items 0-0/1"
+    [said] = answer.json
+    assert said["row"] == 3
+    assert [(e["column"], e["code"]) for e in said["errors"]] == [(column, code)]
+    given = more[column] if column in more else row(2, **more)[column]
+    assert said["errors"][0]["raw_value"] == ("" if given is None else str(given)[:100])
+    uri = vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"]
+    errors = list(load_workbook(io.BytesIO(download(uri)))["errors"].iter_rows(values_only=True))
+    assert errors[1][:3] == (3, column, code)
+    assert vendor.post(f"{PATH}/{file.pk}/submit").status == 400
+
+
+def test_a_record_id_comes_once() -> None:
+    file = processed(sheets.world(), sheets.xlsx(table([row(1), row(2), row(1)])))
+    assert (
+        file.error_detail == "1 row is invalid. Row 4, record_id: Row 2 has this record_id already."
+    )
+
+
+def test_a_category_is_in_its_sheet() -> None:
+    world = sheets.world()
+    listed = [["category_id", "category_name"], ["c1", "Compute"]]
+    content = sheets.xlsx(table([row(category_id="c2")]), categories=listed)
+    assert "categories has no such" in processed(world, content).error_detail
+    free = sheets.xlsx(table([row(category_id="c2")]), categories=[["category_id"]])
+    assert processed(world, free).status == "ready"
+
+
+def test_two_subscriptions_of_one_value_are_one_too_many() -> None:
+    world = sheets.world()
+    make.asset(world, 2, params=[{"id": "tenant", "value": "t-1"}])
+    more = {"asset_search_criteria": "parameter.tenant", "asset_search_value": "t-1"}
+    assert (
+        "2 subscriptions have" in processed(world, sheets.xlsx(table([row(**more)]))).error_detail
+    )
+
+
+def test_schemas_ask_for_what_they_bill_by() -> None:
+    world = sheets.world(ppu={"schema": "TR"})
+    file = processed(world, sheets.xlsx(table([row(amount=None)])))
+    assert file.schema == "tr"
+    columns = [e["column"] for e in file.records.get().errors]
+    assert columns == ["amount", "tier"]
+    assert processed(world, sheets.xlsx(table([row(tier=0)]))).status == "ready"
+
+
+def test_rows_define_items_where_the_product_lets_them() -> None:
+    named = {
+        "item_search_value": "AmazonEC2", "item_mpn": "AmazonEC2", "item_name": "Compute",
+        "item_unit": "Hours", "item_precision": "Decimal(8)", "quantity": 0.00000001,
+    }  # fmt: skip
+    content = sheets.xlsx(table([row(1, **named), row(2, **named)]))
+    world = sheets.world()
+    assert processed(world, content).status == "invalid"
+    world.product.capabilities = {"ppu": {"dynamic": True}}
+    world.product.save()
+    assert processed(world, content).status == "ready"
+    item = Item.objects.get(mpn="AmazonEC2")
+    assert (item.pk, item.name, item.dynamic) == ("PRD-111-111-111-0002", "Compute", True)
+
+
+def test_a_missing_subscription_appears_and_the_vendor_has_it_read_again() -> None:
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    file = processed(world, sheets.xlsx(table([row(asset_search_value="AS-0000-0000-0002")])))
+    assert file.status == "invalid"
+    make.asset(world, 2)
+    answer = vendor.post(f"{PATH}/{file.pk}/reprocess")
+    assert (answer.json["status"], answer.json["stats"]["validated"]) == ("processing", 0)
+    processing.run(file.pk)
+    assert UsageFile.objects.get().status == "ready"
+
+
+@pytest.mark.parametrize("sheet", ["records", "usage_records", "Usage_Records"])
+def test_the_names_of_the_sheet(sheet: str) -> None:
+    content = sheets.xlsx(table([row()]), sheet=sheet, instructions=[["Fill in"]])
+    assert processed(sheets.world(), content).status == "ready"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_csv(delimiter: str, encoding: str) -> None:
+    content = sheets.csv(table([row(record_note="Gezählt")]), delimiter, encoding)
+    file = processed(sheets.world(), content, "usage.csv")
+    assert (file.status, file.error_detail) == ("ready", "")
+    assert file.records.get().record_note == "Gezählt"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            sheets.xlsx([["a"]], sheet="Sheet1"),
+            "The workbook has no sheet records or usage_records.",
+        ),
+        (sheets.xlsx([["record_id"]]), "Row 1 lacks the column item_search_criteria, "),
+        (sheets.xlsx([[*sheets.HEADER, "tier"]]), "Row 1 has the column tier twice."),
+        (sheets.xlsx([[f"c{n}" for n in range(120)]]), "The sheet has more than 100 columns."),
+        (sheets.xlsx(table([])), "The sheet has no records."),
+        (sheets.xlsx([]), "Row 1 lacks the column record_id, "),
+        (b"hello", "Row 1 lacks the column record_id, "),
+        (sheets.csv([sheets.HEADER, ['"' + "x" * 200_000]]), "Line 2 of the CSV can't be read"),
+    ],
+)
+def test_a_file_of_no_use_is_invalid_as_a_whole(content: bytes, said: str) -> None:
+    file = processed(sheets.world(), content)
+    assert (file.status, file.sub_status, file.uploaded) == ("invalid", "processed", 0)
+    assert file.error_detail.startswith(said)
+
+
+def test_rows_are_counted_also_where_they_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_ROWS", 5)
+    world = sheets.world()
+    assert processed(world, sheets.xlsx(table([row(n) for n in range(5)]))).status == "ready"
+    for rows in (
+        table([row(n) for n in range(6)]),
+        [*table([row(1)]), *[[None]] * 50, ["late"]],
+    ):
+        assert "more than 5 rows" in processed(world, sheets.xlsx(rows)).error_detail
+
+
+def _zip(**parts: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return buffer.getvalue()
+
+
+def _replaced(part: str, content: bytes) -> bytes:
+    """Return a good workbook with one part replaced."""
+    buffer, good = io.BytesIO(), zipfile.ZipFile(io.BytesIO(sheets.xlsx(table([row()]))))
+    with good, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in good.namelist():
+            archive.writestr(name, content if name == part else good.read(name))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "The submitted file is empty."),
+        (b"\xd0\xcf\x11\xe0" + b"x" * 100, "old or an encrypted workbook"),
+        (b"\x89PNG\0\0\0", "neither an XLSX workbook nor a CSV text"),
+        (b"PK\x03\x04 and nothing more", "The workbook is damaged."),
+        (_zip(**{"readme.txt": b"x"}), "no XLSX workbook"),
+        (
+            _replaced("xl/styles.xml", b"\0" * (limits.MAX_PART + 1)),
+            "unpacks to more than is taken",
+        ),
+        (_replaced("xl/worksheets/sheet1.xml", b"<c/>" * limits.MAX_TAGS), "unpacks to more than"),
+        (
+            _replaced("xl/worksheets/sheet1.xml", b"\0" * (limits.MAX_UNPACKED + 1)),
+            "unpacks to more than is taken",
+        ),
+        (_zip(xl__workbook__xml=b"", **{f"p{n}": b"" for n in range(501)}), "no XLSX workbook"),
+    ],
+    ids=str,
+)
+def test_bad_uploads_are_refused_and_change_nothing(content: bytes, said: str) -> None:
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
+    refused(answer, 400)
+    assert said in answer.json["errors"][0]
+    assert UsageFile.objects.get().status == "draft"
+    assert not StoredFile.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        ("xl/workbook.xml", b"<not xml"),
+        ("xl/worksheets/sheet1.xml", b"<worksheet/>"),
+        ("xl/worksheets/sheet1.xml", b"<worksheet><sheetData><row r='x'><c r='?'/></row>"),
+        (
+            "xl/worksheets/sheet1.xml",
+            b'<!DOCTYPE w [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
+            b"<worksheet><sheetData><row><c t='str'><v>&b;</v></c></row></sheetData></worksheet>",
+        ),
+        ("[Content_Types].xml", b"<Types/>"),
+        ("xl/_rels/workbook.xml.rels", b"<Relationships/>"),
+    ],
+)
+def test_hostile_workbooks_end_invalid(part: str, content: bytes) -> None:
+    file = processed(sheets.world(), _replaced(part, content))
+    assert (file.status, file.sub_status) == ("invalid", "processed")
+    assert file.error_detail
+
+
+def test_uploads_without_a_file_or_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    path = f"{PATH}/{create(vendor, world)}/upload"
+    refused(vendor.post(path), 400, "usage_file: No file was submitted.")
+    refused(vendor.post(path, {"usage_file": "x"}), 400)
+    refused(vendor.post(path, "null"), 400)
+    refused(sheets.send(vendor, path, b"a,b", "file"), 400, "usage_file: No file was submitted.")
+    text = b'--B\r\nContent-Disposition: form-data; name="usage_file"\r\n\r\nx\r\n--B--\r\n'
+    form = {"Content-Type": "multipart/form-data; boundary=B"}
+    said = "usage_file: The submitted data was not a file."
+    refused(vendor.post(path, text, **form), 400, said)
+    refused(vendor.post(path, b"garbage", **form), 400)
+    refused(vendor.post(path, b"x", **{"Content-Type": "multipart/form-data"}), 400)
+    monkeypatch.setattr(limits, "MAX_BYTES", 10)
+    refused(sheets.send(vendor, path, b"a,b\n" * 9), 413)
+    refused(sheets.send(vendor, path, b"a,b\n" * 99_999), 413)
+
+
+def test_formulas_are_neither_evaluated_nor_handed_on() -> None:
+    world = sheets.world()
+    evil = '=HYPERLINK("http://evil.example.com")'
+    content = sheets.csv(table([row(record_note='"=HYPERLINK(""http://evil.example.com"")"')]))
+    file = processed(world, content, "usage.csv")
+    assert file.records.get().record_note == evil
+    book = load_workbook(io.BytesIO(writing.processed(file, lambda: None)))
+    [cell] = [c for c in book["records"][2] if c.value == evil]
+    assert cell.data_type == "s"
+    # A formula without a stored value is an empty cell.
+    file = processed(world, sheets.xlsx(table([row(quantity="=1+1")])))
+    assert file.error_detail == "1 row is invalid. Row 2, quantity: This field is required."
+
+
+def test_characters_that_no_sheet_takes_are_left_out() -> None:
+    content = sheets.csv(table([row(record_note="a\x01b\x7f\ufffec")]))
+    file = processed(sheets.world(), content, "usage.csv")
+    assert file.status == "ready"
+    assert file.records.get().record_note == "ab\x7fc"
+
+
+def test_the_workers_are_told_after_the_commit(
+    django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(publishing, "send", told.append)
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    with django_capture_on_commit_callbacks(execute=False):
+        sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
+        assert told == []
+    assert UsageFile.objects.get().status == "uploading"
+
+
+def _lose(pk: str) -> None:
+    """Let the lease of a file run out."""
+    UsageFile.objects.filter(pk=pk).update(lease=1)
+
+
+def test_a_lost_message_is_sent_again_and_a_lost_worker_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(publishing, "send", told.append)
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row(1), row(2)])))
+    due.run(clock.now())
+    assert told == []
+    assert due.unsettled(clock.now()) == {f"processing:{pk}"}
+    _lose(pk)
+    due.run(clock.now())
+    due.run(clock.now())
+    assert told == [pk]
+    # A worker claims it, writes a batch, and dies.
+    token = claims.take(pk)
+    assert token and claims.take(pk) is None
+    UsageRecord.objects.create(id="UR-1", file_id=pk, row=99, status="valid", record_id="x")
+    _lose(pk)
+    due.run(clock.now())
+    assert told == [pk, pk]
+    processing.run(pk)
+    assert (UsageFile.objects.get().status, UsageRecord.objects.count()) == ("ready", 2)
+    # The first comes back late, and writes nothing.
+    with pytest.raises(claims.LostClaim):
+        claims.keep(pk, token, validated=1)
+    with pytest.raises(claims.LostClaim):
+        claims.release(pk, token)
+    assert due.unsettled(clock.now()) == set()
+
+
+def test_a_worker_that_loses_its_claim_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
+    written = writing.processed
+
+    def interrupted(file: UsageFile, alive: Any) -> bytes:
+        UsageFile.objects.filter(pk=pk).update(claim="another")
+        return written(file, lambda: None)
+
+    monkeypatch.setattr(writing, "processed", interrupted)
+    processing.run(pk)
+    file = UsageFile.objects.get()
+    assert (file.status, file.claim, file.sub_status) == ("processing", "another", "processing")
+    assert not StoredFile.objects.filter(kind=StoredFile.PROCESSED).exists()
+
+
+def test_a_file_that_workers_die_of_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
+
+    def die(*args: Any, **kwargs: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(processing.reading, "read", die)
+    for _ in range(processing.ATTEMPTS):
+        processing.run(pk)
+        assert UsageFile.objects.get().status == "processing"
+        _lose(pk)
+    processing.run(pk)
+    file = UsageFile.objects.get()
+    assert file.status == "invalid"
+    assert file.error_detail == "The file could not be processed: its workers failed."
+
+
+def test_without_a_broker_an_upload_succeeds(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away() -> Any:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(publishing, "_connection", away)
+    publishing.send("UF-1")
+    assert "The broker is away" in caplog.text

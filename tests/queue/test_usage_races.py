@@ -1,0 +1,88 @@
+"""Listing requests and usage files under callers at the same time: one of two wins."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from requests_queue import transitions
+from requests_queue.catalog.models import Listing
+from requests_queue.errors import Refused
+from requests_queue.queues.listing import births
+from requests_queue.queues.listing.models import ListingRequest
+from requests_queue.queues.usage_file import claims, records
+from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
+from tests import make
+from tests.queue.test_usage_file import body, usage_file
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def together(count: int, act: Callable[[int], Any]) -> list[Any]:
+    """Call from so many threads at once; return what each got, or how it was refused."""
+    found: list[Any] = []
+    gate = threading.Barrier(count)
+
+    def run(n: int) -> None:
+        gate.wait()
+        try:
+            found.append(act(n))
+        except Refused as refused:
+            found.append(refused)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == count
+    return found
+
+
+def won(found: list[Any]) -> int:
+    return sum(not isinstance(one, Refused) for one in found)
+
+
+def test_one_listing_is_made_and_one_request_is_under_way() -> None:
+    world = make.world()
+    contract = Listing.objects.get().contract_id
+    Listing.objects.all().delete()
+    given = {"type": "new", "product_id": world.product.pk, "contract_id": contract}
+    made = together(6, lambda _: births.create(given, world.as_vendor).pk)
+    assert won(made) == len(set(made)) == 6
+    assert Listing.objects.count() == 1
+    submitted = together(
+        6, lambda n: transitions.move(ListingRequest, made[n], "submit", world.as_vendor)
+    )
+    assert won(submitted) == 1
+    assert ListingRequest.objects.filter(status="reviewing").count() == 1
+
+
+def test_one_of_two_uploads_wins_and_one_worker_claims() -> None:
+    world = make.world()
+    file = usage_file(world, "draft")
+    given = body("upload")
+    moved = together(
+        4, lambda _: transitions.move(UsageFile, file.pk, "upload", world.as_vendor, given)
+    )
+    assert won(moved) == 1
+    taken = together(4, lambda _: claims.take(file.pk))
+    assert sum(token is not None for token in taken) == 1
+
+
+def test_closing_all_records_at_once_closes_the_file_once() -> None:
+    world = make.world()
+    file = usage_file(world, "accepted")
+    UsageFile.objects.update(accepted=2)
+    pks = list(file.records.values_list("pk", flat=True)) * 3
+    found = together(6, lambda n: records.close(pks[n], {}, world.as_distributor))
+    assert won(found) == 2
+    file.refresh_from_db()
+    assert (file.status, file.accepted, file.closed) == ("closed", 0, 2)
+    assert set(UsageRecord.objects.values_list("status", flat=True)) == {"closed"}
