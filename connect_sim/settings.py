@@ -184,6 +184,8 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["connect_sim.api.rql.ConnectRQLFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "connect_sim.api.pagination.ContentRangePagination",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "connect_sim.api.parsing.AlwaysJSON",
+    # OPTIONS is 405: nobody asks, and what DRF would say of serializers isn't Connect's.
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "connect_sim.api.errors.handle",
     "UNAUTHENTICATED_USER": None,
 }

@@ -25,4 +25,5 @@ def make(name: str, kind: str | None = None, product_id: str | None = None) -> b
         product = Product.objects.filter(pk=product_id).first()
         if product is None:
             raise Missing(product_id)
-    return queue.sample(kind or queue.types[0], product)
+    default = queue.types[0] if queue.types else ""
+    return queue.sample(kind or default, product)

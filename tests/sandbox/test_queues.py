@@ -26,7 +26,7 @@ def test_a_sample_of_each_type(vendor: Caller, kind: str) -> None:
 
 def test_every_queue_makes_a_sample_of_every_type(vendor: Caller) -> None:
     for queue in base.registered():
-        for kind in queue.types:
+        for kind in (None, *queue.types):
             body = {"queue": queue.object_class, "type": kind}
             answer = vendor.post("/sandbox/queue/samples", body)
             assert answer.status == 201, (queue.object_class, kind, answer.json)

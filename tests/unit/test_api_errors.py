@@ -1,0 +1,51 @@
+"""Whatever is asked of the API, the answer is JSON in Connect's envelope."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.test import Client
+
+from tests.api import Caller
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("OPTIONS", "/requests", 405, "REQ_405"),
+        ("PATCH", "/requests/PR-1", 405, "REQ_405"),
+        ("DELETE", "/requests/PR-1", 405, "REQ_405"),
+        ("GET", "/requests/PR-1", 404, "NFND_000"),
+        ("GET", "/nothing", 404, "NFND_000"),
+        ("GET", "/requests?%ff", 400, "VAL_001"),
+        ("GET", "/requests?eq(", 400, "VAL_001"),
+        ("GET", "/requests?status=%00", 400, "VAL_001"),
+    ],
+)
+def test_a_wrong_call(vendor: Caller, method: str, path: str, status: int, code: str) -> None:
+    answer = vendor.call(method, path)
+    assert (answer.status, answer.json["error_code"]) == (status, code)
+    assert all(isinstance(said, str) for said in answer.json["errors"])
+
+
+def test_without_a_key_nothing_is_told(nobody: Caller) -> None:
+    for path in ("/requests", "/nothing", "/products/PRD-814-505-018"):
+        answer = nobody.get(path)
+        assert (answer.status, answer.json["error_code"]) == (401, "AUTH_001")
+
+
+def test_a_stranger_among_hosts(client: Client) -> None:
+    answer = client.get("/public/v1/requests", headers={"host": "evil.example"})
+    assert answer.status_code == 400
+    assert set(json.loads(answer.content)) == {"error_code", "errors"}
+
+
+@pytest.mark.parametrize(
+    "body", ["{", "[]", '"text"', "<a/>", '{"a": NaN}', "[" * 5000, '{"a": "\\u0000"}']
+)
+def test_a_body_that_is_no_object(vendor: Caller, body: str) -> None:
+    answer = vendor.post("/notifications/webhooks", body)
+    assert (answer.status, answer.json["error_code"]) == (400, "VAL_001")
