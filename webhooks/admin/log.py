@@ -122,7 +122,6 @@ class DeliveryAdmin(LogAdmin):
     list_display = ("id", "of_webhook", "state", "attempts", "created")
     list_filter = ("state", WebhookFilter)
     search_fields = ("id__exact", "webhook__id__exact", "events__object_id__exact")
-    search_help_text = "The number of a delivery, or the identifier of a webhook or an object."
     fields = ("id", "of_webhook", "state", "attempts", "created", "started")
     readonly_fields = ("of_webhook", "created", "started")
     inlines = [EventInline, AttemptInline]
