@@ -93,6 +93,8 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "dj_rql",
 ]
 MIDDLEWARE = [
@@ -187,7 +189,25 @@ REST_FRAMEWORK = {
     # OPTIONS is 405: nobody asks, and what DRF would say of serializers isn't Connect's.
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "connect_sim.api.errors.handle",
+    "DEFAULT_SCHEMA_CLASS": "connect_sim.api.document.ConnectSchema",
     "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Connect Sim",
+    "VERSION": "37.0",
+    "DESCRIPTION": (
+        "CloudBlue Connect's public API, as far as Connect Sim serves it. Lists take RQL: "
+        "`?and(eq(status,pending),in(asset.product.id,(PRD-1,PRD-2)))`, with `ordering(-created)` "
+        "and `select(-asset.items)`."
+    ),
+    "SCHEMA_PATH_PREFIX": "/public/v1",
+    "SCHEMA_PATH_PREFIX_TRIM": True,
+    "SERVERS": [{"url": f"{SIM_API_URL}/public/v1"}],
+    "PREPROCESSING_HOOKS": ["connect_sim.api.document.only_documented"],
+    "POSTPROCESSING_HOOKS": ["connect_sim.api.document.paging_by_reference"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 # Cookies over plain http in a sandbox on loopback; a server stands behind TLS.

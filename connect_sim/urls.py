@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from connect_sim.api import published
 from connect_sim.api.errors import envelope, is_api
 
 
@@ -46,8 +47,9 @@ def _api_urls() -> list[Any]:
 
 
 urlpatterns = [
-    path("public/v1/", include(_api_urls())),
+    path("public/v1/", include([*published.api_urlpatterns, *_api_urls()])),
     re_path(r"^public(/.*)?$", Nothing.as_view()),
+    *published.urlpatterns,
     path("admin/", admin.site.urls),
     path("", include("portal.urls")),
     path("", RedirectView.as_view(url="/admin/")),

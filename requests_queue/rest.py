@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from dj_rql._dataclasses import FilterArgs
 from dj_rql.fields import SelectField
@@ -25,6 +25,7 @@ from rest_framework.viewsets import GenericViewSet
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
 from requests_queue.queues.base import Actor
+from requests_queue.schema import Documented
 
 Json = dict[str, Any]
 
@@ -128,6 +129,10 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
     # Row -> JSON, of a list's entry and of a detail.
     represent: Callable[[Any], Json]
     represent_detail: Callable[[Any], Json] | None = None
+    # What the OpenAPI document says of it; None leaves it to what the code shows.
+    documented: ClassVar[Documented | None] = None
+    # Calls that answer with a page of objects, beside `list`.
+    lists: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def user(self) -> User:

@@ -17,7 +17,7 @@ from requests_queue.rest import (
     routes,
     stamp,
 )
-from webhooks import conf, events, lifecycle, rules
+from webhooks import conf, events, lifecycle, rules, schema
 from webhooks.models import Attempt, Webhook
 
 
@@ -96,6 +96,7 @@ def webhook(row: Webhook) -> Json:
 class Webhooks(Collection):
     """The webhooks of the caller's account; nobody sees another's."""
 
+    documented = schema.WEBHOOKS
     represent = staticmethod(webhook)
     rql_filter_class = WebhookFilters
 

@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.conversations import shape, writing
+from requests_queue.conversations import schema, shape, writing
 from requests_queue.conversations.models import Conversation, Message, number_of
 from requests_queue.errors import Missing
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
@@ -71,6 +71,7 @@ class MessageFilters(NumberedFilters):
 class Conversations(Collection):
     """`/conversations`, for the parties of each."""
 
+    documented = schema.CONVERSATIONS
     represent = staticmethod(shape.conversation)
     rql_filter_class = ConversationFilters
 
@@ -104,6 +105,7 @@ class Conversations(Collection):
 class Messages(Collection):
     """`/conversations/{id}/messages`, for the parties; 404 where the caller is none."""
 
+    documented = schema.MESSAGES
     represent = staticmethod(shape.message)
     rql_filter_class = MessageFilters
 
@@ -145,5 +147,5 @@ urlpatterns = routes(
     "conversations",
     Conversations,
     path(_MESSAGES, Messages.as_view({"get": "list", "post": "create"})),
-    path(f"{_MESSAGES}/<str:pk>", Messages.as_view({"put": "update"})),
+    path(f"{_MESSAGES}/<str:pk>", Messages.as_view({"get": "retrieve", "put": "update"})),
 )

@@ -358,6 +358,7 @@ WRITES: dict[tuple[str, str], Call] = {
         DISTRIBUTOR, _form("recon_file")[0], "?status=accepted", _form("recon_file")[1]
     ),
     ("PUT", "/usage/files/{}/approve-all"): Call(DISTRIBUTOR, None, "?status=pending"),
+    ("POST", "/usage/files/{}/approve-all"): Call(DISTRIBUTOR, None, "?status=pending"),
     ("PUT", "/usage/records/{}"): Call(DISTRIBUTOR, {"status": "rejected"}, _ACCEPTED_RECORD),
     ("POST", "/usage/records/{}/close"): Call(
         DISTRIBUTOR, {"external_billing_id": "INV-7"}, _ACCEPTED_RECORD

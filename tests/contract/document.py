@@ -29,14 +29,23 @@ def _is_email(value: object) -> bool:
     return not isinstance(value, str) or re.fullmatch(r"[^@\s]+@[^@\s]+", value) is not None
 
 
+def read(path: Path) -> Any:
+    """Return a document as it is written."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), loader)
+
+
 class Document:
     """The document; paths are compared with every `{name}` as `{}`."""
 
-    def __init__(self, path: Path) -> None:
-        loaded = yaml.load(
-            path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        )
+    def __init__(self, loaded: Mapping[str, Any]) -> None:
         self._components = loaded["components"]
+        # What stands for the errors that aren't listed; a document without it lists all.
+        self._error = (
+            {"$ref": "#/components/responses/dp.create_400"}
+            if "dp.create_400" in self._components.get("responses", {})
+            else None
+        )
         self._definitions = {
             name: _converted(schema) for name, schema in self._components["schemas"].items()
         }
@@ -57,8 +66,8 @@ class Document:
         answer = operation["responses"].get(str(status))
         if status >= 400:
             # Of errors the document lists few statuses, and one shape.
-            answer = answer or {"$ref": "#/components/responses/dp.create_400"}
-        elif answer is None:
+            answer = answer or self._error
+        if answer is None:
             yield f"{name}: not in the document"
             return
         if "$ref" in answer:
@@ -150,8 +159,9 @@ def _converted(schema: Any) -> Any:
         written = {k for k, v in properties.items() if v.get("writeOnly")}
         found["required"] = [k for k in schema.get("required", ()) if k not in written]
     if schema.get("nullable"):
-        if "type" in found:
-            found["type"] = [found["type"], "null"]
+        if "type" not in found:
+            return {"anyOf": [found, {"type": "null"}]}
+        found["type"] = [found["type"], "null"]
         if "enum" in found:
             found["enum"] = [*found["enum"], None]
     return found

@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 
 from requests_queue.catalog import shape
 from requests_queue.catalog.models import Account
+from requests_queue.catalog.schema import directory
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
 
 
@@ -25,6 +26,7 @@ class AccountFilters(ConnectFilters):
 class Accounts(Collection):
     """`/accounts`, for both sides: each sees its own account and no other."""
 
+    documented = directory.ACCOUNTS
     represent = staticmethod(shape.account)
     rql_filter_class = AccountFilters
 

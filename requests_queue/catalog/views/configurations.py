@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import product_shape
 from requests_queue.catalog.models import Configuration, Parameter
+from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import (
     computed,
@@ -54,6 +55,7 @@ class ConfigurationFilters(ConnectFilters):
 class Configurations(OfProduct):
     """`/products/{id}/configurations`: what is set; both sides read it, the vendor writes it."""
 
+    documented = documents.CONFIGURATIONS
     represent = staticmethod(product_shape.configuration)
     rql_filter_class = ConfigurationFilters
 

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import shape
 from requests_queue.catalog.models import Contract
+from requests_queue.catalog.schema import directory
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.catalog.writes import contracts
@@ -38,6 +39,7 @@ class ContractFilters(ConnectFilters):
 class Contracts(Collection):
     """`/contracts`, for both sides: those that the caller is a party of."""
 
+    documented = directory.CONTRACTS
     represent = staticmethod(shape.contract)
     rql_filter_class = ContractFilters
 

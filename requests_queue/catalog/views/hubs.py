@@ -7,6 +7,7 @@ from django.urls import path
 
 from requests_queue.catalog import shape
 from requests_queue.catalog.models import Connection, Hub, Marketplace
+from requests_queue.catalog.schema import directory
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.errors import Missing
@@ -34,6 +35,7 @@ class HubFilters(ConnectFilters):
 class Hubs(Collection):
     """`/hubs`, for both sides: a provider's own, a vendor's by connections and contracts."""
 
+    documented = directory.HUBS
     represent = staticmethod(shape.hub)
     rql_filter_class = HubFilters
 
@@ -79,6 +81,7 @@ class HubConnectionFilters(ConnectFilters):
 class HubConnections(InHub):
     """`/hubs/{id}/connections`, for both sides: those that the caller is a party of."""
 
+    documented = directory.HUB_CONNECTIONS
     represent = staticmethod(shape.connection_in_hub)
     rql_filter_class = HubConnectionFilters
 
@@ -101,6 +104,7 @@ class HubMarketplaceFilters(ConnectFilters):
 class HubMarketplaces(InHub):
     """`/hubs/{id}/marketplaces`, for both sides: those that the caller sees."""
 
+    documented = directory.HUB_MARKETPLACES
     represent = staticmethod(shape.marketplace_in_hub)
     rql_filter_class = HubMarketplaceFilters
 

@@ -8,6 +8,7 @@ from django.db.models import IntegerField, Prefetch, Q, QuerySet
 
 from requests_queue.catalog import shape
 from requests_queue.catalog.models import Marketplace
+from requests_queue.catalog.schema import directory
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.inside_json import any_element
@@ -49,6 +50,7 @@ class MarketplaceFilters(ConnectFilters):
 class Marketplaces(Collection):
     """`/marketplaces`, for both sides: a provider's own, a vendor's by contracts."""
 
+    documented = directory.MARKETPLACES
     represent = staticmethod(shape.marketplace)
     rql_filter_class = MarketplaceFilters
 

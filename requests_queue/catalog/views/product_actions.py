@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 
 from requests_queue.catalog import product_shape
 from requests_queue.catalog.models import ProductAction
+from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views.of_product import PartOfProduct
 from requests_queue.catalog.writes import actions
 from requests_queue.rest import ConnectFilters, filters, parts, routes
@@ -27,6 +28,7 @@ class ActionFilters(ConnectFilters):
 class Actions(PartOfProduct):
     """`/products/{id}/actions`, for both sides; the vendor writes them."""
 
+    documented = documents.ACTIONS
     writes = actions
     represent = staticmethod(product_shape.action)
     rql_filter_class = ActionFilters

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import product_shape, shape
 from requests_queue.catalog.models import Connection, Item, Parameter, Template
+from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import (
     computed,
@@ -61,6 +62,7 @@ class ItemFilters(ConnectFilters):
 class Items(PartOfProduct):
     """`/products/{id}/items`, for both sides; in the path an item's global or local id."""
 
+    documented = documents.ITEMS
     writes = item_writes
     represent = staticmethod(product_shape.item)
     rql_filter_class = ItemFilters
@@ -119,6 +121,7 @@ class ParameterFilters(ConnectFilters):
 class Parameters(PartOfProduct):
     """`/products/{id}/parameters`, for both sides; in the path a parameter's id or its name."""
 
+    documented = documents.PARAMETERS
     writes = parameter_writes
     represent = staticmethod(product_shape.parameter)
     rql_filter_class = ParameterFilters
@@ -149,6 +152,7 @@ class TemplateFilters(ConnectFilters):
 class Templates(PartOfProduct):
     """`/products/{id}/templates`, for both sides."""
 
+    documented = documents.TEMPLATES
     writes = template_writes
     represent = staticmethod(product_shape.template)
     rql_filter_class = TemplateFilters
@@ -178,6 +182,7 @@ class ConnectionFilters(ConnectFilters):
 class Connections(OfProduct):
     """`/products/{id}/connections`, for both sides: those that the caller is a party of."""
 
+    documented = documents.CONNECTIONS
     represent = staticmethod(shape.connection)
     rql_filter_class = ConnectionFilters
 

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import product_shape
 from requests_queue.catalog.models import Product
+from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed, looked_up, plain
 from requests_queue.catalog.writes import products as writes
@@ -70,6 +71,7 @@ def _is_version(value: str) -> Q:
 class Products(Collection):
     """`/products`: a vendor's own, which it writes; those that are sold to a provider."""
 
+    documented = documents.PRODUCTS
     represent = staticmethod(product_shape.product)
     rql_filter_class = ProductFilters
 

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import shape
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
+from requests_queue.catalog.schema import directory
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.catalog.views import seen, tier_writes
 from requests_queue.catalog.views.filtering import computed, looked_up, plain, text_in
@@ -52,6 +53,7 @@ class TierAccountFilters(ConnectFilters):
 class TierAccounts(Collection):
     """`/tier/accounts`: providers read and write their own; vendors read those in their assets."""
 
+    documented = directory.TIER_ACCOUNTS
     represent = staticmethod(shape.tier_account)
     rql_filter_class = TierAccountFilters
 
@@ -93,6 +95,8 @@ class TierAccounts(Collection):
 
 class TierAccountVersions(Collection):
     """`/tier/accounts/{id}/versions`, the newest first; 404 where the account isn't seen."""
+
+    documented = directory.TIER_ACCOUNT_VERSIONS
 
     def list(self, request: Request, **kwargs: Any) -> Response:
         """List the versions: 200, paged."""

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from requests_queue.catalog.models import Asset
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.billing import births, effects, rules, shape
+from requests_queue.queues.billing import births, effects, rules, schema, shape
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.rest import Collection, ConnectFilters, filters, inside_json, parts, routes
@@ -101,6 +101,7 @@ class SubscriptionFilters(ConnectFilters):
 class BillingRequests(QueueCollection):
     """`/subscriptions/requests`: the provider's own are hidden from vendors."""
 
+    documented = schema.BILLING_REQUESTS
     queue = rules.QUEUE
     related = tuple(f"asset__{name}" for name in _RELATED)
     represent = staticmethod(shape.request)
@@ -114,16 +115,19 @@ class BillingRequests(QueueCollection):
         row = births.create(self.body, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
-    @action(detail=True, methods=["put"])
+    @action(detail=True, methods=["get", "put"])
     def attributes(self, request: HttpRequest, pk: str) -> Response:
-        """Replace the caller's attributes: 200 with those of both sides, 400 or 403."""
-        self.get_object()
+        """Read the attributes, or replace the caller's own: 200 with those that it sees."""
+        row = self.get_object()
+        if request.method == "GET":
+            return Response(shape.attributes(row.attributes))
         return Response(shape.attributes(effects.set_attributes(pk, self.body, self.actor)))
 
 
 class Subscriptions(Collection):
     """`/subscriptions/assets`: subscriptions with what is known of their billing, read-only."""
 
+    documented = schema.RECURRING_ASSETS
     represent = staticmethod(shape.subscription)
     rql_filter_class = SubscriptionFilters
 

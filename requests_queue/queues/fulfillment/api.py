@@ -14,7 +14,7 @@ from requests_queue.catalog import configured
 from requests_queue.catalog.models import Asset
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.fulfillment import births, editing, rules, shape, texts
+from requests_queue.queues.fulfillment import births, editing, rules, schema, shape, texts
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.rendering import markdown
 from requests_queue.rest import (
@@ -131,6 +131,7 @@ class AssetFilters(ConnectFilters):
 class Requests(QueueCollection):
     """`/requests`: the fulfillment queue, for both parties."""
 
+    documented = schema.REQUESTS
     queue = rules.QUEUE
     related = ("assignee", "template", "marketplace", "contract", *_RELATED)
     represent = staticmethod(shape.request)
@@ -160,6 +161,8 @@ class Requests(QueueCollection):
 class Assets(Collection):
     """`/assets`: subscriptions of both parties, read-only."""
 
+    documented = schema.ASSETS
+    lists = frozenset({"requests"})
     represent = staticmethod(shape.subscription)
     rql_filter_class = AssetFilters
 

@@ -15,7 +15,7 @@ from requests_queue.catalog.views import seen
 from requests_queue.errors import Forbidden, Invalid
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.base import DISTRIBUTOR
-from requests_queue.queues.listing import births, rules, shape
+from requests_queue.queues.listing import births, rules, schema, shape
 from requests_queue.queues.listing.filtering import ListingFilters, ListingRequestFilters
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
 from requests_queue.rest import Collection, routes
@@ -31,6 +31,7 @@ def _open(route: str) -> Prefetch[Any]:
 class ListingRequests(QueueCollection):
     """`/listing-requests`: the listing queue, for both parties."""
 
+    documented = schema.LISTING_REQUESTS
     queue = rules.QUEUE
     related = ("product", "creator", "assignee", *(f"listing__{name}" for name in _RELATED))
     represent = staticmethod(shape.request)
@@ -66,6 +67,7 @@ class ListingRequests(QueueCollection):
 class Listings(Collection):
     """`/listings`, for both sides: those under the caller's contracts."""
 
+    documented = schema.LISTINGS
     represent = staticmethod(shape.listing)
     rql_filter_class = ListingFilters
 

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.tier_account import births, rules, shape
+from requests_queue.queues.tier_account import births, rules, schema, shape
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.rest import ConnectFilters, filters, parts
 
@@ -36,6 +36,7 @@ class TierAccountRequestFilters(ConnectFilters):
 class TierAccountRequests(QueueCollection):
     """`/tier/account-requests`: for both parties; distributors create, vendors decide."""
 
+    documented = schema.TIER_ACCOUNT_REQUESTS
     queue = rules.QUEUE
     related = (
         "account__account__owner", "account__hub", "account__parent", "product", "vendor",

@@ -11,7 +11,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.tier_config import births, rules, shape
+from requests_queue.queues.tier_config import births, rules, schema, shape
 from requests_queue.queues.tier_config.filtering import (
     TierConfigFilters,
     TierConfigRequestFilters,
@@ -41,6 +41,7 @@ def _open(route: str) -> Prefetch[Any]:
 class TierConfigRequests(QueueCollection):
     """`/tier/config-requests`: the tier configuration queue, for both parties."""
 
+    documented = schema.TIER_CONFIG_REQUESTS
     queue = rules.QUEUE
     related = (
         "assignee",
@@ -86,6 +87,7 @@ class TierConfigRequests(QueueCollection):
 class TierConfigs(Collection):
     """`/tier/configs`: the configurations of both parties' connections, read-only."""
 
+    documented = schema.TIER_CONFIGS
     represent = staticmethod(shape.config)
     rql_filter_class = TierConfigFilters
 

@@ -16,7 +16,7 @@ from requests_queue import transitions
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.views import seen
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.usage_file import births, links, records, rules, shape, uploads
+from requests_queue.queues.usage_file import births, links, records, rules, schema, shape, uploads
 from requests_queue.queues.usage_file.filtering import UsageFileFilters
 from requests_queue.queues.usage_file.links import Download
 from requests_queue.queues.usage_file.models import UsageFile
@@ -32,6 +32,8 @@ _POLL = 0.05
 class UsageFiles(QueueCollection):
     """`/usage/files`: the usage queue, for both parties."""
 
+    documented = schema.USAGE_FILES
+    lists = frozenset({"errors"})
     queue = rules.QUEUE
     related = ("product", "vendor", "provider", "marketplace", "contract")
     represent = staticmethod(shape.in_list)
@@ -76,7 +78,7 @@ class UsageFiles(QueueCollection):
         transitions.move(UsageFile, pk, name, self.actor, {fields[0]: content})
         return self.answer(self.get_object(), status)
 
-    @action(detail=True, methods=["put"], url_path="approve-all")
+    @action(detail=True, methods=["put", "post"], url_path="approve-all")
     def approve_all(self, request: HttpRequest, pk: str) -> Response:
         """Approve all records of a file."""
         self.get_object()
@@ -102,6 +104,7 @@ def _wait_for_workers(pk: str) -> None:
 class UsageProducts(Collection):
     """`/usage/products/{id}`: what usage needs of a product, for both sides."""
 
+    documented = schema.USAGE_PRODUCTS
     represent = staticmethod(shape.link)
 
     def visible(self) -> QuerySet[Product]:

@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.queues.usage_file import records, shape, uploads
+from requests_queue.queues.usage_file import records, schema, shape, uploads
 from requests_queue.queues.usage_file.filtering import UsageRecordFilters
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.rest import Collection, routes
@@ -19,6 +19,7 @@ from requests_queue.rest import Collection, routes
 class UsageRecords(Collection):
     """`/usage/records`, for both parties of their files."""
 
+    documented = schema.USAGE_RECORDS
     represent = staticmethod(shape.record)
     rql_filter_class = UsageRecordFilters
 

@@ -1,0 +1,89 @@
+"""Types as OpenAPI 3.0 schemas: each TypedDict becomes a component of the document."""
+
+from __future__ import annotations
+
+import types
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
+
+from requests_queue.schema import Json
+
+_BASIC = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+class Components:
+    """The components of one document, filled as types are met."""
+
+    def __init__(self, registry: ComponentRegistry) -> None:
+        self.registry = registry
+
+    def schema(self, hint: Any) -> Json:
+        """Return the schema of a type; raises TypeError for one that JSON hasn't."""
+        if hint is Any or hint is object:
+            return {}
+        if hint in _BASIC:
+            return {"type": _BASIC[hint]}
+        if is_typeddict(hint):
+            return self._component(hint)
+        origin, inner = get_origin(hint), get_args(hint)
+        if origin is Annotated:
+            return {**self.schema(inner[0]), **inner[1].words}
+        if origin in (Required, NotRequired):
+            return self.schema(inner[0])
+        if origin is Literal:
+            return {"type": _BASIC[type(inner[0])], "enum": list(inner)}
+        if origin is list:
+            return {"type": "array", "items": self.schema(inner[0])}
+        if origin is dict:
+            return {"type": "object", "additionalProperties": self.schema(inner[1])}
+        if origin in (Union, types.UnionType):
+            return self._either(inner)
+        raise TypeError(f"{hint!r} has no place in the document.")
+
+    def _either(self, hints: tuple[Any, ...]) -> Json:
+        schemas = [self.schema(hint) for hint in hints if hint is not type(None)]
+        found = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        if type(None) not in hints:
+            return found
+        if "enum" in found:
+            found = {**found, "enum": [*found["enum"], None]}
+        # In OpenAPI 3.0 nothing may stand beside a reference.
+        return {"allOf": [found], "nullable": True} if "$ref" in found else {
+            **found, "nullable": True,
+        }  # fmt: skip
+
+    def _component(self, kind: Any) -> Json:
+        component = ResolvedComponent(  # type: ignore[no-untyped-call]
+            name=kind.__name__, type=ResolvedComponent.SCHEMA, object=kind.__name__
+        )
+        if component not in self.registry:
+            # Known before it is made: types may refer to each other in a circle.
+            component.schema = {"type": "object"}
+            self.registry.register(component)
+            self.registry[component].schema = self._object(kind)
+        reference: Json = component.ref
+        return reference
+
+    def _object(self, kind: Any) -> Json:
+        hints = get_type_hints(kind, include_extras=True)
+        found: Json = {
+            "type": "object",
+            "properties": {name: self.schema(hint) for name, hint in hints.items()},
+        }
+        if kind.__doc__ and not kind.__doc__.startswith("dict("):
+            found["description"] = " ".join(kind.__doc__.split())
+        if kind.__required_keys__:
+            found["required"] = [name for name in hints if name in kind.__required_keys__]
+        return found

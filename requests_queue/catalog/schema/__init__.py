@@ -1,0 +1,232 @@
+"""The types of the catalogue in the OpenAPI document; here those that orders are made of."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from requests_queue.schema import Free, Id, Made, Named, Pictured, Stamp
+
+ParameterType = Literal[
+    "text", "dropdown", "password", "email", "checkbox", "subdomain", "domain", "address",
+    "phone", "object", "url", "choice", "heading", "content",
+]  # fmt: skip
+Environment = Literal["test", "preview", "production"]
+
+
+class Phone(TypedDict, total=False):
+    """A phone number in its parts."""
+
+    country_code: str
+    area_code: str
+    phone_number: str
+    extension: str
+
+
+class ContactPerson(TypedDict, total=False):
+    """A person to write to."""
+
+    first_name: str
+    last_name: str
+    email: str
+    phone_number: Phone
+
+
+class ContactInfo(TypedDict, total=False):
+    """Where a customer or a reseller is, and who answers there."""
+
+    address_line1: str
+    address_line2: str
+    city: str
+    state: str
+    postal_code: str
+    country: str
+    contact: ContactPerson
+
+
+class ProductReference(TypedDict):
+    """A product, as orders name it."""
+
+    id: str
+    name: str
+    icon: str
+    status: str
+
+
+class ContractReference(TypedDict):
+    """A contract, as orders name it."""
+
+    id: str
+    type: str
+    name: str
+
+
+class ConnectionReference(TypedDict):
+    """A product's connection to a hub, as orders have it."""
+
+    id: str
+    type: Environment
+    status: str
+    provider: Named
+    vendor: Named
+    hub: Named
+    created_at: Stamp
+
+
+class Tier(TypedDict, total=False):
+    """A customer or a reseller of an order; empty where there is none."""
+
+    id: str
+    version: int
+    name: str
+    type: Literal["customer", "reseller"]
+    external_id: str
+    external_uid: str
+    tax_id: str
+    environment: Environment
+    contact_info: ContactInfo
+
+
+class Tiers(TypedDict):
+    """Who buys, and through whom."""
+
+    customer: Tier
+    tier1: Tier
+    tier2: Tier
+
+
+class Dependency(TypedDict):
+    """How a parameter changes with the value of another."""
+
+    parameter: Id
+    values: list[str]
+    required: bool
+    hidden: bool
+    readonly: bool
+
+
+class ParameterConstraints(TypedDict, total=False):
+    """What a value must be; `shared` says what the other side sees of it."""
+
+    required: bool
+    hidden: bool
+    readonly: bool
+    unique: bool
+    reconciliation: bool
+    min_length: int
+    max_length: int
+    shared: Literal["none", "view", "edit"]
+    dependency: Dependency
+    display_content: str
+    level: str
+    meta: Free
+
+
+class Choice(TypedDict):
+    """A value to choose."""
+
+    value: str
+    label: str
+
+
+class ParameterValue(TypedDict):
+    """A parameter with its value; phones, addresses, checkboxes and objects are structured."""
+
+    id: str
+    name: NotRequired[str]
+    type: ParameterType
+    phase: Literal["ordering", "fulfillment"]
+    scope: Literal["asset", "tier1", "tier2"]
+    title: str
+    description: str
+    value: str
+    value_error: str
+    constraints: ParameterConstraints
+    value_choices: NotRequired[list[Choice]]
+    structured_value: NotRequired[Any]
+
+
+class ConfiguredValue(TypedDict):
+    """A value that the vendor configured for the product, a marketplace, or an item."""
+
+    id: str
+    title: str
+    description: str
+    type: ParameterType
+    scope: Literal["product", "item", "marketplace", "item_marketplace"]
+    phase: Literal["configuration"]
+    value: str
+    constraints: ParameterConstraints
+    structured_value: NotRequired[Any]
+
+
+class ConfiguredValues(TypedDict):
+    """What the vendor configured."""
+
+    params: list[ConfiguredValue]
+
+
+class OrderedItem(TypedDict):
+    """An item and how many of it; a quantity is a string, `unlimited` for pay-as-you-go."""
+
+    id: str
+    global_id: str
+    mpn: str
+    display_name: str
+    item_type: str
+    period: str
+    type: str
+    quantity: str
+    params: list[ConfiguredValue]
+
+
+class ChangedItem(OrderedItem):
+    """An item of a request, with its quantity before."""
+
+    old_quantity: str
+
+
+AssetStatus = Literal["draft", "processing", "active", "suspended", "terminating", "terminated"]
+
+
+class AssetInRequest(TypedDict):
+    """A subscription as its request would have it."""
+
+    id: str
+    status: AssetStatus
+    external_id: str
+    external_uid: str
+    product: ProductReference
+    connection: ConnectionReference
+    events: Made
+    items: list[ChangedItem]
+    params: list[ParameterValue]
+    tiers: Tiers
+    configuration: ConfiguredValues
+    marketplace: Pictured
+    contract: ContractReference
+
+
+class Asset(TypedDict):
+    """A subscription."""
+
+    id: str
+    status: AssetStatus
+    external_id: str
+    external_uid: str
+    product: ProductReference
+    connection: ConnectionReference
+    events: Made
+    items: list[OrderedItem]
+    params: list[ParameterValue]
+    tiers: Tiers
+    configuration: ConfiguredValues
+    marketplace: Pictured
+    contract: ContractReference
+    template: NotRequired[Named]
+
+
+class GivenParameter(TypedDict, total=False):
+    """A parameter's value, and what is wrong with it."""
+
+    id: str
+    value: str | None
+    structured_value: Any
+    value_error: str | None

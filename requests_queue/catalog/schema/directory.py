@@ -1,0 +1,215 @@
+"""The types of accounts, hubs, marketplaces, contracts and tier accounts in the document."""
+
+from typing import Literal, NotRequired, Required, TypedDict
+
+from requests_queue.catalog.schema import ContactInfo, Environment
+from requests_queue.schema import (
+    Answer,
+    AnyReference,
+    Created,
+    Documented,
+    Happened,
+    Id,
+    Made,
+    Named,
+    Pictured,
+    Stamp,
+)
+
+
+class Account(TypedDict):
+    """A vendor or a provider."""
+
+    id: str
+    name: str
+    icon: str
+    description: str
+    type: Literal["vendor", "provider"]
+    role: Literal["vendor", "distributor", "reseller"]
+    brand: str
+    external_id: str
+    events: Created
+
+
+class HubStats(TypedDict):
+    """How many of what the caller sees of a hub."""
+
+    connections: int
+    marketplaces: int
+
+
+class HubInstance(TypedDict):
+    """The commerce system behind a hub."""
+
+    id: str
+    type: str
+
+
+class Hub(TypedDict):
+    """A distributor's system that orders come from."""
+
+    id: str
+    name: str
+    description: str
+    company: Pictured
+    events: Made
+    stats: HubStats
+    instance: HubInstance
+
+
+class ProductOfConnection(TypedDict):
+    """A product, as a hub's connections name it."""
+
+    id: str
+    name: str
+    icon: str
+    short_description: str
+    version: int
+
+
+class HubConnection(TypedDict):
+    """A product's connection, as its hub lists it."""
+
+    id: str
+    type: Environment
+    status: str
+    provider: Pictured
+    vendor: Pictured
+    created_at: Stamp
+    product: ProductOfConnection
+
+
+class HubMarketplace(TypedDict):
+    """A marketplace, as a hub lists it."""
+
+    id: str
+    name: str
+    icon: str
+    description: str
+    external_id: str
+
+
+class HubOfMarketplace(TypedDict):
+    """A hub of a marketplace, and what it calls it."""
+
+    hub: Named
+    external_id: str
+
+
+class MarketplaceStats(TypedDict):
+    """How many of what a marketplace has."""
+
+    hubs: int
+    contracts: int
+
+
+class Marketplace(TypedDict):
+    """Where a distributor sells."""
+
+    id: str
+    name: str
+    description: str
+    owner: Pictured
+    icon: str
+    zone: str
+    hubs: list[HubOfMarketplace]
+    active_contracts: int
+    countries: list[AnyReference]
+    currency: str
+    stats: MarketplaceStats
+    events: Created
+
+
+class ContractEvents(TypedDict):
+    """The moments of a contract."""
+
+    created: Happened
+    signed: NotRequired[Happened]
+    countersigned: NotRequired[Happened]
+    terminated: NotRequired[Happened]
+
+
+class Contract(TypedDict):
+    """A distribution contract: the vendor's, issued by the provider."""
+
+    id: str
+    name: str
+    type: str
+    status: Literal["enrolling", "pending", "active", "rejected", "terminated"]
+    version: int
+    version_created: Stamp
+    kind: Literal["production", "test"]
+    owner: Pictured
+    issuer: Pictured
+    agreement: Named
+    marketplace: Pictured
+    enrolled: Stamp | None
+    events: ContractEvents
+
+
+class TierAccountEvents(TypedDict):
+    """The moments of a tier account."""
+
+    created: Happened
+    updated: Happened
+    decommissioned: NotRequired[Happened]
+
+
+class TierAccount(TypedDict):
+    """A customer or a reseller; `scopes` says where it stands in subscriptions."""
+
+    id: str
+    version: int
+    name: str
+    type: Literal["customer", "reseller"]
+    external_id: str
+    external_uid: str
+    tax_id: str
+    environment: Environment
+    contact_info: ContactInfo
+    db: str
+    parent: AnyReference
+    owner: Pictured
+    scopes: list[Literal["customer", "tier1", "tier2"]]
+    hub: AnyReference
+    events: TierAccountEvents
+
+
+class TierAccountCreate(TypedDict, total=False):
+    """A new customer or reseller."""
+
+    name: Required[str]
+    contact_info: Required[ContactInfo]
+    type: Literal["customer", "reseller"]
+    external_id: str
+    external_uid: str
+    tax_id: str
+    environment: Environment
+    hub: Id
+    parent: Id
+
+
+class TierAccountUpdate(TypedDict, total=False):
+    """What changes of a customer or a reseller."""
+
+    name: str
+    contact_info: ContactInfo
+    external_id: str
+    external_uid: str
+    tax_id: str
+
+
+ACCOUNTS = Documented("Accounts", "account", Account)
+HUBS = Documented("Hubs", "hub", Hub)
+HUB_CONNECTIONS = Documented("Hubs", "connection of a hub", HubConnection)
+HUB_MARKETPLACES = Documented("Hubs", "marketplace of a hub", HubMarketplace)
+MARKETPLACES = Documented("Marketplaces", "marketplace", Marketplace)
+CONTRACTS = Documented(
+    "Contracts", "contract", Contract,
+    answers={name: Answer(200) for name in ("enroll", "sign", "reject", "refine", "terminate")},
+)  # fmt: skip
+TIER_ACCOUNTS = Documented(
+    "Tiers", "tier account", TierAccount,
+    bodies={"create": TierAccountCreate, "update": TierAccountUpdate},
+)  # fmt: skip
+TIER_ACCOUNT_VERSIONS = Documented("Tiers", "version of a tier account", TierAccount)

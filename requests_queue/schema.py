@@ -1,0 +1,140 @@
+"""What the OpenAPI document says of a view: declared beside it, in types that readers know.
+
+A view's `documented` names the type of what it shows, and of what its calls take and answer. The
+types are TypedDicts: `connect_sim.api.document` makes components of them, and the tests hold each
+answer against them. Here are the declaration and the types that every room has.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypedDict
+
+
+class Also:
+    """What a schema says beside its type, in the words of JSON Schema."""
+
+    def __init__(self, **words: Any) -> None:
+        self.words = words
+
+
+Stamp = Annotated[str, Also(format="date-time", example="2026-11-02T10:00:00+00:00")]
+Day = Annotated[str, Also(format="date")]
+Uri = Annotated[str, Also(format="uri")]
+# A date as callers give it: any offset, fractions of a second, or a day alone.
+GivenDate = Annotated[str, Also(example="2026-11-02T10:00:00Z")]
+Nothing = Annotated[str, Also(maxLength=0)]
+Json = dict[str, Any]
+Free = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart body with one file."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call answers with where that isn't the object: `shown` None is no body."""
+
+    status: int
+    shown: Any = None
+    media_type: str = "application/json"
+
+
+MARKDOWN = Answer(200, str, "text/markdown")
+
+
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """A view in the OpenAPI document: its chapter, what it calls its objects, and their types.
+
+    `bodies` and `answers` are by the name of the view's method or of the move.
+    """
+
+    tag: str
+    one: str
+    shown: Any = Free
+    listed: Any = None
+    bodies: Mapping[str, Any] = field(default_factory=dict)
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+
+
+class Error(TypedDict, total=False):
+    """An error of the API; `params` only where a request is there already (409)."""
+
+    error_code: str
+    errors: list[str]
+    params: Free
+
+
+class Id(TypedDict):
+    """An object, by its identifier alone."""
+
+    id: str
+
+
+class Named(TypedDict):
+    """A reference to an object."""
+
+    id: str
+    name: str
+
+
+class Pictured(TypedDict):
+    """A reference to an object that has a picture; its path is relative to the host."""
+
+    id: str
+    name: str
+    icon: str
+
+
+class Person(TypedDict):
+    """A user."""
+
+    id: str
+    name: str
+    email: str
+
+
+class AnyReference(TypedDict, total=False):
+    """A reference, empty where there is nothing to refer to."""
+
+    id: str
+    name: str
+    icon: str
+    email: str
+    external_id: str
+
+
+class Happened(TypedDict):
+    """A moment."""
+
+    at: Stamp
+
+
+class Made(TypedDict):
+    """The moments of an object that is created and changed."""
+
+    created: Happened
+    updated: Happened
+
+
+class Created(TypedDict):
+    """The moment of an object's creation."""
+
+    created: Happened
+
+
+class Reason(TypedDict):
+    """Why."""
+
+    reason: str
+
+
+class Assignee(TypedDict, total=False):
+    """The user of the caller's account to assign to, by one of both."""
+
+    id: str
+    email: str

@@ -1,0 +1,65 @@
+"""Every operation of ours, called on the demo data by each side that may, for both documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from django.db import transaction
+
+from requests_queue import clock, seed
+from requests_queue.catalog.models import Account
+from tests.api import PROVIDER, VENDOR, Answer, Caller, caller
+from tests.contract import calls, ours
+from webhooks.models import Attempt, Delivery, Webhook
+
+
+class Called(NamedTuple):
+    method: str
+    path: str
+    answer: Answer
+
+
+@pytest.fixture(scope="session")
+def called(django_db_setup: None, django_db_blocker: Any) -> list[Called]:
+    """Every operation, called once by each side that may."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        seed.run(lambda line: None)
+        callers = {
+            calls.VENDOR: caller(Account.objects.get(pk=VENDOR)),
+            calls.DISTRIBUTOR: caller(Account.objects.get(pk=PROVIDER)),
+        }
+        _called_once(calls.webhook(callers))
+        found = list(_all(callers))
+        transaction.set_rollback(True)
+    return found
+
+
+def _all(callers: calls.Callers) -> Iterator[Called]:
+    for method, path in sorted(ours.operations()):
+        if method != "GET" and (method, path) in calls.WRITES:
+            yield Called(method, path, calls.write(method, path, callers))
+        for who in callers.values() if method == "GET" else ():
+            for answer in calls.reads(path, who):
+                yield Called(method, path, answer)
+    for path in ours.collections():
+        yield Called("GET", path, Caller(None).get(path))
+        yield Called("GET", path, callers[calls.VENDOR].get(f"{path}?eq(nothing,1)"))
+
+
+def _called_once(webhook_id: str) -> None:
+    """Let a webhook have an answer and a failure, so that both show their shape."""
+    now, hook = clock.now(), Webhook.objects.get(pk=webhook_id)
+    delivery = Delivery.objects.create(webhook=hook, created_at=now)
+    made = [
+        Attempt.objects.create(
+            webhook=hook, delivery=delivery, number=number, outcome=outcome, started_at=now,
+            finished_at=now, duration=184, method="POST", url=hook.external_url,
+            status_code=status, error=error,
+        )
+        for number, outcome, status, error in (
+            (1, Attempt.FAILURE, None, "Read timed out."), (2, Attempt.SUCCESS, 200, "")
+        )
+    ]  # fmt: skip
+    Webhook.objects.filter(pk=hook.pk).update(last_failure=made[0], last_success=made[1])

@@ -1,0 +1,89 @@
+"""The OpenAPI document that we publish is what we serve: each operation, each answer."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.test import Client
+
+from connect_sim.api import published
+from connect_sim.api.client_copy import client_copy
+from tests.contract import ours
+from tests.contract.document import Document
+from tests.contract.observed import Called
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def document() -> Document:
+    return Document(published.document())
+
+
+def test_every_answer_is_as_our_document_has_it(document: Document, called: list[Called]) -> None:
+    found = {
+        finding
+        for method, path, answer in called
+        for finding in document.findings(method, path, answer.status, answer.json)
+    }
+    assert not found, "\n".join(["", *sorted(found)])
+
+
+def test_every_operation_of_ours_is_in_it_and_no_other(document: Document) -> None:
+    assert set(document.operations) == ours.operations()
+
+
+def test_drf_spectacular_has_nothing_to_warn_of(tmp_path: object) -> None:
+    call_command("spectacular", f"--file={tmp_path}/out.yml", "--validate", "--fail-on-warn")
+
+
+def test_every_operation_says_what_it_does_and_every_parameter_what_it_is() -> None:
+    silent = [
+        f"{method} {path}"
+        for path, methods in published.document()["paths"].items()
+        for method, operation in methods.items()
+        if not operation.get("summary")
+        or not operation.get("description")
+        or any("$ref" not in p and not p["description"] for p in operation.get("parameters", ()))
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", ["/public/v1/schema", "/public/v1/schema/"])
+def test_it_is_read_without_a_key_as_json_and_as_yaml(client: Client, path: str) -> None:
+    as_json = client.get(path)
+    as_yaml = client.get(path, {"format": "yaml"})
+    by_accept = client.get(path, headers={"accept": "application/yaml"})
+    assert as_json.headers["Content-Type"] == "application/json"
+    assert as_yaml.headers["Content-Type"] == "application/yaml"
+    assert by_accept.content == as_yaml.content
+    assert as_json.json() == published.document()
+    assert yaml.safe_load(as_yaml.content) == published.document()
+
+
+def test_another_format_is_refused(client: Client) -> None:
+    answer = client.get("/public/v1/schema?format=xml")
+    assert (answer.status_code, answer.json()["errors"]) == (400, ["format: json or yaml."])
+
+
+def test_the_paths_are_below_the_address_that_the_sandbox_is_reached_by() -> None:
+    from django.conf import settings
+
+    assert published.document()["servers"] == [{"url": f"{settings.SIM_API_URL}/public/v1"}]
+
+
+def test_the_clients_copy_has_each_operation_where_the_client_looks_for_it() -> None:
+    copy = client_copy(published.document())
+    for path, methods in published.document()["paths"].items():
+        for method in methods:
+            fits = [
+                place
+                for place in copy["paths"]
+                if len(place.split("/")) == len(path.split("/"))
+                and all(
+                    a == b or a.startswith("{")
+                    for a, b in zip(place.split("/"), path.split("/"), strict=True)
+                )
+            ]
+            assert method in copy["paths"][fits[0]], f"{method} {path}"
