@@ -17,11 +17,10 @@ class Also:
         self.words = words
 
 
-Stamp = Annotated[str, Also(format="date-time", example="2026-11-02T10:00:00+00:00")]
+Stamp = Annotated[str, Also(format="date-time")]
 Day = Annotated[str, Also(format="date")]
 Uri = Annotated[str, Also(format="uri")]
-# A date as callers give it: any offset, fractions of a second, or a day alone.
-GivenDate = Annotated[str, Also(example="2026-11-02T10:00:00Z")]
+GivenDate = Annotated[str, Also(description="2026-11-02T10:00:00Z: in any offset, or a day alone.")]
 Nothing = Annotated[str, Also(maxLength=0)]
 Json = dict[str, Any]
 Free = dict[str, Any]

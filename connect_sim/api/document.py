@@ -227,7 +227,8 @@ class ConnectSchema(AutoSchema):
 
     def _errors(self) -> list[int]:
         found = [400, 401, 403]
-        if "{" in self.path:
+        # A body may name what isn't there, too.
+        if "{" in self.path or self.method == "POST":
             found.append(404)
         if self.method in ("POST", "PUT", "DELETE"):
             found += [409, 413]

@@ -1,0 +1,104 @@
+"""schemathesis calls everything that our document has: no 5xx, and no answer outside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from connect_sim.api import published
+from tests.processes import ROOT, Sandbox, sandbox
+
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,"
+    "response_headers_conformance,response_schema_conformance"
+)
+EXAMPLES = 6
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("fuzzing")) as found:
+        yield found
+
+
+def _ids(running: Sandbox, key: str) -> dict[str, Any]:
+    """Return what is there: ids for each path, and for what bodies name."""
+    session = requests.Session()
+    session.headers["Authorization"] = f"ApiKey {key}"
+
+    def read(path: str) -> list[Any]:
+        answer = session.get(f"{running.url}/public/v1{path}?limit=4", timeout=30)
+        return answer.json() if answer.status_code == 200 else []
+
+    def filled(path: str) -> list[list[str]]:
+        parent, _, _ = path.rpartition("/{")
+        if "{" not in path:
+            return [[]]
+        found = []
+        for before in filled(parent):
+            for row in read(_at(parent, before)):
+                name = "version" if parent.endswith("/versions") else "id"
+                if name in row:
+                    found.append([*before, str(row[name])])
+        return found
+
+    bodies = {
+        name: [row["id"] for row in read(path)]
+        for name, path in (
+            ("asset", "/assets"), ("connection", "/subscriptions/assets"), ("product", "/products"),
+            ("hub", "/hubs"), ("marketplace", "/marketplaces"), ("contract", "/contracts"),
+            ("customer", "/tier/accounts?type=customer"), ("listing_id", "/listings"),
+            ("configuration", "/tier/configs"), ("product_id", "/products"),
+            ("contract_id", "/contracts"), ("instance_id", "/requests"),
+        )
+    }  # fmt: skip
+    bodies["connection"] = [row["connection"]["id"] for row in read("/assets")]
+    paths = {path: filled(path) for path in published.document()["paths"] if "{" in path}
+    return {"paths": paths, "bodies": {k: v for k, v in bodies.items() if v}}
+
+
+def _at(path: str, ids: list[str]) -> str:
+    for each in ids:
+        path = re.sub(r"\{\w+\}", each, path, count=1)
+    return path.replace("/usage/products", "/products")
+
+
+@pytest.mark.parametrize("who", ["vendor", "provider", "nobody"])
+def test_no_answer_is_outside_the_document(running: Sandbox, who: str, tmp_path: Path) -> None:
+    key = {"vendor": running.vendor_key, "provider": running.provider_key}.get(who, "")
+    ids = tmp_path / "ids.json"
+    ids.write_text(json.dumps(_ids(running, key or running.vendor_key)))
+    command = [
+        str(Path(sys.executable).parent / "schemathesis"), "run",
+        f"{running.url}/public/v1/schema", "--checks", CHECKS, "--max-examples", str(EXAMPLES),
+        "--phases", "fuzzing", "--continue-on-failure", "--no-shrink", "--no-color",
+        "--warnings", "off", "--suppress-health-check", "all",
+    ]  # fmt: skip
+    if key:
+        command += ["--header", f"Authorization: ApiKey {key}"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.contract.fuzzing",
+            "FUZZING_IDS": str(ids),
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    selected = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)", done.stdout)
+    assert selected and selected[1] == selected[2] == selected[3], done.stdout[-3000:]
