@@ -30,20 +30,26 @@ FORMS = {
 
 
 def draw(kind: str) -> str:
-    """Return a random identifier of that kind."""
-    return "".join(secrets.choice("0123456789") if c == "d" else c for c in FORMS[kind])
+    """Return a random identifier of that kind, or of a form of the caller's own: `CA-ddd-ddd`."""
+    form = FORMS.get(kind, kind)
+    return "".join(secrets.choice("0123456789") if c == "d" else c for c in form)
 
 
-def create(make: Callable[[str], M], kind: str) -> M:
+def _insert(row: models.Model) -> None:
+    row.save(force_insert=True)
+
+
+def create(make: Callable[[str], M], kind: str, insert: Callable[[M], None] = _insert) -> M:
     """Create a row under a fresh identifier; draw again where the one drawn is taken.
 
-    `make(id)` builds an unsaved row. Any other broken constraint is raised as it is.
+    `make(id)` builds an unsaved row, `insert(row)` saves it: `transitions.add` for an object of
+    a queue. Any other broken constraint is raised as it is.
     """
     while True:
         row = make(draw(kind))
         try:
             with transaction.atomic():
-                row.save(force_insert=True)
+                insert(row)
         except IntegrityError:
             if type(row)._default_manager.filter(pk=row.pk).exists():
                 continue

@@ -76,12 +76,13 @@ class Process:
     command: Sequence[str]
     env: dict[str, str]
     log: Path
+    root: Path = ROOT
     popen: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> Process:
         with self.log.open("ab") as out:
             self.popen = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.env, stdout=out, stderr=subprocess.STDOUT
+                self.command, cwd=self.root, env=self.env, stdout=out, stderr=subprocess.STDOUT
             )
         return self
 
@@ -170,19 +171,19 @@ def pause(seconds: float = 0.05) -> None:
     threading.Event().wait(seconds)
 
 
-def manage(*arguments: str) -> list[str]:
+def manage(*arguments: str, root: Path = ROOT) -> list[str]:
     """Return the command line of a management command."""
-    return [sys.executable, str(ROOT / "manage.py"), *arguments]
+    return [sys.executable, str(root / "manage.py"), *arguments]
 
 
 @contextmanager
-def sandbox(data_dir: Path, **variables: str) -> Iterator[Sandbox]:
-    """Run `manage.py sandbox` until the block ends."""
+def sandbox(data_dir: Path, root: Path = ROOT, **variables: str) -> Iterator[Sandbox]:
+    """Run `manage.py sandbox`, of this tree or of another, until the block ends."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = environment(data_dir, SIM_BIND=f"127.0.0.1:{port}", **variables)
     data_dir.mkdir(parents=True, exist_ok=True)
-    process = Process(manage("sandbox"), env, data_dir / "sandbox.log").start()
+    process = Process(manage("sandbox", root=root), env, data_dir / "sandbox.log", root).start()
     running = Sandbox(url, data_dir, process)
     try:
         yield running.wait()
@@ -193,7 +194,7 @@ def sandbox(data_dir: Path, **variables: str) -> Iterator[Sandbox]:
 def restart(running: Sandbox) -> Sandbox:
     """Start the sandbox again, after a stop or a kill, on the same data and port."""
     old = running.process
-    running.process = Process(old.command, old.env, old.log).start()
+    running.process = Process(old.command, old.env, old.log, old.root).start()
     return running.wait()
 
 

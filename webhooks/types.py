@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from requests_queue.queues import base
+
 EVENT = "event"
 
 # Connect's singular names, and the plural that its payload example shows (SIM_OBJECT_CLASS_FORM).
@@ -47,22 +49,30 @@ def register(webhook_type: WebhookType) -> None:
 
 def find(type_: str, object_class: str) -> WebhookType | None:
     """Return the type of that pair, or None where the two don't fit each other."""
-    return _types.get((type_, object_class))
+    return next(
+        (t for t in registered() if (t.type, t.object_class) == (type_, object_class)), None
+    )
 
 
 def registered() -> tuple[WebhookType, ...]:
-    """Return all types."""
-    return tuple(_types.values())
+    """Return all types: Connect's, and the queue changes of every other queue that there is."""
+    # Asked for anew, because the queues register after the emitter.
+    others = (
+        WebhookType(EVENT, queue.object_class, f"{queue.title} — Queue Changes")
+        for queue in base.registered()
+        if (EVENT, queue.object_class) not in _types
+    )
+    return (*_types.values(), *others)
 
 
 def type_choices() -> list[tuple[str, str]]:
     """Return the values of `type` for a model field (a callable: no migration per type)."""
-    return [(name, name) for name in dict.fromkeys(t.type for t in _types.values())]
+    return [(name, name) for name in dict.fromkeys(t.type for t in registered())]
 
 
 def object_class_choices() -> list[tuple[str, str]]:
     """Return the values of `object_class` for a model field."""
-    return [(name, name) for name in dict.fromkeys(t.object_class for t in _types.values())]
+    return [(name, name) for name in dict.fromkeys(t.object_class for t in registered())]
 
 
 _FULFILLMENT, _TIER_CONFIG = "fulfillment_request", "tier_config_request"

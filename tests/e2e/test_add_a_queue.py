@@ -1,0 +1,168 @@
+"""docs/add-a-queue.md, followed to the letter in a copy of the project: a seventh queue."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests import orders
+from tests.handlers import handler
+from tests.processes import ROOT, Sandbox, environment, sandbox
+
+PAGE = ROOT / "docs" / "add-a-queue.md"
+FOLDER = "requests_queue/queues/helpdesk"
+FILES = re.compile(r"^`([^`\n]+)`:\n\n```python\n(.*?)^```", re.M | re.S)
+COMMANDS = re.compile(r"^(\.venv/bin/python manage\.py .+)$", re.M)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with what the page says written into it."""
+    found = tmp_path_factory.mktemp("project")
+    for room in ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue"):
+        leave_out = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / room, found / room, ignore=leave_out)
+    for name in ("manage.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, found / name)
+    # The page's commands name the interpreter so.
+    (found / ".venv").symlink_to(sys.prefix)
+    for path, text in FILES.findall(PAGE.read_text()):
+        (found / path).parent.mkdir(exist_ok=True)
+        (found / path).write_text(text)
+    return found
+
+
+def command(line: str, tree: Path, env: dict[str, str]) -> str:
+    done = subprocess.run(
+        line.split(), cwd=tree, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def commands() -> list[str]:
+    return COMMANDS.findall(PAGE.read_text())
+
+
+@pytest.fixture(scope="module")
+def running(
+    tree: Path, commands: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sandbox]:
+    data = tmp_path_factory.mktemp("sandbox")
+    env = environment(data, PYTHONPATH=str(tree))
+    assert commands[0].split()[2:] == ["makemigrations", "helpdesk"]
+    command(commands[0], tree, env)
+    with sandbox(data, tree, PYTHONPATH=str(tree)) as found:
+        yield found
+        found.process.kill()
+
+
+@pytest.fixture(scope="module")
+def cases(running: Sandbox, tree: Path, commands: list[str]) -> list[str]:
+    """The ids of what the page's other commands printed."""
+    printed = [command(line, tree, running.process.env) for line in commands[1:]]
+    assert len(printed) == 2
+    assert all(re.fullmatch(r"CA-\d{3}-\d{3}-\d{3} pending\n", line) for line in printed)
+    return [line.split()[0] for line in printed]
+
+
+def _paths(tree: Path) -> set[str]:
+    return {
+        str(path.relative_to(tree))
+        for path in tree.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and ".venv" not in path.parts
+    }
+
+
+def test_nothing_but_the_folder_is_written(running: Sandbox, tree: Path) -> None:
+    new = {path for path in _paths(tree) if not (ROOT / path).exists()}
+    assert new > {f"{FOLDER}/api.py", f"{FOLDER}/migrations/0001_initial.py"}
+    assert all(path.startswith(FOLDER) for path in new)
+    changed = [p for p in _paths(tree) - new if (tree / p).read_bytes() != (ROOT / p).read_bytes()]
+    assert changed == []
+
+
+def test_what_the_page_says_keeps_the_style_of_the_rest(running: Sandbox, tree: Path) -> None:
+    ruff = str(Path(sys.executable).parent / "ruff")
+    for check in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [ruff, *check, "--no-cache", FOLDER], cwd=tree, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_it_has_samples(running: Sandbox, cases: list[str]) -> None:
+    first, second = (running.as_vendor("GET", f"/helpdesk/cases/{pk}") for pk in cases)
+    assert (first["type"], second["type"]) == ("technical", "business")
+    assert second["product"]["id"] == "PRD-814-505-018"
+
+
+def test_it_has_an_api(running: Sandbox) -> None:
+    body = {"subject": "Where are the logs?", "product": {"id": orders.PLAIN}}
+    made = running.as_distributor("POST", "/helpdesk/cases", body)
+    listed = running.call("GET", f"/public/v1/helpdesk/cases?eq(id,{made['id']})&limit=1")
+    assert [row["id"] for row in listed.json()] == [made["id"]]
+    assert listed.headers["Content-Range"] == "items 0-0/1"
+    place = f"/helpdesk/cases/{made['id']}"
+    asked = running.as_vendor("POST", f"{place}/inquire", {"reason": "Which logs?"})
+    assert (asked["status"], asked["reason"]) == ("inquiring", "Which logs?")
+    refused = running.call("POST", f"/public/v1{place}/resolve")
+    assert refused.json()["errors"] == [f"{made['id']} is inquiring: resolve is for pending only."]
+    assert running.call("POST", f"/public/v1{place}/pend").status_code == 403
+    assert running.as_distributor("POST", f"{place}/pend")["status"] == "pending"
+    bad: dict[str, Any] = {"subject": "?", "product": {"id": "PRD-000-000-000"}}
+    refused = running.call("POST", "/public/v1/helpdesk/cases", bad, key=running.provider_key)
+    assert refused.json() == {
+        "error_code": "VAL_001",
+        "errors": ["product.id: Product PRD-000-000-000 does not exist."],
+    }
+
+
+def test_it_has_a_webhook_type(running: Sandbox) -> None:
+    with handler() as served:
+        hook = orders.webhook(running, served.url, object_class="helpdesk_case")
+        body = {"subject": "Is it down?", "product": {"id": orders.PLAIN}}
+        made = running.as_distributor("POST", "/helpdesk/cases", body)
+        running.as_vendor("POST", f"/helpdesk/cases/{made['id']}/resolve")
+        for _ in range(2):
+            got = served.next()
+            assert got.json["webhook_id"] == hook["id"]
+            assert got.json["object_class"] == "helpdesk_cases"
+        orders.until_stats(running, hook["id"], events=2, success_triggers=2)
+        running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+
+
+def test_it_has_a_page_in_the_admin(running: Sandbox, tree: Path, cases: list[str]) -> None:
+    link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
+    with requests.Session() as browser:
+        browser.get(link, timeout=10)
+        listed = browser.get(f"{running.url}/admin/helpdesk/case/", timeout=10)
+        shown = browser.get(f"{running.url}/admin/helpdesk/case/{cases[0]}/change/", timeout=10)
+        kinds = browser.get(f"{running.url}/admin/webhooks/webhook/add/", timeout=10)
+    assert cases[0] in listed.text
+    assert "Helpdesk queue" in listed.text
+    assert "Resolve" in shown.text
+    assert "Helpdesk cases — Queue Changes" in kinds.text
+
+
+def test_its_objects_have_conversations(running: Sandbox, cases: list[str]) -> None:
+    found = running.as_vendor("GET", f"/conversations?instance_id={cases[0]}")
+    messages = running.as_vendor("GET", f"/conversations/{found[0]['id']}/messages")
+    assert [message["text"] for message in messages] == ["Created in status pending."]
+
+
+def test_it_is_in_the_openapi_document(running: Sandbox) -> None:
+    document = requests.get(f"{running.url}/public/v1/schema", timeout=30).json()
+    place = document["paths"]["/helpdesk/cases/{id}/resolve"]["post"]
+    assert place["description"] == "From pending to resolved, by the vendor."
+    copy = requests.get(f"{running.url}/connect-openapi30.yml", timeout=30).text
+    assert "/helpdesk/cases/{id}/inquire:" in copy
