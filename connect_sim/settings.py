@@ -203,7 +203,8 @@ SPECTACULAR_SETTINGS = {
     ),
     "SCHEMA_PATH_PREFIX": "/public/v1",
     "SCHEMA_PATH_PREFIX_TRIM": True,
-    "SERVERS": [{"url": f"{SIM_API_URL}/public/v1"}],
+    # Relative first, so that Swagger UI calls the address that it was opened at.
+    "SERVERS": [{"url": "/public/v1"}, {"url": f"{SIM_API_URL}/public/v1"}],
     "PREPROCESSING_HOOKS": ["connect_sim.api.document.only_documented"],
     "POSTPROCESSING_HOOKS": ["connect_sim.api.document.paging_by_reference"],
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -1,0 +1,47 @@
+"""Swagger UI in a real browser: from our own files, and its calls reach the API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import Watched, chromium, watched
+from tests.processes import Sandbox, sandbox
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "watched"]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+        found.process.kill()
+
+
+def test_it_comes_from_here_alone_and_calls_what_it_documents(
+    running: Sandbox, watched: Watched
+) -> None:
+    # Another name of the host than the sandbox prints: the page's calls stay with the page.
+    address = running.url.replace("127.0.0.1", "localhost")
+    page = watched.page
+    page.goto(f"{address}/public/v1/docs")
+    page.get_by_role("button", name="Authorize").click()
+    page.get_by_label("Value:").fill(f"ApiKey {running.vendor_key}")
+    page.get_by_role("button", name="Apply credentials").click()
+    page.get_by_role("button", name="Close").click()
+    call = page.locator("#operations-Accounts-accounts_list_listAccount")
+    call.locator("button.opblock-summary-control").click()
+    call.get_by_role("button", name="Try it out").click()
+    call.get_by_role("button", name="Execute").click()
+    answer = call.locator(".live-responses-table")
+    expect(answer.locator(".response .response-col_status")).to_contain_text("200", timeout=20_000)
+    shown = json.loads(answer.locator("pre").first.inner_text())
+    assert [account["id"] for account in shown] == ["VA-610-138"]
+    assert watched.hosts() == {urlsplit(address).netloc}
+    assert watched.complaints == []
