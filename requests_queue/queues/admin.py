@@ -48,11 +48,11 @@ class QueueAdmin(GuardedAdmin):
         columns = {f.name for f in model._meta.concrete_fields}
         self.kind = ("type",) if "type" in columns else ()
         self.asset = ("asset",) if "asset" in columns else ()
+        self.status = ("status",) if self.queue.statuses else ()
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns of the list."""
-        status = ("status",) if self.queue.statuses else ()
-        return ("id", *self.kind, *status, "product", *self.asset, "vendor", "provider",
+        return ("id", *self.kind, *self.status, "product", *self.asset, "vendor", "provider",
                 "created_at", "updated_at")  # fmt: skip
 
     def visible_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
@@ -88,8 +88,10 @@ class QueueAdmin(GuardedAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return all that the object has, JSON in boxes; what it is and how it stands first."""
-        first = ("id", *self.kind, "status")
-        rest = [f for f in self.opts.concrete_fields if f.editable and f.name not in first]
+        first = ("id", *self.kind, *self.status)
+        rest = [
+            f for f in self.opts.concrete_fields if f.editable and f.name not in (*first, "status")
+        ]
         return [*first, *(_shown(f) for f in rest)]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -111,7 +113,7 @@ class QueueAdmin(GuardedAdmin):
         """Show the object with the moves that the user can make."""
         row = self.get_object(request, unquote(object_id))
         buttons = [] if row is None else self._buttons(request, row)
-        context = {**(extra_context or {}), "moves": buttons}
+        context = {**(extra_context or {}), "queue": self.queue, "moves": buttons}
         return super().change_view(request, object_id, form_url, context)
 
     def _buttons(self, request: HttpRequest, row: QueueObject) -> list[dict[str, Any]]:

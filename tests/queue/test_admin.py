@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from requests_queue import seed
 from requests_queue.catalog.models import (
     Account,
     ApiToken,
@@ -28,6 +29,7 @@ from requests_queue.catalog.models import (
 )
 from requests_queue.queues import admin_moves, base
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR
+from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.fulfillment import births
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.rules import QUEUE
@@ -294,6 +296,17 @@ def test_a_longer_list_needs_no_more_statements(vendor: Client, world: World) ->
     for _ in range(6):
         request(world)
     assert statements() == few <= 10
+
+
+def test_a_queue_without_statuses_shows_none_and_offers_nothing(
+    root: Client, seeded: seed.Summary
+) -> None:
+    row = BillingRequest.objects.first()
+    assert row is not None
+    listed = reverse("admin:billing_billingrequest_changelist")
+    html = root.get(f"{listed}{row.pk}/change/").content.decode()
+    assert row.pk in html
+    assert "sim-moves" not in html and "Status:" not in html
 
 
 # -- the catalogue
