@@ -297,6 +297,10 @@ def test_subscriptions_show_their_billing(vendor: Caller) -> None:
     assert "tier2" not in row["tiers"]
     draft = vendor.get(f"{ASSETS}/AS-2934-6610-1185").json
     assert draft["billing"] == {"stats": {"vendor": {"last_request": {}, "count": 0}}}
+    # A list leaves the key out: clients that find it read the period.
+    listed = {r["id"]: r.get("billing") for r in vendor.get(ASSETS).json}
+    assert listed["AS-2934-6610-1185"] is None
+    assert listed["AS-5810-2277-4118"]["period"] == row["billing"]["period"]
     # What is used is billed by usage files.
     used = vendor.get(f"{ASSETS}/AS-7046-3382-5520").json
     assert [i["item_type"] for i in used["items"]] == ["reservation"]

@@ -255,7 +255,8 @@ def test_filters(vendor: Caller, query: str, count: int) -> None:
 @pytest.mark.parametrize(
     ("query", "count"),
     [
-        ("?eq(status,listed)", 3), ("?product__id=PRD-814-505-018", 1),
+        ("?eq(status,listed)", 3), ("?in(state,(listed,unlisted))", 3),
+        ("?state=unlisted", 0), ("?product__id=PRD-814-505-018", 1),
         ("?product__name__icontains=meter", 1), ("?marketplace__name__icontains=NORTH", 3),
         ("?pending_request__is_null=true", 1), ("?pending_request.status=deploying", 1),
         ("?contract.id=CRD-41020-88713-20954&select(-contract)", 3),

@@ -151,7 +151,7 @@ class _BilledAsset(TypedDict):
     tiers: BilledTiers
     marketplace: Pictured
     contract: Named
-    billing: AssetBilling
+    billing: NotRequired[AssetBilling]
     renewal_expiration_date: Stamp | None
 
 

@@ -58,7 +58,7 @@ def counted(row: Asset, requests: Iterable[BillingRequest], kinds: Iterable[str]
     """
     made, kinds = list(requests), tuple(kinds)
     found = subscription(row)
-    found["billing"]["stats"] = _stats(made, kinds)
+    found["billing"] = {**found.get("billing", {}), "stats": _stats(made, kinds)}
     for item in found["items"]:
         name = item["global_id"]
         with_it = [r for r in made if any(i["global_id"] == name for i in r.items)]
@@ -87,7 +87,7 @@ def _period(row: BillingRequest) -> Json:
 def _asset(row: Asset) -> Json:
     product, connection = row.product, row.connection
     tiers = {"customer": row.customer, "tier1": row.tier1, "tier2": row.tier2}
-    return {
+    found = {
         "id": row.id,
         "status": row.status,
         "events": {"created": happened(row.created), "updated": happened(row.updated)},
@@ -111,9 +111,11 @@ def _asset(row: Asset) -> Json:
         "tiers": {name: _tier(tier) for name, tier in tiers.items() if tier},
         "marketplace": marketplace_ref(row.marketplace),
         "contract": {"id": row.contract_id, "name": row.contract.name},
-        "billing": _billing(getattr(row, "billing", None)),
         "renewal_expiration_date": None,
     }
+    billing = getattr(row, "billing", None)
+    # Clients that find the key look for the period in it.
+    return {**found, "billing": _billing(billing)} if billing and billing.period_uom else found
 
 
 def _tier(row: TierAccount) -> Json:
@@ -157,9 +159,7 @@ def _item(item: Mapping[str, Any]) -> Json:
     }
 
 
-def _billing(row: SubscriptionBilling | None) -> Json:
-    if row is None or not row.period_uom:
-        return {}
+def _billing(row: SubscriptionBilling) -> Json:
     anniversary = {"day": row.anniversary_day}
     if MONTHS[row.period_uom] % 12 == 0:
         anniversary["month"] = row.anniversary_month

@@ -53,12 +53,13 @@ class ListingRequestFilters(ConnectFilters):
 
 
 class ListingFilters(ConnectFilters):
-    """What `/listings` takes; those of a pending request are annotations of the view."""
+    """What `/listings` takes, `status` also as `state`; a pending request's are annotations."""
 
     MODEL = Listing
     FILTERS = [
         *filters(
-            "id", "status", "created", "updated", ("product_id", "product__id"), search=("id",)
+            "id", "status", "created", "updated", ("state", "status"),
+            ("product_id", "product__id"), search=("id",),
         ),
         *_of_listing("", ""),
         computed("pending_request.id", "pending_id", CharField()),
