@@ -1,0 +1,458 @@
+"""CloudBlue's own command line, unmodified: accounts, products, customers, and its reports."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from tests import environments, orders
+from tests.processes import Sandbox, sandbox
+
+pytestmark = pytest.mark.clients
+
+SCRIPT = Path(__file__).parent / "client_scripts" / "ccli.py"
+REQUIREMENTS = "connect-cli==41.0\n"
+VENDOR, PROVIDER = "VA-610-138", "PA-318-442"
+SUITE, METER = "PRD-362-917-440", "PRD-590-284-731"
+
+# `--version` and nothing else asks the internet; a proxy that isn't there keeps it off.
+NOWHERE = dict.fromkeys(
+    ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
+    "http://127.0.0.1:9",
+)
+
+EVER = {"from": "20200101", "to": "20991231"}
+PENDING = "/requests?status=pending"
+# The second product by name, two types, and two of the statuses.
+CHOSEN = f"/requests?asset.product.id={METER}&in(type,(purchase,change))&status=approved"
+OPEN_OR_DONE = "in(status,(tiers_setup,inquiring,pending,approved,failed))"
+
+# By report: how its wizard is answered, the column that names a row, and the list of the API
+# whose ids must be in it.
+REPORTS: dict[str, tuple[list[Any], str, str]] = {
+    "fulfillment_requests": ([EVER, *["all"] * 4], "request_id", f"/requests?{OPEN_OR_DONE}"),
+    "fulfillment_requests_line_item": (
+        [EVER, *["all"] * 4], "request_id", f"/requests?{OPEN_OR_DONE}",
+    ),
+    "fulfillment_requests_failed": (
+        [EVER, *["all"] * 3], "request_id", "/requests?status=failed",
+    ),
+    "billing_requests": ([EVER, "all", "all"], "billing_request_id", "/subscriptions/requests"),
+    "billing_requests_line_item": (
+        [EVER, "all", "all"], "billing_request_id", "/subscriptions/requests",
+    ),
+    "subscription_list": ([EVER, *["all"] * 4], "subscription_id", "/subscriptions/assets"),
+    "tier_configuration_requests": (
+        [EVER, *["all"] * 4], "request_id", f"/tier/config-requests?{OPEN_OR_DONE}",
+    ),
+    "tier_configuration_list": (
+        [EVER, *["all"] * 3], "tier_configuration_id", "/tier/configs",
+    ),
+    "listing_requests": ([EVER, *["all"] * 3], "request_id", "/listing-requests"),
+    "listing_list": ([EVER, *["all"] * 3], "listing_id", "/listings"),
+    "customers_list": ([EVER, "all"], "account_id", "/tier/accounts"),
+    "contract_list": (["all", "all"], "contract_id", "/contracts"),
+    "usage_in_subscription": (["all", EVER], "asset_id", "/subscriptions/assets?status=active"),
+}  # fmt: skip
+
+# By report: cells of one row of the demo data.
+ROWS: dict[str, dict[str, Any]] = {
+    "fulfillment_requests": {
+        "request_id": "PR-5810-2277-4118-002", "request_type": "change",
+        "request_status": "pending", "customer_name": "Havstad Seafood AS",
+        "tier_1_name": "Fjordline IT AS", "tier_2_id": "-", "marketplace_name": "Northland",
+        "vendor_name": "Nimbus Inc", "asset_external_id": "500280", "transaction_type": "test",
+        "hub_name": "Northland Hub", "asset_status": "active",
+    },
+    "fulfillment_requests_line_item": {
+        "request_id": "PR-5810-2277-4101-001", "item_id": "PRD-814-505-018-0001",
+        "item_name": "Seat", "item_type": "Reservation", "item_unit_of_measure": "Users",
+        "item_mpn": "NB-SEAT", "item_period": "Monthly", "quantity": "25",
+        "customer_name": "Orchard Street Books",
+    },
+    "fulfillment_requests_failed": {
+        "request_id": "PR-5810-2277-4125-001", "request_type": "purchase",
+        "tier_2__id": "TA-6120-4478-0031", "request_status": "terminated",
+        "vendor_note": "The customer has a contract with Nimbus already: NB-70418-2210.",
+    },
+    "billing_requests": {
+        "billing_request_id": "BRV-5810-2277-4118-0001", "delta": 1.0, "uom": "monthly",
+        "subscription_id": "AS-5810-2277-4118", "subscription_status": "active",
+        "customer_external_id": "100280", "provider_id": PROVIDER,
+    },
+    "billing_requests_line_item": {
+        "billing_request_id": "BRV-2934-6610-1223-0001", "item_mpn": "NSS-ENDPOINT-M",
+        "billing_cycle": 1, "quantity": 14.0, "item_period": "monthly",
+        "subscription_status": "terminating",
+    },
+    "subscription_list": {
+        "subscription_id": "AS-2934-6610-1209", "status": "active", "billing_period": "Monthly",
+        "contract_name": "Contract of Northland Distribution", "anniversary_month": "-",
+        "product_name": "Nimbus Secure Suite", "hub_id": "HB-7710-3391",
+    },
+    "tier_configuration_requests": {
+        "request_id": "TCR-733-508-150-001", "request_type": "setup",
+        "request_status": "inquiring", "tier_level": 2, "name": "Alpenglow Distribution AG",
+        "tier_external_id": "200045", "marketplace": "Northland",
+    },
+    "tier_configuration_list": {
+        "tier_configuration_id": "TC-733-508-143", "tier_level": 1, "status": "processing",
+        "environment": "test", "name": "Fjordline IT AS", "tier_id": "TA-6120-4478-0107",
+    },
+    "listing_requests": {
+        "request_id": "LSTR-905-617-283-002", "request_type": "remove", "status": "reviewing",
+        "listing_id": "LST-905-617-283", "product_name": "Nimbus Meter", "vendor_id": VENDOR,
+    },
+    "listing_list": {
+        "listing_id": "LST-731-204-558", "status": "listed", "product_id": orders.PLAIN,
+        "contract_id": "CRD-41020-88713-20954", "provider_name": "Northland Distribution",
+    },
+    "customers_list": {
+        "account_id": "TA-0418-2290-3310", "external_id": "100245", "customer_scope": "Yes",
+        "tier_1_scope": "-", "provider_id": PROVIDER, "name": "Alder & Finch Architects",
+        "tax_id": "93-5550145", "postal_code": "97209", "country": "US",
+        "contact_email": "dana.finch@alderfinch.example.com",
+        "contact_phone_number": "+15035550145",
+    },
+    "contract_list": {
+        "contract_id": "CRD-41020-88713-20954", "type": "distribution", "version": 1,
+        "agreement_id": "AGD-318-442-117", "issuer": "Northland Distribution",
+        "marketplace_id": "MP-40117",
+    },
+    "usage_in_subscription": {
+        "asset_id": "AS-2934-6610-1209", "usage_reports_count": 2,
+        "usage_reports_ids": "UF-2026-01-3391-0001, UF-2026-01-3391-0002",
+    },
+}  # fmt: skip
+
+Job = dict[str, Any]
+Listed = dict[tuple[str, str], list[dict[str, Any]]]
+
+
+@dataclass
+class Desk:
+    """Where ccli works: its environment, a folder for what it writes, and the sandbox."""
+
+    interpreter: Path
+    folder: Path
+    running: Sandbox
+
+    @property
+    def env(self) -> dict[str, str]:
+        kept = {k: v for k, v in environments.calling_loopback().items() if k not in NOWHERE}
+        return {**kept, **NOWHERE, "HOME": str(self.folder), "TZ": "UTC", "COLUMNS": "200"}
+
+    def config(self, who: str) -> list[str]:
+        """Return the options that choose an account."""
+        return ["-c", str(self.folder / f"ccli-{who}")]
+
+    def out(self, name: str) -> str:
+        return str(self.folder / name)
+
+    def run(self, jobs: dict[str, Job]) -> dict[str, str]:
+        """Run commands, one after another, and return what each printed."""
+        wanted = self.folder / "jobs.json"
+        wanted.write_text(json.dumps(jobs))
+        done = subprocess.run(
+            [str(self.interpreter), str(SCRIPT)],
+            env={**self.env, "JOBS": str(wanted)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, str] = json.loads(done.stdout)
+        return found
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of a report in JSON."""
+        with zipfile.ZipFile(self.out(f"{name}.zip")) as packed:
+            found: list[dict[str, Any]] = json.loads(packed.read("report.json"))
+        return found
+
+    def report(self, who: str, name: str, answers: list[Any], *options: str, out: str) -> Job:
+        command = ["report", "execute", name, "-o", self.out(out), *options]
+        return {"arguments": [*self.config(who), *command], "answers": answers}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    interpreter = environments.python("connect_cli", REQUIREMENTS)
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield Desk(interpreter, tmp_path_factory.mktemp("ccli"), found)
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+def account_jobs(desk: Desk) -> dict[str, Job]:
+    """Accounts come and go; each party has a configuration of its own besides."""
+    url = f"{desk.running.url}/public/v1"
+    keys = {VENDOR: desk.running.vendor_key, PROVIDER: desk.running.provider_key}
+
+    def account(config: str, *arguments: str) -> Job:
+        return {"arguments": [*desk.config(config), "account", *arguments]}
+
+    adding = {
+        f"add {who} to {config}": account(config, "add", f"ApiKey {keys[who]}", "-e", url)
+        for config, who in ((VENDOR, VENDOR), (PROVIDER, PROVIDER), ("both", VENDOR),
+                            ("both", PROVIDER))
+    }  # fmt: skip
+    return {
+        "none": account("none", "list"),
+        **adding,
+        "wrong key": account("both", "add", f"ApiKey {keys[VENDOR]}x", "-e", url),
+        "list": account("both", "list"),
+        "activate": account("both", "activate", PROVIDER),
+        "activated": account("both", "list"),
+        "remove": account("both", "remove", PROVIDER),
+        "removed": account("both", "list"),
+        "remove again": account("both", "remove", PROVIDER),
+    }
+
+
+def command_jobs(desk: Desk) -> dict[str, Job]:
+    """The other commands."""
+    jobs: dict[str, Job] = {
+        "version": {"arguments": ["--version"]},
+        "reports": {"arguments": [*desk.config(VENDOR), "report", "list"]},
+        "info": {"arguments": [*desk.config(VENDOR), "report", "info", "sla"]},
+        "export": {
+            "arguments": [*desk.config(VENDOR), "product", "export", orders.PLAIN,
+                          "-p", str(desk.folder)],
+        },
+    }  # fmt: skip
+    for who in (VENDOR, PROVIDER):
+        chosen = desk.config(who)
+        export = ["customer", "export", "-p", str(desk.folder), "-o", "customers.xlsx"]
+        jobs |= {
+            f"products of {who}": {"arguments": [*chosen, "product", "list"]},
+            f"query of {who}": {
+                "arguments": [*chosen, "product", "list", "-q", "like(name,*eter)"]
+            },
+            f"customers of {who}": {"arguments": [*chosen, *export]},
+        }
+    return jobs
+
+
+def report_jobs(desk: Desk) -> dict[str, Job]:
+    """Every report as both parties, the other formats, and a choice of rows."""
+    jobs = {
+        f"{who} {name}": desk.report(who, name, answers, "-f", "json", out=f"{who}-{name}")
+        for who in (VENDOR, PROVIDER)
+        for name, (answers, _, _) in REPORTS.items()
+    }
+    every = REPORTS["fulfillment_requests"][0]
+    some = [
+        EVER, {"choose": [False, True]}, {"choose": [True, True]},
+        {"choose": [False, False, False, True]}, "all",
+    ]  # fmt: skip
+    past = [{"from": "20200101", "to": "20200102"}, *["all"] * 3]
+    return {
+        **jobs,
+        **{
+            f"{who} sla": desk.report(who, "sla", ["3", "10", "all", "all"], out=f"{who}-sla")
+            for who in (VENDOR, PROVIDER)
+        },
+        "xlsx": desk.report(VENDOR, "fulfillment_requests", every, out="default"),
+        "csv": desk.report(PROVIDER, "fulfillment_requests", every, "-f", "csv", out="csv"),
+        "some": desk.report(VENDOR, "fulfillment_requests", some, "-f", "json", out="some"),
+        "past": desk.report(VENDOR, "listing_requests", past, "-f", "json", out="past"),
+        "helpdesk": desk.report(VENDOR, "helpdesk", [EVER, "all"], out="helpdesk"),
+        "catalog": desk.report(PROVIDER, "products_catalog", [], out="catalog"),
+        "not a vendor's": desk.report(VENDOR, "products_catalog", [], out="catalog"),
+    }
+
+
+@pytest.fixture(scope="module")
+def printed(desk: Desk) -> dict[str, str]:
+    """What each command printed: all in one go, since ccli takes seconds to start."""
+    return desk.run({**account_jobs(desk), **command_jobs(desk), **report_jobs(desk)})
+
+
+def api(desk: Desk, who: str, path: str) -> list[dict[str, Any]]:
+    """Return what the API lists for a party."""
+    call = desk.running.as_vendor if who == VENDOR else desk.running.as_distributor
+    found: list[dict[str, Any]] = call("GET", f"{path}{'&' if '?' in path else '?'}limit=1000")
+    return found
+
+
+@pytest.fixture(scope="module")
+def listed(desk: Desk, printed: dict[str, str]) -> Listed:
+    """What the API lists for each party right after that, before any test changes something."""
+    paths = {path for _, _, path in REPORTS.values()} | {PENDING, CHOSEN}
+    return {(who, path): api(desk, who, path) for who in (VENDOR, PROVIDER) for path in paths}
+
+
+def test_accounts(printed: dict[str, str]) -> None:
+    assert "No account configured." in printed["none"]
+    assert f"New account added: {VENDOR} - Nimbus Inc" in printed[f"add {VENDOR} to both"]
+    assert f"{PROVIDER} - Northland Distribution" in printed[f"add {PROVIDER} to both"]
+    assert "Unauthorized: the provided api key is invalid." in printed["wrong key"]
+
+
+def test_the_active_account(printed: dict[str, str]) -> None:
+    def active(said: str) -> list[str]:
+        return [line for line in said.splitlines() if "✓" in line]
+
+    assert VENDOR in active(printed["list"])[0] and PROVIDER in printed["list"]
+    assert f"Current active account is: {PROVIDER}" in printed["activate"]
+    assert [PROVIDER in line for line in active(printed["activated"])] == [True]
+    assert f"Account removed: {PROVIDER}" in printed["remove"]
+    assert VENDOR in active(printed["removed"])[0] and PROVIDER not in printed["removed"]
+    assert "does not exist" in printed["remove again"]
+
+
+def test_version_and_reports(printed: dict[str, str]) -> None:
+    assert "CloudBlue Connect CLI, version 41.0" in printed["version"]
+    assert all(name in printed["reports"] for name in (*REPORTS, "sla", "helpdesk"))
+    assert "SLA Report for pending requests (ID: sla)" in printed["info"]
+    assert "Export data in Microsoft Excel" in printed["info"]
+
+
+@pytest.mark.parametrize("who", [VENDOR, PROVIDER])
+def test_products(printed: dict[str, str], who: str) -> None:
+    said = printed[f"products of {who}"]
+    assert all(product in said for product in (orders.PLAIN, SUITE, METER))
+    assert "Nimbus Secure Suite" in said
+    assert METER in printed[f"query of {who}"] and SUITE not in printed[f"query of {who}"]
+
+
+@pytest.mark.parametrize("who", [VENDOR, PROVIDER])
+def test_customers_are_exported(
+    desk: Desk, printed: dict[str, str], listed: Listed, who: str
+) -> None:
+    assert "have been successfully exported" in printed[f"customers of {who}"]
+    sheet = openpyxl.load_workbook(desk.folder / who / "customers.xlsx")["Customers"]
+    head, *rows = sheet.iter_rows(values_only=True)
+    found = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    assert set(found) == {row["id"] for row in listed[who, "/tier/accounts"]}
+    cells = {
+        "External ID": "100245", "Hub ID": "HB-7710-3391", "Type": "customer",
+        "Company Name": "Alder & Finch Architects", "City": "Portland", "Country": "US",
+        "Technical Contact Email": "dana.finch@alderfinch.example.com",
+        "Technical Contact Phone": "+15035550145",
+    }  # fmt: skip
+    assert cells.items() <= found["TA-0418-2290-3310"].items()
+
+
+@pytest.mark.parametrize("who", [VENDOR, PROVIDER])
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report(desk: Desk, printed: dict[str, str], listed: Listed, who: str, name: str) -> None:
+    assert "Report has been completed" in printed[f"{who} {name}"], printed[f"{who} {name}"]
+    _, column, path = REPORTS[name]
+    rows = desk.rows(f"{who}-{name}")
+    wanted = {row["id"] for row in listed[who, path]}
+    assert {row[column] for row in rows} == wanted
+    # Of a line item there is a row each.
+    assert len(rows) >= len(wanted) > 0
+    assert [row for row in rows if ROWS[name].items() <= row.items()], rows[:3]
+
+
+def test_a_provider_sees_more(desk: Desk, printed: dict[str, str]) -> None:
+    """Its own billing requests, and customers of nobody's product."""
+    for name in ("billing_requests", "customers_list"):
+        ours, theirs = (len(desk.rows(f"{who}-{name}")) for who in (VENDOR, PROVIDER))
+        assert ours < theirs
+
+
+@pytest.mark.parametrize("who", [VENDOR, PROVIDER])
+def test_the_report_on_what_waits(
+    desk: Desk, printed: dict[str, str], listed: Listed, who: str
+) -> None:
+    assert "Report has been completed" in printed[f"{who} sla"]
+    sheet = openpyxl.load_workbook(desk.out(f"{who}-sla.xlsx")).worksheets[0]
+    found = {row[0]: row for row in sheet.iter_rows(values_only=True)}
+    assert listed[who, PENDING]
+    for request in listed[who, PENDING]:
+        row = found[request["id"]]
+        assert row[2] == request["asset"]["product"]["name"] and row[7] == request["type"]
+        assert "GREEN" in row
+
+
+def test_other_formats(desk: Desk, printed: dict[str, str]) -> None:
+    sheet = openpyxl.load_workbook(desk.out("default.xlsx")).worksheets[0]
+    ids = {row[0] for row in sheet.iter_rows(min_row=2, values_only=True)}
+    rows = desk.rows(f"{VENDOR}-fulfillment_requests")
+    assert {row["request_id"] for row in rows} <= ids
+    assert all(isinstance(cell.value, datetime) for cell in sheet["D"][1:])
+    with zipfile.ZipFile(desk.out("csv.zip")) as packed:
+        head, *lines = csv.reader(io.StringIO(packed.read("report.csv").decode()), delimiter=";")
+    assert head[:2] == ["Request ID", "Request Type"]
+    assert {line[0] for line in lines} == {row["request_id"] for row in rows}
+
+
+def test_what_is_chosen_filters(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
+    found = [row["request_id"] for row in desk.rows("some")]
+    assert sorted(found) == sorted(row["id"] for row in listed[VENDOR, CHOSEN])
+    assert 0 < len(found) < len(desk.rows(f"{VENDOR}-fulfillment_requests"))
+    assert desk.rows("past") == []
+
+
+def test_what_is_not_served_says_so(printed: dict[str, str]) -> None:
+    assert "There is nothing at /public/v1/helpdesk/cases." in printed["helpdesk"]
+    assert "There is nothing at /public/v1/agreements." in printed["catalog"]
+    assert "not expected to be executed on vendor accounts" in printed["not a vendor's"]
+    assert f"404 - Not Found: Product {orders.PLAIN} not found." in printed["export"]
+
+
+def test_customers_are_synchronised(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
+    """A reseller and its customer are new, an address is changed, a stranger is refused."""
+    book = openpyxl.load_workbook(desk.folder / PROVIDER / "customers.xlsx")
+    path = desk.folder / "changed.xlsx"
+    sheet = book["Customers"]
+    at = {cell.value: cell.column for cell in sheet[1]}
+    contact = {"Technical Contact First Name": "Ida", "Technical Contact Last Name": "Holm",
+               "Technical Contact Email": "ida@example.com",
+               "Technical Contact Phone": "+4722555014"}  # fmt: skip
+    address = {"Address Line 1": "9 Kaigata", "City": "Oslo", "State": "Oslo", "Zip": "0152",
+               "Country": "NO"}  # fmt: skip
+    new = {"Action": "create", **address, **contact}
+    reseller = {
+        **new, "External ID": "900100", "Type": "reseller", "Company Name": "Holm IT",
+        "Parent Search Criteria": "-", "Parent Search Value": "-",
+    }  # fmt: skip
+    customer = {
+        **new, "External ID": "900101", "Type": "customer", "Company Name": "Kaigata Bakery",
+        "Parent Search Criteria": "external_id", "Parent Search Value": "900100",
+    }  # fmt: skip
+    stranger = {**customer, "External ID": "900102", "Parent Search Value": "404404"}
+    first = sheet.max_row + 1
+    for number, row in enumerate((reseller, customer, stranger), first):
+        for name, value in row.items():
+            sheet.cell(number, at[name], value)
+    for number in range(2, first):
+        if sheet.cell(number, 1).value == "TA-0418-2290-3310":
+            for name, value in {**address, "Action": "update", "Hub ID": None}.items():
+                sheet.cell(number, at[name], value)
+    book.save(path)
+    # The installed command, as a user runs it.
+    done = subprocess.run(
+        [str(desk.interpreter.parent / "ccli"), "-y", *desk.config(PROVIDER),
+         "customer", "sync", str(path)],
+        env=desk.env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    counts = next(line for line in done.stdout.splitlines() if "│ Customers" in line)
+    processed, created, updated, _, skipped, errors = (
+        int(cell) for cell in counts.split("│")[2:-1]
+    )
+    assert (created, updated, errors) == (2, 1, 1), done.stdout
+    assert processed == created + updated + skipped + errors
+    assert "Parent with external_id 404404 not found" in done.stdout
+    made = {row["external_id"]: row for row in api(desk, PROVIDER, "/tier/accounts")}
+    assert made["900101"]["parent"]["id"] == made["900100"]["id"]
+    assert made["900101"]["contact_info"]["contact"]["phone_number"]["phone_number"] == "22555014"
+    assert made["100245"]["contact_info"]["city"] == "Oslo" and "900102" not in made
+    written = openpyxl.load_workbook(path)["Customers"]
+    assert written.cell(first, 1).value == made["900100"]["id"]
