@@ -340,6 +340,7 @@ def test_customers_are_exported(
     cells = {
         "External ID": "100245", "Hub ID": "HB-7710-3391", "Type": "customer",
         "Company Name": "Alder & Finch Architects", "City": "Portland", "Country": "US",
+        "Zip": "-",
         "Technical Contact Email": "dana.finch@alderfinch.example.com",
         "Technical Contact Phone": "+15035550145",
     }  # fmt: skip

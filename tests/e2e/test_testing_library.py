@@ -1,0 +1,233 @@
+"""CloudBlue's library for end-to-end tests of processors: orders that a webhook's handler
+processes, awaited and asserted by the library, unmodified."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import environments, orders
+from tests.e2e.test_openapi_client import SCRIPTS, run
+from tests.handlers import Got, Handler, handler
+from tests.processes import Sandbox, pause, sandbox
+
+pytestmark = pytest.mark.clients
+
+REQUIREMENTS = "connect-devops-testing-library==25.2\n"
+SUITE, METER = "PRD-362-917-440", "PRD-590-284-731"
+WRONG, ERROR, REASON = "wrong", "Nobody reads this.", "We don't sell to you."
+
+
+@dataclass
+class Processor:
+    """What the vendor's handler does when it is woken: everything that is pending."""
+
+    running: Sandbox
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    inquired: set[str] = field(default_factory=set)
+    broken: list[str] = field(default_factory=list)
+
+    def __call__(self, got: Got) -> int:
+        product, is_tier = got.json["product_id"], "tier_config" in got.json["object_class"]
+        path = "/tier/config-requests" if is_tier else "/requests"
+        about = "configuration" if is_tier else "asset"
+        # Calls overlap: each approval is a queue change too.
+        with self.lock:
+            try:
+                query = f"?status=pending&{about}.product.id={product}"
+                for row in self.running.as_vendor("GET", f"{path}{query}"):
+                    self.process(f"{path}/{row['id']}")
+            except Exception:
+                self.broken.append(traceback.format_exc())
+                return 500
+        return 200
+
+    def process(self, path: str) -> None:
+        """Inquire or fail what says so, and approve the rest."""
+        request = self.running.as_vendor("GET", path)
+        wrong = self.wrong(request)
+        if wrong and request["id"] in self.inquired:
+            # The library pends a request before it sends the new value.
+            request = self.until_mended(path)
+        elif wrong:
+            self.inquired.add(request["id"])
+            self.write(path, request, [{"id": wrong, "value_error": ERROR}])
+            return self.act(f"{path}/inquire", {"template_id": "TL-213-870-002"})
+        if any(param["value"] == "fail@example.com" for param in self.params(request)):
+            return self.act(f"{path}/fail", {"reason": REASON})
+        needed = [
+            {"id": param["id"], "value": f"ID:{request['id']}"}
+            for param in self.params(request)
+            if param["phase"] == "fulfillment" and param["constraints"].get("required")
+            and not param["value"]
+        ]  # fmt: skip
+        if needed:
+            self.write(path, request, needed)
+        return self.act(f"{path}/approve", {})
+
+    @staticmethod
+    def params(request: dict[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = request.get("asset", request)["params"]
+        return found
+
+    def wrong(self, request: dict[str, Any]) -> str:
+        """Return the parameter that has a wrong value."""
+        return next(
+            (p["id"] for p in self.params(request) if str(p["value"]).startswith(WRONG)), ""
+        )
+
+    def until_mended(self, path: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 20
+        while self.wrong(found := self.running.as_vendor("GET", path)):
+            assert time.monotonic() < deadline, f"{path} keeps its wrong value"
+            pause()
+        return dict(found)
+
+    def write(self, path: str, request: dict[str, Any], params: list[dict[str, Any]]) -> None:
+        body = {"asset": {"params": params}} if "asset" in request else {"params": params}
+        self.running.as_vendor("PUT", path, body)
+
+    def act(self, path: str, body: dict[str, Any]) -> None:
+        self.running.as_vendor("POST", path, body)
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> Path:
+    return environments.python("testing_library", REQUIREMENTS)
+
+
+@pytest.fixture(scope="module")
+def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@pytest.fixture(scope="module")
+def processor(running: Sandbox) -> Iterator[Processor]:
+    """The vendor's handler, woken by webhooks of three queues."""
+    found = Processor(running)
+    with handler(found) as served:
+        wake(running, served)
+        yield found
+
+
+def wake(running: Sandbox, served: Handler) -> None:
+    for product in (orders.PLAIN, METER):
+        orders.webhook(running, served.url, product)
+    orders.webhook(running, served.url, SUITE, object_class="tier_config_request")
+
+
+@pytest.fixture(scope="module")
+def found(interpreter: Path, running: Sandbox, processor: Processor) -> dict[str, Any]:
+    specs = f"{running.url}/connect-openapi30.yml"
+    return run(interpreter, running, "testing_library", SPECS=specs)
+
+
+def values(params: list[dict[str, Any]]) -> dict[str, Any]:
+    return {param["id"]: param["value"] for param in params}
+
+
+def test_an_order_is_approved(found: dict[str, Any]) -> None:
+    request = found["approved"]
+    assert (request["status"], request["asset"]["status"]) == ("approved", "active")
+    assert values(request["asset"]["params"])["activation_id"] == f"ID:{request['id']}"
+    assert request["note"] == "Ordered by the library."
+    # What isn't the distributor's to write, and what the product doesn't have, was ignored.
+    assert request["asset"]["product"]["name"] == "Nimbus Backup"
+    item = request["asset"]["items"][0]
+    assert (item["mpn"], item["quantity"], item["params"]) == ("NB-SEAT", "4", [])
+    assert request["asset"]["tiers"]["tier2"]["id"] == "TA-6120-4478-0045"
+    assert request["asset"]["tiers"]["tier1"]["type"] == "reseller"
+
+
+def test_an_order_fails(found: dict[str, Any]) -> None:
+    request = found["failed"]
+    assert (request["status"], request["reason"]) == ("failed", REASON)
+    assert request["asset"]["status"] == "terminated"
+
+
+def test_an_inquiry_is_answered(found: dict[str, Any]) -> None:
+    inquired, answered = found["inquired"], found["answered"]
+    errors = {p["id"]: p["value_error"] for p in inquired["asset"]["params"]}
+    assert inquired["status"] == "inquiring" and errors["contact_email"] == ERROR
+    assert answered["id"] == inquired["id"] and answered["status"] == "approved"
+    assert values(answered["asset"]["params"])["contact_email"] == "it@example.com"
+    assert not any(p["value_error"] for p in answered["asset"]["params"])
+
+
+def test_without_a_difference_nothing_is_sent(found: dict[str, Any]) -> None:
+    assert found["unchanged"] == found["approved"]
+
+
+def test_a_subscriptions_life(found: dict[str, Any]) -> None:
+    seen = [(r["type"], r["status"], r["asset"]["status"]) for r in found["life"]]
+    assert seen == [
+        ("purchase", "approved", "active"), ("change", "approved", "active"),
+        ("adjustment", "approved", "active"), ("suspend", "approved", "suspended"),
+        ("resume", "approved", "active"), ("cancel", "approved", "terminated"),
+    ]  # fmt: skip
+    changed, adjusted = found["life"][1:3]
+    quantities = {
+        i["global_id"]: (i["old_quantity"], i["quantity"]) for i in changed["asset"]["items"]
+    }
+    assert quantities[f"{METER}-0001"] == ("4", "9")
+    assert values(adjusted["asset"]["params"])["workspace_id"] == "ws-adjusted"
+
+
+def test_a_reseller_is_set_up(found: dict[str, Any]) -> None:
+    request = found["tier"]
+    assert (request["type"], request["status"]) == ("setup", "approved")
+    assert request["configuration"]["status"] == "active"
+    assert values(request["params"])["partner_tenant"] == f"ID:{request['id']}"
+    assert found["tier_again"]["status"] == 400
+    assert found["kinds"] == [True, True]
+
+
+def test_an_inquiry_about_a_reseller_is_answered(found: dict[str, Any]) -> None:
+    inquired, answered = found["tier_inquired"], found["tier_answered"]
+    assert inquired["status"] == "inquiring"
+    assert answered["id"] == inquired["id"] and answered["status"] == "approved"
+    assert values(answered["params"])["partner_agreement"] == "NS-2"
+
+
+def test_assertions(found: dict[str, Any]) -> None:
+    assert len(found["checked"]["true"]) == 27
+    denied = found["checked"]["denied"]
+    assert len(denied) == 21 and all(denied.values())
+    assert denied["asset_status"] == "Asset status 'active' is not 'something else'."
+
+
+def test_a_request_is_read_from_a_file(found: dict[str, Any]) -> None:
+    approved = {k: v for k, v in found["approved"].items() if k != "asset"}
+    assert found["from_file"] == {**approved, "id": "X"}
+
+
+def test_behave(interpreter: Path, running: Sandbox, processor: Processor) -> None:
+    """The library's steps, in a feature that behave runs."""
+    done = subprocess.run(
+        [str(interpreter), "-m", "behave", "--no-color", "--no-timings", "--format", "plain",
+         str(SCRIPTS / "features")],
+        env={
+            **environments.calling_loopback(),
+            "CONNECT_API_URL": f"{running.url}/public/v1",
+            "CONNECT_API_KEY": f"ApiKey {running.provider_key}",
+        },
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 scenarios passed, 0 failed, 0 skipped" in done.stdout
+
+
+def test_the_handler_met_no_error(found: dict[str, Any], processor: Processor) -> None:
+    assert processor.broken == []
+    assert len(processor.inquired) >= 2
