@@ -18,6 +18,8 @@ from rest_framework.request import Request
 
 # `name=value` and nothing of RQL in it: no call, no `name=ge=value`, no quotes.
 _PLAIN = re.compile(r"([\w.]+)=((?!(?:eq|ne|gt|ge|lt|le|like|ilike|in|out)=)[^=()|;\"']*)")
+# A list that the JS SDK quotes as one value: `state__in="reviewing,deploying"`.
+_QUOTED_LIST = re.compile(r"([\w.]+__in)=([\"'])([^\"'()|;]*)\2")
 _RANGE = re.compile(r"range\(([\w.]+),([^,()]+),([^,()]+)\)")
 # Values that need no quotes; quoted ones may hold anything but the quote.
 _BARE = re.compile(r"[\w.:+@*-]+")
@@ -44,11 +46,11 @@ class ConnectRQLFilterBackend(DjangoFiltersRQLFilterBackend):  # type: ignore[mi
         """Yield the parts of the query in RQL; plain values of one name mean either of them."""
         values: dict[str, list[str]] = {}
         for part in top_level(query):
-            match = _PLAIN.fullmatch(part)
+            match = _PLAIN.fullmatch(part) or _QUOTED_LIST.fullmatch(part)
             if match is None:
                 yield part
             else:
-                values.setdefault(match[1], []).append(match[2])
+                values.setdefault(match[1], []).append(match[match.re.groups])
         for name, found in values.items():
             pairs = [cls._pair(filter_instance, name, value) for value in found]
             given = [pair for pair in pairs if pair]

@@ -223,6 +223,14 @@ def _contract(status: str) -> Callable[[Callers], str]:
     return make
 
 
+def _hub(callers: Callers) -> str:
+    return str(_must(callers[DISTRIBUTOR].post("/hubs", _NEW_HUB))["id"])
+
+
+_NEW_HUB = {
+    "name": "Northland Shop", "description": "Sells to resellers.", "instance_id": "shop-1",
+    "instance_type": "api",
+}  # fmt: skip
 _TEMPLATE = {"name": "Ready", "scope": "asset", "type": "fulfillment", "body": "# Ready"}
 
 # A write that isn't here fails the test of the contract.
@@ -270,6 +278,12 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/products/{}/connections"): Call(
         VENDOR, {"type": "production", "hub": {"id": HUB}}, lambda callers: BACKUP
     ),
+    ("PUT", "/products/{}/connections/{}"): Call(
+        VENDOR, {"type": "production"}, lambda callers: f"{BACKUP} CT-2044-1187-9002"
+    ),
+    ("POST", "/hubs"): Call(DISTRIBUTOR, _NEW_HUB),
+    ("PUT", "/hubs/{}"): Call(DISTRIBUTOR, {"description": "Sells."}, _hub),
+    ("DELETE", "/hubs/{}"): Call(DISTRIBUTOR, None, _hub),
     ("POST", "/contracts/{}/enroll"): Call(VENDOR, None, _contract("enrolling")),
     ("POST", "/contracts/{}/sign"): Call(DISTRIBUTOR, None, _contract("pending")),
     ("POST", "/contracts/{}/reject"): Call(DISTRIBUTOR, None, _contract("pending")),
@@ -405,11 +419,13 @@ def _first(path: str, call: Call, callers: Callers) -> str:
 def reads(path: str, caller: Caller, limit: int = DETAILS) -> Iterator[Answer]:
     """Read a path of ours: a list whole, of details the first ones of their list."""
     for full in filled(path, caller, limit):
-        yield caller.get(full)
+        yield caller.get(full + _QUERIES.get(path, ""))
 
 
 # Lists whose rows a path names by something else than their id.
 _KEYS = {"/tier/accounts/{}/versions": "version"}
+# What a path can't be read without.
+_QUERIES = {"/products/{}/actions/{}/actionLink": "?asset_id=AS-2934-6610-1192"}
 # Paths whose ids are in another list.
 _LISTS = {"/usage/products": "/products"}
 

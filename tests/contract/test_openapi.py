@@ -144,22 +144,18 @@ DEVIATIONS = {
     ),
 }
 
-_READ_ONLY = "a connection has nothing to change here; the admin writes it"
-_LINK = "the link to a vendor's own page for an action, and what signs it: no page is called"
+_SECRET = "signs the links to a vendor's own pages: no such page is called"
 _CONTRACT = (
     "a contract is made from an agreement, which the sandbox has none of; the admin writes it"
 )
-_DIRECTORY = "accounts, hubs and marketplaces are the sandbox's own; the admin writes them"
+_DIRECTORY = "accounts and marketplaces are the sandbox's own; the admin writes them"
 _RENDER = "Markdown of a template with an object's values: not built"
 
 # METHOD path
 NOT_SERVED = {
     "[!G]* /accounts*": _DIRECTORY,
-    "[!G]* /hubs*": _DIRECTORY,
     "[!G]* /marketplaces*": _DIRECTORY,
-    "PUT /products/{}/connections/{}": _READ_ONLY,
-    "* /products/{}/actions/regeneratesecret": _LINK,
-    "GET /products/{}/actions/{}/actionLink": _LINK,
+    "* /products/{}/actions/regeneratesecret": _SECRET,
     "[PD]* /contracts/{}": _CONTRACT,
     "GET /contracts/*/versions": _CONTRACT,
     "GET /products/{}/templates/{}/preview": _RENDER,

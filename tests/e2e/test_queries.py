@@ -122,6 +122,10 @@ QUERIES: dict[str, tuple[str, Wanted]] = {
     ),
     "Haxe in": (f"?asset.product.id__in={BACKUP},{METER}", of(BACKUP, METER)),
     "Zapier in": ("?status__in=pending,inquiring", status("pending", "inquiring")),
+    "JS SDK, a list of Django's in quotes": (
+        "?status__in=%22pending,inquiring%22",
+        status("pending", "inquiring"),
+    ),
     "PHP underscores": (f"?asset__product__id={SUITE}", of(SUITE)),
     "PHP repeated": ("?status=pending&status=inquiring", status("pending", "inquiring")),
     "PHP repeated, with another": (

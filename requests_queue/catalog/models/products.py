@@ -165,7 +165,7 @@ class Configuration(models.Model):
 
 
 class ProductAction(models.Model):
-    """A button on the pages of a subscription (`ACT-`): what it is called; it leads nowhere."""
+    """A button on the pages of a subscription (`ACT-`): what it is called."""
 
     id = models.CharField(max_length=40, primary_key=True)
     product = models.ForeignKey(Product, models.CASCADE, related_name="actions")

@@ -57,6 +57,24 @@ class Hub(TypedDict):
     instance: HubInstance
 
 
+class _GivenHub(TypedDict, total=False):
+    description: str
+    instance_id: str | None
+    instance_type: Literal["oa", "api"]
+
+
+class HubCreate(_GivenHub, total=False):
+    """A new hub."""
+
+    name: Required[str]
+
+
+class HubUpdate(_GivenHub, total=False):
+    """What changes of a hub."""
+
+    name: str
+
+
 class ProductOfConnection(TypedDict):
     """A product, as a hub's connections name it."""
 
@@ -200,7 +218,7 @@ class TierAccountUpdate(TypedDict, total=False):
 
 
 ACCOUNTS = Documented("Accounts", "account", Account)
-HUBS = Documented("Hubs", "hub", Hub)
+HUBS = Documented("Hubs", "hub", Hub, bodies={"create": HubCreate, "update": HubUpdate})
 HUB_CONNECTIONS = Documented("Hubs", "connection of a hub", HubConnection)
 HUB_MARKETPLACES = Documented("Hubs", "marketplace of a hub", HubMarketplace)
 MARKETPLACES = Documented("Marketplaces", "marketplace", Marketplace)

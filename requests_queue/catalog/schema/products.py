@@ -21,6 +21,7 @@ from requests_queue.schema import (
     Named,
     Pictured,
     Stamp,
+    Uri,
 )
 
 
@@ -352,6 +353,12 @@ class ProductAction(TypedDict):
     events: Made
 
 
+class ActionLink(TypedDict):
+    """Where an action runs for a subscription."""
+
+    link: Uri
+
+
 class _GivenAction(TypedDict, total=False):
     title: str
     type: str
@@ -439,6 +446,12 @@ class ConnectionCreate(TypedDict, total=False):
     provider: Id
 
 
+class ConnectionUpdate(TypedDict, total=False):
+    """What changes of a connection."""
+
+    type: Literal["test", "production"]
+
+
 PRODUCTS = Documented(
     "Products", "product", Product,
     bodies={"create": ProductCreate, "update": ProductUpdate, "endsale": EndOfSale},
@@ -459,8 +472,12 @@ TEMPLATES = Documented(
 ACTIONS = Documented(
     "Products", "action", ProductAction,
     bodies={"create": ProductActionCreate, "update": ProductActionUpdate},
+    answers={"action_link": Answer(200, ActionLink)},
 )  # fmt: skip
 CONFIGURATIONS = Documented(
     "Products", "configuration", Configuration, bodies={"create": ConfigurationPut}
 )
-CONNECTIONS = Documented("Products", "connection", Connection, bodies={"create": ConnectionCreate})
+CONNECTIONS = Documented(
+    "Products", "connection", Connection,
+    bodies={"create": ConnectionCreate, "update": ConnectionUpdate},
+)  # fmt: skip

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from django.db.models import IntegerField, QuerySet
 from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from requests_queue.catalog import shape
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
+from requests_queue.catalog.writes import hubs
 from requests_queue.errors import Missing
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
 
@@ -33,7 +36,8 @@ class HubFilters(ConnectFilters):
 
 
 class Hubs(Collection):
-    """`/hubs`, for both sides: a provider's own, a vendor's by connections and contracts."""
+    """`/hubs`, for both sides: a provider's own, which it writes; a vendor's by connections and
+    contracts."""
 
     documented = directory.HUBS
     represent = staticmethod(shape.hub)
@@ -49,6 +53,21 @@ class Hubs(Collection):
                 marketplace_count=seen.count(seen.marketplaces(self.account), "hubs"),
             )
         )
+
+    def create(self, request: Request) -> Response:
+        """Create a hub, for its provider: 201, 400 or 403."""
+        row = hubs.create(self.body, self.account)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    def update(self, request: Request, pk: str) -> Response:
+        """Change a hub, for its provider: 200; what the body lacks stays as it is."""
+        hubs.update(self.get_object().pk, self.body, self.account)
+        return self.answer(self.get_object())
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete a hub that has neither connections nor tier accounts, for its provider: 204."""
+        hubs.delete(self.get_object().pk, self.account)
+        return Response(status=204)
 
 
 class InHub(Collection):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
+from django.urls import path
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from requests_queue.catalog import product_shape
 from requests_queue.catalog.models import ProductAction
 from requests_queue.catalog.schema import products as documents
+from requests_queue.catalog.views import action_links, seen
 from requests_queue.catalog.views.of_product import PartOfProduct
 from requests_queue.catalog.writes import actions
+from requests_queue.errors import Invalid
 from requests_queue.rest import ConnectFilters, filters, parts, routes
 
 
@@ -37,5 +45,21 @@ class Actions(PartOfProduct):
         """Return the product's actions."""
         return ProductAction.objects.filter(product=self.product)
 
+    @action(detail=True, methods=["get"], url_path="actionLink")
+    def action_link(self, request: Request, **kwargs: Any) -> Response:
+        """Answer with a link that runs the action for a subscription, `?asset_id=AS-…`."""
+        wanted = request.query_params.get("asset_id", "")
+        if not wanted:
+            raise Invalid("asset_id: This field is required.")
+        row = self.get_object()
+        asset = seen.assets(self.account).filter(pk=wanted, product=row.product_id).first()
+        if asset is None:
+            raise Invalid(f"asset_id: Subscription {wanted} does not exist.")
+        return Response({"link": action_links.to(row, asset)})
 
-urlpatterns = routes("products/(?P<product_id>[^/]+)/actions", Actions)
+
+urlpatterns = routes(
+    "products/(?P<product_id>[^/]+)/actions",
+    Actions,
+    path("products/actions/<str:token>", action_links.Landing.as_view()),
+)

@@ -199,6 +199,12 @@ class Connections(OfProduct):
         row = connection_writes.create(self.own_product, self.body)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
+    def update(self, request: Request, **kwargs: Any) -> Response:
+        """Change a connection's type, for the product's vendor: 200, 400 or 403."""
+        row = self.get_object()
+        connection_writes.update(self.own_product, row, self.body)
+        return self.answer(self.get_object())
+
 
 _OF = "products/(?P<product_id>[^/]+)/"
 urlpatterns = [

@@ -33,8 +33,10 @@ class ProductFilters(ConnectFilters):
             ("events.published.at", "published"), ("published_at", "published"),
             search=("id", "name"),
         ),
+        # CloudBlue's Zapier app asks for `product.visibility.owner`.
         *(
-            computed(f"visibility.{name}", f"seen_by_{name}", BooleanField())
+            computed(f"{whose}visibility.{name}", f"seen_by_{name}", BooleanField())
+            for whose in ("", "product.")
             for name in ("owner", "listing", "syndication", "catalog")
         ),
         looked_up("version", ordering=True),

@@ -35,6 +35,11 @@ def connections(account: Account) -> QuerySet[Connection]:
     return Connection.objects.filter(**{_side(account): account})
 
 
+def assets(account: Account) -> QuerySet[Asset]:
+    """Return the subscriptions of the account's connections."""
+    return Asset.objects.filter(**{f"connection__{_side(account)}": account})
+
+
 def contracts(account: Account) -> QuerySet[Contract]:
     """Return the contracts that the account is a party of."""
     return Contract.objects.filter(**{_side(account): account})
@@ -83,11 +88,11 @@ def tier_accounts(account: Account) -> QuerySet[TierAccount]:
 
     Each row says in which tiers of the account's assets it stands (`as_customer`, ...).
     """
-    assets = Asset.objects.filter(**{f"connection__{_side(account)}": account})
+    mine = assets(account)
     rows = TierAccount.objects.annotate(
-        as_customer=Exists(assets.filter(customer=_OUTER)),
-        as_tier1=Exists(assets.filter(tier1=_OUTER)),
-        as_tier2=Exists(assets.filter(tier2=_OUTER)),
+        as_customer=Exists(mine.filter(customer=_OUTER)),
+        as_tier1=Exists(mine.filter(tier1=_OUTER)),
+        as_tier2=Exists(mine.filter(tier2=_OUTER)),
     )
     if not account.is_vendor:
         return rows.filter(owner=account)

@@ -26,14 +26,13 @@ def create(data: Mapping[str, Any], account: Account) -> TierAccount:
     """Create a tier account of the provider; raises Invalid."""
     fields = _fields(data, account, None)
     info = _contact_info(data.get("contact_info"), {})
-    hub = _hub(data.get("hub"), account)
     more = {k: v for k, v in fields.items() if k in ("environment", "parent")}
     with _unique_uid():
         row = tiers.make(
             {**fields, "contact_info": info},
             kind=fields.get("type", "customer"),
             owner=account,
-            hub=hub,
+            hub=_hub(data.get("hub"), account),
             path="",
             now=clock.now(),
         )
@@ -140,8 +139,11 @@ def _id(given: Any, path: str) -> str:
 
 
 def _hub(given: Any, account: Account) -> Hub | None:
-    """Return the hub that the body names, else the provider's only one."""
-    mine = Hub.objects.filter(company=account)
+    """Return the hub that the body names, else the provider's only one.
+
+    The lock keeps it from being deleted until commit.
+    """
+    mine = Hub.objects.select_for_update(no_key=True).filter(company=account)
     if given in (None, {}, ""):
         first = list(mine[:2])
         return first[0] if len(first) == 1 else None

@@ -1,4 +1,4 @@
-"""A vendor's POST of a connection: its product meets a hub, and orders can come."""
+"""A vendor's POST and PUT of a connection: its product meets a hub, and orders can come."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from requests_queue.catalog.writes import products
 from requests_queue.catalog.writes.given import Given
 from requests_queue.errors import Invalid
 
+TYPES = ("test", "production")
+
 
 @transaction.atomic
 def create(product: Product, data: Mapping[str, Any]) -> Connection:
@@ -24,15 +26,16 @@ def create(product: Product, data: Mapping[str, Any]) -> Connection:
     row, given, now = products.lock(product), Given(data), clock.shown(clock.now())
     kind = "test"
     if data.get("type") is not None:
-        kind = given.choice("type", ("test", "production"))
+        kind = given.choice("type", TYPES)
     pk = given.id_of("hub")
-    hub = seen.hubs(row.owner).filter(pk=pk).select_related("company").first()
+    # The lock keeps the hub from being deleted until commit.
+    locked = seen.hubs(row.owner).select_for_update(of=("self",), no_key=True)
+    hub = locked.filter(pk=pk).select_related("company").first()
     if hub is None:
         raise Invalid(f"hub.id: Hub {pk} does not exist.")
     if data.get("provider") is not None and given.id_of("provider") != hub.company_id:
         raise Invalid(f"provider.id: Hub {pk} belongs to another provider.")
-    if Connection.objects.filter(product=row, hub=hub, type=kind).exists():
-        raise Invalid(f"hub.id: There is a {kind} connection to hub {pk} already.")
+    _check_free(row, pk, kind)
     return ids.create(
         lambda pk: Connection(
             pk=pk, type=kind, product=row, provider=hub.company, vendor=row.owner, hub=hub,
@@ -40,3 +43,21 @@ def create(product: Product, data: Mapping[str, Any]) -> Connection:
         ),
         "connection",
     )  # fmt: skip
+
+
+@transaction.atomic
+def update(product: Product, connection: Connection, data: Mapping[str, Any]) -> None:
+    """Change a connection's type, all that a body can change of it; raises Invalid."""
+    row, given = products.lock(product), Given(data)
+    if data.get("type") is None:
+        return
+    kind = given.choice("type", TYPES)
+    fresh = products.fresh(connection)
+    if kind != fresh.type:
+        _check_free(row, fresh.hub_id, kind)
+        Connection.objects.filter(pk=fresh.pk).update(type=kind)
+
+
+def _check_free(product: Product, hub_id: str, kind: str) -> None:
+    if Connection.objects.filter(product=product, hub=hub_id, type=kind).exists():
+        raise Invalid(f"hub.id: There is a {kind} connection to hub {hub_id} already.")

@@ -1,0 +1,163 @@
+"""Hubs that a provider writes, connections that change, and the links of actions."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connections
+
+from requests_queue import clock
+from requests_queue.catalog.models import Asset, Connection, Hub, ProductAction, TierAccount
+from requests_queue.seed.accounts import HUB, PROVIDER
+from requests_queue.seed.products import BACKUP, SUITE
+from tests import make
+from tests.api import Caller, caller, ids, refused
+
+NEW = {"name": "Shop", "description": "Sells.", "instance_id": "shop-1", "instance_type": "oa"}
+SIGN_IN = f"/products/{SUITE}/actions/ACT-362-917-440-001"
+
+
+class TestHubs:
+    def test_a_provider_creates_changes_and_deletes_one(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        made = distributor.post("/hubs", NEW)
+        assert made.status == 201
+        path, hub = f"/hubs/{made.json['id']}", made.json
+        assert (hub["name"], hub["description"]) == ("Shop", "Sells.")
+        assert hub["instance"] == {"id": "shop-1", "type": "OA"}
+        assert hub["company"]["id"] == PROVIDER
+        assert hub["stats"] == {"connections": 0, "marketplaces": 0}
+        assert distributor.get(path).json == hub
+        # What is read can be sent back.
+        changed = distributor.put(path, {**hub, "name": "Store"})
+        assert (changed.status, changed.json["name"]) == (200, "Store")
+        assert changed.json["instance"] == hub["instance"]
+        assert distributor.put(path, {"instance": {"type": "API"}}).json["instance"] == {
+            "id": "shop-1", "type": "API",
+        }  # fmt: skip
+        for stranger in (vendor, caller(other.vendor), caller(other.provider)):
+            refused(stranger.put(path, {"name": "Mine"}), 404)
+            refused(stranger.delete(path), 404)
+        gone = distributor.delete(path)
+        assert (gone.status, gone.json) == (204, None)
+        refused(distributor.get(path), 404)
+
+    def test_a_vendor_writes_none(self, vendor: Caller) -> None:
+        refused(vendor.post("/hubs", NEW), 403)
+        refused(vendor.put(f"/hubs/{HUB}", {"name": "Mine"}), 403)
+        refused(vendor.delete(f"/hubs/{HUB}"), 403)
+        assert Hub.objects.get(pk=HUB).name == "Northland Hub"
+
+    @pytest.mark.parametrize(
+        ("body", "error"),
+        [
+            ({}, "name: This field is required."),
+            ({"name": ""}, "name: This field may not be blank."),
+            ({"name": "x" * 257}, "name: Ensure this field has no more than 256 characters."),
+            ({**NEW, "instance_type": "sap"}, 'instance_type: "sap" is not a valid choice.'),
+            ({"name": "Shop", "instance": "shop"}, "instance: Expected an object."),
+            ({**NEW, "instance_id": ["1"]}, "instance_id: Not a valid string."),
+        ],
+    )
+    def test_bad_input_creates_none(self, distributor: Caller, body: Any, error: str) -> None:
+        refused(distributor.post("/hubs", body), 400, error)
+        assert Hub.objects.count() == 1
+
+    def test_one_that_is_in_use_stays(self, distributor: Caller) -> None:
+        path = f"/hubs/{HUB}"
+        said = f"{HUB} has connections: a hub that is in use is not deleted."
+        refused(distributor.delete(path), 400, said)
+        shop = distributor.post("/hubs", NEW).json["id"]
+        body = {"name": "Harbour Cafe", "contact_info": make.CONTACT, "hub": {"id": shop}}
+        assert distributor.post("/tier/accounts", body).status == 201
+        said = f"{shop} has tier accounts: a hub that is in use is not deleted."
+        refused(distributor.delete(f"/hubs/{shop}"), 400, said)
+        assert Hub.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hub_is_not_deleted_under_a_new_customer() -> None:
+    made = make.world()
+    provider = caller(made.provider)
+    hub = provider.post("/hubs", NEW).json["id"]
+    body = {"name": "Harbour Cafe", "contact_info": make.CONTACT, "hub": {"id": hub}}
+    barrier = threading.Barrier(2)
+
+    def call(method: str, path: str, body: Any = None) -> int:
+        client = Caller(provider.key)
+        barrier.wait()
+        try:
+            return int(client.call(method, path, body).status)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        deleting = pool.submit(call, "DELETE", f"/hubs/{hub}")
+        creating = pool.submit(call, "POST", "/tier/accounts", body)
+        found = (deleting.result(), creating.result())
+    assert found in ((204, 400), (400, 201))
+    assert TierAccount.objects.filter(hub=hub).count() == (found[1] == 201)
+
+
+class TestConnections:
+    def test_a_vendor_changes_the_type_of_one(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        path = f"/products/{BACKUP}/connections/CT-2044-1187-9002"
+        row = vendor.get(path).json
+        # All else of a body is as it was.
+        assert vendor.put(path, {**row, "type": "production", "status": "revoked"}).json == {
+            **row, "type": "production",
+        }  # fmt: skip
+        assert vendor.put(path, {}).json["type"] == "production"
+        refused(distributor.put(path, {"type": "test"}), 403)
+        refused(caller(other.vendor).put(path, {"type": "test"}), 404)
+        refused(vendor.put(path, {"type": "big"}), 400, 'type: "big" is not a valid choice.')
+
+    def test_two_of_a_hub_are_of_two_types(self, vendor: Caller) -> None:
+        path = f"/products/{BACKUP}/connections"
+        made = vendor.post(path, {"hub": {"id": HUB}, "type": "production"}).json
+        said = f"hub.id: There is a test connection to hub {HUB} already."
+        refused(vendor.put(f"{path}/{made['id']}", {"type": "test"}), 400, said)
+        assert Connection.objects.get(pk=made["id"]).type == "production"
+
+
+class TestActionLinks:
+    def test_it_says_which_action_of_which_subscription(
+        self, vendor: Caller, distributor: Caller, nobody: Caller
+    ) -> None:
+        asset = ids(vendor, f"/assets?product.id={SUITE}&limit=1")[0]
+        for who in (vendor, distributor):
+            answer = who.get(f"{SIGN_IN}/actionLink?asset_id={asset}")
+            assert answer.status == 200
+            path = answer.json["link"].partition("/public/v1")[2]
+            # A browser has no key.
+            landed = nobody.get(path)
+            assert landed.json["action"] == vendor.get(SIGN_IN).json
+            assert (landed.json["product"]["id"], landed.json["asset"]["id"]) == (SUITE, asset)
+
+    def test_it_is_for_a_subscription_of_the_product(
+        self, vendor: Caller, other: make.World
+    ) -> None:
+        refused(vendor.get(f"{SIGN_IN}/actionLink"), 400, "asset_id: This field is required.")
+        backup = ids(vendor, f"/assets?product.id={BACKUP}&limit=1")[0]
+        for pk in (backup, Asset.objects.get(product=other.product).pk, "AS-0"):
+            said = f"asset_id: Subscription {pk} does not exist."
+            refused(vendor.get(f"{SIGN_IN}/actionLink?asset_id={pk}"), 400, said)
+        refused(caller(other.vendor).get(f"{SIGN_IN}/actionLink?asset_id={backup}"), 404)
+
+    def test_it_ends(self, vendor: Caller, nobody: Caller) -> None:
+        asset = ids(vendor, f"/assets?product.id={SUITE}&limit=1")[0]
+        link = vendor.get(f"{SIGN_IN}/actionLink?asset_id={asset}").json["link"]
+        path = link.partition("/public/v1")[2]
+        refused(nobody.get(f"{path}x"), 403)
+        with time_machine.travel(clock.now() + timedelta(seconds=601)):
+            refused(nobody.get(path), 403)
+        ProductAction.objects.filter(product=SUITE).delete()
+        refused(nobody.get(path), 404)
