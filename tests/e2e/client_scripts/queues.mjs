@@ -1,0 +1,219 @@
+// The queues that the SDK knows, from one end to the other, by its helpers: each party does its
+// own part.
+
+import {
+  Directory, Fulfillment, Inventory, Listings, Subscriptions,
+} from '@cloudblueconnect/connect-javascript-sdk';
+import {
+  CONTACT, CONTRACT, HUB, METER, PLAIN, SUITE, distributor, handOver, ids, purchase, refused, vendor,
+} from './common.mjs';
+
+const [selling, buying] = [new Fulfillment(vendor), new Fulfillment(distributor)];
+const [stock, sold] = [new Inventory(vendor), new Directory(vendor)];
+const accounts = new Directory(distributor);
+
+async function order(product, params, tiers) {
+  const connection = await buying.getConnectionIdByProductAndHub(product, HUB);
+  return buying.createRequest(purchase(product, connection, params, tiers));
+}
+
+async function filled(request) {
+  const wanted = await stock.getAssetParametersForFulfillmentByProduct(request.asset.product.id);
+  const params = wanted.filter((p) => p.constraints.required)
+    .map(({ name }) => ({ id: name, value: `${name}-${request.id}` }));
+  return selling.updateRequestParameters(request.id, params, 'Filled.');
+}
+
+async function template(product, scope, type) {
+  const rows = await stock.getProductTemplates(product);
+  return rows.find((row) => row.scope === scope && row.type === type).id;
+}
+
+async function fulfillment() {
+  const made = await order(PLAIN);
+  const { id } = made;
+  const pending = await selling.searchRequests({
+    status: 'pending', 'asset.product.id': { $in: [PLAIN] }, $ordering: '-created', limit: 1000,
+  });
+  const wrong = [{ id: 'contact_email', value_error: 'Nobody reads this.' }];
+  const [asking, ready] = await Promise.all([
+    template(PLAIN, 'asset', 'inquire'), template(PLAIN, 'asset', 'fulfillment'),
+  ]);
+  const inquired = await selling.inquireRequestWithTemplate(id, asking, wrong, 'Asked.');
+  const right = [{ id: 'contact_email', value: 'it@example.com' }];
+  await buying.updateRequestParameters(id, right);
+  const pended = await buying.pendingRequest(id);
+  const updated = await filled(made);
+  const approved = await selling.approveRequestWithTemplate(id, ready);
+  const again = await refused(() => selling.approveRequest(id, { template_id: ready }));
+  return {
+    made, found: ids(pending), inquired, pended, updated, approved, again,
+    read: await selling.getRequest(id), asset: await vendor.assets.get(approved.asset.id),
+  };
+}
+
+async function failure() {
+  const { id } = await order(PLAIN);
+  await selling.updateRequest(id, { note: 'Not today.' });
+  const without = await refused(() => selling.failRequest(id));
+  return { without, failed: await selling.failRequest(id, 'No capacity.') };
+}
+
+// Approved by a text instead of a template; inquired without either.
+async function later() {
+  const made = await order(METER);
+  await selling.inquireRequest(made.id, {}, [{ id: 'cost_center', value_error: 'Which one?' }]);
+  await selling.updateRequestParameters(made.id, [{ id: 'cost_center', value: 'CC-1' }]);
+  await selling.pendingRequest(made.id);
+  await filled(made);
+  const bought = await selling.approveRequest(made.id, { activation_tile: '# Counting.' });
+  const { asset } = bought;
+  const found = { purchase: bought };
+  for (const type of ['suspend', 'resume', 'change', 'cancel']) {
+    const items = type === 'change' ? { items: [{ id: asset.items[0].id, quantity: '7' }] } : {};
+    const one = await buying.createRequest({ type, asset: { id: asset.id, ...items } });
+    found[type] = await selling.approveRequest(one.id, { activation_tile: '# Done.' });
+  }
+  return found;
+}
+
+// Level 2 is set up before level 1, and the order waits for both.
+async function tierConfigs() {
+  const made = await order(SUITE, [{ id: 'admin_email', value: 'a@example.com' }], {
+    tier1: { name: 'Willow Resellers', contact_info: CONTACT },
+    tier2: { name: 'Willow Masters', contact_info: CONTACT },
+  });
+  const rows = await selling.searchTierConfigRequests({
+    'configuration.product.id': SUITE, 'configuration.account.id': {
+      $in: [made.asset.tiers.tier1.id, made.asset.tiers.tier2.id],
+    },
+  });
+  const byLevel = (level) => rows.find((row) => row.configuration.tier_level === level).id;
+  const [first, second] = [byLevel(1), byLevel(2)];
+  const waiting = await selling.getTierConfigRequest(first);
+  await selling.inquireTierConfigRequest(
+    second, [{ id: 'master_reference', value_error: 'Taken.' }], 'Asked.',
+  );
+  const inquired = await selling.getTierConfigRequest(second);
+  await buying.updateTierConfigRequestParameters(second, [{ id: 'master_reference', value: 'W' }]);
+  await buying.pendingTierConfigRequest(second);
+  const rendered = await selling.approveTierConfigRequestWithTemplate(
+    second, await template(SUITE, 'tier2', 'fulfillment'),
+  );
+  const released = await selling.getTierConfigRequest(first);
+  await buying.updateTierConfigRequest(
+    first, { params: [{ id: 'partner_agreement', value: 'NSS-1' }] },
+  );
+  await buying.pendingTierConfigRequest(first);
+  await selling.updateTierConfigRequestParameters(first, [{ id: 'partner_tenant', value: 'pt' }]);
+  await selling.approveTierConfigRequest(
+    first, { template: { id: await template(SUITE, 'tier1', 'fulfillment') } },
+  );
+  const approved = await selling.getTierConfigRequest(first);
+  const config = approved.configuration.id;
+  const update = await buying.createUpdateTierConfigRequest(
+    config, [{ id: 'partner_agreement', value: 'NSS-2' }],
+  );
+  await selling.failTierConfigRequest(update.id, 'Not ours.');
+  return {
+    order: made, waiting, inquired, rendered, released, approved, update,
+    failed: await selling.getTierConfigRequest(update.id),
+    config: await vendor.tierConfigs.get(config),
+    configs: ids(await sold.searchTierConfigurations({ 'account.id': waiting.configuration.account.id })),
+    order_after: await selling.getRequest(made.id),
+  };
+}
+
+async function tierSetup() {
+  const made = await buying.createTierConfigRequest({
+    type: 'setup',
+    configuration: {
+      product: { id: SUITE }, tier_level: 1,
+      account: { name: 'Elm Street Resellers', contact_info: CONTACT },
+    },
+    params: [{ id: 'partner_agreement', value: 'NSS-1-0200' }],
+  });
+  await selling.failTierConfigRequest(made.id, 'No agreement.');
+  return { made, failed: await selling.getTierConfigRequest(made.id) };
+}
+
+async function tierAccounts() {
+  const customer = 'TA-0418-2290-3310';
+  const before = await accounts.getTierAccount(customer);
+  const ask = (tax_id) => accounts.createTierAccountRequest(
+    { type: 'update', account: { id: customer, tax_id } },
+  );
+  const first = await ask('93-5550146');
+  const second = await ask('93-5550147');
+  const pending = await sold.searchTierAccountRequests({ status: 'pending', 'account.id': customer });
+  return {
+    before, first, pending: ids(pending), read: await sold.getTierAccountRequest(first.id),
+    accepted: await sold.acceptTierAccountRequest(first.id),
+    ignored: await sold.ignoreTierAccountRequest(second.id, 'Not kept.'),
+    version: await accounts.getTierAccountVersion(customer, first.account.version),
+    versions: await distributor.tierAccounts.versions(customer).search(),
+    unchanged: await refused(() => ask('93-5550147')),
+    found: ids(await accounts.searchTierAccounts({ external_id: before.external_id })),
+  };
+}
+
+async function listing() {
+  const [vends, provides] = [new Listings(vendor), new Listings(distributor)];
+  const product = await vendor.products.create({ name: 'Nimbus Vault', external_id: 'vault' });
+  const made = await vends.createListingRequest(
+    { type: 'new', product_id: product.id, contract_id: CONTRACT, note: 'Please.' },
+  );
+  const { id } = made;
+  await vends.submitListingRequest(id);
+  await provides.refineListingRequest(id);
+  const refined = await vends.getListingRequest(id);
+  await vends.submitListingRequest(id);
+  await provides.deployListingRequest(id);
+  const deploying = ids(await provides.searchListingRequests({ state: 'deploying' }));
+  await provides.completeListingRequest(id);
+  const removal = await vends.createListingRequest(
+    { type: 'remove', listing_id: made.listing.id },
+  );
+  await vends.submitListingRequest(removal.id);
+  await provides.cancelListingRequest(removal.id);
+  const draft = await vends.createListingRequest({ type: 'update', listing_id: made.listing.id });
+  await vendor.listingRequests.delete(draft.id);
+  return {
+    made, refined, deploying, completed: await vends.getListingRequest(id),
+    canceled: await vends.getListingRequest(removal.id),
+    gone: await refused(() => vends.getListingRequest(draft.id)),
+  };
+}
+
+async function billing() {
+  const [vends, provides] = [new Subscriptions(vendor), new Subscriptions(distributor)];
+  const [asset] = await provides.searchRecurringAssets({ 'product.id': PLAIN, status: 'active' });
+  const body = (type) => ({
+    type, asset: { id: asset.id }, items: [{ id: asset.items[0].id }],
+    period: { from: '2026-10-01T00:00:00Z', to: '2026-11-01T00:00:00.000Z', delta: 1, uom: 'monthly' },
+  });
+  const provided = await provides.createBillingRequest(body('provider'));
+  const vended = await vends.createBillingRequest(body('vendor'));
+  return {
+    asset, provided, vended,
+    recurring: await vends.getRecurringAsset(asset.id),
+    read: await provides.getBillingRequest(vended.id),
+    hidden: await refused(() => vends.getBillingRequest(provided.id)),
+    seen_by_vendor: ids(await vends.searchBillingRequests({ 'asset.id': asset.id, limit: 1000 })),
+    attributes: await provides.updateBillingRequestAttributes(
+      provided.id, { provider: { invoice: 'NL-1' } },
+    ),
+    after: await provides.getBillingRequest(provided.id),
+  };
+}
+
+handOver({
+  fulfillment: await fulfillment(),
+  failure: await failure(),
+  later: await later(),
+  tier_configs: await tierConfigs(),
+  tier_setup: await tierSetup(),
+  tier_accounts: await tierAccounts(),
+  listing: await listing(),
+  billing: await billing(),
+});

@@ -1,0 +1,459 @@
+"""CloudBlue's JavaScript SDK, unmodified: every method of it, the queues, and its Zapier app."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import environments, orders
+from tests.contract.document import Document, read
+from tests.handlers import Handler, handler
+from tests.processes import ROOT, Sandbox, sandbox
+
+pytestmark = pytest.mark.node
+
+SCRIPTS = Path(__file__).parent / "client_scripts"
+PACKAGE = ROOT / "examples" / "node_handler" / "package.json"
+SUITE = "PRD-362-917-440"
+Found = dict[str, Any]
+
+_CRUD = "create delete get search update"
+
+# What the SDK has methods for and we don't serve, by why: class and calls.
+ABSENT = {
+    "helpdesk cases are none of the queues, and the document has none": {
+        "CaseResource": f"{_CRUD} close inquire pend resolve",
+        "CaseAttachmentsResource": _CRUD,
+        "CaseSettingsResource": _CRUD,
+    },
+    "the document has no users of a company": {"AccountUserResource": _CRUD},
+    "the document has no versions of a product": {"ProductVersionResource": _CRUD},
+    "the platform keeps an object's one conversation": {"ConversationResource": "delete"},
+    "accounts are the sandbox's own: the admin writes them": {
+        "AccountResource": "create delete update",
+    },
+    # Each resource of the SDK has all five calls, Connect has not.
+    "the document has no such call": {
+        "AssetResource": "create delete update",
+        "BillingRequestResource": "delete update",
+        "ConversationResource": "update",
+        "ListingRequestResource": "update",
+        "MessageResource": "delete",
+        "ProductConfigurationResource": "delete get update",
+        "ProductConnectionsResource": "delete",
+        "RecurringAssetResource": "create delete update",
+        "RequestResource": "delete",
+        "TierAccountRequestResource": "delete update",
+        "TierAccountVersionResource": "create delete update",
+        "TierConfigRequestResource": "delete",
+        "TierConfigResource": "create delete update",
+    },
+}
+# Filters of the Zapier app that the document doesn't have.
+UNKNOWN_FILTERS = {
+    "assets": {"external_name"},
+    "tier_account_requests": {
+        "account.scopes", "account.marketplace.id", "account.marketplace.name",
+    },
+}  # fmt: skip
+
+
+def absent() -> set[str]:
+    return {
+        f"{name}.{call}"
+        for table in ABSENT.values()
+        for name, calls in table.items()
+        for call in calls.split()
+    }
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    environments.node("node_handler", PACKAGE)
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Handler]:
+    with handler() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def run(
+    running: Sandbox, served: Handler, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Found]:
+    """Return a runner of scripts, in a folder where they find the SDK."""
+    folder = tmp_path_factory.mktemp("scripts")
+    for script in SCRIPTS.glob("*.mjs"):
+        shutil.copy(script, folder)
+    installed = environments.node("node_handler", PACKAGE)
+    (folder / "node_modules").symlink_to(installed / "node_modules")
+
+    def run(script: str, **variables: str) -> Found:
+        done = subprocess.run(
+            ["node", str(folder / f"{script}.mjs")],
+            env={
+                **environments.calling_loopback(),
+                "CONNECT_URL": f"{running.url}/public/v1",
+                "VENDOR_KEY": running.vendor_key,
+                "PROVIDER_KEY": running.provider_key,
+                "HANDLER_URL": f"{served.url}{script}",
+                "SECRET": orders.SECRET,
+                **variables,
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        found: Found = json.loads(done.stdout)
+        return found
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def queues(run: Callable[..., Found]) -> Found:
+    return run("queues")
+
+
+@pytest.fixture(scope="module")
+def directory(run: Callable[..., Found]) -> Found:
+    return run("directory")
+
+
+@pytest.fixture(scope="module")
+def zapier(run: Callable[..., Found]) -> Found:
+    return run("zapier")
+
+
+@pytest.fixture(scope="module")
+def missing(run: Callable[..., Found]) -> Found:
+    return run("absent", METHODS=json.dumps(sorted(absent())))
+
+
+def test_every_method_works_or_is_known_to_be_absent(
+    queues: Found, directory: Found, zapier: Found, missing: Found
+) -> None:
+    methods = set(missing["methods"])
+    assert len(methods) > 200
+    worked = {
+        name
+        for found in (queues, directory, zapier)
+        for name, said in found["called"].items()
+        if said["worked"]
+    }
+    assert worked.isdisjoint(absent())
+    assert worked | absent() == methods
+
+
+def test_what_is_absent_is_refused_as_an_api_error(missing: Found) -> None:
+    assert missing["called"].keys() >= absent()
+    for name in absent():
+        said = missing["called"][name]
+        assert said["worked"] == 0, name
+        assert said["refused"] in ([["APIError", 404, "NFND_000"]], [["APIError", 405, "REQ_405"]])
+
+
+@pytest.mark.openapi
+def test_what_is_absent_is_not_in_connects_document(missing: Found) -> None:
+    path = os.environ.get("CONNECT_OPENAPI", "")
+    if not path:
+        pytest.skip("CONNECT_OPENAPI names no document: what the SDK may call is unchecked")
+    document = Document(read(Path(path)))
+    called = {(method, route) for method, route in missing["routes"]}
+    assert len(called) == len(absent())
+    # What is there and not served, with its reason in ABSENT.
+    assert called & set(document.operations) == {
+        ("DELETE", "/conversations/{}"),
+        ("POST", "/accounts"), ("PUT", "/accounts/{}"), ("DELETE", "/accounts/{}"),
+    }  # fmt: skip
+
+
+class TestQueues:
+    def test_a_purchase_is_inquired_and_approved(self, queues: Found) -> None:
+        found = queues["fulfillment"]
+        states = [found[name]["status"] for name in ("made", "inquired", "pended", "approved")]
+        assert states == ["pending", "inquiring", "pending", "approved"]
+        assert found["made"]["id"] in found["found"]
+        asked = {p["id"]: p for p in found["inquired"]["asset"]["params"]}["contact_email"]
+        answered = {p["id"]: p for p in found["pended"]["asset"]["params"]}["contact_email"]
+        assert asked["value_error"] == "Nobody reads this."
+        assert (answered["value"], answered["value_error"]) == ("it@example.com", "")
+        assert (found["inquired"]["note"], found["updated"]["note"]) == ("Asked.", "Filled.")
+        assert found["read"] == found["approved"]
+        assert found["asset"]["status"] == "active"
+        assert (found["again"]["status"], found["again"]["error_code"]) == (400, "REQ_003")
+
+    def test_one_fails_with_a_reason_only(self, queues: Found) -> None:
+        found = queues["failure"]
+        assert found["without"]["errors"] == ["Missed fields: reason."]
+        assert (found["failed"]["status"], found["failed"]["reason"]) == ("failed", "No capacity.")
+
+    def test_a_subscription_goes_on_until_it_ends(self, queues: Found) -> None:
+        states = {name: row["asset"]["status"] for name, row in queues["later"].items()}
+        assert states == {
+            "purchase": "active", "suspend": "suspended", "resume": "active", "change": "active",
+            "cancel": "terminated",
+        }  # fmt: skip
+        assert {row["status"] for row in queues["later"].values()} == {"approved"}
+        assert queues["later"]["change"]["asset"]["items"][0]["quantity"] == "7"
+
+    def test_level_2_is_set_up_before_level_1_and_the_order_waits(self, queues: Found) -> None:
+        found = queues["tier_configs"]
+        assert found["order"]["status"] == found["waiting"]["status"] == "tiers_setup"
+        assert (found["inquired"]["status"], found["inquired"]["notes"]) == ("inquiring", "Asked.")
+        assert found["rendered"]["template"]["id"] == "TL-561-036-001"
+        assert "Willow Masters" in found["rendered"]["template"]["representation"]
+        assert (found["released"]["status"], found["approved"]["status"]) == (
+            "inquiring", "approved",
+        )  # fmt: skip
+        assert found["order_after"]["status"] == "pending"
+        assert found["configs"] == [found["config"]["id"]]
+
+    def test_a_configuration_is_updated_and_that_fails(self, queues: Found) -> None:
+        found = queues["tier_configs"]
+        assert (found["update"]["type"], found["failed"]["status"]) == ("update", "failed")
+        assert (found["failed"]["reason"], found["config"]["status"]) == ("Not ours.", "active")
+        kept = {p["id"]: p["value"] for p in found["config"]["params"]}
+        assert kept["partner_agreement"] == "NSS-1"
+        assert [queues["tier_setup"][name]["status"] for name in ("made", "failed")] == [
+            "pending", "failed",
+        ]  # fmt: skip
+
+    def test_tier_account_requests_are_accepted_and_ignored(self, queues: Found) -> None:
+        found = queues["tier_accounts"]
+        assert (found["first"]["status"], found["read"]) == ("pending", found["first"])
+        assert found["first"]["id"] in found["pending"]
+        assert (found["accepted"]["status"], found["ignored"]["status"]) == ("accepted", "ignored")
+        assert found["ignored"]["reason"] == "Not kept."
+        assert found["version"]["tax_id"] == "93-5550146"
+        assert [row["version"] for row in found["versions"]] == [3, 2, 1]
+        assert found["unchanged"]["error_code"] == "TAR_004"
+        assert found["found"] == [found["before"]["id"]]
+
+    def test_a_listing_is_completed_another_canceled(self, queues: Found) -> None:
+        found = queues["listing"]
+        assert (found["made"]["state"], found["refined"]["state"]) == ("draft", "draft")
+        assert found["made"]["id"] in found["deploying"]
+        assert (found["completed"]["state"], found["completed"]["listing"]["status"]) == (
+            "completed", "listed",
+        )  # fmt: skip
+        assert (found["canceled"]["state"], found["gone"]["status"]) == ("canceled", 404)
+
+    def test_billing_requests_of_both_sides(self, queues: Found) -> None:
+        found = queues["billing"]
+        for row, kind in ((found["provided"], "provider"), (found["vended"], "vendor")):
+            assert row["type"] == kind
+            assert (row["asset"]["id"], row["period"]["uom"]) == (found["asset"]["id"], "monthly")
+            assert row["period"]["to"] == "2026-11-01T00:00:00+00:00"
+        assert found["read"] == found["vended"]
+        assert found["recurring"]["id"] == found["asset"]["id"]
+        assert (found["hidden"]["status"], found["hidden"]["error_code"]) == (404, "NFND_000")
+        assert found["vended"]["id"] in found["seen_by_vendor"]
+        assert found["provided"]["id"] not in found["seen_by_vendor"]
+        assert found["after"]["attributes"]["provider"] == {"invoice": "NL-1"}
+        assert found["attributes"]["provider"] == {"invoice": "NL-1"}
+
+
+class TestDirectory:
+    def test_a_product_and_its_parts(self, directory: Found) -> None:
+        found = directory["product"]
+        for row in (found, found["parts"]["actions"], found["parts"]["parameters"]):
+            assert row["read"] == row["made"]
+            assert row["made"]["id"] in row["found"]
+        assert found["changed"]["short_description"] == "Copies kept."
+        assert found["parts"]["actions"]["changed"]["title"] == "Console"
+        assert found["parts"]["parameters"]["changed"]["hint"] == "Which one."
+        assert found["value"]["value"] == found["values"][0]["value"] == "https://api.example.com"
+        assert found["items"] == ["PRD-814-505-018-0001", "PRD-814-505-018-0002"]
+        assert found["templates"] == [f"TL-213-870-00{n}" for n in (1, 2, 3)]
+
+    def test_a_connection_is_made_and_changed(self, directory: Found) -> None:
+        found = directory["product"]["connection"]
+        assert found["read"] == found["made"]
+        assert found["changed"] == {**found["made"], "type": "production"}
+        assert found["found"] == found["by_product"] == [found["made"]["id"]]
+
+    def test_the_inventory_helper(self, directory: Found) -> None:
+        found = directory["inventory"]
+        assert found["parameters"] == ["region", "contact_email", "activation_id", "console_url"]
+        assert "tenant_id" in found["fulfillment"]
+        assert found["found"] == ["partner_agreement", "partner_tenant"]
+        assert len(found["templates"]) == 9
+        assert found["asset_templates"] == [f"TL-561-034-00{n}" for n in (1, 2, 3)]
+        assert found["landed"]["action"]["id"] == found["action"]
+        assert found["landed"]["asset"]["id"] == found["asset"]
+
+    def test_accounts_and_hubs(self, directory: Found) -> None:
+        found = directory["places"]
+        assert [rows[0]["id"] for rows in found["accounts"]] == ["VA-610-138", "PA-318-442"]
+        assert found["account"]["name"] == "Nimbus Inc"
+        hub = found["hub"]
+        assert hub["read"] == hub["made"] and hub["made"]["id"] in hub["found"]
+        assert (hub["changed"]["name"], hub["made"]["instance"]["type"]) == ("Store", "API")
+        assert (found["seen"], found["hub_by_vendor"]) == (["HB-7710-3391"], "Northland Hub")
+        assert found["hub_of_another"]["status"] == 403
+
+    def test_a_tier_account_has_versions_and_an_end(self, directory: Found) -> None:
+        found = directory["tier_accounts"]
+        assert [row["version"] for row in found["versions"]] == [2, 1]
+        assert found["changed"]["tax_id"] == "93-1"
+        assert found["after"]["events"]["decommissioned"]["at"]
+
+    def test_conversations(self, directory: Found) -> None:
+        found = directory["conversations"]
+        assert found["talk"]["instance_id"] == found["request"]
+        assert found["found"] == [found["talk"]["id"]]
+        assert found["read"] == found["said"]
+        assert (found["said"]["text"], found["edited"]["text"]) == ("Working on it.", "Thanks.")
+        assert found["listed"][-2:] == [found["said"]["id"], found["edited"]["id"]]
+        assert [row["id"] for row in found["whole"]["messages"]] == found["listed"]
+        assert found["begun"]["instance_id"] == found["draft"]
+
+    def test_a_webhook_is_made_triggered_and_deleted(
+        self, directory: Found, served: Handler
+    ) -> None:
+        found = directory["webhooks"]
+        assert found["triggered"] == [200, ""]
+        assert found["after"]["stats"]["success_triggers"] == 1
+        assert found["changed"]["label"] == "Changed"
+        assert found["made"]["id"] in found["found"]
+        assert (found["hidden"]["status"], found["gone"]["status"]) == (404, 404)
+        calls = [got for got in served.seen if got.path == "/directory"]
+        assert [got.json["webhook_id"] for got in calls] == [found["made"]["id"]]
+
+
+Row = dict[str, Any]
+# What each query of directory.mjs must find, told of a row by other means.
+QUERIES: dict[str, Callable[[Row, Found], bool]] = {
+    "plain": lambda r, f: (r["status"], r["asset"]["product"]["id"]) == ("pending", orders.PLAIN),
+    "in": lambda r, f: r["status"] in ("pending", "inquiring"),
+    "out": lambda r, f: r["status"] not in ("approved", "failed"),
+    "ne": lambda r, f: r["type"] != "purchase",
+    "or": lambda r, f: r["status"] == "failed" or r["type"] == "change",
+    "and": lambda r, f: r["status"] == "approved" and r["type"] != "purchase",
+    "or_of_field": lambda r, f: r["status"] in ("failed", "pending"),
+    "not": lambda r, f: r["status"] != "approved",
+    "like": lambda r, f: "Secure Su" in r["asset"]["product"]["name"],
+    "ilike": lambda r, f: r["asset"]["product"]["name"].startswith("Nimbus M"),
+    "range": lambda r, f: f["early"] <= r["created"] <= f["late"],
+    "since": lambda r, f: f["early"] <= r["created"] < f["late"],
+    "spaces": lambda r, f: r["asset"]["product"]["name"] == "Nimbus Backup",
+    "empty": lambda r, f: not r["reason"] and "planned_date" in r,
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_of_the_sdk_finds_what_it_says(directory: Found, name: str) -> None:
+    found = directory["queries"]
+    wanted = {row["id"] for row in found["all"] if QUERIES[name](row, found)}
+    assert 0 < len(wanted) < len(found["all"])
+    assert set(found["found"][name]) == wanted
+
+
+def test_order_pages_and_select(directory: Found) -> None:
+    found = directory["queries"]
+    assert set(found["found"]) == set(QUERIES)
+    assert [r["id"] for r in found["all"]] == [
+        r["id"] for r in sorted(
+            sorted(found["all"], key=lambda r: r["id"]), key=lambda r: r["created"], reverse=True
+        )
+    ]  # fmt: skip
+    assert "note" not in found["one"] and "items" not in found["one"]["asset"]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("missing", 404, "NFND_000"),
+        ("invalid", 400, "VAL_001"),
+        ("bad_query", 400, "VAL_001"),
+        ("gte", 400, "VAL_001"),
+        ("not_yours", 403, "AUTH_002"),
+        ("no_key", 401, "AUTH_001"),
+        ("method", 405, "REQ_405"),
+    ],
+)
+def test_a_refusal_is_an_api_error(directory: Found, name: str, status: int, code: str) -> None:
+    # Only of exactly `application/json` does the SDK build an APIError.
+    said = directory["errors"][name]
+    assert said["api_error"] is True
+    assert (said["status"], said["error_code"]) == (status, code)
+    assert said["errors"] and all(isinstance(text, str) and text for text in said["errors"])
+    assert said["json"] == {"error_code": code, "errors": said["errors"]}
+
+
+class TestZapier:
+    def test_a_zap_is_woken_by_an_order(self, zapier: Found, served: Handler) -> None:
+        found = zapier["subscription"]
+        assert (found["made"]["type"], found["made"]["data"]) == ("event", {})
+        assert found["after"]["stats"]["success_triggers"] == 1
+        assert found["gone"]["status"] == 404
+        calls = [got for got in served.seen if got.path == "/zapier"]
+        assert [got.json["webhook_id"] for got in calls] == [found["made"]["id"]]
+        assert set(calls[0].json) == {
+            "webhook_id", "webhook_name", "object_class", "account_id", "product_id", "api_url",
+            "triggered_at", "last_success_at", "last_failure_at", "processing_timeout", "data",
+        }  # fmt: skip
+
+    def test_an_order_names_neither_product_nor_marketplace(self, zapier: Found) -> None:
+        made = zapier["subscription"]["ordered"]
+        assert made["asset"]["product"]["id"] == orders.PLAIN
+        assert made["marketplace"]["id"] == "MP-40117"
+        assert made["asset"]["items"][0]["quantity"] == "3"
+        assert zapier["order"]["bought"] == zapier["order"]["found"]
+        assert zapier["order"]["mpn"] == "NB-SEAT"
+
+    def test_a_tier_account_is_named_by_its_external_uid(self, zapier: Found) -> None:
+        found = zapier["tier_account"]
+        assert found["made"]["account"]["id"] == found["account"]
+        assert found["made"]["status"] == "pending"
+        assert found["made"]["account"]["contact_info"]["city"] == "Salem"
+
+    def test_messages_stand_inside_the_conversation(self, zapier: Found) -> None:
+        found = zapier["messages"]
+        assert {row["id"]: row["text"] for row in found["found"]}[found["sent"]] == "From a zap."
+
+    def test_a_form_asks_for_the_parameters_that_are_shown(self, zapier: Found) -> None:
+        found = zapier["form"]
+        shown = [
+            row["id"]
+            for row in found["all"]
+            if (row["phase"], row["scope"]) == ("ordering", "asset")
+            and (row["constraints"]["required"] or not row["constraints"]["hidden"])
+        ]
+        assert found["ordering"] == found["by_id"] == shown
+        assert len(found["tiers"]) == 4
+
+    def test_its_choices(self, zapier: Found) -> None:
+        found = zapier["choices"]
+        assert set(found["products"]) >= {orders.PLAIN, SUITE}
+        assert set(found["visible"]) >= {orders.PLAIN, SUITE}
+        assert "HB-7710-3391" in found["hubs"]
+        assert found["account"] == "VA-610-138"
+        # Whom a helpdesk case is assigned to: not in the document.
+        assert found["users"]["status"] == 404
+
+    def test_each_filter_of_its_searches(self, zapier: Found) -> None:
+        refused: dict[str, set[str]] = {}
+        for name, fields in zapier["searches"].items():
+            for field, (value, count) in fields.items():
+                if isinstance(count, list):
+                    assert count == [f"Unknown property: {field}."]
+                    refused.setdefault(name, set()).add(field)
+                else:
+                    nobodys = str(value).endswith("-0") or value in ("n", "u", "1")
+                    assert (count == 0) == nobodys, (name, field, value, count)
+        assert refused == UNKNOWN_FILTERS
