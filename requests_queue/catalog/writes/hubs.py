@@ -10,7 +10,7 @@ from django.db import transaction
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, Connection, Hub, TierAccount
 from requests_queue.catalog.writes.given import Given
-from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing
+from requests_queue.errors import Forbidden, IllegalMove, Missing
 
 TYPES = ("OA", "API")
 
@@ -69,11 +69,8 @@ def _write(row: Hub, given: Given) -> None:
         row.name = given.text("name", 256, blank=False)
     if "description" in given:
         row.description = given.text("description", 2000)
-    inner = given.data.get("instance")
-    if inner is not None and not isinstance(inner, Mapping):
-        raise Invalid("instance: Expected an object.")
-    flat = {f"instance_{name}": inner[name] for name in ("id", "type") if name in (inner or {})}
-    named = Given({**flat, **given.data})
+    nested = given.inner("instance").data if given.data.get("instance") is not None else {}
+    named = Given({**{f"instance_{name}": value for name, value in nested.items()}, **given.data})
     if "instance_id" in named:
         row.instance_id = named.text("instance_id", 255)
     if named.data.get("instance_type") is not None:

@@ -1,0 +1,74 @@
+"""The client on threads or on asyncio, by KIND: each flow is written once and runs on both.
+
+Whatever a call returns goes through `got`, whatever is iterated through `rows`; all else is the
+client's own, which both have alike.
+"""
+
+import inspect
+import os
+
+from common import PROVIDER_KEY, URL, VENDOR_KEY, described
+from connect.client import AsyncConnectClient, ClientError, ConnectClient
+
+KIND = os.environ["KIND"]
+HUB, CONTRACT, MARKETPLACE = "HB-7710-3391", "CRD-41020-88713-20954", "MP-40117"
+
+
+def _connect(key):
+    options = {}
+    if KIND == "specs":
+        options = {"use_specs": True, "specs_location": os.environ["SPECS"]}
+    kind = AsyncConnectClient if KIND == "async" else ConnectClient
+    return kind(key, endpoint=URL, **options)
+
+
+vendor, distributor = _connect(VENDOR_KEY), _connect(PROVIDER_KEY)
+
+
+async def got(answer):
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+async def rows(found):
+    if KIND == "async":
+        return [row async for row in found]
+    return list(found)
+
+
+async def ids(found):
+    return [row["id"] for row in await rows(found)]
+
+
+async def refused(call):
+    """Return what the client says of a call that must be refused."""
+    try:
+        await got(call())
+    except ClientError as error:
+        return described(error)
+    raise AssertionError("the call was not refused")
+
+
+def status_of(client):
+    return client.response.status_code
+
+
+async def template(product, scope="asset", kind="fulfillment"):
+    """Return the id of a product's first template of a scope and type."""
+    found = vendor.products[product].templates.filter(scope=scope, type=kind)
+    return (await got(found.first()))["id"]
+
+
+async def filled(request):
+    """Set what an approval needs, as the vendor."""
+    params = [
+        {"id": param["id"], "value": f"filled-{request['id']}"}
+        for param in request["asset"]["params"]
+        if param["phase"] == "fulfillment" and param["constraints"]["required"]
+    ]
+    return await got(vendor.requests[request["id"]].update({"asset": {"params": params}}))
+
+
+async def approved(request):
+    await filled(request)
+    body = {"template_id": await template(request["asset"]["product"]["id"])}
+    return await got(vendor.requests[request["id"]]("approve").post(body))

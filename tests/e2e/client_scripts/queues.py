@@ -1,0 +1,22 @@
+"""All queues but fulfillment's own actions, and the directory, on the client of a KIND."""
+
+import asyncio
+
+import catalogue
+import money
+import tiers
+import usage
+from common import hand_over
+
+FLOWS = (
+    tiers.by_order, tiers.by_api, tiers.accounts, money.billing, usage.accepted, usage.rejected,
+    usage.records, catalogue.product, catalogue.listings, catalogue.places,
+    catalogue.conversations,
+)  # fmt: skip
+
+
+async def main():
+    return {f"{flow.__module__}_{flow.__name__}": await flow() for flow in FLOWS}
+
+
+hand_over(**asyncio.run(main()))

@@ -1,0 +1,127 @@
+"""Usage files: uploaded as a workbook and as text, processed, decided, and their records closed."""
+
+import os
+import time
+from pathlib import Path
+
+import requests
+from common import SUITE
+from either import CONTRACT, KIND, distributor, got, ids, refused, rows, status_of, vendor
+
+FILES = vendor.ns("usage").files
+THEIRS = distributor.ns("usage").files
+HEADER = (
+    "record_id", "item_search_criteria", "item_search_value", "quantity", "start_time_utc",
+    "end_time_utc", "asset_search_criteria", "asset_search_value", "amount",
+)  # fmt: skip
+
+
+def _csv(*records):
+    """Return text with a row of usage for each (number, subscription, MPN)."""
+    lines = [
+        (
+            f"{KIND}-{number}", "item.mpn", mpn, "12.5", "2026-10-01 00:00:00",
+            "2026-10-31 23:59:59", "asset.id", asset, "25",
+        )
+        for number, asset, mpn in records
+    ]  # fmt: skip
+    return "\r\n".join(",".join(line) for line in (HEADER, *lines)).encode()
+
+
+async def _draft(name):
+    return await got(FILES.create({
+        "name": f"{name} ({KIND})", "product": {"id": SUITE}, "contract": {"id": CONTRACT},
+        "period": {"from": "2026-10-01", "to": "2026-10-31"}, "description": "Hours of the desk.",
+    }))  # fmt: skip
+
+
+async def _upload(pk, name, content):
+    """Upload as the client does: its keyword arguments are those of its HTTP library."""
+    answer = await got(FILES[pk]("upload").post(files={"usage_file": (name, content)}))
+    return answer, status_of(vendor)
+
+
+async def _processed(pk):
+    """Poll until the file is read, as published clients do."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = await got(FILES[pk].get())
+        if found["status"] not in ("uploading", "processing"):
+            return found
+    raise AssertionError(f"{pk} is still {found['status']}")
+
+
+async def _assets(count):
+    found = vendor.assets.filter(product__id=SUITE, status="active").order_by("id")
+    return [row["id"] for row in (await rows(found))[:count]]
+
+
+async def accepted():
+    """Upload a workbook, submit it, have it accepted, and close it."""
+    made = await _draft("October")
+    pk = made["id"]
+    uploaded, status = await _upload(pk, "usage.xlsx", Path(os.environ["XLSX"]).read_bytes())
+    ready = await _processed(pk)
+    edited = await got(FILES[pk].update({"note": "Checked."}))
+    submitted = await got(FILES[pk]("submit").post())
+    not_theirs = await refused(lambda: FILES[pk]("accept").post({"acceptance_note": "Mine."}))
+    taken = await got(THEIRS[pk]("accept").post({"acceptance_note": "Billed."}))
+    closed = await got(THEIRS[pk]("close").post())
+    link = (await got(vendor.ns("usage").products[SUITE]("template").get()))["template_link"]
+    form = requests.get(link, timeout=10)
+    return {
+        "made": made, "uploaded": uploaded, "upload_status": status, "ready": ready,
+        "edited": edited, "submitted": submitted, "not_theirs": not_theirs, "accepted": taken,
+        "closed": closed, "template": [form.status_code, form.content[:2].decode("latin-1")],
+        "upload_again": await refused(lambda: FILES[pk]("upload").post(
+            files={"usage_file": ("usage.csv", _csv())}
+        )),
+    }  # fmt: skip
+
+
+async def rejected():
+    """Upload text with a wrong row, mend it, submit, and have it rejected; delete another."""
+    (asset,) = await _assets(1)
+    pk = (await _draft("September"))["id"]
+    await _upload(pk, "usage.csv", _csv((1, asset, "NSS-DESK-PPU"), (2, "AS-0", "NSS-DESK-PPU")))
+    invalid = await _processed(pk)
+    wrong = await rows(FILES[pk].errors.all())
+    await _upload(pk, "usage.csv", _csv((1, asset, "NSS-DESK-PPU")))
+    # Right after the upload: the submit waits for the processing.
+    submitted = await got(FILES[pk]("submit").post())
+    rejection = await got(THEIRS[pk]("reject").post({"rejection_note": "Counted twice."}))
+    gone = (await _draft("Never"))["id"]
+    not_theirs = await refused(lambda: THEIRS[gone]("delete").post())
+    return {
+        "invalid": invalid, "wrong": wrong, "submitted": submitted, "rejected": rejection,
+        "deleted": await got(FILES[gone]("delete").post()),
+        "not_theirs": not_theirs, "found": await ids(FILES.filter(status="rejected")),
+    }  # fmt: skip
+
+
+async def records():
+    """Close an accepted file record by record, in bulk, and the last one by itself."""
+    one, other = await _assets(2)
+    pk = (await _draft("August"))["id"]
+    used = [(number, asset, "NSS-DESK-PPU") for number, asset in enumerate((one, one, other))]
+    await _upload(pk, "usage.csv", _csv(*used))
+    await got(FILES[pk]("submit").post())
+    await got(THEIRS[pk]("approve-all").put())
+    await got(THEIRS[pk]("accept").post({"acceptance_note": "Billed."}))
+    collection = distributor.ns("usage").records
+    found = await rows(collection.filter(usagefile__id=pk).order_by("id"))
+    first, second, last = (row["id"] for row in found)
+    body = {"external_billing_id": "INV-1", "external_billing_note": "Paid."}
+    closed = await got(collection[first]("close").post(body))
+    many = await got(collection("close-records").post([{"id": second}, {"id": "UR-0"}]))
+    many_status = status_of(distributor)
+    before = await got(THEIRS[pk].get())
+    await got(collection[last]("close").post(body))
+    return {
+        "records": found, "closed": closed, "many": many, "many_status": many_status,
+        "before": before, "after": await got(THEIRS[pk].get()),
+        "of_vendor": await got(vendor.ns("usage").records.filter(usagefile__id=pk).count()),
+        "of_asset": await got(
+            collection.filter(usagefile__id=pk, asset__id=one, status="closed").count()
+        ),
+    }  # fmt: skip

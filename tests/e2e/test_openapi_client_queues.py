@@ -1,0 +1,299 @@
+"""CloudBlue's Python client over all the other queues and the directory: sync, async, by specs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_openapi_client import interpreter, run, running
+from tests.processes import Sandbox
+from tests.queue import spreadsheets
+
+pytestmark = pytest.mark.clients
+
+__all__ = ["interpreter", "running"]
+
+DESK = {
+    "item_search_value": "NSS-DESK-PPU", "quantity": 12.5, "amount": 25,
+    "start_time_utc": "2026-10-01 00:00:00", "end_time_utc": "2026-10-31 23:59:59",
+    "asset_search_value": "AS-2934-6610-1216", "category_id": "general",
+}  # fmt: skip
+CATEGORIES = [
+    ["category_id", "category_name", "category_description"],
+    ["general", "General usage", "All that is counted"],
+]
+Found = dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=["sync", "async", "specs"])
+def found(
+    request: pytest.FixtureRequest,
+    interpreter: Path,
+    running: Sandbox,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Found:
+    workbook = tmp_path_factory.mktemp("usage") / "usage.xlsx"
+    rows = spreadsheets.table([spreadsheets.row(**DESK)])
+    workbook.write_bytes(spreadsheets.xlsx(rows, categories=CATEGORIES))
+    return run(
+        interpreter,
+        running,
+        "queues",
+        KIND=request.param,
+        SPECS=f"{running.url}/connect-openapi30.yml",
+        XLSX=str(workbook),
+    )
+
+
+def refused(said: Found, status: int, code: str) -> None:
+    assert (said["status"], said["error_code"]) == (status, code)
+    assert said["errors"] and code in said["text"]
+
+
+class TestTierConfigs:
+    def test_level_2_is_set_up_before_level_1(self, found: Found) -> None:
+        flow = found["tiers_by_order"]
+        states = [flow[name]["status"] for name in ("order", "first", "second")]
+        assert states == ["tiers_setup", "tiers_setup", "pending"]
+        assert flow["first"]["parent_configuration"]["id"] == flow["second"]["configuration"]["id"]
+        refused(flow["too_early"], 400, "REQ_003")
+        assert flow["released"]["status"] == "inquiring"
+        assert flow["order_after"]["status"] == "pending"
+        assert (flow["config"]["status"], flow["of_order"]) == ("active", [flow["config"]["id"]])
+
+    def test_it_is_assigned_inquired_and_pended_without_an_answer(self, found: Found) -> None:
+        flow = found["tiers_by_order"]
+        nothing, status, assignee = flow["assigned"]
+        assert (nothing, status, assignee["id"]) == (None, 204, "UR-426-913-070")
+        asked = {p["id"]: p for p in flow["inquired"]["params"]}["master_reference"]
+        assert (flow["inquired"]["status"], asked["value_error"]) == ("inquiring", "Taken.")
+        answered = {p["id"]: p for p in flow["pended"]["params"]}["master_reference"]
+        assert (flow["pended"]["status"], answered["value"]) == ("pending", "OAK")
+        assert (flow["pended"]["notes"], answered["value_error"]) == ("Asked.", "")
+
+    def test_an_approval_answers_with_the_template(self, found: Found) -> None:
+        flow = found["tiers_by_order"]
+        assert flow["answered"]["template"]["id"] == "TL-561-036-001"
+        assert "Oak" in flow["answered"]["template"]["representation"]
+        assert "**Oak" in flow["rendered"] and "`pt-1`" in flow["config_rendered"]
+        refused(flow["without"], 400, "VAL_001")
+
+    def test_a_draft_is_submitted_and_approved(self, found: Found) -> None:
+        flow = found["tiers_by_api"]
+        assert (flow["draft"]["status"], flow["submitted"]["status"]) == ("draft", "pending")
+        assert flow["config"]["status"] == "active"
+        values = {p["id"]: p["value"] for p in flow["config"]["params"]}
+        # The update failed, the adjustment did not.
+        assert values == {"partner_agreement": "NSS-2", "partner_tenant": "pt-9"}
+
+    def test_an_update_fails_with_a_reason(self, found: Found) -> None:
+        flow = found["tiers_by_api"]
+        assert (flow["update"]["type"], flow["failed"]["status"]) == ("update", "failed")
+        assert flow["failed"]["reason"] == "Unknown."
+        refused(flow["reason"], 400, "REQ_005")
+        refused(flow["again"], 409, "REQ_009")
+        assert flow["again"]["params"]["request_id"] == flow["update"]["id"]
+        refused(flow["by_vendor"], 403, "AUTH_002")
+        assert flow["pending"] > 0
+
+
+class TestTierAccounts:
+    def test_each_change_is_a_version_and_a_request(self, found: Found) -> None:
+        flow = found["tiers_accounts"]
+        assert [row["version"] for row in flow["versions"]] == [3, 2, 1]
+        assert flow["old"]["contact_info"]["city"] == "Portland"
+        assert flow["changed"]["contact_info"]["city"] == "Salem"
+        for name, version in (("first", 2), ("second", 3)):
+            asked = flow[name]
+            assert (asked["status"], asked["account"]["version"]) == ("pending", version)
+        assert flow["by_uid"] == [flow["made"]["id"]]
+
+    def test_the_vendor_accepts_and_ignores(self, found: Found) -> None:
+        flow = found["tiers_accounts"]
+        assert (flow["accepted"]["status"], flow["ignored"]["status"]) == ("accepted", "ignored")
+        assert flow["ignored"]["reason"] == "Not kept."
+        refused(flow["again"], 400, "REQ_003")
+        refused(flow["same"], 400, "TAR_004")
+        refused(flow["not_theirs"], 403, "AUTH_002")
+        refused(flow["not_mine"], 403, "AUTH_002")
+
+    def test_one_that_is_deleted_is_decommissioned(self, found: Found) -> None:
+        flow = found["tiers_accounts"]
+        assert flow["deleted"] == [None, 204]
+        assert flow["after"]["events"]["decommissioned"]["at"]
+
+
+class TestBilling:
+    @pytest.mark.parametrize("name", ["provided", "provided_flat", "vended", "vended_flat"])
+    def test_either_form_of_a_body_is_taken(self, found: Found, name: str) -> None:
+        flow = found["money_billing"]
+        row = flow[name]
+        assert row["id"].startswith("BRP-" if name.startswith("provided") else "BRV-")
+        assert row["asset"]["id"] == flow["asset"]["id"]
+        assert row["period"] == {
+            "from": "2026-10-01T00:00:00+00:00", "to": "2026-11-01T00:00:00+00:00",
+            "delta": 1, "uom": "monthly",
+        }  # fmt: skip
+        assert (row["items"][0]["quantity"] == 3) == name.endswith("flat")
+
+    def test_a_providers_are_hidden_from_vendors(self, found: Found) -> None:
+        flow = found["money_billing"]
+        theirs = {flow[name]["id"] for name in ("provided", "provided_flat")}
+        mine = {flow[name]["id"] for name in ("vended", "vended_flat")}
+        assert set(flow["seen_by_vendor"]) == mine
+        assert set(flow["seen_by_provider"]) == mine | theirs
+        assert flow["exists"] is False
+        assert flow["of_asset"] >= 2
+        refused(flow["not_theirs"], 403, "AUTH_002")
+
+    def test_attributes(self, found: Found) -> None:
+        flow = found["money_billing"]
+        assert (flow["put"], flow["attributes"]) == (200, flow["read_attributes"])
+        assert flow["vended"]["attributes"]["vendor"] == {"invoice": "1"}
+        assert flow["after"]["attributes"]["vendor"] == {"invoice": "NB-1"}
+
+    def test_what_is_wrong_is_named_and_a_subscription_shows_its_billing(
+        self, found: Found
+    ) -> None:
+        flow = found["money_billing"]
+        assert {e.partition(":")[0] for e in flow["no_period"]["errors"]} == {
+            f"period.{name}" for name in ("from", "to", "delta", "uom")
+        }
+        assert flow["subscription"]["id"] == flow["asset"]["id"]
+        assert flow["subscription"]["billing"]["period"]["uom"] == "monthly"
+
+
+class TestUsage:
+    def test_a_workbook_goes_from_draft_to_closed(self, found: Found) -> None:
+        flow = found["usage_accepted"]
+        steps = ("made", "ready", "submitted", "accepted", "closed")
+        assert [flow[name]["status"] for name in steps] == [
+            "draft", "ready", "pending", "accepted", "closed",
+        ]  # fmt: skip
+        assert flow["upload_status"] == 201
+        assert flow["ready"]["records"] == {"valid": 1, "invalid": 0, "closed": 0}
+        assert (flow["edited"]["note"], flow["accepted"]["acceptance_note"]) == (
+            "Checked.", "Billed.",
+        )  # fmt: skip
+        refused(flow["not_theirs"], 403, "AUTH_002")
+        refused(flow["upload_again"], 400, "REQ_003")
+
+    def test_the_template_is_a_workbook(self, found: Found) -> None:
+        assert found["usage_accepted"]["template"] == [200, "PK"]
+
+    def test_a_wrong_row_makes_a_file_invalid(self, found: Found) -> None:
+        flow = found["usage_rejected"]
+        assert flow["invalid"]["status"] == "invalid"
+        assert flow["invalid"]["records"] == {"valid": 1, "invalid": 1, "closed": 0}
+        (wrong,) = flow["wrong"]
+        assert wrong["row"] == 3
+        assert wrong["errors"][0]["column"] == "asset_search_value"
+
+    def test_a_submit_right_after_the_upload_waits(self, found: Found) -> None:
+        flow = found["usage_rejected"]
+        assert (flow["submitted"]["status"], flow["rejected"]["status"]) == ("pending", "rejected")
+        assert flow["rejected"]["rejection_note"] == "Counted twice."
+        assert flow["rejected"]["id"] in flow["found"]
+        assert flow["deleted"]["status"] == "deleted"
+        refused(flow["not_theirs"], 403, "AUTH_002")
+
+    def test_the_last_closed_record_closes_the_file(self, found: Found) -> None:
+        flow = found["usage_records"]
+        assert [row["status"] for row in flow["records"]] == ["approved"] * 3
+        assert (flow["closed"]["status"], flow["closed"]["external_billing_id"]) == (
+            "closed", "INV-1",
+        )  # fmt: skip
+        assert flow["many_status"] == 206
+        assert len(flow["many"]) == 2
+        assert (flow["before"]["status"], flow["after"]["status"]) == ("accepted", "closed")
+        assert (flow["of_vendor"], flow["of_asset"]) == (3, 2)
+
+
+class TestProducts:
+    def test_a_product_is_built_of_parts(self, found: Found) -> None:
+        flow = found["catalogue_product"]
+        parts = flow["parts"]
+        assert flow["made"]["status"] == "draft"
+        assert flow["changed"]["capabilities"]["subscription"]["hold"] is True
+        assert [row["mpn"] for row in parts["items"]] == ["NV-1", "NV-2"]
+        assert parts["items"][0]["description"] == "A safe place."
+        names = [row["name"] for row in parts["parameters"]]
+        assert names == ["vault_name", "vault_id", "endpoint"]
+        assert parts["parameters"][1]["hint"] == "Of the vendor."
+        assert parts["templates"][0]["title"] == "Your vault"
+        assert parts["actions"][0]["title"] == "Open it"
+        assert parts["configurations"][0]["value"] == "https://vault.example.com"
+        refused(parts["twin"], 400, "VAL_001")
+        refused(flow["not_theirs"], 403, "AUTH_002")
+
+    def test_it_is_listed_then_sold_and_rendered(self, found: Found) -> None:
+        flow = found["catalogue_product"]
+        refused(flow["unlisted"], 400, "VAL_001")
+        assert (flow["listing"]["state"], flow["listing"]["listing"]["status"]) == (
+            "completed", "listed",
+        )  # fmt: skip
+        sold = flow["sold"]
+        assert (sold["status"], sold["asset"]["status"]) == ("approved", "active")
+        assert sold["asset"]["connection"]["id"] == flow["connection"]["id"]
+        assert sold["asset"]["configuration"]["params"][0]["id"] == "endpoint"
+        text = f"# Vault filled-{sold['id']} of Harbour Cafe"
+        assert flow["rendered"].strip() == flow["asset_rendered"].strip() == text
+        # Its capability lets it be suspended.
+        assert flow["suspended"]["status"] == "pending"
+        assert set(flow["of_asset"]) == {sold["id"], flow["suspended"]["id"]}
+        assert flow["link"].startswith("http://127.0.0.1:")
+        refused(flow["deleted"], 400, "REQ_003")
+
+
+class TestListings:
+    def test_a_removal_is_refined_and_completed(self, found: Found) -> None:
+        flow = found["catalogue_listings"]
+        assert (flow["removal"]["state"], flow["refined"]["state"]) == ("draft", "draft")
+        assert flow["assigned"]["assignee"]
+        assert flow["listing"]["status"] == "unlisted"
+        assert flow["completed"] == 2
+        refused(flow["too_early"], 400, "REQ_003")
+        refused(flow["not_theirs"], 403, "AUTH_002")
+        refused(flow["update"], 400, "REQ_003")
+
+    def test_another_is_canceled_and_the_distributor_lists_it(self, found: Found) -> None:
+        flow = found["catalogue_listings"]
+        assert flow["canceled"]["state"] == "canceled"
+        assert flow["changed"]["status"] == "listed"
+        assert len(flow["found"]) == 3
+        assert flow["listed"] == 1
+
+
+class TestPlaces:
+    def test_who_and_where(self, found: Found) -> None:
+        flow = found["catalogue_places"]
+        assert flow["accounts"] == ["VA-610-138", "PA-318-442"]
+        assert flow["account"] == "vendor"
+        assert flow["hubs"] == ["HB-7710-3391"]
+        assert flow["connections"] == flow["of_product"] == ["CT-2044-1187-9002"]
+        assert flow["marketplaces"] == [flow["marketplace"]["id"]] == ["MP-40117"]
+        assert flow["currencies"] == [{"id": "MP-40117", "currency": "USD"}]
+
+    def test_contracts_are_moved_by_whose_turn_it_is(self, found: Found) -> None:
+        flow = found["catalogue_places"]
+        assert flow["contracts"] == [flow["contract"]["id"]]
+        refused(flow["enroll"], 400, "REQ_003")
+        refused(flow["sign"], 403, "AUTH_002")
+
+    def test_a_hub_is_written_by_its_provider(self, found: Found) -> None:
+        flow = found["catalogue_places"]
+        assert flow["hub"]["instance"]["type"] == "API"
+        assert flow["changed"]["name"].startswith("Store")
+        assert flow["deleted"] == [None, 204]
+        refused(flow["in_use"], 400, "REQ_003")
+
+
+def test_a_conversation_has_private_messages_and_an_end(found: Found) -> None:
+    flow = found["catalogue_conversations"]
+    assert flow["talk"]["instance_id"] == flow["request"]
+    assert flow["seen"] == [flow["said"]["id"], flow["edited"]["id"]]
+    assert flow["private"]["id"] in flow["inside"]
+    assert (flow["edited"]["text"], flow["closed"]["status"]) == ("Thanks.", "closed")
+    refused(flow["refused"], 400, "REQ_003")
