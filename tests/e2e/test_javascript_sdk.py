@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.node
 SCRIPTS = Path(__file__).parent / "client_scripts"
 PACKAGE = ROOT / "examples" / "node_handler" / "package.json"
 SUITE = "PRD-362-917-440"
+PAGE = ROOT / "docs" / "clients" / "javascript-sdk.md"
+SHOWN = re.findall(r"^```js\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 Found = dict[str, Any]
 
 _CRUD = "create delete get search update"
@@ -457,3 +460,29 @@ class TestZapier:
                     nobodys = str(value).endswith("-0") or value in ("n", "u", "1")
                     assert (count == 0) == nobodys, (name, field, value, count)
         assert refused == UNKNOWN_FILTERS
+
+
+@pytest.mark.parametrize("number", range(len(SHOWN)))
+def test_what_the_page_shows_runs(running: Sandbox, tmp_path: Path, number: int) -> None:
+    installed = environments.node("node_handler", PACKAGE)
+    (tmp_path / "node_modules").symlink_to(installed / "node_modules")
+    (tmp_path / "var").symlink_to(running.data_dir)
+    (tmp_path / "shown.mjs").write_text(SHOWN[number])
+    done = subprocess.run(
+        ["node", "shown.mjs"],
+        cwd=tmp_path,
+        env=environments.calling_loopback(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_page_counts_the_methods(missing: Found) -> None:
+    total, gone = len(missing["methods"]), len(absent())
+    said = f"all of its {total} methods"
+    page = " ".join(PAGE.read_text().split())
+    assert said in page
+    assert f"{total - gone} work, and {gone} are calls" in page

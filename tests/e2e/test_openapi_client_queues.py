@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connect_sim.api import published
+from tests import environments
 from tests.e2e.test_openapi_client import interpreter, run, running
-from tests.processes import Sandbox
+from tests.processes import ROOT, Sandbox
 from tests.queue import spreadsheets
 
 pytestmark = pytest.mark.clients
@@ -25,6 +29,8 @@ CATEGORIES = [
     ["general", "General usage", "All that is counted"],
 ]
 Found = dict[str, Any]
+PAGE = ROOT / "docs" / "clients" / "openapi-client.md"
+SHOWN = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module", params=["sync", "async", "specs"])
@@ -297,3 +303,38 @@ def test_a_conversation_has_private_messages_and_an_end(found: Found) -> None:
     assert flow["private"]["id"] in flow["inside"]
     assert (flow["edited"]["text"], flow["closed"]["status"]) == ("Thanks.", "closed")
     refused(flow["refused"], 400, "REQ_003")
+
+
+@pytest.mark.parametrize("number", range(len(SHOWN)))
+def test_what_the_page_shows_runs(
+    interpreter: Path, running: Sandbox, tmp_path: Path, number: int
+) -> None:
+    (tmp_path / "var").symlink_to(running.data_dir)
+    done = subprocess.run(
+        [str(interpreter), "-c", SHOWN[number]],
+        cwd=tmp_path,
+        env=environments.calling_loopback(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+# The calls of the page's table.
+NOT_SERVED = {
+    ("post", "/requests/{}/validate"), ("post", "/tier/config-requests/{}/validate"),
+    ("post", "/contracts"), ("post", "/accounts"), ("post", "/marketplaces"),
+    ("delete", "/conversations/{}"), ("get", "/products/{}/templates/{}/render"),
+    ("get", "/products/{}/templates/{}/preview"),
+}  # fmt: skip
+
+
+def test_what_the_page_calls_not_served_is_not() -> None:
+    served = {
+        (method, re.sub(r"\{\w+\}", "{}", path))
+        for path, methods in published.document()["paths"].items()
+        for method in methods
+    }
+    assert served & NOT_SERVED == set()

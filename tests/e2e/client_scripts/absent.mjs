@@ -5,7 +5,7 @@ import { methods, resources } from './methods.mjs';
 
 const routes = [];
 distributor.addBeforeRequestHook((url, options) => {
-  const path = url.replace(process.env.CONNECT_URL, '').replace(/\?.*/, '').replaceAll('XX-000', '{}');
+  const [path] = url.replace(process.env.CONNECT_URL, '').replaceAll('XX-000', '{}').split('?');
   routes.push([options.method ?? 'GET', path]);
   return { url, options };
 });

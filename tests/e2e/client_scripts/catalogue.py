@@ -74,6 +74,21 @@ async def _listed(product_id):
     return await got(theirs("complete").post())
 
 
+def _order(connection, item):
+    return {
+        "type": "purchase",
+        "asset": {
+            "connection": {"id": connection["id"]},
+            "items": [{"id": item["id"], "quantity": "2"}],
+            "params": [{"id": "vault_name", "value": "Papers"}],
+            "tiers": {
+                "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
+                "tier1": {"name": "Portland Resellers", "contact_info": CONTACT},
+            },
+        },
+    }
+
+
 async def product():
     """Build a product through the API, list it, sell it, and render what the customer reads."""
     made = await got(vendor.products.create({"name": f"Vault ({KIND})", "external_id": KIND}))
@@ -85,18 +100,7 @@ async def product():
     }))  # fmt: skip
     parts = await _parts(resource)
     connection = await got(resource.connections.create({"hub": {"id": HUB}}))
-    order = {
-        "type": "purchase",
-        "asset": {
-            "connection": {"id": connection["id"]},
-            "items": [{"id": parts["items"][0]["id"], "quantity": "2"}],
-            "params": [{"id": "vault_name", "value": "Papers"}],
-            "tiers": {
-                "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
-                "tier1": {"name": "Portland Resellers", "contact_info": CONTACT},
-            },
-        },
-    }
+    order = _order(connection, parts["items"][0])
     unlisted = await refused(lambda: distributor.requests.create(order))
     listing = await _listed(pk)
     sold = await approved(await got(distributor.requests.create(order)))

@@ -22,7 +22,9 @@ async function product() {
   const kept = await vendor.products.create({ name: 'Nimbus Vault' });
   const { id } = kept;
   const [actions, parameters] = [vendor.products.actions(id), vendor.products.parameters(id)];
-  const action = { action: 'sign_in', name: 'Sign in', scope: 'asset', type: 'button', description: '' };
+  const action = {
+    action: 'sign_in', name: 'Sign in', scope: 'asset', type: 'button', description: '',
+  };
   const parameter = {
     name: 'site', title: 'Site', description: '', type: 'text', scope: 'asset', phase: 'ordering',
   };
@@ -58,10 +60,11 @@ async function inventory() {
   const stock = new Inventory(vendor);
   const [action] = await vendor.products.actions(SUITE).search({ scope: 'asset' });
   const [asset] = await new Directory(vendor).searchAssets({ 'product.id': SUITE, limit: 1 });
+  const filled = await stock.getAssetParametersForFulfillmentByProduct(SUITE);
   const { link } = await stock.getProductActionLink(SUITE, action.id, asset.id);
   return {
     parameters: (await stock.getParametersByProduct(PLAIN)).map((row) => row.name),
-    fulfillment: (await stock.getAssetParametersForFulfillmentByProduct(SUITE)).map((row) => row.name),
+    fulfillment: filled.map((row) => row.name),
     found: (await stock.searchProductParameters(SUITE, {
       scope: { $in: ['tier1', 'tier2'] }, 'constraints.required': true,
     })).map((row) => row.name),
@@ -163,7 +166,9 @@ async function queries() {
   for (const [name, query] of Object.entries(asked)) {
     found[name] = ids(await vendor.requests.search({ ...query, limit: 1000 }));
   }
-  const [one] = await vendor.requests.search({ $select: ['-asset.items', '-note'], limit: 1, offset: 2 });
+  const [one] = await vendor.requests.search(
+    { $select: ['-asset.items', '-note'], limit: 1, offset: 2 },
+  );
   return { all, early, late, found, third: all[2].id, one };
 }
 
@@ -174,7 +179,9 @@ async function errors() {
     // The SDK's own name for it is none of the language's.
     gte: await refused(() => vendor.requests.search({ created: { $gte: '2026-01-01' } })),
     bad_query: await refused(() => vendor.requests.search({ colour: 'red' })),
-    not_yours: await refused(() => vendor.tierAccounts.create({ name: 'X', contact_info: CONTACT })),
+    not_yours: await refused(
+      () => vendor.tierAccounts.create({ name: 'X', contact_info: CONTACT }),
+    ),
     no_key: await refused(() => as('').requests.search()),
     method: await refused(() => vendor.requests.delete('PR-0000-0000-0000-000')),
   };

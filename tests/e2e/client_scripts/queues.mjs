@@ -5,7 +5,8 @@ import {
   Directory, Fulfillment, Inventory, Listings, Subscriptions,
 } from '@cloudblueconnect/connect-javascript-sdk';
 import {
-  CONTACT, CONTRACT, HUB, METER, PLAIN, SUITE, distributor, handOver, ids, purchase, refused, vendor,
+  CONTACT, CONTRACT, HUB, METER, PLAIN, SUITE, distributor, handOver, ids, purchase, refused,
+  vendor,
 } from './common.mjs';
 
 const [selling, buying] = [new Fulfillment(vendor), new Fulfillment(distributor)];
@@ -77,49 +78,61 @@ async function later() {
   return found;
 }
 
-// Level 2 is set up before level 1, and the order waits for both.
-async function tierConfigs() {
+// Both levels have to be set up before the order goes on.
+async function orderOfTiers() {
   const made = await order(SUITE, [{ id: 'admin_email', value: 'a@example.com' }], {
     tier1: { name: 'Willow Resellers', contact_info: CONTACT },
     tier2: { name: 'Willow Masters', contact_info: CONTACT },
   });
+  const { tier1, tier2 } = made.asset.tiers;
   const rows = await selling.searchTierConfigRequests({
-    'configuration.product.id': SUITE, 'configuration.account.id': {
-      $in: [made.asset.tiers.tier1.id, made.asset.tiers.tier2.id],
-    },
+    'configuration.product.id': SUITE, 'configuration.account.id': { $in: [tier1.id, tier2.id] },
   });
   const byLevel = (level) => rows.find((row) => row.configuration.tier_level === level).id;
-  const [first, second] = [byLevel(1), byLevel(2)];
-  const waiting = await selling.getTierConfigRequest(first);
-  await selling.inquireTierConfigRequest(
-    second, [{ id: 'master_reference', value_error: 'Taken.' }], 'Asked.',
-  );
-  const inquired = await selling.getTierConfigRequest(second);
-  await buying.updateTierConfigRequestParameters(second, [{ id: 'master_reference', value: 'W' }]);
-  await buying.pendingTierConfigRequest(second);
+  return [made, byLevel(1), byLevel(2)];
+}
+
+async function secondLevel(id) {
+  const [wrong, right] = [{ value_error: 'Taken.' }, { value: 'W' }]
+    .map((said) => [{ id: 'master_reference', ...said }]);
+  await selling.inquireTierConfigRequest(id, wrong, 'Asked.');
+  const inquired = await selling.getTierConfigRequest(id);
+  await buying.updateTierConfigRequestParameters(id, right);
+  await buying.pendingTierConfigRequest(id);
   const rendered = await selling.approveTierConfigRequestWithTemplate(
-    second, await template(SUITE, 'tier2', 'fulfillment'),
+    id, await template(SUITE, 'tier2', 'fulfillment'),
   );
-  const released = await selling.getTierConfigRequest(first);
-  await buying.updateTierConfigRequest(
-    first, { params: [{ id: 'partner_agreement', value: 'NSS-1' }] },
-  );
-  await buying.pendingTierConfigRequest(first);
-  await selling.updateTierConfigRequestParameters(first, [{ id: 'partner_tenant', value: 'pt' }]);
+  return { inquired, rendered };
+}
+
+async function firstLevel(id) {
+  const agreed = [{ id: 'partner_agreement', value: 'NSS-1' }];
+  await buying.updateTierConfigRequest(id, { params: agreed });
+  await buying.pendingTierConfigRequest(id);
+  await selling.updateTierConfigRequestParameters(id, [{ id: 'partner_tenant', value: 'pt' }]);
   await selling.approveTierConfigRequest(
-    first, { template: { id: await template(SUITE, 'tier1', 'fulfillment') } },
+    id, { template: { id: await template(SUITE, 'tier1', 'fulfillment') } },
   );
-  const approved = await selling.getTierConfigRequest(first);
+  return selling.getTierConfigRequest(id);
+}
+
+async function tierConfigs() {
+  const [made, first, second] = await orderOfTiers();
+  const waiting = await selling.getTierConfigRequest(first);
+  const asked = await secondLevel(second);
+  const released = await selling.getTierConfigRequest(first);
+  const approved = await firstLevel(first);
   const config = approved.configuration.id;
   const update = await buying.createUpdateTierConfigRequest(
     config, [{ id: 'partner_agreement', value: 'NSS-2' }],
   );
   await selling.failTierConfigRequest(update.id, 'Not ours.');
+  const account = waiting.configuration.account.id;
   return {
-    order: made, waiting, inquired, rendered, released, approved, update,
+    ...asked, order: made, waiting, released, approved, update,
     failed: await selling.getTierConfigRequest(update.id),
     config: await vendor.tierConfigs.get(config),
-    configs: ids(await sold.searchTierConfigurations({ 'account.id': waiting.configuration.account.id })),
+    configs: ids(await sold.searchTierConfigurations({ 'account.id': account })),
     order_after: await selling.getRequest(made.id),
   };
 }
@@ -145,7 +158,9 @@ async function tierAccounts() {
   );
   const first = await ask('93-5550146');
   const second = await ask('93-5550147');
-  const pending = await sold.searchTierAccountRequests({ status: 'pending', 'account.id': customer });
+  const pending = await sold.searchTierAccountRequests(
+    { status: 'pending', 'account.id': customer },
+  );
   return {
     before, first, pending: ids(pending), read: await sold.getTierAccountRequest(first.id),
     accepted: await sold.acceptTierAccountRequest(first.id),
@@ -190,7 +205,9 @@ async function billing() {
   const [asset] = await provides.searchRecurringAssets({ 'product.id': PLAIN, status: 'active' });
   const body = (type) => ({
     type, asset: { id: asset.id }, items: [{ id: asset.items[0].id }],
-    period: { from: '2026-10-01T00:00:00Z', to: '2026-11-01T00:00:00.000Z', delta: 1, uom: 'monthly' },
+    period: {
+      from: '2026-10-01T00:00:00Z', to: '2026-11-01T00:00:00.000Z', delta: 1, uom: 'monthly',
+    },
   });
   const provided = await provides.createBillingRequest(body('provider'));
   const vended = await vends.createBillingRequest(body('vendor'));

@@ -16,16 +16,21 @@ async def state(pk):
     return await got(OURS[pk].get())
 
 
-async def by_order():
-    """Set up both levels that an order waits for, level 2 first."""
+async def _ordered():
+    """Return an order by resellers that aren't set up, and the request for each level."""
     body = purchase(SUITE, ADMIN)
     body["asset"]["tiers"] |= {"tier1": reseller("Elm"), "tier2": reseller("Oak")}
     order = await got(distributor.requests.create(body))
-    tiers = order["asset"]["tiers"]
     found = {}
     for level in (1, 2):
-        wanted = OURS.filter(configuration__account__id=tiers[f"tier{level}"]["id"])
-        found[level] = await got(wanted.first())
+        reseller_id = order["asset"]["tiers"][f"tier{level}"]["id"]
+        found[level] = await got(OURS.filter(configuration__account__id=reseller_id).first())
+    return order, found
+
+
+async def by_order():
+    """Set up both levels that an order waits for, level 2 first."""
+    order, found = await _ordered()
     second, first = found[2]["id"], found[1]["id"]
     too_early = await refused(lambda: OURS[first]("approve").post())
     assigned = await got(OURS[second]("assign").post({"email": "maya.ortiz@nimbus.example.com"}))
@@ -58,7 +63,7 @@ async def by_order():
         "rendered": (await got(OURS[second]("render").get())).decode(),
         "config_rendered": (await got(config("render").get())).decode(),
         "of_order": await ids(vendor.ns("tier").configs.filter(
-            account__id=tiers["tier1"]["id"], status="active"
+            account__id=order["asset"]["tiers"]["tier1"]["id"], status="active"
         )),
     }  # fmt: skip
 

@@ -155,7 +155,8 @@ const BILLING = {
   id: 'BRP-0', type: 'vendor', 'period.uom': 'monthly', 'asset.id': 'AS-0',
   'events.created.at': { $le: '2099-11-24T00:00:00.000Z', $ge: '2020-01-01T00:00:00.000Z' },
   'events.updated.at': { $ge: '2020-01-01T00:00:00.000Z' },
-  'period.from': { $ge: '2020-01-01T00:00:00.000Z' }, 'period.to': { $le: '2099-01-01T00:00:00.000Z' },
+  'period.from': { $ge: '2020-01-01T00:00:00.000Z' },
+  'period.to': { $le: '2099-01-01T00:00:00.000Z' },
   ...Object.fromEntries(Object.entries(OF_ASSET).map(([name, value]) => [`asset.${name}`, value])),
 };
 const SUBSCRIPTIONS = {
@@ -210,7 +211,9 @@ async function choices() {
     visible: ids(every.filter(({ visibility }) => shown.some((name) => visibility[name]))),
     hubs: ids(await distributor.hubs.search()),
     account: (await vendor.accounts.search())[0].id,
-    users: await refused(() => vendor.accounts.users('VA-610-138').search({ limit: 30, offset: 0 })),
+    users: await refused(
+      () => vendor.accounts.users('VA-610-138').search({ limit: 30, offset: 0 }),
+    ),
   };
 }
 
