@@ -49,7 +49,8 @@ MARKDOWN = Answer(200, str, "text/markdown")
 class Documented:
     """A view in the OpenAPI document: its chapter, what it calls its objects, and their types.
 
-    `bodies` and `answers` are by the name of the view's method or of the move.
+    `bodies`, `answers` and `queries` (names and what they mean) are by the name of the view's
+    method or of the move.
     """
 
     tag: str
@@ -58,6 +59,7 @@ class Documented:
     listed: Any = None
     bodies: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    queries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Error(TypedDict, total=False):

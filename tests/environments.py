@@ -19,18 +19,33 @@ FOLDER = ROOT / ".test-venvs"
 _TIMEOUT = 600
 
 
-def python(name: str, requirements: str) -> Path:
-    """Return the interpreter of a venv with these requirements; skip loudly without one."""
+def python(name: str, requirements: str, newest: tuple[int, int] = (3, 99)) -> Path:
+    """Return the interpreter of a venv with these requirements; skip loudly without one.
+
+    `newest` is the last Python that the client can be imported by.
+    """
+    base, version = _base(name, newest)
 
     def make(folder: Path) -> None:
-        _run([sys.executable, "-m", "venv", str(folder)])
+        _run([base, "-m", "venv", str(folder)])
         wanted = folder / "requirements.txt"
         wanted.write_text(requirements)
         interpreter = str(folder / "bin" / "python")
         _run([interpreter, "-m", "pip", "install", "--quiet", "-r", str(wanted)])
 
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return _made(name, f"{version}\n{requirements}", make) / "bin" / "python"
+
+
+def _base(name: str, newest: tuple[int, int]) -> tuple[str, str]:
+    """Return this interpreter, or an older one that the client can do with, and its version."""
+    found = sys.version_info[:2]
+    if found <= newest:
+        return sys.executable, f"{found[0]}.{found[1]}"
+    wanted = f"{newest[0]}.{newest[1]}"
+    older = shutil.which(f"python{wanted}")
+    if older is None or subprocess.run([older, "-c", ""], capture_output=True).returncode:
+        pytest.skip(f"python{wanted} is not installed, which {name} needs: its tests were not run")
+    return older, wanted
 
 
 def node(name: str, package: Path) -> Path:

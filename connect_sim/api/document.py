@@ -159,7 +159,8 @@ class ConnectSchema(AutoSchema):
             found += [{"$ref": f"#/components/parameters/{name}"} for name in ("limit", "offset")]
         if self.call == "list":
             found += self._filters()
-        return found
+        told = self.told.queries.get(self.call, {})
+        return found + [_query(name, meaning) for name, meaning in told.items()]
 
     def _filters(self) -> list[Json]:
         rows = getattr(getattr(self.view, "rql_filter_class", None), "FILTERS", ())

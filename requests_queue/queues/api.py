@@ -25,6 +25,8 @@ class QueueCollection(Collection):
     related: ClassVar[tuple[str, ...]] = ()
     # Calls that Connect answers with 204 and nothing; the others answer 200 with the object.
     without_answer: ClassVar[frozenset[str]] = frozenset()
+    # Whether `assign` without a name means the caller.
+    assigns_caller: ClassVar[bool] = False
 
     def visible(self) -> QuerySet[Any]:
         """Return the objects that the caller's account may see."""
@@ -47,22 +49,30 @@ class QueueCollection(Collection):
 
     @action(detail=True, methods=["post"])
     def assign(self, request: Request, pk: str) -> Response:
-        """Assign the object to a user of the caller's account, by `id` or `email`."""
+        """Assign the object to a user of the caller's account, by `id` or `email`.
+
+        Listing and tier configuration requests take a call without a name for the caller's.
+        """
         self.get_object()
         wanted = {k: self.body[k] for k in ("id", "email") if self.body.get(k)}
+        if not wanted and self.assigns_caller:
+            return self._assigned(pk, self.user, "assign")
         if len(wanted) != 1 or not all(isinstance(v, str) for v in wanted.values()):
             raise Invalid("id: Name the user by id or by email.")
-        users = User.objects.filter(account=self.account, is_active=True)
-        user = users.filter(**{"uid" if k == "id" else k: v for k, v in wanted.items()}).first()
-        if user is None:
-            raise Missing(*wanted.values())
-        return self._assigned(pk, user, "assign")
+        return self._assigned(pk, self._colleague(**wanted), "assign")
 
     @action(detail=True, methods=["post"])
     def unassign(self, request: Request, pk: str) -> Response:
         """Take the assignee away."""
         self.get_object()
         return self._assigned(pk, None, "unassign")
+
+    def _colleague(self, **wanted: str) -> User:
+        users = User.objects.filter(account=self.account, is_active=True)
+        user = users.filter(**{"uid" if k == "id" else k: v for k, v in wanted.items()}).first()
+        if user is None:
+            raise Missing(*wanted.values())
+        return user
 
     def _assigned(self, pk: str, user: User | None, name: str) -> Response:
         at = clock.shown(clock.now())

@@ -303,6 +303,9 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/requests/{}/assign"): Call(
         VENDOR, {"email": "maya.ortiz@nimbus.example.com"}, "?status=pending"
     ),
+    ("POST", "/requests/{}/assign/{}"): Call(
+        VENDOR, None, lambda callers: f"{_pending(callers)} UR-426-913-070"
+    ),
     ("POST", "/requests/{}/unassign"): Call(VENDOR, None, "?status=pending"),
     ("POST", "/notifications/webhooks"): Call(VENDOR, WEBHOOK),
     ("PUT", "/notifications/webhooks/{}"): Call(VENDOR, {"label": "Renamed"}, webhook),
@@ -335,6 +338,9 @@ WRITES: dict[tuple[str, str], Call] = {
         VENDOR, {"reason": "Not kept."}, "?status=pending"
     ),
     ("POST", "/subscriptions/requests"): Call(DISTRIBUTOR, _BILL),
+    ("PUT", "/subscriptions/requests/{}"): Call(
+        VENDOR, {"attributes": {"vendor": {"invoice": "NB-3"}}}, "?type=vendor"
+    ),
     ("PUT", "/subscriptions/requests/{}/attributes"): Call(
         VENDOR, {"vendor": {"invoice": "NB-2"}}, "?type=vendor"
     ),
@@ -427,7 +433,9 @@ _KEYS = {"/tier/accounts/{}/versions": "version"}
 # What a path can't be read without.
 _QUERIES = {"/products/{}/actions/{}/actionLink": "?asset_id=AS-2934-6610-1192"}
 # Paths whose ids are in another list.
-_LISTS = {"/usage/products": "/products"}
+_LISTS = {"/usage/products": "/products", "/templates": f"/products/{BACKUP}/templates"}
+# Reads that need a query.
+_QUERIES = {"/templates/{}/render": "?request_id=PR-5810-2277-4093-001"}
 
 
 def filled(path: str, caller: Caller, limit: int) -> Iterator[str]:
@@ -438,4 +446,4 @@ def filled(path: str, caller: Caller, limit: int) -> Iterator[str]:
     parent, _, rest = path.rpartition("/{}")
     for full in filled(parent, caller, limit):
         for row in _must(caller.get(f"{_LISTS.get(full, full)}?limit={limit}")):
-            yield f"{full}/{row[_KEYS.get(parent, 'id')]}{rest}"
+            yield f"{full}/{row[_KEYS.get(parent, 'id')]}{rest}{_QUERIES.get(path, '')}"

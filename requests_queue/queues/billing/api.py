@@ -115,6 +115,15 @@ class BillingRequests(QueueCollection):
         row = births.create(self.body, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
+    def update(self, request: HttpRequest, pk: str) -> Response:
+        """Replace the caller's attributes: 200; the rest of the body is read-only.
+
+        connect-sdk 22 writes them here, in `attributes` or as a body of their own.
+        """
+        self.get_object()
+        effects.set_attributes(pk, self.body.get("attributes", self.body), self.actor)
+        return self.answer(self.get_object())
+
     @action(detail=True, methods=["get", "put"])
     def attributes(self, request: HttpRequest, pk: str) -> Response:
         """Read the attributes, or replace the caller's own: 200 with those that it sees."""

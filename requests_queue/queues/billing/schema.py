@@ -245,9 +245,17 @@ class BillingRequestCreate(TypedDict, total=False):
     period_uom: Unit
 
 
+class BillingRequestUpdate(TypedDict, total=False):
+    """What is written of a request: the caller's own attributes."""
+
+    attributes: Attributes
+
+
 BILLING_REQUESTS = Documented(
     "Billing", "billing request", BillingRequest,
-    bodies={"create": BillingRequestCreate, "attributes": Attributes},
+    bodies={
+        "create": BillingRequestCreate, "update": BillingRequestUpdate, "attributes": Attributes,
+    },
     answers={"attributes": Answer(200, Attributes)},
 )  # fmt: skip
 RECURRING_ASSETS = Documented(

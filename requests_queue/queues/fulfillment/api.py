@@ -6,12 +6,14 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
+from django.urls import path
 from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from requests_queue.catalog import configured
-from requests_queue.catalog.models import Asset
+from requests_queue.catalog.models import Asset, Template
+from requests_queue.errors import Invalid, Missing
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.fulfillment import births, editing, rules, schema, shape, texts
@@ -96,7 +98,9 @@ class RequestFilters(ConnectFilters):
         *_asset_filters("asset.", "asset__"),
         *filters(("asset.connection.environment", "asset__connection__type"),
                  ("asset.tier1_id", "asset__tier1__id"), ("asset.tier2_id", "asset__tier2__id"),
-                 ("asset.account_id", "asset__customer__id")),
+                 ("asset.account_id", "asset__customer__id"),
+                 ("asset.hub.id", "asset__connection__hub__id"),
+                 ("asset.hub.name", "asset__connection__hub__name")),
         *inside_json("asset.params.id", "asset.params.value"),
         *parts("assignee", "activation_key", "external_attributes", "template", "asset.items",
                "asset.params", "asset.tiers.customer", "asset.tiers.tier1", "asset.tiers.tier2",
@@ -153,10 +157,35 @@ class Requests(QueueCollection):
         editing.edit(pk, self.body, self.actor)
         return self.answer(self.get_object())
 
+    def assign_to(self, request: HttpRequest, pk: str, user: str) -> Response:
+        """Assign the request to the user in the path: the call of the Haxe SDKs."""
+        self.get_object()
+        name = "email" if "@" in user else "id"
+        return self._assigned(pk, self._colleague(**{name: user}), "assign")
+
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Answer 200 with what the customer reads, as Markdown."""
         return markdown(texts.of_request(self.get_object()))
+
+
+class RenderedTemplates(Requests):
+    """`/templates/{id}/render?request_id=`: the call of connect-sdk 22 and the Haxe SDKs."""
+
+    documented = schema.RENDERED_TEMPLATES
+
+    def with_request(self, request: HttpRequest, template_id: str) -> HttpResponse:
+        """Answer 200 with what the template makes of the request, as Markdown."""
+        wanted = request.query_params.get("request_id", "")
+        if not wanted:
+            raise Invalid("request_id: Name the request that fills the template.")
+        row = self.find(self.visible(), wanted)
+        if row is None:
+            raise Missing(wanted)
+        template = Template.objects.filter(pk=template_id, product=row.product_id).first()
+        if template is None:
+            raise Missing(template_id)
+        return markdown(texts.of_template(template, row))
 
 
 class Assets(Collection):
@@ -189,6 +218,8 @@ class Assets(Collection):
 
 
 urlpatterns = [
+    path("requests/<str:pk>/assign/<str:user>", Requests.as_view({"post": "assign_to"})),
     *queue_routes("requests", Requests),
+    path("templates/<str:template_id>/render", RenderedTemplates.as_view({"get": "with_request"})),
     *routes("assets", Assets),
 ]

@@ -182,3 +182,7 @@ ASSETS = Documented(
     "Subscriptions", "subscription", Asset,
     answers={"requests": Answer(200, list[RequestOfAsset]), "render": MARKDOWN},
 )  # fmt: skip
+RENDERED_TEMPLATES = Documented(
+    "Fulfillment requests", "template", answers={"with_request": MARKDOWN},
+    queries={"with_request": {"request_id": "The request that fills the template."}},
+)  # fmt: skip

@@ -17,8 +17,7 @@ _OVER = ("failed", "revoked")
 
 def of_request(request: Request) -> str:
     """Return the text of a request as it stands; nothing for one that is over without success."""
-    shown = shape.request(request)
-    return render(_body(request), {"request": shown, "asset": shown["asset"]})
+    return _filled(_body(request), request)
 
 
 def of_asset(asset: Asset) -> str:
@@ -29,6 +28,16 @@ def of_asset(asset: Asset) -> str:
         return of_request(order) if order else ""
     values = {"request": shape.request(done), "asset": shape.subscription(asset)}
     return render(done.activation_key, values)
+
+
+def of_template(template: Template, request: Request) -> str:
+    """Return the text that a template of the product makes of a request."""
+    return _filled(template.body, request)
+
+
+def _filled(body: str, request: Request) -> str:
+    shown = shape.request(request)
+    return render(body, {"request": shown, "asset": shown["asset"]})
 
 
 def _body(request: Request) -> str:

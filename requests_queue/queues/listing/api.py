@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
-from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
@@ -34,6 +33,8 @@ class ListingRequests(QueueCollection):
     documented = schema.LISTING_REQUESTS
     queue = rules.QUEUE
     related = ("product", "creator", "assignee", *(f"listing__{name}" for name in _RELATED))
+    # The document's call has no body.
+    assigns_caller = True
     represent = staticmethod(shape.request)
     rql_filter_class = ListingRequestFilters
 
@@ -51,17 +52,6 @@ class ListingRequests(QueueCollection):
         self.get_object()
         births.delete_draft(pk, self.actor)
         return Response(status=204)
-
-    @action(detail=True, methods=["post"])
-    def assign(self, request: HttpRequest, pk: str) -> Response:  # type: ignore[override]
-        """Assign the request to the caller, or to a user of its account by `id` or `email`.
-
-        The document's call has no body.
-        """
-        if self.body.get("id") or self.body.get("email"):
-            return QueueCollection.assign(self, request, pk)
-        self.get_object()
-        return self._assigned(pk, self.user, "assign")
 
 
 class Listings(Collection):

@@ -51,6 +51,8 @@ class TierConfigRequests(QueueCollection):
         "configuration__parent__template",
     )
     without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
+    # connect-sdk 22 and the Haxe SDK name nobody.
+    assigns_caller = True
     represent = staticmethod(shape.request)
     rql_filter_class = TierConfigRequestFilters
 

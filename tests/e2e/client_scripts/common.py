@@ -1,53 +1,26 @@
-"""What the scripts share: clients of both parties, bodies, and how a result is handed over.
+"""What the scripts of connect-openapi-client share: clients of both parties, and refusals."""
 
-The scripts run in an environment of their own, so nothing of the repository is imported.
-"""
-
-import json
-import os
-import sys
-
+from bodies import (
+    CONNECTIONS,
+    METER,
+    PLAIN,
+    PROVIDER_KEY,
+    SUITE,
+    URL,
+    VENDOR_KEY,
+    hand_over,
+    purchase,
+)
 from connect.client import ClientError, ConnectClient
 
-URL = os.environ["CONNECT_URL"]
-VENDOR_KEY = f"ApiKey {os.environ['VENDOR_KEY']}"
-PROVIDER_KEY = f"ApiKey {os.environ['PROVIDER_KEY']}"
-
-PLAIN, SUITE, METER = "PRD-814-505-018", "PRD-362-917-440", "PRD-590-284-731"
-CONNECTIONS = {
-    PLAIN: "CT-2044-1187-9002",
-    SUITE: "CT-3380-6125-4471",
-    METER: "CT-5127-0938-2264",
-}
-CONTACT = {
-    "address_line1": "1 Harbour Road", "city": "Portland", "state": "OR",
-    "postal_code": "97201", "country": "US",
-    "contact": {
-        "first_name": "Ada", "last_name": "Ray", "email": "ada@example.com",
-        "phone_number": {"country_code": "+1", "area_code": "555", "phone_number": "0100"},
-    },
-}  # fmt: skip
+__all__ = [
+    "CONNECTIONS", "METER", "PLAIN", "PROVIDER_KEY", "SUITE", "URL", "VENDOR_KEY", "client",
+    "described", "hand_over", "purchase", "refused",
+]  # fmt: skip
 
 
 def client(key=VENDOR_KEY, **options):
     return ConnectClient(key, endpoint=URL, **options)
-
-
-def purchase(product=PLAIN, params=(), **more):
-    """Return the body of an order with only what a distributor sends."""
-    return {
-        "type": "purchase",
-        "asset": {
-            "connection": {"id": CONNECTIONS[product]},
-            "items": [{"id": f"{product}-0001", "quantity": 5}],
-            "params": list(params),
-            "tiers": {
-                "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
-                "tier1": {"name": "Portland Resellers", "contact_info": CONTACT},
-            },
-        },
-        **more,
-    }
 
 
 def refused(call):
@@ -67,7 +40,3 @@ def described(error):
         "text": str(error),
         "params": error.additional_info.get("params"),
     }
-
-
-def hand_over(**found):
-    json.dump(found, sys.stdout)

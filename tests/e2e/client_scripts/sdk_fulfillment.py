@@ -1,0 +1,188 @@
+"""FulfillmentAutomation of connect-sdk 22: every way in which a request can end."""
+
+from bodies import METER, PLAIN, hand_over, purchase
+from connect.exceptions import FailRequest, InquireRequest, SkipRequest
+from connect.models import (
+    ActivationTemplateResponse,
+    ActivationTileResponse,
+    Asset,
+    AssetRequest,
+    Fulfillment,
+    Item,
+    Param,
+)
+from connect.resources import FulfillmentAutomation, TemplateResource
+from connect.resources.asset_request import AssetRequestResource
+from connect.resources.fulfillment import FulfillmentResource
+from connect.rql import Query
+from sdk import DISTRIBUTOR, VENDOR, only, refused
+
+distributor = FulfillmentResource(DISTRIBUTOR)
+READY = "TL-213-870-001"
+
+
+class Processor(FulfillmentAutomation):
+    """Decides by the name of the subscription."""
+
+    def process_request(self, request):
+        seen.append(request.id)
+        return getattr(self, wanted[request.id])(request)
+
+    def fill(self, request):
+        self.update_parameters(request.id, [Param(id="activation_id", value=request.id)])
+
+    def template(self, request):
+        self.fill(request)
+        return ActivationTemplateResponse(READY)
+
+    def looked_up(self, request):
+        self.fill(request)
+        found = TemplateResource(self.config).list(request.asset.product.id)
+        return TemplateResource(self.config).get(found[0]["id"])
+
+    def tile(self, request):
+        self.fill(request)
+        return ActivationTileResponse("# Welcome\n\nYour key is **42**.")
+
+    def rendered(self, request):
+        self.fill(request)
+        return self.render_template(request.id, READY)
+
+    def inquire_by(self, request):
+        email = request.asset.get_param_by_id("contact_email")
+        email.value_error = "Nobody reads this."
+        raise InquireRequest("Please mend the address.", params=[email])
+
+    def refuse(self, request):
+        raise FailRequest("We are sold out.")
+
+    def later(self, request):
+        raise SkipRequest("Not yet.")
+
+    def forgotten(self, request):
+        return None
+
+    def unready(self, request):
+        # The approval is refused, which the engine logs and leaves.
+        return ActivationTemplateResponse(READY)
+
+    def dispatch(self, request):
+        results[request.id] = super().dispatch(request)
+        return results[request.id]
+
+
+def order(**asset):
+    body = purchase()
+    body["asset"].update(params=[{"id": "contact_email", "value": "it@example.com"}], **asset)
+    return distributor.create_purchase_request(body)
+
+
+def as_found(name):
+    """Return what became of an order: the request, and what its conversation says."""
+    request = AssetRequestResource(VENDOR).get(orders[name])
+    said = request.get_conversation(VENDOR).messages
+    param = request.asset.get_param_by_id
+    return {
+        "result": results[orders[name]][:9],
+        "status": request.status,
+        "asset_status": request.asset.status,
+        "reason": request.reason,
+        "tile": request.activation_key,
+        "assignee": getattr(request.assignee, "email", request.assignee),
+        "activation_id": param("activation_id").value,
+        "email_error": param("contact_email").value_error,
+        "messages": [message.text for message in said],
+        "creators": [message.creator.name for message in said],
+    }
+
+
+WAYS = ("template", "looked_up", "tile", "rendered", "inquire_by", "refuse", "later", "forgotten",
+        "unready")  # fmt: skip
+orders = {name: order(external_uid=f"sdk-{name}").id for name in WAYS}
+wanted = {pk: name for name, pk in orders.items()}
+seen, results = [], {}
+engine = Processor(only(PLAIN))
+mine = engine.filters(id=list(wanted))
+engine.process(mine)
+first = {name: as_found(name) for name in WAYS}
+
+# What was skipped is still pending; what was inquired is answered by the distributor.
+distributor.update_param_asset_request(
+    orders["inquire_by"],
+    {"params": [{"id": "contact_email", "value": "people@example.com"}]},
+    "The address is mended.",
+)
+answered = AssetRequestResource(DISTRIBUTOR).get(orders["inquire_by"])
+wanted = dict.fromkeys(wanted, "template")
+seen.clear()
+engine.process(mine)
+
+# A model in place of a dict, a change of the quantity, and what the model says of items.
+model = Fulfillment(
+    type="purchase",
+    asset=Asset(
+        external_uid="sdk-model",
+        connection={"id": "CT-5127-0938-2264"},
+        items=[Item(id=f"{METER}-0001", quantity=3)],
+        tiers=purchase()["asset"]["tiers"],
+    ),
+)
+made = FulfillmentAutomation(DISTRIBUTOR).create_request(model)
+
+
+def approve(pk):
+    """Approve by the calls that the engine itself makes."""
+    engine = FulfillmentAutomation(VENDOR)
+    if AssetRequestResource(VENDOR).get(pk).type == "purchase":
+        engine.update_parameters(pk, [Param(id="workspace_id", value=pk)])
+    engine.approve(pk, {"template_id": "TL-794-452-001"})
+    return AssetRequestResource(VENDOR).get(pk)
+
+
+bought = approve(made.id)
+items = [{"id": f"{METER}-0001", "quantity": 8}]
+change = distributor.create_purchase_request(
+    {"type": "change", "asset": {"id": bought.asset.id, "items": items}}
+)
+changed = approve(change.id)
+suspension = distributor.create_purchase_request(
+    {"type": "suspend", "asset": {"id": bought.asset.id}}
+)
+suspended = approve(suspension.id)
+asset_requests = bought.asset.get_requests(VENDOR)
+
+one = next(iter(orders.values()))
+hand_over(
+    first=first,
+    orders=orders,
+    answered={
+        "note": answered.note,
+        "status": answered.status,
+        "email": answered.asset.get_param_by_id("contact_email").value,
+    },
+    again=sorted(wanted and seen),
+    now={name: AssetRequestResource(VENDOR).get(pk).status for name, pk in orders.items()},
+    model={"made": made.status, "bought": bought.asset.status, "uid": made.asset.external_uid},
+    new=[item.id for item in made.new_items],
+    changed=[[item.quantity, item.old_quantity] for item in changed.changed_items],
+    untouched=[len(changed.new_items), len(changed.removed_items)],
+    suspended=suspended.asset.status,
+    asset_requests=[request.type for request in asset_requests],
+    migration=[made.needs_migration(), AssetRequest.needs_migration(made, "cost_center")],
+    by_mpn=made.asset.get_item_by_mpn("NM-PLATFORM").id,
+    by_global_id=made.asset.get_item_by_global_id(f"{METER}-0001").id,
+    date=bought.created.isoformat(),
+    searched=[
+        len(distributor.search_asset_request({"id": one})),
+        len(distributor.search_asset_request(Query().equal("id", one))),
+        len(distributor.search_asset_request({"id": one, "status": ["approved", "failed"]})),
+        len(distributor.search_asset_request({"id": one, "asset.hub.id": "HB-7710-3391"})),
+    ],
+    refusals={
+        "again": refused(lambda: engine.approve(orders["refuse"], {"template_id": READY})),
+        "reason": refused(lambda: engine.fail(change.id, "")),
+        "nobody": refused(lambda: order(connection={"id": "CT-0000-0000-0000"})),
+        "twice": refused(lambda: order(external_uid="sdk-later")),
+        "missing": refused(lambda: engine.get("PR-0000-0000-0000-000")),
+    },
+)

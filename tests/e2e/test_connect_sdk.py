@@ -1,0 +1,358 @@
+"""CloudBlue's connect-sdk 22.0 (2021), unmodified: its automations, its directory, every call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import environments
+from tests.e2e.test_openapi_client import run
+from tests.processes import Sandbox, sandbox
+
+pytestmark = pytest.mark.clients
+
+Found = dict[str, Any]
+SUITE, METER, PLAIN = "PRD-362-917-440", "PRD-590-284-731", "PRD-814-505-018"
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> Path:
+    # What it pins of urllib3 and six can't be imported by Python 3.12.
+    return environments.python("connect_sdk", "connect-sdk==22.0\n", newest=(3, 11))
+
+
+@pytest.fixture(scope="module")
+def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@pytest.fixture(scope="module")
+def fulfillment(interpreter: Path, running: Sandbox) -> Found:
+    return run(interpreter, running, "sdk_fulfillment")
+
+
+@pytest.fixture(scope="module")
+def tiers(interpreter: Path, running: Sandbox) -> Found:
+    return run(interpreter, running, "sdk_tiers")
+
+
+@pytest.fixture(scope="module")
+def usage(interpreter: Path, running: Sandbox) -> Found:
+    return run(interpreter, running, "sdk_usage")
+
+
+@pytest.fixture(scope="module")
+def directory(interpreter: Path, running: Sandbox) -> Found:
+    return run(interpreter, running, "sdk_directory")
+
+
+@pytest.mark.parametrize(
+    ("way", "status", "asset_status", "result"),
+    [
+        ("template", "approved", "active", '{"id":"PR'),
+        ("looked_up", "approved", "active", '{"id":"PR'),
+        ("tile", "approved", "active", '{"id":"PR'),
+        ("rendered", "approved", "active", '{"id":"PR'),
+        ("inquire_by", "inquiring", "processing", '{"id":"PR'),
+        ("refuse", "failed", "terminated", '{"id":"PR'),
+        ("later", "pending", "processing", "skip"),
+        ("forgotten", "pending", "processing", ""),
+        ("unready", "pending", "processing", ""),
+    ],
+)
+def test_an_order_ends_as_its_processor_says(
+    fulfillment: Found, way: str, status: str, asset_status: str, result: str
+) -> None:
+    found = fulfillment["first"][way]
+    assert (found["status"], found["asset_status"]) == (status, asset_status)
+    assert found["result"] == result
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("template", "Activated using template TL-213-870-001."),
+        ("looked_up", "Activated using template TL-213-870-001."),
+        ("tile", "Activated using custom activation tile."),
+        ("inquire_by", "Please mend the address."),
+        ("refuse", "We are sold out."),
+        ("later", "Not yet."),
+    ],
+)
+def test_the_engine_writes_to_the_orders_conversation(
+    fulfillment: Found, way: str, message: str
+) -> None:
+    found = fulfillment["first"][way]
+    assert found["messages"][0] == "Created in status pending."
+    assert (found["messages"][-1], found["creators"][-1]) == (message, "Sandbox vendor token")
+
+
+def test_nothing_is_said_where_the_engine_says_nothing(fulfillment: Found) -> None:
+    for way in ("forgotten", "unready"):
+        assert fulfillment["first"][way]["messages"] == ["Created in status pending."]
+
+
+def test_what_the_processor_leaves_on_the_order(fulfillment: Found) -> None:
+    first, orders = fulfillment["first"], fulfillment["orders"]
+    assert first["template"]["activation_id"] == orders["template"]
+    assert first["template"]["assignee"].startswith("su-")
+    assert first["later"]["assignee"] == ""
+    assert first["tile"]["tile"] == "# Welcome\n\nYour key is **42**."
+    assert first["inquire_by"]["email_error"] == "Nobody reads this."
+    assert first["refuse"]["reason"] == "We are sold out."
+
+
+def test_a_template_is_rendered_with_the_request(fulfillment: Found) -> None:
+    tile = fulfillment["first"]["rendered"]["tile"]
+    order = fulfillment["orders"]["rendered"]
+    assert "Hello Ada," in tile
+    assert f"`{order}`" in tile
+    assert "{{" not in tile
+
+
+def test_what_was_skipped_is_found_by_the_next_run(fulfillment: Found) -> None:
+    orders, now = fulfillment["orders"], fulfillment["now"]
+    assert fulfillment["again"] == sorted(orders[w] for w in ("later", "forgotten", "unready"))
+    assert {now[way] for way in ("later", "forgotten", "unready")} == {"approved"}
+
+
+def test_an_inquiry_is_answered_by_the_distributor(fulfillment: Found) -> None:
+    assert fulfillment["answered"] == {
+        "note": "The address is mended.", "status": "inquiring", "email": "people@example.com",
+    }  # fmt: skip
+
+
+def test_a_model_is_ordered_changed_and_suspended(fulfillment: Found) -> None:
+    assert fulfillment["model"] == {"made": "pending", "bought": "active", "uid": "sdk-model"}
+    assert fulfillment["new"] == [fulfillment["by_mpn"]] == [fulfillment["by_global_id"]]
+    assert fulfillment["changed"] == [[8, 3]]
+    assert fulfillment["untouched"] == [0, 0]
+    assert fulfillment["suspended"] == "suspended"
+    assert sorted(fulfillment["asset_requests"]) == ["change", "purchase", "suspend"]
+    assert fulfillment["migration"] == [False, False]
+
+
+def test_requests_are_searched_by_words_and_by_queries(fulfillment: Found) -> None:
+    assert fulfillment["searched"] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("again", "REQ_003"),
+        ("reason", "REQ_003"),
+        ("nobody", "VAL_001"),
+        ("twice", "REQ_009"),
+        ("missing", "NFND_000"),
+    ],
+)
+def test_a_refusal_has_code_and_texts(fulfillment: Found, call: str, code: str) -> None:
+    said = fulfillment["refusals"][call]
+    assert said["error_code"] == code
+    assert all(isinstance(text, str) and text for text in said["errors"])
+
+
+@pytest.mark.parametrize(
+    ("way", "status", "configuration", "order", "result"),
+    [
+        ("template", "approved", "active", "pending", ""),
+        ("tile", "approved", "active", "pending", ""),
+        ("inquire_by", "inquiring", "processing", "tiers_setup", ""),
+        ("refuse", "failed", "active", "failed", ""),
+        ("later", "pending", "processing", "tiers_setup", "skip"),
+        ("forgotten", "pending", "processing", "tiers_setup", ""),
+    ],
+)
+def test_a_reseller_is_set_up_as_the_processor_says(
+    tiers: Found, way: str, status: str, configuration: str, order: str, result: str
+) -> None:
+    found = tiers["processed"][way]
+    assert (found["born"], found["waiting"]) == ("inquiring", "pending")
+    assert (found["status"], found["configuration"]) == (status, configuration)
+    assert (found["order_was"], found["order"]) == ("tiers_setup", order)
+    assert found["result"] == result
+
+
+def test_what_the_processor_leaves_on_the_setup(tiers: Found) -> None:
+    processed = tiers["processed"]
+    assert tiers["seen"] == len(processed)
+    assert processed["template"]["template"] == "TL-561-035-001"
+    assert processed["template"]["tenant"].startswith("TCR-")
+    assert processed["inquire_by"]["agreement_error"] == "We know no such agreement."
+    assert processed["refuse"]["reason"] == "Not our partner."
+
+
+def test_each_call_of_a_setup_answers_as_the_client_wants(tiers: Found) -> None:
+    answers = tiers["answers"]
+    for call in ("assign", "unassign", "inquire", "pend", "fail"):
+        assert answers[call] == ["", 204]
+    assert tiers["approved"][0] == answers["approve_by_template"][1] == 200
+    assert answers["approve_by_template"][0].startswith('{"template":{')
+    assert tiers["inquired"] == "inquiring"
+    assert tiers["update"] == ["update", "pending", "failed", "Not now.", "active"]
+
+
+def test_an_assignment_without_a_name_is_to_the_caller(tiers: Found) -> None:
+    assert tiers["assignee"] == "Sandbox vendor token"
+    assert tiers["unassigned"] is None
+
+
+def test_a_configuration_is_found_by_account_and_product(tiers: Found) -> None:
+    assert tiers["of_account"] == [[tiers["config_id"], 1, "later"]] * 2
+    assert tiers["config"] == "Configuration of later"
+    assert tiers["tenant"] == "by hand"
+
+
+def test_changes_of_accounts_are_accepted_ignored_and_skipped(tiers: Found) -> None:
+    assert tiers["accounts"] == {
+        "template": ["accepted", "", 2],
+        "tile": ["ignored", "Not kept.", 2],
+        "later": ["pending", "", 2],
+    }
+    assert tiers["seen_accounts"] == 3
+    assert tiers["by_call"] == ["accepted", "new-later", SUITE]
+    assert tiers["none_pending"] == []
+    assert tiers["account"] == "new-later"
+
+
+def test_refusals_of_the_tiers(tiers: Found) -> None:
+    codes = {call: said["error_code"] for call, said in tiers["refusals"].items()}
+    assert codes == {
+        "accept": "REQ_003", "vendor_setup": "VAL_001", "approve": "REQ_003",
+        "inquire": "REQ_003",
+    }  # fmt: skip
+
+
+def test_usage_is_reported_for_each_listing(usage: Found) -> None:
+    assert [row[1:] for row in usage["listings"]] == [
+        [METER, "CRD-41020-88713-20954", "PA-318-442"]
+    ]
+    assert set(usage["created"].values()) == {"draft"}
+    assert usage["outcomes"][0] == "success"
+    assert usage["stats"]["accept"] == usage["stats"]["skip"] == [3, 3]
+    # The client sends an empty description where there is none.
+    assert usage["described"] == ["", "Calls."]
+
+
+def test_usage_files_go_through_every_status(usage: Found) -> None:
+    assert usage["states"] == {
+        "submit": {"accept": "pending", "reject": "pending", "close": "pending"},
+        "delete": {"delete": "deleted"},
+        "skip": {"skip": "ready"},
+        "accept": {"accept": "accepted", "close": "accepted"},
+        "reject": {"reject": "rejected"},
+        "close": {"close": "closed"},
+    }
+    assert usage["notes"] == ["Looks right.", "Too much."]
+    assert usage["events"] == [True, "Sandbox provider token"]
+    assert usage["outcomes"][1:] == [
+        "submit", "submit", "submit", "delete", "skip", "accept", "accept", "reject", "close",
+    ]  # fmt: skip
+
+
+def test_the_clerk_finds_what_is_ready_and_says_what_was_forgotten(usage: Found) -> None:
+    assert usage["mine"] == ["sdk forget", "sdk skip"]
+    assert usage["warned"].startswith("UsageFileAutomation.process_request")
+
+
+def test_the_template_of_usage_is_a_workbook(usage: Found) -> None:
+    assert usage["sheets"] == ["instructions", "categories", "records", "items"]
+    assert usage["columns"][:2] == ["record_id", "record_note"]
+    assert usage["all_listings"] == 3
+
+
+def test_refusals_of_usage(usage: Found) -> None:
+    codes = {call: said["error_code"] for call, said in usage["refusals"].items()}
+    assert codes == {
+        "accept_by_vendor": "AUTH_002", "delete_of_closed": "REQ_003", "template": "NFND_000",
+    }  # fmt: skip
+    assert usage["unnamed"].startswith("Usage File Creation requires")
+
+
+def test_both_parties_read_everything(directory: Found) -> None:
+    vendor, distributor = directory["vendor"], directory["distributor"]
+    assert set(vendor) == set(distributor)
+    empty = {name for name, rows in vendor.items() if not rows}
+    assert empty == {f"configurations {METER}", f"configurations {PLAIN}"}
+    for name in set(vendor) - {"billing", "tier_accounts"}:
+        assert vendor[name] == distributor[name]
+    hidden = set(distributor["billing"]) - set(vendor["billing"])
+    assert hidden
+    assert all(pk.startswith("BRP-") for pk in hidden)
+    assert set(vendor["tier_accounts"]) < set(distributor["tier_accounts"])
+
+
+EXPECTED = {
+    "in": lambda a, f: a[1] in (SUITE, METER),
+    "out": lambda a, f: a[1] == PLAIN,
+    "dict": lambda a, f: a[1] == PLAIN and a[2] in ("active", "suspended"),
+    "like": lambda a, f: a[1] == METER,
+    "ilike": lambda a, f: a[1] == SUITE,
+    "not_equal": lambda a, f: a[2] != "active",
+    "since": lambda a, f: a[3] >= f["moment"],
+    "before": lambda a, f: a[3] < f["moment"],
+    "configured": lambda a, f: a[1] == SUITE,
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_query_finds_what_it_says(directory: Found, name: str) -> None:
+    wanted = {row[0] for row in directory["assets"] if EXPECTED[name](row, directory)}
+    assert set(directory["queries"][name]) == wanted
+    # One that finds nothing, or everything, would prove nothing.
+    assert 0 < len(wanted) < len(directory["assets"])
+
+
+def test_order_and_pages(directory: Found) -> None:
+    oldest_first = [row[0] for row in directory["assets"]]
+    by_id = sorted(oldest_first)
+    created = {row[0]: row[3] for row in directory["assets"]}
+    newest_first = sorted(by_id, key=created.__getitem__, reverse=True)
+    assert directory["queries"]["ordering"] == newest_first
+    assert directory["queries"]["paged"] == by_id[1:3]
+    assert directory["queries"]["in"] == [pk for pk in by_id if pk in directory["queries"]["in"]]
+    assert directory["bare"] == [None, None]
+
+
+def test_products_and_their_parts(directory: Found) -> None:
+    assert directory["suite"] == ["Nimbus Secure Suite", "Security", "VA-610-138", 7, True]
+    assert directory["configuration"] == ["https://api.nimbus.example.com/v2"]
+    assert directory["parameters"] == [201, 200, "Cost center", ["Cost center"], 204, []]
+    assert directory["templates"] == ["TL-213-870-001"]
+
+
+def test_billing(directory: Found) -> None:
+    billing = directory["billing"]
+    assert billing["made"][0].startswith("BRP-")
+    assert billing["made"][1:] == ["provider", True, 1]
+    assert billing["hidden"] is False
+    assert billing["own"] == "7"
+    assert billing["attributes"] == [200, "INV-7", {"external_id": "INV-7"}]
+
+
+def test_a_conversation_is_read_by_the_other_party(directory: Found) -> None:
+    said = ["Looking into it.", "Thanks."]
+    assert directory["conversation"] == {
+        "instance": True, "said": said, "read": said, "conversation": True,
+        "creators": ["Sandbox vendor token", "Sandbox provider token"],
+    }  # fmt: skip
+
+
+def test_a_template_is_rendered_for_either_party(directory: Found) -> None:
+    assert directory["asset"] in directory["rendered"]
+    assert directory["contact"].endswith("example.com")
+    assert directory["global_config"] is True
+
+
+def test_refusals_of_the_directory(directory: Found) -> None:
+    codes = {call: said["error_code"] for call, said in directory["refusals"].items()}
+    assert codes == {
+        "missing": "NFND_000", "key": "AUTH_001", "query": "VAL_001", "parameter": "VAL_001",
+        "template": "NFND_000", "request": "NFND_000",
+    }  # fmt: skip
