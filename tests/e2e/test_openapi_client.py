@@ -54,7 +54,7 @@ def run(interpreter: Path, running: Sandbox, script: str, **variables: str) -> d
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)

@@ -96,3 +96,19 @@ def test_the_attributes_of_a_billing_request_by_put(
     refused(vendor.put(path, {"attributes": "x"}), 400, "attributes: Expected an object.")
     hidden = ids(distributor, "/subscriptions/requests?type=provider&limit=1")[0]
     refused(vendor.put(f"/subscriptions/requests/{hidden}", {"vendor": {}}), 404)
+
+
+def test_a_listing_request_with_nested_names(vendor: Caller, distributor: Caller) -> None:
+    listing = vendor.get("/listings?product.id=PRD-814-505-018").json[0]
+    made = vendor.post("/listing-requests", {"type": "update", "listing": {"id": listing["id"]}})
+    assert (made.status, made.json["listing"]["id"]) == (201, listing["id"])
+    anew = {
+        "type": "new", "product": {"id": "PRD-814-505-018"},
+        "listing": {"contract": {"id": listing["contract"]["id"]}},
+    }  # fmt: skip
+    assert distributor.put(f"/listings/{listing['id']}", {"status": "unlisted"}).status == 200
+    made = vendor.post("/listing-requests", anew)
+    assert (made.status, made.json["type"]) == (201, "new")
+    assert made.json["listing"]["contract"]["id"] == listing["contract"]["id"]
+    for wrong in ({}, {"product": "x"}, {"product": {"id": 5}}):
+        refused(vendor.post("/listing-requests", {**anew, "product": None, **wrong}), 400)

@@ -15,6 +15,7 @@ from requests_queue.errors import Forbidden, IllegalMove, Invalid, Refused
 from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.listing import effects
 from requests_queue.queues.listing.models import ListingRequest
+from requests_queue.rendering import look_up
 
 TYPES = tuple(effects.NEEDS)
 
@@ -22,7 +23,8 @@ TYPES = tuple(effects.NEEDS)
 def create(data: Mapping[str, Any], actor: Actor) -> ListingRequest:
     """Create the draft of a `POST /listing-requests` body and return it.
 
-    `{type: new, product_id, contract_id, note?}`, or `{type: update|remove, listing_id, note?}`.
+    `{type: new, product_id, contract_id, note?}`, or `{type: update|remove, listing_id, note?}`,
+    or the same nested: `product.id`, `listing.contract.id`, `listing.id`.
     Raises Invalid, Forbidden (the distributor), or Refused where the listing already is what is
     asked for, or has an open request.
     """
@@ -34,7 +36,18 @@ def create(data: Mapping[str, Any], actor: Actor) -> ListingRequest:
     note = data.get("note")
     if note is not None and not isinstance(note, str):
         raise Invalid("note: Not a valid string.")
-    return _create(kind, data, note or "", actor)
+    return _create(kind, {**_unnested(data), **data}, note or "", actor)
+
+
+def _unnested(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the models of the Haxe SDK say nested, by the names of the document."""
+    places = {
+        "product_id": "product.id",
+        "contract_id": "listing.contract.id",
+        "listing_id": "listing.id",
+    }
+    found = {name: look_up(data, place) for name, place in places.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @transaction.atomic

@@ -6,6 +6,7 @@ from requests_queue.schema import (
     AnyReference,
     Documented,
     Happened,
+    Id,
     Pictured,
     Stamp,
 )
@@ -107,14 +108,26 @@ class ListingRequest(TypedDict):
     events: ListingRequestEvents
 
 
+class GivenListing(TypedDict, total=False):
+    """A listing, or the contract of the one to be made."""
+
+    id: str
+    contract: Id
+
+
 class ListingRequestCreate(TypedDict, total=False):
-    """A new request: of type `new` by product and contract, of the others by listing."""
+    """A new request: of type `new` by product and contract, of the others by listing.
+
+    The nested form is understood as well.
+    """
 
     type: Required[Kind]
     product_id: str
     contract_id: str
     listing_id: str
     note: str
+    product: Id
+    listing: GivenListing
 
 
 class ListingUpdate(TypedDict, total=False):

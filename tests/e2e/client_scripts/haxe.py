@@ -1,0 +1,64 @@
+"""What the scripts of connect-sdk-haxe-port share: whose account it is, models from bodies."""
+
+import json
+
+from bodies import PROVIDER_KEY, URL, VENDOR_KEY
+from connect import Env
+from connect.api import Query
+from connect.logger import LoggerConfig
+from connect.models import Model
+from connect.util import Collection
+
+
+def act_as(key):
+    """Be one account from now on: the SDK has a single environment in a process."""
+    Env._reset(None)
+    # Without handlers it writes no files, and nothing to stdout, where the result goes.
+    Env.initLogger(LoggerConfig().handlers(Collection()))
+    Env.initConfig(URL, key, None)
+
+
+def as_vendor():
+    act_as(VENDOR_KEY)
+
+
+def as_distributor():
+    # The key as the portal shows it: the SDK puts `ApiKey ` before it.
+    act_as(PROVIDER_KEY.partition(" ")[2])
+
+
+def parsed(model, body):
+    """Return a model made of a body."""
+    return Model.parse(model, json.dumps(body))
+
+
+def collection(*rows):
+    found = Collection()
+    for row in rows:
+        found.push(row)
+    return found
+
+
+def ids(found):
+    return [row.id for row in found.toArray()]
+
+
+def where(**words):
+    """Return a plain query; `__` is a dot."""
+    query = Query()
+    for name, value in words.items():
+        query.equal(name.replace("__", "."), value)
+    return query
+
+
+def by_rql(**words):
+    return where(**words).forceRql(True)
+
+
+def refused(call):
+    """Return code and texts of a call that must be refused: the SDK throws the answer's text."""
+    try:
+        call()
+    except BaseException as error:
+        return json.loads(str(error))
+    raise AssertionError("the call was not refused")

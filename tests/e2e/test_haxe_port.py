@@ -1,0 +1,289 @@
+"""CloudBlue's connect-sdk-haxe-port 22.2.0 (2021), unmodified: its Processor and its models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import environments
+from tests.e2e.test_openapi_client import run
+from tests.processes import Sandbox, sandbox
+
+pytestmark = pytest.mark.clients
+
+Found = dict[str, Any]
+SKIPPED = "Skipping request because an exception was thrown: "
+SUITE, METER, PLAIN = "PRD-362-917-440", "PRD-590-284-731", "PRD-814-505-018"
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> Path:
+    # What it pins of urllib3 can't be imported by Python 3.12.
+    return environments.python("haxe_port", "connect-sdk-haxe-port==22.2.0\n", newest=(3, 11))
+
+
+@pytest.fixture(scope="module")
+def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@pytest.fixture(scope="module")
+def flows(interpreter: Path, running: Sandbox) -> Found:
+    return run(interpreter, running, "haxe_flows")
+
+
+@pytest.fixture(scope="module")
+def models(interpreter: Path, running: Sandbox) -> Found:
+    return run(interpreter, running, "haxe_models")
+
+
+@pytest.fixture(scope="module")
+def usage(interpreter: Path, running: Sandbox) -> Found:
+    return run(interpreter, running, "haxe_usage")
+
+
+@pytest.mark.parametrize(
+    ("way", "status", "asset_status", "said"),
+    [
+        ("template", "approved", "active", "Request approved using template TL-213-870-001."),
+        ("tile", "approved", "active", "Request approved using custom activation tile."),
+        ("refuse", "failed", "terminated", "Request failed: Sold out."),
+        ("ask", "inquiring", "processing", "Request inquired."),
+        ("crash", "pending", "processing", f"{SKIPPED}the backend is away"),
+        ("unprepared", "pending", "processing", f"{SKIPPED}no connection to the backend"),
+    ],
+)
+def test_an_order_ends_as_its_flow_says_and_the_conversation_tells(
+    flows: Found, way: str, status: str, asset_status: str, said: str
+) -> None:
+    found = flows["orders"][way]
+    assert (found["status"], found["asset_status"]) == (status, asset_status)
+    assert found["said"][0] == "Created in status pending."
+    assert found["said"][-1] == said
+
+
+@pytest.mark.parametrize("way", ["note", "later", "stop"])
+def test_what_a_flow_leaves_alone_is_pending_without_a_word(flows: Found, way: str) -> None:
+    found = flows["orders"][way]
+    assert (found["status"], found["said"]) == ("pending", ["Created in status pending."])
+
+
+def test_what_a_flow_changed_in_the_model_is_sent_before_the_move(flows: Found) -> None:
+    orders = flows["orders"]
+    assert orders["template"]["activation_id"] == "id-of-template"
+    assert orders["tile"]["activation_id"] == "id-of-tile"
+    assert orders["tile"]["key"] == "# Welcome"
+    assert orders["ask"]["email_error"] == "Nobody reads this."
+    assert orders["refuse"]["reason"] == "Sold out"
+    assert orders["note"]["note"] == "Seen by the flow."
+
+
+def test_the_distributor_answers_an_inquiry_by_a_flow(flows: Found) -> None:
+    assert flows["answered"] == ["pending", "people@example.com"]
+    assert set(flows["released"].values()) == {"pending"}
+
+
+def test_steps_follow_each_other_until_one_ends_the_request(flows: Found) -> None:
+    # All but the order whose flow could not be set up.
+    assert flows["noted"] == len(flows["orders"]) - 1 + len(flows["tiers"])
+    assert flows["after"] == ["note", "note"]
+
+
+@pytest.mark.parametrize(
+    ("way", "status", "configuration", "order"),
+    [
+        ("template", "approved", "active", "pending"),
+        ("refuse", "failed", "active", "failed"),
+        ("ask", "inquiring", "processing", "tiers_setup"),
+        ("note", "pending", "processing", "tiers_setup"),
+        ("later", "pending", "processing", "tiers_setup"),
+    ],
+)
+def test_a_reseller_is_set_up_as_its_flow_says(
+    flows: Found, way: str, status: str, configuration: str, order: str
+) -> None:
+    found = flows["tiers"][way]
+    assert (found["status"], found["configuration"]) == (status, configuration)
+    assert found["order"] == order
+
+
+def test_what_a_flow_leaves_on_the_setup(flows: Found) -> None:
+    tiers = flows["tiers"]
+    assert tiers["template"]["tenant"] == "pt-1"
+    assert tiers["ask"]["error"] == "We know no such agreement."
+    assert tiers["refuse"]["reason"] == "Not our partner"
+    assert tiers["note"]["notes"] == "Seen by the flow."
+
+
+def test_listings_and_usage_files_go_through_flows(flows: Found) -> None:
+    assert (flows["listings"], flows["listed"]) == (["MP-40117"], 3)
+    statuses, seen, ready = flows["files"]
+    # The last processor asked for nonsense, which it logged.
+    assert (statuses, seen) == (["ready"], ready)
+    assert ready > 0
+
+
+def test_a_flow_reports_usage_and_another_submits_it(usage: Found) -> None:
+    assert [row[:2] for row in usage["registered"]] == [["draft", "USD"]] * 4
+    assert usage["uploaded"] is True
+    assert usage["submitted"] == ["pending", "pending"]
+    assert usage["records"] == [["NM-CALLS-PPU", "calls", n] for n in (1, 2, 3)]
+
+
+def test_usage_files_are_moved_by_both_parties(usage: Found) -> None:
+    assert usage["accepted"] == ["accepted", "Looks right."]
+    assert usage["rejected"] == ["rejected", "Counted twice."]
+    assert (usage["reprocessed"], usage["closed"]) == ("accepted", "closed")
+    assert (usage["deleted"], usage["too_late"]) == ([True, "deleted"], False)
+    assert usage["updated"] == ["Calls of another day", True]
+    assert usage["again"] == [True, "ready"]
+
+
+def test_usage_records_and_the_workbooks(usage: Found) -> None:
+    assert (usage["record"], usage["record_status"]) == (["closed", "I-1"], "rejected")
+    # The client's own field `reconciliation_file` is read: the sheet is empty, and that is said.
+    said = "recon_file: No row of the sheet says that a record is billed."
+    assert usage["reconciled"] == {"error_code": "VAL_001", "errors": [said]}
+    assert usage["template"] is usage["link"] is True
+    # It asks for the template of a product by the file's id.
+    assert usage["of_file"]["error_code"] == "NFND_000"
+
+
+def test_both_parties_read_every_collection(models: Found) -> None:
+    vendor, distributor = models["vendor"], models["distributor"]
+    assert set(vendor) == set(distributor)
+    assert len(vendor) == 14 + 3 * 6
+    empty = {name for name, rows in vendor.items() if not rows}
+    assert {name.partition(" ")[2] for name in empty} == {"actions", "configurations"}
+    # What only the provider sees, its billing requests, is talked about by it alone.
+    for name in set(vendor) - {"Account", "SubscriptionRequest", "Conversation"}:
+        assert vendor[name] == distributor[name]
+    assert (vendor["Account"], distributor["Account"]) == (["VA-610-138"], ["PA-318-442"])
+    assert distributor["SubscriptionRequest"][0].startswith("BRP-")
+
+
+EXPECTED = {
+    "equal": lambda a, at: a[2] == "active",
+    "not_equal": lambda a, at: a[2] != "active",
+    "in": lambda a, at: a[1] in (SUITE, METER),
+    "out": lambda a, at: a[1] == PLAIN,
+    "like": lambda a, at: a[1] == METER,
+    "ilike": lambda a, at: a[1] == SUITE,
+    "greater": lambda a, at: a[3] > at,
+    "since": lambda a, at: a[3] >= at,
+    "lesser": lambda a, at: a[3] < at,
+    "until": lambda a, at: a[3] <= at,
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_query_finds_what_it_says(models: Found, name: str) -> None:
+    queries = models["queries"]
+    rows, at = queries["everything"], queries["moment"]
+    wanted = {row[0] for row in rows if EXPECTED[name](row, at)}
+    assert set(queries[name]) == wanted
+    # One that finds nothing, or everything, would prove nothing.
+    assert 0 < len(wanted) < len(rows)
+
+
+def test_order_pages_and_plain_queries(models: Found) -> None:
+    queries = models["queries"]
+    by_id = sorted(row[0] for row in queries["everything"])
+    assert queries["paged"] == by_id[1:3]
+    assert queries["ordering"] == by_id[::-1]
+    assert queries["bare"] is None
+    assert queries["plain"] == queries["forced"] != []
+
+
+def test_the_calls_of_a_request(models: Found) -> None:
+    found = models["requests"]
+    assert found["made"] == ["pending", "purchase", True]
+    # The client names the assignee in the path.
+    assert found["assigned"] == ["UR-426-913-070"] * 2
+    assert (found["updated"], found["unchanged"]) == (["By hand.", "ws-1"], True)
+    assert found["inquired"] == ["inquiring", "Which?"]
+    assert (found["pended"], found["approved"]) == ("pending", "active")
+    assert found["new"] == ["NM-PLATFORM"]
+    assert found["lookups"] == ["SKU_PLATFORM", "5", False]
+    assert (found["changed"], found["removed"]) == (["9"], 0)
+    assert found["requests"] == ["change", "purchase"]
+    assert found["rendered"] == "# Nimbus Meter"
+
+
+def test_what_is_not_there_is_none(models: Found) -> None:
+    # An order without what its product demands isn't refused: its reseller is set up first.
+    assert models["requests"]["incomplete"] == "tiers_setup"
+    assert models["requests"]["unknown"] == [None, None, None]
+
+
+def test_the_calls_of_a_tier_configuration_request(models: Found) -> None:
+    found = models["tiers"]
+    assert found["made"] == ["pending", "setup"]
+    assert found["assigned"] == [True, "Sandbox vendor token"]
+    assert found["unassigned"] == [True, None]
+    assert (found["inquired"], found["pended"]) == ([True, "inquiring"], [True, "pending"])
+    assert found["updated"] == ["Checked.", "pt-9"]
+    assert (found["approved"], found["again"]) == ([True, "approved"], False)
+    assert (found["config"], found["none"]) == ([True, "active", "pt-9"], None)
+    assert found["update"] == ["update", True, "No."]
+    assert found["of_asset"] == [True, None]
+
+
+def test_the_calls_of_listings(models: Found) -> None:
+    found = models["listings"]
+    assert (found["made"], found["submitted"]) == ("draft", [True, "reviewing"])
+    assert found["not_the_vendors"] is False
+    assert (found["assigned"], found["refined"]) == ([True, True], [True, "draft"])
+    assert found["deploying"] == [True, "deploying"]
+    assert found["completed"] == [True, "completed"]
+    assert (found["put"], found["back"]) == ("unlisted", "listed")
+    assert found["new"] == ["new", True, "canceled"]
+
+
+def test_the_calls_of_billing_requests(models: Found) -> None:
+    found = models["billing"]
+    assert found["made"] == ["provider", True, 1]
+    assert found["period"] == {
+        "from": "2026-11-01T00:00:00+00:00", "to": "2026-12-01T00:00:00+00:00", "delta": 1,
+        "uom": "monthly",
+    }  # fmt: skip
+    assert found["updated"] is True
+    assert found["attributes"] == {"provider": {"external_id": "INV-2"}}
+    assert found["hidden"] is None
+    # The client loses `period.from` of a body that it parses.
+    assert found["lost"] is None
+
+
+def test_what_a_vendor_writes_of_a_product(models: Found) -> None:
+    found = models["products"]
+    assert found["parameter"] == ["cost_unit", "Cost unit (internal)", False]
+    assert found["deleted"] == [True, None]
+    assert found["configured"] == "https://haxe.nimbus.example.com"
+    assert found["actions"] == ["Sign in", "Partner console"]
+    assert found["filtered"] == [f"{SUITE}-0002"]
+
+
+def test_what_is_said_about_a_draft(models: Found) -> None:
+    said = ["May we have a discount?"]
+    assert models["conversations"] == {
+        "draft": "draft", "begun": ["Prices", True], "said": said, "seen": said,
+        "creator": "Sandbox provider token",
+    }  # fmt: skip
+
+
+def test_what_connects_document_has_not_isnt_served(models: Found) -> None:
+    assert models["products"]["not_served"] == {
+        "versions": 0, "version": None, "agreements": 0, "media": [0, None],
+    }  # fmt: skip
+    codes = {call: said["error_code"] for call, said in models["refusals"].items()}
+    assert codes == {
+        "users": "NFND_000", "agreements": "NFND_000", "categories": "NFND_000",
+        "query": "VAL_001", "accounts": "REQ_405",
+    }  # fmt: skip
+    assert models["marketplace"] is False
