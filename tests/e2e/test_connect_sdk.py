@@ -14,6 +14,7 @@ from tests.processes import Sandbox, sandbox
 
 pytestmark = pytest.mark.clients
 
+REQUIREMENTS = "connect-sdk==22.0\nopenpyxl==3.1.5\n"
 Found = dict[str, Any]
 SUITE, METER, PLAIN = "PRD-362-917-440", "PRD-590-284-731", "PRD-814-505-018"
 
@@ -21,7 +22,7 @@ SUITE, METER, PLAIN = "PRD-362-917-440", "PRD-590-284-731", "PRD-814-505-018"
 @pytest.fixture(scope="module")
 def interpreter() -> Path:
     # What it pins of urllib3 and six can't be imported by Python 3.12.
-    return environments.python("connect_sdk", "connect-sdk==22.0\n", newest=(3, 11))
+    return environments.python("connect_sdk", REQUIREMENTS, newest=(3, 11))
 
 
 @pytest.fixture(scope="module")

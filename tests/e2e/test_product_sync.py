@@ -1,0 +1,93 @@
+"""CloudBlue's product-sync 1.5 (2020), unmodified: items of a product to a workbook and back."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+from tests import environments
+from tests.processes import Sandbox, sandbox
+
+pytestmark = pytest.mark.clients
+
+METER = "PRD-590-284-731"
+NEW = [
+    ("Storage", "NM-STORAGE", "monthly", True, "Space for what is sent", False, "gb"),
+    ("Support", "NM-SUPPORT", "yearly", True, "A year of it", True, "unit"),
+    ("Set-up", "NM-SETUP", "onetime", True, "Once", False, "unit"),
+    ("Alerts", "NM-ALERTS-PPU", "monthly", False, "As counted", False, "unit"),
+    ("Storage", "NM-STORAGE-2", "monthly", True, "The same name", False, "gb"),
+]
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@pytest.fixture
+def ccli(tmp_path: Path, request: pytest.FixtureRequest) -> Run:
+    """Return a runner of the command, told of the vendor's account."""
+    requirements = "product-sync==1.5\nopenpyxl==3.1.5\n"
+    python = environments.python("product_sync", requirements, newest=(3, 11))
+    running: Sandbox = request.getfixturevalue("running")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [str(python.parent / "ccli"), "-c", str(tmp_path / "config"), *arguments],
+            env=environments.calling_loopback(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    key = f"ApiKey {running.vendor_key}"
+    run("configure", "-u", f"{running.url}/public/v1", "-k", key)
+    return run
+
+
+def test_items_go_to_a_workbook_and_back(ccli: Run, running: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "items.xlsx"
+    ccli("product", "dump", METER, "-o", str(file))
+    book = load_workbook(file)
+    sheet = book[METER]
+    items = running.as_vendor("GET", f"/products/{METER}/items")
+    assert [(row[1], row[7]) for row in sheet.iter_rows(min_row=2, values_only=True)] == [
+        (item["mpn"], item["id"]) for item in items
+    ]
+    sheet.cell(2, 5, value="Changed by hand")
+    for row in NEW:
+        sheet.append([*row, None])
+    book.save(file)
+
+    said = ccli("product", "sync", "-i", str(file))
+    refusal = "name: Item with same name already exists for the product."
+    assert f"mpn=NM-STORAGE-2, code=VAL_001, message={refusal}" in said
+    found = {
+        item["mpn"]: item for item in running.as_vendor("GET", f"/products/{METER}/items?limit=50")
+    }
+    assert len(found) == len(items) + len(NEW) - 1
+    assert found[items[0]["mpn"]]["description"] == "Changed by hand"
+    for name, mpn, period, is_reserved, description, is_yearly, _ in NEW[:-1]:
+        item = found[mpn]
+        assert (item["name"], item["description"]) == (name, description)
+        assert (item["type"], item["period"]) == ("reservation" if is_reserved else "ppu", period)
+        assert item["commitment"]["count"] == (12 if is_yearly else 1)
+    rows = list(load_workbook(file)[METER].iter_rows(min_row=2, values_only=True))
+    assert [row[7] for row in rows[2:]] == [*(found[row[1]]["id"] for row in NEW[:-1]), None]
+    assert rows[-1][8:10] == ("VAL_001", refusal)
+
+
+def test_a_product_that_is_not_there_is_skipped(ccli: Run, tmp_path: Path) -> None:
+    said = ccli("product", "dump", "PRD-000-000-000", "-o", str(tmp_path / "nothing.xlsx"))
+    assert "PRD-000-000-000" in said and "does not exist" in said
