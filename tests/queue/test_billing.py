@@ -99,7 +99,7 @@ def test_it_has_no_statuses_and_no_moves() -> None:
     pk = vendor.post(PATH, nested()).json["id"]
     for verb in ("approve", "accept", "assign", "unassign"):
         assert vendor.post(f"{PATH}/{pk}/{verb}").status == 404
-    assert vendor.put(f"{PATH}/{pk}", {}).status == vendor.delete(f"{PATH}/{pk}").status == 405
+    assert vendor.delete(f"{PATH}/{pk}").status == 405
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
