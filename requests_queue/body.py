@@ -35,6 +35,19 @@ def mapping(value: Any, name: str) -> Mapping[str, Any]:
     return value
 
 
+def id_of(value: Any, path: str) -> str | None:
+    """Return the id in an object of the body that names another one, None where it names none.
+
+    Raises Invalid: what isn't a text is no id, false and 0 included.
+    """
+    found = mapping(value, path).get("id")
+    if found in (None, ""):
+        return None
+    if not isinstance(found, str):
+        raise Invalid(f"{path}.id: Not a valid string.")
+    return found
+
+
 def reason(data: Mapping[str, Any], limit: int | None = None) -> str:
     """Return the reason that a refusal needs; raises Refused without one."""
     given = text(data, "reason", limit).strip()

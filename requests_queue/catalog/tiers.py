@@ -8,60 +8,65 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import QuerySet
 
-from requests_queue import clock, ids
+from requests_queue import body, clock, ids
 from requests_queue.catalog.models import Account, Hub, TierAccount
 from requests_queue.errors import Invalid
 
-_REQUIRED = ("address_line1", "city", "postal_code", "country")
-_REQUIRED_CONTACT = ("first_name", "last_name", "email")
-_NAMES = ("name", "external_id", "external_uid", "tax_id")
+# The longest texts that the document takes.
+_PLACE = {
+    "address_line1": 255, "address_line2": 255, "city": 100, "state": 100, "postal_code": 50,
+    "country": 100,
+}  # fmt: skip
+_PERSON = {"first_name": 100, "last_name": 100, "email": 254}
+_PHONE = {"country_code": 25, "area_code": 25, "phone_number": 25, "extension": 25}
+_NAMES = {"name": 255, "external_id": 255, "external_uid": 255, "tax_id": 100}
+_MAY_BE_BLANK = ("address_line2", "state")
 
 
 def check_contact_info(given: Any, path: str) -> dict[str, Any]:
     """Return contact info in the API's shape, every key present; raises Invalid."""
     info = _mapping(given, path)
     contact = _mapping(info.get("contact"), f"{path}.contact")
-    errors = [f"{path}.{k}: This field may not be blank." for k in _REQUIRED if not info.get(k)]
-    errors += [
-        f"{path}.contact.{k}: This field may not be blank."
-        for k in _REQUIRED_CONTACT
-        if not contact.get(k)
+    # Published reports index phone_number's parts without asking whether they are there.
+    phone = contact.get("phone_number")
+    phone = {} if phone in (None, "") else _mapping(phone, f"{path}.contact.phone_number")
+    place = _texts(info, _PLACE, path)
+    person = _texts(contact, _PERSON, f"{path}.contact")
+    errors = [
+        f"{where}.{name}: This field may not be blank."
+        for where, found in ((path, place), (f"{path}.contact", person))
+        for name, value in found.items()
+        if not value.strip() and name not in _MAY_BE_BLANK
     ]
     if not errors:
         try:
-            validate_email(contact["email"])
+            validate_email(person["email"])
         except ValidationError:
             errors.append(f"{path}.contact.email: Enter a valid email address.")
     if errors:
         raise Invalid(*errors)
-    # Published reports index phone_number's parts without asking whether they are there.
-    phone = _mapping(contact.get("phone_number"), f"{path}.contact.phone_number", optional=True)
-    return {
-        **{k: _text(info, k, path) for k in (*_REQUIRED, "address_line2", "state")},
-        "contact": {
-            **{k: _text(contact, k, f"{path}.contact") for k in _REQUIRED_CONTACT},
-            "phone_number": {
-                k: _text(phone, k, f"{path}.contact.phone_number")
-                for k in ("country_code", "area_code", "phone_number", "extension")
-            },
-        },
-    }
+    numbers = _texts(phone, _PHONE, f"{path}.contact.phone_number")
+    return {**place, "contact": {**person, "phone_number": numbers}}
 
 
-def _mapping(value: Any, path: str, *, optional: bool = False) -> Mapping[str, Any]:
-    if optional and not value:
-        return {}
+def _mapping(value: Any, path: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise Invalid(f"{path}: This field is required.")
     return value
 
 
-def _text(data: Mapping[str, Any], name: str, path: str, limit: int = 255) -> str:
+def _texts(data: Mapping[str, Any], limits: Mapping[str, int], path: str) -> dict[str, str]:
+    """Return texts of an object, empty where there are none; a number is taken as its digits."""
+    return {name: _text(data, name, limit, path) for name, limit in limits.items()}
+
+
+def _text(data: Mapping[str, Any], name: str, limit: int, path: str) -> str:
     value = data.get(name)
     if value is None:
         return ""
-    if isinstance(value, (dict, list)):
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise Invalid(f"{path}.{name}: Not a valid string.".lstrip("."))
     if len(str(value)) > limit:
         said = f"Ensure this field has no more than {limit} characters."
@@ -74,27 +79,39 @@ def find_or_make(
 ) -> TierAccount | None:
     """Return the tier account that an order names, or None for an empty tier.
 
-    By `id`, else by `external_uid`, else by `external_id`, among the provider's own; else a
-    new one from `name` and `contact_info`.  Raises Invalid.
+    By `id`, else by `external_uid`, else by `external_id` (never one that has another uid),
+    among the provider's own; else a new one from `name` and `contact_info`.  Raises Invalid.
     """
     if given in (None, {}, ""):
         return None
     data = _mapping(given, path)
     mine = TierAccount.objects.filter(owner=owner, decommissioned=None)
-    if data.get("id"):
-        found = mine.filter(pk=str(data["id"])).first()
+    if pk := body.id_of(data, path):
+        found = mine.filter(pk=pk).first()
         if found is None:
-            raise Invalid(f"{path}.id: Tier account {data['id']} does not exist.")
+            raise Invalid(f"{path}.id: Tier account {pk} does not exist.")
         return found
-    for key in ("external_uid", "external_id"):
-        if data.get(key):
-            found = mine.filter(**{key: _text(data, key, path)}).first()
-            if found is not None:
-                return found
-    uid = _text(data, "external_uid", path)
+    names = _texts(data, _NAMES, path)
+    if (known := _known(mine, names)) is not None:
+        return known
+    uid = names["external_uid"]
     if uid and TierAccount.objects.filter(owner=owner, external_uid=uid).exists():
         raise Invalid(f"{path}.external_uid: The tier account of {uid} is decommissioned.")
+    if names["external_id"] and not uid:
+        # Nothing in the database keeps an external id single: who makes one looks first, alone.
+        Account.objects.select_for_update(no_key=True).get(pk=owner.pk)
+        if (known := _known(mine, names)) is not None:
+            return known
     return make(data, kind=kind, owner=owner, hub=hub, path=path, now=now)
+
+
+def _known(mine: QuerySet[TierAccount], names: Mapping[str, str]) -> TierAccount | None:
+    uid, external_id = names["external_uid"], names["external_id"]
+    found = mine.filter(external_uid=uid).first() if uid else None
+    if found is None and external_id:
+        others = mine.filter(external_uid="") if uid else mine
+        found = others.filter(external_id=external_id).first()
+    return found
 
 
 def make(
@@ -102,7 +119,7 @@ def make(
 ) -> TierAccount:
     """Create a tier account; raises Invalid."""
     info = check_contact_info(data.get("contact_info"), f"{path}.contact_info".lstrip("."))
-    texts = {k: _text(data, k, path) for k in _NAMES}
+    texts = _texts(data, _NAMES, path)
     contact = info["contact"]
     texts["name"] = texts["name"] or f"{contact['first_name']} {contact['last_name']}"
     shown = clock.shown(now)

@@ -558,7 +558,7 @@ class TestBirths:
             ({"configuration": []}, "configuration: Expected an object."),
             ({"configuration": {}}, "configuration: This field is required."),
             ({"type": "new", "configuration": good}, 'type: "new" is not a valid choice.'),
-            ({"type": {}, "configuration": {"id": "TC-1"}}, "Object `TC-1` not found."),
+            ({"type": {}, "configuration": good}, 'type: "{}" is not a valid choice.'),
             ({"type": [1], "configuration": good}, r'type: "\[1\]" is not a valid choice.'),
             ({"configuration": {"id": "TC-1"}}, "Object `TC-1` not found."),
             ({"configuration": {**good, "product": None}}, "product.id: This field is required."),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from requests_queue import transitions
+from requests_queue import clock, transitions
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment import births as orders
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.queues.tier_config import births
+from requests_queue.queues.tier_config import births, due
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from tests import make
 from tests.queue.test_tier_config import TILE, of, order, reseller, setup_body, world
@@ -111,6 +112,34 @@ def test_failing_a_request_and_the_one_that_it_waits_for() -> None:
         assert all("is failed" in str(error) for error in refused)
         nobody_waits_in_vain()
         assert not Request.objects.filter(status="tiers_setup").exists()
+
+
+def test_approving_a_request_and_failing_the_one_below_it() -> None:
+    made = world()
+    for n in range(1, 6):
+        one, two = reseller(made, n), reseller(made, 10 + n)
+        order(made, one, two)
+        order(made, one, two)
+        assert of(one).status == "tiers_setup"
+        assert at_once(act(made, two, "approve"), act(made, one, "fail")) == []
+        assert (of(two).status, of(one).status) == ("approved", "failed")
+        assert not Request.objects.filter(status="tiers_setup").exists()
+
+
+def test_a_stale_draft_goes_while_an_order_needs_its_configuration() -> None:
+    made = world()
+    for n in range(1, 6):
+        one, two = reseller(made, n), reseller(made, 10 + n)
+        whole = setup_body(made, one, status="draft")
+        whole["configuration"]["parent_account"] = {"id": two.pk}
+        assert births.create(whole, made.as_distributor).status == "draft"
+        later = clock.now() + timedelta(days=365)
+        refused = at_once(
+            lambda: due.run(later), buy(made, one, two),  # noqa: B023
+            lambda: births.create(whole, made.as_distributor),  # noqa: B023
+        )  # fmt: skip
+        assert all(error.status == 409 for error in refused)
+        nobody_waits_in_vain()
 
 
 def test_one_of_many_requests_by_the_api_wins() -> None:

@@ -48,6 +48,9 @@ def update(pk: str, data: Mapping[str, Any], account: Account) -> TierAccountVer
     Raises Invalid, IllegalMove.
     """
     with transaction.atomic():
+        if "parent" in data:
+            # Two that become each other's parent: the later one sees the earlier.
+            Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         row = _locked(pk)
         fields = _fields(data, account, row)
         if "contact_info" in data:

@@ -92,7 +92,7 @@ def _value(parameter: Parameter, given: Given) -> tuple[str | None, Any]:
     value = given.text("value", 2000) if given.data.get("value") is not None else None
     if structured is not None and parameter.type not in STRUCTURED:
         raise given.wrong("structured_value", f"A {parameter.type} has none.")
-    if structured is not None and not isinstance(structured, (dict, list)):
+    if structured is not None and not isinstance(structured, dict):
         raise given.wrong("structured_value", "Expected an object.")
     choices = [choice["value"] for choice in parameter.constraints.get("choices") or ()]
     if value and parameter.type in ("dropdown", "choice") and value not in choices:

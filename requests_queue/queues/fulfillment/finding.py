@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from requests_queue import body
 from requests_queue.catalog.models import Asset, Connection, Contract, Listing, Marketplace
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.queues.base import VENDOR, Actor
@@ -41,8 +42,8 @@ def marketplace(
     listings = Listing.objects.select_related("contract__marketplace").filter(
         product=connection.product_id, status="listed", contract__provider=connection.provider_id
     )
-    if isinstance(wanted, Mapping) and wanted.get("id"):
-        listings = listings.filter(contract__marketplace=str(wanted["id"]))
+    if pk := body.id_of(wanted, "marketplace"):
+        listings = listings.filter(contract__marketplace=pk)
     listing = listings.first()
     if listing is None:
         raise Refused("VAL_001", "There is no Listing for specified Product and Marketplace.")

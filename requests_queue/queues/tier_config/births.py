@@ -21,7 +21,7 @@ from requests_queue.queues.base import DISTRIBUTOR, Actor, Context
 from requests_queue.queues.fulfillment import finding
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.tier_config import effects, setup
-from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
+from requests_queue.queues.tier_config.models import STATUSES, TierConfig, TierConfigRequest
 
 TYPES = ("setup", "update", "adjustment")
 # The capability that lets a type be born as a draft.
@@ -36,9 +36,10 @@ def create(data: Mapping[str, Any], actor: Actor) -> TierConfigRequest:
     parent_account?}}`; without a type it is a setup of what isn't set up, else an update.
     Raises Invalid, Forbidden, Missing, IllegalMove, or Conflict (409) where one is open.
     """
+    for name, words in (("type", TYPES), ("status", STATUSES)):
+        if data.get(name) not in (None, "", *words):
+            raise Invalid(f'{name}: "{data[name]}" is not a valid choice.')
     kind = data.get("type") or None
-    if kind is not None and kind not in TYPES:
-        raise Invalid(f'type: "{kind}" is not a valid choice.')
     given = body.mapping(data.get("configuration"), "configuration")
     if not given:
         raise Invalid("configuration: This field is required.")
@@ -54,7 +55,8 @@ def _create(
     kind: str | None, given: Mapping[str, Any], data: Mapping[str, Any], actor: Actor
 ) -> TierConfigRequest:
     now = clock.now()
-    config = _named(given["id"], actor) if given.get("id") else _wanted(given, actor, now)
+    pk = body.id_of(given, "configuration")
+    config = _named(pk, actor) if pk else _wanted(given, actor, now)
     kind = kind or ("setup" if config.activated is None else "update")
     if kind == "setup" and actor.role != DISTRIBUTOR:
         raise Forbidden("A request of type setup is created by the distributor.")
@@ -97,12 +99,13 @@ def visible_configs(account: Account) -> QuerySet[TierConfig]:
     return TierConfig.objects.filter(**{f"connection__{side}": account})
 
 
-def _named(pk: Any, actor: Actor) -> TierConfig:
+def _named(pk: str, actor: Actor) -> TierConfig:
     assert actor.account is not None
-    found = visible_configs(actor.account).filter(pk=str(pk)).first()
-    if found is None:
-        raise Missing(str(pk))
-    return setup.lock_with_parent(found)
+    found = visible_configs(actor.account).filter(pk=pk).first()
+    locked = setup.lock_with_parent(found) if found else None
+    if locked is None:
+        raise Missing(pk)
+    return locked
 
 
 def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig:
@@ -124,8 +127,8 @@ def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig
 
 
 def _product(given: Mapping[str, Any], actor: Actor) -> Product:
-    pk = body.mapping(given.get("product"), "configuration.product").get("id")
-    if not isinstance(pk, str) or not pk:
+    pk = body.id_of(given.get("product"), "configuration.product")
+    if pk is None:
         raise Invalid("configuration.product.id: This field is required.")
     assert actor.account is not None
     product: Product | None = seen.products(actor.account).filter(pk=pk).first()
@@ -154,8 +157,8 @@ def _connection(given: Mapping[str, Any], product: Product, actor: Actor) -> Con
     mine = Connection.objects.select_related("provider", "vendor", "hub", "product").filter(
         provider=actor.account, product=product
     )
-    pk = body.mapping(given.get("connection"), "configuration.connection").get("id")
-    found = mine.filter(pk=str(pk)).first() if pk else mine.first()
+    pk = body.id_of(given.get("connection"), "configuration.connection")
+    found = mine.filter(pk=pk).first() if pk else mine.first()
     if found is None and pk:
         raise Invalid(f"configuration.connection.id: Connection {pk} does not exist.")
     if found is None:
@@ -175,7 +178,9 @@ def _account(
 def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
     """Change notes and parameters of an open request by a PUT's body; raises Refused."""
     with transaction.atomic():
-        row = TierConfigRequest.objects.select_for_update().get(pk=pk)
+        row = TierConfigRequest.objects.select_for_update().filter(pk=pk).first()
+        if row is None:
+            raise Missing(pk)
         columns = effects.update(row, Context(actor, data, clock.now()))
         rows = TierConfigRequest.objects.filter(pk=pk, status=row.status)
         if not rows.update(**columns):

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.dispatch import receiver
 
+from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from requests_queue.signals import run_due_wanted
 
@@ -27,10 +28,10 @@ def _delete_draft(pk: str) -> None:
     row = TierConfigRequest.objects.select_for_update().filter(pk=pk, status="draft").first()
     if row is None:
         return
+    config = row.configuration
+    setup.lock_with_parent(config)
     row.delete()
-    config = TierConfig.objects.select_for_update().get(pk=row.configuration_id)
-    above = config.parent_id
     # A configuration that was never asked for has been no more than its draft.
     unused = TierConfig.objects.filter(requests=None, activated=None, children=None)
     unused.filter(pk=config.pk).delete()
-    unused.filter(pk=above).delete()
+    unused.filter(pk=config.parent_id).delete()

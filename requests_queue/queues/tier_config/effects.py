@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from requests_queue import body, clock, transitions
 from requests_queue.catalog.models import Template
@@ -37,8 +36,10 @@ def check_free(config: TierConfig, kind: str) -> None:
 
 def leave_draft(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     """A draft becomes a request, unless another one was faster."""
-    request.configuration = setup.lock_with_parent(request.configuration)
-    check_free(request.configuration, request.type)
+    config = setup.lock_with_parent(request.configuration)
+    assert config is not None  # It has this request.
+    request.configuration = config
+    check_free(config, request.type)
     status = setup.start_status(request.configuration, request.params, request.type)
     return {"status": status, **_stamp(status, context.now)}
 
@@ -67,9 +68,8 @@ def inquire(request: TierConfigRequest, context: Context) -> dict[str, Any]:
             "invalid.",
         )
     columns: dict[str, Any] = _stamp("inquiring", context.now)
-    given = body.mapping(context.data.get("template"), "template")
-    if given.get("id"):
-        columns["template"] = _template(request, given["id"])
+    if pk := body.id_of(context.data.get("template"), "template"):
+        columns["template"] = _template(request, pk)
     return columns
 
 
@@ -96,17 +96,21 @@ def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
         raise Invalid(*(f"params: Parameter {name} is required." for name in missing))
     if tile := body.text(given, "representation"):
         return columns | {"representation": tile, "template": None}
-    return columns | {"template": _template(request, given.get("id"))}
+    return columns | {"template": _template(request, body.id_of(given, "template"))}
 
 
 def apply(request: TierConfigRequest, context: Context) -> None:
-    """The configuration is as the request has it; what waited for it goes on."""
+    """The configuration is as the request has it; what waited for it goes on.
+
+    Locks and moves come in the order that `give_up` tells of.
+    """
     config = setup.lock(request.configuration)
     params = [{**p, "value_error": ""} for p in request.params]
     _end(config, context.now, params=params, template=request.template)
+    below = _locked_below(config)
     waiting.release(config)
-    for pk in _below(config).values_list("pk", flat=True):
-        transitions.move(TierConfigRequest, pk, "release", Actor())
+    for row in below:
+        transitions.move(TierConfigRequest, row.pk, "release", Actor())
 
 
 def fail(request: TierConfigRequest, context: Context) -> dict[str, Any]:
@@ -124,10 +128,10 @@ def give_up(request: TierConfigRequest, context: Context) -> None:
     _end(config, context.now)
     if request.type != "setup":
         return
-    below = list(_below(config).select_for_update(of=("self",)).select_related("configuration"))
+    below = _locked_below(config)
     waiting.fail([config, *(row.configuration for row in below)], request.reason)
     for row in below:
-        transitions.move(type(row), row.pk, "fail", Actor(), {"reason": request.reason})
+        transitions.move(TierConfigRequest, row.pk, "fail", Actor(), {"reason": request.reason})
 
 
 def _end(config: TierConfig, now: datetime, **changes: Any) -> None:
@@ -136,10 +140,11 @@ def _end(config: TierConfig, now: datetime, **changes: Any) -> None:
     setup.write(config, status="active", activated=activated, updated=shown, **changes)
 
 
-def _below(config: TierConfig) -> QuerySet[TierConfigRequest]:
-    """Return the requests that wait in tiers_setup for this configuration of tier 2."""
+def _locked_below(config: TierConfig) -> list[TierConfigRequest]:
+    """Return the requests that wait in tiers_setup for this configuration of tier 2, locked."""
     rows = TierConfigRequest.objects.filter(status="tiers_setup", configuration__parent=config)
-    return rows.order_by("pk")
+    locked = rows.select_for_update(of=("self",)).select_related("configuration")
+    return list(locked.order_by("pk"))
 
 
 def update(request: TierConfigRequest, context: Context) -> dict[str, Any]:
@@ -175,13 +180,13 @@ def _stamp(status: str, now: datetime) -> dict[str, Any]:
     return {column: clock.shown(now)} if column else {}
 
 
-def _template(request: TierConfigRequest, given: Any) -> Template:
+def _template(request: TierConfigRequest, pk: str | None) -> Template:
     scope = setup.SCOPES[request.configuration.tier_level]
     templates = Template.objects.filter(product=request.product_id, scope=scope)
-    if given:
-        found = templates.filter(pk=given).first() if isinstance(given, str) else None
+    if pk is not None:
+        found: Template | None = templates.filter(pk=pk).first()
         if found is None:
-            raise Invalid(f"template.id: Template {given} does not exist.")
+            raise Invalid(f"template.id: Template {pk} does not exist.")
         return found
     default = templates.filter(type="fulfillment").first()
     if default is None:

@@ -15,6 +15,7 @@ from requests_queue.catalog.models import (
 from requests_queue.queues.base import QueueObject
 from requests_queue.queues.fulfillment.models import form_code
 
+STATUSES = ("draft", "tiers_setup", "pending", "inquiring", "approved", "failed")
 # Statuses in which a request is worked on: one at a time for each configuration.
 OPEN = ("tiers_setup", "pending", "inquiring")
 

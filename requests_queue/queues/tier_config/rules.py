@@ -7,9 +7,7 @@ stands in docs/fidelity.md.
 from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
 from requests_queue.queues.tier_config import effects, samples
 from requests_queue.queues.tier_config.births import TYPES
-from requests_queue.queues.tier_config.models import TierConfigRequest
-
-STATUSES = ("draft", "tiers_setup", "pending", "inquiring", "approved", "failed")
+from requests_queue.queues.tier_config.models import STATUSES, TierConfigRequest
 
 
 def _move(name: str, source: str, target: str, who: str, **more: object) -> Move:

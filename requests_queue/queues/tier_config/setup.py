@@ -124,11 +124,16 @@ def lock(config: TierConfig) -> TierConfig:
     return TierConfig.objects.select_for_update().get(pk=config.pk)
 
 
-def lock_with_parent(config: TierConfig) -> TierConfig:
-    """Lock a configuration, and the one above it first; return it as it then is."""
-    parent = lock(config.parent) if config.parent else None
-    locked = lock(config)
-    locked.parent = parent
+def lock_with_parent(config: TierConfig) -> TierConfig | None:
+    """Lock a configuration, and the one above it first; return it as it then is.
+
+    None where it has gone meanwhile, with the draft that it was made for.
+    """
+    rows = TierConfig.objects.select_for_update()
+    parent = rows.filter(pk=config.parent_id).first() if config.parent_id else None
+    locked = rows.filter(pk=config.pk).first()
+    if locked is not None:
+        locked.parent = parent
     return locked
 
 

@@ -1,0 +1,90 @@
+"""Tier accounts that are changed, or ordered for, at the same moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from requests_queue.catalog.models import Account, TierAccount, TierAccountVersion
+from requests_queue.conversations.models import Conversation
+from requests_queue.queues.tier_account.models import TierAccountRequest
+from tests import make
+from tests.api import Caller, caller
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TOGETHER = 5
+ACCOUNT = "TA-0000-0000-0001"
+
+
+def at_once(who: Caller, *calls: Callable[[Caller], Any]) -> list[Any]:
+    """Make the calls at the same time, each by a client of its own; return the answers."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[Caller], Any]) -> Any:
+        barrier.wait(10)
+        try:
+            return call(Caller(who.key))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def test_each_change_is_a_version_and_asks_once() -> None:
+    made = make.world(capabilities={"tiers": {"updates": True}})
+    make.asset(made)
+    path = f"/tier/accounts/{ACCOUNT}"
+    calls = [lambda c, n=n: c.put(path, {"tax_id": f"{n}"}) for n in range(TOGETHER)]  # type: ignore[misc]
+    provider = caller(made.provider)
+    assert [a.status for a in at_once(provider, *calls)] == [200] * TOGETHER
+    versions = provider.get(f"{path}/versions").json
+    assert [v["version"] for v in versions] == [6, 5, 4, 3, 2, 1]
+    assert sorted(v["tax_id"] for v in versions) == ["", "0", "1", "2", "3", "4"]
+    requests = TierAccountRequest.objects.order_by("pk")
+    assert [r.account.version for r in requests] == [2, 3, 4, 5, 6]
+    assert {r.status for r in requests} == {"pending"}
+    assert Conversation.objects.count() == TOGETHER
+
+
+def test_the_same_change_twice_is_one() -> None:
+    made = make.world()
+    make.asset(made)
+    calls = [lambda c: c.put(f"/tier/accounts/{ACCOUNT}", {"tax_id": "same"})] * TOGETHER
+    assert {a.status for a in at_once(caller(made.provider), *calls)} == {200}
+    assert TierAccountVersion.objects.count() == 2
+    assert TierAccountRequest.objects.count() == 1
+
+
+def test_two_accounts_do_not_become_each_others_parent() -> None:
+    made = make.world()
+    provider = caller(made.provider)
+    for n in range(1, 4):
+        one, two = 2 * n, 2 * n + 1
+        make.asset(made, one)
+        make.asset(made, two)
+        pair = (f"TA-0000-0000-{one:04d}", f"TA-0000-0000-{two:04d}")
+        calls = [
+            lambda c, a=a, b=b: c.put(f"/tier/accounts/{a}", {"parent": {"id": b}})  # type: ignore[misc]
+            for a, b in (pair, pair[::-1])
+        ]
+        found = sorted(a.status for a in at_once(provider, *calls))
+        parents = TierAccount.objects.filter(pk__in=pair).exclude(parent=None).count()
+        assert (found, parents) == ([200, 400], 1)
+
+
+def test_orders_for_the_same_new_customer_share_it() -> None:
+    made = make.world()
+    who = caller(Account.objects.get(pk=made.provider.pk))
+    body = make.purchase(made)
+    for name in ("customer", "tier1"):
+        body["asset"]["tiers"][name] = {"external_id": name, "contact_info": make.CONTACT}
+    calls = [lambda c: c.post("/requests", body)] * TOGETHER
+    assert {a.status for a in at_once(who, *calls)} == {201}
+    assert TierAccount.objects.count() == 2
