@@ -1,6 +1,6 @@
-"""The configured values that an asset has: of its product, its marketplace, and its items.
+"""The configured values of what is sold: of a product, on a marketplace, and of its items.
 
-Values are read with the product: `PREFETCH` names the route from an asset.
+They are read with the product, by `prefetch`.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from typing import Any
 
 from django.db.models import Prefetch
 
-from requests_queue.catalog.models import Asset, Configuration, Parameter
+from requests_queue.catalog.models import Configuration, Parameter, Product
 from requests_queue.rest import Json
 
 
 def prefetch(route: str = "") -> Prefetch[Any]:
-    """Return what a list of rows brings along, `asset__` being the way to the asset."""
+    """Return what a list of rows brings along, `asset__` being the way to what has the product."""
     rows = Configuration.objects.select_related("parameter")
     return Prefetch(f"{route}product__configurations", rows)
 
 
-def of_asset(asset: Asset) -> tuple[list[Json], dict[str, list[Json]]]:
-    """Return the parameters of the asset's `configuration`, and those of its items by id."""
+def of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[str, list[Json]]]:
+    """Return the parameters of a `configuration` on a marketplace, and those of items by id."""
     whole: list[Json] = []
     by_item: dict[str, list[Json]] = defaultdict(list)
-    for row in asset.product.configurations.all():
-        if row.marketplace_id in (None, asset.marketplace_id):
+    for row in product.configurations.all():
+        if row.marketplace_id in (None, marketplace_id):
             shown = _param(row, row.parameter)
             (by_item[row.item_id] if row.item_id else whole).append(shown)
     return whole, by_item

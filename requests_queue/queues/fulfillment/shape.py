@@ -6,7 +6,7 @@ lacks are from objects that published clients captured.
 
 from __future__ import annotations
 
-from requests_queue.catalog.configured import of_asset, with_values
+from requests_queue.catalog.configured import of_product, with_values
 from requests_queue.catalog.models import Asset
 from requests_queue.catalog.shape import (
     connection_in_asset,
@@ -23,7 +23,7 @@ from requests_queue.rest import Json, happened, stamp
 def asset_core(asset: Asset, items: list[Json], params: list[Json]) -> Json:
     """Return what requests and subscriptions have in common of an asset."""
     product = asset.product
-    configured, of_items = of_asset(asset)
+    configured, of_items = of_product(product, asset.marketplace_id)
     return {
         "id": asset.id,
         "status": asset.status,

@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
+from requests_queue.catalog import configured
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.tier_config import births, rules, schema, shape
 from requests_queue.queues.tier_config.filtering import (
@@ -57,10 +58,11 @@ class TierConfigRequests(QueueCollection):
     rql_filter_class = TierConfigRequestFilters
 
     def visible(self) -> QuerySet[Any]:
-        """Return the requests, each configuration with what is open about it."""
-        of_parent = _open("configuration__parent__requests")
+        """Return the requests, each configuration with what is open and configured about it."""
         return with_assignee(super().visible()).prefetch_related(
-            _open("configuration__requests"), of_parent
+            _open("configuration__requests"),
+            _open("configuration__parent__requests"),
+            configured.prefetch("configuration__"),
         )
 
     def create(self, request: HttpRequest) -> Response:
@@ -94,9 +96,9 @@ class TierConfigs(Collection):
     rql_filter_class = TierConfigFilters
 
     def visible(self) -> QuerySet[TierConfig]:
-        """Return the configurations, each with what is open about it."""
+        """Return the configurations, each with what is open and configured about it."""
         rows = births.visible_configs(self.account).select_related(*_RELATED)
-        return rows.prefetch_related(_open("requests"))
+        return rows.prefetch_related(_open("requests"), configured.prefetch())
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:

@@ -6,6 +6,7 @@ of objects that connect-python-sdk's tests captured.
 
 from __future__ import annotations
 
+from requests_queue.catalog.configured import of_product
 from requests_queue.catalog.shape import connection_in_asset, icon, marketplace_ref, tier
 from requests_queue.queues.fulfillment.params import Params
 from requests_queue.queues.tier_config import texts
@@ -32,7 +33,7 @@ def config(row: TierConfig, line: TierConfig | None = None) -> Json:
         "events": {"created": happened(row.created), "updated": happened(row.updated)},
         "params": _params(row.params),
         "status": row.status,
-        "configuration": {"params": []},
+        "configuration": {"params": of_product(line.product, line.marketplace_id)[0]},
         "contract": {
             "id": line.contract.id, "name": line.contract.name, "type": line.contract.type,
         },
