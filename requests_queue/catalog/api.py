@@ -2,6 +2,7 @@
 
 from requests_queue.catalog.views import (
     accounts,
+    agreements,
     configurations,
     contracts,
     hubs,
@@ -14,6 +15,7 @@ from requests_queue.catalog.views import (
 
 urlpatterns = [
     *accounts.urlpatterns,
+    *agreements.urlpatterns,
     *configurations.urlpatterns,
     *contracts.urlpatterns,
     *hubs.urlpatterns,

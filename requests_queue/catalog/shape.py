@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from requests_queue.catalog import agreements
 from requests_queue.catalog.models import (
     Account,
     Connection,
@@ -188,17 +189,47 @@ def contract(row: Contract) -> Json:
         "kind": CONTRACT_KIND,
         "owner": account_ref(row.vendor),
         "issuer": account_ref(row.provider),
-        "agreement": _agreement(row.marketplace),
+        "agreement": agreement_ref(row.marketplace),
         "marketplace": marketplace_ref(row.marketplace),
         "enrolled": stamp(row.enrolled),
         "events": {name: happened(at) for name, at in moments.items() if at is not None},
     }
 
 
-def _agreement(row: Marketplace) -> Json:
-    # A marketplace has one agreement, which all contracts are made from: it needs no row.
-    pk = f"AGD-{row.owner_id.partition('-')[2]}-{row.id[-3:]}"
-    return {"id": pk, "name": f"Distribution agreement of {row.name}"}
+def contract_version(row: Contract) -> Json:
+    """Return a contract's only version as `GET /contracts/{id}/versions` lists it."""
+    whole = contract(row)
+    version, created = str(whole["version"]), whole["version_created"]
+    del whole["marketplace"]
+    return {"contract": whole, "version": version, "version_created": created}
+
+
+def agreement_ref(row: Marketplace) -> Json:
+    """Return a marketplace's agreement as a reference."""
+    return {"id": agreements.id_of(row), "name": agreements.name_of(row)}
+
+
+def agreement(row: Any) -> Json:
+    """Return a marketplace's agreement as `GET /agreements/{id}` has it, counted by the view.
+
+    The document lacks it: the fields are those that connect-sdk and the Haxe SDK read.
+    """
+    created = stamp(row.created)
+    return {
+        **agreement_ref(row),
+        "type": agreements.KIND,
+        "title": agreements.name_of(row),
+        "description": "",
+        "created": created,
+        "updated": created,
+        "owner": account_ref(row.owner),
+        "marketplace": marketplace_ref(row),
+        "version": 1,
+        "active": True,
+        "version_created": created,
+        "version_contracts": row.contract_count,
+        "stats": {"contracts": row.contract_count, "versions": 1},
+    }
 
 
 def tier_account(row: Any) -> Json:

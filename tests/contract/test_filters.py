@@ -22,9 +22,8 @@ UNKNOWN = {
     "/accounts": {"public"},
     "/assets": {"pending_request", "pending_request.template"},
     "/contracts": {
-        "agreement.id", "agreement.name", "agreement.product_groups.id",
-        "agreement.product_groups.products.id", "agreement.sourcing_agreement.id",
-        "agreement.sourcing_agreement.type", "agreement__id", "agreement__name",
+        "agreement.product_groups.id", "agreement.product_groups.products.id",
+        "agreement.sourcing_agreement.id", "agreement.sourcing_agreement.type",
         "events.created.by.id", "events.created.by.name",
         "events.signed.by.id", "events.signed.by.name", "partner.id",
         "referral.agreement.id", "sourcing.listing.id", "sourcing.marketplace.id",

@@ -39,6 +39,15 @@ class TestContracts:
         assert row["agreement"]["id"].startswith("AGD-")
         assert row["events"]["signed"]["at"] < row["events"]["countersigned"]["at"]
 
+    def test_its_only_version(self, vendor: Caller, distributor: Caller, other: make.World) -> None:
+        for who in (vendor, distributor):
+            (row,) = who.get(f"/contracts/{CONTRACT}/versions").json
+            whole = who.get(f"/contracts/{CONTRACT}").json
+            assert (row["version"], row["version_created"]) == ("1", whole["version_created"])
+            del whole["marketplace"]
+            assert row["contract"] == whole
+        refused(caller(other.vendor).get(f"/contracts/{CONTRACT}/versions"), 404)
+
     @pytest.mark.parametrize("name", STEPS)
     @pytest.mark.parametrize("state", STATES)
     def test_every_move_in_every_state(
@@ -152,6 +161,8 @@ class TestConfigurations:
              "value: Ensure this field has no more than 2000 characters."),
             ({"parameter": {"id": "api_endpoint"}, "structured_value": {"a": 1}},
              "structured_value: A url has none."),
+            ({"parameter": {"id": "support_phone"}, "marketplace": {"id": MARKETPLACE},
+              "structured_value": []}, "structured_value: Expected an object."),
         ],
     )  # fmt: skip
     def test_bad_input_changes_nothing(

@@ -147,7 +147,7 @@ class ContractEvents(TypedDict):
     terminated: NotRequired[Happened]
 
 
-class Contract(TypedDict):
+class ContractOfVersion(TypedDict):
     """A distribution contract: the vendor's, issued by the provider."""
 
     id: str
@@ -160,9 +160,48 @@ class Contract(TypedDict):
     owner: Pictured
     issuer: Pictured
     agreement: Named
-    marketplace: Pictured
     enrolled: Stamp | None
     events: ContractEvents
+
+
+class Contract(ContractOfVersion):
+    """A distribution contract, and the marketplace that it is for."""
+
+    marketplace: Pictured
+
+
+class ContractVersion(TypedDict):
+    """A version of a contract: there is one."""
+
+    contract: ContractOfVersion
+    version: str
+    version_created: Stamp
+
+
+class AgreementStats(TypedDict):
+    """How many of what an agreement has."""
+
+    contracts: int
+    versions: int
+
+
+class Agreement(TypedDict):
+    """What the contracts of a marketplace are made from."""
+
+    id: str
+    name: str
+    type: Literal["distribution"]
+    title: str
+    description: str
+    created: Stamp
+    updated: Stamp
+    owner: Pictured
+    marketplace: Pictured
+    version: int
+    active: bool
+    version_created: Stamp
+    version_contracts: int
+    stats: AgreementStats
 
 
 class TierAccountEvents(TypedDict):
@@ -193,28 +232,29 @@ class TierAccount(TypedDict):
     events: TierAccountEvents
 
 
-class TierAccountCreate(TypedDict, total=False):
-    """A new customer or reseller."""
+class GivenTierAccount(TypedDict, total=False):
+    """What can be written of a customer or a reseller at any time."""
 
-    name: Required[str]
-    contact_info: Required[ContactInfo]
+    name: str
     type: Literal["customer", "reseller"]
     external_id: str
     external_uid: str
     tax_id: str
     environment: Environment
-    hub: Id
     parent: Id
 
 
-class TierAccountUpdate(TypedDict, total=False):
+class TierAccountCreate(GivenTierAccount, total=False):
+    """A new customer or reseller."""
+
+    contact_info: Required[ContactInfo]
+    hub: Id
+
+
+class TierAccountUpdate(GivenTierAccount, total=False):
     """What changes of a customer or a reseller."""
 
-    name: str
     contact_info: ContactInfo
-    external_id: str
-    external_uid: str
-    tax_id: str
 
 
 ACCOUNTS = Documented("Accounts", "account", Account)
@@ -226,6 +266,9 @@ CONTRACTS = Documented(
     "Contracts", "contract", Contract,
     answers={name: Answer(200) for name in ("enroll", "sign", "reject", "refine", "terminate")},
 )  # fmt: skip
+CONTRACT_VERSIONS = Documented("Contracts", "version of a contract", ContractVersion)
+AGREEMENTS = Documented("Agreements", "agreement", Agreement)
+AGREEMENT_MARKETPLACES = Documented("Agreements", "marketplace of an agreement", Marketplace)
 TIER_ACCOUNTS = Documented(
     "Tiers", "tier account", TierAccount,
     bodies={"create": TierAccountCreate, "update": TierAccountUpdate},

@@ -456,6 +456,7 @@ PRODUCTS = Documented(
     "Products", "product", Product,
     bodies={"create": ProductCreate, "update": ProductUpdate, "endsale": EndOfSale},
 )  # fmt: skip
+AGREEMENT_PRODUCTS = Documented("Agreements", "product of an agreement", Product)
 ITEMS = Documented(
     "Products", "item", Item,
     bodies={"create": ItemCreate, "update": ItemUpdate, "endsale": EndOfSale},

@@ -7,12 +7,13 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import shape
+from requests_queue.catalog import agreements, shape
 from requests_queue.catalog.models import Contract
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.catalog.writes import contracts
+from requests_queue.errors import Missing
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
 
 
@@ -31,6 +32,8 @@ class ContractFilters(ConnectFilters):
             "enrolled", search=("id", "name"),
         ),
         computed("kind", "kind_of_all", TextField()),
+        computed("agreement.id", "agreement_id", TextField()),
+        computed("agreement.name", "agreement_name", TextField()),
         *parts("version", "version_created", "owner", "issuer", "agreement",
                "marketplace", "events"),
     ]  # fmt: skip
@@ -46,7 +49,11 @@ class Contracts(Collection):
     def visible(self) -> QuerySet[Contract]:
         """Return the contracts."""
         rows = seen.contracts(self.account).select_related("vendor", "provider", "marketplace")
-        return rows.alias(kind_of_all=Value(shape.CONTRACT_KIND, TextField()))
+        return rows.alias(
+            kind_of_all=Value(shape.CONTRACT_KIND, TextField()),
+            agreement_id=agreements.id_by("marketplace__"),
+            agreement_name=agreements.name_by("marketplace__"),
+        )
 
     def act(self, request: Request, pk: str, name: str) -> Response:
         """Move a contract: 200 without a body; 400 or 403 where it isn't legal."""
@@ -54,9 +61,25 @@ class Contracts(Collection):
         return Response()
 
 
+class ContractVersions(Contracts):
+    """`/contracts/{id}/versions`, for both sides: the only one; 404 where it isn't seen."""
+
+    documented = directory.CONTRACT_VERSIONS
+    represent = staticmethod(shape.contract_version)
+
+    def visible(self) -> QuerySet[Contract]:
+        """Return the contract in the path; raises Missing."""
+        pk = self.kwargs["contract_id"]
+        rows = super().visible().filter(pk=pk)
+        if not rows.exists():
+            raise Missing(pk)
+        return rows
+
+
 _act = Contracts.as_view({"post": "act"})
 urlpatterns = routes(
     "contracts",
     Contracts,
     *(path(f"contracts/<str:pk>/{name}", _act, {"name": name}) for name in contracts.STEPS),
+    path("contracts/<str:contract_id>/versions", ContractVersions.as_view({"get": "list"})),
 )

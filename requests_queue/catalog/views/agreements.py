@@ -1,0 +1,108 @@
+"""`/agreements`: what contracts are made from, read by connect-cli's catalog report and SDKs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists, Model, OuterRef, QuerySet, TextField, Value
+from django.urls import path
+
+from requests_queue.catalog import agreements, shape
+from requests_queue.catalog.models import Listing, Marketplace, Product
+from requests_queue.catalog.schema import directory
+from requests_queue.catalog.schema import products as documents
+from requests_queue.catalog.views import seen
+from requests_queue.catalog.views.filtering import computed
+from requests_queue.catalog.views.marketplaces import Marketplaces
+from requests_queue.catalog.views.products import Products
+from requests_queue.errors import Missing
+from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+
+
+class AgreementFilters(ConnectFilters):
+    """What agreements can be filtered and ordered by."""
+
+    MODEL = Marketplace
+    FILTERS = [
+        computed("id", "agreement_id", TextField()),
+        computed("type", "agreement_type", TextField()),
+        computed("name", "agreement_name", TextField()),
+        computed("title", "agreement_name", TextField()),
+        *filters(
+            ("owner.id", "owner__id"), ("owner.name", "owner__name"), ("marketplace.id", "id"),
+            ("marketplace.name", "name"), "created", ("updated", "created"),
+        ),
+        *parts("owner", "marketplace", "stats", "description"),
+    ]  # fmt: skip
+
+
+class Agreements(Collection):
+    """`/agreements`, for both sides, read-only: those of the marketplaces that the caller sees."""
+
+    documented = directory.AGREEMENTS
+    represent = staticmethod(shape.agreement)
+    rql_filter_class = AgreementFilters
+
+    def visible(self) -> QuerySet[Marketplace]:
+        """Return the marketplaces, each with what its agreement has."""
+        return (
+            seen.marketplaces(self.account)
+            .select_related("owner")
+            .alias(
+                agreement_id=agreements.id_by(),
+                agreement_name=agreements.name_by(),
+                agreement_type=Value(agreements.KIND, TextField()),
+            )
+            .annotate(contract_count=seen.count(seen.contracts(self.account), "marketplace"))
+        )
+
+    def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
+        """Return the row by the agreement's id."""
+        return rows.filter(agreement_id=pk).first()
+
+
+class InAgreement(Collection):
+    """What is sold under one agreement; 404 where the caller doesn't see the agreement."""
+
+    def listings(self) -> QuerySet[Listing]:
+        """Return what is listed under the agreement in the path; raises Missing."""
+        pk = self.kwargs["agreement_id"]
+        rows = seen.marketplaces(self.account).alias(agreement_id=agreements.id_by())
+        row = rows.filter(agreement_id=pk).first()
+        if row is None:
+            raise Missing(pk)
+        return seen.listings(self.account).filter(contract__marketplace=row, status="listed")
+
+
+class AgreementProducts(InAgreement, Products):
+    """`/agreements/{id}/products`, for both sides: what is listed under it."""
+
+    documented = documents.AGREEMENT_PRODUCTS
+
+    def visible(self) -> QuerySet[Product]:
+        """Return the products."""
+        return super().visible().filter(Exists(self.listings().filter(product=OuterRef("pk"))))
+
+
+class AgreementMarketplaces(InAgreement, Marketplaces):
+    """`/agreements/{id}/products/{id}/marketplaces`, for both sides: where it is listed."""
+
+    documented = directory.AGREEMENT_MARKETPLACES
+
+    def visible(self) -> QuerySet[Marketplace]:
+        """Return the marketplaces; raises Missing where the product isn't listed."""
+        product = self.kwargs["product_id"]
+        found = self.listings().filter(product=product)
+        if not found.exists():
+            raise Missing(product)
+        return super().visible().filter(pk__in=found.values("contract__marketplace"))
+
+
+_PRODUCTS = "agreements/<str:agreement_id>/products"
+urlpatterns = routes(
+    "agreements",
+    Agreements,
+    path(_PRODUCTS, AgreementProducts.as_view({"get": "list"})),
+    path(f"{_PRODUCTS}/<str:product_id>/marketplaces",
+         AgreementMarketplaces.as_view({"get": "list"})),
+)  # fmt: skip

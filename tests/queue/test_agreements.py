@@ -1,0 +1,77 @@
+"""Agreements: what published clients read of them, and who sees which."""
+
+from __future__ import annotations
+
+import pytest
+
+from requests_queue.catalog.models import Listing
+from requests_queue.seed.accounts import CONTRACT, MARKETPLACE, PROVIDER
+from requests_queue.seed.products import BACKUP
+from tests import make
+from tests.api import Caller, caller, ids, refused
+
+AGREEMENT = "AGD-000-040-117"
+# What connect-sdk and the Haxe SDK read.
+FIELDS = {
+    "id", "name", "type", "title", "description", "created", "updated", "owner", "marketplace",
+    "version", "active", "version_created", "version_contracts", "stats",
+}  # fmt: skip
+
+
+def test_both_sides_read_the_agreement_of_a_marketplace(
+    vendor: Caller, distributor: Caller
+) -> None:
+    for who in (vendor, distributor):
+        (row,) = who.get("/agreements").json
+        assert row == who.get(f"/agreements/{AGREEMENT}").json
+        assert set(row) == FIELDS
+        assert (row["id"], row["type"], row["version"]) == (AGREEMENT, "distribution", 1)
+        assert (row["owner"]["id"], row["marketplace"]["id"]) == (PROVIDER, MARKETPLACE)
+        assert row["stats"] == {"contracts": row["version_contracts"], "versions": 1}
+        contract = who.get(f"/contracts/{CONTRACT}").json
+        assert contract["agreement"] == {"id": AGREEMENT, "name": row["name"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "count"),
+    [
+        ("agreements", "type=distribution", 1),
+        ("agreements", "eq(type,service)", 0),
+        ("agreements", f"id={AGREEMENT}", 1),
+        ("agreements", f"in(owner.id,({PROVIDER}))", 1),
+        ("agreements", "like(name,*Northland*)&ordering(-created)", 1),
+        ("contracts", f"agreement.id={AGREEMENT}", 1),
+        ("contracts", "agreement.id=AGD-000-000-000", 0),
+        ("contracts", "ilike(agreement.name,*northland*)", 1),
+    ],
+)
+def test_filters(vendor: Caller, path: str, query: str, count: int) -> None:
+    assert len(ids(vendor, f"/{path}?{query}")) == count
+
+
+def test_products_and_where_they_are_listed(vendor: Caller, distributor: Caller) -> None:
+    path = f"/agreements/{AGREEMENT}/products"
+    for who in (vendor, distributor):
+        rows = who.get(path).json
+        assert {row["id"] for row in rows} == set(ids(who, "/products"))
+        assert rows[0] == who.get(f"/products/{rows[0]['id']}").json
+        assert ids(who, f"{path}/{BACKUP}/marketplaces") == [MARKETPLACE]
+    Listing.objects.filter(product=BACKUP).update(status="unlisted")
+    assert BACKUP not in ids(vendor, path)
+    refused(vendor.get(f"{path}/{BACKUP}/marketplaces"), 404)
+
+
+def test_others_see_only_their_own(vendor: Caller, distributor: Caller, other: make.World) -> None:
+    for account in (other.vendor, other.provider):
+        stranger = caller(account)
+        assert ids(stranger, "/agreements") == ["AGD-000-077-777"]
+        for path in ("", "/products", f"/products/{BACKUP}/marketplaces"):
+            refused(stranger.get(f"/agreements/{AGREEMENT}{path}"), 404)
+        own = f"/agreements/AGD-000-077-777/products/{BACKUP}/marketplaces"
+        refused(stranger.get(own), 404)
+
+
+def test_they_are_only_read(distributor: Caller) -> None:
+    refused(distributor.post("/agreements", {"type": "distribution"}), 405)
+    refused(distributor.put(f"/agreements/{AGREEMENT}", {"title": "x"}), 405)
+    refused(distributor.delete(f"/agreements/{AGREEMENT}"), 405)
