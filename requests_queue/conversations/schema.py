@@ -57,19 +57,21 @@ class ConversationCreate(TypedDict, total=False):
 
     instance_id: Required[str]
     topic: str
+    type: Literal["conversation"]
 
 
 class MessageCreate(TypedDict, total=False):
     """Something to say; private for the own account alone."""
 
     text: Required[str]
-    type: Literal["message", "private"]
+    type: Literal["message", "state_change", "private"]
 
 
-class MessageUpdate(TypedDict):
-    """The text as it should have been."""
+class MessageUpdate(TypedDict, total=False):
+    """The text, or who reads it, as it should have been."""
 
     text: str
+    type: Literal["message", "private"]
 
 
 CONVERSATIONS = Documented(

@@ -2,8 +2,8 @@
 
 from typing import Literal, TypedDict
 
-from requests_queue.catalog.schema import ContactInfo, ProductReference
-from requests_queue.catalog.schema.directory import TierAccount
+from requests_queue.catalog.schema import ProductReference
+from requests_queue.catalog.schema.directory import TierAccount, TierAccountUpdate
 from requests_queue.schema import Documented, Made, Pictured
 
 
@@ -21,15 +21,10 @@ class TierAccountRequest(TypedDict):
     events: Made
 
 
-class ChangedAccount(TypedDict, total=False):
+class ChangedAccount(TierAccountUpdate, total=False):
     """A tier account by `id`, `external_uid` or `external_id`, and what changes of it."""
 
     id: str
-    external_uid: str
-    external_id: str
-    name: str
-    tax_id: str
-    contact_info: ContactInfo
 
 
 class TierAccountRequestCreate(TypedDict):

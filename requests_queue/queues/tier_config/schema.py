@@ -71,12 +71,15 @@ class FormLink(TypedDict):
     link: Uri
 
 
+Status = Literal["draft", "tiers_setup", "pending", "inquiring", "approved", "failed"]
+
+
 class TierConfigRequest(TypedDict):
     """A request to set up or change a reseller's configuration."""
 
     id: str
     type: Literal["setup", "update", "adjustment"]
-    status: Literal["draft", "tiers_setup", "pending", "inquiring", "approved", "failed"]
+    status: Status
     configuration: TierConfig
     params: list[ParameterValue]
     assignee: AnyReference
@@ -105,11 +108,14 @@ class GivenConfiguration(TypedDict, total=False):
 
 
 class TierConfigRequestCreate(TypedDict, total=False):
-    """A new request; without `type` a setup of what isn't set up, else an update."""
+    """A new request; without `type` a setup of what isn't set up, else an update.
+
+    Of `status` only `draft` counts.
+    """
 
     configuration: Required[GivenConfiguration]
     type: Literal["setup", "update", "adjustment"]
-    status: str
+    status: Status
     notes: str
     params: list[GivenParameter]
 
