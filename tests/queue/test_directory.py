@@ -81,9 +81,14 @@ class TestConnections:
             ({"hub": {"id": HUB}, "type": "preview"}, 'type: "preview" is not a valid choice.'),
             ({"hub": {"id": HUB}, "type": "production", "provider": {"id": other.provider.id}},
              f"provider.id: Hub {HUB} belongs to another provider."),
+            ({"hub": {"id": HUB}, "type": "production", "vendor": {"id": other.vendor.id}},
+             f"vendor.id: Product {BACKUP} belongs to another vendor."),
+            ({"hub": {"id": HUB}, "type": "production", "product_version_type": "staging"},
+             'product_version_type: "staging" is not a valid choice.'),
         ):  # fmt: skip
             refused(vendor.post(path, body), 400, error)
-        body = {"hub": {"id": HUB}, "type": "production"}
+        body = {"hub": {"id": HUB}, "type": "production", "vendor": {"id": VENDOR},
+                "product_version_type": "public"}  # fmt: skip
         refused(distributor.post(path, body), 403)
         refused(caller(other.vendor).post(path, body), 404)
         assert Connection.objects.count() == count

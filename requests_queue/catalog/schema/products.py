@@ -444,6 +444,8 @@ class ConnectionCreate(TypedDict, total=False):
     hub: Required[Id]
     type: Literal["test", "production"]
     provider: Id
+    vendor: Id
+    product_version_type: Literal["public"]
 
 
 class ConnectionUpdate(TypedDict, total=False):

@@ -19,9 +19,10 @@ TYPES = ("test", "production")
 
 @transaction.atomic
 def create(product: Product, data: Mapping[str, Any]) -> Connection:
-    """Connect the product to a hub that the vendor sees: `{hub: {id}, type?, provider: {id}?}`.
+    """Connect the product to a hub that the vendor sees: `{hub: {id}, type?}`.
 
-    The sandbox approves it at once. Raises Invalid.
+    `provider`, `vendor` and `product_version_type` may be there too, but say nothing new. The
+    sandbox approves it at once. Raises Invalid.
     """
     row, given, now = products.lock(product), Given(data), clock.shown(clock.now())
     kind = "test"
@@ -35,6 +36,10 @@ def create(product: Product, data: Mapping[str, Any]) -> Connection:
         raise Invalid(f"hub.id: Hub {pk} does not exist.")
     if data.get("provider") is not None and given.id_of("provider") != hub.company_id:
         raise Invalid(f"provider.id: Hub {pk} belongs to another provider.")
+    if data.get("vendor") is not None and given.id_of("vendor") != row.owner_id:
+        raise Invalid(f"vendor.id: Product {row.pk} belongs to another vendor.")
+    if data.get("product_version_type") is not None:
+        given.choice("product_version_type", ("public",))
     _check_free(row, pk, kind)
     return ids.create(
         lambda pk: Connection(

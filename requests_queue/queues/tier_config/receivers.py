@@ -25,9 +25,12 @@ def on_order_starting(asset: Asset, now: datetime, **kwargs: Any) -> bool:
 
 @receiver(queue_changed)
 def on_queue_changed(change: Change, **kwargs: Any) -> None:
-    """Begin what an order waits for, once the order is there."""
+    """Begin what an order waits for, once the order is there.
+
+    `on_order_starting` has locked it in this transaction; locks taken here would come too late.
+    """
     if change.object_class != "fulfillment_request" or change.status_to != "tiers_setup":
         return
-    related = ("product", "connection", "marketplace", "contract", "tier1", "tier2")
-    asset = Asset.objects.select_related(*related).get(requests=change.object_id)
-    setup.begin(setup.of_asset(asset, change.at), change.at)
+    asset = Asset.objects.select_related("product").get(requests=change.object_id)
+    configs = setup.named_by(asset).filter(tier_level__in=setup.levels(asset.product))
+    setup.begin(list(configs), change.at)

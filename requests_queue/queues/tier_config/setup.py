@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from requests_queue import clock, ids, transitions
 from requests_queue.catalog.models import (
@@ -66,24 +66,36 @@ def find_or_make(
 ) -> list[TierConfig]:
     """Return the configurations of these accounts by level, locked, the higher one first.
 
-    Levels that the product doesn't configure are left out.
+    Levels that the product doesn't configure are left out. Where no account of tier 2 is named,
+    the configuration that the one of tier 1 is below of is locked, but not returned.
     """
     wanted = levels(line.product)
     found: list[TierConfig] = []
-    for level in (2, 1):
-        account = accounts.get(level)
-        if level in wanted and account is not None:
-            parent = found[0] if found else None
-            found.append(_find_or_make(line, account, level, parent, now))
+    above: TierConfig | None = None
+    if 2 in wanted and (account := accounts.get(2)) is not None:
+        above = _find_or_make(line, account, 2, None, now)
+        found.append(above)
+    if 1 in wanted and (account := accounts.get(1)) is not None:
+        above = above or _locked_above(line, account)
+        found.append(_find_or_make(line, account, 1, above, now))
     return found
+
+
+def _locked_above(line: Line, account: TierAccount) -> TierConfig | None:
+    below = _of(line, account, 1).values_list("parent_id", flat=True).first()
+    return TierConfig.objects.select_for_update().filter(pk=below).first() if below else None
+
+
+def _of(line: Line, account: TierAccount, level: int) -> QuerySet[TierConfig]:
+    return TierConfig.objects.filter(
+        account=account, connection=line.connection, marketplace=line.marketplace, tier_level=level
+    )
 
 
 def _find_or_make(
     line: Line, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
 ) -> TierConfig:
-    rows = TierConfig.objects.select_for_update().filter(
-        account=account, connection=line.connection, marketplace=line.marketplace, tier_level=level
-    )
+    rows = _of(line, account, level).select_for_update()
     config = rows.first()
     if config is None:
         try:
@@ -137,16 +149,19 @@ def lock_with_parent(config: TierConfig) -> TierConfig | None:
     return locked
 
 
-def is_held(asset: Asset) -> bool:
-    """Whether one of the asset's configurations is still being set up."""
-    under_way = TierConfigRequest.objects.filter(configuration=OuterRef("pk"), status__in=OPEN)
+def named_by(asset: Asset) -> QuerySet[TierConfig]:
+    """Return the configurations that an asset's tiers have, the higher one first."""
     return TierConfig.objects.filter(
-        Exists(under_way),
         Q(account=asset.tier1_id, tier_level=1) | Q(account=asset.tier2_id, tier_level=2),
         connection=asset.connection_id,
         marketplace=asset.marketplace_id,
-        activated=None,
-    ).exists()
+    ).order_by("-tier_level")
+
+
+def is_held(asset: Asset) -> bool:
+    """Whether one of the asset's configurations is still being set up."""
+    under_way = TierConfigRequest.objects.filter(configuration=OuterRef("pk"), status__in=OPEN)
+    return named_by(asset).filter(Exists(under_way), activated=None).exists()
 
 
 def start_status(config: TierConfig, params: parameters.Params, kind: str) -> str:
@@ -161,7 +176,11 @@ def begin(configs: list[TierConfig], now: datetime) -> None:
     for config in configs:
         if config.activated is None and not config.requests.filter(status__in=OPEN).exists():
             params = parameters.blank(config.product, SCOPES[config.tier_level])
-            add(config, "setup", start_status(config, params, "setup"), params, now)
+            status = start_status(config, params, "setup")
+            if status == "tiers_setup" and config.parent is not None:
+                # Nothing else may be setting it up: it can have had a draft alone.
+                begin([config.parent], now)
+            add(config, "setup", status, params, now)
 
 
 def add(

@@ -1,0 +1,69 @@
+"""Configurations of two levels that wait for each other in unusual ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config import births
+from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
+from tests.queue.test_tier_config import TILE, move, of, order, reseller, setup_body, told, world
+
+pytestmark = pytest.mark.django_db
+
+
+def at(level: int) -> TierConfigRequest:
+    return TierConfigRequest.objects.get(configuration__tier_level=level)
+
+
+def test_an_order_below_a_tier_that_has_a_draft_alone_begins_both() -> None:
+    made = world()
+    one, two = reseller(made, 1), reseller(made, 2)
+    body = setup_body(made, one, status="draft")
+    body["configuration"]["parent_account"] = {"id": two.pk}
+    draft = births.create(body, made.as_distributor)
+    row = order(made, one)
+    assert (draft.status, row.status) == ("draft", "tiers_setup")
+    assert (of(two).status, of(one).status) == ("pending", "tiers_setup")
+    move(of(two), "approve", made.as_vendor, **TILE)
+    move(of(one), "approve", made.as_vendor, **TILE)
+    row.refresh_from_db()
+    assert row.status == "pending"
+
+
+def test_an_order_waits_once_where_tier_1_was_begun_without_tier_2() -> None:
+    made = world()
+    one, two = reseller(made, 1), reseller(made, 2)
+    first, second = order(made, one), order(made, one, two)
+    assert (of(two).status, of(one).status) == ("pending", "pending")
+    move(of(one), "approve", made.as_vendor, **TILE)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.status, second.status) == ("pending", "tiers_setup")
+    move(of(two), "approve", made.as_vendor, **TILE)
+    second.refresh_from_db()
+    assert second.status == "pending"
+
+
+@pytest.mark.parametrize("outcome", ["approve", "fail"])
+def test_a_reseller_may_be_both_tiers(outcome: str) -> None:
+    made = world()
+    both = reseller(made, 1)
+    rows = [order(made, both, both), order(made, both, both)]
+    assert TierConfig.objects.count() == 2
+    assert (at(2).status, at(1).status) == ("pending", "tiers_setup")
+    move(at(2), outcome, made.as_vendor, **TILE)
+    if outcome == "approve":
+        assert {r.status for r in Request.objects.all()} == {"tiers_setup"}
+        move(at(1), "approve", made.as_vendor, **TILE)
+    ended = {"approve": "approved", "fail": "failed"}[outcome]
+    assert (at(2).status, at(1).status) == (ended, ended)
+    status = "pending" if outcome == "approve" else "failed"
+    assert {r.status for r in Request.objects.all()} == {status}
+    # Each of the four was told of once a change.
+    moved = [what for what in told() if what[0] in {r.pk for r in rows}]
+    assert sorted(moved) == sorted(
+        (row.pk, *change)
+        for row in rows
+        for change in (("", "tiers_setup"), ("tiers_setup", status))
+    )
