@@ -14,7 +14,7 @@ from requests_queue import transitions
 from requests_queue.catalog.models import Contract, Marketplace, Product
 from requests_queue.errors import Forbidden, IllegalMove, Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.usage_file import claims, links, processing, rules, samples
+from requests_queue.queues.usage_file import claims, links, processing, reconciling, rules, samples
 from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make
@@ -75,7 +75,10 @@ def usage_file(world: make.World, status: str, n: int = 1) -> UsageFile:
 
 def body(name: str) -> dict[str, Any]:
     billed = Content("r.csv", b"record_id,external_billing_id\nr-2,INV-1\n")
-    return {"usage_file": Content("u.csv", b"a,b"), "recon_file": billed, "claim": "mine"}
+    return {
+        "usage_file": Content("u.csv", b"a,b"), "recon_file": billed, "claim": "mine",
+        "rows": reconciling.read(billed.content),
+    }  # fmt: skip
 
 
 def everything() -> tuple[Any, ...]:
@@ -343,10 +346,32 @@ def test_a_submit_waits_for_the_processing(monkeypatch: pytest.MonkeyPatch) -> N
     assert vendor.post(f"{PATH}/{pk}/submit").json["status"] == "pending"
 
 
+def test_submits_leave_threads_of_the_web_server_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from requests_queue.queues.usage_file import api
+
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(sheets.table([sheets.row()])))
+    taken = 0
+    while api._WAITING.acquire(blocking=False):
+        taken += 1
+    try:
+        assert 0 < taken < 8
+        monkeypatch.setattr(api.time, "sleep", lambda _: pytest.fail("it waited"))
+        refused(vendor.post(f"{PATH}/{pk}/submit"), 400)
+    finally:
+        for _ in range(taken):
+            api._WAITING.release()
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         ({"name": ""}, "name: This field is required."),
+        ({"name": " "}, "name: This field is required."),
         ({"name": 7}, "name: Not a valid string."),
         ({"name": "x" * 101}, "name: Ensure this field has no more than 100 characters."),
         ({"product": None}, "product.id: This field is required."),

@@ -12,7 +12,7 @@ import pytest
 from openpyxl import load_workbook
 
 from requests_queue import clock
-from requests_queue.catalog.models import Item
+from requests_queue.catalog.models import Asset, Item
 from requests_queue.queues.usage_file import claims, due, limits, processing, publishing, writing
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make
@@ -78,6 +78,7 @@ def test_a_row_becomes_a_record() -> None:
         {"quantity": 0},
         {"quantity": 3.0},
         {"amount": None},
+        {"amount": -11.5},
     ],
 )
 def test_what_a_row_may_say(more: dict[str, Any]) -> None:
@@ -99,6 +100,7 @@ def test_what_a_row_may_say(more: dict[str, Any]) -> None:
         ({"quantity": -1}, "quantity", "USG_003"),
         ({"quantity": 1.5}, "quantity", "USG_012"),
         ({"amount": "x"}, "amount", "USG_002"),
+        ({"tier": -1}, "tier", "USG_003"),
         ({"start_time_utc": "yesterday"}, "start_time_utc", "USG_005"),
         ({"start_time_utc": "2026-13-45 00:00:00"}, "start_time_utc", "USG_005"),
         ({"start_time_utc": 45000}, "start_time_utc", "USG_005"),
@@ -180,6 +182,86 @@ def test_rows_define_items_where_the_product_lets_them() -> None:
     assert processed(world, content).status == "ready"
     item = Item.objects.get(mpn="AmazonEC2")
     assert (item.pk, item.name, item.dynamic) == ("PRD-111-111-111-0002", "Compute", True)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"item_precision": "Decimal(3)"}, 'precision: "Decimal(3)" is not a valid choice.'),
+        ({"item_name": "Seat"}, "name: Item with same name already exists for the product."),
+    ],
+)
+def test_an_item_that_a_row_defines_is_as_vendors_make_them(
+    more: dict[str, Any], said: str
+) -> None:
+    world = sheets.world(ppu={"ppu": True, "dynamic": True})
+    named = {"item_search_value": "new", "item_mpn": "new", "item_name": "New", **more}
+    file = processed(world, sheets.xlsx(table([row(1, **named)])))
+    [error] = file.records.get().errors
+    assert error["code"] == "USG_013" and error["message"].endswith(said)
+    assert Item.objects.count() == 1
+
+
+def test_items_whose_names_begin_alike_are_defined_one_by_one() -> None:
+    world = sheets.world(ppu={"dynamic": True})
+    rows = [
+        row(n, item_search_value=mpn, item_mpn=mpn, item_name=f"Compute {n}")
+        for n, mpn in enumerate(("SEAT", "x" * 70 + "a", "x" * 70 + "b"), 1)
+    ]
+    Item.objects.update(mpn="M-OTHER")
+    file = processed(world, sheets.xlsx(table(rows)))
+    assert (file.status, file.error_detail) == ("ready", "")
+    assert sorted(Item.objects.values_list("pk", flat=True)) == [
+        f"PRD-111-111-111-000{n}" for n in (1, 2, 3, 4)
+    ]
+
+
+def test_a_processed_file_comes_back_and_is_as_it_was() -> None:
+    world = sheets.world()
+    rows = [
+        row(1, **{"v.invoice": "G-1"}),
+        row(2, quantity="many", start_time_utc="yesterday"),
+        row(1),
+        row(4, asset_search_value="AS-9", amount=-1.5),
+    ]
+    file = processed(world, sheets.xlsx(table(rows)))
+    vendor = caller(world.vendor)
+
+    def found() -> list[Any]:
+        names = ("record_id", "status", "quantity", "amount", "errors", "params", "record_note")
+        return list(file.records.order_by("row").values_list(*names))
+
+    before = found()
+    assert [record[1] for record in before] == ["valid", "invalid", "invalid", "invalid"]
+    for _ in range(3):
+        content = download(vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"])
+        assert sheets.send(vendor, f"{PATH}/{file.pk}/upload", content).status == 201
+        processing.run(file.pk)
+        file.refresh_from_db()
+        assert found() == before, file.error_detail
+
+
+def test_texts_that_no_sheet_takes_stop_neither_processing_nor_template() -> None:
+    world = sheets.world()
+    Item.objects.update(name="Se\x01at")
+    Asset.objects.update(external_id="ext\x02")
+    vendor = caller(world.vendor)
+    pk = create(vendor, world, name="Nov\x01ember", note="a\x0bb")
+    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
+    processing.run(pk)
+    assert UsageFile.objects.get().status == "ready"
+    general = load_workbook(
+        io.BytesIO(download(vendor.get(f"{PATH}/{pk}").json["processed_file_uri"]))
+    )
+    assert ("report_name", "November") in list(general["general"].values)
+    link = vendor.get(f"/usage/products/{world.product.pk}/template").json["template_link"]
+    assert list(load_workbook(io.BytesIO(download(link)))["items"].values)[1][2] == "Seat"
+
+
+def test_a_category_that_is_a_number_is_found() -> None:
+    listed = [["category_id", "category_name"], [7.0, "Compute"]]
+    content = sheets.xlsx(table([row(category_id="7")]), categories=listed)
+    assert processed(sheets.world(), content).status == "ready"
 
 
 def test_a_missing_subscription_appears_and_the_vendor_has_it_read_again() -> None:
@@ -420,6 +502,28 @@ def test_a_worker_that_loses_its_claim_stops(monkeypatch: pytest.MonkeyPatch) ->
     file = UsageFile.objects.get()
     assert (file.status, file.claim, file.sub_status) == ("processing", "another", "processing")
     assert not StoredFile.objects.filter(kind=StoredFile.PROCESSED).exists()
+
+
+def test_a_worker_that_has_lost_its_claim_deletes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = sheets.world()
+    vendor = caller(world.vendor)
+    pk = create(vendor, world)
+    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
+    UsageFile.objects.update(status="processing")
+    UsageRecord.objects.create(id="UR-1", file_id=pk, row=99, status="valid", record_id="x")
+    take = claims.take
+
+    def overtaken(pk: str) -> str | None:
+        token = take(pk)
+        UsageFile.objects.update(claim="another")
+        return token
+
+    monkeypatch.setattr(claims, "take", overtaken)
+    processing.run(pk)
+    assert UsageRecord.objects.get().pk == "UR-1"
+    assert UsageFile.objects.get().claim == "another"
 
 
 def test_a_file_that_workers_die_of_is_given_up(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from threading import BoundedSemaphore
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,7 +17,16 @@ from requests_queue import transitions
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.views import seen
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.usage_file import births, links, records, rules, schema, shape, uploads
+from requests_queue.queues.usage_file import (
+    births,
+    links,
+    reconciling,
+    records,
+    rules,
+    schema,
+    shape,
+    uploads,
+)
 from requests_queue.queues.usage_file.filtering import UsageFileFilters
 from requests_queue.queues.usage_file.links import Download
 from requests_queue.queues.usage_file.models import UsageFile
@@ -26,6 +36,8 @@ from requests_queue.rest import Collection
 
 # Published clients submit right after the upload: so many seconds a submit waits for the workers.
 SUBMIT_WAITS = 10.0
+# How many may wait at once, each in a thread of the web server; the others are answered at once.
+_WAITING = BoundedSemaphore(4)
 _POLL = 0.05
 
 
@@ -58,7 +70,11 @@ class UsageFiles(QueueCollection):
         """Make a move; a submit waits for the processing that it has overtaken."""
         if name == "submit":
             self.get_object()
-            _wait_for_workers(pk)
+            if _WAITING.acquire(blocking=False):
+                try:
+                    _wait_for_workers(pk)
+                finally:
+                    _WAITING.release()
         return super().act(request, pk, name)
 
     def upload(self, request: HttpRequest, pk: str) -> Response:
@@ -75,7 +91,11 @@ class UsageFiles(QueueCollection):
     ) -> Response:
         self.get_object()
         content = uploads.received(request, *fields)
-        transitions.move(UsageFile, pk, name, self.actor, {fields[0]: content})
+        data: dict[str, Any] = {fields[0]: content}
+        if name == "reconciliation":
+            # Before the move: reading takes seconds, in which nobody should wait for a lock.
+            data["rows"] = reconciling.read(content.content)
+        transitions.move(UsageFile, pk, name, self.actor, data)
         return self.answer(self.get_object(), status)
 
     @action(detail=True, methods=["put", "post"], url_path="approve-all")

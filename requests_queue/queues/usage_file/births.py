@@ -32,7 +32,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
     if actor.role != VENDOR:
         raise Forbidden("A usage file is created by the vendor.")
     name = effects.text(data, "name", 100)
-    if not name:
+    if not name.strip():
         raise Invalid("name: This field is required.")
     product = _mine(Product, data, "product", owner=actor.account)
     contract = _mine(Contract, data, "contract", vendor=actor.account)

@@ -23,6 +23,12 @@ class Wrong(Exception):
         self.message = message
 
 
+def plain(text: str) -> str:
+    """Return a text without the characters that no database or sheet takes."""
+    kept = "".join(c for c in text if c in "\t\n\r" or (c >= " " and not "\ud800" <= c <= "\udfff"))
+    return kept.replace("\ufffe", "").replace("\uffff", "").strip()
+
+
 def text(value: Any, most: int = 255) -> str:
     """Return a cell as text, a whole number without its point; raises Wrong."""
     if value is None:
@@ -43,8 +49,11 @@ def required(value: Any) -> str:
     return found
 
 
-def number(value: Any) -> Decimal | None:
-    """Return a number of ten decimals at most, None for an empty cell; raises Wrong."""
+def number(value: Any, *, signed: bool = False) -> Decimal | None:
+    """Return a number of ten decimals at most, None for an empty cell; raises Wrong.
+
+    A negative one only where `signed` lets it be.
+    """
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
@@ -56,7 +65,7 @@ def number(value: Any) -> Decimal | None:
     if not found.is_finite() or abs(found) >= _MOST:
         raise Wrong("USG_002", "This is not a number that can be billed.")
     found = found.quantize(_SCALE)
-    if found < 0:
+    if found < 0 and not signed:
         raise Wrong("USG_003", "This number can't be negative.")
     return found
 

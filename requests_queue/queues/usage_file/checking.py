@@ -38,12 +38,16 @@ class Checker:
         return [self._record(number, row) for number, row in batch]
 
     def _record(self, number: int, row: Cells) -> UsageRecord:
+        if row.get("vendor_record_id"):
+            # Of a processed file that comes back, whose `record_id` is ours.
+            row = {**row, "record_id": row["vendor_record_id"]}
         check = _Row(row)
         record = UsageRecord(
             pk=record_pk(self._file.pk, number),
             file=self._file,
             row=number,
-            record_id=check.cell("record_id", self._record_id(number)) or f"row_{number}",
+            record_id=check.cell("record_id", self._record_id(number))
+            or _loose(row.get("record_id")),
             record_note=check.cell("record_note", lambda v: cells.text(v, 2000)) or "",
             item_search_criteria=_loose(row.get("item_search_criteria")),
             item_search_value=_loose(row.get("item_search_value")),
@@ -78,7 +82,8 @@ class Checker:
         return read
 
     def _amount(self, value: Any) -> Decimal | None:
-        found = cells.number(value)
+        # A negative one is a credit.
+        found = cells.number(value, signed=True)
         if found is None and self._file.schema in _PRICED:
             raise Wrong("USG_001", f"This field is required by schema {self._file.schema.upper()}.")
         return found
@@ -154,7 +159,8 @@ class _Row:
     def params(self) -> list[dict[str, str]]:
         found = []
         for name, value in self._row.items():
-            if name in columns.RECORD or value in (None, ""):
+            # What is found is in the processed file, which may come back.
+            if name in columns.RECORD or name in columns.FOUND or value in (None, ""):
                 continue
             text = self.cell(name, cells.text)
             if text is not None:

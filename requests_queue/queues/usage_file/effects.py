@@ -177,8 +177,8 @@ def rewrite(file: UsageFile, context: Context) -> Json:
 
 def reconcile(file: UsageFile, context: Context) -> Json:
     """Close what the distributor's spreadsheet says is billed; all records closed: the file."""
-    content = _content(context, "recon_file")
-    reconciling.close_by(file, content.content, context)
+    _content(context, "recon_file")
+    reconciling.close_by(file, context.data["rows"], context)
     if reconciling.is_done(counting.of(file.pk)):
         return {"status": "closed", "events": _happened(file, "closed", context)}
     return {}

@@ -53,7 +53,10 @@ def check(content: bytes, field: str) -> None:
 
 
 def _check_workbook(content: bytes, field: str) -> None:
-    bomb = Invalid(f"{field}: The workbook unpacks to more than is taken here.")
+    bomb = Invalid(
+        f"{field}: The workbook unpacks to more than is taken here, which is enough for "
+        f"{MAX_ROWS} rows: split the file."
+    )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             parts = archive.infolist()

@@ -6,8 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from requests_queue import clock
+from django.db import transaction
+
 from requests_queue.catalog.models import Asset, Item
+from requests_queue.catalog.writes import items, products
+from requests_queue.errors import Invalid
 from requests_queue.queues.usage_file.cells import Wrong
 from requests_queue.queues.usage_file.models import UsageFile
 
@@ -41,24 +44,28 @@ class Items:
         return self._by[name].get(value)
 
     def define(self, mpn: str, name: str, unit: str, precision: str) -> Item:
-        """Return an item that a row defines itself (capability `ppu.dynamic`), made if new."""
+        """Return an item that a row defines itself (capability `ppu.dynamic`), made if new.
+
+        Made as vendors make them, and used at once.  Raises Wrong.
+        """
         found = self._by["mpn"].get(mpn)
         if found is not None:
             return found
-        now = clock.shown(clock.now())
-        known = set(Item.objects.filter(product=self._product).values_list("pk", flat=True))
-        number = len(known) + 1
-        while (pk := f"{self._product.pk}-{number:04d}") in known:
-            number += 1
-        item, _ = Item.objects.get_or_create(
-            product=self._product,
-            mpn=mpn,
-            defaults={
-                "id": pk, "local_id": mpn[:64], "name": name, "type": "PPU", "dynamic": True,
-                "precision": precision or "Decimal(8)", "unit": {"id": unit, "title": unit},
-                "position": number * 100, "created": now, "updated": now,
-            },
-        )  # fmt: skip
+        given = {
+            "name": name, "mpn": mpn, "type": "PPU", "unit": {"id": unit, "title": unit},
+            "precision": precision or "Decimal(8)", "dynamic": True,
+        }  # fmt: skip
+        try:
+            with transaction.atomic():
+                # Another file may define it at the same time.
+                products.lock(self._product)
+                item = Item.objects.filter(product=self._product, mpn=mpn).first()
+                if item is None:
+                    item = items.create(self._product, given)
+                    item.status = "published"
+                    item.save(update_fields=["status"])
+        except Invalid as refused:
+            raise Wrong("USG_013", f"The item can't be defined: {refused}") from None
         self._add(item)
         return item
 

@@ -53,7 +53,9 @@ def _read(file: UsageFile, token: str) -> None:
     if file.attempts > ATTEMPTS:
         _invalidate(file, token, "The file could not be processed: its workers failed.")
         return
-    UsageRecord.objects.filter(file=file).delete()
+    with transaction.atomic():
+        claims.keep(file.pk, token)
+        UsageRecord.objects.filter(file=file).delete()
     upload = StoredFile.objects.filter(file=file, kind=StoredFile.UPLOAD).first()
     try:
         if upload is None:
@@ -69,8 +71,8 @@ def _read(file: UsageFile, token: str) -> None:
     for done, batch in _batches(sheet.rows):
         records = checker.check(batch)
         with transaction.atomic():
-            UsageRecord.objects.bulk_create(records)
             claims.keep(file.pk, token, validated=done)
+            UsageRecord.objects.bulk_create(records)
     _finish(file, token)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from openpyxl import load_workbook
 
-from requests_queue.queues.usage_file import columns, limits
+from requests_queue.queues.usage_file import cells, columns, limits
 from requests_queue.queues.usage_file.claims import LostClaim
 
 Cells = dict[str, Any]
@@ -120,9 +120,9 @@ def _table(
         if number > limits.MAX_ROWS + 1:
             # Empty ones count: what lies behind them is not looked at.
             raise Unreadable(f"The sheet has more than {limits.MAX_ROWS} rows: split the file.")
-        cells = {name: _plain(value) for name, value in zip(header, row, strict=False) if name}
-        if any(value not in (None, "") for value in cells.values()):
-            found.append((number, cells))
+        given = {name: _plain(value) for name, value in zip(header, row, strict=False) if name}
+        if any(value not in (None, "") for value in given.values()):
+            found.append((number, given))
     return Sheet(found, [name for name in header if name])
 
 
@@ -139,19 +139,22 @@ def _header(row: Sequence[Any]) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell's value; of a text without the characters that no database or sheet takes."""
-    if not isinstance(value, str):
-        return value
-    kept = "".join(
-        c for c in value if c in "\t\n\r" or (c >= " " and not "\ud800" <= c <= "\udfff")
-    )
-    return kept.replace("\ufffe", "").replace("\uffff", "").strip()
+    """Return a cell's value, a text without what can't be stored."""
+    return cells.plain(value) if isinstance(value, str) else value
 
 
 def _categories(rows: Iterable[Sequence[Any]], alive: Callable[[], None]) -> dict[str, str]:
     table = _table(rows, ("category_id",), alive)
     return {
-        str(cells["category_id"]): str(cells.get("category_name") or "")
-        for _, cells in table.rows
-        if cells.get("category_id") not in (None, "")
+        _said(row["category_id"]): str(row.get("category_name") or "")
+        for _, row in table.rows
+        if row.get("category_id") not in (None, "")
     }
+
+
+def _said(value: Any) -> str:
+    """Return a category's id as the rows' are read; longer ones match none."""
+    try:
+        return cells.text(value)
+    except cells.Wrong:
+        return str(value)

@@ -27,8 +27,11 @@ def is_done(counts: Mapping[str, int]) -> bool:
     return counts["closed"] > 0 and not counts["pending"] and not counts["accepted"]
 
 
-def close_by(file: UsageFile, content: bytes, context: Context) -> None:
-    """Close the records that a spreadsheet names, by Connect's id or the vendor's; raises Invalid.
+Rows = list[tuple[int, reading.Cells]]
+
+
+def read(content: bytes) -> Rows:
+    """Return the rows of a spreadsheet that say that a record is billed; raises Invalid.
 
     A row counts that has an `external_billing_id`, or `closed` as its status; of a sheet with
     neither column every row.
@@ -41,6 +44,11 @@ def close_by(file: UsageFile, content: bytes, context: Context) -> None:
     rows = [(n, row) for n, row in sheet.rows if not marked or _counts(row)]
     if not rows:
         raise Invalid("recon_file: No row of the sheet says that a record is billed.")
+    return rows
+
+
+def close_by(file: UsageFile, rows: Rows, context: Context) -> None:
+    """Close the records that the rows name, by Connect's id or the vendor's; raises Invalid."""
     errors: list[str] = []
     for start in range(0, len(rows), BATCH):
         errors += _close(file, rows[start : start + BATCH], context)
@@ -54,9 +62,7 @@ def _counts(row: reading.Cells) -> bool:
     return billed or str(row.get("status") or "").strip().lower() == "closed"
 
 
-def _close(
-    file: UsageFile, rows: list[tuple[int, reading.Cells]], context: Context
-) -> Iterator[str]:
+def _close(file: UsageFile, rows: Rows, context: Context) -> Iterator[str]:
     """Close the records of a batch of rows; yield what is wrong with others."""
     named = {n: _named(row) for n, row in rows}
     of_file = UsageRecord.objects.filter(file=file)

@@ -14,7 +14,7 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
 from requests_queue.catalog.models import Item, Product
-from requests_queue.queues.usage_file import columns
+from requests_queue.queues.usage_file import cells, columns
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 
 Row = list[Any]
@@ -69,7 +69,10 @@ def _sheet(book: Workbook, title: str, rows: Iterable[Row]) -> None:
 
 
 def _cell(sheet: Any, value: Any) -> Any:
-    if not isinstance(value, str) or not value.startswith("="):
+    if not isinstance(value, str):
+        return value
+    value = cells.plain(value) or None
+    if value is None or not value.startswith("="):
         return value
     cell: Any = WriteOnlyCell(sheet, value)
     cell.data_type = "s"
@@ -101,7 +104,7 @@ def _general(file: UsageFile) -> Iterator[Row]:
 def _records(file: UsageFile, alive: Callable[[], None]) -> Iterator[Row]:
     rows = UsageRecord.objects.filter(file=file)
     names: dict[str, None] = {}
-    for page in _pages(rows.only("row", "params")):
+    for page in _pages(rows.only("row", "params").exclude(params=[])):
         alive()
         for record in page:
             names |= dict.fromkeys(p["parameter_name"] for p in record.params)
@@ -110,9 +113,9 @@ def _records(file: UsageFile, alive: Callable[[], None]) -> Iterator[Row]:
     for page in _pages(rows.select_related("item", "asset__customer")):
         alive()
         for record in page:
-            cells = _given(record) | _found(record, file)
+            known = _given(record) | _wrong(record) | _found(record, file)
             params = {p["parameter_name"]: p["parameter_value"] for p in record.params}
-            yield [*(cells.get(name) for name in header), *(params.get(name) for name in names)]
+            yield [*(known.get(name) for name in header), *(params.get(name) for name in names)]
 
 
 def _pages(rows: QuerySet[UsageRecord]) -> Iterator[list[UsageRecord]]:
@@ -144,6 +147,13 @@ def _given(record: UsageRecord) -> dict[str, Any]:
         "item_mpn": item.mpn if item else "",
         "item_precision": item.precision.lower() if item else "",
     }
+
+
+def _wrong(record: UsageRecord) -> dict[str, Any]:
+    """Return the cells that could not be read, as they are: to be mended where they stand."""
+    wrong = {e["column"]: e["raw_value"] for e in record.errors}
+    # The vendor's own id is in a column of its own.
+    return {name: value for name, value in wrong.items() if value and name != "record_id"}
 
 
 def _found(record: UsageRecord, file: UsageFile) -> dict[str, Any]:
