@@ -5,13 +5,42 @@ Used by the rules of the queues, between the API and a move.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.utils.dateparse import parse_date, parse_datetime
 
+from requests_queue import storable
 from requests_queue.errors import Invalid, Refused
+
+
+def read(stream: Any) -> Any:
+    """Return the JSON of a call, None where there is no body; raises Invalid, RequestDataTooBig.
+
+    Refused: malformed JSON, NaN, and what `storable` refuses.
+    """
+    # Django's own limit is for bodies that it reads itself.
+    raw = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+    if len(raw) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise RequestDataTooBig
+    if not raw.strip():
+        return None
+    try:
+        value = json.loads(raw, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise Invalid("The body is not valid JSON.") from None
+    try:
+        return storable.check(value)
+    except ValueError as refused:
+        raise Invalid(str(refused)) from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
 
 
 def text(data: Mapping[str, Any], name: str, limit: int | None = None) -> str:

@@ -97,6 +97,11 @@ def ensure(
     return row
 
 
+def forget(instance_id: str) -> None:
+    """Delete the conversation about an object that is deleted."""
+    Conversation.objects.filter(instance_id=instance_id).delete()
+
+
 def create(data: Mapping[str, Any], actor: Actor) -> Conversation:
     """Begin the conversation of a `POST /conversations` body, which only a draft can lack.
 

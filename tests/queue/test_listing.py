@@ -176,6 +176,30 @@ def test_a_new_product_gets_a_listing_with_its_draft_and_loses_it_with_it() -> N
     assert Listing.objects.count() == 1
 
 
+@pytest.mark.parametrize("status", ["enrolling", "pending", "rejected", "terminated"])
+def test_a_product_is_listed_under_an_active_contract_only(status: str) -> None:
+    world = make.world()
+    Listing.objects.update(status="unlisted")
+    Contract.objects.update(status=status)
+    body = {"type": "new", "product_id": PRODUCT, "contract_id": "CRD-11111-11111-11111"}
+    answer = caller(world.vendor).post(PATH, body)
+    refused(answer, 400, f"contract_id: Contract CRD-11111-11111-11111 is {status}.")
+
+
+def test_a_draft_takes_what_was_said_about_it_along() -> None:
+    world = make.world()
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    body = {"type": "update", "listing_id": LISTING}
+    one = vendor.post(PATH, body).json["id"]
+    assert vendor.post(f"{PATH}/{one}/submit").status == 200
+    assert distributor.post(f"{PATH}/{one}/refine").status == 200
+    assert len(ids(vendor, f"/conversations?instance_id={one}")) == 1
+    assert vendor.delete(f"{PATH}/{one}").status == 204
+    # The next request has the number again, and nothing of the first.
+    assert vendor.post(PATH, body).json["id"] == one
+    assert ids(vendor, f"/conversations?instance_id={one}") == []
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

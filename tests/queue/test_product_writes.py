@@ -80,6 +80,22 @@ class TestProduct:
         row = Product.objects.get(pk=BACKUP)
         assert not row.capability("ppu.schema") and row.capability("subscription.hold") is True
 
+    @pytest.mark.parametrize("off", [None, False, {"switch": False}])
+    def test_what_is_switched_off_is_found_nowhere(self, vendor: Caller, off: Any) -> None:
+        one = f"/products/{BACKUP}"
+        on = {"ppu": {"schema": "TR", "dynamic": True}, "tiers": {"configs": {"level": 1}}}
+        assert vendor.put(one, {"capabilities": on}).status == 200
+        ppu, configs = ({"ppu": False}, {"configs": False}) if off else (off, off)
+        body = {"ppu": ppu, "tiers": {"configs": configs}}
+        after = vendor.put(one, {"capabilities": body}).json["capabilities"]
+        assert after["ppu"] is None and after["tiers"]["configs"] is None
+        row = Product.objects.get(pk=BACKUP)
+        assert row.capability("ppu.schema") is None and row.capability("ppu.dynamic") is None
+        assert row.capability("tiers.configs.level") is None
+        # Nor where the admin, or the demo data, has left the rest beside the switch.
+        row.capabilities = {"ppu": {"ppu": False, "dynamic": True}}
+        assert row.capability("ppu.dynamic") is None
+
     def test_what_was_read_can_be_written_back(self, vendor: Caller) -> None:
         for pk in (BACKUP, SUITE, METER):
             read = vendor.get(f"/products/{pk}").json
@@ -114,6 +130,7 @@ class TestProduct:
              'capabilities.ppu.schema: "XX" is not a valid choice.'),
             ({"capabilities": {"tiers": {"configs": {"level": 3}}}},
              'capabilities.tiers.configs.level: "3" is not a valid choice.'),
+            ({"capabilities": {"ppu": 0}}, "capabilities.ppu: Expected an object."),
             ({"capabilities": {"tiers": True}}, "capabilities.tiers: Expected an object."),
             ({"capabilities": {"ppu": {"required_custom_fields": [1]}}},
              "capabilities.ppu.required_custom_fields: Not a valid string."),
@@ -230,6 +247,7 @@ class TestItems:
             ({"unit": None}, "unit: This field is required."),
             ({"unit": "gb"}, "unit: Expected an object."),
             ({"unit": {"name": "GB"}}, "unit.id: This field is required."),
+            ({"unit": {"id": ["gb"]}}, "unit.id: Not a valid string."),
             ({"type": "gift"}, 'type: "gift" is not a valid choice.'),
             ({"type": {"a": 1}}, "type: \"{'a': 1}\" is not a valid choice."),
             ({"period": "weekly"}, 'period: "weekly" is not a valid choice.'),
@@ -263,6 +281,20 @@ class TestParameters:
         kept = vendor.put(f"{of('parameters')}/tape", {"constraints": {"required": True}}).json
         assert kept["constraints"]["required"] is True
         assert kept["constraints"]["choices"] == marked
+
+    @pytest.mark.parametrize("by", ["id", "name"])
+    def test_it_depends_on_another(self, vendor: Caller, by: str) -> None:
+        other = vendor.get(f"{of('parameters')}/region").json
+        wanted = {"parameter": {by: other[by]}, "values": ["eu"], "required": True}
+        row = made(vendor, of("parameters"), {**PARAMETER, "constraints": {"dependency": wanted}})
+        assert row["constraints"]["dependency"] == {
+            "parameter": {"id": "region"}, "values": ["eu"], "required": True, "hidden": False,
+            "readonly": False,
+        }  # fmt: skip
+        assert vendor.put(f"{of('parameters')}/tape", row).json["constraints"] == row["constraints"]
+        itself = {"constraints": {"dependency": {"parameter": {"id": "tape"}}}}
+        error = "constraints.dependency.parameter.id: Parameter tape does not exist."
+        refused(vendor.put(f"{of('parameters')}/tape", itself), 400, error)
 
     def test_orders_have_it(self, vendor: Caller, distributor: Caller) -> None:
         made(vendor, of("parameters"), PARAMETER)
@@ -318,6 +350,14 @@ class TestParameters:
             ({"default": 5}, "default: Not a valid value of a text."),
             ({"constraints": {"dependency": {"values": ["x"]}}},
              "constraints.dependency.parameter: This field is required."),
+            ({"constraints": {"dependency": {"parameter": {"id": 5}}}},
+             "constraints.dependency.parameter.id: Not a valid string."),
+            ({"constraints": {"dependency": {"parameter": {"name": "nope"}}}},
+             "constraints.dependency.parameter.name: Parameter nope does not exist."),
+            ({"type": "choice", "constraints": {"choices": [{"value": "a", "default": 1}]}},
+             "constraints.choices.default: Must be a valid boolean."),
+            ({"default": 0}, "default: Not a valid value of a text."),
+            ({"default": False}, "default: Not a valid value of a text."),
         ],
     )  # fmt: skip
     def test_bad_input_makes_nothing(self, vendor: Caller, body: Any, error: str) -> None:
@@ -327,6 +367,13 @@ class TestParameters:
 
 
 class TestTemplatesAndActions:
+    def test_a_template_stands_where_it_is_put(self, vendor: Caller) -> None:
+        last = made(vendor, of("templates"), TEMPLATE)["id"]
+        first = made(vendor, of("templates"), {**TEMPLATE, "position": 0})
+        assert first["position"] == 0
+        found = ids(vendor, of("templates"))
+        assert found.index(first["id"]) < found.index(last) == len(found) - 1
+
     def test_a_template_that_customers_read_stays(self, vendor: Caller) -> None:
         used = Template.objects.filter(asset__isnull=False).first()
         assert used is not None
@@ -341,6 +388,10 @@ class TestTemplatesAndActions:
             ("templates", {**TEMPLATE, "scope": "hub"}, 'scope: "hub" is not a valid choice.'),
             ("templates", {**TEMPLATE, "type": 7}, 'type: "7" is not a valid choice.'),
             ("templates", {**TEMPLATE, "body": ["x"]}, "body: Not a valid string."),
+            ("templates", {**TEMPLATE, "position": 2**31},
+             "position: Ensure this value is between 0 and 2147483647."),
+            ("templates", {**TEMPLATE, "position": True},
+             "position: A valid integer is required."),
             ("actions", {**ACTION, "action": "a b"},
              "action: Only letters, digits, dashes and underscores are allowed."),
             ("actions", {**ACTION, "scope": "product"}, 'scope: "product" is not a valid choice.'),

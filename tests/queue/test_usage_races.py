@@ -14,7 +14,7 @@ from requests_queue.catalog.models import Listing
 from requests_queue.errors import Refused
 from requests_queue.queues.listing import births
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.queues.usage_file import claims, records
+from requests_queue.queues.usage_file import claims, matching, records
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 from tests import make
 from tests.queue.test_usage_file import body, usage_file
@@ -62,6 +62,35 @@ def test_one_listing_is_made_and_one_request_is_under_way() -> None:
     )
     assert won(submitted) == 1
     assert ListingRequest.objects.filter(status="reviewing").count() == 1
+
+
+def test_a_listing_is_not_deleted_from_under_a_new_request() -> None:
+    world = make.world()
+    contract = Listing.objects.get().contract_id
+    Listing.objects.all().delete()
+    given = {"type": "new", "product_id": world.product.pk, "contract_id": contract}
+    for _ in range(5):
+        draft = births.create(given, world.as_vendor).pk
+
+        def act(n: int, draft: str = draft) -> Any:
+            if n:
+                return births.create(given, world.as_vendor).pk
+            return births.delete_draft(draft, world.as_vendor)
+
+        assert won(together(3, act)) == 3
+        assert ListingRequest.objects.count() == 2
+        for pk in ListingRequest.objects.values_list("pk", flat=True):
+            births.delete_draft(pk, world.as_vendor)
+        assert not Listing.objects.exists()
+
+
+def test_two_files_define_the_same_items() -> None:
+    world = make.world("1", {"ppu": {"dynamic": True}})
+    file = usage_file(world, "processing")
+    found = together(
+        4, lambda n: matching.Items(file).define(f"m-{n // 2}", f"Item {n // 2}", "unit", "").pk
+    )
+    assert sorted(found) == [f"{world.product.pk}-{n:04d}" for n in (2, 2, 3, 3)]
 
 
 def test_one_of_two_uploads_wins_and_one_worker_claims() -> None:

@@ -44,8 +44,20 @@ def test_a_stranger_among_hosts(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["{", "[]", '"text"', "<a/>", '{"a": NaN}', "[" * 5000, '{"a": "\\u0000"}']
+    "body",
+    ["{", "[]", '"text"', "<a/>", '{"a": NaN}', "[" * 5000, '{"a": "\\u0000"}', '{"a": [-1e999]}'],
 )
 def test_a_body_that_is_no_object(vendor: Caller, body: str) -> None:
     answer = vendor.post("/notifications/webhooks", body)
     assert (answer.status, answer.json["error_code"]) == (400, "VAL_001")
+
+
+@pytest.mark.parametrize("body", ["{}", "[", "[NaN]", "[1e999]", '["\\ud800"]', "7"])
+def test_a_body_that_is_no_list(distributor: Caller, body: str) -> None:
+    answer = distributor.post("/usage/records/close-records", body)
+    assert (answer.status, answer.json["error_code"]) == (400, "VAL_001")
+
+
+def test_a_list_that_is_too_large(distributor: Caller) -> None:
+    answer = distributor.post("/usage/records/close-records", "[" + " " * 5_000_000 + "]")
+    assert (answer.status, answer.json["error_code"]) == (413, "REQ_413")

@@ -45,6 +45,9 @@ class Product(models.Model):
         value: Any = self.capabilities
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
+            # A branch may have a switch of its own name: `ppu.ppu`, `tiers.configs.configs`.
+            if isinstance(value, dict) and value.get(key) is False:
+                return None
         return value
 
 

@@ -338,6 +338,7 @@ class TemplateCreate(TypedDict, total=False):
     body: str
     scope: Literal["asset", "tier1", "tier2"]
     type: Literal["fulfillment", "inquire", "pending"]
+    position: int
 
 
 class ProductAction(TypedDict):

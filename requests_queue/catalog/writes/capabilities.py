@@ -66,13 +66,14 @@ def _merge(old: Mapping[str, Any], given: Given, tree: Mapping[str, Any]) -> dic
 
 
 def _branch(name: str, value: Any, old: Any, given: Given, tree: Mapping[str, Any]) -> Any:
-    if name in _SWITCHED and value in (None, False):
+    if name in _SWITCHED and (value is None or value is False):
         return {name: False}
     before = old if isinstance(old, Mapping) else {}
     found = _merge(before, given.inner(name), tree)
-    if name in _SWITCHED and name not in value:
-        found[name] = True
-    return found
+    if name not in _SWITCHED:
+        return found
+    # What is switched off keeps nothing that could still be found on.
+    return {**found, name: True} if value.get(name, True) else {name: False}
 
 
 def _leaf(name: str, given: Given, kind: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from requests_queue.catalog.models import Parameter
+from requests_queue.catalog.product_shape import parameter_by_id
 from requests_queue.catalog.writes.given import Given
 
 CHOOSING = ("dropdown", "choice", "checkbox")
@@ -12,12 +14,12 @@ _SWITCHES = ("required", "hidden", "unique", "reconciliation", "readonly")
 _MAX_LENGTH = 1_000_000
 
 
-def merge(old: Mapping[str, Any], given: Given, kind: str) -> dict[str, Any]:
-    """Return the constraints with the given ones in place of theirs; raises Invalid.
+def merge(row: Parameter, given: Given) -> dict[str, Any]:
+    """Return a parameter's constraints with the given ones in place of theirs; raises Invalid.
 
     What Connect has and we don't know is left out, as it would mean nothing here.
     """
-    found = dict(old)
+    found = dict(row.constraints)
     for name in _SWITCHES:
         if name in given:
             found[name] = given.switch(name)
@@ -32,10 +34,10 @@ def merge(old: Mapping[str, Any], given: Given, kind: str) -> dict[str, Any]:
     if given.data.get("choices") is not None:
         found["choices"] = _choices(given)
     if given.data.get("dependency") is not None:
-        found["dependency"] = _dependency(given.inner("dependency"))
+        found["dependency"] = _dependency(row, given.inner("dependency"))
     if found.get("min_length", 0) > found.get("max_length", _MAX_LENGTH):
         raise given.wrong("min_length", "This is more than max_length.")
-    if kind in CHOOSING and not found.get("choices"):
+    if row.type in CHOOSING and not found.get("choices"):
         raise given.wrong("choices", "This list may not be empty.")
     return found
 
@@ -49,6 +51,8 @@ def _choices(given: Given) -> list[dict[str, str]]:
             raise given.wrong("choices", "Expected objects with value and label.")
         row = Given(entry, f"{given.path}choices.")
         value = row.text("value", 255, blank=False)
+        if entry.get("default") is not None:
+            row.switch("default")
         found.append({"value": value, "label": row.text("label", 255) or value})
     values = [row["value"] for row in found]
     if len(set(values)) < len(values):
@@ -56,7 +60,8 @@ def _choices(given: Given) -> list[dict[str, str]]:
     return found
 
 
-def _dependency(given: Given) -> dict[str, Any]:
+def _dependency(row: Parameter, given: Given) -> dict[str, Any]:
+    """Return on which values of which other parameter a parameter depends; raises Invalid."""
     values = given.several("values")
     if not all(isinstance(value, str) for value in values):
         raise given.wrong("values", "Not a valid string.")
@@ -64,4 +69,12 @@ def _dependency(given: Given) -> dict[str, Any]:
         name: given.switch(name) if name in given else False
         for name in ("required", "hidden", "readonly")
     }
-    return {"parameter": {"id": given.id_of("parameter")}, "values": values, **switches}
+    wanted = given.inner("parameter")
+    key = "name" if wanted.data.get("id") is None and "name" in wanted else "id"
+    said = wanted.text("name", blank=False) if key == "name" else given.id_of("parameter")
+    others = Parameter.objects.filter(product=row.product).exclude(pk=row.pk)
+    # Stored by its name, which is its id in orders.
+    name = others.filter(parameter_by_id(said)).values_list("name", flat=True).first()
+    if name is None:
+        raise wanted.wrong(key, f"Parameter {said} does not exist.")
+    return {"parameter": {"id": name}, "values": values, **switches}

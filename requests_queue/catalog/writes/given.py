@@ -87,4 +87,7 @@ class Given:
     def id_of(self, name: str) -> str:
         """Return the id of an object within that names another; raises Invalid."""
         inner = self.inner(name)
-        return inner.text("id", blank=False)
+        found = inner.text("id", blank=False)
+        if not isinstance(inner.data["id"], str):
+            raise inner.wrong("id", "Not a valid string.")
+        return found

@@ -25,6 +25,7 @@ ORDERED, CONFIGURED = ("asset", "tier1", "tier2"), (
 PHASES = {"ordering": ORDERED, "fulfillment": ORDERED, "configuration": CONFIGURED}
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _ID = re.compile(r"PRM-\d{3}-\d{3}-\d{3}-\d{4,}")
+_NO_DEFAULT = (None, "", {}, [])
 _TEXTS = {"title": 255, "description": 2000, "hint": 255, "placeholder": 255}
 
 
@@ -82,7 +83,7 @@ def _write(row: Parameter, given: Given) -> None:
         raise given.wrong("scope", f'"{row.scope}" is not a scope of the {row.phase} phase.')
     rules = given.data.get("constraints")
     inner = Given({}, "constraints.") if rules is None else given.inner("constraints")
-    row.constraints = constraints.merge(row.constraints, inner, row.type)
+    row.constraints = constraints.merge(row, inner)
     _default(row, given, inner)
 
 
@@ -96,7 +97,7 @@ def _default(row: Parameter, given: Given, rules: Given) -> None:
     if marked and row.type != "checkbox":
         row.default = str(marked[0])
     if "default" in given:
-        row.default = given.data["default"] or None
+        row.default = given.data["default"] if given.data["default"] not in _NO_DEFAULT else None
     if row.default is None:
         return
     wanted = (dict, list) if row.type in STRUCTURED else (str,)

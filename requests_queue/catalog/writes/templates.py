@@ -17,17 +17,22 @@ from requests_queue.errors import Refused
 SCOPES = ("asset", "tier1", "tier2")
 TYPES = ("inquire", "fulfillment", "pending")
 _BODY = 100_000
+# What the column holds; the document has twice as much.
+_LAST = 2**31 - 1
 
 
 @transaction.atomic
 def create(product: Product, data: Mapping[str, Any]) -> Template:
-    """Create a template from `{name, scope?, type?, title?, body?}`; raises Invalid."""
+    """Create a template from `{name, scope?, type?, title?, body?, position?}`; raises Invalid."""
     products.lock(product)
     given, now = Given(data), clock.shown(clock.now())
     given.text("name", 255, blank=False)
     scope = given.choice("scope", SCOPES) if data.get("scope") is not None else "asset"
     kind = given.choice("type", TYPES) if data.get("type") is not None else None
-    position = products.next_position(Template.objects.filter(product=product))
+    if data.get("position") is not None:
+        position = given.number("position", 0, _LAST)
+    else:
+        position = products.next_position(Template.objects.filter(product=product))
 
     def make(pk: str) -> Template:
         row = Template(

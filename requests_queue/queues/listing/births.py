@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 
 from requests_queue import clock, ids, transitions
 from requests_queue.catalog.models import Contract, Listing, Product
-from requests_queue.errors import Forbidden, IllegalMove, Invalid, Refused
+from requests_queue.conversations import writing
+from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
 from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.listing import effects
 from requests_queue.queues.listing.models import ListingRequest
@@ -75,6 +76,8 @@ def _create(kind: str, data: Mapping[str, Any], note: str, actor: Actor) -> List
 def _listed_anew(data: Mapping[str, Any], actor: Actor, now: datetime) -> Listing:
     """Return the listing of a product under a contract, made where there was none: unlisted."""
     product, contract = _product_and_contract(data, actor)
+    if contract.status != "active":
+        raise Invalid(f"contract_id: Contract {contract.pk} is {contract.status}.")
     found = _of(product, contract)
     if found is None:
         return ids.create(
@@ -138,12 +141,18 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 @transaction.atomic
 def delete_draft(pk: str, actor: Actor) -> None:
     """Delete a draft, and the listing that was made for it; raises IllegalMove or Forbidden."""
-    row = ListingRequest.objects.select_for_update().get(pk=pk)
+    row = ListingRequest.objects.select_for_update().filter(pk=pk).first()
+    if row is None:
+        raise Missing(pk)
     if row.status != "draft":
         raise IllegalMove(f"{pk} is {row.status}: delete is for draft only.")
     if actor.role != VENDOR:
         raise Forbidden("A draft is deleted by the vendor.")
+    # A request that is being made for the listing has it locked.
+    Listing.objects.select_for_update().get(pk=row.listing_id)
     row.delete()
+    # Refined, it has been talked about; the next draft has its id again.
+    writing.forget(pk)
     # The listing of a draft that was never completed has never been more than its draft.
     if row.type == "new":
         Listing.objects.filter(pk=row.listing_id, status="unlisted", requests=None).delete()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from requests_queue import storable
+from requests_queue import body
 from requests_queue.errors import Invalid
 from requests_queue.queues.usage_file import limits
 from requests_queue.queues.usage_file.effects import Content
@@ -45,15 +43,10 @@ class ListParser(BaseParser):
     media_type = "*/*"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the list, empty where there is no body; raises ParseError."""
-        raw = stream.read()
-        try:
-            value = json.loads(raw) if raw.strip() else []
-            storable.check(value)
-        except (ValueError, RecursionError):
-            raise ParseError("The body is not valid JSON that can be stored.") from None
+        """Return the list, empty where there is no body; raises Invalid, RequestDataTooBig."""
+        value = body.read(stream)
         if value is None:
             return []
         if not isinstance(value, list):
-            raise ParseError(f"The body is a JSON array, not a {type(value).__name__}.")
+            raise Invalid(f"The body is a JSON array, not a {type(value).__name__}.")
         return value
