@@ -413,6 +413,32 @@ def test_a_changed_order_changes_the_period() -> None:
     assert made_requests()[1] == ("0002", at(2026, 5, 31), at(2027, 1, 31), ["YEAR"])
 
 
+def test_a_period_that_is_over_is_billed_before_a_changed_order_changes_it() -> None:
+    asset = activated(make.world(), items=[YEARLY])
+    due.run(START)
+    # The order is changed between the boundary and the scheduler's next look.
+    boundary = at(2027, 1, 31)
+    changed = boundary + timedelta(seconds=1)
+    Asset.objects.filter(pk=asset.pk).update(items=[YEARLY, ITEM], updated=changed)
+    due.next_due(changed)
+    due.run(changed + timedelta(seconds=1))
+    [(_, start, end, names)] = made_requests()
+    assert (start, end, names[0]) == (START, boundary, "YEAR")
+    assert due.next_due(changed + timedelta(seconds=2)) == at(2027, 2, 28)
+
+
+def test_a_second_change_within_a_second_is_seen() -> None:
+    asset = activated(make.world(), items=[YEARLY])
+    moment = at(2026, 5, 3)
+    Asset.objects.filter(pk=asset.pk).update(updated=moment)
+    assert due.next_due(moment) == at(2027, 1, 31)
+    Asset.objects.filter(pk=asset.pk).update(items=[ITEM], updated=moment)
+    assert due.next_due(moment + timedelta(milliseconds=900)) == at(2026, 5, 31)
+    # From then on it isn't looked at again.
+    due.run(moment + timedelta(seconds=2))
+    assert SubscriptionBilling.objects.get().seen == moment
+
+
 def test_from_the_approval_to_the_first_bill_by_the_clock() -> None:
     world = make.world()
     hooks(world)

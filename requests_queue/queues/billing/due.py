@@ -21,11 +21,12 @@ from requests_queue.signals import next_due_wanted, run_due_wanted
 @receiver(run_due_wanted)
 def run(now: datetime, **kwargs: Any) -> None:
     """Bill each period that is over, one request for each."""
-    subscriptions.follow(now)
     over = SubscriptionBilling.objects.filter(next_date__lte=now).order_by("next_date", "pk")
     for pk in list(over.values_list("pk", flat=True)):
         while _bill(pk, now):
             pass
+    # Behind it: what a changed order makes of the periods begins with the next one.
+    subscriptions.follow(now)
 
 
 @receiver(next_due_wanted)

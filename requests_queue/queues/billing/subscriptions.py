@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
+from requests_queue import clock
 from requests_queue.catalog.models import Asset
 from requests_queue.queues.billing import periods
 from requests_queue.queues.billing.models import SubscriptionBilling
@@ -46,11 +47,23 @@ def with_activation(rows: QuerySet[Asset]) -> QuerySet[Any]:
 
 
 def _mend(asset: Asset, old: SubscriptionBilling, now: datetime) -> None:
-    changes: dict[str, datetime | str | None] = {"seen": asset.updated}
+    if old.next_date is not None and old.next_date <= now:
+        # Its period is over, and is billed before another one begins.
+        return
+    changes: dict[str, datetime | str | None] = {"seen": _seen(asset, now)}
     uom = periods.common(asset.items)
     if uom != old.period_uom:
         changes |= _dates(old.started, uom, old.billed_to, max(now, old.billed_to))
     SubscriptionBilling.objects.filter(pk=asset.pk, seen=old.seen).update(**changes)
+
+
+def _seen(asset: Asset, now: datetime) -> datetime:
+    """Return until when the changes of a subscription have been looked at.
+
+    `updated` has whole seconds: until this one is over, another change may come.
+    """
+    second = clock.shown(now)
+    return asset.updated if asset.updated < second else second - timedelta(seconds=1)
 
 
 def build(asset: Any, now: datetime) -> SubscriptionBilling:
@@ -62,7 +75,7 @@ def build(asset: Any, now: datetime) -> SubscriptionBilling:
         started=started,
         anniversary_day=started.day,
         anniversary_month=started.month,
-        seen=asset.updated,
+        seen=_seen(asset, now),
         **_dates(started, periods.common(asset.items), started, now),
     )
 
