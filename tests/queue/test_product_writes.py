@@ -441,3 +441,5 @@ def test_a_product_is_built_by_the_api_and_ordered(vendor: Caller, distributor: 
     assert vendor.post(f"/requests/{request['id']}/approve").json["status"] == "approved"
     # It is somebody's now.
     refused(vendor.delete(f"/products/{product}"), 400)
+    error = f"{item['id']} can't be deleted: there are subscriptions with it."
+    refused(vendor.delete(f"{of('items', product)}/{item['id']}"), 400, error)

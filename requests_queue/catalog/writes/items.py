@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
-from requests_queue.catalog.models import Item, Product
+from requests_queue.catalog.models import Asset, Item, Product
 from requests_queue.catalog.writes import products
 from requests_queue.catalog.writes.given import Given
 from requests_queue.errors import IllegalMove, Refused
@@ -55,11 +55,15 @@ def update(product: Product, item: Item, data: Mapping[str, Any]) -> None:
 
 @transaction.atomic
 def delete(product: Product, item: Item) -> None:
-    """Delete a draft; raises Refused for what has been published."""
+    """Delete a draft; raises Refused for what has been published, or ordered: its id is free
+    for the next item then."""
     products.lock(product)
     row = products.fresh(item)
     if row.status != "draft":
         raise Refused("PRD_038", "Only draft Item can be deleted.")
+    ordered = Asset.objects.filter(product=product).values_list("items", flat=True)
+    if any(held.get("global_id") == row.pk for items in ordered.iterator() for held in items):
+        raise Refused("REQ_003", f"{row.pk} can't be deleted: there are subscriptions with it.")
     row.delete()
 
 

@@ -25,7 +25,7 @@ ORDERED, CONFIGURED = ("asset", "tier1", "tier2"), (
 PHASES = {"ordering": ORDERED, "fulfillment": ORDERED, "configuration": CONFIGURED}
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _ID = re.compile(r"PRM-\d{3}-\d{3}-\d{3}-\d{4,}")
-_NO_DEFAULT = (None, "", {}, [])
+_NO_DEFAULT: tuple[Any, ...] = (None, "", {}, [])
 _TEXTS = {"title": 255, "description": 2000, "hint": 255, "placeholder": 255}
 
 

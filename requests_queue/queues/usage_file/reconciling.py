@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.db import connection
+
 from requests_queue import clock
 from requests_queue.errors import Invalid
 from requests_queue.queues.base import Actor, Context
@@ -65,9 +67,9 @@ def _counts(row: reading.Cells) -> bool:
 def _close(file: UsageFile, rows: Rows, context: Context) -> Iterator[str]:
     """Close the records of a batch of rows; yield what is wrong with others."""
     named = {n: _named(row) for n, row in rows}
-    of_file = UsageRecord.objects.filter(file=file)
+    of_file = UsageRecord.objects.filter(file=file).only("record_id", "status")
     found = {r.record_id: r for r in of_file.filter(record_id__in=named.values())}
-    found |= of_file.in_bulk(list(named.values()))
+    found |= of_file.in_bulk([pk for pk in named.values() if pk not in found])
     done: list[UsageRecord] = []
     for number, row in rows:
         record = found.get(named[number])
@@ -80,15 +82,25 @@ def _close(file: UsageFile, rows: Rows, context: Context) -> Iterator[str]:
             yield f"recon_file: Row {number}, record_id: The record is {record.status}."
         else:
             try:
-                _bill(record, row, context)
+                _bill(record, row)
             except cells.Wrong as wrong:
                 yield f"recon_file: Row {number}, external_billing_id: {wrong.message}"
             else:
                 done.append(record)
-    UsageRecord.objects.bulk_update(
-        done,
-        ["status", "external_billing_id", "external_billing_note", "closed_at", "closed_by"],
-    )
+    _write(done, context)
+
+
+def _write(done: list[UsageRecord], context: Context) -> None:
+    """Write what the records are billed by, one prepared statement for all: `bulk_update` takes
+    two milliseconds a record, in which SQLite lets nobody else write."""
+    rows = UsageRecord.objects.filter(pk__in=[record.pk for record in done])
+    rows.update(**closed(context.actor, context.now))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {connection.ops.quote_name(UsageRecord._meta.db_table)}"
+            " SET external_billing_id = %s, external_billing_note = %s WHERE id = %s",
+            [(r.external_billing_id, r.external_billing_note, r.pk) for r in done],
+        )
 
 
 def _named(row: reading.Cells) -> str:
@@ -98,11 +110,10 @@ def _named(row: reading.Cells) -> str:
         return ""
 
 
-def _bill(record: UsageRecord, row: reading.Cells, context: Context) -> None:
-    record.external_billing_id = cells.text(row.get("external_billing_id"))
+def _bill(record: UsageRecord, row: reading.Cells) -> None:
+    billed_by = cells.text(row.get("external_billing_id"))
     record.external_billing_note = cells.text(row.get("external_billing_note"), 2000)
-    for name, value in closed(context.actor, context.now).items():
-        setattr(record, name, value)
+    record.external_billing_id, record.status = billed_by, "closed"
 
 
 def closed(actor: Actor, now: Any) -> dict[str, Any]:
