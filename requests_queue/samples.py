@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from requests_queue.catalog.models import Product
-from requests_queue.errors import Invalid, Missing
+from requests_queue.catalog.models import Account, Product
+from requests_queue.catalog.views import seen
+from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.queues import base
 
 
 @transaction.atomic
-def make(name: str, kind: str | None = None, product_id: str | None = None) -> base.QueueObject:
+def make(name: str, kind: str | None, product_id: str | None, account: Account) -> base.QueueObject:
     """Make an object of the queue `name` (its object class, or short), of a type and a product.
 
-    Without a type it is the queue's first, without a product one that fits. All or nothing.
-    Raises Invalid, Missing, or what the queue refuses.
+    Without a type it is the queue's first, without a product one that fits. The account is a
+    party to it. All or nothing.
+    Raises Invalid, Missing, Forbidden for one that the account may not see, or what the queue
+    refuses.
     """
     queue = base.named(name)
     if queue is None or queue.sample is None:
         known = ", ".join(q.object_class for q in base.registered() if q.sample)
         raise Invalid(f"queue: There is no queue {name}; there are {known}.")
-    product = None
+    product: Product | None = None
     if product_id:
-        product = Product.objects.filter(pk=product_id).first()
+        product = seen.products(account).filter(pk=product_id).first()
         if product is None:
             raise Missing(product_id)
-    default = queue.types[0] if queue.types else ""
-    return queue.sample(kind or default, product)
+    kind = kind or (queue.types[0] if queue.types else "")
+    row = queue.sample(kind, product, account)
+    if not queue.model.visible_to(account).filter(pk=row.pk).exists():
+        role = base.Actor(None, account).role
+        raise Forbidden(f"A {queue.object_class} of type {kind} is not for a {role}.")
+    return row

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue import samples
-from requests_queue.catalog.models import User
+from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid
 from requests_queue.queues.base import QueueObject
 from requests_queue.rest import stamp
@@ -47,7 +47,8 @@ class SamplesView(APIView):
     def post(self, request: Request) -> Response:
         """Make a realistic object that the caller is a party to."""
         body = {k: _text(request, k) for k in ("queue", "type", "product")}
-        row = samples.make(body["queue"] or "", body["type"], body["product"])
+        account = cast(Account, cast(User, request.user).account)
+        row = samples.make(body["queue"] or "", body["type"], body["product"], account)
         return Response(_summary(row), status=201)
 
 

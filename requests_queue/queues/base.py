@@ -68,9 +68,10 @@ class Context:
     now: datetime
 
 
-# Makes a realistic object of a type, for a product or for one that fits (None), adds it to its
-# queue and returns it.  Raises Refused where the product can't have such an object.
-Sample = Callable[[str, "Product | None"], "QueueObject"]
+# Makes a realistic object of a type, for a product or for one that fits (None), that an account
+# (None: any) is a party to, adds it to its queue and returns it.  Raises Refused where the product
+# can't have such an object.
+Sample = Callable[[str, "Product | None", "Account | None"], "QueueObject"]
 # Checks the body against the object and returns the columns to write beside the status
 # (a "status" among them overrides Move.to).  Raises Refused.
 Prepare = Callable[[Any, Context], dict[str, Any]]

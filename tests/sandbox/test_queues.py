@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from requests_queue.queues import base
+from requests_queue.queues.billing.models import PROVIDER_TYPE
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.rules import TYPES
-from tests.api import Caller, caller
+from requests_queue.seed import Summary
+from tests import make
+from tests.api import Caller, caller, refused
 from tests.make import World
 
 pytestmark = pytest.mark.django_db
@@ -24,12 +27,42 @@ def test_a_sample_of_each_type(vendor: Caller, kind: str) -> None:
     assert row.status in ("pending", "tiers_setup")
 
 
-def test_every_queue_makes_a_sample_of_every_type(vendor: Caller) -> None:
+def test_every_queue_makes_a_sample_of_every_type(vendor: Caller, distributor: Caller) -> None:
     for queue in base.registered():
         for kind in (None, *queue.types):
             body = {"queue": queue.object_class, "type": kind}
-            answer = vendor.post("/sandbox/queue/samples", body)
-            assert answer.status == 201, (queue.object_class, kind, answer.json)
+            asked = [distributor] if kind == PROVIDER_TYPE else [vendor, distributor]
+            for who in asked:
+                answer = who.post("/sandbox/queue/samples", body)
+                assert answer.status == 201, (queue.object_class, kind, answer.json)
+
+
+def test_a_sample_is_of_the_callers_own(seeded: Summary, other: World) -> None:
+    lines = (make.world("6"), other)
+    make.asset(lines[0], 6)
+    for queue in base.registered():
+        for made in lines:
+            for who, side in ((made.vendor, "vendor"), (made.provider, "provider")):
+                answer = caller(who).post("/sandbox/queue/samples", {"queue": queue.object_class})
+                if answer.status != 201:
+                    # The smallest platform hasn't what it takes.
+                    assert answer.json["error_code"] in ("REQ_003", "TAR_003"), answer.json
+                    continue
+                row = queue.model._default_manager.get(pk=answer.json["id"])
+                assert getattr(row, side) == who
+
+
+def test_what_a_caller_may_not_see_is_not_made_for_it(vendor: Caller, other: World) -> None:
+    made = [queue.model._default_manager.count() for queue in base.registered()]
+    hidden = {"queue": "billing", "type": PROVIDER_TYPE}
+    refused(
+        vendor.post("/sandbox/queue/samples", hidden), 403,
+        "A billing_request of type provider is not for a vendor.",
+    )  # fmt: skip
+    foreign = {"queue": "fulfillment", "product": other.product.pk}
+    answer = vendor.post("/sandbox/queue/samples", foreign)
+    refused(answer, 404, f"Object `{other.product.pk}` not found.")
+    assert made == [queue.model._default_manager.count() for queue in base.registered()]
 
 
 def test_a_move_is_made_as_whichever_party_it_is_for(vendor: Caller, distributor: Caller) -> None:

@@ -30,24 +30,32 @@ def _side(account: Account) -> str:
     return "vendor" if account.is_vendor else "provider"
 
 
+def party(account: Account | None, route: str = "") -> dict[str, Account]:
+    """Return the filter that leaves rows whose vendor or provider, behind `route`, is the account.
+
+    Without an account, it leaves them all.
+    """
+    return {} if account is None else {f"{route}{_side(account)}": account}
+
+
 def connections(account: Account) -> QuerySet[Connection]:
     """Return the connections that the account is a party of."""
-    return Connection.objects.filter(**{_side(account): account})
+    return Connection.objects.filter(**party(account))
 
 
 def assets(account: Account) -> QuerySet[Asset]:
     """Return the subscriptions of the account's connections."""
-    return Asset.objects.filter(**{f"connection__{_side(account)}": account})
+    return Asset.objects.filter(**party(account, "connection__"))
 
 
 def contracts(account: Account) -> QuerySet[Contract]:
     """Return the contracts that the account is a party of."""
-    return Contract.objects.filter(**{_side(account): account})
+    return Contract.objects.filter(**party(account))
 
 
 def listings(account: Account) -> QuerySet[Listing]:
     """Return the listings under the account's contracts."""
-    return Listing.objects.filter(**{f"contract__{_side(account)}": account})
+    return Listing.objects.filter(**party(account, "contract__"))
 
 
 def require_vendor(account: Account) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from requests_queue import clock
-from requests_queue.catalog.models import Asset, Product
+from requests_queue.catalog.models import Account, Asset, Product
+from requests_queue.catalog.views import seen
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.billing import births, periods
@@ -12,7 +13,7 @@ from requests_queue.queues.billing.subscriptions import BILLABLE, follow
 from requests_queue.rest import stamp
 
 
-def make(kind: str, product: Product | None) -> BillingRequest:
+def make(kind: str, product: Product | None, account: Account | None = None) -> BillingRequest:
     """Bill the current period of a subscription of the product, or of any, and return that.
 
     Raises Refused where no subscription is billed by the period.
@@ -20,7 +21,7 @@ def make(kind: str, product: Product | None) -> BillingRequest:
     follow(clock.now())
     assets = (
         Asset.objects.select_related("billing", "connection__vendor", "connection__provider")
-        .filter(status__in=BILLABLE)
+        .filter(status__in=BILLABLE, **seen.party(account, "connection__"))
         .exclude(billing__next_date=None)
     )
     if product is not None:

@@ -4,7 +4,7 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document; 
 stands in docs/fidelity.md.
 """
 
-from requests_queue.catalog.models import Product
+from requests_queue.catalog.models import Account, Product
 from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
 from requests_queue.queues.fulfillment import effects
 from requests_queue.queues.fulfillment.models import Request
@@ -56,11 +56,11 @@ def _move(name: str, source: str, target: str, who: str, **more: object) -> Move
     )
 
 
-def _sample(kind: str, product: Product | None) -> Request:
+def _sample(kind: str, product: Product | None, account: Account | None) -> Request:
     # Samples are made through the ordinary births, which know these rules.
     from requests_queue.queues.fulfillment import samples
 
-    return samples.make(kind, product)
+    return samples.make(kind, product, account)
 
 
 QUEUE = Queue(

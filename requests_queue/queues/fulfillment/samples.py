@@ -6,7 +6,8 @@ import secrets
 from typing import Any
 
 from requests_queue import sample_values, transitions
-from requests_queue.catalog.models import Asset, Connection, Product
+from requests_queue.catalog.models import Account, Asset, Connection, Product
+from requests_queue.catalog.views import seen
 from requests_queue.errors import Invalid
 from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import births, editing, params, rules
@@ -25,24 +26,24 @@ _CUSTOMERS = (
 )
 
 
-def make(kind: str, product: Product | None) -> Request:
-    """Create a request of a type, for a product or for the first that fits.
+def make(kind: str, product: Product | None, account: Account | None = None) -> Request:
+    """Create a request of a type, for a product or for the first of the account's that fits.
 
     A type that needs a subscription takes one that is free, or orders and approves one first.
     Raises Invalid or Refused where there is none or the product can't have it.
     """
     if kind not in rules.TYPES:
         raise Invalid(f'type: "{kind}" is not one of {", ".join(rules.TYPES)}.')
-    connection = _connection(product, kind)
+    connection = _connection(product, kind, account)
     if kind == "purchase":
         return births.create(_purchase(connection), _distributor(connection))
     asset = _free_asset(connection, rules.NEEDS_ASSET[kind])
     return births.create(_on_asset(kind, asset), _distributor(connection))
 
 
-def _connection(product: Product | None, kind: str) -> Connection:
+def _connection(product: Product | None, kind: str, account: Account | None) -> Connection:
     rows = Connection.objects.select_related("product", "provider", "vendor").filter(
-        product__listings__status="listed", product__items__isnull=False
+        product__listings__status="listed", product__items__isnull=False, **seen.party(account)
     )
     rows = (rows.filter(product=product) if product else rows).order_by("pk").distinct()
     needed = _NEEDS.get(kind)

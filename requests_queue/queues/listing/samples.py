@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, Contract, Listing, Product, User
+from requests_queue.catalog.views import seen
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.listing import births
@@ -20,15 +21,17 @@ _NOTES = {
 
 
 @transaction.atomic
-def make(kind: str, product: Product | None) -> ListingRequest:
+def make(kind: str, product: Product | None, account: Account | None = None) -> ListingRequest:
     """Create a draft of that type, for the product or for one that fits, and return it.
 
     Raises Refused where no listing of the product, or no contract, can have such a request.
     A product that isn't sold yet is made where one is wanted and there is none.
     """
     if kind == "new":
-        return _new(product or _unsold() or _made())
-    rows = Listing.objects.filter(status="listed").exclude(requests__status__in=UNDER_WAY)
+        contracts = Contract.objects.filter(**seen.party(account))
+        return _new(product or _unsold(contracts) or _made(contracts), contracts)
+    rows = Listing.objects.filter(status="listed", **seen.party(account, "contract__"))
+    rows = rows.exclude(requests__status__in=UNDER_WAY)
     if product is not None:
         rows = rows.filter(product=product)
     listing = rows.select_related("contract__vendor").order_by("pk").first()
@@ -38,8 +41,8 @@ def make(kind: str, product: Product | None) -> ListingRequest:
     return births.create(body, _vendor(listing.contract.vendor))
 
 
-def _new(product: Product) -> ListingRequest:
-    contract = _free(product)
+def _new(product: Product, contracts: QuerySet[Contract]) -> ListingRequest:
+    contract = _free(product, contracts)
     if contract is None:
         raise Refused(
             "REQ_003",
@@ -53,22 +56,22 @@ def _new(product: Product) -> ListingRequest:
     return births.create(body, _vendor(product.owner))
 
 
-def _free(product: Product) -> Contract | None:
+def _free(product: Product, contracts: QuerySet[Contract]) -> Contract | None:
     """Return a contract under which the product is neither listed nor about to be."""
     taken = Listing.objects.filter(product=product).filter(
         Q(status="listed") | Q(requests__status__in=UNDER_WAY)
     )
-    free = Contract.objects.filter(vendor=product.owner_id).exclude(pk__in=taken.values("contract"))
+    free = contracts.filter(vendor=product.owner_id).exclude(pk__in=taken.values("contract"))
     return free.order_by("pk").first()
 
 
-def _unsold() -> Product | None:
+def _unsold(contracts: QuerySet[Contract]) -> Product | None:
     products = Product.objects.select_related("owner").filter(listings=None)
-    return products.filter(owner__vended_contracts__isnull=False).order_by("pk").first()
+    return products.filter(owner__vended_contracts__in=contracts).order_by("pk").first()
 
 
-def _made() -> Product:
-    vendor = Account.objects.filter(vended_contracts__isnull=False).order_by("pk").first()
+def _made(contracts: QuerySet[Contract]) -> Product:
+    vendor = Account.objects.filter(vended_contracts__in=contracts).order_by("pk").first()
     if vendor is None:
         raise Refused("REQ_003", "No vendor has a contract with a distributor.")
     now = clock.shown(clock.now())

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from requests_queue.catalog.models import Asset, Product, TierAccount
+from requests_queue.catalog.models import Account, Asset, Product, TierAccount
+from requests_queue.catalog.views import seen
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.tier_account import births
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
 
-def make(kind: str, product: Product | None) -> TierAccountRequest:
+def make(kind: str, product: Product | None, account: Account | None = None) -> TierAccountRequest:
     """Change the customer of a subscription and return the request for its product.
 
     Without a product, one whose vendor decides is preferred.  Raises Refused where there is no
     customer to change.
     """
     assets = Asset.objects.select_related("product", "customer__owner").filter(
-        status__in=("active", "processing", "suspended"), customer__decommissioned=None
+        status__in=("active", "processing", "suspended"),
+        customer__decommissioned=None,
+        **seen.party(account, "connection__"),
     )
     if product is not None:
         assets = assets.filter(product=product)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from requests_queue import ids, sample_values, transitions
-from requests_queue.catalog.models import Connection, Listing, Product
+from requests_queue.catalog.models import Account, Connection, Listing, Product
+from requests_queue.catalog.views import seen
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import Actor, QueueObject
 from requests_queue.queues.fulfillment import params as parameters
@@ -19,7 +20,7 @@ _PLACE = {
 _PHONE = {"country_code": "+353", "area_code": "91", "phone_number": "5550164", "extension": ""}
 
 
-def make(kind: str, product: Product | None = None) -> QueueObject:
+def make(kind: str, product: Product | None = None, account: Account | None = None) -> QueueObject:
     """Make a request of the type, for the product or for one that configures resellers.
 
     A setup is of a new reseller; an update or adjustment of a configuration that is active,
@@ -27,7 +28,7 @@ def make(kind: str, product: Product | None = None) -> QueueObject:
     """
     if kind not in births.TYPES:
         raise Invalid(f'type: "{kind}" is not a valid choice.')
-    connection = _connection(product)
+    connection = _connection(product, account)
     distributor = Actor(connection.provider.users.first(), connection.provider)
     if kind == "setup":
         return _set_up(connection, distributor)
@@ -36,9 +37,10 @@ def make(kind: str, product: Product | None = None) -> QueueObject:
     return births.create(body, distributor)
 
 
-def _connection(product: Product | None) -> Connection:
+def _connection(product: Product | None, account: Account | None) -> Connection:
     """Return a connection through which a product with resellers of tier 1 is sold."""
     rows = Connection.objects.select_related("product", "provider", "vendor").order_by("pk")
+    rows = rows.filter(**seen.party(account))
     for row in rows.filter(product=product) if product else rows:
         listed = Listing.objects.filter(
             product=row.product_id, status="listed", contract__provider=row.provider_id

@@ -8,7 +8,8 @@ from datetime import timedelta
 from openpyxl import Workbook
 
 from requests_queue import clock, transitions
-from requests_queue.catalog.models import Asset, Item, Product, User
+from requests_queue.catalog.models import Account, Asset, Item, Product, User
+from requests_queue.catalog.views import seen
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.usage_file import births, columns, processing
@@ -18,12 +19,14 @@ from requests_queue.queues.usage_file.models import UsageFile
 _SUBSCRIPTIONS = 5
 
 
-def make(kind: str, product: Product | None) -> UsageFile:
+def make(kind: str, product: Product | None, account: Account | None = None) -> UsageFile:
     """Make a file with the last month's usage of the product, or of one that fits; ready.
 
     Raises Refused where no active subscription of the product could have used anything.
     """
-    assets = Asset.objects.filter(status="active", product__items__isnull=False)
+    assets = Asset.objects.filter(
+        status="active", product__items__isnull=False, **seen.party(account, "connection__")
+    )
     if product is not None:
         assets = assets.filter(product=product)
     # A product that is paid by use comes first.

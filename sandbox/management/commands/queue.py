@@ -26,6 +26,10 @@ class Command(BaseCommand):
         add.add_argument("queue", help="fulfillment, tier_config, … or its object class")
         add.add_argument("--type", help="default: the queue's first")
         add.add_argument("--product", help="default: one that fits")
+        add.add_argument(
+            "--as", dest="side", choices=("vendor", "distributor"), default="vendor",
+            help="who asks for it: a provider's billing request is no vendor's; default: vendor",
+        )  # fmt: skip
         move = what.add_parser("move", help="make a move with an object")
         move.add_argument("id")
         move.add_argument("action", help="approve, fail, …")
@@ -42,7 +46,9 @@ class Command(BaseCommand):
             body = {"id": options["id"], "action": options["action"], "data": _data(options)}
         try:
             sandbox = sandbox_file.read(settings.SIM_DATA_DIR)
-            found = Client(sandbox.url, sandbox.vendor_api_key).call("POST", path, body)
+            asked = options.get("side") == "distributor"
+            key = sandbox.provider_api_key if asked else sandbox.vendor_api_key
+            found = Client(sandbox.url, key).call("POST", path, body)
         except (sandbox_file.NoSandbox, ApiError) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{found['id']} {found['status']}".strip())
