@@ -1,4 +1,4 @@
-"""`/media/<model>/<id>/icon.svg`: the pictures that the API names, drawn from an object's name."""
+"""`/media/<model>/<id>/<key>/icon.svg`: the pictures that the API names, drawn from names."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from html import escape
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 
 from requests_queue.catalog.models import Account, Marketplace, Product
+from requests_queue.catalog.shape import icon_key
 
 _MODELS: dict[str, Any] = {"account": Account, "marketplace": Marketplace, "product": Product}
 
 
 @require_safe
-def icon(request: HttpRequest, model: str, pk: str) -> HttpResponse:
-    """Draw an object's initials. Anybody may ask: browsers and reports send no key."""
-    rows = _MODELS[model].objects.filter(pk=pk) if model in _MODELS else ()
+def icon(request: HttpRequest, model: str, pk: str, key: str) -> HttpResponse:
+    """Draw an object's initials, for whoever has been told the address; 404 for one made up."""
+    told = constant_time_compare(key, icon_key(model, pk))
+    rows = _MODELS[model].objects.filter(pk=pk) if told and model in _MODELS else ()
     for row in rows:
         answer = HttpResponse(draw(row.pk, row.name), content_type="image/svg+xml")
         answer["Cache-Control"] = "public, max-age=300"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+
+from django.utils.crypto import salted_hmac
 
 from requests_queue.catalog import agreements
 from requests_queue.catalog.models import (
@@ -25,7 +28,17 @@ CONTRACT_KIND = "production"
 
 def icon(row: Any) -> str:
     """Return the path of an object's picture, as Connect has it: relative to the host."""
-    return f"/media/{row._meta.model_name}/{row.pk}/icon.svg"
+    model = str(row._meta.model_name)
+    return f"/media/{model}/{row.pk}/{icon_key(model, str(row.pk))}/icon.svg"
+
+
+@lru_cache(maxsize=4096)
+def icon_key(model: str, pk: str) -> str:
+    """Return what opens an object's picture: whoever is shown the object, and nobody by guessing.
+
+    Browsers and reports fetch pictures without an API key, and a picture tells the name.
+    """
+    return salted_hmac("catalog.icon", f"{model}/{pk}").hexdigest()[:16]
 
 
 def person(user: User) -> Json:

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from requests_queue.catalog.models import Listing, Parameter, Product, TierAccount
+from requests_queue.catalog.shape import icon, icon_key
 from requests_queue.seed.accounts import HUB, MARKETPLACE
 from requests_queue.seed.customers import BRIGHTWATER, MASTER
 from requests_queue.seed.products import BACKUP, METER, SUITE
@@ -220,7 +221,8 @@ class TestIcons:
 
     def test_a_picture_shows_initials_and_no_markup(self, seeded: Any) -> None:
         Product.objects.filter(pk=BACKUP).update(name='<script> "Zeta" & Øre\x01')
-        body = Client().get(f"/media/product/{BACKUP}/icon.svg").content.decode()
+        row = Product.objects.get(pk=BACKUP)
+        body = Client().get(icon(row)).content.decode()
         assert ">&lt;" not in body.replace('aria-label="&lt;', "")
         assert "<script" not in body
         assert "\x01" not in body
@@ -230,6 +232,12 @@ class TestIcons:
         "path", ["product/PRD-000-000-000", f"user/{BACKUP}", f"account/{BACKUP}"]
     )
     def test_of_nothing_there_is_no_picture(self, path: str, seeded: Any) -> None:
-        answer = Client().get(f"/media/{path}/icon.svg")
+        answer = Client().get(f"/media/{path}/{icon_key(*path.split('/'))}/icon.svg")
+        assert answer.status_code == 404
+        assert answer.json()["error_code"] == "NFND_000"
+
+    @pytest.mark.parametrize("key", [icon_key("product", "PRD-000-000-000"), "x", "%C3%A9"])
+    def test_a_picture_is_not_found_by_guessing(self, key: str, seeded: Any) -> None:
+        answer = Client().get(f"/media/product/{BACKUP}/{key}/icon.svg")
         assert answer.status_code == 404
         assert answer.json()["error_code"] == "NFND_000"
