@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,8 @@ class Call:
     headers: dict[str, str] | None = None
 
 
-def _order(product: str = BACKUP, **more: Any) -> dict[str, Any]:
+def order(product: str = BACKUP, **more: Any) -> dict[str, Any]:
+    """Return the body of a purchase."""
     return {
         "type": "purchase",
         "asset": {
@@ -52,9 +54,9 @@ def _must(answer: Answer) -> Any:
     return answer.json
 
 
-def _pending(callers: Callers) -> str:
+def pending(callers: Callers) -> str:
     """Make a pending purchase that may be approved, or inquired."""
-    made = _must(callers[DISTRIBUTOR].post("/requests", _order()))
+    made = _must(callers[DISTRIBUTOR].post("/requests", order()))
     params = [
         {"id": "activation_id", "value": "NB-1"},
         {"id": "region", "value_error": "Closed for new customers."},
@@ -64,7 +66,7 @@ def _pending(callers: Callers) -> str:
 
 
 def _scheduled(callers: Callers) -> str:
-    pk = _pending(callers)
+    pk = pending(callers)
     body = {"planned_date": "2099-01-01T00:00:00Z"}
     _must(callers[VENDOR].post(f"/requests/{pk}/schedule", body))
     return pk
@@ -78,9 +80,9 @@ def _revoking(callers: Callers) -> str:
 
 def _inquiring(callers: Callers) -> str:
     """Make an inquiring purchase, of a reseller that is set up."""
-    order = _order(SUITE)
-    order["asset"]["tiers"]["tier1"] = {"id": CASCADE}
-    return str(_must(callers[DISTRIBUTOR].post("/requests", order))["id"])
+    body = order(SUITE)
+    body["asset"]["tiers"]["tier1"] = {"id": CASCADE}
+    return str(_must(callers[DISTRIBUTOR].post("/requests", body))["id"])
 
 
 def _tier_setup(*params: dict[str, str]) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def _tier_setup(*params: dict[str, str]) -> dict[str, Any]:
     return {"type": "setup", "configuration": configuration, "params": [*params]}
 
 
-def _tier_request(callers: Callers) -> str:
+def tier_request(callers: Callers) -> str:
     """Make a pending tier configuration request that may be approved, or inquired."""
     body = _tier_setup({"id": "partner_agreement", "value": "NSS-1-0200"})
     pk = str(_must(callers[DISTRIBUTOR].post("/tier/config-requests", body))["id"])
@@ -160,7 +162,7 @@ WEBHOOK = {
     "http_method": "POST", "data": {"tenant": "lab"}, "headers": {"X-Env": "lab"},
 }  # fmt: skip
 
-_BILL = {
+BILL = {
     "type": "provider", "asset": {"id": "AS-5810-2277-4093"}, "items": [{"id": "SKU_SEAT"}],
     "period": {"from": "2026-10-01T00:00:00Z", "to": "2026-11-01", "delta": 1, "uom": "monthly"},
 }  # fmt: skip
@@ -289,15 +291,15 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/contracts/{}/reject"): Call(DISTRIBUTOR, None, _contract("pending")),
     ("POST", "/contracts/{}/refine"): Call(DISTRIBUTOR, None, _contract("pending")),
     ("POST", "/contracts/{}/terminate"): Call(DISTRIBUTOR, None, _contract("active")),
-    ("POST", "/requests"): Call(DISTRIBUTOR, _order(note="Before Monday.")),
+    ("POST", "/requests"): Call(DISTRIBUTOR, order(note="Before Monday.")),
     ("PUT", "/requests/{}"): Call(VENDOR, {"note": "Checked."}, "?status=pending"),
-    ("POST", "/requests/{}/approve"): Call(VENDOR, None, _pending),
-    ("POST", "/requests/{}/fail"): Call(VENDOR, {"reason": "No capacity."}, _pending),
-    ("POST", "/requests/{}/inquire"): Call(VENDOR, None, _pending),
+    ("POST", "/requests/{}/approve"): Call(VENDOR, None, pending),
+    ("POST", "/requests/{}/fail"): Call(VENDOR, {"reason": "No capacity."}, pending),
+    ("POST", "/requests/{}/inquire"): Call(VENDOR, None, pending),
     ("POST", "/requests/{}/pend"): Call(VENDOR, None, _inquiring),
     ("POST", "/requests/{}/purchase"): Call(DISTRIBUTOR, None, "?status=draft&type=purchase"),
     ("POST", "/requests/{}/submit"): Call(DISTRIBUTOR, None, _draft_change),
-    ("POST", "/requests/{}/schedule"): Call(VENDOR, {"planned_date": "2099-01-01"}, _pending),
+    ("POST", "/requests/{}/schedule"): Call(VENDOR, {"planned_date": "2099-01-01"}, pending),
     ("POST", "/requests/{}/revoke"): Call(DISTRIBUTOR, {"reason": "Not needed."}, _scheduled),
     ("POST", "/requests/{}/confirm"): Call(VENDOR, None, _revoking),
     ("POST", "/requests/{}/assign"): Call(
@@ -313,11 +315,11 @@ WRITES: dict[tuple[str, str], Call] = {
     ("DELETE", "/notifications/webhooks/{}"): Call(VENDOR, None, webhook),
     ("POST", "/tier/config-requests"): Call(DISTRIBUTOR, _tier_setup()),
     ("PUT", "/tier/config-requests/{}"): Call(VENDOR, {"notes": "Checked."}, "?status=pending"),
-    ("POST", "/tier/config-requests/{}/approve"): Call(VENDOR, None, _tier_request),
+    ("POST", "/tier/config-requests/{}/approve"): Call(VENDOR, None, tier_request),
     ("POST", "/tier/config-requests/{}/fail"): Call(
-        VENDOR, {"reason": "No agreement."}, _tier_request
+        VENDOR, {"reason": "No agreement."}, tier_request
     ),
-    ("POST", "/tier/config-requests/{}/inquire"): Call(VENDOR, None, _tier_request),
+    ("POST", "/tier/config-requests/{}/inquire"): Call(VENDOR, None, tier_request),
     ("POST", "/tier/config-requests/{}/pend"): Call(VENDOR, None, "?status=inquiring"),
     ("POST", "/tier/config-requests/{}/submit"): Call(DISTRIBUTOR, None, "?status=draft"),
     ("POST", "/tier/config-requests/{}/assign"): Call(
@@ -337,7 +339,7 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/tier/account-requests/{}/ignore"): Call(
         VENDOR, {"reason": "Not kept."}, "?status=pending"
     ),
-    ("POST", "/subscriptions/requests"): Call(DISTRIBUTOR, _BILL),
+    ("POST", "/subscriptions/requests"): Call(DISTRIBUTOR, BILL),
     ("PUT", "/subscriptions/requests/{}"): Call(
         VENDOR, {"attributes": {"vendor": {"invoice": "NB-3"}}}, "?type=vendor"
     ),
@@ -400,15 +402,21 @@ WRITES: dict[tuple[str, str], Call] = {
 
 def write(method: str, path: str, callers: Callers) -> Answer:
     """Make the write of the table, and undo it."""
-    call = WRITES[method, path]
+    with ready(path, WRITES[method, path], callers) as full:
+        call = WRITES[method, path]
+        return callers[call.who].call(method, full, call.body, call.headers)
+
+
+@contextmanager
+def ready(path: str, call: Call, callers: Callers) -> Iterator[str]:
+    """Make what the call is about, give its path, and undo all that is done there."""
     with transaction.atomic():
         pk = call.on(callers) if callable(call.on) else _first(path, call, callers)
-        answer = callers[call.who].call(method, _at(path, pk), call.body, call.headers)
+        yield at(path, pk)
         transaction.set_rollback(True)
-    return answer
 
 
-def _at(path: str, ids: str) -> str:
+def at(path: str, ids: str) -> str:
     """Return the path with the ids, separated by blanks, in their order."""
     for each in ids.split():
         path = path.replace("{}", each, 1)

@@ -18,16 +18,37 @@ def operations() -> set[tuple[str, str]]:
     """Return what we serve as (method, path), every parameter of a path as `{}`."""
     return {
         (method, path)
-        for path, view in _views()
+        for path, view in views()
         for method in (name.upper() for name in getattr(view, "actions", {}))
         if method in METHODS
     }
 
 
-def _views() -> Iterator[tuple[str, Any]]:
+def views(prefix: str = PREFIX) -> Iterator[tuple[str, Any]]:
+    """Yield the paths below a prefix, with their views."""
     for entry in get_resolver().url_patterns:
-        if isinstance(entry, URLResolver) and str(entry.pattern) == PREFIX:
+        if isinstance(entry, URLResolver) and str(entry.pattern) == prefix:
             yield from _below(entry.url_patterns)
+
+
+def collections_by_path() -> dict[str, Any]:
+    """Return the views by path, of those that are collections."""
+    found: dict[str, Any] = {}
+    for path, view in views():
+        if getattr(view, "actions", None) and ("get" in view.actions or path not in found):
+            found[path] = view
+    return found
+
+
+def elsewhere() -> set[str]:
+    """Return what is served besides the operations: other views, and what lies outside of it."""
+    inside = {PREFIX + path[1:] for path, view in views() if not getattr(view, "actions", None)}
+    return inside | {
+        prefix + path[1:]
+        for entry in get_resolver().url_patterns
+        if (prefix := str(entry.pattern)) != PREFIX and prefix != "admin/"
+        for path, _ in (views(prefix) if isinstance(entry, URLResolver) else [("/", None)])
+    }
 
 
 def _below(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,299 @@
+"""Six accounts on one platform, and what each may know of the others.
+
+The demo data's vendor and distributor; strangers, who have nothing to do with them; a vendor that
+sells through the same distributor; a distributor that sells the same vendor's products. Each of
+the others has all that the first two have: `tests.copies`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from requests_queue import clock, seed
+from requests_queue.catalog import models as catalog
+from requests_queue.catalog.models import Account, User
+from requests_queue.conversations.models import PRIVATE, Conversation, Message
+from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
+from tests.api import PROVIDER, VENDOR, Answer, Caller, caller
+from tests.contract import calls, ours
+from tests.copies import ID, Copy, Rows, rows
+from webhooks import events
+from webhooks.models import Attempt, Webhook
+from webhooks.types import EVENT, registered
+
+# Objects of a list that are tried before one has parts of a kind.
+TRIED = 3
+STRANGERS, NEW_VENDOR, NEW_DISTRIBUTOR = 1, 2, 3
+# Signed anew each time.
+_LINK = re.compile(r"/usage/download/[^\"]+")
+
+Read = dict[str, tuple[int, Any, str]]
+
+
+# Whose objects each account must not see.
+_OTHERS = {
+    "vendor": ("stranger vendor", "stranger distributor", "new vendor"),
+    "distributor": ("stranger vendor", "stranger distributor", "new distributor"),
+    "stranger vendor": ("vendor", "distributor"),
+    "stranger distributor": ("vendor", "distributor"),
+    "new vendor": ("vendor", "distributor"),
+    "new distributor": ("vendor", "distributor"),
+}
+
+
+@dataclass
+class Remembering(Caller):
+    """A caller that reads nothing twice, while nothing changes."""
+
+    known: dict[str, Answer] = field(default_factory=dict)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        if path not in self.known:
+            self.known[path] = super().get(path, **headers)
+        return self.known[path]
+
+
+@dataclass
+class Platform:
+    """The accounts' callers, the copies by number, and an object of everything of each."""
+
+    callers: dict[str, Caller]
+    copies: dict[int, Copy] = field(default_factory=dict)
+    # By account and path of ours: the path of an object of the account's.
+    paths: dict[str, dict[str, str]] = field(default_factory=dict)
+    # What calls of each role are told of objects that aren't there.
+    absent: dict[Any, Any] = field(default_factory=dict)
+
+    def of_others(self, who: str) -> Iterator[tuple[str, str, str]]:
+        """Yield operations on what an account must not see: method, path of ours, path."""
+        hidden = self.hidden_from(who)
+        found = {
+            (method, path, full): None
+            for owner in _OTHERS[who]
+            for method, path in sorted(ours.operations())
+            if not hidden.isdisjoint(ID.findall(full := self.paths[owner][path]))
+        }
+        yield from found
+
+    def hidden_from(self, who: str) -> set[str]:
+        """Return the identifiers that an account must never be told."""
+        copies = self.copies
+        ours, theirs = set(copies[STRANGERS].ids), copies[STRANGERS].shown()
+        match who:
+            case "stranger vendor" | "stranger distributor":
+                return ours | copies[NEW_VENDOR].shown() | copies[NEW_DISTRIBUTOR].shown()
+            case "new vendor":
+                return set(copies[NEW_VENDOR].ids) | theirs | copies[NEW_DISTRIBUTOR].shown()
+            case "new distributor":
+                return set(copies[NEW_DISTRIBUTOR].ids) | theirs | copies[NEW_VENDOR].shown()
+            case calls.VENDOR:
+                return theirs | copies[NEW_VENDOR].shown()
+        return theirs | copies[NEW_DISTRIBUTOR].shown()
+
+
+@dataclass
+class Reads:
+    """What the demo data's two accounts read: alone, beside others, and without secrets."""
+
+    alone: dict[str, Read] = field(default_factory=dict)
+    beside: dict[str, Read] = field(default_factory=dict)
+    without: dict[str, Read] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def platform(django_db_setup: None, django_db_blocker: Any) -> Iterator[Platform]:
+    """The platform; tests leave it as it is."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield _made()
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def reads(django_db_setup: None, django_db_blocker: Any) -> Reads:
+    """What is read on a platform that is gone again."""
+    found = Reads()
+    with django_db_blocker.unblock(), transaction.atomic():
+        callers, originals = _two(), rows()
+        for who, other in ((calls.VENDOR, NEW_VENDOR), (calls.DISTRIBUTOR, NEW_DISTRIBUTOR)):
+            key = callers[who].key
+            found.alone[who] = _read(Remembering(key))
+            found.beside[who] = _read_beside(Remembering(key), originals, STRANGERS, other)
+            found.without[who] = _read_without(Remembering(key), SECRETS[who])
+        transaction.set_rollback(True)
+    return found
+
+
+def _two() -> dict[str, Caller]:
+    """Make the first two accounts, with secrets of each."""
+    seed.run(lambda line: None)
+    vendor, distributor = Account.objects.get(pk=VENDOR), Account.objects.get(pk=PROVIDER)
+    _add_webhooks(vendor, distributor)
+    _add_messages(vendor, distributor)
+    return {calls.VENDOR: caller(vendor), calls.DISTRIBUTOR: caller(distributor)}
+
+
+def _made() -> Platform:
+    callers = _two()
+    made = Platform(callers)
+    for who, each in callers.items():
+        made.paths[who] = dict(_paths(Remembering(each.key)))
+    originals = rows()
+    made.copies = {n: _copy(n, originals) for n in (STRANGERS, NEW_VENDOR, NEW_DISTRIBUTOR)}
+    connection.check_constraints()
+    for name, number, original in (
+        ("stranger vendor", STRANGERS, VENDOR), ("stranger distributor", STRANGERS, PROVIDER),
+        ("new vendor", NEW_VENDOR, VENDOR), ("new distributor", NEW_DISTRIBUTOR, PROVIDER),
+    ):  # fmt: skip
+        account = Account.objects.get(pk=made.copies[number].of(original))
+        callers[name] = caller(account, f"SU-200-000-{len(callers):03d}:secret-of-{number}")
+        paths = made.paths[calls.VENDOR if original == VENDOR else calls.DISTRIBUTOR]
+        made.paths[name] = {path: made.copies[number].of(full) for path, full in paths.items()}
+    return made
+
+
+def _copy(number: int, originals: Rows) -> Copy:
+    """Add the accounts of a number, with all that they have."""
+    kept = {(row._meta.model, row.pk) for found in _kept(number) for row in found}
+    return Copy(number, kept).make(originals)
+
+
+def _kept(number: int) -> Iterator[QuerySet[Any]]:
+    """Yield what a copy shares with the original."""
+    yield User.objects.filter(account=None)
+    if number == NEW_VENDOR:
+        yield Account.objects.filter(pk=PROVIDER)
+        yield User.objects.filter(account=PROVIDER)
+        yield catalog.Hub.objects.filter(company=PROVIDER)
+        yield catalog.Marketplace.objects.filter(owner=PROVIDER)
+        yield catalog.Hub.marketplaces.through._default_manager.filter(hub__company=PROVIDER)
+    if number == NEW_DISTRIBUTOR:
+        yield Account.objects.filter(pk=VENDOR)
+        yield User.objects.filter(account=VENDOR)
+        yield catalog.Product.objects.filter(owner=VENDOR)
+        for part in (catalog.Item, catalog.Parameter, catalog.Template, catalog.ProductAction):
+            yield part.objects.filter(product__owner=VENDOR)
+        yield catalog.Configuration.objects.filter(product__owner=VENDOR, marketplace=None)
+
+
+def _secrets(account: str) -> list[QuerySet[Any]]:
+    """Return what the other side of a line must not see of an account's."""
+    hidden = BillingRequest.objects.none()
+    if account == PROVIDER:
+        hidden = BillingRequest.objects.filter(type=PROVIDER_TYPE, provider=account)
+    return [
+        Conversation.objects.filter(instance_id__in=hidden.values("pk")),
+        hidden,
+        Webhook.objects.filter(account=account),
+        Message.objects.filter(type=PRIVATE, account=account),
+    ]
+
+
+# Of whom each side must not see everything.
+SECRETS = {calls.VENDOR: PROVIDER, calls.DISTRIBUTOR: VENDOR}
+
+
+def secret_paths(who: str) -> Iterator[tuple[str, str, str]]:
+    """Yield operations on the other side's secrets: method, path of ours, path."""
+    about, hidden, hooks, said = _secrets(SECRETS[who])
+    one = said.exclude(conversation__in=about).first()
+    found = {
+        "/notifications/webhooks/{}": [hooks[0].pk],
+        "/conversations/{}/messages/{}": [one.conversation.shown_id, one.shown_id],
+    }
+    if row := about.first():
+        found["/subscriptions/requests/{}"] = [hidden[0].pk]
+        found["/conversations/{}"] = [row.shown_id]
+        found["/conversations/{}/messages"] = [row.shown_id]
+    for root, ids in found.items():
+        for method, path in sorted(ours.operations()):
+            if path.startswith(root) and path.count("{}") == len(ids):
+                yield method, path, calls.at(path, " ".join(ids))
+
+
+def _add_webhooks(*accounts: Account) -> None:
+    """Let each account have a webhook for every queue of every product, with a call each."""
+    now, number = clock.now(), 0
+    for account in accounts:
+        for product in catalog.Product.objects.filter(owner=VENDOR):
+            for kind in (each for each in registered() if each.type == EVENT):
+                number += 1
+                hook = Webhook.objects.create(
+                    id=f"WH-100-100-{number:03d}", label=f"Hook {number}", account=account,
+                    object_class=kind.object_class, product=product, created_at=now,
+                    external_url="http://127.0.0.1:9/", jwt_secret=f"JWT-of-{number}" * 4,
+                    created_by=account.users.first(),
+                )  # fmt: skip
+                Attempt.objects.create(
+                    webhook=hook, delivery=events.trigger(hook), number=1, outcome=Attempt.SUCCESS,
+                    started_at=now, finished_at=now, duration=1, method="POST", status_code=200,
+                    url=hook.external_url, claims={"webhook_id": hook.pk},
+                )  # fmt: skip
+
+
+def _add_messages(*accounts: Account) -> None:
+    """Let each account say something to itself, in each conversation that it has with another."""
+    for row in Conversation.objects.filter(accounts=accounts[0]).filter(accounts=accounts[1]):
+        for account in accounts:
+            Message.objects.create(
+                conversation=row, type=PRIVATE, text=f"Only {account.name} reads this.",
+                account=account, creator=account.users.first(), created=row.created,
+            )  # fmt: skip
+
+
+def _paths(who: Caller) -> Iterator[tuple[str, str]]:
+    """Yield each path of ours with what it is for an object that the account has."""
+    for path in sorted({path for _, path in ours.operations()}):
+        for full in islice(calls.filled(path, who, TRIED), 1):
+            yield path, full
+
+
+def _read(who: Caller) -> Read:
+    """Read all that an account may read: each list, also ordered in all ways, and an object."""
+    found: Read = {}
+    views = ours.collections_by_path()
+    for path, full in _paths(who):
+        if "get" not in views[path].actions:
+            continue
+        found[full] = answer = _seen(who.get(full))
+        if isinstance(answer[1], list) and (query := _ordered(views[path].cls)):
+            found[f"{full}?{query}"] = _seen(who.get(f"{full}?{query}"))
+    return found
+
+
+def _ordered(view: Any) -> str:
+    rows = getattr(getattr(view, "rql_filter_class", None), "FILTERS", ())
+    names = [f"-{row['filter']}" for row in rows if row.get("ordering")]
+    return f"ordering({','.join(reversed(names))})&limit=2" if names else ""
+
+
+def _seen(answer: Answer) -> tuple[int, Any, str]:
+    shown = answer.json if isinstance(answer.json, list) else _LINK.sub("", repr(answer.json))
+    return answer.status, shown, answer.headers.get("Content-Range", "")
+
+
+def _read_beside(who: Caller, originals: Rows, *numbers: int) -> Read:
+    """Read all that an account may read while others are there, who are gone afterwards."""
+    with transaction.atomic():
+        for number in numbers:
+            _copy(number, originals)
+        found = _read(who)
+        transaction.set_rollback(True)
+    return found
+
+
+def _read_without(who: Caller, other: str) -> Read:
+    """Read all that an account may read while the other one has no secrets."""
+    with transaction.atomic():
+        for secrets in _secrets(other):
+            secrets.delete()
+        found = _read(who)
+        transaction.set_rollback(True)
+    return found

@@ -1,0 +1,212 @@
+"""What one account has is no other's to see, to change, or to find out about: of every operation.
+
+Operations come from the URL patterns. A write that `tests.contract.calls` has no body for fails
+here, and so does a list that has nothing in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from requests_queue.queues import base
+from requests_queue.queues.billing.models import BillingRequest
+from tests.api import PROVIDER, VENDOR, Answer, refused
+from tests.contract import calls, ours
+from tests.contract.accounts import Platform, platform, secret_paths  # noqa: F401  (fixture)
+from tests.copies import ID, nowhere
+from webhooks.models import Event
+
+pytestmark = pytest.mark.django_db
+
+EVERYBODY = ("vendor", "distributor", "stranger vendor", "stranger distributor", "new vendor",
+             "new distributor")  # fmt: skip
+READS, WRITES = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK"), ("INSERT", "UPDATE", "DELETE")
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Fail where a statement inside changes rows."""
+    with transaction.atomic():
+        with CaptureQueriesContext(connection) as found:
+            yield
+        transaction.set_rollback(True)
+    written = [q["sql"] for q in found if q["sql"].lstrip().upper().startswith(WRITES)]
+    assert written == []
+
+
+def body_of(method: str, path: str) -> calls.Call:
+    """Return the call that the tables have for an operation."""
+    if method == "GET":
+        return calls.Call(calls.VENDOR)
+    assert (method, path) in calls.WRITES, f"{method} {path}: tests.contract.calls has no body"
+    return calls.WRITES[method, path]
+
+
+def told(answer: Answer) -> Any:
+    """Return what a refusal tells, each identifier made the same."""
+    return answer.status, ID.sub("ID", repr(answer.json))
+
+
+# What the URL patterns have besides operations, and why nobody sees another's there.
+ELSEWHERE = {
+    "": "the way to the admin",
+    "^public(/.*)?$": "404 for any other path",
+    "^sandbox(/.*)?$": "404 for any other path",
+    "connect-openapi30.yml": "the document",
+    "public/v1/docs": "the document",
+    "public/v1/schema": "the document",
+    "public/v1/usage/download/{}": "signed links: tests/queue/test_usage_file.py",
+    "media/{}/{}/{}/icon.svg": "addresses that can't be guessed: tests/queue/test_catalog_api.py",
+    "sign-in/{}/{}": "signed links: tests/e2e/test_commands.py",
+    "sandbox/clock": "one time for all",
+    "sandbox/clock/advance": "one time for all",
+    "sandbox/queue/samples": "tests/sandbox/test_queues.py",
+    "sandbox/queue/moves": "below",
+}
+# Of some objects only: the first file has no invalid rows.
+EMPTY = {"/usage/files/{}/errors"}
+# What accounts that have one partner in common both see.
+SHARED = {
+    "new vendor": ("/hubs/", "/marketplaces/"),
+    "new distributor": ("/products/", "/usage/products/"),
+}
+
+
+def test_nothing_is_served_that_is_looked_at_nowhere() -> None:
+    assert ours.elsewhere() == ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_every_account_has_something_of_everything_and_nothing_of_others(
+    platform: Platform, who: str
+) -> None:
+    hidden, caller = platform.hidden_from(who), platform.callers[who]
+    assert {path for _, path in ours.operations()} == platform.paths[who].keys()
+    for path, view in ours.collections_by_path().items():
+        if "get" in view.actions:
+            answer = caller.get(platform.paths[who][path])
+            assert answer.status == 200, (who, path, answer)
+            assert answer.json != [] or path in EMPTY, f"{who} has nothing of {path}"
+            assert hidden.isdisjoint(ID.findall(repr(answer.json))), (who, path)
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_no_list_finds_others_by_their_ids(platform: Platform, who: str) -> None:
+    hidden, caller = platform.hidden_from(who), platform.callers[who]
+    for path, view in ours.collections_by_path().items():
+        if "{}" in path or "get" not in view.actions:
+            continue
+        kind = caller.get(f"{path}?limit=1").json[0]["id"].partition("-")[0]
+        of_others = [pk for pk in sorted(hidden) if pk.startswith(f"{kind}-")]
+        found = caller.get(f"{path}?in(id,({','.join(of_others[:300])}))")
+        assert of_others and found.json == [], path
+        assert found.headers["Content-Range"] == "items 0-0/0", path
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_another_accounts_objects_are_as_if_they_were_not_there(
+    platform: Platform, who: str
+) -> None:
+    caller = platform.callers[who]
+    role, wrong, tried = who.rpartition(" ")[2], [], set()
+    for method, path, full in platform.of_others(who):
+        call = body_of(method, path)
+        with unchanged():
+            answer = caller.call(method, full, call.body, call.headers)
+        key = role, method, path
+        if key not in platform.absent:
+            absent = caller.call(method, nowhere(full), call.body, call.headers)
+            platform.absent[key] = told(absent)
+        tried.add((method, path))
+        if answer.status != 404 or told(answer) != platform.absent[key]:
+            wrong.append((method, full, answer[:2], platform.absent[key]))
+    assert wrong == []
+    left = {op for op in ours.operations() - tried if "{}" in op[1]}
+    assert {op for op in left if not op[1].startswith(SHARED.get(who, "-"))} == set(), "untried"
+
+
+@pytest.mark.parametrize("who", SHARED)
+def test_of_what_a_partner_shows_both_nothing_is_the_others(platform: Platform, who: str) -> None:
+    hidden, caller = platform.hidden_from(who), platform.callers[who]
+    count = 0
+    for method, path in sorted(ours.operations()):
+        full = platform.paths["vendor" if who == "new distributor" else "distributor"][path]
+        if not full.startswith(SHARED[who]) or not hidden.isdisjoint(ID.findall(full)):
+            continue
+        call = body_of(method, path)
+        with unchanged():
+            answer = caller.call(method, full, call.body, call.headers)
+        assert answer.status == (200 if method == "GET" else 403), (method, full, answer)
+        assert hidden.isdisjoint(ID.findall(repr(answer.json))), (method, full)
+        count += 1
+    assert count > 3
+
+
+@pytest.mark.parametrize("who", ["vendor", "distributor"])
+def test_the_other_sides_secrets_are_as_if_they_were_not_there(
+    platform: Platform, who: str
+) -> None:
+    tried = set()
+    for method, path, full in secret_paths(who):
+        call = body_of(method, path)
+        with unchanged():
+            answer = platform.callers[who].call(method, full, call.body, call.headers)
+        assert answer.status == 404, (method, full, answer)
+        tried.add(path)
+    assert len(tried) == (8 if who == "vendor" else 3)
+
+
+def test_a_filter_looks_at_nothing_that_isnt_shown(platform: Platform) -> None:
+    wrong = set()
+    for view in ours.collections_by_path().values():
+        filters = getattr(view.cls, "rql_filter_class", None)
+        for row in filters.FILTERS if filters else ():
+            model = filters.MODEL
+            for part in row.get("source", "").split("__"):
+                column = next((f for f in model._meta.get_fields() if f.name == part), None)
+                if column is None or not column.is_relation:
+                    break
+                if column.one_to_many or column.many_to_many:
+                    wrong.add(f"{filters.__name__} {row['filter']}")
+                model = column.related_model
+    # A vendor sees the hubs of its marketplaces: `catalog.views.seen`.
+    assert wrong == {"MarketplaceFilters hubs.id", "MarketplaceFilters hubs.name"}
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_nobody_plays_a_side_of_anothers_object(platform: Platform, who: str) -> None:
+    hidden = platform.hidden_from(who)
+    if who == "vendor":
+        hidden |= set(BillingRequest.objects.filter(type="provider").values_list("pk", flat=True))
+    for queue in base.registered():
+        for pk in queue.model._default_manager.filter(pk__in=hidden).values_list("pk", flat=True)[
+            :2
+        ]:
+            for name in (*queue.by_name, "dance")[:4]:
+                body = {"id": pk, "action": name, "data": {"reason": "No."}}
+                with unchanged():
+                    answer = platform.callers[who].post("/sandbox/queue/moves", body)
+                refused(answer, 404, f"Object `{pk}` not found.")
+
+
+def test_events_are_told_to_the_parties_alone(platform: Platform) -> None:
+    told_of: dict[str, set[str]] = {VENDOR: set(), PROVIDER: set()}
+    for (method, path), call in calls.WRITES.items():
+        last = Event.objects.order_by("-pk").first()
+        with calls.ready(path, call, platform.callers) as full:
+            platform.callers[call.who].call(method, full, call.body, call.headers)
+            events = Event.objects.filter(pk__gt=last.pk).exclude(object_id="")
+            for account, kind, pk in events.values_list(
+                "webhook__account", "webhook__object_class", "object_id"
+            ):
+                assert account in told_of, (method, path, account, pk)
+                assert not (account == VENDOR and pk.startswith("BRP-"))
+                told_of[account].add(kind)
+    kinds = {queue.object_class for queue in base.registered()}
+    assert told_of == {VENDOR: kinds, PROVIDER: kinds}

@@ -1,0 +1,235 @@
+"""What a body names is the caller's own: of others' it says the same as of what isn't there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from requests_queue.catalog.models import (
+    Account,
+    Asset,
+    Listing,
+    Template,
+    TierAccount,
+    User,
+)
+from requests_queue.queues.tier_config.models import TierConfig
+from requests_queue.queues.usage_file import processing
+from requests_queue.queues.usage_file.models import UsageRecord
+from requests_queue.seed.accounts import CONTRACT, HUB, MARKETPLACE, VENDOR_USER
+from requests_queue.seed.listings import DISTRIBUTOR_USER
+from requests_queue.seed.products import BACKUP, SUITE
+from tests.api import PROVIDER, VENDOR, Answer
+from tests.contract import calls
+from tests.contract.accounts import (
+    NEW_DISTRIBUTOR,
+    NEW_VENDOR,
+    STRANGERS,
+    Platform,
+    platform,  # noqa: F401  (fixture)
+)
+from tests.contract.calls import DISTRIBUTOR as D
+from tests.contract.calls import VENDOR as V
+from tests.contract.calls import Call
+from tests.copies import ID, nowhere
+from tests.queue.spreadsheets import csv, row, send, table
+
+pytestmark = pytest.mark.django_db
+
+# Names that an owner gives: the copies have them with their number.
+NAMES = ("external_uid", "external_id", "asset_external_uid")
+Reference = tuple[str, str, Call]
+
+
+def more() -> Iterator[Reference]:
+    """Yield calls whose bodies name what those of the table don't."""
+    own = Asset.objects.filter(connection__provider=PROVIDER, connection__vendor=VENDOR)
+    asset = own.filter(status="active", product=SUITE).first()
+    free = Asset.objects.filter(pk="AS-5810-2277-4093").get()
+    reseller = TierAccount.objects.filter(owner=PROVIDER, type="reseller").exclude(
+        external_uid=""
+    ).first()  # fmt: skip
+    config = TierConfig.objects.filter(connection__provider=PROVIDER, product=SUITE).first()
+    listing = Listing.objects.filter(product=BACKUP, contract=CONTRACT).get()
+    order = calls.order(BACKUP)["asset"]
+    named = {
+        **order, "product": {"id": BACKUP}, "contract": {"id": CONTRACT},
+        "marketplace": {"id": MARKETPLACE}, "external_uid": asset.external_uid,
+        "tiers": {name: {"id": reseller.pk} for name in ("customer", "tier1", "tier2")},
+    }  # fmt: skip
+    yield "POST", "/requests", Call(D, {"type": "purchase", "asset": named})
+    by_uid = {"external_uid": reseller.external_uid, **order["tiers"]["tier1"]}
+    tiers = {**order["tiers"], "tier1": by_uid}
+    yield "POST", "/requests", Call(D, {"type": "purchase", "asset": {**order, "tiers": tiers}})
+    items = [{"id": asset.items[0]["global_id"], "quantity": 77}]
+    for pk in (asset.pk, free.pk):
+        yield "POST", "/requests", Call(D, {"type": "change", "asset": {"id": pk, "items": items}})
+        yield "POST", "/requests", Call(V, {"type": "adjustment", "asset": {"id": pk}})
+    drafted = {"tiers": {"customer": {"id": reseller.pk}}, "items": named["items"]}
+    yield "PUT", "/requests/{}", Call(D, {"asset": drafted}, "?status=draft&type=purchase")
+    yield from _moves()
+    account = {"id": reseller.pk}
+    configuration = {
+        "product": {"id": SUITE}, "connection": {"id": "CT-3380-6125-4471"}, "tier_level": 1,
+        "account": account, "parent_account": account, "marketplace": {"id": MARKETPLACE},
+    }  # fmt: skip
+    path = "/tier/config-requests"
+    yield "POST", path, Call(D, {"type": "setup", "configuration": configuration})
+    yield "POST", path, Call(D, {"type": "update", "configuration": {"id": config.pk}})
+    yield "POST", path, Call(V, {"type": "adjustment", "configuration": {"id": config.pk}})
+    for name in ("external_uid", "external_id"):
+        changed = {name: getattr(reseller, name), "tax_id": "93-5550147"}
+        yield "POST", "/tier/account-requests", Call(D, {"type": "update", "account": changed})
+        bill = {**calls.BILL, "asset": {"external_uid": asset.external_uid}}
+        yield "POST", "/subscriptions/requests", Call(D, bill)
+    whole = {"name": "A", "contact_info": order["tiers"]["customer"]["contact_info"]}
+    parent = {**whole, "hub": {"id": HUB}, "parent": account}
+    yield "POST", "/tier/accounts", Call(D, {**parent, "external_uid": reseller.external_uid})
+    yield "PUT", "/tier/accounts/{}", Call(D, {"parent": account}, "?type=customer")
+    for kind in ("new", "update", "remove"):
+        body = {"type": kind, "product_id": listing.product_id, "contract_id": CONTRACT}
+        yield "POST", "/listing-requests", Call(V, body)
+    connected = {"type": "production", "hub": {"id": HUB}, "provider": {"id": PROVIDER}}
+    yield "POST", "/products/{}/connections", Call(V, connected, lambda c: BACKUP)
+    value = {"item": {"id": f"{SUITE}-0001"}, "marketplace": {"id": MARKETPLACE}, "value": "1"}
+    for parameter in ("api_endpoint", "trial_days", "promotion_code"):
+        body = {**value, "parameter": {"id": parameter}}
+        yield "POST", "/products/{}/configurations", Call(V, body, lambda c: SUITE)
+    replaced = {"replacement": {"id": f"{BACKUP}-0002"}}
+    yield (
+        "POST",
+        "/products/{}/items/{}/endsale",
+        Call(V, replaced, lambda c: f"{BACKUP} {BACKUP}-0001"),
+    )
+    yield "POST", "/conversations", Call(V, {"instance_id": asset.requests.first().pk})
+
+
+def _moves() -> Iterator[Reference]:
+    asked = Template.objects.filter(product=BACKUP, type="inquire").first()
+    ready = Template.objects.filter(product=BACKUP, type="fulfillment", scope="asset").first()
+    tier = Template.objects.filter(product=SUITE, type="fulfillment", scope="tier1").first()
+    yield "POST", "/requests/{}/approve", Call(V, {"template_id": ready.pk}, calls.pending)
+    yield "POST", "/requests/{}/inquire", Call(V, {"template_id": asked.pk}, calls.pending)
+    body = {"template": {"id": tier.pk}}
+    for name in ("approve", "inquire"):
+        yield "POST", f"/tier/config-requests/{{}}/{name}", Call(V, body, calls.tier_request)
+    for who, user in ((V, VENDOR_USER), (D, DISTRIBUTOR_USER)):
+        for path in ("/requests", "/tier/config-requests"):
+            yield "POST", f"{path}/{{}}/assign", Call(who, {"id": user}, "?status=pending")
+    # Of the other side of the same request, too: no account assigns another's people.
+    yield (
+        "POST",
+        "/listing-requests/{}/assign",
+        Call(D, {"id": DISTRIBUTOR_USER}, "?state=reviewing"),
+    )
+
+
+def leaves(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield the references in a body: where each is, and what it names."""
+    pairs = body.items() if isinstance(body, dict) else enumerate(body)
+    for key, value in pairs:
+        if isinstance(value, (dict, list)):
+            yield from leaves(value, (*path, key))
+        elif isinstance(value, str) and value and (ID.fullmatch(value) or key in NAMES):
+            yield (*path, key), value
+
+
+def replaced(body: Any, path: tuple[Any, ...], value: str) -> Any:
+    """Return a copy of the body with another value at the path."""
+    if not path:
+        return value
+    inner = replaced(body[path[0]], path[1:], value)
+    if isinstance(body, dict):
+        return {**body, path[0]: inner}
+    return [inner if at == path[0] else each for at, each in enumerate(body)]
+
+
+def tell(answer: Answer, *names: str) -> Any:
+    """Return status and refusal, each name and identifier made the same."""
+    said = repr(answer.json) if answer.status >= 400 else ""
+    for name in names:
+        said = said.replace(name, "ID")
+    return answer.status, ID.sub("ID", said)
+
+
+def test_what_a_body_names_is_the_callers_own_or_nothing(platform: Platform) -> None:
+    tried, wrong, accepted = set(), [], set()
+    table_ = [(*key, call) for key, call in calls.WRITES.items()]
+    for method, path, call in [*table_, *more()]:
+        if not isinstance(call.body, (dict, list)):
+            continue
+        other = NEW_VENDOR if call.who == V else NEW_DISTRIBUTOR
+        hidden, who = platform.hidden_from(call.who), platform.callers[call.who]
+        with calls.ready(path, call, platform.callers) as full:
+            for at, value in leaves(call.body):
+                absent = nowhere(value) if ID.fullmatch(value) else f"{value}-absent"
+                expected = _try(who, method, full, replaced(call.body, at, absent))
+                for number in (STRANGERS, other):
+                    foreign = platform.copies[number].ids.get(value, f"{value}-{number}")
+                    if ID.fullmatch(value) and foreign not in hidden:
+                        continue
+                    got = _try(who, method, full, replaced(call.body, at, foreign))
+                    tried.add((method, path, at))
+                    if tell(got, foreign) != tell(expected, absent):
+                        wrong.append((method, path, at, foreign, got[:2], expected[:2]))
+                    if got.status < 400:
+                        accepted.add((path, at[-1]))
+                        named = set(ID.findall(repr(got.json)))
+                        assert not named & (hidden - {foreign}), (method, path, at)
+    assert wrong == []
+    # A new name is free whoever else uses it; a contract in an order says nothing.
+    assert {name for _, name in accepted} <= {*NAMES, "id"}, accepted
+    assert len(tried) > 45
+
+
+def _try(who: Any, method: str, path: str, body: Any) -> Answer:
+    with transaction.atomic():
+        answer: Answer = who.call(method, path, body)
+        transaction.set_rollback(True)
+    return answer
+
+
+@pytest.mark.parametrize("number", [STRANGERS, NEW_VENDOR])
+def test_rows_of_usage_find_no_subscription_of_others(platform: Platform, number: int) -> None:
+    vendor = platform.callers[V]
+    asset = Asset.objects.filter(pk="AS-5810-2277-4093").get()
+    foreign = Asset.objects.get(pk=platform.copies[number].of(asset.pk))
+    rows = [
+        row(n, asset_search_criteria=f"asset.{name}", asset_search_value=value)
+        for n, (name, value) in enumerate(
+            [
+                ("id", foreign.pk), ("id", nowhere(asset.pk)),
+                ("external_uid", foreign.external_uid), ("external_uid", "absent"),
+                ("external_id", foreign.external_id), ("external_id", "absent"),
+            ]
+        )
+    ]  # fmt: skip
+    with transaction.atomic():
+        with calls.ready("/usage/files/{}/upload", Call(V, None, "?status=draft"),
+                         platform.callers) as path:  # fmt: skip
+            assert send(vendor, path, csv(table(rows))).status == 201
+            pk = path.split("/")[3]
+            processing.run(pk)
+            found = UsageRecord.objects.filter(file=pk).order_by("row")
+            assert {each.asset_id for each in found} == {None} and len(found) == len(rows)
+            said = [
+                [error["message"].replace(error["raw_value"], "it") for error in each.errors
+                 if error["column"] == "asset_search_value"]
+                for each in found
+            ]  # fmt: skip
+            assert said[::2] == said[1::2] and all(said)
+        transaction.set_rollback(True)
+
+
+def test_nobody_is_assigned_by_another_account(platform: Platform) -> None:
+    theirs = User.objects.filter(account=Account.objects.get(pk=PROVIDER)).first()
+    with calls.ready("/requests/{}/assign", Call(V, None, calls.pending), platform.callers) as at:
+        for name, value, absent in (
+            ("id", theirs.uid, nowhere(theirs.uid)), ("email", theirs.email, "no@example.com")
+        ):  # fmt: skip
+            got = platform.callers[V].post(at, {name: value})
+            assert got.status == 404
+            assert tell(got, value) == tell(platform.callers[V].post(at, {name: absent}), absent)

@@ -1,0 +1,138 @@
+"""Other accounts beside those of a platform, as rich as these: its rows again, by other ids.
+
+Whatever models there are is copied, so a new queue needs no line here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+
+from requests_queue.catalog.models import Parameter
+from requests_queue.catalog.product_shape import parameter_id
+from requests_queue.conversations.models import Conversation, Message, label
+
+# `PRD-814-505-018`, `UF-2026-05-0001`, `CO-000-000-001`; in texts too.
+ID = re.compile(r"\b[A-Z]{2,4}(?:-\d{2,})+\b")
+# Lists show the newest first: what was there before stays in front.
+OLDER = timedelta(seconds=1)
+# Unique besides the primary key, for an owner that the copy may share.
+_NAMES = ("username", "external_uid", "external_id")
+# Copies are numbered below it.
+_NOWHERE = 5
+# One row for all, or a key that fits its own user only.
+_NEVER = ("requests_queue.Clock", "catalog.ApiToken")
+
+
+Rows = dict[type[models.Model], list[Any]]
+
+
+def rows() -> Rows:
+    """Return every row of the platform, to be copied."""
+    return {model: list(model._default_manager.all()) for model in _models()}
+
+
+@dataclass
+class Copy:
+    """Makes the copy: what is in `kept`, rows by (model, key), is shared with the original."""
+
+    number: int
+    kept: set[tuple[type[models.Model], Any]] = field(default_factory=set)
+    # Old identifiers and the new ones, of rows and of what the API makes of their numbers.
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def make(self, originals: Rows) -> Copy:
+        """Copy the rows; constraints are checked when the transaction ends."""
+        for model, found in originals.items():
+            self._name(model, found)
+        for model, found in originals.items():
+            fresh = [self._row(model, row) for row in found if not self._is_kept(model, row.pk)]
+            model._default_manager.bulk_create(fresh)
+        return self
+
+    def of(self, text: str) -> str:
+        """Return a text with the identifiers of the copy, where it has others."""
+        return ID.sub(lambda found: self.ids.get(found[0], found[0]), text)
+
+    def shown(self) -> set[str]:
+        """Return the identifiers of the copy that the original doesn't have."""
+        return set(self.ids.values())
+
+    def _name(self, model: type[models.Model], rows: Iterable[models.Model]) -> None:
+        prefix = {Conversation: "CO", Message: "ME"}.get(model)
+        for row in rows:
+            if self._is_kept(model, row.pk):
+                continue
+            for name in ("pk", "uid"):
+                if isinstance(value := getattr(row, name, None), str):
+                    self.ids[value] = self._other(value)
+            if isinstance(row, Parameter):
+                fresh = Parameter(pk=self._number(row.pk), product_id=self._other(row.product_id))
+                self.ids[parameter_id(row)] = parameter_id(fresh)
+            if prefix:
+                self.ids[label(prefix, row.pk)] = label(prefix, self._number(row.pk))
+
+    def _is_kept(self, model: type[models.Model], pk: Any) -> bool:
+        return (model, pk) in self.kept
+
+    def _row(self, model: type[models.Model], row: Any) -> models.Model:
+        values = {f.attname: self._value(f, getattr(row, f.attname)) for f in
+                  model._meta.concrete_fields}  # fmt: skip
+        return model(**values)
+
+    def _value(self, column: Any, value: Any) -> Any:
+        target = column.related_model if column.is_relation else None
+        if isinstance(value, int) and (column.primary_key or target):
+            model = target or column.model
+            known = model._meta.app_label in _labels() and not self._is_kept(model, value)
+            return self._number(value) if known else value
+        if isinstance(value, datetime) and column.name == "created":
+            return value - OLDER
+        if isinstance(value, str) and value and column.name in _NAMES:
+            return self.of(value) if ID.search(value) else f"{value}-{self.number}"
+        return self._said(value)
+
+    def _said(self, value: Any) -> Any:
+        """Return a value with the identifiers in it replaced."""
+        match value:
+            case str():
+                return self.of(value)
+            case list():
+                return [self._said(each) for each in value]
+            case dict():
+                return {key: self._said(each) for key, each in value.items()}
+        return value
+
+    def _number(self, number: int) -> int:
+        return number + self.number * 100_000
+
+    def _other(self, pk: str) -> str:
+        """Return the identifier with other digits, the same for each copy of this number."""
+        return _turned(pk, self.number)
+
+
+def nowhere(text: str) -> str:
+    """Return a text with each identifier in it replaced by one that no row has."""
+    return ID.sub(lambda found: _turned(found[0], _NOWHERE), text)
+
+
+def _turned(pk: str, by: int) -> str:
+    return re.sub(r"\d", lambda digit: str((int(digit[0]) + by) % 10), pk)
+
+
+def _labels() -> set[str]:
+    return {model._meta.app_label for model in _models()}
+
+
+def _models() -> Iterator[type[models.Model]]:
+    for config in apps.get_app_configs():
+        if config.name.startswith(("requests_queue", "webhooks")):
+            for model in config.get_models(include_auto_created=True):
+                if model._meta.label not in _NEVER:
+                    yield model
