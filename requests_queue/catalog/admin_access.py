@@ -72,6 +72,17 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return rows.filter(pk__in=self.model._default_manager.filter(seen).values("pk"))
         return rows.filter(seen)
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Whether a list's query may look there: an account's, by the list's own filters only.
+
+        Django takes any relation of the row, and so would tell what others have to do with it.
+        """
+        if account_of(request) is not None:
+            names = [_parameter(each) for each in self.get_list_filter(request)]
+            if not any(lookup == name or lookup.startswith(f"{name}__") for name in names):
+                return False
+        return super().lookup_allowed(lookup, value, request)
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Whether the index names the page."""
         account = account_of(request)
@@ -125,6 +136,13 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if key not in kept:
             kept[key] = self.get_queryset(request).filter(pk=obj.pk).exists()
         return kept[key]
+
+
+def _parameter(given: Any) -> str:
+    """Return what a list's filter is called in the query."""
+    if isinstance(given, type):
+        return str(getattr(given, "parameter_name", ""))
+    return str(given if isinstance(given, str) else given[0])
 
 
 class PartOfPage(admin.TabularInline):  # type: ignore[type-arg]

@@ -38,6 +38,12 @@ _LINK = re.compile(r"/usage/download/[^\"]+")
 Read = dict[str, tuple[int, Any, str]]
 
 
+# Each account: the number of its copy, 0 of the demo data, and what it is a copy of.
+NAMED = {
+    "vendor": (0, VENDOR), "distributor": (0, PROVIDER),
+    "stranger vendor": (STRANGERS, VENDOR), "stranger distributor": (STRANGERS, PROVIDER),
+    "new vendor": (NEW_VENDOR, VENDOR), "new distributor": (NEW_DISTRIBUTOR, PROVIDER),
+}  # fmt: skip
 # Whose objects each account must not see.
 _OTHERS = {
     "vendor": ("stranger vendor", "stranger distributor", "new vendor"),
@@ -82,6 +88,26 @@ class Platform:
             if not hidden.isdisjoint(ID.findall(full := self.paths[owner][path]))
         }
         yield from found
+
+    def account_of(self, who: str) -> Account:
+        """Return the account by its name here."""
+        number, original = NAMED[who]
+        return Account.objects.get(pk=self.copies[number].of(original) if number else original)
+
+    def hidden_rows(self, who: str, model: Any) -> set[Any]:
+        """Return the keys of the rows that an account must not see."""
+        hidden, found = self.hidden_from(who), set()
+        seen = {"vendor": (0, NEW_DISTRIBUTOR), "distributor": (0, NEW_VENDOR)}.get(
+            who, NAMED[who][:1]
+        )
+        shared = {key for number in seen if number for key in self.copies[number].kept}
+        named = "uid" if model is User else "pk"
+        for pk, name in model._default_manager.values_list("pk", named):
+            if isinstance(name, str):
+                found |= {pk} if name in hidden else set()
+            elif pk // 100_000 not in seen and (model, pk) not in shared:
+                found.add(pk)
+        return found
 
     def hidden_from(self, who: str) -> set[str]:
         """Return the identifiers that an account must never be told."""
@@ -148,11 +174,10 @@ def _made() -> Platform:
     originals = rows()
     made.copies = {n: _copy(n, originals) for n in (STRANGERS, NEW_VENDOR, NEW_DISTRIBUTOR)}
     connection.check_constraints()
-    for name, number, original in (
-        ("stranger vendor", STRANGERS, VENDOR), ("stranger distributor", STRANGERS, PROVIDER),
-        ("new vendor", NEW_VENDOR, VENDOR), ("new distributor", NEW_DISTRIBUTOR, PROVIDER),
-    ):  # fmt: skip
-        account = Account.objects.get(pk=made.copies[number].of(original))
+    for name, (number, original) in NAMED.items():
+        if number == 0:
+            continue
+        account = made.account_of(name)
         callers[name] = caller(account, f"SU-200-000-{len(callers):03d}:secret-of-{number}")
         paths = made.paths[calls.VENDOR if original == VENDOR else calls.DISTRIBUTOR]
         made.paths[name] = {path: made.copies[number].of(full) for path, full in paths.items()}

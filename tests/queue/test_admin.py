@@ -349,6 +349,22 @@ def test_an_account_sees_its_partners_and_nobody_else(
     assert "VA-111-111" in listed and "PA-111-111" in listed and "222-222" not in listed
 
 
+def test_a_hub_names_the_marketplaces_that_the_account_sees(
+    root: Client, vendor: Client, distributor: Client, world: World
+) -> None:
+    hub = world.connection.hub
+    hub.marketplaces.set(Marketplace.objects.all())
+    other = Marketplace.objects.create(
+        id="MP-90909", name="Elsewhere", owner=world.provider, created=AT
+    )
+    hub.marketplaces.add(other)
+    url = f"/admin/catalog/hub/{hub.pk}/change/"
+    shown = {name: client.get(url).content.decode() for name, client in
+             (("root", root), ("vendor", vendor), ("distributor", distributor))}  # fmt: skip
+    assert all("MP-11111" in html for html in shown.values())
+    assert {name for name, html in shown.items() if other.pk in html} == {"root", "distributor"}
+
+
 def test_a_superuser_makes_a_product_with_its_parts(root: Client, world: World) -> None:
     parts = ("items", "parameters", "templates")
     blank = {f"{part}-{key}": 0 for part in parts for key in ("TOTAL_FORMS", "INITIAL_FORMS")}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
 
 from requests_queue.catalog.admin.base import CatalogAdmin
+from requests_queue.catalog.admin_access import account_of
 from requests_queue.catalog.models import Connection, Contract, Hub, Listing, Marketplace
+from requests_queue.catalog.views import seen
 
 
 @admin.register(Connection)
@@ -45,6 +49,14 @@ class HubAdmin(CatalogAdmin):
     filter_horizontal = ("marketplaces",)
     vendor_sees = ("connections__vendor",)
     provider_sees = ("company",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Hub]:
+        """Return the hubs, each with the marketplaces that the user may see."""
+        rows: QuerySet[Hub] = super().get_queryset(request)
+        account = account_of(request)
+        if account is None:
+            return rows
+        return rows.prefetch_related(Prefetch("marketplaces", seen.marketplaces(account)))
 
 
 @admin.register(Marketplace)

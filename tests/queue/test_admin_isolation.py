@@ -1,0 +1,180 @@
+"""The admin shows an account its own side, on every page that there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from requests_queue.catalog.admin_access import GuardedAdmin
+from requests_queue.catalog.models import User
+from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
+from tests.contract.accounts import Platform, platform  # noqa: F401  (fixture)
+from tests.copies import ID
+from tests.signed_in import signed_in, staff
+
+pytestmark = pytest.mark.django_db
+
+# One of each relation to the others; the rest is alike.
+WHO = pytest.mark.parametrize("who", ["vendor", "new vendor", "new distributor"])
+# Pages of Django's own, which take model permissions: no account has any.
+DJANGOS = {"auth.Group"}
+PAGES = {m: p for m, p in admin.site._registry.items() if m._meta.label not in DJANGOS}
+# What Django writes when it shows pages to the one who is signed in.
+OWN = ("django_session", "catalog_user", "django_admin_log")
+
+
+@pytest.fixture
+def client(platform: Platform, who: str) -> Client:
+    return signed_in(staff(platform.account_of(who).users.filter(is_service=False).first()))
+
+
+def page(model: Any, name: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
+
+
+def listed(client: Client, model: Any, query: str = "") -> set[Any]:
+    """Return the keys of all rows of a list; none where Django refuses the query."""
+    answer = client.get(f"{page(model, 'changelist')}?{query}")
+    if answer.status_code == 400 or answer.headers.get("Location", "").endswith("e=1"):
+        return set()
+    assert answer.status_code == 200, (model, query, answer)
+    return set(answer.context["cl"].queryset.values_list("pk", flat=True))
+
+
+def ids_in(answer: Any) -> set[str]:
+    return set(ID.findall(answer.content.decode()))
+
+
+def written(found: CaptureQueriesContext) -> list[str]:
+    return [
+        q["sql"]
+        for q in found
+        if q["sql"].lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))
+        and not any(f'"{table}"' in q["sql"][:60] for table in OWN)
+    ]
+
+
+def test_every_page_is_guarded() -> None:
+    pages = admin.site._registry.items()
+    assert {m._meta.label for m, p in pages if not isinstance(p, GuardedAdmin)} == DJANGOS
+
+
+@WHO
+def test_lists_and_pages_have_ones_own_only(platform: Platform, client: Client, who: str) -> None:
+    hidden = platform.hidden_from(who)
+    for model in PAGES:
+        found = listed(client, model)
+        assert found, f"{who} has no {model._meta.label}"
+        assert not found & platform.hidden_rows(who, model), model
+        if model is User:
+            owners = User.objects.filter(pk__in=found).values_list("account", flat=True)
+            assert set(owners) == {platform.account_of(who).pk}
+        for url in (page(model, "changelist"), page(model, "change", sorted(found)[0])):
+            answer = client.get(url)
+            assert answer.status_code == 200
+            assert not ids_in(answer) & hidden, url
+    assert not ids_in(client.get("/admin/")) & hidden
+    assert client.get("/admin/auth/group/").status_code == 403
+
+
+@WHO
+def test_every_page_of_ones_own_names_nothing_of_others(
+    platform: Platform, client: Client, who: str
+) -> None:
+    hidden = platform.hidden_from(who)
+    for model, shown in PAGES.items():
+        for name in ("add", "history"):
+            args = () if name == "add" else (sorted(listed(client, model))[0],)
+            answer = client.get(page(model, name, *args))
+            assert answer.status_code in (200, 403)
+            assert not ids_in(answer) & hidden, (model, name)
+        for column in model._meta.concrete_fields:
+            if column.is_relation:
+                names = {"app_label": model._meta.app_label, "field_name": column.name,
+                         "model_name": model._meta.model_name, "term": ""}  # fmt: skip
+                answer = client.get("/admin/autocomplete/", names)
+                assert answer.status_code in (200, 403) and not ids_in(answer) & hidden, shown
+
+
+@WHO
+def test_others_rows_are_not_there(platform: Platform, client: Client, who: str) -> None:
+    for model, shown in PAGES.items():
+        others = sorted(platform.hidden_rows(who, model))
+        pk = others[0]
+        for name in ("change", "history", "delete"):
+            for method in (client.get, client.post):
+                with transaction.atomic(), CaptureQueriesContext(connection) as found:
+                    answer = method(page(model, name, pk), {"post": "yes", "_save": "1"})
+                    transaction.set_rollback(True)
+                assert answer.status_code in (302, 403, 404), (model, name, answer)
+                assert written(found) == []
+        moves = [*getattr(shown, "queue", None).by_name] if hasattr(shown, "queue") else []
+        urls = [page(model, "move", pk, name) for name in moves[:2]]
+        if model._meta.label == "webhooks.Webhook":
+            urls += [page(model, "do", pk, "trigger"), page(model, "secret", pk)]
+        for url in urls:
+            with CaptureQueriesContext(connection) as found:
+                assert client.post(url, {"reason": "No."}).status_code == 404
+            assert written(found) == []
+        assert not listed(client, model, f"q={pk}") & set(others)
+
+
+@WHO
+def test_no_action_reaches_others_rows(platform: Platform, client: Client, who: str) -> None:
+    for model in PAGES:
+        url = page(model, "changelist")
+        form = client.get(url).context.get("action_form")
+        others = [str(pk) for pk in sorted(platform.hidden_rows(who, model))[:3]]
+        for action, _ in form.fields["action"].choices if form else ():
+            if action:
+                body = {"action": action, "_selected_action": others, "confirmed": "yes",
+                        "post": "yes", "reason": "No.", "body": "{}"}  # fmt: skip
+                with CaptureQueriesContext(connection) as found:
+                    answer = client.post(url, body)
+                assert written(found) == [] and answer.status_code in (200, 302), (model, action)
+                assert not ids_in(answer) & set(others)
+
+
+@pytest.mark.parametrize("who", ["new vendor", "new distributor"])
+def test_no_query_of_a_list_finds_out_about_others(
+    platform: Platform, client: Client, who: str
+) -> None:
+    wrong = set()
+    for model in PAGES:
+        for relation in model._meta.get_fields(include_hidden=True):
+            target = relation.related_model if relation.is_relation else None
+            if target is None or isinstance(target, str):
+                continue
+            others = platform.hidden_rows(who, target)
+            query = relation.name if relation.concrete else relation.field.related_query_name()
+            if any(listed(client, model, f"{query}={pk}") for pk in sorted(others)[:2]):
+                wrong.add((model._meta.label, query))
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("who", ["vendor"])
+def test_no_query_finds_out_what_no_page_shows(client: Client, who: str) -> None:
+    assert listed(client, User)
+    for query in ("password__startswith=", "token__digest__startswith=", "account__users="):
+        assert not listed(client, User, query)
+
+
+@pytest.mark.parametrize("who", ["vendor", "distributor"])
+def test_the_two_sides_keep_their_secrets(platform: Platform, client: Client, who: str) -> None:
+    account = platform.account_of(who)
+    hidden = BillingRequest.objects.filter(type=PROVIDER_TYPE)
+    if who == "vendor":
+        keys = set(hidden.values_list("pk", flat=True))
+        assert keys and not listed(client, BillingRequest) & keys
+        assert client.get(page(BillingRequest, "change", min(keys))).status_code == 302
+    for model in PAGES:
+        if model._meta.app_label == "webhooks":
+            route = "account" if model._meta.model_name == "webhook" else "webhook__account"
+            rows = model._default_manager.exclude(**{route: account})
+            assert not listed(client, model) & set(rows.values_list("pk", flat=True))
