@@ -77,3 +77,14 @@ def test_keys_of_a_sandbox_are_made_once_and_are_private(tmp_path: Path) -> None
     assert first == {name: (tmp_path / name).read_text() for name in first}
     assert all(len(key) >= 50 for key in first.values())
     assert all((tmp_path / name).stat().st_mode & 0o777 == 0o600 for name in first)
+
+
+@pytest.mark.parametrize("profile", ["sandbox", "server"])
+def test_a_server_has_nothing_of_the_sandbox(tmp_path: Path, profile: str) -> None:
+    code = (
+        "from django.apps import apps; from django.urls import get_resolver; "
+        "print(apps.is_installed('sandbox'), "
+        "any('sandbox' in str(each.pattern) for each in get_resolver().url_patterns))"
+    )
+    found = run(tmp_path, "shell", "--no-imports", "-c", code, **{**SERVER, "SIM_PROFILE": profile})
+    assert found.stdout.split() == [str(profile == "sandbox")] * 2, found.stderr
