@@ -306,7 +306,7 @@ WRITES: dict[tuple[str, str], Call] = {
         VENDOR, {"email": "maya.ortiz@nimbus.example.com"}, "?status=pending"
     ),
     ("POST", "/requests/{}/assign/{}"): Call(
-        VENDOR, None, lambda callers: f"{_pending(callers)} UR-426-913-070"
+        VENDOR, None, lambda callers: f"{pending(callers)} UR-426-913-070"
     ),
     ("POST", "/requests/{}/unassign"): Call(VENDOR, None, "?status=pending"),
     ("POST", "/notifications/webhooks"): Call(VENDOR, WEBHOOK),
