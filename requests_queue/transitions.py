@@ -67,6 +67,7 @@ def move(
 
     Raises Missing, Forbidden (not this account's move), IllegalMove (wrong status), or what
     the move's own check refuses. Of two moves at the same time one wins; the other is illegal.
+    A move that leaves the status as it was is no change of the queue.
     """
     queue = for_model(row_class)
     with transaction.atomic():
@@ -79,7 +80,8 @@ def move(
         _write(row, chosen, context)
         if chosen.effect:
             chosen.effect(row, context)
-        _tell(queue, row, before, context.now, actor)
+        if row.status != before:
+            _tell(queue, row, before, context.now, actor)
     return row
 
 
@@ -90,6 +92,9 @@ def touch(row: QueueObject, at: datetime) -> None:
 
 def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Move:
     candidates = queue.by_name[name]
+    if not any(actor.role in m.who for m in candidates):
+        # Whatever the status: a side that never makes the move learns that first.
+        raise Forbidden(f"{name} is not for a {actor.role}.")
     in_status = [m for m in candidates if row.status in m.source]
     if not in_status:
         allowed = sorted({s for m in candidates for s in m.source})

@@ -32,15 +32,16 @@ def move(pk: str, name: str, data: Mapping[str, Any], user: User) -> QueueObject
 
 
 def _actor(queue: base.Queue, row: QueueObject, name: str, user: User) -> Actor:
-    """Return the caller where the move is the caller's, else the other party."""
-    roles = {
-        role
-        for move in queue.by_name[name]
-        if row.status in move.source
-        for role in move.who - {SYSTEM}
-    }
+    """Return the caller where the move is the caller's, else the other party.
+
+    A move that is not legal now is tried all the same, by whoever makes it from elsewhere:
+    `transitions` says what is wrong with it.
+    """
+    moves = queue.by_name[name]
+    here = [move for move in moves if row.status in move.source]
+    roles = {role for move in here or moves for role in move.who - {SYSTEM}}
     own = Actor(user, user.account)
-    if not roles or own.role in roles:
+    if own.role in roles:
         return own
     for account in (row.vendor, row.provider):
         other = Actor(None, account)

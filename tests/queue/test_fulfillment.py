@@ -1,8 +1,7 @@
-"""The fulfillment queue: every move from every status by every actor, and what each changes."""
+"""The fulfillment queue: what its bodies say, what its moves check, and what comes due."""
 
 from __future__ import annotations
 
-import itertools
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,9 +10,9 @@ from django.db import transaction
 
 from requests_queue import clock, transitions
 from requests_queue.catalog.models import Asset, Template
-from requests_queue.errors import Conflict, Forbidden, IllegalMove, Invalid, Missing, Refused
+from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import births, due, rules
+from requests_queue.queues.fulfillment import births, due
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import caller
@@ -26,23 +25,6 @@ STATUSES = (
     "draft", "tiers_setup", "pending", "inquiring", "approved", "failed", "scheduled",
     "revoking", "revoked",
 )  # fmt: skip
-# Written from the reference, not from the rules: V vendor, D distributor, S the platform.
-LEGAL = {
-    ("purchase", "draft"): ("pending", "D"),
-    ("submit", "draft"): ("pending", "D"),
-    ("release", "tiers_setup"): ("pending", "S"),
-    ("inquire", "pending"): ("inquiring", "V"),
-    ("pend", "inquiring"): ("pending", "VD"),
-    ("pend", "scheduled"): ("pending", "VS"),
-    ("approve", "pending"): ("approved", "V"),
-    ("fail", "pending"): ("failed", "VD"),
-    ("fail", "inquiring"): ("failed", "VD"),
-    ("fail", "tiers_setup"): ("failed", "S"),
-    ("schedule", "pending"): ("scheduled", "V"),
-    ("revoke", "scheduled"): ("revoking", "D"),
-    ("confirm", "revoking"): ("revoked", "V"),
-}
-MOVES = sorted({name for name, _ in LEGAL})
 EVERYTHING = {
     "cart": {"validation": True},
     "subscription": {
@@ -52,10 +34,6 @@ EVERYTHING = {
         "transfer": {"enable_transfer": True},
     },
 }
-
-
-def actor(world: make.World, letter: str) -> Actor:
-    return {"V": world.as_vendor, "D": world.as_distributor, "S": Actor()}[letter]
 
 
 def body() -> dict[str, Any]:
@@ -101,137 +79,6 @@ def statuses(row: Request) -> tuple[str, str]:
     return row.status, Asset.objects.get(pk=row.asset_id).status
 
 
-@pytest.mark.parametrize("name", MOVES)
-def test_every_move_from_every_status_by_every_actor(name: str) -> None:
-    world = make.world()
-    make.webhook(world)
-    kind = "change" if name == "submit" else "purchase"
-    for n, (status, letter) in enumerate(itertools.product(STATUSES, "VDS"), 1):
-        row = request(world, status, kind, n)
-        target, who = LEGAL.get((name, status), ("", ""))
-        before = everything()
-        case = f"{name} from {status} by {letter}"
-        if letter in who:
-            moved = move(row, name, actor(world, letter), **body())
-            row.refresh_from_db()
-            assert moved.status == row.status == target, case
-            event = Event.objects.latest("pk")
-            told = (event.object_id, event.status_from, event.status_to)
-            assert told == (row.pk, status, target), case
-            assert Event.objects.count() == len(before[2]) + 1, case
-            assert Webhook.objects.get().events == before[3][0]["events"] + 1, case
-            assert row.updated > make.AT
-            continue
-        with pytest.raises(Refused) as refused, transaction.atomic():
-            move(row, name, actor(world, letter), **body())
-        expected = (Forbidden, 403) if who else (IllegalMove, 400)
-        assert (type(refused.value), refused.value.status) == expected, case
-        assert everything() == before, case
-
-
-def test_the_table_has_no_other_moves() -> None:
-    letters = {"vendor": "V", "distributor": "D", "system": "S"}
-    declared = {
-        (m.name, status): (m.target, {letters[w] for w in m.who})
-        for m in rules.QUEUE.moves
-        for status in m.source
-    }
-    assert declared == {key: (target, set(who)) for key, (target, who) in LEGAL.items()}
-    assert rules.QUEUE.statuses == STATUSES
-    assert rules.QUEUE.final == set(STATUSES) - {status for _, status in LEGAL}
-
-
-def test_drafts_leave_by_the_verb_of_their_type() -> None:
-    world = make.world()
-    for name, kind in (("purchase", "change"), ("submit", "purchase")):
-        row = request(world, "draft", kind, n=len(name))
-        with pytest.raises(IllegalMove, match="not for requests of type"):
-            move(row, name, world.as_distributor)
-
-
-def test_a_move_of_nothing_is_missing() -> None:
-    with pytest.raises(Missing):
-        transitions.move(Request, "PR-1", "approve", Actor())
-
-
-def test_the_moves_by_http() -> None:
-    world = make.world()
-    vendor, distributor = caller(world.vendor), caller(world.provider)
-    row = order(world)
-    path = f"/requests/{row.pk}"
-    assert vendor.post(f"{path}/schedule", body()).json["status"] == "scheduled"
-    assert distributor.post(f"{path}/pend").status == 403
-    assert vendor.post(f"{path}/pend").json["status"] == "pending"
-    assert vendor.post(f"{path}/release").status == 404
-    answer = vendor.post(f"{path}/approve")
-    assert (answer.status, answer.json["status"], answer.json["asset"]["status"]) == (
-        200,
-        "approved",
-        "active",
-    )
-    again = vendor.post(f"{path}/approve")
-    assert (again.status, again.json["error_code"]) == (400, "REQ_003")
-    assert "approved: approve is for pending only" in again.json["errors"][0]
-    stranger = caller(make.world("2").vendor)
-    assert stranger.post(f"{path}/fail", {"reason": "x"}).status == 404
-
-
-# What a type makes of its asset: needed before, then on create, on approve, on fail.
-SIDE_EFFECTS = [
-    ("purchase", None, "processing", "active", "terminated"),
-    ("change", "active", "active", "active", "active"),
-    ("adjustment", "active", "active", "active", "active"),
-    ("suspend", "active", "active", "suspended", "active"),
-    ("resume", "suspended", "suspended", "active", "suspended"),
-    ("cancel", "active", "terminating", "terminated", "active"),
-    ("cancel", "suspended", "terminating", "terminated", "active"),
-    ("renew", "active", "active", "active", "active"),
-    ("transfer", "active", "active", "active", "active"),
-]
-
-
-@pytest.mark.parametrize(("kind", "needs", "created", "approved", "failed"), SIDE_EFFECTS)
-def test_what_each_type_does_to_its_asset(
-    kind: str, needs: str | None, created: str, approved: str, failed: str
-) -> None:
-    world = make.world(capabilities=EVERYTHING)
-    make.webhook(world)
-
-    def born(n: int) -> Request:
-        if kind == "purchase":
-            return order(world)
-        asset = make.asset(world, n, status=needs)
-        more = {"items": [{"id": "SEAT", "quantity": 9}]} if kind == "change" else {}
-        return births.create(on(asset, kind, **more), world.as_distributor)
-
-    row = born(1)
-    assert statuses(row) == ("pending", created)
-    move(row, "approve", world.as_vendor)
-    assert statuses(row) == ("approved", approved)
-    row = born(2)
-    move(row, "fail", world.as_vendor, reason="No stock")
-    assert statuses(row) == ("failed", failed)
-    assert row.reason == "No stock"
-    assert Webhook.objects.get().events == 4
-
-
-def test_each_type_needs_its_asset_in_a_status_of_its_own() -> None:
-    world = make.world(capabilities=EVERYTHING)
-    needed: dict[str, set[str]] = {}
-    for kind, needs, *_ in SIDE_EFFECTS:
-        needed.setdefault(kind, set()).add(needs or "")
-    asset_statuses = ("draft", "processing", "active", "terminating", "suspended", "terminated")
-    numbers = itertools.count(1)
-    for kind, status in itertools.product(sorted(set(needed) - {"purchase"}), asset_statuses):
-        if status in needed[kind]:
-            continue
-        asset = make.asset(world, next(numbers), status=status)
-        with pytest.raises(Refused, match=f"type {kind} is not allowed .* {status}") as refused:
-            births.create(on(asset, kind), world.as_distributor)
-        assert refused.value.status == 400
-    assert not Request.objects.exists()
-
-
 def test_an_approved_change_is_applied_and_a_failed_one_is_not() -> None:
     world = make.world()
     make.parameter(world, "region")
@@ -259,37 +106,6 @@ def test_an_approved_change_is_applied_and_a_failed_one_is_not() -> None:
     assert Request.objects.latest("pk").previous_approved_request is not None
     with pytest.raises(Invalid, match="quantities are not changed"):
         change(8, "us")
-
-
-def test_suspend_without_the_hold_capability_is_born_failed() -> None:
-    world = make.world()
-    make.webhook(world)
-    for n, (kind, status) in enumerate((("suspend", "active"), ("resume", "suspended")), 1):
-        asset = make.asset(world, n, status=status)
-        row = births.create(on(asset, kind), world.as_distributor)
-        assert statuses(row) == ("failed", status)
-        assert row.reason == "The product doesn't support suspend/resume operations."
-        event = Event.objects.latest("pk")
-        assert (event.status_from, event.status_to) == ("", "failed")
-
-
-@pytest.mark.parametrize("kind", ["renew", "transfer"])
-def test_renew_and_transfer_need_their_capability(kind: str) -> None:
-    world = make.world()
-    with pytest.raises(Refused, match=f"doesn't support {kind}"):
-        births.create(on(make.asset(world), kind), world.as_distributor)
-
-
-def test_vendors_create_adjustments_and_nothing_else() -> None:
-    world = make.world(capabilities=EVERYTHING)
-    for n, kind in enumerate(rules.TYPES, 1):
-        asset = make.asset(world, n, status="suspended" if kind == "resume" else "active")
-        given = make.purchase(world) if kind == "purchase" else on(asset, kind)
-        if kind == "adjustment":
-            assert births.create(given, world.as_vendor).status == "pending"
-            continue
-        with pytest.raises(Forbidden):
-            births.create(given, world.as_vendor)
 
 
 def test_another_providers_asset_is_missing() -> None:
@@ -411,11 +227,6 @@ def test_a_purchase_without_a_required_ordering_parameter_is_born_inquiring() ->
         ("draft", "inquiring"),
         ("inquiring", "pending"),
     ]
-
-
-def test_drafts_need_their_capability() -> None:
-    world = make.world()
-    assert order(world, status="draft").status == "pending"
 
 
 def test_a_draft_of_a_change_leaves_its_asset_alone() -> None:

@@ -1,14 +1,12 @@
-"""The tier configuration queue: every move from every status by every actor, and its effects."""
+"""The tier configuration queue: orders that wait, births, and what the moves check."""
 
 from __future__ import annotations
 
-import itertools
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import transaction
 
 from requests_queue import clock, transitions
 from requests_queue.catalog.models import Asset, Template, TierAccount
@@ -16,26 +14,13 @@ from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refu
 from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import births as orders
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.queues.tier_config import births, due, rules, samples
+from requests_queue.queues.tier_config import births, due, samples
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from tests import make
 from webhooks.models import Event, Webhook
 
 pytestmark = pytest.mark.django_db
 
-STATUSES = ("draft", "tiers_setup", "pending", "inquiring", "approved", "failed")
-# Written from the reference, not from the rules: V vendor, D distributor, S the platform.
-LEGAL = {
-    ("submit", "draft"): ("pending", "D"),
-    ("release", "tiers_setup"): ("pending", "S"),
-    ("inquire", "pending"): ("inquiring", "V"),
-    ("pend", "inquiring"): ("pending", "VD"),
-    ("approve", "pending"): ("approved", "V"),
-    ("fail", "pending"): ("failed", "VD"),
-    ("fail", "inquiring"): ("failed", "VD"),
-    ("fail", "tiers_setup"): ("failed", "VDS"),
-}
-MOVES = sorted({name for name, _ in LEGAL})
 TILE = {"template": {"representation": "Welcome"}, "reason": "Because"}
 
 
@@ -64,28 +49,6 @@ def reseller(made: make.World, n: int) -> TierAccount:
     return TierAccount.objects.create(
         id=f"TA-1111-0000-{n:04d}", name=f"Reseller {n}", type="reseller", owner=made.provider,
         hub=made.connection.hub, contact_info=make.CONTACT, created=make.AT, updated=make.AT,
-    )  # fmt: skip
-
-
-def config(made: make.World, n: int = 1, **more: Any) -> TierConfig:
-    asset = make.asset(made, 9000 + n)
-    fields = {
-        "product": made.product, "connection": made.connection, "marketplace": asset.marketplace,
-        "contract": asset.contract, "account": reseller(made, n), "created": make.AT,
-        "updated": make.AT, **more,
-    }  # fmt: skip
-    return TierConfig.objects.create(id=f"TC-000-000-{n:03d}", **fields)
-
-
-def request(made: make.World, status: str, n: int = 1, **more: Any) -> TierConfigRequest:
-    """Make a request in a status, with a parameter that has been found fault with."""
-    return TierConfigRequest.objects.create(
-        id=f"TCR-000-000-{n:03d}-001", status=status, configuration=config(made, n),
-        product=made.product, vendor=made.vendor, provider=made.provider, created=make.AT,
-        updated=make.AT, params=[{
-            "id": "tier1_ask", "type": "text", "phase": "ordering", "value": "mars",
-            "value_error": "Not offered", "constraints": {},
-        }], **{"type": "setup", **more},
     )  # fmt: skip
 
 
@@ -138,46 +101,6 @@ def active(made: make.World, n: int = 1) -> TierConfig:
     return TierConfig.objects.get(pk=row.configuration_id)
 
 
-@pytest.mark.parametrize("name", MOVES)
-def test_every_move_from_every_status_by_every_actor(name: str) -> None:
-    made = world(level=1)
-    for n, (status, letter) in enumerate(itertools.product(STATUSES, "VDS"), 1):
-        row = request(made, status, n)
-        target, who = LEGAL.get((name, status), ("", ""))
-        before = everything()
-        case = f"{name} from {status} by {letter}"
-        if letter in who:
-            moved = move(row, name, actor(made, letter), **TILE)
-            row.refresh_from_db()
-            assert moved.status == row.status == target, case
-            assert Event.objects.count() == len(before[4]) + 2, case
-            new = Event.objects.order_by("-pk")[:2]
-            assert {(e.object_id, e.status_from, e.status_to) for e in new} == {
-                (row.pk, status, target)
-            }
-            assert {e.webhook.account_id for e in new} == {made.vendor.pk, made.provider.pk}
-            assert {e.webhook.object_class for e in new} == {"tier_config_request"}
-            assert row.updated > make.AT
-            continue
-        with pytest.raises(Refused) as refused, transaction.atomic():
-            move(row, name, actor(made, letter), **TILE)
-        expected = (Forbidden, 403) if who else (IllegalMove, 400)
-        assert (type(refused.value), refused.value.status) == expected, case
-        assert everything() == before, case
-
-
-def test_the_table_has_no_other_moves() -> None:
-    letters = {"vendor": "V", "distributor": "D", "system": "S"}
-    declared = {
-        (m.name, status): (m.target, {letters[w] for w in m.who})
-        for m in rules.QUEUE.moves
-        for status in m.source
-    }
-    assert declared == {key: (target, set(who)) for key, (target, who) in LEGAL.items()}
-    assert rules.QUEUE.statuses == STATUSES
-    assert rules.QUEUE.final == {"approved", "failed"}
-
-
 class TestOrdersThatWait:
     def test_an_order_is_born_once_and_waits_for_its_reseller(self) -> None:
         made = world(level=1)
@@ -215,20 +138,6 @@ class TestOrdersThatWait:
         move(TierConfigRequest.objects.get(), "approve", made.as_vendor, **TILE)
         row.refresh_from_db()
         assert row.status == "inquiring"
-
-    def test_failure_fails_all_that_wait(self) -> None:
-        made = world(level=1)
-        account = reseller(made, 1)
-        rows = [order(made, account), order(made, account)]
-        move(of(account), "fail", made.as_vendor, reason="No agreement.")
-        for row in rows:
-            row.refresh_from_db()
-            asset = Asset.objects.get(pk=row.asset_id)
-            assert (row.status, row.reason) == ("failed", "No agreement.")
-            assert asset.status == "terminated"
-        assert of(account).configuration.status == "active"
-        # Connect sets a reseller up only once.
-        assert order(made, account).status == "pending"
 
     def test_level_1_waits_for_level_2(self) -> None:
         made = world()

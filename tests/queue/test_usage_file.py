@@ -1,21 +1,17 @@
-"""Usage files: every move from every status by every actor, records, and who sees what."""
+"""Usage files: their whole way, records, reconciliation, and who sees what."""
 
 from __future__ import annotations
 
 import io
-import itertools
 from typing import Any
 
 import pytest
-from django.db import transaction
 from openpyxl import load_workbook
 
 from requests_queue import transitions
 from requests_queue.catalog.models import Contract, Marketplace, Product
-from requests_queue.errors import Forbidden, IllegalMove, Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.usage_file import claims, links, processing, reconciling, rules, samples
-from requests_queue.queues.usage_file.effects import Content
+from requests_queue.queues.usage_file import claims, links, processing, samples
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make
 from tests.api import Caller, caller, ids, refused
@@ -24,33 +20,7 @@ from webhooks.models import Event, Webhook
 
 pytestmark = pytest.mark.django_db
 
-STATUSES = (
-    "draft", "uploading", "uploaded", "invalid", "processing", "ready", "rejected", "pending",
-    "accepted", "closed", "deleted",
-)  # fmt: skip
-# Written from the reference, not from the rules: V vendor, D distributor, S the platform.
-LEGAL = {
-    **{("upload", s): ("uploading", "V") for s in ("draft", "invalid", "ready", "rejected")},
-    ("process", "uploading"): ("processing", "S"),
-    ("ready", "processing"): ("ready", "S"),
-    ("invalidate", "processing"): ("invalid", "S"),
-    ("submit", "ready"): ("pending", "V"),
-    ("submit", "uploaded"): ("pending", "V"),
-    ("accept", "pending"): ("accepted", "D"),
-    ("reject", "pending"): ("rejected", "D"),
-    ("close", "accepted"): ("closed", "D"),
-    **{("delete", s): ("deleted", "V") for s in ("draft", "invalid", "ready")},
-    ("reprocess", "invalid"): ("processing", "V"),
-    ("reprocess", "ready"): ("processing", "V"),
-    ("reprocess", "pending"): ("pending", "D"),
-    ("reprocess", "accepted"): ("accepted", "D"),
-    ("reconciliation", "accepted"): ("accepted", "D"),
-}
 PATH = "/usage/files"
-
-
-def actor(world: make.World, letter: str) -> Actor:
-    return {"V": world.as_vendor, "D": world.as_distributor, "S": Actor()}[letter]
 
 
 def usage_file(world: make.World, status: str, n: int = 1) -> UsageFile:
@@ -71,14 +41,6 @@ def usage_file(world: make.World, status: str, n: int = 1) -> UsageFile:
         file=file, kind=StoredFile.UPLOAD, name="u.csv", content=b"x", created=make.AT
     )
     return file
-
-
-def body(name: str) -> dict[str, Any]:
-    billed = Content("r.csv", b"record_id,external_billing_id\nr-2,INV-1\n")
-    return {
-        "usage_file": Content("u.csv", b"a,b"), "recon_file": billed, "claim": "mine",
-        "rows": reconciling.read(billed.content),
-    }  # fmt: skip
 
 
 def everything() -> tuple[Any, ...]:
@@ -114,52 +76,6 @@ def pending(world: make.World) -> str:
     pk = ready(world)
     assert caller(world.vendor).post(f"{PATH}/{pk}/submit").json["status"] == "pending"
     return pk
-
-
-@pytest.mark.parametrize("name", sorted({name for name, _ in LEGAL}))
-def test_every_move_from_every_status_by_every_actor(name: str) -> None:
-    world = make.world()
-    for n, account in enumerate((world.vendor, world.provider), 1):
-        make.webhook(world, n=n, object_class="usage_file", account=account)
-    make.webhook(world, n=3)
-    for n, (status, letter) in enumerate(itertools.product(STATUSES, "VDS"), 1):
-        file = usage_file(world, status, n)
-        by_letter = {
-            m: (t, w) for (v, s), (t, w) in LEGAL.items() if v == name and s == status for m in w
-        }
-        target, _ = by_letter.get(letter, ("", ""))
-        before = everything()
-        case = f"{name} from {status} by {letter}"
-        if target:
-            moved = transitions.move(UsageFile, file.pk, name, actor(world, letter), body(name))
-            file.refresh_from_db()
-            assert moved.status == file.status == target, case
-            told = Event.objects.filter(object_id=file.pk).values_list(
-                "webhook", "status_from", "status_to"
-            )
-            assert sorted(told) == [
-                ("WH-000-000-001", status, target),
-                ("WH-000-000-002", status, target),
-            ], case
-            continue
-        with pytest.raises(Refused) as error, transaction.atomic():
-            transitions.move(UsageFile, file.pk, name, actor(world, letter), body(name))
-        expected = (Forbidden, 403) if by_letter else (IllegalMove, 400)
-        assert (type(error.value), error.value.status) == expected, case
-        assert everything() == before, case
-
-
-def test_the_table_has_no_other_moves() -> None:
-    letters = {"vendor": "V", "distributor": "D", "system": "S"}
-    declared = {
-        (m.name, s): (m.target, "".join(letters[w] for w in m.who))
-        for m in rules.QUEUE.moves
-        for s in m.source
-    }
-    assert declared == LEGAL
-    assert rules.QUEUE.statuses == STATUSES
-    # Nothing leads out of the processed `uploaded` of 2026 but its submission.
-    assert rules.QUEUE.final == {"closed", "deleted"}
 
 
 def test_the_whole_way() -> None:

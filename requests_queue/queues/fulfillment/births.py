@@ -30,8 +30,6 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
     kind = data.get("type")
     if kind not in rules.TYPES:
         raise Invalid(f'type: "{kind}" is not a valid choice.')
-    if actor.role == VENDOR and kind != "adjustment":
-        raise Forbidden(f"A request of type {kind} is created by the distributor.")
     asset = data.get("asset")
     if not isinstance(asset, Mapping):
         raise Invalid("asset: This field is required.")
@@ -52,10 +50,17 @@ def _create(kind: str, data: Mapping[str, Any], asset: Mapping[str, Any], actor:
     return _on_asset(kind, data, asset, actor, clock.now())
 
 
+def _check_creator(kind: str, connection: Connection, actor: Actor) -> None:
+    """Vendors adjust, and order for themselves only what they preview; raises Forbidden."""
+    if actor.role == VENDOR and kind != "adjustment" and connection.type != "preview":
+        raise Forbidden(f"A request of type {kind} is created by the distributor.")
+
+
 def _purchase(
     data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Request:
     connection = finding.connection(given, actor)
+    _check_creator("purchase", connection, actor)
     uid = str(given.get("external_uid") or "")
     if uid and (twin := finding.by_uid(connection, uid)):
         raise finding.conflict(twin)
@@ -98,6 +103,7 @@ def _on_asset(
     kind: str, data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Request:
     asset = finding.asset(given, actor)
+    _check_creator(kind, asset.connection, actor)
     twin = asset.requests.filter(status__in=OPEN).first()
     if twin is not None:
         raise finding.conflict(twin)

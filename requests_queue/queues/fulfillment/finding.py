@@ -14,13 +14,14 @@ from requests_queue.queues.fulfillment.models import OPEN, Request
 
 
 def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
-    """Return the connection of an order, the caller's own; raises Invalid."""
+    """Return the connection of an order, one of the caller's side; raises Invalid."""
     wanted = given.get("connection")
     connection_id = wanted.get("id") if isinstance(wanted, Mapping) else None
     if not isinstance(connection_id, str):
         raise Invalid("asset.connection.id: This field is required.")
+    side = "vendor" if actor.role == VENDOR else "provider"
     mine = Connection.objects.select_related("product", "provider", "vendor", "hub").filter(
-        provider=actor.account
+        **{side: actor.account}
     )
     found = mine.filter(pk=connection_id).first()
     if found is None:
@@ -79,7 +80,8 @@ def by_uid(connection: Connection, uid: str) -> Request | None:
 
 def twin(given: Mapping[str, Any], actor: Actor) -> Request | None:
     """Return the request that makes an order a repetition."""
-    rows = Request.objects.filter(provider=actor.account)
+    side = "vendor" if actor.role == VENDOR else "provider"
+    rows = Request.objects.filter(**{side: actor.account})
     if given.get("id"):
         return rows.filter(asset=str(given["id"]), status__in=OPEN).first()
     uid = str(given.get("external_uid") or "")

@@ -141,13 +141,13 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 @transaction.atomic
 def delete_draft(pk: str, actor: Actor) -> None:
     """Delete a draft, and the listing that was made for it; raises IllegalMove or Forbidden."""
+    if actor.role != VENDOR:
+        raise Forbidden("A draft is deleted by the vendor.")
     row = ListingRequest.objects.select_for_update().filter(pk=pk).first()
     if row is None:
         raise Missing(pk)
     if row.status != "draft":
         raise IllegalMove(f"{pk} is {row.status}: delete is for draft only.")
-    if actor.role != VENDOR:
-        raise Forbidden("A draft is deleted by the vendor.")
     # A request that is being made for the listing has it locked.
     Listing.objects.select_for_update().get(pk=row.listing_id)
     row.delete()

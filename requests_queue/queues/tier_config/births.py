@@ -40,6 +40,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> TierConfigRequest:
         if data.get(name) not in (None, "", *words):
             raise Invalid(f'{name}: "{data[name]}" is not a valid choice.')
     kind = data.get("type") or None
+    _check_creator(kind, actor)
     given = body.mapping(data.get("configuration"), "configuration")
     if not given:
         raise Invalid("configuration: This field is required.")
@@ -58,8 +59,7 @@ def _create(
     pk = body.id_of(given, "configuration")
     config = _named(pk, actor) if pk else _wanted(given, actor, now)
     kind = kind or ("setup" if config.activated is None else "update")
-    if kind == "setup" and actor.role != DISTRIBUTOR:
-        raise Forbidden("A request of type setup is created by the distributor.")
+    _check_creator(kind, actor)
     effects.check_free(config, kind)
     params = parameters.fill(
         _current(config), data.get("params"), effects.writable(actor), path="params"
@@ -71,6 +71,11 @@ def _create(
         if status == "tiers_setup" and config.parent is not None:
             setup.begin([config.parent], now)
     return setup.add(config, kind, status, params, now, notes, actor)
+
+
+def _check_creator(kind: str | None, actor: Actor) -> None:
+    if kind == "setup" and actor.role != DISTRIBUTOR:
+        raise Forbidden("A request of type setup is created by the distributor.")
 
 
 def _is_draft(product: Product, kind: str, data: Mapping[str, Any], actor: Actor) -> bool:

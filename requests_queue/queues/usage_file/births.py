@@ -62,11 +62,11 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
 @transaction.atomic
 def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
     """Change what describes a file: description, note, period, currency, external_id."""
+    if actor.role != VENDOR:
+        raise Forbidden("A usage file is changed by the vendor.")
     file = UsageFile.objects.select_for_update().get(pk=pk)
     if file.status not in EDITABLE:
         raise IllegalMove(f"{pk} is {file.status}: it is changed in {' or '.join(EDITABLE)} only.")
-    if actor.role != VENDOR:
-        raise Forbidden("A usage file is changed by the vendor.")
     columns = {**_described(file, data), "updated": clock.shown(clock.now())}
     UsageFile.objects.filter(pk=pk).update(**columns)
 

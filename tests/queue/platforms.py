@@ -1,0 +1,199 @@
+"""A platform on which everything can be reached through the API, with webhooks that watch.
+
+Objects come to a status by real births and moves; `Platform.undone` takes a step back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.db import connection, transaction
+
+from requests_queue.catalog.models import Product, Template
+from tests import make
+from tests.api import Answer, Caller, caller
+from tests.queue.tables import (
+    BILLING,
+    FULFILLMENT,
+    LISTING,
+    PATHS,
+    TIER_ACCOUNT,
+    TIER_CONFIG,
+    USAGE,
+)  # fmt: skip
+from webhooks import counters
+from webhooks.models import Event, Webhook
+
+CLASSES = (FULFILLMENT, TIER_CONFIG, TIER_ACCOUNT, LISTING, USAGE, BILLING)
+VALIDATORS = {FULFILLMENT: "validator", TIER_CONFIG: "draft_tcr_t1_val"}
+CAPABILITIES: dict[str, Any] = {
+    "cart": {"validation": True},
+    "subscription": {
+        "hold": True,
+        "change": {"validation": True},
+        "renew": {"enable_renew": True, "validation": True},
+        "transfer": {"enable_transfer": True, "validation": True},
+    },
+    "tiers": {
+        "updates": True,
+        "validation": True,
+        "configs": {"configs": True, "level": 2, "update": {"validation": True}},
+    },
+}
+# Who calls: the parties, and those who have nothing to do with it.
+PARTIES = {"V": "vendor", "D": "distributor"}
+STRANGERS = ("stranger vendor", "stranger distributor")
+NOBODY = "nobody"
+
+
+class Change(NamedTuple):
+    """A change of a queue, and the sides that are told of it."""
+
+    queue: str
+    pk: str
+    source: str
+    target: str
+    sides: str = "VD"
+
+
+class Platform:
+    """Two parties, two strangers, nobody; a product with every capability and two resellers."""
+
+    def __init__(self) -> None:
+        self.world = make.world(capabilities=CAPABILITIES)
+        self.elsewhere = make.world("2")
+        self.product = self.world.product.pk
+        self.by = {
+            "V": caller(self.world.vendor),
+            "D": caller(self.world.provider),
+            "stranger vendor": caller(self.elsewhere.vendor),
+            "stranger distributor": caller(self.elsewhere.provider),
+            NOBODY: Caller(None),
+        }
+        self._add_parts()
+        self.owner = self._add_webhooks()
+
+    def _add_parts(self) -> None:
+        for scope in ("asset", "tier1", "tier2"):
+            make.parameter(self.world, f"{scope}_ask", scope=scope)
+            make.parameter(self.world, f"{scope}_set", scope=scope, phase="fulfillment")
+        for n, scope in enumerate(("tier1", "tier2")):
+            Template.objects.create(
+                id=f"TL-111-222-00{n}", product=self.world.product, title="Ready", name="Ready",
+                body="# Ready", scope=scope, type="fulfillment", created=make.AT, updated=make.AT,
+            )  # fmt: skip
+
+    def _add_webhooks(self) -> dict[str, tuple[str, str]]:
+        """Add webhooks and return whose and of which class each is that shall be told.
+
+        Beside them stand those that shall hear nothing: of another product, of another account,
+        disabled, of another type.
+        """
+        other = Product.objects.create(
+            id="PRD-111-111-999", name="Another", owner=self.world.vendor, created=make.AT,
+            updated=make.AT,
+        )  # fmt: skip
+        owner: dict[str, tuple[str, str]] = {}
+        sides = {"V": self.world.vendor, "D": self.world.provider}
+        n = 0
+        for queue in CLASSES:
+            quiet: list[dict[str, Any]] = [
+                {"active": False},
+                {"product": other},
+                {"account": self.elsewhere.vendor},
+                {"account": self.elsewhere.provider},
+                {"account": self.elsewhere.vendor, "product": self.elsewhere.product},
+            ]
+            quiet += [{"type": VALIDATORS[queue]}] if queue in VALIDATORS else []
+            for side, account in sides.items():
+                n += 1
+                hook = make.webhook(self.world, n=n, object_class=queue, account=account)
+                owner[hook.pk] = (queue, side)
+            for fields in quiet:
+                n += 1
+                make.webhook(self.world, n=n, object_class=queue, **fields)
+        return owner
+
+    def post(self, who: str, path: str, body: Any = None) -> Any:
+        """Post what must succeed, and return the answer's JSON."""
+        answer = self.by[who].post(path, body)
+        assert answer.status in (200, 201, 204), (who, path, answer)
+        return answer.json
+
+    def put(self, who: str, path: str, body: Any) -> Any:
+        """Put what must succeed, and return the answer's JSON."""
+        answer = self.by[who].put(path, body)
+        assert answer.status == 200, (who, path, answer)
+        return answer.json
+
+    def status(self, queue: str, pk: str) -> str:
+        """Return the status of an object, as its vendor sees it."""
+        found = self.by["V"].get(f"{PATHS[queue]}/{pk}").json
+        return str(found["state" if queue == LISTING else "status"])
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Take back what happens inside."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def everything() -> dict[str, list[tuple[Any, ...]]]:
+    """Return all rows of all tables of the project."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in _tables():
+            cursor.execute(f'SELECT * FROM "{table}"')
+            found[table] = sorted(cursor.fetchall(), key=repr)
+    return found
+
+
+@lru_cache
+def _tables() -> tuple[str, ...]:
+    rooms = ("requests_queue", "webhooks")
+    return tuple(
+        model._meta.db_table
+        for model in apps.get_models(include_auto_created=True)
+        if model.__module__.partition(".")[0] in rooms
+    )
+
+
+def latest() -> int:
+    """Return the id of the latest event, 0 where there is none."""
+    return Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def heard(platform: Platform, since: int = 0) -> Counter[tuple[str, Change]]:
+    """Return which side's webhook was told of which change, how often."""
+    found: Counter[tuple[str, Change]] = Counter()
+    for hook, pk, source, target in Event.objects.filter(pk__gt=since).values_list(
+        "webhook", "object_id", "status_from", "status_to"
+    ):
+        # A webhook that shall hear nothing has no side.
+        queue, side = platform.owner.get(hook, (f"quiet {hook}", "-"))
+        found[side, Change(queue, pk, source, target)] += 1
+    return found
+
+
+def told(platform: Platform, since: int, changes: Sequence[Change]) -> None:
+    """Check that since then each side was told of these changes, once each, and of no others."""
+    wanted: Counter[tuple[str, Change]] = Counter()
+    for change in changes:
+        wanted.update((side, change._replace(sides="VD")) for side in change.sides)
+    assert heard(platform, since) == wanted
+    assert counters.discrepancies() == []
+    assert not Webhook.objects.exclude(pk__in=platform.owner).exclude(events=0).exists()
+
+
+def says(answer: Answer, *parts: str) -> None:
+    """Check that an answer is an error in the envelope whose sentence has these parts."""
+    assert set(answer.json) >= {"error_code", "errors"} and answer.json["errors"], answer
+    said = " ".join(answer.json["errors"])
+    assert all(part in said for part in parts), (said, parts)

@@ -1,0 +1,201 @@
+"""The transition tables of all queues, written by hand from what Connect documents.
+
+Never from the rules: these are what the rules are held against. V is the vendor, D the
+distributor, S the platform itself.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One line of a table: who makes this of an object that is there."""
+
+    verb: str
+    source: str
+    target: str
+    who: str
+    # Where else it may lead, by what the object lacks or what has become of its parts.
+    others: tuple[str, ...] = ()
+
+
+FULFILLMENT, TIER_CONFIG = "fulfillment_request", "tier_config_request"
+TIER_ACCOUNT, LISTING = "tier_account_request", "listing_request"
+USAGE, BILLING = "usage_file", "billing_request"
+
+_STARTS = ("tiers_setup", "inquiring")
+
+TABLES: dict[str, tuple[Row, ...]] = {
+    FULFILLMENT: (
+        Row("purchase", "draft", "pending", "D", _STARTS),
+        Row("submit", "draft", "pending", "D", _STARTS),
+        Row("release", "tiers_setup", "pending", "S", ("inquiring",)),
+        Row("fail", "tiers_setup", "failed", "S"),
+        Row("inquire", "pending", "inquiring", "V"),
+        Row("approve", "pending", "approved", "V"),
+        Row("fail", "pending", "failed", "VD"),
+        Row("schedule", "pending", "scheduled", "V"),
+        Row("pend", "inquiring", "pending", "VD"),
+        Row("fail", "inquiring", "failed", "VD"),
+        Row("pend", "scheduled", "pending", "VS"),
+        Row("revoke", "scheduled", "revoking", "D"),
+        Row("confirm", "revoking", "revoked", "V"),
+    ),
+    TIER_CONFIG: (
+        Row("submit", "draft", "pending", "D", _STARTS),
+        Row("release", "tiers_setup", "pending", "S", ("inquiring",)),
+        Row("fail", "tiers_setup", "failed", "VDS"),
+        Row("inquire", "pending", "inquiring", "V"),
+        Row("approve", "pending", "approved", "V"),
+        Row("fail", "pending", "failed", "VD"),
+        Row("pend", "inquiring", "pending", "VD"),
+        Row("fail", "inquiring", "failed", "VD"),
+    ),
+    TIER_ACCOUNT: (
+        Row("accept", "pending", "accepted", "V"),
+        Row("ignore", "pending", "ignored", "V"),
+    ),
+    LISTING: (
+        Row("submit", "draft", "reviewing", "V"),
+        Row("deploy", "reviewing", "deploying", "D"),
+        Row("refine", "reviewing", "draft", "D"),
+        Row("cancel", "reviewing", "canceled", "D"),
+        Row("complete", "deploying", "completed", "D"),
+        Row("refine", "deploying", "draft", "D"),
+        Row("cancel", "deploying", "canceled", "D"),
+    ),
+    USAGE: (
+        Row("upload", "draft", "uploading", "V"),
+        Row("upload", "invalid", "uploading", "V"),
+        Row("upload", "ready", "uploading", "V"),
+        Row("upload", "rejected", "uploading", "V"),
+        Row("process", "uploading", "processing", "S"),
+        Row("ready", "processing", "ready", "S"),
+        Row("invalidate", "processing", "invalid", "S"),
+        Row("submit", "ready", "pending", "V"),
+        Row("submit", "uploaded", "pending", "V"),
+        Row("accept", "pending", "accepted", "D"),
+        Row("reject", "pending", "rejected", "D"),
+        Row("close", "accepted", "closed", "D"),
+        Row("reconciliation", "accepted", "accepted", "D", ("closed",)),
+        Row("delete", "draft", "deleted", "V"),
+        Row("delete", "invalid", "deleted", "V"),
+        Row("delete", "ready", "deleted", "V"),
+        Row("reprocess", "invalid", "processing", "V"),
+        Row("reprocess", "ready", "processing", "V"),
+        Row("reprocess", "pending", "pending", "D"),
+        Row("reprocess", "accepted", "accepted", "D"),
+    ),
+    BILLING: (),
+}
+
+STATUSES: dict[str, tuple[str, ...]] = {
+    FULFILLMENT: (
+        "draft", "tiers_setup", "pending", "inquiring", "approved", "failed", "scheduled",
+        "revoking", "revoked",
+    ),
+    TIER_CONFIG: ("draft", "tiers_setup", "pending", "inquiring", "approved", "failed"),
+    TIER_ACCOUNT: ("pending", "accepted", "ignored", "unsupported"),
+    LISTING: ("draft", "reviewing", "deploying", "completed", "canceled"),
+    USAGE: (
+        "draft", "uploading", "uploaded", "invalid", "processing", "ready", "rejected", "pending",
+        "accepted", "closed", "deleted",
+    ),
+    BILLING: (),
+}  # fmt: skip
+
+TYPES: dict[str, tuple[str, ...]] = {
+    FULFILLMENT: (
+        "purchase", "change", "suspend", "resume", "cancel", "adjustment", "renew", "transfer",
+    ),
+    TIER_CONFIG: ("setup", "update", "adjustment"),
+    TIER_ACCOUNT: ("update",),
+    LISTING: ("new", "update", "remove"),
+    USAGE: (),
+    BILLING: ("vendor", "provider"),
+}  # fmt: skip
+
+# The statuses that an object can be born in; a draft's birth is no change of the queue.
+BORN: dict[str, tuple[str, ...]] = {
+    FULFILLMENT: ("draft", "tiers_setup", "pending", "inquiring", "failed"),
+    TIER_CONFIG: ("draft", "tiers_setup", "pending", "inquiring"),
+    TIER_ACCOUNT: ("pending", "unsupported"),
+    LISTING: ("draft",),
+    USAGE: ("draft",),
+    BILLING: ("",),
+}
+
+# Verbs that are for some types only.
+TYPES_OF_VERB = {
+    (FULFILLMENT, "purchase"): ("purchase",),
+    (FULFILLMENT, "submit"): tuple(t for t in TYPES[FULFILLMENT] if t != "purchase"),
+}
+
+PATHS = {
+    FULFILLMENT: "/requests", TIER_CONFIG: "/tier/config-requests",
+    TIER_ACCOUNT: "/tier/account-requests", LISTING: "/listing-requests",
+    USAGE: "/usage/files", BILLING: "/subscriptions/requests",
+}  # fmt: skip
+
+# What a type of fulfillment request makes of its asset: needed before, then on create, on
+# approve, on fail.
+ASSETS = (
+    ("purchase", None, "processing", "active", "terminated"),
+    ("change", "active", "active", "active", "active"),
+    ("adjustment", "active", "active", "active", "active"),
+    ("suspend", "active", "active", "suspended", "active"),
+    ("resume", "suspended", "suspended", "active", "suspended"),
+    ("cancel", "active", "terminating", "terminated", "active"),
+    ("cancel", "suspended", "terminating", "terminated", "active"),
+    ("renew", "active", "active", "active", "active"),
+    ("transfer", "active", "active", "active", "active"),
+)
+ASSET_STATUSES = ("draft", "processing", "active", "terminating", "suspended", "terminated")
+
+
+def rows(queue: str, verb: str) -> list[Row]:
+    """Return the lines of a verb."""
+    return [row for row in TABLES[queue] if row.verb == verb]
+
+
+def verbs(queue: str) -> list[str]:
+    """Return the verbs of a queue."""
+    return list(dict.fromkeys(row.verb for row in TABLES[queue]))
+
+
+def is_callable(queue: str, verb: str) -> bool:
+    """Whether anybody but the platform makes the verb, so that it has a path."""
+    return any(row.who != "S" for row in rows(queue, verb))
+
+
+def fits(queue: str, verb: str, kind: str) -> bool:
+    """Whether the verb is for objects of a type."""
+    return kind in TYPES_OF_VERB.get((queue, verb), (kind,))
+
+
+def legal(queue: str, verb: str, status: str, kind: str, who: str) -> Row | None:
+    """Return the line by which one of V, D, S makes the verb from a status."""
+    found = [r for r in rows(queue, verb) if r.source == status and who in r.who]
+    return found[0] if found and fits(queue, verb, kind) else None
+
+
+def refusal(queue: str, verb: str, status: str, kind: str, who: str) -> int:
+    """Return what a party is answered that can't make the verb: 403 where the verb, or the verb
+    from this status, is somebody else's; else 400."""
+    lines = rows(queue, verb)
+    if not any(who in row.who for row in lines):
+        return 403
+    if not fits(queue, verb, kind):
+        return 400
+    return 403 if any(row.source == status for row in lines) else 400
+
+
+def links(queue: str) -> set[tuple[str, str]]:
+    """Return the changes of status that the table allows."""
+    return {
+        (row.source, target)
+        for row in TABLES[queue]
+        for target in (row.target, *row.others)
+        if target != row.source
+    }

@@ -1,0 +1,225 @@
+"""How objects of every queue are born: by whom, in which status, and who is told of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from requests_queue.catalog.models import Parameter
+from tests.api import refused
+from tests.queue import reaching, tables
+from tests.queue.platforms import NOBODY, Change, Platform, everything, latest, told, undone
+from tests.queue.tables import (
+    BILLING,
+    FULFILLMENT,
+    LISTING,
+    PATHS,
+    TIER_ACCOUNT,
+    TIER_CONFIG,
+    USAGE,
+)  # fmt: skip
+
+pytestmark = pytest.mark.django_db
+
+STRANGE_V, STRANGE_D = "stranger vendor", "stranger distributor"
+# Types that may be drafts, with the capability that lets them.
+DRAFTS = {
+    "purchase": {"cart": {"validation": False}},
+    "change": {"subscription": {"change": {"validation": False}}},
+    "renew": {"subscription": {"renew": {"validation": False}}},
+    "transfer": {"subscription": {"transfer": {"validation": False}}},
+}
+
+
+@pytest.fixture
+def platform() -> Platform:
+    made = Platform()
+    reaching.set_up(made)
+    return made
+
+
+def body_of(platform: Platform, kind: str) -> dict[str, Any]:
+    if kind == "purchase":
+        return reaching.order(platform)
+    status = "suspended" if kind == "resume" else "active"
+    return reaching.about(reaching.subscription(platform, status), kind)
+
+
+def only(
+    platform: Platform, queue: str, body: dict[str, Any], born: dict[str, Any], answers: Any
+) -> None:
+    """Check who may create this: `born` by side the status, `answers` what others get."""
+    before = everything()
+    for who, status in answers.items():
+        assert platform.by[who].post(PATHS[queue], body).status == status, (queue, body, who)
+    assert everything() == before
+    for who, (status, sides) in born.items():
+        with undone():
+            since = latest()
+            made = platform.post(who, PATHS[queue], body)
+            if queue != BILLING:
+                assert platform.status(queue, made["id"]) == status
+            told(platform, since, [Change(queue, made["id"], "", status, sides)] if sides else [])
+
+
+@pytest.mark.parametrize("kind", tables.TYPES[FULFILLMENT])
+def test_a_fulfillment_request(platform: Platform, kind: str) -> None:
+    body = body_of(platform, kind)
+    pending = ("pending", "VD")
+    born = {"D": pending, "V": pending} if kind == "adjustment" else {"D": pending}
+    missing = 400 if kind == "purchase" else 404
+    answers = {STRANGE_D: missing, STRANGE_V: missing, NOBODY: 401}
+    if kind != "adjustment":
+        answers["V"] = 403
+    only(platform, FULFILLMENT, body, born, answers)
+
+
+@pytest.mark.parametrize("kind", DRAFTS)
+def test_drafts_are_silent_and_need_their_capability(platform: Platform, kind: str) -> None:
+    body = {**body_of(platform, kind), "status": "draft"}
+    only(platform, FULFILLMENT, body, {"D": ("draft", "")}, {"V": 403})
+    platform.put("V", f"/products/{platform.product}", {"capabilities": DRAFTS[kind]})
+    only(platform, FULFILLMENT, body, {"D": ("pending", "VD")}, {})
+
+
+def test_what_lacks_a_required_value_is_born_inquiring(platform: Platform) -> None:
+    tier = reaching.reseller("another")
+    Parameter.objects.filter(name__endswith="_ask").update(constraints={"required": True})
+    only(platform, FULFILLMENT, reaching.order(platform), {"D": ("inquiring", "VD")}, {})
+    configuration = {"product": {"id": platform.product}, "account": tier, "tier_level": 1}
+    body = {"type": "setup", "configuration": configuration}
+    only(platform, TIER_CONFIG, body, {"D": ("inquiring", "VD")}, {})
+
+
+@pytest.mark.parametrize("kind", ["suspend", "resume"])
+def test_without_hold_a_hold_is_born_failed(platform: Platform, kind: str) -> None:
+    body = body_of(platform, kind)
+    off = {"capabilities": {"subscription": {"hold": False}}}
+    platform.put("V", f"/products/{platform.product}", off)
+    only(platform, FULFILLMENT, body, {"D": ("failed", "VD")}, {"V": 403})
+    made = platform.post("D", PATHS[FULFILLMENT], body)
+    assert made["reason"] == "The product doesn't support suspend/resume operations."
+    assert made["asset"]["status"] == ("active" if kind == "suspend" else "suspended")
+
+
+@pytest.mark.parametrize("kind", ["renew", "transfer"])
+def test_renewals_and_transfers_need_their_capability(platform: Platform, kind: str) -> None:
+    body = body_of(platform, kind)
+    off = {"capabilities": {"subscription": {kind: {f"enable_{kind}": False}}}}
+    platform.put("V", f"/products/{platform.product}", off)
+    only(platform, FULFILLMENT, body, {}, {"D": 400})
+
+
+def test_each_type_needs_its_asset_in_a_status_of_its_own(platform: Platform) -> None:
+    for status in tables.ASSET_STATUSES:
+        with undone():
+            asset = reaching.subscription(platform, status)
+            assert platform.by["D"].get(f"/assets/{asset}").json["status"] == status
+            before = everything()
+            for kind in tables.TYPES[FULFILLMENT]:
+                if kind == "purchase" or (kind, status) in {row[:2] for row in tables.ASSETS}:
+                    continue
+                answer = platform.by["D"].post("/requests", reaching.about(asset, kind))
+                if status in ("active", "suspended", "terminated"):
+                    said = f"Request type {kind} is not allowed when asset state is {status}"
+                    refused(answer, 400, said)
+                else:
+                    # What has made it so is still open.
+                    assert answer.status == 409, (kind, status)
+                    assert answer.json["params"]["asset_status"] == status
+            assert everything() == before
+
+
+def test_a_tier_configuration_request(platform: Platform) -> None:
+    configuration = {
+        "product": {"id": platform.product}, "account": reaching.reseller("another"),
+        "tier_level": 1,
+    }  # fmt: skip
+    setup = {"type": "setup", "configuration": configuration}
+    others = {STRANGE_D: 400, STRANGE_V: 403, NOBODY: 401}
+    pending = ("pending", "VD")
+    only(platform, TIER_CONFIG, setup, {"D": pending}, {**others, "V": 403})
+    only(platform, TIER_CONFIG, {**setup, "status": "draft"}, {"D": ("draft", "")}, {})
+    [config] = platform.by["V"].get("/tier/configs").json
+    known = {"configuration": {"id": config["id"]}}
+    others = {STRANGE_D: 404, STRANGE_V: 404, NOBODY: 401}
+    for kind in ("update", "adjustment"):
+        only(platform, TIER_CONFIG, {"type": kind, **known}, {"V": pending, "D": pending}, others)
+    draft = {"type": "update", "status": "draft", **known}
+    only(platform, TIER_CONFIG, draft, {"V": pending, "D": ("draft", "")}, {})
+    draft["type"] = "adjustment"
+    only(platform, TIER_CONFIG, draft, {"V": pending, "D": pending}, {})
+    only(platform, TIER_CONFIG, {"type": "setup", **known}, {}, {"V": 403, "D": 400})
+
+
+def test_a_tier_account_request(platform: Platform) -> None:
+    asset = platform.by["D"].get(f"/assets/{reaching.subscription(platform)}").json
+    account = {"id": asset["tiers"]["customer"]["id"], "name": "Renamed"}
+    body = {"type": "update", "account": account}
+    answers = {"V": 403, STRANGE_V: 403, STRANGE_D: 400, NOBODY: 401}
+    only(platform, TIER_ACCOUNT, body, {"D": ("pending", "VD")}, answers)
+    off = {"capabilities": {"tiers": {"updates": False}}}
+    platform.put("V", f"/products/{platform.product}", off)
+    only(platform, TIER_ACCOUNT, body, {"D": ("unsupported", "VD")}, {})
+
+
+@pytest.mark.parametrize("kind", tables.TYPES[LISTING])
+def test_a_listing_request(platform: Platform, kind: str) -> None:
+    body = reaching.listing_body(platform, kind)
+    answers = {"D": 403, STRANGE_D: 403, STRANGE_V: 400, NOBODY: 401}
+    only(platform, LISTING, body, {"V": ("draft", "")}, answers)
+
+
+def test_a_usage_file(platform: Platform) -> None:
+    [contract] = platform.by["V"].get("/contracts").json
+    body = {"name": "May", "product": {"id": platform.product}, "contract": contract}
+    answers = {"D": 403, STRANGE_D: 403, STRANGE_V: 400, NOBODY: 401}
+    only(platform, USAGE, body, {"V": ("draft", "")}, answers)
+
+
+def test_a_billing_request_and_its_attributes(platform: Platform) -> None:
+    asset = reaching.subscription(platform)
+    period = {"from": "2026-10-01", "to": "2026-11-01", "delta": 1, "uom": "monthly"}
+    body = {"asset": {"id": asset}, "items": [{"id": "SEAT"}], "period": period}
+    born: dict[str, dict[str, Any]] = {"vendor": {"V": ("", "VD")}, "provider": {"D": ("", "D")}}
+    for kind, by in born.items():
+        other = "D" if kind == "vendor" else "V"
+        answers = {other: 403, STRANGE_V: 403, STRANGE_D: 403, NOBODY: 401}
+        answers[STRANGE_V if kind == "vendor" else STRANGE_D] = 400
+        only(platform, BILLING, {"type": kind, **body}, by, answers)
+    for who, kind, sides in (("V", "vendor", "VD"), ("D", "provider", "D")):
+        pk = platform.post(who, PATHS[BILLING], {"type": kind, **body})["id"]
+        path = f"{PATHS[BILLING]}/{pk}"
+        hidden = 404 if kind == "provider" else 200
+        assert platform.by["V"].get(path).status == hidden
+        listed = [row["id"] for row in platform.by["V"].get(PATHS[BILLING]).json]
+        assert (pk in listed) is (kind == "vendor")
+        for side, by in (("vendor", "V"), ("provider", "D")):
+            if (by, kind) == ("V", "provider"):
+                refused(platform.by["V"].put(f"{path}/attributes", {side: {"n": 1}}), 404)
+                continue
+            since = latest()
+            # The second time nothing changes.
+            for _ in range(2):
+                platform.put(by, f"{path}/attributes", {side: {"n": 1}})
+            told(platform, since, [Change(BILLING, pk, "", "", sides)])
+        before = everything()
+        for by, status in {STRANGE_V: 404, STRANGE_D: 404, NOBODY: 401}.items():
+            assert platform.by[by].put(f"{path}/attributes", {"vendor": {}}).status == status
+        assert everything() == before
+
+
+def test_a_preview_is_ordered_by_the_vendor(platform: Platform) -> None:
+    connection = platform.world.connection
+    connection.type = "preview"
+    connection.save()
+    pending = ("pending", "VD")
+    body = reaching.order(platform)
+    answers = {STRANGE_V: 400, STRANGE_D: 400, NOBODY: 401}
+    only(platform, FULFILLMENT, body, {"V": pending, "D": pending}, answers)
+    for kind in ("change", "suspend", "cancel"):
+        with undone():
+            body = body_of(platform, kind)
+            answers = {STRANGE_V: 404, STRANGE_D: 404}
+            only(platform, FULFILLMENT, body, {"V": pending, "D": pending}, answers)

@@ -1,0 +1,287 @@
+"""What a change of one queue makes of other objects: done, and told of, exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from requests_queue import clock
+from requests_queue.catalog.models import Asset, Parameter
+from requests_queue.queues.tier_config.models import TierConfigRequest
+from requests_queue.queues.usage_file import processing
+from requests_queue.tasks import run_due
+from tests.engines import move_clock
+from tests.queue import reaching, tables
+from tests.queue.platforms import Change, Platform, latest, told, undone
+from tests.queue.tables import (
+    BILLING,
+    FULFILLMENT,
+    LISTING,
+    PATHS,
+    TIER_ACCOUNT,
+    TIER_CONFIG,
+    USAGE,
+)  # fmt: skip
+
+pytestmark = pytest.mark.django_db
+
+BECAUSE = {"reason": "Because."}
+
+
+@pytest.fixture
+def platform() -> Platform:
+    made = Platform()
+    reaching.set_up(made)
+    return made
+
+
+def asset_of(pk: str) -> str:
+    return Asset.objects.get(requests=pk).status
+
+
+def two_orders(platform: Platform) -> tuple[str, str, str]:
+    """Order twice through one reseller that isn't set up; return the orders and the set-up."""
+    since = latest()
+    first, second = (reaching.request(platform, "tiers_setup") for _ in range(2))
+    tier = TierConfigRequest.objects.get(status="pending").pk
+    told(platform, since, [
+        Change(FULFILLMENT, first, "", "tiers_setup"),
+        Change(TIER_CONFIG, tier, "", "pending"),
+        Change(FULFILLMENT, second, "", "tiers_setup"),
+    ])  # fmt: skip
+    return first, second, tier
+
+
+@pytest.mark.parametrize(
+    ("who", "verb", "ends", "goes_on", "asset"),
+    [
+        ("V", "approve", "approved", "pending", "processing"),
+        ("V", "fail", "failed", "failed", "terminated"),
+        ("D", "fail", "failed", "failed", "terminated"),
+    ],
+)
+def test_what_waits_for_a_reseller(
+    platform: Platform, who: str, verb: str, ends: str, goes_on: str, asset: str
+) -> None:
+    first, second, tier = two_orders(platform)
+    since = latest()
+    platform.post(who, f"{PATHS[TIER_CONFIG]}/{tier}/{verb}", reaching.body_of(verb))
+    told(platform, since, [
+        Change(TIER_CONFIG, tier, "pending", ends),
+        Change(FULFILLMENT, first, "tiers_setup", goes_on),
+        Change(FULFILLMENT, second, "tiers_setup", goes_on),
+    ])  # fmt: skip
+    assert asset_of(first) == asset_of(second) == asset
+    config = platform.by["V"].get(f"{PATHS[TIER_CONFIG]}/{tier}").json["configuration"]
+    assert config["status"] == "active"
+    # Connect sets a reseller up only once.
+    body = reaching.order(platform, reaching.reseller("new"))
+    assert platform.post("D", "/requests", body)["status"] == "pending"
+
+
+def test_what_is_released_may_have_to_be_asked_about(platform: Platform) -> None:
+    Parameter.objects.filter(name="asset_ask").update(constraints={"required": True})
+    order = reaching.request(platform, "tiers_setup")
+    tier = TierConfigRequest.objects.get(status="pending").pk
+    since = latest()
+    platform.post("V", f"{PATHS[TIER_CONFIG]}/{tier}/approve")
+    told(platform, since, [
+        Change(TIER_CONFIG, tier, "pending", "approved"),
+        Change(FULFILLMENT, order, "tiers_setup", "inquiring"),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ["approve", "fail"])
+def test_what_waits_for_the_tier_above(platform: Platform, verb: str) -> None:
+    since = latest()
+    body = reaching.order(platform, reaching.reseller("below"))
+    body["asset"]["tiers"]["tier2"] = reaching.reseller("above")
+    order = platform.post("D", "/requests", body)["id"]
+    above, below = (
+        TierConfigRequest.objects.get(configuration__account__name=name).pk
+        for name in ("above", "below")
+    )
+    told(platform, since, [
+        Change(FULFILLMENT, order, "", "tiers_setup"),
+        Change(TIER_CONFIG, above, "", "pending"),
+        Change(TIER_CONFIG, below, "", "tiers_setup"),
+    ])  # fmt: skip
+    since = latest()
+    platform.post("V", f"{PATHS[TIER_CONFIG]}/{above}/{verb}", reaching.body_of(verb))
+    ends, goes_on = ("approved", "pending") if verb == "approve" else ("failed", "failed")
+    changes = [
+        Change(TIER_CONFIG, above, "pending", ends),
+        Change(TIER_CONFIG, below, "tiers_setup", goes_on),
+    ]
+    if verb == "fail":
+        changes.append(Change(FULFILLMENT, order, "tiers_setup", "failed"))
+    told(platform, since, changes)
+
+
+def test_a_draft_that_becomes_an_order_begins_the_set_up(platform: Platform) -> None:
+    body = reaching.order(platform, reaching.reseller("new"), status="draft")
+    order = platform.post("D", "/requests", body)["id"]
+    since = latest()
+    assert not TierConfigRequest.objects.filter(status="pending").exists()
+    assert platform.post("D", f"/requests/{order}/purchase")["status"] == "tiers_setup"
+    tier = TierConfigRequest.objects.get(status="pending").pk
+    told(platform, since, [
+        Change(FULFILLMENT, order, "draft", "tiers_setup"),
+        Change(TIER_CONFIG, tier, "", "pending"),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "needs", "born", "approved", "failed"), tables.ASSETS)
+def test_what_each_type_makes_of_its_subscription(
+    platform: Platform, kind: str, needs: str | None, born: str, approved: str, failed: str
+) -> None:
+    body = reaching.order(platform)
+    if kind != "purchase":
+        body = reaching.about(reaching.subscription(platform, needs or ""), kind)
+    for ways, ended, asset in (
+        ((("V", "approve"),), "approved", approved),
+        ((("V", "fail"),), "failed", failed),
+        ((("D", "fail"),), "failed", failed),
+        ((("V", "schedule"), ("V", "pend"), ("V", "approve")), "approved", approved),
+        # Revoked, it is as if it had never been asked for.
+        ((("V", "schedule"), ("D", "revoke"), ("V", "confirm")), "revoked", failed),
+    ):
+        with undone():
+            made = platform.post("D", "/requests", body)
+            assert (made["status"], made["asset"]["status"]) == ("pending", born)
+            for who, verb in ways:
+                path = f"/requests/{made['id']}/{verb}"
+                made = platform.post(who, path, reaching.body_of(verb))
+            assert (made["status"], made["asset"]["status"]) == (ended, asset)
+            assert platform.by["V"].get(f"/assets/{made['asset']['id']}").json["status"] == asset
+
+
+@pytest.mark.parametrize("kind", ["change", "adjustment", "renew", "transfer"])
+def test_what_is_asked_for_is_applied_on_approval_only(platform: Platform, kind: str) -> None:
+    asset = reaching.subscription(platform)
+
+    def held() -> tuple[Any, ...]:
+        found = platform.by["V"].get(f"/assets/{asset}").json
+        values = {param["id"]: param["value"] for param in found["params"]}
+        return found["items"][0]["quantity"], values["asset_ask"], values["asset_set"]
+
+    body = reaching.about(asset, kind)
+    quantity = "5" if kind == "adjustment" else "41"
+    body["asset"]["params"] = [{"id": "asset_ask", "value": "eu"}]
+    if kind != "adjustment":
+        body["asset"]["items"] = [{"id": "SEAT", "quantity": 41}]
+    for verb, found in (("fail", ("5", "", "")), ("approve", (quantity, "eu", "t-1"))):
+        path = f"/requests/{platform.post('D', '/requests', body)['id']}"
+        fulfilled = [{"id": "asset_set", "value": "t-1"}]
+        platform.put("V", path, {"asset": {"params": fulfilled}})
+        assert held() == ("5", "", "")
+        platform.post("V", f"{path}/{verb}", BECAUSE)
+        assert held() == found
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_changed_account_asks_its_vendor(platform: Platform, on: bool) -> None:
+    if not on:
+        off = {"capabilities": {"tiers": {"updates": False}}}
+        platform.put("V", f"/products/{platform.product}", off)
+    asset = platform.by["D"].get(f"/assets/{reaching.subscription(platform)}").json
+    path = f"/tier/accounts/{asset['tiers']['customer']['id']}"
+    since = latest()
+    for _ in range(2):
+        # The second time nothing changes.
+        platform.put("D", path, {"name": "Renamed"})
+    [made] = platform.by["V"].get(PATHS[TIER_ACCOUNT]).json
+    status = "pending" if on else "unsupported"
+    told(platform, since, [Change(TIER_ACCOUNT, made["id"], "", status)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [("new", "unlisted", "listed"), ("update", "listed", "listed"),
+     ("remove", "listed", "unlisted")],
+)  # fmt: skip
+def test_only_completion_makes_a_listing_what_was_asked(
+    platform: Platform, kind: str, before: str, after: str
+) -> None:
+    pk = reaching.listing_request(platform, "draft", kind)
+    for verb, who, status in (
+        ("submit", "V", before), ("refine", "D", before), ("submit", "V", before),
+        ("deploy", "D", before), ("complete", "D", after),
+    ):  # fmt: skip
+        found = platform.post(who, f"{PATHS[LISTING]}/{pk}/{verb}")
+        assert found["listing"]["status"] == status
+
+
+def closed_by_records(platform: Platform, path: str) -> None:
+    for row in platform.by["D"].get("/usage/records").json:
+        platform.post("D", f"/usage/records/{row['id']}/close")
+
+
+def closed_by_list(platform: Platform, path: str) -> None:
+    rows = [{"id": row["id"]} for row in platform.by["D"].get("/usage/records").json]
+    assert platform.by["D"].post("/usage/records/close-records", rows).status == 206
+
+
+def closed_by_sheet(platform: Platform, path: str) -> None:
+    for number in (1, 2):
+        content = f"record_id,external_billing_id\nr-{number},INV-1\n".encode()
+        answer = reaching.send(platform.by["D"], f"{path}/reconciliation", content)
+        assert answer.status == 200, answer
+
+
+@pytest.mark.parametrize("close", [closed_by_records, closed_by_list, closed_by_sheet])
+def test_the_last_record_closes_its_file(
+    platform: Platform, close: Callable[[Platform, str], None]
+) -> None:
+    pk = reaching.usage_file(platform, "accepted")
+    since = latest()
+    close(platform, f"{PATHS[USAGE]}/{pk}")
+    told(platform, since, [Change(USAGE, pk, "accepted", "closed")])
+    assert platform.by["V"].get(f"{PATHS[USAGE]}/{pk}").json["stats"]["closed"] == 2
+
+
+@pytest.mark.parametrize(("content", "ends"), [(b"", "ready"), (b"record_id\nr-1\n", "invalid")])
+def test_an_upload_is_processed_in_two_changes(
+    platform: Platform, content: bytes, ends: str
+) -> None:
+    content = content or reaching.sheet(reaching.subscription(platform), 1)
+    pk = reaching.drafted(platform)
+    since = latest()
+    answer = reaching.send(platform.by["V"], f"{PATHS[USAGE]}/{pk}/upload", content)
+    assert answer.status == 201
+    # Messages come twice.
+    for _ in range(2):
+        processing.run(pk)
+    told(platform, since, [
+        Change(USAGE, pk, "draft", "uploading"), Change(USAGE, pk, "uploading", "processing"),
+        Change(USAGE, pk, "processing", ends),
+    ])  # fmt: skip
+
+
+def test_what_the_platform_does_when_it_is_due(platform: Platform) -> None:
+    """A planned date comes, a period is over, drafts go: each once, by the platform's clock."""
+    asset = reaching.subscription(platform)
+    run_due()
+    draft = reaching.request(platform, "draft")
+    tier_draft = reaching.config_request(platform, "draft")
+    planned = reaching.born(platform, "purchase")
+    date = clock.shown(clock.now()) + timedelta(days=3)
+    body = {"planned_date": date.isoformat()}
+    platform.post("V", f"/requests/{planned}/schedule", body)
+    for days, changes in (
+        (2, []),
+        (2, [Change(FULFILLMENT, planned, "scheduled", "pending")]),
+        # A month has passed for the one active subscription, and the drafts are stale.
+        (28, [Change(BILLING, f"BRV-{asset[3:]}-0001", "", "")]),
+    ):
+        since = latest()
+        move_clock(days * 24 * 3600)
+        for _ in range(2):
+            run_due()
+        told(platform, since, changes)
+    assert platform.by["D"].get(f"/requests/{draft}").status == 404
+    assert platform.by["D"].get(f"{PATHS[TIER_CONFIG]}/{tier_draft}").status == 404
+    assert not Asset.objects.filter(status="draft").exists()
