@@ -77,6 +77,8 @@ class Platform:
         }
         self._add_parts()
         self.owner = self._add_webhooks()
+        # Subscriptions by status that are there for whoever takes back what it does with them.
+        self.assets: dict[str, str] = {}
 
     def _add_parts(self) -> None:
         for scope in ("asset", "tier1", "tier2"):

@@ -71,12 +71,17 @@ def subscription(platform: Platform, status: str = "active") -> str:
     return asset
 
 
+def held(platform: Platform, status: str = "active") -> str:
+    """Return a subscription that is there, else a new one."""
+    return platform.assets.get(status) or subscription(platform, status)
+
+
 def born(platform: Platform, kind: str, **more: Any) -> str:
     """Create a fulfillment request of a type, on a subscription that fits, and return its id."""
     if kind == "purchase":
         body = order(platform, **more)
     else:
-        body = about(subscription(platform, "suspended" if kind == "resume" else "active"), kind)
+        body = about(held(platform, "suspended" if kind == "resume" else "active"), kind)
     return str(platform.post("D", "/requests", {**body, **more})["id"])
 
 
@@ -135,7 +140,7 @@ def account_request(platform: Platform, status: str, kind: str = "update") -> st
     if status == "unsupported":
         off = {"capabilities": {"tiers": {"updates": False}}}
         platform.put("V", f"/products/{platform.product}", off)
-    asset = platform.by["D"].get(f"/assets/{subscription(platform)}").json
+    asset = platform.by["D"].get(f"/assets/{held(platform)}").json
     customer = asset["tiers"]["customer"]["id"]
     change = {"contact_info": {"city": f"Town {next(_numbers)}"}}
     platform.put("D", f"/tier/accounts/{customer}", change)
@@ -204,7 +209,7 @@ def usage_file(platform: Platform, status: str, kind: str = "") -> str:
     path = f"{PATHS[USAGE]}/" + (pk := drafted(platform))
     if status == "draft":
         return pk
-    content = b"record_id\nr-1\n" if status == "invalid" else sheet(subscription(platform), 1, 2)
+    content = b"record_id\nr-1\n" if status == "invalid" else sheet(held(platform), 1, 2)
     assert send(platform.by["V"], f"{path}/upload", content).status == 201
     if status == "uploading":
         return pk

@@ -46,6 +46,7 @@ LETTERS = {"vendor": "V", "distributor": "D", "system": "S"}
 def platform() -> Platform:
     made = Platform()
     reaching.set_up(made)
+    made.assets = {s: reaching.subscription(made, s) for s in ("active", "suspended")}
     return made
 
 

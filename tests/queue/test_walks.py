@@ -1,0 +1,345 @@
+"""Any walk through all queues at once, by both parties and the clock, leaves all of it in order.
+
+More of it: `pytest --hypothesis-profile=deep tests/queue/test_walks.py`.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.db import transaction
+from django.db.models import Model
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from requests_queue.catalog.models import Asset, Listing, TierAccount
+from requests_queue.models import Clock
+from requests_queue.queues import base
+from requests_queue.queues.billing.models import BillingRequest
+from requests_queue.queues.listing.models import ListingRequest
+from requests_queue.queues.tier_config.models import TierConfig
+from requests_queue.queues.usage_file import api as usage_api
+from requests_queue.queues.usage_file import claims, processing
+from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
+from requests_queue.tasks import run_due
+from tests import make
+from tests.api import Answer
+from tests.queue import reaching, tables, walking
+from tests.queue.platforms import Platform
+from tests.queue.tables import (
+    BILLING,
+    FULFILLMENT,
+    LISTING,
+    PATHS,
+    TIER_ACCOUNT,
+    TIER_CONFIG,
+    USAGE,
+)  # fmt: skip
+
+pytestmark = pytest.mark.django_db
+
+START = make.AT + timedelta(days=30)
+PICK = st.integers(0, 10**6)
+SIDE = st.sampled_from("VD")
+WHO = st.sampled_from(["V", "D", "V", "D", "V", "D", "stranger vendor", "nobody"])
+RESELLER = st.sampled_from([None, "known", "one", "two"])
+CALLED = [
+    (queue, verb)
+    for queue in (FULFILLMENT, TIER_CONFIG, TIER_ACCOUNT, LISTING, USAGE)
+    for verb in tables.verbs(queue)
+    if tables.is_callable(queue, verb) and verb != "upload"
+]
+# Verbs that may be refused though the table has them: something else is in the way.
+GUARDED = ("inquire", "submit", "reconciliation")
+PERIOD = {"from": "2026-10-01", "to": "2026-11-01", "delta": 1, "uom": "monthly"}
+MAKES = {"new": "listed", "update": "listed", "remove": "unlisted"}
+
+
+def model(queue: str) -> Any:
+    found = base.named(queue)
+    assert found is not None
+    return found.model
+
+
+class Walk(RuleBasedStateMachine):
+    """Two parties and some strangers, who do whatever comes to their minds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # The same ids in each run of a walk, so that a failure can be run again.
+        drawn = random.Random(1)
+        self.patches = [
+            mock.patch.object(secrets, "choice", drawn.choice),
+            mock.patch.object(secrets, "randbelow", drawn.randrange),
+            # No worker is there that a submit could wait for.
+            mock.patch.object(usage_api, "SUBMIT_WAITS", 0),
+        ]
+        for patch in self.patches:
+            patch.start()
+        self.block = transaction.atomic()
+        self.block.__enter__()
+        self.now = START
+        Clock.objects.create(pk=1, frozen_at=START)
+        self.platform = Platform()
+        reaching.set_up(self.platform)
+        self.books = walking.Books(self.platform)
+        self.listed = {Listing.objects.get(product=self.platform.product).pk: "listed"}
+        self.touched: Counter[str] = Counter()
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.block.__exit__(None, None, None)
+        for patch in self.patches:
+            patch.stop()
+
+    def tick(self, **span: float) -> None:
+        # No two steps at the same moment, so that rows are listed in the order of their births.
+        self.now += timedelta(**span) if span else timedelta(seconds=1)
+        Clock.objects.update(frozen_at=self.now)
+
+    def pick(self, rows: type[Model], n: int, **which: Any) -> Any:
+        """Return one of the rows, or None."""
+        order = ("pk",) if rows is UsageRecord else ("created", "pk")
+        found = rows._default_manager.filter(**which).order_by(*order)
+        count = found.count()
+        return found[n % count] if count else None
+
+    def call(self, who: str, method: str, path: str, body: Any = None) -> Answer:
+        answer = self.platform.by[who].call(method, path, body)
+        assert answer.status < 500, (method, path, body, answer)
+        return answer
+
+    def post(self, who: str, path: str, body: Any = None) -> Answer:
+        return self.call(who, "POST", path, body)
+
+    # Births.
+
+    @rule(draft=st.booleans(), tier1=RESELLER, tier2=RESELLER)
+    def order(self, draft: bool, tier1: str | None, tier2: str | None) -> None:
+        self.tick()
+        more = {"status": "draft"} if draft else {}
+        body = reaching.order(self.platform, reaching.reseller(tier1 or "known"), **more)
+        if tier2:
+            body["asset"]["tiers"]["tier2"] = reaching.reseller(f"{tier2} above")
+        # Only what is listed can be ordered.
+        is_listed = "listed" in self.listed.values()
+        answer = self.post("D", "/requests", body)
+        assert answer.status == (201 if is_listed else 400), answer
+
+    @rule(n=PICK, kind=st.sampled_from(tables.TYPES[FULFILLMENT][1:]), who=WHO, draft=st.booleans())
+    def ask(self, n: int, kind: str, who: str, draft: bool) -> None:
+        self.tick()
+        asset = self.pick(Asset, n)
+        if asset is not None:
+            more = {"status": "draft"} if draft else {}
+            answer = self.post(who, "/requests", reaching.about(asset.pk, kind, **more))
+            assert (answer.status == 201) <= (who == "D" or (who, kind) == ("V", "adjustment"))
+
+    @rule(n=PICK, kind=st.sampled_from(tables.TYPES[TIER_CONFIG]), who=WHO, draft=st.booleans())
+    def ask_of_reseller(self, n: int, kind: str, who: str, draft: bool) -> None:
+        self.tick()
+        config = self.pick(TierConfig, n)
+        body = {"type": kind, "configuration": {"id": config.pk}}
+        body |= {"status": "draft"} if draft else {}
+        answer = self.post(who, PATHS[TIER_CONFIG], body)
+        assert (answer.status == 201) <= (who == "D" or (who == "V" and kind != "setup"))
+
+    @rule(tier=RESELLER, above=RESELLER, draft=st.booleans())
+    def set_up(self, tier: str | None, above: str | None, draft: bool) -> None:
+        self.tick()
+        configuration: dict[str, Any] = {
+            "product": {"id": self.platform.product}, "tier_level": 1,
+            "account": reaching.reseller(tier or "three"),
+        }  # fmt: skip
+        if above:
+            configuration["parent_account"] = reaching.reseller(f"{above} above")
+        body = {"type": "setup", "configuration": configuration}
+        body |= {"status": "draft"} if draft else {}
+        assert self.post("D", PATHS[TIER_CONFIG], body).status in (201, 400, 409)
+
+    @rule(n=PICK, value=st.integers(1, 3), by_request=st.booleans())
+    def change_account(self, n: int, value: int, by_request: bool) -> None:
+        self.tick()
+        account = self.pick(TierAccount, n)
+        change = {"tax_id": f"tax {value}"}
+        if by_request:
+            body = {"type": "update", "account": {"id": account.pk, **change}}
+            assert self.post("D", PATHS[TIER_ACCOUNT], body).status in (201, 400)
+        else:
+            assert self.call("D", "PUT", f"/tier/accounts/{account.pk}", change).status == 200
+
+    @rule(n=PICK, who=WHO, kind=st.sampled_from(["vendor", "provider"]))
+    def bill(self, n: int, who: str, kind: str) -> None:
+        self.tick()
+        if (asset := self.pick(Asset, n)) is None:
+            return
+        body = {"type": kind, "asset": {"id": asset.pk}, "items": [{"id": "SEAT"}],
+                "period": PERIOD}  # fmt: skip
+        answer = self.post(who, PATHS[BILLING], body)
+        mine = {"vendor": "V", "provider": "D"}[kind] == who
+        assert (answer.status == 201) == (mine and asset.status not in ("draft", "processing"))
+
+    @rule(n=PICK, who=SIDE, value=st.integers(1, 2))
+    def note_on_a_bill(self, n: int, who: str, value: int) -> None:
+        self.tick()
+        if (row := self.pick(BillingRequest, n)) is None:
+            return
+        side = {"V": "vendor", "D": "provider"}[who]
+        path = f"{PATHS[BILLING]}/{row.pk}/attributes"
+        answer = self.call(who, "PUT", path, {side: {"n": value}})
+        assert answer.status == (404 if (who, row.type) == ("V", "provider") else 200)
+        if answer.status == 200 and row.attributes.get(side) != {"n": value}:
+            self.touched[row.pk] += 1
+
+    @rule(kind=st.sampled_from(tables.TYPES[LISTING]), who=WHO)
+    def ask_for_listing(self, kind: str, who: str) -> None:
+        self.tick()
+        body = {"type": kind, "product_id": self.platform.product,
+                "contract_id": "CRD-11111-11111-11111"}  # fmt: skip
+        answer = self.post(who, PATHS[LISTING], body)
+        assert (answer.status == 201) <= (who == "V")
+
+    @rule(n=PICK, who=WHO)
+    def delete_listing_draft(self, n: int, who: str) -> None:
+        self.tick()
+        if (row := self.pick(ListingRequest, n)) is not None:
+            answer = self.call(who, "DELETE", f"{PATHS[LISTING]}/{row.pk}")
+            assert (answer.status == 204) == (who == "V" and row.status == "draft")
+
+    @rule(n=PICK, who=SIDE, status=st.sampled_from(["listed", "unlisted"]))
+    def list_by_hand(self, n: int, who: str, status: str) -> None:
+        self.tick()
+        row = self.pick(Listing, n, product=self.platform.product)
+        if row is None:
+            return
+        answer = self.call(who, "PUT", f"/listings/{row.pk}", {"status": status})
+        if answer.status == 200:
+            self.listed[row.pk] = status
+        assert answer.status == (200 if who == "D" or row.status == status else 403)
+
+    # Moves.
+
+    @rule(called=st.sampled_from(CALLED), n=PICK, who=WHO, open_=st.booleans())
+    def move(self, called: tuple[str, str], n: int, who: str, open_: bool) -> None:
+        self.tick()
+        queue, verb = called
+        sources = {row.source for row in tables.rows(queue, verb)}
+        row = self.pick(model(queue), n, **({"status__in": sources} if open_ else {}))
+        if row is None:
+            return
+        kind, path = getattr(row, "type", ""), f"{PATHS[queue]}/{row.pk}/{verb}"
+        if verb == "reconciliation":
+            content = f"record_id,status\nr-{1 + n % 3},closed\n".encode()
+            answer = reaching.send(self.platform.by[who], path, content)
+        else:
+            answer = self.post(who, path, self.body_of(verb))
+        self.judge(queue, row, verb, who, kind, answer)
+
+    def body_of(self, verb: str) -> Any:
+        if verb == "schedule":
+            return {"planned_date": (self.now + timedelta(days=2)).isoformat()}
+        return reaching.body_of(verb)
+
+    def judge(self, queue: str, row: Any, verb: str, who: str, kind: str, answer: Answer) -> None:
+        """Check that the answer is what the table says, and that no refusal has moved it."""
+        before = row.status
+        legal = tables.legal(queue, verb, before, kind, who) if who in "VD" else None
+        row.refresh_from_db()
+        if legal and answer.status < 400:
+            assert row.status in (legal.target, *legal.others), (verb, row)
+            if queue == LISTING and verb == "complete":
+                self.listed[row.listing_id] = MAKES[kind]
+            return
+        assert row.status == before, (verb, row)
+        if legal:
+            assert verb in GUARDED and answer.status in (400, 409), (verb, row, answer)
+        elif who in "VD":
+            assert answer.status == tables.refusal(queue, verb, before, kind, who), (verb, row)
+        else:
+            assert answer.status == (401 if who == "nobody" else 404)
+
+    @rule(n=PICK, of_tier=st.booleans())
+    def find_fault(self, n: int, of_tier: bool) -> None:
+        self.tick()
+        queue, name = (TIER_CONFIG, "tier1_ask") if of_tier else (FULFILLMENT, "asset_ask")
+        row = self.pick(model(queue), n, status="pending")
+        if row is None or (of_tier and row.configuration.tier_level == 2):
+            return
+        params = [{"id": name, "value_error": "Choose another."}]
+        body = {"params": params} if of_tier else {"asset": {"params": params}}
+        assert self.call("V", "PUT", f"{PATHS[queue]}/{row.pk}", body).status == 200
+
+    # Usage.
+
+    @rule(n=PICK, who=WHO, good=st.sampled_from([True, True, False]), fresh=st.booleans())
+    def upload(self, n: int, who: str, good: bool, fresh: bool) -> None:
+        self.tick()
+        if fresh:
+            reaching.drafted(self.platform)
+        file, asset = self.pick(UsageFile, n), self.pick(Asset, n, status="active")
+        if file is None:
+            return
+        content = reaching.sheet(asset.pk if good and asset else "AS-0", 1, 2, 3)
+        path = f"{PATHS[USAGE]}/{file.pk}/upload"
+        answer = reaching.send(self.platform.by[who], path, content)
+        self.judge(USAGE, file, "upload", who, "", answer)
+
+    @rule()
+    def work(self) -> None:
+        self.tick()
+        for pk in sorted(claims.under_way()):
+            processing.run(pk)
+
+    @rule(n=PICK, who=WHO, status=st.sampled_from(["approved", "rejected", "closed", "all"]))
+    def decide(self, n: int, who: str, status: str) -> None:
+        self.tick()
+        if (record := self.pick(UsageRecord, n)) is None:
+            return
+        path = f"/usage/records/{record.pk}"
+        if status == "all":
+            answer = self.call(who, "PUT", f"{PATHS[USAGE]}/{record.file_id}/approve-all")
+        elif status == "closed":
+            answer = self.post(who, f"{path}/close", {"external_billing_id": "INV-1"})
+        else:
+            answer = self.call(who, "PUT", path, {"status": status})
+        assert (answer.status == 200) <= (who == "D")
+
+    # Time.
+
+    @rule(days=st.sampled_from([1, 3, 16]))
+    def wait(self, days: int) -> None:
+        self.tick(days=days)
+        run_due()
+
+    # What always holds.
+
+    @invariant()
+    def it_is_in_order(self) -> None:
+        self.books.check(self.touched)
+        walking.subscriptions()
+        walking.configurations()
+        walking.listings(self.listed)
+        walking.usage_files()
+        walking.tier_accounts()
+
+
+def test_any_walk_leaves_the_platform_in_order() -> None:
+    chosen = settings()
+    if settings.get_current_profile_name() != "deep":
+        # Bounded, and the same walks each time; a failing one isn't shortened.
+        phases = (Phase.explicit, Phase.generate)
+        chosen = settings(max_examples=20, stateful_step_count=40, derandomize=True, phases=phases)
+    quiet = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+    run_state_machine_as_test(Walk, settings=settings(chosen, **quiet))

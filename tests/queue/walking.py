@@ -1,0 +1,170 @@
+"""What always holds of a platform, whatever was done on it: the invariants of `test_walks`."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from django.db.models import Count, Sum
+
+from requests_queue.catalog.models import Asset, Listing, TierAccount
+from requests_queue.queues import base
+from requests_queue.queues.billing.models import BillingRequest
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.listing.models import ListingRequest
+from requests_queue.queues.tier_account.models import TierAccountRequest
+from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
+from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
+from tests.queue import tables
+from tests.queue.platforms import Platform
+from tests.queue.tables import BILLING
+from webhooks import counters
+from webhooks.models import Event, Webhook
+
+OPEN = ("draft", "tiers_setup", "pending", "inquiring", "scheduled", "revoking")
+WORKED_ON = ("tiers_setup", "pending", "inquiring")
+
+
+class Books:
+    """What each side was told of each object so far, kept beside the platform's own rows."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.read = 0
+        # By queue and object: the status that each side was told of last, and how often.
+        self.told: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        self.times: Counter[tuple[str, str, str]] = Counter()
+
+    def read_events(self) -> None:
+        """Read what was told since: each change begins where the last one of its object ended."""
+        for pk, hook, row, source, target in (
+            Event.objects.filter(pk__gt=self.read)
+            .values_list("pk", "webhook", "object_id", "status_from", "status_to")
+            .order_by("pk")
+        ):
+            self.read = pk
+            queue, side = self.platform.owner[hook]
+            known = self.told[queue, row].get(side)
+            if queue == BILLING:
+                assert source == target == ""
+            elif known is None:
+                # A draft's birth was told to nobody.
+                first = target in tables.BORN[queue] and target != "draft" and source == ""
+                assert first or (source == "draft" and (source, target) in tables.links(queue))
+            else:
+                assert source == known and (source, target) in tables.links(queue), (row, target)
+            self.told[queue, row][side] = target
+            self.times[queue, row, side] += 1
+
+    def check(self, touched: Counter[str]) -> None:
+        """Check that both sides know each object as it is; `touched` billing requests by id."""
+        self.read_events()
+        for queue in base.registered():
+            if queue.object_class == BILLING:
+                continue
+            for pk, status in queue.model._default_manager.values_list("pk", "status"):
+                known = self.told[queue.object_class, pk]
+                assert status in tables.STATUSES[queue.object_class]
+                if status == "draft" and not known:
+                    continue
+                assert known == {"V": status, "D": status}, (pk, status, known)
+        for pk, kind in BillingRequest.objects.values_list("pk", "type"):
+            times = {side: self.times[BILLING, pk, side] for side in "VD"}
+            changes = 1 + touched[pk]
+            assert times == {"V": changes if kind == "vendor" else 0, "D": changes}, pk
+        assert counters.discrepancies() == []
+        assert Webhook.objects.aggregate(n=Sum("events"))["n"] == sum(self.times.values())
+
+
+def subscriptions() -> None:
+    """Each is what its requests have made of it, and has one open request at most."""
+    effects = {row[0]: row[2:] for row in tables.ASSETS}
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for asset, kind, status in Request.objects.order_by("pk").values_list(
+        "asset", "type", "status"
+    ):
+        found[asset].append((kind, status))
+    for pk, status in Asset.objects.values_list("pk", "status"):
+        rows = found[pk]
+        assert sum(s in OPEN for _, s in rows) <= 1, (pk, rows)
+        is_now = "draft"
+        for kind, ended in rows:
+            born, approved, failed = effects[kind]
+            if ended == "draft":
+                continue
+            if ended == "failed" and kind in ("suspend", "resume"):
+                # Born failed, it may have found the subscription in the other status.
+                failed = "active" if kind == "suspend" else "suspended"
+            outcome = {"approved": approved, "failed": failed, "revoked": failed}
+            is_now = outcome.get(ended, born)
+        assert status == is_now, (pk, rows, status)
+
+
+def configurations() -> None:
+    """One request at a time; active once set up; orders and requests wait for what is missing."""
+    worked_on: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for config, kind, status in TierConfigRequest.objects.filter(status__in=WORKED_ON).values_list(
+        "configuration", "type", "status"
+    ):
+        worked_on[config].append((kind, status))
+    rows = {row.pk: row for row in TierConfig.objects.all()}
+    missing = set()
+    for pk, row in rows.items():
+        assert len(worked_on[pk]) <= 1, (pk, worked_on[pk])
+        is_active = row.activated is not None and not worked_on[pk]
+        assert row.status == ("active" if is_active else "processing"), pk
+        if worked_on[pk] and row.activated is None:
+            missing.add((row.account_id, row.tier_level))
+        for kind, status in worked_on[pk]:
+            if status == "tiers_setup":
+                above = rows[str(row.parent_id)]
+                assert kind == "setup" and above.activated is None and worked_on[above.pk]
+    for tier1, tier2 in Request.objects.filter(status="tiers_setup").values_list(
+        "asset__tier1", "asset__tier2"
+    ):
+        assert missing & {(tier1, 1), (tier2, 2)}
+
+
+def listings(listed: dict[str, str]) -> None:
+    """A listing is what completion, or its distributor, has made of it: `listed` by id."""
+    for pk, status in Listing.objects.filter(product__owner__id="VA-111-111").values_list(
+        "pk", "status"
+    ):
+        assert status == listed.get(pk, "unlisted"), pk
+    under_way = ListingRequest.objects.filter(status__in=("reviewing", "deploying"))
+    assert not under_way.values("listing").annotate(n=Count("pk")).filter(n__gt=1).exists()
+
+
+def usage_files() -> None:
+    """The counts of a file are those of its records, which stand as the file does."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for file, status, n in UsageRecord.objects.values_list("file", "status").annotate(
+        n=Count("pk")
+    ):
+        found[file][status] = n
+    for file in UsageFile.objects.all():
+        records = found[file.pk]
+        under_way = file.status in ("uploading", "processing")
+        assert not under_way or file.sub_status == "processing"
+        if under_way:
+            continue
+        assert (file.invalid, file.pending, file.accepted, file.closed) == tuple(
+            records[status] for status in ("invalid", "valid", "approved", "closed")
+        ), (file, records)
+        assert file.uploaded == file.validated == sum(records.values()), (file, records)
+        assert file.billed <= file.closed
+        may_have: dict[str, Any] = {
+            "draft": (), "deleted": (), "ready": ("valid",), "rejected": ("rejected",),
+            "accepted": ("approved", "rejected", "closed"), "closed": ("closed", "rejected"),
+            "invalid": ("valid", "invalid"), "pending": ("valid", "approved", "rejected"),
+        }  # fmt: skip
+        has = {status for status, n in records.items() if n}
+        assert has <= set(may_have[file.status]), (file, records)
+
+
+def tier_accounts() -> None:
+    """Versions are counted, and each asks its vendor about each product once."""
+    rows = TierAccount.objects.annotate(kept=Count("versions"))
+    assert not [row for row in rows if row.version != (row.kept or 1)]
+    asked = TierAccountRequest.objects.values("account", "product").annotate(n=Count("pk"))
+    assert not asked.filter(n__gt=1).exists()
