@@ -2,39 +2,155 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+import json
+from pathlib import Path
+from typing import Any
 
+import pytest
+from django.core.management import CommandError, call_command
+
+from requests_queue import seed
+from requests_queue.catalog.models import Account, Product
 from requests_queue.queues import base
+from requests_queue.queues.base import Actor
 from requests_queue.queues.billing.models import PROVIDER_TYPE
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.queues.fulfillment.rules import TYPES
+from requests_queue.queues.tier_config.births import edit
+from requests_queue.queues.usage_file.models import UsageFile
 from requests_queue.seed import Summary
+from sandbox import sandbox_file
 from tests import make
-from tests.api import Caller, caller, refused
+from tests.api import PROVIDER, VENDOR, Caller, caller, refused
 from tests.make import World
 
 pytestmark = pytest.mark.django_db
 SUITE = "PRD-362-917-440"
+PATHS = {
+    "fulfillment_request": "/requests", "billing_request": "/subscriptions/requests",
+    "tier_config_request": "/tier/config-requests",
+    "tier_account_request": "/tier/account-requests",
+    "listing_request": "/listing-requests", "usage_file": "/usage/files",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", TYPES)
-def test_a_sample_of_each_type(vendor: Caller, kind: str) -> None:
-    body = {"queue": "fulfillment", "type": kind, "product": SUITE}
-    answer = vendor.post("/sandbox/queue/samples", body)
-    assert answer.status == 201, answer.json
-    row = Request.objects.get(pk=answer.json["id"])
-    assert row.type == kind
-    assert row.status in ("pending", "tiers_setup")
+def kinds() -> list[tuple[str, str]]:
+    """Return each queue with each of its types."""
+    return [(q.object_class, kind) for q in base.registered() for kind in (q.types or ("",))]
 
 
-def test_every_queue_makes_a_sample_of_every_type(vendor: Caller, distributor: Caller) -> None:
-    for queue in base.registered():
-        for kind in (None, *queue.types):
-            body = {"queue": queue.object_class, "type": kind}
-            asked = [distributor] if kind == PROVIDER_TYPE else [vendor, distributor]
-            for who in asked:
-                answer = who.post("/sandbox/queue/samples", body)
-                assert answer.status == 201, (queue.object_class, kind, answer.json)
+def is_realistic(queue: str, found: dict[str, Any]) -> bool:
+    """Whether an object, as the API shows it, has what a real one has."""
+    match queue:
+        case "fulfillment_request":
+            asset, customer = found["asset"], found["asset"]["tiers"]["customer"]
+            wanted = [p for p in asset["params"] if p["constraints"]["required"]]
+            filled = all(
+                p["value"] or p.get("structured_value") for p in wanted if p["phase"] == "ordering"
+            )
+            return filled and asset["items"] and customer["contact_info"]["contact"]["email"]
+        case "tier_config_request":
+            account = found["configuration"]["account"]
+            return found["params"] and account["contact_info"]["contact"]["email"]
+        case "tier_account_request":
+            return found["account"]["contact_info"]["address_line2"].startswith("Suite ")
+        case "listing_request":
+            return found["note"] and found["listing"]["contract"]["marketplace"]["id"]
+        case "billing_request":
+            cycles = [item["billing"]["cycle_number"] for item in found["items"]]
+            return bool(cycles) and found["period"]["from"] < found["period"]["to"]
+    return found["records"]["valid"] > 0 and found["records"]["invalid"] == 0
+
+
+def test_samples_of_every_type_can_be_made_again_and_again(
+    vendor: Caller, distributor: Caller
+) -> None:
+    for queue, kind in kinds():
+        made = set()
+        for _ in range(3):
+            body = {"queue": queue, "type": kind or None}
+            who = distributor if kind == PROVIDER_TYPE else vendor
+            answer = who.post("/sandbox/queue/samples", body)
+            assert answer.status == 201, (queue, kind, answer.json)
+            made.add(answer.json["id"])
+            found = distributor.get(f"{PATHS[queue]}/{answer.json['id']}").json
+            assert found.get("type", "") == kind
+            assert is_realistic(queue, found), (queue, kind, found)
+            status = found.get("state", found.get("status", ""))
+            assert status == answer.json["status"] != "failed", (queue, kind, found)
+        assert len(made) == 3
+
+
+def test_samples_of_one_product_are_of_it_or_a_sentence_says_why_not(
+    vendor: Caller, distributor: Caller
+) -> None:
+    products = list(Product.objects.order_by("pk"))
+    lacking = set()
+    for queue, kind in kinds():
+        for product in products:
+            body = {"queue": queue, "type": kind or None, "product": product.pk}
+            who = distributor if kind == PROVIDER_TYPE else vendor
+            answer = who.post("/sandbox/queue/samples", body)
+            if answer.status == 201:
+                assert answer.json["product"] == product.pk
+            else:
+                assert (answer.status, len(answer.json["errors"])) == (400, 1), answer.json
+                lacking.add((queue, kind, product.pk))
+    # The product that can everything lacks nothing but a free listing.
+    assert {(queue, kind) for queue, kind, pk in lacking if pk == SUITE} == {
+        ("listing_request", kind) for kind in ("new", "update", "remove")
+    }
+
+
+# How each sample goes on, by the side that the move is for: all as the vendor's own command.
+WAYS = {
+    "fulfillment_request": (("schedule", "scheduled"), ("revoke", "revoking"),
+                            ("confirm", "revoked")),
+    "tier_config_request": (("approve", "approved"),),
+    "tier_account_request": (("accept", "accepted"),),
+    "listing_request": (("submit", "reviewing"), ("refine", "draft"), ("submit", "reviewing"),
+                        ("deploy", "deploying"), ("complete", "completed")),
+    "usage_file": (("submit", "pending"), ("accept", "accepted"), ("reprocess", "accepted"),
+                   ("close", "closed")),
+    "billing_request": (),
+}  # fmt: skip
+
+
+@pytest.fixture
+def commanded(live_server: Any, tmp_path: Path, settings: Any) -> Any:
+    """The commands of a sandbox that runs in this process."""
+    seed.run(lambda line: None)
+    keys = [caller(Account.objects.get(pk=pk)).key or "" for pk in (VENDOR, PROVIDER)]
+    settings.SIM_DATA_DIR = tmp_path
+    sandbox_file.write(tmp_path, sandbox_file.Sandbox(live_server.url, *keys))
+
+    def run(*arguments: str) -> list[str]:
+        out = io.StringIO()
+        call_command("queue", *arguments, stdout=out)
+        return out.getvalue().split()
+
+    return run
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_commands_add_and_move_each(commanded: Any) -> None:
+    for queue, kind in kinds():
+        options = ("--type", kind) if kind else ()
+        side = ("--as", "distributor") if kind == PROVIDER_TYPE else ()
+        pk, *status = commanded("add", queue, *options, *side)
+        assert bool(status) == (queue != "billing_request"), (queue, kind)
+        if queue == "tier_config_request":
+            values = [{"id": "partner_tenant", "value": "pt-1"}]
+            edit(pk, {"params": values}, Actor(None, Account.objects.get(pk=VENDOR)))
+        for verb, target in WAYS[queue]:
+            data = {"reason": "Played.", "planned_date": "2099-01-01"}
+            moved = commanded("move", pk, verb, "--data", json.dumps(data))
+            assert moved == [pk, target], (queue, kind, verb)
+    with pytest.raises(CommandError, match="is made by the platform itself"):
+        commanded("move", UsageFile.objects.latest("created").pk, "process")
+    # What is wrong is said of the object, not of who asks.
+    with pytest.raises(CommandError, match="is approved: revoke is for scheduled only"):
+        commanded("move", Request.objects.filter(status="approved").latest("pk").pk, "revoke")
 
 
 def test_a_sample_is_of_the_callers_own(seeded: Summary, other: World) -> None:

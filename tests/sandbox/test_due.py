@@ -1,0 +1,44 @@
+"""One long move of the sandbox's clock: each thing that comes due comes at its own moment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from requests_queue import clock
+from requests_queue.catalog.models import Asset
+from requests_queue.queues.billing import periods
+from requests_queue.queues.billing.models import BillingRequest
+from requests_queue.queues.fulfillment.models import Request
+from tests.queue import reaching
+from tests.queue.platforms import Platform
+from webhooks.models import Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+
+def test_what_is_due_runs_at_its_own_moment() -> None:
+    platform = Platform()
+    reaching.set_up(platform)
+    # Without handlers no call has to be waited for.
+    Webhook.objects.all().delete()
+    asset = Asset.objects.get(pk=reaching.subscription(platform))
+    start = Request.objects.get(asset=asset).effective_date
+    assert start is not None
+    draft = reaching.request(platform, "draft")
+    planned = clock.shown(clock.now()) + timedelta(days=10, hours=3)
+    pk = reaching.born(platform, "purchase")
+    body = {"planned_date": planned.isoformat()}
+    platform.post("V", f"/requests/{pk}/schedule", body)
+    answer = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})
+    assert answer.status == 200, answer
+    row = Request.objects.get(pk=pk)
+    assert (row.status, row.updated, row.planned_date) == ("pending", planned, None)
+    bills = list(BillingRequest.objects.order_by("pk"))
+    months = [periods.add(start, n) for n in range(4)]
+    assert [(b.period_from, b.period_to, b.created) for b in bills] == [
+        (months[n], months[n + 1], months[n + 1]) for n in range(3)
+    ]
+    assert not Request.objects.filter(pk=draft).exists()
+    assert not Event.objects.exists()
