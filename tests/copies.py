@@ -14,7 +14,8 @@ from typing import Any
 from django.apps import apps
 from django.db import models
 
-from requests_queue.catalog.models import Parameter
+from requests_queue.catalog import agreements
+from requests_queue.catalog.models import Marketplace, Parameter
 from requests_queue.catalog.product_shape import parameter_id
 from requests_queue.conversations.models import Conversation, Message, label
 
@@ -75,6 +76,9 @@ class Copy:
             if isinstance(row, Parameter):
                 fresh = Parameter(pk=self._number(row.pk), product_id=self._other(row.product_id))
                 self.ids[parameter_id(row)] = parameter_id(fresh)
+            if isinstance(row, Marketplace):
+                fresh_place = Marketplace(pk=self._other(row.pk))
+                self.ids[agreements.id_of(row)] = agreements.id_of(fresh_place)
             if prefix:
                 self.ids[label(prefix, row.pk)] = label(prefix, self._number(row.pk))
 

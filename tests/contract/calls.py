@@ -433,25 +433,40 @@ def _first(path: str, call: Call, callers: Callers) -> str:
 def reads(path: str, caller: Caller, limit: int = DETAILS) -> Iterator[Answer]:
     """Read a path of ours: a list whole, of details the first ones of their list."""
     for full in filled(path, caller, limit):
-        yield caller.get(full + _QUERIES.get(path, ""))
+        yield caller.get(full)
 
 
 # Lists whose rows a path names by something else than their id.
 _KEYS = {"/tier/accounts/{}/versions": "version"}
-# What a path can't be read without.
-_QUERIES = {"/products/{}/actions/{}/actionLink": "?asset_id=AS-2934-6610-1192"}
-# Paths whose ids are in another list.
-_LISTS = {"/usage/products": "/products", "/templates": f"/products/{BACKUP}/templates"}
-# Reads that need a query.
-_QUERIES = {"/templates/{}/render": "?request_id=PR-5810-2277-4093-001"}
 
 
 def filled(path: str, caller: Caller, limit: int) -> Iterator[str]:
-    """Yield the path with the ids of what is there."""
+    """Yield the path with the ids of what is there, and with the query that it needs."""
     if "{}" not in path:
         yield path
         return
     parent, _, rest = path.rpartition("/{}")
     for full in filled(parent, caller, limit):
-        for row in _must(caller.get(f"{_LISTS.get(full, full)}?limit={limit}")):
-            yield f"{full}/{row[_KEYS.get(parent, 'id')]}{rest}{_QUERIES.get(path, '')}"
+        for row in _rows(full, caller, limit):
+            yield f"{full}/{row[_KEYS.get(parent, 'id')]}{rest}{_query(path, caller)}"
+
+
+def _rows(full: str, caller: Caller, limit: int) -> list[Any]:
+    """Return what there is at a path; at one that is no list, what its parts are named by."""
+    match full:
+        case "/usage/products":
+            full = "/products"
+        case "/templates":
+            full = f"/products/{_request(caller)['asset']['product']['id']}/templates"
+        case _ if full.endswith("/assign"):
+            return [{"id": str(caller.key).partition(":")[0]}]
+    return list(_must(caller.get(f"{full}?limit={limit}")))
+
+
+def _query(path: str, caller: Caller) -> str:
+    """Return what a path can't be read without."""
+    return f"?request_id={_request(caller)['id']}" if path == "/templates/{}/render" else ""
+
+
+def _request(caller: Caller) -> Any:
+    return _must(caller.get("/requests?limit=1"))[0]

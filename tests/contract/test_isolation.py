@@ -61,6 +61,7 @@ ELSEWHERE = {
     "connect-openapi30.yml": "the document",
     "public/v1/docs": "the document",
     "public/v1/schema": "the document",
+    "public/v1/products/actions/{}": "signed links: tests/queue/test_hub_writes.py",
     "public/v1/usage/download/{}": "signed links: tests/queue/test_usage_file.py",
     "media/{}/{}/{}/icon.svg": "addresses that can't be guessed: tests/queue/test_catalog_api.py",
     "sign-in/{}/{}": "signed links: tests/e2e/test_commands.py",
@@ -73,7 +74,7 @@ ELSEWHERE = {
 EMPTY = {"/usage/files/{}/errors"}
 # What accounts that have one partner in common both see.
 SHARED = {
-    "new vendor": ("/hubs/", "/marketplaces/"),
+    "new vendor": ("/agreements/", "/hubs/", "/marketplaces/"),
     "new distributor": ("/products/", "/usage/products/"),
 }
 

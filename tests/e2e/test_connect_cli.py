@@ -127,7 +127,7 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "contract_list": {
         "contract_id": "CRD-41020-88713-20954", "type": "distribution", "version": 1,
-        "agreement_id": "AGD-318-442-117", "issuer": "Northland Distribution",
+        "agreement_id": "AGD-000-040-117", "issuer": "Northland Distribution",
         "marketplace_id": "MP-40117",
     },
     "usage_in_subscription": {

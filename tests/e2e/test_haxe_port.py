@@ -283,7 +283,11 @@ def test_what_connects_document_has_not_isnt_served(models: Found) -> None:
     }  # fmt: skip
     codes = {call: said["error_code"] for call, said in models["refusals"].items()}
     assert codes == {
-        "users": "NFND_000", "agreements": "NFND_000", "categories": "NFND_000",
+        "users": "NFND_000", "categories": "NFND_000",
         "query": "VAL_001", "accounts": "REQ_405",
     }  # fmt: skip
     assert models["marketplace"] is False
+
+
+def test_agreements_are_listed(models: Found) -> None:
+    assert models["agreements"] == ["AGD-000-040-117"]

@@ -127,7 +127,7 @@ def test_a_change_without_a_new_status_says_nothing(world: make.World) -> None:
 def test_each_queue_has_conversations_for_its_parties(seeded: seed.Summary, queue: Any) -> None:
     assert queue.sample
     for kind in queue.types or ("",):
-        row = queue.sample(kind, None)
+        row = queue.sample(kind, None, None)
         if row.status in queue.silent:
             continue
         held = of(row)

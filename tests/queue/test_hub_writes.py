@@ -145,12 +145,15 @@ class TestActionLinks:
     def test_it_is_for_a_subscription_of_the_product(
         self, vendor: Caller, other: make.World
     ) -> None:
-        refused(vendor.get(f"{SIGN_IN}/actionLink"), 400, "asset_id: This field is required.")
         backup = ids(vendor, f"/assets?product.id={BACKUP}&limit=1")[0]
         for pk in (backup, Asset.objects.get(product=other.product).pk, "AS-0"):
             said = f"asset_id: Subscription {pk} does not exist."
             refused(vendor.get(f"{SIGN_IN}/actionLink?asset_id={pk}"), 400, said)
         refused(caller(other.vendor).get(f"{SIGN_IN}/actionLink?asset_id={backup}"), 404)
+
+    def test_it_needs_no_subscription(self, vendor: Caller, nobody: Caller) -> None:
+        link = vendor.get(f"{SIGN_IN}/actionLink").json["link"]
+        assert nobody.get(link.partition("/public/v1")[2]).json["asset"] == {}
 
     def test_it_ends(self, vendor: Caller, nobody: Caller) -> None:
         asset = ids(vendor, f"/assets?product.id={SUITE}&limit=1")[0]

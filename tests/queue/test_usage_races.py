@@ -15,9 +15,10 @@ from requests_queue.errors import Refused
 from requests_queue.queues.listing import births
 from requests_queue.queues.listing.models import ListingRequest
 from requests_queue.queues.usage_file import claims, matching, records
+from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 from tests import make
-from tests.queue.test_usage_file import body, usage_file
+from tests.queue.test_usage_file import usage_file
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,7 +97,7 @@ def test_two_files_define_the_same_items() -> None:
 def test_one_of_two_uploads_wins_and_one_worker_claims() -> None:
     world = make.world()
     file = usage_file(world, "draft")
-    given = body("upload")
+    given = {"usage_file": Content("u.csv", b"a,b")}
     moved = together(
         4, lambda _: transitions.move(UsageFile, file.pk, "upload", world.as_vendor, given)
     )

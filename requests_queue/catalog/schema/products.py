@@ -477,6 +477,7 @@ ACTIONS = Documented(
     "Products", "action", ProductAction,
     bodies={"create": ProductActionCreate, "update": ProductActionUpdate},
     answers={"action_link": Answer(200, ActionLink)},
+    queries={"action_link": {"asset_id": "The subscription that the action is for."}},
 )  # fmt: skip
 CONFIGURATIONS = Documented(
     "Products", "configuration", Configuration, bodies={"create": ConfigurationPut}

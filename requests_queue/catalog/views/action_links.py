@@ -20,15 +20,18 @@ SECONDS = 600
 _SALT = "product-action"
 
 
-def to(action: ProductAction, asset: Asset) -> str:
-    """Return a link to an action for a subscription."""
-    token = signing.dumps([action.pk, asset.pk], salt=_SALT, compress=False)
+def to(action: ProductAction, asset: Asset | None) -> str:
+    """Return a link to an action, for a subscription where one is named."""
+    about = [action.pk, asset.pk if asset else None]
+    token = signing.dumps(about, salt=_SALT, compress=False)
     return f"{settings.SIM_API_URL}/public/v1/products/actions/{token}"
 
 
 class Landing(APIView):
-    """`GET /products/actions/{token}`: which action, for which subscription; 403 for a link that
-    is over or forged."""
+    """`GET /products/actions/{token}`: which action, and for which subscription.
+
+    403 for a link that is over or forged.
+    """
 
     authentication_classes = ()
     permission_classes = ()
@@ -42,7 +45,10 @@ class Landing(APIView):
         action = ProductAction.objects.filter(pk=action_id).first()
         if action is None:
             raise Missing(action_id)
-        product = {"id": action.product_id}
         return Response(
-            {"action": product_shape.action(action), "product": product, "asset": {"id": asset_id}}
+            {
+                "action": product_shape.action(action),
+                "product": {"id": action.product_id},
+                "asset": {"id": asset_id} if asset_id else {},
+            }
         )

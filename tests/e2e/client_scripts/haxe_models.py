@@ -334,10 +334,10 @@ hand_over(
     **found,
     refusals={
         "users": refused(lambda: Account.list(None).get(0).listUsers()),
-        "agreements": refused(lambda: Agreement.list(None)),
         "categories": refused(lambda: Category.list(None)),
         "query": refused(lambda: Asset.list(Query().equal("colour", "red"))),
         "accounts": refused(Account.create),
     },
+    agreements=[agreement.id for agreement in Agreement.list(None).toArray()],
     marketplace=Marketplace.list(None).get(0).remove(),
 )
