@@ -121,6 +121,31 @@ def test_what_waits_for_the_tier_above(platform: Platform, verb: str) -> None:
     told(platform, since, changes)
 
 
+def test_the_tier_above_is_the_first_that_was_named(platform: Platform) -> None:
+    """A draft names one, an order another: what waits for the first has it set up as well."""
+    tier = reaching.reseller("below")
+    configuration = {"account": tier, "parent_account": reaching.reseller("first")}
+    reaching.born_config(platform, "setup", configuration=configuration, status="draft")
+    since = latest()
+    body = reaching.order(platform, tier)
+    body["asset"]["tiers"]["tier2"] = reaching.reseller("second")
+    order = platform.post("D", "/requests", body)["id"]
+    made = {
+        row.configuration.account.name: row
+        for row in TierConfigRequest.objects.exclude(status__in=("approved", "draft"))
+    }
+    told(platform, since, [
+        Change(FULFILLMENT, order, "", "tiers_setup"),
+        *(Change(TIER_CONFIG, row.pk, "", row.status) for row in made.values()),
+    ])  # fmt: skip
+    assert {name: row.status for name, row in made.items()} == {
+        "first": "pending", "second": "pending", "below": "tiers_setup",
+    }  # fmt: skip
+    for name in ("first", "second", "below"):
+        platform.post("V", f"{PATHS[TIER_CONFIG]}/{made[name].pk}/approve")
+    assert platform.status(FULFILLMENT, order) == "pending"
+
+
 def test_a_draft_that_becomes_an_order_begins_the_set_up(platform: Platform) -> None:
     body = reaching.order(platform, reaching.reseller("new"), status="draft")
     order = platform.post("D", "/requests", body)["id"]
