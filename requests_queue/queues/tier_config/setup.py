@@ -71,19 +71,27 @@ def find_or_make(
     """
     wanted = levels(line.product)
     found: list[TierConfig] = []
-    above: TierConfig | None = None
+    above = _locked_above(line, accounts)
     if 2 in wanted and (account := accounts.get(2)) is not None:
         above = _find_or_make(line, account, 2, None, now)
         found.append(above)
     if 1 in wanted and (account := accounts.get(1)) is not None:
-        above = above or _locked_above(line, account)
         found.append(_find_or_make(line, account, 1, above, now))
     return found
 
 
-def _locked_above(line: Line, account: TierAccount) -> TierConfig | None:
-    below = _of(line, account, 1).values_list("parent_id", flat=True).first()
-    return TierConfig.objects.select_for_update().filter(pk=below).first() if below else None
+def _locked_above(line: Line, accounts: Mapping[int, TierAccount | None]) -> TierConfig | None:
+    """Return the configuration that the one of tier 1 is below of, locked.
+
+    With it, in the order of their ids, the one of the tier 2 that is named: an order may name
+    another than the first one did.
+    """
+    named, below = accounts.get(2), accounts.get(1)
+    own = _of(line, below, 1).values_list("parent_id", flat=True).first() if below else None
+    other = _of(line, named, 2).values_list("pk", flat=True).first() if named else None
+    keys = {key for key in (own, other) if key}
+    locked = TierConfig.objects.select_for_update().filter(pk__in=keys).order_by("pk")
+    return next((row for row in locked if row.pk == own), None) if keys else None
 
 
 def _of(line: Line, account: TierAccount, level: int) -> QuerySet[TierConfig]:
