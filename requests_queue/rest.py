@@ -7,7 +7,7 @@ come from DRF's settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 
@@ -126,6 +126,10 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
     """List and detail of a kind of object, as far as the caller's account may see them."""
 
     lookup_value_regex = "[^/]+"
+    # What one SELECT brings along.
+    related: ClassVar[tuple[str, ...]] = ()
+    # The columns that a list's entries show; without any, whole rows are read.
+    columns: ClassVar[tuple[str, ...]] = ()
     # Row -> JSON, of a list's entry and of a detail.
     represent: Callable[[Any], Json]
     represent_detail: Callable[[Any], Json] | None = None
@@ -155,19 +159,38 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         return Actor(self.user, self.account)
 
     def visible(self) -> QuerySet[Any]:
-        """Return the rows that the caller's account may see."""
+        """Return the rows that the caller's account may see, with what they are filtered by."""
         raise NotImplementedError
 
+    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows with all that is shown of them."""
+        return rows.select_related(*self.related)
+
     def get_queryset(self) -> QuerySet[Any]:
-        """Return what DRF's machinery works on."""
-        return self.visible()
+        """Return the visible rows, complete."""
+        return self.complete(self.visible())
 
     def list(self, request: Request, **kwargs: Any) -> Response:
         """Answer 200 with an array and `Content-Range`."""
-        rows = self.paginate_queryset(in_full_order(self.filter_queryset(self.get_queryset())))
+        rows = in_full_order(self.filter_queryset(self.visible()))
+        keys = self.paginate_queryset(rows.values_list("pk", flat=True))
         select = _selected(request)
         represent = type(self).represent
-        return self.get_paginated_response([prune(represent(row), select) for row in rows or []])
+        page = self._read(rows.model, keys or ())
+        return self.get_paginated_response([prune(represent(row), select) for row in page])
+
+    def _read(self, model: type[Model], keys: Sequence[Any]) -> Iterator[Any]:
+        """Yield the complete rows of a page, in its order.
+
+        Pages are found by keys alone, so that an index can tell them without the rows, however
+        far behind they are; what is shown is then joined to a page and not to all that fits.
+        """
+        if not keys:
+            return
+        rows = self.complete(model._default_manager.filter(pk__in=keys)).order_by()
+        found = {row.pk: row for row in (rows.only(*self.columns) if self.columns else rows)}
+        # One that was deleted meanwhile is missing.
+        yield from (found[key] for key in keys if key in found)
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """Answer 200 with the object, 404 where there is none for this account."""

@@ -97,14 +97,13 @@ class Webhooks(Collection):
     """The webhooks of the caller's account; nobody sees another's."""
 
     documented = schema.WEBHOOKS
+    related = ("product", "account", "created_by", "modified_by", "last_success", "last_failure")
     represent = staticmethod(webhook)
     rql_filter_class = WebhookFilters
 
     def visible(self) -> QuerySet[Webhook]:
         """Return the account's webhooks."""
-        return Webhook.objects.filter(account=self.account).select_related(
-            "product", "account", "created_by", "modified_by", "last_success", "last_failure"
-        )
+        return Webhook.objects.filter(account=self.account)
 
     def create(self, request: Request) -> Response:
         """Create a webhook: 201, or 400 with `field: message`."""

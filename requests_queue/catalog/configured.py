@@ -17,14 +17,16 @@ from requests_queue.rest import Json
 def prefetch(route: str = "") -> Prefetch[Any]:
     """Return what a list of rows brings along, `asset__` being the way to what has the product."""
     rows = Configuration.objects.select_related("parameter")
-    return Prefetch(f"{route}product__configurations", rows)
+    # To an attribute: the related manager would clone its rows' query for every asset.
+    return Prefetch(f"{route}product__configurations", rows, to_attr="configured")
 
 
 def of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[str, list[Json]]]:
     """Return the parameters of a `configuration` on a marketplace, and those of items by id."""
     whole: list[Json] = []
     by_item: dict[str, list[Json]] = defaultdict(list)
-    for row in product.configurations.all():
+    rows: list[Configuration] = product.configured  # type: ignore[attr-defined]
+    for row in rows:
         if row.marketplace_id in (None, marketplace_id):
             shown = _param(row, row.parameter)
             (by_item[row.item_id] if row.item_id else whole).append(shown)

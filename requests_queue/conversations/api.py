@@ -16,6 +16,7 @@ from requests_queue.conversations.models import Conversation, Message, number_of
 from requests_queue.errors import Missing
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
 
+_OF_MESSAGE = ("creator", "account", "updated_by")
 # Messages inside a conversation: the last ones, as many as the longest page has.
 INSIDE = 1000
 
@@ -72,13 +73,17 @@ class Conversations(Collection):
     """`/conversations`, for the parties of each."""
 
     documented = schema.CONVERSATIONS
+    related = ("creator", "closed_by")
     represent = staticmethod(shape.conversation)
     rql_filter_class = ConversationFilters
 
     def visible(self) -> QuerySet[Conversation]:
         """Return the caller's conversations."""
-        rows = Conversation.visible_to(self.account).select_related("creator", "closed_by")
-        return rows.prefetch_related("accounts")
+        return Conversation.visible_to(self.account)
+
+    def complete(self, rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
+        """Return the conversations with their parties."""
+        return super().complete(rows).prefetch_related("accounts")
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the row by its identifier."""
@@ -86,8 +91,8 @@ class Conversations(Collection):
 
     def answer(self, row: Any, status: int = 200) -> Response:
         """Answer with a conversation and its last messages."""
-        messages = _messages(Message.visible_to(self.account)).filter(conversation=row)
-        last = list(messages.order_by("-pk")[:INSIDE])[::-1]
+        messages = Message.visible_to(self.account).filter(conversation=row)
+        last = list(messages.select_related(*_OF_MESSAGE).order_by("-pk")[:INSIDE])[::-1]
         return Response(shape.with_messages(row, last), status=status)
 
     def create(self, request: Request) -> Response:
@@ -106,6 +111,7 @@ class Messages(Collection):
     """`/conversations/{id}/messages`, for the parties; 404 where the caller is none."""
 
     documented = schema.MESSAGES
+    related = _OF_MESSAGE
     represent = staticmethod(shape.message)
     rql_filter_class = MessageFilters
 
@@ -120,7 +126,7 @@ class Messages(Collection):
 
     def visible(self) -> QuerySet[Message]:
         """Return the conversation's messages: private ones are for their author's account."""
-        return _messages(Message.visible_to(self.account)).filter(conversation=self.conversation_id)
+        return Message.visible_to(self.account).filter(conversation=self.conversation_id)
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the row by its identifier."""
@@ -135,10 +141,6 @@ class Messages(Collection):
         """Change a message of the caller's own account: 200, 403 for any other."""
         writing.edit(self.get_object(), self.body, self.actor)
         return self.answer(self.get_object())
-
-
-def _messages(rows: QuerySet[Message]) -> QuerySet[Message]:
-    return rows.select_related("creator", "account", "updated_by")
 
 
 _MESSAGES = "conversations/<str:conversation_id>/messages"

@@ -21,8 +21,6 @@ class QueueCollection(Collection):
     """The objects of a queue, for the parties of each; who may move one is the queue's rules'."""
 
     queue: ClassVar[Queue]
-    # What one SELECT brings along.
-    related: ClassVar[tuple[str, ...]] = ()
     # Calls that Connect answers with 204 and nothing; the others answer 200 with the object.
     without_answer: ClassVar[frozenset[str]] = frozenset()
     # Whether `assign` without a name means the caller.
@@ -30,7 +28,7 @@ class QueueCollection(Collection):
 
     def visible(self) -> QuerySet[Any]:
         """Return the objects that the caller's account may see."""
-        return self.queue.model.visible_to(self.account).select_related(*self.related)
+        return self.queue.model.visible_to(self.account)
 
     def act(self, request: Request, pk: str, name: str) -> Response:
         """Make a move: 200 with the object, or 204; 400 or 403 where it isn't legal."""

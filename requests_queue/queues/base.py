@@ -10,19 +10,39 @@ from typing import Any
 from django.db import models
 
 from requests_queue.catalog.models import Account, Product, User
+from requests_queue.rows import Row
 
 # Who may move an object; the letters of docs/fidelity.md.
 VENDOR, DISTRIBUTOR, SYSTEM = "vendor", "distributor", "system"
 
 
-class QueueObject(models.Model):
+def list_indexes(name: str) -> list[models.Index]:
+    """Return the indexes of a queue's list, as each party reads it: the newest first, those of
+    a status and a product, or any.
+
+    They hold the key and what is mostly filtered by, so that they tell which rows a page has,
+    and how many there are, without the rows.
+    """
+    shapes = {
+        "": ("status", "product", "-created", "id"),
+        "_dated": ("-created", "id", "status", "product"),
+    }
+    return [
+        models.Index(fields=[side, *fields], name=f"{name}_{side}{suffix}")
+        for side in ("vendor", "provider")
+        for suffix, fields in shapes.items()
+    ]
+
+
+class QueueObject(Row):
     """What the objects of all queues have: a status, a product, and two parties."""
 
     id = models.CharField(max_length=40, primary_key=True)
     status = models.CharField(max_length=16)
     product = models.ForeignKey(Product, models.CASCADE, related_name="+")
-    vendor = models.ForeignKey(Account, models.CASCADE, related_name="+")
-    provider = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    # Not indexed by themselves: each list's index begins with one of them.
+    vendor = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
+    provider = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
     assignee = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     created = models.DateTimeField()
     updated = models.DateTimeField()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
+from requests_queue.rows import Row
 
-class Account(models.Model):
+
+class Account(Row):
     """A company on Connect: a vendor (`VA-`) or a provider (`PA-`), which is a distributor."""
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -30,7 +32,7 @@ class Account(models.Model):
         return self.type == "vendor"
 
 
-class User(AbstractUser):
+class User(AbstractUser, Row):
     """A person (`UR-`), who signs in, or a service user (`SU-`), who acts by an API token."""
 
     uid = models.CharField(max_length=32, unique=True, verbose_name="ID")
@@ -50,7 +52,7 @@ class User(AbstractUser):
         return self.get_full_name() or self.username
 
 
-class ApiToken(models.Model):
+class ApiToken(Row):
     """The key of a service user, stored hashed: `ApiKey SU-ddd-ddd-ddd:secret`."""
 
     user = models.OneToOneField(User, models.CASCADE, related_name="token")

@@ -12,9 +12,10 @@ from requests_queue.catalog.models.directory import (
     Marketplace,
 )
 from requests_queue.catalog.models.products import Product, Template
+from requests_queue.rows import Row
 
 
-class TierAccountData(models.Model):
+class TierAccountData(Row):
     """What a tier account and each of its versions say."""
 
     version = models.IntegerField(default=1)
@@ -52,6 +53,10 @@ class TierAccount(TierAccountData):
                 name="tier_account_uid",
             )
         ]
+        indexes = [
+            models.Index(fields=["-created", "id"], name="tier_account_dated"),
+            models.Index(fields=["external_id"], name="tier_account_external_id"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.id})"
@@ -77,7 +82,7 @@ class TierAccountVersion(TierAccountData):
         return f"{self.account_id} version {self.version}"
 
 
-class Asset(models.Model):
+class Asset(Row):
     """A subscription (`AS-`). `items` and `params` are lists as the API shows them."""
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -108,7 +113,13 @@ class Asset(models.Model):
                 name="asset_external_uid",
             )
         ]
-        indexes = [models.Index(fields=["product", "status"], name="asset_product_status")]
+        indexes = [
+            models.Index(fields=["product", "status"], name="asset_product_status"),
+            # A list is read the newest first; the connection tells whose an asset is.
+            models.Index(
+                fields=["-created", "id", "connection", "product", "status"], name="asset_dated"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.id

@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.db import models
 
 from requests_queue.catalog.models.accounts import Account
+from requests_queue.rows import Row
 
 
-class Marketplace(models.Model):
+class Marketplace(Row):
     """A provider's marketplace (`MP-`)."""
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -26,7 +27,7 @@ class Marketplace(models.Model):
         return f"{self.name} ({self.id})"
 
 
-class Hub(models.Model):
+class Hub(Row):
     """A provider's commerce system (`HB-`)."""
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -46,7 +47,7 @@ class Hub(models.Model):
         return f"{self.name} ({self.id})"
 
 
-class Connection(models.Model):
+class Connection(Row):
     """A product's line to a hub (`CT-`): orders of the hub reach the vendor through it."""
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -65,7 +66,7 @@ class Connection(models.Model):
         return f"{self.id} ({self.type})"
 
 
-class Contract(models.Model):
+class Contract(Row):
     """A distribution contract (`CRD-`) between vendor and provider."""
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -87,7 +88,7 @@ class Contract(models.Model):
         return f"{self.name} ({self.id})"
 
 
-class Listing(models.Model):
+class Listing(Row):
     """A product on a marketplace (`LST-`), under a contract."""
 
     id = models.CharField(max_length=32, primary_key=True)

@@ -9,9 +9,10 @@ from django.db.models.functions import Coalesce
 
 from requests_queue.catalog.models.accounts import Account
 from requests_queue.catalog.models.directory import Marketplace
+from requests_queue.rows import Row
 
 
-class Product(models.Model):
+class Product(Row):
     """A product (`PRD-`) of a vendor; `capabilities` as in `GET /products/{id}`."""
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -51,7 +52,7 @@ class Product(models.Model):
         return value
 
 
-class Item(models.Model):
+class Item(Row):
     """An item of a product: `id` is the global one (`PRD-ddd-ddd-ddd-dddd`)."""
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -89,7 +90,7 @@ class Item(models.Model):
         return f"{self.name} ({self.id})"
 
 
-class Parameter(models.Model):
+class Parameter(Row):
     """A parameter of a product. Assets and orders know it by `name`, unique in the product; the
     product's own list gives it a `PRM-` id besides."""
 
@@ -116,7 +117,7 @@ class Parameter(models.Model):
         return f"{self.title} ({self.name})"
 
 
-class Template(models.Model):
+class Template(Row):
     """A text that the customer sees (`TL-`): Markdown, by scope and type."""
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -137,7 +138,7 @@ class Template(models.Model):
         return f"{self.name} ({self.id})"
 
 
-class Configuration(models.Model):
+class Configuration(Row):
     """The value of a configuration parameter: of the product, of an item, on a marketplace."""
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="configurations")

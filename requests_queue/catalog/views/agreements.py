@@ -40,21 +40,22 @@ class Agreements(Collection):
     """`/agreements`, for both sides, read-only: those of the marketplaces that the caller sees."""
 
     documented = directory.AGREEMENTS
+    related = ("owner",)
     represent = staticmethod(shape.agreement)
     rql_filter_class = AgreementFilters
 
     def visible(self) -> QuerySet[Marketplace]:
-        """Return the marketplaces, each with what its agreement has."""
-        return (
-            seen.marketplaces(self.account)
-            .select_related("owner")
-            .alias(
-                agreement_id=agreements.id_by(),
-                agreement_name=agreements.name_by(),
-                agreement_type=Value(agreements.KIND, TextField()),
-            )
-            .annotate(contract_count=seen.count(seen.contracts(self.account), "marketplace"))
+        """Return the marketplaces, each with what its agreement is called."""
+        return seen.marketplaces(self.account).alias(
+            agreement_id=agreements.id_by(),
+            agreement_name=agreements.name_by(),
+            agreement_type=Value(agreements.KIND, TextField()),
         )
+
+    def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
+        """Return the marketplaces, each with what its agreement has."""
+        contracts = seen.count(seen.contracts(self.account), "marketplace")
+        return super().complete(rows).annotate(contract_count=contracts)
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the row by the agreement's id."""

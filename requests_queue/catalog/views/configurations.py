@@ -56,19 +56,17 @@ class Configurations(OfProduct):
     """`/products/{id}/configurations`: what is set; both sides read it, the vendor writes it."""
 
     documented = documents.CONFIGURATIONS
+    related = ("parameter", "item", "marketplace")
     represent = staticmethod(product_shape.configuration)
     rql_filter_class = ConfigurationFilters
 
     def visible(self) -> QuerySet[Configuration]:
         """Return the product's values, of marketplaces those that the caller sees."""
         rows = Configuration.objects.filter(product=self.product)
-        return (
-            rows.filter(Q(marketplace=None) | Q(marketplace__in=seen.marketplaces(self.account)))
-            .select_related("parameter", "item", "marketplace")
-            .alias(
-                is_required=switch_in("parameter__constraints__required"),
-                shared=text_in("parameter__constraints__shared"),
-            )
+        mine = Q(marketplace=None) | Q(marketplace__in=seen.marketplaces(self.account))
+        return rows.filter(mine).alias(
+            is_required=switch_in("parameter__constraints__required"),
+            shared=text_in("parameter__constraints__shared"),
         )
 
     def create(self, request: Request, **kwargs: Any) -> Response:

@@ -43,13 +43,13 @@ class Contracts(Collection):
     """`/contracts`, for both sides: those that the caller is a party of."""
 
     documented = directory.CONTRACTS
+    related = ("vendor", "provider", "marketplace")
     represent = staticmethod(shape.contract)
     rql_filter_class = ContractFilters
 
     def visible(self) -> QuerySet[Contract]:
         """Return the contracts."""
-        rows = seen.contracts(self.account).select_related("vendor", "provider", "marketplace")
-        return rows.alias(
+        return seen.contracts(self.account).alias(
             kind_of_all=Value(shape.CONTRACT_KIND, TextField()),
             agreement_id=agreements.id_by("marketplace__"),
             agreement_name=agreements.name_by("marketplace__"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import IntegerField, QuerySet
+from django.db.models.functions import Coalesce
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,19 +41,24 @@ class Hubs(Collection):
     contracts."""
 
     documented = directory.HUBS
+    related = ("company",)
     represent = staticmethod(shape.hub)
     rql_filter_class = HubFilters
 
     def visible(self) -> QuerySet[Hub]:
+        """Return the hubs."""
+        return seen.hubs(self.account).alias(**self._counts())
+
+    def complete(self, rows: QuerySet[Hub]) -> QuerySet[Hub]:
         """Return the hubs; what they count is what this account sees of them."""
-        return (
-            seen.hubs(self.account)
-            .select_related("company")
-            .annotate(
-                connection_count=seen.count(seen.connections(self.account), "hub"),
-                marketplace_count=seen.count(seen.marketplaces(self.account), "hubs"),
-            )
-        )
+        found: QuerySet[Hub] = super().complete(rows).annotate(**self._counts())
+        return found
+
+    def _counts(self) -> dict[str, Coalesce]:
+        return {
+            "connection_count": seen.count(seen.connections(self.account), "hub"),
+            "marketplace_count": seen.count(seen.marketplaces(self.account), "hubs"),
+        }
 
     def create(self, request: Request) -> Response:
         """Create a hub, for its provider: 201, 400 or 403."""
@@ -101,16 +107,13 @@ class HubConnections(InHub):
     """`/hubs/{id}/connections`, for both sides: those that the caller is a party of."""
 
     documented = directory.HUB_CONNECTIONS
+    related = ("product", "provider", "vendor")
     represent = staticmethod(shape.connection_in_hub)
     rql_filter_class = HubConnectionFilters
 
     def visible(self) -> QuerySet[Connection]:
         """Return the hub's connections."""
-        return (
-            seen.connections(self.account)
-            .filter(hub=self.hub)
-            .select_related("product", "provider", "vendor")
-        )
+        return seen.connections(self.account).filter(hub=self.hub)
 
 
 class HubMarketplaceFilters(ConnectFilters):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import IntegerField, Prefetch, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from requests_queue.catalog import shape
 from requests_queue.catalog.models import Marketplace
@@ -51,22 +52,30 @@ class Marketplaces(Collection):
     """`/marketplaces`, for both sides: a provider's own, a vendor's by contracts."""
 
     documented = directory.MARKETPLACES
+    related = ("owner",)
     represent = staticmethod(shape.marketplace)
     rql_filter_class = MarketplaceFilters
 
     def visible(self) -> QuerySet[Marketplace]:
+        """Return the marketplaces."""
+        return seen.marketplaces(self.account).alias(**self._counts())
+
+    def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
         """Return the marketplaces; hubs and counts are what this account sees of them."""
-        contracts, hubs = seen.contracts(self.account), seen.hubs(self.account)
-        return (
-            seen.marketplaces(self.account)
-            .select_related("owner")
-            .prefetch_related(Prefetch("hubs", hubs))
-            .annotate(
-                hub_count=seen.count(hubs, "marketplaces"),
-                contract_count=seen.count(contracts, "marketplace"),
-                active_contract_count=seen.count(contracts.filter(status="active"), "marketplace"),
-            )
+        hubs = Prefetch("hubs", seen.hubs(self.account))
+        found: QuerySet[Marketplace] = (
+            super().complete(rows).prefetch_related(hubs).annotate(**self._counts())
         )
+        return found
+
+    def _counts(self) -> dict[str, Coalesce]:
+        contracts = seen.contracts(self.account)
+        active = contracts.filter(status="active")
+        return {
+            "hub_count": seen.count(seen.hubs(self.account), "marketplaces"),
+            "contract_count": seen.count(contracts, "marketplace"),
+            "active_contract_count": seen.count(active, "marketplace"),
+        }
 
 
 urlpatterns = routes("marketplaces", Marketplaces)

@@ -63,6 +63,7 @@ class Items(PartOfProduct):
     """`/products/{id}/items`, for both sides; in the path an item's global or local id."""
 
     documented = documents.ITEMS
+    related = ("replacement",)
     writes = item_writes
     represent = staticmethod(product_shape.item)
     rql_filter_class = ItemFilters
@@ -70,10 +71,8 @@ class Items(PartOfProduct):
     def visible(self) -> QuerySet[Item]:
         """Return the product's items."""
         small = {f"small_{name}": Lower(name) for name in ("type", "period", "precision")}
-        return (
-            Item.objects.filter(product=self.product)
-            .select_related("replacement")
-            .alias(unit_id=text_in("unit__id"), unit_title=text_in("unit__title"), **small)
+        return Item.objects.filter(product=self.product).alias(
+            unit_id=text_in("unit__id"), unit_title=text_in("unit__title"), **small
         )
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
@@ -183,16 +182,13 @@ class Connections(OfProduct):
     """`/products/{id}/connections`, for both sides: those that the caller is a party of."""
 
     documented = documents.CONNECTIONS
+    related = ("hub", "provider", "vendor")
     represent = staticmethod(shape.connection)
     rql_filter_class = ConnectionFilters
 
     def visible(self) -> QuerySet[Connection]:
         """Return the product's connections."""
-        return (
-            seen.connections(self.account)
-            .filter(product=self.product)
-            .select_related("hub", "provider", "vendor")
-        )
+        return seen.connections(self.account).filter(product=self.product)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Connect the product to a hub, for its vendor: 201, 400 or 403."""

@@ -74,24 +74,29 @@ class Products(Collection):
     """`/products`: a vendor's own, which it writes; those that are sold to a provider."""
 
     documented = documents.PRODUCTS
+    related = ("owner", "replacement")
     represent = staticmethod(product_shape.product)
     rql_filter_class = ProductFilters
 
     def visible(self) -> QuerySet[Product]:
+        """Return the products."""
+        return seen.products(self.account).alias(**self._seen_by())
+
+    def complete(self, rows: QuerySet[Product]) -> QuerySet[Product]:
         """Return the products, each with why this account sees it."""
+        found: QuerySet[Product] = super().complete(rows).annotate(**self._seen_by())
+        return found
+
+    def _seen_by(self) -> dict[str, Value | Exists]:
         listed = seen.listings(self.account).filter(product=OuterRef("pk"), status="listed")
-        vendor = self.account.is_vendor
-        return (
-            seen.products(self.account)
-            .select_related("owner", "replacement")
-            .annotate(
-                seen_by_owner=Value(vendor, BooleanField()),
-                seen_by_listing=Value(False, BooleanField()) if vendor else Exists(listed),
-                # No syndication and no public catalogue here.
-                seen_by_syndication=Value(False, BooleanField()),
-                seen_by_catalog=Value(False, BooleanField()),
-            )
-        )
+        vendor, no = self.account.is_vendor, Value(False, BooleanField())
+        return {
+            "seen_by_owner": Value(vendor, BooleanField()),
+            "seen_by_listing": no if vendor else Exists(listed),
+            # No syndication and no public catalogue here.
+            "seen_by_syndication": no,
+            "seen_by_catalog": no,
+        }
 
     def create(self, request: Request) -> Response:
         """Create a draft, for vendors: 201, 400 or 403."""

@@ -92,19 +92,20 @@ def marketplaces(account: Account) -> QuerySet[Marketplace]:
 
 
 def tier_accounts(account: Account) -> QuerySet[TierAccount]:
-    """Return a provider's own tier accounts; a vendor's: those in assets of its connections.
-
-    Each row says in which tiers of the account's assets it stands (`as_customer`, ...).
-    """
-    mine = assets(account)
-    rows = TierAccount.objects.annotate(
-        as_customer=Exists(mine.filter(customer=_OUTER)),
-        as_tier1=Exists(mine.filter(tier1=_OUTER)),
-        as_tier2=Exists(mine.filter(tier2=_OUTER)),
-    )
+    """Return a provider's own tier accounts; a vendor's: those in assets of its connections."""
+    rows = TierAccount.objects.alias(**tiers(account))
     if not account.is_vendor:
         return rows.filter(owner=account)
     return rows.filter(Q(as_customer=True) | Q(as_tier1=True) | Q(as_tier2=True))
+
+
+def tiers(account: Account) -> dict[str, Exists]:
+    """Return in which tiers of the account's assets a tier account stands: `as_customer`, ..."""
+    mine = assets(account)
+    return {
+        f"as_{tier}": Exists(mine.filter(**{tier: _OUTER}))
+        for tier in ("customer", "tier1", "tier2")
+    }
 
 
 def count(rows: QuerySet[Any], link: str) -> Coalesce:

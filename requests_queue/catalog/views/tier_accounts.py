@@ -54,19 +54,21 @@ class TierAccounts(Collection):
     """`/tier/accounts`: providers read and write their own; vendors read those in their assets."""
 
     documented = directory.TIER_ACCOUNTS
+    related = ("owner", "hub", "parent")
     represent = staticmethod(shape.tier_account)
     rql_filter_class = TierAccountFilters
 
     def visible(self) -> QuerySet[TierAccount]:
         """Return the tier accounts, decommissioned ones too."""
-        return (
-            seen.tier_accounts(self.account)
-            .select_related("owner", "hub", "parent")
-            .alias(
-                contact_email=text_in("contact_info__contact__email"),
-                region=Value(shape.REGION, TextField()),
-            )
+        return seen.tier_accounts(self.account).alias(
+            contact_email=text_in("contact_info__contact__email"),
+            region=Value(shape.REGION, TextField()),
         )
+
+    def complete(self, rows: QuerySet[TierAccount]) -> QuerySet[TierAccount]:
+        """Return the tier accounts, each with where it stands in the caller's assets."""
+        found: QuerySet[TierAccount] = super().complete(rows).annotate(**seen.tiers(self.account))
+        return found
 
     def create(self, request: Request) -> Response:
         """Create a tier account, for providers: 201, 400 or 403."""
@@ -113,8 +115,8 @@ class TierAccountVersions(Collection):
 
     def _account(self) -> TierAccount:
         pk = self.kwargs["account_id"]
-        rows = seen.tier_accounts(self.account).select_related("owner", "hub", "parent")
-        row = rows.filter(pk=pk).first()
+        rows = seen.tier_accounts(self.account).annotate(**seen.tiers(self.account))
+        row = rows.select_related("owner", "hub", "parent").filter(pk=pk).first()
         if row is None:
             raise Missing(pk)
         return row

@@ -137,18 +137,20 @@ class Subscriptions(Collection):
     """`/subscriptions/assets`: subscriptions with what is known of their billing, read-only."""
 
     documented = schema.RECURRING_ASSETS
+    related = ("template", *_RELATED)
     represent = staticmethod(shape.subscription)
     rql_filter_class = SubscriptionFilters
 
     def visible(self) -> QuerySet[Asset]:
         """Return the subscriptions of the caller's side."""
         side = "vendor" if self.account.is_vendor else "provider"
+        return Asset.objects.filter(**{f"connection__{side}": self.account})
+
+    def complete(self, rows: QuerySet[Asset]) -> QuerySet[Asset]:
+        """Return the subscriptions, each with its open request."""
         pending = Request.objects.filter(status__in=OPEN).select_related("template")
-        return (
-            Asset.objects.filter(**{f"connection__{side}": self.account})
-            .select_related("template", *_RELATED)
-            .prefetch_related(Prefetch("requests", pending, to_attr="open_requests"))
-        )
+        opened = Prefetch("requests", pending, to_attr="open_requests")
+        return super().complete(rows).prefetch_related(opened)
 
     def answer(self, row: Asset, status: int = 200) -> Response:
         """Answer with the detail: how often it was billed, as far as the caller may know."""

@@ -54,8 +54,8 @@ class BillingRequest(QueueObject):
     class Meta:
         ordering = ["-created", "id"]
         indexes = [
-            models.Index(fields=["vendor", "type", "-created"], name="billing_vendor"),
-            models.Index(fields=["provider", "-created"], name="billing_provider"),
+            models.Index(fields=["vendor", "type", "-created", "id"], name="billing_vendor"),
+            models.Index(fields=["provider", "-created", "id"], name="billing_provider"),
         ]
 
     def __str__(self) -> str:

@@ -28,6 +28,10 @@ from requests_queue.rest import (
     routes,
 )
 
+_TIER = (
+    "id", "version", "name", "type", "external_id", "external_uid", "tax_id", "environment",
+    "contact_info",
+)  # fmt: skip
 _RELATED = (
     "asset__product",
     "asset__connection__provider",
@@ -41,8 +45,15 @@ _RELATED = (
 )
 
 
-def _asset_filters(prefix: str, route: str) -> list[Any]:
-    """Return the filters of an asset, under a prefix of names and of ORM routes."""
+def _asset_filters(prefix: str, route: str, own: tuple[str, ...] = ()) -> list[Any]:
+    """Return the filters of an asset, under a prefix of names and of ORM routes.
+
+    `own` relations are those that the filtered row itself has, always the same as its asset's.
+    """
+
+    def reached(source: str) -> str:
+        return _pk(source if source.partition("__")[0] in own else f"{route}{source}")
+
     names = {
         "id": "pk",
         "status": "status",
@@ -68,9 +79,7 @@ def _asset_filters(prefix: str, route: str) -> list[Any]:
         "tiers.tier1.id": "tier1",
         "tiers.tier2.id": "tier2",
     }
-    return filters(
-        *((f"{prefix}{name}", f"{route}{_pk(source)}") for name, source in names.items())
-    )
+    return filters(*((f"{prefix}{name}", reached(source)) for name, source in names.items()))
 
 
 def _pk(source: str) -> str:
@@ -95,7 +104,7 @@ class RequestFilters(ConnectFilters):
             ("contract.id", "contract__id"), ("template.id", "template__id"),
             search=("id",),
         ),
-        *_asset_filters("asset.", "asset__"),
+        *_asset_filters("asset.", "asset__", own=("product",)),
         *filters(("asset.connection.environment", "asset__connection__type"),
                  ("asset.tier1_id", "asset__tier1__id"), ("asset.tier2_id", "asset__tier2__id"),
                  ("asset.account_id", "asset__customer__id"),
@@ -133,18 +142,36 @@ class AssetFilters(ConnectFilters):
         return any_element(Asset, "params", data.filter_name.rpartition(".")[2], data)
 
 
+_COLUMNS = (
+    "id", "type", "status", "note", "reason", "created", "updated", "answered", "activation_key",
+    "external_attributes", "items", "params", "planned_date", "effective_date", "form_code",
+    "previous_approved_request",
+    "assignee__uid", "assignee__username", "assignee__first_name", "assignee__last_name",
+    "assignee__email", "template__name", "template__body",
+    "marketplace__name", "contract__type", "contract__name",
+    "asset__status", "asset__external_id", "asset__external_uid", "asset__created",
+    "asset__updated", "asset__product__name", "asset__product__status",
+    "asset__connection__type", "asset__connection__status", "asset__connection__created",
+    "asset__connection__provider__name", "asset__connection__vendor__name",
+    "asset__connection__hub__name", "asset__marketplace__name", "asset__contract__type",
+    "asset__contract__name",
+    *(f"asset__{tier}__{name}" for tier in ("customer", "tier1", "tier2") for name in _TIER),
+)  # fmt: skip
+
+
 class Requests(QueueCollection):
     """`/requests`: the fulfillment queue, for both parties."""
 
     documented = schema.REQUESTS
     queue = rules.QUEUE
     related = ("assignee", "template", "marketplace", "contract", *_RELATED)
+    columns = _COLUMNS
     represent = staticmethod(shape.request)
     rql_filter_class = RequestFilters
 
-    def visible(self) -> QuerySet[Request]:
-        """Return the requests of both parties, with what their products have configured."""
-        return super().visible().prefetch_related(configured.prefetch("asset__"))
+    def complete(self, rows: QuerySet[Request]) -> QuerySet[Request]:
+        """Return the requests with what their products have configured."""
+        return super().complete(rows).prefetch_related(configured.prefetch("asset__"))
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, or 409 where there is one already."""
@@ -193,15 +220,18 @@ class Assets(Collection):
 
     documented = schema.ASSETS
     lists = frozenset({"requests"})
+    related = ("template", *(name.partition("__")[2] for name in _RELATED))
     represent = staticmethod(shape.subscription)
     rql_filter_class = AssetFilters
 
     def visible(self) -> QuerySet[Asset]:
         """Return the assets of the caller's side."""
         side = "vendor" if self.account.is_vendor else "provider"
-        related = [name.partition("__")[2] for name in _RELATED]
-        rows = Asset.objects.filter(**{f"connection__{side}": self.account})
-        return rows.select_related("template", *related).prefetch_related(configured.prefetch())
+        return Asset.objects.filter(**{f"connection__{side}": self.account})
+
+    def complete(self, rows: QuerySet[Asset]) -> QuerySet[Asset]:
+        """Return the assets with what their products have configured."""
+        return super().complete(rows).prefetch_related(configured.prefetch())
 
     @action(detail=True, methods=["get"])
     def requests(self, request: HttpRequest, pk: str) -> Response:

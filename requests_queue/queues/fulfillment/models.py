@@ -7,7 +7,7 @@ import secrets
 from django.db import models
 
 from requests_queue.catalog.models import Asset, Contract, Marketplace, Template
-from requests_queue.queues.base import QueueObject
+from requests_queue.queues.base import QueueObject, list_indexes
 
 OPEN = ("draft", "tiers_setup", "pending", "inquiring", "scheduled", "revoking")
 
@@ -50,10 +50,7 @@ class Request(QueueObject):
             )
         ]
         indexes = [
-            models.Index(fields=["vendor", "status", "product", "-created"], name="request_vendor"),
-            models.Index(
-                fields=["provider", "status", "product", "-created"], name="request_provider"
-            ),
+            *list_indexes("request"),
             models.Index(
                 fields=["planned_date"],
                 name="request_planned",

@@ -38,9 +38,9 @@ class ListingRequests(QueueCollection):
     represent = staticmethod(shape.request)
     rql_filter_class = ListingRequestFilters
 
-    def visible(self) -> QuerySet[Any]:
+    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the requests, each listing with what is pending about it."""
-        return super().visible().prefetch_related(_open("listing__requests"))
+        return super().complete(rows).prefetch_related(_open("listing__requests"))
 
     def create(self, request: HttpRequest) -> Response:
         """Create a draft: 201, or 400."""
@@ -58,19 +58,24 @@ class Listings(Collection):
     """`/listings`, for both sides: those under the caller's contracts."""
 
     documented = schema.LISTINGS
+    related = _RELATED
     represent = staticmethod(shape.listing)
     rql_filter_class = ListingFilters
 
     def visible(self) -> QuerySet[Listing]:
-        """Return the listings, each with what is pending about it."""
+        """Return the listings, each with what is pending about it to filter by."""
         pending = ListingRequest.objects.filter(listing=OuterRef("pk"), status__in=UNDER_WAY)
-        rows: QuerySet[Listing] = seen.listings(self.account).select_related(*_RELATED)
-        return rows.prefetch_related(_open("requests")).alias(
+        rows: QuerySet[Listing] = seen.listings(self.account).alias(
             pending_id=Subquery(pending.values("pk")[:1]),
             pending_type=Subquery(pending.values("type")[:1]),
             pending_status=Subquery(pending.values("status")[:1]),
             pending_is_null=~Exists(pending),
         )
+        return rows
+
+    def complete(self, rows: QuerySet[Listing]) -> QuerySet[Listing]:
+        """Return the listings, each with what is pending about it to show."""
+        return super().complete(rows).prefetch_related(_open("requests"))
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Change the status, which is the distributor's: 200; all else of a body is read-only."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from requests_queue.catalog.models import Listing, User
-from requests_queue.queues.base import QueueObject
+from requests_queue.queues.base import QueueObject, list_indexes
 
 # With the distributor: a listing has one such request at most.  Drafts are the vendor's own.
 UNDER_WAY = ("reviewing", "deploying")
@@ -29,12 +29,4 @@ class ListingRequest(QueueObject):
                 name="listing_request_one_under_way",
             )
         ]
-        indexes = [
-            models.Index(
-                fields=["vendor", "status", "product", "-created"], name="listing_request_vendor"
-            ),
-            models.Index(
-                fields=["provider", "status", "product", "-created"],
-                name="listing_request_provider",
-            ),
-        ]
+        indexes = list_indexes("listing_request")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from requests_queue.catalog.models import TierAccountVersion
-from requests_queue.queues.base import QueueObject
+from requests_queue.queues.base import QueueObject, list_indexes
 
 
 class TierAccountRequest(QueueObject):
@@ -19,7 +19,4 @@ class TierAccountRequest(QueueObject):
 
     class Meta:
         ordering = ["-created", "id"]
-        indexes = [
-            models.Index(fields=["vendor", "status", "product", "-created"], name="tar_vendor"),
-            models.Index(fields=["provider", "status", "product", "-created"], name="tar_provider"),
-        ]
+        indexes = list_indexes("tar")

@@ -58,11 +58,19 @@ class TierConfigRequests(QueueCollection):
     rql_filter_class = TierConfigRequestFilters
 
     def visible(self) -> QuerySet[Any]:
+        """Return the requests of both parties."""
+        return with_assignee(super().visible())
+
+    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the requests, each configuration with what is open and configured about it."""
-        return with_assignee(super().visible()).prefetch_related(
-            _open("configuration__requests"),
-            _open("configuration__parent__requests"),
-            configured.prefetch("configuration__"),
+        return (
+            super()
+            .complete(rows)
+            .prefetch_related(
+                _open("configuration__requests"),
+                _open("configuration__parent__requests"),
+                configured.prefetch("configuration__"),
+            )
         )
 
     def create(self, request: HttpRequest) -> Response:
@@ -92,13 +100,17 @@ class TierConfigs(Collection):
     """`/tier/configs`: the configurations of both parties' connections, read-only."""
 
     documented = schema.TIER_CONFIGS
+    related = _RELATED
     represent = staticmethod(shape.config)
     rql_filter_class = TierConfigFilters
 
     def visible(self) -> QuerySet[TierConfig]:
+        """Return the configurations of the caller's connections."""
+        return births.visible_configs(self.account)
+
+    def complete(self, rows: QuerySet[TierConfig]) -> QuerySet[TierConfig]:
         """Return the configurations, each with what is open and configured about it."""
-        rows = births.visible_configs(self.account).select_related(*_RELATED)
-        return rows.prefetch_related(_open("requests"), configured.prefetch())
+        return super().complete(rows).prefetch_related(_open("requests"), configured.prefetch())
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:

@@ -12,7 +12,7 @@ from requests_queue.catalog.models import (
     Template,
     TierAccount,
 )
-from requests_queue.queues.base import QueueObject
+from requests_queue.queues.base import QueueObject, list_indexes
 from requests_queue.queues.fulfillment.models import form_code
 
 STATUSES = ("draft", "tiers_setup", "pending", "inquiring", "approved", "failed")
@@ -89,11 +89,4 @@ class TierConfigRequest(QueueObject):
                 name="tier_request_one_open",
             )
         ]
-        indexes = [
-            models.Index(
-                fields=["vendor", "status", "product", "-created"], name="tier_request_vendor"
-            ),
-            models.Index(
-                fields=["provider", "status", "product", "-created"], name="tier_request_provider"
-            ),
-        ]
+        indexes = list_indexes("tier_request")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from requests_queue.catalog.models import Asset, Contract, Item, Marketplace
-from requests_queue.queues.base import QueueObject
+from requests_queue.queues.base import QueueObject, list_indexes
 
 # Of a file that is being worked on: `sub_status`.
 PROCESSING, PROCESSED = "processing", "processed"
@@ -50,12 +50,7 @@ class UsageFile(QueueObject):
     class Meta:
         ordering = ["-created", "id"]
         indexes = [
-            models.Index(
-                fields=["vendor", "status", "product", "-created"], name="usage_file_vendor"
-            ),
-            models.Index(
-                fields=["provider", "status", "product", "-created"], name="usage_file_provider"
-            ),
+            *list_indexes("usage_file"),
             models.Index(
                 fields=["lease"],
                 name="usage_file_lease",

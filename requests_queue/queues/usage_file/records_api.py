@@ -20,14 +20,14 @@ class UsageRecords(Collection):
     """`/usage/records`, for both parties of their files."""
 
     documented = schema.USAGE_RECORDS
+    related = ("file", "item", "asset")
     represent = staticmethod(shape.record)
     rql_filter_class = UsageRecordFilters
 
     def visible(self) -> QuerySet[UsageRecord]:
         """Return the records of the caller's files."""
         side = "vendor" if self.account.is_vendor else "provider"
-        rows = UsageRecord.objects.filter(**{f"file__{side}": self.account})
-        return rows.select_related("file", "item", "asset")
+        return UsageRecord.objects.filter(**{f"file__{side}": self.account})
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Approve or reject a record, by `status`: 200, 400, or 403 for the vendor."""
@@ -45,7 +45,7 @@ class UsageRecords(Collection):
     def close_many(self, request: HttpRequest) -> Response:
         """Close the records of a list: 206 with what became of each."""
         entries = cast("list[Any]", request.data)
-        return Response(records.close_many(entries, self.visible(), self.actor), status=206)
+        return Response(records.close_many(entries, self.get_queryset(), self.actor), status=206)
 
 
 urlpatterns = routes(
