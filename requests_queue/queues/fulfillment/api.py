@@ -206,7 +206,7 @@ class RenderedTemplates(Requests):
         wanted = request.query_params.get("request_id", "")
         if not wanted:
             raise Invalid("request_id: Name the request that fills the template.")
-        row = self.visible().filter(pk=wanted).first()
+        row = self.get_queryset().filter(pk=wanted).first()
         if row is None:
             raise Missing(wanted)
         template = Template.objects.filter(pk=template_id, product=row.product_id).first()
