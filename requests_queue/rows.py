@@ -20,7 +20,12 @@ class Row(models.Model):
         abstract = True
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+    def from_db(  # type: ignore[override]  # the stubs are of a later Django
+        cls,
+        db: str | None,
+        field_names: Collection[str],
+        values: Collection[Any],
+    ) -> Self:
         """Return the object of a row; a column that wasn't read is fetched when it is asked for."""
         row = cls.__new__(cls)
         row.__dict__ = {"_state": ModelState(), **dict(zip(field_names, values, strict=True))}

@@ -15,7 +15,7 @@ from requests_queue.rest import Json
 
 
 def prefetch(route: str = "") -> Prefetch[Any]:
-    """Return what a list of rows brings along, `asset__` being the way to what has the product."""
+    """Return what rows bring along of it, `asset__` being the way to what has the product."""
     rows = Configuration.objects.select_related("parameter")
     # To an attribute: the related manager would clone its rows' query for every asset.
     return Prefetch(f"{route}product__configurations", rows, to_attr="configured")

@@ -480,12 +480,3 @@ def test_the_sample(seeded: Any, kind: str) -> None:
 def test_there_is_no_sample_without_a_subscription() -> None:
     with pytest.raises(Refused, match="order one"):
         samples.make("vendor", None)
-
-
-def test_a_list_costs_the_same_for_any_number(
-    distributor: Caller, django_assert_num_queries: Any
-) -> None:
-    for path, statements in ((PATH, 4), (ASSETS, 5)):
-        for limit in (1, 50):
-            with django_assert_num_queries(statements):
-                assert distributor.get(f"{path}?limit={limit}").status == 200

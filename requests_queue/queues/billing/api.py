@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
+from requests_queue.catalog import places
 from requests_queue.catalog.models import Asset
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
@@ -18,10 +19,7 @@ from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.rest import Collection, ConnectFilters, filters, inside_json, parts, routes
 
-_RELATED = (
-    "billing", "product", "connection__provider", "connection__vendor", "connection__hub",
-    "customer", "tier1", "tier2", "marketplace", "contract",
-)  # fmt: skip
+_RELATED = ("billing", "customer", "tier1", "tier2")
 
 # A parameter's name is its title here.
 _KEYS = {"id": "id", "name": "title", "value": "value"}
@@ -110,6 +108,10 @@ class BillingRequests(QueueCollection):
     assign = None  # type: ignore[assignment]
     unassign = None  # type: ignore[assignment]
 
+    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the requests with where their subscriptions were sold."""
+        return super().complete(rows).prefetch_related(*places.prefetch("asset__"))
+
     def create(self, request: HttpRequest) -> Response:
         """Create a request of the caller's type: 201, 400 or 403."""
         row = births.create(self.body, self.actor)
@@ -150,7 +152,7 @@ class Subscriptions(Collection):
         """Return the subscriptions, each with its open request."""
         pending = Request.objects.filter(status__in=OPEN).select_related("template")
         opened = Prefetch("requests", pending, to_attr="open_requests")
-        return super().complete(rows).prefetch_related(opened)
+        return super().complete(rows).prefetch_related(*places.prefetch(), opened)
 
     def answer(self, row: Asset, status: int = 200) -> Response:
         """Answer with the detail: how often it was billed, as far as the caller may know."""

@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import configured
+from requests_queue.catalog import configured, places
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid, Missing
 from requests_queue.inside_json import any_element
@@ -32,17 +32,6 @@ _TIER = (
     "id", "version", "name", "type", "external_id", "external_uid", "tax_id", "environment",
     "contact_info",
 )  # fmt: skip
-_RELATED = (
-    "asset__product",
-    "asset__connection__provider",
-    "asset__connection__vendor",
-    "asset__connection__hub",
-    "asset__customer",
-    "asset__tier1",
-    "asset__tier2",
-    "asset__marketplace",
-    "asset__contract",
-)
 
 
 def _asset_filters(prefix: str, route: str, own: tuple[str, ...] = ()) -> list[Any]:
@@ -145,16 +134,12 @@ class AssetFilters(ConnectFilters):
 _COLUMNS = (
     "id", "type", "status", "note", "reason", "created", "updated", "answered", "activation_key",
     "external_attributes", "items", "params", "planned_date", "effective_date", "form_code",
-    "previous_approved_request",
+    "previous_approved_request", "marketplace", "contract",
     "assignee__uid", "assignee__username", "assignee__first_name", "assignee__last_name",
     "assignee__email", "template__name", "template__body",
-    "marketplace__name", "contract__type", "contract__name",
     "asset__status", "asset__external_id", "asset__external_uid", "asset__created",
-    "asset__updated", "asset__product__name", "asset__product__status",
-    "asset__connection__type", "asset__connection__status", "asset__connection__created",
-    "asset__connection__provider__name", "asset__connection__vendor__name",
-    "asset__connection__hub__name", "asset__marketplace__name", "asset__contract__type",
-    "asset__contract__name",
+    "asset__updated", "asset__product", "asset__connection", "asset__marketplace",
+    "asset__contract",
     *(f"asset__{tier}__{name}" for tier in ("customer", "tier1", "tier2") for name in _TIER),
 )  # fmt: skip
 
@@ -164,14 +149,15 @@ class Requests(QueueCollection):
 
     documented = schema.REQUESTS
     queue = rules.QUEUE
-    related = ("assignee", "template", "marketplace", "contract", *_RELATED)
+    related = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
     columns = _COLUMNS
     represent = staticmethod(shape.request)
     rql_filter_class = RequestFilters
 
     def complete(self, rows: QuerySet[Request]) -> QuerySet[Request]:
-        """Return the requests with what their products have configured."""
-        return super().complete(rows).prefetch_related(configured.prefetch("asset__"))
+        """Return the requests with where they are sold, and what is configured there."""
+        shared = ("marketplace", "contract", *places.prefetch("asset__"))
+        return super().complete(rows).prefetch_related(*shared, configured.prefetch("asset__"))
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, or 409 where there is one already."""
@@ -220,7 +206,7 @@ class Assets(Collection):
 
     documented = schema.ASSETS
     lists = frozenset({"requests"})
-    related = ("template", *(name.partition("__")[2] for name in _RELATED))
+    related = ("template", "customer", "tier1", "tier2")
     represent = staticmethod(shape.subscription)
     rql_filter_class = AssetFilters
 
@@ -230,8 +216,9 @@ class Assets(Collection):
         return Asset.objects.filter(**{f"connection__{side}": self.account})
 
     def complete(self, rows: QuerySet[Asset]) -> QuerySet[Asset]:
-        """Return the assets with what their products have configured."""
-        return super().complete(rows).prefetch_related(configured.prefetch())
+        """Return the assets with where they are sold, and what is configured there."""
+        shared = places.prefetch()
+        return super().complete(rows).prefetch_related(*shared, configured.prefetch())
 
     @action(detail=True, methods=["get"])
     def requests(self, request: HttpRequest, pk: str) -> Response:

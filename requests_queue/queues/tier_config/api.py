@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import configured
+from requests_queue.catalog import configured, places
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.tier_config import births, rules, schema, shape
 from requests_queue.queues.tier_config.filtering import (
@@ -22,16 +22,7 @@ from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfi
 from requests_queue.rendering import markdown
 from requests_queue.rest import Collection, routes
 
-_RELATED = (
-    "account",
-    "template",
-    "product",
-    "marketplace",
-    "contract",
-    "connection__provider",
-    "connection__vendor",
-    "connection__hub",
-)
+_RELATED = ("account", "template")
 
 
 def _open(route: str) -> Prefetch[Any]:
@@ -63,15 +54,9 @@ class TierConfigRequests(QueueCollection):
 
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the requests, each configuration with what is open and configured about it."""
-        return (
-            super()
-            .complete(rows)
-            .prefetch_related(
-                _open("configuration__requests"),
-                _open("configuration__parent__requests"),
-                configured.prefetch("configuration__"),
-            )
-        )
+        opened = _open("configuration__requests"), _open("configuration__parent__requests")
+        shared = *places.prefetch("configuration__"), configured.prefetch("configuration__")
+        return super().complete(rows).prefetch_related(*shared, *opened)
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, 403 for vendors' set-ups, 409 where one is open."""
@@ -110,7 +95,8 @@ class TierConfigs(Collection):
 
     def complete(self, rows: QuerySet[TierConfig]) -> QuerySet[TierConfig]:
         """Return the configurations, each with what is open and configured about it."""
-        return super().complete(rows).prefetch_related(_open("requests"), configured.prefetch())
+        shared = *places.prefetch(), configured.prefetch()
+        return super().complete(rows).prefetch_related(*shared, _open("requests"))
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:

@@ -1,0 +1,83 @@
+"""A longer page of a list takes no more SQL statements than a short one, whichever list it is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from requests_queue.catalog.models import Connection
+from requests_queue.seed.accounts import HUB, PROVIDER, VENDOR
+from requests_queue.seed.products import SUITE
+from tests import make
+from tests.api import Caller
+from tests.contract import calls, ours
+
+# Values, and lists of values: what is left is the same for any number of rows.
+_VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
+_LIST = re.compile(r"\(\?(?:, \?)+\)")
+# So many rows of a list are read alone.
+ALONE = 12
+# Companies and their places, of which there are one or two here; and two columns of one table.
+_SHORT = {
+    "/accounts", "/contracts", "/hubs", "/hubs/{}/marketplaces", "/marketplaces",
+    "/usage/files/{}/errors",
+}  # fmt: skip
+
+
+@pytest.fixture
+def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
+    """Both sides, with three rows in lists that the demo data leave shorter."""
+    customer = distributor.get("/tier/accounts?type=customer&limit=1").json[0]["id"]
+    talk = vendor.get("/conversations?status=open&limit=1").json[0]["id"]
+    for n in range(3):
+        for who in (vendor, distributor):
+            said = who.post(f"/conversations/{talk}/messages", {"text": f"Is it {n}?"})
+            assert said.status == 201
+            made = who.post("/notifications/webhooks", {**calls.WEBHOOK, "label": f"Hook {n}"})
+            assert made.status == 201
+        button = {"action": f"open_{n}", "name": "Open", "type": "button", "scope": "asset"}
+        assert vendor.post(f"/products/{SUITE}/actions", button).status == 201
+        Connection.objects.create(
+            id=f"CT-0000-0000-000{n}", product_id=SUITE, hub_id=HUB, provider_id=PROVIDER,
+            vendor_id=VENDOR, created=make.AT,
+        )  # fmt: skip
+        changed = distributor.put(f"/tier/accounts/{customer}", {"tax_id": f"93-{n}"})
+        assert changed.status == 200
+    return {"vendor": vendor, "distributor": distributor}
+
+
+def longest(who: Caller) -> Iterator[tuple[str, str, int]]:
+    """Yield every list of ours: its pattern, and of its paths the one with the most rows."""
+    for path in sorted(path for method, path in ours.operations() if method == "GET"):
+        answers = {full: who.get(full) for full in calls.filled(path, who, 30)}
+        rows = {k: len(v.json) for k, v in answers.items() if "Content-Range" in v.headers}
+        if rows:
+            full = max(rows, key=lambda k: rows[k])
+            yield path, full, rows[full]
+
+
+def statements(who: Caller, path: str) -> Counter[str]:
+    """Return the statements of a page, without their values."""
+    with CaptureQueriesContext(connection) as seen:
+        assert who.get(path).status == 200
+    return Counter(_LIST.sub("(?)", _VALUE.sub("?", query["sql"])) for query in seen)
+
+
+@pytest.mark.parametrize("side", ["vendor", "distributor"])
+def test_more_rows_take_no_more_statements(callers: dict[str, Caller], side: str) -> None:
+    who = callers[side]
+    lists = list(longest(who))
+    assert len(lists) > 20
+    assert {path for path, _, rows in lists if rows < 3} <= _SHORT
+    for _, full, rows in lists:
+        many = statements(who, f"{full}?limit=1000")
+        # Not every row has all that is shown of some: what a page of one takes at most.
+        one: Counter[str] = Counter()
+        for offset in range(min(rows, ALONE)):
+            one |= statements(who, f"{full}?limit=1&offset={offset}")
+        assert many.total() <= one.total(), (full, rows, many - one)
