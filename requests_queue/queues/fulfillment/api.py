@@ -134,7 +134,7 @@ class AssetFilters(ConnectFilters):
 _COLUMNS = (
     "id", "type", "status", "note", "reason", "created", "updated", "answered", "activation_key",
     "external_attributes", "items", "params", "planned_date", "effective_date", "form_code",
-    "previous_approved_request", "marketplace", "contract",
+    "previous_approved_request",
     "assignee__uid", "assignee__username", "assignee__first_name", "assignee__last_name",
     "assignee__email", "template__name", "template__body",
     "asset__status", "asset__external_id", "asset__external_uid", "asset__created",
@@ -156,7 +156,7 @@ class Requests(QueueCollection):
 
     def complete(self, rows: QuerySet[Request]) -> QuerySet[Request]:
         """Return the requests with where they are sold, and what is configured there."""
-        shared = ("marketplace", "contract", *places.prefetch("asset__"))
+        shared = places.prefetch("asset__")
         return super().complete(rows).prefetch_related(*shared, configured.prefetch("asset__"))
 
     def create(self, request: HttpRequest) -> Response:

@@ -54,6 +54,7 @@ def asset_core(asset: Asset, items: list[Json], params: list[Json]) -> Json:
 
 def request(row: Request) -> Json:
     """Return a request as `GET /requests/{id}` has it."""
+    asset = asset_core(row.asset, row.items, row.params)
     found: Json = {
         "id": row.id,
         "type": row.type,
@@ -66,12 +67,11 @@ def request(row: Request) -> Json:
         "assignee": person(row.assignee) if row.assignee else "",
         "activation_key": row.activation_key,
         "external_attributes": row.external_attributes,
-        "marketplace": marketplace_ref(row.marketplace),
-        "contract": {
-            "id": row.contract_id, "type": row.contract.type, "name": row.contract.name,
-        },
-        "asset": asset_core(row.asset, row.items, row.params),
-    }  # fmt: skip
+        # A request is sold where its asset is; copies, for `select` cuts each by itself.
+        "marketplace": {**asset["marketplace"]},
+        "contract": {**asset["contract"]},
+        "asset": asset,
+    }
     if row.template:
         found["template"] = {
             "id": row.template.id, "name": row.template.name, "message": row.template.body,
