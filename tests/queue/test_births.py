@@ -69,9 +69,9 @@ def test_a_fulfillment_request(platform: Platform, kind: str) -> None:
     pending = ("pending", "VD")
     born = {"D": pending, "V": pending} if kind == "adjustment" else {"D": pending}
     missing = 400 if kind == "purchase" else 404
-    answers = {STRANGE_D: missing, STRANGE_V: missing, NOBODY: 401}
+    answers = {STRANGE_D: missing, STRANGE_V: 404, NOBODY: 401}
     if kind != "adjustment":
-        answers["V"] = 403
+        answers |= {"V": 403, STRANGE_V: 403}
     only(platform, FULFILLMENT, body, born, answers)
 
 
@@ -216,10 +216,10 @@ def test_a_preview_is_ordered_by_the_vendor(platform: Platform) -> None:
     connection.save()
     pending = ("pending", "VD")
     body = reaching.order(platform)
-    answers = {STRANGE_V: 400, STRANGE_D: 400, NOBODY: 401}
+    answers = {STRANGE_V: 403, STRANGE_D: 400, NOBODY: 401}
     only(platform, FULFILLMENT, body, {"V": pending, "D": pending}, answers)
     for kind in ("change", "suspend", "cancel"):
         with undone():
             body = body_of(platform, kind)
-            answers = {STRANGE_V: 404, STRANGE_D: 404}
+            answers = {STRANGE_V: 403, STRANGE_D: 404}
             only(platform, FULFILLMENT, body, {"V": pending, "D": pending}, answers)

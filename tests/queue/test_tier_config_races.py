@@ -81,6 +81,18 @@ def test_orders_of_a_new_reseller_share_one_set_up() -> None:
     nobody_waits_in_vain()
 
 
+def test_orders_of_a_new_reseller_that_name_different_tiers_above() -> None:
+    made = world()
+    one, two, three = (reseller(made, n) for n in (1, 2, 3))
+    above = [buy(made, one, two), buy(made, one, three)]
+    assert at_once(*above * 3, *[buy(made, one)] * 2) == []
+    nobody_waits_in_vain()
+    ends = [act(made, account, "approve") for account in (two, three)]
+    assert at_once(*ends, *above) == []
+    act(made, one, "approve")()
+    assert not Request.objects.filter(status="tiers_setup").exists()
+
+
 @pytest.mark.parametrize("name", ["approve", "fail"])
 def test_an_order_at_the_moment_of_the_decision(name: str) -> None:
     made = world(level=1)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from requests_queue import body, clock, ids, transitions
 from requests_queue.catalog import tiers
@@ -30,6 +31,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
     kind = data.get("type")
     if kind not in rules.TYPES:
         raise Invalid(f'type: "{kind}" is not a valid choice.')
+    _check_creator(kind, actor, Connection.objects.filter(vendor=actor.account))
     asset = data.get("asset")
     if not isinstance(asset, Mapping):
         raise Invalid("asset: This field is required.")
@@ -50,9 +52,11 @@ def _create(kind: str, data: Mapping[str, Any], asset: Mapping[str, Any], actor:
     return _on_asset(kind, data, asset, actor, clock.now())
 
 
-def _check_creator(kind: str, connection: Connection, actor: Actor) -> None:
+def _check_creator(kind: str, actor: Actor, connections: QuerySet[Connection]) -> None:
     """Vendors adjust, and order for themselves only what they preview; raises Forbidden."""
-    if actor.role == VENDOR and kind != "adjustment" and connection.type != "preview":
+    if actor.role != VENDOR or kind == "adjustment":
+        return
+    if not connections.filter(type="preview").exists():
         raise Forbidden(f"A request of type {kind} is created by the distributor.")
 
 
@@ -60,7 +64,7 @@ def _purchase(
     data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Request:
     connection = finding.connection(given, actor)
-    _check_creator("purchase", connection, actor)
+    _check_creator("purchase", actor, Connection.objects.filter(pk=connection.pk))
     uid = str(given.get("external_uid") or "")
     if uid and (twin := finding.by_uid(connection, uid)):
         raise finding.conflict(twin)
@@ -103,7 +107,7 @@ def _on_asset(
     kind: str, data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Request:
     asset = finding.asset(given, actor)
-    _check_creator(kind, asset.connection, actor)
+    _check_creator(kind, actor, Connection.objects.filter(pk=asset.connection_id))
     twin = asset.requests.filter(status__in=OPEN).first()
     if twin is not None:
         raise finding.conflict(twin)
