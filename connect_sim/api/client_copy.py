@@ -3,7 +3,9 @@
 The client loads it once, with a slow YAML reader, and refuses locally what isn't in it. It knows
 a path by its segments, a placeholder fitting anything, and `help()` takes each fixed segment below
 a collection for a part of its objects: so a call on the collection itself, such as
-`POST /usage/records/close-records`, stands beside the calls of `/usage/records/{id}`.
+`POST /usage/records/close-records`, stands beside the calls of `/usage/records/{id}`. It has no
+words for an id behind a call, as in `POST /requests/{id}/assign/{user}`, and `help()` fails on it:
+such a path is left out.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ def client_copy(document: Json) -> Json:
     """Return the copy of a document."""
     paths: dict[str, Json] = {}
     for path, methods in document["paths"].items():
+        if is_behind_a_call(path, document["paths"]):
+            continue
         place = _place(path, document["paths"])
         for method, operation in methods.items():
             if method in _METHODS:
@@ -28,6 +32,12 @@ def client_copy(document: Json) -> Json:
         "paths": paths,
         "components": {"parameters": document["components"]["parameters"]},
     }
+
+
+def is_behind_a_call(path: str, paths: Json) -> bool:
+    """Return whether the path ends with an id behind a call, which only POST knows."""
+    parent, _, last = path.rpartition("/")
+    return last.startswith("{") and list(paths.get(parent, ())) == ["post"]
 
 
 def _place(path: str, paths: Json) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connect_sim.api import published
+from connect_sim.api import client_copy, published
 from tests.e2e.test_openapi_client import interpreter, run, running
 from tests.processes import Sandbox
 
@@ -17,10 +17,13 @@ __all__ = ["interpreter", "running"]
 
 @pytest.fixture(scope="module")
 def found(interpreter: Any, running: Sandbox) -> dict[str, Any]:
+    paths = published.document()["paths"]
     operations = [
         f"{method} {path}"
-        for path, methods in published.document()["paths"].items()
+        for path, methods in paths.items()
         for method in methods
+        # The one kind of path that the client has no words for.
+        if not client_copy.is_behind_a_call(path, paths)
     ]
     return run(
         interpreter,
