@@ -55,7 +55,8 @@ class Agreements(Collection):
     def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
         """Return the marketplaces, each with what its agreement has."""
         contracts = seen.count(seen.contracts(self.account), "marketplace")
-        return super().complete(rows).annotate(contract_count=contracts)
+        found: QuerySet[Marketplace] = super().complete(rows).annotate(contract_count=contracts)
+        return found
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the row by the agreement's id."""

@@ -1,6 +1,6 @@
 """A product built by its vendor and then ordered; listings, contracts, places, conversations."""
 
-from common import CONTACT, PLAIN, SUITE
+from bodies import CONTACT, PLAIN, SUITE
 from either import (
     CONTRACT,
     HUB,

@@ -1,6 +1,6 @@
 """Tier configurations and tier accounts: set up, updated, decided, and rendered."""
 
-from common import CONTACT, SUITE, purchase
+from bodies import CONTACT, SUITE, purchase
 from either import HUB, KIND, distributor, got, ids, refused, rows, status_of, template, vendor
 
 ADMIN = [{"id": "admin_email", "value": "a@example.com"}]
