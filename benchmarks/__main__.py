@@ -15,6 +15,8 @@ from pathlib import Path
 
 from benchmarks import servers, subjects
 from benchmarks.clerk import DRAIN
+from benchmarks.lists.report import Lists
+from benchmarks.lists.report import rows_of as rows_of_lists
 from benchmarks.pipes import Broken, Process, environment, module, running
 from benchmarks.report import Sizes, measure_rival, measure_subject, rows_of
 from benchmarks.servers import Missing
@@ -22,6 +24,8 @@ from benchmarks.table import Row, render
 
 _QUICK = Sizes(each=10, rival_each=2, posts=400, seconds=3, rounds=1)
 _FULL = Sizes(each=51, rival_each=10, posts=2000, seconds=10, rounds=3)
+_QUICK_LISTS = Lists(requests=2_000, deep=20, rounds=3, calls=5)
+_FULL_LISTS = Lists(requests=100_000, deep=1_000, rounds=9, calls=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Run:
     handler_url: str
     bare: Process
     sizes: Sizes
+    lists: Lists
     with_rival: bool
 
 
@@ -44,9 +49,9 @@ def main() -> int:
     rows: list[Row] = []
     load = os.getloadavg()[0]
     try:
-        with _run(_sizes(options), with_rival=not options.without_django_webhook) as run:
+        with _run(options) as run:
             for name, part in _PARTS.items():
-                if options.only in (None, name):
+                if not options.parts or name in options.parts:
                     rows += _attempt(name, part, run)
     except Broken as error:
         print(error, file=sys.stderr)
@@ -61,11 +66,11 @@ def main() -> int:
 
 
 def _attempt(name: str, part: object, run: Run) -> list[Row]:
-    print(f"Measuring the {name} set-up …", flush=True)
+    print(f"Measuring: {name} …", flush=True)
     try:
         return part(run)  # type: ignore[operator, no-any-return]
     except Missing as missing:
-        print(f"NOT MEASURED, the {name} set-up: {missing}.")
+        print(f"NOT MEASURED, {name}: {missing}.")
         return []
 
 
@@ -105,11 +110,32 @@ def _distributed(run: Run) -> list[Row]:
     return rows_of("distributed", ours, theirs)
 
 
-_PARTS = {"embedded": _embedded, "distributed": _distributed}
+def _lists(run: Run) -> list[Row]:
+    rows = _lists_on(run, "SQLite", f"sqlite:///{run.folder}/lists.sqlite3")
+    try:
+        with servers.postgres_server() as server, servers.database(server, "lists") as database:
+            rows += _lists_on(run, "PostgreSQL", database)
+    except Missing as missing:
+        print(f"NOT MEASURED, lists on PostgreSQL: {missing}.")
+    return rows
+
+
+def _lists_on(run: Run, name: str, database: str) -> list[Row]:
+    env = environment(
+        DATABASE_URL=database,
+        SIM_DATA_DIR=str(run.folder / f"lists-{name}"),
+        # The processor time of a parallel worker would be nobody's.
+        PGOPTIONS="-c max_parallel_workers_per_gather=0",
+    )
+    with running(module("lists.calls"), env, run.folder / f"lists-{name}.log") as process:
+        return rows_of_lists(f"lists, {name}", process, run.lists)
+
+
+_PARTS = {"embedded": _embedded, "distributed": _distributed, "lists": _lists}
 
 
 @contextmanager
-def _run(sizes: Sizes, *, with_rival: bool) -> Iterator[Run]:
+def _run(options: argparse.Namespace) -> Iterator[Run]:
     port = servers.free_port()
     with tempfile.TemporaryDirectory(prefix="connect-sim-bench-") as name:
         folder, env = Path(name), environment()
@@ -118,19 +144,28 @@ def _run(sizes: Sizes, *, with_rival: bool) -> Iterator[Run]:
             running(module("bare"), env, folder / "bare.log") as bare,
         ):
             handler.ask("ready")
-            yield Run(folder, handler, f"http://127.0.0.1:{port}", bare, sizes, with_rival)
+            yield Run(
+                folder, handler, f"http://127.0.0.1:{port}", bare, _sizes(options),
+                _QUICK_LISTS if options.quick else _FULL_LISTS,
+                not options.without_django_webhook,
+            )  # fmt: skip
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=list(_PARTS), help="measure one set-up")
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help=f"what to measure: {', '.join(_PARTS)}, or all"
+    )
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works")
     parser.add_argument("--deliveries", type=int, help=f"in one drain, over {DRAIN} webhooks")
     parser.add_argument("--rounds", type=int, help="drains of each kind; the median counts")
     parser.add_argument(
         "--without-django-webhook", action="store_true", help="leave out the comparison"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(_PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return options
 
 
 def _sizes(options: argparse.Namespace) -> Sizes:
