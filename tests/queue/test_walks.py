@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -260,40 +260,53 @@ class Walk(RuleBasedStateMachine):
 
     # Moves.
 
-    @rule(seed=SEED, moves=st.integers(4, 12))
+    @rule(seed=SEED, moves=st.integers(6, 14))
     def go_on(self, seed: int, moves: int) -> None:
         """Make some of the moves that are legal as things are."""
         drawn = random.Random(seed)
         for _ in range(moves):
-            self.tick()
-            found = self.legal(drawn.choice(QUEUES))
-            if found:
-                queue, verb, row, who = drawn.choice(found)
-                if verb == "inquire":
-                    self.find_fault(queue, row)
-                self.make(queue, row, verb, who, drawn.randrange(100))
-                self.it_is_in_order()
+            self.go_a_step(drawn.choice(QUEUES), drawn)
+
+    @rule(seed=SEED, queue=st.sampled_from(QUEUES), moves=st.integers(6, 14))
+    def go_far(self, seed: int, queue: str, moves: int) -> None:
+        """Go on in one queue, whose workers keep up."""
+        drawn = random.Random(seed)
+        for _ in range(moves):
+            self.go_a_step(queue, drawn)
+            self.work()
+
+    def go_a_step(self, queue: str, drawn: random.Random) -> None:
+        self.tick()
+        found = self.legal(queue)
+        if found:
+            verb, status, who = drawn.choice(sorted(found))
+            row = drawn.choice(found[verb, status, who])
+            if verb == "inquire":
+                self.find_fault(queue, row)
+            self.make(queue, row, verb, who, drawn.randrange(100))
+            self.it_is_in_order()
 
     @rule(seed=SEED, days=st.integers(1, 3))
     def days_of_work(self, seed: int, days: int) -> None:
         """Days on which the workers work, what is due is done, and the parties go on."""
         for day in range(days):
             self.work()
-            self.go_on(seed + day, 4)
+            kinds = tables.TYPES[FULFILLMENT][1:]
+            self.ask(seed + day, kinds[(seed + day) % len(kinds)], "D", False)
+            self.go_on(seed + day, 6)
             self.wait(1)
             self.it_is_in_order()
 
-    def legal(self, queue: str) -> list[tuple[str, str, Any, str]]:
-        """Return what a party can make now of the objects of a queue, once for each line of its
-        table and each type: that of the latest object."""
-        found = {}
+    def legal(self, queue: str) -> dict[tuple[str, str, str], list[Any]]:
+        """Return by verb, status and party the objects of a queue that it can make it of now."""
+        found: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
         for row in model(queue)._default_manager.order_by("created", "pk"):
-            kind = getattr(row, "type", "")
             for line in tables.TABLES[queue]:
-                if line.source == row.status and tables.fits(queue, line.verb, kind):
+                fits = tables.fits(queue, line.verb, getattr(row, "type", ""))
+                if fits and line.source == row.status:
                     for who in line.who.replace("S", ""):
-                        found[line.verb, row.status, kind, who] = (queue, line.verb, row, who)
-        return list(found.values())
+                        found[line.verb, row.status, who].append(row)
+        return found
 
     @rule(called=st.sampled_from(CALLED), n=PICK, who=WHO)
     def try_anything(self, called: tuple[str, str], n: int, who: str) -> None:
