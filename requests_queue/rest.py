@@ -24,6 +24,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
+from requests_queue.one_of import OneOf
 from requests_queue.queues.base import Actor
 from requests_queue.schema import Documented
 
@@ -72,6 +73,7 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
     """
 
     SELECT = True
+    Q_CLS = OneOf
 
     def build_q_for_filter(self, data: FilterArgs) -> Q:
         """Return the condition for one comparison; raises RQLFilterLookupError."""

@@ -235,7 +235,11 @@ class TestIcons:
         assert answer.status_code == 404
         assert answer.json()["error_code"] == "NFND_000"
 
-    @pytest.mark.parametrize("key", [icon_key("product", "PRD-000-000-000"), "x", "%C3%A9"])
+    @pytest.mark.parametrize(
+        "key",
+        [icon_key("product", "PRD-000-000-000"), "x", "%C3%A9"],
+        ids=["another's", "short", "no ASCII"],
+    )
     def test_a_picture_is_not_found_by_guessing(self, key: str, seeded: Any) -> None:
         answer = Client().get(f"/media/product/{BACKUP}/{key}/icon.svg")
         assert answer.status_code == 404

@@ -360,7 +360,17 @@ def _replaced(part: str, content: bytes) -> bytes:
         ),
         (_zip(xl__workbook__xml=b"", **{f"p{n}": b"" for n in range(501)}), "no XLSX workbook"),
     ],
-    ids=str,
+    ids=[
+        "empty",
+        "old",
+        "picture",
+        "damaged",
+        "other zip",
+        "large part",
+        "many tags",
+        "large sheet",
+        "many parts",
+    ],
 )
 def test_bad_uploads_are_refused_and_change_nothing(content: bytes, said: str) -> None:
     world = sheets.world()

@@ -13,6 +13,7 @@ from django.dispatch import receiver
 
 from requests_queue import transitions
 from requests_queue.catalog.models import Asset
+from requests_queue.conversations import writing
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment.models import Request
@@ -53,5 +54,7 @@ def _delete_draft(pk: str) -> None:
     if row is None:
         return
     row.delete()
+    # The next request of the asset has its id again.
+    writing.forget(pk)
     # The asset of a draft purchase has never been more than its draft.
     Asset.objects.filter(pk=row.asset_id, status="draft", requests=None).delete()

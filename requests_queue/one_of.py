@@ -1,0 +1,49 @@
+"""Long lists of a query as one comparison: `in(id,(A,B,…))` is `id IN (…)`, not `id = A OR …`.
+
+django-rql joins a comparison for each value, and SQLite takes no expression a thousand deep.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+
+_EXACT, _IN = "__exact", "__in"
+
+
+class OneOf(Q):
+    """A condition that joins equal comparisons of one column, and of none of some values."""
+
+    def __or__(self, other: Any) -> Any:
+        """Return `a = 1 or a = 2` as `a in (1, 2)`."""
+        return _joined(self, other, negated=False) or super().__or__(other)
+
+    def __and__(self, other: Any) -> Any:
+        """Return `not a = 1 and not a = 2` as `not a in (1, 2)`."""
+        return _joined(self, other, negated=True) or super().__and__(other)
+
+
+def _joined(one: Any, other: Any, *, negated: bool) -> OneOf | None:
+    mine, others = _values(one, negated), _values(other, negated)
+    if mine is None or others is None or mine[0] != others[0]:
+        return None
+    both = OneOf(**{f"{mine[0]}{_IN}": [*mine[1], *others[1]]})
+    return OneOf(~both) if negated else both
+
+
+def _values(condition: Any, negated: bool) -> tuple[str, list[Any]] | None:
+    """Return the column and the values of a condition that compares one, else None."""
+    if not isinstance(condition, Q) or len(condition.children) != 1:
+        return None
+    child = condition.children[0]
+    if isinstance(child, Q):
+        return None if condition.negated else _values(child, negated)
+    if condition.negated != negated or not isinstance(child, tuple):
+        return None
+    name, value = child
+    if name.endswith(_EXACT) and value is not None:
+        return name.removesuffix(_EXACT), [value]
+    if name.endswith(_IN) and isinstance(value, list):
+        return name.removesuffix(_IN), value
+    return None
