@@ -10,6 +10,8 @@ from django.db import transaction
 
 from requests_queue import clock, transitions
 from requests_queue.catalog.models import Asset, Template
+from requests_queue.conversations import writing
+from requests_queue.conversations.models import Conversation
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import births, due
@@ -248,12 +250,14 @@ def test_stale_drafts_go_with_what_was_never_more_than_a_draft(settings: Any) ->
     given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
     births.create(given, world.as_distributor)
     alive = order(world)
+    writing.create({"instance_id": draft.pk}, world.as_distributor)
     due.run(clock.now() + timedelta(days=6, hours=23))
     assert Request.objects.count() == 3
     due.run(clock.now() + timedelta(days=7, hours=1))
     assert list(Request.objects.all()) == [alive]
     assert set(Asset.objects.all()) == {asset, alive.asset}
     assert not Asset.objects.filter(pk=draft.asset_id).exists()
+    assert not Conversation.objects.filter(instance_id=draft.pk).exists()
     assert Webhook.objects.get().events == 1
 
 
