@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Exists, Model, OuterRef, QuerySet, TextField, Value
 from django.urls import path
 
-from requests_queue.catalog import agreements, shape
+from requests_queue.catalog import agreements, contract_shape
 from requests_queue.catalog.models import Listing, Marketplace, Product
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.schema import products as documents
@@ -41,7 +41,7 @@ class Agreements(Collection):
 
     documented = directory.AGREEMENTS
     related = ("owner",)
-    represent = staticmethod(shape.agreement)
+    represent = staticmethod(contract_shape.agreement)
     rql_filter_class = AgreementFilters
 
     def visible(self) -> QuerySet[Marketplace]:

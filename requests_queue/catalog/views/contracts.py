@@ -7,7 +7,7 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import agreements, shape
+from requests_queue.catalog import agreements, contract_shape
 from requests_queue.catalog.models import Contract
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.views import seen
@@ -44,13 +44,13 @@ class Contracts(Collection):
 
     documented = directory.CONTRACTS
     related = ("vendor", "provider", "marketplace")
-    represent = staticmethod(shape.contract)
+    represent = staticmethod(contract_shape.contract)
     rql_filter_class = ContractFilters
 
     def visible(self) -> QuerySet[Contract]:
         """Return the contracts."""
         return seen.contracts(self.account).alias(
-            kind_of_all=Value(shape.CONTRACT_KIND, TextField()),
+            kind_of_all=Value(contract_shape.CONTRACT_KIND, TextField()),
             agreement_id=agreements.id_by("marketplace__"),
             agreement_name=agreements.name_by("marketplace__"),
         )
@@ -65,7 +65,7 @@ class ContractVersions(Contracts):
     """`/contracts/{id}/versions`, for both sides: the only one; 404 where it isn't seen."""
 
     documented = directory.CONTRACT_VERSIONS
-    represent = staticmethod(shape.contract_version)
+    represent = staticmethod(contract_shape.contract_version)
 
     def visible(self) -> QuerySet[Contract]:
         """Return the contract in the path; raises Missing."""
