@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
 from django.test import Client
 
-from requests_queue import seed
+from requests_queue import clock, seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account
-from tests import make
+from tests import copies, make
 
 VENDOR, PROVIDER = "VA-610-138", "PA-318-442"
 _KEYS = {
@@ -76,10 +77,25 @@ def caller(account: Account, key: str = "") -> Caller:
     return Caller(key)
 
 
+# The demo data as they were made first: their making costs as much as most tests do.
+_made: list[tuple[datetime, seed.Summary, copies.Rows]] = []
+# They tell of yesterday and the day before.
+_FRESH = timedelta(hours=1)
+
+
 @pytest.fixture
 def seeded(db: None) -> seed.Summary:
     """The demo data."""
-    return seed.run(lambda line: None)
+    now = clock.now()
+    if Account.objects.exists():
+        return seed.run(lambda line: None)
+    for made, summary, found in _made:
+        if abs(now - made) < _FRESH:
+            copies.put(found)
+            return summary
+    summary = seed.run(lambda line: None)
+    _made.append((now, summary, copies.rows()))
+    return summary
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
-from django.db import models
+from django.core.management.color import no_style
+from django.db import connection, models
 
 from requests_queue.catalog import agreements
 from requests_queue.catalog.models import Marketplace, Parameter
@@ -37,6 +38,16 @@ Rows = dict[type[models.Model], list[Any]]
 def rows() -> Rows:
     """Return every row of the platform, to be copied."""
     return {model: list(model._default_manager.all()) for model in _models()}
+
+
+def put(originals: Rows) -> None:
+    """Add the rows as they are to a platform that has none."""
+    for model, found in originals.items():
+        model._default_manager.bulk_create(found)
+    # Of PostgreSQL, which numbers on from what it has given itself.
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_sql(no_style(), list(originals)):
+            cursor.execute(statement)
 
 
 @dataclass
