@@ -24,7 +24,8 @@ _LIST = re.compile(r"\(\?(?:, \?)+\)")
 ALONE = 12
 # Companies and their places, of which there are one or two here; and two columns of one table.
 _SHORT = {
-    "/accounts", "/contracts", "/hubs", "/hubs/{}/marketplaces", "/marketplaces",
+    "/accounts", "/agreements", "/agreements/{}/products/{}/marketplaces", "/contracts",
+    "/contracts/{}/versions", "/hubs", "/hubs/{}/marketplaces", "/marketplaces",
     "/usage/files/{}/errors",
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from requests_queue.queues.base import Actor
 from requests_queue.queues.billing.models import PROVIDER_TYPE
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.births import edit
+from requests_queue.queues.tier_config.models import TierConfigRequest
 from requests_queue.queues.usage_file.models import UsageFile
 from requests_queue.seed import Summary
 from sandbox import sandbox_file
@@ -140,7 +141,10 @@ def test_the_commands_add_and_move_each(commanded: Any) -> None:
         pk, *status = commanded("add", queue, *options, *side)
         assert bool(status) == (queue != "billing_request"), (queue, kind)
         if queue == "tier_config_request":
-            values = [{"id": "partner_tenant", "value": "pt-1"}]
+            # Of tier 1 or of tier 2.
+            params = TierConfigRequest.objects.get(pk=pk).params
+            empty = [p["id"] for p in params if p["phase"] == "fulfillment"]
+            values = [{"id": name, "value": "pt-1"} for name in empty]
             edit(pk, {"params": values}, Actor(None, Account.objects.get(pk=VENDOR)))
         for verb, target in WAYS[queue]:
             data = {"reason": "Played.", "planned_date": "2099-01-01"}
