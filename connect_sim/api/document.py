@@ -245,7 +245,8 @@ def _a(one: str) -> str:
 
 
 def _many(one: str) -> str:
-    return f"{one[:-1]}ies" if one.endswith("ry") else f"{one}s"
+    name, of, whole = one.partition(" of ")
+    return f"{name[:-1]}ies{of}{whole}" if name.endswith("ry") else f"{name}s{of}{whole}"
 
 
 def _either(words: frozenset[str]) -> str:
