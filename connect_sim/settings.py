@@ -42,7 +42,7 @@ SIM_ENCRYPTION_KEY = given_or_generated(
     "SIM_ENCRYPTION_KEY", env("SIM_ENCRYPTION_KEY", default=""), SIM_DATA_DIR, may_generate=SANDBOX
 )
 
-# The delivery engine; what each number means and whose it is: docs/settings.md.
+# The delivery engine; what each number means: .env.example, and whose it is: docs/fidelity.md.
 SIM_CALLS: int = env.int("SIM_CALLS", default=1000)
 SIM_HTTP_TIMEOUT: float = env.float("SIM_HTTP_TIMEOUT", default=300)
 SIM_PROCESSING_TIMEOUT: int = env.int("SIM_PROCESSING_TIMEOUT", default=600)
