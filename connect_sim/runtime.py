@@ -16,10 +16,10 @@ from celery import Celery
 from celery.beat import EmbeddedService
 from celery.worker import WorkController, state
 from django.conf import settings
-from waitress.server import create_server
 
+from connect_sim import web
 from connect_sim.celery import app
-from webhooks import engine
+from webhooks import caller, engine
 
 logger = logging.getLogger(__name__)
 WEB_THREADS = 8
@@ -52,6 +52,8 @@ class Runtime:
         # The worker notices within two seconds, so it is told before the others are waited for.
         self._worker.tell()
         self._server.close()
+        # Those who wait for a validator are told that the sandbox stops.
+        caller.stop()
         self._web.join(3)
         self._server.task_dispatcher.shutdown(timeout=3)
         self._beat.stop()
@@ -92,14 +94,7 @@ class _Worker:
 
 def _bind(wsgi: Any) -> Any:
     try:
-        return create_server(
-            wsgi,
-            listen=settings.SIM_BIND,
-            threads=WEB_THREADS,
-            ident=None,
-            channel_timeout=60,
-            clear_untrusted_proxy_headers=True,
-        )
+        return web.create(wsgi, WEB_THREADS)
     except (OSError, socket.gaierror, ValueError) as error:
         raise PortTaken(
             f"{settings.SIM_BIND} can't be bound ({error.args[-1] if error.args else error}). "

@@ -6,6 +6,12 @@ from django.dispatch import Signal
 # change: requests_queue.transitions.Change
 queue_changed = Signal()
 
+# Sent where an object is to be validated, outside any transaction: whoever calls handlers makes
+# the calls while the sender waits, and answers with a list of what `wanted.read` made of each
+# answer.  wanted: requests_queue.queues.validation.Wanted.  Raises Refused (VAL_100) where a
+# handler is down, slow or wrong.
+validation_wanted = Signal()
+
 # Sent to ask each room for its next due moment after `now` (a datetime or None back).
 # Sandbox time steps from one to the next.  kwargs: now
 next_due_wanted = Signal()

@@ -113,8 +113,8 @@ class Webhooks(Collection):
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a webhook: 200; a field that the body lacks stays as it is."""
-        self.get_object()
-        lifecycle.edit(pk, self.user, rules.for_update(self.body))
+        fields = rules.for_update(self.body, self.get_object().type)
+        lifecycle.edit(pk, self.user, fields)
         return self.answer(self.get_object())
 
     def destroy(self, request: Request, pk: str) -> Response:

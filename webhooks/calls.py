@@ -49,10 +49,15 @@ class Finished:
     prepared: Prepared | None = None
     answer: Answer | None = None
     error: str = ""
+    # What came of it, in words, where that is more than a delivery.
+    note: str = ""
 
 
-def prepare(claimed: Claimed) -> Prepared:
-    """Return what is to be sent; raises SecretRefused where the secret can't sign."""
+def prepare(claimed: Claimed, body: bytes | None = None) -> Prepared:
+    """Return what is to be sent; raises SecretRefused where the secret can't sign.
+
+    `body` is what a validator is sent in place of the payload; the token says the same.
+    """
     row = claimed.webhook
     # A GET carries no body, so it has no additional data either.
     data = row["data"] if row["http_method"] == "POST" else {}
@@ -72,7 +77,8 @@ def prepare(claimed: Claimed) -> Prepared:
         )
     )
     claims = payload.claims(told, claimed.started_at)
-    body = payload.encode(told) if row["http_method"] == "POST" else None
+    if body is None and row["http_method"] == "POST":
+        body = payload.encode(told)
     signed = tokens.bearer(tokens.sign(claims, row["jwt_secret"]), settings.SIM_JWT_HEADER)
     headers = _headers(row["headers"], signed, has_body=body is not None)
     call = Call(row["http_method"], row["external_url"], headers, body)

@@ -48,6 +48,24 @@ def record(change: Change) -> None:
     wakeup.after_commit()
 
 
+def record_validation(change: Change, type_: str) -> list[tuple[int, str]]:
+    """Record that an object is to be validated by each webhook of the type, in the order of
+    their creation; return (delivery id, webhook id).
+
+    Call in a transaction that takes the deliveries, so that nobody else does.
+    """
+    asked = Webhook.objects.filter(
+        active=True, type=type_, object_class=change.object_class,
+        product_id=change.product_id, account_id__in=change.account_ids,
+    ).order_by("created_at", "pk")  # fmt: skip
+    webhook_ids = list(asked.values_list("pk", flat=True))
+    deliveries = {webhook: pk for pk, webhook in insert_deliveries(webhook_ids, change.at)}
+    event_ids = _insert_events(list(deliveries.values()), change)
+    if event_ids:
+        _count(list(deliveries), event_ids, change)
+    return [(deliveries[pk], pk) for pk in webhook_ids if pk in deliveries]
+
+
 def _join_waiting(webhook_ids: Sequence[str]) -> Pairs:
     """Join the youngest waiting delivery of each webhook that has one.
 

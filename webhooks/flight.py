@@ -13,7 +13,7 @@ from django.conf import settings
 from webhooks import calls, retry
 from webhooks.calls import Claimed, Finished
 from webhooks.tokens import SecretRefused
-from webhooks.transport import CallFailed, Transport
+from webhooks.transport import READ_CAP, CallFailed, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -23,21 +23,32 @@ class Flight:
     """A call under way, and the task that makes it."""
 
     claimed: Claimed
+    # What is sent in place of the payload, and how much of the answer is read.
+    body: bytes | None = None
+    read_cap: int = READ_CAP
+    # Seconds; None is that of the settings for wake-up calls.
+    timeout: float | None = None
     task: asyncio.Task[None] | None = None
     # Set where the platform's time has passed the deadline of a call that really still hangs.
     cut: bool = False
 
+    @property
+    def _limit(self) -> float:
+        return settings.SIM_HTTP_TIMEOUT if self.timeout is None else self.timeout
+
     def is_overdue(self, now: datetime) -> bool:
         """Whether the platform's time has passed the call's deadline."""
-        return self.claimed.started_at + timedelta(seconds=settings.SIM_HTTP_TIMEOUT) <= now
+        return self.claimed.started_at + timedelta(seconds=self._limit) <= now
 
     async def fly(self, transport: Transport) -> Finished:
         """Make the call and return how it ended."""
         began = time.monotonic()
         outcome, error, prepared, answer = retry.FAILURE, "", None, None
         try:
-            prepared = calls.prepare(self.claimed)
-            answer = await transport.call(prepared.call, timeout=settings.SIM_HTTP_TIMEOUT)
+            prepared = calls.prepare(self.claimed, self.body)
+            answer = await transport.call(
+                prepared.call, timeout=self._limit, read_cap=self.read_cap
+            )
             outcome, error = calls.judge(answer)
         except SecretRefused as refused:
             error = str(refused)
@@ -49,14 +60,12 @@ class Flight:
             # Whatever went wrong is ours, and must not stop the other calls.
             logger.exception("A call failed in an unexpected way.")
             error = "The call failed in an unexpected way; the log of the worker says more."
-        duration = settings.SIM_HTTP_TIMEOUT if self.cut else time.monotonic() - began
+        duration = self._limit if self.cut else time.monotonic() - began
         return Finished(self.claimed, outcome, round(duration * 1000), prepared, answer, error)
 
     def _cancelled(self) -> tuple[str, str]:
         if self.cut:
-            return retry.FAILURE, (
-                f"There was no complete answer within {settings.SIM_HTTP_TIMEOUT:g} s."
-            )
+            return retry.FAILURE, f"There was no complete answer within {self._limit:g} s."
         return retry.UNKNOWN, (
             "The sandbox stopped during the call; what the handler answered is unknown."
         )

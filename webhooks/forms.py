@@ -92,7 +92,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
         return body
 
     def _check(self, body: dict[str, Any]) -> dict[str, Any]:
-        return rules.for_update(body)
+        return rules.for_update(body, self.instance.type)
 
     def _show(self, error: str) -> None:
         path, _, sentence = error.partition(": ")

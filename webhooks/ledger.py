@@ -53,7 +53,7 @@ def record(finished: Sequence[Finished]) -> int:
             account = accounts[call.claimed.webhook["id"]]
             decision = _settle(call, account, now)
             account.last[call.outcome] = len(rows)
-            rows.append(attempts.row(call, decision.why, now))
+            rows.append(attempts.row(call, call.note or decision.why, now))
             states[call.claimed.delivery_id] = decision.state
         attempt_ids = attempts.insert(rows)
         _write_deliveries(states)

@@ -94,6 +94,9 @@ class Event(models.Model):
     def __str__(self) -> str:
         if not self.object_id:
             return "Trigger now"
+        if self.status_from == self.status_to:
+            # Nothing moved: validated as it stood, or an update of what has no status.
+            return f"{self.object_id}: {self.status_to}" if self.status_to else self.object_id
         return f"{self.object_id}: {self.status_from or 'created'} → {self.status_to}"
 
 

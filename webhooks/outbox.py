@@ -48,7 +48,7 @@ def claim(slots: int) -> list[Claimed]:
         chosen = _forced(slots)
         if len(chosen) < slots:
             chosen += _due(slots - len(chosen), now)
-        return _take(chosen, now) if chosen else []
+        return take(chosen, now) if chosen else []
 
 
 def peek(now: datetime) -> list[int]:
@@ -118,7 +118,8 @@ def _oldest(wanted: Sequence[tuple[str, int]], slots: int) -> list[int]:
         return sorted(row[0] for row in cursor.fetchall())[:slots]
 
 
-def _take(chosen: Sequence[int], now: datetime) -> list[Claimed]:
+def take(chosen: Sequence[int], now: datetime, lease: float = LEASE) -> list[Claimed]:
+    """Take those of the deliveries that wait, for `lease` seconds; call inside a transaction."""
     token = uuid.uuid4()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -128,7 +129,7 @@ def _take(chosen: Sequence[int], now: datetime) -> list[Claimed]:
             WHERE state = 'waiting' AND id IN ({sql.marks(chosen)})
             RETURNING id, webhook_id, attempts, forced
             """,
-            [sql.uuid_(token), LEASE, sql.moment(now), *chosen],
+            [sql.uuid_(token), lease, sql.moment(now), *chosen],
         )
         taken = sorted(cursor.fetchall())
     webhooks = load({row[1] for row in taken})

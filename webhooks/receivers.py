@@ -5,15 +5,27 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from requests_queue.signals import next_due_wanted, queue_changed, unsettled_wanted
+from requests_queue.queues.validation import Wanted
+from requests_queue.signals import (
+    next_due_wanted,
+    queue_changed,
+    unsettled_wanted,
+    validation_wanted,
+)
 from requests_queue.transitions import Change
-from webhooks import events, standstill
+from webhooks import events, standstill, validation
 
 
 @receiver(queue_changed)
 def on_queue_changed(change: Change, **kwargs: Any) -> None:
     """Record the change, in its own transaction."""
     events.record(change)
+
+
+@receiver(validation_wanted)
+def on_validation_wanted(wanted: Wanted, **kwargs: Any) -> list[Any]:
+    """Call the validators, and return what their answers change."""
+    return validation.ask(wanted)
 
 
 @receiver(next_due_wanted)

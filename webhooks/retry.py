@@ -72,7 +72,11 @@ def decide(call: Call, standing: Standing, now: datetime, policy: Policy) -> Dec
     if call.outcome == SUCCESS:
         return _after_success(call, standing)
     if not call.repeatable:
-        return Decision(FAILED, standing, "A validator is called once: not tried again.")
+        return Decision(
+            FAILED,
+            standing,
+            "A validator is called once: not tried again. Whoever asked can go on without.",
+        )
     if call.outcome == UNKNOWN:
         return Decision(
             WAITING,

@@ -22,9 +22,10 @@ def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
     if data.get("product_id") is not None:
         fields["product"] = _product(data["product_id"], account, errors)
     if data.get("object_class") is not None:
-        fields |= _type(data, account, errors)
+        fields |= _type(data, account, fields.get("product"), errors)
     try:
-        fields |= for_update({k: v for k, v in data.items() if v is not None})
+        type_ = fields.get("type", types.EVENT)
+        fields |= for_update({k: v for k, v in data.items() if v is not None}, type_)
     except Invalid as refused:
         errors += refused.errors
     if errors:
@@ -32,8 +33,8 @@ def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
     return fields
 
 
-def for_update(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that a body changes; raises Invalid.
+def for_update(data: Mapping[str, Any], type_: str = types.EVENT) -> dict[str, Any]:
+    """Return the fields that a body changes of a webhook of that type; raises Invalid.
 
     Type, object class and product can't change: published clients send them all the same
     (MuleSoft a wrong type even), so they are ignored.
@@ -49,6 +50,8 @@ def for_update(data: Mapping[str, Any]) -> dict[str, Any]:
             errors.append(f"headers.{refused.name}: {refused}")
         except ValueError as refused:
             errors.append(f"{name}: {refused}")
+    if type_ != types.EVENT and fields.get("http_method") == "GET":
+        errors.append("http_method: Validators are called by POST: a GET carries no object.")
     if errors:
         raise Invalid(*errors)
     return fields
@@ -67,7 +70,9 @@ def _product(product_id: Any, account: Account, errors: list[str]) -> Product | 
     return found
 
 
-def _type(data: Mapping[str, Any], account: Account, errors: list[str]) -> dict[str, Any]:
+def _type(
+    data: Mapping[str, Any], account: Account, product: Product | None, errors: list[str]
+) -> dict[str, Any]:
     type_, object_class = data.get("type") or types.EVENT, data["object_class"]
     if not isinstance(type_, str) or not isinstance(object_class, str):
         errors.append("type: Not a valid string.")
@@ -78,8 +83,15 @@ def _type(data: Mapping[str, Any], account: Account, errors: list[str]) -> dict[
         errors.append(f'type: "{type_}" is not a valid choice.')
     elif (found := types.find(type_, object_class)) is None:
         errors.append(f'type: "{type_}" does not fit object class {object_class}.')
-    elif found.is_validator and not account.is_vendor:
+    elif found.fires is None:
+        pass
+    elif not account.is_vendor:
         errors.append("type: Validators are for vendors only.")
+    elif product is not None and (lacking := found.fires.missing(product)):
+        errors.append(
+            f"type: {product.pk} doesn't have the capability {lacking}, so it never calls "
+            f"webhooks of type {type_}. Switch it on first."
+        )
     return {"type": type_, "object_class": object_class}
 
 

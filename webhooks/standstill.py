@@ -9,11 +9,12 @@ from django.db import transaction
 
 from webhooks import outbox, sql, wakeup
 from webhooks.models import Delivery
+from webhooks.types import EVENT
 
 
 def next_due(now: datetime) -> datetime | None:
     """Return the next moment at which a gate opens or a call that hangs runs out of time."""
-    moments = [outbox.next_due(now), *(at for _, at in _deadlines() if at > now)]
+    moments = [outbox.next_due(now), *(at for _, at in _deadlines() if at and at > now)]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
@@ -27,19 +28,25 @@ def unsettled(now: datetime) -> set[str]:
         # Nothing is claimed between the two looks, and what is due is looked at last: what a
         # call lets go as it ends can't be missed by both.
         sql.one_claim_at_a_time()
-        calling = {f"{'overdue' if at <= now else 'calling'}:{call}" for call, at in _deadlines()}
+        calling = {
+            f"{'overdue' if at and at <= now else 'calling'}:{call}" for call, at in _deadlines()
+        }
         due = {f"due:{pk}" for pk in outbox.peek(now)}
     if due or calling:
         wakeup.send()
     return due | calling
 
 
-def _deadlines() -> list[tuple[str, datetime]]:
-    """Return each call under way (its delivery and number) and when it runs out of time."""
+def _deadlines() -> list[tuple[str, datetime | None]]:
+    """Return each call under way (its delivery and number) and when it runs out of time.
+
+    A validator's does by real time, since somebody really waits for it: None.
+    """
     timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
     rows = Delivery.objects.filter(state=Delivery.CALLING, started_at__isnull=False)
+    columns = ("pk", "attempts", "started_at", "webhook__type", "forced")
     return [
-        (f"{pk}.{attempts + 1}", started_at + timeout)
-        for pk, attempts, started_at in rows.values_list("pk", "attempts", "started_at")
+        (f"{pk}.{attempts + 1}", started_at + timeout if type_ == EVENT or forced else None)
+        for pk, attempts, started_at, type_, forced in rows.values_list(*columns)
         if started_at is not None
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from requests_queue.catalog.models import Product
 from requests_queue.queues import base
 
 EVENT = "event"
@@ -21,19 +22,49 @@ PLURALS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Fires:
+    """When a validator is called: for requests of which type, level of the tiers, and status."""
+
+    kind: str
+    status: str
+    # What switches the validation on: a dotted path below the product's `capabilities`.
+    capability: str
+    level: int | None = None
+
+    def missing(self, product: Product) -> str | None:
+        """Return the capability that the product lacks for such a validation, or None."""
+        enabling = _ENABLING.get(self.kind)
+        if enabling and not product.capability(enabling):
+            return enabling
+        if self.level is not None:
+            if not product.capability("tiers.configs"):
+                return "tiers.configs"
+            if self.level == 2 and str(product.capability("tiers.configs.level")) != "2":
+                return "tiers.configs.level (2)"
+        return None if product.capability(self.capability) else self.capability
+
+
+# Without these there are no requests of the type to be validated.
+_ENABLING = {
+    "renew": "subscription.renew.enable_renew",
+    "transfer": "subscription.transfer.enable_transfer",
+}
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookType:
     """One pair of `type` and `object_class` that a webhook can have."""
 
     type: str
     object_class: str
     label: str
-    # The capability that a product must have, as a dotted path below `capabilities`.
-    capability: str | None = None
+    # Validators only: called synchronously, with the whole object; for vendors.
+    fires: Fires | None = None
 
     @property
     def is_validator(self) -> bool:
-        """Whether it is called synchronously, with the whole object; vendors only."""
-        return self.type != EVENT
+        """Whether it is a validator."""
+        return self.fires is not None
 
 
 _types: dict[tuple[str, str], WebhookType] = {}
@@ -52,6 +83,21 @@ def find(type_: str, object_class: str) -> WebhookType | None:
     return next(
         (t for t in registered() if (t.type, t.object_class) == (type_, object_class)), None
     )
+
+
+def validating(
+    object_class: str, kind: str, status: str, level: int | None = None
+) -> WebhookType | None:
+    """Return the validator type for such a request in such a status, or None."""
+    for found in _types.values():
+        fires = found.fires
+        if (
+            found.object_class == object_class
+            and fires is not None
+            and (fires.kind, fires.status, fires.level) == (kind, status, level)
+        ):
+            return found
+    return None
 
 
 def registered() -> tuple[WebhookType, ...]:
@@ -76,108 +122,61 @@ def object_class_choices() -> list[tuple[str, str]]:
 
 
 _FULFILLMENT, _TIER_CONFIG = "fulfillment_request", "tier_config_request"
-for _row in (
-    (EVENT, _FULFILLMENT, "Subscription — Fulfillment Requests — Queue Changes", None),
-    (EVENT, "billing_request", "Subscription — Billing Request — Queue Changes", None),
-    (EVENT, "listing_request", "Listing Request", None),
-    (EVENT, "tier_account_request", "Tier Account Request — Queue Changes", None),
-    (EVENT, _TIER_CONFIG, "Tier Configuration Request — Queue Changes", None),
-    (EVENT, "usage_file", "Usage File — Queue Changes", None),
-    (
-        "validator",
-        _FULFILLMENT,
-        "Subscription — Purchase Request — Draft Validation",
-        "cart.validation",
-    ),
-    (
-        "inquiring_validator",
-        _FULFILLMENT,
-        "Subscription — Purchase Request — Inquiring Validation",
-        "inquiring.validation",
-    ),
-    (
-        "change_validator",
-        _FULFILLMENT,
-        "Subscription — Change Request — Draft Validation",
-        "subscription.change.validation",
-    ),
+for _object_class, _label in (
+    (_FULFILLMENT, "Subscription — Fulfillment Requests — Queue Changes"),
+    ("billing_request", "Subscription — Billing Request — Queue Changes"),
+    ("listing_request", "Listing Request"),
+    ("tier_account_request", "Tier Account Request — Queue Changes"),
+    (_TIER_CONFIG, "Tier Configuration Request — Queue Changes"),
+    ("usage_file", "Usage File — Queue Changes"),
+):
+    register(WebhookType(EVENT, _object_class, _label))
+
+# type, the requests that it validates, their status, the capability.
+_ORDERS = (
+    ("validator", "purchase", "draft", "cart.validation"),
+    ("inquiring_validator", "purchase", "inquiring", "inquiring.validation"),
+    ("change_validator", "change", "draft", "subscription.change.validation"),
     (
         "change_inquiring_validator",
-        _FULFILLMENT,
-        "Subscription — Change Request — Inquiring Validation",
+        "change",
+        "inquiring",
         "subscription.change.inquiring_validation",
     ),
-    (
-        "renew_validator",
-        _FULFILLMENT,
-        "Subscription — Renew Request — Draft Validation",
-        "subscription.renew.validation",
-    ),
-    (
-        "renew_inquiring_validator",
-        _FULFILLMENT,
-        "Subscription — Renew Request — Inquiring Validation",
-        "subscription.renew.inquiring_validation",
-    ),
-    (
-        "transfer_validator",
-        _FULFILLMENT,
-        "Subscription — Transfer Request — Draft Validation",
-        "subscription.transfer.validation",
-    ),
+    ("renew_validator", "renew", "draft", "subscription.renew.validation"),
+    ("renew_inquiring_validator", "renew", "inquiring", "subscription.renew.inquiring_validation"),
+    ("transfer_validator", "transfer", "draft", "subscription.transfer.validation"),
     (
         "transfer_inquiring_validator",
-        _FULFILLMENT,
-        "Subscription — Transfer Request — Inquiring Validation",
+        "transfer",
+        "inquiring",
         "subscription.transfer.inquiring_validation",
     ),
-    (
-        "draft_tcr_t1_val",
-        _TIER_CONFIG,
-        "Tier 1 Config — Setup Request — Draft Validation",
-        "tiers.validation",
-    ),
-    (
-        "draft_tcr_t2_val",
-        _TIER_CONFIG,
-        "Tier 2 Config — Setup Request — Draft Validation",
-        "tiers.validation",
-    ),
-    (
-        "tcr_setup_t1_inq_val",
-        _TIER_CONFIG,
-        "Tier 1 Config — Setup Request — Inquiring Validation",
-        "tiers.configs.setup.inquiring_validation",
-    ),
-    (
-        "tcr_setup_t2_inq_val",
-        _TIER_CONFIG,
-        "Tier 2 Config — Setup Request — Inquiring Validation",
-        "tiers.configs.setup.inquiring_validation",
-    ),
-    (
-        "tcr_update_t1_validator",
-        _TIER_CONFIG,
-        "Tier 1 Config — Update Request — Draft Validation",
-        "tiers.configs.update.validation",
-    ),
-    (
-        "tcr_update_t2_validator",
-        _TIER_CONFIG,
-        "Tier 2 Config — Update Request — Draft Validation",
-        "tiers.configs.update.validation",
-    ),
-    (
-        "tcr_update_t1_inq_val",
-        _TIER_CONFIG,
-        "Tier 1 Config — Update Request — Inquiring Validation",
-        "tiers.configs.update.inquiring_validation",
-    ),
-    (
-        "tcr_update_t2_inq_val",
-        _TIER_CONFIG,
-        "Tier 2 Config — Update Request — Inquiring Validation",
-        "tiers.configs.update.inquiring_validation",
-    ),
-):
-    register(WebhookType(*_row))
+)
+# The same for requests of each level of the tiers.
+_CONFIGS = (
+    ("draft_tcr_t{}_val", "setup", "draft", "tiers.validation"),
+    ("tcr_setup_t{}_inq_val", "setup", "inquiring", "tiers.configs.setup.inquiring_validation"),
+    ("tcr_update_t{}_validator", "update", "draft", "tiers.configs.update.validation"),
+    ("tcr_update_t{}_inq_val", "update", "inquiring", "tiers.configs.update.inquiring_validation"),
+)
+_WORDS = {"draft": "Draft Validation", "inquiring": "Inquiring Validation"}
+for _type, _kind, _status, _capability in _ORDERS:
+    register(
+        WebhookType(
+            _type,
+            _FULFILLMENT,
+            f"Subscription — {_kind.capitalize()} Request — {_WORDS[_status]}",
+            Fires(_kind, _status, _capability),
+        )
+    )
+for _type, _kind, _status, _capability in _CONFIGS:
+    for _level in (1, 2):
+        register(
+            WebhookType(
+                _type.format(_level),
+                _TIER_CONFIG,
+                f"Tier {_level} Config — {_kind.capitalize()} Request — {_WORDS[_status]}",
+                Fires(_kind, _status, _capability, _level),
+            )
+        )

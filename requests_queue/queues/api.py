@@ -13,7 +13,9 @@ from rest_framework.response import Response
 from requests_queue import clock, transitions
 from requests_queue.catalog.models import User
 from requests_queue.errors import Invalid, Missing
+from requests_queue.queues import validation
 from requests_queue.queues.base import SYSTEM, Queue
+from requests_queue.queues.validation import Validated
 from requests_queue.rest import Collection, routes
 
 
@@ -76,6 +78,23 @@ class QueueCollection(Collection):
         at = clock.shown(clock.now())
         self.queue.model._default_manager.filter(pk=pk).update(assignee=user, updated=at)
         return self.done(name)
+
+
+class ValidatedCollection(QueueCollection):
+    """The objects of a queue whose drafts and inquiries are validated."""
+
+    validated: ClassVar[Validated]
+
+    @action(detail=True, methods=["post"])
+    def validate(self, request: Request, pk: str) -> Response:
+        """Show the object, with the body applied, to the vendor's validator: 200 with the object
+        as it then is.
+
+        400 `VAL_100` where a handler is down, slow or wrong; then nothing has changed.
+        """
+        self.get_object()
+        validation.validate(self.validated, pk, self.body, self.actor)
+        return self.answer(self.get_object())
 
 
 def queue_routes(prefix: str, view: type[QueueCollection]) -> list[Any]:

@@ -88,7 +88,7 @@ class TestAnswers:
         failed = distributor.post(f"{path}/fail", {"reason": "No agreement."})
         assert (failed.status, failed.json) == (204, None)
         assert Request.objects.get(pk="PR-2934-6610-1192-001").status == "failed"
-        for call in ("release", "validate", "nothing"):
+        for call in ("release", "nothing"):
             assert vendor.post(f"{path}/{call}").status == 404
 
     def test_submit_answers_with_the_request(self, distributor: Caller) -> None:

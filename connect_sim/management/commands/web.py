@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import waitress
 from django.conf import settings
 from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
+
+from connect_sim import web
+from webhooks import caller
 
 
 class Command(BaseCommand):
@@ -24,7 +26,9 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         from connect_sim.wsgi import application
 
+        server = web.create(application, options["threads"])
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
-        waitress.serve(
-            application, listen=settings.SIM_BIND, threads=options["threads"], ident=None
-        )
+        try:
+            server.run()
+        finally:
+            caller.stop()

@@ -15,8 +15,17 @@ from requests_queue.catalog import configured, places
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid, Missing
 from requests_queue.inside_json import any_element
-from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.fulfillment import births, editing, rules, schema, shape, texts
+from requests_queue.queues.api import ValidatedCollection, queue_routes
+from requests_queue.queues.fulfillment import (
+    births,
+    editing,
+    reading,
+    rules,
+    schema,
+    shape,
+    texts,
+    validation,
+)
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.rendering import markdown
 from requests_queue.rest import (
@@ -144,20 +153,20 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class Requests(QueueCollection):
+class Requests(ValidatedCollection):
     """`/requests`: the fulfillment queue, for both parties."""
 
     documented = schema.REQUESTS
     queue = rules.QUEUE
-    related = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
+    validated = validation.VALIDATED
+    related = reading.RELATED
     columns = _COLUMNS
     represent = staticmethod(shape.request)
     rql_filter_class = RequestFilters
 
     def complete(self, rows: QuerySet[Request]) -> QuerySet[Request]:
         """Return the requests with where they are sold, and what is configured there."""
-        shared = places.prefetch("asset__")
-        return super().complete(rows).prefetch_related(*shared, configured.prefetch("asset__"))
+        return reading.complete(rows)
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, or 409 where there is one already."""

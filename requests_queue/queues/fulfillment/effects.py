@@ -88,7 +88,7 @@ def answer(request: Request, context: Context) -> dict[str, Any]:
     if code is not None and given is None:
         raise Invalid("asset.params: This field is required.")
     filled = parameters.fill(request.params, given, ("ordering",))
-    return {"answered": True, "params": [{**p, "value_error": ""} for p in filled]}
+    return {"answered": True, "params": parameters.without_errors(filled)}
 
 
 def approve(request: Request, context: Context) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def hand_over(request: Request, context: Context) -> None:
     """The approved request's items, parameters and template become the asset's."""
     changes: dict[str, Any] = {}
     if request.type in HANDS_OVER:
-        changes["params"] = [{**p, "value_error": ""} for p in request.params]
+        changes["params"] = parameters.without_errors(request.params)
         changes["items"] = [{**i, "old_quantity": i["quantity"]} for i in request.items]
     if request.template_id and request.type in HANDS_OVER:
         changes["template"] = request.template
@@ -171,9 +171,10 @@ def update(request: Request, context: Context) -> dict[str, Any]:
         columns["external_attributes"] = body.mapping(
             context.data["external_attributes"], "external_attributes"
         )
-    phases = ("ordering",) if context.actor.role == DISTRIBUTOR else ("ordering", "fulfillment")
+    orders = context.actor.role == DISTRIBUTOR
+    phases = ("ordering",) if orders else ("ordering", "fulfillment")
     given = body.mapping(context.data.get("asset"), "asset").get("params")
-    columns["params"] = parameters.fill(request.params, given, phases)
+    columns["params"] = parameters.fill(request.params, given, phases, anew=orders)
     return columns
 
 

@@ -60,10 +60,19 @@ def _blank(row: Parameter) -> dict[str, Any]:
     return param
 
 
-def fill(params: Params, given: Any, phases: Iterable[str], path: str = "asset.params") -> Params:
+def fill(
+    params: Params,
+    given: Any,
+    phases: Iterable[str],
+    path: str = "asset.params",
+    *,
+    anew: bool = False,
+) -> Params:
     """Return a copy of `params` with what was given of `value`, `structured_value` and
     `value_error`; other keys of a given parameter are not the caller's to write.
 
+    `anew`: the values come from who orders, so that an error goes with the value that it was
+    about, even where the old error comes along as an echo.
     Raises Invalid for an unknown parameter, a phase that isn't the caller's, or a value of the
     wrong type or outside the choices.
     """
@@ -74,7 +83,7 @@ def fill(params: Params, given: Any, phases: Iterable[str], path: str = "asset.p
     by_id = {p["id"]: dict(p) for p in params}
     errors: list[str] = []
     for entry in given:
-        message = _fill_one(by_id, entry, tuple(phases))
+        message = _fill_one(by_id, entry, tuple(phases), anew)
         if message:
             errors.append(f"{path}: {message}")
     if errors:
@@ -82,7 +91,9 @@ def fill(params: Params, given: Any, phases: Iterable[str], path: str = "asset.p
     return list(by_id.values())
 
 
-def _fill_one(by_id: dict[str, dict[str, Any]], entry: Any, phases: tuple[str, ...]) -> str:
+def _fill_one(
+    by_id: dict[str, dict[str, Any]], entry: Any, phases: tuple[str, ...], anew: bool
+) -> str:
     """Fill one parameter in; return what is wrong, or an empty string."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
         return "Each parameter is an object with an id."
@@ -94,22 +105,32 @@ def _fill_one(by_id: dict[str, dict[str, Any]], entry: Any, phases: tuple[str, .
         return ""
     if param["phase"] not in phases:
         return f"Parameter {param['id']} of the {param['phase']} phase can't be set here."
+    before, complained = dict(param), "value_error" in changed
     value_error = changed.pop("value_error", param["value_error"])
     if value_error is not None and not isinstance(value_error, str):
         return f"Parameter {param['id']}: value_error is a string."
-    message = _set_value(param, changed) if changed else ""
+    message = set_value(param, changed) if changed else ""
+    if anew and not complained and _has_other_value(param, before):
+        value_error = ""
     param["value_error"] = value_error or ""
+    if not value_error:
+        param.pop("structured_error", None)
     return message
 
 
-def _set_value(param: dict[str, Any], changed: Mapping[str, Any]) -> str:
+def _has_other_value(param: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    return any(param.get(k) != before.get(k) for k in ("value", "structured_value"))
+
+
+def set_value(param: dict[str, Any], changed: Mapping[str, Any]) -> str:
+    """Set `value` and `structured_value`; return what is wrong with them, or an empty string."""
     structured = changed.get("structured_value")
     # Clients of CloudBlue send an empty string for "none" (connect-processors-toolkit).
     if structured not in (None, ""):
         if param["type"] not in STRUCTURED or not isinstance(structured, dict):
-            return f"Parameter {param['id']} of type {param['type']} has no such structured_value."
+            return f"Parameter {param['id']}: a {param['type']} has no such structured_value."
         param["structured_value"] = structured
-        param["value"] = _flat(param["type"], structured)
+        param["value"] = _flat(param["type"], structured) if structured else ""
     if "value" in changed:
         return _set_plain(param, changed["value"])
     return ""
@@ -160,6 +181,14 @@ def _flat(kind: str, structured: Mapping[str, Any]) -> str:
         keys = ("address_line1", "address_line2", "city", "state", "postal_code", "country")
         return ", ".join(str(structured[k]) for k in keys if structured.get(k))
     return json.dumps(structured, sort_keys=True)
+
+
+def without_errors(params: Params) -> Params:
+    """Return the parameters with nothing said against them."""
+    return [
+        {**{k: v for k, v in p.items() if k != "structured_error"}, "value_error": ""}
+        for p in params
+    ]
 
 
 def is_empty(param: Mapping[str, Any]) -> bool:

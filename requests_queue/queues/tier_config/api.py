@@ -4,44 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from requests_queue.catalog import configured, places
-from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.tier_config import births, rules, schema, shape
+from requests_queue.queues.api import ValidatedCollection, queue_routes
+from requests_queue.queues.tier_config import births, reading, rules, schema, shape, validation
 from requests_queue.queues.tier_config.filtering import (
     TierConfigFilters,
     TierConfigRequestFilters,
     with_assignee,
 )
-from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
+from requests_queue.queues.tier_config.models import TierConfig
 from requests_queue.rendering import markdown
 from requests_queue.rest import Collection, routes
 
-_RELATED = ("account", "template")
 
-
-def _open(route: str) -> Prefetch[Any]:
-    rows = TierConfigRequest.objects.filter(status__in=(*OPEN, "draft"))
-    return Prefetch(route, rows.only("id", "status", "configuration"), to_attr="open_requests")
-
-
-class TierConfigRequests(QueueCollection):
+class TierConfigRequests(ValidatedCollection):
     """`/tier/config-requests`: the tier configuration queue, for both parties."""
 
     documented = schema.TIER_CONFIG_REQUESTS
     queue = rules.QUEUE
-    related = (
-        "assignee",
-        "template",
-        *(f"configuration__{name}" for name in _RELATED),
-        "configuration__parent__account",
-        "configuration__parent__template",
-    )
+    validated = validation.VALIDATED
+    related = reading.RELATED
     without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
     # connect-sdk 22 and the Haxe SDK name nobody.
     assigns_caller = True
@@ -54,9 +42,7 @@ class TierConfigRequests(QueueCollection):
 
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the requests, each configuration with what is open and configured about it."""
-        opened = _open("configuration__requests"), _open("configuration__parent__requests")
-        shared = *places.prefetch("configuration__"), configured.prefetch("configuration__")
-        return super().complete(rows).prefetch_related(*shared, *opened)
+        return reading.complete(rows)
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, 403 for vendors' set-ups, 409 where one is open."""
@@ -85,7 +71,7 @@ class TierConfigs(Collection):
     """`/tier/configs`: the configurations of both parties' connections, read-only."""
 
     documented = schema.TIER_CONFIGS
-    related = _RELATED
+    related = reading.RELATED_OF_CONFIG
     represent = staticmethod(shape.config)
     rql_filter_class = TierConfigFilters
 
@@ -96,7 +82,7 @@ class TierConfigs(Collection):
     def complete(self, rows: QuerySet[TierConfig]) -> QuerySet[TierConfig]:
         """Return the configurations, each with what is open and configured about it."""
         shared = *places.prefetch(), configured.prefetch()
-        return super().complete(rows).prefetch_related(*shared, _open("requests"))
+        return super().complete(rows).prefetch_related(*shared, reading.opened("requests"))
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.conf import settings
 from requests_queue import body, clock, transitions
 from requests_queue.catalog.models import Template
 from requests_queue.errors import Conflict, IllegalMove, Invalid, Refused
-from requests_queue.queues.base import VENDOR, Actor, Context
+from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor, Context
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.tier_config import setup, waiting
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
@@ -81,8 +81,7 @@ def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     if code is not None and given is None:
         raise Invalid("params: This field is required.")
     filled = parameters.fill(request.params, given, ("ordering",), path="params")
-    cleared = [{**p, "value_error": ""} for p in filled]
-    return {"params": cleared, **_stamp("pending", context.now)}
+    return {"params": parameters.without_errors(filled), **_stamp("pending", context.now)}
 
 
 def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
@@ -105,7 +104,7 @@ def apply(request: TierConfigRequest, context: Context) -> None:
     Locks and moves come in the order that `give_up` tells of.
     """
     config = setup.lock(request.configuration)
-    params = [{**p, "value_error": ""} for p in request.params]
+    params = parameters.without_errors(request.params)
     _end(config, context.now, params=params, template=request.template)
     below = _locked_below(config)
     waiting.release(config)
@@ -160,7 +159,11 @@ def update(request: TierConfigRequest, context: Context) -> dict[str, Any]:
         columns["notes"] = body.text(context.data, "notes", limit=2000)
     phases = writable(context.actor)
     columns["params"] = parameters.fill(
-        request.params, context.data.get("params"), phases, path="params"
+        request.params,
+        context.data.get("params"),
+        phases,
+        path="params",
+        anew=context.actor.role == DISTRIBUTOR,
     )
     return columns
 

@@ -1,0 +1,29 @@
+"""How fulfillment requests are validated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from requests_queue import clock
+from requests_queue.queues import validation
+from requests_queue.queues.fulfillment import editing, effects, reading, rules
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.fulfillment.params import Params
+
+
+def write(row: Request, params: Params, now: datetime) -> None:
+    """Write the parameters of a locked request; the asset of a purchase follows."""
+    Request.objects.filter(pk=row.pk).update(params=params, updated=clock.shown(now))
+    if row.type == "purchase":
+        effects.set_asset(row, None, now, params=params)
+
+
+VALIDATED = validation.register(
+    validation.Validated(
+        queue=rules.QUEUE,
+        edit=editing.edit,
+        shown=reading.shown,
+        write=write,
+        paths=(("asset", "params"),),
+    )
+)

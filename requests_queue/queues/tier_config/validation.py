@@ -1,0 +1,30 @@
+"""How tier configuration requests are validated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from requests_queue import clock
+from requests_queue.queues import validation
+from requests_queue.queues.fulfillment.params import Params
+from requests_queue.queues.tier_config import births, reading, rules
+from requests_queue.queues.tier_config.models import TierConfigRequest
+
+
+def write(row: TierConfigRequest, params: Params, now: datetime) -> None:
+    """Write the parameters of a locked request."""
+    rows = TierConfigRequest.objects.filter(pk=row.pk)
+    rows.update(params=params, updated=clock.shown(now))
+
+
+VALIDATED = validation.register(
+    validation.Validated(
+        queue=rules.QUEUE,
+        edit=births.edit,
+        shown=reading.shown,
+        write=write,
+        # MuleSoft's handlers answer in the second place.
+        paths=(("params",), ("configuration", "params")),
+        level=lambda row: int(row.configuration.tier_level),
+    )
+)
