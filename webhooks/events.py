@@ -48,22 +48,25 @@ def record(change: Change) -> None:
     wakeup.after_commit()
 
 
-def record_validation(change: Change, type_: str) -> list[tuple[int, str]]:
-    """Record that an object is to be validated by each webhook of the type, in the order of
-    their creation; return (delivery id, webhook id).
+def validators(change: Change, type_: str) -> list[str]:
+    """Return the ids of the enabled validators of a type for an object, the oldest first."""
+    rows = Webhook.objects.filter(
+        active=True, type=type_, object_class=change.object_class,
+        product_id=change.product_id, account_id__in=change.account_ids,
+    )  # fmt: skip
+    return list(rows.order_by("created_at", "pk").values_list("pk", flat=True))
+
+
+def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
+    """Record that an object is to be validated by webhooks; return a delivery for each, in their
+    order.
 
     Call in a transaction that takes the deliveries, so that nobody else does.
     """
-    asked = Webhook.objects.filter(
-        active=True, type=type_, object_class=change.object_class,
-        product_id=change.product_id, account_id__in=change.account_ids,
-    ).order_by("created_at", "pk")  # fmt: skip
-    webhook_ids = list(asked.values_list("pk", flat=True))
-    deliveries = {webhook: pk for pk, webhook in insert_deliveries(webhook_ids, change.at)}
-    event_ids = _insert_events(list(deliveries.values()), change)
-    if event_ids:
-        _count(list(deliveries), event_ids, change)
-    return [(deliveries[pk], pk) for pk in webhook_ids if pk in deliveries]
+    made = {webhook_id: pk for pk, webhook_id in insert_deliveries(webhook_ids, change.at)}
+    event_ids = _insert_events(list(made.values()), change)
+    _count(list(made), event_ids, change)
+    return [made[pk] for pk in webhook_ids if pk in made]
 
 
 def _join_waiting(webhook_ids: Sequence[str]) -> Pairs:

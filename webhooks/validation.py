@@ -42,7 +42,12 @@ def ask(wanted: Wanted) -> list[Reading]:
     type_ = types.validating(wanted.object_class, wanted.kind, wanted.status, wanted.level)
     if type_ is None or type_.fires is None or type_.fires.missing(wanted.product):
         return []
-    claimed = _begin(type_.type, wanted)
+    now = clock.now()
+    change = Change(
+        wanted.object_class, wanted.object_id, wanted.product.pk, (wanted.vendor_id,),
+        wanted.status, wanted.status, now,
+    )  # fmt: skip
+    claimed = _begin(events.validators(change, type_.type), change)
     if not claimed:
         return []
     with _slots([c.webhook["id"] for c in claimed]) as free:
@@ -53,25 +58,22 @@ def ask(wanted: Wanted) -> list[Reading]:
             connection.close()
         flown = caller.fly(flights) if free else [_turned_away(c) for c in claimed]
     read = [_read(finished, wanted) for finished in flown]
-    ledger.record([finished for finished, _ in read])
+    ledger.write([finished for finished, _ in read])
     wrong = [said for finished, _ in read if (said := _said_to_caller(finished))]
     if wrong:
         raise Refused("VAL_100", NOT_AVAILABLE, *wrong)
     return [reading for _, reading in read if reading is not None]
 
 
-def _begin(type_: str, wanted: Wanted) -> list[Claimed]:
+def _begin(webhook_ids: Sequence[str], change: Change) -> list[Claimed]:
     """Record that the object is to be validated, and take the calls, in the order of the merge."""
+    if not webhook_ids:
+        return []
     # `durable`: whoever asks inside a transaction would hold it while the handler thinks.
     with transaction.atomic(durable=True):
-        now = clock.now()
-        change = Change(
-            wanted.object_class, wanted.object_id, wanted.product.pk, (wanted.vendor_id,),
-            wanted.status, wanted.status, now,
-        )  # fmt: skip
-        order = [pk for pk, _ in events.record_validation(change, type_)]
+        order = events.record_validation(change, webhook_ids)
         lease = settings.SIM_VALIDATION_TIMEOUT + _SPARE
-        taken = outbox.take(order, now, lease) if order else []
+        taken = outbox.take(order, change.at, lease) if order else []
     # A GET has no body, so a validator is called by POST whatever an older row says.
     post = [replace(c, webhook={**c.webhook, "http_method": "POST"}) for c in taken]
     return sorted(post, key=lambda c: order.index(c.delivery_id))

@@ -299,6 +299,10 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/requests/{}/pend"): Call(VENDOR, None, _inquiring),
     ("POST", "/requests/{}/purchase"): Call(DISTRIBUTOR, None, "?status=draft&type=purchase"),
     ("POST", "/requests/{}/submit"): Call(DISTRIBUTOR, None, _draft_change),
+    ("POST", "/requests/{}/validate"): Call(
+        DISTRIBUTOR, {"asset": {"params": [{"id": "data_region", "value": "us"}]}},
+        "?status=draft&type=purchase",
+    ),
     ("POST", "/requests/{}/schedule"): Call(VENDOR, {"planned_date": "2099-01-01"}, pending),
     ("POST", "/requests/{}/revoke"): Call(DISTRIBUTOR, {"reason": "Not needed."}, _scheduled),
     ("POST", "/requests/{}/confirm"): Call(VENDOR, None, _revoking),
@@ -322,6 +326,10 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/tier/config-requests/{}/inquire"): Call(VENDOR, None, tier_request),
     ("POST", "/tier/config-requests/{}/pend"): Call(VENDOR, None, "?status=inquiring"),
     ("POST", "/tier/config-requests/{}/submit"): Call(DISTRIBUTOR, None, "?status=draft"),
+    ("POST", "/tier/config-requests/{}/validate"): Call(
+        DISTRIBUTOR, {"params": [{"id": "partner_agreement", "value": "NSS-1-0300"}]},
+        "?status=draft",
+    ),
     ("POST", "/tier/config-requests/{}/assign"): Call(
         VENDOR, {"email": "maya.ortiz@nimbus.example.com"}, "?status=pending"
     ),

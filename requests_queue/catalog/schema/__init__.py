@@ -126,6 +126,21 @@ class Choice(TypedDict):
     label: str
 
 
+class ErrorMessage(TypedDict, total=False):
+    """What is wrong, and the names that it has in catalogues of texts."""
+
+    id: str | None
+    external_id: str | None
+    value: str | None
+
+
+class StructuredError(TypedDict, total=False):
+    """What a validator says is wrong, with the values that fill its text."""
+
+    message: ErrorMessage
+    context: Free
+
+
 class ParameterValue(TypedDict):
     """A parameter with its value; phones, addresses, checkboxes and objects are structured."""
 
@@ -138,6 +153,7 @@ class ParameterValue(TypedDict):
     description: str
     value: str
     value_error: str
+    structured_error: NotRequired[StructuredError]
     constraints: ParameterConstraints
     value_choices: NotRequired[list[Choice]]
     structured_value: NotRequired[Any]

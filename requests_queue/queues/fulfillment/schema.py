@@ -174,7 +174,8 @@ REQUESTS = Documented(
     "Fulfillment requests", "request", Request,
     bodies={
         "create": RequestCreate, "update": RequestUpdate, "approve": Approve, "inquire": Inquire,
-        "pend": Pend, "fail": Reason, "revoke": Reason, "schedule": Schedule,
+        "pend": Pend, "validate": RequestUpdate, "fail": Reason, "revoke": Reason,
+        "schedule": Schedule,
     },
     answers={"render": MARKDOWN},
 )  # fmt: skip

@@ -173,7 +173,7 @@ TIER_CONFIG_REQUESTS = Documented(
     bodies={
         "create": TierConfigRequestCreate, "update": TierConfigRequestUpdate,
         "approve": ApproveTierConfig, "inquire": InquireTierConfig, "pend": PendTierConfig,
-        "fail": Reason,
+        "validate": TierConfigRequestUpdate, "fail": Reason,
     },
     answers={"approve": Answer(200, Approval), "render": MARKDOWN},
 )  # fmt: skip

@@ -1,0 +1,234 @@
+"""What a validator's answer changes of the parameters that it was sent."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from requests_queue.queues import answers
+from requests_queue.queues.answers import WrongAnswer, merge, read
+
+
+def param(pk: str = "region", kind: str = "text", **more: Any) -> dict[str, Any]:
+    """Return a parameter as a request has it."""
+    return {
+        "id": pk, "name": pk, "type": kind, "phase": "ordering", "scope": "asset", "title": pk,
+        "description": "", "value": "", "value_error": "",
+        "constraints": {
+            "hidden": False, "readonly": False, "required": False, "unique": False,
+            "reconciliation": False, **more.pop("constraints", {}),
+        },
+        **more,
+    }  # fmt: skip
+
+
+def choices(*values: str) -> list[dict[str, str]]:
+    return [{"value": value, "label": value.upper()} for value in values]
+
+
+TEXT = param("name", value="old", value_error="Too short")
+LIST = param("region", "dropdown", value="eu", value_choices=choices("eu", "us"))
+PHONE = param("phone", "phone", structured_value={})
+SENT = [TEXT, LIST, PHONE]
+
+
+def merged(*given: Any, sent: list[dict[str, Any]] | None = None) -> dict[str, dict[str, Any]]:
+    """Return the parameters, by id, after one answer of these entries."""
+    sent = sent or SENT
+    return {row["id"]: row for row in merge(sent, [read(sent, list(given))])}
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "becomes"),
+    [
+        ({"id": "name", "value": "new"}, "value", "new"),
+        ({"id": "name", "value": None}, "value", ""),
+        ({"id": "name", "value": 12}, "value", "12"),
+        ({"id": "name", "value": True}, "value", "true"),
+        ({"id": "name", "value_error": ""}, "value_error", ""),
+        ({"id": "name", "value_error": None}, "value_error", ""),
+        ({"id": "name", "value_error": "Taken"}, "value_error", "Taken"),
+        ({"id": "name", "value": "new"}, "value_error", "Too short"),
+        ({"id": "region", "value": "us"}, "value", "us"),
+        ({"id": "region", "value_choices": choices("uk")}, "value_choices", choices("uk")),
+        ({"id": "region", "value_choices": []}, "value_choices", []),
+        ({"id": "phone", "structured_value": {"phone_number": "55"}}, "value", "55"),
+        ({"id": "phone", "value": {"phone_number": "55"}}, "structured_value",
+         {"phone_number": "55"}),
+        ({"id": "name", "constraints": {"hidden": True}}, "constraints",
+         {**TEXT["constraints"], "hidden": True}),
+        ({"id": "name", "constraints": {"shared": "view", "max_length": 3, "new": 1}},
+         "constraints", {**TEXT["constraints"], "shared": "view"}),
+        # Never a validator's to change.
+        ({"id": "name", "type": "url", "title": "T", "phase": "fulfillment"}, "type", "text"),
+    ],
+)  # fmt: skip
+def test_what_is_merged(entry: dict[str, Any], key: str, becomes: Any) -> None:
+    after = merged(entry)
+    assert after[entry["id"]][key] == becomes
+    untouched = [row for row in SENT if row["id"] != entry["id"]]
+    assert [after[row["id"]] for row in untouched] == untouched
+
+
+def test_an_echo_changes_nothing() -> None:
+    reading = read(SENT, copy.deepcopy(SENT))
+    assert (reading.changes, reading.ignored) == ({}, [])
+    assert reading.said == "The answer changes no parameter."
+
+
+def test_an_echo_doesnt_revert_what_somebody_else_wrote_meanwhile() -> None:
+    reading = read(SENT, [{**TEXT, "value_error": "Taken"}, LIST, PHONE])
+    now = [TEXT, {**LIST, "value": "us"}, PHONE]
+    after = {row["id"]: row for row in merge(now, [reading])}
+    assert after["region"]["value"] == "us"
+    assert after["name"]["value_error"] == "Taken"
+
+
+def test_a_structured_error_comes_and_goes_with_the_error() -> None:
+    structured = {"message": {"id": "E1", "external_id": "x", "value": "No {region}"},
+                  "context": {"region": "mars"}}  # fmt: skip
+    said = merged({"id": "region", "structured_error": structured})["region"]
+    assert said["structured_error"] == structured
+    assert said["value_error"] == "No {region}"
+    for clear in ("", None):
+        after = merged({"id": "region", "value_error": clear}, sent=[said])["region"]
+        assert after["value_error"] == ""
+        assert "structured_error" not in after
+    for empty in (None, "", {}):
+        same = merged({"id": "region", "structured_error": empty}, sent=[said])["region"]
+        assert same == said
+
+
+def test_a_later_answer_goes_on_top_of_an_earlier_one() -> None:
+    first = read(SENT, [{"id": "name", "value": "a", "value_error": "No"}])
+    second = read(SENT, [{"id": "name", "value": "b", "constraints": {"readonly": True}}])
+    after = merge(SENT, [first, second])[0]
+    assert (after["value"], after["value_error"]) == ("b", "No")
+    assert after["constraints"]["readonly"] is True
+
+
+def test_unknown_ids_are_ignored_and_said() -> None:
+    reading = read(
+        SENT, [{"id": "nobody", "value": 1}, {"value": "x"}, {"id": "name", "value": "n"}]
+    )
+    assert list(reading.changes) == ["name"]
+    assert reading.said == (
+        "Merged: name (value). Ignored: parameter nobody, which the request hasn't, a parameter "
+        "without an id."
+    )
+
+
+def test_choices_of_a_parameter_that_has_none_are_ignored() -> None:
+    reading = read(SENT, [{"id": "name", "value_choices": choices("a")}])
+    assert reading.changes == {}
+    assert reading.ignored == ["value_choices of name, which is a text"]
+
+
+def test_a_value_that_is_not_offered_needs_an_error() -> None:
+    entry = {"id": "region", "value": "mars"}
+    with pytest.raises(WrongAnswer, match="'mars' is not one of eu, us"):
+        read(SENT, [entry])
+    assert merged({**entry, "value_error": "Not offered"})["region"]["value"] == "mars"
+    offered = {**entry, "value_choices": choices("mars")}
+    assert merged(offered)["region"]["value"] == "mars"
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ("text", "its params are a string instead of a list."),
+        ({}, "its params are an object instead of a list."),
+        (3, "its params are a number instead of a list."),
+        (["x"], "There is a string instead of an object."),
+        ([None], "There is null instead of an object."),
+        ([{"id": "name"}, {"id": "name"}], "Parameter name is there twice."),
+        ([{"id": "name", "value": []}], "Parameter name: value is a string."),
+        ([{"id": "name", "value": {"a": 1}}], "Parameter name: value is a string."),
+        ([{"id": "name", "structured_value": {"a": 1}}],
+         "Parameter name: a text has no such structured_value."),
+        ([{"id": "phone", "structured_value": ["a"]}],
+         "Parameter phone: a phone has no such structured_value."),
+        ([{"id": "name", "value_error": 5}],
+         "Parameter name: value_error is a number instead of a string."),
+        ([{"id": "name", "value_error": {"a": 1}}],
+         "Parameter name: value_error is an object instead of a string."),
+        ([{"id": "name", "structured_error": "x"}], "structured_error is an object"),
+        ([{"id": "name", "structured_error": {"message": "x"}}], "structured_error is an object"),
+        ([{"id": "name", "structured_error": {"message": {"value": 5}}}],
+         "structured_error is an object"),
+        ([{"id": "name", "constraints": True}],
+         "Parameter name: constraints is true instead of an object."),
+        ([{"id": "name", "constraints": {"hidden": "yes"}}],
+         "Parameter name: the constraint hidden is true or false, not a string."),
+        ([{"id": "name", "constraints": {"required": 1}}], "true or false, not a number."),
+        ([{"id": "name", "constraints": {"shared": "all"}}], "shared is one of none, view, edit."),
+        ([{"id": "region", "value_choices": "a,b"}],
+         "Parameter region: value_choices is a string instead of a list."),
+        ([{"id": "region", "value_choices": ["a"]}], "each of value_choices is an object"),
+        ([{"id": "region", "value_choices": [{"value": 5}]}], "each of value_choices"),
+        ([{"id": "region", "value_choices": [{"value": "a", "label": 5}]}],
+         "the label of a choice is a string."),
+    ],
+)  # fmt: skip
+def test_what_cant_be_merged_is_said(params: Any, said: str) -> None:
+    with pytest.raises(WrongAnswer) as wrong:
+        read(SENT, params)
+    assert said in str(wrong.value)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(WrongAnswer) as wrong:
+        read(SENT, [{"id": "name", "value": []}, {"id": "region", "value_error": 1}, 5])
+    assert all(said in str(wrong.value) for said in ("name: ", "region: ", "a number instead"))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner,
+                                                                max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+ENTRY = st.dictionaries(
+    st.sampled_from(
+        ["value", "structured_value", "value_error", "structured_error", "constraints",
+         "value_choices", "type", "phase", "title"]
+    ),
+    JSON,
+    max_size=5,
+)  # fmt: skip
+PARAMS = st.lists(
+    st.builds(lambda pk, entry: {**entry, "id": pk},
+              st.sampled_from(["name", "region", "phone", "else"]), ENTRY) | JSON,
+    max_size=5,
+) | JSON  # fmt: skip
+
+
+@given(PARAMS)
+def test_any_answer_is_refused_in_words_or_merged_into_parameters_of_the_same_form(
+    params: Any,
+) -> None:
+    before = copy.deepcopy(SENT)
+    try:
+        after = merge(SENT, [read(SENT, params)])
+    except WrongAnswer as wrong:
+        assert len(str(wrong)) > 20
+        return
+    finally:
+        assert before == SENT
+    assert [row["id"] for row in after] == [row["id"] for row in SENT]
+    for old, new in zip(SENT, after, strict=True):
+        kept = set(old) - {"constraints", *answers._KEYS}
+        assert {k: new[k] for k in kept} == {k: old[k] for k in kept}
+        assert isinstance(new["value"], str) and isinstance(new["value_error"], str)
+        assert set(new["constraints"]) - set(old["constraints"]) <= {"shared"}
+        switches = {v for k, v in new["constraints"].items() if k != "shared"}
+        assert switches <= {True, False}
+        for choice in new.get("value_choices", []):
+            assert {type(v) for v in choice.values()} == {str}
+        assert new.get("structured_error", {}) is not None
+    # What has been merged is merged: the same answer changes nothing more.
+    assert merge(after, [read(after, params)]) == after
