@@ -1,0 +1,500 @@
+"""Validating an object: whose body counts, what a handler changes, and what happens meanwhile."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from requests_queue.catalog.models import Asset, TierAccount
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config.models import TierConfigRequest
+from tests import make
+from tests.api import Answer, Caller, caller, refused
+from tests.handlers import Got, Handler, handler
+from webhooks import caller as loop
+from webhooks.models import Event, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CAPABILITIES = {
+    "cart": {"validation": True},
+    "inquiring": {"validation": True},
+    "subscription": {"change": {"validation": True}},
+    "tiers": {
+        "validation": True,
+        "configs": {"configs": True, "level": 2, "setup": {"inquiring_validation": True}},
+    },
+}
+CHOICES = {"choices": [{"value": "eu", "label": "EU"}, {"value": "us", "label": "US"}]}
+# Edits the object that it is sent, and returns what is answered.
+Edit = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture(autouse=True)
+def stopped() -> Iterator[None]:
+    yield
+    loop.stop()
+
+
+@pytest.fixture
+def world() -> make.World:
+    made = make.world(capabilities=CAPABILITIES)
+    make.parameter(made, "region", type="dropdown", constraints=CHOICES)
+    make.parameter(made, "alias")
+    make.parameter(made, "tenant", phase="fulfillment")
+    return made
+
+
+@pytest.fixture
+def hooked() -> Iterator[Handler]:
+    """A handler that echoes what it gets, as `edited` says."""
+    with handler(lambda got: (200, json.dumps(got.json).encode())) as found:
+        yield found
+
+
+def answers(hooked: Handler, edit: Edit) -> None:
+    """Let the handler answer with the object as `edit` leaves it."""
+
+    def answer(got: Got) -> tuple[int, bytes]:
+        body = got.json
+        found = edit(body)
+        connection.close()
+        return 200, json.dumps(body if found is None else found).encode()
+
+    hooked.answer = answer
+
+
+def listening(world: make.World, hooked: Handler, type_: str = "validator", **more: Any) -> Webhook:
+    return make.webhook(world, hooked.url, type=type_, **more)
+
+
+def draft(who: Caller, world: make.World, *params: dict[str, Any], **more: Any) -> dict[str, Any]:
+    asset = {"params": list(params), **more}
+    made = who.post("/requests", make.purchase(world, status="draft", asset=asset))
+    assert (made.status, made.json["status"]) == (201, "draft"), made
+    found: dict[str, Any] = made.json
+    return found
+
+
+def param(shown: dict[str, Any], pk: str = "region") -> dict[str, Any]:
+    params = shown["asset"]["params"] if "asset" in shown else shown["params"]
+    found: dict[str, Any] = next(p for p in params if p["id"] == pk)
+    return found
+
+
+def of(pk: str, **changes: Any) -> dict[str, Any]:
+    """Return a body with one parameter."""
+    return {"asset": {"params": [{"id": pk, **changes}]}}
+
+
+def complain(text: str, pk: str = "region") -> Edit:
+    def edit(body: dict[str, Any]) -> None:
+        param(body, pk)["value_error"] = text
+
+    return edit
+
+
+class TestBodies:
+    def test_the_handler_sees_the_object_with_the_body_applied(
+        self, world: make.World, hooked: Handler
+    ) -> None:
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world, {"id": "region", "value": "us"})
+        body = {
+            "note": "In a hurry.",
+            "asset": {
+                "params": [{"id": "region", "value": "eu"}, {"id": "alias", "value": "harbour"}],
+                "items": [{"id": world.item.id, "quantity": 9}],
+            },
+        }
+        answer = distributor.post(f"/requests/{made['id']}/validate", body)
+        sent = hooked.next().json
+        assert (sent["id"], sent["status"], sent["note"]) == (made["id"], "draft", "In a hurry.")
+        assert (param(sent)["value"], param(sent, "alias")["value"]) == ("eu", "harbour")
+        assert sent["asset"]["items"][0]["quantity"] == "9"
+        assert answer.status == 200
+        assert answer.json == distributor.get(f"/requests/{made['id']}").json
+        assert answer.json["asset"] == sent["asset"]
+        # A purchase and its asset are one.
+        assert Asset.objects.get().params == answer.json["asset"]["params"]
+
+    def test_a_new_tier_in_the_body_is_kept_once(self, world: make.World, hooked: Handler) -> None:
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world)
+        before = TierAccount.objects.count()
+        tiers = {"customer": {"name": "Cedar Books", "contact_info": make.CONTACT},
+                 "tier1": {"id": made["asset"]["tiers"]["tier1"]["id"]}}  # fmt: skip
+        answer = distributor.post(f"/requests/{made['id']}/validate", {"asset": {"tiers": tiers}})
+        assert answer.json["asset"]["tiers"]["customer"]["name"] == "Cedar Books"
+        assert hooked.next().json["asset"]["tiers"]["customer"]["name"] == "Cedar Books"
+        assert TierAccount.objects.count() == before + 1
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            (of("region", value="mars"), "asset.params: Parameter region: 'mars' is not one of"),
+            (of("nobody", value="x"), "asset.params: Parameter nobody does not exist."),
+            (of("tenant", value="x"), "asset.params: Parameter tenant of the fulfillment phase"),
+            ({"asset": {"params": "x"}}, "asset.params: Expected a list of items"),
+            ({"asset": {"items": []}}, "asset.items: This list may not be empty."),
+            ({"asset": []}, "asset: "),
+        ],
+    )
+    def test_a_body_that_cant_be_applied_calls_nobody(
+        self, world: make.World, hooked: Handler, body: Any, said: str
+    ) -> None:
+        hook = listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world)
+        answer = distributor.post(f"/requests/{made['id']}/validate", body)
+        refused(answer, 400)
+        assert answer.json["errors"][0].startswith(said)
+        assert distributor.get(f"/requests/{made['id']}").json == made
+        hook.refresh_from_db()
+        assert (hooked.seen, hook.events, hook.triggers) == ([], 0, 0)
+
+    def test_without_a_validator_the_body_alone_is_applied(self, world: make.World) -> None:
+        distributor = caller(world.provider)
+        made = draft(distributor, world, {"id": "region", "value": "us"})
+        same = distributor.post(f"/requests/{made['id']}/validate", {})
+        assert (same.status, same.json) == (200, made)
+        answer = distributor.post(f"/requests/{made['id']}/validate", of("region", value="eu"))
+        assert param(answer.json)["value"] == "eu"
+        assert answer.json == distributor.get(f"/requests/{made['id']}").json
+
+    def test_what_changes_nothing_leaves_the_date_of_the_last_change(
+        self, world: make.World, hooked: Handler
+    ) -> None:
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world, {"id": "region", "value": "us"})
+        Request.objects.update(updated=make.AT)
+        answer = distributor.post(f"/requests/{made['id']}/validate", of("region", value="us"))
+        assert answer.status == 200
+        assert Request.objects.get().updated == make.AT
+
+
+class TestErrors:
+    def test_an_error_goes_with_the_value_that_it_was_about(
+        self, world: make.World, hooked: Handler
+    ) -> None:
+        """A handler that only ever adds errors must still see a cart become clean."""
+
+        def only_adds(body: dict[str, Any]) -> None:
+            if param(body)["value"] == "us":
+                param(body)["value_error"] = "Not offered"
+
+        answers(hooked, only_adds)
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world, {"id": "region", "value": "us"})
+        path = f"/requests/{made['id']}"
+        wrong = distributor.post(f"{path}/validate", {})
+        assert param(wrong.json)["value_error"] == "Not offered"
+        # Said still, where another value changes; an echo of the error is no new one.
+        other = distributor.post(f"{path}/validate", of("alias", value="x"))
+        assert param(other.json)["value_error"] == "Not offered"
+        corrected = copy.deepcopy(other.json["asset"]["params"])
+        next(p for p in corrected if p["id"] == "region")["value"] = "eu"
+        clean = distributor.post(f"{path}/validate", {"asset": {"params": corrected}})
+        assert (param(clean.json)["value"], param(clean.json)["value_error"]) == ("eu", "")
+
+    def test_by_a_put_as_well(self, world: make.World, hooked: Handler) -> None:
+        answers(hooked, complain("Not offered"))
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world, {"id": "region", "value": "us"})
+        distributor.post(f"/requests/{made['id']}/validate", {})
+        put = distributor.put(f"/requests/{made['id']}", of("region", value="eu"))
+        assert param(put.json)["value_error"] == ""
+        # Whose the error is may keep it.
+        distributor.post(f"/requests/{made['id']}/validate", {})
+        kept = caller(world.vendor).put(f"/requests/{made['id']}", of("region", value="us"))
+        assert param(kept.json)["value_error"] == "Not offered"
+
+    def test_the_order_goes_on_without_them(self, world: make.World, hooked: Handler) -> None:
+        answers(hooked, complain("Not offered"))
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world, {"id": "region", "value": "us"})
+        distributor.post(f"/requests/{made['id']}/validate", {})
+        ordered = distributor.post(f"/requests/{made['id']}/purchase")
+        assert (ordered.status, ordered.json["status"]) == (200, "pending")
+
+
+class TestWhatIsNeverChanged:
+    def test_items_tiers_and_status_are_the_callers(
+        self, world: make.World, hooked: Handler
+    ) -> None:
+        def meddle(body: dict[str, Any]) -> None:
+            body["status"], body["type"], body["note"] = "approved", "cancel", "Hacked"
+            body["asset"]["items"][0]["quantity"] = "1000"
+            body["asset"]["tiers"]["customer"]["name"] = "Somebody"
+            body["asset"]["params"].append({"id": "extra", "value": "x"})
+            param(body, "alias")["value"] = "harbour"
+
+        hook = listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world)
+        answers(hooked, meddle)
+        answer = distributor.post(f"/requests/{made['id']}/validate", {})
+        assert answer.status == 200
+        param(made, "alias")["value"] = "harbour"
+        assert _timeless(answer.json) == _timeless(made)
+        hook.refresh_from_db()
+        assert hook.last_success is not None
+        assert hook.last_success.why == (
+            "Merged: alias (value). Ignored: parameter extra, which the request hasn't, type, "
+            "status, note, asset.items, asset.tiers."
+        )
+
+    def test_a_hidden_parameter_isnt_asked_for(self, world: make.World, hooked: Handler) -> None:
+        def hide(body: dict[str, Any]) -> None:
+            param(body, "licence")["constraints"].update(hidden=True)
+
+        make.parameter(world, "licence", constraints={"required": True})
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world)
+        answers(hooked, hide)
+        distributor.post(f"/requests/{made['id']}/validate", {})
+        assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "pending"
+
+    def test_one_that_becomes_required_is(self, world: make.World, hooked: Handler) -> None:
+        def demand(body: dict[str, Any]) -> None:
+            param(body, "alias")["constraints"]["required"] = True
+
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world)
+        answers(hooked, demand)
+        distributor.post(f"/requests/{made['id']}/validate", {})
+        assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "inquiring"
+
+    def test_a_choice_that_has_gone_cant_be_ordered(
+        self, world: make.World, hooked: Handler
+    ) -> None:
+        def narrow(body: dict[str, Any]) -> None:
+            param(body)["value_choices"] = [{"value": "us", "label": "US only"}]
+
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world)
+        answers(hooked, narrow)
+        distributor.post(f"/requests/{made['id']}/validate", {})
+        refused(
+            distributor.put(f"/requests/{made['id']}", of("region", value="eu")), 400,
+            "asset.params: Parameter region: 'eu' is not one of us.",
+        )  # fmt: skip
+
+
+def _timeless(shown: dict[str, Any]) -> dict[str, Any]:
+    asset = {k: v for k, v in shown["asset"].items() if k != "events"}
+    return {**{k: v for k, v in shown.items() if k != "updated"}, "asset": asset}
+
+
+class TestMeanwhile:
+    def test_a_put_during_the_call_is_kept(self, world: make.World, hooked: Handler) -> None:
+        listening(world, hooked)
+        distributor, second = caller(world.provider), caller(world.provider)
+        made = draft(distributor, world, {"id": "alias", "value": "old"})
+
+        def slow(body: dict[str, Any]) -> None:
+            put = second.put(f"/requests/{made['id']}", of("alias", value="new"))
+            assert put.status == 200
+            param(body)["value_error"] = "Choose one"
+
+        answers(hooked, slow)
+        answer = distributor.post(f"/requests/{made['id']}/validate", {})
+        assert param(answer.json, "alias")["value"] == "new"
+        assert param(answer.json)["value_error"] == "Choose one"
+
+    def test_an_order_during_the_call_wins(self, world: make.World, hooked: Handler) -> None:
+        listening(world, hooked)
+        distributor, second = caller(world.provider), caller(world.provider)
+        made = draft(distributor, world)
+        pk = made["id"]
+
+        def order(body: dict[str, Any]) -> None:
+            assert second.post(f"/requests/{pk}/purchase").status == 200
+            param(body)["value_error"] = "Too late"
+
+        answers(hooked, order)
+        refused(
+            distributor.post(f"/requests/{pk}/validate", of("alias", value="late")), 400,
+            f"{pk} has been moved to pending while it was validated: the validator's answer "
+            f"comes too late.",
+        )  # fmt: skip
+        now = distributor.get(f"/requests/{pk}").json
+        assert (now["status"], param(now)["value_error"], param(now, "alias")["value"]) == (
+            "pending", "", "",
+        )  # fmt: skip
+
+    def test_a_draft_that_is_deleted_during_the_call_is_missing(
+        self, world: make.World, hooked: Handler
+    ) -> None:
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world)
+
+        def delete(body: dict[str, Any]) -> None:
+            Request.objects.all().delete()
+            param(body)["value_error"] = "Gone"
+
+        answers(hooked, delete)
+        refused(
+            distributor.post(f"/requests/{made['id']}/validate", {}), 404,
+            f"Object `{made['id']}` not found.",
+        )  # fmt: skip
+
+    def test_a_validation_is_no_queue_change(self, world: make.World, hooked: Handler) -> None:
+        listening(world, hooked)
+        make.webhook(world, n=2)
+        answers(hooked, complain("No"))
+        distributor = caller(world.provider)
+        made = draft(distributor, world)
+        distributor.post(f"/requests/{made['id']}/validate", {})
+        [event] = Event.objects.all()
+        assert (event.webhook.type, event.object_id) == ("validator", made["id"])
+
+
+class TestWho:
+    @pytest.mark.parametrize("role", ["vendor", "provider"])
+    def test_both_parties_may_validate(self, world: make.World, hooked: Handler, role: str) -> None:
+        answers(hooked, complain("No"))
+        listening(world, hooked)
+        made = draft(caller(world.provider), world)
+        answer = caller(getattr(world, role)).post(f"/requests/{made['id']}/validate", {})
+        assert (answer.status, param(answer.json)["value_error"]) == (200, "No")
+
+    def test_a_stranger_sees_nothing(self, world: make.World, hooked: Handler) -> None:
+        listening(world, hooked)
+        made = draft(caller(world.provider), world)
+        stranger = make.world("7", CAPABILITIES)
+        for who in (stranger.vendor, stranger.provider):
+            refused(caller(who).post(f"/requests/{made['id']}/validate", {}), 404)
+        refused(Caller(None).post(f"/requests/{made['id']}/validate", {}), 401)
+        assert hooked.seen == []
+
+    @pytest.mark.parametrize(
+        "status", ["pending", "tiers_setup", "approved", "failed", "scheduled", "revoking"]
+    )
+    def test_drafts_and_inquiries_alone_are_validated(
+        self, world: make.World, hooked: Handler, status: str
+    ) -> None:
+        listening(world, hooked)
+        distributor = caller(world.provider)
+        made = draft(distributor, world)
+        Request.objects.update(status=status)
+        refused(
+            distributor.post(f"/requests/{made['id']}/validate", {}), 400,
+            f"{made['id']} is {status}: validate is for draft or inquiring only.",
+        )  # fmt: skip
+        assert hooked.seen == []
+
+
+class TestInquiries:
+    def test_other_errors_of_the_inquiry_stay(self, world: make.World, hooked: Handler) -> None:
+        listening(world, hooked, "inquiring_validator")
+        vendor, distributor = caller(world.vendor), caller(world.provider)
+        pk = distributor.post("/requests", make.purchase(world)).json["id"]
+        marked = [{"id": "region", "value_error": "Where?"}, {"id": "alias", "value_error": "Who?"}]
+        vendor.put(f"/requests/{pk}", {"asset": {"params": marked}})
+        assert vendor.post(f"/requests/{pk}/inquire").json["status"] == "inquiring"
+        answer = distributor.post(f"/requests/{pk}/validate", of("region", value="eu"))
+        assert answer.json["status"] == "inquiring"
+        assert (param(answer.json)["value_error"], param(answer.json, "alias")["value_error"]) == (
+            "", "Who?",
+        )  # fmt: skip
+        sent = hooked.next().json
+        assert (sent["status"], param(sent)["value"]) == ("inquiring", "eu")
+        done = distributor.post(f"/requests/{pk}/pend", of("alias", value="harbour"))
+        assert (done.json["status"], param(done.json, "alias")["value_error"]) == ("pending", "")
+
+
+class TestTiers:
+    @pytest.fixture
+    def tcr(self, world: make.World) -> dict[str, Any]:
+        make.parameter(world, "agreement", scope="tier1")
+        body = {
+            "type": "setup",
+            "status": "draft",
+            "configuration": {
+                "product": {"id": world.product.id},
+                "account": {"name": "Portland Resellers", "contact_info": make.CONTACT},
+                "tier_level": 1,
+            },
+        }
+        made = caller(world.provider).post("/tier/config-requests", body)
+        assert (made.status, made.json["status"]) == (201, "draft"), made
+        found: dict[str, Any] = made.json
+        return found
+
+    def validate(self, world: make.World, pk: str, body: Any = None) -> Answer:
+        return caller(world.provider).post(f"/tier/config-requests/{pk}/validate", body)
+
+    def test_the_answer_stands_at_the_top_or_inside_the_configuration(
+        self, world: make.World, hooked: Handler, tcr: dict[str, Any]
+    ) -> None:
+        listening(world, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
+        pk = tcr["id"]
+        entry = {"id": "agreement", "value_error": "Which one?"}
+        top = {"params": [{**entry, "value_error": "At the top"}]}
+        inside = {"configuration": {"params": [entry]}}
+        answers(hooked, lambda body: inside)
+        assert param(self.validate(world, pk).json, "agreement")["value_error"] == "Which one?"
+        answers(hooked, lambda body: {**inside, **top})
+        assert param(self.validate(world, pk).json, "agreement")["value_error"] == "At the top"
+
+    def test_the_body_is_applied_and_the_flow_goes_on(
+        self, world: make.World, hooked: Handler, tcr: dict[str, Any]
+    ) -> None:
+        listening(world, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
+        pk = tcr["id"]
+        body = {"params": [{"id": "agreement", "value": "A-1"}], "notes": "Urgent"}
+        answer = self.validate(world, pk, body)
+        sent = hooked.next().json
+        assert (param(sent, "agreement")["value"], sent["notes"]) == ("A-1", "Urgent")
+        assert answer.json == caller(world.provider).get(f"/tier/config-requests/{pk}").json
+        assert caller(world.provider).post(f"/tier/config-requests/{pk}/submit").status == 200
+        assert TierConfigRequest.objects.get().status == "pending"
+
+    def test_another_configurations_id_is_refused(
+        self, world: make.World, hooked: Handler, tcr: dict[str, Any]
+    ) -> None:
+        listening(world, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
+        answers(hooked, lambda body: {"configuration": {"id": "TC-000-000-000", "params": []}})
+        answer = self.validate(world, tcr["id"])
+        refused(answer, 400)
+        assert "its configuration.id is 'TC-000-000-000'" in answer.json["errors"][1]
+
+
+def test_a_change_is_validated_without_touching_the_subscription(
+    world: make.World, hooked: Handler
+) -> None:
+    def edit(body: dict[str, Any]) -> None:
+        param(body, "alias").update(value="corrected", value_error="Look at this")
+
+    listening(world, hooked, "change_validator")
+    answers(hooked, edit)
+    distributor, vendor = caller(world.provider), caller(world.vendor)
+    pk = distributor.post("/requests", make.purchase(world)).json["id"]
+    asset = vendor.post(f"/requests/{pk}/approve").json["asset"]["id"]
+    items = [{"id": world.item.id, "quantity": 7}]
+    body = {"type": "change", "status": "draft", "asset": {"id": asset, "items": items}}
+    made = distributor.post("/requests", body).json
+    answer = distributor.post(f"/requests/{made['id']}/validate", body)
+    assert param(answer.json, "alias")["value"] == "corrected"
+    held = distributor.get(f"/assets/{asset}").json
+    assert [p["value"] for p in held["params"] if p["id"] == "alias"] == [""]
+    assert distributor.post(f"/requests/{made['id']}/submit").json["status"] == "pending"
+    vendor.post(f"/requests/{made['id']}/approve")
+    held = distributor.get(f"/assets/{asset}").json
+    assert [p["value"] for p in held["params"] if p["id"] == "alias"] == ["corrected"]
