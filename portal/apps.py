@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class PortalConfig(AppConfig):
-    """Sign-in; the pages come with the portal."""
+    """Sign-in, and the inquiring form; the other pages come with the portal."""
 
     name = "portal"

@@ -1,0 +1,127 @@
+"""The form as it stands: which parameters it asks for, what was typed, what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import QueryDict
+
+from portal.inquiry import checks, fields, values
+from portal.inquiry.checks import Wrong
+from portal.inquiry.fields import Field
+from portal.inquiry.subject import Subject
+from portal.inquiry.values import Given, Param
+
+
+@dataclass
+class Form:
+    """A form of a request. What was typed stands in `given` until the request has it."""
+
+    subject: Subject
+    # The parameters that have been shown: none goes away because its error does.
+    asked: set[str]
+    given: dict[str, Given] = field(default_factory=dict)
+    wrong: dict[str, Wrong] = field(default_factory=dict)
+    # Sentences that are about no field of the form.
+    said: list[str] = field(default_factory=list)
+    # Whether it was sent, so that everything wrong with it is told, whoever has reached it.
+    sent: bool = False
+
+    def params(self) -> list[Param]:
+        """Return the parameters that are asked for: those shown before, and those marked since."""
+        about = self.subject.product_rows
+        shown = self.subject.open_params()
+        found = [p for p in shown if p["id"] in self.asked or is_marked(p, about.get(p["id"]))]
+        return found or shown
+
+    def writable(self) -> list[Param]:
+        """Return those of them that the customer may change."""
+        return [param for param in self.params() if not values.is_on(param, "readonly")]
+
+    def check(self) -> None:
+        """Note what is wrong with what was typed, or with what the request has."""
+        for param in self.writable():
+            given = self.given.get(param["id"], values.current(param))
+            if wrong := checks.check(param, given):
+                self.wrong[param["id"]] = wrong
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the values that were changed and are not wrong, as the API takes them."""
+        return [
+            values.entry(param, self.given[param["id"]])
+            for param in self.writable()
+            if param["id"] in self.given
+            and param["id"] not in self.wrong
+            and values.is_changed(param, self.given[param["id"]])
+        ]
+
+    def forget_stored(self) -> None:
+        """Forget what was typed where the request has it now."""
+        self.given = {pk: given for pk, given in self.given.items() if pk in self.wrong}
+
+    def mute(self, reached: Iterable[str]) -> None:
+        """Say nothing yet of what is wrong with fields that the customer hasn't come to."""
+        keep = set(reached)
+        self.wrong = {pk: wrong for pk, wrong in self.wrong.items() if pk in keep}
+
+    def refuse(self, sentences: Iterable[str]) -> None:
+        """Note what the platform refused, at the field that a sentence is about."""
+        by_length = sorted((p["id"] for p in self.params()), key=len, reverse=True)
+        for sentence in sentences:
+            _, _, words = sentence.partition("Parameter ")
+            pk = next((pk for pk in by_length if words.startswith(pk)), None)
+            if pk is None:
+                self.said.append(sentence)
+            else:
+                self.wrong[pk] = {checks.WHOLE: sentence.partition(": ")[2]}
+
+    def fields(self) -> list[Field]:
+        """Return what the template shows."""
+        about = self.subject.product_rows
+        places = {param["id"]: n for n, param in enumerate(self.subject.row.params, 1)}
+        return [
+            fields.make(
+                places[p["id"]], p, about.get(p["id"]), self.given.get(p["id"]),
+                self.wrong.get(p["id"]),
+            )
+            for p in self.params()
+        ]  # fmt: skip
+
+
+def is_marked(param: Param, about: Any = None) -> bool:
+    """Whether a parameter is asked for: said to be wrong, missing, or shown by a validator."""
+    return bool(values.error(param)) or values.is_unanswered(param) or _is_opened(about)
+
+
+def _is_opened(about: Any) -> bool:
+    return about is not None and about.constraints.get("hidden") is True
+
+
+def opened(subject: Subject) -> Form:
+    """Return the form as a reader of the link finds it."""
+    form = Form(subject, set())
+    form.asked = {param["id"] for param in form.params()}
+    return form
+
+
+def sent(subject: Subject, post: QueryDict) -> Form:
+    """Return the form as it was sent, with what was typed into it."""
+    allowed = {param["id"] for param in subject.open_params()}
+    form = Form(subject, allowed.intersection(post.getlist("asked")))
+    for param in form.writable():
+        given = values.typed(param, post) if _was_there(param, form, post) else None
+        if given is not None:
+            form.given[param["id"]] = given
+    return form
+
+
+def _was_there(param: Param, form: Form, post: QueryDict) -> bool:
+    # Boxes of which none is ticked send nothing.
+    return param["type"] != "checkbox" or param["id"] in post.getlist("asked")
+
+
+def rules(params: list[Param]) -> dict[str, Any]:
+    """Return what may become different of a parameter besides its value, to compare by."""
+    return {p["id"]: (p.get("constraints"), p.get("value_choices")) for p in params}

@@ -1,0 +1,64 @@
+"""The request that a link of an inquiring form is about, and whom it is between."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.utils.crypto import constant_time_compare
+
+from portal.inquiry import values
+from portal.inquiry.values import Param
+from requests_queue.catalog.models import Parameter
+from requests_queue.queues import base, validation
+from requests_queue.queues.base import Actor, Queue
+from requests_queue.queues.validation import Validated
+
+_ID = re.compile(r"[A-Z]{2,4}-[0-9-]{1,36}")
+
+
+@dataclass
+class Subject:
+    """A request whose parameters a customer or a reseller is asked for."""
+
+    queue: Queue
+    about: Validated
+    row: Any
+
+    @property
+    def actor(self) -> Actor:
+        """Return who acts for the customer: the distributor, and none of its people."""
+        return Actor(None, self.row.provider)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether answers are waited for."""
+        return bool(self.row.status == "inquiring")
+
+    def open_params(self) -> list[Param]:
+        """Return the parameters that the customer may see."""
+        return [param for param in self.row.params if values.is_open(param)]
+
+    @cached_property
+    def product_rows(self) -> dict[str, Parameter]:
+        """Return the product's own parameters by the id that requests know them by."""
+        names = [param["id"] for param in self.row.params]
+        rows = Parameter.objects.filter(product=self.row.product_id, name__in=names)
+        return {row.name: row for row in rows}
+
+
+def find(pk: str, codes: list[str]) -> Subject | None:
+    """Return the request of a link; None for one that is made up, or whose code is wrong."""
+    if not _ID.fullmatch(pk) or len(codes) != 1 or not codes[0].isascii():
+        return None
+    found = base.holding(pk)
+    if found is None:
+        return None
+    queue, row = found
+    about = validation.of(queue.object_class)
+    code = getattr(row, "form_code", "")
+    if about is None or not code or not constant_time_compare(codes[0], code):
+        return None
+    return Subject(queue, about, row)

@@ -1,0 +1,177 @@
+"""A parameter's value as a form has it: shown, typed, and as an entry of the API's `params`.
+
+One text, the values of the ticked boxes, or the texts of the parts, by the parameter's type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import QueryDict
+
+from requests_queue.queues.fulfillment.params import is_empty
+
+Param = Mapping[str, Any]
+Given = str | list[str] | dict[str, str]
+Choices = list[tuple[str, str]]
+
+PARTS: dict[str, dict[str, str]] = {
+    "address": {
+        "address_line1": "Address",
+        "address_line2": "Address, second line",
+        "postal_code": "Postal code",
+        "city": "City",
+        "state": "State or province",
+        "country": "Country",
+    },
+    "phone": {
+        "country_code": "Country code",
+        "area_code": "Area code",
+        "phone_number": "Number",
+        "extension": "Extension",
+    },
+}
+# Where a flat value is shown that was given without its parts.
+_FLAT_AS = {"address": "address_line1", "phone": "phone_number"}
+CHOOSING = ("dropdown", "choice")
+
+
+def is_on(param: Param, name: str) -> bool:
+    """Whether a constraint is set."""
+    return bool(_constraints(param).get(name))
+
+
+def limit(param: Param, name: str) -> int | None:
+    """Return `min_length` or `max_length`, None where there is none."""
+    value = _constraints(param).get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _constraints(param: Param) -> Mapping[str, Any]:
+    found = param.get("constraints")
+    return found if isinstance(found, Mapping) else {}
+
+
+def is_open(param: Param) -> bool:
+    """Whether the customer may see the parameter: one of the order, and not hidden."""
+    return param["phase"] == "ordering" and not is_on(param, "hidden")
+
+
+def is_unanswered(param: Param) -> bool:
+    """Whether a value is demanded and there is none."""
+    if not is_on(param, "required"):
+        return False
+    return is_empty(param) or (param["type"] == "checkbox" and not current(param))
+
+
+def error(param: Param) -> str:
+    """Return what the vendor says is wrong."""
+    return str(param.get("value_error") or "")
+
+
+def choices(param: Param) -> Choices:
+    """Return the values to choose from and what they are called."""
+    rows = param.get("value_choices") or []
+    found = [
+        (str(row["value"]), str(row.get("label") or row["value"]))
+        for row in rows
+        if isinstance(row, Mapping) and "value" in row
+    ]
+    if param["type"] == "checkbox" and not found:
+        names = list(_structured(param)) or ["accepted"]
+        return [(name, str(param["title"])) if len(names) == 1 else (name, name) for name in names]
+    return found
+
+
+def current(param: Param) -> Given:
+    """Return what the form shows of the value that the parameter has; a password is not shown."""
+    kind, value, structured = param["type"], str(param.get("value") or ""), _structured(param)
+    if kind == "password":
+        return ""
+    if kind == "checkbox":
+        return [name for name, _ in choices(param) if structured.get(name) in (True, "true")]
+    if kind in PARTS:
+        parts = {name: str(structured.get(name) or "") for name in PARTS[kind]}
+        return parts if any(parts.values()) else {**parts, _FLAT_AS[kind]: value}
+    if kind == "object":
+        return _indented(value, structured)
+    if kind in CHOOSING and value not in dict(choices(param)):
+        return ""
+    return lines(value)
+
+
+def _structured(param: Param) -> Mapping[str, Any]:
+    found = param.get("structured_value")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _indented(value: str, structured: Mapping[str, Any]) -> str:
+    if not value and not structured:
+        return ""
+    try:
+        return json.dumps(json.loads(value) if value else structured, indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return lines(value)
+
+
+def lines(text: str) -> str:
+    """Return a text with the ends of lines that it had before a browser sent it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def name(param: Param, part: str = "value") -> str:
+    """Return the name of an input; a colon, which no part has, stands before the id."""
+    return f"{part}:{param['id']}"
+
+
+def typed(param: Param, post: QueryDict) -> Given | None:
+    """Return what was typed; None where the form that was sent had no such field."""
+    kind = param["type"]
+    if kind == "checkbox":
+        ticked = post.getlist(name(param))
+        return [value for value, _ in choices(param) if value in ticked]
+    if kind in PARTS:
+        given = {part: post.get(name(param, part)) for part in PARTS[kind]}
+        if all(value is None for value in given.values()):
+            return None
+        was = current(param)
+        assert isinstance(was, dict)
+        return {k: was[k] if v is None else _trimmed(v, was[k]) for k, v in given.items()}
+    value = post.get(name(param))
+    if value is None or kind in ("password", "object"):
+        return None if value is None else lines(value)
+    return _trimmed(value, current(param))
+
+
+def _trimmed(text: str, was: Given) -> str:
+    text = lines(text)
+    # What nobody has touched stays as it is, spaces and all.
+    return text if text == was else text.strip()
+
+
+def is_changed(param: Param, given: Given) -> bool:
+    """Whether something else was typed than the parameter has."""
+    return given != current(param)
+
+
+def entry(param: Param, given: Given) -> dict[str, Any]:
+    """Return a typed value as the API takes it."""
+    found: dict[str, Any] = {"id": param["id"]}
+    if isinstance(given, list):
+        ticked = {value: value in given for value, _ in choices(param)}
+        return {**found, "structured_value": ticked}
+    if isinstance(given, dict):
+        if any(given.values()):
+            return {**found, "structured_value": {**_structured(param), **given}}
+        return {**found, "structured_value": {}, "value": ""}
+    if param["type"] == "object" and not given:
+        return {**found, "structured_value": {}, "value": ""}
+    return {**found, "value": given}
+
+
+def held(param: Param) -> dict[str, Any]:
+    """Return the value that the parameter has as the API takes it."""
+    names = ("id", "structured_value") if _structured(param) else ("id", "value")
+    return {key: param[key] for key in names}

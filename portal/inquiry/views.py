@@ -1,0 +1,103 @@
+"""`/forms/<id>?code=…`: the page of an inquiry, for whoever has its link."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from portal import markdown, pages
+from portal.inquiry import answering, standing, subject
+from portal.inquiry import form as forms
+from portal.inquiry.answering import Closed, Outcome
+from portal.inquiry.form import Form
+from portal.inquiry.subject import Subject
+from requests_queue.catalog.shape import icon
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def inquiry(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show the form, or where the request stands; a POST sends the answers."""
+    found = subject.find(pk, request.GET.getlist("code"))
+    if found is None:
+        return pages.not_found(request)
+    if request.method != "POST":
+        return _page(request, found, forms.opened(found) if found.is_open else None)
+    try:
+        form = answering.submit(found, request.POST) if found.is_open else None
+    except Closed:
+        form = None
+    return _back(found) if form is None else _page(request, found, form)
+
+
+@require_POST
+def check(request: HttpRequest, pk: str) -> HttpResponse:
+    """Have the values validated as they are and answer the form; 409 where it is closed."""
+    found = subject.find(pk, request.GET.getlist("code"))
+    if found is None:
+        return pages.not_found(request)
+    try:
+        if not found.is_open:
+            raise Closed
+        form, outcome = answering.check(found, request.POST)
+    except Closed:
+        return _page(request, found, None, status=409)
+    context = {**_form(found, form), "status": _status(form, outcome)}
+    return pages.page(request, "inquiry/form.html", context)
+
+
+def _status(form: Form, outcome: Outcome) -> str:
+    if not outcome.saved:
+        return "Your answers could not be checked right now. You can still send them."
+    wrong = sum(bool(field.problems) for field in form.fields())
+    if wrong:
+        return f"Checked. {wrong} answer{'s need' if wrong > 1 else ' needs'} another look."
+    return "Checked. Nothing is wrong with your answers." if outcome.called else "Saved."
+
+
+def _page(
+    request: HttpRequest, about: Subject, form: Form | None, status: int = 200
+) -> HttpResponse:
+    row = about.row
+    context: dict[str, Any] = {
+        "product": row.product,
+        "vendor": row.vendor,
+        "icon": icon(row.product),
+        "facts": standing.facts(about),
+    }
+    if form is None:
+        # What came after the inquiry may be for others than the holders of its link.
+        text = standing.text(about) if row.status == "pending" else ""
+        context |= {**standing.words(about), "text": markdown.html(text, below=2)}
+        return pages.page(request, "inquiry/standing.html", context, status)
+    context |= {"text": markdown.html(standing.text(about)), **_form(about, form)}
+    return pages.page(request, "inquiry/open.html", context, status)
+
+
+def _form(about: Subject, form: Form) -> dict[str, Any]:
+    shown = form.fields()
+    return {
+        "fields": shown,
+        "said": form.said,
+        "summary": [field for field in shown if field.problems] if form.sent else [],
+        "sent": form.sent,
+        "action": _address(about, "inquiry"),
+        "check": _address(about, "inquiry-check"),
+    }
+
+
+def _address(about: Subject, view: str) -> str:
+    row = about.row
+    return f"{reverse(view, args=[row.pk])}?{urlencode({'code': row.form_code})}"
+
+
+def _back(about: Subject) -> HttpResponse:
+    """Return to the address of the form, which then says where the request stands."""
+    answer = HttpResponse(status=303)
+    answer["Location"] = _address(about, "inquiry")
+    for name, value in pages.HEADERS.items():
+        answer[name] = value
+    return answer
