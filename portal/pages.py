@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
-HEADERS = {
+_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
         "object-src 'none'"
@@ -24,12 +24,24 @@ def page(
     request: HttpRequest, template: str, context: Mapping[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
     """Return a page, or a piece of one."""
-    answer = render(request, f"portal/{template}", context, status=status)
-    for name, value in HEADERS.items():
-        answer[name] = value
-    return answer
+    return _with_headers(render(request, f"portal/{template}", context, status=status))
 
 
 def not_found(request: HttpRequest) -> HttpResponse:
     """Return the page of an address that leads nowhere, or nowhere for its reader."""
     return page(request, "not_found.html", status=404)
+
+
+def see_other(address: str) -> HttpResponse:
+    """Return the answer of a form that is done with: another page, to be read by a GET."""
+    return _with_headers(_SeeOther(address))
+
+
+class _SeeOther(HttpResponseRedirect):
+    status_code = 303
+
+
+def _with_headers(answer: HttpResponse) -> HttpResponse:
+    for name, value in _HEADERS.items():
+        answer[name] = value
+    return answer

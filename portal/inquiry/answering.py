@@ -5,8 +5,6 @@ Both wait for the vendor's handler, so neither runs in a transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from django.http import QueryDict
 
 from portal.inquiry import form as forms
@@ -14,7 +12,7 @@ from portal.inquiry import values
 from portal.inquiry.form import Form
 from portal.inquiry.subject import Subject
 from requests_queue import transitions
-from requests_queue.errors import IllegalMove, Invalid, Missing, Refused
+from requests_queue.errors import IllegalMove, Missing, Refused
 from requests_queue.queues import validation
 
 # Refused with this, a validation is one that didn't take place.
@@ -25,15 +23,7 @@ class Closed(Exception):
     """The request waits for no answer any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the vendor's validation went: whether a handler was `called`, whether it is `saved`."""
-
-    called: bool = False
-    saved: bool = True
-
-
-def check(subject: Subject, post: QueryDict) -> tuple[Form, Outcome]:
+def check(subject: Subject, post: QueryDict) -> Form:
     """Have what was typed so far validated; return the form as it is then.
 
     Raises Closed.
@@ -41,10 +31,10 @@ def check(subject: Subject, post: QueryDict) -> tuple[Form, Outcome]:
     form = forms.sent(subject, post)
     form.sent = "sent" in post
     form.check()
-    outcome = _validate(form)
+    _validate(form)
     if not form.sent:
         form.mute(post.getlist("reached"))
-    return form, outcome
+    return form
 
 
 def submit(subject: Subject, post: QueryDict) -> Form | None:
@@ -59,40 +49,34 @@ def submit(subject: Subject, post: QueryDict) -> Form | None:
         return form
     # The values of a validation that didn't take place are still to be written.
     entries = form.entries()
-    outcome = _validate(form)
-    if outcome.saved:
+    _validate(form)
+    if form.stored:
         form.check()
         entries = [values.held(param) for param in form.writable()]
-    if form.wrong or form.said or (outcome.called and _is_marked(form)):
+    if form.blocking() or form.said:
         return form
     return None if _pend(form, entries) else form
 
 
-def _is_marked(form: Form) -> bool:
-    return any(values.error(param) for param in form.params())
-
-
-def _validate(form: Form) -> Outcome:
+def _validate(form: Form) -> None:
     subject = form.subject
     before = forms.rules(subject.row.params)
     try:
-        called = validation.validate(
+        form.validated = validation.validate(
             subject.about, subject.row.pk, subject.about.body(form.entries()), subject.actor
         )
     except (IllegalMove, Missing):
         raise Closed from None
-    except Invalid as error:
-        form.refuse(error.errors)
-        return Outcome(saved=False)
     except Refused as error:
+        # A handler that is down holds nobody up; what was typed is still only in the form.
         if error.code != _UNAVAILABLE:
             form.refuse(error.errors)
-        return Outcome(saved=False)
+        return
+    form.stored = True
     subject.row.refresh_from_db()
     after = forms.rules(subject.row.params)
     form.asked |= {pk for pk, rule in after.items() if rule != before.get(pk)}
     form.forget_stored()
-    return Outcome(called=called)
 
 
 def _pend(form: Form, entries: list[dict[str, object]]) -> bool:

@@ -87,7 +87,9 @@ def make(
     vendor says.
     """
     template = _TEMPLATES.get(param["type"], "input")
-    value = values.current(param) if given is None else given
+    # A password is never shown, not even the one that was just typed.
+    is_shown = given is not None and param["type"] != "password"
+    value = given if is_shown else values.current(param)
     if template == "input" and isinstance(value, str) and _is_long(param, value):
         template = "area"
     problems = _problems(param, wrong or {})

@@ -28,6 +28,9 @@ class Form:
     said: list[str] = field(default_factory=list)
     # Whether it was sent, so that everything wrong with it is told, whoever has reached it.
     sent: bool = False
+    # Whether the request has what was typed, and whether a validator has seen it.
+    stored: bool = False
+    validated: bool = False
 
     def params(self) -> list[Param]:
         """Return the parameters that are asked for: those shown before, and those marked since."""
@@ -66,6 +69,15 @@ class Form:
         keep = set(reached)
         self.wrong = {pk: wrong for pk, wrong in self.wrong.items() if pk in keep}
 
+    def blocking(self) -> set[str]:
+        """Return the parameters because of which the form can't go out.
+
+        What was marked when the vendor inquired is none, until a validator says it again.
+        """
+        if self.wrong or not self.validated:
+            return set(self.wrong)
+        return {param["id"] for param in self.params() if values.error(param)}
+
     def refuse(self, sentences: Iterable[str]) -> None:
         """Note what the platform refused, at the field that a sentence is about."""
         by_length = sorted((p["id"] for p in self.params()), key=len, reverse=True)
@@ -75,7 +87,7 @@ class Form:
             if pk is None:
                 self.said.append(sentence)
             else:
-                self.wrong[pk] = {checks.WHOLE: sentence.partition(": ")[2]}
+                self.wrong[pk] = {checks.WHOLE: words.removeprefix(pk).lstrip(": ") or sentence}
 
     def fields(self) -> list[Field]:
         """Return what the template shows."""

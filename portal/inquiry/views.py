@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portal import markdown, pages
 from portal.inquiry import answering, standing, subject
 from portal.inquiry import form as forms
-from portal.inquiry.answering import Closed, Outcome
+from portal.inquiry.answering import Closed
 from portal.inquiry.form import Form
 from portal.inquiry.subject import Subject
 from requests_queue.catalog.shape import icon
@@ -30,7 +30,9 @@ def inquiry(request: HttpRequest, pk: str) -> HttpResponse:
         form = answering.submit(found, request.POST) if found.is_open else None
     except Closed:
         form = None
-    return _back(found) if form is None else _page(request, found, form)
+    if form is None:
+        return pages.see_other(_address(found, "inquiry"))
+    return _page(request, found, form)
 
 
 @require_POST
@@ -42,20 +44,20 @@ def check(request: HttpRequest, pk: str) -> HttpResponse:
     try:
         if not found.is_open:
             raise Closed
-        form, outcome = answering.check(found, request.POST)
+        form = answering.check(found, request.POST)
     except Closed:
         return _page(request, found, None, status=409)
-    context = {**_form(found, form), "status": _status(form, outcome)}
+    context = {**_form(found, form), "status": _status(form)}
     return pages.page(request, "inquiry/form.html", context)
 
 
-def _status(form: Form, outcome: Outcome) -> str:
-    if not outcome.saved:
+def _status(form: Form) -> str:
+    if not form.stored:
         return "Your answers could not be checked right now. You can still send them."
     wrong = sum(bool(field.problems) for field in form.fields())
     if wrong:
         return f"Checked. {wrong} answer{'s need' if wrong > 1 else ' needs'} another look."
-    return "Checked. Nothing is wrong with your answers." if outcome.called else "Saved."
+    return "Checked. Nothing is wrong with your answers." if form.validated else "Saved."
 
 
 def _page(
@@ -78,11 +80,11 @@ def _page(
 
 
 def _form(about: Subject, form: Form) -> dict[str, Any]:
-    shown = form.fields()
+    shown, blocking = form.fields(), form.blocking() if form.sent else set()
     return {
         "fields": shown,
         "said": form.said,
-        "summary": [field for field in shown if field.problems] if form.sent else [],
+        "summary": [field for field in shown if field.id in blocking],
         "sent": form.sent,
         "action": _address(about, "inquiry"),
         "check": _address(about, "inquiry-check"),
@@ -92,12 +94,3 @@ def _form(about: Subject, form: Form) -> dict[str, Any]:
 def _address(about: Subject, view: str) -> str:
     row = about.row
     return f"{reverse(view, args=[row.pk])}?{urlencode({'code': row.form_code})}"
-
-
-def _back(about: Subject) -> HttpResponse:
-    """Return to the address of the form, which then says where the request stands."""
-    answer = HttpResponse(status=303)
-    answer["Location"] = _address(about, "inquiry")
-    for name, value in pages.HEADERS.items():
-        answer[name] = value
-    return answer

@@ -218,4 +218,4 @@ def visit(client: Client, path: str) -> Page:
 def post(client: Client, path: str, body: str | bytes) -> Page:
     """Send a form and follow where it leads."""
     kind = "application/x-www-form-urlencoded"
-    return Page(client.generic("POST", path, body, content_type=kind, follow=True))  # type: ignore
+    return Page(client.post(path, body, content_type=kind, follow=True))  # type: ignore[arg-type]

@@ -105,4 +105,5 @@ form.addEventListener("focusout", ({ target, relatedTarget }) => {
 });
 
 form.addEventListener("submit", () => running?.abort());
-document.getElementById("summary")?.focus();
+// For browsers that give the focus of a new page to controls only.
+addEventListener("load", () => document.querySelector("#summary:not(:focus)")?.focus());

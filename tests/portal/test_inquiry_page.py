@@ -1,0 +1,416 @@
+"""The page of an inquiry: who may see it, which fields it has, and what sending it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from requests_queue import seed
+from requests_queue.catalog.models import Parameter
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config.models import TierConfigRequest
+from tests.api import Caller
+from tests.portal import asked
+from tests.portal.asked import SUITE, TIER_REQUEST, calls, post, visit
+
+pytestmark = pytest.mark.django_db
+# An order of the suite that the demo data have inquired: its console's name is taken.
+ORDER = "PR-2934-6610-1178-001"
+
+
+@pytest.fixture
+def path(vendor: Caller) -> str:
+    """The address of a form that asks for another name."""
+    return asked.link(calls(vendor), ORDER)
+
+
+@pytest.fixture
+def edit(seeded: seed.Summary) -> Callable[..., None]:
+    """Return what changes a parameter of the order."""
+
+    def change(pk: str, **keys: Any) -> None:
+        row = Request.objects.get(pk=ORDER)
+        rules = keys.pop("constraints", {})
+        row.params = [
+            {**p, **keys, "constraints": {**p["constraints"], **rules}} if p["id"] == pk else p
+            for p in row.params
+        ]
+        row.save()
+
+    return change
+
+
+def param(pk: str) -> dict[str, Any]:
+    return next(p for p in Request.objects.get(pk=ORDER).params if p["id"] == pk)
+
+
+def status(pk: str = ORDER) -> str:
+    return Request.objects.get(pk=pk).status
+
+
+def test_the_page_says_whose_request_it_is_and_what_the_vendor_wrote(path: str) -> None:
+    page = visit(Client(), path)
+    for words in (
+        "Nimbus Inc needs your answers", ORDER, "Nimbus Secure Suite", "Marlow Dental",
+        "We need something from you", "Please correct the values that are marked",
+    ):  # fmt: skip
+        assert words in page.text, words
+    # The vendor's headings come below the page's own.
+    assert "<h2>We need something from you</h2>" in page.html
+    assert "<h1>Nimbus Inc needs your answers</h1>" in page.html
+
+
+def test_pages_stay_here(path: str) -> None:
+    for address in (path, f"/forms/{ORDER}"):
+        headers = visit(Client(), address).answer.headers
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert headers["X-Robots-Tag"] == "noindex, nofollow"
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+
+
+def test_the_vendors_words_bring_no_html_and_load_nothing(path: str) -> None:
+    row = Request.objects.get(pk=ORDER)
+    row.template = None
+    row.activation_key = (
+        "# Hello <b>you</b>\n\n<script>alert(1)</script>\n\n![seen](https://spy.example.com/p.png)"
+        "\n\n[link](javascript:alert(1)) {{ asset.params.company_alias.value }}\n\n"
+        "| a | b |\n|---|---|\n| 1 | 2 |\n\n##### deep"
+    )
+    row.params = [
+        {**p, "value": "<i>x</i>[y](javascript:1)"} if p["id"] == "company_alias" else p
+        for p in row.params
+    ]
+    row.save()
+    page = visit(Client(), path)
+    assert "&lt;b&gt;you&lt;/b&gt;" in page.html
+    assert "&lt;i&gt;x&lt;/i&gt;" in page.html
+    assert "<script>alert" not in page.html
+    assert "spy.example.com" not in page.html
+    assert 'href="javascript' not in page.html
+    assert "<td>1</td>" in page.html
+    # No level of heading is left out.
+    assert "<h3>deep</h3>" in page.html
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/forms/{ORDER}",
+        f"/forms/{ORDER}?code=",
+        f"/forms/{ORDER}?code={'0' * 32}",
+        f"/forms/{ORDER}?code=%00",
+        f"/forms/{ORDER}?code=%ED%A0%80",
+        f"/forms/{ORDER}?code={quote('é')}",
+        "/forms/PR-0000-0000-0000-001?code=x",
+        "/forms/PR-0000%00?code=x",
+        "/forms/%F0%9F%92%A9?code=x",
+        "/forms/VA-610-138?code=x",
+        f"/forms/{'P' * 5000}?code=x",
+    ],
+)
+def test_without_the_code_there_is_nothing(seeded: seed.Summary, address: str) -> None:
+    nothing = visit(Client(), "/forms/nothing?code=x")
+    client = Client()
+    path, _, query = address.partition("?")
+    for found in (
+        visit(client, address), post(client, address, "asked=console_subdomain"),
+        post(client, f"{path}/check?{query}", "asked=console_subdomain"),
+    ):  # fmt: skip
+        assert found.status == 404
+        assert found.html == nothing.html
+    assert status() == "inquiring"
+
+
+def test_a_code_that_is_given_twice_is_none(path: str) -> None:
+    code = path.partition("=")[2]
+    assert visit(Client(), f"{path}&code={code}").status == 404
+    assert visit(Client(), f"{path}&code=other").status == 404
+
+
+def test_the_code_of_one_request_opens_no_other(path: str, vendor: Caller) -> None:
+    other = asked.link(calls(vendor), TIER_REQUEST)
+    code = path.partition("=")[2]
+    assert visit(Client(), f"{other.partition('?')[0]}?code={code}").status == 404
+
+
+def test_objects_of_other_queues_have_no_form(vendor: Caller) -> None:
+    for listed in ("/usage/files", "/tier/account-requests", "/subscriptions/requests"):
+        pk = vendor.get(listed).json[0]["id"]
+        assert visit(Client(), f"/forms/{pk}?code=").status == 404
+
+
+def test_another_site_cannot_send_the_form(path: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    page = visit(client, path)
+    assert post(client, path, "asked=console_subdomain&value:console_subdomain=x").status == 403
+    assert post(client, path.replace("?", "/check?"), "").status == 403
+    assert status() == "inquiring"
+    assert page.send(client, value__console_subdomain="marlow").status == 200
+    assert status() == "pending"
+
+
+def test_other_methods_are_refused(path: str) -> None:
+    client = Client()
+    assert client.put(path).status_code == 405
+    assert client.get(path.replace("?", "/check?")).status_code == 405
+    assert client.head(path).status_code == 200
+
+
+def test_what_was_inquired_is_asked_for(path: str, edit: Callable[..., None]) -> None:
+    # Only what is said to be wrong.
+    assert list(visit(Client(), path).fields) == ["console_subdomain"]
+    # And what is demanded and lacking, unless it is hidden.
+    edit("admin_email", value="")
+    edit("company_alias", constraints={"required": True, "hidden": True})
+    assert list(visit(Client(), path).fields) == ["admin_email", "console_subdomain"]
+    # Never what the vendor fills in, whatever is said of it.
+    edit("tenant_id", value_error="Not yet.")
+    assert "tenant_id" not in visit(Client(), path).fields
+    # Where nothing is marked, all that may be seen.
+    edit("console_subdomain", value_error="")
+    edit("admin_email", value="a@example.com")
+    assert list(visit(Client(), path).fields) == [
+        pk for pk in asked.VALUES if pk != "company_alias"
+    ]
+
+
+def test_what_a_validator_has_unhidden_is_asked_for_again_on_a_new_visit(
+    path: str, seeded: seed.Summary
+) -> None:
+    row = Parameter.objects.get(product=SUITE, name="siem_url")
+    row.constraints = {**row.constraints, "hidden": True}
+    row.save()
+    assert list(visit(Client(), path).fields) == ["console_subdomain", "siem_url"]
+
+
+def test_hidden_and_readonly_parameters_are_not_the_customers(
+    path: str, edit: Callable[..., None]
+) -> None:
+    edit("company_alias", value="kept", value_error="Wrong.", constraints={"readonly": True})
+    edit("customer_domain", value="kept.example", constraints={"hidden": True})
+    page = visit(Client(), path)
+    shown = page.fields["company_alias"]
+    assert shown.control["disabled"] is True
+    assert shown.control["value"] == "kept"
+    assert "This can't be changed here." in shown.help
+    body = page.body(
+        value__company_alias="mine", value__customer_domain="mine.example",
+        value__tenant_id="mine", value__first_password="mine", value__console_subdomain="marlow",
+    )  # fmt: skip
+    for pk in ("customer_domain", "tenant_id", "first_password", "nothing"):
+        body += f"&asked={pk}"
+    assert post(Client(), path, body).status == 200
+    assert param("company_alias")["value"] == "kept"
+    assert param("customer_domain")["value"] == "kept.example"
+    assert param("tenant_id")["value"] == ""
+    assert param("first_password")["value"] == ""
+    assert param("console_subdomain")["value"] == "marlow"
+    assert status() == "pending"
+
+
+def test_what_is_not_shown_stays_as_it_is(path: str) -> None:
+    before = {p["id"]: p["value"] for p in Request.objects.get(pk=ORDER).params}
+    visit(Client(), path).send(
+        Client(), value__console_subdomain="marlow", value__company_alias="not asked"
+    )
+    after = {p["id"]: p["value"] for p in Request.objects.get(pk=ORDER).params}
+    assert after == {**before, "console_subdomain": "marlow"}
+
+
+def test_a_sent_form_leads_to_a_page_that_says_so(path: str, vendor: Caller) -> None:
+    client = Client()
+    page = visit(client, path)
+    answer = client.post(
+        path, page.body(value__console_subdomain="marlow"),
+        content_type="application/x-www-form-urlencoded",
+    )  # fmt: skip
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == path
+    assert "Your answers are on their way" in visit(client, path).text
+    found = vendor.get(f"/requests/{ORDER}").json
+    assert found["status"] == "pending"
+    assert found["answered"] is True
+    assert all(p["value_error"] == "" for p in found["asset"]["params"])
+
+
+def test_an_answer_that_changes_nothing_may_be_sent(path: str) -> None:
+    # Without a validator nobody else can say that the value is fine after all.
+    assert "Your answers are on their way" in visit(Client(), path).send(Client()).text
+    assert param("console_subdomain")["value"] == "dental"
+
+
+def test_the_second_of_two_answers_changes_nothing(path: str) -> None:
+    page = visit(Client(), path)
+    page.send(Client(), value__console_subdomain="first")
+    again = page.send(Client(), value__console_subdomain="second")
+    assert "Your answers are on their way" in again.text
+    assert param("console_subdomain")["value"] == "first"
+    late = page.check(Client(), value__console_subdomain="third")
+    assert late.status == 409
+    assert param("console_subdomain")["value"] == "first"
+
+
+def test_a_link_serves_again_when_the_vendor_asks_again(path: str, vendor: Caller) -> None:
+    visit(Client(), path).send(Client(), value__console_subdomain="first")
+    errors = {"console_subdomain": "This one is taken, too."}
+    vendor.put(f"/requests/{ORDER}", {"asset": {"params": asked.entries({}, errors)}})
+    vendor.post(f"/requests/{ORDER}/inquire", {})
+    page = visit(Client(), path)
+    assert page.fields["console_subdomain"].error == "This one is taken, too."
+
+
+STANDING = {
+    "draft": "has not been sent yet",
+    "tiers_setup": "Something else is set up first",
+    "pending": "on their way",
+    "approved": "This request is done",
+    "failed": "closed without success",
+    "scheduled": "planned for later",
+    "revoking": "being taken back",
+    "revoked": "was taken back",
+}
+
+
+@pytest.mark.parametrize("name", STANDING)
+def test_a_closed_form_says_where_the_request_stands(path: str, name: str) -> None:
+    Request.objects.filter(pk=ORDER).update(status=name, reason="Too <late>.")
+    page = visit(Client(), path)
+    assert page.status == 200
+    assert STANDING[name] in page.text
+    assert page.fields == {}
+    assert ("Too <late>." in page.text) == (name in ("failed", "revoking", "revoked"))
+    assert post(Client(), path, "asked=console_subdomain").status == 200
+    assert status() == name
+
+
+def test_what_is_told_after_the_approval_is_for_others_too(path: str) -> None:
+    row = Request.objects.get(pk=ORDER)
+    row.status, row.activation_key = "approved", "Your first password is S3cret."
+    row.save()
+    assert "S3cret" not in visit(Client(), path).text
+
+
+def test_a_resellers_form_is_answered(vendor: Caller) -> None:
+    path = asked.link(calls(vendor), TIER_REQUEST)
+    page = visit(Client(), path)
+    assert "Brightwater Cloud Ltd" in page.text
+    assert "Your partner data is incomplete" in page.text
+    (name,) = page.fields
+    sent = page.send(Client(), **{f"value__{name}": "AGR-2026-7"})
+    assert "Your answers are on their way" in sent.text
+    row = TierConfigRequest.objects.get(pk=TIER_REQUEST)
+    assert row.status == "pending"
+    assert next(p["value"] for p in row.params if p["id"] == name) == "AGR-2026-7"
+
+
+def test_a_check_tells_only_of_what_was_reached(path: str, edit: Callable[..., None]) -> None:
+    edit("admin_email", value="")
+    page = visit(Client(), path)
+    # The address is lacking, but the customer hasn't come to it.
+    found = page.check(Client(), "console_subdomain", value__console_subdomain="-")
+    assert found.status == 200
+    assert found.fields["console_subdomain"].error == "Use at least 3 characters: this has 1."
+    assert found.fields["admin_email"].error == ""
+    assert "Checked. 1 answer needs another look." in found.text
+    assert param("console_subdomain")["value"] == "dental"
+    both = page.check(
+        Client(), "console_subdomain", "admin_email",
+        value__console_subdomain="marlow", value__admin_email="x",
+    )  # fmt: skip
+    assert both.fields["admin_email"].error.startswith("Enter an e-mail address")
+    # What is wrong with one keeps the other from nothing.
+    assert both.fields["console_subdomain"].error == ""
+    assert param("console_subdomain")["value"] == "marlow"
+    assert status() == "inquiring"
+
+
+def test_a_field_stays_once_it_has_been_shown(path: str) -> None:
+    page = visit(Client(), path)
+    checked = page.check(Client(), value__console_subdomain="marlow")
+    assert list(checked.fields) == ["console_subdomain"]
+    assert checked.fields["console_subdomain"].error == ""
+
+
+def test_after_a_failed_submission_a_check_tells_of_everything(
+    path: str, edit: Callable[..., None]
+) -> None:
+    edit("admin_email", value="")
+    page = visit(Client(), path).send(Client(), value__console_subdomain="-")
+    assert page.fields["admin_email"].error == "Fill this in."
+    checked = page.check(Client(), value__console_subdomain="marlow")
+    assert checked.fields["admin_email"].error == "Fill this in."
+    assert "have not been sent yet" in checked.text
+    # Only the page of the submission takes the focus.
+    assert "autofocus" in page.html
+    assert "autofocus" not in checked.html
+
+
+def test_bodies_of_no_form_are_refused_without_a_failure(path: str) -> None:
+    client = Client()
+    huge = urlencode({"asked": "console_subdomain", "value:console_subdomain": "x" * 1_000_000})
+    page = post(client, path, huge)
+    assert page.fields["console_subdomain"].error.startswith("Use no more than 30 characters")
+    assert post(client, path, "x" * 5_000_000).status == 400
+    assert post(client, path, "&".join(f"a{n}=" for n in range(2000))).status == 400
+    parts = client.post(path, b"--x\r\nno part", content_type="multipart/form-data; boundary=x")
+    assert parts.status_code < 500
+    as_json = client.post(path, "{}", content_type="application/json")
+    assert as_json.status_code < 500
+
+
+NAMES = st.sampled_from(
+    ["asked", "sent", "reached", "code", "csrfmiddlewaretoken"]
+    + [f"value:{pk}" for pk in (*asked.VALUES, "tenant_id", "internal_note", "")]
+    + [f"{part}:site_address" for part in (*asked.ADDRESS, "value")]
+    + [f"{part}:security_phone" for part in asked.PHONE]
+)
+TEXTS = st.one_of(
+    st.sampled_from([*asked.VALUES, "tenant_id", "first_password", "", "yes", "eu", "[" * 2000]),
+    st.text(max_size=40),
+    st.binary(max_size=20),
+)
+BODIES = st.lists(st.tuples(NAMES, TEXTS), max_size=25).map(urlencode)
+ANSWERS = ("", "/check")
+
+
+@settings(
+    max_examples=60, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+@given(body=BODIES, which=st.sampled_from(ANSWERS))
+def test_no_body_breaks_the_form_or_reaches_what_is_not_the_customers(
+    path: str, edit: Callable[..., None], body: str, which: str
+) -> None:
+    edit("edition", value="standard", constraints={"readonly": True})
+    edit("data_region", value="uk", constraints={"hidden": True})
+    before = Request.objects.get(pk=ORDER)
+    answer = post(Client(), path.replace("?", f"{which}?"), body)
+    assert answer.status in (200, 400, 409), answer.html
+    after = Request.objects.get(pk=ORDER)
+    shown = {
+        p["id"]
+        for p in before.params
+        if p["phase"] == "ordering" and p["id"] not in ("edition", "data_region")
+    }
+    for old, new in zip(before.params, after.params, strict=True):
+        if old["id"] not in shown:
+            assert {**old, "value_error": ""} == {**new, "value_error": ""}
+        assert {k: old[k] for k in ("id", "type", "constraints")} == {
+            k: new[k] for k in ("id", "type", "constraints")
+        }
+    if which == "/check" or "have not been sent yet" in answer.text:
+        assert after.status == "inquiring"
+    else:
+        assert after.status == "pending"
+    if after.status != "inquiring":
+        Request.objects.filter(pk=ORDER).update(status="inquiring", params=before.params)
