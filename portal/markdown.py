@@ -20,13 +20,13 @@ _reader = MarkdownIt("commonmark", {"html": False}).enable("table")
 _reader.renderer.rules["image"] = _picture
 
 
-def html(text: str, below: int = 1) -> SafeString:
-    """Return the text as HTML, its headings under one of level `below` and without gaps."""
+def html(text: str) -> SafeString:
+    """Return the text as HTML, its headings below the page's own, and without gaps."""
     tokens = _reader.parse(text)
-    last = below
+    last = 1
     for token in tokens:
         if token.type == "heading_open":
-            last = min(below + int(token.tag[1]), last + 1, 6)
+            last = min(int(token.tag[1]) + 1, last + 1, 6)
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{last}"
     # Its reader escapes what it is given: `html` is off.

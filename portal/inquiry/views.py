@@ -73,7 +73,7 @@ def _page(
     if form is None:
         # What came after the inquiry may be for others than the holders of its link.
         text = standing.text(about) if row.status == "pending" else ""
-        context |= {**standing.words(about), "text": markdown.html(text, below=2)}
+        context |= {**standing.words(about), "text": markdown.html(text)}
         return pages.page(request, "inquiry/standing.html", context, status)
     context |= {"text": markdown.html(standing.text(about)), **_form(about, form)}
     return pages.page(request, "inquiry/open.html", context, status)

@@ -1,0 +1,35 @@
+"""What axe finds wrong with a page, and whether the page fits its window."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from tests import environments
+
+_PACKAGE = Path(__file__).parent / "axe" / "package.json"
+
+
+@lru_cache(maxsize=1)
+def _axe() -> str:
+    """Return axe's program; skip loudly where npm can't bring it."""
+    return (environments.node("axe", _PACKAGE) / "node_modules/axe-core/axe.min.js").read_text()
+
+
+def violations(page: Page) -> list[str]:
+    """Return each violation with the elements that it is about."""
+    # Past the page's own policy, which lets no script in.
+    page.evaluate(_axe())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert found["passes"], "axe has looked at nothing"
+    return [
+        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']]}"
+        for one in found["violations"]
+    ]
+
+
+def overflow(page: Page) -> int:
+    """Return by how many pixels the page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))

@@ -1,0 +1,380 @@
+"""The inquiring form in a real browser, with a real sandbox and a vendor's handler."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import Watched, chromium, watched
+from tests.handlers import Answer, Got, Handler, handler
+from tests.portal import accessible, asked
+from tests.portal.asked import SUITE, TIER_REQUEST
+from tests.processes import Sandbox, sandbox
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "watched"]
+
+ASKED = ("console_subdomain", "data_region", "edition", "options")
+TAKEN, FREE = "This name is taken.", "harbour-2"
+EDITIONS = [
+    {"value": "standard", "label": "Standard"}, {"value": "advanced", "label": "Advanced"},
+]  # fmt: skip
+GOVERNMENT = {"value": "government", "label": "Government"}
+
+
+@dataclass
+class Vendor:
+    """The vendor's validator, and the sandbox that calls it."""
+
+    running: Sandbox
+    served: Handler
+    # While it is set, calls with this name wait for `go_on`.
+    slow: str = ""
+    down: bool = False
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, got: Got) -> Answer:
+        if self.down:
+            return 503
+        sent = got.json
+        params = sent["params"] if "params" in sent else sent["asset"]["params"]
+        values = {p["id"]: p["value"] for p in params}
+        if self.slow and values.get("console_subdomain") == self.slow:
+            assert self.go_on.wait(20)
+        if "params" in sent:
+            return 200, json.dumps(
+                {"id": sent["id"], "params": list(self.partner(params))}
+            ).encode()
+        judged = {"id": sent["asset"]["id"], "params": self.judge(values)}
+        return 200, json.dumps({"id": sent["id"], "asset": judged}).encode()
+
+    @staticmethod
+    def judge(values: dict[str, str]) -> list[dict[str, Any]]:
+        """Say which names are taken, and what goes with which region and edition."""
+        is_taken = values["console_subdomain"] in ("harbour", "taken")
+        extra = [GOVERNMENT] if values["data_region"] == "us" else []
+        advanced = values["edition"] == "advanced"
+        said: dict[str, dict[str, Any]] = {
+            "console_subdomain": {"value_error": TAKEN if is_taken else ""},
+            "edition": {"value_choices": [*EDITIONS, *extra]},
+            "options": {"constraints": {"hidden": values["data_region"] == "uk"}},
+            "siem_url": {"constraints": {"hidden": not advanced, "required": advanced}},
+        }
+        return [{"id": pk, "value_error": "", **said.get(pk, {})} for pk in values]
+
+    @staticmethod
+    def partner(params: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Say which agreements there are."""
+        for param in params:
+            if param["phase"] == "ordering":
+                known = param["value"].startswith("AGR-")
+                yield {"id": param["id"], "value_error": "" if known else "No such agreement."}
+
+    def order(self, *names: str, **values: Any) -> str:
+        """Have an order inquired; return its id."""
+        errors = dict.fromkeys(names or ASKED, "Please look at this again.")
+        as_vendor, as_distributor = self.running.as_vendor, self.running.as_distributor
+        return asked.inquire(as_vendor, as_distributor, errors, **values)
+
+    def link(self, pk: str) -> str:
+        return self.running.url + asked.link(self.running.as_vendor, pk)
+
+    def request(self, pk: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.running.as_vendor("GET", f"/requests/{pk}")
+        return found
+
+    def value(self, pk: str, name: str) -> Any:
+        return next(p for p in self.request(pk)["asset"]["params"] if p["id"] == name)["value"]
+
+    def next_value(self, name: str) -> str:
+        """Return the value of a parameter in the next call."""
+        params = self.served.next().json["asset"]["params"]
+        return str(next(p for p in params if p["id"] == name)["value"])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
+    with sandbox(tmp_path_factory.mktemp("form")) as running, handler() as found:
+        vendor = Vendor(running, found)
+        found.answer = vendor.answer
+        for kind, of in (
+            ("inquiring_validator", "fulfillment_request"),
+            ("tcr_update_t1_inq_val", "tier_config_request"),
+        ):
+            body = {
+                "label": kind, "type": kind, "object_class": of, "active": True,
+                "external_url": found.url, "http_method": "POST", "product_id": SUITE,
+                "jwt_secret": "JWT-secret-of-thirty-two-bytes-or-more",
+            }  # fmt: skip
+            running.as_vendor("POST", "/notifications/webhooks", body)
+        yield vendor
+
+
+@pytest.fixture
+def vendor(served: Vendor) -> Iterator[Vendor]:
+    """The vendor, with nothing wrong at its side."""
+    served.served.calls.queue.clear()
+    yield served
+    served.down, served.slow = False, ""
+    served.go_on.set()
+    served.go_on = threading.Event()
+
+
+def status(page: Page) -> Any:
+    return page.get_by_role("status")
+
+
+def error(page: Page, name: str) -> Any:
+    return page.locator(f"[data-field={name}] [data-part=error]")
+
+
+def test_each_change_is_validated_and_the_form_follows(vendor: Vendor, watched: Watched) -> None:
+    pk, page = vendor.order(siem_url=""), watched.page
+    page.goto(vendor.link(pk))
+    expect(page.locator("[data-field]")).to_have_count(len(ASKED))
+
+    # The new value reaches the handler, and its error the field.
+    page.get_by_label("Console name").fill("taken")
+    page.keyboard.press("Tab")
+    assert vendor.next_value("console_subdomain") == "taken"
+    expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
+    expect(status(page)).to_have_text("Checked. 1 answer needs another look.")
+
+    # A field that it unhides appears, and is required.
+    page.get_by_label("Advanced").check()
+    expect(page.get_by_label("SIEM collector")).to_be_visible()
+    expect(page.locator("[data-field=siem_url] .optional")).to_have_count(0)
+
+    # New choices appear.
+    expect(page.get_by_label("Government")).to_have_count(0)
+    region = page.get_by_label("Data region")
+    region.focus()
+    region.select_option("us")
+    expect(page.get_by_label("Government")).to_be_visible()
+    expect(page.get_by_label("Advanced")).to_be_checked()
+
+    # One that it hides goes.
+    region.select_option("uk")
+    expect(page.locator("[data-field=options]")).to_have_count(0)
+    expect(page.get_by_label("Government")).to_have_count(0)
+    assert vendor.request(pk)["status"] == "inquiring"
+
+    # What is still wrong keeps the form here.
+    page.get_by_role("button", name="Send answers").click()
+    summary = page.get_by_role("alert")
+    expect(summary).to_be_focused()
+    expect(summary).to_contain_text("SIEM collector: Fill this in.")
+    summary.get_by_role("link", name="SIEM collector").click()
+    expect(page.get_by_label("SIEM collector")).to_be_focused()
+    page.keyboard.type("https://siem.harbour.example.com/in")
+    page.get_by_label("Console name").fill(FREE)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+    page.get_by_role("button", name="Send answers").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your answers are on their way")
+    found = vendor.request(pk)
+    assert found["status"] == "pending"
+    values = {p["id"]: p["value"] for p in found["asset"]["params"]}
+    assert values["console_subdomain"] == FREE
+    assert values["siem_url"] == "https://siem.harbour.example.com/in"
+    assert values["edition"] == "advanced"
+    assert values["data_region"] == "uk"
+    assert watched.hosts() == {urlsplit(vendor.running.url).netloc}
+    assert watched.complaints == []
+
+
+def test_without_javascript_the_form_is_sent_all_the_same(
+    vendor: Vendor, chromium: Browser
+) -> None:
+    pk = vendor.order(siem_url="")
+    page = chromium.new_context(java_script_enabled=False).new_page()
+    page.goto(vendor.link(pk))
+    page.get_by_label("Console name").fill("taken")
+    page.get_by_label("Advanced").check()
+    page.get_by_role("button", name="Send answers").click()
+    expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
+    expect(error(page, "siem_url")).to_have_text("Error: Fill this in.")
+    expect(page.locator("#summary")).to_contain_text("Your answers have not been sent yet")
+    assert vendor.request(pk)["status"] == "inquiring"
+    page.get_by_label("Console name").fill(FREE)
+    page.get_by_label("SIEM collector").fill("https://siem.harbour.example.com/in")
+    page.get_by_role("button", name="Send answers").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your answers are on their way")
+    assert vendor.request(pk)["status"] == "pending"
+    assert vendor.value(pk, "console_subdomain") == FREE
+    page.context.close()
+
+
+def test_a_resellers_form_is_validated_and_sent(vendor: Vendor, watched: Watched) -> None:
+    page = watched.page
+    page.goto(vendor.link(TIER_REQUEST))
+    field = page.locator("[data-field] input:not([type=hidden])")
+    field.fill("unknown")
+    page.keyboard.press("Tab")
+    assert vendor.served.next().json["params"][0]["value"] == "unknown"
+    expect(page.locator("[data-part=error]")).to_have_text("Error: No such agreement.")
+    field.fill("AGR-2026-7")
+    page.keyboard.press("Tab")
+    expect(status(page)).to_have_text("Checked. Nothing is wrong with your answers.")
+    page.get_by_role("button", name="Send answers").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your answers are on their way")
+    found = vendor.running.as_vendor("GET", f"/tier/config-requests/{TIER_REQUEST}")
+    assert found["status"] == "pending"
+    assert found["params"][0]["value"] == "AGR-2026-7"
+    assert watched.complaints == []
+
+
+def test_the_keyboard_is_enough(vendor: Vendor, watched: Watched) -> None:
+    pk, page = vendor.order("company_alias", "edition", "options"), watched.page
+    page.goto(vendor.link(pk))
+    keys = page.keyboard
+    # Past the link in the vendor's message.
+    for _ in range(2):
+        keys.press("Tab")
+    expect(page.get_by_label("Short name")).to_be_focused()
+    keys.press("Control+a")
+    keys.type("H")
+    keys.press("Enter")
+    expect(page.get_by_role("alert")).to_be_focused()
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(page.get_by_label("Short name")).to_be_focused()
+    keys.press("Control+a")
+    keys.type("Harbour Ltd")
+    keys.press("Tab")
+    expect(page.get_by_label("Standard")).to_be_focused()
+    keys.press("ArrowDown")
+    expect(page.get_by_label("SIEM collector")).to_be_visible()
+    # The field that has appeared meanwhile takes nobody's place.
+    expect(page.get_by_label("Advanced")).to_be_focused()
+    keys.press("Tab")
+    expect(page.get_by_label("SIEM collector")).to_be_focused()
+    keys.type("https://siem.harbour.example.com/in")
+    keys.press("Tab")
+    expect(page.get_by_label("Weekly report")).to_be_focused()
+    keys.press("Space")
+    keys.press("Tab")
+    expect(page.get_by_label("Awareness training")).to_be_focused()
+    keys.press("Space")
+    # The name that the order came with is taken, so the form asks for another one.
+    expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
+    page.get_by_label("Console name").focus()
+    keys.press("Control+a")
+    keys.type(FREE)
+    keys.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your answers are on their way")
+    assert vendor.value(pk, "company_alias") == "Harbour Ltd"
+    params = {p["id"]: p for p in vendor.request(pk)["asset"]["params"]}
+    assert params["options"]["structured_value"] == {"weekly_report": False, "training": True}
+
+
+def test_what_is_typed_while_a_slow_handler_thinks_is_not_lost(
+    vendor: Vendor, watched: Watched
+) -> None:
+    vendor.slow = "slow"
+    pk, page = vendor.order("company_alias", "console_subdomain", "edition"), watched.page
+    page.goto(vendor.link(pk))
+    page.get_by_label("Console name").fill("slow")
+    page.keyboard.press("Tab")
+    assert vendor.next_value("console_subdomain") == "slow"
+    expect(status(page)).to_have_text("Checking…")
+    page.get_by_label("Short name").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Half of a na")
+    vendor.go_on.set()
+    expect(status(page)).not_to_have_text("Checking…")
+    expect(error(page, "console_subdomain")).to_have_text("")
+    expect(page.get_by_label("Short name")).to_be_focused()
+    expect(page.get_by_label("Short name")).to_have_value("Half of a na")
+    page.keyboard.type("me")
+    expect(page.get_by_label("Short name")).to_have_value("Half of a name")
+    assert watched.complaints == []
+
+
+def test_the_answer_to_an_older_value_is_dropped(vendor: Vendor, watched: Watched) -> None:
+    vendor.slow = "slow"
+    pk, page = vendor.order(), watched.page
+    page.goto(vendor.link(pk))
+    page.get_by_label("Console name").fill("slow")
+    page.keyboard.press("Tab")
+    assert vendor.next_value("console_subdomain") == "slow"
+    page.get_by_label("Console name").fill("taken")
+    page.keyboard.press("Tab")
+    expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
+    vendor.go_on.set()
+    expect(page.get_by_label("Console name")).to_have_value("taken")
+    expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
+    page.get_by_label("Console name").fill(FREE)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your answers are on their way")
+    assert vendor.value(pk, "console_subdomain") == FREE
+
+
+def test_a_handler_that_is_down_holds_nobody_up(vendor: Vendor, watched: Watched) -> None:
+    pk, page = vendor.order(), watched.page
+    vendor.down = True
+    page.goto(vendor.link(pk))
+    page.get_by_label("Console name").fill("taken")
+    page.keyboard.press("Tab")
+    words = "Your answers could not be checked right now. You can still send them."
+    expect(status(page)).to_have_text(words)
+    expect(page.get_by_label("Console name")).to_have_value("taken")
+    page.get_by_role("button", name="Send answers").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your answers are on their way")
+    assert vendor.request(pk)["status"] == "pending"
+    assert vendor.value(pk, "console_subdomain") == "taken"
+
+
+def test_a_request_that_is_closed_meanwhile_says_so(vendor: Vendor, watched: Watched) -> None:
+    pk, page = vendor.order(), watched.page
+    page.goto(vendor.link(pk))
+    vendor.running.as_vendor("POST", f"/requests/{pk}/fail", {"reason": "Ordered by mistake."})
+    page.get_by_label("Console name").fill(FREE)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        "This request was closed without success"
+    )
+    expect(page.get_by_text("Ordered by mistake.")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1600])
+@pytest.mark.node
+def test_the_pages_are_accessible_and_fit(
+    vendor: Vendor, chromium: Browser, scheme: Any, width: int
+) -> None:
+    pk = vendor.order(*asked.VALUES, console_subdomain="taken")
+    context = chromium.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
+    )
+    page, link = context.new_page(), vendor.link(pk)
+
+    def look(words: str) -> None:
+        expect(page.get_by_role("heading", level=1)).to_contain_text(words)
+        assert accessible.overflow(page) <= 0
+        assert accessible.violations(page) == []
+
+    page.goto(link)
+    look("needs your answers")
+    page.get_by_label("Administrator").fill("nobody")
+    page.get_by_label("City").fill("")
+    page.get_by_label("Scan policy").fill("{" + "x" * 200)
+    page.get_by_role("button", name="Send answers").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    look("needs your answers")
+    page.goto(link)
+    page.get_by_label("Console name").fill(FREE)
+    page.get_by_role("button", name="Send answers").click()
+    look("Your answers are on their way")
+    page.goto(link[:-1])
+    look("There is nothing here")
+    context.close()
