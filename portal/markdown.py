@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 
-def _picture(tokens: Sequence[Token], n: int, options: Any, env: Any) -> str:
+def _picture(renderer: Any, tokens: Sequence[Token], n: int, options: Any, env: Any) -> str:
     # Loading it would tell another host who reads the page.
     return escape(tokens[n].content)
 
 
 _reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-_reader.renderer.rules["image"] = _picture
+_reader.add_render_rule("image", _picture)
 
 
 def html(text: str) -> SafeString:
@@ -30,4 +30,4 @@ def html(text: str) -> SafeString:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{last}"
     # Its reader escapes what it is given: `html` is off.
-    return mark_safe(_reader.renderer.render(tokens, _reader.options, {}))
+    return SafeString(_reader.renderer.render(tokens, _reader.options, {}))

@@ -32,6 +32,11 @@ def not_found(request: HttpRequest) -> HttpResponse:
     return page(request, "not_found.html", status=404)
 
 
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Return the page of a form that came without its token (Django's CSRF_FAILURE_VIEW)."""
+    return page(request, "csrf.html", status=403)
+
+
 def see_other(address: str) -> HttpResponse:
     """Return the answer of a form that is done with: another page, to be read by a GET."""
     return _with_headers(_SeeOther(address))

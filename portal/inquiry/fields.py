@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portal.inquiry import values
@@ -88,8 +88,9 @@ def make(
     """
     template = _TEMPLATES.get(param["type"], "input")
     # A password is never shown, not even the one that was just typed.
-    is_shown = given is not None and param["type"] != "password"
-    value = given if is_shown else values.current(param)
+    value = values.current(param)
+    if given is not None and param["type"] != "password":
+        value = given
     if template == "input" and isinstance(value, str) and _is_long(param, value):
         template = "area"
     problems = _problems(param, wrong or {})
@@ -106,8 +107,7 @@ def make(
         controls=(),
     )
     placeholder = about.placeholder if about is not None else ""
-    controls = _controls(shown, param, value, placeholder, wrong or {})
-    return Field(**{**{n: getattr(shown, n) for n in Field.__slots__}, "controls": controls})
+    return replace(shown, controls=_controls(shown, param, value, placeholder, wrong or {}))
 
 
 def _is_long(param: Param, value: str) -> bool:

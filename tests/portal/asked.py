@@ -61,8 +61,8 @@ def entries(values: Mapping[str, Any], errors: Mapping[str, str] | None = None) 
     return list(found.values())
 
 
-def inquire(vendor: Call, distributor: Call, errors: Mapping[str, str], **values: Any) -> str:
-    """Order the suite and have the vendor inquire it; return the request's id."""
+def order(distributor: Call, **values: Any) -> Any:
+    """Order the suite for a new customer; return the request."""
     contact = {
         **ADDRESS,
         "contact": {
@@ -81,7 +81,12 @@ def inquire(vendor: Call, distributor: Call, errors: Mapping[str, str], **values
             "tier1": {"id": RESELLER},
         },
     }
-    made = distributor("POST", "/requests", {"type": "purchase", "asset": asset})
+    return distributor("POST", "/requests", {"type": "purchase", "asset": asset})
+
+
+def inquire(vendor: Call, distributor: Call, errors: Mapping[str, str], **values: Any) -> str:
+    """Order the suite and have the vendor inquire it; return the request's id."""
+    made = order(distributor, **values)
     assert made["status"] == "pending", made["status"]
     pk = str(made["id"])
     vendor("PUT", f"/requests/{pk}", {"asset": {"params": entries({}, errors)}})

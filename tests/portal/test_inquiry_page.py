@@ -152,7 +152,9 @@ def test_objects_of_other_queues_have_no_form(vendor: Caller) -> None:
 def test_another_site_cannot_send_the_form(path: str) -> None:
     client = Client(enforce_csrf_checks=True)
     page = visit(client, path)
-    assert post(client, path, "asked=console_subdomain&value:console_subdomain=x").status == 403
+    forged = post(client, path, "asked=console_subdomain&value:console_subdomain=x")
+    assert forged.status == 403
+    assert "Allow cookies for this site" in forged.text
     assert post(client, path.replace("?", "/check?"), "").status == 403
     assert status() == "inquiring"
     assert page.send(client, value__console_subdomain="marlow").status == 200
@@ -311,6 +313,21 @@ def test_a_resellers_form_is_answered(vendor: Caller) -> None:
     row = TierConfigRequest.objects.get(pk=TIER_REQUEST)
     assert row.status == "pending"
     assert next(p["value"] for p in row.params if p["id"] == name) == "AGR-2026-7"
+
+
+def test_an_order_that_lacks_something_is_asked_without_a_vendor(
+    vendor: Caller, distributor: Caller
+) -> None:
+    made = asked.order(calls(distributor), admin_email="")
+    assert made["status"] == "inquiring"
+    path = asked.link(calls(vendor), made["id"])
+    page = visit(Client(), path)
+    assert list(page.fields) == ["admin_email"]
+    assert page.fields["admin_email"].error == ""
+    assert page.send(Client()).fields["admin_email"].error == "Fill this in."
+    sent = visit(Client(), path).send(Client(), value__admin_email="ada@example.com")
+    assert "Your answers are on their way" in sent.text
+    assert status(made["id"]) == "pending"
 
 
 def test_a_check_tells_only_of_what_was_reached(path: str, edit: Callable[..., None]) -> None:

@@ -30,7 +30,8 @@ function check(field) {
   fetch(form.dataset.check, { method: "POST", body, signal: running.signal })
     .then(async (answer) => {
       // The request waits for no answer any more; the page says where it stands.
-      if (answer.status === 404 || answer.status === 409) return location.reload();
+      // (A reload of a form that came back would ask whether to send it again.)
+      if (answer.status === 404 || answer.status === 409) return location.replace(form.action);
       if (!answer.ok) throw new Error(String(answer.status));
       return take(new DOMParser().parseFromString(await answer.text(), "text/html"), sent);
     })

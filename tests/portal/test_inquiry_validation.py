@@ -1,0 +1,302 @@
+"""What a vendor's validator does to an inquiring form, and what happens while it thinks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+
+from requests_queue import transitions
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.api import caller
+from tests.handlers import Got, Handler, handler
+from tests.portal import asked
+from tests.portal.asked import Page, calls, visit
+from webhooks import caller as loop
+from webhooks.models import Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CHOICES = [{"value": "eu", "label": "EU"}, {"value": "us", "label": "US"}]
+OLD = "Please look at this again."
+
+
+@pytest.fixture(autouse=True)
+def stopped() -> Iterator[None]:
+    yield
+    loop.stop()
+
+
+@pytest.fixture
+def world() -> make.World:
+    made = make.world(capabilities={"inquiring": {"validation": True}})
+    make.parameter(made, "alias", title="Alias")
+    make.parameter(made, "region", type="dropdown", constraints={"choices": CHOICES})
+    make.parameter(made, "secret", constraints={"hidden": True})
+    make.parameter(made, "tenant", phase="fulfillment")
+    return made
+
+
+@pytest.fixture
+def hooked(world: make.World) -> Iterator[Handler]:
+    """A validator that echoes what it gets until a test has it say something."""
+    with handler(lambda got: (200, got.body)) as found:
+        make.webhook(world, found.url, type="inquiring_validator")
+        yield found
+
+
+def says(hooked: Handler, *params: dict[str, Any]) -> None:
+    """Have the validator say this of the parameters."""
+
+    def answer(got: Got) -> tuple[int, bytes]:
+        sent = got.json
+        body = {"id": sent["id"], "asset": {"id": sent["asset"]["id"], "params": list(params)}}
+        return 200, json.dumps(body).encode()
+
+    hooked.answer = answer
+
+
+@pytest.fixture
+def path(world: make.World, hooked: Handler) -> str:
+    """The address of a form that asks for an alias and a region."""
+    vendor, distributor = calls(caller(world.vendor)), calls(caller(world.provider))
+    values = asked.entries({"alias": "old", "region": "eu"})
+    made = distributor("POST", "/requests", make.purchase(world, asset={"params": values}))
+    errors = asked.entries({}, {"alias": OLD, "region": OLD})
+    vendor("PUT", f"/requests/{made['id']}", {"asset": {"params": errors}})
+    vendor("POST", f"/requests/{made['id']}/inquire", {})
+    hooked.calls.queue.clear()
+    return asked.link(vendor, made["id"])
+
+
+def row() -> Request:
+    return Request.objects.get()
+
+
+def param(pk: str) -> dict[str, Any]:
+    return next(p for p in row().params if p["id"] == pk)
+
+
+def send(path: str, **changes: Any) -> Page:
+    return visit(Client(), path).send(Client(), **changes)
+
+
+def check(path: str, *reached: str, **changes: Any) -> Page:
+    return visit(Client(), path).check(Client(), *reached, **changes)
+
+
+def is_sent(page: Page) -> bool:
+    return "Your answers are on their way" in page.text
+
+
+def test_the_handler_is_sent_the_request_as_it_would_be(path: str, hooked: Handler) -> None:
+    check(path, value__alias="new", value__region="us")
+    got = hooked.next().json
+    assert got["status"] == "inquiring"
+    values = {p["id"]: (p["value"], p["value_error"]) for p in got["asset"]["params"]}
+    # What was said of the old values isn't said of the new ones.
+    assert values == {
+        "alias": ("new", ""), "region": ("us", ""), "secret": ("", ""), "tenant": ("", "")
+    }  # fmt: skip
+
+
+def test_an_echo_lets_changed_answers_pass(path: str) -> None:
+    assert is_sent(send(path, value__alias="new", value__region="us"))
+    assert row().status == "pending"
+
+
+def test_what_is_marked_and_stays_as_it_was_holds_the_form_where_a_validator_lets_it_be(
+    path: str,
+) -> None:
+    page = send(path, value__alias="new")
+    assert page.fields["region"].error == OLD
+    assert page.fields["alias"].error == ""
+    assert "have not been sent yet" in page.text
+    assert row().status == "inquiring"
+
+
+def test_what_the_validator_finds_wrong_is_shown_and_keeps_the_request_inquiring(
+    path: str, hooked: Handler
+) -> None:
+    says(hooked, {"id": "alias", "value_error": "Taken."}, {"id": "region", "value_error": ""})
+    page = send(path, value__alias="new")
+    assert page.fields["alias"].error == "Taken."
+    assert page.fields["alias"].control["value"] == "new"
+    assert page.fields["region"].error == ""
+    assert row().status == "inquiring"
+    assert param("alias")["value"] == "new"
+    # One call for one submission.
+    assert hooked.calls.qsize() == 1
+
+
+def test_words_of_a_structured_error_are_shown(path: str, hooked: Handler) -> None:
+    said = {"message": {"id": "E1", "external_id": "x", "value": "Taken, too."}, "context": {}}
+    says(hooked, {"id": "alias", "structured_error": said})
+    assert check(path, value__alias="new").fields["alias"].error == "Taken, too."
+
+
+def test_what_it_unhides_and_demands_has_to_be_filled_in(path: str, hooked: Handler) -> None:
+    says(
+        hooked,
+        {"id": "alias", "value_error": ""},
+        {"id": "region", "value_error": ""},
+        {"id": "secret", "constraints": {"hidden": False, "required": True}},
+    )
+    page = send(path)
+    assert page.fields["secret"].error == "Fill this in."
+    assert "secret" in visit(Client(), path).fields
+    assert row().status == "inquiring"
+    assert is_sent(page.send(Client(), value__secret="known"))
+    assert param("secret")["value"] == "known"
+
+
+def test_a_change_of_rules_brings_a_field_in_though_nothing_is_wrong_with_it(
+    path: str, hooked: Handler, world: make.World
+) -> None:
+    make.parameter(world, "later")
+    request = row()
+    request.params = [*request.params, {**param("alias"), "id": "later", "value_error": ""}]
+    request.save()
+    assert "later" not in visit(Client(), path).fields
+    says(hooked, {"id": "later", "constraints": {"readonly": True}})
+    assert check(path, value__alias="new").fields["later"].control["disabled"] is True
+
+
+def test_what_it_hides_goes_and_is_not_sent(path: str, hooked: Handler) -> None:
+    says(
+        hooked,
+        {"id": "alias", "value_error": ""},
+        {"id": "region", "value_error": "Wrong.", "constraints": {"hidden": True}},
+    )
+    page = check(path, value__alias="new")
+    assert list(page.fields) == ["alias"]
+    # An error that nobody can see holds nobody up.
+    assert is_sent(page.send(Client(), value__region="us"))
+    assert param("region")["value"] == "eu"
+
+
+def test_its_value_counts(path: str, hooked: Handler) -> None:
+    says(
+        hooked,
+        {"id": "alias", "value": "normalised", "value_error": ""},
+        {"id": "region", "value_error": ""},
+    )
+    page = check(path, value__alias="NORMALISED")
+    assert page.fields["alias"].control["value"] == "normalised"
+    assert is_sent(page.send(Client(), value__alias="Typed anew"))
+    assert param("alias")["value"] == "normalised"
+
+
+def test_a_choice_that_is_offered_no_more_is_to_be_made_again(path: str, hooked: Handler) -> None:
+    says(
+        hooked,
+        {"id": "alias", "value_error": ""},
+        {
+            "id": "region", "value_error": "", "constraints": {"required": True},
+            "value_choices": [{"value": "uk", "label": "UK"}],
+        },
+    )  # fmt: skip
+    page = send(path, value__region="us")
+    assert page.fields["region"].error == "Choose one."
+    assert page.fields["region"].control["options"] == ["", "uk"]
+    assert is_sent(page.send(Client(), value__region="uk"))
+
+
+@pytest.mark.parametrize("answer", [503, (200, b"no JSON"), (200, b'{"id": "PR-other"}')])
+def test_a_handler_that_fails_holds_nobody_up(path: str, hooked: Handler, answer: Any) -> None:
+    hooked.answer = lambda got: answer
+    page = check(path, value__alias="new")
+    assert "could not be checked right now. You can still send them." in page.text
+    assert page.fields["alias"].control["value"] == "new"
+    assert page.fields["alias"].error == OLD
+    assert param("alias")["value"] == "old"
+    assert is_sent(page.send(Client(), value__alias="new"))
+    assert param("alias")["value"] == "new"
+    assert row().status == "pending"
+
+
+def test_a_failing_handler_is_no_way_round_what_is_demanded(path: str, hooked: Handler) -> None:
+    request = row()
+    request.params = [
+        {**p, "constraints": {**p["constraints"], "required": True}} if p["id"] == "alias" else p
+        for p in request.params
+    ]
+    request.save()
+    hooked.answer = lambda got: 503
+    assert send(path, value__alias="").fields["alias"].error == "Fill this in."
+    assert hooked.calls.qsize() == 0
+
+
+def test_without_an_enabled_validator_nobody_is_called(path: str, hooked: Handler) -> None:
+    Webhook.objects.update(active=False)
+    page = check(path, value__alias="new")
+    assert "Checked. 1 answer needs another look." in page.text
+    assert param("alias")["value"] == "new"
+    assert is_sent(send(path))
+    assert hooked.calls.qsize() == 0
+
+
+def test_a_request_that_is_moved_while_the_handler_thinks_is_closed(
+    path: str, hooked: Handler, world: make.World
+) -> None:
+    pk = row().pk
+
+    def moves(got: Got) -> tuple[int, bytes]:
+        transitions.move(Request, pk, "fail", world.as_vendor, {"reason": "No."})
+        connections.close_all()
+        return 200, got.body
+
+    page = visit(Client(), path)
+    hooked.answer = moves
+    answer = page.send(Client(), value__alias="new")
+    assert "closed without success" in answer.text
+    assert param("alias")["value"] == "old"
+
+
+def test_a_check_of_a_request_that_is_moved_meanwhile_says_so(
+    path: str, hooked: Handler, world: make.World
+) -> None:
+    page, pk = visit(Client(), path), row().pk
+
+    def moves(got: Got) -> tuple[int, bytes]:
+        transitions.move(Request, pk, "fail", world.as_vendor, {"reason": "No."})
+        connections.close_all()
+        return 200, got.body
+
+    hooked.answer = moves
+    assert page.check(Client(), value__alias="new").status == 409
+
+
+def test_of_two_answers_at_once_one_is_taken(path: str, hooked: Handler) -> None:
+    both = Barrier(2, timeout=20)
+
+    def together(got: Got) -> tuple[int, bytes]:
+        both.wait()
+        return 200, got.body
+
+    hooked.answer = together
+    page = visit(Client(), path)
+
+    def answer(name: str) -> Page:
+        try:
+            return page.send(Client(), value__alias=name, value__region="us")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(answer, ("first", "second")))
+    assert [is_sent(each) for each in found] == [True, True]
+    assert row().status == "pending"
+    assert param("alias")["value"] in ("first", "second")
+    vendor = calls(caller(row().vendor))
+    (told,) = vendor("GET", f"/conversations?instance_id={row().pk}")
+    moves = vendor("GET", f"/conversations/{told['id']}")["messages"]
+    # Ordered, inquired, answered: once each.
+    assert len([move for move in moves if move["type"] == "state_change"]) == 3
