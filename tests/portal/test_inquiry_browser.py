@@ -346,6 +346,86 @@ def test_a_request_that_is_closed_meanwhile_says_so(vendor: Vendor, watched: Wat
     expect(page.get_by_text("Ordered by mistake.")).to_be_visible()
 
 
+def test_what_was_decided_of_a_field_waits_until_the_customer_leaves_it(
+    vendor: Vendor, watched: Watched
+) -> None:
+    vendor.slow = "slow"
+    pk, page = vendor.order(console_subdomain="slow", data_region="eu"), watched.page
+    page.goto(vendor.link(pk))
+    region = page.get_by_label("Data region")
+    region.focus()
+    region.select_option("us")
+    assert vendor.next_value("data_region") == "us"
+    # Standing on the choice whose choices are about to change.
+    page.get_by_label("Standard").focus()
+    vendor.go_on.set()
+    expect(status(page)).to_have_text("Checked. Nothing is wrong with your answers.")
+    expect(page.get_by_label("Standard")).to_be_focused()
+    expect(page.get_by_label("Government")).to_have_count(0)
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Government")).to_be_visible()
+    expect(page.get_by_label("Weekly report")).to_be_focused()
+
+
+def test_a_field_that_goes_hands_the_focus_on(vendor: Vendor, watched: Watched) -> None:
+    vendor.slow = "slow"
+    pk, page = vendor.order("data_region", "options", console_subdomain="slow"), watched.page
+    page.goto(vendor.link(pk))
+    region = page.get_by_label("Data region")
+    region.focus()
+    region.select_option("uk")
+    assert vendor.next_value("data_region") == "uk"
+    page.get_by_label("Weekly report").focus()
+    vendor.go_on.set()
+    expect(page.locator("[data-field=options]")).to_have_count(0)
+    expect(region).to_be_focused()
+
+
+def test_an_address_is_one_value_that_is_checked_when_it_is_left(
+    vendor: Vendor, watched: Watched
+) -> None:
+    pk, page = vendor.order("site_address", "company_alias", console_subdomain=FREE), watched.page
+    page.goto(vendor.link(pk))
+    page.get_by_label("City").fill("")
+    page.get_by_label("Postal code").fill("97301")
+    page.get_by_label("State or province").fill("OR")
+    expect(status(page)).to_have_text("")
+    page.get_by_label("Short name").focus()
+    expect(error(page, "site_address")).to_have_text("Error: City: fill this in.")
+    expect(page.get_by_label("City")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Postal code")).to_have_value("97301")
+    page.get_by_label("City").fill("Salem")
+    page.get_by_label("Short name").focus()
+    expect(error(page, "site_address")).to_have_text("")
+    values = [vendor.served.next().json for _ in range(2)]
+    address = next(p for p in values[1]["asset"]["params"] if p["id"] == "site_address")
+    assert address["structured_value"]["city"] == "Salem"
+    assert address["structured_value"]["postal_code"] == "97301"
+
+
+def test_a_password_that_is_typed_stays_while_others_are_checked(
+    vendor: Vendor, watched: Watched
+) -> None:
+    body = {"name": "console_password", "title": "Console password", "type": "password",
+            "constraints": {"min_length": 8}}  # fmt: skip
+    made = vendor.running.as_vendor("POST", f"/products/{SUITE}/parameters", body)
+    pk, page = vendor.order("console_password", "company_alias"), watched.page
+    page.goto(vendor.link(pk))
+    password = page.get_by_label("Console password")
+    password.fill("S3cret-of-the-customer")
+    page.get_by_label("Short name").fill("Harbour Ltd")
+    page.keyboard.press("Tab")
+    expect(page.locator("[data-field=console_password] .help")).to_contain_text(
+        "A password is set."
+    )
+    expect(password).to_have_value("S3cret-of-the-customer")
+    page.get_by_label("Console name").fill(FREE)
+    page.get_by_role("button", name="Send answers").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your answers are on their way")
+    assert vendor.value(pk, "console_password") == "S3cret-of-the-customer"
+    vendor.running.as_vendor("DELETE", f"/products/{SUITE}/parameters/{made['id']}")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [380, 1600])
 @pytest.mark.node
