@@ -11,11 +11,13 @@ from requests_queue.queues import base
 
 
 @transaction.atomic
-def make(name: str, kind: str | None, product_id: str | None, account: Account) -> base.QueueObject:
+def make(
+    name: str, kind: str | None, product_id: str | None, account: Account, *, draft: bool = False
+) -> base.QueueObject:
     """Make an object of the queue `name` (its object class, or short), of a type and a product.
 
     Without a type it is the queue's first, without a product one that fits. The account is a
-    party to it. All or nothing.
+    party to it. A draft is one that can be validated. All or nothing.
     Raises Invalid, Missing, Forbidden for one that the account may not see, or what the queue
     refuses.
     """
@@ -23,13 +25,17 @@ def make(name: str, kind: str | None, product_id: str | None, account: Account) 
     if queue is None or queue.sample is None:
         known = ", ".join(q.object_class for q in base.registered() if q.sample)
         raise Invalid(f"queue: There is no queue {name}; there are {known}.")
+    sample = queue.draft_sample if draft else queue.sample
+    if sample is None:
+        known = " and ".join(q.object_class for q in base.registered() if q.draft_sample)
+        raise Invalid(f"draft: A {queue.object_class} is never validated as a draft; {known} are.")
     product: Product | None = None
     if product_id:
         product = seen.products(account).filter(pk=product_id).first()
         if product is None:
             raise Missing(product_id)
     kind = kind or (queue.types[0] if queue.types else "")
-    row = queue.sample(kind, product, account)
+    row = sample(kind, product, account)
     if not queue.model.visible_to(account).filter(pk=row.pk).exists():
         role = base.Actor(None, account).role
         raise Forbidden(f"A {queue.object_class} of type {kind} is not for a {role}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -42,13 +42,16 @@ class AdvanceView(APIView):
 
 
 class SamplesView(APIView):
-    """`POST /sandbox/queue/samples {"queue", "type"?, "product"?}`: 201 `{"id", "status", …}`."""
+    """`POST /sandbox/queue/samples {"queue", "type"?, "product"?, "draft"?}`: 201 `{"id", …}`."""
 
     def post(self, request: Request) -> Response:
         """Make a realistic object that the caller is a party to."""
         body = {k: _text(request, k) for k in ("queue", "type", "product")}
         account = cast(Account, cast(User, request.user).account)
-        row = samples.make(body["queue"] or "", body["type"], body["product"], account)
+        draft = request.data.get("draft", False) if isinstance(request.data, dict) else False
+        if not isinstance(draft, bool):
+            raise Invalid("draft: Must be a valid boolean.")
+        row = samples.make(body["queue"] or "", body["type"], body["product"], account, draft=draft)
         return Response(_summary(row), status=201)
 
 
@@ -57,12 +60,30 @@ class MovesView(APIView):
 
     def post(self, request: Request) -> Response:
         """Make a move, as whichever party it is for."""
-        data = request.data.get("data") if isinstance(request.data, dict) else None
-        if data is not None and not isinstance(data, dict):
-            raise Invalid("data: Expected an object.")
         pk, name = _text(request, "id") or "", _text(request, "action") or ""
-        row = queues.move(pk, name, data or {}, cast(User, request.user))
+        row = queues.move(pk, name, _data(request), cast(User, request.user))
         return Response(_summary(row))
+
+
+class ValidateView(APIView):
+    """`POST /sandbox/queue/validate {"id", "data"?}`: 200 `{"id", "called", "before", "after"…}`.
+
+    Its path ends like that of Connect's own call, so it waits for the handler where those do.
+    """
+
+    def post(self, request: Request) -> Response:
+        """Validate a draft or an inquiry, as the distributor; tell what that made of it."""
+        pk = _text(request, "id") or ""
+        done = queues.validate(pk, _data(request), cast(User, request.user))
+        params = {"before": done.before, "after": done.after}
+        return Response({**_summary(done.row), "called": done.called, **params})
+
+
+def _data(request: Request) -> dict[str, Any]:
+    data = request.data.get("data") if isinstance(request.data, dict) else None
+    if data is not None and not isinstance(data, dict):
+        raise Invalid("data: Expected an object.")
+    return data or {}
 
 
 def _text(request: Request, name: str) -> str | None:

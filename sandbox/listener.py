@@ -36,6 +36,11 @@ class Received:
     claims: dict[str, Any]
     verdict: str
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the token is missing or wrong; one that can't be verified is taken."""
+        return self.verdict.startswith(("refused", "no token", "not a token"))
+
 
 # Returns the secret that a webhook signs with, or None where it is not known.
 Secrets = Callable[[str], str | None]
@@ -62,13 +67,16 @@ def judge(token: str, secrets: Secrets) -> tuple[dict[str, Any], str]:
     return claims, ""
 
 
+# Is told of a call, may act before the answer, and returns its body; None: an acknowledgement.
+OnCall = Callable[[Received], dict[str, Any] | None]
+
+
 class Listener:
-    """The server; `on_call` is told of each call and may act before the answer."""
+    """The server; `on_call` is told of each call."""
 
     def __init__(
-        self, address: tuple[str, int], script: Script, secrets: Secrets,
-        on_call: Callable[[Received], None],
-    ) -> None:  # fmt: skip
+        self, address: tuple[str, int], script: Script, secrets: Secrets, on_call: OnCall
+    ) -> None:
         self.stopped = threading.Event()
         listener = self
 
@@ -108,17 +116,15 @@ class Listener:
         self._server.server_close()
 
 
-def _act(
-    script: Script, received: Received, on_call: Callable[[Received], None]
-) -> tuple[int, dict[str, Any]]:
+def _act(script: Script, received: Received, on_call: OnCall) -> tuple[int, dict[str, Any]]:
     """Return the answer's status and body; what goes wrong in acting is a 500 that says it."""
     try:
-        on_call(received)
+        body = on_call(received)
     except Exception as error:
         return 500, {"error": str(error)}
-    if received.verdict.startswith(("refused", "no token", "not a token")):
+    if received.is_refused:
         return 401, {"error": f"token {received.verdict}"}
-    return script.status, {"received": received.claims.get("webhook_id")}
+    return script.status, body or {"received": received.claims.get("webhook_id")}
 
 
 def _receive(handler: BaseHTTPRequestHandler, secrets: Secrets) -> Received:

@@ -9,4 +9,5 @@ urlpatterns = [
     path("clock/advance", api.AdvanceView.as_view()),
     path("queue/samples", api.SamplesView.as_view()),
     path("queue/moves", api.MovesView.as_view()),
+    path("queue/validate", api.ValidateView.as_view()),
 ]

@@ -128,6 +128,8 @@ class Queue:
     types: tuple[str, ...]
     moves: tuple[Move, ...]
     sample: Sample | None = None
+    # The same, born as a draft that can be validated, where the queue has such drafts.
+    draft_sample: Sample | None = None
     # Births in these statuses are no queue change yet (Connect's drafts).
     silent: frozenset[str] = frozenset({"draft"})
     by_name: dict[str, tuple[Move, ...]] = field(default_factory=dict, init=False)

@@ -4,6 +4,8 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document; 
 stands in docs/fidelity.md.
 """
 
+from functools import partial
+
 from requests_queue.catalog.models import Account, Product
 from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
 from requests_queue.queues.fulfillment import effects
@@ -56,11 +58,13 @@ def _move(name: str, source: str, target: str, who: str, **more: object) -> Move
     )
 
 
-def _sample(kind: str, product: Product | None, account: Account | None) -> Request:
+def _sample(
+    kind: str, product: Product | None, account: Account | None, *, draft: bool = False
+) -> Request:
     # Samples are made through the ordinary births, which know these rules.
     from requests_queue.queues.fulfillment import samples
 
-    return samples.make(kind, product, account)
+    return samples.make(kind, product, account, draft=draft)
 
 
 QUEUE = Queue(
@@ -68,6 +72,7 @@ QUEUE = Queue(
     title="Fulfillment requests",
     model=Request,
     sample=_sample,
+    draft_sample=partial(_sample, draft=True),
     statuses=STATUSES,
     final=frozenset({"approved", "failed", "revoked"}),
     types=TYPES,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from requests_queue import sample_values, transitions
 from requests_queue.catalog.models import Account, Asset, Connection, Product
 from requests_queue.catalog.views import seen
-from requests_queue.errors import Invalid
+from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import births, editing, params, rules
 from requests_queue.queues.fulfillment.models import OPEN, Request
@@ -26,29 +27,48 @@ _CUSTOMERS = (
 )
 
 
-def make(kind: str, product: Product | None, account: Account | None = None) -> Request:
+def make(
+    kind: str, product: Product | None, account: Account | None = None, *, draft: bool = False
+) -> Request:
     """Create a request of a type, for a product or for the first of the account's that fits.
 
     A type that needs a subscription takes one that is free, or orders and approves one first.
     Raises Invalid or Refused where there is none or the product can't have it.
     """
-    if kind not in rules.TYPES:
-        raise Invalid(f'type: "{kind}" is not one of {", ".join(rules.TYPES)}.')
-    connection = _connection(product, kind, account)
+    types = tuple(rules.DRAFT_CAPABILITY) if draft else rules.TYPES
+    if kind not in types:
+        known = ", ".join(types)
+        raise Invalid(f'type: "{kind}" is not one of {known}{" (drafts)" if draft else ""}.')
+    needed = [_NEEDS.get(kind), rules.DRAFT_CAPABILITY[kind] if draft else None]
+    connection = _connection(product, kind, account, [name for name in needed if name])
+    status = _draft(kind, connection.product) if draft else {}
     if kind == "purchase":
-        return births.create(_purchase(connection), _distributor(connection))
+        return births.create(_purchase(connection) | status, _distributor(connection))
     asset = _free_asset(connection, rules.NEEDS_ASSET[kind])
-    return births.create(_on_asset(kind, asset), _distributor(connection))
+    return births.create(_on_asset(kind, asset) | status, _distributor(connection))
 
 
-def _connection(product: Product | None, kind: str, account: Account | None) -> Connection:
+def _draft(kind: str, product: Product) -> dict[str, str]:
+    """Return what makes a body a draft's; without the capability it would be born as no draft."""
+    capability = rules.DRAFT_CAPABILITY[kind]
+    if not product.capability(capability):
+        raise Refused(
+            "REQ_003",
+            f"{product.pk} doesn't have the capability {capability}, without which a {kind} "
+            f"request is never a draft.",
+        )
+    return {"status": "draft"}
+
+
+def _connection(
+    product: Product | None, kind: str, account: Account | None, needed: Sequence[str]
+) -> Connection:
     rows = Connection.objects.select_related("product", "provider", "vendor").filter(
         product__listings__status="listed", product__items__isnull=False, **seen.party(account)
     )
     rows = (rows.filter(product=product) if product else rows).order_by("pk").distinct()
-    needed = _NEEDS.get(kind)
     for connection in rows:
-        if needed is None or product or connection.product.capability(needed):
+        if product or all(connection.product.capability(name) for name in needed):
             return connection
     raise Invalid(f"product: There is no product that can have a {kind} request.")
 

@@ -49,4 +49,5 @@ QUEUE = Queue(
         ),
     ),
     sample=samples.make,
+    draft_sample=samples.draft,
 )  # fmt: skip

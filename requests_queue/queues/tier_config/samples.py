@@ -28,33 +28,48 @@ def make(kind: str, product: Product | None = None, account: Account | None = No
     """
     if kind not in births.TYPES:
         raise Invalid(f'type: "{kind}" is not a valid choice.')
-    connection = _connection(product, account)
+    return _make(kind, _connection(product, account))
+
+
+def draft(kind: str, product: Product | None = None, account: Account | None = None) -> QueueObject:
+    """Make a draft of the type in the same way; raises Refused without the capability for it."""
+    if kind not in births.DRAFT_CAPABILITY:
+        known = ", ".join(births.DRAFT_CAPABILITY)
+        raise Invalid(f'type: "{kind}" is not one of {known} (drafts).')
+    connection = _connection(product, account, births.DRAFT_CAPABILITY[kind])
+    return _make(kind, connection, status="draft")
+
+
+def _make(kind: str, connection: Connection, **more: str) -> TierConfigRequest:
     distributor = Actor(connection.provider.users.first(), connection.provider)
     if kind == "setup":
-        return _set_up(connection, distributor)
+        return _set_up(connection, distributor, **more)
     config = _active(connection) or _activated(connection, distributor)
     body = {"type": kind, "configuration": {"id": config.pk}, "params": _values(config.params)}
-    return births.create(body, distributor)
+    return births.create(body | more, distributor)
 
 
-def _connection(product: Product | None, account: Account | None) -> Connection:
-    """Return a connection through which a product with resellers of tier 1 is sold."""
+def _connection(product: Product | None, account: Account | None, draft: str = "") -> Connection:
+    """Return a connection through which a product with resellers of tier 1 is sold, and with the
+    capability for drafts, if any."""
     rows = Connection.objects.select_related("product", "provider", "vendor").order_by("pk")
     rows = rows.filter(**seen.party(account))
     for row in rows.filter(product=product) if product else rows:
         listed = Listing.objects.filter(
             product=row.product_id, status="listed", contract__provider=row.provider_id
         )
-        if 1 in setup.levels(row.product) and listed.exists():
+        has_drafts = not draft or row.product.capability(draft)
+        if 1 in setup.levels(row.product) and has_drafts and listed.exists():
             return row
     raise Refused(
         "REQ_003",
-        "No product that is connected and listed configures resellers of tier 1: that takes the "
-        "capability tiers.configs, and parameters of scope tier1.",
+        f"No product that is connected and listed configures resellers of tier 1"
+        f"{' by drafts' if draft else ''}: that takes the capability tiers.configs, "
+        f"{f'{draft}, ' if draft else ''}and parameters of scope tier1.",
     )
 
 
-def _set_up(connection: Connection, distributor: Actor) -> TierConfigRequest:
+def _set_up(connection: Connection, distributor: Actor, **more: str) -> TierConfigRequest:
     number = ids.draw("tier_account").rpartition("-")[2]
     contact = {
         "first_name": "Nora", "last_name": "Keane", "phone_number": _PHONE,
@@ -73,7 +88,7 @@ def _set_up(connection: Connection, distributor: Actor) -> TierConfigRequest:
     }
     params = parameters.blank(connection.product, setup.SCOPES[1])
     body = {"type": "setup", "configuration": configuration, "params": _values(params)}
-    return births.create(body, distributor)
+    return births.create(body | more, distributor)
 
 
 def _values(params: parameters.Params, phase: str = "ordering") -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 from rich.console import Console
 
-from sandbox import sandbox_file
+from sandbox import sandbox_file, validator
 from sandbox.approving import approve_pending
 from sandbox.client import ApiError, Client
 from sandbox.listener import Listener, Received, Script
@@ -36,6 +36,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--approve", action="store_true", help="approve what is pending before answering"
         )
+        parser.add_argument(
+            "--validate", action="append", default=[], metavar="PARAM[:VALUE]=ERROR",
+            help="play a validator: say this of the parameter (where it has that value), and "
+            "clear it elsewhere; again for more of them",
+        )  # fmt: skip
         parser.add_argument("--secret", default="", help="the webhook's JWT secret; default: asked")
 
     def handle(self, **options: Any) -> None:
@@ -47,10 +52,15 @@ class Command(BaseCommand):
         # NaN is not between either.
         if not 0 <= options["delay"] <= _LONGEST_DELAY:
             raise CommandError(f"--delay is a number of seconds from 0 to {_LONGEST_DELAY}.")
+        try:
+            self._rules = [validator.parse(text) for text in options["validate"]]
+        except validator.BadRule as error:
+            raise CommandError(str(error)) from None
         self._console = Console(highlight=False, soft_wrap=True)
         self._client = self._find_sandbox(needed=options["approve"])
         self._given, self._approve = options["secret"], options["approve"]
-        script = Script(options["status"], options["delay"], options["hang"])
+        self._status = options["status"]
+        script = Script(self._status, options["delay"], options["hang"])
         try:
             listener = Listener(("127.0.0.1", options["port"]), script, self._secret, self._on_call)
         except OSError as error:
@@ -79,17 +89,29 @@ class Command(BaseCommand):
             return str(self._given)
         return _ask(self._client, webhook_id) if self._client else None
 
-    def _on_call(self, received: Received) -> None:
+    def _on_call(self, received: Received) -> dict[str, Any] | None:
         at = datetime.now(UTC).strftime("%H:%M:%S")
         verdict = received.verdict or "verified"
         self._console.print(
             f"\n{at} {received.method} {received.path}  token {verdict}", markup=False
         )
         self._console.print_json(json.dumps(received.claims or {}))
+        shown = validator.under_validation(received.body) if self._rules else None
+        if shown is not None:
+            return None if received.is_refused else self._validate(shown)
         product_id = received.claims.get("product_id")
         if self._approve and self._client and product_id and not received.verdict:
             for request_id in approve_pending(self._client, product_id):
                 self._console.print(f"approved {request_id}", markup=False)
+        return None
+
+    def _validate(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """Return the object with what the rules say of it."""
+        done = validator.validate(shown, self._rules)
+        # At once, so that calls that overlap don't mix.
+        lines = (*done.lines, f"answer {self._status}: {done.said}")
+        self._console.print("\n".join(lines), markup=False)
+        return done.answer
 
 
 @lru_cache(maxsize=256)
