@@ -27,6 +27,8 @@ from tests.processes import (
     sandbox,
 )
 
+SUITE = "PRD-362-917-440"
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
@@ -156,6 +158,117 @@ def test_listen_hangs_until_it_is_stopped(running: Sandbox, tmp_path: Path) -> N
         assert last(running, hook, "last_failure")["status_code"] is None
 
 
+def drafted(running: Sandbox, region: str) -> str:
+    """Return a draft of the suite, by the distributor's API."""
+    made = run(running.process.env, "queue", "add", "fulfillment", "--draft", "--product", SUITE)
+    pk, status = made.stdout.split()
+    assert status == "draft", made.stderr
+    change(running, pk, region)
+    return pk
+
+
+def change(running: Sandbox, pk: str, region: str) -> None:
+    params = [{"id": "data_region", "value": region}]
+    running.as_distributor("PUT", f"/requests/{pk}", {"asset": {"params": params}})
+
+
+def validated(running: Sandbox, pk: str) -> dict[str, str]:
+    """Return what is said of a draft's parameters after a validation by the API."""
+    found = running.as_distributor("POST", f"/requests/{pk}/validate", {})
+    assert found["status"] == "draft"
+    return {p["id"]: p["value_error"] for p in found["asset"]["params"] if p["value_error"]}
+
+
+def test_listen_validates_a_draft_until_it_is_right(running: Sandbox, tmp_path: Path) -> None:
+    rules = ("data_region:uk=Not offered", "edition=Only advanced", "rigeon=x")
+    options = [part for rule in rules for part in ("--validate", rule)]
+    with (
+        listening(running, tmp_path, "--approve", *options) as (listen, url),
+        hooked(running, url, type="validator", product=SUITE) as hook,
+    ):
+        pk = drafted(running, "uk")
+        wrong = {"data_region": "Not offered", "edition": "Only advanced"}
+        assert validated(running, pk) == wrong
+        assert f"validate {pk} purchase draft" in listen.printed
+        assert '  data_region = "uk"' in listen.printed
+        assert "warning: there is no parameter rigeon; there are admin_email" in listen.printed
+        assert 'answer 200: data_region: "Not offered"; edition: "Only advanced"' in listen.printed
+        # What anybody reads afterwards has it too.
+        done = run(running.process.env, "queue", "validate", pk)
+        assert done.stdout.splitlines() == [
+            f"{pk} draft", '  data_region = "uk": "Not offered"',
+            '  edition = "standard": "Only advanced"',
+        ]  # fmt: skip
+        change(running, pk, "us")
+        assert validated(running, pk) == {"edition": "Only advanced"}
+        orders.until_stats(running, hook, triggers=3, success_triggers=3)
+
+
+def test_listen_validates_and_approves_as_one_handler(
+    running: Sandbox, empty: None, tmp_path: Path
+) -> None:
+    """A body with parameters is an object under validation, any other a wake-up."""
+    with (
+        listening(running, tmp_path, "--approve", "--validate", "region=No") as (listen, url),
+        hooked(running, url) as hook,
+    ):
+        request = orders.purchase(running)
+        until_printed(listen, f"approved {request['id']}")
+        orders.until_stats(running, hook, triggers=2, success_triggers=2)
+        assert "validate PR-" not in listen.printed
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--status", "500"), "The handler answered 500; only 2xx is success."),
+        (("--status", "204"), "The handler answered 204, but without a body."),
+        (("--secret", "another secret " * 3), "The handler answered 401; only 2xx is success."),
+    ],
+)
+def test_what_listen_answers_otherwise_fails_the_validation(
+    running: Sandbox, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    rule = ("--validate", "data_region=Not offered")
+    with (
+        listening(running, tmp_path, *rule, *options) as (listen, url),
+        hooked(running, url, type="validator", product=SUITE),
+    ):
+        pk = drafted(running, "uk")
+        answer = running.call(
+            "POST", f"/public/v1/requests/{pk}/validate", {}, key=running.provider_key
+        )
+        assert answer.status_code == 400
+        assert answer.json()["error_code"] == "VAL_100"
+        assert answer.json()["errors"][1].startswith(said)
+        # Whoever may not ask isn't told what would have been said.
+        assert ("validate PR-" in listen.printed) == ("--status" in options)
+
+
+def test_listen_waits_before_it_validates(running: Sandbox, tmp_path: Path) -> None:
+    rule = ("--validate", "data_region=Not offered")
+    with (
+        listening(running, tmp_path, *rule, "--delay", "0.4") as (_, url),
+        hooked(running, url, type="validator", product=SUITE) as hook,
+    ):
+        assert validated(running, drafted(running, "uk")) == {"data_region": "Not offered"}
+        assert 400 <= last(running, hook, "last_success")["duration"] < 2000  # type: ignore[operator]
+
+
+def test_listen_hangs_while_somebody_validates(tmp_path: Path) -> None:
+    rule = ("--validate", "data_region=Not offered")
+    with (
+        sandbox(tmp_path / "data", SIM_VALIDATION_TIMEOUT="0.5") as running,
+        listening(running, tmp_path, *rule, "--hang") as (_, url),
+    ):
+        orders.webhook(running, url, SUITE, type="validator")
+        pk = drafted(running, "uk")
+        said = one_line(run(running.process.env, "queue", "validate", pk))
+        assert "400 Validation service is not available." in said
+        assert "0.5 s" in said
+        running.process.kill()
+
+
 def test_clock_advance_runs_the_retry(running: Sandbox) -> None:
     with handler(500) as served, hooked(running, served.url) as hook:
         orders.purchase(running)
@@ -184,6 +297,13 @@ def test_clock_advance_runs_the_retry(running: Sandbox) -> None:
         ("listen --port -1", "--port"),
         ("listen --delay nan", "--delay"),
         ("listen --delay -1", "--delay"),
+        (
+            "listen --validate region",
+            "--validate is PARAM=ERROR or PARAM:VALUE=ERROR, not 'region'.",
+        ),
+        ("listen --validate =x", "--validate is PARAM=ERROR or PARAM:VALUE=ERROR, not '=x'."),
+        ("queue validate PR-0000", "404 Object `PR-0000` not found."),
+        ("queue add listing --draft", "A listing_request is never validated as a draft"),
         ("signin nobody", "There is no user nobody."),
         ("apikey VA-000-000", "There is no account VA-000-000 (accounts: "),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
 from requests_queue import sample_values, transitions
@@ -39,8 +38,7 @@ def make(
     if kind not in types:
         known = ", ".join(types)
         raise Invalid(f'type: "{kind}" is not one of {known}{" (drafts)" if draft else ""}.')
-    needed = [_NEEDS.get(kind), rules.DRAFT_CAPABILITY[kind] if draft else None]
-    connection = _connection(product, kind, account, [name for name in needed if name])
+    connection = _connection(product, kind, account, draft=draft)
     status = _draft(kind, connection.product) if draft else {}
     if kind == "purchase":
         return births.create(_purchase(connection) | status, _distributor(connection))
@@ -61,16 +59,18 @@ def _draft(kind: str, product: Product) -> dict[str, str]:
 
 
 def _connection(
-    product: Product | None, kind: str, account: Account | None, needed: Sequence[str]
+    product: Product | None, kind: str, account: Account | None, *, draft: bool
 ) -> Connection:
+    needed = [_NEEDS.get(kind), rules.DRAFT_CAPABILITY[kind] if draft else None]
     rows = Connection.objects.select_related("product", "provider", "vendor").filter(
         product__listings__status="listed", product__items__isnull=False, **seen.party(account)
     )
     rows = (rows.filter(product=product) if product else rows).order_by("pk").distinct()
     for connection in rows:
-        if product or all(connection.product.capability(name) for name in needed):
+        if product or all(connection.product.capability(name) for name in needed if name):
             return connection
-    raise Invalid(f"product: There is no product that can have a {kind} request.")
+    what = f"{kind} request{' as a draft' if draft else ''}"
+    raise Invalid(f"product: There is no product that can have a {what}.")
 
 
 def _distributor(connection: Connection) -> Actor:
