@@ -1,6 +1,7 @@
-// A Connect webhook handler: checks the token, approves what is pending, answers 200.
+// A Connect webhook handler: approves what is pending when it is woken, and validates orders.
 
 import { createServer } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { ConnectClient, Fulfillment } from '@cloudblueconnect/connect-javascript-sdk';
 import jwt from 'jsonwebtoken';
 
@@ -24,22 +25,46 @@ async function approvePending({ api_url: apiUrl, product_id: product }) {
   }
 }
 
+// Says what is wrong with an order of Nimbus Secure Suite, and no longer what was.
+function validate(order) {
+  const params = Object.fromEntries(order.asset.params.map((p) => [p.id, p]));
+  const { customer_domain: domain, data_region: region, edition, siem_url: siem } = params;
+  const advanced = edition.value === 'advanced';
+  const free = ['gmail.com', 'outlook.com', 'yahoo.com'].includes(domain.value);
+  domain.value_error = free ? 'Take a domain of your own.' : '';
+  region.value_error = region.value === 'uk' && !advanced ? 'Advanced edition only.' : '';
+  siem.value_error = advanced && !siem.value ? 'Where do alerts go?' : '';
+  siem.constraints.required = advanced;
+  return order;
+}
+
 // Calls overlap (each approval is a queue change too), but the queue is worked on once at a time.
 let turn = Promise.resolve();
+function oneAtATime(work) {
+  const mine = turn.then(work);
+  turn = mine.catch(() => {});
+  return mine;
+}
 
 const server = createServer(async (request, response) => {
-  request.resume(); // What the token says is signed, what the body says is not.
   const token = (request.headers.authentication ?? '').replace('Bearer ', '');
   let claims;
   try {
     claims = jwt.verify(token, JWT_SECRET, { algorithms: ['HS256'] });
   } catch {
+    request.resume();
     return response.writeHead(401).end();
   }
-  const mine = turn.then(() => approvePending(claims));
-  turn = mine.catch((error) => console.log(String(error)));
-  // After a 500 Connect calls again, five minutes later at the earliest.
-  await mine.then(() => response.writeHead(200).end(), () => response.writeHead(500).end());
+  try {
+    const order = JSON.parse(await text(request) || '{}');
+    // A validator is sent the order, and answers with edits. Of a wake-up only the token counts:
+    // what that says is signed, what the body says is not.
+    const answer = order.asset ? validate(order) : await oneAtATime(() => approvePending(claims));
+    response.writeHead(200).end(JSON.stringify(answer ?? {}));
+  } catch (error) {
+    console.log(String(error));
+    response.writeHead(500).end(); // Connect calls again, five minutes later at the earliest.
+  }
 });
 
 server.listen(Number(PORT), '127.0.0.1', () => {

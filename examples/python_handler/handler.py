@@ -1,5 +1,6 @@
-"""A Connect webhook handler: checks the token, approves what is pending, answers 200."""
+"""A Connect webhook handler: approves what is pending when it is woken, and validates orders."""
 
+import json
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
@@ -10,6 +11,7 @@ from connect.client import ClientError, ConnectClient, R
 API_KEY, JWT_SECRET = os.environ["CONNECT_API_KEY"], os.environ["JWT_SECRET"]
 # Calls overlap (each approval is a queue change too), but the queue is worked on once at a time.
 ONE_AT_A_TIME = Lock()
+FREE_MAIL = ("gmail.com", "outlook.com", "yahoo.com")
 
 
 def approve_pending(api_url, product_id):
@@ -31,25 +33,47 @@ def approve_pending(api_url, product_id):
         print("approved", request["id"], flush=True)
 
 
+def validate(order):
+    """Say what is wrong with an order of Nimbus Secure Suite, and no longer what was."""
+    params = {param["id"]: param for param in order["asset"]["params"]}
+    value = {name: param["value"] for name, param in params.items()}
+    advanced = value["edition"] == "advanced"
+    wrong = {
+        "customer_domain": value["customer_domain"] in FREE_MAIL and "Take a domain of your own.",
+        "data_region": value["data_region"] == "uk" and not advanced and "Advanced edition only.",
+        "siem_url": advanced and not value["siem_url"] and "Where do alerts go?",
+    }
+    for name, error in wrong.items():
+        params[name]["value_error"] = error or ""
+    params["siem_url"]["constraints"]["required"] = advanced
+    return order
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = self.headers.get("Authentication", "").removeprefix("Bearer ")
         try:
-            # What the token says is signed, what the body says is not.
-            claims = jwt.decode(
-                token, JWT_SECRET, algorithms=["HS256"], options={"require": ["exp"]}
-            )
+            claims = jwt.decode(token, JWT_SECRET, ["HS256"], options={"require": ["exp"]})
+            order = json.loads(body or b"{}")
+            if "asset" in order:  # A validator is sent the order, and answers it with edits.
+                return self.answer(200, validate(order))
+            # A wake-up. What its token says is signed, what its body says is not.
             with ONE_AT_A_TIME:
                 approve_pending(claims["api_url"], claims["product_id"])
-            self.send_response(200)
+            self.answer(200)
         except jwt.InvalidTokenError:
-            self.send_response(401)
+            self.answer(401)
         except ClientError as error:
             print(error, flush=True)
-            self.send_response(500)  # Connect calls again, five minutes later at the earliest.
-        self.send_header("Content-Length", "0")
+            self.answer(500)  # Connect calls again, five minutes later at the earliest.
+
+    def answer(self, status, said=None):
+        body = json.dumps(said or {}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     do_GET = do_POST
 

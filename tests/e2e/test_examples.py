@@ -19,7 +19,7 @@ from tests import environments, orders
 from tests.processes import ROOT, Process, Sandbox, free_port, pause, sandbox
 
 EXAMPLES = ROOT / "examples"
-METER = "PRD-590-284-731"
+METER, SUITE = "PRD-590-284-731", "PRD-362-917-440"
 
 
 @dataclass
@@ -102,9 +102,9 @@ def example(running: Sandbox, command: Command, folder: Path) -> Iterator[Exampl
 
 
 @contextmanager
-def hooked(running: Sandbox, url: str, product: str = orders.PLAIN) -> Iterator[str]:
+def hooked(running: Sandbox, url: str, product: str = orders.PLAIN, **more: str) -> Iterator[str]:
     """Have a webhook until the block ends."""
-    hook = orders.webhook(running, url, product)
+    hook = orders.webhook(running, url, product, **more)
     try:
         yield hook["id"]
     finally:
@@ -114,7 +114,7 @@ def hooked(running: Sandbox, url: str, product: str = orders.PLAIN) -> Iterator[
 @pytest.fixture
 def empty(running: Sandbox) -> None:
     """Nothing is pending but what the test orders: the seed's requests would be approved too."""
-    for product in (orders.PLAIN, METER):
+    for product in (orders.PLAIN, METER, SUITE):
         query = f"?in(status,(pending,inquiring))&asset.product.id={product}"
         for request in running.as_vendor("GET", f"/requests{query}"):
             running.as_vendor("POST", f"/requests/{request['id']}/fail", {"reason": "Cleared."})
@@ -250,9 +250,78 @@ def test_what_the_api_refuses_is_a_failure_of_the_call(
         assert "NFND_000" in handler.process.printed
 
 
-def _called(url: str, token: str | None) -> int:
+@EVERY
+def test_an_order_is_validated_until_it_is_right_then_approved(
+    running: Sandbox, empty: None, command: Command, tmp_path: Path,
+) -> None:  # fmt: skip
+    """One process serves both webhooks of a product: the validator and the queue's."""
+    with (
+        example(running, command, tmp_path) as handler,
+        hooked(running, handler.url, SUITE) as woken,
+        hooked(running, handler.url, SUITE, type="validator") as validator,
+    ):
+        # Set up already, so that the order waits for no configuration of its reseller.
+        body = {"queue": "fulfillment", "product": SUITE, "draft": True}
+        pk = running.call("POST", "/sandbox/queue/samples", body).json()["id"]
+        assert _validated(running, pk, customer_domain="gmail.com", data_region="uk") == {
+            "customer_domain": "Take a domain of your own.",
+            "data_region": "Advanced edition only.",
+        }
+        assert _validated(running, pk, customer_domain="cafe.example.com", edition="advanced") == {
+            "siem_url": "Where do alerts go?"
+        }
+        assert _required(running, pk, "siem_url")
+        # A value that is right takes its error along; the handler says so itself, too.
+        assert _validated(running, pk, edition="standard") == {
+            "data_region": "Advanced edition only."
+        }
+        assert not _required(running, pk, "siem_url")
+        siem = "https://siem.cafe.example.com/"
+        assert _validated(running, pk, edition="advanced", siem_url=siem) == {}
+        assert orders.stats(running, woken)["events"] == 0
+
+        running.as_distributor("POST", f"/requests/{pk}/purchase", {})
+        within(5, lambda: read(running, f"/requests/{pk}")["status"] == "approved")
+        orders.until_stats(running, woken, triggers=2, success_triggers=2)
+        orders.until_stats(running, validator, events=4, triggers=4, success_triggers=4)
+
+
+@EVERY
+def test_an_order_of_another_product_is_a_failure_of_the_validation(
+    running: Sandbox, command: Command, tmp_path: Path
+) -> None:  # fmt: skip
+    """The process goes on: what can't be validated is no reason to end."""
+    claims = {
+        "product_id": orders.PLAIN,
+        "api_url": f"{running.url}/public/v1",
+        "exp": int(time.time()) + 600,
+    }
+    token = jwt.encode(claims, orders.SECRET, "HS256")
+    with example(running, command, tmp_path) as handler:
+        try:
+            status = _called(handler.url, token, {"asset": {"params": []}})
+        except requests.ConnectionError:
+            status = None
+        assert status in (None, 500)
+        assert _called(handler.url, token) == 200
+
+
+def _validated(running: Sandbox, pk: str, **values: str) -> dict[str, str]:
+    """Return what is said against a draft after it was changed and validated."""
+    params = [{"id": name, "value": value} for name, value in values.items()]
+    body = {"asset": {"params": params}}
+    found = running.as_distributor("POST", f"/requests/{pk}/validate", body)
+    return {p["id"]: p["value_error"] for p in found["asset"]["params"] if p["value_error"]}
+
+
+def _required(running: Sandbox, pk: str, name: str) -> bool:
+    params = read(running, f"/requests/{pk}")["asset"]["params"]
+    return {p["id"]: p["constraints"]["required"] for p in params}[name]
+
+
+def _called(url: str, token: str | None, body: Any = None) -> int:
     headers = {"Authentication": f"Bearer {token}"} if token else {}
-    return requests.post(url, json={}, headers=headers, timeout=10).status_code
+    return requests.post(url, json=body or {}, headers=headers, timeout=10).status_code
 
 
 def _gate_after(webhook: dict[str, Any]) -> float:
