@@ -1,0 +1,26 @@
+"""The table of docs/validators.md says what the types are."""
+
+from __future__ import annotations
+
+import re
+
+from tests.processes import ROOT
+from webhooks import types
+
+ROW = re.compile(r"^\| (.+) \| `(\w+)` \| (.+), `(\w+)` \| `([\w.]+)` \|$", re.M)
+
+
+def test_the_page_has_every_validator() -> None:
+    page = (ROOT / "docs" / "validators.md").read_text()
+    wanted = {
+        (
+            found.label, found.type,
+            f"{fires.kind} of tier {fires.level}" if fires.level else fires.kind,
+            fires.status, fires.capability,
+        )
+        for found in types.registered()
+        if (fires := found.fires)
+    }  # fmt: skip
+    rows = ROW.findall(page)
+    assert len(rows) == 16
+    assert set(rows) == wanted
