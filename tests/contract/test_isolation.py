@@ -69,6 +69,7 @@ ELSEWHERE = {
     "sandbox/clock/advance": "one time for all",
     "sandbox/queue/samples": "tests/sandbox/test_queues.py",
     "sandbox/queue/moves": "below",
+    "sandbox/queue/validate": "tests/sandbox/test_validating.py",
 }
 # Of some objects only: the first file has no invalid rows.
 EMPTY = {"/usage/files/{}/errors"}
