@@ -143,10 +143,12 @@ def _set_errors(param: dict[str, Any], entry: Mapping[str, Any]) -> str:
         said = entry["value_error"]
         if said is not None and not isinstance(said, str):
             return f"value_error is {_name(said)} instead of a string."
+        if (said or "") != param["value_error"]:
+            # Its details were of another error.
+            known = param.pop("structured_error", None)
+            if entry.get("structured_error") == known:
+                entry = {**entry, "structured_error": None}
         param["value_error"] = said or ""
-        if not said:
-            # What is right has no details of what is wrong.
-            param.pop("structured_error", None)
     structured = entry.get("structured_error")
     if structured in (None, "", {}):
         return ""

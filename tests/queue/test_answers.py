@@ -98,6 +98,14 @@ def test_a_structured_error_comes_and_goes_with_the_error() -> None:
         after = merged({"id": "region", "value_error": clear}, sent=[said])["region"]
         assert after["value_error"] == ""
         assert "structured_error" not in after
+    # Another error has other details, or none; an echo of the old ones is none.
+    for echo in ({}, {"structured_error": structured}):
+        after = merged({"id": "region", "value_error": "Closed", **echo}, sent=[said])["region"]
+        assert after["value_error"] == "Closed"
+        assert "structured_error" not in after
+    new = {**structured, "context": {"region": "pluto"}}
+    after = merged({"id": "region", "value_error": "Closed", "structured_error": new}, sent=[said])
+    assert after["region"]["structured_error"] == new
     for empty in (None, "", {}):
         same = merged({"id": "region", "structured_error": empty}, sent=[said])["region"]
         assert same == said
