@@ -43,6 +43,7 @@ class Runtime:
     def start(self) -> None:
         """Start the engine first, which needs none of the others, and the web server last."""
         engine.start()
+        caller.start()
         self._worker.start()
         self._beat.start()
         self._web.start()

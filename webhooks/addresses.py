@@ -104,6 +104,8 @@ _CARRIERS = tuple(
     )
 )
 _TEREDO = IPv6Network("2001::/32")
+# For those who mustn't learn the handler's address.
+_TOLD = "The handler has an address that the simulator doesn't call."
 _NO_CARRIER = (IPv6Address("::"), IPv6Address("::1"))
 
 
@@ -122,17 +124,19 @@ class AddressPolicy:
             # A zone id changes nothing of what the address is.
             outer = ip_address(address.partition("%")[0])
         except ValueError:
-            raise CallFailed(f"{host} can't be called: {address!r} is not an IP address.") from None
+            said = f"{host} can't be called: {address!r} is not an IP address."
+            raise CallFailed(said, told=_TOLD) from None
         meant = (outer, *_carried(outer))
         for inner in meant:
             if rule := _first(NEVER, inner):
-                raise CallFailed(_refusal(host, outer, inner, rule, "No setting allows that."))
+                said = _refusal(host, outer, inner, rule, "No setting allows that.")
+                raise CallFailed(said, told=_TOLD)
         for inner in meant:
             if any(inner in network for network in self.allow):
                 continue
             if rule := _first(UNLESS_ALLOWED, inner):
                 way_out = f"To allow it, add {_named(rule.network)} to {SETTING}."
-                raise CallFailed(_refusal(host, outer, inner, rule, way_out))
+                raise CallFailed(_refusal(host, outer, inner, rule, way_out), told=_TOLD)
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 
 from django.conf import settings
 
@@ -25,6 +26,8 @@ class Caller:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop
         self._ready = threading.Event()
+        self._guard = threading.Lock()
+        self._stopped = False
         self._tasks: set[asyncio.Task[Finished]] = set()
         self._thread = threading.Thread(target=self._run, name="validator-calls", daemon=True)
         self._thread.start()
@@ -32,11 +35,23 @@ class Caller:
 
     def fly(self, flights: Sequence[Flight]) -> list[Finished]:
         """Make the calls, all at once, and return how each ended."""
-        return asyncio.run_coroutine_threadsafe(self._fly(flights), self._loop).result()
+        with self._guard:
+            # A loop that has stopped would never say anything.
+            if self._stopped:
+                return [flight.lost() for flight in flights]
+            flying = asyncio.run_coroutine_threadsafe(self._fly(flights), self._loop)
+        try:
+            return flying.result()
+        except CancelledError:
+            # Stopped before they had begun.
+            return [flight.lost() for flight in flights]
 
     def stop(self) -> None:
-        """End the calls under way; what their handlers answered is unknown."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        """End the calls under way, whose answers are unknown then, and make no more."""
+        with self._guard:
+            if not self._stopped:
+                self._stopped = True
+                self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(5)
 
     def _run(self) -> None:
@@ -68,6 +83,7 @@ class Caller:
 
 
 _caller: Caller | None = None
+_stopped = False
 _guard = threading.Lock()
 
 
@@ -75,16 +91,25 @@ def fly(flights: Sequence[Flight]) -> list[Finished]:
     """Make the calls by this process's loop, and return how each ended."""
     global _caller
     with _guard:
+        if _stopped:
+            return [flight.lost() for flight in flights]
         if _caller is None:
             _caller = Caller()
         running = _caller
     return running.fly(flights)
 
 
-def stop() -> None:
-    """Stop this process's loop, if there is one."""
-    global _caller
+def start() -> None:
+    """Let calls be made again after a stop; the loop starts with the first one."""
+    global _stopped
     with _guard:
-        running, _caller = _caller, None
+        _stopped = False
+
+
+def stop() -> None:
+    """End the calls under way; who asks from now on learns that the sandbox has stopped."""
+    global _caller, _stopped
+    with _guard:
+        running, _caller, _stopped = _caller, None, True
     if running is not None:
         running.stop()

@@ -49,6 +49,8 @@ class Finished:
     prepared: Prepared | None = None
     answer: Answer | None = None
     error: str = ""
+    # The same for somebody who mustn't learn where the handler is, where that is less.
+    told: str = ""
     # What came of it, in words, where that is more than a delivery.
     note: str = ""
 

@@ -33,8 +33,10 @@ class CallFailed(Exception):
     """A call without a complete answer; `str()` is a sentence that a person can act on.
 
     `answer` is what had arrived by then. It is for display only: a status in it is no verdict.
+    `told` is the sentence for somebody who mustn't learn where the handler is.
     """
 
-    def __init__(self, sentence: str, answer: Answer | None = None) -> None:
+    def __init__(self, sentence: str, answer: Answer | None = None, *, told: str = "") -> None:
         super().__init__(sentence)
         self.answer = answer
+        self.told = told or sentence

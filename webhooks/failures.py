@@ -1,7 +1,8 @@
 """What went wrong with a call, in a sentence that the handler's author can act on.
 
 `transport` hands over every exception of aiohttp, of TLS and of the system; none of their own
-text is shown, since it speaks of our insides.
+text is shown, since it speaks of our insides. Each sentence is there twice: for the handler's
+owner, and for others, who don't learn its address.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import logging
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
@@ -62,20 +63,40 @@ class Place:
     port: int | None
     tls: bool
     proxied: bool
+    # Whether its address may be named.
+    named: bool = True
 
     @property
     def peer(self) -> str:
         """Return the other end of the connection, in words."""
         if self.proxied:
-            return "The proxy"
+            return "the proxy"
+        if not self.named:
+            return "the handler"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
+    def who(self) -> str:
+        """Return the handler by its host, in words."""
+        return self.host if self.named else "the handler"
 
-def sentence(exc: Exception, place: Place, progress: Progress) -> str:
-    """Return the sentence for an exception that ended a call."""
+    @property
+    def name(self) -> str:
+        """Return the handler's host name, in words."""
+        return f"The host name {self.host}" if self.named else "The host name of the handler"
+
+
+def sentences(exc: Exception, place: Place, progress: Progress) -> tuple[str, str]:
+    """Return the sentence for an exception that ended a call: for its owner, and for others."""
+    both = [_sentence(exc, each, progress) for each in (place, replace(place, named=False))]
+    own, others = (s[:1].upper() + s[1:] if s.startswith("the ") else s for s in both)
+    return own, others
+
+
+def _sentence(exc: Exception, place: Place, progress: Progress) -> str:
     if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return f"The proxy refused to connect to {place.host}: it answered {exc.status}."
+        return f"The proxy refused to connect to {place.who}: it answered {exc.status}."
     if isinstance(exc, aiohttp.ClientConnectorDNSError | socket.gaierror | UnicodeError):
         return _unknown_host(exc, place)
     # It poses as OpenSSL's own exception, but the code stands in the one that it wraps.
@@ -95,14 +116,14 @@ def _unknown_host(exc: Exception, place: Place) -> str:
         return "The host name of the proxy is unknown: correct the proxy setting."
     cause = exc.os_error if isinstance(exc, aiohttp.ClientConnectorDNSError) else exc
     if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN:
-        return f"The host name {place.host} could not be looked up: DNS does not answer just now."
-    return f"The host name {place.host} is unknown: correct the URL, or make the name resolvable."
+        return f"{place.name} could not be looked up: DNS does not answer just now."
+    return f"{place.name} is unknown: correct the URL, or make the name resolvable."
 
 
 def _bad_certificate(exc: Exception, place: Place) -> str:
     code = getattr(exc, "verify_code", 0)
     why = _CERTIFICATE.get(code, "it could not be verified")
-    return f"The TLS certificate of {place.host} was refused: {why}."
+    return f"The TLS certificate of {place.who} was refused: {why}."
 
 
 def _bad_tls(exc: ssl.SSLError, place: Place) -> str:
@@ -144,7 +165,8 @@ def _bad_head(exc: Exception, place: Place, progress: Progress) -> str:
             return f"{place.peer} closed the connection in the middle of the headers."
         return f"{place.peer} closed the connection without an answer."
     # The type only: the text of an unforeseen error may quote the request, and so the token.
-    logger.error("a call ended in an unforeseen %s", type(exc).__name__)
+    if place.named:
+        logger.error("a call ended in an unforeseen %s", type(exc).__name__)
     return f"The call to {place.peer} failed for a reason unknown to the simulator."
 
 

@@ -17,6 +17,8 @@ from webhooks.transport import READ_CAP, CallFailed, Transport
 
 logger = logging.getLogger(__name__)
 
+_STOPPED = "The sandbox stopped during the call; what the handler answered is unknown."
+
 
 @dataclass(slots=True)
 class Flight:
@@ -43,7 +45,7 @@ class Flight:
     async def fly(self, transport: Transport) -> Finished:
         """Make the call and return how it ended."""
         began = time.monotonic()
-        outcome, error, prepared, answer = retry.FAILURE, "", None, None
+        outcome, error, told, prepared, answer = retry.FAILURE, "", "", None, None
         try:
             prepared = calls.prepare(self.claimed, self.body)
             answer = await transport.call(
@@ -51,9 +53,9 @@ class Flight:
             )
             outcome, error = calls.judge(answer)
         except SecretRefused as refused:
-            error = str(refused)
+            error, told = str(refused), "The call could not be signed."
         except CallFailed as failed:
-            error, answer = str(failed), failed.answer
+            error, told, answer = str(failed), failed.told, failed.answer
         except asyncio.CancelledError:
             outcome, error = self._cancelled()
         except Exception:
@@ -61,11 +63,15 @@ class Flight:
             logger.exception("A call failed in an unexpected way.")
             error = "The call failed in an unexpected way; the log of the worker says more."
         duration = self._limit if self.cut else time.monotonic() - began
-        return Finished(self.claimed, outcome, round(duration * 1000), prepared, answer, error)
+        return Finished(
+            self.claimed, outcome, round(duration * 1000), prepared, answer, error, told
+        )
+
+    def lost(self) -> Finished:
+        """Return a call that was stopped before it could say how it ended."""
+        return Finished(self.claimed, retry.UNKNOWN, 0, error=_STOPPED)
 
     def _cancelled(self) -> tuple[str, str]:
         if self.cut:
             return retry.FAILURE, f"There was no complete answer within {self._limit:g} s."
-        return retry.UNKNOWN, (
-            "The sandbox stopped during the call; what the handler answered is unknown."
-        )
+        return retry.UNKNOWN, _STOPPED

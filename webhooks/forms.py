@@ -150,10 +150,10 @@ class NewWebhookForm(WebhookForm):
 
     def _check(self, body: dict[str, Any]) -> dict[str, Any]:
         account = self.account_of_webhook
+        type_, _, object_class = self.cleaned_data.get("kind", types.EVENT).partition(":")
         if account is None or not {"product", "kind"} <= self.cleaned_data.keys():
             # The form says so already; the rest is checked all the same.
-            return rules.for_update(body)
-        type_, _, object_class = self.cleaned_data["kind"].partition(":")
+            return rules.for_update(body, type_)
         body |= {
             "product_id": self.cleaned_data["product"].pk,
             "type": type_,

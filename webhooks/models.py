@@ -92,12 +92,17 @@ class Event(models.Model):
         indexes = [models.Index(fields=["object_id"], name="event_object")]
 
     def __str__(self) -> str:
+        return f"{self.object_id}: {self.change}" if self.object_id else "Trigger now"
+
+    @property
+    def change(self) -> str:
+        """Return in words what happened to the object."""
         if not self.object_id:
             return "Trigger now"
-        if self.status_from == self.status_to:
-            # Nothing moved: validated as it stood, or an update of what has no status.
-            return f"{self.object_id}: {self.status_to}" if self.status_to else self.object_id
-        return f"{self.object_id}: {self.status_from or 'created'} → {self.status_to}"
+        if self.status_from != self.status_to:
+            return f"{self.status_from or 'created'} → {self.status_to}"
+        # Nothing moved, and a queue change without a move is one of what has no status.
+        return f"validated in {self.status_to}" if self.status_to else "changed"
 
 
 class Delivery(models.Model):

@@ -22,7 +22,7 @@ from yarl import URL
 from webhooks.addresses import AddressPolicy
 from webhooks.connection import Connector, Progress, current
 from webhooks.exchange import Answer, Call, CallFailed
-from webhooks.failures import Place, sentence
+from webhooks.failures import Place, sentences
 from webhooks.headers import FRAMING, HeaderRefused, check_written
 from webhooks.resolver import THREADS, Resolver
 from webhooks.target import check_url
@@ -32,6 +32,8 @@ __all__ = ["AddressPolicy", "Answer", "Call", "CallFailed", "Transport", "check_
 READ_CAP = 65536
 USER_AGENT = "connect-sim/0.1"
 _PIECE = 65536
+# For those who mustn't learn of a webhook's own headers.
+_TOLD = "The webhook has a header that can't be sent."
 
 
 @dataclass(slots=True)
@@ -88,10 +90,10 @@ class Transport:
         except Exception as exc:
             # Whatever it is, it becomes a sentence.
             if deadline.expired():
-                said = f"There was no complete answer within {timeout:g} s."
+                said = told = f"There was no complete answer within {timeout:g} s."
             else:
-                said = sentence(exc, self._place(attempt.url), attempt.progress)
-            raise CallFailed(said, attempt.answer(truncated=True)) from None
+                said, told = sentences(exc, self._place(attempt.url), attempt.progress)
+            raise CallFailed(said, attempt.answer(truncated=True), told=told) from None
         finally:
             current.reset(token)
 
@@ -197,7 +199,7 @@ def _target(url: str) -> URL:
         # Encoded already: yarl would change the query otherwise.
         return URL(check_url(url), encoded=True)
     except ValueError as exc:
-        raise CallFailed(str(exc)) from None
+        raise CallFailed(str(exc), told="The handler's URL can't be called.") from None
 
 
 def _headers(call: Call) -> CIMultiDict[str]:
@@ -206,9 +208,10 @@ def _headers(call: Call) -> CIMultiDict[str]:
         try:
             check_written(name, value)
         except HeaderRefused as exc:
-            raise CallFailed(str(exc)) from None
+            raise CallFailed(str(exc), told=_TOLD) from None
         if name.lower() in FRAMING:
-            raise CallFailed(f"The header {name} belongs to the connection and can't be set.")
+            said = f"The header {name} belongs to the connection and can't be set."
+            raise CallFailed(said, told=_TOLD)
         headers[name] = value
     headers["Accept-Encoding"] = "identity"
     return headers

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -25,11 +25,15 @@ from requests_queue.queues.validation import Wanted
 from requests_queue.transitions import Change
 from webhooks import caller, events, ledger, outbox, retry, transport, types
 from webhooks.calls import Claimed, Finished
+from webhooks.difference import shorten
 from webhooks.exchange import Answer
 from webhooks.flight import Flight
+from webhooks.models import Attempt
 
 READ_CAP = 4 * 1024 * 1024
 NOT_AVAILABLE = "Validation service is not available."
+# How an attempt's words begin where its answer was right, and was left all the same.
+NOTHING_MERGED = "Nothing is merged:"
 _SPARE = 30.0  # seconds by which a lease outlasts the call's deadline
 
 
@@ -50,19 +54,27 @@ def ask(wanted: Wanted) -> list[Reading]:
     claimed = _begin(events.validators(change, type_.type), change)
     if not claimed:
         return []
-    with _slots([c.webhook["id"] for c in claimed]) as free:
-        body = json.dumps(wanted.shown, ensure_ascii=False).encode()
-        flights = [Flight(c, body, READ_CAP, settings.SIM_VALIDATION_TIMEOUT) for c in claimed]
+    with _slots(claimed) as free:
         if not connection.in_atomic_block:
             # A hundred callers may wait, and PostgreSQL counts its connections.
             connection.close()
-        flown = caller.fly(flights) if free else [_turned_away(c) for c in claimed]
+        flown = _call(claimed, free, json.dumps(wanted.shown, ensure_ascii=False).encode())
     read = [_read(finished, wanted) for finished in flown]
-    ledger.write([finished for finished, _ in read])
     wrong = [said for finished, _ in read if (said := _said_to_caller(finished))]
+    if wrong:
+        read = [(_not_merged(finished), reading) for finished, reading in read]
+    ledger.write([finished for finished, _ in read])
     if wrong:
         raise Refused("VAL_100", NOT_AVAILABLE, *wrong)
     return [reading for _, reading in read if reading is not None]
+
+
+def _call(claimed: Sequence[Claimed], free: set[str], body: bytes) -> list[Finished]:
+    """Call those of the webhooks that have a slot, all at once, and turn the others away."""
+    timeout = settings.SIM_VALIDATION_TIMEOUT
+    flights = [Flight(c, body, READ_CAP, timeout) for c in claimed if c.webhook["id"] in free]
+    flown = {f.claimed.delivery_id: f for f in (caller.fly(flights) if flights else ())}
+    return [flown.get(c.delivery_id) or _turned_away(c) for c in claimed]
 
 
 def _begin(webhook_ids: Sequence[str], change: Change) -> list[Claimed]:
@@ -84,20 +96,21 @@ _guard = threading.Lock()
 
 
 @contextmanager
-def _slots(webhook_ids: Sequence[str]) -> Iterator[bool]:
-    """Hold a slot of each webhook; False where one of them has none left.
+def _slots(claimed: Sequence[Claimed]) -> Iterator[set[str]]:
+    """Hold a slot of each webhook that has one left, and return which have.
 
     A handler that hangs gets half of the process's callers, so that others are still served.
     """
+    cap = max(1, settings.SIM_VALIDATIONS // 2)
     with _guard:
-        free = all(_under_way[pk] < settings.SIM_VALIDATIONS / 2 for pk in webhook_ids)
-        _under_way.update(webhook_ids)
+        free = {pk for c in claimed if _under_way[pk := c.webhook["id"]] < cap}
+        _under_way.update(free)
     try:
         yield free
     finally:
         with _guard:
-            _under_way.subtract(webhook_ids)
-            for pk in webhook_ids:
+            _under_way.subtract(free)
+            for pk in free:
                 if not _under_way[pk]:
                     del _under_way[pk]
 
@@ -118,9 +131,27 @@ def _read(finished: Finished, wanted: Wanted) -> tuple[Finished, Reading | None]
     try:
         reading = wanted.read(_json(answer))
     except WrongAnswer as wrong:
-        said = f"The handler answered {answer.status}, but {wrong}"
+        said = _short(f"The handler answered {answer.status}, but {wrong}")
         return _cut(replace(finished, outcome=retry.FAILURE, error=said)), None
-    return _cut(replace(finished, note=reading.said)), reading
+    reading.drop = partial(_dropped, finished.claimed.delivery_id)
+    return _cut(replace(finished, note=_short(reading.said))), reading
+
+
+def _not_merged(finished: Finished) -> Finished:
+    """Return a call whose answer is left, because another validator's call failed."""
+    if not finished.note:
+        return finished
+    return replace(finished, note=f"{NOTHING_MERGED} another validator of the request failed.")
+
+
+def _dropped(delivery_id: int, why: str) -> None:
+    """Say of a recorded call that what it answered was not written after all."""
+    Attempt.objects.filter(delivery=delivery_id).update(why=f"{NOTHING_MERGED} {why}")
+
+
+def _short(said: str) -> str:
+    # An answer can be wrong in a hundred thousand ways at once.
+    return shorten(said, 1000)
 
 
 def _json(answer: Answer) -> Any:
@@ -159,10 +190,4 @@ def _said_to_caller(finished: Finished) -> str:
     answer = finished.answer
     if answer is not None and not 200 <= answer.status < 300:
         return f"The handler answered {answer.status}; only 2xx is success."
-    said = finished.error
-    place = urlsplit(str(finished.claimed.webhook["external_url"]))
-    port = place.port or {"https": 443}.get(place.scheme, 80)
-    for name in (place.netloc, f"{place.hostname}:{port}", place.hostname):
-        if name:
-            said = said.replace(name, "the handler")
-    return said[:1].upper() + said[1:]
+    return finished.told or finished.error

@@ -8,7 +8,7 @@ the fields; how strictly they are read is ours (docs/fidelity.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,8 @@ class Reading:
 
     changes: Changes = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
+    # Told, and why, where nothing of it is written after all.
+    drop: Callable[[str], None] = lambda why: None
 
     @property
     def said(self) -> str:

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from requests_queue import clock
 from requests_queue.catalog.models import Product
-from requests_queue.errors import IllegalMove, Missing
+from requests_queue.errors import IllegalMove, Missing, Refused
 from requests_queue.queues import answers
 from requests_queue.queues.answers import Reading, WrongAnswer
 from requests_queue.queues.base import Actor, Queue
@@ -102,7 +102,12 @@ def validate(about: Validated, pk: str, data: Mapping[str, Any], actor: Actor) -
     wanted = _prepared(about, pk, data, actor)
     found: list[Any] = validation_wanted.send(sender=about.queue.model, wanted=wanted)
     readings: list[Reading] = [reading for _, each in found for reading in each or ()]
-    _write(about, wanted, data if wanted.edited else {}, actor, readings)
+    try:
+        _write(about, wanted, data if wanted.edited else {}, actor, readings)
+    except Refused as refused:
+        for reading in readings:
+            reading.drop(str(refused))
+        raise
     return bool(readings)
 
 
@@ -122,7 +127,7 @@ def _prepared(about: Validated, pk: str, data: Mapping[str, Any], actor: Actor) 
 
     return Wanted(
         about.queue.object_class, pk, row.product, row.vendor_id, shown["type"], shown["status"],
-        about.level(row), shown, lambda answer: _read(about, shown, answer), edited,
+        about.level(row), shown, lambda answer: read(about, shown, answer), edited,
     )  # fmt: skip
 
 
@@ -138,7 +143,7 @@ def _timeless(node: Any) -> Any:
     return node
 
 
-def _read(about: Validated, sent: Json, answer: Any) -> Reading:
+def read(about: Validated, sent: Json, answer: Any) -> Reading:
     """Return what an answer says of the object that was sent; raises WrongAnswer."""
     if not isinstance(answer, Mapping):
         raise WrongAnswer("not with an object. A validator answers the object as JSON.")

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of, user_of
 from requests_queue.catalog.admin_show import as_json, link_to, moment, pairs, text
+from webhooks.admin import differences
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 OFFERED = 50
@@ -145,19 +146,22 @@ class AttemptAdmin(LogAdmin):
                     "started", "why")  # fmt: skip
     list_filter = ("outcome", "truncated", WebhookFilter)
     search_fields = ("id__exact", "webhook__id__exact", "delivery__id__exact", "url", "error")
-    fieldsets = (
-        (None, {"fields": ("of_webhook", "of_delivery", "outcome", "started", "duration", "why")}),
-        (
-            "Request",
-            {"fields": ("method", "url", "sent_headers", "sent_body", "token")},
-        ),
-        (
-            "Response",
-            {"fields": ("status_code", "error", "got_headers", "got_body", "truncated")},
-        ),
-    )
     readonly_fields = ("of_webhook", "of_delivery", "started", "sent_headers", "sent_body",
-                       "token", "got_headers", "got_body")  # fmt: skip
+                       "token", "got_headers", "got_body", "differs")  # fmt: skip
+
+    def get_fieldsets(self, request: HttpRequest, obj: Attempt | None = None) -> Any:
+        """Return the sections of the page; a validation's has one more."""
+        about = ("of_webhook", "of_delivery", "outcome", "started", "duration", "why")
+        validated = obj is not None and differences.is_validation(obj)
+        return [
+            (None, {"fields": about}),
+            *([("Difference", {"fields": ["differs"]})] if validated else []),
+            ("Request", {"fields": ["method", "url", "sent_headers", "sent_body", "token"]}),
+            (
+                "Response",
+                {"fields": ["status_code", "error", "got_headers", "got_body", "truncated"]},
+            ),
+        ]
 
     def deferred_in_list(self) -> tuple[str, ...]:
         """Return what was sent and answered."""
@@ -188,6 +192,11 @@ class AttemptAdmin(LogAdmin):
         """Return what the token says."""
         return as_json(row.claims)
 
+    @admin.display(description="sent and answered")
+    def differs(self, row: Attempt) -> SafeString | str:
+        """Return what a validator's answer has otherwise than what was sent."""
+        return differences.show(row)
+
     @admin.display(description="headers")
     def got_headers(self, row: Attempt) -> SafeString | str:
         """Return the headers of the answer."""
@@ -201,14 +210,12 @@ class AttemptAdmin(LogAdmin):
 
 @admin.register(Event)
 class EventAdmin(LogAdmin):
-    """Events: which object, from which status to which."""
+    """Events: which object, and what happened to it."""
 
-    list_display = ("id", "of_webhook", "object_id", "status_from", "status_to", "when",
-                    "of_delivery")  # fmt: skip
+    list_display = ("id", "of_webhook", "object_id", "change", "when", "of_delivery")
     list_filter = (WebhookFilter,)
     search_fields = ("id__exact", "webhook__id__exact", "object_id__exact")
-    fields = readonly_fields = ("of_webhook", "object_id", "status_from", "status_to", "when",
-                                "of_delivery")  # fmt: skip
+    fields = readonly_fields = ("of_webhook", "object_id", "change", "when", "of_delivery")
 
     @admin.display(description="at")
     def when(self, row: Event) -> str:

@@ -1,0 +1,292 @@
+"""Validations in the admin: what came back against what was sent, and what the form refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests import make
+from tests.make import AT, World
+from tests.signed_in import root, signed_in, staff, vendor, world  # noqa: F401  (fixtures)
+from webhooks import tokens, types
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+ADD = "/admin/webhooks/webhook/add/"
+REGION = {
+    "id": "region", "type": "text", "value": "mars", "value_error": "",
+    "constraints": {"required": True, "hidden": False, "readonly": False},
+}  # fmt: skip
+PLAN = REGION | {"id": "plan", "value": "gold"}
+SENT = {
+    "id": "PR-1", "status": "draft", "note": "",
+    "asset": {"id": "AS-1", "items": [{"id": "SKU", "quantity": "5"}], "params": [REGION, PLAN]},
+}  # fmt: skip
+
+
+def attempt(world: World, got: Any, sent: Any = SENT, **more: Any) -> Attempt:
+    """Record a validation: `got` is JSON, or bytes as they are."""
+    hook = make.webhook(world, n=Webhook.objects.count() + 1, type=more.pop("type", "validator"),
+                        object_class=more.pop("object_class", "fulfillment_request"))  # fmt: skip
+    delivery = Delivery.objects.create(webhook=hook, state="delivered", created_at=AT, attempts=1)
+    Event.objects.create(
+        webhook=hook, delivery=delivery, object_id="PR-1", status_from="draft", status_to="draft",
+        at=AT,
+    )  # fmt: skip
+    fields = {
+        "outcome": "success", "started_at": AT, "finished_at": AT + timedelta(seconds=1),
+        "duration": 1000, "method": "POST", "url": hook.external_url, "status_code": 200,
+        "why": "Merged.", "request_body": json.dumps(sent),
+        "response_body": got if isinstance(got, bytes) else json.dumps(got).encode(), **more,
+    }  # fmt: skip
+    return Attempt.objects.create(webhook=hook, delivery=delivery, number=1, **fields)
+
+
+def shown(client: Client, row: Attempt) -> str:
+    answer = client.get(f"/admin/webhooks/attempt/{row.pk}/change/")
+    assert answer.status_code == 200
+    html: str = answer.content.decode()
+    return html
+
+
+def table(html: str) -> list[list[str]]:
+    """Return the rows of the table of differences, as text."""
+    found = re.search(r'<table class="sim-difference">(.*?)</table>', html, re.DOTALL)
+    assert found, "there is no table"
+    assert found[1].count('<th scope="col">') == 4 and "<caption>" in found[1]
+    return [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd] [^>]*>.*?</t[hd]>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", found[1], re.DOTALL)
+        if 'scope="row"' in row
+    ]
+
+
+def answered(**more: Any) -> dict[str, Any]:
+    """Return an answer that says of the region only what is given."""
+    return {"id": "PR-1", "asset": {"id": "AS-1", "params": [{"id": "region", **more}]}}
+
+
+# -- the section "Difference"
+
+
+def test_each_difference_says_what_became_of_it(vendor: Client, world: World) -> None:
+    got = answered(value="eu", value_error="Not offered", constraints={"hidden": True, "min": 3})
+    got["note"] = "Hello"
+    assert table(shown(vendor, attempt(world, got))) == [
+        ["note", "&quot;&quot;", "&quot;Hello&quot;", "ignored"],
+        ["asset.params[region].value", "&quot;mars&quot;", "&quot;eu&quot;", "merged"],
+        ["asset.params[region].value_error", "&quot;&quot;", "&quot;Not offered&quot;", "merged"],
+        ["asset.params[region].constraints.hidden", "false", "true", "merged"],
+        ["asset.params[region].constraints.min", "–", "3", "ignored"],
+    ]
+
+
+def test_an_echo_has_no_differences(vendor: Client, world: World) -> None:
+    html = shown(vendor, attempt(world, SENT))
+    assert "Nothing differs." in html and "sim-difference" not in html and "leaves out" not in html
+
+
+def test_what_is_left_out_is_counted(vendor: Client, world: World) -> None:
+    # status, note, items, the plan, and four keys of the region.
+    assert "Nothing differs. The answer leaves out 8 parts" in shown(
+        vendor, attempt(world, answered())
+    )
+    almost = {key: value for key, value in SENT.items() if key != "note"}
+    assert "leaves out one part of what" in shown(vendor, attempt(world, almost))
+
+
+@pytest.mark.parametrize(
+    ("got", "more", "sentence"),
+    [
+        (b"", {"status_code": None, "outcome": "failure"}, "no body of an answer"),
+        (b"<h1>Sorry</h1>", {"outcome": "failure"}, "The answer is no JSON"),
+        (b'{"id": NaN}', {"outcome": "failure"}, "The answer is no JSON"),
+        (b"\xff\xfe", {"outcome": "failure"}, "The answer is no JSON"),
+        (b"[" * 60_000, {"outcome": "failure"}, "The answer is no JSON"),
+        (b'{"id": 1', {"truncated": True}, "longer than what is stored of it"),
+    ],
+)
+def test_what_cant_be_compared_is_said_in_a_sentence(
+    vendor: Client, world: World, got: bytes, more: dict[str, Any], sentence: str
+) -> None:
+    html = shown(vendor, attempt(world, got, **more))
+    assert sentence in html and "sim-difference" not in html
+
+
+@pytest.mark.parametrize("got", [[1, 2], "text", None, {"asset": 7}, {"asset": {"params": {}}}])
+def test_an_answer_of_another_shape_is_shown_all_the_same(
+    vendor: Client, world: World, got: Any
+) -> None:
+    html = shown(vendor, attempt(world, got, outcome="failure", why="A validator is called once."))
+    assert {row[3] for row in table(html)} == {"not merged"}
+    assert "Nothing of the answer was merged." in html
+
+
+def test_an_answer_that_was_left_was_not_merged(vendor: Client, world: World) -> None:
+    got, why = answered(value_error="No"), "Nothing is merged: PR-1 has been moved."
+    [row] = table(shown(vendor, attempt(world, got, why=why)))
+    assert row[3] == "not merged"
+
+
+def test_a_tier_request_may_be_answered_below_its_configuration(
+    vendor: Client, world: World
+) -> None:
+    sent = {
+        "id": "TCR-1", "type": "setup", "status": "draft", "params": [REGION],
+        "configuration": {"id": "TC-1", "params": []},
+    }  # fmt: skip
+    about = {"type": "draft_tcr_t1_val", "object_class": "tier_config_request"}
+    below = {"configuration": {"id": "TC-1", "params": [{"id": "region", "value_error": "No"}]}}
+    top = {"params": [{"id": "region", "value_error": "No"}]}
+    for got, path in ((below, "configuration.params"), (top, "params")):
+        [row] = table(shown(vendor, attempt(world, {"id": "TCR-1", **got}, sent, **about)))
+        expected = [f"{path}[region].value_error", "&quot;&quot;", "&quot;No&quot;", "merged"]
+        assert row == expected
+
+
+def test_choices_are_merged_as_a_whole(vendor: Client, world: World) -> None:
+    choice = REGION | {"type": "dropdown", "value_choices": [{"value": "mars", "label": "Mars"}]}
+    sent = SENT | {"asset": {"id": "AS-1", "params": [choice]}}
+    got = answered(value_choices=[{"value": "mars", "label": "The red one"}])
+    [row] = table(shown(vendor, attempt(world, got, sent)))
+    assert row[0] == "asset.params[region].value_choices[0].label" and row[3] == "merged"
+
+
+def test_what_the_handler_wrote_is_harmless_text(vendor: Client, world: World) -> None:
+    evil = "<script>alert(1)</script>\x1b[31m\u202e"
+    html = shown(vendor, attempt(world, answered(value_error=evil) | {evil: evil}))
+    assert "<script>alert" not in html and "\x1b" not in html and "\u202e" not in html
+    assert "&lt;script&gt;alert(1)" in table(html)[-1][0]
+
+
+def test_long_values_are_shortened_and_whole_below(vendor: Client, world: World) -> None:
+    html = shown(vendor, attempt(world, answered(value_error="no " * 500)))
+    [row] = table(html)
+    assert row[2].endswith("no…") and "whole in the two bodies below" in html
+    assert "no " * 500 in html
+
+
+def test_many_differences_are_counted(vendor: Client, world: World) -> None:
+    html = shown(vendor, attempt(world, {f"k{n}": n for n in range(300)}))
+    assert len(table(html)) == 200 and "There are 100 more differences than these." in html
+
+
+def test_only_validations_have_the_section(vendor: Client, world: World) -> None:
+    assert "Difference" in shown(vendor, attempt(world, {}))
+    assert "Difference" not in shown(vendor, attempt(world, {}, type="event"))
+    for sent in ({"webhook_id": "WH-1", "data": {"id": 1}}, [1]):
+        # Trigger now sends the payload.
+        assert "Difference" not in shown(vendor, attempt(world, {}, sent))
+    assert "Difference" not in shown(vendor, attempt(world, {}, request_body=""))
+
+
+# -- lists and events
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "Trigger now"),
+        ({"object_id": "PR-1", "status_to": "pending"}, "PR-1: created → pending"),
+        (
+            {"object_id": "PR-1", "status_from": "draft", "status_to": "pending"},
+            "PR-1: draft → pending",
+        ),
+        (
+            {"object_id": "PR-1", "status_from": "draft", "status_to": "draft"},
+            "PR-1: validated in draft",
+        ),
+        ({"object_id": "BRP-1"}, "BRP-1: changed"),
+    ],
+)
+def test_an_event_tells_what_happened(fields: dict[str, str], expected: str) -> None:
+    assert str(Event(**fields)) == expected
+
+
+def test_lists_and_deliveries_tell_of_validations(vendor: Client, world: World) -> None:
+    good = attempt(world, {})
+    bad = attempt(world, b"", outcome="failure", status_code=None)
+    Delivery.objects.filter(pk=bad.delivery_id).update(state="failed")
+    assert vendor.get("/admin/webhooks/event/").content.decode().count("validated in draft") == 2
+    for row, state in ((good, "delivered"), (bad, "failed")):
+        html = vendor.get(f"/admin/webhooks/delivery/{row.delivery_id}/change/").content.decode()
+        assert "PR-1: validated in draft" in html and state in html
+    found = vendor.get("/admin/webhooks/delivery/?state__exact=failed").context["cl"]
+    assert [row.pk for row in found.result_list] == [bad.delivery_id]
+
+
+@pytest.mark.parametrize("name", ["delivery", "attempt", "event"])
+def test_a_longer_list_of_validations_needs_no_more_statements(
+    vendor: Client, world: World, name: str
+) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as found:
+            assert vendor.get(f"/admin/webhooks/{name}/").status_code == 200
+        return len(found)
+
+    attempt(world, SENT)
+    few = statements()
+    for _ in range(6):
+        attempt(world, SENT)
+    assert statements() == few
+
+
+# -- the form
+
+
+def new(world: World, type_: types.WebhookType, **more: Any) -> dict[str, Any]:
+    return {
+        "label": "New", "description": "", "active": "on", "external_url": "http://127.0.0.1:9/x",
+        "http_method": "POST", "headers": "{}", "data": "{}", "product": world.product.pk,
+        "kind": f"{type_.type}:{type_.object_class}", "jwt_secret": tokens.new_secret(), **more,
+    }  # fmt: skip
+
+
+VALIDATORS = [t for t in types.registered() if t.is_validator]
+
+
+@pytest.mark.parametrize("type_", VALIDATORS, ids=lambda t: t.type)
+def test_a_type_that_the_product_never_fires_is_refused_at_the_field(
+    vendor: Client, world: World, type_: types.WebhookType
+) -> None:
+    answer = vendor.post(ADD, new(world, type_))
+    errors = answer.context["adminform"].form.errors
+    assert type_.fires is not None and list(errors) == ["kind"]
+    [said] = errors["kind"]
+    assert f"{world.product.pk} doesn't have the capability" in said
+    assert str(type_.fires.missing(world.product)) in said and "Switch it on first." in said
+    assert not Webhook.objects.exists()
+
+
+def test_get_is_refused_at_the_method_for_validators(vendor: Client, world: World) -> None:
+    type_ = types.find("validator", "fulfillment_request")
+    assert type_ is not None
+    world.product.capabilities = {"cart": {"validation": True}}
+    world.product.save()
+    for more in ({}, {"product": ""}):
+        answer = vendor.post(ADD, new(world, type_, http_method="GET", **more))
+        errors = answer.context["adminform"].form.errors
+        assert errors["http_method"] == ["Validators are called by POST: a GET carries no object."]
+    vendor.post(ADD, new(world, type_))
+    row = Webhook.objects.get()
+    body = new(world, type_, http_method="GET")
+    answer = vendor.post(f"/admin/webhooks/webhook/{row.pk}/change/", body)
+    assert list(answer.context["adminform"].form.errors) == ["http_method"]
+    row.refresh_from_db()
+    assert (row.type, row.http_method) == ("validator", "POST")
+
+
+def test_who_is_no_vendor_is_refused_at_the_type(root: Client, world: World) -> None:
+    body = new(world, VALIDATORS[0])
+    provider = signed_in(staff(world.provider_user)).post(ADD, body)
+    for answer in (provider, root.post(ADD, body | {"account": world.provider.pk})):
+        errors = answer.context["adminform"].form.errors
+        assert errors == {"kind": ["Validators are for vendors only."]}

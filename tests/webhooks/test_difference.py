@@ -1,0 +1,208 @@
+"""What came back against what was sent: what counts as a difference, for any two JSON values."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from webhooks import difference
+from webhooks.difference import NOTHING, PATH, ROWS, VALUE, Entry, compare, shorten, shown
+
+checked = hypothesis_settings(deadline=None, max_examples=200)
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4)
+)
+keys = st.sampled_from(["id", "params", "value", "a.b", "[x]", ""]) | st.text(max_size=3)
+# Objects with ids often, so that lists are compared by them.
+values: st.SearchStrategy[Any] = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(keys, inner, max_size=4)
+        | st.lists(
+            st.builds(
+                lambda pk, more: {"id": pk, **more},
+                st.sampled_from("abc"),
+                st.dictionaries(keys.filter(lambda key: key != "id"), inner, max_size=3),
+            ),
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+def at(value: Any, steps: difference.Steps) -> Any:
+    """Follow the steps, as a reader of the path would."""
+    for step in steps:
+        if isinstance(step, Entry):
+            value = next((e for e in value if e["id"] == step.id), NOTHING)
+        elif isinstance(step, int):
+            value = value[step]
+        else:
+            value = value.get(step, NOTHING)
+        if value is NOTHING:
+            return NOTHING
+    return value
+
+
+def text(value: Any) -> str:
+    """Return what tells two JSON values apart; numbers as JavaScript has them."""
+    return "" if value is NOTHING else json.dumps(_as_floats(value), sort_keys=True)
+
+
+def _as_floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_floats(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_as_floats(each) for each in value]
+    # Minus nought is nought.
+    return float(value) + 0.0 if type(value) in (int, float) else value
+
+
+def paths(sent: Any, got: Any) -> list[str]:
+    return [row.path for row in compare(sent, got).rows]
+
+
+# -- any two values
+
+
+@checked
+@given(values)
+def test_a_value_against_itself_has_no_difference(value: Any) -> None:
+    found = compare(value, json.loads(json.dumps(value)))
+    assert (found.rows, found.more, found.left_out) == ([], 0, 0)
+
+
+@checked
+@given(values, values)
+def test_each_path_leads_to_what_really_differs(sent: Any, got: Any) -> None:
+    found = compare(sent, got)
+    for row in found.rows:
+        assert row.sent is at(sent, row.steps) and row.got is at(got, row.steps)
+        assert text(row.sent) != text(row.got)
+    assert len({row.steps for row in found.rows}) == len(found.rows)
+
+
+@checked
+@given(values, values)
+def test_without_differences_the_answer_says_nothing_new(sent: Any, got: Any) -> None:
+    found = compare(sent, got)
+    if not found.rows and not found.left_out:
+        assert _unordered(sent) == _unordered(got)
+
+
+def _unordered(value: Any) -> str:
+    """Return a value's text, lists of entries with ids in the order of these."""
+
+    def order(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: order(each) for key, each in node.items()}
+        if isinstance(node, list):
+            found = [order(each) for each in node]
+            ids = [e.get("id") if isinstance(e, dict) else None for e in node]
+            if all(isinstance(pk, str) for pk in ids) and len(set(ids)) == len(ids):
+                found.sort(key=lambda entry: entry["id"])
+            return found
+        return node
+
+    return text(order(value))
+
+
+@checked
+@given(values, values)
+def test_what_is_shown_is_short_and_never_fails(sent: Any, got: Any) -> None:
+    for row in compare(sent, got).rows:
+        assert 0 < len(row.path) <= PATH
+        for value in (row.sent, row.got):
+            assert len(shown(value)) <= VALUE
+        assert row.sent is NOTHING or shown(row.sent)
+
+
+# -- lists, keys, kinds of values
+
+
+def test_parameters_are_compared_by_id_whatever_their_order() -> None:
+    sent = {"asset": {"params": [{"id": "region", "value_error": ""}, {"id": "plan", "v": 1}]}}
+    got = {"asset": {"params": [{"id": "plan", "v": 1}, {"id": "region", "value_error": "No"}]}}
+    [row] = compare(sent, got).rows
+    assert row.path == "asset.params[region].value_error"
+    assert row.steps == ("asset", "params", Entry("region"), "value_error")
+    assert (row.sent, row.got) == ("", "No")
+
+
+def test_what_the_answer_leaves_out_is_counted_and_no_difference() -> None:
+    sent = {"id": "PR-1", "note": "", "asset": {"id": "AS-1", "params": [{"id": "a"}, {"id": "b"}]}}
+    found = compare(sent, {"asset": {"params": [{"id": "a"}]}})
+    # `id`, `note`, the asset's `id`, and a parameter.
+    assert (found.rows, found.left_out) == ([], 4)
+
+
+def test_what_only_the_answer_has_came_back() -> None:
+    [key, entry] = compare({"params": []}, {"x": None, "params": [{"id": "new"}]}).rows[::-1]
+    assert (key.path, key.sent, key.got) == ("x", NOTHING, None)
+    assert (entry.path, entry.sent, entry.got) == ("params[new]", NOTHING, {"id": "new"})
+    assert (shown(key.sent), shown(key.got)) == ("", "null")
+
+
+@pytest.mark.parametrize(
+    ("sent", "got", "expected"),
+    [
+        ([1, 2], [1, 3], ["[1]"]),
+        ([1, 2], [1], ["."]),
+        ([], [1], ["."]),
+        ([{"value": "a"}], [{"value": "b"}], ["[0].value"]),
+        ([{"id": "a"}, {"id": "a"}], [{"id": "a"}, {"id": "b"}], ["[1].id"]),
+        ([{"id": 1}], [{"id": 2}], ["[0].id"]),
+        ({"a": {"b": 1}}, {"a": [1]}, ["a"]),
+        ({"a": {}}, {"a": []}, ["a"]),
+        ({"a": []}, {"a": None}, ["a"]),
+        ({"a": True}, {"a": 1}, ["a"]),
+        ({"a": 1}, {"a": 1.0}, []),
+        ({"a": "1"}, {"a": 1}, ["a"]),
+        ({"a": 0}, {"a": False}, ["a"]),
+        ("x", None, ["."]),
+    ],
+)  # fmt: skip
+def test_what_is_the_same_json(sent: Any, got: Any, expected: list[str]) -> None:
+    assert paths(sent, got) == expected
+
+
+# -- huge and hostile
+
+
+def test_there_are_no_more_rows_than_can_be_read() -> None:
+    sent = {str(n): n for n in range(50_000)}
+    found = compare(sent, {str(n): -1 for n in range(50_000)})
+    assert (len(found.rows), found.more) == (ROWS, 50_000 - ROWS)
+    assert [row.path for row in found.rows[:3]] == ["0", "1", "2"]
+
+
+def test_deep_nesting_is_walked_and_shown_as_far_as_it_is_short() -> None:
+    deep, other = "x", "y"
+    for _ in range(20_000):
+        deep, other = [deep], {"a": other}  # type: ignore[assignment]
+    assert paths({"a": other}, {"a": other}) == []
+    [row] = compare({"a": deep}, {"a": other}).rows
+    assert row.path == "a"
+    assert shown(row.sent) == "[" * (VALUE - 1) + "…"
+    assert shown(row.got).startswith('{"a": {"a": ')
+
+
+def test_long_values_and_paths_are_shortened() -> None:
+    [row] = compare({}, {"k" * 10**6: "v" * 10**6}).rows
+    assert row.path == "k" * (PATH - 1) + "…"
+    assert shown(row.got) == '"' + "v" * (VALUE - 2) + "…"
+    assert shown(list(range(10**6))).startswith("[0, 1, 2, ")
+    assert len(shown(list(range(10**6)))) == VALUE
+    assert (shorten("abc", 3), shorten("abcd", 3)) == ("abc", "ab…")
