@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from requests_queue.catalog.admin_show import NOTHING, visible
 from requests_queue.queues import validation as queues
@@ -131,7 +132,10 @@ def _table(found: Difference, merged: set[Steps] | None) -> SafeString:
 
 def _cells(row: Row, merged: set[Steps] | None) -> tuple[str, ...]:
     values = (visible(shown(value)) or NOTHING for value in (row.sent, row.got))
-    return (visible(row.path), *values, _became(row, merged))
+    # A long path is broken between its steps.
+    steps = re.split(r"(?=[.\[])", visible(row.path))
+    path = format_html_join(mark_safe("<wbr>"), "{}", ((step,) for step in steps))
+    return (path, *values, _became(row, merged))
 
 
 def _became(row: Row, merged: set[Steps] | None) -> str:
