@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from requests_queue import clock, transitions
@@ -19,6 +19,7 @@ from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
+from tests.webhooks.background import Background, together
 from webhooks import counters, events, ledger, lifecycle, merging, outbox, retry
 from webhooks.calls import Finished
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -43,49 +44,6 @@ def failing(world: make.World, waiting: int) -> Webhook:
 
 def expire_leases() -> None:
     Delivery.objects.filter(state="calling").update(lease=1.0)
-
-
-class Background:
-    """A function in a thread with a connection of its own; `result` waits for it."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self._work = work
-        self.ended = threading.Event()
-        self._found: Any = None
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._found = self._work()
-        except Exception as error:
-            self._error = error
-        finally:
-            self.ended.set()
-            connections.close_all()
-
-    def result(self) -> Any:
-        self._thread.join(30)
-        assert self.ended.is_set(), "the other thread hangs"
-        if self._error:
-            raise self._error
-        return self._found
-
-
-def together(*works: Callable[[], Any]) -> list[Any]:
-    """Run functions at the same time; return what each returned, or the Refused it raised."""
-    gate = threading.Barrier(len(works))
-
-    def started(work: Callable[[], Any]) -> Any:
-        gate.wait(10)
-        try:
-            return work()
-        except Refused as refused:
-            return refused
-
-    running_ = [Background(lambda work=work: started(work)) for work in works]
-    return [one.result() for one in running_]
 
 
 def test_a_claim_waits_for_an_event_that_is_just_joining(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,54 @@
+"""Work in threads with database connections of their own, and several at the same moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections
+
+from requests_queue.errors import Refused
+
+
+class Background:
+    """A function in a thread with a connection of its own; `result` waits for it."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self.ended = threading.Event()
+        self._found: Any = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._found = self._work()
+        except Exception as error:
+            self._error = error
+        finally:
+            self.ended.set()
+            connections.close_all()
+
+    def result(self) -> Any:
+        self._thread.join(30)
+        assert self.ended.is_set(), "the other thread hangs"
+        if self._error:
+            raise self._error
+        return self._found
+
+
+def together(*works: Callable[[], Any]) -> list[Any]:
+    """Run functions at the same time; return what each returned, or the Refused it raised."""
+    gate = threading.Barrier(len(works))
+
+    def started(work: Callable[[], Any]) -> Any:
+        gate.wait(10)
+        try:
+            return work()
+        except Refused as refused:
+            return refused
+
+    running_ = [Background(lambda work=work: started(work)) for work in works]
+    return [one.result() for one in running_]

@@ -1,0 +1,406 @@
+"""Validators' calls by a real handler: what is sent, counted, stored, and merged in which order."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from django.db import connection, transaction
+
+from requests_queue import clock
+from requests_queue.errors import IllegalMove
+from requests_queue.queues.fulfillment.models import Request
+from tests.engines import settled, until
+from tests.handlers import Answer, Got, handler
+from tests.make import AT
+from tests.webhooks.background import Background
+from tests.webhooks.validating import (
+    answer,
+    counted,
+    draft,
+    platform,
+    recorded,
+    refused,
+    says,
+    states,
+    validate,
+    validator,
+)
+from webhooks import counters, lifecycle
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
+
+WRONG: list[tuple[Answer, str]] = [
+    ((200, b"<html>"), "The handler answered 200, but not with JSON"),
+    ((200, b""), "The handler answered 200, but without a body"),
+    ((204, b""), "The handler answered 204, but without a body"),
+    ((200, b"[1]"), "The handler answered 200, but not with an object"),
+    ((200, b'{"id": "PR-0"}'), "about another object: its id is 'PR-0'"),
+    ((200, b'{"asset": {"params": 7}}'), "its params are a number instead of a list"),
+    ((200, b'{"asset": {"params": [{"id": "plan", "value_error": 7}]}}'), "Parameter plan:"),
+    ((200, b'{"a": NaN}'), "NaN is no JSON"),
+    ((200, b'{"a": "\\u0000"}'), "can't be used"),
+    ((200, b"[" * 50_000), "nested too deep"),
+    ((200, b"\xff\xfe\x00"), "can't be used"),
+    ((500, b"{}"), "The handler answered 500; only 2xx is success."),
+    ((400, b"{}"), "The handler answered 400; only 2xx is success."),
+    ((302, b""), "The handler answered 302; only 2xx is success."),
+]  # fmt: skip
+
+
+# -- what is sent
+
+
+def test_the_whole_object_is_sent_by_post_and_signed() -> None:
+    world = platform()
+    with handler(answer()) as served:
+        hook = validator(world, served.url, data={"tenant": 1}, headers={"X-Env": "lab"})
+        row = draft(world, region="mars")
+        assert validate(world, row)
+        got = served.next()
+    assert (got.method, got.json["id"], got.json["status"]) == ("POST", row.pk, "draft")
+    assert got.json["asset"]["items"][0]["quantity"] == "5"
+    assert [p["value"] for p in got.json["asset"]["params"]] == ["mars", ""]
+    claims = jwt.decode(got.token, hook.jwt_secret, algorithms=["HS256"],
+                        options={"verify_exp": False})  # fmt: skip
+    assert (claims["webhook_id"], claims["data"]) == (hook.pk, {"tenant": 1})
+    assert got.headers["Authorization"] == got.headers["Authentication"]
+    assert (got.headers["X-Env"], got.headers["Content-Type"]) == ("lab", "application/json")
+
+
+def test_the_object_is_sent_as_the_body_would_make_it() -> None:
+    world = platform()
+    with handler(500) as served:
+        validator(world, served.url)
+        row = draft(world, region="mars")
+        refused(world, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
+        sent = served.next().json
+    assert sent["asset"]["params"][0]["value"] == "eu"
+    row.refresh_from_db()
+    assert row.params[0]["value"] == "mars"
+
+
+def test_an_older_row_with_get_is_called_by_post() -> None:
+    world = platform()
+    with handler(answer()) as served:
+        hook = validator(world, served.url, http_method="GET")
+        validate(world, draft(world))
+        assert served.next().method == "POST"
+    tried = Attempt.objects.get(webhook=hook)
+    assert tried.method == "POST" and json.loads(tried.request_body)["id"]
+
+
+# -- what is counted and stored
+
+
+def test_a_success_counts_and_merges() -> None:
+    world = platform()
+    with handler(answer(region={"value": "eu", "value_error": "Not offered"})) as served:
+        hook = validator(world, served.url)
+        row = draft(world, region="mars")
+        before = clock.now()
+        assert validate(world, row)
+    assert counted(hook) == (1, 1, 1, 0, 0)
+    assert recorded(hook) == [("validated in draft", "delivered", "success")]
+    tried = Attempt.objects.get()
+    assert (hook.last_success, hook.last_failure) == (tried, None)
+    assert hook.last_event is not None and hook.last_event >= before.replace(microsecond=0)
+    assert (tried.number, tried.status_code, tried.error, tried.truncated) == (1, 200, "", False)
+    assert tried.why == "Merged: region (value, value_error)."
+    assert (tried.url, tried.delivery.attempts) == (served.url, 1)
+    assert before <= tried.started_at <= tried.finished_at <= clock.now()
+    assert 0 <= tried.duration < 10_000
+    assert json.loads(tried.request_body)["id"] == row.pk
+    assert Event.objects.get().object_id == row.pk
+    assert (tried.delivery.claim, tried.delivery.lease) == (None, None)
+    assert says(row) == {"region": "Not offered"} and row.params[0]["value"] == "eu"
+    assert counters.discrepancies() == []
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_a_failure_counts_and_writes_nothing(given: Answer, said: str) -> None:
+    world = platform()
+    with handler(given) as served:
+        hook = validator(world, served.url)
+        row = draft(world, region="mars")
+        before = Request.objects.filter(pk=row.pk).values().get()
+        [told] = refused(world, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
+    assert said in told
+    assert counted(hook) == (1, 1, 0, 1, 1)
+    assert recorded(hook) == [("validated in draft", "failed", "failure")]
+    tried = Attempt.objects.get()
+    assert (hook.last_failure, hook.last_success) == (tried, None)
+    assert isinstance(given, tuple) and bytes(tried.response_body) == given[1]
+    assert tried.status_code == given[0] and said.partition(";")[0] in tried.error
+    assert "called once: not tried again" in tried.why
+    assert Request.objects.filter(pk=row.pk).values().get() == before
+    assert counters.discrepancies() == []
+
+
+def test_failures_in_a_row_are_counted_until_a_success() -> None:
+    world = platform()
+    with handler(500) as served:
+        hook = validator(world, served.url)
+        row = draft(world)
+        for n in (1, 2, 3):
+            refused(world, row)
+            assert counted(hook) == (n, n, 0, n, n)
+        served.answer = lambda got: answer()
+        validate(world, row)
+    assert counted(hook) == (4, 4, 1, 3, 0)
+    assert hook.last_success.pk > hook.last_failure.pk
+    assert counters.discrepancies() == []
+
+
+def test_a_failure_never_moves_the_standing(settings: Any) -> None:
+    settings.SIM_FAILURE_LIMIT = 1
+    world = platform()
+    gate = clock.shown(clock.now() + timedelta(hours=1))
+    standings = [
+        {},
+        {"earliest_possible_trigger": gate, "gate_closed_at": AT, "round": 3},
+        {"out_of_order": True, "round": 10},
+    ]
+    with handler(500) as served:
+        hooks = [validator(world, served.url, n, **how) for n, how in enumerate(standings, 1)]
+        row = draft(world)
+        for _ in range(2):
+            assert len(refused(world, row)) == 3
+    for hook, how in zip(hooks, standings, strict=True):
+        assert counted(hook) == (2, 2, 0, 2, 2)
+        healthy = {"earliest_possible_trigger": None, "gate_closed_at": None, "round": 0,
+                   "out_of_order": False}  # fmt: skip
+        for name, value in (healthy | how).items():
+            assert getattr(hook, name) == value
+
+
+def test_64_kib_of_a_large_answer_are_stored_and_all_of_it_is_merged() -> None:
+    world = platform()
+    large = json.dumps(
+        {"filler": "x" * 3 * 2**20, "asset": {"params": [{"id": "plan", "value_error": "No"}]}}
+    ).encode()
+    with handler((200, large)) as served:
+        validator(world, served.url)
+        row = draft(world)
+        assert validate(world, row)
+    tried = Attempt.objects.get()
+    assert (bytes(tried.response_body), tried.truncated) == (large[:65536], True)
+    assert tried.outcome == "success" and says(row) == {"plan": "No"}
+
+
+def test_more_than_4_mib_are_a_failure() -> None:
+    world = platform()
+    with handler((200, b"{" + b" " * 4 * 2**20 + b"}")) as served:
+        validator(world, served.url)
+        [told] = refused(world, draft(world))
+    assert told == "The handler answered 200, but with more than 4 MiB."
+    tried = Attempt.objects.get()
+    assert (len(tried.response_body), tried.truncated) == (65536, True)
+
+
+def test_what_is_said_of_an_answer_is_short_however_wrong_it_is() -> None:
+    world = platform()
+    many = [{"id": f"unknown-{n}"} for n in range(20_000)]
+    twice = [{"id": "plan"}] * 20_000
+    given = iter([many, twice])
+    with handler(lambda got: (200, json.dumps({"params": [], "asset": {"params": next(given)}})
+                              .encode())) as served:  # fmt: skip
+        validator(world, served.url)
+        row = draft(world)
+        validate(world, row)
+        [told] = refused(world, row)
+    right, wrong = Attempt.objects.order_by("pk")
+    assert right.why.startswith("The answer changes no parameter. Ignored: parameter unknown-0")
+    assert "Parameter plan is there twice." in wrong.error and wrong.error.endswith("…")
+    assert max(map(len, (right.why, wrong.error, told))) <= 1000
+
+
+# -- who is called
+
+
+def test_nobody_is_called_where_nobody_listens() -> None:
+    world = platform()
+    with handler(500) as served:
+        hooks = [
+            validator(world, served.url, 1, active=False),
+            validator(world, served.url, 2, type="inquiring_validator"),
+            validator(world, served.url, 3, type="event"),
+            validator(world, served.url, 4, object_class="tier_config_request"),
+            validator(world, served.url, 5, account=world.provider),
+        ]
+        row = draft(world)
+        assert not validate(world, row)
+        world.product.capabilities = {"cart": {"validation": False}}
+        world.product.save()
+        validator(world, served.url, 6)
+        assert not validate(world, row)
+    assert served.seen == [] and states() == []
+    assert [counted(hook)[0] for hook in hooks] == [0] * 5
+
+
+def test_two_validators_are_called_at_the_same_time_and_merged_in_order() -> None:
+    world = platform()
+    both = threading.Barrier(2)
+
+    def said(text: str) -> Any:
+        def at_the_same_time(got: Got) -> Answer:
+            both.wait(10)
+            return answer(region={"value_error": text}, plan={"value_error": "Same"})
+
+        return at_the_same_time
+
+    with handler(said("First")) as one, handler(said("Second")) as two:
+        # The younger one has the lower id.
+        younger = validator(world, two.url, 1, created_at=AT + timedelta(seconds=1))
+        older = validator(world, one.url, 2)
+        row = draft(world)
+        assert validate(world, row)
+    assert says(row) == {"region": "Second", "plan": "Same"}
+    assert counted(older) == counted(younger) == (1, 1, 1, 0, 0)
+    assert counters.discrepancies() == []
+
+
+def test_one_of_two_fails_and_nothing_is_merged() -> None:
+    world = platform()
+    with handler(answer(region={"value_error": "No"})) as good, handler(503) as bad:
+        hooks = validator(world, good.url, 1), validator(world, bad.url, 2)
+        row = draft(world)
+        assert refused(world, row) == ["The handler answered 503; only 2xx is success."]
+    assert says(row) == {}
+    assert [counted(hook) for hook in hooks] == [(1, 1, 1, 0, 0), (1, 1, 0, 1, 1)]
+    assert states() == ["delivered", "failed"]
+    why = Attempt.objects.get(webhook=hooks[0]).why
+    assert why == "Nothing is merged: another validator of the request failed."
+
+
+# -- meanwhile
+
+
+def test_no_transaction_is_open_and_no_connection_held_while_the_handler_thinks() -> None:
+    world = platform()
+    with handler(lambda got: None) as served:
+        validator(world, served.url)
+        row = draft(world)
+        connected: list[bool] = []
+
+        def ask() -> bool:
+            try:
+                return validate(world, row)
+            finally:
+                connected.append(connection.connection is not None)
+
+        asking = Background(ask)
+        served.next()
+        # Another writer, who on SQLite would wait for an open transaction.
+        with transaction.atomic():
+            assert Webhook.objects.update(description="written meanwhile") == 1
+            assert Request.objects.filter(pk=row.pk).update(note="and this") == 1
+        assert states() == ["calling"]
+        assert not asking.ended.is_set()
+        served.release.set()
+        assert asking.result() is True
+    assert Request.objects.get(pk=row.pk).note == "and this"
+
+
+def test_the_connection_is_closed_before_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    from webhooks import caller
+
+    world = platform()
+    real, seen = caller.fly, []
+
+    def fly(flights: Any) -> Any:
+        seen.append((connection.connection, connection.in_atomic_block))
+        return real(flights)
+
+    monkeypatch.setattr(caller, "fly", fly)
+    with handler(answer()) as served:
+        validator(world, served.url)
+        validate(world, draft(world))
+    assert seen == [(None, False)]
+
+
+def test_who_asks_inside_a_transaction_is_stopped() -> None:
+    world = platform()
+    with handler() as served:
+        validator(world, served.url)
+        row = draft(world)
+        with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+            validate(world, row)
+    assert served.seen == [] and states() == []
+
+
+@pytest.mark.parametrize("outcome", ["success", "failure"])
+def test_disabled_during_its_call(outcome: str) -> None:
+    world = platform()
+    with handler(lambda got: None if outcome == "success" else held(served)) as served:
+        hook = validator(world, served.url)
+        row = draft(world)
+        asking = Background(lambda: validate(world, row))
+        served.next()
+        lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+        served.release.set()
+        until(asking.ended.is_set, "the validation")
+    success = outcome == "success"
+    assert counted(hook) == (1, 1, int(success), int(not success), int(not success))
+    assert states() == ["cancelled"]
+    assert counters.discrepancies() == []
+
+
+def held(served: Any) -> Answer:
+    served.release.wait(30)
+    return 500
+
+
+def test_deleted_during_its_call() -> None:
+    world = platform()
+    with handler(lambda got: None) as served:
+        hook = validator(world, served.url)
+        row = draft(world)
+        asking = Background(lambda: validate(world, row))
+        served.next()
+        lifecycle.delete(hook.pk)
+        served.release.set()
+        assert asking.result() is True
+    assert not Attempt.objects.exists() and not Delivery.objects.exists()
+
+
+def test_edited_during_its_call() -> None:
+    world = platform()
+    with handler(lambda got: None) as served:
+        hook = validator(world, served.url)
+        row = draft(world)
+        asking = Background(lambda: validate(world, row))
+        served.next()
+        lifecycle.edit(hook.pk, world.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
+        served.release.set()
+        assert asking.result() is True
+    assert counted(hook) == (1, 1, 1, 0, 0)
+    assert Attempt.objects.get().url == served.url
+    assert settled() and counters.discrepancies() == []
+
+
+def test_an_answer_that_comes_too_late_says_so_in_its_attempt() -> None:
+    world = platform()
+
+    def slow(got: Got) -> Answer:
+        served.release.wait(30)
+        return answer(region={"value_error": "No"})
+
+    with handler(slow) as served:
+        validator(world, served.url)
+        row = draft(world)
+        asking = Background(lambda: validate(world, row))
+        served.next()
+        Request.objects.filter(pk=row.pk).update(status="pending")
+        served.release.set()
+        with pytest.raises(IllegalMove, match="comes too late"):
+            asking.result()
+    assert says(row) == {}
+    tried = Attempt.objects.get()
+    assert tried.outcome == "success"
+    assert tried.why.startswith(f"Nothing is merged: {row.pk} has been moved to pending")

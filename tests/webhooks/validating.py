@@ -1,0 +1,96 @@
+"""What the tests of validators share: a platform whose drafts are validated, and the call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from requests_queue.errors import Refused
+from requests_queue.queues import validation
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.fulfillment.validation import VALIDATED
+from tests import make
+from tests.make import World
+from webhooks import caller
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+
+@pytest.fixture
+def own_loop() -> Iterator[None]:
+    """End the loop of validators' calls after the test, so that the next one makes its own."""
+    yield
+    caller.stop()
+    caller.start()
+
+
+def platform() -> World:
+    """Make a platform with a product whose purchases are validated, and parameters to change."""
+    world = make.world(capabilities={"cart": {"validation": True}})
+    for name in ("region", "plan"):
+        make.parameter(world, name)
+    return world
+
+
+def draft(world: World, **params: str) -> Request:
+    """Make a draft of a purchase."""
+    given = [{"id": name, "value": value} for name, value in params.items()]
+    body = make.purchase(world, status="draft", asset={"params": given})
+    row: Request = births.create(body, world.as_distributor)
+    return row
+
+
+def validator(world: World, url: str, n: int = 1, **more: Any) -> Webhook:
+    """Make a validator of drafts."""
+    return make.webhook(world, url, n=n, **{"type": "validator", **more})
+
+
+def validate(world: World, row: Request, data: dict[str, Any] | None = None) -> bool:
+    """Ask as the distributor does, outside any transaction."""
+    return validation.validate(VALIDATED, row.pk, data or {}, world.as_distributor)
+
+
+def refused(world: World, row: Request, data: dict[str, Any] | None = None) -> list[str]:
+    """Ask, and return what the distributor is told of the failure."""
+    with pytest.raises(Refused) as caught:
+        validate(world, row, data)
+    assert (caught.value.status, caught.value.code) == (400, "VAL_100")
+    first, *rest = caught.value.errors
+    assert first == "Validation service is not available."
+    return rest
+
+
+def answer(**params: Any) -> tuple[int, bytes]:
+    """Return a minimal answer: by parameter, what it says."""
+    found = [{"id": name, **said} for name, said in params.items()]
+    return 200, json.dumps({"asset": {"params": found}}).encode()
+
+
+def says(row: Request) -> dict[str, str]:
+    """Return what the parameters of the request are complained of."""
+    row.refresh_from_db()
+    return {param["id"]: param["value_error"] for param in row.params if param["value_error"]}
+
+
+def counted(hook: Webhook) -> tuple[int, int, int, int, int]:
+    """Return events, triggers, successes, failures, failures since the last success."""
+    hook.refresh_from_db()
+    return (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers,
+            hook.failure_since_last_success)  # fmt: skip
+
+
+def recorded(hook: Webhook) -> list[tuple[str, str, str]]:
+    """Return of each event of a webhook: what happened, its delivery's state, its outcome."""
+    return [
+        (event.change, event.delivery.state, attempt.outcome if attempt else "")
+        for event in Event.objects.filter(webhook=hook).order_by("pk").select_related("delivery")
+        for attempt in [Attempt.objects.filter(delivery=event.delivery).first()]
+    ]
+
+
+def states() -> list[str]:
+    """Return the states of all deliveries."""
+    return list(Delivery.objects.order_by("pk").values_list("state", flat=True))
