@@ -1,0 +1,238 @@
+"""What the other account is told of a validator that fails: what went wrong, but not where."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import ssl
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.handlers import handler
+from tests.webhooks.hostile import Peer, Server
+from tests.webhooks.loopback import loopback_only, names  # noqa: F401  (one is a fixture)
+from tests.webhooks.test_secrets import everything_stored
+from tests.webhooks.validating import (
+    answer,
+    draft,
+    platform,
+    refused,
+    validate,
+    validator,
+)
+from webhooks import caller, failures
+from webhooks.addresses import AddressPolicy
+from webhooks.connection import BodyBroken, HeadTooLarge, Progress, TooManyInterim
+from webhooks.exchange import CallFailed
+from webhooks.failures import Place
+from webhooks.models import Attempt
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("own_loop", "loopback_only"),
+]
+CANARY = "JWT-canary-91c7e2aa-5d0b-4f7e-8a11-2f60bb3c4d5e"
+REFUSED = (
+    "The handler refused the connection: nothing listens there. Start the handler, or correct the "
+    "URL."
+)
+UNKNOWN = "The host name of the handler is unknown: correct the URL, or make the name resolvable."
+FORBIDDEN = "The handler has an address that the simulator doesn't call."
+
+
+def closed_port(host: str = "127.0.0.1") -> int:
+    """Return a port at which nobody listens."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as probe:
+        return int(probe.getsockname()[1])
+
+
+def told(url: str) -> tuple[str, str]:
+    """Return what the distributor is told, and what the vendor reads in the attempt."""
+    world = platform()
+    validator(world, url)
+    [said] = refused(world, draft(world))
+    return said, Attempt.objects.get().error
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "handler", "a", "connection", "nothing.example", "url"]
+)
+def test_nothing_listens_there(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    if host[0] not in "1[":
+        names(monkeypatch, {host: ["127.0.0.1"]})
+    port = closed_port(host.strip("[]") if host[0] in "1[" else "127.0.0.1")
+    said, own = told(f"http://{host}:{port}/hook?key=1")
+    assert said == REFUSED
+    assert own.startswith(f"{host}:{port} refused the connection")
+
+
+def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    names(monkeypatch, {})
+    said, own = told("http://shop.example/")
+    assert said == UNKNOWN
+    assert own.startswith("The host name shop.example is unknown")
+
+
+def test_a_server_without_tls() -> None:
+    with handler() as served:
+        said, own = told(served.url.replace("http:", "https:"))
+    assert said == ("The handler does not speak TLS: use http:// for this port, or another port.")
+    assert own.startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[fd00:ec2::254]/",
+        "http://[::ffff:169.254.169.254]:8080/",
+        "http://meta.example/",
+        "http://10.1.2.3/",
+    ],
+)
+def test_an_address_that_is_never_called(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, url: str
+) -> None:
+    settings.SIM_ALLOW_NETWORKS = "loopback"
+    names(monkeypatch, {"meta.example": ["169.254.169.254"]})
+    said, own = told(url)
+    assert said == FORBIDDEN
+    assert "can't be called" in own and said not in own
+
+
+def test_a_redirect_to_another_host() -> None:
+    def redirects(peer: Peer) -> None:
+        peer.request()
+        peer.send(
+            b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://internal.example/x\r\n"
+            b"Content-Length: 0\r\n\r\n"
+        )
+
+    with Server(redirects) as server:
+        said, own = told(server.url)
+    assert said == "The handler answered 307; only 2xx is success."
+    assert "a redirect to http://internal.example/x" in own
+
+
+def test_a_connection_that_breaks() -> None:
+    with Server(lambda peer: (peer.request(), peer.reset())) as server:  # type: ignore[arg-type, return-value]
+        said, own = told(server.url)
+    assert said == "The handler closed the connection without an answer."
+    assert own.startswith("127.0.0.1:")
+
+
+def test_an_url_and_headers_of_an_older_row_that_cant_be_sent() -> None:
+    world = platform()
+    validator(world, "http://shop.example:99999/", 1)
+    validator(world, "http://127.0.0.1:9/", 2, headers={"Host": "shop.example"})
+    validator(world, "http://127.0.0.1:9/", 3, headers={"X-Key": "a\nb"})
+    validator(world, "http://127.0.0.1:9/", 4, jwt_secret="")
+    assert refused(world, draft(world)) == [
+        "The handler's URL can't be called.",
+        "The webhook has a header that can't be sent.",
+        "The webhook has a header that can't be sent.",
+        "The call could not be signed.",
+    ]
+
+
+# -- each sentence, with and without the address
+
+
+def _connector(cause: OSError) -> aiohttp.ClientConnectorError:
+    return aiohttp.ClientConnectorError(None, cause)  # type: ignore[arg-type]
+
+
+HIDDEN = ("s3cret.example", "8443")
+EXCEPTIONS: list[Exception] = [
+    *(_connector(OSError(number, "x")) for number in (
+        errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT,
+        errno.ECONNRESET, errno.EMFILE, errno.EACCES, 9999,
+    )),
+    socket.gaierror(socket.EAI_AGAIN, "x"), socket.gaierror(socket.EAI_NONAME, "x"),
+    UnicodeError(), ssl.SSLError(1, "x"), TooManyInterim(), HeadTooLarge(),
+    BodyBroken(), OSError(errno.EPIPE, "x"), ValueError("s3cret.example:8443"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("exc", EXCEPTIONS, ids=repr)
+@pytest.mark.parametrize("proxied", [False, True])
+@pytest.mark.parametrize("progress", [Progress(), Progress(start=b"SSH-2"), Progress(answered=True),
+                                      Progress(start=b"HTTP/1.1 2"),
+                                      Progress(start=b"\x15\x03")], ids=repr)  # fmt: skip
+def test_no_sentence_for_others_names_the_handler(
+    exc: Exception, proxied: bool, progress: Progress
+) -> None:
+    place = Place(HIDDEN[0], int(HIDDEN[1]), True, proxied)
+    own, others = failures.sentences(exc, place, progress)
+    assert not any(part in others for part in HIDDEN)
+    for said in (own, others):
+        assert said[0].isupper() or said.startswith(HIDDEN[0])
+        assert said.endswith(".") and "The proxy from" not in said and "to The" not in said
+    if not any(part in own for part in HIDDEN):
+        assert own == others
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "peer"),
+    [("shop.example", 443, "shop.example:443"), ("::1", 80, "[::1]:80"), ("a", 80, "a:80")],
+)
+def test_a_default_port_is_not_left_over(host: str, port: int, peer: str) -> None:
+    cause = _connector(OSError(errno.ECONNREFUSED, "x"))
+    own, others = failures.sentences(cause, Place(host, port, False, False), Progress())
+    assert own.startswith(f"{peer} refused the connection") and others == REFUSED
+
+
+def test_what_isnt_said_otherwise_is_said_to_both() -> None:
+    assert CallFailed("It failed.").told == "It failed."
+    with pytest.raises(CallFailed) as caught:
+        AddressPolicy().check("shop.example", "nonsense")
+    assert caught.value.told == FORBIDDEN
+
+
+# -- secrets
+
+
+def test_neither_secret_nor_token_is_stored_logged_or_told(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    world = platform()
+    with handler(500) as served:
+        validator(world, served.url, jwt_secret=CANARY)
+        row = draft(world)
+        said = refused(world, row)
+        served.answer = lambda got: answer(region={"value_error": "No"})
+        validate(world, row)
+        tokens = [got.token for got in served.seen]
+    printed = caplog.text + "".join(capfd.readouterr()) + "".join(said)
+    for text in (everything_stored(), printed):
+        assert CANARY not in text
+        assert not any(token in text for token in tokens)
+    for tried in Attempt.objects.all():
+        assert tried.request_headers["Authentication"] == "Bearer (decoded below)"
+        assert tried.request_headers["Authorization"] == "Bearer (decoded below)"
+        assert tried.claims["webhook_id"] == tried.webhook_id
+
+
+def test_no_repr_of_a_call_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = platform()
+    seen: list[str] = []
+    real = caller.fly
+
+    def fly(flights: Any) -> Any:
+        seen.append(repr(flights))
+        found = real(flights)
+        seen.append(repr(found))
+        return found
+
+    monkeypatch.setattr(caller, "fly", fly)
+    with handler(answer()) as served:
+        validator(world, served.url, jwt_secret=CANARY)
+        validate(world, draft(world))
+        token = served.next().token
+    assert len(seen) == 2 and "Flight(" in seen[0] and "Finished(" in seen[1]
+    assert not any(CANARY in text or token in text for text in seen)
