@@ -59,6 +59,11 @@ def ask(wanted: Wanted) -> list[Reading]:
             # A hundred callers may wait, and PostgreSQL counts its connections.
             connection.close()
         flown = _call(claimed, free, json.dumps(wanted.shown, ensure_ascii=False).encode())
+    return _end(flown, wanted)
+
+
+def _end(flown: Sequence[Finished], wanted: Wanted) -> list[Reading]:
+    """Record how the calls of one validation ended, and return what their answers say."""
     read = [_read(finished, wanted) for finished in flown]
     wrong = [said for finished, _ in read if (said := _said_to_caller(finished))]
     if wrong:

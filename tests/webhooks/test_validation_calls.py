@@ -1,0 +1,310 @@
+"""Validators' calls that hang, are too many, are stopped, lost, or made while time is moved."""
+
+from __future__ import annotations
+
+import time as real_time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from requests_queue import clock
+from requests_queue.errors import Refused
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from sandbox import time
+from tests import make
+from tests.engines import move_clock, running, settled, until
+from tests.handlers import Answer, Got, Handler, handler
+from tests.make import World
+from tests.webhooks.background import Background
+from tests.webhooks.validating import (
+    answer,
+    counted,
+    draft,
+    platform,
+    recorded,
+    refused,
+    says,
+    states,
+    validate,
+    validator,
+)
+from webhooks import caller, counters, events, ledger, outbox, standstill, validation, wakeup
+from webhooks.engine import Engine
+from webhooks.models import Attempt, Delivery
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
+
+TURNED_AWAY = (
+    "The call was not made: too many calls of this validator are under way already, and its "
+    "handler is slow."
+)
+STOPPED = "The sandbox stopped during the call; what the handler answered is unknown."
+COMPLAINS = answer(region={"value_error": "No"})
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine that a wake-up reaches, as in a sandbox of one process."""
+    with running() as [engine]:
+        monkeypatch.setattr(wakeup, "send", engine.wake)
+        yield engine
+
+
+def hangs(served: Handler) -> Any:
+    """Return what lets a handler think until it is released, and complain then."""
+
+    def think(got: Got) -> Answer:
+        served.release.wait(60)
+        return COMPLAINS
+
+    return think
+
+
+def asking(served: Handler, world: World, row: Request) -> Background:
+    """Ask in the background, and wait until the handler has the call."""
+    found = Background(lambda: validate(world, row))
+    served.next()
+    return found
+
+
+# -- slots and time
+
+
+def test_a_handler_that_hangs_gets_half_of_the_slots(settings: Any) -> None:
+    settings.SIM_VALIDATIONS = 5
+    world, other = platform(), make.world("2", capabilities={"cart": {"validation": True}})
+    with handler(None) as slow, handler(COMPLAINS) as quick:
+        hook = validator(world, slow.url)
+        validator(other, quick.url, 2)
+        row = draft(world)
+        waiting = [asking(slow, world, row) for _ in range(2)]
+        assert refused(world, row) == [TURNED_AWAY]
+        assert validate(other, draft(other))
+        assert len(slow.seen) == 2
+        slow.release.set()
+        assert [one.result() for one in waiting] == [True, True]
+        assert validate(world, row)
+    assert counted(hook) == (4, 4, 3, 1, 0)
+    tried = Attempt.objects.get(outcome="failure")
+    assert (tried.error, tried.status_code, tried.duration) == (TURNED_AWAY, None, 0)
+    assert not validation._under_way
+    assert counters.discrepancies() == []
+
+
+def test_of_two_only_the_slow_one_is_turned_away(settings: Any) -> None:
+    settings.SIM_VALIDATIONS = 2
+    world = platform()
+    with handler(None) as slow, handler(COMPLAINS) as quick:
+        one = validator(world, slow.url, 1)
+        row = draft(world)
+        waiting = asking(slow, world, row)
+        two = validator(world, quick.url, 2)
+        assert refused(world, row) == [TURNED_AWAY]
+        assert len(quick.seen) == 1
+        slow.release.set()
+        waiting.result()
+    assert counted(one) == (2, 2, 1, 1, 0)
+    assert counted(two) == (1, 1, 1, 0, 0)
+    assert says(row) == {}
+
+
+@pytest.mark.parametrize(("slots", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (100, 50)])
+def test_half_of_the_slots_is_never_more_and_never_none(
+    settings: Any, slots: int, most: int
+) -> None:
+    settings.SIM_VALIDATIONS, settings.SIM_MAX_IN_FLIGHT = slots, slots + 1
+    world = platform()
+    make.webhook(world)
+    for _ in range(most + 1):
+        births.create(make.purchase(world), world.as_distributor)
+    claimed = outbox.claim(1000)
+    with ExitStack() as held:
+        free = [held.enter_context(validation._slots([one])) for one in claimed]
+        assert [bool(found) for found in free] == [True] * most + [False]
+    assert not validation._under_way
+
+
+def test_the_time_for_an_answer_is_kept(settings: Any) -> None:
+    settings.SIM_VALIDATION_TIMEOUT = 0.4
+    world = platform()
+    with handler(None) as served:
+        hook = validator(world, served.url)
+        row = draft(world)
+        began = real_time.monotonic()
+        assert refused(world, row) == ["There was no complete answer within 0.4 s."]
+        assert 0.4 <= real_time.monotonic() - began < 3
+    assert recorded(hook) == [("validated in draft", "failed", "failure")]
+    assert 400 <= Attempt.objects.get().duration < 900
+
+
+# -- stopping
+
+
+def test_a_stop_ends_calls_under_way_and_says_so() -> None:
+    world = platform()
+    with handler(None) as served:
+        hook = validator(world, served.url)
+        row = draft(world)
+        waiting = Background(lambda: refused(world, row))
+        served.next()
+        began = real_time.monotonic()
+        caller.stop()
+        assert waiting.result() == [STOPPED]
+        assert real_time.monotonic() - began < 4
+        assert recorded(hook) == [("validated in draft", "failed", "unknown")]
+        assert counted(hook) == (1, 1, 0, 0, 0)
+        # Whoever asks after that isn't kept waiting, and nobody is called.
+        assert refused(world, row) == [STOPPED]
+        assert len(served.seen) == 1
+        caller.start()
+        served.answer = lambda got: COMPLAINS
+        assert validate(world, row)
+    assert counters.discrepancies() == []
+
+
+def test_a_stop_at_any_moment_leaves_nobody_waiting() -> None:
+    world = platform()
+    with handler(COMPLAINS) as served:
+        validator(world, served.url)
+        row = draft(world)
+        for n in range(6):
+            waiting = [Background(lambda: told(world, row)) for _ in range(3)]
+            if n % 2:
+                served.next()
+            caller.stop()
+            for one in waiting:
+                assert one.result() in ([], [STOPPED])
+            caller.start()
+    assert settled() and "calling" not in states()
+    assert counters.discrepancies() == []
+
+
+def told(world: World, row: Request) -> list[str]:
+    try:
+        validate(world, row)
+    except Refused as failed:
+        return failed.errors[1:]
+    return []
+
+
+# -- lost
+
+
+def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: Engine) -> None:
+    world = platform()
+    with handler() as served:
+        hook = validator(world, served.url)
+        row = draft(world)
+        served.answer = hangs(served)
+        waiting = asking(served, world, row)
+        lease = Delivery.objects.values_list("lease", flat=True).get()
+        assert lease is not None and 55 < lease - real_time.time() < 65
+        # What is left of a process that was killed is its lease, and that runs out.
+        Delivery.objects.update(lease=1.0)
+        engine.wake()
+        until(lambda: Attempt.objects.exists(), "the lost call's attempt")
+        tried = Attempt.objects.get()
+        assert (tried.outcome, tried.status_code) == ("unknown", None)
+        assert "The worker was lost during the call" in tried.error
+        assert "called once: not tried again" in tried.why
+        # It was only held up: its late answer overwrites nothing.
+        served.release.set()
+        assert waiting.result() is True
+        move_clock(24 * 3600)
+        engine.wake()
+        until(settled, "nothing left to do")
+    assert recorded(hook) == [("validated in draft", "failed", "unknown")]
+    assert counted(hook) == (1, 1, 0, 0, 0)
+    assert (len(served.seen), Attempt.objects.count()) == (1, 1)
+    assert counters.discrepancies() == []
+
+
+def test_a_restart_gives_leases_back() -> None:
+    world = platform()
+    with handler() as served:
+        served.answer = hangs(served)
+        hook = validator(world, served.url)
+        row = draft(world)
+        waiting = asking(served, world, row)
+        assert outbox.abandoned() == []
+        outbox.give_back()
+        assert ledger.record(outbox.abandoned()) == 1
+        served.release.set()
+        waiting.result()
+    assert recorded(hook) == [("validated in draft", "failed", "unknown")]
+
+
+def test_the_engine_leaves_validators_calls_to_those_who_ask(engine: Engine) -> None:
+    world = platform()
+    with handler() as served:
+        served.answer = hangs(served)
+        validator(world, served.url)
+        waiting = asking(served, world, draft(world))
+        engine.wake()
+        with handler() as other:
+            events.trigger(make.webhook(world, other.url, n=2))
+            other.next()
+        assert engine.under_way <= 1 and states()[0] == "calling"
+        served.release.set()
+        assert waiting.result() is True
+    until(settled, "both calls")
+    assert len(served.seen) == 1
+
+
+# -- moving time
+
+
+def test_a_move_neither_waits_for_ever_nor_cuts_the_call(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "WAIT_FOR_CALLS", 0.1)
+    world = platform()
+    with handler() as served:
+        served.answer = hangs(served)
+        hook = validator(world, served.url)
+        row = draft(world)
+        waiting = asking(served, world, row)
+        pk = Delivery.objects.get().pk
+        began = real_time.monotonic()
+        moved = time.advance(timedelta(days=2))
+        assert real_time.monotonic() - began < 10
+        assert moved.end - moved.start == timedelta(days=2)
+        # Two days later it still hangs, and has no deadline in the platform's time.
+        assert standstill.unsettled(clock.now()) == {f"calling:{pk}.1"}
+        assert standstill.next_due(clock.now()) is None
+        assert not waiting.ended.is_set()
+        served.release.set()
+        assert waiting.result() is True
+    assert says(row) == {"region": "No"}
+    assert recorded(hook) == [("validated in draft", "delivered", "success")]
+    tried = Attempt.objects.get()
+    assert tried.finished_at - tried.started_at >= timedelta(days=2)
+    assert tried.duration < 60_000
+
+
+# -- Trigger now
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, "delivered"), (500, "failed")])
+def test_trigger_now_sends_the_payload_once(engine: Engine, status: int, state: str) -> None:
+    world = platform()
+    with handler(status) as served:
+        hook = validator(world, served.url, data={"n": 1})
+        events.trigger(hook)
+        got = served.next()
+        until(settled, "the call")
+        move_clock(24 * 3600)
+        engine.wake()
+        until(settled, "nothing left to do")
+    assert got.method == "POST" and "id" not in got.json
+    assert (got.json["webhook_id"], got.json["data"]) == (hook.pk, {"n": 1})
+    assert got.json["object_class"] == "fulfillment_requests"
+    assert [event for event, *_ in recorded(hook)] == ["Trigger now"]
+    assert states() == [state] and len(served.seen) == 1
+    ok = int(status == 200)
+    assert counted(hook) == (1, 1, ok, 1 - ok, 1 - ok)
+    assert (hook.round, hook.earliest_possible_trigger, hook.out_of_order) == (0, None, False)

@@ -1,0 +1,248 @@
+"""Any sequence of validations, answers, lost calls and edits leaves the counters in order.
+
+The real database without HTTP, as in `test_property`: a machine asks and answers, keeps books of
+its own, and compares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from requests_queue.errors import Refused
+from requests_queue.models import Clock
+from requests_queue.queues import validation as queues
+from requests_queue.queues.fulfillment.validation import VALIDATED
+from requests_queue.queues.validation import Wanted
+from tests import make
+from tests.webhooks.validating import draft, platform
+from webhooks import counters, events, ledger, lifecycle, outbox, pruning, retry, validation
+from webhooks.calls import Claimed, Finished
+from webhooks.exchange import Answer
+from webhooks.models import Attempt, Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db
+
+START = make.AT + timedelta(days=30)
+PICK = st.integers(0, 10**6)
+COMPLAINS = {"asset": {"params": [{"id": "region", "value_error": "No"}]}}
+# What a call comes to: what the transport returns, and what that counts as.
+ENDS: dict[str, tuple[str, Answer | None, str]] = {
+    "right": (retry.SUCCESS, Answer(200, (), json.dumps(COMPLAINS).encode(), False), "success"),
+    "empty": (retry.SUCCESS, Answer(200, (), b"{}", False), "success"),
+    "wrong": (retry.SUCCESS, Answer(200, (), b"[]", False), "failure"),
+    "no JSON": (retry.SUCCESS, Answer(200, (), b"<p>", False), "failure"),
+    "refuses": (retry.FAILURE, Answer(500, (), b"{}", False), "failure"),
+    "silent": (retry.FAILURE, None, "failure"),
+    "stopped": (retry.UNKNOWN, None, "unknown"),
+}
+
+
+@dataclass
+class Asking:
+    """Somebody who waits for an object's validators."""
+
+    wanted: Wanted
+    calls: list[Claimed]
+
+
+class Validators(RuleBasedStateMachine):
+    """Three validators of a product, one of them older than its id, and those who ask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = transaction.atomic()
+        # As the block of Django's own test cases: what must be durable may be inside of it.
+        self.block._from_testcase = True  # type: ignore[attr-defined]
+        self.block.__enter__()
+        self.world = platform()
+        for n in (1, 2, 3):
+            at = make.AT + timedelta(hours=n % 3)
+            make.webhook(self.world, n=n, type="validator", created_at=at)
+        self.order = list(Webhook.objects.order_by("created_at").values_list("pk", flat=True))
+        Clock.objects.create(pk=1, frozen_at=START)
+        self.now = START
+        self.row = draft(self.world)
+        self.asking: list[Asking] = []
+        self.lost: set[int] = set()
+        self.forced: list[Claimed] = []
+        self.events: Counter[str] = Counter()
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.since: Counter[str] = Counter()
+
+    def teardown(self) -> None:
+        try:
+            while self.asking:
+                self.answer(0, ["right", "silent", "wrong"])
+            self.counters_are_what_happened()
+            assert (
+                not Delivery.objects.filter(state="calling")
+                .exclude(pk__in=[c.delivery_id for c in self.forced])
+                .exists()
+            )
+        finally:
+            transaction.set_rollback(True)
+            self.block.__exit__(None, None, None)
+
+    def tick(self, seconds: float = 1) -> None:
+        self.now += timedelta(seconds=seconds)
+        Clock.objects.update(frozen_at=self.now)
+
+    def hook(self, pick: int) -> Webhook:
+        return Webhook.objects.get(pk=self.order[pick % len(self.order)])
+
+    @rule()
+    def ask(self) -> None:
+        self.tick()
+        active = set(Webhook.objects.filter(active=True).values_list("pk", flat=True))
+        wanted = queues._prepared(VALIDATED, self.row.pk, {}, self.world.as_distributor)
+        calls = validation._begin("validator", wanted)
+        # Those that are enabled, in the order of their creation.
+        assert [c.webhook["id"] for c in calls] == [pk for pk in self.order if pk in active]
+        self.events.update(active)
+        if calls:
+            self.asking.append(Asking(wanted, calls))
+
+    @rule(pick=PICK, ends=st.lists(st.sampled_from(sorted(ENDS)), min_size=3, max_size=3))
+    def answer(self, pick: int, ends: list[str]) -> None:
+        if not self.asking:
+            return
+        self.tick()
+        one = self.asking.pop(pick % len(self.asking))
+        came = [ENDS[end] for end, _ in zip(ends, one.calls, strict=False)]
+        flown = [
+            Finished(call, outcome, 5, answer=answer, error="" if answer else "Silence.")
+            for call, (outcome, answer, _) in zip(one.calls, came, strict=True)
+        ]
+        try:
+            readings = validation._end(flown, one.wanted)
+        except Refused as refused:
+            assert refused.code == "VAL_100"
+            assert len(refused.errors) == 1 + sum(counts != "success" for *_, counts in came)
+        else:
+            assert {counts for *_, counts in came} == {"success"}
+            assert len(readings) == len(one.calls)
+        for call, (*_, counts) in zip(one.calls, came, strict=True):
+            if call.delivery_id not in self.lost:
+                self.book(call, counts)
+
+    def book(self, call: Claimed, counts: str) -> None:
+        pk = call.webhook["id"]
+        self.calls[pk, counts] += 1
+        if counts == "success":
+            self.since[pk] = 0
+        elif counts == "failure":
+            self.since[pk] += 1
+
+    @rule(pick=PICK)
+    def lose(self, pick: int) -> None:
+        """The lease of a call runs out: a worker records it, and its own answer is too late."""
+        calls = [c for one in self.asking for c in one.calls if c.delivery_id not in self.lost]
+        if not calls:
+            return
+        self.tick()
+        call = calls[pick % len(calls)]
+        Delivery.objects.filter(pk=call.delivery_id).update(lease=1.0)
+        assert ledger.record(outbox.abandoned()) == 1
+        assert outbox.abandoned() == []
+        self.lost.add(call.delivery_id)
+        self.book(call, "unknown")
+
+    @rule(pick=PICK)
+    def trigger_now(self, pick: int) -> None:
+        self.tick()
+        hook = self.hook(pick)
+        try:
+            events.trigger(hook)
+        except Refused:
+            assert not hook.active
+        else:
+            self.events[hook.pk] += 1
+
+    @rule(outcome=st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]))
+    def work(self, outcome: str) -> None:
+        """A worker makes what is due: only what somebody triggered is."""
+        self.tick()
+        self.forced = outbox.claim(100)
+        assert all(call.forced for call in self.forced)
+        ledger.record([Finished(call, outcome, 5) for call in self.forced])
+        for call in self.forced:
+            self.book(call, outcome)
+        self.forced = []
+
+    @rule(pick=PICK, active=st.booleans())
+    def switch(self, pick: int, active: bool) -> None:
+        self.tick()
+        lifecycle.edit(self.hook(pick).pk, self.world.vendor_user, {"active": active})
+
+    @rule(pick=PICK, n=st.integers(0, 3))
+    def edit(self, pick: int, n: int) -> None:
+        self.tick()
+        lifecycle.edit(self.hook(pick).pk, self.world.vendor_user, {"data": {"n": n}})
+
+    @rule(days=st.sampled_from([1, 40]))
+    def wait_and_prune(self, days: int) -> None:
+        self.tick(days * 24 * 3600)
+        pruning.prune()
+
+    @invariant()
+    def counters_are_what_happened(self) -> None:
+        assert counters.discrepancies() == []
+        for hook in Webhook.objects.all():
+            calls = {counts: self.calls[hook.pk, counts] for _, counts in self.calls}
+            assert hook.events == self.events[hook.pk]
+            assert hook.triggers == sum(calls.values())
+            assert hook.success_triggers == calls.get("success", 0)
+            assert hook.failure_triggers == calls.get("failure", 0)
+            assert hook.failure_since_last_success == self.since[hook.pk]
+            assert (hook.last_success is None) == (not calls.get("success"))
+            assert (hook.last_failure is None) == (not calls.get("failure"))
+
+    @invariant()
+    def nobody_is_out_of_order(self) -> None:
+        standings = Webhook.objects.values_list(
+            "earliest_possible_trigger", "gate_closed_at", "round", "out_of_order"
+        )
+        assert set(standings) == {(None, None, 0, False)}
+
+    @invariant()
+    def each_is_tried_once(self) -> None:
+        for delivery in Delivery.objects.prefetch_related("attempt_set"):
+            tried = [attempt.outcome for attempt in delivery.attempt_set.all()]
+            assert delivery.attempts == len(tried)
+            match delivery.state:
+                case Delivery.WAITING | Delivery.CALLING:
+                    assert tried == []
+                case Delivery.DELIVERED:
+                    assert tried == [Attempt.SUCCESS]
+                case Delivery.FAILED:
+                    assert tried in ([Attempt.FAILURE], [Attempt.UNKNOWN])
+                case _:
+                    # Its webhook was disabled: during the call, or before it.
+                    assert delivery.state == Delivery.CANCELLED and len(tried) <= 1
+        for event in Event.objects.exclude(object_id=""):
+            assert event.change == "validated in draft"
+
+
+@pytest.mark.parametrize("mode", ["each", "coalesce"])
+def test_any_sequence_of_validations_leaves_the_counters_in_order(mode: str, settings: Any) -> None:
+    settings.SIM_EVENT_MODE = mode
+    run_state_machine_as_test(
+        Validators,
+        settings=hypothesis_settings(
+            deadline=None,
+            max_examples=25,
+            stateful_step_count=40,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
