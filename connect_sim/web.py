@@ -43,10 +43,14 @@ class Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
 
     def add_task(self, task: Any) -> None:
         """Serve a connection's next request, in the lane that is its own."""
-        if waits(getattr(task.requests[0], "path", "")):
-            self._waiting.submit(_serve, task)
-        else:
+        if not waits(getattr(task.requests[0], "path", "")):
             super().add_task(task)
+            return
+        try:
+            self._waiting.submit(_serve, task)
+        except RuntimeError:
+            # Shut down already.
+            task.cancel()
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         """Stop the threads; the lane's end with the calls that they wait for."""

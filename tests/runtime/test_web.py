@@ -1,0 +1,286 @@
+"""The web server: calls that wait for a handler have threads of their own, and nobody waits."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from django.db import connections
+
+from connect_sim import web
+from tests.engines import until
+from tests.handlers import Handler, handler
+from tests.make import CONTACT
+from tests.processes import Sandbox, free_port, restart, sandbox
+
+VALIDATE = "/public/v1/requests/PR-1/validate"
+
+
+@dataclass
+class App:
+    """A WSGI application: what waits for a handler waits until it is released."""
+
+    arrived: queue.Queue[str] = field(default_factory=queue.Queue)
+    release: threading.Event = field(default_factory=threading.Event)
+    inside: Callable[[str], Any] = lambda path: None
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> list[bytes]:
+        path = environ["PATH_INFO"]
+        self.inside(path)
+        self.arrived.put(path)
+        if web.waits(path):
+            assert self.release.wait(30)
+        said = f"{path} by {threading.current_thread().name}".encode()
+        start("200 OK", [("Content-Length", str(len(said)))])
+        return [said]
+
+
+@contextmanager
+def serving(app: App, settings: Any, threads: int = 1, lane: int = 4) -> Iterator[str]:
+    """Run the server in a thread, until the block ends; return its address."""
+    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
+    settings.SIM_VALIDATIONS = lane
+    server = web.create(app, threads)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{settings.SIM_BIND}"
+    finally:
+        app.release.set()
+        server.close()
+        thread.join(5)
+        server.task_dispatcher.shutdown(timeout=3)
+
+
+def in_background(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Run a function in a thread, and return what waits for its result."""
+    found: queue.Queue[Any] = queue.Queue()
+    threading.Thread(target=lambda: found.put(work()), daemon=True).start()
+    return lambda: found.get(timeout=20)
+
+
+def get(url: str) -> str:
+    return requests.get(url, timeout=20).text
+
+
+# -- which calls
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (VALIDATE, True),
+        (f"{VALIDATE}/", True),
+        ("/public/v1//requests//PR-1//validate//", True),
+        ("/public/v1/tier/config-requests/TCR-1/validate", True),
+        ("/forms/anything", True),
+        ("/public/v1/requests", False),
+        ("/public/v1/requests/validate-me", False),
+        ("/public/v1/requests/PR-1/approve", False),
+        ("/admin/forms/", False),
+        ("/validated", False),
+        ("/", False),
+        ("", False),
+    ],
+)
+def test_which_calls_may_wait_for_a_handler(path: str, expected: bool) -> None:
+    assert web.waits(path) is expected
+
+
+def test_each_call_is_served_in_its_lane(settings: Any) -> None:
+    app = App()
+    app.release.set()
+    with serving(app, settings) as url:
+        assert get(f"{url}{VALIDATE}?x=/requests").startswith(f"{VALIDATE} by waits-for-handler")
+        assert "waits-for-handler" in get(f"{url}/public/v1/requests/PR-1/valid%61te")
+        assert "by waitress" in get(f"{url}/public/v1/requests?next=/validate")
+
+
+# -- one doesn't wait for the other
+
+
+def test_calls_that_wait_delay_no_others(settings: Any) -> None:
+    app = App()
+    with serving(app, settings, threads=1, lane=3) as url:
+        # More of them than the lane has threads.
+        waiting = [in_background(lambda n=n: get(f"{url}/{n}/validate")) for n in range(5)]
+        assert sorted(app.arrived.get(timeout=10)[-8:] for _ in range(3)) == ["validate"] * 3
+        for _ in range(3):
+            began = time.monotonic()
+            assert get(f"{url}/quick").startswith("/quick by waitress")
+            assert time.monotonic() - began < 2
+        assert [app.arrived.get(timeout=10) for _ in range(3)] == ["/quick"] * 3
+        app.release.set()
+        said = [wait() for wait in waiting]
+    assert all(f"/{n}/validate by waits" in text for n, text in enumerate(said))
+
+
+def test_ordinary_calls_that_take_long_delay_no_validation(settings: Any) -> None:
+    app, held = App(), threading.Event()
+    app.release.set()
+    app.inside = lambda path: held.wait(30) if path == "/slow" else None
+    with serving(app, settings, threads=1) as url:
+        slow = in_background(lambda: get(f"{url}/slow"))
+        assert get(f"{url}{VALIDATE}").startswith(VALIDATE)
+        held.set()
+        assert slow().startswith("/slow")
+
+
+def test_one_connections_calls_are_answered_in_order(settings: Any) -> None:
+    app = App()
+    paths = [VALIDATE, "/a", f"{VALIDATE}/", "/b", "/forms/x", "/c"]
+    with serving(app, settings, threads=2) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as line:
+            line.sendall(b"".join(f"GET {p} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for p in paths))
+            assert app.arrived.get(timeout=10) == VALIDATE
+            # The next one of the connection doesn't overtake it.
+            assert get(f"{url}/other").startswith("/other")
+            assert app.arrived.get(timeout=10) == "/other"
+            app.release.set()
+            said = b""
+            while said.count(b" by ") < len(paths):
+                piece = line.recv(65536)
+                assert piece, f"closed after {said!r}"
+                said += piece
+    assert [app.arrived.get(timeout=10) for _ in paths[1:]] == paths[1:]
+    places = [said.index(f"\r\n\r\n{p} by ".encode()) for p in paths]
+    assert places == sorted(places) and said.count(b"HTTP/1.1 200 OK") == len(paths)
+
+
+def test_a_call_that_fails_ends_no_thread(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    app = App()
+    app.release.set()
+
+    def fail(path: str) -> None:
+        raise RuntimeError("on purpose")
+
+    app.inside = fail
+    with serving(app, settings, lane=1) as url:
+        for _ in range(3):
+            assert requests.get(f"{url}{VALIDATE}", timeout=20).status_code == 500
+        app.inside = lambda path: None
+        assert get(f"{url}{VALIDATE}").startswith(VALIDATE)
+    assert caplog.text.count("on purpose") >= 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_of_the_lane_keeps_no_connection_of_the_database(settings: Any) -> None:
+    app = App()
+    app.release.set()
+    opened: list[Any] = []
+
+    def connect(path: str) -> None:
+        connections["default"].ensure_connection()
+        opened.append(connections["default"])
+        assert connections["default"].connection is not None
+
+    app.inside = connect
+    with serving(app, settings, lane=1) as url:
+        for _ in range(3):
+            get(f"{url}{VALIDATE}")
+            # It belongs to the lane's thread, and is looked at only.
+            until(lambda: opened[-1].connection is None, "the connection's end")
+    assert len(opened) == 3
+
+
+# -- stopping
+
+
+def test_what_comes_after_the_end_is_dropped(settings: Any) -> None:
+    lanes = web.Lanes(1)
+    lanes.shutdown(timeout=1)
+
+    class Task:
+        requests = [type("Request", (), {"path": VALIDATE})()]
+        cancelled = False
+
+        def cancel(self) -> None:
+            self.cancelled = True
+
+    task = Task()
+    lanes.add_task(task)
+    assert task.cancelled
+
+
+def _validated_draft(box: Sandbox, served: Handler) -> str:
+    """Make a validator and a draft, and return the path of its validation."""
+    product = "PRD-362-917-440"
+    box.as_vendor("POST", "/notifications/webhooks", {
+        "label": "Cart", "product_id": product, "type": "validator", "active": True,
+        "object_class": "fulfillment_request", "external_url": served.url,
+        "jwt_secret": "JWT-secret-of-thirty-two-bytes-or-more",
+    })  # fmt: skip
+    [connection, *_] = box.as_distributor("GET", f"/products/{product}/connections")
+    [item, *_] = box.as_distributor("GET", f"/products/{product}/items")
+    tier = {"name": "Harbour Cafe", "contact_info": CONTACT}
+    made = box.as_distributor("POST", "/requests", {
+        "type": "purchase", "status": "draft",
+        "asset": {
+            "connection": {"id": connection["id"]}, "items": [{"id": item["id"], "quantity": 1}],
+            "tiers": {"customer": tier, "tier1": tier},
+        },
+    })  # fmt: skip
+    return f"/public/v1/requests/{made['id']}/validate"
+
+
+def test_a_sandbox_stops_in_time_and_tells_those_who_wait(tmp_path: Path) -> None:
+    with handler(None) as served, sandbox(tmp_path / "data") as box:
+        path = _validated_draft(box, served)
+        waiting = in_background(lambda: box.call("POST", path, key=box.provider_key))
+        served.next()
+        # The others are served while it waits.
+        assert box.as_vendor("GET", "/requests?limit=1")
+        began = time.monotonic()
+        assert box.process.stop() == 0
+        assert time.monotonic() - began < 15
+        answer = waiting()
+        assert (answer.status_code, answer.json()) == (400, {
+            "error_code": "VAL_100",
+            "errors": [
+                "Validation service is not available.",
+                "The sandbox stopped during the call; what the handler answered is unknown.",
+            ],
+        })  # fmt: skip
+        restart(box)
+        [hook] = box.as_vendor("GET", "/notifications/webhooks?type=validator")
+        assert (hook["stats"]["triggers"], hook["stats"]["failure_triggers"]) == (1, 0)
+
+
+def test_a_call_of_a_killed_sandbox_is_recorded_by_the_next_one(tmp_path: Path) -> None:
+    with handler(None) as served, sandbox(tmp_path / "data") as box:
+        path = _validated_draft(box, served)
+
+        def ask() -> str:
+            try:
+                return str(box.call("POST", path, key=box.provider_key).status_code)
+            except requests.ConnectionError:
+                return "connection lost"
+
+        waiting = in_background(ask)
+        served.next()
+        box.process.kill()
+        assert waiting() == "connection lost"
+        restart(box)
+
+        def stats() -> dict[str, int]:
+            [hook] = box.as_vendor("GET", "/notifications/webhooks?type=validator")
+            found: dict[str, int] = hook["stats"]
+            return found
+
+        until(lambda: stats()["triggers"] == 1, "the lost call's attempt")
+        assert stats()["events"] == 1
+        assert (stats()["success_triggers"], stats()["failure_triggers"]) == (0, 0)
+        assert len(served.seen) == 1
+        served.answer = lambda got: (200, b"{}")
+        assert box.call("POST", path, key=box.provider_key).status_code == 200
+        assert (stats()["triggers"], stats()["success_triggers"]) == (2, 1)

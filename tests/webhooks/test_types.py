@@ -1,0 +1,195 @@
+"""The webhook types, written a second time: what each watches, and what a product needs for it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from requests_queue.catalog.models import Product
+from webhooks import types
+
+ORDER, CONFIG = "fulfillment_request", "tier_config_request"
+
+
+class Said(NamedTuple):
+    """A row of the table of validator types."""
+
+    type: str
+    object_class: str
+    kind: str
+    level: int | None
+    status: str
+    capability: str
+
+
+TABLE = [
+    Said("validator", ORDER, "purchase", None, "draft", "cart.validation"),
+    Said("inquiring_validator", ORDER, "purchase", None, "inquiring", "inquiring.validation"),
+    Said("change_validator", ORDER, "change", None, "draft", "subscription.change.validation"),
+    Said("change_inquiring_validator", ORDER, "change", None, "inquiring",
+         "subscription.change.inquiring_validation"),
+    Said("renew_validator", ORDER, "renew", None, "draft", "subscription.renew.validation"),
+    Said("renew_inquiring_validator", ORDER, "renew", None, "inquiring",
+         "subscription.renew.inquiring_validation"),
+    Said("transfer_validator", ORDER, "transfer", None, "draft",
+         "subscription.transfer.validation"),
+    Said("transfer_inquiring_validator", ORDER, "transfer", None, "inquiring",
+         "subscription.transfer.inquiring_validation"),
+    Said("draft_tcr_t1_val", CONFIG, "setup", 1, "draft", "tiers.validation"),
+    Said("draft_tcr_t2_val", CONFIG, "setup", 2, "draft", "tiers.validation"),
+    Said("tcr_setup_t1_inq_val", CONFIG, "setup", 1, "inquiring",
+         "tiers.configs.setup.inquiring_validation"),
+    Said("tcr_setup_t2_inq_val", CONFIG, "setup", 2, "inquiring",
+         "tiers.configs.setup.inquiring_validation"),
+    Said("tcr_update_t1_validator", CONFIG, "update", 1, "draft",
+         "tiers.configs.update.validation"),
+    Said("tcr_update_t2_validator", CONFIG, "update", 2, "draft",
+         "tiers.configs.update.validation"),
+    Said("tcr_update_t1_inq_val", CONFIG, "update", 1, "inquiring",
+         "tiers.configs.update.inquiring_validation"),
+    Said("tcr_update_t2_inq_val", CONFIG, "update", 2, "inquiring",
+         "tiers.configs.update.inquiring_validation"),
+]  # fmt: skip
+# What else must be on, for requests of the kind or level to be there at all.
+SWITCHES: dict[str | int, list[tuple[str, Any]]] = {
+    "renew": [("subscription.renew.enable_renew", True)],
+    "transfer": [("subscription.transfer.enable_transfer", True)],
+    1: [("tiers.configs.level", 1)],
+    2: [("tiers.configs.level", 2)],
+}
+named = pytest.mark.parametrize("said", TABLE, ids=lambda said: said.type)
+
+
+def product(*switches: tuple[str, Any]) -> Product:
+    """Return a product, of no database, with these capabilities."""
+    capabilities: dict[str, Any] = {}
+    for path, value in switches:
+        *above, last = path.split(".")
+        node = capabilities
+        for key in above:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return Product(id="PRD-1", capabilities=capabilities)
+
+
+def needed(said: Said) -> list[tuple[str, Any]]:
+    """Return all that the product of such a validator has."""
+    more = SWITCHES.get(said.kind, []) + SWITCHES.get(said.level or 0, [])
+    return [*more, (said.capability, True)]
+
+
+def fires(said: Said) -> types.Fires:
+    found = types.find(said.type, said.object_class)
+    assert found is not None and found.fires is not None
+    return found.fires
+
+
+def test_there_are_these_and_the_six_queue_changes() -> None:
+    registered = types.registered()
+    validators = [t for t in registered if t.is_validator]
+    assert {(t.type, t.object_class) for t in validators} == {s[:2] for s in TABLE}
+    assert len(validators) == len(TABLE) == 16
+    events = [t for t in registered if not t.is_validator]
+    assert {t.type for t in events} == {"event"}
+    assert {t.object_class for t in events} == {
+        "fulfillment_request", "tier_config_request", "tier_account_request", "listing_request",
+        "billing_request", "usage_file",
+    }  # fmt: skip
+    assert len(registered) == len({t.label for t in registered}) == 22
+    assert len(types.type_choices()) == 17
+
+
+@named
+def test_when_it_fires(said: Said) -> None:
+    found = fires(said)
+    assert (found.kind, found.level, found.status, found.capability) == said[2:]
+    asked = types.validating(said.object_class, said.kind, said.status, said.level)
+    assert asked is not None and asked.type == said.type
+
+
+@named
+def test_its_label_says_the_same(said: Said) -> None:
+    found = types.find(said.type, said.object_class)
+    assert found is not None
+    for word in (said.kind, said.status, f"Tier {said.level}" if said.level else "Subscription"):
+        assert word.lower() in found.label.lower()
+
+
+@named
+def test_nothing_else_of_it_is_validated(said: Said) -> None:
+    for status in ("pending", "approved", "tiers_setup", ""):
+        assert types.validating(said.object_class, said.kind, status, said.level) is None
+    for kind in ("cancel", "suspend", "resume", "adjustment"):
+        assert types.validating(said.object_class, kind, said.status, said.level) is None
+    for level in {None, 0, 1, 2, 3} - ({1, 2} if said.level else {None}):
+        assert types.validating(said.object_class, said.kind, said.status, level) is None
+    other = ORDER if said.object_class == CONFIG else CONFIG
+    assert types.find(said.type, other) is None
+    assert types.validating("usage_file", said.kind, said.status, said.level) is None
+
+
+@named
+def test_with_all_that_it_needs_nothing_is_missing(said: Said) -> None:
+    assert fires(said).missing(product(*needed(said))) is None
+
+
+@named
+def test_what_is_off_is_named(said: Said) -> None:
+    everything = needed(said)
+    # The level has a test of its own.
+    for path in {path for path, _ in everything} - {"tiers.configs.level"}:
+        rest = [switch for switch in everything if switch[0] != path]
+        for off in (rest, [*rest, (path, False)], [*rest, (path, None)]):
+            assert fires(said).missing(product(*off)) == path
+
+
+@named
+def test_a_product_without_capabilities_never_fires(said: Said) -> None:
+    assert fires(said).missing(product()) is not None
+    assert fires(said).missing(Product(id="PRD-1", capabilities={"tiers": None, "cart": 1}))
+
+
+@named
+def test_another_types_capabilities_are_not_enough(said: Said) -> None:
+    switches = [s for other in TABLE for s in needed(other) if s[0] != said.capability]
+    assert fires(said).missing(product(*switches, ("tiers.configs.level", 2))) == said.capability
+
+
+@pytest.mark.parametrize(
+    ("configs", "first", "second"),
+    [
+        (None, "tiers.configs", "tiers.configs"),
+        (False, "tiers.configs", "tiers.configs"),
+        ({}, "tiers.configs", "tiers.configs"),
+        ({"configs": False, "level": 2}, "tiers.configs", "tiers.configs"),
+        ({"configs": True, "level": 1}, None, "tiers.configs.level (2)"),
+        ({"level": 1}, None, "tiers.configs.level (2)"),
+        ({"level": "1"}, None, "tiers.configs.level (2)"),
+        ({"level": 2}, None, None),
+        ({"level": "2"}, None, None),
+    ],
+)
+def test_levels_of_the_tiers(configs: Any, first: str | None, second: str | None) -> None:
+    made = Product(id="PRD-1", capabilities={"tiers": {"validation": True, "configs": configs}})
+    for type_, expected in (("draft_tcr_t1_val", first), ("draft_tcr_t2_val", second)):
+        found = types.find(type_, CONFIG)
+        assert found is not None and found.fires is not None
+        assert found.fires.missing(made) == expected
+
+
+@pytest.mark.parametrize("kind", ["renew", "transfer"])
+@pytest.mark.parametrize("switch", [True, False, None])
+def test_renewals_and_transfers_have_a_switch_of_their_own(kind: str, switch: bool | None) -> None:
+    branch = {"validation": True, "inquiring_validation": True, f"enable_{kind}": switch}
+    made = Product(id="PRD-1", capabilities={"subscription": {kind: branch}})
+    for type_ in (f"{kind}_validator", f"{kind}_inquiring_validator"):
+        found = types.find(type_, ORDER)
+        assert found is not None and found.fires is not None
+        expected = None if switch else f"subscription.{kind}.enable_{kind}"
+        assert found.fires.missing(made) == expected
+
+
+def test_the_same_pair_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="registered already"):
+        types.register(types.WebhookType("validator", ORDER, "Again"))
