@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import signal
 import socket
 import threading
 import time
@@ -20,7 +21,8 @@ from connect_sim import web
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.make import CONTACT
-from tests.processes import Sandbox, free_port, restart, sandbox
+from tests.processes import Sandbox, free_port, postgres_database, restart, sandbox
+from tests.runtime.distributed import server
 
 VALIDATE = "/public/v1/requests/PR-1/validate"
 
@@ -254,6 +256,27 @@ def test_a_sandbox_stops_in_time_and_tells_those_who_wait(tmp_path: Path) -> Non
         restart(box)
         [hook] = box.as_vendor("GET", "/notifications/webhooks?type=validator")
         assert (hook["stats"]["triggers"], hook["stats"]["failure_triggers"]) == (1, 0)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_web_process_stops_in_time_and_tells_those_who_wait(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    broker = f"redis://127.0.0.1:{free_port()}/0"
+    with (
+        handler(None) as served,
+        postgres_database() as database,
+        server(tmp_path, database, broker, workers=0, beat=False) as running,
+    ):
+        path = _validated_draft(running, served)
+        waiting = in_background(lambda: running.call("POST", path, key=running.provider_key))
+        served.next()
+        began = time.monotonic()
+        assert running.process.stop(number) == 0
+        assert time.monotonic() - began < 10
+        answer = waiting()
+        assert answer.status_code == 400 and "The sandbox stopped" in answer.json()["errors"][1]
 
 
 def test_a_call_of_a_killed_sandbox_is_recorded_by_the_next_one(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -27,8 +29,11 @@ class Command(BaseCommand):
         from connect_sim.wsgi import application
 
         server = web.create(application, options["threads"])
+        # Without it a container's first process isn't ended by SIGTERM, and any other at once.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
         try:
             server.run()
         finally:
+            # Those who wait for a validator are told.
             caller.stop()
