@@ -20,6 +20,7 @@ Changes = dict[str, dict[str, Any]]
 
 _SWITCHES = ("hidden", "required", "readonly", "unique", "reconciliation")
 _SHARED = ("none", "view", "edit")
+_SET = (*_SWITCHES, "shared")
 _KEYS = ("value", "structured_value", "value_error", "structured_error", "value_choices")
 
 
@@ -97,6 +98,18 @@ def _compare(
         changed["constraints"] = rules
     if changed:
         reading.changes[sent["id"]] = changed
+    reading.ignored += _unchangeable(sent, entry)
+
+
+def _unchangeable(sent: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
+    """Return the names of what an entry has otherwise, though a validation never changes it."""
+    own = [key for key in entry if key not in (*_KEYS, "id", "constraints")]
+    found = [f"{key} of {sent['id']}" for key in own if entry[key] != sent.get(key)]
+    rules, before = entry.get("constraints") or {}, sent["constraints"]
+    return found + [
+        f"constraints.{name} of {sent['id']}" for name, value in rules.items()
+        if name not in _SET and value != before.get(name)
+    ]  # fmt: skip
 
 
 def _set_choices(param: dict[str, Any], entry: Mapping[str, Any], reading: Reading) -> str:

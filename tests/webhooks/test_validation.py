@@ -122,6 +122,21 @@ def test_a_success_counts_and_merges() -> None:
     assert counters.discrepancies() == []
 
 
+def test_what_is_ignored_of_a_parameter_is_named() -> None:
+    world = platform()
+    said = {"value_error": "No", "title": "Other", "type": "text", "phase": None, "new": None}
+    rules = {"required": True, "min_length": 3, "meta": None}
+    with handler(answer(region={**said, "constraints": rules})) as served:
+        validator(world, served.url)
+        row = draft(world)
+        assert validate(world, row)
+    assert Attempt.objects.get().why == (
+        "Merged: region (value_error, constraints). Ignored: title of region, phase of region, "
+        "constraints.min_length of region."
+    )
+    assert row.params[0]["title"] == "region" and says(row) == {"region": "No"}
+
+
 @pytest.mark.parametrize(("given", "said"), WRONG, ids=[said for _, said in WRONG])
 def test_a_failure_counts_and_writes_nothing(given: Answer, said: str) -> None:
     world = platform()

@@ -21,7 +21,9 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 
 @pytest.fixture
 def own_loop() -> Iterator[None]:
-    """End the loop of validators' calls after the test, so that the next one makes its own."""
+    """Give the test a loop of its own for validators' calls, made by its own settings."""
+    caller.stop()
+    caller.start()
     yield
     caller.stop()
     caller.start()
