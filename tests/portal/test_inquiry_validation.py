@@ -32,6 +32,7 @@ OLD = "Please look at this again."
 def stopped() -> Iterator[None]:
     yield
     loop.stop()
+    loop.start()
 
 
 @pytest.fixture

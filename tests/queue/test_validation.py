@@ -39,6 +39,7 @@ Edit = Callable[[dict[str, Any]], Any]
 def stopped() -> Iterator[None]:
     yield
     loop.stop()
+    loop.start()
 
 
 @pytest.fixture
