@@ -1,0 +1,431 @@
+"""Validators end to end: both parties call the API of a sandbox, and a handler's process answers.
+
+Each of the types from the making of its request to the approval; each reason not to be called.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests import orders
+from tests.e2e import validating
+from tests.e2e.validating import SUITE, VALIDATORS, Flow, Json, Validator, timeless
+from tests.processes import Sandbox, manage, sandbox
+
+BACKUP, METER = "PRD-814-505-018", "PRD-590-284-731"
+
+# What switches each validation on, as Connect's documents have it.
+CAPABILITIES = {
+    "validator": "cart.validation",
+    "inquiring_validator": "inquiring.validation",
+    "change_validator": "subscription.change.validation",
+    "change_inquiring_validator": "subscription.change.inquiring_validation",
+    "renew_validator": "subscription.renew.validation",
+    "renew_inquiring_validator": "subscription.renew.inquiring_validation",
+    "transfer_validator": "subscription.transfer.validation",
+    "transfer_inquiring_validator": "subscription.transfer.inquiring_validation",
+    "draft_tcr_t1_val": "tiers.validation",
+    "draft_tcr_t2_val": "tiers.validation",
+    "tcr_setup_t1_inq_val": "tiers.configs.setup.inquiring_validation",
+    "tcr_setup_t2_inq_val": "tiers.configs.setup.inquiring_validation",
+    "tcr_update_t1_validator": "tiers.configs.update.validation",
+    "tcr_update_t2_validator": "tiers.configs.update.validation",
+    "tcr_update_t1_inq_val": "tiers.configs.update.inquiring_validation",
+    "tcr_update_t2_inq_val": "tiers.configs.update.inquiring_validation",
+}
+# Of a product with no capability at all, the first one that a webhook of the type lacks.
+FIRST = {
+    name: (
+        f"subscription.{name.partition('_')[0]}.enable_{name.partition('_')[0]}"
+        if name.startswith(("renew", "transfer"))
+        else "tiers.configs"
+        if "tcr" in name
+        else capability
+    )
+    for name, capability in CAPABILITIES.items()
+}
+CLAIMS = {
+    "webhook_id", "webhook_name", "object_class", "account_id", "product_id", "api_url",
+    "triggered_at", "last_success_at", "last_failure_at", "processing_timeout", "data", "exp",
+}  # fmt: skip
+STRUCTURED = {
+    "message": {"id": "NS-17", "external_id": "not_known", "value": "Not known here."},
+    "context": {"field": "address"},
+}
+PHONE = {"country_code": "+34", "area_code": "91", "phone_number": "5550118", "extension": ""}
+CHOICES = [{"value": "us", "label": "United States"}, {"value": "mars", "label": "Mars"}]
+NO_CALLS = {"events": 0, "triggers": 0, "success_triggers": 0, "failure_triggers": 0,
+            "failure_since_last_success": 0, "out_of_order": False}  # fmt: skip
+
+
+def test_the_types_are_those_of_connect() -> None:
+    assert set(VALIDATORS) == set(CAPABILITIES)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        validating.add_tier_parameters(found)
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
+    with validating.validator(tmp_path_factory.mktemp("handler")) as found:
+        yield found
+
+
+@pytest.fixture
+def hook(running: Sandbox, served: Validator, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Make webhooks that are there for one test."""
+    made: list[Json] = []
+
+    def make(type_: str, **more: Any) -> Json:
+        made.append(validating.hook(running, served, type_, **more))
+        return made[-1]
+
+    served.rules()
+    yield make
+    validating.drop(running, *made)
+
+
+def edits(flow: Flow) -> Json:
+    """Return what a handler may change of a parameter, all of it."""
+    return {
+        flow.names["wrong"]: {"value_error": "Not known.", "structured_error": STRUCTURED},
+        flow.names["text"]: {
+            "value": "Harbour", "constraints": {"hidden": True, "readonly": True},
+        },
+        flow.names["phone"]: {"structured_value": PHONE},
+        flow.names["choice"]: {"value": "mars", "value_choices": CHOICES},
+    }  # fmt: skip
+
+
+def edited(flow: Flow, sent: Json) -> Json:
+    """Return what the platform must make of what was sent and those edits."""
+    wanted = copy.deepcopy(sent)
+    params = flow.params(wanted)
+    for pk, changes in edits(flow).items():
+        rules = changes.pop("constraints", {})
+        params[pk].update(changes)
+        params[pk]["constraints"].update(rules)
+    params[flow.names["phone"]]["value"] = "+34915550118"
+    return wanted
+
+
+def not_to_be_taken(flow: Flow) -> Json:
+    """Return the other edits of an answer, which change nothing."""
+    if flow.base == "/requests":
+        return {
+            "status": "approved", "type": "cancel", "note": "By the handler.",
+            "asset.status": "terminated", "asset.items.0.quantity": "99",
+            "asset.tiers.customer.name": "Somebody else", "asset.external_id": "X-1",
+        }  # fmt: skip
+    return {
+        "status": "approved", "type": "adjustment", "notes": "By the handler.",
+        "configuration.status": "active", "configuration.account.name": "Somebody else",
+        "configuration.tier_level": 3,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="class")
+def hooks(running: Sandbox, served: Validator) -> Iterator[dict[str, Json]]:
+    """A webhook of each type: of all but one nothing is wanted."""
+    made = {name: validating.hook(running, served, name) for name in VALIDATORS}
+    yield made
+    validating.drop(running, *made.values())
+
+
+class TestEachType:
+    @pytest.mark.parametrize("name", VALIDATORS)
+    def test_a_request_is_validated_corrected_and_approved(
+        self, running: Sandbox, served: Validator, hooks: dict[str, Json], name: str
+    ) -> None:
+        flow = validating.begin(running, VALIDATORS[name])
+        before = flow.read()
+
+        extra = [{"id": "unheard_of", "value": "1", "value_error": "Not ours."}]
+        also = not_to_be_taken(flow)
+        served.rules(**{name: {"params": edits(flow), "extra": extra, "also": also}})
+        answer = flow.validate()
+        assert answer.status_code == 200, answer.text
+        (got,) = served.seen(flow.pk)
+        self.check_call(got, running, hooks[name], before)
+        assert timeless(answer.json()) == timeless(edited(flow, before))
+        assert flow.read() == running.as_distributor("GET", flow.path) == answer.json()
+        self.check_counters(running, hooks[name], got)
+
+        # The handler's minimal answer takes the error back, and leaves the rest as it was.
+        wrong = flow.names["wrong"]
+        clean = {wrong: {"value_error": ""}}
+        served.rules(**{name: {"minimal": True, "params": clean}})
+        before = flow.validate().json()
+        assert "structured_error" not in flow.params(before)[wrong]
+        wanted = edited(flow, got["body"])
+        del flow.params(wanted)[wrong]["structured_error"]
+        flow.params(wanted)[wrong]["value_error"] = ""
+        assert timeless(before) == timeless(wanted)
+
+        # The distributor's form: one value is refused, the next one is not.
+        served.rules(**{name: {"wrong": {wrong: ["no@example.com", "Not this one."]}}})
+        refused = flow.validate({"id": wrong, "value": "no@example.com"}).json()
+        assert flow.params(refused)[wrong]["value_error"] == "Not this one."
+        right = {"id": wrong, "value": "yes@example.com"}
+        found = flow.params(flow.validate(right).json())[wrong]
+        assert (found["value"], found["value_error"]) == ("yes@example.com", "")
+        sent = [flow.params(g["body"])[wrong]["value"] for g in served.seen(flow.pk)]
+        assert sent[2:] == ["no@example.com", "yes@example.com"]
+
+        flow.as_distributor("PUT", flow.body(right))
+        flow.leave()
+        approved = flow.params(flow.approve())
+        assert [approved[flow.names[role]]["value"] for role in ("wrong", "text", "choice")] == [
+            "yes@example.com", "Harbour", "mars",
+        ]  # fmt: skip
+        assert {g["path"] for g in served.seen(flow.pk)} == {f"/{name}"}
+        stats = validating.read_hook(running, hooks[name])["stats"]
+        assert stats == NO_CALLS | {"events": 4, "triggers": 4, "success_triggers": 4}
+
+    def check_call(self, got: Json, running: Sandbox, made: Json, object_: Json) -> None:
+        assert (got["method"], got["content_type"]) == ("POST", "application/json")
+        assert {"authentication", "authorization", "content-length", "host", "user-agent"} <= set(
+            got["headers"]
+        )
+        # Of what GET answers to the vendor, nothing is missing and nothing more is there.
+        assert got["body"] == object_
+        claims = got["claims"]
+        assert set(claims) == CLAIMS and got["refused"] == ""
+        triggered = datetime.fromisoformat(claims["triggered_at"])
+        assert claims["exp"] == triggered.timestamp() + 600
+        assert claims == {
+            "webhook_id": made["id"], "webhook_name": made["label"],
+            "object_class": f"{made['object_class']}s", "account_id": "VA-610-138",
+            "product_id": SUITE, "api_url": f"{running.url}/public/v1",
+            "triggered_at": claims["triggered_at"], "last_success_at": None,
+            "last_failure_at": None, "processing_timeout": 600, "data": {"tenant": "lab"},
+            "exp": claims["exp"],
+        }  # fmt: skip
+
+    def check_counters(self, running: Sandbox, made: Json, got: Json) -> None:
+        found = validating.read_hook(running, made)
+        assert found["stats"] == NO_CALLS | {"events": 1, "triggers": 1, "success_triggers": 1}
+        assert found["last_event"] == got["claims"]["triggered_at"]
+        assert found["last_failure"] is None
+        last = found["last_success"]
+        assert (last["status"], last["status_code"], last["errors"]) == ("success", 200, "")
+        assert last["response"]["headers"]["Content-Type"] == "application/json"
+        assert json.loads(last["response"]["body"])["id"] == got["body"]["id"]
+
+
+def nothing_happens(running: Sandbox, served: Validator, flow: Flow, *hooks: Json) -> None:
+    """Check that a validation answers the object as it is, and that nobody hears of it."""
+    before, called = flow.read(), len(served.seen())
+    answer = flow.validate()
+    assert (answer.status_code, answer.json()) == (200, before)
+    assert flow.read() == before
+    assert len(served.seen()) == called
+    for made in hooks:
+        found = validating.read_hook(running, made)
+        assert (found["stats"], found["last_event"]) == (NO_CALLS, None)
+
+
+class TestNobodyIsCalled:
+    def test_the_webhook_is_disabled(self, running: Sandbox, served: Validator, hook: Any) -> None:
+        flow = validating.draft(running)
+        born, later = hook("validator", active=False), hook("validator")
+        running.as_vendor("PUT", f"/notifications/webhooks/{later['id']}", {"active": False})
+        nothing_happens(running, served, flow, born, later)
+        running.as_vendor("PUT", f"/notifications/webhooks/{later['id']}", {"active": True})
+        assert flow.validate().status_code == 200
+        assert [g["claims"]["webhook_id"] for g in served.seen(flow.pk)] == [later["id"]]
+
+    def test_the_webhook_is_deleted(self, running: Sandbox, served: Validator) -> None:
+        flow = validating.draft(running)
+        validating.drop(running, validating.hook(running, served, "validator"))
+        nothing_happens(running, served, flow)
+
+    def test_it_is_of_another_product(self, running: Sandbox, served: Validator, hook: Any) -> None:
+        # Both products validate changes.
+        other = hook("change_validator", product_id=METER)
+        flow = validating.begin(running, VALIDATORS["change_validator"])
+        nothing_happens(running, served, flow, other)
+
+    def test_a_distributor_has_none(self, running: Sandbox, served: Validator) -> None:
+        for name, found in VALIDATORS.items():
+            body = {
+                "label": "Mine", "product_id": SUITE, "type": name, "jwt_secret": orders.SECRET,
+                "object_class": found.object_class, "external_url": f"{served.url}/{name}",
+            }  # fmt: skip
+            answer = running.call(
+                "POST", "/public/v1/notifications/webhooks", body, key=running.provider_key
+            )
+            assert answer.status_code == 400
+            assert answer.json()["errors"] == ["type: Validators are for vendors only."]
+        nothing_happens(running, served, validating.draft(running))
+
+    def test_it_is_another_vendors(self, running: Sandbox, served: Validator) -> None:
+        key = second_vendor(running)
+        body = {
+            "label": "Theirs", "type": "validator", "object_class": "fulfillment_request",
+            "external_url": f"{served.url}/validator", "jwt_secret": orders.SECRET,
+        }  # fmt: skip
+        path = "/public/v1/notifications/webhooks"
+        refused = running.call("POST", path, {**body, "product_id": SUITE}, key=key)
+        assert refused.json()["errors"] == [f"product_id: Product {SUITE} does not exist."]
+        made = running.call("POST", path, {**body, "product_id": "PRD-777-777-777"}, key=key)
+        assert made.status_code == 201, made.text
+        flow = validating.draft(running)
+        nothing_happens(running, served, flow)
+        found = running.call("GET", f"{path}/{made.json()['id']}", key=key).json()
+        assert (found["stats"], found["last_event"]) == (NO_CALLS, None)
+        # They don't even see what could be validated.
+        assert running.call("POST", f"/public/v1{flow.path}/validate", {}, key=key).status_code == (
+            404
+        )
+
+    @pytest.mark.parametrize("name", VALIDATORS)
+    def test_the_capability_is_off_meanwhile(
+        self, running: Sandbox, served: Validator, hook: Any, name: str
+    ) -> None:
+        made = hook(name)
+        flow = validating.begin(running, VALIDATORS[name])
+        switch(running, CAPABILITIES[name], False)
+        try:
+            nothing_happens(running, served, flow, made)
+        finally:
+            switch(running, CAPABILITIES[name], True)
+        assert flow.validate().status_code == 200
+        assert len(served.seen(flow.pk)) == 1
+
+    @pytest.mark.parametrize("name", ["validator", "draft_tcr_t1_val"])
+    def test_event_webhooks_hear_nothing_of_it(
+        self, running: Sandbox, served: Validator, hook: Any, name: str
+    ) -> None:
+        flow = validating.begin(running, VALIDATORS[name])
+        event = hook(name, type="event")
+        nothing_happens(running, served, flow, event)
+        # Not of one that is made, and changes something, either.
+        hook(name)
+        served.rules(**{name: {"params": edits(flow)}})
+        assert flow.params(flow.validate().json())[flow.names["text"]]["value"] == "Harbour"
+        assert validating.read_hook(running, event)["stats"] == NO_CALLS
+        assert {g["claims"]["webhook_name"] for g in served.seen(flow.pk)} == {name}
+
+    @pytest.mark.parametrize(
+        "name",
+        ["validator", "change_inquiring_validator", "tcr_setup_t2_inq_val",
+         "tcr_update_t1_validator"],
+    )  # fmt: skip
+    def test_the_request_is_pending(
+        self, running: Sandbox, served: Validator, hook: Any, name: str
+    ) -> None:
+        made = hook(name)
+        flow = validating.begin(running, VALIDATORS[name])
+        flow.leave()
+        before = flow.read()
+        answer = flow.validate()
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "REQ_003")
+        assert answer.json()["errors"] == [
+            f"{flow.pk} is pending: validate is for draft or inquiring only."
+        ]
+        assert flow.read() == before
+        assert served.seen(flow.pk) == []
+        assert validating.read_hook(running, made)["stats"] == NO_CALLS
+
+
+class TestOthersAreNotCalled:
+    @pytest.mark.parametrize("name", VALIDATORS)
+    def test_type_level_or_status_are_others(
+        self, running: Sandbox, served: Validator, hooks: dict[str, Json], name: str
+    ) -> None:
+        flow = validating.begin(running, VALIDATORS[name])
+        path = f"/notifications/webhooks/{hooks[name]['id']}"
+        running.as_vendor("PUT", path, {"active": False})
+        try:
+            nothing_happens(running, served, flow)
+        finally:
+            running.as_vendor("PUT", path, {"active": True})
+        found = running.as_vendor("GET", "/notifications/webhooks?limit=100")
+        stats = {row["label"]: row["stats"] for row in found}
+        assert stats == dict.fromkeys(VALIDATORS, NO_CALLS)
+
+
+class TestCreation:
+    @pytest.mark.parametrize("name", VALIDATORS)
+    def test_a_product_without_the_capability_is_refused(
+        self, running: Sandbox, served: Validator, hook: Any, name: str
+    ) -> None:
+        switch(running, CAPABILITIES[name], False)
+        try:
+            assert lacking(running, served, name, SUITE) == CAPABILITIES[name]
+        finally:
+            switch(running, CAPABILITIES[name], True)
+        made = hook(name)
+        assert (made["type"], made["active"], made["stats"]) == (name, True, NO_CALLS)
+
+    @pytest.mark.parametrize("name", VALIDATORS)
+    def test_a_plain_product_is_refused(
+        self, running: Sandbox, served: Validator, name: str
+    ) -> None:
+        assert lacking(running, served, name, BACKUP) == FIRST[name]
+
+    @pytest.mark.parametrize("name", [name for name in VALIDATORS if "_t2_" in name])
+    def test_a_product_of_one_level_is_refused_the_second(
+        self, running: Sandbox, served: Validator, name: str
+    ) -> None:
+        switch(running, "tiers.configs.level", 1)
+        try:
+            assert lacking(running, served, name, SUITE) == "tiers.configs.level (2)"
+        finally:
+            switch(running, "tiers.configs.level", 2)
+
+
+def lacking(running: Sandbox, served: Validator, name: str, product: str) -> str:
+    """Return the capability for whose lack a webhook of the type is refused."""
+    body = {
+        "label": "No", "product_id": product, "type": name, "jwt_secret": orders.SECRET,
+        "object_class": VALIDATORS[name].object_class, "external_url": f"{served.url}/{name}",
+    }  # fmt: skip
+    answer = running.call("POST", "/public/v1/notifications/webhooks", body)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "VAL_001")
+    (said,) = answer.json()["errors"]
+    before, after = f"type: {product} doesn't have the capability ", (
+        f", so it never calls webhooks of type {name}. Switch it on first."
+    )  # fmt: skip
+    assert said.startswith(before) and said.endswith(after)
+    return str(said.removeprefix(before).removesuffix(after))
+
+
+def switch(running: Sandbox, capability: str, value: Any) -> None:
+    """Change a capability of the suite, as its vendor does."""
+    body: Any = value
+    for key in reversed(capability.split(".")):
+        body = {key: body}
+    running.as_vendor("PUT", f"/products/{SUITE}", {"capabilities": body})
+
+
+def second_vendor(running: Sandbox) -> str:
+    """Make another vendor in the sandbox, with a product that validates; return an API key."""
+    script = (
+        "from requests_queue.catalog import keys\n"
+        "from requests_queue.seed.products import capabilities\n"
+        "from tests import make\n"
+        "made, key = make.world('7', capabilities(True)), keys.new_key()\n"
+        "keys.store(made.vendor, key, 'Second vendor')\n"
+        "print(key)"
+    )
+    done = subprocess.run(
+        manage("shell", "-c", script), env=running.process.env, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1]

@@ -1,0 +1,270 @@
+"""Requests that are validated: the handler's process, and how the two parties make and end them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests import orders
+from tests.make import CONTACT
+from tests.processes import ROOT, Process, Sandbox, environment, pause
+from webhooks import types
+from webhooks.types import Fires, WebhookType
+
+Json = dict[str, Any]
+SUITE = "PRD-362-917-440"
+CONNECTION = "CT-3380-6125-4471"
+# A reseller that is set up, so that orders needn't wait for it.
+RESELLER = "TA-6120-4478-0112"
+SCRIPT = Path(__file__).parent / "validating_handler.py"
+VALIDATORS = {t.type: t for t in types.registered() if t.is_validator}
+
+
+@dataclass
+class Validator:
+    """A handler that runs as a process."""
+
+    url: str
+
+    def rules(self, **by_type: Json) -> None:
+        """Say what the handler answers, by type of webhook; others are answered by an echo."""
+        found = {f"/{name}": rule for name, rule in by_type.items()}
+        requests.post(f"{self.url}/rules", json=found, timeout=5).raise_for_status()
+
+    def release(self) -> None:
+        """Let the calls go that are held."""
+        requests.post(f"{self.url}/release", timeout=5).raise_for_status()
+
+    def seen(self, about: str = "") -> list[Json]:
+        """Return what the handler got, of an object or of all."""
+        found = requests.get(f"{self.url}/seen", timeout=5).json()
+        return [got for got in found if not about or (got["body"] or {}).get("id") == about]
+
+    def until_seen(self, count: int, about: str = "", timeout: float = 10) -> list[Json]:
+        """Wait for so many calls."""
+        deadline = time.monotonic() + timeout
+        while len(found := self.seen(about)) < count:
+            assert time.monotonic() < deadline, f"{len(found)} calls instead of {count}"
+            pause(0.02)
+        return found
+
+
+@contextmanager
+def validator(folder: Path) -> Iterator[Validator]:
+    """Run a handler's process until the block ends."""
+    command = [sys.executable, str(SCRIPT), "--secret", orders.SECRET]
+    process = Process(command, environment(folder), folder / "handler.log", ROOT).start()
+    try:
+        deadline = time.monotonic() + 10
+        while "\n" not in process.printed:
+            assert process.popen.poll() is None and time.monotonic() < deadline, process.printed
+            pause(0.02)
+        yield Validator(process.printed.split()[0])
+    finally:
+        process.kill()
+
+
+def hook(running: Sandbox, served: Validator, type_: str, **more: Any) -> Json:
+    """Create a webhook of a validator type on the suite, as the vendor does."""
+    body = {
+        "label": type_, "type": type_, "object_class": VALIDATORS[type_].object_class,
+        "data": {"tenant": "lab"}, **more,
+    }  # fmt: skip
+    url = body.pop("external_url", f"{served.url}/{type_}")
+    return orders.webhook(running, url, body.pop("product_id", SUITE), **body)
+
+
+def drop(running: Sandbox, *hooks: Json) -> None:
+    for made in hooks:
+        running.as_vendor("DELETE", f"/notifications/webhooks/{made['id']}")
+
+
+def read_hook(running: Sandbox, made: Json) -> Json:
+    return dict(running.as_vendor("GET", f"/notifications/webhooks/{made['id']}"))
+
+
+def validate(running: Sandbox, path: str, body: Any = None) -> requests.Response:
+    """Validate as the distributor, and return the answer whatever it is."""
+    return running.call("POST", f"/public/v1{path}/validate", body, key=running.provider_key)
+
+
+def timeless(node: Any) -> Any:
+    """Return an object without the dates of its last change."""
+    if isinstance(node, dict):
+        return {k: timeless(v) for k, v in node.items() if k != "updated"}
+    return [timeless(v) for v in node] if isinstance(node, list) else node
+
+
+# The roles that parameters play in a test, by level of the tiers (None: of subscriptions).
+NAMES: dict[int | None, dict[str, str]] = {
+    None: {"wrong": "admin_email", "text": "company_alias", "phone": "security_phone",
+           "choice": "data_region", "vendors": "tenant_id"},
+    1: {"wrong": "partner_agreement", "text": "partner_alias", "phone": "partner_phone",
+        "choice": "partner_region", "vendors": "partner_tenant"},
+    2: {"wrong": "master_reference", "text": "master_alias", "phone": "master_phone",
+        "choice": "master_region", "vendors": "master_tenant"},
+}  # fmt: skip
+
+
+def add_tier_parameters(running: Sandbox) -> None:
+    """Give the tiers' configurations a parameter of each kind that orders have."""
+    regions = [{"value": "eu", "label": "Europe"}, {"value": "us", "label": "United States"}]
+    for level in (1, 2):
+        for role, kind in (("text", "text"), ("phone", "phone"), ("choice", "dropdown")):
+            name = NAMES[level][role]
+            body: Json = {
+                "name": name, "title": name, "type": kind, "scope": f"tier{level}",
+                "phase": "ordering", "description": name,
+            }  # fmt: skip
+            if kind == "dropdown":
+                body["constraints"] = {"choices": regions}
+            running.as_vendor("POST", f"/products/{SUITE}/parameters", body)
+
+
+class Flow:
+    """A request on the suite, from its making to its approval, as the two parties call."""
+
+    base, submit = "/requests", "submit"
+
+    def __init__(self, running: Sandbox, fires: Fires) -> None:
+        self.running, self.fires = running, fires
+        self.names = NAMES[fires.level]
+        self.pk = self.make()
+        self.path = f"{self.base}/{self.pk}"
+        if fires.status == "inquiring":
+            asked = {"id": self.names["wrong"], "value_error": "We don't know this one."}
+            self.as_vendor("PUT", self.body(asked))
+            self.as_vendor("POST", {}, "inquire")
+        assert self.read()["status"] == fires.status
+
+    def make(self) -> str:
+        raise NotImplementedError
+
+    def body(self, *params: Json) -> Json:
+        raise NotImplementedError
+
+    def params(self, shown: Json) -> dict[str, Json]:
+        raise NotImplementedError
+
+    def as_vendor(self, method: str, body: Any = None, action: str = "") -> Any:
+        return self.running.as_vendor(method, f"{self.path}/{action}".rstrip("/"), body)
+
+    def as_distributor(self, method: str, body: Any = None, action: str = "") -> Any:
+        return self.running.as_distributor(method, f"{self.path}/{action}".rstrip("/"), body)
+
+    def read(self) -> Json:
+        return dict(self.as_vendor("GET"))
+
+    def validate(self, *params: Json) -> requests.Response:
+        return validate(self.running, self.path, self.body(*params) if params else None)
+
+    def leave(self) -> None:
+        """Bring it to pending: as an order, or as an answer to the inquiry."""
+        self.as_distributor("POST", {}, "pend" if self.fires.status == "inquiring" else self.submit)
+        assert self.read()["status"] == "pending"
+
+    def approve(self) -> Json:
+        given = {"id": self.names["vendors"], "value": f"vt-{self.pk}"}
+        self.as_vendor("PUT", self.body(given))
+        self.as_vendor("POST", {}, "approve")
+        found = self.read()
+        assert found["status"] == "approved"
+        return found
+
+
+class Order(Flow):
+    """A purchase, or a change, renewal or transfer of an active subscription."""
+
+    def make(self) -> str:
+        draft = {"status": "draft"} if self.fires.status == "draft" else {}
+        if self.fires.kind == "purchase":
+            self.submit = "purchase"
+            return str(order(self.running, **draft)["id"])
+        asset = active(self.running)
+        body = {
+            "type": self.fires.kind, **draft,
+            "asset": {"id": asset, "items": [{"id": f"{SUITE}-0001", "quantity": 9}]},
+        }  # fmt: skip
+        return str(self.running.as_distributor("POST", "/requests", body)["id"])
+
+    def body(self, *params: Json) -> Json:
+        return {"asset": {"params": list(params)}}
+
+    def params(self, shown: Json) -> dict[str, Json]:
+        return {p["id"]: p for p in shown["asset"]["params"]}
+
+
+class Configuration(Flow):
+    """A set-up or an update of a reseller's configuration."""
+
+    base = "/tier/config-requests"
+
+    def make(self) -> str:
+        made = self.ask("setup") if self.fires.kind == "setup" else None
+        if made is None:
+            first = Configuration(self.running, Fires("setup", "pending", "", self.fires.level))
+            first.approve()
+            made = self.ask("update", id=first.read()["configuration"]["id"])
+        return str(made["id"])
+
+    def ask(self, kind: str, **of: Any) -> Json:
+        draft = {"status": "draft"} if self.fires.status == "draft" else {}
+        config = of or {
+            "product": {"id": SUITE}, "tier_level": self.fires.level,
+            "account": {"name": "Ash Resellers", "contact_info": CONTACT},
+        }  # fmt: skip
+        params = [{"id": self.names["wrong"], "value": "NSS-1"}]
+        body = {"type": kind, **draft, "configuration": config, "params": params}
+        return dict(self.running.as_distributor("POST", self.base, body))
+
+    def body(self, *params: Json) -> Json:
+        return {"params": list(params)}
+
+    def params(self, shown: Json) -> dict[str, Json]:
+        return {p["id"]: p for p in shown["params"]}
+
+
+def begin(running: Sandbox, webhook_type: WebhookType) -> Flow:
+    """Bring a request into the place where a validator of the type is called for it."""
+    assert webhook_type.fires is not None
+    kind = Order if webhook_type.object_class == "fulfillment_request" else Configuration
+    return kind(running, webhook_type.fires)
+
+
+def draft(running: Sandbox) -> Flow:
+    """Make a draft of a purchase."""
+    return begin(running, VALIDATORS["validator"])
+
+
+def order(running: Sandbox, **more: Any) -> Json:
+    """Order the suite for a new customer of a reseller that is set up."""
+    body = {
+        "type": "purchase",
+        **more,
+        "asset": {
+            "connection": {"id": CONNECTION},
+            "items": [{"id": f"{SUITE}-0001", "quantity": 5}],
+            "params": [{"id": "admin_email", "value": "a@example.com"}],
+            "tiers": {
+                "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
+                "tier1": {"id": RESELLER},
+            },
+        },
+    }
+    return dict(running.as_distributor("POST", "/requests", body))
+
+
+def active(running: Sandbox) -> str:
+    """Return a new subscription that is active."""
+    made = order(running)
+    given = [{"id": "tenant_id", "value": f"tn-{made['id']}"}]
+    running.as_vendor("PUT", f"/requests/{made['id']}", {"asset": {"params": given}})
+    running.as_vendor("POST", f"/requests/{made['id']}/approve", {})
+    return str(made["asset"]["id"])
