@@ -15,17 +15,26 @@ from django.db import connections
 from waitress.server import create_server
 from waitress.task import ThreadedTaskDispatcher
 
+from webhooks import loops
+
 logger = logging.getLogger(__name__)
+
+# Most of them wait for a handler, or for their client's next call.
+CONNECTIONS = 1000
 
 
 def create(wsgi: Any, threads: int) -> Any:
     """Return a server that is bound to SIM_BIND; `run` it. Raises OSError or ValueError."""
+    loops.raise_file_limit()
     lanes = Lanes(settings.SIM_VALIDATIONS)
     server = create_server(
         wsgi,
         _dispatcher=lanes,
         listen=settings.SIM_BIND,
         threads=threads,
+        connection_limit=CONNECTIONS,
+        # The engine's calls may be in this process, and `select` can't look beyond 1,024 files.
+        asyncore_use_poll=True,
         ident=None,
         channel_timeout=60,
         clear_untrusted_proxy_headers=True,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connect_sim.api import published
-from tests import environments
+from tests import environments, orders
+from tests.e2e import validating
 from tests.e2e.test_openapi_client import interpreter, run, running
+from tests.e2e.validating import Validator
 from tests.processes import ROOT, Sandbox
 from tests.queue import spreadsheets
 
@@ -33,11 +37,27 @@ PAGE = ROOT / "docs" / "clients" / "openapi-client.md"
 SHOWN = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
+# What the validators' handler says, by path.
+RULES = {
+    "/cart": {"wrong": {"admin_email": ["no@example.com", "Nobody reads this mailbox."]}},
+    "/tiers": {"wrong": {"partner_agreement": ["NSS-0", "There is no such agreement."]}},
+    "/down": {"status": 500},
+}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
+    folder = tmp_path_factory.mktemp("handler")
+    with validating.validator(folder, "--rules", json.dumps(RULES)) as found:
+        yield found
+
+
 @pytest.fixture(scope="module", params=["sync", "async", "specs"])
 def found(
     request: pytest.FixtureRequest,
     interpreter: Path,
     running: Sandbox,
+    served: Validator,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Found:
     workbook = tmp_path_factory.mktemp("usage") / "usage.xlsx"
@@ -50,6 +70,8 @@ def found(
         KIND=request.param,
         SPECS=f"{running.url}/connect-openapi30.yml",
         XLSX=str(workbook),
+        HANDLER_URL=served.url,
+        SECRET=orders.SECRET,
     )
 
 
@@ -305,6 +327,57 @@ def test_a_conversation_has_private_messages_and_an_end(found: Found) -> None:
     refused(flow["refused"], 400, "REQ_003")
 
 
+class TestValidation:
+    def test_a_cart_is_corrected_and_bought(self, found: Found, served: Validator) -> None:
+        flow = found["validation_cart"]
+        assert flow["draft"]["status"] == flow["wrong"]["status"] == "draft"
+        wrong, right, last = (
+            {p["id"]: p for p in flow[name]["asset"]["params"]}["admin_email"]
+            for name in ("wrong", "right", "approved")
+        )
+        assert wrong["value_error"] == "Nobody reads this mailbox."
+        assert (right["value"], right["value_error"]) == ("yes@example.com", "")
+        assert (flow["bought"]["status"], flow["approved"]["status"]) == ("pending", "approved")
+        assert last["value"] == "yes@example.com"
+        refused(flow["too_late"], 400, "REQ_003")
+        calls = served.seen(flow["draft"]["id"])
+        assert [(g["method"], g["path"], g["refused"]) for g in calls] == [
+            ("POST", "/cart", "")
+        ] * 2
+        stats = flow["webhook"]["stats"]
+        assert (stats["events"], stats["triggers"], stats["success_triggers"]) == (2, 2, 2)
+
+    def test_a_resellers_set_up_is_corrected_and_submitted(
+        self, found: Found, served: Validator
+    ) -> None:
+        flow = found["validation_tier_cart"]
+        wrong, right = (
+            {p["id"]: p for p in flow[name]["params"]}["partner_agreement"]
+            for name in ("wrong", "right")
+        )
+        assert (flow["wrong"]["status"], wrong["value_error"]) == (
+            "draft", "There is no such agreement.",
+        )  # fmt: skip
+        assert (right["value"], right["value_error"]) == ("NSS-1", "")
+        assert (flow["submitted"]["status"], flow["approved"]["status"]) == ("pending", "approved")
+        assert [g["path"] for g in served.seen(flow["draft"]["id"])] == ["/tiers"] * 2
+        assert flow["webhook"]["stats"]["success_triggers"] == 2
+
+    def test_a_handler_that_is_down_is_called_once(self, found: Found, served: Validator) -> None:
+        flow = found["validation_in_vain"]
+        refused(flow["said"], 400, "VAL_100")
+        assert flow["said"]["errors"] == [
+            "Validation service is not available.",
+            "The handler answered 500; only 2xx is success.",
+        ]
+        assert flow["after"] == flow["draft"]
+        assert flow["bought"]["status"] == "pending"
+        # The client repeats what is 500 or more, so the answer had better be less.
+        assert len(served.seen(flow["draft"]["id"])) == 1
+        stats = flow["webhook"]["stats"]
+        assert (stats["triggers"], stats["failure_triggers"]) == (1, 1)
+
+
 @pytest.mark.parametrize("number", range(len(SHOWN)))
 def test_what_the_page_shows_runs(
     interpreter: Path, running: Sandbox, tmp_path: Path, number: int
@@ -324,7 +397,6 @@ def test_what_the_page_shows_runs(
 
 # The calls of the page's table.
 NOT_SERVED = {
-    ("post", "/requests/{}/validate"), ("post", "/tier/config-requests/{}/validate"),
     ("post", "/contracts"), ("post", "/accounts"), ("post", "/marketplaces"),
     ("delete", "/conversations/{}"), ("get", "/products/{}/templates/{}/render"),
     ("get", "/products/{}/templates/{}/preview"),

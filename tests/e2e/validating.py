@@ -57,9 +57,9 @@ class Validator:
 
 
 @contextmanager
-def validator(folder: Path) -> Iterator[Validator]:
+def validator(folder: Path, *options: str) -> Iterator[Validator]:
     """Run a handler's process until the block ends."""
-    command = [sys.executable, str(SCRIPT), "--secret", orders.SECRET]
+    command = [sys.executable, str(SCRIPT), "--secret", orders.SECRET, *options]
     process = Process(command, environment(folder), folder / "handler.log", ROOT).start()
     try:
         deadline = time.monotonic() + 10

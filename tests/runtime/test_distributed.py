@@ -10,9 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests import orders
+from tests.e2e.test_validators_load import TestHanging, TestSlow, event, hook, pool, validator
 from tests.handlers import Handler, handler
 from tests.processes import Redis, postgres_database, redis_server
 from tests.runtime.distributed import Server, server
+
+# The same on both: many threads of one process, and of several.
+__all__ = ["TestHanging", "TestSlow", "event", "hook", "pool", "validator"]
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,13 @@ import catalogue
 import money
 import tiers
 import usage
+import validation
 from common import hand_over
 
 FLOWS = (
     tiers.by_order, tiers.by_api, tiers.accounts, money.billing, usage.accepted, usage.rejected,
     usage.records, catalogue.product, catalogue.listings, catalogue.places,
-    catalogue.conversations,
+    catalogue.conversations, validation.cart, validation.tier_cart, validation.in_vain,
 )  # fmt: skip
 
 

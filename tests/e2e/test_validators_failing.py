@@ -1,0 +1,293 @@
+"""Validators that are down, slow or wrong: the caller is told in words, and the order goes on."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests import orders
+from tests.e2e import validating
+from tests.e2e.validating import VALIDATORS, Flow, Json, Validator, timeless
+from tests.processes import Sandbox, free_port, sandbox
+
+LIMIT = 1.0
+FAILED = {"events": 1, "triggers": 1, "success_triggers": 0, "failure_triggers": 1,
+          "failure_since_last_success": 1, "out_of_order": False}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("sandbox")
+    with sandbox(folder, SIM_VALIDATION_TIMEOUT=str(LIMIT)) as found:
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
+    with validating.validator(tmp_path_factory.mktemp("handler")) as found:
+        yield found
+
+
+@pytest.fixture
+def hook(running: Sandbox, served: Validator) -> Iterator[Json]:
+    served.rules()
+    made = validating.hook(running, served, "validator")
+    yield made
+    validating.drop(running, made)
+
+
+@pytest.fixture
+def flow(running: Sandbox) -> Flow:
+    return validating.draft(running)
+
+
+def raw(body: bytes, **more: Any) -> Json:
+    """Return the rule of an answer that isn't made from the request."""
+    return {"base64": base64.b64encode(body).decode(), **more}
+
+
+def params(*entries: Any) -> Json:
+    return {"json": {"asset": {"params": list(entries)}}}
+
+
+PHONE = {"id": "security_phone"}
+# What a handler does, and the words that the distributor reads of it.
+WRONG: dict[str, tuple[Json, str]] = {
+    "hangs": ({"hold": True}, "There was no complete answer within 1 s."),
+    "500": ({"status": 500, "json": {}}, "The handler answered 500; only 2xx is success."),
+    "302": ({"status": 302, "headers": {"Location": "/other"}}, "The handler answered 302"),
+    "401": ({"status": 401}, "The handler answered 401; only 2xx is success."),
+    "400 with a request": ({"status": 400}, "The handler answered 400; only 2xx is success."),
+    "HTML": (raw(b"<html>Welcome</html>", headers={"Content-Type": "text/html"}),
+             "The handler answered 200, but not with JSON"),
+    "HTML of 204 bytes": (raw(b"<" * 204), "begins with '<<<<"),
+    "empty": (raw(b""), "The handler answered 200, but without a body."),
+    "blank": (raw(b" \n"), "The handler answered 200, but without a body."),
+    "204": (raw(b"", status=204), "The handler answered 204, but without a body."),
+    "list": ({"json": []}, "not with an object. A validator answers the object as JSON."),
+    "number": ({"json": 7}, "not with an object."),
+    "string": ({"json": "ok"}, "not with an object."),
+    "null": ({"json": None}, "not with an object."),
+    "NaN": (raw(b'{"asset": {"params": [{"id": "company_alias", "value": NaN}]}}'),
+            "NaN is no JSON."),
+    "cut": (raw(b'{"asset": {"params": ['), "not with JSON"),
+    "too deep": (raw(b'{"a": ' + b"[" * 100_000), "JSON"),
+    "another object": ({"also": {"id": "PR-0000-0000-0000-001"}},
+                       "about another object: its id is 'PR-0000-0000-0000-001'."),
+    "another asset": ({"also": {"asset.id": "AS-0000-0000-0000"}},
+                      "about another object: its asset.id is 'AS-0000-0000-0000'."),
+    "an id of another type": ({"also": {"id": 17}}, "about another object: its id is '17'."),
+    "5 MB": (raw(b'{"note": "' + b"x" * 5_000_000 + b'"}'), "with more than 4 MiB."),
+    "gzip": (raw(gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}), "JSON"),
+    "invalid UTF-8": (raw(b'{"note": "\xff\xfe"}'), "JSON that can't be used"),
+    "NUL": ({"json": {"note": "a\0b"}}, "JSON that can't be used"),
+    "a lone surrogate": (raw(b'{"note": "\\ud800"}'), "JSON that can't be used"),
+    "twice the same": (params({"id": "admin_email"}, {"id": "admin_email"}),
+                       "Parameter admin_email is there twice."),
+    "params as an object": ({"json": {"asset": {"params": {}}}},
+                            "its params are an object instead of a list."),
+    "a parameter as a string": (params("admin_email"), "There is a string instead of an object."),
+    "an error as a list": (params({"id": "admin_email", "value_error": ["No."]}),
+                           "Parameter admin_email: value_error is a list instead of a string."),
+    "a value as a list": (params({"id": "company_alias", "value": [1]}),
+                          "Parameter company_alias: value is a string."),
+    "a value outside the choices": (params({"id": "data_region", "value": "mars"}),
+                                    "'mars' is not one of us, eu, uk."),
+    "choices as a string": (params({"id": "data_region", "value_choices": "us"}),
+                            "value_choices is a string instead of a list."),
+    "choices without values": (params({"id": "data_region", "value_choices": [{"label": "US"}]}),
+                               "each of value_choices is an object with a value"),
+    "a constraint as a string": (params({"id": "admin_email", "constraints": {"hidden": "no"}}),
+                                 "the constraint hidden is true or false, not a string."),
+    "constraints as a list": (params({"id": "admin_email", "constraints": []}),
+                              "constraints is a list instead of an object."),
+    "a structured error as a string": (params({"id": "admin_email", "structured_error": "No."}),
+                                       "structured_error is an object"),
+    "a phone as a list": (params(PHONE | {"structured_value": [1]}),
+                          "a phone has no such structured_value."),
+    "a text with structure": (params({"id": "company_alias", "structured_value": {"a": 1}}),
+                              "a text has no such structured_value."),
+}  # fmt: skip
+
+
+def told(answer: Any) -> str:
+    """Return what a caller is told of a handler that failed."""
+    assert answer.status_code == 400, answer.text
+    assert set(answer.json()) == {"error_code", "errors"}
+    assert answer.json()["error_code"] == "VAL_100"
+    general, said = answer.json()["errors"]
+    assert general == "Validation service is not available."
+    return str(said)
+
+
+def goes_on(flow: Flow) -> None:
+    """Check that an order that nobody validated is bought and approved as if nobody had tried."""
+    flow.leave()
+    flow.approve()
+
+
+class TestWrong:
+    @pytest.mark.parametrize("name", WRONG)
+    def test_the_caller_is_told_and_nothing_changes(
+        self, running: Sandbox, served: Validator, hook: Json, flow: Flow, name: str
+    ) -> None:
+        rule, words = WRONG[name]
+        served.rules(validator=rule)
+        before, began = flow.read(), time.monotonic()
+        said = told(flow.validate({"id": "company_alias", "value": "Nobody"}))
+        assert words in said and served.url not in said
+        assert time.monotonic() - began < LIMIT + 0.8
+        # The body of a validation that failed isn't kept either.
+        assert flow.read() == before
+        assert len(served.seen(flow.pk)) == 1
+        found = validating.read_hook(running, hook)
+        assert (found["stats"], found["last_success"]) == (FAILED, None)
+        assert found["last_failure"]["status"] == "failure"
+        # The vendor reads where, too; the distributor reads the rest.
+        assert found["last_failure"]["errors"][:20] == said[:20]
+        assert found["earliest_possible_trigger"] is None
+        served.release()
+        goes_on(flow)
+
+    def test_nobody_listens(self, running: Sandbox, hook: Json, flow: Flow) -> None:
+        port = free_port()
+        running.as_vendor(
+            "PUT",
+            f"/notifications/webhooks/{hook['id']}",
+            {"external_url": f"http://127.0.0.1:{port}/"},
+        )
+        before = flow.read()
+        said = told(flow.validate())
+        assert "Nothing listens" in said or "refused" in said
+        assert str(port) not in said and "127.0.0.1" not in said
+        assert flow.read() == before
+        found = validating.read_hook(running, hook)
+        assert (found["stats"], found["last_failure"]["status_code"]) == (FAILED, None)
+        assert str(port) in found["last_failure"]["errors"]
+        goes_on(flow)
+
+    def test_the_secret_is_another(self, running: Sandbox, served: Validator, flow: Flow) -> None:
+        made = validating.hook(running, served, "validator", jwt_secret="JWT-not-the-handlers-own")
+        assert told(flow.validate()) == "The handler answered 401; only 2xx is success."
+        (got,) = served.seen(flow.pk)
+        assert (got["claims"], got["refused"]) == (None, "Signature verification failed")
+        validating.drop(running, made)
+
+    @pytest.mark.parametrize("name", ["tcr_setup_t1_inq_val", "tcr_update_t2_validator"])
+    def test_a_configuration_of_another_id(
+        self, running: Sandbox, served: Validator, name: str
+    ) -> None:
+        made = validating.hook(running, served, name)
+        served.rules(**{name: {"also": {"configuration.id": "TC-000-000-000"}}})
+        flow = validating.begin(running, VALIDATORS[name])
+        before = flow.read()
+        assert told(flow.validate()) == (
+            "The handler answered 200, but about another object: its configuration.id is "
+            "'TC-000-000-000'."
+        )
+        assert flow.read() == before
+        assert validating.read_hook(running, made)["stats"] == FAILED
+        validating.drop(running, made)
+        goes_on(flow)
+
+    def test_one_of_two_fails(
+        self, running: Sandbox, served: Validator, hook: Json, flow: Flow
+    ) -> None:
+        # It has the rule of another path, and the same object.
+        second = validating.hook(
+            running, served, "validator", external_url=f"{served.url}/second", label="Second"
+        )
+        edit = {"params": {"company_alias": {"value": "Harbour"}}}
+        served.rules(validator=edit, second={"status": 503})
+        before = flow.read()
+        assert told(flow.validate()) == "The handler answered 503; only 2xx is success."
+        # Half of an answer is none: what the first one said isn't merged.
+        assert flow.read() == before
+        assert {g["path"] for g in served.seen(flow.pk)} == {"/validator", "/second"}
+        assert orders.stats(running, hook["id"])["success_triggers"] == 1
+        assert orders.stats(running, second["id"]) == FAILED
+        validating.drop(running, second)
+        goes_on(flow)
+
+    def test_nothing_is_tried_again(
+        self, running: Sandbox, served: Validator, hook: Json, flow: Flow
+    ) -> None:
+        rules: list[Json] = [{"hold": True}, {"status": 500}, {"json": []}]
+        for rule in rules:
+            served.rules(validator=rule)
+            told(flow.validate())
+        served.rules()
+        served.release()
+        running.advance("1d")
+        assert len(served.seen(flow.pk)) == 3
+        stats = orders.stats(running, hook["id"])
+        assert (stats["events"], stats["failure_triggers"]) == (3, 3)
+        assert flow.validate().status_code == 200
+        stats = orders.stats(running, hook["id"])
+        assert (stats["success_triggers"], stats["failure_since_last_success"]) == (1, 0)
+
+
+# What a handler answers that is odd, but safe, and how much the attempt says was not taken.
+SAFE: dict[str, Json] = {
+    "an empty object": {"json": {}},
+    "null for params": {"json": {"asset": {"params": None}}},
+    "no params": {"json": {"asset": {}}},
+    "null for the asset": {"json": {"asset": None}},
+    "null for ids": {"also": {"id": None, "asset.id": None}},
+    "a parameter without an id": params({"value": "1"}, {"id": None, "value": "1"}),
+    "an unknown parameter": params({"id": "unheard_of", "value_error": "No."}),
+    "another status": {"also": {"status": "approved", "asset.status": "active"}},
+    "keys that nobody knows": {"also": {"ok": True, "asset.warnings": ["a", "b"]}},
+    "201": {"status": 201},
+    "a type that isn't JSON": {"headers": {"Content-Type": "text/plain"}},
+    "nulls in a parameter": params(
+        {"id": "admin_email", "value_error": None, "structured_error": None, "constraints": None,
+         "value_choices": None, "structured_value": None}
+    ),
+}  # fmt: skip
+
+
+class TestOdd:
+    @pytest.mark.parametrize("name", SAFE)
+    def test_nothing_changes(
+        self, running: Sandbox, served: Validator, hook: Json, flow: Flow, name: str
+    ) -> None:
+        served.rules(validator=SAFE[name])
+        before = flow.read()
+        answer = flow.validate()
+        assert answer.status_code == 200, answer.text
+        assert timeless(answer.json()) == timeless(before)
+        stats = orders.stats(running, hook["id"])
+        assert (stats["success_triggers"], stats["failure_triggers"]) == (1, 0)
+        goes_on(flow)
+
+    def test_a_byte_order_mark_is_no_reason(
+        self, served: Validator, hook: Json, flow: Flow
+    ) -> None:
+        edit = {"asset": {"params": [{"id": "company_alias", "value": "Harbour"}]}}
+        served.rules(validator=raw(b"\xef\xbb\xbf" + json.dumps(edit).encode()))
+        found = flow.params(flow.validate().json())
+        assert found["company_alias"]["value"] == "Harbour"
+
+    def test_numbers_become_strings(self, served: Validator, hook: Json, flow: Flow) -> None:
+        served.rules(validator=params({"id": "company_alias", "value": 17}))
+        assert flow.params(flow.validate().json())["company_alias"]["value"] == "17"
+
+    def test_an_answer_of_3_MB_is_read_and_64_KiB_of_it_kept(
+        self, running: Sandbox, served: Validator, hook: Json, flow: Flow
+    ) -> None:
+        edit = {"asset": {"params": [{"id": "company_alias", "value": "Harbour"}]}}
+        text = json.dumps({"note": "x" * 3_000_000, **edit})
+        served.rules(validator=raw(text.encode()))
+        found = flow.params(flow.validate().json())
+        assert found["company_alias"]["value"] == "Harbour"
+        last = validating.read_hook(running, hook)["last_success"]
+        assert last["response"]["body"] == text[:65536]

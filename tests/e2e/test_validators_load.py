@@ -1,0 +1,209 @@
+"""Validators under load: who waits for a handler keeps nobody else waiting, and nothing is lost.
+
+On a sandbox; tests/runtime/test_distributed.py has the same tests for web + worker with PostgreSQL
+and Redis.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests import orders
+from tests.e2e import validating
+from tests.e2e.validating import SUITE, Flow, Json, Validator
+from tests.processes import Sandbox, pause, sandbox
+
+SLOW = 2.0
+# More than either has threads for ordinary calls: 8 and 32.
+HANGING = 40
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+        # A clean stop takes seconds, and is test_restart's.
+        found.process.kill()
+
+
+@pytest.fixture(scope="module")
+def validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
+    with validating.validator(tmp_path_factory.mktemp("handler")) as found:
+        yield found
+
+
+@pytest.fixture
+def hook(running: Sandbox, validator: Validator) -> Iterator[Json]:
+    validator.rules()
+    made = validating.hook(running, validator, "validator")
+    yield made
+    validating.drop(running, made)
+
+
+@pytest.fixture
+def pool(validator: Validator) -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(HANGING) as found:
+        yield found
+        validator.release()
+
+
+def timed(call: Callable[[], Any], limit: float = 1) -> Any:
+    """Make a call that must answer within a second, whoever waits meanwhile."""
+    began = time.monotonic()
+    found = call()
+    assert time.monotonic() - began < limit
+    return found
+
+
+def others_are_served(running: Sandbox, validator: Validator, other: Flow, event: Json) -> None:
+    """Check that everything else works while validations wait."""
+    assert timed(lambda: running.as_vendor("GET", "/requests?limit=50"))
+    assert timed(lambda: running.as_distributor("GET", "/tier/config-requests"))
+    assert timed(lambda: running.as_vendor("GET", "/notifications/webhooks"))
+    timed(lambda: other.as_distributor("PUT", {"note": "Meanwhile."}))
+    assert timed(other.read)["note"] == "Meanwhile."
+    timed(lambda: orders.purchase(running))
+    # Without the broker, the worker's own look at the table comes each second.
+    timed(lambda: until_told(validator, event), limit=2)
+
+
+def until_told(validator: Validator, event: Json) -> None:
+    """Wait until the handler has heard of the purchase."""
+    while not any((got["claims"] or {})["webhook_id"] == event["id"] for got in validator.seen()):
+        pause(0.02)
+
+
+@pytest.fixture
+def event(running: Sandbox, validator: Validator) -> Iterator[Json]:
+    """A webhook for changes of the plain product, which calls the same handler."""
+    made = orders.webhook(running, f"{validator.url}/event")
+    yield made
+    validating.drop(running, made)
+
+
+class TestSlow:
+    @pytest.mark.parametrize("drafts", [10, 1])
+    def test_ten_at_once_take_as_long_as_one(
+        self, running: Sandbox, validator: Validator, hook: Json, event: Json,
+        pool: ThreadPoolExecutor, drafts: int,
+    ) -> None:  # fmt: skip
+        edit = {"company_alias": {"value": "Harbour"}}
+        validator.rules(validator={"delay": SLOW, "params": edit})
+        flows = [validating.draft(running) for _ in range(drafts)]
+        other = validating.draft(running)
+        began = time.monotonic()
+        waiting = [pool.submit(flows[n % drafts].validate) for n in range(10)]
+        until_called(validator, 10, *flows)
+        others_are_served(running, validator, other, event)
+        answers = [each.result() for each in waiting]
+        assert SLOW < time.monotonic() - began < 2 * SLOW
+        assert [answer.status_code for answer in answers] == [200] * 10
+        for flow in flows:
+            assert flow.params(flow.read())["company_alias"]["value"] == "Harbour"
+        stats = orders.stats(running, hook["id"])
+        assert (stats["events"], stats["success_triggers"]) == (10, 10)
+
+
+def until_called(validator: Validator, count: int, *flows: Flow) -> None:
+    ids = {flow.pk for flow in flows}
+    deadline = time.monotonic() + 5
+    while sum(got["body"].get("id") in ids for got in validator.seen()) < count:
+        assert time.monotonic() < deadline
+        pause(0.02)
+
+
+class TestHanging:
+    @pytest.fixture
+    def flow(self, running: Sandbox) -> Flow:
+        return validating.draft(running)
+
+    def waits(
+        self, pool: ThreadPoolExecutor, validator: Validator, flow: Flow, count: int, **rule: Any
+    ) -> list[Future[Any]]:
+        """Begin validations of a draft that the handler holds."""
+        validator.rules(validator={"hold": True, **rule})
+        waiting = [pool.submit(flow.validate) for _ in range(count)]
+        validator.until_seen(count, flow.pk)
+        return waiting
+
+    def test_more_than_there_are_threads_stop_nobody(
+        self, running: Sandbox, validator: Validator, hook: Json, event: Json,
+        pool: ThreadPoolExecutor, flow: Flow,
+    ) -> None:  # fmt: skip
+        other = validating.draft(running)
+        waiting = self.waits(pool, validator, flow, HANGING)
+        others_are_served(running, validator, other, event)
+        # The draft itself can be written, and the echo of what it was doesn't take that back.
+        timed(lambda: flow.as_distributor("PUT", flow.body({"id": "company_alias", "value": "B"})))
+        validator.release()
+        assert Counter(each.result().status_code for each in waiting) == {200: HANGING}
+        assert flow.params(flow.read())["company_alias"]["value"] == "B"
+        assert orders.stats(running, hook["id"])["success_triggers"] == HANGING
+
+    def test_what_is_written_meanwhile_and_what_is_answered_are_both_kept(
+        self, validator: Validator, hook: Json, pool: ThreadPoolExecutor, flow: Flow
+    ) -> None:
+        edit = {"customer_domain": {"value": "a.example.com", "value_error": "Not yours."}}
+        (waiting,) = self.waits(pool, validator, flow, 1, params=edit)
+        timed(
+            lambda: flow.as_distributor(
+                "PUT",
+                {
+                    "note": "Soon, please.",
+                    "asset": {
+                        "items": [{"id": f"{SUITE}-0001", "quantity": 7}],
+                        "params": [{"id": "company_alias", "value": "B"}],
+                    },
+                },
+            )
+        )
+        validator.release()
+        answer = waiting.result()
+        assert answer.status_code == 200
+        found = answer.json()
+        params = flow.params(found)
+        assert (found["note"], found["asset"]["items"][0]["quantity"]) == ("Soon, please.", "7")
+        assert params["company_alias"]["value"] == "B"
+        assert params["customer_domain"]["value_error"] == "Not yours."
+        assert flow.read() == found
+
+    def test_a_purchase_wins_over_a_late_answer(
+        self,
+        running: Sandbox,
+        validator: Validator,
+        hook: Json,
+        pool: ThreadPoolExecutor,
+        flow: Flow,
+    ) -> None:
+        edit = {"company_alias": {"value": "Late"}}
+        (waiting,) = self.waits(pool, validator, flow, 1, params=edit)
+        timed(flow.leave)
+        validator.release()
+        answer = waiting.result()
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "REQ_003")
+        assert answer.json()["errors"] == [
+            f"{flow.pk} has been moved to pending while it was validated: the validator's answer "
+            f"comes too late."
+        ]
+        assert flow.params(flow.read())["company_alias"]["value"] == ""
+        # The handler has done its part.
+        assert orders.stats(running, hook["id"])["success_triggers"] == 1
+        flow.approve()
+
+
+def test_connections_that_are_only_open_stop_nobody(running: Sandbox) -> None:
+    place = urlsplit(running.url)
+    with ExitStack() as stack:
+        for _ in range(150):
+            line = socket.create_connection((str(place.hostname), place.port), timeout=5)
+            stack.enter_context(line)
+        assert timed(lambda: running.as_vendor("GET", "/requests?limit=1"))
