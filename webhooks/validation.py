@@ -164,6 +164,11 @@ def _json(answer: Answer) -> Any:
         raise WrongAnswer(f"with more than {READ_CAP // 2**20} MiB.")
     if not answer.body.strip():
         raise WrongAnswer("without a body. A validator answers the object as JSON.")
+    encoding = next((v for k, v in answer.headers if k.lower() == "content-encoding"), "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise WrongAnswer(
+            f"in the Content-Encoding {encoding[:40]!r}, though the call accepts identity only."
+        )
     try:
         return storable.check(json.loads(answer.body, parse_constant=_refuse_constant))
     except json.JSONDecodeError as error:
