@@ -19,7 +19,7 @@ from django.conf import settings
 
 from connect_sim import web
 from connect_sim.celery import app
-from webhooks import caller, engine
+from webhooks import engine
 
 logger = logging.getLogger(__name__)
 WEB_THREADS = 8
@@ -33,8 +33,7 @@ class Runtime:
     """All parts of a sandbox; `start` them, wait, `stop` them."""
 
     def __init__(self, wsgi: Any) -> None:
-        self._server = _bind(wsgi)
-        self._web = threading.Thread(target=self._server.run, name="web", daemon=True)
+        self._web = _bind(wsgi)
         self._worker = _Worker(app)
         self._beat: Any = EmbeddedService(
             app, thread=True, max_interval=5, scheduler_cls="celery.beat:Scheduler"
@@ -43,7 +42,6 @@ class Runtime:
     def start(self) -> None:
         """Start the engine first, which needs none of the others, and the web server last."""
         engine.start()
-        caller.start()
         self._worker.start()
         self._beat.start()
         self._web.start()
@@ -52,11 +50,7 @@ class Runtime:
         """Stop in order, each part with a limit."""
         # The worker notices within two seconds, so it is told before the others are waited for.
         self._worker.tell()
-        self._server.close()
-        # Those who wait for a validator are told that the sandbox stops.
-        caller.stop()
-        self._web.join(3)
-        self._server.task_dispatcher.shutdown(timeout=3)
+        self._web.stop()
         self._beat.stop()
         engine.stop()
         self._worker.stop()
@@ -93,9 +87,9 @@ class _Worker:
         state.should_stop = None
 
 
-def _bind(wsgi: Any) -> Any:
+def _bind(wsgi: Any) -> web.Web:
     try:
-        return web.create(wsgi, WEB_THREADS)
+        return web.Web(wsgi, WEB_THREADS)
     except (OSError, socket.gaierror, ValueError) as error:
         raise PortTaken(
             f"{settings.SIM_BIND} can't be bound ({error.args[-1] if error.args else error}). "

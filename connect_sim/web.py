@@ -7,6 +7,7 @@ a few of them would stop the API for everybody.
 from __future__ import annotations
 
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.db import connections
 from waitress.server import create_server
 from waitress.task import ThreadedTaskDispatcher
 
-from webhooks import loops
+from webhooks import caller, loops
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +24,31 @@ logger = logging.getLogger(__name__)
 CONNECTIONS = 1000
 
 
-def create(wsgi: Any, threads: int) -> Any:
-    """Return a server that is bound to SIM_BIND; `run` it. Raises OSError or ValueError."""
+class Web:
+    """A server that is bound to SIM_BIND; `start` it, wait, `stop` it.
+
+    Raises OSError or ValueError where SIM_BIND can't be bound.
+    """
+
+    def __init__(self, wsgi: Any, threads: int) -> None:
+        self._server = _create(wsgi, threads)
+        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+
+    def start(self) -> None:
+        """Start serving."""
+        caller.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no new calls; those under way get a few seconds."""
+        self._server.close()
+        # Those who wait for a validator are told that it stops.
+        caller.stop()
+        self._thread.join(3)
+        self._server.task_dispatcher.shutdown(timeout=3)
+
+
+def _create(wsgi: Any, threads: int) -> Any:
     loops.raise_file_limit()
     lanes = Lanes(settings.SIM_VALIDATIONS)
     server = create_server(

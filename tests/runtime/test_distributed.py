@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests import orders
+from tests.e2e import validating
 from tests.e2e.test_validators_load import TestHanging, TestSlow, event, hook, pool, validator
+from tests.e2e.validating import Json, Validator
 from tests.handlers import Handler, handler
 from tests.processes import Redis, postgres_database, redis_server
 from tests.runtime.distributed import Server, server
@@ -81,6 +83,30 @@ def test_beat_may_be_gone(running: Server, served: Handler) -> None:
     finally:
         running.beat.start()
     running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+
+
+def test_a_web_server_that_stops_tells_those_who_wait(
+    running: Server, validator: Validator, hook: Json, pool: ThreadPoolExecutor
+) -> None:
+    flow = validating.draft(running)
+    before = flow.read()
+    validator.rules(validator={"hold": True})
+    waiting = pool.submit(flow.validate)
+    validator.until_seen(1, flow.pk)
+    assert running.process.stop() == 0
+    answer = waiting.result()
+    running.process.start()
+    running.wait_for_web()
+    assert (answer.status_code, answer.json()) == (400, {
+        "error_code": "VAL_100",
+        "errors": [
+            "Validation service is not available.",
+            "The sandbox stopped during the call; what the handler answered is unknown.",
+        ],
+    })  # fmt: skip
+    assert flow.read() == before
+    stats = orders.stats(running, hook["id"])
+    assert (stats["triggers"], stats["success_triggers"], stats["failure_triggers"]) == (1, 0, 0)
 
 
 def test_a_killed_worker_loses_nothing(running: Server) -> None:

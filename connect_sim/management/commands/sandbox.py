@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +9,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from connect_sim import banner, runtime
+from connect_sim import banner, runtime, stopping
 from requests_queue import seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account
@@ -49,7 +46,7 @@ class Command(BaseCommand):
             running = runtime.Runtime(application)
         except runtime.PortTaken as error:
             raise CommandError(str(error)) from None
-        wait_for_signal = _on_signals()
+        wait_for_signal = stopping.on_signals()
         sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
         if connection.vendor == "sqlite":
             # Nobody else works on this file: what was under way at a kill needn't wait for its
@@ -91,20 +88,3 @@ def _recover_clock() -> None:
     from sandbox import time
 
     time.recover()
-
-
-def _on_signals() -> Callable[[], Any]:
-    """Return what waits for the first signal; the second ends the process at once."""
-    # A pipe: a lock that a signal's handler wants could be held by what the signal interrupts.
-    read_end, write_end = os.pipe()
-    seen: list[int] = []
-
-    def stop(signum: int, frame: Any) -> None:
-        if seen:
-            raise SystemExit(128 + signum)
-        seen.append(signum)
-        os.write(write_end, b"x")
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    return lambda: os.read(read_end, 1)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 
-from connect_sim import web
-from webhooks import caller
+from connect_sim import stopping, web
 
 
 class Command(BaseCommand):
@@ -24,16 +21,13 @@ class Command(BaseCommand):
         parser.add_argument("--threads", type=int, default=32)
 
     def handle(self, **options: Any) -> None:
-        """Migrate and serve until a signal."""
+        """Migrate, and serve until SIGINT or SIGTERM; a second signal ends the process at once."""
         call_command("migrate", verbosity=0, interactive=False)
         from connect_sim.wsgi import application
 
-        server = web.create(application, options["threads"])
-        # Without it a container's first process isn't ended by SIGTERM, and any other at once.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        serving = web.Web(application, options["threads"])
+        wait_for_signal = stopping.on_signals()
+        serving.start()
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
-        try:
-            server.run()
-        finally:
-            # Those who wait for a validator are told.
-            caller.stop()
+        wait_for_signal()
+        serving.stop()
