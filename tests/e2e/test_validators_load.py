@@ -21,7 +21,7 @@ import pytest
 from tests import orders
 from tests.e2e import validating
 from tests.e2e.validating import SUITE, Flow, Json, Validator
-from tests.processes import Sandbox, pause, sandbox
+from tests.processes import Sandbox, sandbox
 
 SLOW = 2.0
 # More than either has threads for ordinary calls: 8 and 32.
@@ -74,13 +74,7 @@ def others_are_served(running: Sandbox, validator: Validator, other: Flow, event
     assert timed(other.read)["note"] == "Meanwhile."
     timed(lambda: orders.purchase(running))
     # Without the broker, the worker's own look at the table comes each second.
-    timed(lambda: until_told(validator, event), limit=2)
-
-
-def until_told(validator: Validator, event: Json) -> None:
-    """Wait until the handler has heard of the purchase."""
-    while not any((got["claims"] or {})["webhook_id"] == event["id"] for got in validator.seen()):
-        pause(0.02)
+    timed(lambda: validator.until_seen(1, event["id"]), limit=2)
 
 
 @pytest.fixture
@@ -110,7 +104,7 @@ class TestSlow:
             return answer.status_code
 
         waiting = [pool.submit(validate, flows[n % drafts]) for n in range(10)]
-        until_called(validator, 10, *flows)
+        validator.until_seen(10, *(flow.pk for flow in flows))
         others_are_served(running, validator, other, event)
         assert [each.result() for each in waiting] == [200] * 10
         assert min(took) > SLOW and max(took) < 2 * SLOW
@@ -118,14 +112,6 @@ class TestSlow:
             assert flow.params(flow.read())["company_alias"]["value"] == "Harbour"
         stats = orders.stats(running, hook["id"])
         assert (stats["events"], stats["success_triggers"]) == (10, 10)
-
-
-def until_called(validator: Validator, count: int, *flows: Flow) -> None:
-    ids = {flow.pk for flow in flows}
-    deadline = time.monotonic() + 5
-    while sum(got["body"].get("id") in ids for got in validator.seen()) < count:
-        assert time.monotonic() < deadline
-        pause(0.02)
 
 
 class TestHanging:

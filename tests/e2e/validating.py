@@ -42,18 +42,16 @@ class Validator:
         """Let the calls go that are held."""
         requests.post(f"{self.url}/release", timeout=5).raise_for_status()
 
-    def seen(self, about: str = "") -> list[Json]:
-        """Return what the handler got, of an object or of all."""
-        found = requests.get(f"{self.url}/seen", timeout=5).json()
-        return [got for got in found if not about or (got["body"] or {}).get("id") == about]
+    def seen(self, *about: str) -> list[Json]:
+        """Return what the handler got, of these objects or webhooks, or of all."""
+        return list(requests.get(f"{self.url}/seen?{'&'.join(about)}", timeout=5).json())
 
-    def until_seen(self, count: int, about: str = "", timeout: float = 10) -> list[Json]:
+    def until_seen(self, count: int, *about: str, timeout: float = 10) -> None:
         """Wait for so many calls."""
         deadline = time.monotonic() + timeout
-        while len(found := self.seen(about)) < count:
-            assert time.monotonic() < deadline, f"{len(found)} calls instead of {count}"
+        while (found := len(self.seen(*about))) < count:
+            assert time.monotonic() < deadline, f"{found} calls instead of {count}"
             pause(0.02)
-        return found
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """A validator's handler as its author would run it: a process of its own, told what to answer.
 
 It needs Python and PyJWT. Tests tell it the rules of its paths by `POST /rules`, read what it got
-at `GET /seen`, and let go the calls that it holds by `POST /release`.
+at `GET /seen` (of the objects and webhooks in the query, or of all), and let go the calls that it
+holds by `POST /release`.
 """
 
 from __future__ import annotations
@@ -45,9 +46,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        if self.path == "/seen":
+        path, _, query = self.path.partition("?")
+        if path == "/seen":
             with self.server.guard:
-                self._send(200, json.dumps(self.server.seen).encode())
+                found = [
+                    got for got in self.server.seen if not query or got["of"] & {*query.split("&")}
+                ]
+            shown = [{k: v for k, v in got.items() if k != "of"} for got in found]
+            self._send(200, json.dumps(shown).encode())
         else:
             self._judge(b"")
 
@@ -67,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _judge(self, body: bytes) -> None:
         claims, refused = self._claims()
-        got = {
+        got: Json = {
             "path": self.path,
             "method": self.command,
             "headers": sorted(name.lower() for name in self.headers),
@@ -76,6 +82,7 @@ class Handler(BaseHTTPRequestHandler):
             "refused": refused,
             "body": json.loads(body) if body else None,
         }
+        got["of"] = {(got["body"] or {}).get("id"), (claims or {}).get("webhook_id")}
         with self.server.guard:
             rule = self.server.rules.get(self.path, {})
             held = self.server.release
