@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import connections
-from waitress.server import create_server
+from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ThreadedTaskDispatcher
+from waitress.trigger import trigger
+from waitress.wasyncore import dispatcher
 
 from webhooks import caller, loops
 
@@ -31,7 +34,7 @@ class Web:
     """
 
     def __init__(self, wsgi: Any, threads: int) -> None:
-        self._server = _create(wsgi, threads)
+        self._server = create(wsgi, threads)
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
     def start(self) -> None:
@@ -41,14 +44,15 @@ class Web:
 
     def stop(self) -> None:
         """Take no new calls; those under way get a few seconds."""
-        self._server.close()
+        close(self._server)
         # Those who wait for a validator are told that it stops.
         caller.stop()
+        end(self._server, 3)
         self._thread.join(3)
-        self._server.task_dispatcher.shutdown(timeout=3)
 
 
-def _create(wsgi: Any, threads: int) -> Any:
+def create(wsgi: Any, threads: int) -> Any:
+    """Return a server that is bound to SIM_BIND; `run` it. Raises OSError or ValueError."""
     loops.raise_file_limit()
     lanes = Lanes(settings.SIM_VALIDATIONS)
     server = create_server(
@@ -67,12 +71,41 @@ def _create(wsgi: Any, threads: int) -> Any:
     return server
 
 
+def close(server: Any) -> None:
+    """Take no more connections; calls under way go on."""
+    # One for each address that SIM_BIND means.
+    for listener in _those(server, BaseWSGIServer):
+        # In the loop's own thread, which may be looking at its sockets just now.
+        listener.trigger.pull_trigger(partial(dispatcher.close, listener))
+
+
+def end(server: Any, timeout: float) -> None:
+    """End the server's threads and then its loop; the calls that they wait for have ended."""
+    server.task_dispatcher.shutdown(timeout=timeout)
+    server.task_dispatcher.finish(timeout)
+    # Not by waitress's `close`, which lets go of the pipe that wakes its loop: a thread that is
+    # late writes to the pipe's number all the same, and by then that may be the database's file.
+    for wakes in _those(server, trigger):
+        wakes.pull_trigger(_map(server).clear)
+
+
+def _those(server: Any, kind: type[Any]) -> list[Any]:
+    """Return what the server's loop has of a kind."""
+    return [each for each in list(_map(server).values()) if isinstance(each, kind)]
+
+
+def _map(server: Any) -> dict[int, Any]:
+    found: dict[int, Any] = server._map if isinstance(server, BaseWSGIServer) else server.map
+    return found
+
+
 class Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
     """Waitress's threads, and a lane of others, started as they are needed, for what waits."""
 
     def __init__(self, waiting: int) -> None:
         super().__init__()
         self._waiting = ThreadPoolExecutor(waiting, thread_name_prefix="waits-for-handler")
+        self._under_way: set[Future[None]] = set()
 
     def add_task(self, task: Any) -> None:
         """Serve a connection's next request, in the lane that is its own."""
@@ -80,16 +113,23 @@ class Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
             super().add_task(task)
             return
         try:
-            self._waiting.submit(_serve, task)
+            call = self._waiting.submit(_serve, task)
         except RuntimeError:
             # Shut down already.
             task.cancel()
+            return
+        self._under_way.add(call)
+        call.add_done_callback(self._under_way.discard)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         """Stop the threads; the lane's end with the calls that they wait for."""
         self._waiting.shutdown(wait=False, cancel_futures=True)
         stopped: bool = super().shutdown(cancel_pending, timeout)
         return stopped
+
+    def finish(self, timeout: float) -> None:
+        """Wait until the lane's calls under way are answered."""
+        wait(self._under_way.copy(), timeout)
 
 
 def waits(path: str) -> bool:

@@ -57,10 +57,11 @@ def serving(app: App, settings: Any, threads: int = 1, lane: int = 4) -> Iterato
     try:
         yield f"http://{settings.SIM_BIND}"
     finally:
+        web.close(server)
         app.release.set()
-        server.close()
+        web.end(server, 3)
         thread.join(5)
-        server.task_dispatcher.shutdown(timeout=3)
+        assert not thread.is_alive()
 
 
 def in_background(work: Callable[[], Any]) -> Callable[[], Any]:
@@ -196,6 +197,37 @@ def test_a_thread_of_the_lane_keeps_no_connection_of_the_database(settings: Any)
 
 
 # -- stopping
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_an_end_lets_calls_under_way_be_answered(settings: Any, host: str) -> None:
+    settings.SIM_BIND = f"{host}:{free_port()}"
+    settings.SIM_VALIDATIONS = 2
+    app = App()
+    server = web.create(app, 1)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    url = f"http://{settings.SIM_BIND}"
+    with requests.Session() as kept_alive:
+        assert kept_alive.get(f"{url}/", timeout=20).ok
+        waiting = in_background(lambda: get(f"{url}{VALIDATE}"))
+        assert [app.arrived.get(timeout=10) for _ in range(2)] == ["/", VALIDATE]
+        web.close(server)
+        until(lambda: not connects(settings.SIM_BIND), "no more connections")
+        app.release.set()
+        web.end(server, 3)
+        thread.join(5)
+        assert not thread.is_alive()
+        assert waiting().startswith(VALIDATE)
+
+
+def connects(bind: str) -> bool:
+    host, _, port = bind.partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_what_comes_after_the_end_is_dropped(settings: Any) -> None:
