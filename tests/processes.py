@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import json
 import os
@@ -176,9 +177,44 @@ def manage(*arguments: str, root: Path = ROOT) -> list[str]:
     return [sys.executable, str(root / "manage.py"), *arguments]
 
 
+# What changes the data that a first start makes.
+_MAKES_OTHER_DATA = {"DATABASE_URL", "SIM_PROFILE", "SIM_VENDOR_API_KEY", "SIM_PROVIDER_API_KEY",
+                     "SIM_SECRET_KEY", "SIM_ENCRYPTION_KEY"}  # fmt: skip
+
+
 @contextmanager
-def sandbox(data_dir: Path, root: Path = ROOT, **variables: str) -> Iterator[Sandbox]:
-    """Run `manage.py sandbox`, of this tree or of another, until the block ends."""
+def sandbox(
+    data_dir: Path, root: Path = ROOT, *, first: bool = False, **variables: str
+) -> Iterator[Sandbox]:
+    """Run `manage.py sandbox`, of this tree or of another, until the block ends.
+
+    It finds the data that a first start makes, unless this is to be the `first`.
+    """
+    if root == ROOT and not first and not _MAKES_OTHER_DATA & variables.keys():
+        _copy_first_data(data_dir)
+    with _started(data_dir, root, **variables) as running:
+        yield running
+
+
+def _copy_first_data(data_dir: Path) -> None:
+    """Put the data of this run's first start there: making them takes longer than most tests."""
+    if any(data_dir.glob("*.sqlite3")):
+        return
+    if not _first_data:
+        made = Path(tempfile.mkdtemp(prefix="connect-sim-first-"))
+        atexit.register(shutil.rmtree, made, ignore_errors=True)
+        with _started(made, ROOT):
+            pass
+        _first_data.append(made)
+    shutil.copytree(_first_data[0], data_dir, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("*.log"))  # fmt: skip
+
+
+_first_data: list[Path] = []
+
+
+@contextmanager
+def _started(data_dir: Path, root: Path, **variables: str) -> Iterator[Sandbox]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = environment(data_dir, SIM_BIND=f"127.0.0.1:{port}", **variables)
