@@ -46,12 +46,7 @@ def ask(wanted: Wanted) -> list[Reading]:
     type_ = types.validating(wanted.object_class, wanted.kind, wanted.status, wanted.level)
     if type_ is None or type_.fires is None or type_.fires.missing(wanted.product):
         return []
-    now = clock.now()
-    change = Change(
-        wanted.object_class, wanted.object_id, wanted.product.pk, (wanted.vendor_id,),
-        wanted.status, wanted.status, now,
-    )  # fmt: skip
-    claimed = _begin(events.validators(change, type_.type), change)
+    claimed = _begin(type_.type, wanted)
     if not claimed:
         return []
     with _slots(claimed) as free:
@@ -82,8 +77,13 @@ def _call(claimed: Sequence[Claimed], free: set[str], body: bytes) -> list[Finis
     return [flown.get(c.delivery_id) or _turned_away(c) for c in claimed]
 
 
-def _begin(webhook_ids: Sequence[str], change: Change) -> list[Claimed]:
+def _begin(type_: str, wanted: Wanted) -> list[Claimed]:
     """Record that the object is to be validated, and take the calls, in the order of the merge."""
+    change = Change(
+        wanted.object_class, wanted.object_id, wanted.product.pk, (wanted.vendor_id,),
+        wanted.status, wanted.status, clock.now(),
+    )  # fmt: skip
+    webhook_ids = events.validators(change, type_)
     if not webhook_ids:
         return []
     # `durable`: whoever asks inside a transaction would hold it while the handler thinks.

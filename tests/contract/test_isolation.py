@@ -64,6 +64,8 @@ ELSEWHERE = {
     "public/v1/products/actions/{}": "signed links: tests/queue/test_hub_writes.py",
     "public/v1/usage/download/{}": "signed links: tests/queue/test_usage_file.py",
     "media/{}/{}/{}/icon.svg": "addresses that can't be guessed: tests/queue/test_catalog_api.py",
+    "forms/{}": "for whoever has the link: tests/portal/test_inquiry_page.py",
+    "forms/{}/check": "for whoever has the link: tests/portal/test_inquiry_page.py",
     "sign-in/{}/{}": "signed links: tests/e2e/test_commands.py",
     "sandbox/clock": "one time for all",
     "sandbox/clock/advance": "one time for all",

