@@ -1,4 +1,4 @@
-"""All addresses: the API of every room below `/public/v1`, the admin, sign-in, the sandbox."""
+"""All addresses: the API of every room below `/public/v1`, the admin, the portal, the sandbox."""
 
 from importlib import import_module
 from typing import Any
@@ -8,7 +8,6 @@ from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
-from django.views.generic import RedirectView
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +15,7 @@ from rest_framework.views import APIView
 
 from connect_sim.api import published
 from connect_sim.api.errors import envelope, is_api
+from portal import failing
 
 
 class Nothing(APIView):
@@ -52,7 +52,6 @@ urlpatterns = [
     *published.urlpatterns,
     path("admin/", admin.site.urls),
     path("", include("portal.urls")),
-    path("", RedirectView.as_view(url="/admin/")),
 ]
 if settings.SANDBOX:
     urlpatterns += [
@@ -64,7 +63,7 @@ if settings.SANDBOX:
 def _page(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
     if is_api(request):
         return envelope(status, code, message)
-    return HttpResponse(f"{status}: {message}\n", status=status, content_type="text/plain")
+    return failing.failed(request, status, message)
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -79,7 +78,9 @@ def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A path that leads nowhere."""
-    return _page(request, 404, "NFND_000", "There is nothing here.")
+    if is_api(request):
+        return envelope(404, "NFND_000", "There is nothing here.")
+    return failing.nothing(request)
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

@@ -1,0 +1,55 @@
+"""What templates of the portal draw: icons, moments, query strings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from portal import icons
+from requests_queue.catalog.models import Account, Marketplace, Product
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(row: Account | Product | Marketplace) -> SafeString:
+    """Draw the row's icon within the page, where a picture of its own would cost a request."""
+    # Escaped where it is drawn.
+    return format_html(
+        '<span class="icon" aria-hidden="true">{}</span>', SafeString(icons.draw(row.pk, row.name))
+    )
+
+
+@register.simple_tag
+def moment(at: datetime | None, kind: str = "") -> SafeString | str:
+    """Show a moment as `05/18/2021 8:49 AM` UTC, to the second in its title; – for none.
+
+    Kind `ago` has the browser say how long ago it is, `countdown` how long until then.
+    """
+    if at is None:
+        return format_html('<span class="none">–</span>')
+    hour = at.hour % 12 or 12
+    text = f"{at:%m/%d/%Y} {hour}:{at:%M} {at:%p}"
+    return format_html(
+        '<time datetime="{}" title="{} UTC"{}>{}</time>',
+        at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        at.strftime("%Y-%m-%d %H:%M:%S"),
+        format_html(' data-time="{}"', kind) if kind else "",
+        text,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **values: Any) -> str:
+    """Return the page's query with some values changed (None: without them), on page 1."""
+    found = context["request"].GET.copy()
+    found.pop("page", None)
+    for name, value in values.items():
+        found.pop(name, None)
+        if value not in (None, ""):
+            found[name] = str(value)
+    return f"?{found.urlencode()}"

@@ -1,0 +1,85 @@
+"""A running sandbox with a handler, and its pages in a real browser, signed in.
+
+A module's tests share one sandbox. They use no ORM: see `tests.browser.chromium`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser import Watched, chromium
+from tests.handlers import Handler, handler
+from tests.processes import Sandbox, sandbox
+
+__all__ = ["chromium", "site"]
+
+PLAIN = "PRD-814-505-018"
+VENDOR, DISTRIBUTOR = "VA-610-138", "PA-318-442"
+SECRET = "JWT-secret-of-thirty-two-bytes-or-more"
+
+
+@dataclass
+class Site:
+    """The sandbox, its handler, and the browser, in which the administrator is signed in."""
+
+    running: Sandbox
+    served: Handler
+    browser: Browser
+    state: Any
+
+    @contextmanager
+    def open(
+        self, path: str = "", *, width: int = 1280, scheme: Any = "light", script: bool = True
+    ) -> Iterator[Watched]:
+        """Open a page in a window of its own."""
+        context = self.browser.new_context(
+            base_url=self.running.url,
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=script,
+            storage_state=self.state,
+        )
+        try:
+            found = Watched(context.new_page())
+            found.page.on("request", lambda request: found.asked.append(request.url))
+            found.page.on(
+                "console",
+                lambda said: found.complaints.append(said.text) if said.type == "error" else None,
+            )
+            found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
+            if path:
+                found.page.goto(path)
+            yield found
+            assert found.hosts() <= {urlsplit(self.running.url).netloc}
+        finally:
+            context.close()
+
+    def webhook(self, **fields: Any) -> str:
+        """Create a webhook of the vendor that calls the handler; return its id."""
+        body = {
+            "label": "Orders", "type": "event", "object_class": "fulfillment_request",
+            "active": True, "external_url": self.served.url, "http_method": "POST",
+            "product_id": PLAIN, "jwt_secret": SECRET, **fields,
+        }  # fmt: skip
+        return str(self.running.as_vendor("POST", "/notifications/webhooks", body)["id"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Site]:
+    """Start it; the administrator acts as the vendor, and signs in by the printed link."""
+    with sandbox(tmp_path_factory.mktemp("site")) as running, handler() as served:
+        found = re.search(rf"{running.url}/sign-in/\S+", running.process.printed)
+        assert found, running.process.printed
+        context = chromium.new_context()
+        context.new_page().goto(found[0])
+        state = context.storage_state()
+        context.close()
+        yield Site(running, served, chromium, state)

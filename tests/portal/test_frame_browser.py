@@ -1,0 +1,29 @@
+"""The frame of the pages in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.portal import accessible
+from tests.portal.site import DISTRIBUTOR, Site, chromium, site
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "site"]
+
+
+def test_an_administrator_acts_as_either_side(site: Site) -> None:
+    with site.open("/") as watched:
+        page = watched.page
+        page.locator(".who summary").click()
+        page.locator(f'button[value="{DISTRIBUTOR}"]').click()
+        assert "distributor" in page.locator(".who summary").inner_text()
+        assert watched.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_frame_has_no_violation(site: Site, scheme: str) -> None:
+    with site.open("/", scheme=scheme, width=380) as watched:
+        watched.page.locator(".who summary").click()
+        assert accessible.violations(watched.page) == []
+        assert accessible.overflow(watched.page) <= 0
