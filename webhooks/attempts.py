@@ -29,6 +29,7 @@ _COLUMNS = (
     "response_headers",
     "response_body",
     "truncated",
+    "revision",
     "error",
     "why",
 )
@@ -56,6 +57,7 @@ def row(call: Finished, why: str, now: datetime) -> Row:
         json.dumps(answer.headers) if answer else "[]",
         answer.body if answer else b"",
         answer.truncated if answer else False,
+        claimed.webhook["revision"],
         # PostgreSQL stores no NUL in text.
         call.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
         why,

@@ -18,6 +18,18 @@ _SHOWN_TOKEN = "Bearer (decoded below)"
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """What a call repeats: in place of the payload, and of the body where that is another.
+
+    `altered`: it is sent otherwise than the webhook says, so it says nothing of the webhook.
+    """
+
+    payload: Mapping[str, Any]
+    body: str
+    altered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A delivery that this process may call now, with all that the call needs."""
 
@@ -28,6 +40,7 @@ class Claimed:
     started_at: datetime
     # With the secret in it, so not in the repr.
     webhook: Mapping[str, Any] = field(repr=False)
+    again: Again | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +73,22 @@ def prepare(claimed: Claimed, body: bytes | None = None) -> Prepared:
 
     `body` is what a validator is sent in place of the payload; the token says the same.
     """
+    row, again = claimed.webhook, claimed.again
+    told = _told(claimed) if again is None else _told_again(again, claimed.started_at)
+    claims = payload.claims(told, claimed.started_at)
+    if again is not None and again.body:
+        body = again.body.encode()
+    if body is None and row["http_method"] == "POST":
+        body = payload.encode(told)
+    signed = tokens.bearer(tokens.sign(claims, row["jwt_secret"]), settings.SIM_JWT_HEADER)
+    headers = _headers(row["headers"], signed, has_body=body is not None)
+    call = Call(row["http_method"], row["external_url"], headers, body)
+    return Prepared(call, claims, headers | dict.fromkeys(signed, _SHOWN_TOKEN))
+
+
+def _told(claimed: Claimed) -> dict[str, Any]:
     row = claimed.webhook
-    # A GET carries no body, so it has no additional data either.
-    data = row["data"] if row["http_method"] == "POST" else {}
-    told = payload.build(
+    return payload.build(
         payload.Wakeup(
             webhook_id=row["id"],
             webhook_name=row["label"],
@@ -75,16 +100,14 @@ def prepare(claimed: Claimed, body: bytes | None = None) -> Prepared:
             last_success_at=row["last_success_at"],
             last_failure_at=row["last_failure_at"],
             processing_timeout=settings.SIM_PROCESSING_TIMEOUT,
-            data=data,
+            # A GET carries no body, so it has no additional data either.
+            data=row["data"] if row["http_method"] == "POST" else {},
         )
     )
-    claims = payload.claims(told, claimed.started_at)
-    if body is None and row["http_method"] == "POST":
-        body = payload.encode(told)
-    signed = tokens.bearer(tokens.sign(claims, row["jwt_secret"]), settings.SIM_JWT_HEADER)
-    headers = _headers(row["headers"], signed, has_body=body is not None)
-    call = Call(row["http_method"], row["external_url"], headers, body)
-    return Prepared(call, claims, headers | dict.fromkeys(signed, _SHOWN_TOKEN))
+
+
+def _told_again(again: Again, at: datetime) -> dict[str, Any]:
+    return {**again.payload, "triggered_at": payload.stamp(at)}
 
 
 def _headers(

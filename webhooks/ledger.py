@@ -106,6 +106,7 @@ def _settle(call: Finished, account: _Account, now: datetime) -> retry.Decision:
             repeatable=claimed.webhook["type"] == EVENT,
             active=account.active,
             outdated=account.revision != claimed.webhook["revision"],
+            altered=claimed.again is not None and claimed.again.altered,
         ),
         account.standing,
         now,

@@ -1,4 +1,4 @@
-"""The rows of the emitter: Webhook, Event, Delivery, Attempt."""
+"""The rows of the emitter: Webhook, Event, Delivery, Resend, Attempt."""
 
 from __future__ import annotations
 
@@ -151,6 +151,29 @@ class Delivery(models.Model):
         return f"delivery {self.pk} ({self.state})"
 
 
+class Resend(models.Model):
+    """What a delivery that is sent again says in its first call, in place of the webhook's own.
+
+    `payload` is what the token says (text, since PostgreSQL's JSON keeps no order); `body` is what
+    is sent in its place, a validator's object, and empty where that is the payload. `revision` is
+    the webhook's for which the call speaks; null where it is sent otherwise than the webhook says.
+    """
+
+    delivery = models.OneToOneField(Delivery, models.CASCADE, primary_key=True)
+    repeats = models.ForeignKey(Delivery, models.SET_NULL, null=True, related_name="resends")
+    number = models.IntegerField()
+    changed = models.BooleanField()
+    revision = models.IntegerField(null=True)
+    url = models.CharField(max_length=4096)
+    method = models.CharField(max_length=4)
+    headers = models.JSONField(default=dict)
+    payload = models.TextField()
+    body = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"delivery {self.delivery_id}, again what delivery {self.repeats_id} sent"
+
+
 class Attempt(models.Model):
     """One HTTP call. The secret and the token are never stored: `claims` is what was signed."""
 
@@ -173,6 +196,8 @@ class Attempt(models.Model):
     response_headers = models.JSONField(default=list)
     response_body = models.BinaryField(default=b"")
     truncated = models.BooleanField(default=False)
+    # The webhook's as it was called; null for attempts of before it was kept.
+    revision = models.IntegerField(null=True)
     error = models.TextField(blank=True)
     why = models.TextField("what happens next, and why", blank=True)
 

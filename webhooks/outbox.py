@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, Min
 
 from requests_queue import clock
-from webhooks import retry, sql
+from webhooks import resending, retry, sql
 from webhooks.calls import Claimed, Finished
 from webhooks.models import Delivery, Webhook
 
@@ -133,10 +133,10 @@ def take(chosen: Sequence[int], now: datetime, lease: float = LEASE) -> list[Cla
         )
         taken = sorted(cursor.fetchall())
     webhooks = load({row[1] for row in taken})
-    return [
+    return resending.apply(
         Claimed(pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id])
         for pk, webhook_id, attempts, forced in taken
-    ]
+    )
 
 
 def load(webhook_ids: set[str]) -> dict[str, dict[str, Any]]:
@@ -184,23 +184,16 @@ def abandoned() -> list[Finished]:
         return []
     rows = list(Delivery.objects.filter(pk__in=ids, claim__isnull=False))
     webhooks = load({row.webhook_id for row in rows})
-    return [
-        Finished(
-            Claimed(
-                row.pk,
-                row.claim,
-                row.attempts + 1,
-                row.forced,
-                row.started_at,
-                webhooks[row.webhook_id],
-            ),
-            retry.UNKNOWN,
-            0,
-            error="The worker was lost during the call; what the handler answered is unknown.",
+    lost = resending.apply(
+        Claimed(
+            row.pk, row.claim, row.attempts + 1, row.forced, row.started_at,
+            webhooks[row.webhook_id],
         )
         for row in rows
         if row.claim and row.started_at and row.webhook_id in webhooks
-    ]
+    )  # fmt: skip
+    said = "The worker was lost during the call; what the handler answered is unknown."
+    return [Finished(claimed, retry.UNKNOWN, 0, error=said) for claimed in lost]
 
 
 def next_due(now: datetime) -> datetime | None:

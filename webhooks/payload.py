@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,6 +59,11 @@ def claims(payload: Mapping[str, Any], triggered_at: datetime) -> dict[str, Any]
     """
     valid = timedelta(seconds=payload["processing_timeout"])
     return {**payload, "exp": int((triggered_at.replace(microsecond=0) + valid).timestamp())}
+
+
+def ordered(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored claims in Connect's order, `exp` last: PostgreSQL's JSON keeps none."""
+    return {f.name: claims[f.name] for f in fields(Wakeup) if f.name in claims} | dict(claims)
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:

@@ -54,6 +54,8 @@ class Call:
     active: bool = True
     # The webhook was edited while the call was under way: it says nothing of the new settings.
     outdated: bool = False
+    # Sent again otherwise than the webhook says: it says nothing of the webhook.
+    altered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def decide(call: Call, standing: Standing, now: datetime, policy: Policy) -> Dec
     """Return what follows from the call."""
     if not call.active:
         return Decision(CANCELLED, standing, "The webhook is disabled: not tried again.")
+    if call.altered:
+        return _after_altered(call, standing)
     if call.outcome == SUCCESS:
         return _after_success(call, standing)
     if not call.repeatable:
@@ -85,6 +89,20 @@ def decide(call: Call, standing: Standing, now: datetime, policy: Policy) -> Dec
             "and the handler may get it twice.",
         )
     return _after_failure(call, standing, now, policy)
+
+
+def _after_altered(call: Call, standing: Standing) -> Decision:
+    if call.outcome == SUCCESS:
+        why = (
+            "Delivered. It was sent otherwise than the webhook is set now, so the webhook's "
+            "standing stays."
+        )
+        return Decision(DELIVERED, standing, why)
+    why = (
+        "Sent otherwise than the webhook is set now, for one call only: not tried again, and the "
+        "webhook's standing stays."
+    )
+    return Decision(FAILED, standing, why)
 
 
 def _after_success(call: Call, standing: Standing) -> Decision:

@@ -30,7 +30,7 @@ from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import births, rules
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
-from webhooks import counters, events, ledger, lifecycle, outbox, pruning, retry
+from webhooks import counters, events, ledger, lifecycle, outbox, pruning, resending, retry
 from webhooks.calls import Claimed, Finished
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -41,6 +41,7 @@ START = make.AT + timedelta(days=30)
 OUTCOMES = st.sampled_from([retry.SUCCESS, retry.SUCCESS, retry.FAILURE, retry.UNKNOWN])
 MOVES = sorted(rules.QUEUE.by_name)
 PICK = st.integers(0, 10**6)
+CLAIMS = {"webhook_id": "WH-1", "processing_timeout": 600, "exp": 1}
 
 
 class Emitter(RuleBasedStateMachine):
@@ -128,6 +129,25 @@ class Emitter(RuleBasedStateMachine):
         else:
             assert hook.active
             self.count_event([hook])
+
+    @rule(pick=PICK, changed=st.booleans())
+    def send_again(self, pick: int, changed: bool) -> None:
+        """Counts no event, whatever comes of it."""
+        rows = list(Attempt.objects.select_related("webhook").order_by("pk"))
+        if not rows:
+            return
+        self.tick()
+        attempt = rows[pick % len(rows)]
+        # The calls of this machine send nothing.
+        Attempt.objects.filter(pk=attempt.pk).update(claims=CLAIMS)
+        attempt.claims = CLAIMS
+        changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
+        try:
+            made = resending.send(attempt, changes)
+        except Refused:
+            assert not attempt.webhook.active
+        else:
+            assert attempt.webhook.active and made.forced
 
     @rule(pick=PICK, active=st.booleans())
     def switch(self, pick: int, active: bool) -> None:
