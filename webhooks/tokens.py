@@ -19,7 +19,8 @@ HEADERS = {
     "authentication": ("Authentication",),
     "authorization": ("Authorization",),
 }
-
+# Connect's tokens begin with `typ`, as PyJWT 1 wrote them.
+JOSE = {"typ": "JWT", "alg": "HS256"}
 
 # Connect takes short secrets; the form shows a hint instead.
 warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
@@ -63,8 +64,7 @@ def sign(claims: Mapping[str, Any], secret: str) -> str:
             json.dumps(dict(claims), separators=(",", ":")).encode(),
             secret,
             algorithm="HS256",
-            # Connect's tokens begin with `typ`, as PyJWT 1 wrote them.
-            headers={"typ": "JWT", "alg": "HS256"},
+            headers=JOSE,
             sort_headers=False,
         )
     except (PyJWTError, UnicodeError, TypeError, ValueError):

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from portal.deliveries import views
+
+urlpatterns = [
+    path("", views.deliveries, name="deliveries"),
+    path("<int:pk>/", views.delivery, name="delivery"),
+    path("<int:pk>/again/", views.again, name="delivery-again"),
+    path("<int:pk>/change/", views.change, name="delivery-change"),
+    path("<int:pk>/curl/", views.as_curl, name="delivery-curl"),
+]

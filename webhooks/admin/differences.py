@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
@@ -14,7 +15,7 @@ from requests_queue.catalog.admin_show import NOTHING, visible
 from requests_queue.queues import validation as queues
 from requests_queue.queues.answers import WrongAnswer
 from webhooks.difference import Difference, Entry, Row, Steps, compare, shown
-from webhooks.models import Attempt
+from webhooks.models import Attempt, Resend
 from webhooks.types import EVENT
 from webhooks.validation import NOTHING_MERGED
 
@@ -38,26 +39,50 @@ def is_validation(row: Attempt) -> bool:
     return row.webhook.type != EVENT and "id" in _sent(row)
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The differences as path, sent, came back, what became of it; and what else is to be said."""
+
+    rows: list[tuple[str, str, str, str]]
+    said: str
+
+
 def show(row: Attempt) -> SafeString | str:
     """Return the differences as a table, or a sentence where there is nothing to compare."""
+    found = judge(row)
+    if not found.rows:
+        return found.said
+    rows = format_html_join("\n", _ROW, ((breakable(path), *rest) for path, *rest in found.rows))
+    return format_html(_TABLE, rows, found.said)
+
+
+def judge(row: Attempt) -> Judged:
+    """Return the differences, none where there is nothing to compare: what is said tells why."""
     if not row.response_body:
-        return "There is no body of an answer to compare."
+        return Judged([], "There is no body of an answer to compare.")
     if row.truncated:
-        return (
+        said = (
             "The answer was longer than what is stored of it, so it can't be compared here. What "
             "was merged stands above."
         )
+        return Judged([], said)
     try:
         got = json.loads(bytes(row.response_body), parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return "The answer is no JSON, so there is nothing to compare."
+        return Judged([], "The answer is no JSON, so there is nothing to compare.")
     sent = _sent(row)
     about = queues.of(row.webhook.object_class)
     found = compare(_as_read(about, sent, got), got)
     if not found.rows:
-        return f"Nothing differs. {_left_out(found)}".strip()
-    nothing = row.outcome != Attempt.SUCCESS or row.why.startswith(NOTHING_MERGED)
-    return _table(found, None if nothing else _merged(about, sent, got))
+        return Judged([], f"Nothing differs. {_left_out(found)}".strip())
+    # Nobody waits for what is sent again.
+    nothing = (
+        row.outcome != Attempt.SUCCESS
+        or row.why.startswith(NOTHING_MERGED)
+        or Resend.objects.filter(pk=row.delivery_id).exists()
+    )
+    merged = None if nothing else _merged(about, sent, got)
+    return Judged([_cells(each, merged) for each in found.rows], _said(found, merged))
 
 
 def _sent(row: Attempt) -> Json:
@@ -117,8 +142,7 @@ def _merged(about: queues.Validated | None, sent: Json, got: Any) -> set[Steps]:
     return places
 
 
-def _table(found: Difference, merged: set[Steps] | None) -> SafeString:
-    rows = format_html_join("\n", _ROW, (_cells(row, merged) for row in found.rows))
+def _said(found: Difference, merged: set[Steps] | None) -> str:
     said = [
         f"There are {found.more} more differences than these." if found.more else "",
         "" if merged is not None else "Nothing of the answer was merged.",
@@ -127,15 +151,18 @@ def _table(found: Difference, merged: set[Steps] | None) -> SafeString:
         if any(row.is_long for row in found.rows)
         else "",
     ]
-    return format_html(_TABLE, rows, " ".join(filter(None, said)))
+    return " ".join(filter(None, said))
 
 
-def _cells(row: Row, merged: set[Steps] | None) -> tuple[str, ...]:
-    values = (visible(shown(value)) or NOTHING for value in (row.sent, row.got))
-    # A long path is broken between its steps.
-    steps = re.split(r"(?=[.\[])", visible(row.path))
-    path = format_html_join(mark_safe("<wbr>"), "{}", ((step,) for step in steps))
-    return (path, *values, _became(row, merged))
+def _cells(row: Row, merged: set[Steps] | None) -> tuple[str, str, str, str]:
+    sent, got = (visible(shown(value)) or NOTHING for value in (row.sent, row.got))
+    return visible(row.path), sent, got, _became(row, merged)
+
+
+def breakable(path: str) -> SafeString:
+    """Return a path that may be broken between its steps where it is long."""
+    steps = re.split(r"(?=[.\[])", path)
+    return format_html_join(mark_safe("<wbr>"), "{}", ((step,) for step in steps))
 
 
 def _became(row: Row, merged: set[Steps] | None) -> str:

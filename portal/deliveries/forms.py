@@ -1,0 +1,77 @@
+"""The form of what is sent again with changes: checked by `webhooks.resending`, as a webhook is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from requests_queue.catalog.admin_fields import JsonField
+from requests_queue.errors import Invalid, Missing, Refused
+from webhooks import resending
+from webhooks.models import Attempt, Delivery
+from webhooks.resending import Sent
+from webhooks.types import EVENT
+
+_JSON = {"spellcheck": "false", "autocomplete": "off"}
+
+
+class ChangesForm(forms.Form):
+    """What may be otherwise in one call: where it goes, how, and what it says."""
+
+    external_url = forms.CharField(
+        label="URL",
+        help_text="For this call only, by the same rules as a webhook's: the token goes there.",
+        widget=forms.TextInput({"inputmode": "url", "spellcheck": "false", "autocomplete": "off"}),
+    )
+    http_method = forms.ChoiceField(label="Method", choices=[("POST", "POST"), ("GET", "GET")])
+    headers = JsonField(
+        required=False,
+        help_text='As JSON: {"X-Env": "lab"}. The token, and what HTTP itself needs, are added.',
+        widget=forms.Textarea({**_JSON, "rows": 4}),
+    )
+    content = JsonField(required=False, widget=forms.Textarea({**_JSON, "rows": 18}))
+
+    def __init__(self, attempt: Attempt, sent: Sent, data: Any = None) -> None:
+        initial = {
+            "external_url": sent.url, "http_method": sent.method, "headers": sent.headers,
+            "content": sent.content,
+        }  # fmt: skip
+        super().__init__(data, initial=initial)
+        self._type = attempt.webhook.type
+        content = self.fields["content"]
+        content.label = "Object" if sent.body else "Payload"
+        content.help_text = (
+            "What the body says. The token says what it said before, signed afresh."
+            if sent.body
+            else "What the token says, and the body of a POST. triggered_at becomes the moment of "
+            "the call, and the token expires processing_timeout seconds later (a negative number "
+            "sends one that has expired). With GET, data is empty."
+        )
+        if self._type != EVENT:
+            self.fields["http_method"].choices = [("POST", "POST")]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """Apply the rules to what each field could read; their errors go to the fields."""
+        super().clean()
+        try:
+            resending.check(self.cleaned_data, self._type)
+        except Invalid as refused:
+            for error in refused.errors:
+                path, _, sentence = error.partition(": ")
+                self.add_error(path.partition(".")[0], sentence)
+        return self.cleaned_data
+
+
+def send(form: ChangesForm, attempt: Attempt) -> Delivery | None:
+    """Send what a valid form says; None where that is refused, which the form then says.
+
+    Raises Missing where webhook or delivery have gone.
+    """
+    try:
+        return resending.send(attempt, form.cleaned_data)
+    except Missing:
+        raise
+    except Refused as refused:
+        form.add_error(None, str(refused))
+        return None

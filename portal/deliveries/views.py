@@ -1,0 +1,92 @@
+"""The views of deliveries: the live log, one delivery, and sending it again."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal import frame, pages
+from portal.acting import Reader
+from portal.deliveries import curl, detail, forms
+from portal.deliveries import log as logs
+from portal.deliveries.detail import Shown
+from portal.deliveries.exchange import Exchange
+from requests_queue import clock
+from requests_queue.errors import Missing, Refused
+from webhooks import resending
+
+
+@require_safe
+@frame.signed_in
+def deliveries(request: HttpRequest, reader: Reader) -> HttpResponse:
+    """Show the log of the account's webhooks, to its users; 204 for who has seen just this."""
+    log = logs.read(request.GET, reader.account)
+    if request.htmx and log.is_unchanged:  # type: ignore[attr-defined]
+        return pages.page(request, "empty.html", status=204)
+    piece = "rows" if request.htmx else "log"  # type: ignore[attr-defined]
+    return frame.shown(request, reader, f"deliveries/{piece}.html", {"log": log})
+
+
+@require_safe
+@frame.signed_in
+def delivery(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
+    """Show a delivery of the account's webhooks, to its users; 204 for who has seen just this."""
+    now = clock.now()
+    shown = Shown(detail.find(reader.account, pk), request.GET, now)
+    if request.htmx and shown.is_unchanged:  # type: ignore[attr-defined]
+        return pages.page(request, "empty.html", status=204)
+    raw, whole = (bool(request.GET.get(name)) for name in ("raw", "whole"))
+    one = shown.attempt and Exchange(shown.attempt, now, raw, whole)
+    piece = "whole" if request.htmx else "delivery"  # type: ignore[attr-defined]
+    context = {"shown": shown, "one": one}
+    return frame.shown(request, reader, f"deliveries/{piece}.html", context)
+
+
+@require_POST
+@frame.signed_in
+def again(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
+    """Send again what an attempt sent, for users of the webhook's account."""
+    attempt = detail.attempt(reader.account, pk, request.POST.get("attempt", ""))
+    try:
+        made = resending.send(attempt)
+    except Missing:
+        raise
+    except Refused as refused:
+        messages.error(request, str(refused))
+        return pages.see_other(f"/deliveries/{pk}/?attempt={attempt.number}")
+    messages.success(request, f"Sent again, as delivery {made.pk}: it is called at once.")
+    return pages.see_other(f"/deliveries/{made.pk}/")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@frame.signed_in
+def change(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
+    """Send again with changes, for users of the webhook's account; a POST sends."""
+    given = request.POST if request.method == "POST" else request.GET
+    attempt = detail.attempt(reader.account, pk, given.get("attempt", ""))
+    try:
+        form = forms.ChangesForm(attempt, resending.sent(attempt), request.POST or None)
+    except Refused as refused:
+        messages.error(request, str(refused))
+        return pages.see_other(f"/deliveries/{pk}/?attempt={attempt.number}")
+    made = forms.send(form, attempt) if form.is_valid() else None
+    if made is not None:
+        messages.success(request, f"Sent with changes, as delivery {made.pk}.")
+        return pages.see_other(f"/deliveries/{made.pk}/")
+    context = {"form": form, "attempt": attempt}
+    status = 400 if form.is_bound else 200
+    return frame.shown(request, reader, "deliveries/change.html", context, status)
+
+
+@require_POST
+@frame.signed_in
+def as_curl(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
+    """Show a call as a command with a fresh token, to users of the webhook's account."""
+    attempt = detail.attempt(reader.account, pk, request.POST.get("attempt", ""))
+    try:
+        context = {"command": curl.command(attempt), "attempt": attempt}
+    except Refused as refused:
+        context = {"refused": str(refused), "attempt": attempt}
+    piece = "command" if request.htmx else "curl"  # type: ignore[attr-defined]
+    return frame.shown(request, reader, f"deliveries/{piece}.html", context)
