@@ -103,14 +103,16 @@ def send(attempt: Attempt, changes: Mapping[str, Any] | None = None) -> Delivery
     that a webhook couldn't have, Missing where webhook or delivery have gone meanwhile.
     """
     before = sent(attempt)
-    found = before.changed(check(changes, attempt.webhook.type)) if changes else before
+    found = before
+    if changes is not None:
+        found = before.changed(check(changes, attempt.webhook.type))
     # Locked in the order of the delivery path: the older delivery, the new one, the webhook.
     repeated = Delivery.objects.select_for_update().filter(pk=attempt.delivery_id).first()
     inserted = insert_deliveries([attempt.webhook_id], clock.now(), forced=True)
     if repeated is None or not inserted:
         raise Missing(str(attempt.delivery_id))
     [(delivery_id, _)] = inserted
-    alike = found == before and not is_altered(attempt)
+    alike = changes is None and not is_altered(attempt)
     Resend.objects.create(
         delivery_id=delivery_id, repeats=repeated, number=attempt.number, changed=found != before,
         revision=attempt.revision if alike else None,

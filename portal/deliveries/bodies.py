@@ -21,6 +21,7 @@ _INFLATED = 64 * 1024
 _DEEP = 30  # levels of JSON that are indented
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 _ENCODINGS = ("utf-8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be")
 
@@ -38,6 +39,15 @@ class Body:
     more: int = 0
 
 
+def harmless(text: str) -> str:
+    """Return the text with control characters as `\\x1b`, and what reverses or hides it visible.
+
+    Not as their pictures: many fonts have none.
+    """
+    shown = text.replace("\r\n", "\n")
+    return visible(_CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", shown))
+
+
 def read(
     raw: bytes, headers: Iterable[tuple[str, str]], *, as_sent: bool, whole: bool, cut: bool = False
 ) -> Body:
@@ -52,7 +62,7 @@ def read(
     if not as_sent and _is_json(text):
         body.is_formatted = True
         text = formatted(text, limit + 1_000)
-    shown = visible(text)
+    shown = harmless(text)
     body.text, body.more = shown[:limit], max(0, len(shown) - limit)
     return body
 
@@ -130,12 +140,12 @@ def _decoded(raw: bytes, content_type: str, notes: list[str]) -> str:
     said = match[1].lower() if match else "utf-8"
     encoding = said if said in _ENCODINGS else "utf-8"
     if encoding != said:
-        notes.append(f"It says that it is {visible(said[:40])}, and is read as UTF-8.")
+        notes.append(f"It says that it is {harmless(said[:40])}, and is read as UTF-8.")
     text = raw.decode(encoding, "backslashreplace")
     try:
         raw.decode(encoding)
     except UnicodeDecodeError:
         notes.append(f"It isn't valid {encoding.upper()}: bytes that aren't are shown as \\xNN.")
-    if any((c < " " and c not in "\t\n\r") or c == "\x7f" for c in text):
-        notes.append("Control characters are shown by their pictures, such as ␀ or ␛.")
+    if _CONTROL.search(text.replace("\r\n", "\n")):
+        notes.append("Control characters are shown as \\xNN.")
     return text

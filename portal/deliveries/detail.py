@@ -12,8 +12,8 @@ from django.conf import settings
 from django.http import QueryDict
 
 from portal.deliveries import finding
+from portal.deliveries.bodies import harmless
 from requests_queue import clock
-from requests_queue.catalog.admin_show import visible
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Missing
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
@@ -119,6 +119,11 @@ class Shown:
         """What happens next."""
         return _next(self.row, self.now, last=self.rungs[-1].why if self.rungs else "")
 
+    @property
+    def why(self) -> str:
+        """Why it waits, from its last attempt."""
+        return self.rungs[-1].why if self.is_live and self.rungs else ""
+
     @cached_property
     def ahead(self) -> int:
         """How many older deliveries wait before this one, if it waits in the row."""
@@ -190,7 +195,7 @@ def _rung(row: dict[str, Any], before: dict[str, Any] | None) -> Rung:
     gap = row["started_at"] - before["finished_at"] if before else None
     return Rung(
         row["number"], row["outcome"], row["status_code"], row["duration"],
-        visible(row["error"][:500]), visible(row["why"]), row["started_at"],
+        harmless(row["error"][:500]), harmless(row["why"]), row["started_at"],
         "" if gap is None else words(gap),
     )  # fmt: skip
 

@@ -10,8 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from portal.deliveries import bodies
-from portal.deliveries.bodies import Body
-from requests_queue.catalog.admin_show import visible
+from portal.deliveries.bodies import Body, harmless
 from webhooks import payload, tokens
 from webhooks.admin import differences
 from webhooks.difference import NOTHING, compare, shorten, shown
@@ -52,17 +51,17 @@ class Exchange:
     @property
     def url(self) -> str:
         """Where the call went."""
-        return visible(self.row.url)
+        return harmless(self.row.url)
 
     @property
     def error(self) -> str:
         """What went wrong."""
-        return visible(self.row.error)
+        return harmless(self.row.error)
 
     @property
     def why(self) -> str:
         """What followed, and why."""
-        return visible(self.row.why)
+        return harmless(self.row.why)
 
     @cached_property
     def sent_headers(self) -> list[tuple[str, str]]:
@@ -98,6 +97,11 @@ class Exchange:
         """The token, None where nothing was signed."""
         return _token(self.row, self.now) if self.row.claims else None
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether the webhook is called otherwise by now: to send again is another call then."""
+        return self.row.revision != self.row.webhook.revision
+
     @cached_property
     def is_validation(self) -> bool:
         """Whether an object was sent whose answer somebody waited for."""
@@ -116,7 +120,7 @@ class Exchange:
 
 
 def _headers(pairs: Iterable[Any]) -> list[tuple[str, str]]:
-    return [(visible(str(k)), visible(shorten(str(v), _LONG))) for k, v in pairs]
+    return [(harmless(str(k)), harmless(shorten(str(v), _LONG))) for k, v in pairs]
 
 
 def _token(row: Attempt, now: datetime) -> Token:
@@ -170,7 +174,7 @@ def _differences(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:
     found += [
         (row.path, shown(row.got), "–") for row in compare(new, old).rows if row.sent is NOTHING
     ]
-    return [(visible(path), visible(was), visible(is_)) for path, was, is_ in found]
+    return [(harmless(path), harmless(was), harmless(is_)) for path, was, is_ in found]
 
 
 def _parts(row: Attempt) -> dict[str, Any]:

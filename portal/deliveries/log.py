@@ -15,9 +15,9 @@ from django.db.models import Count, F, Max, Min, QuerySet
 from django.http import QueryDict
 
 from portal.deliveries import finding, search
+from portal.deliveries.bodies import harmless
 from portal.deliveries.search import NotUnderstood, Term
 from requests_queue import clock
-from requests_queue.catalog.admin_show import visible
 from requests_queue.catalog.models import Account
 from webhooks.models import Attempt, Delivery, Event, Resend
 
@@ -213,7 +213,7 @@ def _line(
     again: Mapping[int, str],
 ) -> Line:
     if call:
-        call = {**call, "error": visible(call["error"][:200])}
+        call = {**call, "error": harmless(call["error"][:200])}
     event, count = events.get(row.pk, (None, 0))
     if row.pk in again:
         return Line(row, again[row.pk], "", count, call)

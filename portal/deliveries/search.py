@@ -89,8 +89,8 @@ def _term(match: re.Match[str], now: datetime) -> Term:
     key = key.lower()
     if key not in _KEYS:
         raise NotUnderstood(
-            f"There is no {key}: to search by. There are {', '.join(f'{k}:' for k in _KEYS)}. To "
-            f'search for this very text, put it in quotation marks: "{match[0][:60]}".'
+            f"Nothing can be searched for by {key}: there are {', '.join(_KEYS)}. To search for "
+            f'this very text, put it in quotation marks: "{match[0][:60]}".'
         )
     read, splits, example = _KEYS[key]
     if not value:
