@@ -25,8 +25,8 @@ from requests_queue.catalog.models import Account
 from requests_queue.errors import Forbidden, IllegalMove, Missing, Refused
 from requests_queue.queues import admin_moves
 from requests_queue.queues.admin_filters import StatusFilter, TypeFilter
-from requests_queue.queues.admin_moves import MoveForm
 from requests_queue.queues.base import QueueObject, for_model
+from requests_queue.queues.move_form import MoveForm, fields_of
 
 # Of a list action, so many refusals are said one by one.
 SAID = 10
@@ -124,7 +124,7 @@ class QueueAdmin(GuardedAdmin):
                 "url": self._move_url(row, offer.name),
                 "form": MoveForm(self.queue, offer.name, [row.product_id],
                                  auto_id=f"id_{offer.name}_%s")
-                if admin_moves.fields_of(self.queue, offer.name) else None,
+                if fields_of(self.queue, offer.name) else None,
             }
             for offer in admin_moves.offers(self.queue, row, roles)
         ]  # fmt: skip
@@ -195,7 +195,7 @@ class QueueAdmin(GuardedAdmin):
     ) -> HttpResponse | None:  # fmt: skip
         """Move the selected objects, after a page that asks for what the move needs."""
         products = set(rows.order_by().values_list("product", flat=True).distinct()[:2])
-        asks = admin_moves.fields_of(self.queue, name)
+        asks = fields_of(self.queue, name)
         confirmed = "confirmed" in request.POST
         form = MoveForm(self.queue, name, products if len(products) == 1 else (),
                         request.POST if confirmed or not asks else None)  # fmt: skip

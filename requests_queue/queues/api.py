@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
 from django.urls import path
@@ -11,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue import clock, transitions
-from requests_queue.catalog.models import User
+from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
 from requests_queue.queues import validation
-from requests_queue.queues.base import SYSTEM, Queue
+from requests_queue.queues.base import SYSTEM, Actor, Queue
 from requests_queue.queues.validation import Validated
 from requests_queue.rest import Collection, routes
 
@@ -27,6 +28,24 @@ class QueueCollection(Collection):
     without_answer: ClassVar[frozenset[str]] = frozenset()
     # Whether `assign` without a name means the caller.
     assigns_caller: ClassVar[bool] = False
+    # Who calls, and with which body, where no request does (`inside.py`).
+    caller: Actor | None = None
+    given: Mapping[str, Any] = {}
+
+    @property
+    def account(self) -> Account:
+        """The caller's account."""
+        return super().account if self.caller is None else cast(Account, self.caller.account)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of the call."""
+        return super().body if self.caller is None else dict(self.given)
+
+    @property
+    def actor(self) -> Actor:
+        """The caller, as transitions know actors."""
+        return super().actor if self.caller is None else self.caller
 
     def visible(self) -> QuerySet[Any]:
         """Return the objects that the caller's account may see."""
@@ -97,8 +116,17 @@ class ValidatedCollection(QueueCollection):
         return self.answer(self.get_object())
 
 
+_served: dict[str, type[QueueCollection]] = {}
+
+
+def serving(queue: Queue) -> type[QueueCollection]:
+    """Return the collection by which the API serves a queue."""
+    return _served[queue.object_class]
+
+
 def queue_routes(prefix: str, view: type[QueueCollection]) -> list[Any]:
     """Return the URL patterns of a queue: its collection, and each move that a caller can make."""
+    _served[view.queue.object_class] = view
     names = {m.name: None for m in view.queue.moves if m.who - {SYSTEM}}
     act = view.as_view({"post": "act"})
     moves = [path(f"{prefix}/<str:pk>/{name}", act, {"name": name}) for name in names]

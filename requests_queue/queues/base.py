@@ -92,6 +92,57 @@ class Context:
 # (None: any) is a party to, adds it to its queue and returns it.  Raises Refused where the product
 # can't have such an object.
 Sample = Callable[[str, "Product | None", "Account | None"], "QueueObject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A field of a proposal: the dotted path in the body where its value stands (numbers are
+    places in a list), and what a person calls it. `kind` is text, number or email; `word` is
+    one by which a refusal of the list that it stands in names it."""
+
+    path: str
+    label: str
+    section: str = ""
+    kind: str = "text"
+    required: bool = False
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An object that isn't created yet: the body of its POST, who would make the call, and what
+    a person may change of the body first.
+
+    `params` are parameters as the API shows them, with the values proposed; `params_path` is
+    where a body has them. `about` are the objects that it could be about (id, label), of which
+    `chosen` is one: another one makes another proposal.
+    """
+
+    body: dict[str, Any]
+    actor: Actor
+    product: Product
+    entries: tuple[Entry, ...] = ()
+    params: tuple[dict[str, Any], ...] = ()
+    params_path: str = "params"
+    about_label: str = ""
+    about: tuple[tuple[str, str], ...] = ()
+    chosen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a sample is wanted of: a type, a product and what it is about (each empty or None:
+    the first that fits), for an account that is a party to it; `draft`: one to be validated."""
+
+    kind: str
+    account: Account
+    product: Product | None = None
+    about: str = ""
+    draft: bool = False
+
+
+# Proposes a realistic object and makes nothing.  Raises Refused where there is none to propose.
+Sketch = Callable[[Wish], Proposal]
 # Checks the body against the object and returns the columns to write beside the status
 # (a "status" among them overrides Move.to).  Raises Refused.
 Prepare = Callable[[Any, Context], dict[str, Any]]
@@ -130,6 +181,8 @@ class Queue:
     sample: Sample | None = None
     # The same, born as a draft that can be validated, where the queue has such drafts.
     draft_sample: Sample | None = None
+    # What a sample would be, to be looked at and changed first; created by the API's own POST.
+    sketch: Sketch | None = None
     # Births in these statuses are no queue change yet (Connect's drafts).
     silent: frozenset[str] = frozenset({"draft"})
     by_name: dict[str, tuple[Move, ...]] = field(default_factory=dict, init=False)

@@ -27,7 +27,7 @@ from requests_queue.catalog.models import (
     TierAccount,
     User,
 )
-from requests_queue.queues import admin_moves, base
+from requests_queue.queues import base, move_form
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR
 from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.fulfillment import births
@@ -225,8 +225,8 @@ def test_a_move_wants_a_csrf_token(world: World) -> None:
 
 
 def test_a_move_asks_no_field_that_its_queue_lacks() -> None:
-    assert admin_moves.fields_of(QUEUE, "fail") == ("reason",)
-    assert admin_moves.fields_of(QUEUE, "accept") == ()
+    assert move_form.fields_of(QUEUE, "fail") == ("reason",)
+    assert move_form.fields_of(QUEUE, "accept") == ()
 
 
 # -- who sees what

@@ -1,7 +1,7 @@
 """The billing queue as data: two types, and no status that anybody could move."""
 
 from requests_queue.queues.base import Queue
-from requests_queue.queues.billing import births, samples
+from requests_queue.queues.billing import births, samples, sketches
 from requests_queue.queues.billing.models import BillingRequest
 
 QUEUE = Queue(
@@ -13,4 +13,5 @@ QUEUE = Queue(
     types=births.TYPES,
     moves=(),
     sample=samples.make,
+    sketch=sketches.propose,
 )

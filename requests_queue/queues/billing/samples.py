@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db.models import QuerySet
+
 from requests_queue import clock
 from requests_queue.catalog.models import Account, Asset, Product
 from requests_queue.catalog.views import seen
@@ -18,33 +22,44 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
 
     Raises Refused where no subscription is billed by the period.
     """
-    follow(clock.now())
-    assets = (
-        Asset.objects.select_related("billing", "connection__vendor", "connection__provider")
-        .filter(status__in=BILLABLE, **seen.party(account, "connection__"))
-        .exclude(billing__next_date=None)
-    )
+    assets = billable(account)
     if product is not None:
         assets = assets.filter(product=product)
-    asset = assets.order_by("status", "pk").first()
+    asset = assets.first()
     if asset is None:
         of = f"product {product.pk}" if product else "any product"
         raise Refused("REQ_003", f"No subscription of {of} is billed by the period: order one.")
-    connection = asset.connection
-    side = connection.vendor if kind == VENDOR_TYPE else connection.provider
-    billing = asset.billing
-    return births.create(
-        {
-            "type": kind,
-            "asset": {"id": asset.pk},
-            "items": [{"id": i["global_id"]} for i in asset.items if periods.months_of(i)],
-            "period": {
-                "from": stamp(billing.billed_to),
-                "to": stamp(billing.next_date),
-                "delta": billing.period_delta,
-                "uom": billing.period_uom,
-            },
-            "attributes": {side.type: {"reference": f"{asset.pk}/{billing.next_date:%Y-%m}"}},
-        },
-        Actor(None, side),
+    return births.create(body_of(kind, asset), Actor(None, side_of(kind, asset)))
+
+
+def billable(account: Account | None) -> QuerySet[Asset]:
+    """Return the subscriptions of an account that are billed by the period, active ones first."""
+    follow(clock.now())
+    rows = Asset.objects.select_related(
+        "billing", "product", "customer", "connection__vendor", "connection__provider"
     )
+    rows = rows.filter(status__in=BILLABLE, **seen.party(account, "connection__"))
+    return rows.exclude(billing__next_date=None).order_by("status", "pk")
+
+
+def side_of(kind: str, asset: Asset) -> Account:
+    """Return who bills by requests of a type."""
+    return asset.connection.vendor if kind == VENDOR_TYPE else asset.connection.provider
+
+
+def body_of(kind: str, asset: Asset) -> dict[str, Any]:
+    """Return the body that bills the current period of a subscription."""
+    billing = asset.billing
+    reference = {"reference": f"{asset.pk}/{billing.next_date:%Y-%m}"}
+    return {
+        "type": kind,
+        "asset": {"id": asset.pk},
+        "items": [{"id": i["global_id"]} for i in asset.items if periods.months_of(i)],
+        "period": {
+            "from": stamp(billing.billed_to),
+            "to": stamp(billing.next_date),
+            "delta": billing.period_delta,
+            "uom": billing.period_uom,
+        },
+        "attributes": {side_of(kind, asset).type: reference},
+    }

@@ -7,7 +7,15 @@ stands in docs/fidelity.md.
 from functools import partial
 
 from requests_queue.catalog.models import Account, Product
-from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
+from requests_queue.queues.base import (
+    DISTRIBUTOR,
+    SYSTEM,
+    VENDOR,
+    Move,
+    Proposal,
+    Queue,
+    Wish,
+)
 from requests_queue.queues.fulfillment import effects
 from requests_queue.queues.fulfillment.models import Request
 
@@ -67,12 +75,19 @@ def _sample(
     return samples.make(kind, product, account, draft=draft)
 
 
+def _sketch(wish: Wish) -> Proposal:
+    from requests_queue.queues.fulfillment import sketches
+
+    return sketches.propose(wish)
+
+
 QUEUE = Queue(
     object_class="fulfillment_request",
     title="Fulfillment requests",
     model=Request,
     sample=_sample,
     draft_sample=partial(_sample, draft=True),
+    sketch=_sketch,
     statuses=STATUSES,
     final=frozenset({"approved", "failed", "revoked"}),
     types=TYPES,

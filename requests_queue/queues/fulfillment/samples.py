@@ -38,15 +38,15 @@ def make(
     if kind not in types:
         known = ", ".join(types)
         raise Invalid(f'type: "{kind}" is not one of {known}{" (drafts)" if draft else ""}.')
-    connection = _connection(product, kind, account, draft=draft)
-    status = _draft(kind, connection.product) if draft else {}
+    connection = connection_for(product, kind, account, draft=draft)
+    status = draft_status(kind, connection.product) if draft else {}
     if kind == "purchase":
-        return births.create(_purchase(connection) | status, _distributor(connection))
+        return births.create(purchase(connection) | status, _distributor(connection))
     asset = _free_asset(connection, rules.NEEDS_ASSET[kind])
-    return births.create(_on_asset(kind, asset) | status, _distributor(connection))
+    return births.create(on_asset(kind, asset) | status, _distributor(connection))
 
 
-def _draft(kind: str, product: Product) -> dict[str, str]:
+def draft_status(kind: str, product: Product) -> dict[str, str]:
     """Return what makes a body a draft's; without the capability it would be born as no draft."""
     capability = rules.DRAFT_CAPABILITY[kind]
     if not product.capability(capability):
@@ -58,9 +58,10 @@ def _draft(kind: str, product: Product) -> dict[str, str]:
     return {"status": "draft"}
 
 
-def _connection(
+def connection_for(
     product: Product | None, kind: str, account: Account | None, *, draft: bool
 ) -> Connection:
+    """Return the line through which a sample of the type is ordered; raises Invalid."""
     needed = [_NEEDS.get(kind), rules.DRAFT_CAPABILITY[kind] if draft else None]
     rows = Connection.objects.select_related("product", "provider", "vendor").filter(
         product__listings__status="listed", product__items__isnull=False, **seen.party(account)
@@ -81,7 +82,8 @@ def _vendor(connection: Connection) -> Actor:
     return Actor(None, connection.vendor)
 
 
-def _purchase(connection: Connection) -> dict[str, Any]:
+def purchase(connection: Connection) -> dict[str, Any]:
+    """Return the body of a purchase by a new customer."""
     product = connection.product
     name, first, last = secrets.choice(_CUSTOMERS)
     number = secrets.randbelow(10**6)
@@ -142,7 +144,8 @@ def _tier(name: str, first: str, last: str, uid: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _on_asset(kind: str, asset: Asset) -> dict[str, Any]:
+def on_asset(kind: str, asset: Asset) -> dict[str, Any]:
+    """Return the body of a request of another type about a subscription."""
     given: dict[str, Any] = {"id": asset.pk}
     if kind == "change":
         given["items"] = [
@@ -160,9 +163,9 @@ def _free_asset(connection: Connection, statuses: tuple[str, ...]) -> Asset:
         return found
     asset = rows.filter(status="active").order_by("-created", "pk").first()
     if asset is None:
-        asset = _approved(births.create(_purchase(connection), _distributor(connection))).asset
+        asset = _approved(births.create(purchase(connection), _distributor(connection))).asset
     if "suspended" in statuses and "active" not in statuses:
-        _approved(births.create(_on_asset("suspend", asset), _distributor(connection)))
+        _approved(births.create(on_asset("suspend", asset), _distributor(connection)))
     asset.refresh_from_db()
     return asset
 

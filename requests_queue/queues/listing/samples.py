@@ -13,7 +13,7 @@ from requests_queue.queues.base import Actor
 from requests_queue.queues.listing import births
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
 
-_NOTES = {
+NOTES = {
     "new": "Please list it before the end of the month.",
     "update": "New prices and a new description.",
     "remove": "The product is replaced by its successor.",
@@ -37,12 +37,12 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     listing = rows.select_related("contract__vendor").order_by("pk").first()
     if listing is None:
         raise Refused("REQ_003", f"No listing is free for a request of type {kind}.")
-    body = {"type": kind, "listing_id": listing.pk, "note": _NOTES[kind]}
-    return births.create(body, _vendor(listing.contract.vendor))
+    body = {"type": kind, "listing_id": listing.pk, "note": NOTES[kind]}
+    return births.create(body, vendor_of(listing.contract.vendor))
 
 
 def _new(product: Product, contracts: QuerySet[Contract]) -> ListingRequest:
-    contract = _free(product, contracts)
+    contract = free(product, contracts).first()
     if contract is None:
         raise Refused(
             "REQ_003",
@@ -51,18 +51,18 @@ def _new(product: Product, contracts: QuerySet[Contract]) -> ListingRequest:
         )
     body = {
         "type": "new", "product_id": product.pk, "contract_id": contract.pk,
-        "note": _NOTES["new"],
+        "note": NOTES["new"],
     }  # fmt: skip
-    return births.create(body, _vendor(product.owner))
+    return births.create(body, vendor_of(product.owner))
 
 
-def _free(product: Product, contracts: QuerySet[Contract]) -> Contract | None:
-    """Return a contract under which the product is neither listed nor about to be."""
+def free(product: Product, contracts: QuerySet[Contract]) -> QuerySet[Contract]:
+    """Return the contracts under which the product is neither listed nor about to be."""
     taken = Listing.objects.filter(product=product).filter(
         Q(status="listed") | Q(requests__status__in=UNDER_WAY)
     )
-    free = contracts.filter(vendor=product.owner_id).exclude(pk__in=taken.values("contract"))
-    return free.order_by("pk").first()
+    found = contracts.filter(vendor=product.owner_id).exclude(pk__in=taken.values("contract"))
+    return found.order_by("pk")
 
 
 def _unsold(contracts: QuerySet[Contract]) -> Product | None:
@@ -85,6 +85,7 @@ def _made(contracts: QuerySet[Contract]) -> Product:
     )  # fmt: skip
 
 
-def _vendor(account: Account) -> Actor:
+def vendor_of(account: Account) -> Actor:
+    """Return who acts for a vendor: one of its people, if there is one."""
     user = User.objects.filter(account=account, is_active=True).order_by("is_service", "pk").first()
     return Actor(user, account)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db.models import QuerySet
+
 from requests_queue.catalog.models import Account, Asset, Product, TierAccount
 from requests_queue.catalog.views import seen
 from requests_queue.errors import Refused
@@ -16,11 +20,7 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     Without a product, one whose vendor decides is preferred.  Raises Refused where there is no
     customer to change.
     """
-    assets = Asset.objects.select_related("product", "customer__owner").filter(
-        status__in=("active", "processing", "suspended"),
-        customer__decommissioned=None,
-        **seen.party(account, "connection__"),
-    )
+    assets = with_customers(account)
     if product is not None:
         assets = assets.filter(product=product)
     chosen: Asset | None = None
@@ -32,11 +32,21 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     if chosen is None:
         of = f"product {product.pk}" if product else "any product"
         raise Refused("TAR_003", f"There is no customer of {of}: order a subscription first.")
-    rows = births.create(_moved(chosen.customer), Actor(None, chosen.customer.owner))
+    rows = births.create(moved(chosen.customer), Actor(None, chosen.customer.owner))
     return next(row for row in rows if row.product_id == chosen.product_id)
 
 
-def _moved(customer: TierAccount) -> dict[str, object]:
+def with_customers(account: Account | None) -> QuerySet[Asset]:
+    """Return the subscriptions of an account whose customers can be changed."""
+    return Asset.objects.select_related("product", "customer__owner").filter(
+        status__in=("active", "processing", "suspended"),
+        customer__decommissioned=None,
+        **seen.party(account, "connection__"),
+    )
+
+
+def moved(customer: TierAccount) -> dict[str, Any]:
+    """Return the body by which a customer moves to another suite of its building."""
     line = f"Suite {100 + customer.version}"
     return {
         "type": "update",

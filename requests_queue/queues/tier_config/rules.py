@@ -5,7 +5,7 @@ stands in docs/fidelity.md.
 """
 
 from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
-from requests_queue.queues.tier_config import effects, samples
+from requests_queue.queues.tier_config import effects, samples, sketches
 from requests_queue.queues.tier_config.births import TYPES
 from requests_queue.queues.tier_config.models import STATUSES, TierConfigRequest
 
@@ -50,4 +50,5 @@ QUEUE = Queue(
     ),
     sample=samples.make,
     draft_sample=samples.draft,
+    sketch=sketches.propose,
 )  # fmt: skip

@@ -28,7 +28,7 @@ def make(kind: str, product: Product | None = None, account: Account | None = No
     """
     if kind not in births.TYPES:
         raise Invalid(f'type: "{kind}" is not a valid choice.')
-    return _make(kind, _connection(product, account))
+    return _make(kind, connection_for(product, account))
 
 
 def draft(kind: str, product: Product | None = None, account: Account | None = None) -> QueueObject:
@@ -36,7 +36,7 @@ def draft(kind: str, product: Product | None = None, account: Account | None = N
     if kind not in births.DRAFT_CAPABILITY:
         known = ", ".join(births.DRAFT_CAPABILITY)
         raise Invalid(f'type: "{kind}" is not one of {known} (drafts).')
-    connection = _connection(product, account, births.DRAFT_CAPABILITY[kind])
+    connection = connection_for(product, account, births.DRAFT_CAPABILITY[kind])
     return _make(kind, connection, status="draft")
 
 
@@ -45,11 +45,11 @@ def _make(kind: str, connection: Connection, **more: str) -> TierConfigRequest:
     if kind == "setup":
         return _set_up(connection, distributor, **more)
     config = _active(connection) or _activated(connection, distributor)
-    body = {"type": kind, "configuration": {"id": config.pk}, "params": _values(config.params)}
+    body = {"type": kind, "configuration": {"id": config.pk}, "params": values_of(config.params)}
     return births.create(body | more, distributor)
 
 
-def _connection(product: Product | None, account: Account | None, draft: str = "") -> Connection:
+def connection_for(product: Product | None, account: Account | None, draft: str = "") -> Connection:
     """Return a connection through which a product with resellers of tier 1 is sold, and with the
     capability for drafts, if any."""
     rows = Connection.objects.select_related("product", "provider", "vendor").order_by("pk")
@@ -70,6 +70,11 @@ def _connection(product: Product | None, account: Account | None, draft: str = "
 
 
 def _set_up(connection: Connection, distributor: Actor, **more: str) -> TierConfigRequest:
+    return births.create(setup_of(connection) | more, distributor)
+
+
+def setup_of(connection: Connection) -> dict[str, Any]:
+    """Return the body of a set-up of a new reseller."""
     number = ids.draw("tier_account").rpartition("-")[2]
     contact = {
         "first_name": "Nora", "last_name": "Keane", "phone_number": _PHONE,
@@ -87,11 +92,10 @@ def _set_up(connection: Connection, distributor: Actor, **more: str) -> TierConf
         "tier_level": 1,
     }
     params = parameters.blank(connection.product, setup.SCOPES[1])
-    body = {"type": "setup", "configuration": configuration, "params": _values(params)}
-    return births.create(body | more, distributor)
+    return {"type": "setup", "configuration": configuration, "params": values_of(params)}
 
 
-def _values(params: parameters.Params, phase: str = "ordering") -> list[dict[str, Any]]:
+def values_of(params: parameters.Params, phase: str = "ordering") -> list[dict[str, Any]]:
     """Return plausible values of the parameters of a phase."""
     return [sample_values.fill(p, f"sample {p['id']}") for p in params if p["phase"] == phase]
 
@@ -105,7 +109,7 @@ def _activated(connection: Connection, distributor: Actor) -> TierConfig:
     """Return a configuration whose setup a vendor has approved."""
     request = _set_up(connection, distributor)
     vendor = Actor(connection.vendor.users.first(), connection.vendor)
-    births.edit(request.pk, {"params": _values(request.params, "fulfillment")}, vendor)
+    births.edit(request.pk, {"params": values_of(request.params, "fulfillment")}, vendor)
     tile = {"template": {"representation": "# Welcome\n\nYou can sell our product now."}}
     transitions.move(TierConfigRequest, request.pk, "approve", vendor, tile)
     return TierConfig.objects.get(pk=request.configuration_id)

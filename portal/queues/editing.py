@@ -1,0 +1,98 @@
+"""A change of an open object by hand: what `PUT` allows to the reader's side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import QueryDict
+
+from portal.acting import Reader
+from portal.queues import parameters, reading
+from portal.queues.parameters import Filled
+from requests_queue.errors import Refused
+from requests_queue.queues import inside, validation
+from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Queue, QueueObject
+
+_OPEN = ("draft", "pending", "inquiring", "scheduled")
+_NOTES = ("note", "notes")
+
+
+def is_offered(queue: Queue, row: QueueObject) -> bool:
+    """Whether an object has parameters that somebody may change now."""
+    return row.status in _OPEN and validation.of(queue.object_class) is not None
+
+
+class Edited:
+    """The form: the parameters that the reader may set, a note, and a draft's quantities."""
+
+    def __init__(
+        self, queue: Queue, row: QueueObject, reader: Reader, post: QueryDict | None
+    ) -> None:
+        self.queue, self.row, self.reader, self.post = queue, row, reader, post
+        self.shown = inside.shown(queue, reader.actor, row.pk)
+        judges = reader.role == VENDOR
+        phases = ("ordering", "fulfillment") if judges else ("ordering",)
+        params = [p for p in parameters.of(queue, self.shown) if p.get("phase") in phases]
+        self.params = Filled(params, post, judges=judges)
+        self.errors: list[str] = []
+
+    @property
+    def seen(self) -> str:
+        """When the object was last changed, as far as whoever fills in the form knows."""
+        return self.row.updated.isoformat()
+
+    @property
+    def note(self) -> tuple[str, str] | None:
+        """The name of the note and what it says, None where there is none."""
+        for name in _NOTES:
+            if name in self.shown:
+                typed = self.post.get(name) if self.post is not None else None
+                return name, str(self.shown[name] if typed is None else typed)
+        return None
+
+    @property
+    def quantities(self) -> list[tuple[Mapping[str, Any], str]]:
+        """The items of a draft order with their quantities, for the distributor."""
+        if self.row.status != "draft" or self.reader.role != DISTRIBUTOR:
+            return []
+        rows = [row for row in reading.items(self.shown) if row.get("item_type") != "PPU"]
+        return [(row, self._typed(f"quantity:{row['global_id']}", row)) for row in rows]
+
+    def _typed(self, name: str, row: Mapping[str, Any]) -> str:
+        typed = self.post.get(name) if self.post is not None else None
+        return str(row["quantity"]) if typed is None else typed
+
+    def save(self) -> bool:
+        """Write what was changed; whether nothing was refused."""
+        assert self.post is not None
+        if self.post.get("seen", self.seen) != self.seen:
+            self.errors.append(
+                "It has been changed meanwhile. Nothing was written; what you typed is still "
+                "here: look at it again and save."
+            )
+            return False
+        try:
+            inside.edit(self.queue, self.reader.actor, self.row.pk, self._body())
+        except Refused as refused:
+            self.errors += self.params.refuse(refused.errors)
+            return False
+        return True
+
+    def _body(self) -> dict[str, Any]:
+        about = validation.of(self.queue.object_class)
+        entries = self.params.entries()
+        body: dict[str, Any] = about.body(entries) if about and entries else {}
+        if self.note and self.note[1] != self.shown[self.note[0]]:
+            body[self.note[0]] = self.note[1]
+        changed = [
+            {"id": row["global_id"], "quantity": typed}
+            for row, typed in self.quantities
+            if typed != str(row["quantity"])
+        ]
+        if changed:
+            everything = [
+                {"id": row["global_id"], "quantity": typed} for row, typed in self.quantities
+            ]
+            body.setdefault("asset", {})["items"] = everything
+        return body

@@ -1,0 +1,153 @@
+"""The views of the queues that only look: all of them, one as a board or a list, one object."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from portal import frame, markdown, pages
+from portal.acting import Reader
+from portal.paging import paged
+from portal.queues import editing, history, lists, moving, parameters, reading, words
+from requests_queue.errors import Missing
+from requests_queue.queues import inside, validation
+from requests_queue.queues.base import Queue, QueueObject
+
+
+@require_safe
+@frame.signed_in
+def queues(request: HttpRequest, reader: Reader) -> HttpResponse:
+    """Show all queues and how many objects of the account are where, to whoever is signed in."""
+    context = {"queues": lists.summaries(reader.account)}
+    return frame.shown(request, reader, "queues/index.html", context)
+
+
+@require_safe
+@frame.signed_in
+def queue(request: HttpRequest, reader: Reader, name: str) -> HttpResponse:
+    """Show a queue's objects as a board, or as a list of one status, to their parties."""
+    found = lists.find(name)
+    asked = request.GET.copy()
+    seen = asked.pop("seen", [""])[0]
+    # The addresses of a piece of a page are the page's own.
+    request.GET = asked  # type: ignore[assignment]
+    is_list = not found.statuses or "status" in asked
+    context = _list(request, reader, found) if is_list else _board(reader, found, asked)
+    if _is_piece(request) and seen == context["digest"]:
+        return pages.page(request, "empty.html", status=204)
+    context |= {
+        "queue": found, "name": words.name_of(found), "asked": asked, "is_list": is_list,
+        "has_sample": found.sample is not None,
+        "poll": _with_seen(asked, context["digest"]),
+    }  # fmt: skip
+    if _is_piece(request):
+        return frame.shown(request, reader, "queues/shown.html", context)
+    context["products"] = lists.products(reader.account)
+    return frame.shown(request, reader, "queues/queue.html", context)
+
+
+def _is_piece(request: HttpRequest) -> bool:
+    """Whether htmx asks for what has changed of a page."""
+    return bool(getattr(request, "htmx", False))
+
+
+def _with_seen(asked: Any, digest: str) -> str:
+    query = asked.copy()
+    query["seen"] = digest
+    return f"?{query.urlencode()}"
+
+
+def _board(reader: Reader, found: Queue, asked: Any) -> dict[str, Any]:
+    columns = lists.columns(found, reader.account, lists.filtered(found, reader.account, asked))
+    return {
+        "columns": [column for column in columns if column.count],
+        "empty": [column.status for column in columns if not column.count],
+        "statuses": [(column.status, column.count) for column in columns],
+        "total": sum(column.count for column in columns),
+        "digest": lists.digest(lists.standing(column) for column in columns),
+    }
+
+
+def _list(request: HttpRequest, reader: Reader, found: Queue) -> dict[str, Any]:
+    rows = lists.filtered(found, reader.account, request.GET)
+    counted = lists.counts(rows) if found.statuses else {}
+    status = request.GET.get("status", "")
+    if status in found.statuses:
+        rows = rows.filter(status=status)
+    page = paged(request, rows)
+    cards = lists.cards(found, reader.account, page.rows)
+    return {
+        "paged": page, "cards": cards, "status": status, "total": sum(counted.values()),
+        "statuses": [(each, counted.get(each, 0)) for each in found.statuses],
+        "digest": lists.digest([*counted.items(), *((c.pk, c.updated) for c in cards)]),
+    }  # fmt: skip
+
+
+def held(name: str, pk: str, reader: Reader) -> tuple[Queue, QueueObject]:
+    """Return an object of the reader's account and its queue; raises Missing."""
+    found = lists.find(name)
+    rows = found.model.visible_to(reader.account)
+    row = rows.select_related("product", "vendor", "provider").filter(pk=pk).first()
+    if row is None:
+        raise Missing(pk)
+    return found, row
+
+
+@require_safe
+@frame.signed_in
+def one(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
+    """Show an object, what may be done with it, and who was called about it, to its parties."""
+    found, row = held(name, pk, reader)
+    entries = history.of(row, reader.account)
+    digest = lists.digest([row.status, row.updated, *history.standing(entries)])
+    if _is_piece(request) and request.GET.get("seen") == digest:
+        return pages.page(request, "empty.html", status=204)
+    context = _object(found, row, reader) | {"entries": entries, "poll": f"?seen={digest}"}
+    template = "object_shown" if _is_piece(request) else "object"
+    return frame.shown(request, reader, f"queues/{template}.html", context)
+
+
+def _object(found: Queue, row: QueueObject, reader: Reader) -> dict[str, Any]:
+    shown = inside.shown(found, reader.actor, row.pk)
+    about = validation.of(found.object_class)
+    activation = shown.get("activation")
+    link = shown.get("params_form_url") or (activation or {}).get("link")
+    return head(found, row) | {
+        "shown": shown,
+        "sections": reading.sections(shown),
+        "tiers": reading.tiers(shown),
+        "items": reading.items(shown),
+        "params": parameters.table(parameters.of(found, shown)),
+        "text": markdown.html(inside.text(found, reader.actor, row.pk)),
+        "form_link": link or "",
+        "buttons": moving.buttons(found, row, reader),
+        "others_moves": moving.of_the_other(found, row, reader),
+        "other": row.provider if reader.account.is_vendor else row.vendor,
+        "can_edit": editing.is_offered(found, row),
+        "can_validate": about is not None and row.status in validation.STATUSES,
+        "is_final": row.status in found.final,
+        "watching": history.watching(found, row, reader.account),
+    }
+
+
+def head(found: Queue, row: QueueObject) -> dict[str, Any]:
+    """Return what the head of an object's pages shows."""
+    return {
+        "queue": found, "name": words.name_of(found), "row": row,
+        "kind": getattr(row, "type", ""), "one": words.one_of(found),
+    }  # fmt: skip
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@frame.signed_in
+def source(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
+    """Show an object's JSON as the API gives it to its parties; passwords by a POST alone."""
+    found, row = held(name, pk, reader)
+    shown = inside.shown(found, reader.actor, pk)
+    hidden = request.method != "POST" and parameters.has_password(shown)
+    text = json.dumps(parameters.masked(shown) if hidden else shown, indent=2, ensure_ascii=False)
+    context = head(found, row) | {"text": text, "hidden": hidden}
+    return frame.shown(request, reader, "queues/source.html", context)
