@@ -21,6 +21,7 @@ from requests_queue.queues.move_form import MoveForm, fields_of
 from requests_queue.queues.validation import Validated
 
 _MISSED = "Missed fields: "
+_LOOKS = ("", "button-plain", "button-bad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,17 @@ class Button:
 
 
 def buttons(queue: Queue, row: QueueObject, reader: Reader) -> list[Button]:
-    """Return the moves that the reader's side may make with the object as it is."""
-    return [
+    """Return the moves that the reader's side may make with the object as it is: the way on
+    first, what ends it badly last.
+    """
+    found = [
         Button(
             move.name, words.label(move.name), words.spaced(move.target),
             words.button(move.name, move.target), _asks(queue, row, move.name),
         )
         for move in queue.legal(row, reader.role)
     ]  # fmt: skip
+    return sorted(found, key=lambda button: _LOOKS.index(button.look))
 
 
 def of_the_other(queue: Queue, row: QueueObject, reader: Reader) -> list[str]:

@@ -161,13 +161,15 @@ class Filled:
                 self.wrong[pk] = {WHOLE: said[0].upper() + said[1:]}
         return rest
 
-    def fields(self) -> list[tuple[Field, str, str]]:
-        """Return the fields, each with its phase and what is said to be wrong with its value."""
+    def fields(self) -> list[tuple[Field, str, str, str]]:
+        """Return the fields, each with its phase, what is said to be wrong with its value, and
+        the value that the object has."""
         return [
             (
                 fields.make(n, param, None, self._given(param), self.wrong.get(param["id"])),
                 str(param.get("phase") or ""),
                 self._error(param),
+                _text(param)[0],
             )
             for n, param in enumerate(self.params, 1)
         ]

@@ -6,7 +6,7 @@ Whatever a queue's objects have is shown, so that a new queue needs nothing here
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 _ELSEWHERE = {"id", "type", "status", "state", "product", "vendor", "provider", "items", "params",
               "tiers", "events", "created", "updated", "contact_info", "activation_key", "creator",
               "assignee", "params_form_url", "activation", "message", "icon", "version", "owner",
-              "scopes", "db", "name_of"}  # fmt: skip
+              "scopes", "db"}  # fmt: skip
 _TITLES = {"asset": "Subscription", "configuration": "Configuration", "account": "Account",
            "parent_configuration": "Configuration above"}  # fmt: skip
 _TIERS = {"customer": "Customer", "tier1": "Reseller, tier 1", "tier2": "Reseller, tier 2"}
@@ -45,12 +45,20 @@ class Section:
     facts: tuple[Fact, ...]
 
 
-def sections(shown: Json) -> list[Section]:
-    """Return the object's own facts first, then those of each thing within it."""
+def sections(shown: Json, title: str, parties: Iterable[Fact]) -> list[Section]:
+    """Return the object's own facts first, its parties among them, then those of each thing
+    within it."""
     plain = {k: v for k, v in shown.items() if not isinstance(v, Mapping) or _is_name(v)}
     inner = {k: v for k, v in shown.items() if k not in plain and k not in _ELSEWHERE}
-    found = [Section("Request", (*_facts(plain), *_dates(shown)))]
+    # Where it is sold is said once: of the subscription, where it is of one.
+    plain = {k: v for k, v in plain.items() if not any(row.get(k) == v for row in inner.values())}
+    assignee = _inner(shown, "assignee").get("name")
+    own = (*_facts(plain), *([Fact("Assignee", str(assignee))] if assignee else []))
+    found = [Section(title, (*parties, *own, *_dates(shown)))]
     for key, value in inner.items():
+        # Who it is stands among the tiers.
+        if "contact_info" in value:
+            continue
         title = _TITLES.get(key, words.label(key))
         names = ("id", "status", "name") if "id" in value else ()
         first = tuple(_fact(name, value[name]) for name in names if value.get(name))
@@ -67,7 +75,7 @@ def _is_name(value: Json) -> bool:
 
 def _facts(node: Json, prefix: str = "") -> Iterator[Fact]:
     for key, value in node.items():
-        if key in _ELSEWHERE or value in (None, "", [], {}):
+        if key in _ELSEWHERE or value in (None, "", False, [], {}):
             continue
         label = f"{prefix}{words.label(key)}" if not prefix else f"{prefix} {words.spaced(key)}"
         if not isinstance(value, Mapping):
@@ -88,6 +96,8 @@ def _fact(key: str, value: Any, label: str = "") -> Fact:
     if isinstance(value, list):
         return Fact(label, ", ".join(str(each) for each in value))
     text = str(value)
+    if key.endswith("_uri"):
+        return Fact(label, "Download", link=text)
     if key == "status":
         return Fact(label, words.spaced(text))
     return Fact(label, id=text) if key in ("id", "external_uid") else Fact(label, text)
@@ -138,7 +148,7 @@ def _who(row: Json) -> Iterator[Fact]:
     city = " ".join(str(info.get(k) or "") for k in ("postal_code", "city", "state")).strip()
     if place := ", ".join(str(part) for part in (*street, city, info.get("country")) if part):
         yield Fact("Address", place)
-    for key in ("external_id", "tax_id", "version"):
+    for key in ("external_id", "tax_id", "environment", "version"):
         if row.get(key):
             yield Fact(words.label(key), str(row[key]))
     if isinstance(row.get("scopes"), list):
@@ -153,4 +163,9 @@ def _inner(shown: Json, key: str) -> Json:
 def items(shown: Json) -> list[Json]:
     """Return what is ordered or billed, as the API shows it."""
     found = shown.get("items") or _inner(shown, "asset").get("items") or []
-    return [row for row in found if isinstance(row, Mapping)]
+    return [{**row, "quantity": _counted(row.get("quantity"))} for row in found]
+
+
+def _counted(quantity: Any) -> str:
+    """Return a quantity, which billing has as a number: 34.0 is 34."""
+    return f"{quantity:g}" if isinstance(quantity, float) else str(quantity)

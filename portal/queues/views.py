@@ -12,6 +12,7 @@ from portal import frame, markdown, pages
 from portal.acting import Reader
 from portal.paging import paged
 from portal.queues import editing, history, lists, moving, parameters, reading, words
+from portal.queues.reading import Fact
 from requests_queue.errors import Missing
 from requests_queue.queues import inside, validation
 from requests_queue.queues.base import Queue, QueueObject
@@ -117,7 +118,7 @@ def _object(found: Queue, row: QueueObject, reader: Reader) -> dict[str, Any]:
     link = shown.get("params_form_url") or (activation or {}).get("link")
     return head(found, row) | {
         "shown": shown,
-        "sections": reading.sections(shown),
+        "sections": reading.sections(shown, words.capital(words.one_of(found)), _parties(row)),
         "tiers": reading.tiers(shown),
         "items": reading.items(shown),
         "params": parameters.table(parameters.of(found, shown)),
@@ -133,11 +134,18 @@ def _object(found: Queue, row: QueueObject, reader: Reader) -> dict[str, Any]:
     }
 
 
+def _parties(row: QueueObject) -> list[Fact]:
+    return [
+        Fact("Vendor", row.vendor.name, id=row.vendor_id),
+        Fact("Distributor", row.provider.name, id=row.provider_id),
+    ]
+
+
 def head(found: Queue, row: QueueObject) -> dict[str, Any]:
     """Return what the head of an object's pages shows."""
     return {
         "queue": found, "name": words.name_of(found), "row": row,
-        "kind": getattr(row, "type", ""), "one": words.one_of(found),
+        "what": words.capital(f"{getattr(row, 'type', '')} {words.one_of(found)}".strip()),
     }  # fmt: skip
 
 

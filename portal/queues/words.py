@@ -42,7 +42,12 @@ def label(key: str) -> str:
         return _LABELS[key]
     words = spaced(key).split()
     found = " ".join({"id": "ID", "uid": "UID"}.get(word, word) for word in words)
-    return found[:1].upper() + found[1:]
+    return capital(found)
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def name_of(queue: Queue) -> str:

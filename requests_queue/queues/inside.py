@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
 from requests_queue.queues.api import QueueCollection, serving
@@ -65,4 +66,4 @@ def file_of(queue: Queue, move: str) -> str:
 def send(queue: Queue, actor: Actor, pk: str, move: str, request: HttpRequest) -> None:
     """Make a move that takes a file, with the one that came with a form; raises Refused."""
     view = _calling(queue, actor, pk)
-    getattr(view, move)(Request(request), pk)
+    getattr(view, move)(Request(request, parsers=[MultiPartParser()]), pk)

@@ -26,7 +26,7 @@ _CUSTOMER = (
     ("contact_info.address_line1", "Address", "text"),
     ("contact_info.city", "City", "text"),
     ("contact_info.postal_code", "Postal code", "text"),
-    ("contact_info.country", "Country (two letters)", "text"),
+    ("contact_info.country", "Country", "text"),
 )
 
 

@@ -13,7 +13,7 @@ from requests_queue.queues.tier_account import births, samples
 LOOKED_AT = 100
 _CONTACT = (
     ("address_line1", "Address"), ("address_line2", "Address, second line"), ("city", "City"),
-    ("postal_code", "Postal code"), ("country", "Country (two letters)"),
+    ("postal_code", "Postal code"), ("country", "Country"),
     ("contact.first_name", "First name"), ("contact.last_name", "Last name"),
     ("contact.email", "E-mail"),
 )  # fmt: skip

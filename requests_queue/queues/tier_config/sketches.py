@@ -23,7 +23,7 @@ _RESELLER = (
     ("contact_info.address_line1", "Address", "text"),
     ("contact_info.city", "City", "text"),
     ("contact_info.postal_code", "Postal code", "text"),
-    ("contact_info.country", "Country (two letters)", "text"),
+    ("contact_info.country", "Country", "text"),
 )
 _NOTES = Entry("notes", "Notes", "Request")
 

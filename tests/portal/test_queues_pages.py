@@ -1,0 +1,269 @@
+"""The pages of the queues that only look: what they show, to whom, and at what cost."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from requests_queue import seed
+from requests_queue.catalog.models import Account, Product, User
+from requests_queue.conversations.models import Message
+from requests_queue.queues import base
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.api import PROVIDER, VENDOR, caller
+from tests.portal.queues import (
+    DRAFT,
+    INQUIRING,
+    PENDING,
+    PLAIN,
+    distributor,
+    read,
+    seeded,
+    vendor,
+)
+from tests.signed_in import signed_in
+from webhooks.models import Attempt, Event
+
+pytestmark = pytest.mark.django_db
+
+__all__ = ["distributor", "seeded", "vendor"]
+
+# The API's address of an object of each queue.
+API = {
+    "fulfillment": "/requests",
+    "billing": "/subscriptions/requests",
+    "tier_account": "/tier/account-requests",
+    "tier_config": "/tier/config-requests",
+    "listing": "/listing-requests",
+    "usage_file": "/usage/files",
+}
+PLACES = ("", "json/", "edit/", "moves/approve/", "moves/fail/")
+
+
+@pytest.fixture
+def stranger(seeded: seed.Summary) -> Client:
+    """Somebody of another vendor."""
+    return signed_in(make.world("7").vendor_user)
+
+
+def of_each_queue(account: str) -> list[tuple[str, str]]:
+    who = Account.objects.get(pk=account)
+    found = [
+        (queue.model._meta.app_label, row.pk)
+        for queue in base.registered()
+        for row in queue.model.visible_to(who)[:2]
+    ]
+    assert {name for name, _ in found} == set(API)
+    return found
+
+
+def test_all_queues_are_shown_with_what_is_where(vendor: Client) -> None:
+    with CaptureQueriesContext(connection) as seen:
+        page = read(vendor, "/queues/")
+    for queue in base.registered():
+        assert queue.title in page
+        assert queue.object_class in page
+    assert "pending 2" in page
+    assert sum("COUNT(" in query["sql"] for query in seen) == len(base.registered())
+    # The session, the user and who it acts as beside them.
+    assert len(seen) <= 4 + len(base.registered())
+
+
+def test_a_board_has_a_column_for_each_status_with_objects(vendor: Client) -> None:
+    page = read(vendor, "/queues/fulfillment/")
+    for words in (PENDING, "Orchard Street Books", "Pending 2", "Approved 15"):
+        assert words in page, words
+    # The long name leads there, too.
+    assert PENDING in read(vendor, "/queues/fulfillment_request/")
+    assert read(vendor, "/queues/nothing/", 404)
+
+
+@pytest.mark.parametrize(
+    ("query", "there", "not_there"),
+    [
+        ("?type=change", "PR-5810-2277-4118-002", PENDING),
+        (f"?product={PLAIN}", PENDING, INQUIRING),
+        ("?q=1178", INQUIRING, PENDING),
+        ("?q=orchard", PENDING, INQUIRING),
+        ("?q=510303", INQUIRING, PENDING),
+        ("?status=inquiring", INQUIRING, PENDING),
+        ("?status=&q=orchard", PENDING, INQUIRING),
+        ("?type=nonsense&status=pending", PENDING, INQUIRING),
+    ],
+)
+def test_objects_are_found(vendor: Client, query: str, there: str, not_there: str) -> None:
+    page = read(vendor, f"/queues/fulfillment/{query}")
+    assert there in page
+    assert not_there not in page
+
+
+def test_what_isnt_found_is_said(vendor: Client) -> None:
+    assert "Nothing fits these filters" in read(vendor, "/queues/fulfillment/?q=%25")
+    assert "Nothing fits these filters" in read(vendor, "/queues/billing/?q=nobody")
+    assert "Nothing fits these filters" in read(
+        vendor, f"/queues/fulfillment/?status=revoked&product={PLAIN}"
+    )
+
+
+def test_a_long_column_leads_to_its_list_in_pages(vendor: Client) -> None:
+    html = vendor.get("/queues/fulfillment/").content.decode()
+    assert '<a href="?status=approved">All 15</a>' in html
+    first = read(vendor, "/queues/fulfillment/?status=approved")
+    second = read(vendor, "/queues/fulfillment/?status=approved&page=2")
+    assert "1–10 of 15" in first
+    assert "11–15 of 15" in second
+
+
+def test_a_queue_without_statuses_is_a_list(vendor: Client, distributor: Client) -> None:
+    page = read(vendor, "/queues/billing/")
+    assert "BRV-2934-6610-1209-0001" in page
+    assert "Board" not in page
+    # The provider's own requests are hidden from vendors.
+    assert "BRP-" not in page
+    assert "BRP-2934-6610-1216-0001" in read(distributor, "/queues/billing/")
+    assert read(vendor, "/queues/billing/BRP-2934-6610-1216-0001/", 404)
+    assert read(vendor, "/queues/billing/BRP-2934-6610-1216-0001/json/", 404)
+
+
+@pytest.mark.parametrize("account", [VENDOR, PROVIDER])
+def test_an_object_is_shown_to_its_parties_alone(seeded: Any, account: str) -> None:
+    party = signed_in(User.objects.filter(account=account, is_service=False)[0])
+    stranger = signed_in(make.world("7").vendor_user)
+    for name, pk in of_each_queue(account):
+        assert pk in read(party, f"/queues/{name}/{pk}/")
+        for place in PLACES:
+            assert pk not in read(stranger, f"/queues/{name}/{pk}/{place}", 404), (name, place)
+        for place in ("validate/", "moves/fail/", "edit/", "json/"):
+            assert stranger.post(f"/queues/{name}/{pk}/{place}").status_code == 404
+        assert pk not in read(stranger, f"/queues/{name}/")
+        assert pk not in read(stranger, f"/queues/{name}/?status=")
+
+
+@pytest.mark.parametrize(
+    "path", ["", "fulfillment/", f"fulfillment/{PENDING}/", "fulfillment/new/"]
+)
+def test_nobody_reads_without_signing_in(seeded: Any, path: str) -> None:
+    answer = Client().get(f"/queues/{path}")
+    assert answer.status_code == 303
+    assert answer["Location"].startswith("/sign-in/")
+
+
+@pytest.mark.parametrize("account", [VENDOR, PROVIDER])
+def test_the_json_is_what_the_api_gives(seeded: Any, account: str) -> None:
+    api = caller(Account.objects.get(pk=account))
+    client = signed_in(User.objects.filter(account=account, is_service=False)[0])
+    for name, pk in of_each_queue(account):
+        html = client.post(f"/queues/{name}/{pk}/json/").content.decode()
+        shown = json.loads(unescape(html.split(f'JSON of {pk}">')[1].split("</pre>")[0]))
+        given = api.get(f"{API[name]}/{pk}").json
+        # Links to files are signed anew each time.
+        assert re.sub(r'/download/[^"]+', "", json.dumps(shown)) == re.sub(
+            r'/download/[^"]+', "", json.dumps(given)
+        )
+
+
+def test_passwords_are_shown_by_a_post_alone(vendor: Client) -> None:
+    row = Request.objects.get(pk=INQUIRING)
+    row.params = [
+        {**p, "value": "s3cret-word"} if p["type"] == "password" else p for p in row.params
+    ]
+    row.save()
+    for place in ("", "json/", "edit/"):
+        assert (
+            "s3cret-word"
+            not in vendor.get(f"/queues/fulfillment/{INQUIRING}/{place}").content.decode()
+        )
+    assert "Show passwords" in read(vendor, f"/queues/fulfillment/{INQUIRING}/json/")
+    assert "s3cret-word" in vendor.post(f"/queues/fulfillment/{INQUIRING}/json/").content.decode()
+
+
+def test_an_object_reads_as_a_person_reads(vendor: Client) -> None:
+    page = read(vendor, f"/queues/fulfillment/{INQUIRING}/")
+    for words in (
+        "Purchase fulfillment request", "Nimbus Secure Suite", "Console name", "console_subdomain",
+        "This name is taken", "Data region", "United Kingdom (uk)", "0 → 60", "0 → unlimited",
+        "Marlow Dental Group", "tom.ashworth@marlowdental.example.com", "AS-2934-6610-1178",
+        "We need something from you", "Open the inquiring form", "marlow-dental is free",
+    ):  # fmt: skip
+        assert words in page, words
+
+
+def test_private_messages_are_their_authors(vendor: Client, distributor: Client) -> None:
+    first = Message.objects.filter(conversation__instance_id=INQUIRING)[0]
+    Message.objects.create(
+        conversation_id=first.conversation_id, type="private", text="Between us.",
+        account_id=VENDOR, created=first.created,
+    )  # fmt: skip
+    assert "Between us." in read(vendor, f"/queues/fulfillment/{INQUIRING}/")
+    assert "Between us." not in read(distributor, f"/queues/fulfillment/{INQUIRING}/")
+
+
+def test_who_was_called_is_the_readers_webhooks_alone(seeded: Any) -> None:
+    made = make.world("1")
+    mine = make.webhook(made, n=1, label="Ours")
+    make.webhook(made, n=2, label="Theirs", account=made.provider)
+    row = births.create(make.purchase(made), made.as_distributor)
+    event = Event.objects.get(webhook=mine)
+    Attempt.objects.create(
+        webhook=mine, delivery_id=event.delivery_id, number=1, outcome="failure",
+        started_at=make.AT, finished_at=make.AT, duration=3, method="POST", url="http://127.0.0.1/",
+        status_code=503,
+    )  # fmt: skip
+    page = signed_in(made.vendor_user).get(f"/queues/fulfillment/{row.pk}/").content.decode()
+    assert "Ours" in page
+    assert "Theirs" not in page
+    assert f'href="/deliveries/{event.delivery_id}/"' in page
+    assert "503" in page
+    assert "Theirs" in read(signed_in(made.provider_user), f"/queues/fulfillment/{row.pk}/")
+
+
+@pytest.mark.parametrize(
+    "path", ["/queues/fulfillment/", "/queues/billing/", f"/queues/fulfillment/{PENDING}/"]
+)
+def test_a_page_that_has_not_changed_costs_no_answer(vendor: Client, path: str) -> None:
+    html = vendor.get(path).content.decode()
+    poll = unescape(re.search(r'hx-get="([^"]+)"', html)[1])  # type: ignore[index]
+    assert vendor.get(path + poll, headers={"HX-Request": "true"}).status_code == 204
+    Request.objects.filter(pk=PENDING).update(updated=make.AT, status="failed")
+    base.named("billing").model.objects.all().delete()  # type: ignore[union-attr]
+    changed = vendor.get(path + poll, headers={"HX-Request": "true"})
+    assert changed.status_code == 200
+    assert b"<html" not in changed.content
+    assert b"seen=" in changed.content
+
+
+def test_more_objects_take_no_more_statements(seeded: Any) -> None:
+    made = make.world("1")
+    client = signed_in(made.vendor_user)
+    body = make.purchase(made)
+    pk = births.create(body, made.as_distributor).pk
+
+    def statements(path: str) -> int:
+        with CaptureQueriesContext(connection) as seen:
+            read(client, path)
+        return len(seen)
+
+    paths = ("/queues/fulfillment/", "/queues/fulfillment/?status=", f"/queues/fulfillment/{pk}/",
+             "/queues/fulfillment/new/")  # fmt: skip
+    before = [statements(path) for path in paths]
+    for n in range(5):
+        births.create(body, made.as_distributor)
+        product = Product.objects.create(
+            id=f"PRD-111-111-00{n}", name="P", owner=made.vendor, created=make.AT, updated=make.AT
+        )
+        make.webhook(made, n=n + 1, product=product)
+    assert [statements(path) for path in paths] == before
+
+
+def test_a_draft_is_said_to_be_no_change_yet(vendor: Client) -> None:
+    Message.objects.filter(conversation__instance_id=DRAFT).delete()
+    assert "A draft is no queue change yet" in read(vendor, f"/queues/fulfillment/{DRAFT}/")

@@ -1,0 +1,192 @@
+"""A sample by hand: proposed without making anything, changed, created by the API's own checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from requests_queue import clock
+from requests_queue.catalog.models import Account, Asset, TierAccount
+from requests_queue.queues import base, inside
+from requests_queue.queues.base import Wish
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config.models import TierConfigRequest
+from tests import make
+from tests.api import PROVIDER, VENDOR, caller
+from tests.portal.queues import (
+    PLAIN,
+    SUITE,
+    distributor,
+    fields,
+    read,
+    seeded,
+    text,
+    vendor,
+)
+from tests.signed_in import signed_in
+
+pytestmark = pytest.mark.django_db
+
+__all__ = ["distributor", "seeded", "vendor"]
+
+NEW = "/queues/fulfillment/new/"
+
+
+def kinds() -> list[tuple[str, str]]:
+    return [
+        (queue.model._meta.app_label, kind)
+        for queue in base.registered()
+        if queue.sketch
+        # All products of the demo are listed.
+        for kind in queue.types
+        if (queue.object_class, kind) != ("listing_request", "new")
+    ]
+
+
+@pytest.mark.parametrize(("name", "kind"), kinds())
+def test_every_type_is_proposed_and_created_as_proposed(
+    distributor: Client, name: str, kind: str
+) -> None:
+    queue = base.named(name)
+    assert queue
+    path = f"/queues/{name}/new/?type={kind}"
+    before = queue.model.objects.count()
+    sent = fields(distributor, path)
+    assert queue.model.objects.count() == before
+    answer = distributor.post(path, sent)
+    assert answer.status_code == 303, text(answer)
+    made = queue.model.objects.get(pk=answer["Location"].split("/")[-2])
+    assert getattr(made, "type", kind) == kind
+    assert f"{made.pk} is created." in read(distributor, answer["Location"])
+
+
+def test_what_is_changed_is_created(vendor: Client) -> None:
+    path = f"{NEW}?product={SUITE}"
+    sent = fields(vendor, path)
+    sent |= {"value:admin_email": "me@here.example.com", "value:company_alias": "us"}
+    names = {value[0]: name for name, value in sent.items() if isinstance(value, list)}
+    sent[names["Portland"]] = "Salem"
+    sent["entry0"] = "17"
+    pk = vendor.post(path, sent)["Location"].split("/")[-2]
+    row = Request.objects.get(pk=pk)
+    values = {p["id"]: p["value"] for p in row.params}
+    assert row.items[0]["quantity"] == "17"
+    assert (values["admin_email"], values["company_alias"]) == ("me@here.example.com", "us")
+    assert row.asset.customer.contact_info["city"] == "Salem"
+
+
+def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(vendor: Client) -> None:
+    path = f"{NEW}?product={PLAIN}"
+    sent = fields(vendor, path, entry0="many")
+    sent["value:region"] = "moon"
+    before = Request.objects.count(), TierAccount.objects.count()
+    answer = vendor.post(path, sent)
+    assert answer.status_code == 400
+    assert "Error: 'moon' is not one of" in text(answer)
+    sent["value:region"] = ""
+    answer = vendor.post(path, sent)
+    assert "Seat Error: Quantity of SKU_SEAT is not a number." in text(answer)
+    assert b'value="many"' in answer.content
+    assert (Request.objects.count(), TierAccount.objects.count()) == before
+    sent["entry0"] = ""
+    assert "This field is required" in text(vendor.post(path, sent))
+
+
+def test_a_draft_is_created_as_one(vendor: Client) -> None:
+    path = f"/queues/tier_config/new/?type=setup&draft=1&product={SUITE}"
+    answer = vendor.post(path, fields(vendor, path))
+    pk = answer["Location"].split("/")[-2]
+    assert TierConfigRequest.objects.get(pk=pk).status == "draft"
+    refusal = read(vendor, f"{NEW}?type=suspend&draft=1")
+    assert "is not one of purchase, change, renew, transfer" in refusal
+
+
+def test_a_request_is_about_the_chosen_subscription(vendor: Client) -> None:
+    other = Asset.objects.filter(status="active", requests__status="approved").exclude(
+        requests__status__in=("pending", "draft", "inquiring", "scheduled", "revoking")
+    ).order_by("created")[0]  # fmt: skip
+    path = f"{NEW}?type=cancel&about={other.pk}"
+    pk = vendor.post(path, fields(vendor, path))["Location"].split("/")[-2]
+    assert Request.objects.get(pk=pk).asset_id == other.pk
+
+
+def test_who_creates_it_is_said(vendor: Client, distributor: Client) -> None:
+    assert "Created as Northland Distribution" in read(vendor, NEW)
+    assert "Created by you" in read(distributor, NEW)
+    path = f"{NEW}?product={PLAIN}"
+    location = distributor.post(path, fields(distributor, path))["Location"]
+    assert "Jonas Berg, Northland Distribution" in read(distributor, location)
+
+
+def test_only_a_sandbox_lets_a_vendor_order(vendor: Client, settings: Any) -> None:
+    settings.SANDBOX = False
+    before = Request.objects.count()
+    page = vendor.get(NEW)
+    assert "This is begun by the other side." in text(page)
+    sent = fields(vendor, NEW)
+    assert "This is begun by the other side." in text(vendor.post(NEW, sent))
+    assert vendor.post(NEW, {"at_once": "1"}).status_code == 400
+    assert Request.objects.count() == before
+    # What a vendor begins itself it still does.
+    path = "/queues/billing/new/?type=vendor"
+    assert vendor.post(path, fields(vendor, path)).status_code == 303
+
+
+def test_what_the_reader_could_not_see_is_not_created(vendor: Client) -> None:
+    path = "/queues/billing/new/?type=provider"
+    model = base.named("billing").model  # type: ignore[union-attr]
+    before = model.objects.count()
+    answer = vendor.post(path, fields(vendor, path))
+    assert answer.status_code == 400
+    assert "is not shown to a vendor" in text(answer)
+    assert model.objects.count() == before
+
+
+def test_a_product_of_others_leads_nowhere(vendor: Client) -> None:
+    made = make.world("7")
+    assert read(vendor, f"{NEW}?product={made.product.pk}", 404)
+    assert vendor.post(f"{NEW}?product={made.product.pk}").status_code == 404
+
+
+def test_a_queue_without_a_sketch_makes_its_sample_at_once(vendor: Client) -> None:
+    path = "/queues/usage_file/new/"
+    assert "with all that it needs" in read(vendor, path)
+    answer = vendor.post(path, {"at_once": "1"})
+    assert answer.status_code == 303
+    assert "ready" in read(vendor, answer["Location"])
+
+
+def test_what_a_type_needs_first_can_be_made_with_it() -> None:
+    made = make.world("1")
+    vendor = signed_in(made.vendor_user)
+    path = f"{NEW}?type=change"
+    assert "needs a subscription that is active" in read(vendor, path)
+    answer = vendor.post(path, {"at_once": "1"})
+    assert answer.status_code == 303, text(answer)
+    assert set(Request.objects.values_list("type", "status")) == {
+        ("purchase", "approved"), ("change", "pending"),
+    }  # fmt: skip
+
+
+def test_a_new_listing_is_proposed_where_a_contract_is_free() -> None:
+    made = make.world("1")
+    made.product.listings.all().delete()
+    client = signed_in(made.vendor_user)
+    path = "/queues/listing/new/?type=new"
+    answer = client.post(path, fields(client, path, entry0="Soon, please."))
+    assert answer.status_code == 303, text(answer)
+    assert "Soon, please." in read(client, answer["Location"])
+
+
+@pytest.mark.parametrize("account", [VENDOR, PROVIDER])
+def test_a_call_from_within_is_the_apis_own(seeded: Any, account: str) -> None:
+    who = Account.objects.get(pk=account)
+    queue = base.named("fulfillment")
+    assert queue
+    assert queue.sketch
+    proposal = queue.sketch(Wish("purchase", who))
+    made = inside.create(queue, proposal.actor, proposal.body)
+    assert caller(who).get(f"/requests/{made['id']}").json == made
+    assert clock.now().isoformat()[:10] == made["created"][:10]
