@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test lint bench requirements clean
+.PHONY: run test lint bench screenshots requirements clean
 
 run: .venv/run.stamp
 	$(BIN)/python manage.py sandbox
@@ -18,6 +18,9 @@ lint: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: .venv/dev.stamp
+	$(BIN)/python -m tests.screenshots $(ARGS)
 
 requirements: .venv/dev.stamp
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \

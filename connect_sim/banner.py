@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from django.conf import settings
 
 from portal import signin
-from requests_queue.catalog.models import Connection, User
+from requests_queue import first_order
+from requests_queue.catalog.models import User
 from sandbox.sandbox_file import Sandbox
 
 
@@ -18,8 +18,9 @@ def show(sandbox: Sandbox) -> None:
         "",
         f"Connect Sim is up: {sandbox.url}",
         "",
-        f"  Admin      {sandbox.url}/admin/",
+        f"  Portal     {sandbox.url}/",
         f"  API        {sandbox.url}/public/v1",
+        f"  Admin      {sandbox.url}/admin/",
         f"  Data       {settings.SIM_DATA_DIR}",
         *(f"  Sign in    {sandbox.url}{path}   (works once)" for path in _links()),
         "",
@@ -28,7 +29,7 @@ def show(sandbox: Sandbox) -> None:
         "",
         "Order the plain product as the distributor:",
         "",
-        *_purchase(sandbox),
+        _purchase(sandbox),
         "",
         "Ctrl-C stops it.",
         "",
@@ -41,51 +42,8 @@ def _links() -> list[str]:
     return [signin.link(admin)] if admin else []
 
 
-def _purchase(sandbox: Sandbox) -> list[str]:
-    body = purchase_body()
+def _purchase(sandbox: Sandbox) -> str:
+    body = first_order.body()
     if body is None:
-        return ["  (no demo data: run `connect-sim seed`)"]
-    return [
-        f"curl -s {sandbox.url}/public/v1/requests \\",
-        f"  -H 'Authorization: ApiKey {sandbox.provider_api_key}' \\",
-        "  -H 'Content-Type: application/json' \\",
-        f"  -d '{json.dumps(body)}'",
-    ]
-
-
-def purchase_body() -> dict[str, object] | None:
-    """Return the body of a purchase of the plain product, with only what a distributor sends."""
-    plain = [
-        connection
-        for connection in Connection.objects.select_related("product").order_by("pk")
-        if not connection.product.capability("cart.validation")
-        and not connection.product.capability("subscription.hold")
-    ]
-    if not plain:
-        return None
-    item = plain[0].product.items.first()
-    contact = {
-        "first_name": "Ada",
-        "last_name": "Ray",
-        "email": "ada@example.com",
-        "phone_number": {"country_code": "+1", "area_code": "555", "phone_number": "0100"},
-    }
-    address = {
-        "address_line1": "1 Harbour Road",
-        "city": "Portland",
-        "state": "OR",
-        "postal_code": "97201",
-        "country": "US",
-        "contact": contact,
-    }
-    return {
-        "type": "purchase",
-        "asset": {
-            "connection": {"id": plain[0].pk},
-            "items": [{"id": item.pk if item else "", "quantity": 5}],
-            "tiers": {
-                "customer": {"name": "Harbour Cafe", "contact_info": address},
-                "tier1": {"name": "Portland Resellers", "contact_info": address},
-            },
-        },
-    }
+        return "  (no demo data: run `connect-sim seed`)"
+    return first_order.curl(sandbox.url, sandbox.provider_api_key, body)

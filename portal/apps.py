@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class PortalConfig(AppConfig):
-    """Sign-in, and the inquiring form; the other pages come with the portal."""
+    """All pages that people use: what the API does, and what only a page can show."""
 
     name = "portal"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
@@ -18,6 +18,7 @@ from portal import acting, pages
 from portal.acting import Reader
 from requests_queue import clock
 from requests_queue.errors import Missing
+from webhooks import trouble
 
 P = ParamSpec("P")
 
@@ -42,6 +43,9 @@ NAVIGATION: list[Place] = [
     Place("Queues", "/queues/"),
     Place("Products", "/products/"),
 ]
+
+# So many webhooks that are out of order are named on every page.
+ALARMS = 2
 
 
 def signed_in(
@@ -86,6 +90,9 @@ def _frame(request: HttpRequest, reader: Reader) -> dict[str, Any]:
         "reader": reader,
         "now": clock.now(),
         "places": [(place, place.holds(request.path)) for place in NAVIGATION],
+        # Asked for by the template, so that pieces of pages don't.
+        "alarms": partial(trouble.out_of_order, reader.account, ALARMS + 1),
+        "most_alarms": ALARMS,
     }
 
 

@@ -52,9 +52,12 @@ class Paged:
         return f"?{query.urlencode()}"
 
 
-def paged(request: HttpRequest, rows: QuerySet[Any]) -> Paged:
-    """Return the page of the rows that the query asks for; the nearest for one that isn't there."""
+def paged(request: HttpRequest, rows: QuerySet[Any], first: int = SIZES[0]) -> Paged:
+    """Return the page of the rows that the query asks for; the nearest for one that isn't there.
+
+    `first` is its size where the query asks for none.
+    """
     asked = request.GET.get("size", "")
-    size = int(asked) if asked in map(str, SIZES) else SIZES[0]
+    size = int(asked) if asked in map(str, SIZES) else first
     page = Paginator(rows, size).get_page(request.GET.get("page"))
     return Paged(page, size, request.GET)

@@ -1,18 +1,21 @@
-"""The views of the frame: who is signed in, and as which account."""
+"""The views of the frame: who is signed in, by which password, and as which account."""
 
 from __future__ import annotations
 
 from django.conf import settings
-from django.contrib.auth import login, logout
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib import messages
+from django.contrib.auth import login, logout, update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from portal import acting, frame, pages, signin
+from portal import acting, entrance, frame, pages, signin
 
 
-@require_safe
+# Not by HEAD, which whoever only looks at links sends.
+@require_GET
 def sign_in_by_link(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     """Sign in whoever has the printed link, once. Anybody may ask; the token decides."""
     user = signin.redeem(uid, token)
@@ -22,14 +25,18 @@ def sign_in_by_link(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     return pages.see_other(settings.LOGIN_REDIRECT_URL)
 
 
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Sign in by name and password. Anybody may ask."""
-    form = AuthenticationForm(request, request.POST or None)
     following = _local(request, request.POST.get("next") or request.GET.get("next") or "")
+    if request.method != "POST" and acting.reader(request) is not None:
+        return pages.see_other(following)
+    form = entrance.SignIn(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         login(request, form.get_user())
         return pages.see_other(following)
-    context = {"form": form, "next": following}
+    context = {"form": form, "next": following, "is_sandbox": settings.SANDBOX}
     return pages.page(request, "sign_in.html", context, status=400 if form.is_bound else 200)
 
 
@@ -38,6 +45,20 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session. Anybody may ask."""
     logout(request)
     return pages.see_other(settings.LOGIN_URL)
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+@frame.signed_in
+def password(request: HttpRequest, reader: acting.Reader) -> HttpResponse:
+    """Set one's own password, for whoever is signed in; other sessions of theirs end."""
+    form = entrance.password_form(reader.user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        update_session_auth_hash(request, form.save())
+        messages.success(request, f"Your password is set. Your name is {reader.user.username}.")
+        return pages.see_other(reverse("password"))
+    context = {"form": form, "has_one": reader.user.has_usable_password()}
+    return frame.shown(request, reader, "password.html", context, 400 if form.is_bound else 200)
 
 
 @require_POST

@@ -1,4 +1,4 @@
-"""The platform's time: one row, shared by all processes."""
+"""What all processes share: the platform's time, and the signs of life that they leave."""
 
 from datetime import timedelta
 
@@ -19,3 +19,18 @@ class Clock(models.Model):
 
     def __str__(self) -> str:
         return f"offset {self.offset}"
+
+
+class Pulse(models.Model):
+    """When a process was last seen alive, and since when it has been (ours).
+
+    Seconds of Unix time, by the database's own clock: see `requests_queue.pulses`.
+    """
+
+    process = models.CharField(max_length=100, primary_key=True)
+    kind = models.CharField(max_length=16)
+    since = models.FloatField()
+    at = models.FloatField()
+
+    def __str__(self) -> str:
+        return self.process

@@ -9,5 +9,10 @@ class SandboxConfig(AppConfig):
     name = "sandbox"
 
     def ready(self) -> None:
-        """Listen for the platform's signals."""
+        """Listen for the platform's signals, and offer newcomers our handler."""
+        from portal.home.steps import READY_HANDLERS, ReadyHandler
         from sandbox import time  # noqa: F401
+        from sandbox.listener import PORT
+
+        command = ".venv/bin/python manage.py listen --approve"
+        READY_HANDLERS.append(ReadyHandler(command, f"http://127.0.0.1:{PORT}/"))

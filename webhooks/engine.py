@@ -27,7 +27,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from requests_queue import clock
+from requests_queue import clock, pulses
 from webhooks import ledger, loops, outbox
 from webhooks.addresses import AddressPolicy, parse_networks
 from webhooks.calls import Claimed, Finished
@@ -93,7 +93,7 @@ class Engine:
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=loops.new_loop_factory()) as runner:
             runner.run(self._main())
-        self._sql.submit(lambda: connection.close()).result()
+        self._sql.submit(_leave).result()
         self._sql.shutdown()
 
     async def _main(self) -> None:
@@ -146,6 +146,7 @@ class Engine:
         if time.monotonic() >= self._next_tick:
             self._next_tick = time.monotonic() + TICK
             self._record_lost()
+            pulses.leave(pulses.WORKER)
         if time.monotonic() >= self._next_renewal:
             self._next_renewal = time.monotonic() + RENEW
             outbox.renew(self._calling())
@@ -221,6 +222,15 @@ def _with_connection(work: Callable[..., T], *args: Any) -> T:
     except DatabaseError:
         connection.close()
         raise
+
+
+def _leave() -> None:
+    """End what the SQL thread has of the database."""
+    try:
+        pulses.end(pulses.WORKER)
+    except DatabaseError:
+        logger.info("The database is away: the sign of this process runs out by itself.")
+    connection.close()
 
 
 _engine: Engine | None = None

@@ -71,6 +71,12 @@ class Webhook(models.Model):
                 condition=Q(active=True, type=types.EVENT),
                 name="webhook_listening",
             ),
+            # Every page asks for them.
+            models.Index(
+                fields=["account"],
+                condition=Q(active=True, out_of_order=True),
+                name="webhook_out_of_order",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -203,7 +209,11 @@ class Attempt(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["webhook", "-id"], name="attempt_webhook")]
+        indexes = [
+            models.Index(fields=["webhook", "-id"], name="attempt_webhook"),
+            # What happened in the last hour is counted without the rows.
+            models.Index(fields=["webhook", "finished_at", "outcome"], name="attempt_finished"),
+        ]
         constraints = [
             models.UniqueConstraint("delivery", "number", name="attempt_number"),
         ]

@@ -26,6 +26,13 @@ def moment(value: datetime | None) -> Any:
     return connection.ops.adapt_datetimefield_value(value)
 
 
+def minute(column: str) -> str:
+    """Return the expression for a moment's minute in UTC, `2026-11-25 09:41`."""
+    if connection.vendor == "postgresql":
+        return f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')"
+    return f"substr({column}, 1, 16)"
+
+
 def marks(values: Sequence[Any]) -> str:
     """Return `%s, %s, …` for an IN list."""
     return ", ".join(["%s"] * len(values))

@@ -1,4 +1,4 @@
-"""The view of the first page."""
+"""The views of the first page."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from django.views.decorators.http import require_safe
 
 from portal import frame
 from portal.acting import Reader
+from portal.home import page
 
 
 @require_safe
 @frame.signed_in
 def home(request: HttpRequest, reader: Reader) -> HttpResponse:
-    """Show where things are, to whoever is signed in."""
-    return frame.shown(request, reader, "home/home.html")
+    """Show what runs, and what happened and broke in their account, to whoever is signed in."""
+    return frame.shown(request, reader, "home/home.html", page.whole(reader.account))
+
+
+@require_safe
+@frame.signed_in
+def live(request: HttpRequest, reader: Reader) -> HttpResponse:
+    """Return the piece of the first page that changes, to whoever is signed in."""
+    return frame.shown(request, reader, "home/live.html", page.live(reader.account))

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from portal.products import views
+
+urlpatterns = [
+    path("", views.products, name="products"),
+    path("<str:pk>/", views.product, name="product"),
+    path("<str:pk>/items/", views.items, name="product-items"),
+    path("<str:pk>/parameters/", views.parameters, name="product-parameters"),
+    path("<str:pk>/templates/", views.templates, name="product-templates"),
+    path("<str:pk>/capabilities/", views.capabilities, name="product-capabilities"),
+]

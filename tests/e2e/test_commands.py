@@ -349,7 +349,7 @@ def test_a_sign_in_link_works_once(running: Sandbox, source: str) -> None:
     link = re.search(rf"{running.url}/sign-in/\S+", said)
     assert link is not None
     first = requests.get(link[0], allow_redirects=False, timeout=10)
-    assert first.status_code == 302
+    assert first.status_code == 303
     assert "sessionid" in first.cookies
     second = requests.get(link[0], allow_redirects=False, timeout=10)
     assert second.status_code == 403

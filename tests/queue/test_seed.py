@@ -13,8 +13,7 @@ from django.apps import apps
 from django.core import serializers
 from django.core.management import call_command
 
-from connect_sim import banner
-from requests_queue import clock, ids, seed
+from requests_queue import clock, first_order, ids, seed
 from requests_queue.catalog.models import (
     Asset,
     Connection,
@@ -232,7 +231,7 @@ def test_a_purchase_of_the_plain_product_is_born_pending(seeded: seed.Summary) -
 
 
 def test_the_banners_purchase_is_of_the_plain_product(seeded: seed.Summary) -> None:
-    body = banner.purchase_body()
+    body = first_order.body()
     assert body is not None
     request = births.create(body, distributor())
     assert (request.product_id, request.status) == (BACKUP, "pending")

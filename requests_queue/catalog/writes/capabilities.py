@@ -12,7 +12,7 @@ _EDITS = {"editable_ordering_parameters": bool, "editable_fulfillment_parameters
 _CHECKS = {"validation": bool, "inquiring_validation": bool}
 
 # As `dp.ProductCapabilities` of the document has them: a switch, words, a list of texts, a branch.
-_TREE: Mapping[str, Any] = {
+TREE: Mapping[str, Any] = {
     "ppu": {
         "ppu": bool, "schema": ("TR", "CR", "PR", "QT"), "dynamic": bool, "predictive": bool,
         "future": bool, "late": bool, "required_custom_fields": list,
@@ -49,7 +49,7 @@ _SWITCHED = ("ppu", "configs")
 
 def merge(old: Mapping[str, Any], given: Given) -> dict[str, Any]:
     """Return the capabilities with the given ones in place of theirs; raises Invalid."""
-    return _merge(old, given, _TREE)
+    return _merge(old, given, TREE)
 
 
 def _merge(old: Mapping[str, Any], given: Given, tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import F, Q
 
-from requests_queue.queues.usage_file.database_time import DatabaseTime
+from requests_queue.database_time import DatabaseTime
 from requests_queue.queues.usage_file.models import PROCESSED, PROCESSING, UsageFile
 
 LEASE = 60.0

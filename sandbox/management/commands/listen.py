@@ -16,7 +16,7 @@ from rich.console import Console
 from sandbox import sandbox_file, validator
 from sandbox.approving import approve_pending
 from sandbox.client import ApiError, Client
-from sandbox.listener import Listener, Received, Script
+from sandbox.listener import PORT, Listener, Received, Script
 
 _LONGEST_DELAY = 86400
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Options of the command."""
-        parser.add_argument("--port", type=int, default=9000, help="default 9000; 0: any")
+        parser.add_argument("--port", type=int, default=PORT, help=f"default {PORT}; 0: any")
         parser.add_argument("--status", type=int, default=200, help="answer with this status")
         parser.add_argument("--delay", type=float, default=0, help="seconds before the answer")
         parser.add_argument("--hang", action="store_true", help="never answer")

@@ -1,4 +1,5 @@
-"""The database's own wall clock: leases are measured by it, whatever a machine believes."""
+"""The database's own wall clock: leases and signs of life are measured by it, whatever a machine
+believes."""
 
 from __future__ import annotations
 

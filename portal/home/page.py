@@ -1,0 +1,35 @@
+"""What the first page shows of an account: how things run, what happened, what is broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portal.home import hour, running, steps
+from requests_queue import clock, first_order
+from requests_queue.catalog.models import Account
+from webhooks import conf, recent, trouble
+
+_TROUBLES = 10
+
+
+def live(account: Account) -> dict[str, Any]:
+    """Return what changes while the page is looked at."""
+    return {
+        "lights": running.lights(),
+        "chart": hour.draw(recent.last_hour(account, clock.now())),
+        "troubles": trouble.in_trouble(account, _TROUBLES + 1),
+        "most": _TROUBLES,
+        "progress": steps.progress(account),
+    }
+
+
+def whole(account: Account) -> dict[str, Any]:
+    """Return all of it, with the way to the first delivery for whoever has had none."""
+    found = live(account)
+    if found["progress"].wanted:
+        body = first_order.body(account)
+        key = "KEY-OF-THE-DISTRIBUTOR"
+        url = conf.api_url().removesuffix("/public/v1")
+        found["ready"] = next(iter(steps.READY_HANDLERS), None)
+        found["curl"] = first_order.curl(url, key, body) if body else ""
+    return found

@@ -1,0 +1,111 @@
+"""What the set-up consists of, and whether each part of it runs, in words.
+
+True of one process as of many: the page knows of the others only what they left in the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+
+from requests_queue import pulses
+from requests_queue.pulses import Heard
+from webhooks import broker
+
+GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
+_WORDS = {GOOD: "Running", BAD: "Not running", UNKNOWN: "Not known yet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """One part: its name, how it is, and a sentence."""
+
+    name: str
+    state: str
+    says: str
+
+    @property
+    def word(self) -> str:
+        """How it is, in a word or two."""
+        return _WORDS[self.state]
+
+
+def lights() -> list[Light]:
+    """Return the parts; one statement, and one question to the broker."""
+    heard = pulses.heard()
+    worker = heard.get(pulses.WORKER, Heard())
+    reached = broker.answers()
+    return [
+        Light("Web", GOOD, "It has sent this page."),
+        _worker(worker),
+        _scheduler(heard.get(pulses.SCHEDULER, Heard()), worker, reached),
+        _broker(reached),
+        Light("Database", GOOD, f"{_database()}: this page was read from it."),
+    ]
+
+
+def _worker(heard: Heard) -> Light:
+    if heard.alive:
+        many = f"{heard.alive} processes call" if heard.alive > 1 else "It calls"
+        return Light("Worker", GOOD, f"{many} handlers; last sign {spelled(heard.age)} ago.")
+    return Light(
+        "Worker", BAD,
+        f"{_silence(heard)} No handler is called until one runs; what is due waits. "
+        f"{_remedy('worker')}",
+    )  # fmt: skip
+
+
+def _scheduler(heard: Heard, worker: Heard, reached: bool) -> Light:
+    if heard.alive:
+        return Light("Scheduler", GOOD, f"Its last task ran {spelled(heard.age)} ago.")
+    if not worker.alive or not reached:
+        lacking = "a worker runs" if not worker.alive else "the broker answers"
+        return Light("Scheduler", UNKNOWN, f"Its tasks can't be seen to run before {lacking}.")
+    if worker.there_for < pulses.LOST:
+        return Light("Scheduler", UNKNOWN, "Just started: its first task is due any second.")
+    return Light(
+        "Scheduler", BAD,
+        f"{_silence(heard)} Deliveries go on; what the platform does by itself, such as orders "
+        f"with a planned date, waits. {_remedy('beat')}",
+    )  # fmt: skip
+
+
+def _broker(reached: bool) -> Light:
+    if broker.is_in_process():
+        return Light("Broker", GOOD, "In the memory of this process.")
+    if reached:
+        return Light("Broker", GOOD, "It answers.")
+    return Light(
+        "Broker", BAD,
+        f"No answer within {broker.TIMEOUT:g} s. Deliveries start up to a second later than "
+        "usual; none is lost.",
+    )  # fmt: skip
+
+
+def _database() -> str:
+    return {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(
+        connection.vendor, connection.vendor
+    )
+
+
+def _silence(heard: Heard) -> str:
+    if heard.age is None:
+        return "Never heard of."
+    return f"Not heard of for {spelled(heard.age)}."
+
+
+def _remedy(process: str) -> str:
+    if settings.SANDBOX and broker.is_in_process():
+        return "Restart the sandbox; what it printed says why."
+    return f"Start it: celery -A connect_sim {process}"
+
+
+def spelled(seconds: float | None) -> str:
+    """Return a span of time in its largest unit: `3 s`, `12 min`."""
+    rest = int(seconds or 0)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if rest >= size:
+            return f"{rest // size} {unit}"
+    return f"{rest} s"

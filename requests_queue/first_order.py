@@ -1,0 +1,65 @@
+"""The order that a newcomer makes first: a plain product, with only what a distributor sends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from requests_queue.catalog.models import Account, Connection
+from requests_queue.catalog.views import seen
+
+_LOOKED_AT = 100
+
+
+def body(account: Account | None = None) -> dict[str, Any] | None:
+    """Return the body of a purchase of a product of the account, or of any; None: there is none.
+
+    Nothing validates such an order, and nobody is asked for more.
+    """
+    rows = Connection.objects.all() if account is None else seen.connections(account)
+    plain = [
+        connection
+        for connection in rows.select_related("product").order_by("pk")[:_LOOKED_AT]
+        if not connection.product.capability("cart.validation")
+        and not connection.product.capability("subscription.hold")
+    ]
+    if not plain:
+        return None
+    item = plain[0].product.items.first()
+    contact = {
+        "first_name": "Ada",
+        "last_name": "Ray",
+        "email": "ada@example.com",
+        "phone_number": {"country_code": "+1", "area_code": "555", "phone_number": "0100"},
+    }
+    address = {
+        "address_line1": "1 Harbour Road",
+        "city": "Portland",
+        "state": "OR",
+        "postal_code": "97201",
+        "country": "US",
+        "contact": contact,
+    }
+    return {
+        "type": "purchase",
+        "asset": {
+            "connection": {"id": plain[0].pk},
+            "items": [{"id": item.pk if item else "", "quantity": 5}],
+            "tiers": {
+                "customer": {"name": "Harbour Cafe", "contact_info": address},
+                "tier1": {"name": "Portland Resellers", "contact_info": address},
+            },
+        },
+    }
+
+
+def curl(url: str, key: str, body: dict[str, Any]) -> str:
+    """Return the command that makes the order, to be pasted into a shell."""
+    return "\n".join(
+        [
+            f"curl -s {url}/public/v1/requests \\",
+            f"  -H 'Authorization: ApiKey {key}' \\",
+            "  -H 'Content-Type: application/json' \\",
+            f"  -d '{json.dumps(body)}'",
+        ]
+    )
