@@ -25,6 +25,10 @@ def encrypt(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _open(key: str, stored: str) -> str:
+    return _read(key, stored)
+
+
+def _read(key: str, stored: str) -> str:
     try:
         return _box(key).decrypt(stored.encode()).decode()
     except InvalidToken:
@@ -36,6 +40,11 @@ def _open(key: str, stored: str) -> str:
 def decrypt(stored: str) -> str:
     """Return the text that was encrypted, or an empty one where the key is another."""
     return _open(settings.SIM_ENCRYPTION_KEY, stored)
+
+
+def decrypt_once(stored: str) -> str:
+    """Return the text as `decrypt` does, and keep it nowhere: for what is large and read seldom."""
+    return _read(settings.SIM_ENCRYPTION_KEY, stored)
 
 
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]

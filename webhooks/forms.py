@@ -134,12 +134,8 @@ class NewWebhookForm(WebhookForm):
         if account is None:
             return
         del self.fields["account"]
-        products = Product.objects.filter(owner=account)
-        if not account.is_vendor:
-            products = Product.objects.filter(
-                pk__in=Product.objects.filter(connections__provider=account).values("pk")
-            )
-        self.fields["product"].queryset = products  # type: ignore[attr-defined]
+        offered = rules.products(account)
+        self.fields["product"].queryset = offered  # type: ignore[attr-defined]
 
     @property
     def account_of_webhook(self) -> Account | None:

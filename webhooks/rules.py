@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
+
 from requests_queue import storable
-from requests_queue.catalog.models import Account, Product
+from requests_queue.catalog.models import Account, Connection, Product
 from requests_queue.errors import Invalid
 from webhooks import tokens, types
 from webhooks.headers import HeaderRefused, check_headers
 from webhooks.transport import check_url
+from webhooks.types import WebhookType
 
 REQUIRED = ("label", "product_id", "object_class", "external_url", "jwt_secret")
 
@@ -57,14 +60,16 @@ def for_update(data: Mapping[str, Any], type_: str = types.EVENT) -> dict[str, A
     return fields
 
 
+def products(account: Account) -> QuerySet[Product]:
+    """Return the products that an account may have webhooks for: its own, or those it sells."""
+    if account.is_vendor:
+        return Product.objects.filter(owner=account)
+    sold = Connection.objects.filter(provider=account)
+    return Product.objects.filter(pk__in=sold.values("product"))
+
+
 def _product(product_id: Any, account: Account, errors: list[str]) -> Product | None:
-    rows = Product.objects.filter(pk=str(product_id))
-    rows = (
-        rows.filter(owner=account)
-        if account.is_vendor
-        else rows.filter(connections__provider=account)
-    )
-    found = rows.first()
+    found = products(account).filter(pk=str(product_id)).first()
     if found is None:
         errors.append(f"product_id: Product {product_id} does not exist.")
     return found
@@ -83,16 +88,23 @@ def _type(
         errors.append(f'type: "{type_}" is not a valid choice.')
     elif (found := types.find(type_, object_class)) is None:
         errors.append(f'type: "{type_}" does not fit object class {object_class}.')
-    elif found.fires is None:
-        pass
-    elif not account.is_vendor:
-        errors.append("type: Validators are for vendors only.")
-    elif product is not None and (lacking := found.fires.missing(product)):
-        errors.append(
-            f"type: {product.pk} doesn't have the capability {lacking}, so it never calls "
-            f"webhooks of type {type_}. Switch it on first."
-        )
+    elif lacking := obstacle(found, account, product):
+        errors.append(f"type: {lacking}")
     return {"type": type_, "object_class": object_class}
+
+
+def obstacle(found: WebhookType, account: Account, product: Product | None) -> str:
+    """Return why an account can't have a webhook of a type for a product, empty where it can."""
+    if found.fires is None:
+        return ""
+    if not account.is_vendor:
+        return "Validators are for vendors only."
+    if product is None or not (lacking := found.fires.missing(product)):
+        return ""
+    return (
+        f"{product.pk} doesn't have the capability {lacking}, so it never calls "
+        f"webhooks of type {found.type}. Switch it on first."
+    )
 
 
 def _text(limit: int | None, *, blank: bool) -> Any:

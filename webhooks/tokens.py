@@ -88,6 +88,11 @@ def is_short(secret: str) -> bool:
     return len(secret.encode()) < 32
 
 
+def mask(secret: str) -> str:
+    """Return the secret as Connect's pages show it, `JWT-f841*****33da`; short ones all hidden."""
+    return "*****" if len(secret) < 24 else f"{secret[:8]}*****{secret[-4:]}"
+
+
 def bearer(token: str, mode: str) -> dict[str, str]:
     """Return the headers that carry the token, by SIM_JWT_HEADER."""
     return dict.fromkeys(HEADERS[mode], f"Bearer {token}")

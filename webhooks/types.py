@@ -58,6 +58,8 @@ class WebhookType:
     type: str
     object_class: str
     label: str
+    # One line for whoever chooses a type.
+    explanation: str
     # Validators only: called synchronously, with the whole object; for vendors.
     fires: Fires | None = None
 
@@ -104,11 +106,17 @@ def registered() -> tuple[WebhookType, ...]:
     """Return all types: Connect's, and the queue changes of every other queue that there is."""
     # Asked for anew, because the queues register after the emitter.
     others = (
-        WebhookType(EVENT, queue.object_class, f"{queue.title} — Queue Changes")
+        _of_queue(queue.object_class, f"{queue.title} — Queue Changes", f"queue {queue.title}")
         for queue in base.registered()
         if (EVENT, queue.object_class) not in _types
     )
     return (*_types.values(), *others)
+
+
+def label(type_: str, object_class: str) -> str:
+    """Return the name of a type, for a row that may be older than the registry."""
+    found = find(type_, object_class)
+    return found.label if found else f"{type_} of {object_class}"
 
 
 def type_choices() -> list[tuple[str, str]]:
@@ -121,16 +129,24 @@ def object_class_choices() -> list[tuple[str, str]]:
     return [(name, name) for name in dict.fromkeys(t.object_class for t in registered())]
 
 
+def _of_queue(object_class: str, name: str, queue: str) -> WebhookType:
+    said = f"Called at every change of the {queue}: an object is new, or its status changed."
+    return WebhookType(EVENT, object_class, name, said)
+
+
 _FULFILLMENT, _TIER_CONFIG = "fulfillment_request", "tier_config_request"
-for _object_class, _label in (
-    (_FULFILLMENT, "Subscription — Fulfillment Requests — Queue Changes"),
-    ("billing_request", "Subscription — Billing Request — Queue Changes"),
-    ("listing_request", "Listing Request"),
-    ("tier_account_request", "Tier Account Request — Queue Changes"),
-    (_TIER_CONFIG, "Tier Configuration Request — Queue Changes"),
-    ("usage_file", "Usage File — Queue Changes"),
-):
-    register(WebhookType(EVENT, _object_class, _label))
+for _object_class, _label, _queue in (
+    (_FULFILLMENT, "Subscription — Fulfillment Requests — Queue Changes",
+     "queue of subscription requests"),
+    ("billing_request", "Subscription — Billing Request — Queue Changes",
+     "queue of billing requests"),
+    ("listing_request", "Listing Request", "queue of listing requests"),
+    ("tier_account_request", "Tier Account Request — Queue Changes",
+     "queue of tier account requests"),
+    (_TIER_CONFIG, "Tier Configuration Request — Queue Changes", "queue of tier config requests"),
+    ("usage_file", "Usage File — Queue Changes", "queue of usage files"),
+):  # fmt: skip
+    register(_of_queue(_object_class, _label, _queue))
 
 # type, the requests that it validates, their status, the capability.
 _ORDERS = (
@@ -161,12 +177,19 @@ _CONFIGS = (
     ("tcr_update_t{}_inq_val", "update", "inquiring", "tiers.configs.update.inquiring_validation"),
 )
 _WORDS = {"draft": "Draft Validation", "inquiring": "Inquiring Validation"}
+_SAID = {
+    "draft": "Called while a draft {} is put together, before it is placed: the handler's answer "
+    "sets values and errors of its parameters.",
+    "inquiring": "Called when the inquiring form of a {} is filled in: the handler's answer sets "
+    "values and errors, and the status stays.",
+}
 for _type, _kind, _status, _capability in _ORDERS:
     register(
         WebhookType(
             _type,
             _FULFILLMENT,
             f"Subscription — {_kind.capitalize()} Request — {_WORDS[_status]}",
+            _SAID[_status].format(f"{_kind} request"),
             Fires(_kind, _status, _capability),
         )
     )
@@ -177,6 +200,7 @@ for _type, _kind, _status, _capability in _CONFIGS:
                 _type.format(_level),
                 _TIER_CONFIG,
                 f"Tier {_level} Config — {_kind.capitalize()} Request — {_WORDS[_status]}",
+                _SAID[_status].format(f"tier {_level} {_kind} request"),
                 Fires(_kind, _status, _capability, _level),
             )
         )

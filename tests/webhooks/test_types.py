@@ -192,4 +192,4 @@ def test_renewals_and_transfers_have_a_switch_of_their_own(kind: str, switch: bo
 
 def test_the_same_pair_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="registered already"):
-        types.register(types.WebhookType("validator", ORDER, "Again"))
+        types.register(types.WebhookType("validator", ORDER, "Again", ""))

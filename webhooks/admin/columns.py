@@ -16,11 +16,6 @@ from webhooks import tokens, types
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 
-def mask(secret: str) -> str:
-    """Return the secret as Connect's pages show it, `JWT-f841*****33da`; short ones all hidden."""
-    return "*****" if len(secret) < 24 else f"{secret[:8]}*****{secret[-4:]}"
-
-
 @admin.display(description="name", ordering="label")
 def name_and_id(row: Webhook) -> SafeString:
     """Return the name, and the identifier below it."""
@@ -30,8 +25,7 @@ def name_and_id(row: Webhook) -> SafeString:
 @admin.display(description="type", ordering="type")
 def type_label(row: Webhook) -> str:
     """Return the type by Connect's name for it."""
-    found = types.find(row.type, row.object_class)
-    return found.label if found else f"{row.type} of {row.object_class}"
+    return types.label(row.type, row.object_class)
 
 
 @admin.display(description="product", ordering="product")
@@ -95,7 +89,7 @@ def masked_secret(row: Webhook) -> SafeString | str:
         return "It can't be read with this SIM_ENCRYPTION_KEY: save a new one."
     hint = " Shorter than the 32 bytes that HS256 wants." if tokens.is_short(row.jwt_secret) else ""
     return format_html(
-        '<code>{}</code><span class="sim-quiet">{}</span>', mask(row.jwt_secret), hint
+        '<code>{}</code><span class="sim-quiet">{}</span>', tokens.mask(row.jwt_secret), hint
     )
 
 

@@ -21,7 +21,7 @@ from requests_queue.catalog.admin_access import GuardedAdmin, account_of, user_o
 from requests_queue.errors import Refused
 from webhooks import lifecycle, tokens
 from webhooks.admin import columns
-from webhooks.admin.moves import DEEDS, Deed
+from webhooks.deeds import DEEDS, Deed
 from webhooks.forms import NewWebhookForm, WebhookForm
 from webhooks.models import Attempt, Delivery, Event, Webhook
 

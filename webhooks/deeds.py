@@ -1,4 +1,4 @@
-"""What the admin does to a webhook, by name: for a button on its page, and for a list's action.
+"""What a person does to a webhook, by name: for a button of the portal or the admin.
 
 Each goes through `webhooks.lifecycle` or `webhooks.events`, and answers with a sentence.
 """
