@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('catalog', '0004_list_indexes'),
-        ('webhooks', '0001_initial'),
+        ('webhooks', '0002_resend'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
