@@ -16,7 +16,7 @@ from requests_queue.catalog.models import Account, Product
 from requests_queue.catalog.views import seen
 from requests_queue.errors import Missing
 from requests_queue.queues import base
-from requests_queue.queues.base import Queue
+from requests_queue.queues.base import Queue, QueueObject
 
 # A column of the board shows so many; its list shows them all.
 SHOWN = 20
@@ -60,6 +60,16 @@ def find(name: str) -> Queue:
     return queue
 
 
+def held(name: str, pk: str, account: Account) -> tuple[Queue, QueueObject]:
+    """Return an object that the account sees, and its queue; raises Missing."""
+    queue = find(name)
+    rows = queue.model.visible_to(account).select_related("product", "vendor", "provider")
+    row = None if "\0" in pk else rows.filter(pk=pk).first()
+    if row is None:
+        raise Missing(pk)
+    return queue, row
+
+
 def counts(rows: QuerySet[Any]) -> dict[str, int]:
     """Return how many objects there are by status; one statement."""
     return dict(rows.order_by().values_list("status").annotate(n=Count("pk")))
@@ -67,6 +77,8 @@ def counts(rows: QuerySet[Any]) -> dict[str, int]:
 
 def filtered(queue: Queue, account: Account, asked: Mapping[str, str]) -> QuerySet[Any]:
     """Return the account's objects of a type, of a product, and found by `q`, as far as asked."""
+    # NUL is in no text that a database stores, nor taken by one to look for.
+    asked = {name: value.replace("\0", "") for name, value in asked.items()}
     rows = queue.model.visible_to(account)
     if asked.get("type") in queue.types:
         rows = rows.filter(type=asked["type"])

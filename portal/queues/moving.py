@@ -93,11 +93,6 @@ class Asked:
         self.params = Filled(params, post, judges=judged, fills=not judged)
         self.errors: list[str] = []
 
-    @property
-    def legal(self) -> bool:
-        """Whether the move is one of those that the object's status allows to somebody."""
-        return any(self.row.status in move.source for move in self.queue.by_name[self.name])
-
     def make(self, reader: Reader) -> bool:
         """Make the move; whether nothing was refused.  What was refused stands in the form."""
         if not self.form.is_valid():
@@ -116,7 +111,7 @@ class Asked:
         model, entries = self.queue.model, self.params.entries()
         with transaction.atomic():
             if entries and self.about:
-                self.about.edit(self.row.pk, self.about.body(entries), reader.actor)
+                inside.edit(self.queue, reader.actor, self.row.pk, self.about.body(entries))
             transitions.move(model, self.row.pk, self.name, reader.actor, self.form.data_of_move())
 
     def _refuse(self, sentences: list[str]) -> None:

@@ -13,7 +13,6 @@ from portal.acting import Reader
 from portal.paging import paged
 from portal.queues import editing, history, lists, moving, parameters, reading, words
 from portal.queues.reading import Fact
-from requests_queue.errors import Missing
 from requests_queue.queues import inside, validation
 from requests_queue.queues.base import Queue, QueueObject
 
@@ -87,21 +86,11 @@ def _list(request: HttpRequest, reader: Reader, found: Queue) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def held(name: str, pk: str, reader: Reader) -> tuple[Queue, QueueObject]:
-    """Return an object of the reader's account and its queue; raises Missing."""
-    found = lists.find(name)
-    rows = found.model.visible_to(reader.account)
-    row = rows.select_related("product", "vendor", "provider").filter(pk=pk).first()
-    if row is None:
-        raise Missing(pk)
-    return found, row
-
-
 @require_safe
 @frame.signed_in
 def one(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
     """Show an object, what may be done with it, and who was called about it, to its parties."""
-    found, row = held(name, pk, reader)
+    found, row = lists.held(name, pk, reader.account)
     entries = history.of(row, reader.account)
     digest = lists.digest([row.status, row.updated, *history.standing(entries)])
     if _is_piece(request) and request.GET.get("seen") == digest:
@@ -153,7 +142,7 @@ def head(found: Queue, row: QueueObject) -> dict[str, Any]:
 @frame.signed_in
 def source(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
     """Show an object's JSON as the API gives it to its parties; passwords by a POST alone."""
-    found, row = held(name, pk, reader)
+    found, row = lists.held(name, pk, reader.account)
     shown = inside.shown(found, reader.actor, pk)
     hidden = request.method != "POST" and parameters.has_password(shown)
     text = json.dumps(parameters.masked(shown) if hidden else shown, indent=2, ensure_ascii=False)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portal import frame, pages
 from portal.acting import Reader
 from portal.queues import editing, lists, making, moving, words
-from portal.queues.views import head, held
+from portal.queues.views import head
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Missing, Refused
 from requests_queue.queues import validation
@@ -23,7 +23,7 @@ _FORM = ["GET", "HEAD", "POST"]
 @frame.signed_in
 def move(request: HttpRequest, reader: Reader, name: str, pk: str, move: str) -> HttpResponse:
     """Ask for what a move of an object needs, and make it as the reader's side: its parties."""
-    queue, row = held(name, pk, reader)
+    queue, row = lists.held(name, pk, reader.account)
     if move not in queue.by_name:
         raise Missing(move)
     asked = moving.Asked(queue, row, move, request)
@@ -40,7 +40,7 @@ def move(request: HttpRequest, reader: Reader, name: str, pk: str, move: str) ->
 @frame.signed_in
 def edit(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
     """Change the parameters that the reader's side may set, as the API's PUT: its parties."""
-    queue, row = held(name, pk, reader)
+    queue, row = lists.held(name, pk, reader.account)
     if validation.of(queue.object_class) is None:
         raise Missing(pk)
     edited = editing.Edited(queue, row, reader, request.POST if request.method == "POST" else None)
@@ -56,7 +56,7 @@ def edit(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpRespon
 @frame.signed_in
 def validate(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
     """Have a draft or an inquiry validated, which waits for the vendor's handler: its parties."""
-    queue, _ = held(name, pk, reader)
+    queue, _ = lists.held(name, pk, reader.account)
     about = validation.of(queue.object_class)
     if about is None:
         raise Missing(pk)

@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
+from requests_queue import storable
+from requests_queue.errors import Invalid
 from requests_queue.queues.api import QueueCollection, serving
 from requests_queue.queues.base import Actor, Queue
 from requests_queue.rest import Json
@@ -22,7 +24,11 @@ def _calling(
     queue: Queue, actor: Actor, pk: str = "", data: Mapping[str, Any] | None = None
 ) -> Any:
     view: QueueCollection = serving(queue)()
-    view.caller, view.given = actor, data or {}
+    try:
+        view.caller, view.given = actor, storable.check(dict(data or {}))
+    except ValueError as refused:
+        # As the reader of a call's body has it.
+        raise Invalid(str(refused)) from None
     view.kwargs = {"pk": pk}
     return view
 
@@ -31,11 +37,6 @@ def shown(queue: Queue, actor: Actor, pk: str) -> Json:
     """Return an object as its GET answers the actor's account; raises Missing."""
     found: Json = _calling(queue, actor, pk).retrieve(None).data
     return found
-
-
-def creates(queue: Queue) -> bool:
-    """Whether the queue has a POST."""
-    return hasattr(serving(queue), "create")
 
 
 def create(queue: Queue, actor: Actor, data: Mapping[str, Any]) -> Json:

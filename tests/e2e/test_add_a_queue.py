@@ -154,6 +154,22 @@ def test_it_has_a_page_in_the_admin(running: Sandbox, tree: Path, cases: list[st
     assert "Helpdesk cases — Queue Changes" in kinds.text
 
 
+def test_it_has_pages_in_the_portal(running: Sandbox, tree: Path, cases: list[str]) -> None:
+    link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
+    with requests.Session() as browser:
+        browser.get(link, timeout=10)
+        board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10)
+        shown = browser.get(f"{running.url}/queues/helpdesk/{cases[0]}/", timeout=10)
+        new = browser.get(f"{running.url}/queues/helpdesk/new/?type=business", timeout=10)
+        every = browser.get(f"{running.url}/queues/", timeout=10)
+    assert "Helpdesk cases" in every.text
+    assert all(pk in board.text for pk in cases)
+    assert 'id="column-pending"' in board.text
+    assert 'id="move-resolve"' in shown.text
+    assert "A customer can&#x27;t sign in since this morning." in shown.text
+    assert '<option value="business" selected>Business</option>' in new.text
+
+
 def test_its_objects_have_conversations(running: Sandbox, cases: list[str]) -> None:
     found = running.as_vendor("GET", f"/conversations?instance_id={cases[0]}")
     messages = running.as_vendor("GET", f"/conversations/{found[0]['id']}/messages")

@@ -1,0 +1,135 @@
+"""The pages of the queues in a real browser: an order comes in, is looked at, and is moved on."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import orders
+from tests.handlers import Got
+from tests.portal.site import PLAIN, Site, chromium, site
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "site"]
+
+
+@pytest.fixture(scope="module")
+def hook(site: Site) -> str:
+    return site.webhook(label="Orders")
+
+
+def test_an_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
+    with site.open("/queues/") as watched:
+        page = watched.page
+        page.get_by_role("link", name="Fulfillment requests").click()
+        page.get_by_role("link", name="Create a sample").click()
+        page.get_by_label("Product").select_option(PLAIN)
+        page.wait_for_url(re.compile(f"product={PLAIN}"))
+        page.get_by_label("Company").fill("Blue Door Bakery")
+        page.get_by_label("Data region").select_option("eu")
+        page.get_by_role("button", name="Create").click()
+        expect(page.locator("h1")).to_contain_text("pending")
+        expect(page.get_by_text("Blue Door Bakery").first).to_be_visible()
+        # Who was called for it, without a reload.
+        expect(page.locator(".calls")).to_contain_text("delivered · 200", timeout=10_000)
+        expect(page.locator(".calls").get_by_role("link", name="Orders")).to_have_attribute(
+            "href", f"/webhooks/{hook}/"
+        )
+        page.get_by_role("link", name="Approve").click()
+        page.get_by_role("button", name="Approve").click()
+        expect(page.locator('[data-field="activation_id"] .error')).to_contain_text("Is required.")
+        page.get_by_label("Activation id").fill("A-100")
+        page.get_by_role("button", name="Approve").click()
+        expect(page.locator("h1")).to_contain_text("approved")
+        expect(page.locator(".messages")).to_contain_text("is approved.")
+        expect(page.locator(".calls")).to_have_count(2)
+        # The refused approval is told by the browser itself, and by nothing else.
+        assert [said for said in watched.complaints if "400" not in said] == []
+
+
+def test_a_board_follows_what_others_do(site: Site) -> None:
+    with site.open(f"/queues/fulfillment/?product={PLAIN}") as watched:
+        page = watched.page
+        count = page.locator("#column-pending .count")
+        before = int(count.inner_text())
+        page.get_by_label("Search").fill("typed, not sent")
+        order = orders.purchase(site.running)
+        card = page.locator(f"#card-{order['id']}")
+        expect(card).to_be_visible(timeout=10_000)
+        expect(count).to_have_text(str(before + 1))
+        # Of what the reader does nothing is lost.
+        expect(page.get_by_label("Search")).to_have_value("typed, not sent")
+        card.focus()
+        site.running.as_vendor("POST", f"/requests/{order['id']}/fail", {"reason": "No."})
+        expect(page.locator("section", has=page.locator("#column-failed"))).to_contain_text(
+            order["id"], timeout=10_000
+        )
+        expect(card).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_contain_text("failed")
+        assert watched.complaints == []
+
+
+def test_an_inquiry_goes_to_the_form_and_comes_back(site: Site, hook: str) -> None:
+    order = orders.purchase(site.running)
+    with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
+        page = watched.page
+        page.get_by_role("link", name="Inquire").click()
+        page.get_by_label("Data region").fill("We have no room there.")
+        page.get_by_role("button", name="Inquire").click()
+        expect(page.locator(".has-error")).to_contain_text("We have no room there.")
+        with page.expect_navigation():
+            page.get_by_role("link", name="Open the inquiring form").click()
+        expect(page.get_by_label("Data region")).to_be_visible()
+        assert watched.complaints == []
+
+
+def test_a_handler_that_fails_is_seen_at_the_object(site: Site, hook: str) -> None:
+    def answer(got: Got) -> int:
+        return 503
+
+    was, site.served.answer = site.served.answer, answer
+    try:
+        order = orders.purchase(site.running)
+        with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
+            expect(watched.page.locator(".calls")).to_contain_text(
+                "waiting to be tried again · 503", timeout=10_000
+            )
+            assert watched.complaints == []
+    finally:
+        site.served.answer = was
+
+
+def test_an_administrator_takes_the_other_side(site: Site) -> None:
+    order = orders.purchase(site.running)
+    with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
+        page = watched.page
+        page.get_by_role("button", name="Act as Northland Distribution").click()
+        expect(page.locator(".who summary")).to_contain_text("distributor")
+        expect(page.locator("#move-approve")).to_have_count(0)
+        # The session is the other tests', too.
+        page.get_by_role("button", name="Act as Nimbus Inc").click()
+        expect(page.locator("#move-approve")).to_have_count(1)
+        assert watched.complaints == []
+
+
+def test_the_json_is_copied(site: Site) -> None:
+    order = orders.purchase(site.running)
+    with site.open(f"/queues/fulfillment/{order['id']}/json/") as watched:
+        page = watched.page
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="Copy").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert f'"id": "{order["id"]}"' in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_without_scripts_a_sample_is_created_as_well(site: Site) -> None:
+    with site.open("/queues/tier_config/new/?type=setup", script=False) as watched:
+        page = watched.page
+        page.get_by_label("Company").fill("Plain Resellers")
+        page.get_by_role("button", name="Create").click()
+        expect(page.locator("h1")).to_contain_text("TCR-")
+        expect(page.get_by_text("Plain Resellers").first).to_be_visible()
