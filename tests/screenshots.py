@@ -6,7 +6,6 @@ A page joins them by a row of SHOTS.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import QUIET
 from tests.handlers import Got, Handler, handler
+from tests.portal.site import printed_link
 from tests.processes import ROOT, Sandbox, pause, sandbox
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -136,12 +136,10 @@ def _browser() -> Iterator[Browser]:
 
 def _signed_in(browser: Browser, running: Sandbox) -> dict[str, Any]:
     """Return the browser's states by who looks: the administrator as either account, or nobody."""
-    found = re.search(rf"{running.url}/sign-in/\S+", running.process.printed)
-    assert found, running.process.printed
     states: dict[str, Any] = {NOBODY: None}
     context = browser.new_context(base_url=running.url)
     page = context.new_page()
-    page.goto(found[0])
+    page.goto(printed_link(running))
     states[VENDOR] = context.storage_state()
     context.close()
     return states

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import F, Q
 
 from requests_queue.catalog.models import Account
 from webhooks import sql
@@ -48,7 +48,9 @@ def in_trouble(account: Account, limit: int) -> list[Trouble]:
         .filter(Q(out_of_order=True) | Q(earliest_possible_trigger__isnull=False) | validating)
         .select_related("product", "last_failure")
         .only(*_SHOWN)
-        .order_by("-out_of_order", "earliest_possible_trigger", "pk")[:limit]
+        .order_by("-out_of_order", F("earliest_possible_trigger").asc(nulls_last=True), "pk")[
+            :limit
+        ]
     )
     waiting = _waiting([row.pk for row in rows])
     return [Trouble(row, waiting.get(row.pk, 0)) for row in rows]

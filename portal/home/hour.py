@@ -82,14 +82,20 @@ def words(minute: Minute) -> str:
 
 
 def _pieces(n: int, minute: Minute, top: int) -> list[Piece]:
+    counts = (
+        ("success", minute.success), ("unknown", minute.unknown), ("failure", minute.failure),
+    )  # fmt: skip
+    heights = {
+        outcome: max(count / top * HEIGHT, _LEAST) for outcome, count in counts if count
+    }  # fmt: skip
+    # What the small ones got more than their share, the highest gives.
+    highest = max(heights, key=lambda outcome: heights[outcome])
+    heights[highest] -= max(0.0, sum(heights.values()) - HEIGHT)
     found: list[Piece] = []
     y = HEIGHT
-    for outcome in ("success", "unknown", "failure"):
-        count = getattr(minute, outcome)
-        if count:
-            height = min(max(count / top * HEIGHT, _LEAST), y)
-            y -= height
-            found.append(Piece(outcome, n + 0.12, round(y, 2), round(height, 2)))
+    for outcome, height in heights.items():
+        y -= height
+        found.append(Piece(outcome, n + 0.12, round(y, 2), round(height, 2)))
     return found
 
 

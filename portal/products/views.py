@@ -74,7 +74,7 @@ def capabilities(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
         if saved is not None:
             messages.success(request, f"{saved.title}: saved.")
             return pages.see_other(reverse("product-capabilities", args=[pk]))
-    status = 400 if any(group.form.errors for group in groups) else 200
+    status = 400 if request.method == "POST" else 200
     return _tab(request, reader, "capabilities", {"product": row, "groups": groups}, status)
 
 

@@ -6,6 +6,7 @@ A module's tests share one sandbox. They use no ORM: see `tests.browser.chromium
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from playwright.sync_api import Browser
 
 from tests.browser import Watched, chromium
 from tests.handlers import Handler, handler
-from tests.processes import Sandbox, sandbox
+from tests.processes import Sandbox, pause, sandbox
 
 __all__ = ["chromium", "site"]
 
@@ -72,14 +73,23 @@ class Site:
         return str(self.running.as_vendor("POST", "/notifications/webhooks", body)["id"])
 
 
+def printed_link(running: Sandbox) -> str:
+    """Return the sign-in link that the sandbox prints soon after it answers."""
+    deadline = time.monotonic() + 30
+    while "Ctrl-C stops it." not in running.process.printed:
+        assert time.monotonic() < deadline, running.process.printed
+        pause()
+    found = re.search(rf"{running.url}/sign-in/\S+", running.process.printed)
+    assert found, running.process.printed
+    return found[0]
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Site]:
     """Start it; the administrator acts as the vendor, and signs in by the printed link."""
     with sandbox(tmp_path_factory.mktemp("site")) as running, handler() as served:
-        found = re.search(rf"{running.url}/sign-in/\S+", running.process.printed)
-        assert found, running.process.printed
         context = chromium.new_context()
-        context.new_page().goto(found[0])
+        context.new_page().goto(printed_link(running))
         state = context.storage_state()
         context.close()
         yield Site(running, served, chromium, state)

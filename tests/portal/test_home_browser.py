@@ -1,0 +1,139 @@
+"""The first page, products and a password in a real browser, on a sandbox that really runs."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import Watched
+from tests.portal.site import SECRET, Site, chromium, site
+from tests.processes import ROOT, manage
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "site"]
+SUITE, METER = "PRD-362-917-440", "PRD-590-284-731"
+# The page asks for its news every five seconds.
+SOON = 20_000
+
+
+def sample(site: Site, product: str) -> None:
+    body = {"queue": "fulfillment", "type": "purchase", "product": product}
+    assert site.running.call("POST", "/sandbox/queue/samples", body).ok
+
+
+@contextmanager
+def entered(site: Site, name: str) -> Iterator[Watched]:
+    """Open the first page as somebody who isn't the administrator, whom the other tests are."""
+    done = subprocess.run(
+        manage("signin", name), env=site.running.process.env, cwd=ROOT, text=True,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    with replace(site, state=None).open(done.stdout.strip()) as watched:
+        yield watched
+
+
+def light(page: Page, name: str) -> str:
+    return str(page.locator(".lights > div", has_text=name).first.inner_text())
+
+
+def test_all_parts_of_a_sandbox_are_seen_to_run(site: Site) -> None:
+    with site.open("/") as watched:
+        scheduler = watched.page.locator(".lights > div", has_text="Scheduler")
+        expect(scheduler).to_contain_text("Its last task ran", timeout=SOON)
+        for name in ("Web", "Worker", "Scheduler", "Broker", "Database"):
+            assert "Running" in light(watched.page, name)
+        assert "It calls handlers" in light(watched.page, "Worker")
+        assert watched.complaints == []
+
+
+def test_news_come_by_themselves_and_steps_are_ticked(site: Site) -> None:
+    # The distributor has no webhook until this test makes one.
+    with entered(site, "distributor") as watched:
+        page = watched.page
+        expect(page.get_by_role("heading", name="From here to your first")).to_be_visible()
+        expect(page.locator("#step-webhook")).to_have_text("2")
+        page.get_by_text("Or order as a distributor's system does").click()
+        hook = site.running.as_distributor("POST", "/notifications/webhooks", {
+            "label": "First", "object_class": "fulfillment_request", "product_id": METER,
+            "external_url": site.served.url, "active": True, "jwt_secret": SECRET,
+        })  # fmt: skip
+        sample(site, METER)
+        expect(page.locator("#step-request")).to_contain_text("Done", timeout=SOON)
+        expect(page.locator("#step-handler")).to_contain_text("Done", timeout=SOON)
+        expect(page.locator(".hour-figures")).to_contain_text("Succeeded")
+        assert page.locator(".bar-success").count() >= 1
+        # What was unfolded is still there to be copied.
+        expect(page.locator("#command-order")).to_be_visible()
+        site.running.as_distributor("DELETE", f"/notifications/webhooks/{hook['id']}")
+        assert watched.complaints == []
+
+
+def test_what_is_out_of_order_is_told_everywhere(site: Site) -> None:
+    site.served.answer = lambda got: 503 if got.path == "/down" else 200
+    hook = site.webhook(label="Down", external_url=f"{site.served.url}down", product_id=SUITE)
+    with site.open("/") as watched:
+        page = watched.page
+        sample(site, SUITE)
+        troubles = page.locator(".troubles")
+        expect(troubles).to_contain_text("Backing off", timeout=SOON)
+        expect(troubles).to_contain_text("The handler answered 503")
+        site.running.advance("3d")
+        expect(troubles).to_contain_text("Out of order", timeout=SOON)
+        assert page.locator(".alarms").count() == 0
+        page.goto("/products/")
+        expect(page.locator(".alarms")).to_contain_text("Down")
+        site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+        page.reload()
+        expect(page.locator(".alarms")).to_have_count(0)
+        assert watched.complaints == []
+
+
+def test_a_page_that_gets_no_news_says_so(site: Site) -> None:
+    with site.open("/") as watched:
+        page = watched.page
+        page.route("**/home/live/*", lambda route: route.abort())
+        expect(page.locator("#stale")).to_be_visible(timeout=SOON)
+        page.unroute("**/home/live/*")
+        expect(page.locator("#stale")).to_be_hidden(timeout=SOON)
+
+
+def test_a_capability_is_switched(site: Site) -> None:
+    with site.open(f"/products/{METER}/") as watched:
+        page = watched.page
+        page.get_by_role("link", name="Capabilities").click()
+        box = page.get_by_role("checkbox", name="Suspend and resume requests")
+        was = box.is_checked()
+        box.set_checked(not was)
+        page.get_by_role("button", name="Save Subscriptions").click()
+        expect(page.get_by_role("status")).to_contain_text("Subscriptions: saved.")
+        expect(box).to_be_checked(checked=not was)
+        found = site.running.as_vendor("GET", f"/products/{METER}")["capabilities"]
+        assert found["subscription"]["hold"] is not was
+        assert watched.complaints == []
+
+
+def test_who_came_by_link_sets_a_password_and_signs_in_by_it(site: Site) -> None:
+    with entered(site, "vendor") as watched:
+        page = watched.page
+        page.locator(".who summary").click()
+        page.get_by_role("link", name="Set a password").click()
+        for label in ("New password", "New password, once more"):
+            page.get_by_label(label, exact=True).fill("a long enough sentence")
+        page.get_by_role("button", name="Set password").click()
+        expect(page.get_by_role("status")).to_contain_text("Your name is vendor.")
+        page.locator(".who summary").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("Username").fill("vendor")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text("don't fit each other")
+        page.get_by_label("Password").fill("a long enough sentence")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator(".who")).to_contain_text("Nimbus Inc")
+        assert [line for line in watched.complaints if "400" not in line] == []

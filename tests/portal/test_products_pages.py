@@ -1,0 +1,271 @@
+"""The pages of products: what each account sees of them, and how a vendor switches capabilities."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from portal.products import words
+from requests_queue.catalog.models import Account, Item, Product, Template, User
+from requests_queue.catalog.writes.capabilities import TREE
+from requests_queue.seed.products import BACKUP, SUITE
+from tests import make
+from tests.api import PROVIDER, VENDOR
+from tests.signed_in import signed_in
+from webhooks import types
+from webhooks.models import Webhook
+
+pytestmark = pytest.mark.django_db
+TABS = ("", "items/", "parameters/", "templates/", "capabilities/")
+
+
+def user(pk: str) -> User:
+    return User.objects.filter(account=pk, is_service=False).order_by("pk")[0]
+
+
+@pytest.fixture
+def nimbus(seeded: Any) -> Client:
+    """The demo vendor in a browser."""
+    return signed_in(user(VENDOR))
+
+
+@pytest.fixture
+def northland(seeded: Any) -> Client:
+    """The demo distributor in a browser."""
+    return signed_in(user(PROVIDER))
+
+
+def text(client: Client, path: str) -> str:
+    """Return the words of a page, each space one."""
+    answer = client.get(path)
+    assert answer.status_code == 200, path
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.content.decode())).split())
+
+
+def product(pk: str = SUITE) -> Product:
+    return Product.objects.get(pk=pk)
+
+
+# -- what is seen
+
+
+def test_both_sides_see_what_is_theirs(
+    nimbus: Client, northland: Client, other: make.World
+) -> None:
+    for client in (nimbus, northland):
+        said = text(client, "/products/")
+        assert SUITE in said and BACKUP in said
+        assert other.product.pk not in said
+    strangers = signed_in(other.vendor_user)
+    assert SUITE not in text(strangers, "/products/")
+    assert other.product.pk in text(strangers, "/products/")
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_another_vendors_product_is_as_if_it_were_not_there(
+    tab: str, nimbus: Client, other: make.World
+) -> None:
+    theirs = nimbus.get(f"/products/{other.product.pk}/{tab}")
+    absent = nimbus.get(f"/products/PRD-000-000-000/{tab}")
+    assert theirs.status_code == absent.status_code == 404
+    assert other.product.name not in theirs.content.decode().replace("Products", "")
+    posted = nimbus.post(f"/products/{other.product.pk}/capabilities/", {"group": "usage"})
+    assert posted.status_code == 404
+    assert nimbus.get(f"/products/{SUITE}/{tab}").status_code == 200
+    assert Client().get(f"/products/{SUITE}/{tab}").status_code == 303
+
+
+def test_a_search_finds_by_name_and_id(nimbus: Client) -> None:
+    assert BACKUP not in text(nimbus, "/products/?q=secure")
+    assert SUITE in text(nimbus, "/products/?q=secure")
+    assert SUITE in text(nimbus, "/products/?q=362-917")
+    assert "No product has “nonsense” in its name or ID." in text(nimbus, "/products/?q=nonsense")
+
+
+def test_the_list_counts_ones_own_webhooks_and_what_is_open(nimbus: Client) -> None:
+    row = product()
+    make.webhook(
+        make.World(Account.objects.get(pk=VENDOR), *[None] * 3, row, *[None] * 3)  # type: ignore[arg-type]
+    )
+    make.webhook(
+        make.World(Account.objects.get(pk=PROVIDER), *[None] * 3, row, *[None] * 3),  # type: ignore[arg-type]
+        n=2,
+    )
+    context = nimbus.get("/products/").context
+    line = next(line for line in context["lines"] if line.product.pk == SUITE)
+    assert line.product.webhook_count == 1
+    open_ = sum(
+        queue.model._default_manager.filter(product=SUITE, vendor=VENDOR)
+        .exclude(status__in=queue.final).count()
+        for queue in types.base.registered() if queue.statuses
+    )  # fmt: skip
+    assert line.open == open_ > 0
+
+
+def test_a_product_shows_its_parts(nimbus: Client) -> None:
+    said = text(nimbus, f"/products/{SUITE}/")
+    for words_ in ("Nimbus Secure Suite", "MP-40117", "CT-3380-6125-4471", "HB-7710-3391",
+                   "None watches this product"):  # fmt: skip
+        assert words_ in said, words_
+    items = text(nimbus, f"/products/{SUITE}/items/")
+    assert all(row.mpn in items for row in Item.objects.filter(product=SUITE))
+    parameters = text(nimbus, f"/products/{SUITE}/parameters/")
+    for words_ in ("admin_email", "Required", "A mailbox that is read.", "3 characters or more",
+                   "One of: Standard, Advanced", "Only where edition is advanced", "tier1",
+                   "Shared: view", "Default: eu"):  # fmt: skip
+        assert words_ in parameters, words_
+    assert "api_endpoint" not in text(nimbus, f"/products/{SUITE}/parameters/?phase=ordering")
+
+
+def test_webhooks_of_the_reader_are_linked(nimbus: Client, northland: Client) -> None:
+    row = Webhook.objects.create(
+        id="WH-1-2-3", label="Mine", object_class="fulfillment_request", external_url="http://x/",
+        jwt_secret="s" * 32, product_id=SUITE, account_id=VENDOR, created_at=make.AT,
+    )  # fmt: skip
+    page = nimbus.get(f"/products/{SUITE}/").content.decode()
+    assert f'href="/webhooks/{row.pk}/"' in page
+    assert "Subscription — Fulfillment Requests — Queue Changes" in page
+    assert row.pk not in northland.get(f"/products/{SUITE}/").content.decode()
+
+
+def test_templates_are_rendered_and_nothing_in_them_runs(nimbus: Client) -> None:
+    Template.objects.filter(product=BACKUP, type="fulfillment").update(
+        body="# Ready\n\n**Now** <script>alert(1)</script> {{ asset.id }} ![x](http://evil/x.png)"
+    )
+    page = nimbus.get(f"/products/{BACKUP}/templates/").content.decode()
+    assert "<h2>Ready</h2>" in page and "<strong>Now</strong>" in page
+    assert "<script>alert" not in page and '<img src="http://evil' not in page
+    assert "{{ asset.id }}" in page
+
+
+@pytest.mark.parametrize("path", ["/products/", *(f"/products/{SUITE}/{tab}" for tab in TABS)])
+def test_more_rows_take_no_more_statements(path: str, nimbus: Client) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as found:
+            assert nimbus.get(path).status_code == 200
+        return len(found)
+
+    few = statements()
+    template = Template.objects.filter(product=SUITE)[0]
+    item = Item.objects.filter(product=SUITE)[0]
+    for n in range(5):
+        Product.objects.create(
+            id=f"PRD-000-000-00{n}", name=f"More {n}", owner_id=VENDOR, created=make.AT,
+            updated=make.AT,
+        )  # fmt: skip
+        template.pk, template.name = f"TL-000-000-00{n}", f"More {n}"
+        template.save(force_insert=True)
+        item.pk, item.local_id, item.mpn = f"{SUITE}-100{n}", f"More {n}", f"MORE-{n}"
+        item.save(force_insert=True)
+        Webhook.objects.create(
+            id=f"WH-1-2-{n}", label=f"Mine {n}", object_class="fulfillment_request",
+            external_url="http://x/", jwt_secret="s" * 32, product_id=SUITE, account_id=VENDOR,
+            created_at=make.AT,
+        )  # fmt: skip
+    assert statements() == few
+
+
+# -- capabilities
+
+
+def leaves(tree: Any, path: str = "") -> list[str]:
+    if not isinstance(tree, dict):
+        return [path]
+    return [leaf for key, inner in tree.items() for leaf in leaves(inner, f"{path}.{key}")]
+
+
+def test_each_capability_is_in_one_group() -> None:
+    shown = [path for *_, paths in words.GROUPS for path in paths]
+    assert sorted(shown) == sorted(leaf.removeprefix(".") for leaf in leaves(TREE))
+    for path, choices in words.CHOICES.items():
+        kind: Any = TREE
+        for key in path.split("."):
+            kind = kind[key]
+        assert kind is int or set(choices) == set(kind), path
+
+
+def test_capabilities_say_which_webhooks_they_make_possible(nimbus: Client) -> None:
+    page = nimbus.get(f"/products/{SUITE}/capabilities/").content.decode()
+    for kind in types.registered():
+        assert not kind.fires or kind.label in page
+
+
+def sent(client: Client, group: str) -> dict[str, Any]:
+    """Return what a browser sends of a group's form, as it is shown."""
+    context = client.get(f"/products/{SUITE}/capabilities/").context
+    form = next(one.form for one in context["groups"] if one.slug == group)
+    values = {name: form[name].value() for name in form.fields}
+    return {"group": group, **{n: "on" if v is True else v for n, v in values.items() if v}}
+
+
+@pytest.mark.parametrize("group", [slug for slug, *_ in words.GROUPS])
+def test_what_is_sent_as_it_is_shown_changes_nothing(group: str, nimbus: Client) -> None:
+    before = product().capabilities
+    answer = nimbus.post(f"/products/{SUITE}/capabilities/", sent(nimbus, group))
+    assert answer.status_code == 303
+    assert product().capabilities == before
+
+
+def test_a_vendor_switches_a_capability_off_and_on(nimbus: Client) -> None:
+    body = sent(nimbus, "purchases")
+    del body["cart.validation"]
+    before = product().capabilities
+    answer = nimbus.post(f"/products/{SUITE}/capabilities/", body, follow=True)
+    assert "Purchases: saved." in answer.content.decode()
+    assert product().capabilities == {**before, "cart": {"validation": False}}
+    nimbus.post(f"/products/{SUITE}/capabilities/", {**body, "cart.validation": "on"})
+    assert product().capabilities == before
+
+
+def test_what_is_switched_off_takes_its_branch_with_it(nimbus: Client) -> None:
+    body = sent(nimbus, "usage")
+    del body["ppu.ppu"]
+    nimbus.post(f"/products/{SUITE}/capabilities/", body)
+    assert product().capabilities["ppu"] == {"ppu": False}
+    body = {"group": "usage", "ppu.ppu": "on", "ppu.schema": "TR", "ppu.late": "on",
+            "ppu.required_custom_fields": " region, zone ,"}  # fmt: skip
+    nimbus.post(f"/products/{SUITE}/capabilities/", body)
+    found = product()
+    assert found.capability("ppu.schema") == "TR" and found.capability("ppu.late") is True
+    assert found.capability("ppu.required_custom_fields") == ["region", "zone"]
+    assert found.capability("ppu.dynamic") is False
+
+
+def test_tiers_keep_their_level(nimbus: Client) -> None:
+    body = {**sent(nimbus, "tiers"), "tiers.configs.level": "1"}
+    nimbus.post(f"/products/{SUITE}/capabilities/", body)
+    assert product().capability("tiers.configs.level") == 1
+
+
+def test_nonsense_is_refused_in_its_place(nimbus: Client) -> None:
+    before = product().capabilities
+    body = {**sent(nimbus, "usage"), "ppu.schema": "XX"}
+    answer = nimbus.post(f"/products/{SUITE}/capabilities/", body)
+    assert answer.status_code == 400
+    assert "XX is not one of the available choices" in answer.content.decode()
+    assert product().capabilities == before
+    for group in ("", "nowhere"):
+        assert nimbus.post(f"/products/{SUITE}/capabilities/", {"group": group}).status_code == 400
+
+
+def test_a_distributor_reads_capabilities_only(northland: Client) -> None:
+    page = northland.get(f"/products/{SUITE}/capabilities/").content.decode()
+    assert "Only Nimbus Inc can change these." in page
+    assert 'type="checkbox"' not in page and 'name="group"' not in page
+    before = product().capabilities
+    answer = northland.post(f"/products/{SUITE}/capabilities/", {"group": "purchases"})
+    assert answer.status_code == 403
+    assert product().capabilities == before
+
+
+def test_a_product_without_capabilities_shows_them_off(northland: Client, nimbus: Client) -> None:
+    Product.objects.filter(pk=SUITE).update(capabilities={})
+    said = text(northland, f"/products/{SUITE}/capabilities/")
+    assert "Pay as you go Off Schema of usage files Not said" in said
+    assert nimbus.get(f"/products/{SUITE}/capabilities/").status_code == 200

@@ -1,0 +1,97 @@
+"""The last hour's calls by minute, and which webhooks are in trouble: of one account."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from tests import make
+from tests.make import AT
+from webhooks import recent, trouble
+from webhooks.models import Attempt, Delivery, Webhook
+
+pytestmark = pytest.mark.django_db
+NOW = AT.replace(hour=9, minute=41, second=30)
+
+
+@pytest.fixture
+def world(db: None) -> make.World:
+    return make.world("1")
+
+
+def attempt(row: Webhook, at: datetime, outcome: str = "success", **more: Any) -> Attempt:
+    delivery = Delivery.objects.create(webhook=row, state="delivered", created_at=at)
+    return Attempt.objects.create(
+        webhook=row, delivery=delivery, number=1, outcome=outcome, started_at=at, finished_at=at,
+        duration=5, method="POST", url=row.external_url, **more,
+    )  # fmt: skip
+
+
+def test_an_hour_is_sixty_minutes_by_outcome(world: make.World) -> None:
+    row = make.webhook(world)
+    for seconds in (0, 10, 30):
+        attempt(row, NOW - timedelta(seconds=seconds))
+    attempt(row, NOW, "failure")
+    attempt(row, NOW - timedelta(minutes=59), "unknown")
+    attempt(row, NOW - timedelta(minutes=60), "failure")
+    found = recent.last_hour(world.vendor, NOW)
+    assert len(found) == 60
+    assert found[0].at == AT.replace(hour=8, minute=42)
+    assert found[-1].at == AT.replace(hour=9, minute=41)
+    assert (found[-1].success, found[-1].failure, found[-1].total) == (3, 1, 4)
+    assert (found[0].unknown, found[0].total) == (1, 1)
+    assert sum(minute.total for minute in found) == 5
+
+
+def test_another_accounts_calls_are_not_counted(world: make.World) -> None:
+    attempt(make.webhook(world, account=world.provider), NOW)
+    assert sum(minute.total for minute in recent.last_hour(world.vendor, NOW)) == 0
+    assert sum(minute.total for minute in recent.last_hour(world.provider, NOW)) == 1
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's plan")
+def test_the_hour_is_counted_from_the_index(world: make.World) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "EXPLAIN QUERY PLAN SELECT substr(a.finished_at, 1, 16) AS minute, a.outcome, COUNT(*) "
+            "FROM webhooks_webhook w JOIN webhooks_attempt a ON a.webhook_id = w.id "
+            "WHERE w.account_id = %s AND a.finished_at >= %s GROUP BY minute, a.outcome",
+            ["VA", "2026"],
+        )
+        plan = " ".join(row[3] for row in cursor.fetchall())
+    assert "COVERING INDEX attempt_finished (webhook_id=? AND finished_at>?)" in plan
+
+
+def test_the_worst_trouble_comes_first(world: make.World) -> None:
+    make.webhook(world, n=1)
+    make.webhook(world, n=2, earliest_possible_trigger=NOW + timedelta(minutes=9), round=2)
+    make.webhook(world, n=3, earliest_possible_trigger=NOW + timedelta(minutes=5), round=1)
+    lost = make.webhook(world, n=4, out_of_order=True, failure_since_last_success=10)
+    make.webhook(world, n=5, type="validator", failure_since_last_success=1)
+    make.webhook(world, n=6, out_of_order=True, active=False)
+    make.webhook(world, n=7, out_of_order=True, account=world.provider)
+    for forced in (False, False, True):
+        Delivery.objects.create(webhook=lost, forced=forced, created_at=NOW)
+    found = trouble.in_trouble(world.vendor, 10)
+    assert (found[0].webhook, found[0].waiting) == (lost, 2)
+    assert {one.webhook.pk[-1] for one in found} == {"2", "3", "4", "5"}
+    assert [one.webhook.pk[-1] for one in found if one.webhook.round] == ["3", "2"]
+    assert [one.webhook.pk[-1] for one in found if one.is_validator] == ["5"]
+    assert len(trouble.in_trouble(world.vendor, 2)) == 2
+    assert [row.pk for row in trouble.out_of_order(world.vendor, 5)] == [lost.pk]
+
+
+def test_trouble_takes_two_statements(world: make.World, django_assert_num_queries: Any) -> None:
+    for n in range(1, 8):
+        row = make.webhook(world, n=n, out_of_order=True)
+        row.last_failure = attempt(row, NOW, "failure", error="No.", why="Because.")
+        row.save()
+    with django_assert_num_queries(2):
+        for one in trouble.in_trouble(world.vendor, 10):
+            assert one.webhook.last_failure and one.webhook.last_failure.error == "No."
+            assert one.webhook.product.name == "Product"
+    with django_assert_num_queries(1):
+        assert len(trouble.out_of_order(world.vendor, 3)) == 3
