@@ -8,10 +8,12 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from connect_sim.api.errors import envelope, is_api
+from portal import failing
 
 # Of the OpenAPI document that the API follows; `ccli --version` reads it.
 CONNECT_VERSION = "37.0"
 _SLASHES = re.compile("/{2,}")
+_NUL = "The request contains a NUL character."
 
 
 def normalise_api_path(
@@ -24,15 +26,18 @@ def normalise_api_path(
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        has_nul = "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
         if is_api(request) or _SLASHES.sub("/", request.path_info).startswith("/public/"):
             path = _SLASHES.sub("/", request.path_info).rstrip("/")
-            if "\0" in path or "%00" in request.META.get("QUERY_STRING", ""):
-                return envelope(400, "VAL_001", "The request contains a NUL character.")
+            if has_nul:
+                return envelope(400, "VAL_001", _NUL)
             request.path_info = path
             request.path = request.META.get("SCRIPT_NAME", "").rstrip("/") + path
             response = get_response(request)
             response["Connect-Version"] = CONNECT_VERSION
             return response
+        if has_nul:
+            return failing.failed(request, 400, _NUL)
         return get_response(request)
 
     return middleware
