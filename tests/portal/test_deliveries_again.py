@@ -140,14 +140,8 @@ def test_the_command_calls_as_sending_again_would(vendor: Client, row: Delivery)
     assert answer.headers["Cache-Control"] == "no-store"
     command = page[page.index("curl --globoff") : page.index("</pre>")]
     words = shlex.split(command)
-    assert words[:6] == [
-        "curl",
-        "--globoff",
-        "--include",
-        "--request",
-        "POST",
-        row.webhook.external_url,
-    ]
+    assert words[:4] == ["curl", "--globoff", "--include", "--request"]
+    assert words[4:6] == ["POST", row.webhook.external_url]
     headers = [words[n + 1] for n, word in enumerate(words) if word == "--header"]
     assert "X-Env: it's" in headers and "Content-Type: application/json" in headers
     [token] = {h.partition("Bearer ")[2] for h in headers if h.startswith("Auth")}

@@ -74,8 +74,13 @@ def test_pages_go_on_by_ids_while_the_log_grows(vendor: Client, hook: Webhook) -
     assert "hx-get" not in vendor.get(f"/deliveries/{first.older}").content.decode()
 
 
-@pytest.mark.parametrize("query", ["?older=x", "?newer=-1", f"?older={'9' * 30}", "?older=٣", "?older=0",
-                                   f"?newer={2**62}", "?state=<b>", "?state=gone"])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?older=x", "?newer=-1", f"?older={'9' * 30}", "?older=٣", "?older=0", f"?newer={2**62}",
+        "?state=<b>", "?state=gone",
+    ],
+)  # fmt: skip
 def test_any_query_shows_a_page(vendor: Client, hook: Webhook, query: str) -> None:
     delivery(hook)
     assert vendor.get(f"/deliveries/{query}").status_code == 200
