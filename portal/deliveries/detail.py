@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 from portal.deliveries import finding
@@ -92,10 +93,15 @@ class Shown:
         rows = Resend.objects.filter(repeats=self.row.pk).order_by("-pk")
         return list(rows.values_list("pk", flat=True)[:_NAMED])
 
+    @property
+    def _attempts(self) -> QuerySet[Attempt]:
+        # One that has ended since the delivery was read would contradict what is said of that.
+        return Attempt.objects.filter(delivery=self.row.pk, number__lte=self.row.attempts)
+
     @cached_property
     def rungs(self) -> list[Rung]:
         """Its attempts, the first first."""
-        rows = Attempt.objects.filter(delivery=self.row.pk).order_by("-number").values(*_SMALL)
+        rows = self._attempts.order_by("-number").values(*_SMALL)
         found = list(rows[:RUNGS])[::-1]
         befores: list[dict[str, Any] | None] = [None, *found]
         return [_rung(row, before) for row, before in zip(found, befores, strict=False)]
@@ -104,7 +110,7 @@ class Shown:
     def attempt(self) -> Attempt | None:
         """The attempt that is chosen: by number, else the last."""
         asked = self.query.get("attempt", "")
-        rows = Attempt.objects.filter(delivery=self.row.pk).select_related("webhook")
+        rows = self._attempts.select_related("webhook")
         if asked:
             if not asked.isascii() or not asked.isdigit() or len(asked) > 9:
                 raise Missing(asked)

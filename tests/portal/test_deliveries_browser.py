@@ -1,0 +1,178 @@
+"""Deliveries in a real browser: the live log, the keys, sending again, copying."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import orders
+from tests.browser import Watched
+from tests.portal.site import SECRET, Site, chromium, site
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "site"]
+
+
+@pytest.fixture(scope="module")
+def hook(site: Site) -> str:
+    """A webhook with two deliveries that its handler took."""
+    pk = site.webhook(label="Orders", headers={"X-Env": "lab"})
+    trigger(site, pk, 2)
+    return pk
+
+
+def trigger(site: Site, pk: str, times: int = 1) -> None:
+    for _ in range(times):
+        site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
+        site.served.next()
+    settled(site, pk)
+
+
+def settled(site: Site, pk: str) -> None:
+    """Wait until the calls that have arrived are recorded."""
+    count = sum(got.json["webhook_id"] == pk for got in site.served.seen)
+    orders.until_stats(site.running, pk, triggers=count)
+
+
+def looks(watched: Watched) -> int:
+    """Return how often the log was looked at again."""
+    return sum("stamp=" in url for url in watched.asked)
+
+
+def test_new_rows_appear_by_themselves_unless_the_log_is_paused(site: Site, hook: str) -> None:
+    with site.open() as watched:
+        page = watched.page
+        page.clock.install()
+        page.goto(f"/deliveries/?q=webhook:{hook}")
+        found = page.locator("#log tbody tr")
+        before = found.count()
+        trigger(site, hook)
+        page.clock.run_for(3_100)
+        expect(found).to_have_count(before + 1)
+        expect(found.first).to_contain_text("200 success")
+        expect(found.first).to_have_class("is-new")
+        page.locator("#live").uncheck()
+        trigger(site, hook)
+        looked = looks(watched)
+        page.clock.run_for(10_000)
+        assert looks(watched) == looked
+        page.locator("#live").check()
+        page.clock.run_for(3_100)
+        expect(found).to_have_count(before + 2)
+        assert watched.complaints == []
+
+
+def test_the_keys_lead_from_the_search_to_a_call_that_is_sent_again(site: Site, hook: str) -> None:
+    with site.open("/deliveries/") as watched:
+        page = watched.page
+        page.keyboard.press("?")
+        expect(page.locator("#keys")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("/")
+        # Keys that are typed into the field do nothing else.
+        page.keyboard.type(f"webhook:{hook} kjrc?")
+        expect(page.locator("#q")).to_have_value(f"webhook:{hook} kjrc?")
+        expect(page.locator("#keys")).to_be_hidden()
+        page.locator("#q").fill(f"webhook:{hook}")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/deliveries/?q=webhook*")
+        links = page.locator("[data-step]")
+        for key, at in (("j", 0), ("j", 1), ("k", 0)):
+            page.keyboard.press(key)
+            expect(links.nth(at)).to_be_focused()
+        page.keyboard.press("j")
+        chosen = links.nth(1).get_attribute("id") or ""
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text(f"Delivery {chosen.removeprefix('l')}")
+        page.keyboard.press("r")
+        expect(page.get_by_text("Sent again, as delivery")).to_be_visible()
+        got = site.served.next()
+        assert got.headers["X-Env"] == "lab"
+        # It was called meanwhile, and the page has seen it.
+        expect(page.locator(".rung-success")).to_contain_text("200 success")
+        expect(
+            page.get_by_text(f"Sent again from delivery {chosen.removeprefix('l')}")
+        ).to_be_visible()
+        settled(site, hook)
+        assert watched.complaints == []
+
+
+def test_a_selected_row_is_sent_again_and_copied_from_the_log(site: Site, hook: str) -> None:
+    with site.open(f"/deliveries/?q=webhook:{hook}") as watched:
+        page = watched.page
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.keyboard.press("j")
+        page.keyboard.press("c")
+        expect(page.locator("#curl-copy")).to_have_text("Copied")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.startswith("curl --globoff") and "--header 'X-Env: lab'" in copied
+        assert SECRET not in page.content()
+        page.keyboard.press("Escape")
+        page.keyboard.press("r")
+        page.wait_for_url("**/deliveries/*/")
+        site.served.next()
+        settled(site, hook)
+        assert watched.complaints == []
+
+
+def test_changes_are_sent_by_the_form(site: Site, hook: str) -> None:
+    with site.open(f"/deliveries/?q=webhook:{hook}") as watched:
+        page = watched.page
+        page.locator("[data-step]").first.click()
+        page.get_by_role("link", name="Send with changes").click()
+        content = page.get_by_label("Payload")
+        told = json.loads(content.input_value())
+        content.fill("{")
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_text("This is not valid JSON")).to_be_visible()
+        page.get_by_label("Payload").fill(json.dumps({**told, "data": {"tried": True}}))
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_text("Sent with changes, as delivery")).to_be_visible()
+        assert site.served.next().json["data"] == {"tried": True}
+        # The page of the wrong form is 400, which the console tells of.
+        assert [said for said in watched.complaints if "400" not in said] == []
+        settled(site, hook)
+
+
+def test_attempts_are_walked_by_keys_and_the_next_one_is_counted_down_to(site: Site) -> None:
+    answers = iter([500, 503, 200])
+    usual, site.served.answer = site.served.answer, lambda got: next(answers)
+    try:
+        pk = site.webhook(label="Failing")
+        site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
+        site.served.next()
+        settled(site, pk)
+        with site.open(f"/deliveries/?q=webhook:{pk}") as watched:
+            page = watched.page
+            page.locator("[data-step]").first.click()
+            expect(page.locator(".rung-next")).to_contain_text("Attempt 2 in 4 min")
+            site.running.advance("6m")
+            site.served.next()
+            expect(page.locator("#rung2")).to_contain_text("503 failure")
+            expect(page.locator(".rung-next")).to_contain_text("Attempt 3 in ")
+            # What was being read stays.
+            expect(page.locator("#rung1")).to_have_attribute("aria-current", "true")
+            page.keyboard.press("j")
+            page.wait_for_url("**?attempt=2*")
+            expect(page.locator("#response-title ~ .line")).to_have_text("HTTP 503")
+            page.keyboard.press("k")
+            page.wait_for_url("**?attempt=1*")
+            assert watched.complaints == []
+    finally:
+        site.served.answer = usual
+
+
+def test_without_scripts_all_of_it_works(site: Site, hook: str) -> None:
+    with site.open(f"/deliveries/?q=webhook:{hook}", script=False) as watched:
+        page = watched.page
+        page.locator("[data-step]").first.click()
+        page.get_by_role("button", name="Copy as curl").click()
+        assert "curl --globoff" in page.locator("pre").inner_text()
+        page.go_back()
+        page.get_by_role("button", name="Send again").click()
+        assert "Sent again, as delivery" in page.locator(".messages").inner_text()
+        site.served.next()
+        settled(site, hook)
