@@ -106,7 +106,7 @@ def registered() -> tuple[WebhookType, ...]:
     """Return all types: Connect's, and the queue changes of every other queue that there is."""
     # Asked for anew, because the queues register after the emitter.
     others = (
-        _of_queue(queue.object_class, f"{queue.title} — Queue Changes", f"queue {queue.title}")
+        _of_queue(queue.object_class, f"{queue.title} — Queue Changes", f"queue “{queue.title}”")
         for queue in base.registered()
         if (EVENT, queue.object_class) not in _types
     )
@@ -130,7 +130,7 @@ def object_class_choices() -> list[tuple[str, str]]:
 
 
 def _of_queue(object_class: str, name: str, queue: str) -> WebhookType:
-    said = f"Called at every change of the {queue}: an object is new, or its status changed."
+    said = f"Called when the {queue} changes: something is new, or has a new status."
     return WebhookType(EVENT, object_class, name, said)
 
 
@@ -178,10 +178,10 @@ _CONFIGS = (
 )
 _WORDS = {"draft": "Draft Validation", "inquiring": "Inquiring Validation"}
 _SAID = {
-    "draft": "Called while a draft {} is put together, before it is placed: the handler's answer "
-    "sets values and errors of its parameters.",
-    "inquiring": "Called when the inquiring form of a {} is filled in: the handler's answer sets "
-    "values and errors, and the status stays.",
+    "draft": "Called while a draft {} is put together: the answer sets values and errors of its "
+    "parameters.",
+    "inquiring": "Called while the inquiring form of a {} is filled in: the answer sets values and "
+    "errors; the status stays.",
 }
 for _type, _kind, _status, _capability in _ORDERS:
     register(

@@ -1,0 +1,149 @@
+"""The statistics of a webhook: its counters, what comes next and why, and its latest attempts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from webhooks import types
+from webhooks.models import Attempt, Delivery, Webhook
+
+LATEST = 50
+_COLUMNS = ("delivery_id", "number", "outcome", "status_code", "duration", "started_at",
+            "finished_at", "why")  # fmt: skip
+# The chart, in units of its own: a bar's place is 12 wide, the tallest one 100 high.
+_STEP, _BAR, _TALL, _LOW = 12, 9, 100, 4
+# The tallest bar stands for a second at least: a handler's usual milliseconds stay low.
+_LEAST_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An attempt in the chart."""
+
+    x: int
+    y: float
+    height: float
+    outcome: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The latest attempts: as bars from the oldest to the newest, and as rows from the newest."""
+
+    bars: list[Bar]
+    rows: list[dict[str, Any]]
+    longest: str
+    said: str
+    width: int = LATEST * _STEP
+    height: int = _TALL + 12
+    # Where the line is, and below it the marks of failures.
+    tall: int = _TALL
+    base: int = _TALL + 6
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """When the webhook is called next, None where no moment is set, and why."""
+
+    at: datetime | None
+    why: str
+
+
+def counters(row: Webhook) -> list[tuple[str, int]]:
+    """Return the five counters by Connect's names."""
+    return [
+        ("Events", row.events),
+        ("Triggers", row.triggers),
+        ("Success responses", row.success_triggers),
+        ("Failure responses", row.failure_triggers),
+        ("Failures since last success", row.failure_since_last_success),
+    ]
+
+
+def next_trigger(row: Webhook, latest: list[dict[str, Any]], now: datetime) -> Next:
+    """Return when the webhook is called next, and why it is then, which an attempt tells."""
+    gate = row.earliest_possible_trigger
+    if not row.active:
+        return Next(None, "It is disabled: nothing is called until it is enabled.")
+    if row.out_of_order:
+        return Next(None, _closed_by(row, latest) or "It is out of order.")
+    if row.type != types.EVENT:
+        return Next(None, "A validator is called when a request is to be validated.")
+    if gate is None:
+        return Next(None, "Nothing holds it back: the next event is delivered at once.")
+    if gate <= now:
+        return Next(gate, "One of what waits goes first; the others follow its success.")
+    return Next(gate, _closed_by(row, latest))
+
+
+def _closed_by(row: Webhook, latest: list[dict[str, Any]]) -> str:
+    """Return what was said of the attempt that closed the gate, of later failures else.
+
+    Of those that were recorded with it the first one closed it.
+    """
+    found = [
+        attempt["why"]
+        for attempt in latest
+        if attempt["outcome"] == Attempt.FAILURE and attempt["finished_at"] == row.gate_closed_at
+    ]
+    if found:
+        return str(found[-1])
+    return row.last_failure.why if row.last_failure else ""
+
+
+def pending(row: Webhook) -> dict[str, int]:
+    """Return how many deliveries wait, and how many calls are under way."""
+    rows = Delivery.objects.filter(webhook=row)
+    # By `forced` apart: each has an index of its own, and there may be 100,000.
+    waiting = [rows.filter(state=Delivery.WAITING, forced=forced) for forced in (False, True)]
+    return {
+        "waiting": sum(found.count() for found in waiting),
+        "calling": rows.filter(state=Delivery.CALLING).count(),
+    }
+
+
+def chart(row: Webhook) -> Chart:
+    """Return the latest attempts."""
+    latest = Attempt.objects.filter(webhook=row).order_by("-pk")
+    rows: list[dict[str, Any]] = [dict(found) for found in latest.values(*_COLUMNS)[:LATEST]]
+    longest = max([_LEAST_MS, *(found["duration"] for found in rows)])
+    first = LATEST - len(rows)
+    bars = [_bar(found, first + n, longest) for n, found in enumerate(reversed(rows))]
+    for found in rows:
+        found["lasted"] = lasted(found["duration"])
+    return Chart(bars, rows, lasted(longest), _said(rows))
+
+
+def lasted(duration: int) -> str:
+    """Return a duration in ms in words: `45 ms`, `1.2 s`."""
+    return f"{duration} ms" if duration < 1000 else f"{duration / 1000:.1f} s"
+
+
+def _bar(found: dict[str, Any], place: int, longest: int) -> Bar:
+    # By the logarithm: milliseconds and the five minutes of a timeout share a chart.
+    share = math.log1p(max(0, found["duration"])) / math.log1p(longest)
+    height = round(_LOW + (_TALL - _LOW) * share, 1)
+    status = found["status_code"] or "no answer"
+    said = (
+        f"{found['started_at']:%m/%d/%Y %H:%M:%S} UTC: {found['outcome']} ({status}), "
+        f"{lasted(found['duration'])}"
+    )
+    return Bar(place * _STEP, round(_TALL - height, 1), height, found["outcome"], said)
+
+
+def _said(rows: list[dict[str, Any]]) -> str:
+    counted = {
+        outcome: sum(found["outcome"] == outcome for found in rows)
+        for outcome in (Attempt.SUCCESS, Attempt.FAILURE, Attempt.UNKNOWN)
+    }
+    words = (("success", "successes"), ("failure", "failures"), ("unknown", "unknown"))
+    parts = [
+        f"{count} {one if count == 1 else many}"
+        for (one, many), count in zip(words, counted.values(), strict=True)
+        if count
+    ]
+    return ", ".join(parts)

@@ -1,0 +1,127 @@
+"""The list of webhooks: whose are there, what is found, in which order, at what cost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests import make
+from tests.make import AT, World
+from tests.portal.webhooks import CANARY, attempt
+from tests.signed_in import distributor, root, stranger, vendor, world  # noqa: F401  (fixtures)
+from webhooks.models import Webhook
+
+pytestmark = pytest.mark.django_db
+LIST = "/webhooks/"
+
+
+def hook(world: World, n: int = 1, **more: object) -> Webhook:
+    return make.webhook(world, n=n, **{"jwt_secret": CANARY, **more})
+
+
+def names(client: Client, query: str = "") -> list[str]:
+    answer = client.get(f"{LIST}{query}")
+    assert answer.status_code == 200
+    return [row.label for row in answer.context["paged"].rows]
+
+
+def test_nobody_reads_it_without_signing_in(world: World) -> None:
+    answer = Client().get(LIST)
+    assert (answer.status_code, answer["Location"]) == (303, "/sign-in/?next=%2Fwebhooks%2F")
+
+
+def test_each_account_has_its_own(
+    vendor: Client, distributor: Client, stranger: Client, world: World
+) -> None:
+    hook(world, 1, label="Ours")
+    hook(world, 2, label="Theirs", account=world.provider)
+    assert names(vendor) == ["Ours"]
+    assert names(distributor) == ["Theirs"]
+    assert names(stranger) == []
+    assert "No webhooks yet" in stranger.get(LIST).content.decode()
+
+
+def test_a_row_says_what_connect_says(vendor: Client, world: World) -> None:
+    row = hook(world, label="Orders", description="New orders")
+    row.last_success = attempt(row, outcome="success", finished_at=AT + timedelta(minutes=49))
+    row.save()
+    html = vendor.get(LIST).content.decode()
+    for words in (
+        "Orders", row.pk, "Product", world.product.pk, "New orders", "11/01/2026 9:49 AM",
+        "Subscription — Fulfillment Requests — Queue Changes", "Enabled", "Rows per page: 10",
+    ):  # fmt: skip
+        assert words in html, words
+    assert CANARY not in html
+
+
+def test_it_is_searched_by_name_id_url_and_description(vendor: Client, world: World) -> None:
+    hook(world, 1, label="First", description="alpha")
+    hook(world, 2, label="Second", external_url="http://beta.example.com/")
+    assert names(vendor, "?q=FIRST") == names(vendor, "?q=alpha") == ["First"]
+    assert names(vendor, "?q=WH-000-000-002") == names(vendor, "?q=beta.ex") == ["Second"]
+    assert names(vendor, "?q=%00") == ["First", "Second"]
+    assert names(vendor, "?q=nothing") == []
+    assert "No webhook is like that" in vendor.get(f"{LIST}?q=nothing").content.decode()
+
+
+def test_it_is_filtered(vendor: Client, world: World) -> None:
+    hook(world, 1, label="on", type="validator")
+    hook(world, 2, label="off", active=False, failure_since_last_success=3)
+    hook(world, 3, label="failing", failure_since_last_success=3)
+    hook(world, 4, label="lost", failure_since_last_success=9, out_of_order=True)
+    assert names(vendor, "?status=disabled") == ["off"]
+    assert names(vendor, "?status=failing") == ["failing"]
+    assert names(vendor, "?status=out-of-order") == ["lost"]
+    assert names(vendor, "?type=validator:fulfillment_request") == ["on"]
+    assert len(names(vendor, f"?product={world.product.pk}")) == 4
+    assert names(vendor, "?product=PRD-999-999-999") == names(vendor, "?type=no:such") == []
+    html = vendor.get(LIST).content.decode()
+    assert html.count("failing</span>") == 1 and html.count("out of order</span>") == 1
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [
+        ("name", "abc"),
+        ("-name", "cba"),
+        ("success", "bac"),
+        ("-success", "abc"),
+        ("no", "abc"),
+    ],
+)
+def test_it_is_sorted(vendor: Client, world: World, sort: str, order: str) -> None:
+    rows = [hook(world, n, label=name) for n, name in enumerate("abc", 1)]
+    for row, minutes in zip(rows, (5, 3), strict=False):
+        row.last_success = attempt(row, finished_at=AT + timedelta(minutes=minutes))
+        row.save()
+    assert "".join(names(vendor, f"?sort={sort}")) == order
+
+
+def test_it_comes_in_pages_of_ten(vendor: Client, world: World) -> None:
+    for n in range(1, 13):
+        hook(world, n)
+    assert (len(names(vendor)), len(names(vendor, "?page=2"))) == (10, 2)
+    assert len(names(vendor, "?size=25")) == 12
+
+
+def test_its_statements_do_not_grow_with_its_rows(vendor: Client, world: World) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as found:
+            vendor.get(f"{LIST}?size=50")
+        assert not any("jwt_secret" in query["sql"] for query in found)
+        assert not any("response_body" in query["sql"] for query in found)
+        return len(found)
+
+    row = hook(world)
+    row.last_success = attempt(row)
+    row.save()
+    before = statements()
+    for n in range(2, 30):
+        more = hook(world, n)
+        more.last_success = attempt(more)
+        more.save()
+    assert statements() == before

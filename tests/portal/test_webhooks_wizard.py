@@ -1,0 +1,309 @@
+"""The wizard: its five steps, what it keeps, what it refuses, and what comes of it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+
+from requests_queue.catalog.models import Product
+from requests_queue.queues import base
+from tests import make
+from tests.make import World
+from tests.portal.webhooks import CANARY, HTTP, NEW, said, send, walk
+from tests.signed_in import distributor, root, stranger, vendor, world  # noqa: F401  (fixtures)
+from webhooks import types
+from webhooks.models import Webhook
+
+pytestmark = pytest.mark.django_db
+
+
+def fields(client: Client, path: str) -> Any:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer
+    return answer.context["form"]
+
+
+def errors(client: Client, path: str) -> dict[str, list[str]]:
+    return {name: list(found) for name, found in fields(client, path).errors.items()}
+
+
+def allow(world: World, **capabilities: Any) -> None:
+    world.product.capabilities = capabilities
+    world.product.save()
+
+
+def test_five_steps_make_a_webhook(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "data")
+    answer = vendor.post(path, {"data": '{"purpose": "demo"}', "go": "create"}, follow=True)
+    row = Webhook.objects.get()
+    assert answer.redirect_chain == [(f"/webhooks/{row.pk}/", 303)]
+    assert "Orders" in said(answer) and "It is disabled" in said(answer)
+    assert (row.label, row.description, row.active) == ("Orders", "New orders", False)
+    assert (row.product, row.account) == (world.product, world.vendor)
+    assert (row.type, row.object_class) == ("event", "fulfillment_request")
+    assert (row.external_url, row.http_method) == (HTTP["external_url"], "POST")
+    assert (row.headers, row.data) == ({"X-Env": "lab"}, {"purpose": "demo"})
+    assert row.jwt_secret == CANARY
+    assert row.created_by == world.vendor_user
+    # The draft keeps nothing but where it led to.
+    assert vendor.get(path)["Location"] == f"/webhooks/{row.pk}/"
+
+
+def test_the_secret_arrives_made_and_is_in_no_other_step(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "http")
+    secret = fields(vendor, path)["jwt_secret"].value()
+    assert secret.startswith("JWT-") and len(secret) == 40
+    assert fields(vendor, path)["jwt_secret"].value() == secret
+    send(vendor, path, **{**HTTP, "jwt_secret": secret})
+    for step in ("general", "product", "type", "data"):
+        html = vendor.get(path.replace("/http/", f"/{step}/")).content.decode()
+        assert secret not in html
+    stored = " ".join(Session.objects.values_list("session_data", flat=True))
+    sessions = [row.get_decoded() for row in Session.objects.all()]
+    assert secret not in stored and secret not in repr(sessions)
+
+
+def test_back_keeps_what_was_typed_right_or_wrong(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "http")
+    wrong = {**HTTP, "external_url": "ftp://x", "header_name": ["Host", "X-B"],
+             "header_value": ["a", "b"]}  # fmt: skip
+    assert send(vendor, path, "back", **wrong).endswith("/type/")
+    form = fields(vendor, path)
+    assert form["external_url"].value() == "ftp://x"
+    assert [(row.name, row.value) for row in form.rows] == [("Host", "a"), ("X-B", "b")]
+    # Nobody has tried to go on yet.
+    assert not form.errors and not any(row.error for row in form.rows)
+    assert send(vendor, path, **wrong) == path
+    assert set(errors(vendor, path)) == {"external_url", "headers"}
+
+
+def test_a_step_can_only_be_reached_over_the_ones_before(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "product")
+    for step in ("type", "http", "data"):
+        assert vendor.get(path.replace("/product/", f"/{step}/"))["Location"] == path
+    assert vendor.get(path.replace("/product/", "/nothing/")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("step", "sent", "field", "sentence"),
+    [
+        ("general", {"label": " "}, "label", "required"),
+        ("general", {"label": "x" * 101}, "label", "100"),
+        ("product", {}, "product", "Choose a product"),
+        ("product", {"product": "PRD-222-222-222"}, "product", "has no product"),
+        ("type", {}, "kind", "Choose a type"),
+        ("type", {"kind": "validator:usage_file"}, "kind", "Choose a type"),
+        ("type", {"kind": "validator:fulfillment_request"}, "kind", "capability cart.validation"),
+        ("http", {"external_url": ""}, "external_url", "required"),
+        ("http", {"external_url": "http://a b/"}, "external_url", "spaces"),
+        ("http", {"http_method": "PUT"}, "http_method", "valid choice"),
+        ("http", {"jwt_secret": "ssh-rsa AAAAB3NzaC1yc2EA"}, "jwt_secret", "PEM"),
+        ("http", {"header_name": ["X y"], "header_value": ["1"]}, "headers", "One header"),
+        ("http", {"header_name": [f"X-{n}" for n in range(21)], "header_value": ["1"] * 21},
+         "headers", "at most 20"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_at_the_field(
+    vendor: Client, stranger: Client, world: World, step: str, sent: Any, field: str, sentence: str
+) -> None:
+    path = walk(vendor, world, step)
+    full = {**HTTP, **sent} if step == "http" else sent
+    found = errors(vendor, send(vendor, path, **full))
+    assert list(found) == [field] and sentence in found[field][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [('{"a": }', "line 1, column 7"), ("[1]", "must be an object"), ("[" * 9999, "nested"),
+     ('{"a": NaN}', "NaN is not JSON"), (r'{"a": "\u0000"}', "be stored")],
+)  # fmt: skip
+def test_json_is_checked_and_kept(vendor: Client, world: World, text: str, sentence: str) -> None:
+    path = walk(vendor, world, "data")
+    assert send(vendor, path, "create", data=text) == path
+    form = fields(vendor, path)
+    assert sentence in form.errors["data"][0] and form["data"].value() == text
+    assert not Webhook.objects.exists()
+
+
+def test_each_header_says_what_is_wrong_with_it(vendor: Client, world: World) -> None:
+    names, values = ["X-A", "x-a", "", "X-Ok", "Authorization"], ["1", "2", "3", "é", "x"]
+    path = walk(vendor, world, "http")
+    send(vendor, path, **{**HTTP, "header_name": names, "header_value": values})
+    found = [row.error for row in fields(vendor, path).rows]
+    assert found[0] == "" and "same header as X-A" in found[1]
+    assert "needs a name" in found[2] and "ASCII only" in found[3] and "signer" in found[4]
+
+
+def test_a_row_is_added_without_a_word_about_the_rest(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "http")
+    before = len(fields(vendor, path).rows)
+    assert send(vendor, path, "row", **{**HTTP, "external_url": ""}) == f"{path}#headers"
+    form = fields(vendor, path)
+    assert len(form.rows) == before + 1 and not form.errors
+
+
+def test_only_types_that_can_be_are_offered_and_the_others_say_why(
+    vendor: Client, world: World
+) -> None:
+    allow(world, cart={"validation": True})
+    answer = vendor.get(walk(vendor, world, "type"))
+    offered = [offer.value for _, offers in answer.context["groups"] for offer in offers]
+    assert "validator:fulfillment_request" in offered and len(offered) == 7
+    html = answer.content.decode()
+    assert html.count('name="kind"') == 7
+    assert "doesn&#x27;t have the capability inquiring.validation" in html
+    assert "Called while a draft purchase request is put together" in html
+
+
+def test_a_distributor_has_queue_changes_only(distributor: Client, world: World) -> None:
+    allow(world, cart={"validation": True})
+    answer = distributor.get(walk(distributor, world, "type"))
+    assert [title for title, _ in answer.context["groups"]] == ["Queue changes"]
+    assert "Validators are for vendors only." in answer.content.decode()
+
+
+def test_a_queue_that_comes_later_is_explained_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later:
+        object_class, title = "renewal", "Renewals"
+
+    monkeypatch.setattr(base, "registered", lambda: [Later])
+    found = types.find("event", "renewal")
+    assert found and "queue “Renewals” changes" in found.explanation
+    assert all(each.explanation for each in types.registered())
+
+
+def test_a_get_is_asked_for_no_data_and_loses_none(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "data")
+    send(vendor, path, "back", data='{"kept": 1')
+    http = path.replace("/data/", "/http/")
+    assert send(vendor, http, **{**HTTP, "http_method": "GET"}) == path
+    assert "carries no additional data" in vendor.get(path).content.decode()
+    send(vendor, path, "back")
+    send(vendor, http, **HTTP)
+    assert fields(vendor, path)["data"].value() == '{"kept": 1'
+    send(vendor, http, **{**HTTP, "http_method": "GET"})
+    send(vendor, path, "create")
+    assert (Webhook.objects.get().http_method, Webhook.objects.get().data) == ("GET", {})
+
+
+def test_a_validator_is_called_by_post(vendor: Client, world: World) -> None:
+    allow(world, cart={"validation": True})
+    path = walk(vendor, world, "http", kind="validator:fulfillment_request")
+    send(vendor, path, **{**HTTP, "http_method": "GET"})
+    assert "called by POST" in errors(vendor, path)["http_method"][0]
+
+
+def test_what_has_changed_until_create_leads_back_to_its_step(vendor: Client, world: World) -> None:
+    allow(world, cart={"validation": True})
+    path = walk(vendor, world, "data", kind="validator:fulfillment_request")
+    allow(world)
+    back = send(vendor, path, "create", data="{}")
+    assert back == path.replace("/data/", "/type/")
+    assert "Switch it on first" in errors(vendor, back)["kind"][0]
+    Product.objects.filter(pk=world.product.pk).update(owner=make.world("2").vendor)
+    assert send(vendor, path, "create", data="{}") == path.replace("/data/", "/product/")
+    assert not Webhook.objects.exists()
+
+
+def test_two_tabs_have_two_drafts(vendor: Client, world: World) -> None:
+    one, two = walk(vendor, world, "http", label="One"), walk(vendor, world, "http", label="Two")
+    assert one != two
+    assert len({fields(vendor, path)["jwt_secret"].value() for path in (one, two)}) == 2
+    for path in (one, two):
+        send(vendor, send(vendor, path, **HTTP), "create", data="")
+    assert sorted(Webhook.objects.values_list("label", flat=True)) == ["One", "Two"]
+
+
+def test_a_draft_is_its_beginners_alone(
+    vendor: Client, distributor: Client, stranger: Client, root: Client, world: World
+) -> None:
+    path = walk(vendor, world, "http")
+    for other in (distributor, stranger, root):
+        answer = other.get(path, follow=True)
+        assert answer.redirect_chain == [(NEW, 303)] and "gone" in said(answer)
+        assert send(other, path, "cancel") == NEW
+    assert vendor.get(path).status_code == 200
+
+
+def test_a_draft_belongs_to_the_account_that_is_acted_as(root: Client, world: World) -> None:
+    root.post("/acting/", {"account": world.vendor.pk})
+    path = walk(root, world, "data")
+    root.post("/acting/", {"account": world.provider.pk})
+    assert root.get(path)["Location"] == NEW
+    root.post("/acting/", {"account": world.vendor.pk})
+    send(root, path, "create", data="")
+    assert Webhook.objects.get().account == world.vendor
+
+
+def test_a_draft_expires(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "type")
+    key = path.split("/")[3]
+    Session.objects.filter(pk=key).update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert vendor.get(path)["Location"] == NEW
+    walk(vendor, world, "product")
+    assert not Session.objects.filter(pk=key).exists()
+
+
+def test_a_draft_is_no_session_and_a_session_no_draft(vendor: Client, world: World) -> None:
+    key = walk(vendor, world, "type").split("/")[3]
+    thief = Client()
+    thief.cookies["sessionid"] = key
+    assert thief.get("/webhooks/").status_code == 303
+    own = vendor.cookies["sessionid"].value
+    assert vendor.get(f"/webhooks/new/{own}/general/")["Location"] == NEW
+
+
+def test_cancel_forgets_it(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "http")
+    assert send(vendor, path, "cancel") == "/webhooks/"
+    assert vendor.get(path)["Location"] == NEW
+
+
+def test_create_pressed_twice_makes_one(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "data")
+    where = {send(vendor, path, "create", data="") for _ in range(2)}
+    assert where == {f"/webhooks/{Webhook.objects.get().pk}/"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_create_pressed_twice_at_once_makes_one(vendor: Client, world: World) -> None:
+    path = walk(vendor, world, "data")
+    cookies = vendor.cookies["sessionid"].value
+    gate, where = threading.Barrier(2), []
+
+    def press() -> None:
+        from django.db import connection
+
+        client = Client()
+        client.cookies["sessionid"] = cookies
+        gate.wait(10)
+        where.append(send(client, path, "create", data=""))
+        connection.close()
+
+    threads = [threading.Thread(target=press) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert where == [f"/webhooks/{Webhook.objects.get().pk}/"] * 2
+
+
+def test_of_many_products_some_are_offered_and_all_are_found(vendor: Client, world: World) -> None:
+    for n in range(40):
+        Product.objects.create(
+            id=f"PRD-300-000-{n:03d}", name=f"Many {n:03d}", owner=world.vendor,
+            created=make.AT, updated=make.AT,
+        )  # fmt: skip
+    path = walk(vendor, world, "product")
+    assert len(vendor.get(path).context["products"]) == 30
+    found = vendor.get(f"{path}?q=many 039").context["products"]
+    assert [row.name for row in found] == ["Many 039"]
+    assert send(vendor, path, product="PRD-300-000-039").endswith("/type/")
+    # The one that is chosen is always there.
+    assert vendor.get(path).context["products"][0].pk == "PRD-300-000-039"

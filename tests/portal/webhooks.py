@@ -1,0 +1,66 @@
+"""What tests of the pages of webhooks share: attempts, and walking through the wizard."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.test import Client
+
+from tests.make import AT, World
+from webhooks.models import Attempt, Delivery, Webhook
+
+NEW = "/webhooks/new/"
+CANARY = "JWT-c0ffee00-canary-never-shown-5ec3e7"
+GENERAL = {"label": "Orders", "description": "New orders"}
+HTTP = {
+    "external_url": "http://127.0.0.1:9/x",
+    "http_method": "POST",
+    "jwt_secret": CANARY,
+    "header_name": ["X-Env", ""],
+    "header_value": ["lab", ""],
+}
+
+
+def attempt(row: Webhook, number: int = 1, **more: Any) -> Attempt:
+    """Record an attempt of the webhook's one delivery."""
+    delivery = Delivery.objects.filter(webhook=row).first() or Delivery.objects.create(
+        webhook=row, state="waiting", created_at=AT, attempts=1
+    )
+    fields = {
+        "outcome": "failure", "started_at": AT, "finished_at": AT + timedelta(seconds=1),
+        "duration": 1000, "method": "POST", "url": row.external_url, "status_code": 500,
+        "response_headers": [["X-Evil", "<b>bold</b>"]],
+        "response_body": b"<script>alert(1)</script>\x00\xff", "why": "Failure: round 1 of 10.",
+        **more,
+    }  # fmt: skip
+    return Attempt.objects.create(webhook=row, delivery=delivery, number=number, **fields)
+
+
+def send(client: Client, path: str, go: str = "next", **fields: Any) -> str:
+    """Send a step; return where it leads."""
+    answer = client.post(path, {**fields, "go": go})
+    assert answer.status_code == 303, answer.content
+    return str(answer["Location"])
+
+
+def walk(client: Client, made: World, until: str, **changes: Any) -> str:
+    """Fill in the steps before one of them; return its address."""
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("general", GENERAL),
+        ("product", {"product": made.product.pk}),
+        ("type", {"kind": "event:fulfillment_request"}),
+        ("http", HTTP),
+    ]
+    path = NEW
+    for name, fields in steps:
+        if name == until:
+            break
+        path = send(client, path, **{name: changes.get(name, v) for name, v in fields.items()})
+    assert path == NEW or path.endswith(f"/{until}/"), path
+    return path
+
+
+def said(answer: Any) -> str:
+    """Return the sentences at the head of a page."""
+    return " ".join(str(message) for message in answer.context["messages"])
