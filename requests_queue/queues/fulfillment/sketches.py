@@ -52,7 +52,7 @@ def _purchase(wish: Wish) -> Proposal:
     ]
     return Proposal(
         body, Actor(None, connection.provider), connection.product, (*entries, _NOTE),
-        tuple(_proposed(p) if p["constraints"].get("required") else p for p in blank),
+        tuple(_proposed(p) for p in blank),
         "asset.params",
     )  # fmt: skip
 
