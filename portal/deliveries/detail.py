@@ -20,7 +20,7 @@ from requests_queue.errors import Missing
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 from webhooks.types import EVENT
 
-RUNGS = 100  # attempts of the ladder; of more the latest are shown
+RUNGS = 40  # attempts of the ladder; of more the latest are shown
 _NAMED = 5  # events that are named
 _AHEAD = 100  # deliveries before this one that are counted
 _SMALL = ("number", "outcome", "status_code", "duration", "error", "why", "started_at",

@@ -11,7 +11,7 @@ from typing import Any
 
 from portal.deliveries import bodies
 from portal.deliveries.bodies import Body, harmless
-from webhooks import payload, tokens
+from webhooks import payload, resending, tokens
 from webhooks.admin import differences
 from webhooks.difference import NOTHING, compare, shorten, shown
 from webhooks.models import Attempt
@@ -90,17 +90,18 @@ class Exchange:
     @property
     def is_cut(self) -> bool:
         """Whether there is more of a body than is shown."""
-        return bool(self.sent_body.more or self.got_body.more)
+        claims = self.token.claims.more if self.token else 0
+        return bool(self.sent_body.more or self.got_body.more or claims)
 
     @cached_property
     def token(self) -> Token | None:
         """The token, None where nothing was signed."""
-        return _token(self.row, self.now) if self.row.claims else None
+        return _token(self.row, self.now, self.whole) if self.row.claims else None
 
     @property
     def is_edited(self) -> bool:
-        """Whether the webhook is called otherwise by now: to send again is another call then."""
-        return self.row.revision != self.row.webhook.revision
+        """Whether the webhook is called otherwise: to send this again is one call then."""
+        return self.row.revision != self.row.webhook.revision or resending.is_altered(self.row)
 
     @cached_property
     def is_validation(self) -> bool:
@@ -123,7 +124,7 @@ def _headers(pairs: Iterable[Any]) -> list[tuple[str, str]]:
     return [(harmless(str(k)), harmless(shorten(str(v), _LONG))) for k, v in pairs]
 
 
-def _token(row: Attempt, now: datetime) -> Token:
+def _token(row: Attempt, now: datetime, whole: bool) -> Token:
     told = payload.ordered(row.claims)
     exp = told.get("exp")
     try:
@@ -133,7 +134,7 @@ def _token(row: Attempt, now: datetime) -> Token:
     text = json.dumps(told, ensure_ascii=False)
     return Token(
         header=json.dumps(tokens.JOSE, indent=2),
-        claims=bodies.read(text.encode(), [], as_sent=False, whole=False),
+        claims=bodies.read(text.encode(), [], as_sent=False, whole=whole),
         expires=expires,
         is_expired=expires is not None and expires <= now,
         verdict=[*_signature(row, told)],

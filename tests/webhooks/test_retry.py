@@ -146,6 +146,16 @@ def test_what_was_edited_meanwhile_moves_no_gate(
 
 
 @checked
+@given(standings, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]), policies)
+def test_what_is_sent_otherwise_than_the_webhook_says_is_one_call(
+    standing: Standing, now: datetime, outcome: str, policy: Policy
+) -> None:
+    found = decide(Call(outcome, now, forced=True, altered=True), standing, now, policy)
+    assert found.standing == standing
+    assert found.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.FAILED)
+
+
+@checked
 @given(failing, st.timedeltas(timedelta(0), timedelta(days=9)), moments, policies)
 def test_a_call_from_before_the_gate_closed_opens_no_round(
     standing: Standing, ago: timedelta, now: datetime, policy: Policy
