@@ -14,6 +14,16 @@ from webhooks.models import Attempt
 from webhooks.tokens import SecretRefused
 
 
+def told(attempt: Attempt) -> dict[str, str]:
+    """Return the `command`, or why it is `refused`. Raises Missing where the webhook has gone."""
+    try:
+        return {"command": command(attempt)}
+    except Missing:
+        raise
+    except Refused as refused:
+        return {"refused": str(refused)}
+
+
 def command(attempt: Attempt) -> str:
     """Return what calls the handler as sending the attempt again would.
 

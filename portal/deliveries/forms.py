@@ -7,9 +7,9 @@ from typing import Any
 from django import forms
 
 from requests_queue.catalog.admin_fields import JsonField
-from requests_queue.errors import Invalid, Missing, Refused
+from requests_queue.errors import Invalid
 from webhooks import resending
-from webhooks.models import Attempt, Delivery
+from webhooks.models import Attempt
 from webhooks.resending import Sent
 from webhooks.types import EVENT
 
@@ -61,17 +61,3 @@ class ChangesForm(forms.Form):
                 path, _, sentence = error.partition(": ")
                 self.add_error(path.partition(".")[0], sentence)
         return self.cleaned_data
-
-
-def send(form: ChangesForm, attempt: Attempt) -> Delivery | None:
-    """Send what a valid form says; None where that is refused, which the form then says.
-
-    Raises Missing where webhook or delivery have gone.
-    """
-    try:
-        return resending.send(attempt, form.cleaned_data)
-    except Missing:
-        raise
-    except Refused as refused:
-        form.add_error(None, str(refused))
-        return None

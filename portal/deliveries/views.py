@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal import frame, pages
 from portal.acting import Reader
-from portal.deliveries import curl, detail, forms
+from portal.deliveries import curl, detail, sending
 from portal.deliveries import log as logs
 from portal.deliveries.detail import Shown
 from portal.deliveries.exchange import Exchange
 from requests_queue import clock
-from requests_queue.errors import Missing, Refused
-from webhooks import resending
 
 
 @require_safe
@@ -48,15 +45,7 @@ def delivery(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
 def again(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
     """Send again what an attempt sent, for users of the webhook's account."""
     attempt = detail.attempt(reader.account, pk, request.POST.get("attempt", ""))
-    try:
-        made = resending.send(attempt)
-    except Missing:
-        raise
-    except Refused as refused:
-        messages.error(request, str(refused))
-        return pages.see_other(f"/deliveries/{pk}/?attempt={attempt.number}")
-    messages.success(request, f"Sent again, as delivery {made.pk}: it is called at once.")
-    return pages.see_other(f"/deliveries/{made.pk}/")
+    return pages.see_other(sending.again(request, attempt))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -65,15 +54,11 @@ def change(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
     """Send again with changes, for users of the webhook's account; a POST sends."""
     given = request.POST if request.method == "POST" else request.GET
     attempt = detail.attempt(reader.account, pk, given.get("attempt", ""))
-    try:
-        form = forms.ChangesForm(attempt, resending.sent(attempt), request.POST or None)
-    except Refused as refused:
-        messages.error(request, str(refused))
-        return pages.see_other(f"/deliveries/{pk}/?attempt={attempt.number}")
-    made = forms.send(form, attempt) if form.is_valid() else None
-    if made is not None:
-        messages.success(request, f"Sent with changes, as delivery {made.pk}.")
-        return pages.see_other(f"/deliveries/{made.pk}/")
+    form = sending.form(request, attempt)
+    if isinstance(form, str):
+        return pages.see_other(form)
+    if address := sending.changed(request, attempt, form):
+        return pages.see_other(address)
     context = {"form": form, "attempt": attempt}
     status = 400 if form.is_bound else 200
     return frame.shown(request, reader, "deliveries/change.html", context, status)
@@ -84,9 +69,6 @@ def change(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
 def as_curl(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
     """Show a call as a command with a fresh token, to users of the webhook's account."""
     attempt = detail.attempt(reader.account, pk, request.POST.get("attempt", ""))
-    try:
-        context = {"command": curl.command(attempt), "attempt": attempt}
-    except Refused as refused:
-        context = {"refused": str(refused), "attempt": attempt}
+    context = {"attempt": attempt, **curl.told(attempt)}
     piece = "command" if request.htmx else "curl"  # type: ignore[attr-defined]
     return frame.shown(request, reader, f"deliveries/{piece}.html", context)
