@@ -90,4 +90,8 @@ def _written(draft: Draft) -> str:
 def _read(key: str, stored: str) -> Draft | None:
     # Anything else in that table, a sign-in's session above all, can't be decrypted.
     text = fields.decrypt_once(stored)
-    return Draft(**{**json.loads(text), "key": key}) if text else None
+    try:
+        return Draft(**{**json.loads(text), "key": key}) if text else None
+    except TypeError:
+        # Kept by another version of this program.
+        return None

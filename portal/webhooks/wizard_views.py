@@ -113,6 +113,8 @@ def _choices(request: HttpRequest, reader: Reader, draft: Draft, name: str) -> d
         words = request.GET.get("q", "")
         chosen = data.get("product", "") if data is not None else ""
         offered, count = wizard.products(reader, words, str(chosen).replace("\0", ""))
+        if data is None and count == 1:
+            chosen = offered[0].pk if offered else ""
         return {"products": offered, "count": count, "q": words, "chosen": chosen,
                 "most": wizard.OFFERED}  # fmt: skip
     if name == wizard.TYPE:

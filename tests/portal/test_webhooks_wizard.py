@@ -294,6 +294,12 @@ def test_create_pressed_twice_at_once_makes_one(vendor: Client, world: World) ->
     assert where == [f"/webhooks/{Webhook.objects.get().pk}/"] * 2
 
 
+def test_the_only_product_is_chosen_already(vendor: Client, stranger: Client, world: World) -> None:
+    assert " checked" in vendor.get(walk(vendor, world, "product")).content.decode()
+    Product.objects.update(owner=world.vendor)
+    assert " checked" not in vendor.get(walk(vendor, world, "product")).content.decode()
+
+
 def test_of_many_products_some_are_offered_and_all_are_found(vendor: Client, world: World) -> None:
     for n in range(40):
         Product.objects.create(

@@ -2,6 +2,9 @@
 // that stand still while a response is read. Without this every form works by its buttons.
 "use strict";
 
+// What is wrong is where one begins.
+document.querySelector('main [aria-invalid="true"]')?.focus();
+
 // Headers: the button of the form adds a row in place rather than by the server.
 function addRow(place) {
   const rows = place.querySelectorAll("[data-row]");
@@ -51,6 +54,24 @@ for (const headers of document.querySelectorAll("[data-headers]")) {
     }
   });
 }
+
+// The secret can be copied without being shown: it is asked for as Reveal does.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copies-secret]");
+  if (!button) return;
+  const said = button.textContent;
+  try {
+    const answer = await fetch(button.form.action, {
+      method: "POST", body: new FormData(button.form), headers: { "HX-Request": "true" },
+    });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    await navigator.clipboard.writeText(page.getElementById("secret-text").textContent);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not copied";
+  }
+  setTimeout(() => { button.textContent = said; }, 1500);
+});
 
 // JSON: said when typing pauses, and never in the way of sending it.
 function judged(text) {

@@ -1,0 +1,230 @@
+"""Webhooks in a real browser, with a real sandbox and a real handler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.portal.site import SECRET, Site, chromium, site
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "site"]
+
+
+@pytest.fixture(autouse=True)
+def quiet(site: Site) -> Iterator[None]:
+    """Leave the handler as it was found."""
+    yield
+    site.served.answer = lambda got: 200
+    site.served.calls.queue.clear()
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def claims(site: Site, secret: str) -> Any:
+    """Return what the token of the next call says, checked with the secret."""
+    return jwt.decode(site.served.next().token, secret, ["HS256"], options={"verify_exp": False})
+
+
+def to_http(page: Page, name: str) -> None:
+    """Walk to the fourth step."""
+    page.goto("/webhooks/")
+    page.get_by_role("link", name="Create webhook").first.click()
+    page.get_by_label("Name").fill(name)
+    # Enter goes on, not back.
+    page.get_by_label("Name").press("Enter")
+    page.get_by_role("radio", name=re.compile("Nimbus Backup")).check()
+    press(page, "Next")
+    page.get_by_role("radio", name=re.compile("Fulfillment Requests")).check()
+    press(page, "Next")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Create webhook – Step 4")
+
+
+def test_the_wizard_makes_a_webhook_that_calls(site: Site) -> None:
+    with site.open() as watched:
+        page = watched.page
+        to_http(page, "Tutorial")
+        page.get_by_label("Endpoint URL").fill(site.served.url)
+        page.get_by_label("Header 1, key").fill("X-One")
+        page.get_by_label("Header 1, value").fill("1")
+        press(page, "+ Add a header")
+        expect(page.get_by_label("Header 3, key")).to_be_focused()
+        page.keyboard.type("X-Three")
+        page.get_by_label("Header 3, value").fill("3")
+        secret = page.get_by_label("JWT secret").input_value()
+        press(page, "Next")
+        area = page.get_by_label("Arbitrary JSON object")
+        area.fill('{"purpose": ')
+        expect(page.locator(".wh-judged")).to_contain_text("not valid JSON yet")
+        area.fill('{"purpose": "demo"}')
+        expect(page.locator(".wh-judged")).to_have_text("This is a JSON object.")
+        press(page, "Create")
+        expect(page.get_by_role("status")).to_contain_text("It is disabled")
+        press(page, "Trigger now")
+        expect(page.get_by_role("status")).to_contain_text("enable it to trigger it")
+        page.get_by_label("More actions").click()
+        press(page, "Enable")
+        press(page, "Trigger now")
+        expect(page.get_by_role("status")).to_contain_text("is triggered now")
+        got = site.served.next()
+        assert (got.headers["X-One"], got.headers["X-Three"]) == ("1", "3")
+        assert jwt.decode(got.token, secret, ["HS256"])["data"] == {"purpose": "demo"}
+        assert watched.complaints == []
+
+
+def test_the_wizard_works_without_a_script(site: Site) -> None:
+    with site.open(script=False) as watched:
+        page = watched.page
+        to_http(page, "Plain")
+        page.get_by_label("Header 1, key").fill("Host")
+        press(page, "+ Add a header")
+        page.get_by_label("Header 3, key").fill("X-Three")
+        page.get_by_label("Endpoint URL").fill("nowhere")
+        press(page, "Next")
+        expect(page.get_by_text("The URL must begin with")).to_be_visible()
+        expect(page.get_by_text("Host belongs to the connection")).to_be_visible()
+        press(page, "Back")
+        press(page, "Next")
+        expect(page.get_by_label("Endpoint URL")).to_have_value("nowhere")
+        expect(page.get_by_label("Header 3, key")).to_have_value("X-Three")
+        page.get_by_label("Endpoint URL").fill(site.served.url)
+        page.get_by_label("Header 1, key").fill("")
+        press(page, "Next")
+        page.get_by_label("Arbitrary JSON object").fill("[")
+        press(page, "Create")
+        expect(page.get_by_text("This is not valid JSON")).to_be_visible()
+        page.get_by_label("Arbitrary JSON object").fill("")
+        press(page, "Create")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Plain")
+
+
+def test_statistics_go_on_by_themselves(site: Site) -> None:
+    pk = site.webhook(label="Live")
+    with site.open() as watched:
+        page = watched.page
+        page.clock.install()
+        page.goto(f"/webhooks/{pk}/statistics/")
+        expect(page.get_by_text("No call has been made yet")).to_be_visible()
+        page.locator("summary", has_text="The same as a table").click()
+        site.served.answer = lambda got: (503, b'{"why": "<b>maintenance</b>"}')
+        site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
+        expect(page.locator("#next-trigger")).to_contain_text("in 4 min")
+        expect(page.locator(".wh-why")).to_contain_text("Failure: round 1 of 10. Waits 5 min")
+        expect(page.locator("#standing")).to_contain_text("failing")
+        expect(page.locator("#attempts td", has_text="503")).to_be_visible()
+        expect(page.locator("svg.wh-chart title")).to_have_count(1)
+        page.locator("#last-failure").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text('{"why": "<b>maintenance</b>"}')
+        # Nothing moves under its reader.
+        before = len(watched.asked)
+        site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
+        page.clock.run_for(10_000)
+        assert len(watched.asked) == before
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        expect(page.locator("#attempts td", has_text="503")).to_have_count(2)
+        assert watched.complaints == []
+        # What has the focus keeps it.
+        page.locator("#attempts a").last.focus()
+        site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
+        expect(page.locator("#attempts td", has_text="503")).to_have_count(3)
+        expect(page.locator("#attempts a").last).to_be_focused()
+        # Deleted elsewhere, it is told of in the list.
+        site.running.as_vendor("DELETE", f"/notifications/webhooks/{pk}", None)
+        page.wait_for_url("**/webhooks/")
+        expect(page.get_by_role("status")).to_contain_text("may have been deleted")
+
+
+def test_the_secret_is_revealed_in_place_copied_and_made_anew(site: Site) -> None:
+    pk = site.webhook(label="Keeper")
+    with site.open(f"/webhooks/{pk}/http/") as watched:
+        page = watched.page
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        expect(page.locator("#secret")).to_contain_text("*****")
+        page.locator("#secret").get_by_role("button", name="Copy").click()
+        expect(page.locator("#secret")).to_contain_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == SECRET
+        page.evaluate("navigator.clipboard.writeText('')")
+        assert SECRET not in page.content()
+        press(page, "Reveal")
+        expect(page.locator("#secret-text")).to_have_text(SECRET)
+        page.locator("#secret").get_by_role("button").click()
+        expect(page.locator("#secret")).to_contain_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == SECRET
+        page.get_by_role("link", name="Hide").click()
+        expect(page.locator("#secret")).to_contain_text("*****")
+        page.get_by_role("link", name="New secret").click()
+        page.get_by_role("dialog").get_by_role("button", name="Make a new secret").click()
+        made = page.locator("#secret-text").inner_text()
+        assert made.startswith("JWT-") and made != SECRET
+        site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
+        assert claims(site, made)["webhook_id"] == pk
+        assert watched.complaints == []
+
+
+def test_a_response_and_the_secret_without_a_script(site: Site) -> None:
+    pk = site.webhook(label="Scriptless")
+    site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
+    # It waits for the call that is under way.
+    site.running.advance("1s")
+    with site.open(f"/webhooks/{pk}/statistics/", script=False) as watched:
+        page = watched.page
+        link = page.get_by_role("link", name="View response")
+        assert re.fullmatch(r"/deliveries/\d+/", link.get_attribute("href") or "")
+        page.get_by_role("link", name="HTTP settings").click()
+        press(page, "Reveal")
+        expect(page.locator("#secret-text")).to_have_text(re.compile("thirty-two"))
+        expect(page.get_by_role("button", name="Copy")).to_be_hidden()
+        page.get_by_role("link", name="Hide").click()
+        page.get_by_role("link", name="New secret").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Make a new secret?")
+
+
+def test_the_list_is_narrowed_and_its_rows_have_menus(site: Site) -> None:
+    pk = site.webhook(label="Narrow", description="Only this one")
+    with site.open("/webhooks/") as watched:
+        page = watched.page
+        page.get_by_label("Search").fill("only this")
+        page.get_by_label("Search").press("Enter")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        page.get_by_label("Actions for Narrow").click()
+        press(page, "Disable")
+        expect(page.get_by_role("status")).to_contain_text(f"{pk} is disabled")
+        # Still what was asked for.
+        expect(page.locator("tbody tr")).to_have_count(1)
+        page.get_by_label("Status").select_option("enabled")
+        expect(page.get_by_text("No webhook is like that")).to_be_visible()
+        page.get_by_label("Status").select_option("disabled")
+        page.get_by_role("link", name="Last success at").click()
+        expect(page.locator("th[aria-sort=ascending]")).to_have_text("Last success at")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        page.get_by_label("Actions for Narrow").click()
+        page.get_by_role("link", name="Delete").click()
+        press(page, "Delete")
+        expect(page.get_by_role("status")).to_contain_text("is deleted")
+        assert watched.complaints == []
+
+
+def test_an_edit_is_judged_and_saved(site: Site) -> None:
+    pk = site.webhook(label="Before", headers={"X-Env": "lab"})
+    with site.open(f"/webhooks/{pk}/") as watched:
+        page = watched.page
+        page.get_by_role("link", name="Edit").click()
+        page.get_by_label("Name").fill("After")
+        page.get_by_label("Header 2, key").fill("x-env")
+        press(page, "Save")
+        expect(page.get_by_text("x-env is the same header as X-Env")).to_be_visible()
+        page.get_by_label("Empty this header").nth(1).click()
+        expect(page.get_by_label("Header 2, key")).to_have_value("")
+        press(page, "Save")
+        expect(page.get_by_role("heading", level=1)).to_have_text("After")
+        assert watched.complaints == []
