@@ -21,8 +21,11 @@ _reader.add_render_rule("image", _picture)
 
 
 def html(text: str) -> SafeString:
-    """Return the text as HTML, its headings below the page's own, and without gaps."""
-    tokens = _reader.parse(text)
+    """Return the text as HTML, its headings below the page's own, and without gaps.
+
+    The head that a table must have in Markdown is left out where nothing stands in it.
+    """
+    tokens = _without_empty_heads(_reader.parse(text))
     last = 1
     for token in tokens:
         if token.type == "heading_open":
@@ -31,3 +34,17 @@ def html(text: str) -> SafeString:
             token.tag = f"h{last}"
     # Its reader escapes what it is given: `html` is off.
     return SafeString(_reader.renderer.render(tokens, _reader.options, {}))
+
+
+def _without_empty_heads(tokens: list[Token]) -> list[Token]:
+    found: list[Token] = []
+    head: list[Token] | None = None
+    for token in tokens:
+        if token.type == "thead_open":
+            head = []
+        (found if head is None else head).append(token)
+        if token.type == "thead_close" and head is not None:
+            if any(one.content.strip() for one in head):
+                found += head
+            head = None
+    return found

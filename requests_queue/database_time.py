@@ -20,3 +20,7 @@ class DatabaseTime(Func):
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
         """Return PostgreSQL's; its `now()` would stand still within a transaction."""
         return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)", []
+
+    def get_group_by_cols(self) -> list[Any]:
+        """Return no columns: groups by a clock that goes on would be one a row."""
+        return []

@@ -144,6 +144,15 @@ def test_templates_are_rendered_and_nothing_in_them_runs(nimbus: Client) -> None
     assert "{{ asset.id }}" in page
 
 
+def test_a_tables_empty_head_is_left_out(nimbus: Client) -> None:
+    rows = Template.objects.filter(product=BACKUP)
+    page = nimbus.get(f"/products/{BACKUP}/templates/").content.decode()
+    assert "<td>Activation id</td>" in page and "<thead>" not in page
+    rows.filter(type="fulfillment").update(body="| Name | |\n|---|---|\n| a | b |")
+    page = nimbus.get(f"/products/{BACKUP}/templates/").content.decode()
+    assert page.count("<thead>") == 1 and "<th>Name</th>" in page
+
+
 @pytest.mark.parametrize("path", ["/products/", *(f"/products/{SUITE}/{tab}" for tab in TABS)])
 def test_more_rows_take_no_more_statements(path: str, nimbus: Client) -> None:
     def statements() -> int:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from tests import orders
 from tests.e2e import validating
 from tests.e2e.test_validators_load import TestHanging, TestSlow, event, hook, pool, validator
 from tests.e2e.validating import Json, Validator
+from tests.engines import until
 from tests.handlers import Handler, handler
-from tests.processes import Redis, postgres_database, redis_server
+from tests.processes import Redis, manage, postgres_database, redis_server
 from tests.runtime.distributed import Server, server
 
 # The same on both: many threads of one process, and of several.
@@ -71,6 +74,40 @@ def test_redis_may_be_gone(running: Server, redis: Redis, served: Handler) -> No
     orders.purchase(running)
     served.next(timeout=5)
     running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+
+
+def entered(running: Server) -> dict[str, str]:
+    """Return the headers of a browser in which the administrator is signed in."""
+    done = subprocess.run(
+        manage("signin"), env=running.process.env, capture_output=True, text=True, check=True
+    )
+    answer = requests.get(done.stdout.strip(), allow_redirects=False, timeout=10)
+    # The cookie is for TLS, which ends before this server.
+    return {"Cookie": f"sessionid={answer.cookies['sessionid']}"}
+
+
+def test_the_first_page_tells_what_runs_in_other_processes(running: Server, redis: Redis) -> None:
+    headers = entered(running)
+
+    def said(*words: str) -> bool:
+        page = requests.get(f"{running.url}/home/live/", headers=headers, timeout=10)
+        return all(word in page.text for word in words)
+
+    all_well = ("2 processes call handlers", "Its last task ran", "It answers.", "PostgreSQL: this")
+    until(lambda: said(*all_well), "a page on which all is well", timeout=30)
+    redis.stop()
+    try:
+        # Its tasks come by way of the broker, so nothing is heard of the scheduler after a while.
+        until(lambda: said("No answer within 0.5 s", "2 processes call handlers"), "no broker")
+    finally:
+        redis.start()
+    [gone, left] = running.workers
+    gone.stop()
+    try:
+        until(lambda: said("It calls handlers"), "one worker less, as soon as it has stopped")
+    finally:
+        gone.start()
+    assert left.popen.poll() is None
 
 
 def test_beat_may_be_gone(running: Server, served: Handler) -> None:
