@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -93,7 +94,9 @@ class Engine:
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=loops.new_loop_factory()) as runner:
             runner.run(self._main())
-        self._sql.submit(_leave).result()
+        with suppress(DatabaseError):
+            self._sql.submit(_with_connection, pulses.end, pulses.WORKER).result()
+        self._sql.submit(lambda: connection.close()).result()
         self._sql.shutdown()
 
     async def _main(self) -> None:
@@ -222,15 +225,6 @@ def _with_connection(work: Callable[..., T], *args: Any) -> T:
     except DatabaseError:
         connection.close()
         raise
-
-
-def _leave() -> None:
-    """End what the SQL thread has of the database."""
-    try:
-        pulses.end(pulses.WORKER)
-    except DatabaseError:
-        logger.info("The database is away: the sign of this process runs out by itself.")
-    connection.close()
 
 
 _engine: Engine | None = None

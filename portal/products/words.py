@@ -111,11 +111,12 @@ def constraints(parameter: Any) -> list[str]:
     if given.get("shared"):
         found.append(f"Shared: {given['shared']}")
     if given.get("choices"):
-        found.append(f"One of: {_choices(given['choices'])}")
+        how_many = "Any" if parameter.type == "checkbox" else "One"
+        found.append(f"{how_many} of: {_choices(given['choices'])}")
     needed = given.get("dependency")
     if isinstance(needed, Mapping):
         of = needed.get("parameter", {}).get("id", "")
-        found.append(f"Only where {of} is {' or '.join(map(str, needed.get('values', ())))}")
+        found.append(f"Depends on {of}: {', '.join(map(str, needed.get('values', ())))}")
     return found
 
 

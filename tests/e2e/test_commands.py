@@ -339,6 +339,12 @@ def test_a_command_after_the_sandbox_says_so(tmp_path: Path) -> None:
     )
 
 
+def test_the_banner_names_the_portal_first(running: Sandbox) -> None:
+    printed = running.process.printed
+    assert f"Connect Sim is up: {running.url}\n\n  Portal     {running.url}/\n" in printed
+    assert f"  Admin      {running.url}/admin/\n" in printed
+
+
 @pytest.mark.parametrize("source", ["banner", "command"])
 def test_a_sign_in_link_works_once(running: Sandbox, source: str) -> None:
     said = (
@@ -355,6 +361,8 @@ def test_a_sign_in_link_works_once(running: Sandbox, source: str) -> None:
     assert second.status_code == 403
     assert "sessionid" not in second.cookies
     assert "has been used" in second.text
+    page = requests.get(f"{running.url}/", cookies=first.cookies, timeout=10)
+    assert page.status_code == 200 and "What is running" in page.text
     # The session is one of somebody who may see the admin.
     page = requests.get(
         f"{running.url}/admin/", cookies=first.cookies, allow_redirects=False, timeout=10

@@ -117,7 +117,8 @@ def test_a_product_shows_its_parts(nimbus: Client) -> None:
     assert all(row.mpn in items for row in Item.objects.filter(product=SUITE))
     parameters = text(nimbus, f"/products/{SUITE}/parameters/")
     for words_ in ("admin_email", "Required", "A mailbox that is read.", "3 characters or more",
-                   "One of: Standard, Advanced", "Only where edition is advanced", "tier1",
+                   "One of: Standard, Advanced", "Depends on edition: advanced", "tier1",
+                   "Any of: Weekly report", "We create the console",
                    "Shared: view", "Default: eu"):  # fmt: skip
         assert words_ in parameters, words_
     assert "api_endpoint" not in text(nimbus, f"/products/{SUITE}/parameters/?phase=ordering")
