@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from requests_queue.queues import base
 from requests_queue.queues.billing.models import BillingRequest
 from tests.api import PROVIDER, VENDOR, Answer, refused
-from tests.contract import calls, ours
+from tests.contract import calls, ours, pages
 from tests.contract.accounts import Platform, platform, secret_paths  # noqa: F401  (fixture)
 from tests.copies import ID, nowhere
 from webhooks.models import Event
@@ -55,7 +55,6 @@ def told(answer: Answer) -> Any:
 
 # What the URL patterns have besides operations, and why nobody sees another's there.
 ELSEWHERE = {
-    "": "the way to the admin",
     "^public(/.*)?$": "404 for any other path",
     "^sandbox(/.*)?$": "404 for any other path",
     "connect-openapi30.yml": "the document",
@@ -67,6 +66,12 @@ ELSEWHERE = {
     "forms/{}": "for whoever has the link: tests/portal/test_inquiry_page.py",
     "forms/{}/check": "for whoever has the link: tests/portal/test_inquiry_page.py",
     "sign-in/{}/{}": "signed links: tests/e2e/test_commands.py",
+    "sign-in/": "for everybody: tests/portal/test_sign_in.py",
+    "sign-out/": "for everybody: tests/portal/test_sign_in.py",
+    "acting/": "for administrators: tests/portal/test_frame.py",
+    "password/": "one's own: tests/portal/test_sign_in.py",
+    "webhooks/new/": "begins a draft: tests/portal/test_webhooks_wizard.py",
+    "webhooks/new/{}/{}/": "its beginner's: tests/portal/test_webhooks_wizard.py",
     "sandbox/clock": "one time for all",
     "sandbox/clock/advance": "one time for all",
     "sandbox/queue/samples": "tests/sandbox/test_queues.py",
@@ -82,8 +87,37 @@ SHARED = {
 }
 
 
+# Pages of the portal that the tests below look at.
+PAGES = {
+    "", "home/live/", "webhooks/", "deliveries/", "products/", "queues/", "queues/{}/",
+    "queues/{}/new/",
+}  # fmt: skip
+THINGS = ("webhooks/{}/", "deliveries/{}/", "products/{}/", "queues/{}/{}/")
+
+
 def test_nothing_is_served_that_is_looked_at_nowhere() -> None:
-    assert ours.elsewhere() == ELSEWHERE.keys()
+    found = {path for path in ours.elsewhere() if not path.startswith(THINGS)}
+    assert found == ELSEWHERE.keys() | PAGES
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_no_page_of_many_things_tells_of_others(platform: Platform, who: str) -> None:
+    hidden, client = platform.hidden_from(who), pages.browser(platform, who)
+    for path in pages.lists():
+        answer = client.get(path, headers={"HX-Request": "true"} if "live" in path else {})
+        assert answer.status_code == 200, path
+        assert hidden.isdisjoint(ID.findall(answer.content.decode())), path
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_others_things_have_no_page(platform: Platform, who: str) -> None:
+    client = pages.browser(platform, who)
+    for path, absent in pages.of_hidden(platform, who):
+        for method in ("get", "post"):
+            with unchanged():
+                answer = getattr(client, method)(path)
+            same = getattr(client, method)(absent)
+            assert answer.status_code == same.status_code in (404, 405), (method, path)
 
 
 @pytest.mark.parametrize("who", EVERYBODY)

@@ -1,0 +1,60 @@
+"""The portal's pages, from the URL patterns: lists, and the pages of one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.test import Client
+
+from requests_queue.catalog.models import Product
+from requests_queue.queues import base
+from tests.contract import ours
+from tests.contract.accounts import Platform
+from webhooks.models import Delivery, Webhook
+
+# Where pages of one thing begin; what follows a `{}` besides the thing is tried with these.
+_MORE = {"webhooks/{}/do/": "trigger", "webhooks/{}/last/": "success"}
+_LISTS = ("", "home/live/", "webhooks/", "deliveries/", "queues/", "products/")
+
+
+def browser(platform: Platform, who: str) -> Client:
+    """Return a browser in which somebody of the account is signed in."""
+    user = platform.account_of(who).users.filter(is_service=False).first()
+    assert user is not None
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def lists() -> Iterator[str]:
+    """Yield the paths of the pages that tell of many things."""
+    yield from (f"/{path}" for path in _LISTS)
+    for queue in base.registered():
+        name = queue.model._meta.app_label
+        yield from (f"/queues/{name}/", f"/queues/{name}/?status=", f"/queues/{name}/new/")
+
+
+def of_hidden(platform: Platform, who: str) -> Iterator[tuple[str, str]]:
+    """Yield each page of something that an account must not see, and of something absent."""
+    models: dict[str, Any] = {"webhooks/{}": Webhook, "deliveries/{}": Delivery,
+                              "products/{}": Product}  # fmt: skip
+    for queue in base.registered():
+        models[f"queues/{queue.model._meta.app_label}/{{}}"] = queue.model
+    for start, model in models.items():
+        hidden = min(platform.hidden_rows(who, model))
+        absent = 10**12 if model is Delivery else "XX-000-000-000"
+        for path in _patterns(start):
+            yield tuple(f"/{path.replace('{}', str(pk))}" for pk in (hidden, absent))  # type: ignore[misc]
+
+
+def _patterns(start: str) -> Iterator[str]:
+    """Yield the patterns of one thing's pages, with all but the thing filled in."""
+    for found in sorted(ours.elsewhere()):
+        if found.startswith("queues/{}/{}/") and start.startswith("queues/"):
+            rest = found.removeprefix("queues/{}/{}/").replace("{}", "approve")
+            yield f"{start}/{rest}"
+        elif found.startswith(f"{start}/"):
+            before, last = found.rsplit("/{}/", 1)[0], found.endswith("/{}/")
+            more = _MORE.get(f"{before}/", "") if last and found.count("{}") > 1 else ""
+            yield f"{before}/{more}/" if more else found
