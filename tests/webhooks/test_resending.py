@@ -15,6 +15,7 @@ from tests.engines import move_clock, running, settled, until
 from tests.handlers import Got, handler
 from tests.make import World
 from tests.webhooks import validating
+from tests.webhooks.background import together
 from webhooks import counters, events, ledger, lifecycle, outbox, pruning, resending, retry
 from webhooks.calls import Finished, prepare
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
@@ -216,8 +217,8 @@ def test_changes_obey_the_rules_of_a_webhook(changes: dict[str, Any], sentence: 
 
 
 def test_an_address_that_may_not_be_called_is_not() -> None:
+    attempt = triggered(make.world())
     with running() as [engine]:
-        attempt = triggered(make.world())
         resending.send(attempt, {"external_url": "http://169.254.169.254/latest/meta-data/"})
         engine.wake()
         until(settled, "refused")
@@ -295,3 +296,15 @@ def test_what_it_would_send_can_be_shown() -> None:
     assert found.headers == {"X-Env": "lab"}
     assert json.loads(json.dumps(found.content)) == found.payload
     assert "exp" not in found.payload and found.body == ""
+
+
+def test_whoever_disables_the_webhook_meanwhile_leaves_nothing_waiting() -> None:
+    world = make.world()
+    attempt = triggered(world)
+    together(
+        lambda: resending.send(attempt),
+        lambda: resending.send(attempt, {"headers": {"X-Try": "1"}}),
+        lambda: lifecycle.edit(attempt.webhook_id, world.vendor_user, {"active": False}),
+    )
+    assert not Delivery.objects.filter(state="waiting").exists()
+    assert Resend.objects.count() == Delivery.objects.count() - 1
