@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from requests_queue.catalog.models import Account, Marketplace, Product
 from requests_queue.catalog.shape import icon_key
 
+BOX = "0 0 64 64"
 _MODELS: dict[str, Any] = {"account": Account, "marketplace": Marketplace, "product": Product}
 
 
@@ -31,15 +32,21 @@ def icon(request: HttpRequest, model: str, pk: str, key: str) -> HttpResponse:
 
 def draw(pk: str, name: str) -> str:
     """Return the picture as SVG: the same one for the same id and name, on every machine."""
-    words = [word for word in name.split() if word[0].isalnum()]
-    letters = escape("".join(word[0] for word in words[:2]).upper() or "?")
     # XML has no control characters, not even escaped.
     shown = "".join(c for c in name if c.isprintable())
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64" viewBox="{BOX}" '
+        f'role="img" aria-label="{escape(shown)}">{face(pk, name)}</svg>\n'
+    )
+
+
+def face(pk: str, name: str) -> str:
+    """Return what is drawn within the picture's `BOX`."""
+    words = [word for word in name.split() if word[0].isalnum()]
+    letters = escape("".join(word[0] for word in words[:2]).upper() or "?")
     hue = int.from_bytes(hashlib.sha256(pk.encode()).digest()[:2]) % 360
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64" viewBox="0 0 64 64" '
-        f'role="img" aria-label="{escape(shown)}">'
         f'<rect width="64" height="64" rx="12" fill="hsl({hue},45%,38%)"/>'
         '<text x="32" y="41" fill="#fff" font-family="system-ui,sans-serif" font-size="26" '
-        f'font-weight="600" text-anchor="middle">{letters}</text></svg>\n'
+        f'font-weight="600" text-anchor="middle">{letters}</text>'
     )

@@ -9,7 +9,8 @@ from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-SIZES = (10, 25, 50, 100)
+# A page of more would take too long to load.
+SIZES = (10, 25, 50)
 
 
 @dataclass(frozen=True)

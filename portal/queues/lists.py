@@ -19,7 +19,7 @@ from requests_queue.queues import base
 from requests_queue.queues.base import Queue, QueueObject
 
 # A column of the board shows so many; its list shows them all.
-SHOWN = 20
+SHOWN = 8
 # A filter offers so many products.
 OFFERED = 200
 # Whom or what an object is about, in a word: the first of these that a queue's objects have.

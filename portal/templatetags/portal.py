@@ -15,12 +15,23 @@ from requests_queue.catalog.models import Account, Marketplace, Product
 register = template.Library()
 
 
-@register.simple_tag
-def icon(row: Account | Product | Marketplace) -> SafeString:
-    """Draw the row's icon within the page, where a picture of its own would cost a request."""
-    # Escaped where it is drawn.
+@register.simple_tag(takes_context=True)
+def icon(context: dict[str, Any], row: Account | Product | Marketplace) -> SafeString:
+    """Draw the row's icon within the page, where a picture of its own would cost a request.
+
+    It is drawn once; where it is shown again, it is referred to.
+    """
+    drawn: set[str] = context["request"].__dict__.setdefault("_icons", set())
+    symbol = ""
+    if row.pk not in drawn:
+        drawn.add(row.pk)
+        # Escaped where it is drawn.
+        face = SafeString(icons.face(row.pk, row.name))
+        symbol = format_html(
+            '<symbol id="icon-{}" viewBox="{}">{}</symbol>', row.pk, icons.BOX, face
+        )
     return format_html(
-        '<span class="icon" aria-hidden="true">{}</span>', SafeString(icons.draw(row.pk, row.name))
+        '<svg class="icon" aria-hidden="true">{}<use href="#icon-{}"/></svg>', symbol, row.pk
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.browser import Watched, chromium
 from tests.handlers import Handler, handler
@@ -82,6 +82,14 @@ def printed_link(running: Sandbox) -> str:
     found = re.search(rf"{running.url}/sign-in/\S+", running.process.printed)
     assert found, running.process.printed
     return found[0]
+
+
+def act_as(page: Page, account: str) -> None:
+    """Have the administrator act as an account; all of the sandbox's windows share the choice."""
+    page.goto("/password/")
+    page.locator(".who summary").click()
+    page.locator(f'button[name="account"][value="{account}"]').click()
+    page.wait_for_load_state()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,128 @@
+"""Every page of the portal, as somebody sees it: for pictures, and for what holds of all pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Page
+
+from tests.portal.story import METER, PLAIN, SUITE, Story
+
+VENDOR, DISTRIBUTOR, NOBODY = "VA-610-138", "PA-318-442", ""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture: its name, the page (or how it is found), who looks, and what is done first."""
+
+    name: str
+    page: str | Callable[[Story], str]
+    who: str = VENDOR
+    width: int = 1440
+    act: Callable[[Page], Any] = lambda page: None
+    # Taken while nothing has happened yet.
+    fresh: bool = False
+    status: int = 200
+
+    def address(self, story: Story) -> str:
+        """Return the page's address."""
+        return self.page if isinstance(self.page, str) else self.page(story)
+
+
+def _of(name: str, path: str) -> Callable[[Story], str]:
+    return lambda story: path.replace("*", story.ids[name])
+
+
+def _first(page: Page) -> None:
+    page.locator("[data-step]").first.click()
+    page.wait_for_load_state()
+
+
+def _changes(page: Page) -> None:
+    _first(page)
+    page.locator("#change-button").click()
+    page.wait_for_load_state()
+
+
+def _opened(text: str) -> Callable[[Page], None]:
+    return lambda page: page.get_by_text(text).last.click()
+
+
+def _wizard(steps: int) -> Callable[[Page], None]:
+    """Fill in the first steps of the wizard."""
+
+    def act(page: Page) -> None:
+        page.get_by_label("Name", exact=True).fill("Orders")
+        for step in range(steps):
+            if step == 1:
+                page.locator(f'input[value="{PLAIN}"]').check()
+            if step == 2:
+                page.locator('main input[type="radio"]').first.check()
+            if step == 3:
+                page.get_by_label("Endpoint URL").fill("http://127.0.0.1:9000/")
+            page.locator('button[value="next"]').last.click()
+            page.wait_for_load_state()
+
+    return act
+
+
+_OBJECT = "/queues/fulfillment/*/"
+SHOTS = [
+    Shot("first-steps", "/", fresh=True),
+    Shot("webhooks-none", "/webhooks/", fresh=True),
+    Shot("deliveries-none", "/deliveries/", fresh=True),
+    Shot("home", "/"),
+    Shot("home-narrow", "/", width=380),
+    Shot("webhooks", "/webhooks/"),
+    Shot("webhooks-narrow", "/webhooks/", width=380),
+    Shot("wizard-general", "/webhooks/new/"),
+    Shot("wizard-product", "/webhooks/new/", act=_wizard(1)),
+    Shot("wizard-type", "/webhooks/new/", act=_wizard(2)),
+    Shot("wizard-http", "/webhooks/new/", act=_wizard(3)),
+    Shot("wizard-data", "/webhooks/new/", act=_wizard(4)),
+    Shot("webhook-general", _of("failing", "/webhooks/*/")),
+    Shot("webhook-statistics", _of("failing", "/webhooks/*/statistics/")),
+    Shot("webhook-statistics-narrow", _of("lost", "/webhooks/*/statistics/"), width=380),
+    Shot("webhook-response", _of("lost", "/webhooks/*/statistics/"), act=_opened("View response")),
+    Shot("webhook-http", _of("well", "/webhooks/*/http/")),
+    Shot("webhook-data", _of("well", "/webhooks/*/data/")),
+    Shot("webhook-edit", _of("well", "/webhooks/*/edit/")),
+    Shot("webhook-delete", _of("well", "/webhooks/*/delete/")),
+    Shot("deliveries", "/deliveries/"),
+    Shot("deliveries-narrow", "/deliveries/", width=380),
+    Shot("deliveries-wrong-search", "/deliveries/?q=foo:bar"),
+    Shot("deliveries-nothing-found", "/deliveries/?q=status:418"),
+    Shot("delivery", _of("lost", "/deliveries/?q=webhook:*"), act=_first),
+    Shot("delivery-narrow", _of("failing", "/deliveries/?q=webhook:*"), width=380, act=_first),
+    Shot("delivery-change", _of("well", "/deliveries/?q=webhook:*"), act=_changes),
+    Shot("queues", "/queues/"),
+    Shot("queue-board", "/queues/fulfillment/"),
+    Shot("queue-board-narrow", "/queues/fulfillment/", width=380),
+    Shot("queue-list", "/queues/fulfillment/?status=pending"),
+    Shot("queue-without-status", "/queues/billing/", DISTRIBUTOR),
+    Shot("queue-object", _of("request", _OBJECT)),
+    Shot("queue-object-narrow", _of("request", _OBJECT), width=380),
+    Shot("queue-object-inquired", _of("inquired", _OBJECT), DISTRIBUTOR),
+    Shot("queue-json", _of("request", f"{_OBJECT}json/")),
+    Shot("queue-edit", _of("request", f"{_OBJECT}edit/")),
+    Shot("queue-move", _of("request", f"{_OBJECT}moves/approve/")),
+    Shot("queue-move-wrong", _of("request", f"{_OBJECT}moves/fail/")),
+    Shot("sample", f"/queues/fulfillment/new/?product={SUITE}"),
+    Shot("sample-tier-config", "/queues/tier_config/new/", DISTRIBUTOR),
+    Shot("sample-usage-file", f"/queues/usage_file/new/?product={METER}"),
+    Shot("products", "/products/"),
+    Shot("products-narrow", "/products/", width=380),
+    Shot("product", f"/products/{PLAIN}/"),
+    Shot("product-items", f"/products/{SUITE}/items/"),
+    Shot("product-parameters", f"/products/{SUITE}/parameters/"),
+    Shot("product-templates", f"/products/{PLAIN}/templates/"),
+    Shot("product-capabilities", f"/products/{SUITE}/capabilities/"),
+    Shot("product-capabilities-distributor", f"/products/{SUITE}/capabilities/", DISTRIBUTOR),
+    Shot("inquiring-form", lambda story: story.ids["form"], NOBODY),
+    Shot("sign-in", "/sign-in/", NOBODY),
+    Shot("sign-in-used-link", "/sign-in/UR-000-100-001/used-0", NOBODY, status=403),
+    Shot("password", "/password/"),
+    Shot("not-found", "/nowhere/", status=404),
+]

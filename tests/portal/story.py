@@ -1,0 +1,81 @@
+"""What has happened in the sandbox whose pages are looked at: pictures and tests share it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.handlers import Got, Handler
+from tests.processes import Sandbox, pause
+
+PLAIN, SUITE, METER = "PRD-814-505-018", "PRD-362-917-440", "PRD-590-284-731"
+
+
+@dataclass
+class Story:
+    """The sandbox, and what happened in it: ids by the names that shots know them by."""
+
+    running: Sandbox
+    ids: dict[str, str] = field(default_factory=dict)
+
+
+def tell(story: Story, served: Handler) -> None:
+    """Let it happen: a webhook that is out of order, one that backs off, one that does well."""
+    running = story.running
+    down = {"/security"}
+    served.answer = lambda got: _answer(got, down)
+    security = _webhook(running, served, "security", "Security provisioning", SUITE)
+    for _ in range(3):
+        _sample(running, SUITE)
+    _until_called(running, security)
+    running.advance("3d")
+    well = _webhook(running, served, "backup", "Backup provisioning", PLAIN)
+    meter = _webhook(running, served, "meter", "Metering", METER)
+    made: list[str] = []
+    for minutes, how_many in ((4, 3), (7, 1), (3, 5), (9, 2), (5, 4), (8, 2), (2, 6), (6, 1)):
+        made += [_sample(running, PLAIN) for _ in range(how_many)]
+        _sample(running, METER)
+        running.advance(f"{minutes}m")
+    down.add("/meter")
+    _sample(running, METER)
+    for pk in made[:8]:
+        params = [{"id": "activation_id", "value": f"ACT-{pk[3:12]}"}]
+        running.as_vendor("PUT", f"/requests/{pk}", {"asset": {"params": params}})
+        running.as_vendor("POST", f"/requests/{pk}/approve", {})
+    running.as_vendor("POST", f"/requests/{made[9]}/fail", {"reason": "The region is full."})
+    wrong = [{"id": "contact_email", "value_error": "No mailbox of this name exists."}]
+    running.as_vendor("PUT", f"/requests/{made[10]}", {"asset": {"params": wrong}})
+    running.as_vendor("POST", f"/requests/{made[10]}/inquire", {})
+    running.advance("1m")
+    form = running.as_vendor("GET", f"/requests/{made[10]}")["params_form_url"]
+    story.ids |= {
+        "lost": security, "well": well, "failing": meter, "request": made[12],
+        "inquired": made[10], "form": form.removeprefix(running.url),
+    }  # fmt: skip
+
+
+def _answer(got: Got, down: set[str]) -> Any:
+    if got.path in down:
+        return 503, b'{"error": "The provisioning system is down for maintenance."}'
+    return 200, b'{"status": "accepted"}'
+
+
+def _webhook(running: Sandbox, served: Handler, path: str, label: str, product: str) -> str:
+    body = {
+        "label": label, "product_id": product, "object_class": "fulfillment_request",
+        "external_url": f"{served.url}{path}", "jwt_secret": f"JWT-{uuid.uuid4()}",
+    }  # fmt: skip
+    return str(running.as_vendor("POST", "/notifications/webhooks", body)["id"])
+
+
+def _sample(running: Sandbox, product: str) -> str:
+    body = {"queue": "fulfillment", "type": "purchase", "product": product}
+    answer = running.call("POST", "/sandbox/queue/samples", body)
+    assert answer.ok, answer.text
+    return str(answer.json()["id"])
+
+
+def _until_called(running: Sandbox, webhook: str) -> None:
+    while not running.as_vendor("GET", f"/notifications/webhooks/{webhook}")["stats"]["triggers"]:
+        pause()
