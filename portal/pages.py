@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -35,6 +36,12 @@ def not_found(request: HttpRequest) -> HttpResponse:
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Return the page of a form that came without its token (Django's CSRF_FAILURE_VIEW)."""
     return page(request, "csrf.html", status=403)
+
+
+def local(address: str) -> str:
+    """Return the address of a page if it is one of ours, else nothing."""
+    is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(address, None)
+    return address if is_ours else ""
 
 
 def see_other(address: str) -> HttpResponse:

@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -29,7 +28,10 @@ def sign_in_by_link(request: HttpRequest, uid: str, token: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Sign in by name and password. Anybody may ask."""
-    following = _local(request, request.POST.get("next") or request.GET.get("next") or "")
+    following = (
+        pages.local(request.POST.get("next") or request.GET.get("next") or "")
+        or settings.LOGIN_REDIRECT_URL
+    )
     if request.method != "POST" and acting.reader(request) is not None:
         return pages.see_other(following)
     form = entrance.SignIn(request, request.POST or None)
@@ -67,10 +69,4 @@ def act_as(request: HttpRequest, reader: acting.Reader) -> HttpResponse:
     """Act as another account, for administrators; back to the page that asked."""
     if acting.choose(request, request.POST.get("account", "")) is None:
         return frame.nothing(request, reader)
-    return pages.see_other(_local(request, request.POST.get("next", "")))
-
-
-def _local(request: HttpRequest, address: str) -> str:
-    """Return the address if it is a page of ours, else the first page."""
-    ours = url_has_allowed_host_and_scheme(address, None) and address.startswith("/")
-    return address if ours else settings.LOGIN_REDIRECT_URL
+    return pages.see_other(pages.local(request.POST.get("next", "")) or settings.LOGIN_REDIRECT_URL)

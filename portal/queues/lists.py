@@ -77,8 +77,6 @@ def counts(rows: QuerySet[Any]) -> dict[str, int]:
 
 def filtered(queue: Queue, account: Account, asked: Mapping[str, str]) -> QuerySet[Any]:
     """Return the account's objects of a type, of a product, and found by `q`, as far as asked."""
-    # NUL is in no text that a database stores, nor taken by one to look for.
-    asked = {name: value.replace("\0", "") for name, value in asked.items()}
     rows = queue.model.visible_to(account)
     if asked.get("type") in queue.types:
         rows = rows.filter(type=asked["type"])

@@ -41,7 +41,7 @@ def moment(at: datetime | None, kind: str = "") -> SafeString | str:
 
     Kind `ago` has the browser say how long ago it is, `countdown` how long until then.
     """
-    if at is None:
+    if not at:
         return SafeString('<span class="none">–</span>')
     hour = at.hour % 12 or 12
     text = f"{at:%m/%d/%Y} {hour}:{at:%M} {at:%p}"

@@ -8,8 +8,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 
+from portal import pages
 from portal.acting import Reader
 from portal.webhooks import finding, history
 from requests_queue.errors import Missing
@@ -63,7 +63,5 @@ def lost(row: Webhook) -> list[tuple[str, int]]:
 
 
 def back(request: HttpRequest, row: Webhook) -> str:
-    """Return the page that a button was pressed on, if it is one of these; else the webhook's."""
-    asked = request.POST.get("next", "")
-    ours = url_has_allowed_host_and_scheme(asked, None) and asked.startswith(reverse("webhooks"))
-    return asked if ours else reverse("webhook", args=[row.pk])
+    """Return the page that a button was pressed on; the webhook's where it isn't told."""
+    return pages.local(request.POST.get("next", "")) or reverse("webhook", args=[row.pk])

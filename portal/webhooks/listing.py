@@ -59,8 +59,7 @@ class Column:
 
 def asked(query: Mapping[str, str]) -> Asked:
     """Return what a query asks for."""
-    # PostgreSQL takes no NUL, and no name has one.
-    found = {name: query.get(name, "").replace("\0", "").strip() for name in Asked.__slots__}
+    found = {name: query.get(name, "").strip() for name in Asked.__slots__}
     if found["status"] not in STATUSES:
         found["status"] = ""
     if found["sort"].removeprefix("-") not in _ORDERS:

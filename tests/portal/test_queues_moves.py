@@ -183,8 +183,6 @@ def test_what_no_database_stores_is_refused_in_words(vendor: Client) -> None:
         answer = vendor.post(at, {"value:activation_id": "A\0B"})
         assert answer.status_code == 400
         assert "NUL" in text(answer)
-    assert read(vendor, "/queues/fulfillment/%00/", 404)
-    assert PENDING in read(vendor, "/queues/fulfillment/?q=%00orchard&product=%00")
 
 
 def test_a_distributor_edits_what_is_ordered(distributor: Client) -> None:
