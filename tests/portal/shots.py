@@ -40,6 +40,11 @@ def _first(page: Page) -> None:
     page.wait_for_load_state()
 
 
+def _oldest(page: Page) -> None:
+    page.locator("[data-step]").last.click()
+    page.wait_for_load_state()
+
+
 def _changes(page: Page) -> None:
     _first(page)
     page.locator("#change-button").click()
@@ -94,7 +99,7 @@ SHOTS = [
     Shot("deliveries-narrow", "/deliveries/", width=380),
     Shot("deliveries-wrong-search", "/deliveries/?q=foo:bar"),
     Shot("deliveries-nothing-found", "/deliveries/?q=status:418"),
-    Shot("delivery", _of("lost", "/deliveries/?q=webhook:*"), act=_first),
+    Shot("delivery", _of("lost", "/deliveries/?q=webhook:*"), act=_oldest),
     Shot("delivery-narrow", _of("failing", "/deliveries/?q=webhook:*"), width=380, act=_first),
     Shot("delivery-change", _of("well", "/deliveries/?q=webhook:*"), act=_changes),
     Shot("queues", "/queues/"),

@@ -1,0 +1,87 @@
+"""The first two minutes of somebody new, as the README has them: the pages, and a real handler."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.portal.site import PLAIN, Site, chromium, site
+from tests.processes import Process, free_port, manage, pause
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "site"]
+
+
+@contextmanager
+def listening(site: Site, log: Path, port: int) -> Iterator[Process]:
+    """Run `manage.py listen --approve` in a second terminal."""
+    command = manage("listen", "--port", str(port), "--approve")
+    process = Process(command, site.running.process.env, log).start()
+    deadline = time.monotonic() + 15
+    while "Listening at" not in process.printed:
+        assert time.monotonic() < deadline, process.printed
+        pause()
+    yield process
+    process.kill()
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def test_from_the_first_page_to_a_delivery_that_is_sent_again(site: Site, tmp_path: Path) -> None:
+    port = free_port()
+    with site.open("/") as watched:
+        page = watched.page
+        with listening(site, tmp_path / "first.log", port) as listen:
+            create_webhook(page, f"http://127.0.0.1:{port}/")
+            create_request(page)
+            expect(page.locator("h1")).to_contain_text("approved", timeout=15_000)
+            expect(page.locator(".calls").first).to_contain_text("delivered · 200")
+            assert "token verified" in listen.printed
+        # It is broken now.
+        page.get_by_role("link", name="Webhooks", exact=True).first.click()
+        page.get_by_role("link", name="My first webhook").click()
+        press(page, "Trigger now")
+        page.get_by_role("link", name="Statistics").click()
+        expect(page.get_by_text(re.compile("round 1 of 10"))).to_be_visible(timeout=10_000)
+        expect(page.locator("time[data-time=countdown]")).to_contain_text("in ")
+        page.get_by_role("link", name="All deliveries of this webhook").click()
+        page.locator("[data-step]").first.click()
+        expect(page.get_by_text(re.compile("refused the connection")).first).to_be_visible()
+        expect(page.get_by_text(re.compile("Waits 5 min")).first).to_be_visible()
+        with listening(site, tmp_path / "second.log", port):
+            press(page, "Send again")
+            expect(page.get_by_text("200 success").first).to_be_visible(timeout=10_000)
+            expect(page.get_by_text(re.compile("Sent again from delivery"))).to_be_visible()
+        assert watched.complaints == []
+
+
+def create_webhook(page: Page, url: str) -> None:
+    page.get_by_role("link", name="Create webhook").click()
+    page.get_by_label("Name").fill("My first webhook")
+    page.get_by_label("Enabled").check()
+    press(page, "Next")
+    page.locator(f'input[value="{PLAIN}"]').check()
+    press(page, "Next")
+    page.get_by_role("radio", name=re.compile("Fulfillment Requests")).check()
+    press(page, "Next")
+    page.get_by_label("Endpoint URL").fill(url)
+    press(page, "Next")
+    press(page, "Create")
+    expect(page.get_by_role("heading", level=1)).to_have_text("My first webhook")
+
+
+def create_request(page: Page) -> None:
+    page.get_by_role("link", name="Home").click()
+    page.get_by_role("link", name="Create request").click()
+    page.get_by_label("Product").select_option(PLAIN)
+    page.wait_for_url(re.compile(PLAIN))
+    press(page, "Create")
