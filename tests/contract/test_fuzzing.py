@@ -21,7 +21,8 @@ CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_headers_conformance,response_schema_conformance"
 )
-EXAMPLES = 6
+# Of nobody's calls one tells all: nobody is let in anywhere.
+EXAMPLES = {"vendor": 6, "provider": 6, "nobody": 1}
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +73,14 @@ def _at(path: str, ids: list[str]) -> str:
     return path.replace("/usage/products", "/products")
 
 
-@pytest.mark.parametrize("who", ["vendor", "provider", "nobody"])
+@pytest.mark.parametrize("who", EXAMPLES)
 def test_no_answer_is_outside_the_document(running: Sandbox, who: str, tmp_path: Path) -> None:
     key = {"vendor": running.vendor_key, "provider": running.provider_key}.get(who, "")
     ids = tmp_path / "ids.json"
     ids.write_text(json.dumps(_ids(running, key or running.vendor_key)))
     command = [
         str(Path(sys.executable).parent / "schemathesis"), "run",
-        f"{running.url}/public/v1/schema", "--checks", CHECKS, "--max-examples", str(EXAMPLES),
+        f"{running.url}/public/v1/schema", "--checks", CHECKS, "--max-examples", str(EXAMPLES[who]),
         "--phases", "fuzzing", "--continue-on-failure", "--no-shrink", "--no-color",
         "--warnings", "off", "--suppress-health-check", "all",
     ]  # fmt: skip

@@ -11,6 +11,7 @@ import sys
 
 from tests.processes import ROOT, postgres_database
 
+WHERE = ("tests/queue", "tests/webhooks")
 # What knows no database behaves the same.
 WITHOUT = [
     f"--ignore-glob=*/test_{name}.py"
@@ -24,6 +25,22 @@ WITHOUT = [
         "answers",
         "validation_failures",
         "admin_validation",
+        # Every move and every admin page by everybody: `test_walks` and `test_admin` have the SQL.
+        "moves",
+        "admin_isolation",
+    )
+]
+
+
+# Pages that search, count by minute or page through what is long.
+PAGES = [
+    f"tests/portal/test_{name}.py"
+    for name in (
+        "deliveries_log",
+        "deliveries_search",
+        "home_page",
+        "queues_pages",
+        "webhooks_list",
     )
 ]
 
@@ -31,7 +48,7 @@ WITHOUT = [
 def test_queues_and_emitter_behave_the_same_on_postgres() -> None:
     with postgres_database() as database:
         found = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "tests/queue", "tests/webhooks", *WITHOUT],
+            [sys.executable, "-m", "pytest", "-q", *WHERE, *PAGES, *WITHOUT],
             cwd=ROOT,
             env={**os.environ, "SIM_TEST_DATABASE_URL": database},
             capture_output=True,
