@@ -10,6 +10,7 @@ from requests_queue import sample_values
 from requests_queue.catalog.models import Account, Asset
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import Actor, Entry, Proposal, Wish
+from requests_queue.queues.entries import contact_entries
 from requests_queue.queues.fulfillment import params, rules, samples
 from requests_queue.queues.fulfillment.models import OPEN
 
@@ -17,17 +18,6 @@ Json = dict[str, Any]
 # Of more subscriptions the newest are offered.
 OFFERED = 50
 _NOTE = Entry("note", "Note", "Order")
-_CUSTOMER = (
-    ("name", "Company", "text"),
-    ("external_id", "External ID", "text"),
-    ("contact_info.contact.first_name", "First name", "text"),
-    ("contact_info.contact.last_name", "Last name", "text"),
-    ("contact_info.contact.email", "E-mail", "email"),
-    ("contact_info.address_line1", "Address", "text"),
-    ("contact_info.city", "City", "text"),
-    ("contact_info.postal_code", "Postal code", "text"),
-    ("contact_info.country", "Country", "text"),
-)
 
 
 def propose(wish: Wish) -> Proposal:
@@ -46,10 +36,7 @@ def _purchase(wish: Wish) -> Proposal:
     blank = [p for p in params.blank(connection.product) if p["phase"] == "ordering"]
     entries = [_quantity(n, row.name, row.local_id) for n, row in enumerate(ordered)]
     entries.append(Entry("asset.external_id", "External ID", "Order"))
-    entries += [
-        Entry(f"asset.tiers.customer.{path}", label, "Customer", kind, required=path == "name")
-        for path, label, kind in _CUSTOMER
-    ]
+    entries += contact_entries("asset.tiers.customer", "Customer")
     return Proposal(
         body, Actor(None, connection.provider), connection.product, (*entries, _NOTE),
         tuple(_proposed(p) for p in blank),

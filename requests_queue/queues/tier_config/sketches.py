@@ -7,6 +7,7 @@ from typing import Any
 from requests_queue import sample_values
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import Actor, Entry, Proposal, Wish
+from requests_queue.queues.entries import contact_entries
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.tier_config import births, samples, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig
@@ -14,17 +15,6 @@ from requests_queue.queues.tier_config.models import OPEN, TierConfig
 Json = dict[str, Any]
 # Of more configurations the first are offered.
 OFFERED = 50
-_RESELLER = (
-    ("name", "Company", "text"),
-    ("external_id", "External ID", "text"),
-    ("contact_info.contact.first_name", "First name", "text"),
-    ("contact_info.contact.last_name", "Last name", "text"),
-    ("contact_info.contact.email", "E-mail", "email"),
-    ("contact_info.address_line1", "Address", "text"),
-    ("contact_info.city", "City", "text"),
-    ("contact_info.postal_code", "Postal code", "text"),
-    ("contact_info.country", "Country", "text"),
-)
 _NOTES = Entry("notes", "Notes", "Request")
 
 
@@ -41,10 +31,7 @@ def _setup(wish: Wish) -> Proposal:
     connection = samples.connection_for(wish.product, wish.account, capability)
     body = samples.setup_of(connection) | _status(wish)
     blank = parameters.blank(connection.product, setup.SCOPES[1])
-    entries = [
-        Entry(f"configuration.account.{path}", label, "Reseller", kind, required=path == "name")
-        for path, label, kind in _RESELLER
-    ]
+    entries = contact_entries("configuration.account", "Reseller")
     return Proposal(
         body, Actor(None, connection.provider), connection.product, (*entries, _NOTES),
         tuple(_proposed(p) for p in blank if p["phase"] == "ordering"),

@@ -1,0 +1,25 @@
+"""Fields that the proposals of several queues have."""
+
+from __future__ import annotations
+
+from requests_queue.queues.base import Entry
+
+_CONTACT = (
+    ("name", "Company", "text"),
+    ("external_id", "External ID", "text"),
+    ("contact_info.contact.first_name", "First name", "text"),
+    ("contact_info.contact.last_name", "Last name", "text"),
+    ("contact_info.contact.email", "E-mail", "email"),
+    ("contact_info.address_line1", "Address", "text"),
+    ("contact_info.city", "City", "text"),
+    ("contact_info.postal_code", "Postal code", "text"),
+    ("contact_info.country", "Country", "text"),
+)
+
+
+def contact_entries(path: str, section: str) -> list[Entry]:
+    """Return the fields of a company that an object is about: its name, and whom to write to."""
+    return [
+        Entry(f"{path}.{name}", label, section, kind, required=name == "name")
+        for name, label, kind in _CONTACT
+    ]
