@@ -73,6 +73,10 @@ def _wizard(steps: int) -> Callable[[Page], None]:
     return act
 
 
+def _menu(where: str) -> Callable[[Page], None]:
+    return lambda page: page.locator(f"{where} summary").first.click()
+
+
 _OBJECT = "/queues/fulfillment/*/"
 SHOTS = [
     Shot("first-steps", "/", fresh=True),
@@ -82,6 +86,7 @@ SHOTS = [
     Shot("home-narrow", "/", width=380),
     Shot("webhooks", "/webhooks/"),
     Shot("webhooks-narrow", "/webhooks/", width=380),
+    Shot("webhooks-menu", "/webhooks/", act=_menu(".table")),
     Shot("wizard-general", "/webhooks/new/"),
     Shot("wizard-product", "/webhooks/new/", act=_wizard(1)),
     Shot("wizard-type", "/webhooks/new/", act=_wizard(2)),
@@ -97,11 +102,13 @@ SHOTS = [
     Shot("webhook-delete", _of("well", "/webhooks/*/delete/")),
     Shot("deliveries", "/deliveries/"),
     Shot("deliveries-narrow", "/deliveries/", width=380),
+    Shot("deliveries-keys", "/deliveries/", act=lambda page: page.locator("button.keys").click()),
     Shot("deliveries-wrong-search", "/deliveries/?q=foo:bar"),
     Shot("deliveries-nothing-found", "/deliveries/?q=status:418"),
     Shot("delivery", _of("lost", "/deliveries/?q=webhook:*"), act=_oldest),
     Shot("delivery-narrow", _of("failing", "/deliveries/?q=webhook:*"), width=380, act=_first),
     Shot("delivery-change", _of("well", "/deliveries/?q=webhook:*"), act=_changes),
+    Shot("acting-as", "/queues/", act=_menu(".who")),
     Shot("queues", "/queues/"),
     Shot("queue-board", "/queues/fulfillment/"),
     Shot("queue-board-narrow", "/queues/fulfillment/", width=380),
