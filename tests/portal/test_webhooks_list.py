@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import timedelta
 
 import pytest
@@ -124,3 +125,13 @@ def test_its_statements_do_not_grow_with_its_rows(vendor: Client, world: World) 
         more.last_success = attempt(more)
         more.save()
     assert statements() == before
+
+
+def test_the_longest_page_is_light_on_the_way(vendor: Client, world: World) -> None:
+    for number in range(1, 51):
+        hook(world, number, label=f"Hook {number}", description=f"What hook {number} is for. " * 3)
+    answer = vendor.get(f"{LIST}?size=50", headers={"Accept-Encoding": "gzip"})
+    assert answer["Content-Encoding"] == "gzip"
+    assert gzip.decompress(answer.content).decode().count("<tr") == 51
+    # Beside the stylesheet and the scripts, which are 110 kB.
+    assert len(answer.content) < 40_000
