@@ -33,3 +33,15 @@ def violations(page: Page) -> list[str]:
 def overflow(page: Page) -> int:
     """Return by how many pixels the page is wider than its window."""
     return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def spills(page: Page) -> list[str]:
+    """Return what is wider than the place that it has, and so lies upon what is beside it."""
+    found: list[str] = page.evaluate(
+        """[...document.querySelectorAll("main *, header *")].filter((e) =>
+             e.clientWidth > 1 && e.scrollWidth > e.clientWidth + 1
+             && getComputedStyle(e).overflowX === "visible" && e.checkVisibility()
+             && !e.closest("svg, .menu, .visually-hidden, thead") && !e.matches("table, .table"))
+           .map((e) => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 40)}`)"""
+    )
+    return found

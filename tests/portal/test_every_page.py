@@ -1,6 +1,6 @@
 """What holds of every page, in a real browser: a row of SHOTS is enough to have one looked at.
 
-No violation of axe in light and dark, no page wider than its window, nothing asked of another host,
+No violation of axe in light and dark, nothing wider than its place, nothing asked of another host,
 six requests and 150 kB at most, and the same said without a script.
 """
 
@@ -119,10 +119,12 @@ def _look(found: Windows, shot: Shot) -> None:
     shot.act(page)
     assert accessible.violations(page) == [], "light"
     assert accessible.overflow(page) <= 0, WIDE
+    assert accessible.spills(page) == [], WIDE
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": NARROW, "height": 800})
     assert accessible.violations(page) == [], "dark"
     assert accessible.overflow(page) <= 0, NARROW
+    assert accessible.spills(page) == [], NARROW
     # A browser says so of a page that isn't there.
     said = [each for each in window.complaints if f"status of {shot.status}" not in each]
     assert said == []
