@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from requests_queue.catalog.admin_fields import JsonField
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.errors import Invalid
+from requests_queue.json_field import JsonField
 from webhooks import rules, tokens, types
 from webhooks.models import Webhook
 

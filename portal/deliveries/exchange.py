@@ -11,8 +11,7 @@ from typing import Any
 
 from portal.deliveries import bodies
 from portal.deliveries.bodies import Body, harmless
-from webhooks import payload, resending, tokens
-from webhooks.admin import differences
+from webhooks import judging, payload, resending, tokens
 from webhooks.difference import NOTHING, compare, shorten, shown
 from webhooks.models import Attempt
 from webhooks.tokens import SecretRefused
@@ -106,12 +105,12 @@ class Exchange:
     @cached_property
     def is_validation(self) -> bool:
         """Whether an object was sent whose answer somebody waited for."""
-        return differences.is_validation(self.row)
+        return judging.is_validation(self.row)
 
     @cached_property
-    def judged(self) -> differences.Judged:
+    def judged(self) -> judging.Judged:
         """What a validator's answer has otherwise than what was sent."""
-        return differences.judge(self.row)
+        return judging.judge(self.row)
 
     @cached_property
     def before(self) -> list[tuple[str, str, str]]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from django import forms
 
-from requests_queue.catalog.admin_fields import JsonField
 from requests_queue.errors import Invalid
+from requests_queue.json_field import JsonField
 from webhooks import resending
 from webhooks.models import Attempt
 from webhooks.resending import Sent

@@ -13,9 +13,9 @@ from django.http import QueryDict
 
 from portal.webhooks import header_rows
 from portal.webhooks.header_rows import HeaderRow
-from requests_queue.catalog.admin_fields import JsonField
 from requests_queue.catalog.models import Account, Product
 from requests_queue.errors import Invalid
+from requests_queue.json_field import JsonField
 from webhooks import rules, types
 from webhooks.headers import HeaderRefused
 from webhooks.models import Webhook

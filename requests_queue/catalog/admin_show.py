@@ -6,7 +6,6 @@ The pages of all rooms use it; nothing here is marked as safe that came from out
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,35 +17,14 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from requests_queue.visible import visible
+
 NOTHING = "–"
 
 
 def moment(value: datetime | None) -> str:
     """Return a date in full, in UTC, so that it can be compared with logs."""
     return NOTHING if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def visible(value: str | bytes | memoryview) -> str:
-    """Return the text with all that a terminal or a page might obey made visible.
-
-    Bytes that are not UTF-8 become U+FFFD; control characters become their pictures, and
-    what reverses or hides text becomes `[U+202E]`.
-    """
-    text = value if isinstance(value, str) else bytes(value).decode("utf-8", "replace")
-    return "".join(map(_visible, text.replace("\r\n", "\n")))
-
-
-def _visible(char: str) -> str:
-    if char in "\n\t" or char.isprintable():
-        return char
-    code = ord(char)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    if unicodedata.category(char) == "Zs":
-        return char
-    return f"[U+{code:04X}]"
 
 
 def text(value: str | bytes | memoryview) -> SafeString | str:

@@ -13,9 +13,9 @@ from typing import Any
 from django import forms
 
 from requests_queue import clock
-from requests_queue.catalog.admin_fields import JsonField
 from requests_queue.catalog.admin_show import moment
 from requests_queue.catalog.models import Template
+from requests_queue.json_field import JsonField
 from requests_queue.queues.base import Queue
 
 # The fields that a move has, besides a body, where the queue's objects have such a column.

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of, user_of
 from requests_queue.catalog.admin_show import as_json, link_to, moment, pairs, text
+from webhooks import judging
 from webhooks.admin import differences
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -152,7 +153,7 @@ class AttemptAdmin(LogAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Attempt | None = None) -> Any:
         """Return the sections of the page; a validation's has one more."""
         about = ("of_webhook", "of_delivery", "outcome", "started", "duration", "why")
-        validated = obj is not None and differences.is_validation(obj)
+        validated = obj is not None and judging.is_validation(obj)
         return [
             (None, {"fields": about}),
             *([("Difference", {"fields": ["differs"]})] if validated else []),

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from requests_queue import clock, ids
 from requests_queue.catalog.admin_access import GuardedAdmin
-from requests_queue.catalog.admin_fields import JsonField
+from requests_queue.json_field import JsonField
 
 
 def json_formfield(db_field: models.JSONField) -> JsonField:

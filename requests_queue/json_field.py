@@ -1,4 +1,4 @@
-"""The form field for JSON that a person types in the admin: what is wrong is said, and where."""
+"""The form field for JSON that a person types: what is wrong is said, and where."""
 
 from __future__ import annotations
 
