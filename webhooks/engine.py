@@ -13,30 +13,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import partial
 
 from django.conf import settings
-from django.db import Error as DatabaseError
-from django.db import connection
 
 from requests_queue import clock, pulses
 from webhooks import ledger, loops, outbox
 from webhooks.addresses import AddressPolicy, parse_networks
 from webhooks.calls import Claimed, Finished
 from webhooks.flight import Flight
+from webhooks.sql_thread import SqlThread
 from webhooks.transport import Transport
-
-logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 TICK = 1.0  # seconds between looks at the table
 FLUSH = 0.02  # seconds that finished calls wait for company
@@ -62,7 +54,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="delivery-engine", daemon=True)
-        self._sql = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
+        self._sql = SqlThread()
         # By claim as well: a delivery may come back while a call that lost it still hangs.
         self._flights: dict[tuple[int, uuid.UUID], Flight] = {}
         self._finished: list[Finished] = []
@@ -94,10 +86,7 @@ class Engine:
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=loops.new_loop_factory()) as runner:
             runner.run(self._main())
-        with suppress(DatabaseError):
-            self._sql.submit(_with_connection, pulses.end, pulses.WORKER).result()
-        self._sql.submit(lambda: connection.close()).result()
-        self._sql.shutdown()
+        self._sql.end(partial(pulses.end, pulses.WORKER))
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -118,7 +107,7 @@ class Engine:
         """Write what has finished, take what may start, and sleep until something happens."""
         finished, self._finished = self._finished, []
         self._wake.clear()
-        look = await self._in_sql(self._look, finished)
+        look = await self._sql.run(self._look, finished)
         if look is None:
             # The database is away: what has finished waits in memory.
             self._finished = finished + self._finished
@@ -199,32 +188,11 @@ class Engine:
                 flight.task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._finished:
-            await self._in_sql(ledger.write, self._finished)
-
-    async def _in_sql(self, work: Callable[..., T], *args: Any) -> T | None:
-        """Run `work` in the SQL thread; None where it failed and is to be tried again."""
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._sql, _with_connection, work, *args)
-        except DatabaseError as error:
-            logger.warning("The database is away (%s); trying again.", type(error).__name__)
-        except Exception:
-            # The window must go on turning for the other deliveries.
-            logger.exception("A look at the table failed in an unexpected way; trying again.")
-        return None
+            await self._sql.run(ledger.write, self._finished)
 
 
 def _key(claimed: Claimed) -> tuple[int, uuid.UUID]:
     return claimed.delivery_id, claimed.claim
-
-
-def _with_connection(work: Callable[..., T], *args: Any) -> T:
-    connection.close_if_unusable_or_obsolete()
-    try:
-        return work(*args)
-    except DatabaseError:
-        connection.close()
-        raise
 
 
 _engine: Engine | None = None

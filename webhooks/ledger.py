@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -130,34 +131,16 @@ def _write_deliveries(states: dict[int, str]) -> None:
         )
 
 
+# Of a webhook's row in the statement below: its id and what is added or set.
+_TYPES = (
+    "varchar", *["bigint"] * 4, "timestamptz", "timestamptz", "bigint", "boolean", *["bigint"] * 2,
+)  # fmt: skip
+
+
 def _write_webhooks(accounts: dict[str, _Account], attempt_ids: Sequence[int]) -> None:
     """Write all accounts in one statement; null means "as it was" for the two pointers."""
-    types = (
-        "varchar",
-        *["bigint"] * 4,
-        "timestamptz",
-        "timestamptz",
-        "bigint",
-        "boolean",
-        *["bigint"] * 2,
-    )
-    rows = [
-        (
-            pk,
-            a.triggers,
-            a.successes,
-            a.failures,
-            a.since_success,
-            sql.moment(a.standing.gate),
-            sql.moment(a.standing.gate_closed_at),
-            a.standing.round,
-            a.standing.out_of_order,
-            attempt_ids[a.last[retry.SUCCESS]] if retry.SUCCESS in a.last else None,
-            attempt_ids[a.last[retry.FAILURE]] if retry.FAILURE in a.last else None,
-        )
-        for pk, a in sorted(accounts.items())
-    ]
-    marks, params = sql.values(rows, types)
+    rows = [_row(pk, account, attempt_ids) for pk, account in sorted(accounts.items())]
+    marks, params = sql.values(rows, _TYPES)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -178,6 +161,23 @@ def _write_webhooks(accounts: dict[str, _Account], attempt_ids: Sequence[int]) -
             """,
             params,
         )
+
+
+def _row(pk: str, account: _Account, attempt_ids: Sequence[int]) -> tuple[Any, ...]:
+    standing, last = account.standing, account.last
+    return (
+        pk,
+        account.triggers,
+        account.successes,
+        account.failures,
+        account.since_success,
+        sql.moment(standing.gate),
+        sql.moment(standing.gate_closed_at),
+        standing.round,
+        standing.out_of_order,
+        attempt_ids[last[retry.SUCCESS]] if retry.SUCCESS in last else None,
+        attempt_ids[last[retry.FAILURE]] if retry.FAILURE in last else None,
+    )
 
 
 def write(finished: list[Finished]) -> list[Finished]:
