@@ -76,8 +76,13 @@ def shown(
     context: Mapping[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """Return a page in its frame; for htmx, ask for `request.htmx` in the template."""
+    """Return a page in its frame, or the piece of one that `is_piece` asks for."""
     return pages.page(request, template, {**(context or {}), **_frame(request, reader)}, status)
+
+
+def is_piece(request: HttpRequest) -> bool:
+    """Whether htmx asks for what has changed of a page."""
+    return "HX-Request" in request.headers
 
 
 def nothing(request: HttpRequest, reader: Reader) -> HttpResponse:
@@ -88,6 +93,7 @@ def nothing(request: HttpRequest, reader: Reader) -> HttpResponse:
 def _frame(request: HttpRequest, reader: Reader) -> dict[str, Any]:
     return {
         "reader": reader,
+        "is_piece": is_piece(request),
         "now": clock.now(),
         "places": [(place, place.holds(request.path)) for place in NAVIGATION],
         # Asked for by the template, so that pieces of pages don't.
@@ -99,7 +105,7 @@ def _frame(request: HttpRequest, reader: Reader) -> dict[str, Any]:
 def _turned_away(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return pages.page(request, "no_account.html", status=403)
-    if request.headers.get("HX-Request"):
+    if is_piece(request):
         # A piece of a page can't sign anybody in: the page itself is loaded anew, and asks.
         answer = pages.page(request, "empty.html", status=403)
         answer["HX-Refresh"] = "true"

@@ -13,6 +13,7 @@ urlpatterns = [
     path("products/", include("portal.products.urls")),
     path("sign-in/", views.sign_in, name="sign-in"),
     path("sign-in/<str:uid>/<str:token>", views.sign_in_by_link, name="sign-in-by-link"),
+    path("password/", views.password, name="password"),
     path("sign-out/", views.sign_out, name="sign-out"),
     path("acting/", views.act_as, name="act-as"),
     path("media/<str:model>/<str:pk>/<str:key>/icon.svg", icons.icon),

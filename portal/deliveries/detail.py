@@ -14,6 +14,7 @@ from django.http import QueryDict
 
 from portal.deliveries import finding
 from portal.deliveries.bodies import harmless
+from portal.spans import spelled
 from requests_queue import clock
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Missing
@@ -202,19 +203,8 @@ def _rung(row: dict[str, Any], before: dict[str, Any] | None) -> Rung:
     return Rung(
         row["number"], row["outcome"], row["status_code"], row["duration"],
         harmless(row["error"][:500]), harmless(row["why"]), row["started_at"],
-        "" if gap is None else words(gap),
+        "" if gap is None else spelled(gap.total_seconds()),
     )  # fmt: skip
-
-
-def words(gap: timedelta) -> str:
-    """Return a span as `1 h 5 min`."""
-    rest = max(0, round(gap.total_seconds()))
-    said = []
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        count, rest = divmod(rest, size)
-        if count:
-            said.append(f"{count} {unit}")
-    return " ".join(said[:2]) or "0 s"
 
 
 def _next(row: Delivery, now: datetime, last: str) -> Next:

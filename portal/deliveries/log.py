@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models import Count, F, Max, Min, QuerySet
 from django.http import QueryDict
+from django.urls import reverse
 
 from portal.deliveries import finding, search
 from portal.deliveries.bodies import harmless
@@ -39,8 +40,10 @@ class Line:
     @property
     def address(self) -> str:
         """Return where the delivery is shown in full, at the call of this line."""
-        older = self.call and self.call["number"] != self.row.attempts
-        return f"/deliveries/{self.row.pk}/" + (f"?attempt={self.call['number']}" if older else "")  # type: ignore[index]
+        address = reverse("delivery", args=[self.row.pk])
+        if self.call is None or self.call["number"] == self.row.attempts:
+            return address
+        return f"{address}?attempt={self.call['number']}"
 
 
 @dataclass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpRequest
+from django.urls import reverse
 
 from portal.deliveries.forms import ChangesForm
 from requests_queue.errors import Missing, Refused
@@ -26,7 +27,7 @@ def again(request: HttpRequest, attempt: Attempt) -> str:
     except Refused as refused:
         return _refused(request, attempt, refused)
     messages.success(request, f"Sent again, as delivery {made.pk}: it is called at once.")
-    return f"/deliveries/{made.pk}/"
+    return reverse("delivery", args=[made.pk])
 
 
 def form(request: HttpRequest, attempt: Attempt) -> ChangesForm | str:
@@ -51,9 +52,9 @@ def changed(request: HttpRequest, attempt: Attempt, filled: ChangesForm) -> str:
         filled.add_error(None, str(refused))
         return ""
     messages.success(request, f"Sent with changes, as delivery {made.pk}: it is called at once.")
-    return f"/deliveries/{made.pk}/"
+    return reverse("delivery", args=[made.pk])
 
 
 def _refused(request: HttpRequest, attempt: Attempt, refused: Refused) -> str:
     messages.error(request, str(refused))
-    return f"/deliveries/{attempt.delivery_id}/?attempt={attempt.number}"
+    return f"{reverse('delivery', args=[attempt.delivery_id])}?attempt={attempt.number}"

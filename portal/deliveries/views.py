@@ -19,9 +19,9 @@ from requests_queue import clock
 def deliveries(request: HttpRequest, reader: Reader) -> HttpResponse:
     """Show the log of the account's webhooks, to its users; 204 for who has seen just this."""
     log = logs.read(request.GET, reader.account)
-    if request.htmx and log.is_unchanged:  # type: ignore[attr-defined]
+    if frame.is_piece(request) and log.is_unchanged:
         return pages.page(request, "empty.html", status=204)
-    piece = "rows" if request.htmx else "log"  # type: ignore[attr-defined]
+    piece = "rows" if frame.is_piece(request) else "log"
     return frame.shown(request, reader, f"deliveries/{piece}.html", {"log": log})
 
 
@@ -31,11 +31,11 @@ def delivery(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
     """Show a delivery of the account's webhooks, to its users; 204 for who has seen just this."""
     now = clock.now()
     shown = Shown(detail.find(reader.account, pk), request.GET, now)
-    if request.htmx and shown.is_unchanged:  # type: ignore[attr-defined]
+    if frame.is_piece(request) and shown.is_unchanged:
         return pages.page(request, "empty.html", status=204)
     raw, whole = (bool(request.GET.get(name)) for name in ("raw", "whole"))
     one = shown.attempt and Exchange(shown.attempt, now, raw, whole)
-    piece = "whole" if request.htmx else "delivery"  # type: ignore[attr-defined]
+    piece = "whole" if frame.is_piece(request) else "delivery"
     context = {"shown": shown, "one": one}
     return frame.shown(request, reader, f"deliveries/{piece}.html", context)
 
@@ -70,5 +70,5 @@ def as_curl(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
     """Show a call as a command with a fresh token, to users of the webhook's account."""
     attempt = detail.attempt(reader.account, pk, request.POST.get("attempt", ""))
     context = {"attempt": attempt, **curl.told(attempt)}
-    piece = "command" if request.htmx else "curl"  # type: ignore[attr-defined]
+    piece = "command" if frame.is_piece(request) else "curl"
     return frame.shown(request, reader, f"deliveries/{piece}.html", context)

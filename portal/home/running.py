@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+from portal.spans import spelled
 from requests_queue import pulses
 from requests_queue.pulses import Heard
 from webhooks import broker
@@ -49,7 +50,7 @@ def lights() -> list[Light]:
 def _worker(heard: Heard) -> Light:
     if heard.alive:
         many = f"{heard.alive} processes call" if heard.alive > 1 else "It calls"
-        return Light("Worker", GOOD, f"{many} handlers; last sign {spelled(heard.age)} ago.")
+        return Light("Worker", GOOD, f"{many} handlers; last sign {_ago(heard.age)} ago.")
     return Light(
         "Worker", BAD,
         f"{_silence(heard)} No handler is called until one runs; what is due waits. "
@@ -59,7 +60,7 @@ def _worker(heard: Heard) -> Light:
 
 def _scheduler(heard: Heard, worker: Heard, reached: bool) -> Light:
     if heard.alive:
-        return Light("Scheduler", GOOD, f"Its last task ran {spelled(heard.age)} ago.")
+        return Light("Scheduler", GOOD, f"Its last task ran {_ago(heard.age)} ago.")
     if not worker.alive or not reached:
         lacking = "a worker runs" if not worker.alive else "the broker answers"
         return Light("Scheduler", UNKNOWN, f"Its tasks can't be seen to run before {lacking}.")
@@ -93,7 +94,7 @@ def _database() -> str:
 def _silence(heard: Heard) -> str:
     if heard.age is None:
         return "Never heard of."
-    return f"Not heard of for {spelled(heard.age)}."
+    return f"Not heard of for {_ago(heard.age)}."
 
 
 def _remedy(process: str) -> str:
@@ -102,10 +103,5 @@ def _remedy(process: str) -> str:
     return f"Start it: celery -A connect_sim {process}"
 
 
-def spelled(seconds: float | None) -> str:
-    """Return a span of time in its largest unit: `3 s`, `12 min`."""
-    rest = int(seconds or 0)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if rest >= size:
-            return f"{rest // size} {unit}"
-    return f"{rest} s"
+def _ago(age: float | None) -> str:
+    return spelled(age or 0.0, most=1)

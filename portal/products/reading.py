@@ -83,14 +83,11 @@ def general(account: Account, product: Product) -> dict[str, Any]:
     return {
         "connections": connections.select_related("hub", "provider", "vendor")[:ROWS],
         "listings": listings.select_related("contract__marketplace")[:ROWS],
-        "webhooks": [(row, _kind(row)) for row in webhooks[: _WEBHOOKS + 1]],
+        "webhooks": [
+            (row, types.label(row.type, row.object_class)) for row in webhooks[: _WEBHOOKS + 1]
+        ],
         "most": _WEBHOOKS,
     }
-
-
-def _kind(webhook: Webhook) -> str:
-    found = types.find(webhook.type, webhook.object_class)
-    return found.label if found else webhook.type
 
 
 def items(product: Product) -> QuerySet[Item]:

@@ -64,7 +64,7 @@ def held(name: str, pk: str, account: Account) -> tuple[Queue, QueueObject]:
     """Return an object that the account sees, and its queue; raises Missing."""
     queue = find(name)
     rows = queue.model.visible_to(account).select_related("product", "vendor", "provider")
-    row = None if "\0" in pk else rows.filter(pk=pk).first()
+    row = rows.filter(pk=pk).first()
     if row is None:
         raise Missing(pk)
     return queue, row

@@ -30,7 +30,7 @@ def wish(queue: Queue, reader: Reader, asked: Mapping[str, str]) -> Wish:
     Raises Missing for a product that the account may not see.
     """
     product = None
-    if wanted := asked.get("product", "").replace("\0", ""):
+    if wanted := asked.get("product", ""):
         product = seen.products(reader.account).filter(pk=wanted).first()
         if product is None:
             raise Missing(wanted)

@@ -36,22 +36,17 @@ def queue(request: HttpRequest, reader: Reader, name: str) -> HttpResponse:
     request.GET = asked  # type: ignore[assignment]
     is_list = not found.statuses or "status" in asked
     context = _list(request, reader, found) if is_list else _board(reader, found, asked)
-    if _is_piece(request) and seen == context["digest"]:
+    if frame.is_piece(request) and seen == context["digest"]:
         return pages.page(request, "empty.html", status=204)
     context |= {
         "queue": found, "name": words.name_of(found), "asked": asked, "is_list": is_list,
         "has_sample": found.sample is not None,
         "poll": _with_seen(asked, context["digest"]),
     }  # fmt: skip
-    if _is_piece(request):
+    if frame.is_piece(request):
         return frame.shown(request, reader, "queues/shown.html", context)
     context["products"] = lists.products(reader.account)
     return frame.shown(request, reader, "queues/queue.html", context)
-
-
-def _is_piece(request: HttpRequest) -> bool:
-    """Whether htmx asks for what has changed of a page."""
-    return bool(getattr(request, "htmx", False))
 
 
 def _with_seen(asked: Any, digest: str) -> str:
@@ -93,10 +88,10 @@ def one(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpRespons
     found, row = lists.held(name, pk, reader.account)
     entries = history.of(row, reader.account)
     digest = lists.digest([row.status, row.updated, *history.standing(entries)])
-    if _is_piece(request) and request.GET.get("seen") == digest:
+    if frame.is_piece(request) and request.GET.get("seen") == digest:
         return pages.page(request, "empty.html", status=204)
     context = _object(found, row, reader) | {"entries": entries, "poll": f"?seen={digest}"}
-    template = "object_shown" if _is_piece(request) else "object"
+    template = "object_shown" if frame.is_piece(request) else "object"
     return frame.shown(request, reader, f"queues/{template}.html", context)
 
 

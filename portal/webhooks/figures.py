@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from portal.spans import lasted
 from webhooks import types
 from webhooks.models import Attempt, Delivery, Webhook
 
@@ -116,11 +117,6 @@ def chart(row: Webhook) -> Chart:
     for found in rows:
         found["lasted"] = lasted(found["duration"])
     return Chart(bars, rows, lasted(longest), _said(rows))
-
-
-def lasted(duration: int) -> str:
-    """Return a duration in ms in words: `45 ms`, `1.2 s`."""
-    return f"{duration} ms" if duration < 1000 else f"{duration / 1000:.1f} s"
 
 
 def _bar(found: dict[str, Any], place: int, longest: int) -> Bar:

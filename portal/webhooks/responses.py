@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from portal.webhooks.figures import lasted
-from requests_queue.catalog.admin_show import visible
+from django.urls import reverse
+
+from portal.spans import lasted
+from requests_queue.visible import visible
 from webhooks.models import Attempt
 
 # A dialog shows the beginning; the delivery's page has the whole of what is stored.
@@ -15,7 +17,7 @@ _SHOWN = 8000
 
 def delivery_address(row: Attempt) -> str:
     """Return the page of the delivery that an attempt belongs to."""
-    return f"/deliveries/{row.delivery_id}/"
+    return reverse("delivery", args=[row.delivery_id])
 
 
 def shown(row: Attempt) -> dict[str, Any]:

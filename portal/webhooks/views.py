@@ -60,7 +60,7 @@ def statistics(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     try:
         row = finding.find(reader, pk)
     except Missing:
-        if not _is_piece(request):
+        if not frame.is_piece(request):
             raise
         finding.tell_gone(request, pk)
         answer = pages.page(request, "empty.html")
@@ -73,7 +73,7 @@ def statistics(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
         "chart": chart,
         **figures.pending(row),
     }
-    if _is_piece(request):
+    if frame.is_piece(request):
         return pages.page(request, "webhooks/live.html", {"row": row, "oob": True, **context})
     return _tab(request, reader, row, "webhook-statistics", "statistics.html", context)
 
@@ -104,7 +104,7 @@ def response(request: HttpRequest, reader: Reader, pk: str, outcome: str) -> Htt
     found = {"success": row.last_success, "failure": row.last_failure}.get(outcome)
     if found is None:
         raise Missing(outcome)
-    if not _is_piece(request):
+    if not frame.is_piece(request):
         return pages.see_other(responses.delivery_address(found))
     return pages.page(request, "webhooks/response.html", responses.shown(found))
 
@@ -169,7 +169,7 @@ def reveal(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     row = finding.find_to_change(request, reader, pk)
     history.note(reader, row, "Revealed the JWT secret.")
     context = {"row": row, "secret": row.jwt_secret, "is_short": tokens.is_short(row.jwt_secret)}
-    if _is_piece(request):
+    if frame.is_piece(request):
         return pages.page(request, "webhooks/secret_revealed.html", context)
     return frame.shown(request, reader, "webhooks/secret.html", context)
 
@@ -187,10 +187,6 @@ def renew(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
         return pages.see_other(reverse("webhook-http", args=[pk]))
     context = {"row": row, "secret": secret, "is_new": True}
     return frame.shown(request, reader, "webhooks/secret.html", context)
-
-
-def _is_piece(request: HttpRequest) -> bool:
-    return "HX-Request" in request.headers
 
 
 def _tab(
