@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
 from django.http import QueryDict
 
 from portal.acting import Reader
-from portal.queues import parameters, reading
+from portal.queues import lists, parameters, reading
 from portal.queues.parameters import Filled
 from requests_queue.errors import Refused
 from requests_queue.queues import inside, validation
@@ -39,8 +40,8 @@ class Edited:
 
     @property
     def seen(self) -> str:
-        """When the object was last changed, as far as whoever fills in the form knows."""
-        return self.row.updated.isoformat()
+        """What the object was like, as far as whoever fills in the form knows."""
+        return lists.digest([self.shown])
 
     @property
     def note(self) -> tuple[str, str] | None:
@@ -65,18 +66,25 @@ class Edited:
 
     def save(self) -> bool:
         """Write what was changed; whether nothing was refused."""
+        try:
+            return self._save()
+        except Refused as refused:
+            self.errors += self.params.refuse(refused.errors)
+            return False
+
+    @transaction.atomic
+    def _save(self) -> bool:
         assert self.post is not None
+        # Locked, so that nobody else's change comes between the look and what is written.
+        list(self.queue.model._default_manager.select_for_update().filter(pk=self.row.pk))
+        self.shown = inside.shown(self.queue, self.reader.actor, self.row.pk)
         if self.post.get("seen", self.seen) != self.seen:
             self.errors.append(
                 "It has been changed meanwhile. Nothing was written; what you typed is still "
                 "here: look at it again and save."
             )
             return False
-        try:
-            inside.edit(self.queue, self.reader.actor, self.row.pk, self._body())
-        except Refused as refused:
-            self.errors += self.params.refuse(refused.errors)
-            return False
+        inside.edit(self.queue, self.reader.actor, self.row.pk, self._body())
         return True
 
     def _body(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -39,19 +40,29 @@ def renew_secret(request: HttpRequest, reader: Reader, row: Webhook) -> str | No
     A page that is loaded again sends its form again: that must not make another secret.
     Raises Missing where the webhook was deleted meanwhile.
     """
-    if request.POST.get("revision") != str(row.revision):
+    secret = tokens.new_secret()
+    try:
+        kept = not _put_secret(request, reader, row, secret)
+    except Missing:
+        finding.tell_gone(request, row.pk)
+        raise
+    if kept:
         messages.error(
             request, "The settings have changed since you were asked, so the secret was kept."
         )
         return None
-    secret = tokens.new_secret()
-    try:
-        lifecycle.edit(row.pk, reader.user, {"jwt_secret": secret})
-    except Missing:
-        finding.tell_gone(request, row.pk)
-        raise
     history.note(reader, row, "Made a new JWT secret.")
     return secret
+
+
+@transaction.atomic
+def _put_secret(request: HttpRequest, reader: Reader, row: Webhook, secret: str) -> bool:
+    """Write the secret, unless the settings have changed: of two that ask at once one writes."""
+    held = Webhook.objects.select_for_update().filter(pk=row.pk).values_list("revision", flat=True)
+    if any(str(revision) != request.POST.get("revision") for revision in held):
+        return False
+    lifecycle.edit(row.pk, reader.user, {"jwt_secret": secret})
+    return True
 
 
 def lost(row: Webhook) -> list[tuple[str, int]]:

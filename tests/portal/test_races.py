@@ -1,0 +1,49 @@
+"""Pages that two people send at the same moment."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+
+from portal.webhooks import changing
+from tests import make
+from tests.signed_in import signed_in, staff, vendor, world
+from webhooks.models import Webhook
+
+__all__ = ["vendor", "world"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_of_two_who_ask_for_a_new_secret_one_gets_it(
+    vendor: Client, world: make.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make.webhook(world, "http://127.0.0.1:9/")
+    clients = [vendor, signed_in(staff(world.vendor_user))]
+    both_looked, new = threading.Barrier(2), changing.tokens.new_secret
+
+    def made() -> str:
+        # Each has found the webhook as it was asked about.
+        both_looked.wait(10)
+        return new()
+
+    monkeypatch.setattr(changing.tokens, "new_secret", made)
+
+    def ask(client: Client) -> Any:
+        try:
+            return client.post(f"/webhooks/{row.pk}/secret/new/", {"revision": str(row.revision)})
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(ask, clients))
+    assert sorted(answer.status_code for answer in answers) == [200, 303]
+    shown = next(answer for answer in answers if answer.status_code == 200)
+    found = Webhook.objects.get()
+    assert found.revision == row.revision + 1
+    assert found.jwt_secret in shown.content.decode()
