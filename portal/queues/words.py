@@ -16,6 +16,7 @@ _LABELS = {
     "params_form_url": "Inquiring form",
     "usage_file_uri": "Usage file",
     "processed_file_uri": "Processed file",
+    "reconciliation": "Reconcile",
     "reconciliation_file_uri": "Reconciliation file",
     "tier_level": "Tier",
 }

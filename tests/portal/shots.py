@@ -73,6 +73,20 @@ def _wizard(steps: int) -> Callable[[Page], None]:
     return act
 
 
+def _again(page: Page) -> None:
+    _first(page)
+    page.locator("#again-button").click()
+    page.get_by_text("Sent again from").wait_for()
+
+
+def _object_of(queue: str) -> Callable[[Page], None]:
+    def act(page: Page) -> None:
+        page.locator(f'main a[href^="/queues/{queue}/"]').last.click()
+        page.wait_for_load_state()
+
+    return act
+
+
 def _menu(where: str) -> Callable[[Page], None]:
     return lambda page: page.locator(f"{where} summary").first.click()
 
@@ -98,6 +112,8 @@ SHOTS = [
     Shot("webhook-response", _of("lost", "/webhooks/*/statistics/"), act=_opened("View response")),
     Shot("webhook-http", _of("well", "/webhooks/*/http/")),
     Shot("webhook-data", _of("well", "/webhooks/*/data/")),
+    Shot("webhook-disabled", _of("off", "/webhooks/*/")),
+    Shot("webhook-new-secret", _of("well", "/webhooks/*/secret/new/")),
     Shot("webhook-edit", _of("well", "/webhooks/*/edit/")),
     Shot("webhook-delete", _of("well", "/webhooks/*/delete/")),
     Shot("deliveries", "/deliveries/"),
@@ -107,6 +123,8 @@ SHOTS = [
     Shot("deliveries-nothing-found", "/deliveries/?q=status:418"),
     Shot("delivery", _of("lost", "/deliveries/?q=webhook:*"), act=_oldest),
     Shot("delivery-narrow", _of("failing", "/deliveries/?q=webhook:*"), width=380, act=_first),
+    Shot("delivery-sent-again", _of("well", "/deliveries/?q=webhook:*"), act=_again),
+    Shot("delivery-of-validator", _of("judge", "/deliveries/?q=webhook:*"), act=_first),
     Shot("delivery-change", _of("well", "/deliveries/?q=webhook:*"), act=_changes),
     Shot("acting-as", "/queues/", act=_menu(".who")),
     Shot("queues", "/queues/"),
@@ -117,6 +135,12 @@ SHOTS = [
     Shot("queue-object", _of("request", _OBJECT)),
     Shot("queue-object-narrow", _of("request", _OBJECT), width=380),
     Shot("queue-object-inquired", _of("inquired", _OBJECT), DISTRIBUTOR),
+    Shot("queue-object-judged", _of("judged", _OBJECT)),
+    Shot("queue-tier-config", "/queues/tier_config/?status=", act=_object_of("tier_config")),
+    Shot("queue-usage-file", "/queues/usage_file/?status=", act=_object_of("usage_file")),
+    Shot("queue-listing", "/queues/listing/?status=", act=_object_of("listing")),
+    Shot("queue-billing", "/queues/billing/", act=_object_of("billing")),
+    Shot("queue-tier-account", "/queues/tier_account/?status=", act=_object_of("tier_account")),
     Shot("queue-json", _of("request", f"{_OBJECT}json/")),
     Shot("queue-edit", _of("request", f"{_OBJECT}edit/")),
     Shot("queue-move", _of("request", f"{_OBJECT}moves/approve/")),
@@ -136,5 +160,6 @@ SHOTS = [
     Shot("sign-in", "/sign-in/", NOBODY),
     Shot("sign-in-used-link", "/sign-in/UR-000-100-001/used-0", NOBODY, status=403),
     Shot("password", "/password/"),
+    Shot("not-understood", "/queues/?q=%00", status=400),
     Shot("not-found", "/nowhere/", status=404),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ class Story:
 
 
 def tell(story: Story, served: Handler) -> None:
-    """Let it happen: a webhook that is out of order, one that backs off, one that does well."""
+    """Let it happen: one webhook is out of order, one backs off, one does well, one judges."""
     running = story.running
     down = {"/security"}
     served.answer = lambda got: _answer(got, down)
@@ -47,30 +48,40 @@ def tell(story: Story, served: Handler) -> None:
     wrong = [{"id": "contact_email", "value_error": "No mailbox of this name exists."}]
     running.as_vendor("PUT", f"/requests/{made[10]}", {"asset": {"params": wrong}})
     running.as_vendor("POST", f"/requests/{made[10]}/inquire", {})
+    judge = _webhook(running, served, "judge", "Regions", SUITE, type="validator")
+    draft = _sample(running, SUITE, draft=True)
+    running.as_distributor("POST", f"/requests/{draft}/validate", {})
+    off = _webhook(running, served, "later", "Not yet", METER, active=False)
     running.advance("1m")
     form = running.as_vendor("GET", f"/requests/{made[10]}")["params_form_url"]
     story.ids |= {
         "lost": security, "well": well, "failing": meter, "request": made[12],
-        "inquired": made[10], "form": form.removeprefix(running.url),
+        "judge": judge, "judged": draft, "off": off, "inquired": made[10],
+        "form": form.removeprefix(running.url),
     }  # fmt: skip
 
 
 def _answer(got: Got, down: set[str]) -> Any:
     if got.path in down:
         return 503, b'{"error": "The provisioning system is down for maintenance."}'
+    if got.path == "/judge":
+        params = [{"id": "data_region", "value_error": "We have no room there."}]
+        return 200, json.dumps({"asset": {"params": params}}).encode()
     return 200, b'{"status": "accepted"}'
 
 
-def _webhook(running: Sandbox, served: Handler, path: str, label: str, product: str) -> str:
+def _webhook(
+    running: Sandbox, served: Handler, path: str, label: str, product: str, **more: Any
+) -> str:
     body = {
         "label": label, "product_id": product, "object_class": "fulfillment_request",
-        "external_url": f"{served.url}{path}", "jwt_secret": f"JWT-{uuid.uuid4()}",
+        "external_url": f"{served.url}{path}", "jwt_secret": f"JWT-{uuid.uuid4()}", **more,
     }  # fmt: skip
     return str(running.as_vendor("POST", "/notifications/webhooks", body)["id"])
 
 
-def _sample(running: Sandbox, product: str) -> str:
-    body = {"queue": "fulfillment", "type": "purchase", "product": product}
+def _sample(running: Sandbox, product: str, **more: Any) -> str:
+    body = {"queue": "fulfillment", "type": "purchase", "product": product, **more}
     answer = running.call("POST", "/sandbox/queue/samples", body)
     assert answer.ok, answer.text
     return str(answer.json()["id"])
