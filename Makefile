@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test lint bench screenshots requirements clean
+.PHONY: run test nightly lint bench screenshots requirements clean
 
 run: .venv/run.stamp
 	$(BIN)/python manage.py sandbox
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest $(ARGS)
+
+nightly: .venv/dev.stamp
+	$(BIN)/python -m pytest --nightly $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

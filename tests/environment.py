@@ -22,13 +22,20 @@ if "SIM_TEST_DATABASE_URL" in os.environ:
 
 
 def pytest_addoption(parser: Any) -> None:
-    """`--no-skips`: a skipped test fails the run, as CI wants it."""
+    """Add `--no-skips`, with which CI fails on a skipped test, and `--nightly`."""
     parser.addoption("--no-skips", action="store_true", help="a skipped test fails the run")
+    parser.addoption("--nightly", action="store_true", help="run only the tests marked nightly")
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Begin with the longest: on several cores it would be waited for alone at the end."""
+def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
+    """Select the nightly tests or the others, and start with the longest module."""
+    nightly = config.getoption("--nightly")
+    other = [item for item in items if ("nightly" in item.keywords) != nightly]
+    if other:
+        config.hook.pytest_deselected(items=other)
+    items[:] = [item for item in items if ("nightly" in item.keywords) == nightly]
+    # On several cores the run would otherwise end with one core waiting for this module.
     items.sort(key=lambda item: "test_on_postgres" not in item.nodeid)
 
 
