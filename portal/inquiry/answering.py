@@ -5,15 +5,19 @@ Both wait for the vendor's handler, so neither runs in a transaction.
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.http import QueryDict
 
 from portal.inquiry import form as forms
-from portal.inquiry import values
+from portal.inquiry import ordering, values
 from portal.inquiry.form import Form
+from portal.inquiry.ordering import Check
 from portal.inquiry.subject import Subject
 from requests_queue import transitions
 from requests_queue.errors import IllegalMove, Missing, Refused
 from requests_queue.queues import validation
+from requests_queue.queues.validation import Superseded
 
 # Refused with this, a validation is one that didn't take place.
 _UNAVAILABLE = "VAL_100"
@@ -26,12 +30,15 @@ class Closed(Exception):
 def check(subject: Subject, post: QueryDict) -> Form:
     """Have what was typed so far validated; return the form as it is then.
 
-    Raises Closed.
+    Raises Closed, or Superseded where a newer check or the submitted form has replaced this one.
     """
+    started = ordering.start(subject, ordering.read(post))
+    if not started:
+        raise Superseded(subject.row.pk)
     form = forms.sent(subject, post)
     form.sent = "sent" in post
     form.check()
-    _validate(form)
+    _validate(form, started)
     if not form.sent:
         form.mute(post.getlist("reached"))
     return form
@@ -40,8 +47,9 @@ def check(subject: Subject, post: QueryDict) -> Form:
 def submit(subject: Subject, post: QueryDict) -> Form | None:
     """Send the answers; return the form where something is wrong with them, else None.
 
-    A handler that can't be reached holds nobody up. Raises Closed.
+    A handler that can't be reached doesn't block it. Raises Closed.
     """
+    ordering.start(subject, ordering.submission(post))
     form = forms.sent(subject, post)
     form.sent = True
     form.check()
@@ -58,17 +66,21 @@ def submit(subject: Subject, post: QueryDict) -> Form | None:
     return None if _pend(form, entries) else form
 
 
-def _validate(form: Form) -> None:
+def _validate(form: Form, check: Check | None = None) -> None:
+    """Have the form validated; a check that a newer one has replaced raises Superseded."""
     subject = form.subject
     before = forms.rules(subject.row.params)
     try:
         form.validated = validation.validate(
-            subject.about, subject.row.pk, subject.about.body(form.entries()), subject.actor
-        )
+            subject.about, subject.row.pk, subject.about.body(form.entries()), subject.actor,
+            partial(ordering.is_latest, check) if check else lambda: True,
+        )  # fmt: skip
     except (IllegalMove, Missing):
         raise Closed from None
+    except Superseded:
+        raise  # a subclass of Refused, but no message for the customer
     except Refused as error:
-        # A handler that is down holds nobody up; what was typed is still only in the form.
+        # Without a validation the values are kept in the form only.
         if error.code != _UNAVAILABLE:
             form.refuse(error.errors)
         return

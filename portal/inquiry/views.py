@@ -16,6 +16,7 @@ from portal.inquiry.answering import Closed
 from portal.inquiry.form import Form
 from portal.inquiry.subject import Subject
 from requests_queue.catalog.shape import icon
+from requests_queue.queues.validation import Superseded
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -37,7 +38,10 @@ def inquiry(request: HttpRequest, pk: str) -> HttpResponse:
 
 @require_POST
 def check(request: HttpRequest, pk: str) -> HttpResponse:
-    """Have the values validated as they are and answer the form; 409 where it is closed."""
+    """Validate the values typed so far and return the form.
+
+    409 where the request is closed, 204 where a newer check has replaced this one.
+    """
     found = subject.find(pk, request.GET.getlist("code"))
     if found is None:
         return pages.not_found(request)
@@ -47,6 +51,8 @@ def check(request: HttpRequest, pk: str) -> HttpResponse:
         form = answering.check(found, request.POST)
     except Closed:
         return _page(request, found, None, status=409)
+    except Superseded:
+        return HttpResponse(status=204)
     context = {**_form(found, form), "status": _status(form)}
     return pages.page(request, "inquiry/form.html", context)
 

@@ -92,18 +92,34 @@ def of(object_class: str) -> Validated | None:
     return _validated.get(object_class)
 
 
-def validate(about: Validated, pk: str, data: Mapping[str, Any], actor: Actor) -> bool:
+class Superseded(Refused):
+    """A newer validation of the same form has started (409 `VAL_101`, ours)."""
+
+    status = 409
+
+    def __init__(self, pk: str) -> None:
+        super().__init__("VAL_101", f"A newer validation of {pk} has started.")
+
+
+def validate(
+    about: Validated,
+    pk: str,
+    data: Mapping[str, Any],
+    actor: Actor,
+    is_latest: Callable[[], bool] = lambda: True,
+) -> bool:
     """Validate an object, with a body applied to it first; return whether a handler was called.
 
-    Call outside a transaction: this waits for the handler. Raises Missing, IllegalMove (not a
-    draft or an open inquiry, or moved meanwhile), Invalid (the body), or what
+    Call outside a transaction: this waits for the handler. `is_latest` is called with the object's
+    row locked, before anything is written. Raises Missing, IllegalMove (not a draft or an open
+    inquiry, or moved meanwhile), Invalid (the body), Superseded (`is_latest` is false), or what
     `validation_wanted` says of a handler that fails (400 `VAL_100`); then nothing is written.
     """
     wanted = _prepared(about, pk, data, actor)
     found: list[Any] = validation_wanted.send(sender=about.queue.model, wanted=wanted)
     readings: list[Reading] = [reading for _, each in found for reading in each or ()]
     try:
-        _write(about, wanted, data if wanted.edited else {}, actor, readings)
+        _write(about, wanted, data if wanted.edited else {}, actor, readings, is_latest)
     except Refused as refused:
         for reading in readings:
             reading.drop(str(refused))
@@ -179,7 +195,7 @@ def _overruled(sent: Json, answer: Mapping[str, Any], prefix: str, but: set[str]
 
 def _write(
     about: Validated, wanted: Wanted, data: Mapping[str, Any], actor: Actor,
-    readings: list[Reading],
+    readings: list[Reading], is_latest: Callable[[], bool],
 ) -> None:  # fmt: skip
     """Write what body and answers change; raises IllegalMove where the object has moved on."""
     if not data and not readings:
@@ -196,6 +212,8 @@ def _write(
                 f"{pk} has been moved to {row.status} while it was validated: the validator's "
                 f"answer comes too late."
             )
+        if not is_latest():
+            raise Superseded(pk)
         if data:
             about.edit(pk, data, actor)
             row.refresh_from_db()

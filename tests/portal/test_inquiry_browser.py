@@ -303,6 +303,31 @@ def test_what_is_typed_while_a_slow_handler_thinks_is_not_lost(
     assert watched.complaints == []
 
 
+def test_a_response_leaves_fields_alone_that_were_changed_and_changed_back(
+    vendor: Vendor, watched: Watched
+) -> None:
+    vendor.slow = "slow"
+    pk, page = vendor.order("console_subdomain", "options"), watched.page
+    page.goto(vendor.link(pk))
+    page.get_by_label("Console name").fill("slow")
+    page.keyboard.press("Tab")
+    assert vendor.next_value("console_subdomain") == "slow"
+    # Two events of a field that has no change to validate: the value is as it was sent.
+    page.locator("[data-field=options]").evaluate(
+        """field => {
+            field.dataset.kept = "yes";
+            for (const value of [true, false]) {
+                field.querySelector("input[type=checkbox]").dispatchEvent(
+                    new Event("input", { bubbles: true }));
+            }
+        }"""
+    )
+    vendor.go_on.set()
+    expect(status(page)).not_to_have_text("Checking…")
+    expect(page.locator("[data-field=options]")).to_have_attribute("data-kept", "yes")
+    expect(page.locator("[data-field=options]")).to_contain_text("Please look at this again.")
+
+
 def test_the_answer_to_an_older_value_is_dropped(vendor: Vendor, watched: Watched) -> None:
     vendor.slow = "slow"
     pk, page = vendor.order(), watched.page
