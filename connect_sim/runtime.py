@@ -23,6 +23,7 @@ from webhooks import engine
 
 logger = logging.getLogger(__name__)
 WEB_THREADS = 8
+RESTART = 1.0  # seconds before a task worker that has ended is started again
 
 
 class PortTaken(Exception):
@@ -57,11 +58,25 @@ class Runtime:
 
 
 class _Worker:
-    """Celery's worker in a thread."""
+    """Celery's worker in a thread; one that ends although nobody stopped it is started again."""
 
     def __init__(self, celery: Celery) -> None:
+        self._celery = celery
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._controller().start()
+            except BaseException:
+                logger.exception("The task worker failed.")
+            if not self._stopping.wait(RESTART):
+                logger.error("The task worker ended and is started again. Deliveries continue.")
+
+    def _controller(self) -> WorkController:
         # WorkController rather than celery.apps.worker: the latter takes the process's signals.
-        self._controller: WorkController = celery.WorkController(
+        return self._celery.WorkController(
             pool="threads",
             concurrency=settings.CELERY_WORKER_CONCURRENCY,
             without_heartbeat=True,
@@ -70,7 +85,6 @@ class _Worker:
             hostname="embedded@connect-sim",
             loglevel=logging.WARNING,
         )
-        self._thread = threading.Thread(target=self._controller.start, name="worker", daemon=True)
 
     def start(self) -> None:
         """Start consuming."""
@@ -78,10 +92,11 @@ class _Worker:
 
     def tell(self) -> None:
         """Ask it to stop consuming."""
+        self._stopping.set()
         state.should_stop = 0  # type: ignore[assignment]
 
     def stop(self) -> None:
-        """Wait until it has stopped; a task under way may end."""
+        """Wait until it has stopped; a running task may finish."""
         self.tell()
         self._thread.join(5)
         state.should_stop = None

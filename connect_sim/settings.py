@@ -162,6 +162,7 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = 4
+CELERY_WORKER_CONSUMER = "connect_sim.consumer:Consumer"
 CELERY_TIMEZONE = "UTC"
 # Celery closes the connection after each task, whatever CONN_MAX_AGE says, unless told so.
 CELERY_DB_REUSE_MAX = 1000

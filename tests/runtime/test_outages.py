@@ -1,0 +1,94 @@
+"""Redis is frozen and killed under a backlog of messages: no worker ends, deliveries go on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from tests import orders
+from tests.engines import until
+from tests.handlers import handler
+from tests.processes import Redis, pause, postgres_database, redis_server
+from tests.runtime.distributed import Server, server
+
+BACKLOG = 300
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    (tmp_path / "redis").mkdir()
+    with redis_server(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+def running(redis: Redis, tmp_path: Path) -> Iterator[Server]:
+    with (
+        postgres_database() as database,
+        server(tmp_path, database, redis.url, workers=3, beat=False) as found,
+    ):
+        yield found
+
+
+def queue_messages(redis: Redis) -> None:
+    """Fill the broker's queue, so that messages are acknowledged when Redis goes away."""
+    with Celery(broker=redis.url) as app, app.producer_or_acquire() as producer:
+        for _ in range(BACKLOG):
+            app.send_task("webhooks.tasks.pump", producer=producer, retry=False)
+
+
+def is_consuming(redis: Redis) -> bool:
+    """Whether a worker has taken messages of the backlog."""
+    with Celery(broker=redis.url) as app, app.connection_for_read() as connection:
+        return connection.default_channel.client.llen("celery") < BACKLOG
+
+
+def interrupt(redis: Redis) -> None:
+    """Freeze Redis for a moment while workers acknowledge, kill it, and start an empty one."""
+    redis.process.popen.send_signal(signal.SIGSTOP)
+    for _ in range(3):
+        pause()
+    redis.process.kill()
+    redis.start()
+
+
+def run_outages(running: Server, redis: Redis, count: int) -> None:
+    """Interrupt Redis `count` times, each time with one worker that has just started."""
+    for number in range(count):
+        worker = running.workers[number % len(running.workers)]
+        worker.kill()
+        queue_messages(redis)
+        worker.start()
+        until(lambda: is_consuming(redis), "messages are consumed", timeout=30)
+        queue_messages(redis)
+        interrupt(redis)
+        until(lambda: is_idle(redis), "the consumers are back", timeout=30)
+        ended = [each for each in running.workers if each.popen.poll() is not None]
+        assert not ended, ended[0].printed[-5000:]
+
+
+def is_idle(redis: Redis) -> bool:
+    """Whether a message that is queued now is taken."""
+    with Celery(broker=redis.url) as app, app.connection_for_read() as connection:
+        client = connection.default_channel.client
+        if client.llen("celery") == 0:
+            app.send_task("webhooks.tasks.pump", retry=False)
+        pause()
+        return bool(client.llen("celery") == 0)
+
+
+def test_no_worker_ends_when_redis_is_killed(running: Server, redis: Redis) -> None:
+    with handler() as served:
+        hook = orders.webhook(running, served.url)
+        run_outages(running, redis, 2)
+        orders.purchase(running)
+        orders.until_stats(running, hook["id"], events=1, triggers=1, success_triggers=1)
+
+
+@pytest.mark.nightly
+def test_no_worker_ends_in_forty_outages(running: Server, redis: Redis) -> None:
+    run_outages(running, redis, 40)
