@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from connect_sim.server.proxies import parse_trusted
 from webhooks.addresses import parse_networks
 
 _CHOICES = {
@@ -26,6 +27,12 @@ _POSITIVE = (
     "SIM_VALIDATIONS",
     "SIM_KEEP_DAYS",
     "SIM_DRAFT_DAYS",
+    "SIM_CONNECTIONS",
+    "SIM_MAX_BODY",
+    "SIM_HEAD_TIMEOUT",
+    "SIM_BODY_RATE",
+    "SIM_BODY_WINDOW",
+    "SIM_IDLE_TIMEOUT",
 )
 
 
@@ -45,7 +52,27 @@ def values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         parse_networks(settings.SIM_ALLOW_NETWORKS)
     except ValueError as error:
         found.append(Error(f"SIM_ALLOW_NETWORKS: {error}", id="connect_sim.E004"))
+    try:
+        parse_trusted(settings.SIM_TRUSTED_PROXY)
+    except ValueError as error:
+        found.append(Error(str(error), id="connect_sim.E005"))
     return found
+
+
+@register
+def proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A redirect to https needs a proxy that says which requests came by https."""
+    if not settings.SECURE_SSL_REDIRECT or settings.SIM_TRUSTED_PROXY.strip(", "):
+        return []
+    return [
+        Error(
+            "SIM_SSL_REDIRECT redirects every request to https, but no proxy is trusted to say "
+            "which requests came by https: the redirects would never end.",
+            hint="Set SIM_TRUSTED_PROXY to the address of the proxy that ends TLS, or "
+            "SIM_SSL_REDIRECT=false.",
+            id="connect_sim.E012",
+        )
+    ]
 
 
 @register

@@ -8,7 +8,6 @@ then the worker.
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from typing import Any
 
@@ -26,15 +25,11 @@ WEB_THREADS = 8
 RESTART = 1.0  # seconds before a task worker that has ended is started again
 
 
-class PortTaken(Exception):
-    """The address of SIM_BIND can't be bound; the text says which and why."""
-
-
 class Runtime:
-    """All parts of a sandbox; `start` them, wait, `stop` them."""
+    """All parts of a sandbox; `start` them, wait, `stop` them. Raises web.PortTaken."""
 
     def __init__(self, wsgi: Any) -> None:
-        self._web = _bind(wsgi)
+        self._web = web.Web(wsgi, WEB_THREADS)
         self._worker = _Worker(app)
         self._beat: Any = EmbeddedService(
             app, thread=True, max_interval=5, scheduler_cls="celery.beat:Scheduler"
@@ -100,13 +95,3 @@ class _Worker:
         self.tell()
         self._thread.join(5)
         state.should_stop = None
-
-
-def _bind(wsgi: Any) -> web.Web:
-    try:
-        return web.Web(wsgi, WEB_THREADS)
-    except (OSError, socket.gaierror, ValueError) as error:
-        raise PortTaken(
-            f"{settings.SIM_BIND} can't be bound ({error.args[-1] if error.args else error}). "
-            f"Stop what listens there, or choose another address with SIM_BIND=127.0.0.1:8001."
-        ) from None

@@ -61,6 +61,16 @@ SIM_HTTP_PROXY: str = env("SIM_HTTP_PROXY", default="")
 SIM_KEEP_DAYS: int = env.int("SIM_KEEP_DAYS", default=30)
 SIM_DRAFT_DAYS: int = env.int("SIM_DRAFT_DAYS", default=30)
 
+# The web server's limits against slow and hostile clients (.env.example has the units).
+SIM_CONNECTIONS: int = env.int("SIM_CONNECTIONS", default=8000)
+SIM_MAX_BODY: int = env.int("SIM_MAX_BODY", default=20 * 1024 * 1024)
+SIM_HEAD_TIMEOUT: float = env.float("SIM_HEAD_TIMEOUT", default=30)
+SIM_BODY_RATE: float = env.float("SIM_BODY_RATE", default=1024)
+SIM_BODY_WINDOW: float = env.float("SIM_BODY_WINDOW", default=10)
+SIM_IDLE_TIMEOUT: float = env.float("SIM_IDLE_TIMEOUT", default=75)
+# Whose X-Forwarded-For, -Proto and -Host are believed (connect_sim.server.proxies).
+SIM_TRUSTED_PROXY: str = env("SIM_TRUSTED_PROXY", default="")
+
 DEBUG = False
 ALLOWED_HOSTS = [
     "localhost",
@@ -109,6 +119,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "connect_sim.api.bodies.refuse_bodies",
 ]
 TEMPLATES = [
     {
@@ -222,9 +233,6 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not SANDBOX
 SECURE_SSL_REDIRECT = False if SANDBOX else env.bool("SIM_SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = 0 if SANDBOX else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not SANDBOX
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("SIM_BEHIND_PROXY", default=False) else None
-)
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "portal.pages.forged"
 
@@ -234,6 +242,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     # Answers of 400 and 404 are the caller's business, and the answer says what is wrong.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    # So is what is no HTTP, which uvicorn logs as a warning.
+    "loggers": {"django.request": {"level": "ERROR"}, "uvicorn.error": {"level": "ERROR"}},
     "root": {"handlers": ["console"], "level": env("SIM_LOG_LEVEL", default="WARNING")},
 }

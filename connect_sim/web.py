@@ -1,147 +1,132 @@
-"""The web server: waitress, with threads of their own for calls that wait for a handler.
+"""The web server: uvicorn, with Django in threads and ASGI endpoints beside it.
 
 A validation waits for somebody else's program, thirty seconds or more. Among the ordinary threads
-a few of them would stop the API for everybody.
+a few of them would stop the API for everybody, so they have threads of their own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import uvicorn
 from django.conf import settings
-from django.db import connections
-from waitress.server import BaseWSGIServer, create_server
-from waitress.task import ThreadedTaskDispatcher
-from waitress.trigger import trigger
-from waitress.wasyncore import dispatcher
 
+from connect_sim import asgi
+from connect_sim.server import sockets
+from connect_sim.server.connections import Connections, Limits
+from connect_sim.server.django_app import DjangoApplication, Wsgi
+from connect_sim.server.protocol import Connection
+from connect_sim.server.proxies import TrustedProxies, parse_trusted
 from webhooks import caller, loops
 
 logger = logging.getLogger(__name__)
 
-# Most of them wait for a handler, or for their client's next call.
-CONNECTIONS = 1000
+# Seconds that requests in flight get at a stop.
+GRACE = 3
+
+
+class PortTaken(Exception):
+    """The address of SIM_BIND can't be bound; the text says which and why."""
+
+
+class NotStarted(Exception):
+    """The server ended before it served a request; the log says why."""
 
 
 class Web:
-    """A server that is bound to SIM_BIND; `start` it, wait, `stop` it.
+    """A server that is bound to SIM_BIND; `start` it, wait, `stop` it. Raises PortTaken."""
 
-    Raises OSError or ValueError where SIM_BIND can't be bound.
-    """
-
-    def __init__(self, wsgi: Any, threads: int) -> None:
-        self._server = create(wsgi, threads)
-        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+    def __init__(self, wsgi: Wsgi, threads: int) -> None:
+        loops.raise_file_limit()
+        self._sockets = _bind()
+        self._server = _Server(wsgi, threads)
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
-        """Start serving."""
+        """Start serving; raises NotStarted."""
         caller.start()
         self._thread.start()
+        self._server.ready.wait()
+        if not self._server.started:
+            raise NotStarted
 
     def stop(self) -> None:
-        """Take no new calls; those under way get a few seconds."""
-        close(self._server)
+        """Take no new requests; those in flight get a few seconds."""
+        self._server.should_exit = True
         # Those who wait for a validator are told that it stops.
         caller.stop()
-        end(self._server, 3)
-        self._thread.join(3)
+        self._thread.join(GRACE + 2)
 
+    def is_running(self) -> bool:
+        """Return whether the server's thread lives."""
+        return self._thread.is_alive()
 
-def create(wsgi: Any, threads: int) -> Any:
-    """Return a server that is bound to SIM_BIND; `run` it. Raises OSError or ValueError."""
-    loops.raise_file_limit()
-    lanes = Lanes(settings.SIM_VALIDATIONS)
-    server = create_server(
-        wsgi,
-        _dispatcher=lanes,
-        listen=settings.SIM_BIND,
-        threads=threads,
-        connection_limit=CONNECTIONS,
-        # The engine's calls may be in this process, and `select` can't look beyond 1,024 files.
-        asyncore_use_poll=True,
-        ident=None,
-        channel_timeout=60,
-        clear_untrusted_proxy_headers=True,
-    )
-    lanes.set_thread_count(threads)
-    return server
-
-
-def close(server: Any) -> None:
-    """Take no more connections; calls under way go on."""
-    # One for each address that SIM_BIND means.
-    for listener in _those(server, BaseWSGIServer):
-        # In the loop's own thread, which may be looking at its sockets just now.
-        listener.trigger.pull_trigger(partial(dispatcher.close, listener))
-
-
-def end(server: Any, timeout: float) -> None:
-    """End the server's threads and then its loop; the calls that they wait for have ended."""
-    server.task_dispatcher.shutdown(timeout=timeout)
-    server.task_dispatcher.finish(timeout)
-    # Not by waitress's `close`, which lets go of the pipe that wakes its loop: a thread that is
-    # late writes to the pipe's number all the same, and by then that may be the database's file.
-    for wakes in _those(server, trigger):
-        wakes.pull_trigger(_map(server).clear)
-
-
-def _those(server: Any, kind: type[Any]) -> list[Any]:
-    """Return what the server's loop has of a kind."""
-    return [each for each in list(_map(server).values()) if isinstance(each, kind)]
-
-
-def _map(server: Any) -> dict[int, Any]:
-    found: dict[int, Any] = server._map if isinstance(server, BaseWSGIServer) else server.map
-    return found
-
-
-class Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Waitress's threads, and a lane of others, started as they are needed, for what waits."""
-
-    def __init__(self, waiting: int) -> None:
-        super().__init__()
-        self._waiting = ThreadPoolExecutor(waiting, thread_name_prefix="waits-for-handler")
-        self._under_way: set[Future[None]] = set()
-
-    def add_task(self, task: Any) -> None:
-        """Serve a connection's next request, in the lane that is its own."""
-        if not waits(getattr(task.requests[0], "path", "")):
-            super().add_task(task)
-            return
+    def _run(self) -> None:
         try:
-            call = self._waiting.submit(_serve, task)
-        except RuntimeError:
-            # Shut down already.
-            task.cancel()
-            return
-        self._under_way.add(call)
-        call.add_done_callback(self._under_way.discard)
-
-    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """Stop the threads; the lane's end with the calls that they wait for."""
-        self._waiting.shutdown(wait=False, cancel_futures=True)
-        stopped: bool = super().shutdown(cancel_pending, timeout)
-        return stopped
-
-    def finish(self, timeout: float) -> None:
-        """Wait until the lane's calls under way are answered."""
-        wait(self._under_way.copy(), timeout)
+            with asyncio.Runner(loop_factory=loops.new_loop_factory()) as runner:
+                runner.run(self._server.serve(self._sockets))
+        except SystemExit:
+            # uvicorn's way to say that the start has failed, which it has logged.
+            pass
+        finally:
+            self._server.ready.set()
 
 
-def waits(path: str) -> bool:
-    """Whether a call of this path may wait for a handler: a validation, an inquiring form."""
-    return path.startswith("/forms/") or path.rstrip("/").endswith("/validate")
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it is ready, and takes no signals outside the main thread."""
+
+    def __init__(self, wsgi: Wsgi, threads: int) -> None:
+        connections = Connections(Limits.from_settings(threads))
+        django = DjangoApplication(wsgi, threads)
+        application = asgi.Composition(
+            django,
+            TrustedProxies(parse_trusted(settings.SIM_TRUSTED_PROXY)),
+            asgi.registered_routes(),
+            [connections.running, partial(_stopping, django), *asgi.registered_lifespans()],
+        )
+        config = uvicorn.Config(
+            application,  # type: ignore[arg-type]
+            http=partial(Connection, connections=connections),  # type: ignore[arg-type]
+            interface="asgi3",
+            lifespan="on",
+            log_config=None,
+            # A query may hold a secret.
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.ready.set()
 
 
-def _serve(task: Any) -> None:
+@asynccontextmanager
+async def _stopping(django: DjangoApplication) -> AsyncIterator[None]:
     try:
-        task.service()
-    except BaseException:
-        logger.exception("A call could not be served.")
+        yield
     finally:
-        # A thread of the lane may be idle for hours, and PostgreSQL counts its connections.
-        connections.close_all()
+        django.stop()
+
+
+def _bind() -> list[socket.socket]:
+    try:
+        return sockets.listen(settings.SIM_BIND)
+    except (OSError, ValueError) as error:
+        reason: Any = error.args[-1] if error.args else error
+        raise PortTaken(
+            f"{settings.SIM_BIND} can't be bound ({reason}). "
+            f"Stop what listens there, or choose another address with SIM_BIND=127.0.0.1:8001."
+        ) from None

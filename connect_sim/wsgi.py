@@ -1,4 +1,4 @@
-"""The WSGI application, served by waitress."""
+"""Django's WSGI application, which the web server runs in threads."""
 
 import os
 

@@ -57,7 +57,6 @@ def server(
         "SIM_ENCRYPTION_KEY": "another-secret-of-the-test",
         "SIM_ALLOW_NETWORKS": "loopback",
         "SIM_SSL_REDIRECT": "false",
-        "SIM_BEHIND_PROXY": "false",
         "DATABASE_URL": database_url,
         "CELERY_BROKER_URL": broker_url,
         **variables,

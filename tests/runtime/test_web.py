@@ -5,11 +5,11 @@ from __future__ import annotations
 import queue
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,50 +18,25 @@ import requests
 from django.db import connections
 
 from connect_sim import web
+from connect_sim.server.django_app import waits
+from connect_sim.server.threads import ThreadPool
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.make import CONTACT
-from tests.processes import Sandbox, free_port, postgres_database, restart, sandbox
+from tests.processes import (
+    ROOT,
+    Sandbox,
+    environment,
+    free_port,
+    manage,
+    postgres_database,
+    restart,
+    sandbox,
+)
 from tests.runtime.distributed import server
+from tests.runtime.serving import App, serving
 
 VALIDATE = "/public/v1/requests/PR-1/validate"
-
-
-@dataclass
-class App:
-    """A WSGI application: what waits for a handler waits until it is released."""
-
-    arrived: queue.Queue[str] = field(default_factory=queue.Queue)
-    release: threading.Event = field(default_factory=threading.Event)
-    inside: Callable[[str], Any] = lambda path: None
-
-    def __call__(self, environ: dict[str, Any], start: Any) -> list[bytes]:
-        path = environ["PATH_INFO"]
-        self.inside(path)
-        self.arrived.put(path)
-        if web.waits(path):
-            assert self.release.wait(30)
-        said = f"{path} by {threading.current_thread().name}".encode()
-        start("200 OK", [("Content-Length", str(len(said)))])
-        return [said]
-
-
-@contextmanager
-def serving(app: App, settings: Any, threads: int = 1, lane: int = 4) -> Iterator[str]:
-    """Run the server in a thread, until the block ends; return its address."""
-    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
-    settings.SIM_VALIDATIONS = lane
-    server = web.create(app, threads)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield f"http://{settings.SIM_BIND}"
-    finally:
-        web.close(server)
-        app.release.set()
-        web.end(server, 3)
-        thread.join(5)
-        assert not thread.is_alive()
 
 
 def in_background(work: Callable[[], Any]) -> Callable[[], Any]:
@@ -96,16 +71,16 @@ def get(url: str) -> str:
     ],
 )
 def test_which_calls_may_wait_for_a_handler(path: str, expected: bool) -> None:
-    assert web.waits(path) is expected
+    assert waits(path) is expected
 
 
 def test_each_call_is_served_in_its_lane(settings: Any) -> None:
     app = App()
     app.release.set()
     with serving(app, settings) as url:
-        assert get(f"{url}{VALIDATE}?x=/requests").startswith(f"{VALIDATE} by waits-for-handler")
-        assert "waits-for-handler" in get(f"{url}/public/v1/requests/PR-1/valid%61te")
-        assert "by waitress" in get(f"{url}/public/v1/requests?next=/validate")
+        assert get(f"{url}{VALIDATE}?x=/requests").startswith(f"{VALIDATE} by waits-for-validator")
+        assert "waits-for-validator" in get(f"{url}/public/v1/requests/PR-1/valid%61te")
+        assert "by web-" in get(f"{url}/public/v1/requests?next=/validate")
 
 
 # -- one doesn't wait for the other
@@ -119,7 +94,7 @@ def test_calls_that_wait_delay_no_others(settings: Any) -> None:
         assert sorted(app.arrived.get(timeout=10)[-8:] for _ in range(3)) == ["validate"] * 3
         for _ in range(3):
             began = time.monotonic()
-            assert get(f"{url}/quick").startswith("/quick by waitress")
+            assert get(f"{url}/quick").startswith("/quick by web-")
             assert time.monotonic() - began < 2
         assert [app.arrived.get(timeout=10) for _ in range(3)] == ["/quick"] * 3
         app.release.set()
@@ -200,25 +175,45 @@ def test_a_thread_of_the_lane_keeps_no_connection_of_the_database(settings: Any)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_an_end_lets_calls_under_way_be_answered(settings: Any, host: str) -> None:
+def test_a_stop_lets_requests_in_flight_be_answered(settings: Any, host: str) -> None:
     settings.SIM_BIND = f"{host}:{free_port()}"
     settings.SIM_VALIDATIONS = 2
     app = App()
-    server = web.create(app, 1)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
+    server = web.Web(app, 1)
+    server.start()
     url = f"http://{settings.SIM_BIND}"
     with requests.Session() as kept_alive:
         assert kept_alive.get(f"{url}/", timeout=20).ok
         waiting = in_background(lambda: get(f"{url}{VALIDATE}"))
         assert [app.arrived.get(timeout=10) for _ in range(2)] == ["/", VALIDATE]
-        web.close(server)
+        stopped = in_background(server.stop)
         until(lambda: not connects(settings.SIM_BIND), "no more connections")
         app.release.set()
-        web.end(server, 3)
-        thread.join(5)
-        assert not thread.is_alive()
+        stopped()
+        assert not server.is_running()
         assert waiting().startswith(VALIDATE)
+
+
+def test_a_request_that_outlasts_the_stop_is_answered_503(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
+    monkeypatch.setattr(web, "GRACE", 0.2)
+    app = App()
+    server = web.Web(app, 1)
+    server.start()
+    url = f"http://{settings.SIM_BIND}{VALIDATE}"
+    waiting = in_background(lambda: requests.get(url, timeout=20))
+    assert app.arrived.get(timeout=10) == VALIDATE
+    server.stop()
+    assert not server.is_running()
+    answer = waiting()
+    app.release.set()
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "error_code": "SYS_503",
+        "errors": ["The server is stopping. What became of the request is unknown."],
+    }
 
 
 def connects(bind: str) -> bool:
@@ -230,20 +225,52 @@ def connects(bind: str) -> bool:
     return True
 
 
-def test_what_comes_after_the_end_is_dropped(settings: Any) -> None:
-    lanes = web.Lanes(1)
-    lanes.shutdown(timeout=1)
+def test_a_job_that_has_not_begun_at_the_stop_is_dropped() -> None:
+    pool, held, done = ThreadPool(1, "test"), threading.Event(), threading.Event()
+    began = threading.Event()
+    later: list[str] = []
 
-    class Task:
-        requests = [type("Request", (), {"path": VALIDATE})()]
-        cancelled = False
+    def hold() -> None:
+        began.set()
+        held.wait(10)
 
-        def cancel(self) -> None:
-            self.cancelled = True
+    pool.submit(hold)
+    assert began.wait(10)
+    pool.submit(lambda: later.append("run"))
+    pool.stop()
+    held.set()
+    pool.submit(done.set)
+    until(lambda: not any(t.name.startswith("test-") for t in threading.enumerate()), "the end")
+    assert later == [] and not done.is_set()
 
-    task = Task()
-    lanes.add_task(task)
-    assert task.cancelled
+
+def test_no_thread_of_a_pool_outlives_the_main_thread() -> None:
+    """A second signal raises SystemExit: a request that hangs must not hold up the exit."""
+    script = (
+        "import threading\n"
+        "from connect_sim.server.threads import ThreadPool\n"
+        "began = threading.Event()\n"
+        "ThreadPool(1, 'hangs').submit(lambda: (began.set(), threading.Event().wait()))\n"
+        "assert began.wait(10)\n"
+        "raise SystemExit(143)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=20)
+    assert ended.returncode == 143
+
+
+@pytest.mark.parametrize("command", ["sandbox", "web"])
+def test_a_port_that_is_taken_is_an_error_of_one_line(tmp_path: Path, command: str) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = subprocess.run(
+            manage(command, *(["--no-seed"] if command == "sandbox" else [])),
+            env=environment(tmp_path, SIM_BIND=bind), capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == (
+        f"CommandError: {bind} can't be bound (Address already in use). "
+        "Stop what listens there, or choose another address with SIM_BIND=127.0.0.1:8001."
+    )
 
 
 def _validated_draft(box: Sandbox, served: Handler) -> str:

@@ -9,7 +9,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from connect_sim import banner, runtime, stopping
+from connect_sim import banner, runtime, stopping, web
 from requests_queue import seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account
@@ -44,7 +44,7 @@ class Command(BaseCommand):
 
         try:
             running = runtime.Runtime(application)
-        except runtime.PortTaken as error:
+        except web.PortTaken as error:
             raise CommandError(str(error)) from None
         wait_for_signal = stopping.on_signals()
         sandbox_file.write(settings.SIM_DATA_DIR, sandbox)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, call_command
+from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 
 from connect_sim import stopping, web
 
 
 class Command(BaseCommand):
-    """Serve the API and the pages with waitress, 32 threads by default."""
+    """Serve the API and the pages, in 32 threads by default."""
 
     help = "Run the web server (workers and beat are processes of their own)."
 
@@ -25,7 +25,10 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         from connect_sim.wsgi import application
 
-        serving = web.Web(application, options["threads"])
+        try:
+            serving = web.Web(application, options["threads"])
+        except web.PortTaken as error:
+            raise CommandError(str(error)) from None
         wait_for_signal = stopping.on_signals()
         serving.start()
         self.stdout.write(f"Serving at {settings.SIM_BIND}")

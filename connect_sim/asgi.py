@@ -1,0 +1,125 @@
+"""The ASGI application: Django, and beside it the endpoints that wait without a thread.
+
+An app registers its endpoints in its AppConfig, by the prefix of their path:
+
+    class SandboxConfig(AppConfig):
+        asgi_routes = {"/sandbox/wait": "sandbox.waiting.endpoint"}
+        asgi_lifespan = "sandbox.waiting.lifespan"
+
+Both name what is imported once all apps are ready: ASGI applications, which check their callers
+and hosts themselves, and a function that returns an asynchronous context manager, entered before
+the first request and left after the last.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Any
+
+from django.apps import apps
+from django.utils.module_loading import import_string
+
+from connect_sim.server.proxies import TrustedProxies
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+
+_SLASHES = re.compile("/{2,}")
+
+
+def registered_routes() -> dict[str, Application]:
+    """Return the endpoints of all apps by prefix."""
+    return {
+        prefix: import_string(path)
+        for config in apps.get_app_configs()
+        for prefix, path in getattr(config, "asgi_routes", {}).items()
+    }
+
+
+def registered_lifespans() -> list[Lifespan]:
+    """Return the lifespans of all apps, in the order of INSTALLED_APPS."""
+    paths = (getattr(config, "asgi_lifespan", None) for config in apps.get_app_configs())
+    return [import_string(path) for path in paths if path]
+
+
+class Composition:
+    """Routes by path prefix, the longest first; everything else is Django's."""
+
+    def __init__(
+        self,
+        django: Application,
+        proxies: TrustedProxies,
+        routes: Mapping[str, Application],
+        lifespans: Iterable[Lifespan],
+    ) -> None:
+        self._django, self._proxies = django, proxies
+        self._routes = sorted(routes.items(), key=lambda route: -len(route[0]))
+        self._lifespans = list(lifespans)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or a websocket, or run the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        self._proxies.apply(scope)
+        application = self._route(scope["path"])
+        if scope["type"] == "websocket":
+            if application is None:
+                await send({"type": "websocket.close", "code": 1000})
+            else:
+                await application(scope, receive, send)
+            return
+        await (application or self._django)(scope, receive, _dated(send))
+
+    def _route(self, path: str) -> Application | None:
+        if not self._routes:
+            return None
+        path = _SLASHES.sub("/", path)
+        for prefix, application in self._routes:
+            if path == prefix or path.startswith(f"{prefix.rstrip('/')}/"):
+                return application
+        return None
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                for lifespan in self._lifespans:
+                    await stack.enter_async_context(lifespan())
+            except Exception:
+                logger.exception("The web server could not be started.")
+                await send({"type": "lifespan.startup.failed"})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _dated(send: Send) -> Send:
+    """Add `Date` to a response that has none."""
+
+    async def send_dated(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            if not any(name.lower() == b"date" for name, _ in headers):
+                headers.append((b"date", _date(int(time.time()))))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_dated
+
+
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()

@@ -1,0 +1,124 @@
+"""What a reverse proxy in front says of the client: believed of SIM_TRUSTED_PROXY only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from webhooks.addresses import WORDS, Network
+
+Scope = MutableMapping[str, Any]
+
+_FORWARDED = frozenset(
+    (
+        b"forwarded",
+        b"x-forwarded-by",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+    )
+)
+
+
+class TrustedProxies:
+    """The proxies whose X-Forwarded-For, -Proto and -Host describe the client."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self._networks = tuple(networks)
+        self._trusts = lru_cache(maxsize=4096)(self._look_up)
+
+    def apply(self, scope: Scope) -> None:
+        """Set client, scheme and host of a scope, and remove the headers that they come from.
+
+        Of anybody else the headers are removed, and nothing is set.
+        """
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if not any(name in _FORWARDED for name, _ in headers):
+            return
+        given: dict[bytes, list[str]] = {}
+        kept = []
+        for name, value in headers:
+            if name in _FORWARDED:
+                given.setdefault(name, []).extend(value.decode("latin-1").split(","))
+            else:
+                kept.append((name, value))
+        client = scope.get("client")
+        if client and self._trusts(client[0]):
+            _set_scheme(scope, given.get(b"x-forwarded-proto", []))
+            kept = _with_host(kept, given.get(b"x-forwarded-host", []))
+            scope["client"] = self._client(client, given.get(b"x-forwarded-for", []))
+        scope["headers"] = kept
+
+    def _client(self, proxy: tuple[str, int], hops: list[str]) -> tuple[str, int]:
+        """Return the nearest address that is no trusted proxy's.
+
+        Each proxy adds the address that it was called from at the end. What is before the first
+        address that isn't trusted may be made up.
+        """
+        found = proxy
+        for hop in reversed(hops):
+            address = _parse(hop)
+            if address is None:
+                break
+            found = (str(address), 0)
+            if not self._trusts(found[0]):
+                break
+        return found
+
+    def _look_up(self, text: str) -> bool:
+        address = _parse(text)
+        return address is not None and any(address in network for network in self._networks)
+
+
+def _set_scheme(scope: Scope, values: list[str]) -> None:
+    # The last one is the nearest proxy's own.
+    scheme = values[-1].strip().lower() if values else ""
+    if scheme in ("http", "https"):
+        scope["scheme"] = scheme.replace("http", "ws") if scope["type"] == "websocket" else scheme
+
+
+def _with_host(headers: list[tuple[bytes, bytes]], values: list[str]) -> list[tuple[bytes, bytes]]:
+    host = values[-1].strip() if values else ""
+    if not host:
+        return headers
+    others = [(name, value) for name, value in headers if name != b"host"]
+    return [(b"host", host.encode("latin-1")), *others]
+
+
+_MAPPED = IPv6Network("::ffff:0:0/96")
+
+
+def _parse(hop: str) -> IPv4Address | IPv6Address | None:
+    """Return the address of `1.2.3.4`, `1.2.3.4:567`, `2001:db8::1` or `[2001:db8::1]:567`."""
+    text = hop.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address in _MAPPED:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def parse_trusted(text: str) -> tuple[Network, ...]:
+    """Return the networks of SIM_TRUSTED_PROXY, with `loopback` and `private` as words.
+
+    Raises ValueError with a sentence.
+    """
+    networks: list[Network] = []
+    for entry in text.replace(",", " ").split():
+        try:
+            networks.extend(WORDS.get(entry.lower()) or (ip_network(entry),))
+        except ValueError:
+            raise ValueError(
+                f"SIM_TRUSTED_PROXY holds {entry!r}, which is neither an address like 10.1.2.3, "
+                f"nor a network like 10.1.0.0/16, nor one of the words {' and '.join(WORDS)}."
+            ) from None
+    return tuple(networks)

@@ -1,0 +1,80 @@
+"""Listening sockets of SIM_BIND: `host:port`, several separated by spaces."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+# Connections that the kernel completes while the event loop is busy.
+BACKLOG = 2048
+
+
+def listen(bind: str) -> list[socket.socket]:
+    """Return sockets that listen at every address that SIM_BIND means.
+
+    `*` means all addresses, IPv6 addresses are in brackets, a name may stand for several.
+    Raises OSError where an address can't be bound, ValueError where it is none.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for entry in bind.split():
+            sockets += _listen(entry)
+    except BaseException:
+        for each in sockets:
+            each.close()
+        raise
+    return sockets
+
+
+def _listen(entry: str) -> list[socket.socket]:
+    addresses = _addresses(entry)
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, address in addresses:
+        try:
+            sockets.append(_bound(family, address))
+        except OSError as error:
+            # A name may stand for an address of a family that this machine doesn't have.
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(addresses) > 1:
+                missing = error
+                continue
+            for each in sockets:
+                each.close()
+            raise
+    if not sockets and missing is not None:
+        raise missing
+    return sockets
+
+
+def _addresses(entry: str) -> list[tuple[int, Any]]:
+    host, _, port = entry.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    # The system would take 99999 for another port.
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{entry!r} is not host:port")
+    try:
+        found = socket.getaddrinfo(
+            None if host == "*" else host, int(port), type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        )  # fmt: skip
+    except UnicodeError:
+        raise ValueError(f"{entry!r} is not host:port") from None
+    # The system may list an address twice.
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def _bound(family: int, address: Any) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+        # At once: two processes may both have bound an address at which none listens yet.
+        bound.listen(BACKLOG)
+        bound.setblocking(False)
+    except BaseException:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,373 @@
+"""HTTP as clients really send it: what reaches Django, and what comes back, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+
+from tests.processes import free_port
+from tests.runtime.serving import connect, is_closed, read, serving
+
+HEAD = b"Host: localhost\r\n"
+
+
+def echo(environ: dict[str, Any], start: Any) -> list[bytes]:
+    """Return the environment and the length of the body as JSON."""
+    body = environ["wsgi.input"].read()
+    seen = {name: value for name, value in environ.items() if isinstance(value, str)}
+    said = json.dumps({**seen, "body": body[:100].decode("latin-1"), "size": len(body)}).encode()
+    start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(said)))])
+    return [said]
+
+
+@pytest.fixture
+def url(settings: Any) -> Iterator[str]:
+    with serving(echo, settings) as address:
+        yield address
+
+
+def seen(url: str, target: bytes, headers: bytes = b"", body: bytes = b"", method: bytes = b"GET"):  # type: ignore[no-untyped-def]
+    with connect(url) as line:
+        line.sendall(method + b" " + target + b" HTTP/1.1\r\n" + HEAD + headers + b"\r\n" + body)
+        status, _, content = read(line)
+    assert status == 200, content
+    return json.loads(content)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"/a?b=c", "/a", "b=c"),
+        (b"/public/v1//requests//PR-1//", "/public/v1//requests//PR-1//", ""),
+        (b"//public/v1/requests", "/public/v1/requests", ""),
+        (b"///a", "/a", ""),
+        (b"/valid%61te", "/validate", ""),
+        (b"/%C3%A9", "/\xc3\xa9", ""),
+        (b"/\xc3\xa9", "/\xc3\xa9", ""),
+        (b"/%ff", "/\xff", ""),
+        (b"/\xff", "/\xff", ""),
+        (b"/a%00b", "/a\0b", ""),
+        (b"/a%2Fb%25", "/a/b%", ""),
+        (b"/a?like(name,*\xff\xfe*)&b", "/a", "like(name,*\xff\xfe*)&b"),
+        (b"/a?and(eq(x,\"y z%20\"),in(id,(1,2)))", None, None),
+        (b"/a?eq(x,'%C3%A9')|(y=1;z=2)", "/a", "eq(x,'%C3%A9')|(y=1;z=2)"),
+        (b"/a?\"<>{}|^`\\", "/a", '"<>{}|^`\\'),
+        (b"/a?a\x7f\x01\tb", "/a", "a\x7f\x01\tb"),
+        (b"/a?b?c=/d", "/a", "b?c=/d"),
+        (b"/a?b#c", "/a", "b"),
+        (b"/a#b?c", "/a", ""),
+        (b"http://localhost/a?b", "/a", "b"),
+        (b"http://localhost", "", ""),
+        (b"/" + b"x" * 100_000 + b"?" + b"y" * 100_000, "/" + "x" * 100_000, "y" * 100_000),
+    ],
+)  # fmt: skip
+def test_path_and_query_reach_django_as_sent(
+    url: str, target: bytes, path: str | None, query: str | None
+) -> None:
+    if path is None:
+        # A space ends the target.
+        with connect(url) as line:
+            line.sendall(b"GET " + target + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
+            assert read(line)[0] == 400
+        return
+    environ = seen(url, target)
+    assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == (path, query)
+
+
+def test_a_request_line_may_come_in_pieces(url: str) -> None:
+    with connect(url) as line:
+        for piece in (b"\r\n", b"GET /\xc3", b"\xa9?a=\xff", b" HTT", b"P/1.1\r", b"\n" + HEAD):
+            line.sendall(piece)
+        line.sendall(b"X-A: \xe9\r\n\r\n")
+        environ = json.loads(read(line)[2])
+        assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == ("/\xc3\xa9", "a=\xff")
+        assert environ["HTTP_X_A"] == "\xe9"
+        # And the next one on the same connection.
+        line.sendall(b"GET /\xff?b HTTP/1.1\r\n" + HEAD + b"\r\n")
+        environ = json.loads(read(line)[2])
+        assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == ("/\xff", "b")
+
+
+def test_headers_reach_django_joined_and_without_underscores(url: str) -> None:
+    environ = seen(
+        url, b"/", b"X-Two: a\r\nX-Two: b\r\nX_Forwarded_For: 1.2.3.4\r\nX-Bytes: \xe9\xff\r\n"
+        b"content-TYPE: text/x\r\nX-Empty:\r\n",
+    )  # fmt: skip
+    assert environ["HTTP_X_TWO"] == "a, b"
+    assert environ["HTTP_X_BYTES"] == "\xe9\xff"
+    assert environ["CONTENT_TYPE"] == "text/x"
+    assert environ["HTTP_X_EMPTY"] == ""
+    assert not any("FORWARDED" in name for name in environ)
+    assert "CONTENT_LENGTH" not in environ
+
+
+def test_the_environment_is_that_of_wsgi(url: str) -> None:
+    environ = seen(url, b"/x")
+    assert environ["REMOTE_ADDR"] == "127.0.0.1" and environ["wsgi.url_scheme"] == "http"
+    assert environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ["SCRIPT_NAME"] == ""
+    assert environ["HTTP_HOST"] == "localhost"
+    # Django refuses a request without a host: nothing stands in for it.
+    with connect(url) as line:
+        line.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        _, headers, content = read(line)
+        assert is_closed(line)
+    assert "HTTP_HOST" not in json.loads(content)
+    assert json.loads(content)["SERVER_NAME"].endswith(".invalid")
+    assert headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        (b"Content-Length: 5\r\n", b"hello", "hello"),
+        (b"Content-Length: 0\r\n", b"", ""),
+        (
+            b"Transfer-Encoding: chunked\r\n",
+            b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: x\r\n\r\n",
+            "hello",
+        ),
+        (b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n", ""),
+        (b"Content-Length: 5\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n", b"hello", "hello"),
+    ],
+)
+def test_a_body_reaches_django(url: str, headers: bytes, body: bytes, expected: str) -> None:
+    environ = seen(url, b"/", headers, body, b"POST")
+    assert environ["body"] == expected
+    assert environ.get("CONTENT_LENGTH", "0") == str(len(expected))
+    assert "HTTP_TRANSFER_ENCODING" not in environ
+
+
+def test_expect_100_continue_is_answered_before_the_body(url: str) -> None:
+    with connect(url) as line:
+        line.sendall(b"PUT / HTTP/1.1\r\n" + HEAD + b"Expect: 100-continue\r\n")
+        line.sendall(b"Content-Length: 3\r\n\r\n")
+        assert line.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        line.sendall(b"abc")
+        assert json.loads(read(line)[2])["body"] == "abc"
+
+
+def test_a_connection_is_kept_and_head_has_no_body(url: str) -> None:
+    with connect(url) as line:
+        line.sendall(b"HEAD /a HTTP/1.1\r\n" + HEAD + b"\r\n")
+        status, headers, content = read(line, "HEAD")
+        assert (status, content) == (200, b"") and int(headers["content-length"]) > 100
+        line.sendall(b"GET /b HTTP/1.1\r\n" + HEAD + b"\r\n")
+        assert json.loads(read(line)[2])["PATH_INFO"] == "/b"
+        line.sendall(b"GET /c HTTP/1.1\r\n" + HEAD + b"Connection: close\r\n\r\n")
+        assert json.loads(read(line)[2])["PATH_INFO"] == "/c"
+        assert is_closed(line)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"CONNECT localhost:80 HTTP/1.1\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_without_a_log_line(
+    url: str, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(url) as line:
+        line.sendall(sent)
+        status, headers, _ = read(line)
+        assert (status, headers["connection"]) == (400, "close")
+        assert is_closed(line)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_garbage_after_a_request_does_not_break_into_its_response(url: str) -> None:
+    with connect(url) as line:
+        line.sendall(b"GET /a HTTP/1.1\r\n" + HEAD + b"\r\nGARBAGE\r\n\r\n")
+        status, _, content = read(line)
+        assert (status, json.loads(content)["PATH_INFO"]) == (200, "/a")
+        assert is_closed(line)
+
+
+def test_too_many_pipelined_requests_end_the_connection(url: str) -> None:
+    with connect(url) as line:
+        line.sendall((b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n") * 2000)
+        received = b""
+        while piece := line.recv(65536):
+            received += piece
+    assert 100 <= received.count(b"HTTP/1.1 200 OK") <= 110
+
+
+def test_a_head_beyond_256_kib_is_refused(url: str) -> None:
+    with connect(url) as line:
+        line.sendall(b"GET / HTTP/1.1\r\n")
+        with pytest.raises(OSError):
+            for _ in range(100_000):
+                line.sendall(b"X-A: " + b"x" * 1000 + b"\r\n")
+    with connect(url) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nX-A: " + b"x" * (257 * 1024))
+        assert read(line)[0] == 431
+
+
+def test_responses_are_dated_once_and_name_no_server(settings: Any) -> None:
+    def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
+        given = (
+            [("Date", "Thu, 26 Nov 2026 10:00:00 GMT")] if environ["PATH_INFO"] == "/own" else []
+        )
+        start("200 OK", [*given, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+        return [b"x"]
+
+    with serving(wsgi, settings) as url, connect(url) as line:
+        for path, expected in ((b"/own", 2026), (b"/", None)):
+            line.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
+            received = b""
+            while not received.endswith(b"\r\n\r\nx"):
+                received += line.recv(65536)
+            lines = received.lower().split(b"\r\n")
+            [date] = [line for line in lines if line.startswith(b"date: ")]
+            assert not any(line.startswith(b"server:") for line in lines)
+            assert b"content-length: 1" in lines
+            assert lines.count(b"set-cookie: a=1") == lines.count(b"set-cookie: b=2") == 1
+            year = parsedate_to_datetime(date[6:].decode()).year
+            assert expected is None or year == expected
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+def test_a_status_without_a_body_has_no_length(settings: Any, status: str) -> None:
+    def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
+        start(status, [("Content-Length", "4")])
+        return [b"body"]
+
+    with serving(wsgi, settings) as url, connect(url) as line:
+        for _ in range(2):
+            line.sendall(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
+            code, headers, content = read(line)
+            assert (code, content) == (int(status[:3]), b"")
+            assert "content-length" not in headers and "transfer-encoding" not in headers
+
+
+def test_a_response_in_pieces_arrives_whole(settings: Any) -> None:
+    closed = []
+
+    class Pieces:
+        def __iter__(self) -> Iterator[bytes]:
+            for n in range(300):
+                yield b"%d" % (n % 10) * 65536
+
+        def close(self) -> None:
+            closed.append(True)
+
+    def wsgi(environ: dict[str, Any], start: Any) -> Pieces:
+        length = [("Content-Length", str(300 * 65536))] if environ["PATH_INFO"] == "/length" else []
+        start("200 OK", length)
+        return Pieces()
+
+    expected = b"".join(Pieces())
+    with serving(wsgi, settings) as url, connect(url) as line:
+        for path in (b"/length", b"/chunked"):
+            line.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
+            assert read(line)[2] == expected
+    assert closed == [True, True]
+
+
+def test_a_client_that_reads_slowly_holds_no_thread(settings: Any) -> None:
+    """A static file's 1.4 MB are handed over at once, whether the client takes them or not."""
+
+    def wsgi(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        size = 3_000_000 if environ["PATH_INFO"] == "/large" else 3
+        start("200 OK", [("Content-Length", str(size))])
+        return iter([b"x" * min(size, 65536)] * max(1, size // 65536) + [b"x" * (size % 65536)])
+
+    with serving(wsgi, settings, threads=1) as url:
+        lines = [connect(url) for _ in range(5)]
+        for line in lines:
+            line.sendall(b"GET /large HTTP/1.1\r\n" + HEAD + b"\r\n")
+        with connect(url) as line:
+            line.sendall(b"GET /small HTTP/1.1\r\n" + HEAD + b"\r\n")
+            assert read(line)[2] == b"xxx"
+        for line in lines:
+            assert len(read(line)[2]) == 3_000_000
+            line.close()
+
+
+def test_an_exception_logs_no_query_and_answers_in_connects_form(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
+        raise RuntimeError("on purpose")
+
+    with serving(wsgi, settings) as url, connect(url) as line:
+        line.sendall(
+            b"GET /public/v1/x\n?token=S3CRET HTTP/1.1\r\n\r\n".replace(b"\n?", b"%0A?", 1)
+        )
+        status, headers, content = read(line)
+    assert (status, headers["content-type"]) == (500, "application/json")
+    assert json.loads(content)["error_code"] == "SYS_001"
+    assert "GET /public/v1/x\\n failed." in caplog.text and "on purpose" in caplog.text
+    assert "S3CRET" not in caplog.text
+
+
+def test_a_response_that_breaks_off_closes_the_connection(settings: Any) -> None:
+    def wsgi(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        start("200 OK", [("Content-Length", "10")])
+
+        def pieces() -> Iterator[bytes]:
+            yield b"12345"
+            if environ["PATH_INFO"] == "/fails":
+                raise RuntimeError("on purpose")
+
+        return pieces()
+
+    with serving(wsgi, settings) as url:
+        for path in (b"/fails", b"/short"):
+            with connect(url) as line:
+                line.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
+                received = b""
+                while piece := line.recv(65536):
+                    received += piece
+                assert received.endswith(b"\r\n\r\n12345")
+
+
+@pytest.mark.parametrize(
+    ("bind", "reached"),
+    [
+        ("127.0.0.1:{0} [::1]:{1}", ["127.0.0.1:{0}", "[::1]:{1}"]),
+        ("localhost:{0}", ["127.0.0.1:{0}"]),
+        ("*:{0}", ["127.0.0.1:{0}", "[::1]:{0}"]),
+        ("[::1]:{0}", ["[::1]:{0}"]),
+        ("[::]:{0} 0.0.0.0:{0}", ["127.0.0.1:{0}", "[::1]:{0}"]),
+    ],
+)
+def test_every_address_of_sim_bind_is_served(settings: Any, bind: str, reached: list[str]) -> None:
+    from connect_sim import web
+
+    ports = [free_port(), free_port()]
+    settings.SIM_BIND = bind.format(*ports)
+    server = web.Web(echo, 1)
+    server.start()
+    try:
+        for address in reached:
+            host, _, port = address.format(*ports).rpartition(":")
+            with connect(f"http://{host.strip('[]')}:{port}") as line:
+                line.sendall(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
+                assert read(line)[0] == 200
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:x", "127.0.0.1:99999", "nowhere.invalid:80", "8000"])
+def test_an_address_that_is_none_is_an_error_of_one_line(settings: Any, bind: str) -> None:
+    from connect_sim import web
+
+    settings.SIM_BIND = bind
+    with pytest.raises(web.PortTaken) as raised:
+        web.Web(echo, 1)
+    assert "\n" not in str(raised.value) and bind in str(raised.value)
