@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from connect_sim.server.proxies import parse_trusted
+from connect_sim.server.proxies import TrustedProxies
 from webhooks.addresses import parse_networks
 
 _CHOICES = {
@@ -53,7 +53,7 @@ def values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     except ValueError as error:
         found.append(Error(f"SIM_ALLOW_NETWORKS: {error}", id="connect_sim.E004"))
     try:
-        parse_trusted(settings.SIM_TRUSTED_PROXY)
+        TrustedProxies(settings.SIM_TRUSTED_PROXY)
     except ValueError as error:
         found.append(Error(str(error), id="connect_sim.E005"))
     return found

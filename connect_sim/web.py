@@ -23,7 +23,7 @@ from connect_sim.server import sockets
 from connect_sim.server.connections import Connections, Limits
 from connect_sim.server.django_app import DjangoApplication, Wsgi
 from connect_sim.server.protocol import Connection
-from connect_sim.server.proxies import TrustedProxies, parse_trusted
+from connect_sim.server.proxies import TrustedProxies
 from webhooks import caller, loops
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class _Server(uvicorn.Server):
         django = DjangoApplication(wsgi, threads)
         application = asgi.Composition(
             django,
-            TrustedProxies(parse_trusted(settings.SIM_TRUSTED_PROXY)),
+            TrustedProxies(settings.SIM_TRUSTED_PROXY),
             asgi.registered_routes(),
             [connections.running, partial(_stopping, django), *asgi.registered_lifespans()],
         )

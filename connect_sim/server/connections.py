@@ -21,8 +21,6 @@ from django.conf import settings
 LINGER = 30.0
 # Seconds without one byte taken by the client, after which its response is given up.
 STALLED = 30.0
-# A client that sends byte by byte is read once in so many seconds.
-THROTTLE = 1.0
 _RESUMED_AT_A_TIME = 400
 # A connection this young isn't closed to make room for others, if there are older ones.
 _YOUNG = 1.0
@@ -67,6 +65,11 @@ class Limits:
     body_rate: float
     body_window: float
     idle: float
+
+    @property
+    def throttle(self) -> float:
+        """A client that sends byte by byte is read once in so many seconds."""
+        return min(1.0, self.head / 4, self.body_window / 4)
 
     @classmethod
     def from_settings(cls, threads: int) -> Limits:
@@ -143,7 +146,7 @@ class Connections:
             group[connection] = self._loop.time()
 
     def throttle(self, connection: Watched) -> None:
-        """Read a connection again after THROTTLE seconds; it has been paused."""
+        """Read a connection again after a moment; it has been paused."""
         self._throttled.append((self._loop.time(), connection))
 
     def stalls(self, connection: Watched) -> None:
@@ -177,7 +180,9 @@ class Connections:
         if window < self.limits.body_window:
             return
         received = connection.body_bytes - self._progress.get(connection, 0)
-        if received < self.limits.body_rate * window and not connection.is_paused():
+        # The last pieces may not have been read yet.
+        expected = self.limits.body_rate * (window - self.limits.throttle)
+        if received < expected and not connection.is_paused():
             connection.time_out()
             return
         # A value that is replaced keeps its place: the group stays in order of entry.
@@ -186,7 +191,7 @@ class Connections:
 
     def _resume(self, now: float) -> None:
         for _ in range(_RESUMED_AT_A_TIME):
-            if not self._throttled or self._throttled[0][0] > now - THROTTLE:
+            if not self._throttled or self._throttled[0][0] > now - self.limits.throttle:
                 return
             self._throttled.popleft()[1].resume()
 

@@ -24,11 +24,20 @@ _FORWARDED = frozenset(
 
 
 class TrustedProxies:
-    """The proxies whose X-Forwarded-For, -Proto and -Host describe the client."""
+    """The proxies whose X-Forwarded-For, -Proto and -Host describe the client; raises ValueError.
 
-    def __init__(self, networks: Iterable[Network]) -> None:
-        self._networks = tuple(networks)
-        self._trusts = lru_cache(maxsize=4096)(self._look_up)
+    `setting` holds addresses and networks, and the words `loopback` and `private`. A word trusts
+    who is connected, and no further: clients in private networks are no proxies. A proxy in front
+    of the proxy is trusted by its address or network.
+    """
+
+    def __init__(self, setting: str) -> None:
+        entries = setting.replace(",", " ").lower().split()
+        self._peers = tuple(network for entry in entries for network in _networks(entry))
+        self._proxies = tuple(
+            network for entry in entries if entry not in WORDS for network in _networks(entry)
+        )
+        self._is_peer = lru_cache(maxsize=1024)(lambda text: _is_in(text, self._peers))
 
     def apply(self, scope: Scope) -> None:
         """Set client, scheme and host of a scope, and remove the headers that they come from.
@@ -46,7 +55,7 @@ class TrustedProxies:
             else:
                 kept.append((name, value))
         client = scope.get("client")
-        if client and self._trusts(client[0]):
+        if client and self._is_peer(client[0]):
             _set_scheme(scope, given.get(b"x-forwarded-proto", []))
             kept = _with_host(kept, given.get(b"x-forwarded-host", []))
             scope["client"] = self._client(client, given.get(b"x-forwarded-for", []))
@@ -64,13 +73,9 @@ class TrustedProxies:
             if address is None:
                 break
             found = (str(address), 0)
-            if not self._trusts(found[0]):
+            if not _is_in(found[0], self._proxies):
                 break
         return found
-
-    def _look_up(self, text: str) -> bool:
-        address = _parse(text)
-        return address is not None and any(address in network for network in self._networks)
 
 
 def _set_scheme(scope: Scope, values: list[str]) -> None:
@@ -107,18 +112,16 @@ def _parse(hop: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
-def parse_trusted(text: str) -> tuple[Network, ...]:
-    """Return the networks of SIM_TRUSTED_PROXY, with `loopback` and `private` as words.
+def _is_in(text: str, networks: Iterable[Network]) -> bool:
+    address = _parse(text)
+    return address is not None and any(address in network for network in networks)
 
-    Raises ValueError with a sentence.
-    """
-    networks: list[Network] = []
-    for entry in text.replace(",", " ").split():
-        try:
-            networks.extend(WORDS.get(entry.lower()) or (ip_network(entry),))
-        except ValueError:
-            raise ValueError(
-                f"SIM_TRUSTED_PROXY holds {entry!r}, which is neither an address like 10.1.2.3, "
-                f"nor a network like 10.1.0.0/16, nor one of the words {' and '.join(WORDS)}."
-            ) from None
-    return tuple(networks)
+
+def _networks(entry: str) -> tuple[Network, ...]:
+    try:
+        return WORDS.get(entry) or (ip_network(entry),)
+    except ValueError:
+        raise ValueError(
+            f"SIM_TRUSTED_PROXY holds {entry!r}, which is neither an address like 10.1.2.3, nor a "
+            f"network like 10.1.0.0/16, nor one of the words {' and '.join(WORDS)}."
+        ) from None

@@ -52,7 +52,10 @@ class Command(BaseCommand):
             # Nobody else works on this file: what was under way at a kill needn't wait for its
             # lease to run out.
             outbox.give_back()
-        running.start()
+        try:
+            running.start()
+        except web.NotStarted:
+            raise CommandError("The web server can't start; the log above says why.") from None
         banner.show(sandbox)
         wait_for_signal()
         self.stdout.write("Stopping; calls under way get a few seconds. Again: stop at once.")

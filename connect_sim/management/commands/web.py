@@ -30,7 +30,10 @@ class Command(BaseCommand):
         except web.PortTaken as error:
             raise CommandError(str(error)) from None
         wait_for_signal = stopping.on_signals()
-        serving.start()
+        try:
+            serving.start()
+        except web.NotStarted:
+            raise CommandError("The web server can't start; the log above says why.") from None
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
         wait_for_signal()
         serving.stop()

@@ -1,0 +1,100 @@
+"""A real nginx with TLS in front of a server; skips loudly where nginx is not installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.engines import until
+from tests.processes import Process, free_port
+from tests.runtime.serving import connect
+from tests.webhooks.certificates import certificate
+
+# As docs/server.md shows it, with the addresses of a test.
+_CONFIGURATION = """\
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_max_body_size 21m;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{https} ssl;
+        listen 127.0.0.1:{http};
+        ssl_certificate {folder}/certificate.pem;
+        ssl_certificate_key {folder}/certificate.pem;
+        location / {{
+            proxy_pass http://127.0.0.1:{upstream};
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host:{https};
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+        }}
+    }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """Where it listens, and the certificate that its clients trust."""
+
+    https_port: int
+    http_port: int
+    certificate: Path
+
+    @property
+    def https(self) -> str:
+        return f"https://localhost:{self.https_port}"
+
+    @property
+    def http(self) -> str:
+        return f"http://localhost:{self.http_port}"
+
+
+@contextmanager
+def nginx(folder: Path, upstream: int, https: int = 0) -> Iterator[Proxy]:
+    """Run nginx in front of a port until the block ends."""
+    # Debian keeps it out of the path of ordinary users.
+    binary = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if binary is None:
+        pytest.skip("nginx is not installed: the tests behind a TLS proxy were not run")
+    certificate(folder)
+    proxy = Proxy(https or free_port(), free_port(), folder / "certificate.pem")
+    # Its workers are another user where root starts it.
+    folder.chmod(0o755)
+    file = folder / "nginx.conf"
+    file.write_text(
+        _CONFIGURATION.format(
+            folder=folder, https=proxy.https_port, http=proxy.http_port, upstream=upstream
+        )
+    )
+    log = folder / "nginx.log"
+    process = Process([binary, "-p", str(folder), "-c", str(file)], dict(os.environ), log).start()
+
+    def listens() -> bool:
+        assert process.popen.poll() is None, process.printed
+        try:
+            connect(proxy.http).close()
+        except OSError:
+            return False
+        return True
+
+    try:
+        until(listens, "nginx")
+        yield proxy
+    finally:
+        process.stop()

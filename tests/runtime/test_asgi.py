@@ -1,0 +1,142 @@
+"""ASGI endpoints beside Django: registered by apps, by path prefix, with a lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from django.apps import apps
+
+from connect_sim import asgi, web
+from connect_sim.server.protocol import TRANSPORT
+from connect_sim.server.proxies import TrustedProxies
+from tests.processes import free_port
+from tests.runtime.serving import connect, is_closed, read, serving
+from tests.runtime.test_http import HEAD, echo
+
+events: list[str] = []
+
+
+async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+    """Wait without a thread, cut the connection, or tell what was called."""
+    if scope["path"].endswith("/cut"):
+        scope["extensions"][TRANSPORT].abort()
+        return
+    if scope["path"].endswith("/wait"):
+        await asyncio.sleep(0.3)
+    body = f"endpoint {scope['path']} {scope['client'][0]}".encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def lifespan() -> AsyncIterator[None]:
+    events.append("started")
+    yield
+    events.append("stopped")
+
+
+@asynccontextmanager
+async def failing_lifespan() -> AsyncIterator[None]:
+    raise RuntimeError("on purpose")
+    yield
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    config = apps.get_app_config("portal")
+    monkeypatch.setattr(
+        config, "asgi_routes", {"/native": f"{__name__}.endpoint"}, raising=False
+    )  # fmt: skip
+    monkeypatch.setattr(config, "asgi_lifespan", f"{__name__}.lifespan", raising=False)
+    events.clear()
+    yield config
+
+
+def get(line: Any, path: bytes) -> bytes:
+    line.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
+    status, headers, content = read(line)
+    assert status == 200 and "date" in headers
+    return content
+
+
+def test_routes_are_served_beside_django(registered: Any, settings: Any) -> None:
+    with serving(echo, settings) as url, connect(url) as line:
+        assert events == ["started"]
+        for path in (b"/native", b"/native/x", b"//native//x", b"/nativ%65/"):
+            assert get(line, path).startswith(b"endpoint /")
+        for path in (b"/", b"/native-not", b"/x/native"):
+            assert b'"PATH_INFO"' in get(line, path)
+    assert events == ["started", "stopped"]
+
+
+def test_an_endpoint_that_waits_holds_no_thread(registered: Any, settings: Any) -> None:
+    with serving(echo, settings, threads=1) as url:
+        waiting = [connect(url) for _ in range(20)]
+        for line in waiting:
+            line.sendall(b"GET /native/wait HTTP/1.1\r\n" + HEAD + b"\r\n")
+        with connect(url) as line:
+            assert b'"PATH_INFO"' in get(line, b"/")
+        for line in waiting:
+            assert read(line)[2].startswith(b"endpoint /native/wait")
+            line.close()
+
+
+def test_an_endpoint_can_cut_its_connection(registered: Any, settings: Any) -> None:
+    with serving(echo, settings) as url, connect(url) as line:
+        line.sendall(b"GET /native/cut HTTP/1.1\r\n" + HEAD + b"\r\n")
+        assert is_closed(line)
+
+
+def test_the_proxys_client_is_an_endpoints_client(registered: Any, settings: Any) -> None:
+    settings.SIM_TRUSTED_PROXY = "loopback"
+    with serving(echo, settings) as url, connect(url) as line:
+        line.sendall(b"GET /native HTTP/1.1\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n")
+        assert read(line)[2] == b"endpoint /native 203.0.113.7"
+
+
+def test_the_longest_prefix_wins() -> None:
+    called: list[str] = []
+
+    def named(name: str) -> Any:
+        async def application(*arguments: Any) -> None:
+            called.append(name)
+
+        return application
+
+    composition = asgi.Composition(
+        named("django"), TrustedProxies(""), {"/a": named("a"), "/a/b": named("a/b")}, []
+    )
+    for path in ("/a", "/a/", "/a/bc", "/a/b", "/a/b/c", "/ab"):
+        scope = {"type": "http", "path": path, "headers": [], "client": None}
+        asyncio.run(composition(scope, None, None))  # type: ignore[arg-type]
+    assert called == ["a", "a", "a", "a/b", "a/b", "django"]
+
+
+def test_a_websocket_without_an_endpoint_is_closed() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    composition = asgi.Composition(None, TrustedProxies(""), {}, [])  # type: ignore[arg-type]
+    scope = {"type": "websocket", "path": "/x", "headers": [], "client": None}
+    asyncio.run(composition(scope, None, send))  # type: ignore[arg-type]
+    assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+def test_a_lifespan_that_fails_is_an_error_of_the_start(
+    registered: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    registered.asgi_lifespan = f"{__name__}.failing_lifespan"
+    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
+    server = web.Web(echo, 1)
+    with pytest.raises(web.NotStarted):
+        server.start()
+    assert "The web server could not be started." in caplog.text and "on purpose" in caplog.text
+    server.stop()
+    assert not server.is_running()

@@ -1,0 +1,223 @@
+"""Request bodies: at most 20 MiB, counted as they arrive, and none stored for strangers."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.wsgi import get_wsgi_application
+
+from connect_sim.server import bodies
+from tests import make
+from tests.api import Caller, caller
+from tests.runtime.serving import App, connect, is_closed, read, serving
+from tests.runtime.test_http import HEAD, echo
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MIB = 1024 * 1024
+API = b"/public/v1/notifications/webhooks"
+
+
+@pytest.fixture
+def url(settings: Any) -> Iterator[str]:
+    settings.SIM_MAX_BODY = MIB
+    with serving(get_wsgi_application(), settings, threads=2) as address:
+        yield address
+
+
+@pytest.fixture
+def world() -> make.World:
+    return make.world()
+
+
+@pytest.fixture
+def vendor(world: make.World) -> Caller:
+    return caller(world.vendor)
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that notes each temporary file."""
+    made: list[int] = []
+
+    original = tempfile.TemporaryFile
+
+    def note(*arguments: Any, **options: Any) -> Any:
+        made.append(1)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(bodies.tempfile, "TemporaryFile", note)
+    return made
+
+
+def post(
+    url: str, body: bytes, *headers: str, target: bytes = API, chunked: bool = False,
+    declared: int | None = None,
+) -> tuple[int, dict[str, str], bytes]:  # fmt: skip
+    with connect(url) as line:
+        length = (
+            "Transfer-Encoding: chunked" if chunked else f"Content-Length: {declared or len(body)}"
+        )
+        head = "".join(f"{header}\r\n" for header in (length, *headers))
+        line.sendall(b"POST " + target + b" HTTP/1.1\r\n" + HEAD + head.encode() + b"\r\n")
+        if chunked:
+            pieces = [body[n : n + 65536] for n in range(0, len(body), 65536)]
+            for piece in pieces:
+                line.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+            line.sendall(b"0\r\n\r\n")
+        else:
+            line.sendall(body)
+        answer = read(line)
+        # The body was taken off the line, so that the response arrived, and the next one does.
+        if declared is None:
+            line.sendall(b"GET /public/v1/requests HTTP/1.1\r\n" + HEAD + b"\r\n")
+            assert read(line)[0] == 401
+        return answer
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("key", ["", "Authorization: ApiKey SU-000-000-000:nothing"])
+def test_a_body_beyond_the_limit_is_413_in_connects_form(
+    url: str, stored: list[int], chunked: bool, key: str
+) -> None:
+    headers = [key] if key else []
+    if chunked:
+        # Of a stranger not even that much is taken.
+        status, _, content = post(url, b"x" * (MIB + 1), *headers, chunked=True)
+        assert (status, json.loads(content)["error_code"]) == (401, "AUTH_001")
+    else:
+        status, received, content = post(url, b"x" * (MIB + 1), *headers)
+        assert (status, received["content-type"]) == (413, "application/json")
+        assert json.loads(content) == {
+            "error_code": "REQ_413", "errors": ["The request body is larger than 1 MiB."],
+        }  # fmt: skip
+    assert stored == []
+
+
+def test_a_chunked_body_beyond_the_limit_is_413_for_a_valid_key(
+    url: str, vendor: Caller, stored: list[int]
+) -> None:
+    key = f"Authorization: ApiKey {vendor.key}"
+    status, received, content = post(url, b"x" * (3 * MIB), key, chunked=True)
+    assert (status, received["content-type"]) == (413, "application/json")
+    assert json.loads(content)["errors"] == ["The request body is larger than 1 MiB."]
+    assert received["connect-version"]
+    # Up to the limit it may be in a file.
+    assert len(stored) == 1
+
+
+def test_a_wrong_length_is_no_way_around_the_limit(url: str, stored: list[int]) -> None:
+    status, _, content = post(url, b"x", declared=1 << 40)
+    assert (status, json.loads(content)["error_code"]) == (413, "REQ_413")
+    status, _, _ = post(url, b"x" * 100_000, declared=MIB)
+    assert status == 401
+    assert stored == []
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_body_of_a_stranger_is_401_and_never_stored(
+    url: str, stored: list[int], chunked: bool
+) -> None:
+    status, received, content = post(url, b"x" * 700_000, chunked=chunked)
+    assert (status, json.loads(content)["error_code"]) == (401, "AUTH_001")
+    assert received["www-authenticate"] == "ApiKey"
+    assert stored == []
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_body_with_a_key_reaches_the_view(
+    url: str, vendor: Caller, stored: list[int], chunked: bool
+) -> None:
+    body = json.dumps({"label": "x" * 700_000}).encode()
+    key = f"Authorization: ApiKey {vendor.key}"
+    status, _, content = post(url, body, key, "Content-Type: application/json", chunked=chunked)
+    assert status == 400 and b"label" in content
+    assert stored == [1]
+
+
+def test_a_page_takes_a_large_body_only_of_who_is_signed_in(url: str, stored: list[int]) -> None:
+    status, headers, content = post(url, b"x" * 100_000, target=b"/sign-in/")
+    assert status == 413 and headers["content-type"].startswith("text/html")
+    assert b"Sign in first: without that a request body may have 64 KiB." in content
+    assert stored == []
+    status, headers, content = post(url, b"x" * (MIB + 1), target=b"/sign-in/")
+    assert status == 413 and b"The request body is larger than 1 MiB." in content
+    assert "content-security-policy" in headers
+
+
+def test_a_signed_in_user_may_send_a_large_form(url: str, world: make.World, client: Any) -> None:
+    client.force_login(world.vendor_user)
+    cookie = f"Cookie: sessionid={client.cookies['sessionid'].value}"
+    status, _, content = post(url, b"x" * 100_000, cookie, target=b"/queues/")
+    # Not 413: the form's own check comes next.
+    assert status == 403, content
+
+
+def test_a_form_may_be_larger_by_its_frame_than_the_file_in_it(settings: Any) -> None:
+    settings.SIM_MAX_BODY = 10_000
+    form = "Content-Type: multipart/form-data; boundary=x"
+    with serving(echo, settings) as url:
+        for size, kind, expected in (
+            (10_000, "text/plain", 200), (10_001, "text/plain", 413), (60_000, form[14:], 200),
+        ):  # fmt: skip
+            with connect(url) as line:
+                head = f"Content-Type: {kind}\r\nContent-Length: {size}\r\n\r\n".encode()
+                line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + head + b"x" * size)
+                if expected == 200:
+                    assert json.loads(read(line)[2])["size"] == size
+                else:
+                    # `echo` doesn't know the question, and is asked with an empty body.
+                    assert json.loads(read(line)[2])["connect_sim.body"] == "too large"
+
+
+def test_an_expected_continue_is_not_sent_for_a_body_that_is_refused(url: str) -> None:
+    for length, expected in ((MIB + 1, 413), (100_000, 401)):
+        with connect(url) as line:
+            head = f"Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n".encode()
+            line.sendall(b"POST " + API + b" HTTP/1.1\r\n" + HEAD + head)
+            status, headers, _ = read(line)
+            assert (status, headers["connection"]) == (expected, "close")
+            assert is_closed(line)
+
+
+def test_a_client_that_goes_away_in_its_body_never_reaches_django(settings: Any) -> None:
+    app = App()
+    with serving(app, settings) as url:
+        with connect(url) as line:
+            line.sendall(b"POST /half HTTP/1.1\r\n" + HEAD + b"Content-Length: 10\r\n\r\nabc")
+        with connect(url) as line:
+            line.sendall(b"GET /whole HTTP/1.1\r\n" + HEAD + b"\r\n")
+            assert read(line)[0] == 200
+    assert list(app.arrived.queue) == ["/whole"]
+
+
+def test_a_body_that_arrives_slowly_holds_no_thread(settings: Any) -> None:
+    with serving(echo, settings, threads=1) as url:
+        slow = [connect(url) for _ in range(5)]
+        for line in slow:
+            line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\na")
+        with connect(url) as line:
+            line.sendall(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
+            assert read(line)[0] == 200
+        for line in slow:
+            line.sendall(b"b")
+            assert json.loads(read(line)[2])["body"] == "ab"
+            line.close()
+
+
+def test_a_full_disk_is_503_in_connects_form(
+    url: str, vendor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **options: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bodies.tempfile, "TemporaryFile", full)
+    with connect(url) as line:
+        head = f"Authorization: ApiKey {vendor.key}\r\nContent-Length: 900000\r\n\r\n".encode()
+        line.sendall(b"POST " + API + b" HTTP/1.1\r\n" + HEAD + head + b"x" * 900_000)
+        status, headers, content = read(line)
+    assert (status, headers["content-type"]) == (503, "application/json")
+    assert json.loads(content)["error_code"] == "SYS_503"

@@ -1,0 +1,171 @@
+"""The team server of docker-compose.yml behind a TLS proxy, as shipped."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from requests_queue.catalog import keys
+from tests.engines import until
+from tests.processes import ROOT, Process, environment, free_port, manage, postgres_database
+from tests.runtime.distributed import COMPOSE, command
+from tests.runtime.nginx import Proxy, nginx
+from tests.runtime.serving import connect, serving
+from tests.runtime.test_http import echo
+
+_PREPARE = """
+import os
+from django.core.management import call_command
+from requests_queue.catalog.models import User
+call_command("migrate", verbosity=0)
+call_command("seed")
+call_command("apikey", "VA-610-138")
+User.objects.create_superuser("root", uid="UR-900-000-001", password=os.environ["PASSWORD"])
+"""
+PASSWORD = "a-passphrase-of-the-test-1"
+
+
+def composed(service: str, given: dict[str, str]) -> dict[str, str]:
+    """Return a service's environment, with `${NAME:-default}` and `${NAME:?…}` filled in."""
+
+    def fill(match: re.Match[str]) -> str:
+        name, kind, rest = match.groups()
+        if name in given:
+            return given[name]
+        assert kind == ":-", f"docker-compose.yml needs {name}"
+        return str(rest)
+
+    found = COMPOSE["services"][service]["environment"]
+    return {name: re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", fill, str(v)) for name, v in found.items()}
+
+
+@dataclass
+class Team:
+    """The web process and the proxy in front of it."""
+
+    proxy: Proxy
+    key: str
+    port: int
+
+    def session(self) -> requests.Session:
+        found = requests.Session()
+        found.verify = str(self.proxy.certificate)
+        # REQUESTS_CA_BUNDLE would win.
+        found.trust_env = False
+        return found
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    folder = tmp_path_factory.mktemp("team")
+    port, https = free_port(), free_port()
+    with postgres_database() as database:
+        env = environment(folder, **composed("web", {
+            "SIM_API_URL": f"https://localhost:{https}",
+            "SIM_SECRET_KEY": "a-secret-of-the-test-that-is-long-enough-for-django-0123456789",
+            "SIM_ENCRYPTION_KEY": "another-secret-of-the-test-that-is-long-enough-0123456789",
+            "POSTGRES_PASSWORD": "unused",
+        }))  # fmt: skip
+        # The addresses that Docker's network would give.
+        env |= {
+            "DATABASE_URL": database,
+            "CELERY_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0",
+            "SIM_BIND": f"127.0.0.1:{port}",
+        }
+        key = keys.new_key()
+        done = subprocess.run(
+            manage("shell", "-v0", "-c", _PREPARE), cwd=ROOT, capture_output=True, text=True,
+            env={**env, "SIM_API_KEY": key, "PASSWORD": PASSWORD},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        process = Process(command("web"), env, folder / "web.log").start()
+
+        def listens() -> bool:
+            assert process.popen.poll() is None, process.printed
+            try:
+                connect(f"http://127.0.0.1:{port}").close()
+            except OSError:
+                return False
+            return True
+
+        try:
+            until(listens, "the web server", timeout=60)
+            with nginx(folder, port, https) as proxy:
+                yield Team(proxy, key, port)
+        finally:
+            process.stop()
+
+
+pytestmark = pytest.mark.postgres
+
+
+def test_http_redirects_once_and_https_does_not(team: Team) -> None:
+    session = team.session()
+    answer = session.get(f"{team.proxy.http}/sign-in/", allow_redirects=False, timeout=10)
+    assert (answer.status_code, answer.headers["location"]) == (
+        301, f"{team.proxy.https}/sign-in/",
+    )  # fmt: skip
+    answer = session.get(f"{team.proxy.http}/sign-in/", timeout=10)
+    assert (answer.status_code, len(answer.history)) == (200, 1)
+    assert answer.headers["strict-transport-security"]
+    answer = session.get(f"{team.proxy.https}/sign-in/", allow_redirects=False, timeout=10)
+    assert answer.status_code == 200
+
+
+def test_a_user_signs_in_and_cookies_are_secure(team: Team) -> None:
+    session = team.session()
+    page = session.get(f"{team.proxy.https}/sign-in/", timeout=10)
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert token is not None
+    form = {"username": "root", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+    answer = session.post(
+        f"{team.proxy.https}/sign-in/", form, allow_redirects=False, timeout=10,
+        headers={"Origin": team.proxy.https, "Referer": f"{team.proxy.https}/sign-in/"},
+    )  # fmt: skip
+    assert answer.status_code in (302, 303), answer.text
+    assert {cookie.name: cookie.secure for cookie in session.cookies} == {
+        "csrftoken": True, "sessionid": True,
+    }  # fmt: skip
+    # The session counts: another page is no redirect to the sign-in.
+    page = session.get(f"{team.proxy.https}/", allow_redirects=False, timeout=10)
+    assert page.status_code == 200
+    forged = session.post(
+        f"{team.proxy.https}/sign-in/", form, allow_redirects=False, timeout=10,
+        headers={"Origin": "https://elsewhere.example"},
+    )  # fmt: skip
+    assert forged.status_code == 403
+
+
+def test_the_api_answers_behind_the_proxy(team: Team) -> None:
+    session = team.session()
+    session.headers["Authorization"] = f"ApiKey {team.key}"
+    answer = session.get(f"{team.proxy.https}/public/v1/requests?limit=1", timeout=10)
+    assert answer.status_code == 200 and len(answer.json()) == 1
+    answer = session.post(
+        f"{team.proxy.https}/public/v1/requests", data=iter([b"{", b"}"]), timeout=10
+    )
+    assert answer.status_code in (400, 403) and answer.json()["errors"]
+
+
+def test_what_a_client_makes_up_is_not_believed_behind_the_proxy(
+    settings: Any, tmp_path: Path
+) -> None:
+    settings.SIM_TRUSTED_PROXY = COMPOSE["services"]["web"]["environment"][
+        "SIM_TRUSTED_PROXY"
+    ].rpartition(":-")[2].rstrip("}")  # fmt: skip
+    made_up = {
+        "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "http", "X_Forwarded_For": "1.2.3.4",
+        "Forwarded": "for=203.0.113.7;proto=http",
+    }  # fmt: skip
+    with serving(echo, settings) as url, nginx(tmp_path, int(url.rpartition(":")[2])) as proxy:
+        verify = str(proxy.certificate)
+        seen = requests.get(proxy.https, headers=made_up, verify=verify, timeout=10).json()
+    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("127.0.0.1", "https")
+    assert not any("FORWARDED" in name for name in seen)
