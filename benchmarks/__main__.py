@@ -21,11 +21,16 @@ from benchmarks.pipes import Broken, Process, environment, module, running
 from benchmarks.report import Sizes, measure_rival, measure_subject, rows_of
 from benchmarks.servers import Missing
 from benchmarks.table import Row, render
+from benchmarks.web.report import Web
+from benchmarks.web.report import rows_of as rows_of_web
 
 _QUICK = Sizes(each=10, rival_each=2, posts=400, seconds=3, rounds=1)
 _FULL = Sizes(each=51, rival_each=10, posts=2000, seconds=10, rounds=3)
 _QUICK_LISTS = Lists(requests=2_000, deep=20, rounds=3, calls=5)
 _FULL_LISTS = Lists(requests=100_000, deep=1_000, rounds=9, calls=10)
+
+_QUICK_WEB = Web(requests=400, rounds=1, slow=400, rate=2_000)
+_FULL_WEB = Web(requests=4_000, rounds=5, slow=4_000, rate=10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Run:
     bare: Process
     sizes: Sizes
     lists: Lists
+    web: Web
     with_rival: bool
 
 
@@ -131,7 +137,11 @@ def _lists_on(run: Run, name: str, database: str) -> list[Row]:
         return rows_of_lists(f"lists, {name}", process, run.lists)
 
 
-_PARTS = {"embedded": _embedded, "distributed": _distributed, "lists": _lists}
+def _web(run: Run) -> list[Row]:
+    return rows_of_web(run.folder, run.web)
+
+
+_PARTS = {"embedded": _embedded, "distributed": _distributed, "lists": _lists, "web": _web}
 
 
 @contextmanager
@@ -147,6 +157,7 @@ def _run(options: argparse.Namespace) -> Iterator[Run]:
             yield Run(
                 folder, handler, f"http://127.0.0.1:{port}", bare, _sizes(options),
                 _QUICK_LISTS if options.quick else _FULL_LISTS,
+                _QUICK_WEB if options.quick else _FULL_WEB,
                 not options.without_django_webhook,
             )  # fmt: skip
 
