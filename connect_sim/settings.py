@@ -21,7 +21,8 @@ SANDBOX = SIM_PROFILE == "sandbox"
 _home = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
 SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(_home / "var"))).absolute()
 SIM_BIND: str = env("SIM_BIND", default="127.0.0.1:8000")
-_bind_host, _, _bind_port = SIM_BIND.rpartition(":")
+# The first of several is the one that others are told.
+_bind_host, _, _bind_port = (SIM_BIND.split() or [""])[0].rpartition(":")
 if not _bind_host or not _bind_port.isdigit():
     raise ImproperlyConfigured(f"SIM_BIND is host:port, not {SIM_BIND!r}.")
 _reached_as = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(

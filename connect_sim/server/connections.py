@@ -19,9 +19,12 @@ from django.conf import settings
 
 # Seconds that the rest of a refused body, or of a response to a closed connection, may take.
 LINGER = 30.0
-# Seconds without one byte taken by the client, after which its response is given up.
+# A client that doesn't keep up takes as many bytes a second as a body has to bring, on average over
+# so many seconds.
 STALLED = 30.0
-_RESUMED_AT_A_TIME = 400
+# Small pieces that are read in a second, over all connections that are throttled.
+_THROTTLED_READS = 4000
+_TICK = 0.1
 # A connection this young isn't closed to make room for others, if there are older ones.
 _YOUNG = 1.0
 # Open files of a process of ours beside its connections: database, broker, static files.
@@ -68,7 +71,7 @@ class Limits:
 
     @property
     def throttle(self) -> float:
-        """A client that sends byte by byte is read once in so many seconds."""
+        """The most seconds for which a client that sends byte by byte isn't read."""
         return min(1.0, self.head / 4, self.body_window / 4)
 
     @classmethod
@@ -169,10 +172,12 @@ class Connections:
         for connection in list(self.bodies):
             self._check_body(connection, now)
         for connection, (since, left) in list(self._stalled.items()):
-            if connection.is_writing() != left:
-                self._stalled[connection] = (now, connection.is_writing())
-            elif now - since > STALLED:
+            if now - since < STALLED:
+                continue
+            if left - connection.is_writing() < self.limits.body_rate * STALLED:
                 connection.abort()
+            else:
+                self._stalled[connection] = (now, connection.is_writing())
 
     def _check_body(self, connection: Watched, now: float) -> None:
         """End a body that brought less than the rate in one window."""
@@ -190,8 +195,10 @@ class Connections:
         self._progress[connection] = connection.body_bytes
 
     def _resume(self, now: float) -> None:
-        for _ in range(_RESUMED_AT_A_TIME):
-            if not self._throttled or self._throttled[0][0] > now - self.limits.throttle:
+        count = len(self._throttled)
+        paused = min(self.limits.throttle, count / _THROTTLED_READS)
+        for _ in range(min(count, int(_THROTTLED_READS * _TICK))):
+            if self._throttled[0][0] > now - paused:
                 return
             self._throttled.popleft()[1].resume()
 
@@ -200,7 +207,7 @@ class Connections:
         shortest = min(limits.head, limits.body_window, limits.idle)
         swept = 0.0
         while True:
-            await asyncio.sleep(min(0.1, shortest / 10))
+            await asyncio.sleep(min(_TICK, shortest / 10))
             now = self._loop.time()
             self._resume(now)
             if now - swept >= min(1.0, shortest / 10):

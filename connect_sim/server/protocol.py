@@ -7,15 +7,15 @@ pyproject.toml caps the version.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from connect_sim.server import refusals
 from connect_sim.server.connections import Connections, Group
+from connect_sim.server.request_line import RequestLine
 
 # Of the request line and all headers together.
 MAX_HEAD = 256 * 1024
@@ -23,8 +23,6 @@ MAX_HEAD = 256 * 1024
 MAX_PIPELINE = 100
 # From the ninth read of less than 1 KiB that completes nothing, a connection is throttled.
 _SMALL, _FEW = 1024, 8
-# Bytes of a request line that the parser refuses, though clients send them unescaped.
-_UNESCAPED = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\xff]")
 
 TRANSPORT = "connect_sim.transport"
 
@@ -51,8 +49,7 @@ class Connection(HttpToolsProtocol):
         # Nothing is read any more; nothing can be done with the transport any more.
         self._ended = self._lost = False
         self._head_bytes = self._small_reads = 0
-        # The request line as it was received, and whether its end is still to come.
-        self._line, self._in_line = b"", True
+        self._line = RequestLine()
 
     # -- the transport's calls
 
@@ -71,7 +68,7 @@ class Connection(HttpToolsProtocol):
         """Parse what came, and note what the connection waits for then."""
         if self._ended:
             return
-        self._feed(self._escape(data))
+        self._feed(self._line.escape(data, self._in_head))
         if self._ended:
             return
         if self._in_head:
@@ -80,7 +77,7 @@ class Connection(HttpToolsProtocol):
                 self._refuse(431, f"The request's head is larger than {MAX_HEAD // 1024} KiB.")
                 return
         elif not self._in_body:
-            self._in_line, self._line = True, b""
+            self._line.reset()
         self._regroup()
         self._throttle(len(data))
 
@@ -122,7 +119,7 @@ class Connection(HttpToolsProtocol):
         self.url = b"/"
         super().on_headers_complete()
         self.url = target
-        raw_path, query = _split(self._received_target() or target)
+        raw_path, query = self._line.target(target)
         scope["raw_path"], scope["query_string"] = raw_path, query
         scope["path"] = unquote_to_bytes(raw_path).decode(errors="replace")
 
@@ -274,37 +271,3 @@ class Connection(HttpToolsProtocol):
             self._throttled = True
             self.flow.pause_reading()
             self._watch.throttle(self)
-
-    def _escape(self, data: bytes) -> bytes:
-        """Return the data with a request line that the parser takes."""
-        if not self._in_line:
-            return data
-        if not self._in_head:
-            # Empty lines may come before a request.
-            data = data.lstrip(b"\r\n")
-        end = data.find(b"\n")
-        line = data if end < 0 else data[:end]
-        self._line += line
-        self._in_line = end < 0
-        if not _UNESCAPED.search(line):
-            return data
-        rest = b"" if end < 0 else data[end:]
-        return _UNESCAPED.sub(lambda found: b"%%%02X" % found[0][0], line) + rest
-
-    def _received_target(self) -> bytes:
-        """Return the target as it was received, empty where it was passed on unchanged."""
-        line, self._line = self._line, b""
-        parts = line.split(b" ") if _UNESCAPED.search(line) else []
-        return parts[1] if len(parts) > 1 else b""
-
-
-def _split(target: bytes) -> tuple[bytes, bytes]:
-    """Return path and query of a request target, an absolute one included."""
-    if not target.startswith(b"/"):
-        try:
-            parts = urlsplit(target)
-        except ValueError:
-            return target, b""
-        return parts.path, parts.query
-    path, _, query = target.partition(b"#")[0].partition(b"?")
-    return path, query

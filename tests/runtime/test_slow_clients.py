@@ -193,7 +193,7 @@ def test_byte_by_byte_heads_leave_the_others_served(settings: Any) -> None:
             assert b'"HTTP_X_SLOW": "xxxxxxxxxx"' in read(line)[2]
 
 
-def test_a_client_of_small_pieces_is_read_once_a_second(
+def test_a_client_of_small_pieces_is_read_at_intervals(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from connect_sim.server.protocol import Connection
