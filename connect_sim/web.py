@@ -92,7 +92,7 @@ class _Server(uvicorn.Server):
             [connections.running, partial(_stopping, django), *asgi.registered_lifespans()],
         )
         config = uvicorn.Config(
-            application,  # type: ignore[arg-type]
+            application,
             http=partial(Connection, connections=connections),  # type: ignore[arg-type]
             interface="asgi3",
             lifespan="on",

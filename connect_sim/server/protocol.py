@@ -98,7 +98,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
         self.body_bytes = 0
-        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[typeddict-item]
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         """Start the application with path and query as they were received.
