@@ -11,6 +11,7 @@ from tests.processes import ROOT, environment, manage
 
 SERVER = {
     "SIM_PROFILE": "server",
+    "SIM_TRUSTED_PROXY": "127.0.0.1",
     "SIM_SECRET_KEY": "a-secret-that-is-long-enough-for-django-0123456789-abcdefgh",
     "SIM_ENCRYPTION_KEY": "another",
     "DATABASE_URL": "postgres://user@localhost/name",
@@ -49,6 +50,9 @@ def test_a_setting_that_cannot_work(tmp_path: Path, variables: dict[str, str], s
         ({"SIM_RETRY_BASE": "0"}, "SIM_RETRY_BASE is greater than 0"),
         ({"SIM_RETRY_FACTOR": "0.5"}, "SIM_RETRY_FACTOR is 1 or more"),
         ({"SIM_ALLOW_NETWORKS": "everything"}, "SIM_ALLOW_NETWORKS"),
+        ({"SIM_TRUSTED_PROXY": "proxy.example"}, "SIM_TRUSTED_PROXY holds 'proxy.example'"),
+        ({"SIM_HEAD_TIMEOUT": "0"}, "SIM_HEAD_TIMEOUT is greater than 0"),
+        ({**SERVER, "SIM_TRUSTED_PROXY": ""}, "no proxy is trusted"),
         ({**SERVER, "CELERY_BROKER_URL": "memory://"}, "The broker memory:// lives in one process"),
     ],
 )
