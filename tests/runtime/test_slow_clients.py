@@ -14,7 +14,7 @@ import pytest
 from connect_sim.server import connections
 from connect_sim.server.connections import Limits
 from tests.engines import until
-from tests.runtime.serving import connect, is_closed, read, serving
+from tests.runtime.serving import App, connect, is_closed, read, serving
 from tests.runtime.test_http import HEAD, echo
 
 REQUEST = b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n"
@@ -73,12 +73,13 @@ def test_a_connection_without_a_request_is_closed(url: str) -> None:
         assert line.recv(100) == b""
 
 
-def test_an_idle_connection_is_closed_and_a_used_one_is_not(url: str) -> None:
-    with connect(url, 2) as line:
+def test_an_idle_connection_is_closed_and_a_used_one_is_not(settings: Any) -> None:
+    settings.SIM_IDLE_TIMEOUT = 1
+    with serving(echo, settings) as url, connect(url, 2) as line:
         for _ in range(8):
             line.sendall(REQUEST)
             assert read(line)[0] == 200
-            assert not _readable(line, 0.1)
+            assert not _readable(line, 0.15)
         assert line.recv(100) == b""
 
 
@@ -128,12 +129,12 @@ def test_a_body_slower_than_the_rate_is_408(url: str, framing: bytes) -> None:
 
 def test_a_body_that_keeps_the_rate_is_received(settings: Any) -> None:
     """However long it takes altogether: only each window counts."""
-    settings.SIM_BODY_WINDOW, settings.SIM_BODY_RATE = 0.3, 100
+    settings.SIM_BODY_WINDOW, settings.SIM_BODY_RATE = 0.7, 50
     with serving(echo, settings) as url, connect(url) as line:
         line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 600\r\n\r\n")
         for _ in range(14):
             line.sendall(b"x" * 40)
-            assert not _readable(line, 0.08)
+            assert not _readable(line, 0.12)
         line.sendall(b"x" * 40)
         assert b'"size": 600' in read(line)[2]
 
@@ -242,18 +243,15 @@ def test_the_oldest_incomplete_connection_makes_room(settings: Any, kind: str) -
 
 def test_a_request_in_progress_makes_no_room(settings: Any) -> None:
     settings.SIM_CONNECTIONS = 16
-
-    def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
-        if environ["PATH_INFO"] == "/slow":
-            time.sleep(0.5)
-        return echo(environ, start)
-
-    with serving(wsgi, settings, threads=2) as url, ExitStack() as stack:
+    app = App()
+    with serving(app, settings, threads=1) as url, ExitStack() as stack:
         busy = stack.enter_context(connect(url))
-        busy.sendall(b"GET /slow HTTP/1.1\r\n" + HEAD + b"\r\n")
+        busy.sendall(b"GET /validate HTTP/1.1\r\n" + HEAD + b"\r\n")
+        assert app.arrived.get(timeout=10) == "/validate"
         for _ in range(40):
             stack.enter_context(connect(url))
         assert answers(url)
+        app.release.set()
         assert read(busy)[0] == 200
 
 
