@@ -197,9 +197,10 @@ def test_garbage_after_a_request_does_not_break_into_its_response(url: str) -> N
         assert is_closed(line)
 
 
-def test_too_many_pipelined_requests_end_the_connection(url: str) -> None:
+@pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+def test_too_many_pipelined_requests_end_the_connection(url: str, offer: bytes) -> None:
     with connect(url) as line:
-        line.sendall((b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n") * 2000)
+        line.sendall((b"GET / HTTP/1.1\r\n" + HEAD + offer + b"\r\n") * 2000)
         received = b""
         while piece := line.recv(65536):
             received += piece
