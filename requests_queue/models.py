@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from django.db import models
 
+PROBLEM = 400  # characters of a process's problem that are kept
+
 
 class Clock(models.Model):
     """How far the platform's time is from the real one (sandbox only; ours).
@@ -31,6 +33,8 @@ class Pulse(models.Model):
     kind = models.CharField(max_length=16)
     since = models.FloatField()
     at = models.FloatField()
+    # What keeps it from its work, in words; empty while all is well.
+    problem = models.CharField(max_length=PROBLEM, blank=True, db_default="")
 
     def __str__(self) -> str:
         return self.process

@@ -10,10 +10,10 @@ import socket
 import time
 from dataclasses import dataclass
 
-from django.db.models import Case, Count, F, Max, Min, When
+from django.db.models import Case, Count, F, Max, Min, Value, When
 
 from requests_queue.database_time import DatabaseTime
-from requests_queue.models import Pulse
+from requests_queue.models import PROBLEM, Pulse
 
 WORKER, SCHEDULER = "worker", "scheduler"
 EVERY = 4.0  # seconds between two signs of a process
@@ -22,6 +22,8 @@ _FORGOTTEN = 3600.0  # seconds after which a row goes
 
 # When a sign is next due, by process, on this machine's monotonic clock.
 _next: dict[str, float] = {}
+# The problem that its last sign named.
+_problems: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +34,45 @@ class Heard:
     alive: int = 0
     age: float | None = None
     there_for: float = 0.0
+    # How many of those that live have a problem, and what it is with one of them.
+    failing: int = 0
+    problem: str = ""
 
 
-def leave(kind: str) -> None:
-    """Leave a sign of this process, one statement, if one is due.
+def leave(kind: str, problem: str = "", *, now: bool = False) -> None:
+    """Leave a sign of this process, one statement, if one is due or its `problem` has changed.
 
+    With `now` it is due in any case.
     There is one scheduler, whose signs come with what it sends, by way of any worker.
     """
     process = _process(kind)
     due = _next.get(process)
-    if due is not None and time.monotonic() < due:
+    problem = problem[:PROBLEM]
+    is_same = _problems.get(process, "") == problem
+    if due is not None and is_same and not now and time.monotonic() < due:
         return
     if due is None:
         Pulse.objects.filter(at__lt=DatabaseTime() - _FORGOTTEN).delete()
-    row = Pulse(process=process, kind=kind, since=DatabaseTime(), at=DatabaseTime())
+    row = Pulse(
+        process=process, kind=kind, since=DatabaseTime(), at=DatabaseTime(), problem=problem
+    )
     # After a restart a container's process has the number that the one before had.
     fresh = ["since"] if due is None else []
     Pulse.objects.bulk_create(
-        [row], update_conflicts=True, unique_fields=["process"], update_fields=["at", *fresh]
+        [row],
+        update_conflicts=True,
+        unique_fields=["process"],
+        update_fields=["at", "problem", *fresh],
     )
     _next[process] = time.monotonic() + EVERY
+    _problems[process] = problem
 
 
 def end(kind: str) -> None:
     """Take back the sign of this process, which stops: it is not to be believed alive any more."""
     Pulse.objects.filter(process=_process(kind)).delete()
     _next.pop(_process(kind), None)
+    _problems.pop(_process(kind), None)
 
 
 def _process(kind: str) -> str:
@@ -72,8 +87,13 @@ def heard() -> dict[str, Heard]:
         alive=Count(Case(When(**lives, then=F("process")))),
         age=now - Max("at"),
         there_for=now - Min(Case(When(**lives, then=F("since")))),
+        failing=Count(Case(When(**lives, problem__gt="", then=F("process")))),
+        named=Max(Case(When(**lives, then=F("problem")), default=Value(""))),
     )
     return {
-        row["kind"]: Heard(row["alive"], max(row["age"], 0.0), row["there_for"] or 0.0)
+        row["kind"]: Heard(
+            row["alive"], max(row["age"], 0.0), row["there_for"] or 0.0,
+            row["failing"], row["named"],
+        )
         for row in rows.order_by()
-    }
+    }  # fmt: skip

@@ -26,11 +26,13 @@ class Light:
     name: str
     state: str
     says: str
+    # In place of the state's own word.
+    called: str = ""
 
     @property
     def word(self) -> str:
         """How it is, in a word or two."""
-        return _WORDS[self.state]
+        return self.called or _WORDS[self.state]
 
 
 def lights() -> list[Light]:
@@ -48,6 +50,14 @@ def lights() -> list[Light]:
 
 
 def _worker(heard: Heard) -> Light:
+    if heard.failing:
+        which = f"{heard.failing} of {heard.alive} processes" if heard.alive > 1 else "The process"
+        return Light(
+            "Worker", BAD,
+            f"{which} cannot work properly: {heard.problem}. It goes on trying; the log of the "
+            "worker has the details.",
+            called="Failing",
+        )  # fmt: skip
     if heard.alive:
         many = f"{heard.alive} processes call" if heard.alive > 1 else "It calls"
         return Light("Worker", GOOD, f"{many} handlers; last sign {_ago(heard.age)} ago.")

@@ -76,6 +76,24 @@ def test_all_runs(vendor: Client) -> None:
     assert "Not running" not in said
 
 
+def test_worker_with_problem_is_shown_as_failing(vendor: Client) -> None:
+    sign(WORKER, 1)
+    sign(WORKER, 2)
+    sign(SCHEDULER, 3)
+    Pulse.objects.filter(process=f"{WORKER} 2").update(
+        problem="The delivery engine's loop (RuntimeError)"
+    )
+    worker = light("Worker")
+    assert (worker.state, worker.word) == ("bad", "Failing")
+    said = text(vendor)
+    assert "1 of 2 processes cannot work properly: The delivery engine's loop (RuntimeError)." in (
+        said.replace("&#x27;", "'")
+    )
+    # One that is gone is no problem of today.
+    Pulse.objects.filter(process=f"{WORKER} 2").update(at=DatabaseTime() - LOST - 1)
+    assert light("Worker").state == "good"
+
+
 def test_nothing_was_ever_heard_of(vendor: Client) -> None:
     worker, scheduler = light("Worker"), light("Scheduler")
     assert (worker.state, scheduler.state) == ("bad", "unknown")
