@@ -1,4 +1,4 @@
-"""The rows of finished calls: what is stored of each, and one INSERT for all of a flush."""
+"""The rows of attempts: what is stored of each, and one INSERT for all of a flush."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _CHUNK = 1000  # attempts of one INSERT; SQLite takes 32,766 parameters
 Row = tuple[Any, ...]
 
 
-def row(call: Finished, why: str, now: datetime) -> Row:
-    """Return the attempt, in the order of _COLUMNS."""
+def row(call: Finished, number: int, why: str, now: datetime) -> Row:
+    """Return the attempt, in the order of _COLUMNS; `number` counts the delivery's attempts."""
     claimed, prepared, answer = call.claimed, call.prepared, call.answer
     return (
         claimed.webhook["id"],
         claimed.delivery_id,
-        claimed.number,
+        number,
         call.outcome,
         sql.moment(claimed.started_at),
         sql.moment(now),

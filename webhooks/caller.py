@@ -7,31 +7,37 @@ process.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 
-from django.conf import settings
-
-from webhooks import loops
-from webhooks.addresses import AddressPolicy, parse_networks
+from webhooks import conf, loops, retry
 from webhooks.calls import Finished
 from webhooks.flight import Flight
-from webhooks.transport import Transport
+
+logger = logging.getLogger(__name__)
+
+_SPARE = 10.0  # seconds beyond the longest deadline after which nobody waits any more
 
 
 class Caller:
-    """A loop in a thread; `fly` from any other."""
+    """A loop in a thread; `fly` from any other. Raises loops.StartFailed."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop
-        self._ready = threading.Event()
+        self._started: Future[None] = Future()
         self._guard = threading.Lock()
         self._stopped = False
         self._tasks: set[asyncio.Task[Finished]] = set()
         self._thread = threading.Thread(target=self._run, name="validator-calls", daemon=True)
         self._thread.start()
-        self._ready.wait()
+        loops.wait_for_start(self._started, "The client for validators")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether calls can be made."""
+        return self._thread.is_alive() and not self._stopped
 
     def fly(self, flights: Sequence[Flight]) -> list[Finished]:
         """Make the calls, all at once, and return how each ended."""
@@ -41,9 +47,9 @@ class Caller:
                 return [flight.lost() for flight in flights]
             flying = asyncio.run_coroutine_threadsafe(self._fly(flights), self._loop)
         try:
-            return flying.result()
-        except CancelledError:
-            # Stopped before they had begun.
+            return flying.result(max(flight.limit for flight in flights) + _SPARE)
+        except (CancelledError, TimeoutError):
+            # Stopped before they had begun, or the loop ended.
             return [flight.lost() for flight in flights]
 
     def stop(self) -> None:
@@ -55,23 +61,31 @@ class Caller:
         self._thread.join(5)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=loops.new_loop_factory()) as runner:
-            runner.run(self._main())
+        try:
+            with asyncio.Runner(loop_factory=loops.new_loop_factory()) as runner:
+                try:
+                    runner.run(self._main())
+                finally:
+                    # Before the loop closes: no call must be left in it.
+                    with self._guard:
+                        self._stopped = True
+        except BaseException as error:
+            if self._started.done():
+                logger.exception("The client for validators ended; the next call starts another.")
+            else:
+                self._started.set_exception(error)
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        self._transport = Transport(
-            AddressPolicy(parse_networks(settings.SIM_ALLOW_NETWORKS)),
-            proxy=settings.SIM_HTTP_PROXY or None,
-        )
-        self._ready.set()
+        self._transport = conf.open_transport()
+        self._started.set_result(None)
         try:
             await self._stopping.wait()
+        finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        finally:
             await self._transport.close()
 
     async def _fly(self, flights: Sequence[Flight]) -> list[Finished]:
@@ -79,7 +93,11 @@ class Caller:
         for task in tasks:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await asyncio.gather(*tasks)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        return [
+            one if isinstance(one, Finished) else flight.lost()
+            for one, flight in zip(ended, flights, strict=True)
+        ]
 
 
 _caller: Caller | None = None
@@ -93,15 +111,31 @@ def fly(flights: Sequence[Flight]) -> list[Finished]:
     with _guard:
         if _stopped:
             return [flight.lost() for flight in flights]
-        if _caller is None:
-            _caller = Caller()
+        if _caller is None or not _caller.is_running:
+            try:
+                _caller = Caller()
+            except loops.StartFailed as error:
+                logger.error("%s", error)
+                return [_not_made(flight, error) for flight in flights]
         running = _caller
     return running.fly(flights)
 
 
+def _not_made(flight: Flight, error: Exception) -> Finished:
+    told = "The validator could not be called; the log of the server says why."
+    return Finished(flight.claimed, retry.FAILURE, 0, error=str(error), told=told)
+
+
 def start() -> None:
-    """Let calls be made again after a stop; the loop starts with the first one."""
+    """Let calls be made again after a stop; the loop starts with the first one.
+
+    Raises loops.StartFailed where the settings allow no call.
+    """
     global _stopped
+    try:
+        conf.check_transport()
+    except ValueError as error:
+        raise loops.StartFailed(f"Validators cannot be called. {error}") from None
     with _guard:
         _stopped = False
 

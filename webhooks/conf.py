@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from webhooks.addresses import AddressPolicy, parse_networks
 from webhooks.retry import Policy
+from webhooks.transport import Transport, proxy_url
 from webhooks.types import PLURALS
 
 
@@ -28,3 +30,22 @@ def sent_object_class(object_class: str) -> str:
     if settings.SIM_OBJECT_CLASS_FORM == "singular":
         return object_class
     return PLURALS.get(object_class, f"{object_class}s")
+
+
+def open_transport() -> Transport:
+    """Return a transport inside the running loop; raises ValueError as check_transport does."""
+    check_transport()
+    policy = AddressPolicy(parse_networks(settings.SIM_ALLOW_NETWORKS))
+    return Transport(policy, proxy=settings.SIM_HTTP_PROXY or None)
+
+
+def check_transport() -> None:
+    """Raise ValueError, with the setting's name, where requests cannot be made by the settings."""
+    try:
+        parse_networks(settings.SIM_ALLOW_NETWORKS)
+    except ValueError as error:
+        raise ValueError(f"SIM_ALLOW_NETWORKS: {error}") from None
+    try:
+        proxy_url(settings.SIM_HTTP_PROXY or None)
+    except ValueError as error:
+        raise ValueError(f"SIM_HTTP_PROXY: {error}") from None

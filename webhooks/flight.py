@@ -18,6 +18,7 @@ from webhooks.transport import READ_CAP, CallFailed, Transport
 logger = logging.getLogger(__name__)
 
 _STOPPED = "The sandbox stopped during the call; what the handler answered is unknown."
+_BROKEN = "The call failed in an unexpected way; the log of the worker says more."
 
 
 @dataclass(slots=True)
@@ -30,17 +31,18 @@ class Flight:
     read_cap: int = READ_CAP
     # Seconds; None is that of the settings for wake-up calls.
     timeout: float | None = None
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[Finished] | None = None
     # Set where the platform's time has passed the deadline of a call that really still hangs.
     cut: bool = False
 
     @property
-    def _limit(self) -> float:
+    def limit(self) -> float:
+        """How many seconds the call may take."""
         return settings.SIM_HTTP_TIMEOUT if self.timeout is None else self.timeout
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether the platform's time has passed the call's deadline."""
-        return self.claimed.started_at + timedelta(seconds=self._limit) <= now
+        return self.claimed.started_at + timedelta(seconds=self.limit) <= now
 
     async def fly(self, transport: Transport) -> Finished:
         """Make the call and return how it ended."""
@@ -48,9 +50,7 @@ class Flight:
         outcome, error, told, prepared, answer = retry.FAILURE, "", "", None, None
         try:
             prepared = calls.prepare(self.claimed, self.body)
-            answer = await transport.call(
-                prepared.call, timeout=self._limit, read_cap=self.read_cap
-            )
+            answer = await transport.call(prepared.call, timeout=self.limit, read_cap=self.read_cap)
             outcome, error = calls.judge(answer)
         except SecretRefused as refused:
             error, told = str(refused), "The call could not be signed."
@@ -61,8 +61,8 @@ class Flight:
         except Exception:
             # Whatever went wrong is ours, and must not stop the other calls.
             logger.exception("A call failed in an unexpected way.")
-            error = "The call failed in an unexpected way; the log of the worker says more."
-        duration = self._limit if self.cut else time.monotonic() - began
+            error = _BROKEN
+        duration = self.limit if self.cut else time.monotonic() - began
         return Finished(
             self.claimed, outcome, round(duration * 1000), prepared, answer, error, told
         )
@@ -73,5 +73,10 @@ class Flight:
 
     def _cancelled(self) -> tuple[str, str]:
         if self.cut:
-            return retry.FAILURE, f"There was no complete answer within {self._limit:g} s."
+            return retry.FAILURE, f"There was no complete answer within {self.limit:g} s."
         return retry.UNKNOWN, _STOPPED
+
+
+def failed(claimed: Claimed) -> Finished:
+    """Return a call that an error of the program ended, before or after it was sent."""
+    return Finished(claimed, retry.FAILURE, 0, error=_BROKEN)

@@ -1,10 +1,28 @@
-"""The event loop of the engine, and what a process needs for a thousand calls at once."""
+"""Event loops in threads: how they start, and what a process needs for a thousand requests."""
 
 from __future__ import annotations
 
 import asyncio
 import resource
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+
+START = 30.0  # seconds that the start of a loop may take
+
+
+class StartFailed(Exception):
+    """A loop could not start; the text says why."""
+
+
+def wait_for_start(started: Future[None], what: str) -> None:
+    """Wait until a loop in another thread has started; raises StartFailed, also if it hangs."""
+    try:
+        started.result(START)
+    except TimeoutError:
+        raise StartFailed(f"{what} did not start within {START:g} s. Start it again.") from None
+    except Exception as error:
+        raise StartFailed(f"{what} could not start. {error}") from error
 
 
 def new_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -18,8 +36,9 @@ def new_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def raise_file_limit() -> None:
-    """Raise the soft limit of open files: each call under way needs one."""
+    """Raise the soft limit of open files, where it may be: each request in flight needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
     if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

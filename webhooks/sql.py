@@ -13,6 +13,7 @@ _EPOCH = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
     "postgresql": "EXTRACT(EPOCH FROM clock_timestamp())",
 }
+LOCK_WAIT = 0.5  # seconds for which a flush waits for rows that another transaction holds
 _CLAIM_LOCK = 0x636C61696D  # "claim", for pg_advisory_xact_lock
 
 
@@ -57,6 +58,16 @@ def one_claim_at_a_time() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
+
+
+def limit_lock_wait() -> None:
+    """Wait for locked rows LOCK_WAIT seconds at most until commit; OperationalError after that.
+
+    SQLite has one lock for the whole file, and the timeout of its connection.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {round(LOCK_WAIT * 1000)}")
 
 
 def values(rows: Iterable[Sequence[Any]], types: Sequence[str]) -> tuple[str, list[Any]]:

@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
 from django.db import connection
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class SqlThread:
-    """Runs what the engine's loop asks of the database, one thing after another."""
+    """Runs what an engine asks of the database, one thing after another."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
 
-    async def run(self, work: Callable[..., T], *args: Any) -> T | None:
-        """Run `work`; return None where it failed and is to be tried again."""
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        """Run `work` and return what it returns."""
         loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._pool, _with_connection, work, *args)
-        except DatabaseError as error:
-            logger.warning("The database is away (%s); trying again.", type(error).__name__)
-        except Exception:
-            # The window must go on turning for the other deliveries.
-            logger.exception("A look at the table failed in an unexpected way; trying again.")
-        return None
+        return await loop.run_in_executor(self._pool, _with_connection, work, *args)
+
+    def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
+        """Run `work` for a thread without a loop."""
+        return self._pool.submit(_with_connection, work, *args)
 
     def end(self, last: Callable[[], Any]) -> None:
-        """Run what is `last`, if the database is there, and let go of the connection."""
-        with suppress(DatabaseError):
-            self._pool.submit(_with_connection, last).result()
-        self._pool.submit(lambda: connection.close()).result()
+        """Run what is `last`, if the database is there, and close the connection."""
+        with suppress(Exception):
+            self.submit(last).result()
+        with suppress(Exception):
+            self._pool.submit(lambda: connection.close()).result()
         self._pool.shutdown()
 
 

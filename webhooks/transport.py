@@ -63,7 +63,7 @@ class Transport:
         self, policy: AddressPolicy, *, proxy: str | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
         self._policy = policy
-        self._proxy = _proxy_url(proxy)
+        self._proxy = proxy_url(proxy)
         self._tls = tls
         self._closed = False
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="dns")
@@ -217,12 +217,20 @@ def _headers(call: Call) -> CIMultiDict[str]:
     return headers
 
 
-def _proxy_url(proxy: str | None) -> URL | None:
+def proxy_url(proxy: str | None) -> URL | None:
+    """Return the proxy's URL, or None without one; raises ValueError, without what it was."""
     if not proxy:
         return None
-    url = URL(proxy)
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("The proxy must be a URL like http://proxy.example:3128.")
+    try:
+        url = URL(proxy)
+        is_usable = url.scheme in ("http", "https") and bool(url.host) and url.port != 0
+    except (ValueError, TypeError):
+        is_usable = False
+    if not is_usable:
+        # Not shown: it may have a password in it.
+        raise ValueError(
+            "The proxy must be a URL of scheme http or https, such as http://proxy.example:3128."
+        )
     return url
 
 

@@ -7,34 +7,42 @@ delivery that is tried once; what is merged of an answer is its queue's business
 from __future__ import annotations
 
 import json
+import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import Error as DatabaseError
+from django.db import OperationalError, connection, transaction
 
 from requests_queue import clock, storable
 from requests_queue.errors import Refused
 from requests_queue.queues.answers import Reading, WrongAnswer
 from requests_queue.queues.validation import Wanted
 from requests_queue.transitions import Change
-from webhooks import caller, events, ledger, outbox, retry, transport, types
+from webhooks import caller, events, flush, outbox, retry, transport, types
 from webhooks.calls import Claimed, Finished
 from webhooks.difference import shorten
 from webhooks.exchange import Answer
 from webhooks.flight import Flight
+from webhooks.flush import Stored
 from webhooks.models import Attempt
+
+logger = logging.getLogger(__name__)
 
 READ_CAP = 4 * 1024 * 1024
 NOT_AVAILABLE = "Validation service is not available."
 # How an attempt's words begin where its answer was right, and was left all the same.
 NOTHING_MERGED = "Nothing is merged:"
 _SPARE = 30.0  # seconds by which a lease outlasts the call's deadline
+_STORE = 5.0  # seconds after which a result that the database does not take is given up
+_UNREADABLE = "The response could not be read; the log of the server says why."
 
 
 def ask(wanted: Wanted) -> list[Reading]:
@@ -46,6 +54,7 @@ def ask(wanted: Wanted) -> list[Reading]:
     type_ = types.validating(wanted.object_class, wanted.kind, wanted.status, wanted.level)
     if type_ is None or type_.fires is None or type_.fires.missing(wanted.product):
         return []
+    body = json.dumps(wanted.shown, ensure_ascii=False).encode()
     claimed = _begin(type_.type, wanted)
     if not claimed:
         return []
@@ -53,7 +62,7 @@ def ask(wanted: Wanted) -> list[Reading]:
         if not connection.in_atomic_block:
             # A hundred callers may wait, and PostgreSQL counts its connections.
             connection.close()
-        flown = _call(claimed, free, json.dumps(wanted.shown, ensure_ascii=False).encode())
+        flown = _call(claimed, free, body)
     return _end(flown, wanted)
 
 
@@ -63,10 +72,50 @@ def _end(flown: Sequence[Finished], wanted: Wanted) -> list[Reading]:
     wrong = [said for finished, _ in read if (said := _said_to_caller(finished))]
     if wrong:
         read = [(_not_merged(finished), reading) for finished, reading in read]
-    ledger.write([finished for finished, _ in read])
+    try:
+        not_stored = _store([finished for finished, _ in read])
+    except DatabaseError:
+        _drop(read, "the result of a validator could not be stored.")
+        raise
     if wrong:
         raise Refused("VAL_100", NOT_AVAILABLE, *wrong)
+    if not_stored:
+        _drop(read, not_stored)
+        raise Refused("VAL_100", NOT_AVAILABLE, f"Validate again: {not_stored}")
     return [reading for _, reading in read if reading is not None]
+
+
+def _drop(read: Sequence[tuple[Finished, Reading | None]], why: str) -> None:
+    """Say of the attempts that are recorded that nothing of their responses was merged."""
+    for _, reading in read:
+        if reading is not None:
+            with suppress(DatabaseError):
+                reading.drop(why)
+
+
+def _store(finished: Sequence[Finished]) -> str:
+    """Record the attempts; return why one of them is not recorded as it is, or an empty text.
+
+    Raises DatabaseError where the database cannot store them: the attempts are recorded as
+    unknown when their leases have run out.
+    """
+    deadline = time.monotonic() + _STORE
+    kept, seen = list(finished), set[Stored]()
+    while True:
+        found = flush.write(kept)
+        seen |= set(found.stored)
+        kept = [one for one, how in zip(kept, found.stored, strict=True) if how == Stored.KEPT]
+        if not kept:
+            break
+        if time.monotonic() > deadline:
+            logger.error("The results of %s validations could not be stored.", len(kept))
+            raise OperationalError("The results could not be stored.") from found.error
+        time.sleep(_STORE / 25)
+    if Stored.LATE in seen:
+        return "a response came after its lease had run out."
+    if seen & {Stored.REPLACED, Stored.RELEASED}:
+        return "a response could not be stored."
+    return ""
 
 
 def _call(claimed: Sequence[Claimed], free: set[str], body: bytes) -> list[Finished]:
@@ -138,6 +187,9 @@ def _read(finished: Finished, wanted: Wanted) -> tuple[Finished, Reading | None]
     except WrongAnswer as wrong:
         said = _short(f"The handler answered {answer.status}, but {wrong}")
         return _cut(replace(finished, outcome=retry.FAILURE, error=said)), None
+    except Exception:
+        logger.exception("The response of a validator could not be read.")
+        return _cut(replace(finished, outcome=retry.FAILURE, error=_UNREADABLE)), None
     reading.drop = partial(_dropped, finished.claimed.delivery_id)
     return _cut(replace(finished, note=_short(reading.said))), reading
 
@@ -151,7 +203,9 @@ def _not_merged(finished: Finished) -> Finished:
 
 def _dropped(delivery_id: int, why: str) -> None:
     """Say of a recorded call that what it answered was not written after all."""
-    Attempt.objects.filter(delivery=delivery_id).update(why=f"{NOTHING_MERGED} {why}")
+    # A late one has one beside it whose outcome is unknown.
+    rows = Attempt.objects.filter(delivery=delivery_id, outcome=Attempt.SUCCESS)
+    rows.update(why=f"{NOTHING_MERGED} {why}")
 
 
 def _short(said: str) -> str:

@@ -306,25 +306,64 @@ def test_a_claim_holds_as_long_as_its_lease() -> None:
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["waiting again", "claimed by another"])
-def test_what_a_late_worker_records_writes_nothing(again: bool) -> None:
+@pytest.mark.parametrize("outcome", [retry.SUCCESS, retry.FAILURE])
+def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, again: bool) -> None:
     world = make.world()
     hook = make.webhook(world)
     order(world)
     [late] = outbox.claim(10)
     expire_leases()
-    assert ledger.record(outbox.abandoned()) == 1
-    if again:
-        [other] = outbox.claim(10)
-        assert (other.delivery_id, other.number) == (late.delivery_id, 2)
-    before = list(Delivery.objects.values()), list(Webhook.objects.values())
-    assert ledger.record([Finished(late, retry.SUCCESS, 1)]) == 0
-    assert (list(Delivery.objects.values()), list(Webhook.objects.values())) == before
-    assert list(Attempt.objects.values_list("outcome", flat=True)) == ["unknown"]
-    if again:
-        assert ledger.record([Finished(late, retry.FAILURE, 1), Finished(other, "success", 1)]) == 1
-        assert Delivery.objects.get().state == "delivered"
-        hook.refresh_from_db()
-        assert hook.failure_triggers == 0
+    assert ledger.record(outbox.abandoned()) == ["settled"]
+    other = outbox.claim(10)[0] if again else None
+    before = settlement(hook)
+    assert ledger.record([Finished(late, outcome, 1)]) == ["late"]
+    assert settlement(hook) == before
+    assert list(Attempt.objects.values_list("number", "outcome")) == [(2, outcome), (1, "unknown")]
+    assert "Recorded late" in Attempt.objects.latest("pk").why
+    hook.refresh_from_db()
+    assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (
+        2,
+        int(outcome == retry.SUCCESS),
+        int(outcome == retry.FAILURE),
+    )
+    if other:
+        # One that comes still later, together with the one that settles.
+        finished = [Finished(late, retry.FAILURE, 7), Finished(other, retry.SUCCESS, 1)]
+        assert ledger.record(finished) == ["late", "settled"]
+        assert Delivery.objects.values_list("state", "attempts").get() == ("delivered", 4)
+    assert counters.discrepancies() == []
+
+
+def settlement(hook: Webhook) -> Any:
+    """Return what only the worker that holds the claim may change."""
+    webhook = Webhook.objects.filter(pk=hook.pk).values(
+        "earliest_possible_trigger", "gate_closed_at", "round", "out_of_order"
+    )
+    delivery = Delivery.objects.values("state", "claim", "lease", "forced", "started_at")
+    return list(webhook), list(delivery)
+
+
+def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
+    world = make.world()
+    make.webhook(world)
+    order(world)
+    [late] = outbox.claim(10)
+    expire_leases()
+    ledger.record(outbox.abandoned())
+    assert ledger.record([Finished(late, retry.UNKNOWN, 1)]) == ["dropped"]
+    assert Attempt.objects.count() == 1
+
+
+def test_flush_whose_commit_was_not_confirmed_is_not_counted_twice() -> None:
+    world = make.world()
+    hook = make.webhook(world)
+    order(world, 2)
+    first, second = outbox.claim(10)
+    flush_ = [Finished(first, retry.SUCCESS, 3), Finished(second, retry.SUCCESS, 3)]
+    assert ledger.record(flush_) == ["settled", "settled"]
+    assert ledger.record(flush_) == ["repeated", "repeated"]
+    hook.refresh_from_db()
+    assert (hook.triggers, Attempt.objects.count()) == (2, 2)
     assert counters.discrepancies() == []
 
 
@@ -377,16 +416,18 @@ def test_a_delivery_comes_back_while_the_call_that_lost_it_still_hangs(
             served.next()
             expire_leases()
             # Another worker finds it; this one claims it again.
-            assert ledger.record(outbox.abandoned()) == 1
+            assert ledger.record(outbox.abandoned()) == ["settled"]
             engine.wake()
             served.next()
             assert engine.under_way == 2
             served.release.set()
-            until(settled, "delivered")
+            until(lambda: engine.under_way == 0 and Attempt.objects.count() == 3, "both recorded")
     assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == [
         "unknown",
         "success",
+        "success",
     ]
+    assert counters.discrepancies() == []
 
 
 def test_a_stopped_engine_records_calls_under_way_as_unknown(

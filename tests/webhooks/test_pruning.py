@@ -24,7 +24,7 @@ DAY = 24 * 3600
 def call(outcome: str = retry.SUCCESS) -> list[int]:
     """Make all calls that may be made now, with one outcome; return the deliveries."""
     claimed = outbox.claim(100)
-    assert ledger.record([Finished(c, outcome, 1) for c in claimed]) == len(claimed)
+    assert set(ledger.record([Finished(c, outcome, 1) for c in claimed])) == {"settled"}
     return [c.delivery_id for c in claimed]
 
 

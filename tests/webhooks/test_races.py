@@ -73,7 +73,10 @@ def test_two_workers_that_find_the_same_lost_call_record_it_once() -> None:
     order(world, 3)
     outbox.claim(10)
     expire_leases()
-    assert sorted(together(*[lambda: ledger.record(outbox.abandoned())] * 2)) == [0, 3]
+    found = together(*[lambda: ledger.record(outbox.abandoned())] * 2)
+    second, first = sorted(found, key=lambda one: one.count("settled"))
+    # The second finds none, or three that the first has recorded.
+    assert first == ["settled"] * 3 and set(second) <= {"dropped"}
     assert Attempt.objects.count() == 3
     assert counters.discrepancies() == []
 
@@ -274,7 +277,7 @@ def test_a_merge_leaves_what_is_just_claimed(
     claimed = claims[0].result()
     # The claim waited for the merge, and found one delivery.
     assert [c.delivery_id for c in claimed] == [first.pk]
-    assert ledger.record([Finished(c, retry.SUCCESS, 1) for c in claimed]) == 1
+    assert ledger.record([Finished(c, retry.SUCCESS, 1) for c in claimed]).count("settled") == 1
     assert settled()
     assert set(Event.objects.values_list("delivery__state", flat=True)) == {"delivered"}
     assert Event.objects.count() == 3

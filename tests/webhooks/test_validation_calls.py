@@ -211,15 +211,18 @@ def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: En
         assert (tried.outcome, tried.status_code) == ("unknown", None)
         assert "The worker was lost during the call" in tried.error
         assert "called once: not tried again" in tried.why
-        # It was only held up: its late answer overwrites nothing.
+        # It was only held up: its late response is counted, and nothing of it is merged.
         served.release.set()
-        assert waiting.result() is True
+        with pytest.raises(Refused, match="a response came after its lease had run out"):
+            waiting.result()
         move_clock(24 * 3600)
         engine.wake()
         until(settled, "nothing left to do")
-    assert recorded(hook) == [("validated in draft", "failed", "unknown")]
-    assert counted(hook) == (1, 1, 0, 0, 0)
-    assert (len(served.seen), Attempt.objects.count()) == (1, 1)
+    assert recorded(hook)[0][:2] == ("validated in draft", "failed")
+    assert counted(hook) == (1, 2, 1, 0, 0)
+    late = Attempt.objects.get(outcome="success")
+    assert late.why == "Nothing is merged: a response came after its lease had run out."
+    assert (len(served.seen), Attempt.objects.count()) == (1, 2)
     assert counters.discrepancies() == []
 
 
@@ -232,10 +235,11 @@ def test_a_restart_gives_leases_back() -> None:
         waiting = asking(served, world, row)
         assert outbox.abandoned() == []
         outbox.give_back()
-        assert ledger.record(outbox.abandoned()) == 1
+        assert ledger.record(outbox.abandoned()) == ["settled"]
         served.release.set()
-        waiting.result()
-    assert recorded(hook) == [("validated in draft", "failed", "unknown")]
+        with pytest.raises(Refused):
+            waiting.result()
+    assert recorded(hook)[0][:2] == ("validated in draft", "failed")
 
 
 def test_the_engine_leaves_validators_calls_to_those_who_ask(engine: Engine) -> None:

@@ -1,0 +1,481 @@
+"""The engine goes on after any error, at each of its seams: nothing lost, nothing untrue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import InterfaceError, OperationalError, ProgrammingError
+
+from portal.home import running as home
+from requests_queue import clock, pulses
+from requests_queue.queues.fulfillment import births
+from tests import make
+from tests.engines import move_clock, running, settled, until
+from tests.handlers import handler
+from webhooks import attempts, conf, counters, flight, ledger, loops, outbox
+from webhooks import engine as engine_module
+from webhooks.engine import Engine
+from webhooks.models import Attempt, Delivery
+from webhooks.sql_thread import SqlThread
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the engine try again soon."""
+    monkeypatch.setattr(engine_module, "TICK", 0.02)
+    monkeypatch.setattr(engine_module, "RENEW", 0.02)
+    monkeypatch.setattr(engine_module, "PAUSES", (0.02,))
+    monkeypatch.setattr(pulses, "_next", {})
+
+
+class Failing:
+    """A function that raises an error some times, and then works."""
+
+    def __init__(self, real: Callable[..., Any], error: BaseException, times: int) -> None:
+        self.real, self.error, self.left = real, error, times
+        self.over = threading.Event()
+
+    def __call__(self, *args: Any, **more: Any) -> Any:
+        if self.left > 0:
+            self.left -= 1
+            raise self.error
+        self.over.set()
+        return self.real(*args, **more)
+
+
+def break_(
+    monkeypatch: pytest.MonkeyPatch, where: Any, name: str, error: BaseException, times: int = 3
+) -> Failing:
+    failing = Failing(getattr(where, name), error, times)
+    # A function in place of a method must take the object as its first argument.
+    monkeypatch.setattr(where, name, lambda *args, **more: failing(*args, **more))
+    return failing
+
+
+def order(world: make.World, times: int = 1) -> None:
+    for _ in range(times):
+        births.create(make.purchase(world), world.as_distributor)
+
+
+def outcomes() -> list[str]:
+    return list(Attempt.objects.order_by("pk").values_list("outcome", flat=True))
+
+
+SQL_SEAMS: dict[str, tuple[Any, str]] = {
+    "record": (ledger, "record"),
+    "attempts": (attempts, "insert"),
+    "row of an attempt": (attempts, "row"),
+    "claim": (outbox, "claim"),
+    "lost attempts": (outbox, "abandoned"),
+    "leases": (outbox, "renew"),
+    "schedule": (outbox, "next_due"),
+    "heartbeat": (pulses, "leave"),
+    "clock": (engine_module.clock, "now"),
+    "SQL thread": (SqlThread, "run"),
+}
+ERRORS = [
+    OperationalError("away"),
+    InterfaceError("closed"),
+    ProgrammingError("no such column"),
+    MemoryError(),
+    RuntimeError("a defect"),
+]
+
+
+def of(error: BaseException) -> str:
+    return type(error).__name__
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=of)
+@pytest.mark.parametrize("seam", SQL_SEAMS)
+def test_error_at_seam_to_the_database_loses_no_result(
+    seam: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make.world()
+    with handler() as served:
+        make.webhook(world, served.url)
+        order(world, 2)
+        where, name = SQL_SEAMS[seam]
+        is_row_error = seam in ("record", "attempts", "row of an attempt") and (
+            isinstance(error, RuntimeError)
+        )
+        with monkeypatch.context() as patch:
+            if where is engine_module.clock:
+                # The engine's own look at it; orders read the same clock.
+                where = type("Clock", (), {"now": staticmethod(clock.now)})
+                patch.setattr(engine_module, "clock", where)
+            failing = break_(patch, where, name, error)
+            with running() as [engine]:
+                assert failing.over.wait(10)
+                if is_row_error:
+                    until(lambda: not engine._held(), "all recorded or released")
+                    move_clock(400)
+                    engine.wake()
+                until(settled, "all delivered")
+    if is_row_error:
+        # It was the row's, for all that anybody can know.
+        assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
+    else:
+        assert len(served.seen) == 2
+        assert outcomes() == ["success", "success"]
+    assert counters.discrepancies() == []
+
+
+@pytest.mark.parametrize("error", [*ERRORS, SystemExit("no thread ends by it")], ids=of)
+@pytest.mark.parametrize("seam", ["_turn", "_cut_overdue", "_sleep", "_forget_stored"])
+def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
+    seam: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make.world()
+    release = threading.Event()
+    with handler(lambda got: (release.wait(10), 200)[1]) as served:
+        make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            served.next()
+            failing = break_(monkeypatch, Engine, seam, error)
+            engine.wake()
+            assert failing.over.wait(10)
+            release.set()
+            order(world)
+            engine.wake()
+            until(settled, "all delivered")
+    if isinstance(error, Exception):
+        assert outcomes() == ["success", "success"]
+        assert len(served.seen) == 2
+    else:
+        # The loop itself ended, and what was in flight with it: nobody knows the response.
+        assert outcomes().count("success") == 2
+        assert set(outcomes()) == {"success", "unknown"}
+    assert counters.discrepancies() == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), ValueError("x"), SystemExit()], ids=of)
+@pytest.mark.parametrize(
+    "seam",
+    [(conf, "open_transport"), (loops, "new_loop_factory"), (Engine, "_main")],
+    ids=lambda seam: seam[1],
+)
+def test_loop_that_ends_is_started_again(
+    seam: tuple[Any, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make.world()
+    with handler() as served, running() as [engine]:
+        with monkeypatch.context() as patch:
+            failing = break_(patch, *seam, error)
+            end_loop(engine, patch)
+            assert failing.over.wait(10)
+        make.webhook(world, served.url)
+        order(world)
+        engine.wake()
+        until(settled, "delivered by the new loop")
+    assert outcomes() == ["success"]
+
+
+def end_loop(engine: Engine, patch: pytest.MonkeyPatch) -> None:
+    """Let the engine's loop end by an error that no turn can take."""
+    break_(patch, Engine, "_turn", SystemExit("the loop ends"), times=1)
+    engine.wake()
+
+
+@pytest.mark.parametrize("seam", ["constructor", "fly", "cancelled"])
+def test_request_that_fails_in_the_program_is_recorded_as_failure(
+    seam: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make.world()
+    with handler() as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with running() as [engine]:
+            if seam == "constructor":
+                failing = break_(monkeypatch, engine_module, "Flight", RuntimeError("x"), times=1)
+            else:
+                error = RuntimeError("x") if seam == "fly" else asyncio.CancelledError()
+                failing = Failing(flight.Flight.fly, error, times=1)
+
+                async def fly(*args: Any) -> Any:
+                    return await failing(*args)
+
+                monkeypatch.setattr(flight.Flight, "fly", fly)
+            order(world)
+            engine.wake()
+            until(lambda: Attempt.objects.exists(), "the attempt is recorded")
+            move_clock(400)
+            engine.wake()
+            assert failing.over.wait(10)
+            until(settled, "delivered")
+    assert "success" in outcomes()
+    assert counters.discrepancies() == []
+    hook.refresh_from_db()
+    assert hook.triggers == hook.success_triggers + hook.failure_triggers + (
+        outcomes().count("unknown")
+    )
+
+
+def test_failing_loop_is_logged_once_and_shown_until_it_works(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine_module, "CALM", 0.0)
+    with running() as [engine]:
+        until(lambda: worker().alive, "a sign of life")
+        assert light().state == "good"
+        failing = break_(monkeypatch, Engine, "_cut_overdue", RuntimeError("secret text"), 10**6)
+        until(lambda: worker().failing, "the page shows it")
+        assert (light().state, light().word) == ("bad", "Failing")
+        assert "The delivery engine's loop (RuntimeError)" in light().says
+        assert "secret text" not in light().says
+        failing.left = 0
+        engine.wake()
+        until(lambda: not worker().failing, "it is over")
+        assert light().state == "good"
+    logged = [r for r in caplog.records if engine_module.LOOP in r.getMessage()]
+    assert [r.levelno for r in logged] == [logging.ERROR, logging.WARNING]
+    assert logged[0].exc_info and "working again after" in logged[1].getMessage()
+    assert pulses.heard() == {}
+
+
+def test_dead_loop_is_shown_while_it_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running() as [engine]:
+        with monkeypatch.context() as patch:
+            patch.setattr(engine_module, "PAUSES", (0.05,))
+            break_(patch, conf, "open_transport", RuntimeError("x"), times=10**6)
+            end_loop(engine, patch)
+            until(lambda: worker().failing, "the page shows it")
+            # `stop` and `wake` must not mind that there is no loop.
+            engine.wake()
+        until(lambda: worker().alive, "it lives")
+
+
+def test_stop_ends_an_engine_whose_loop_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    engine.start()
+    break_(monkeypatch, conf, "open_transport", RuntimeError("x"), times=10**6)
+    end_loop(engine, monkeypatch)
+    engine.stop()
+    assert not engine._thread.is_alive()
+    assert pulses.heard() == {}
+
+
+def worker() -> pulses.Heard:
+    return pulses.heard().get(pulses.WORKER, pulses.Heard())
+
+
+def light() -> home.Light:
+    return next(light for light in home.lights() if light.name == "Worker")
+
+
+# -- results in memory
+
+
+def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "LEASE", 0.01)
+    world = make.world()
+    done: list[str] = []
+    with handler() as served:
+        make.webhook(world, served.url)
+        order(world)
+        with monkeypatch.context() as patch, running() as [engine]:
+            served.next()
+            away = OperationalError("away")
+            failing = break_(patch, ledger, "record", away, times=10**6)
+            break_(patch, pulses, "leave", away, times=10**6)
+            until(lambda: engine._kept, "the result is kept")
+            for where, name in ((outbox, "claim"), (outbox, "abandoned")):
+                real = getattr(where, name)
+                patch.setattr(
+                    where, name, lambda *a, real=real, name=name: (done.append(name), real(*a))[1]
+                )
+            order(world)
+            tries = failing.left
+            until(lambda: failing.left < tries - 3, "the flush is tried")
+            assert done == []
+            failing.left = 0
+            until(settled, "all delivered")
+            assert set(done) == {"claim", "abandoned"}
+    assert outcomes() == ["success", "success"]
+    assert len(served.seen) == 2
+
+
+def test_slots_are_held_by_results_that_are_not_stored(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make.world()
+    with handler() as served:
+        make.webhook(world, served.url)
+        order(world, 10)
+        with monkeypatch.context() as patch, running(slots=3) as [engine]:
+            # Errors of the rows' own, as far as the engine can tell: claims go on.
+            failing = break_(patch, attempts, "insert", ProgrammingError("x"), times=10**6)
+            for _ in range(3):
+                served.next()
+            until(lambda: engine_module.SLOTS in caplog.text, "the bound is reached")
+            assert len(engine._unwritten) == 3
+            tries = failing.left
+            until(lambda: failing.left < tries - 10, "the flush is tried")
+            assert len(served.seen) == 3
+            failing.left = 0
+            until(settled, "all delivered")
+    assert outcomes() == ["success"] * 10
+    assert len(served.seen) == 10
+    assert caplog.text.count(f"{engine_module.SLOTS}: failing") == 1
+    assert caplog.text.count(f"{engine_module.STORING}: failing") == 1
+    assert counters.discrepancies() == []
+
+
+def test_one_row_that_fails_keeps_no_other_webhook_from_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make.world()
+    real = attempts.row
+    with handler() as served:
+        bad = make.webhook(world, f"{served.url}bad")
+        make.webhook(world, f"{served.url}good", n=2)
+
+        def row(call: Any, *args: Any) -> Any:
+            if call.claimed.webhook["id"] == bad.pk:
+                raise OperationalError("as if the database were away")
+            return real(call, *args)
+
+        with monkeypatch.context() as patch, running() as [engine]:
+            patch.setattr(attempts, "row", row)
+            for n in range(1, 4):
+                order(world)
+                engine.wake()
+                until(lambda n=n: Attempt.objects.count() == n, "the other webhook's attempt")
+            assert "Storing results" in engine._problems.summary()
+            patch.undo()
+            until(settled, "all delivered")
+    assert outcomes() == ["success"] * 6
+    assert len(served.seen) == 6
+    assert counters.discrepancies() == []
+
+
+def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make.world()
+    with handler() as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        with monkeypatch.context() as patch, running() as [engine]:
+            served.next()
+            failing = break_(patch, ledger, "record", OperationalError("away"), times=10**6)
+            until(lambda: engine._kept, "the result is kept")
+            # Another process, which the outage did not concern, takes the claim for lost.
+            Delivery.objects.update(lease=1.0)
+            assert failing.real(outbox.abandoned()) == ["settled"]
+            failing.left = 0
+            until(lambda: settled() and len(outcomes()) == 3, "all recorded")
+    assert sorted(outcomes()) == ["success", "success", "unknown"]
+    assert Delivery.objects.values_list("state", "attempts").get() == ("delivered", 3)
+    hook.refresh_from_db()
+    assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (3, 2, 0)
+    assert hook.earliest_possible_trigger is None
+    assert counters.discrepancies() == []
+
+
+def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make.world()
+    with handler() as served:
+        make.webhook(world, served.url)
+        order(world)
+        with monkeypatch.context() as patch:
+            engine = Engine()
+            engine.start()
+            served.next()
+            failing = break_(patch, ledger, "record", OperationalError("away"), times=10**6)
+            until(lambda: engine._kept, "the result is kept")
+            stop = threading.Thread(target=engine.stop)
+            stop.start()
+            engine._stopping.wait(5)
+            failing.left = 2
+            stop.join(10)
+    assert outcomes() == ["success"]
+    assert settled()
+
+
+def test_stop_says_how_many_results_are_lost(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine_module, "STORE", 0.1)
+    world = make.world()
+    with handler() as served:
+        make.webhook(world, served.url)
+        order(world)
+        with monkeypatch.context() as patch:
+            engine = Engine()
+            engine.start()
+            served.next()
+            break_(patch, ledger, "record", OperationalError("away"), times=10**6)
+            until(lambda: engine._kept, "the result is kept")
+            engine.stop()
+    assert "1 results could not be stored before the stop" in caplog.text
+
+
+# -- a start that fails
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["socks5://127.0.0.1:1080", "http://", "127.0.0.1:3128", "http://127.0.0.1:99999", "http://[",
+     "http://user:hidden-password@127.0.0.1:port"],
+)  # fmt: skip
+def test_start_with_wrong_proxy_is_an_error(proxy: str, settings: Any) -> None:
+    settings.SIM_HTTP_PROXY = proxy
+    with pytest.raises(loops.StartFailed) as failed:
+        Engine().start()
+    said = str(failed.value)
+    assert said.startswith("The delivery engine could not start. SIM_HTTP_PROXY: The proxy must be")
+    assert "hidden-password" not in said
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), OSError("x"), MemoryError()], ids=of)
+@pytest.mark.parametrize(
+    "seam", [(conf, "open_transport"), (loops, "new_loop_factory")], ids=lambda seam: seam[1]
+)
+def test_start_that_fails_is_an_error(
+    seam: tuple[Any, str], error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_(monkeypatch, *seam, error, times=1)
+    engine = Engine()
+    with pytest.raises(loops.StartFailed, match="could not start"):
+        engine.start()
+    engine._thread.join(5)
+    assert not engine._thread.is_alive()
+
+
+def test_start_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "START", 0.1)
+    release = threading.Event()
+    monkeypatch.setattr(loops, "new_loop_factory", lambda: release.wait(10))
+    engine = Engine()
+    with pytest.raises(loops.StartFailed, match=r"did not start within 0\.1 s"):
+        engine.start()
+    release.set()
+
+
+@pytest.fixture
+def no_engine() -> Iterator[None]:
+    assert engine_module._engine is None
+    yield
+    engine_module.stop()
+
+
+def test_engine_can_be_started_after_a_start_that_failed(settings: Any, no_engine: None) -> None:
+    settings.SIM_HTTP_PROXY = "socks5://127.0.0.1:1080"
+    for _ in range(2):
+        with pytest.raises(loops.StartFailed):
+            engine_module.start()
+    settings.SIM_HTTP_PROXY = ""
+    assert engine_module.start() is engine_module.start()
+
+
