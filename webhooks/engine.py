@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 TICK = 1.0  # seconds between looks at the table
 FLUSH = 0.02  # seconds that finished calls wait for company
 RENEW = 10.0  # seconds between renewals of leases
+PATIENCE = 10.0  # seconds after an outage in which nothing is taken over from other workers
 GRACE = 3.0  # seconds that calls under way get at a stop
 STORE = 4.0  # seconds for which a stop tries to store results
 SLOW = 1.0  # seconds after which a step that fails ends the look: the next might wait as long
@@ -347,7 +348,7 @@ class Engine:
         look.unavailable = True
         self._problems.begin(DATABASE, error)
         # Leases ran out while nobody could renew them: the other workers get the time to do so.
-        self._reclaim_from = time.monotonic() + RENEW
+        self._reclaim_from = time.monotonic() + PATIENCE
 
     def _store(self, look: _Look) -> None:
         """Store the results, those that were tried in vain before at most once a TICK."""

@@ -150,16 +150,18 @@ def load(webhook_ids: set[str]) -> dict[str, dict[str, Any]]:
 
 
 def renew(claimed: Sequence[Claimed]) -> None:
-    """Prolong the leases of calls under way."""
+    """Prolong the leases of calls under way, except of rows that another transaction holds."""
     if not claimed:
         return
     ids, tokens = [c.delivery_id for c in claimed], {c.claim for c in claimed}
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE webhooks_delivery SET lease = {sql.epoch()} + %s
-            WHERE state = 'calling' AND id IN ({sql.marks(ids)})
-            AND claim IN ({sql.marks(list(tokens))})
+            UPDATE webhooks_delivery SET lease = {sql.epoch()} + %s WHERE id IN (
+                SELECT id FROM webhooks_delivery
+                WHERE state = 'calling' AND id IN ({sql.marks(ids)})
+                AND claim IN ({sql.marks(list(tokens))}) {sql.skip_locked()}
+            )
             """,
             [LEASE, *ids, *map(sql.uuid_, tokens)],
         )

@@ -31,6 +31,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine try again soon."""
     monkeypatch.setattr(engine_module, "TICK", 0.02)
     monkeypatch.setattr(engine_module, "RENEW", 0.02)
+    monkeypatch.setattr(engine_module, "PATIENCE", 0.05)
     monkeypatch.setattr(engine_module, "PAUSES", (0.02,))
     monkeypatch.setattr(pulses, "_next", {})
 
@@ -300,7 +301,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             assert done == []
             failing.left = 0
             until(settled, "all delivered")
-            assert set(done) == {"claim", "abandoned"}
+            until(lambda: set(done) == {"claim", "abandoned"}, "both are done again")
     assert outcomes() == ["success", "success"]
     assert len(served.seen) == 2
 
@@ -477,5 +478,3 @@ def test_engine_can_be_started_after_a_start_that_failed(settings: Any, no_engin
             engine_module.start()
     settings.SIM_HTTP_PROXY = ""
     assert engine_module.start() is engine_module.start()
-
-

@@ -1,0 +1,191 @@
+"""PostgreSQL restarted in the middle of a flush, and rows that a transaction holds.
+
+Run by `tests/runtime/test_postgres_outages.py`, on a server of their own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+
+from requests_queue import pulses
+from requests_queue.queues.fulfillment import births
+from tests import make
+from tests.engines import running, settled, until
+from tests.handlers import Got, handler
+from tests.postgres_server import PostgresServer, from_environment
+from webhooks import attempts, counters, events, ledger, outbox, sql
+from webhooks import engine as engine_module
+from webhooks.models import Attempt, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def server() -> PostgresServer:
+    return from_environment()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "TICK", 0.05)
+    monkeypatch.setattr(engine_module, "RENEW", 0.05)
+    monkeypatch.setattr(pulses, "_next", {})
+
+
+def once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, first: Callable[[], None]) -> Any:
+    """Let a function do something else before its first call; return the event of its end."""
+    real, done = getattr(where, name), threading.Event()
+
+    def replaced(*args: Any, **more: Any) -> Any:
+        if not done.is_set():
+            try:
+                first()
+            finally:
+                done.set()
+        return real(*args, **more)
+
+    monkeypatch.setattr(where, name, replaced)
+    return done
+
+
+def order(world: make.World, times: int = 1) -> None:
+    for _ in range(times):
+        births.create(make.purchase(world), world.as_distributor)
+
+
+def outcomes() -> list[str]:
+    return list(Attempt.objects.values_list("outcome", flat=True))
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "mode"),
+    [
+        (ledger, "_classify", "fast"),
+        (attempts, "insert", "immediate"),
+        (ledger, "_write_deliveries", "immediate"),
+    ],
+)
+def test_restart_in_the_middle_of_a_flush_loses_no_result(
+    where: Any, name: str, mode: str, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make.world()
+    hold = threading.Event()
+    with handler(lambda got: (hold.wait(30), 200)[1]) as served:
+        make.webhook(world, served.url)
+        order(world, 5)
+
+        def restart() -> None:
+            server.stop(mode)
+            server.start()
+
+        with running(2):
+            for _ in range(5):
+                served.next()
+            restarted = once(monkeypatch, where, name, restart)
+            hold.set()
+            assert restarted.wait(30)
+            connection.close()
+            until(settled, "all stored")
+        assert len(served.seen) == 5
+    assert outcomes() == ["success"] * 5
+    assert Webhook.objects.values_list("triggers", "success_triggers").get() == (5, 5)
+    assert counters.discrepancies() == []
+
+
+def test_server_that_is_away_for_three_leases_loses_no_result(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlast(0.4, server, monkeypatch)
+
+
+@pytest.mark.nightly
+def test_server_that_is_away_for_70_s_loses_no_result(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "TICK", 1.0)
+    monkeypatch.setattr(engine_module, "RENEW", 10.0)
+    outlast(None, server, monkeypatch)
+
+
+def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the server as results are stored, until three leases have run out, or for 70 s."""
+    if lease is not None:
+        monkeypatch.setattr(outbox, "take", partial(outbox.take, lease=lease))
+        monkeypatch.setattr(outbox, "LEASE", lease)
+    seconds = 70.0 if lease is None else 3 * lease
+    world = make.world()
+    hold, late = threading.Event(), threading.Event()
+    answers = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
+
+    def answer(got: Got) -> int:
+        event, status = answers[got.path]
+        event.wait(120)
+        return status
+
+    with handler(answer) as served:
+        for n, path in enumerate(answers, 1):
+            make.webhook(world, f"{served.url}{path[1:]}", n=n)
+        order(world)
+        with running(2) as engines:
+            for _ in answers:
+                served.next()
+            stopped = once(monkeypatch, attempts, "insert", server.stop)
+            hold.set()
+            assert stopped.wait(30)
+            connection.close()
+            threading.Event().wait(seconds)
+            assert sum(len(engine._unwritten) for engine in engines) == 2
+            server.start()
+            until(lambda: Attempt.objects.count() == 2, "the results are stored", 30)
+            late.set()
+            until(lambda: Attempt.objects.count() == 3, "the slow one is stored", 30)
+        assert len(served.seen) == 3
+    assert sorted(outcomes()) == ["failure", "success", "success"]
+    assert counters.discrepancies() == []
+
+
+@pytest.mark.parametrize("table", ["webhooks_webhook", "webhooks_delivery"])
+def test_row_that_a_transaction_holds_keeps_no_other_result_from_storage(
+    table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "LOCK_WAIT", 0.05)
+    world = make.world()
+    hold = threading.Event()
+    with handler(lambda got: (hold.wait(30), 200)[1]) as served:
+        held = make.webhook(world, f"{served.url}held")
+        free = make.webhook(world, f"{served.url}free", n=2)
+        order(world)
+        with running() as [engine]:
+            served.next(), served.next()
+            with holding(table, held.pk):
+                hold.set()
+                until(lambda: Attempt.objects.filter(webhook=free).exists(), "stored", 2)
+                # A later one, too: the held one is tried again meanwhile.
+                events.trigger(free)
+                engine.wake()
+                until(lambda: Attempt.objects.filter(webhook=free).count() == 2, "stored", 2)
+                until(lambda: len(engine._unwritten) == 1, "only the held one is kept")
+                assert not Attempt.objects.filter(webhook=held).exists()
+            until(settled, "the held one is stored")
+        assert len(served.seen) == 3
+    assert outcomes() == ["success"] * 3
+    assert counters.discrepancies() == []
+
+
+def holding(table: str, webhook_id: str) -> AbstractContextManager[Any]:
+    """Hold the webhook's row, or its deliveries', in a transaction that stays open."""
+    column = "id" if table == "webhooks_webhook" else "webhook_id"
+    settings = connection.settings_dict
+    other = psycopg.connect(
+        host=settings["HOST"], port=settings["PORT"], user=settings["USER"], dbname=settings["NAME"]
+    )
+    other.execute(f"SELECT 1 FROM {table} WHERE {column} = %s FOR UPDATE", [webhook_id])
+    return other
