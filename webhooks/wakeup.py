@@ -24,7 +24,11 @@ logger = logging.getLogger(__name__)
 _KEY = "connect-sim:wake-up"
 _SOCKET_TIMEOUT = 0.5
 _REST_AFTER_FAILURE = 5.0
-_pending = threading.Event()
+# Seconds for which a message is taken to be on its way; a lost one costs no more than that.
+_EXPIRY = 1.0
+_guard = threading.Lock()
+# Until when (monotonic) a message on `memory://` is on its way.
+_pending_until = 0.0
 _silent_until = 0.0
 
 
@@ -50,8 +54,9 @@ def send() -> None:
 
 def clear() -> None:
     """Take the flag down, so that the next change sends a new message."""
+    global _pending_until
     if _in_memory():
-        _pending.clear()
+        _pending_until = 0.0
     else:
         try:
             _flags().delete(_KEY)
@@ -60,12 +65,15 @@ def clear() -> None:
 
 
 def _take_flag() -> bool:
+    """Return whether to send a message: none is on its way, or it must have been lost."""
+    global _pending_until
     if not _in_memory():
-        # The flag outlives a lost message by a second at most.
-        return bool(_flags().set(_KEY, "1", nx=True, px=1000))
-    if _pending.is_set():
-        return False
-    _pending.set()
+        return bool(_flags().set(_KEY, "1", nx=True, px=round(_EXPIRY * 1000)))
+    now = time.monotonic()
+    with _guard:
+        if now < _pending_until:
+            return False
+        _pending_until = now + _EXPIRY
     return True
 
 
