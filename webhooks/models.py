@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from requests_queue.catalog.models import Account, Product
-from webhooks import types
+from webhooks import retry, types
 from webhooks.fields import EncryptedTextField
 
 
@@ -117,14 +117,8 @@ class Delivery(models.Model):
     `lease` is Unix time by the database's own clock: a claim whose lease ran out is lost.
     """
 
-    WAITING, CALLING, DELIVERED, FAILED, CANCELLED = (
-        "waiting",
-        "calling",
-        "delivered",
-        "failed",
-        "cancelled",
-    )
-    STATES = [(s, s) for s in (WAITING, CALLING, DELIVERED, FAILED, CANCELLED)]
+    WAITING, CALLING, DELIVERED, FAILED, CANCELLED = retry.STATES
+    STATES = [(s, s) for s in retry.STATES]
 
     webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="deliveries", db_index=False)
     state = models.CharField(max_length=9, choices=STATES, default=WAITING)
@@ -183,8 +177,8 @@ class Resend(models.Model):
 class Attempt(models.Model):
     """One HTTP call. The secret and the token are never stored: `claims` is what was signed."""
 
-    SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
-    OUTCOMES = [(o, o) for o in (SUCCESS, FAILURE, UNKNOWN)]
+    SUCCESS, FAILURE, UNKNOWN = retry.OUTCOMES
+    OUTCOMES = [(o, o) for o in retry.OUTCOMES]
 
     webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="attempt_set", db_index=False)
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempt_set")

@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
-WAITING, DELIVERED, FAILED, CANCELLED = "waiting", "delivered", "failed", "cancelled"
+# Outcomes of an attempt, and states of a delivery, of which `calling` is decided by a claim.
+OUTCOMES = SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
+STATES = WAITING, CALLING, DELIVERED, FAILED, CANCELLED = (
+    "waiting", "calling", "delivered", "failed", "cancelled",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ from webhooks.target import check_url
 __all__ = ["AddressPolicy", "Answer", "Call", "CallFailed", "Transport", "check_url"]
 
 READ_CAP = 65536
-USER_AGENT = "connect-sim/0.1"
 _PIECE = 65536
 # For those who mustn't learn of a webhook's own headers.
 _TOLD = "The webhook has a header that can't be sent."
@@ -164,6 +163,8 @@ class Transport:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            # The caller's business: aiohttp would name itself.
+            skip_auto_headers=("User-Agent",),
             trust_env=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             read_bufsize=_PIECE,
@@ -203,7 +204,7 @@ def _target(url: str) -> URL:
 
 
 def _headers(call: Call) -> CIMultiDict[str]:
-    headers: CIMultiDict[str] = CIMultiDict({"User-Agent": USER_AGENT})
+    headers: CIMultiDict[str] = CIMultiDict()
     for name, value in call.headers.items():
         try:
             check_written(name, value)

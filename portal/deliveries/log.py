@@ -20,6 +20,7 @@ from portal.deliveries.bodies import harmless
 from portal.deliveries.search import NotUnderstood, Term
 from requests_queue import clock
 from requests_queue.catalog.models import Account
+from webhooks import retry
 from webhooks.models import Attempt, Delivery, Event, Resend
 
 SIZE = 25
@@ -68,12 +69,12 @@ class Log:
     def state(self) -> str:
         """The state that is chosen, empty for all."""
         found = self.query.get("state", "")
-        return found if found in search.STATES else ""
+        return found if found in retry.STATES else ""
 
     @property
     def states(self) -> tuple[str, ...]:
         """The states to choose from."""
-        return search.STATES
+        return retry.STATES
 
     @property
     def is_searched(self) -> bool:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from webhooks.retry import OUTCOMES, STATES
+
 MAX_LENGTH = 500
 MAX_TERMS = 20
 
-STATES = ("waiting", "calling", "delivered", "failed", "cancelled")
-OUTCOMES = ("success", "failure", "unknown")
 METHODS = ("POST", "GET")
 
 _TOKEN = re.compile(r'(?:([A-Za-z]+):)?(?:"((?:\\.|[^"\\])*)"|([^\s"]+))?(?=\s|$)', re.DOTALL)

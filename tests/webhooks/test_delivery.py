@@ -42,7 +42,9 @@ def test_a_purchase_wakes_the_handler_with_a_signed_call() -> None:
     hook.refresh_from_db()
     assert counters(hook) == (1, 1, 1, 0)
     assert Delivery.objects.get().state == "delivered"
-    assert Attempt.objects.get().status_code == 200
+    attempt = Attempt.objects.get()
+    assert attempt.status_code == 200
+    assert got.headers["User-Agent"] == attempt.request_headers["User-Agent"] == "Connect-Sim"
     assert Event.objects.get().object_id == Request.objects.get().pk
 
 

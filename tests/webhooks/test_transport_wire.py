@@ -58,7 +58,6 @@ def test_a_post_says_what_it_must_and_no_more(run: Run) -> None:
         "accept-encoding": "identity",
         "content-length": "2",
         "content-type": "application/json",
-        "user-agent": "connect-sim/0.1",
     }
 
 

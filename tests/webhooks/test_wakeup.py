@@ -44,9 +44,7 @@ def test_one_message_is_on_its_way_at_a_time(clock: Clock, sent: list[int]) -> N
     assert len(sent) == 2
 
 
-def test_lost_message_in_memory_is_sent_again_after_a_second(
-    clock: Clock, sent: list[int]
-) -> None:
+def test_lost_message_in_memory_is_sent_again_after_a_second(clock: Clock, sent: list[int]) -> None:
     wakeup.send()
     clock.now += 0.9
     wakeup.send()
