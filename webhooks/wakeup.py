@@ -95,7 +95,6 @@ def _connection() -> Any:
         options |= {
             "socket_timeout": _SOCKET_TIMEOUT,
             "socket_connect_timeout": _SOCKET_TIMEOUT,
-            "retry_policy": {"max_retries": 0},
         }
     return current_app.connection_for_write(
         connect_timeout=_SOCKET_TIMEOUT, transport_options=options

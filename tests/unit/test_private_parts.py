@@ -1,0 +1,236 @@
+"""Private parts of libraries that the code uses: each is named here, and exists.
+
+A release of a library may change them without a word, so `pyproject.toml` bounds its version;
+raise the bound when this test, and those of what the part is used for, pass with the new one.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import functools
+import importlib
+import inspect
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.client_proto import ResponseHandler
+from packaging.requirements import Requirement
+
+from tests.processes import ROOT
+
+PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
+LIBRARIES = ("aiohttp", "celery", "kombu", "dj_rql", "py_rql")
+
+# Modules that are not documented, and what is imported from them.
+MODULES = {
+    "aiohttp.client_proto": {"ResponseHandler"},
+    "celery.worker": {"WorkController", "consumer", "state"},
+    "dj_rql._dataclasses": {"FilterArgs"},
+}
+# Attributes with a leading underscore, by the class that has them.
+ATTRIBUTES = {
+    "aiohttp.ClientSession": {"_retry_connection"},
+    "aiohttp.TCPConnector": {"_factory", "_loop"},
+    "aiohttp.client_proto.ResponseHandler": {"_exception"},
+    "dj_rql.filter_cls.RQLFilterClass": {
+        "_convert_datetime_value",
+        "_get_filter_name_with_sign_for_ordering",
+        "_is_field_nullable",
+    },
+    "dj_rql.drf.compat.DjangoFiltersRQLFilterBackend": {"_get_one_filter_value_pair"},
+}
+# Undocumented methods that a subclass of ours overrides or relies on, with their parameters.
+METHODS = {
+    "aiohttp.client_proto.ResponseHandler": {
+        "abort": [],
+        "close": [],
+        "data_received": ["data"],
+        "feed_data": ["data", "size"],
+        "force_close": [],
+        "set_exception": ["exc", "exc_cause"],
+    },
+    "celery.beat.EmbeddedService": {},
+    "celery.worker.WorkController": {"start": []},
+    "celery.worker.consumer.Consumer": {"start": [], "on_close": []},
+    "kombu.Connection": {"collect": ["socket_timeout"]},
+}
+
+
+def bounded() -> dict[str, Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {one.name: one for one in map(Requirement, project["dependencies"])}
+
+
+@pytest.mark.parametrize("name", ["aiohttp", "celery", "kombu", "django-rql", "lib-rql"])
+def test_version_of_library_is_bounded(name: str) -> None:
+    requirement = bounded()[name]
+    assert any(one.operator == "<" for one in requirement.specifier)
+    assert version(name) in requirement.specifier
+    major, minor, *_ = version(name).split(".")
+    # The next minor release is not known to fit.
+    assert f"{major}.{int(minor) + 1}.0" not in requirement.specifier
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "migrations" not in path.parts:
+                yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+
+
+def test_each_private_import_is_named() -> None:
+    found: dict[str, set[str]] = {}
+    for _, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and is_private(node.module or ""):
+                found.setdefault(node.module or "", set()).update(a.name for a in node.names)
+            elif isinstance(node, ast.Import):
+                assert not any(is_private(alias.name) for alias in node.names)
+    assert found == MODULES, "name each of them in MODULES"
+
+
+def is_private(module: str) -> bool:
+    library, *parts = module.split(".")
+    return library in LIBRARIES and (
+        any(part.startswith("_") for part in parts) or module in MODULES
+    )
+
+
+def test_each_private_attribute_is_named() -> None:
+    named = set().union(*ATTRIBUTES.values())
+    found = set()
+    for path, tree in sources():
+        text = ast.unparse(tree)
+        if not any(f"{library}" in text for library in LIBRARIES):
+            continue
+        for owner in classes_of_libraries(path, tree):
+            found |= private_of(owner)
+        found |= {
+            node.attr for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and node.attr in private_names()
+            and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+        }  # fmt: skip
+    # `request._request` is Django REST framework's.
+    assert found - {"_request"} == named, "name each of them in ATTRIBUTES"
+
+
+@functools.cache
+def private_names() -> frozenset[str]:
+    """Return the private attributes of the libraries' classes that are used from outside."""
+    return frozenset(
+        name
+        for cls in (aiohttp.ClientSession, aiohttp.TCPConnector)
+        for name in (*vars(cls), *getattr(cls, "ATTRS", ()))
+        if name.startswith("_") and not name.startswith("__")
+    )
+
+
+def classes_of_libraries(path: str, tree: ast.Module) -> Iterator[type[Any]]:
+    """Return the classes of a module that derive from one of a library's."""
+    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.bases]
+    if not names:
+        return
+    module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+    for name in names:
+        cls = getattr(module, name)
+        if any(base.__module__.split(".")[0] in LIBRARIES for base in cls.__mro__):
+            yield cls
+
+
+def private_of(cls: type[Any]) -> set[str]:
+    """Return the private names of a library that a class of ours overrides or uses."""
+    bases = [base for base in cls.__mro__ if base.__module__.split(".")[0] in LIBRARIES]
+    sources_ = "\n".join(inspect.getsource(base) for base in bases)
+    theirs = {
+        node.attr for node in ast.walk(ast.parse(sources_))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_")
+        and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+    }  # fmt: skip
+    theirs |= {name for base in bases for name in vars(base) if name.startswith("_")}
+    tree = ast.parse(inspect.getsource(cls))
+    ours = {name for name in vars(cls) if name.startswith("_")}
+    ours |= {
+        node.attr for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_")
+        and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+    }  # fmt: skip
+    return {name for name in ours & theirs if not name.startswith("__")} - {"_abc_impl"}
+
+
+def resolve(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_methods_have_the_parameters_that_are_used(path: str) -> None:
+    for name, parameters in METHODS[path].items():
+        found = inspect.signature(getattr(resolve(path), name)).parameters
+        assert set(parameters) <= set(found), name
+
+
+def test_aiohttp_has_the_attributes_that_are_used() -> None:
+    async def look() -> None:
+        loop = asyncio.get_running_loop()
+        assert ResponseHandler(loop)._exception is None
+        connector = aiohttp.TCPConnector()
+        async with aiohttp.ClientSession(connector=connector) as session:
+            assert session._retry_connection is True
+            assert connector._loop is loop
+            assert connector._factory.func is ResponseHandler  # type: ignore[attr-defined]
+            assert connector._factory.keywords == {"loop": loop}  # type: ignore[attr-defined]
+
+    asyncio.run(look())
+    # Set, they are read as well.
+    assert "_retry_connection" in inspect.getsource(aiohttp.ClientSession._request)
+    assert "self._factory" in inspect.getsource(aiohttp.TCPConnector)
+    # What a connection does first and with each head.
+    assert "set_response_params(" in inspect.getsource(aiohttp.client_reqrep) + inspect.getsource(
+        aiohttp.client
+    )
+
+
+def test_django_rql_has_the_attributes_that_are_used() -> None:
+    for path, names in ATTRIBUTES.items():
+        if path.startswith("dj_rql"):
+            assert names <= set(dir(resolve(path))), path
+    args = resolve("dj_rql._dataclasses.FilterArgs")
+    found = list(inspect.signature(args).parameters)
+    assert found[:3] == ["filter_name", "operator", "str_value"]
+    assert "list_operator" in found
+
+
+def test_celery_has_what_is_used() -> None:
+    from celery import fixups
+    from celery.beat import EmbeddedService
+    from celery.bootsteps import CLOSE, TERMINATE
+    from celery.worker import WorkController, consumer, state
+
+    assert "thread" in inspect.getsource(EmbeddedService)
+    assert state.should_stop is None
+    assert CLOSE is not None and TERMINATE is not None
+    assert {"without_heartbeat", "without_mingle", "without_gossip"} <= set(
+        inspect.signature(consumer.Consumer.__init__).parameters
+    ) | set(_keywords_of_steps())
+    assert "hostname" in inspect.getsource(WorkController)
+    assert "DB_REUSE_MAX" in inspect.getsource(importlib.import_module(f"{fixups.__name__}.django"))
+
+
+def _keywords_of_steps() -> Iterator[str]:
+    for name in ("heart", "mingle", "gossip"):
+        module = importlib.import_module(f"celery.worker.consumer.{name}")
+        for cls in vars(module).values():
+            if inspect.isclass(cls) and cls.__module__ == module.__name__:
+                yield from inspect.signature(cls.__init__).parameters
+
+
+def test_kombu_has_what_is_used() -> None:
+    from kombu.transport import virtual
+
+    # An option of the transport in memory.
+    assert "polling_interval" in inspect.getsource(virtual.Transport)
