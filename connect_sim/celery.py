@@ -21,7 +21,11 @@ def start_engine(**kwargs: Any) -> None:
     """Start the delivery engine before the broker answers: it needs none."""
     from webhooks import engine
 
-    engine.start()
+    try:
+        engine.start()
+    except Exception as error:
+        # Celery would log any other exception of a signal, and run without an engine.
+        raise SystemExit(f"The worker cannot start. {error}") from error
 
 
 @worker_shutdown.connect

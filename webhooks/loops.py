@@ -8,11 +8,16 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
+from django.core.management import CommandError
+
 START = 30.0  # seconds that the start of a loop may take
 
 
-class StartFailed(Exception):
-    """A loop could not start; the text says why."""
+class StartFailed(CommandError):
+    """A loop could not start; the text says why.
+
+    A management command that starts one prints the text and exits with code 1.
+    """
 
 
 def wait_for_start(started: Future[None], what: str) -> None:

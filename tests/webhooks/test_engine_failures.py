@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
+from connect_sim import celery
 from portal.home import running as home
 from requests_queue import clock, pulses
 from requests_queue.queues.fulfillment import births
@@ -469,6 +470,12 @@ def no_engine() -> Iterator[None]:
     assert engine_module._engine is None
     yield
     engine_module.stop()
+
+
+def test_worker_ends_where_its_engine_cannot_start(settings: Any, no_engine: None) -> None:
+    settings.SIM_HTTP_PROXY = "socks5://127.0.0.1:1080"
+    with pytest.raises(SystemExit, match="The worker cannot start. The delivery engine could not"):
+        celery.start_engine()
 
 
 def test_engine_can_be_started_after_a_start_that_failed(settings: Any, no_engine: None) -> None:

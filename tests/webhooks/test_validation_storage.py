@@ -1,0 +1,171 @@
+"""A validation merges a response only when its attempt is recorded, and it never hangs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
+
+from requests_queue.queues.validation import Wanted
+from tests.handlers import handler
+from tests.webhooks.validating import (
+    answer,
+    draft,
+    platform,
+    refused,
+    says,
+    validate,
+    validator,
+)
+from webhooks import attempts, caller, counters, flight, ledger, loops, outbox, retry, validation
+from webhooks.models import Attempt, Delivery
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
+COMPLAINT = answer(region={"value_error": "No."})
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
+    """Let attempts be recorded after so many errors."""
+    real, left = ledger.record, iter(range(times))
+
+    def record(*args: Any, **more: Any) -> Any:
+        if next(left, None) is not None:
+            raise error
+        return real(*args, **more)
+
+    monkeypatch.setattr(ledger, "record", record)
+
+
+ERRORS = [OperationalError("away"), InterfaceError("closed"), ProgrammingError("no such column")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_short_outage_of_the_database_loses_no_response(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = platform()
+    fails(monkeypatch, error, times=2)
+    with handler(COMPLAINT) as served:
+        validator(world, served.url)
+        row = draft(world)
+        assert validate(world, row)
+    assert says(row) == {"region": "No."}
+    assert Attempt.objects.get().outcome == "success"
+    assert len(served.seen) == 1
+    assert counters.discrepancies() == []
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_response_whose_attempt_is_not_stored_is_not_merged(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "_STORE", 0.1)
+    world = platform()
+    with handler(COMPLAINT) as served, monkeypatch.context() as patch:
+        validator(world, served.url)
+        row = draft(world)
+        fails(patch, error, times=10**6)
+        with pytest.raises(OperationalError):
+            validate(world, row)
+    assert says(row) == {}
+    # What a worker records of it when the lease has run out is true.
+    Delivery.objects.update(lease=1.0)
+    assert ledger.record(outbox.abandoned()) == ["settled"]
+    assert Attempt.objects.get().outcome == "unknown"
+    assert counters.discrepancies() == []
+
+
+def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = platform()
+    real = attempts.row
+    with handler(COMPLAINT) as served:
+        first = validator(world, f"{served.url}1")
+        second = validator(world, f"{served.url}2", n=2)
+
+        def row_(call: Any, *args: Any) -> Any:
+            if call.claimed.webhook["id"] == second.pk and call.outcome == retry.SUCCESS:
+                raise DataError("a value that cannot be stored")
+            return real(call, *args)
+
+        monkeypatch.setattr(attempts, "row", row_)
+        row = draft(world)
+        assert refused(world, row) == ["Validate again: a response could not be stored."]
+    assert says(row) == {}
+    one, other = Attempt.objects.get(webhook=first), Attempt.objects.get(webhook=second)
+    assert (one.outcome, one.why) == (
+        "success",
+        "Nothing is merged: a response could not be stored.",
+    )
+    assert (other.outcome, other.error) == (
+        "failure",
+        "The response could not be stored, so the attempt counts as a failure.",
+    )
+    assert counters.discrepancies() == []
+
+
+def test_defect_in_reading_a_response_is_recorded_as_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = platform()
+
+    def read(self: Wanted) -> Any:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(validation, "_json", read)
+    with handler(COMPLAINT) as served:
+        validator(world, served.url)
+        [said] = refused(world, draft(world))
+    assert said == "The response could not be read; the log of the server says why."
+    assert Attempt.objects.get().outcome == "failure"
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"failed"}
+
+
+def test_wrong_proxy_refuses_the_start_and_keeps_nobody_waiting(settings: Any) -> None:
+    settings.SIM_HTTP_PROXY = "socks5://user:hidden-password@127.0.0.1:1080"
+    with pytest.raises(loops.StartFailed, match="SIM_HTTP_PROXY: The proxy must be") as failed:
+        caller.start()
+    world = platform()
+    with handler(COMPLAINT) as served:
+        validator(world, served.url)
+        row = draft(world)
+        [said] = refused(world, row)
+        assert said == "The validator could not be called; the log of the server says why."
+        attempt = Attempt.objects.get()
+        assert "SIM_HTTP_PROXY" in attempt.error
+        assert "hidden-password" not in attempt.error + str(failed.value)
+        # Once it is right, validations work.
+        settings.SIM_HTTP_PROXY = ""
+        caller.start()
+        assert validate(world, row)
+
+
+def test_client_that_does_not_start_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Any:
+        raise RuntimeError("no loop")
+
+    world = platform()
+    with handler(COMPLAINT) as served:
+        validator(world, served.url)
+        row = draft(world)
+        with monkeypatch.context() as patch:
+            patch.setattr(loops, "new_loop_factory", broken)
+            assert len(refused(world, row)) == 1
+        assert validate(world, row)
+
+
+def test_client_whose_loop_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fly(*args: Any) -> Any:
+        raise SystemExit("the loop ends")
+
+    world = platform()
+    with handler(COMPLAINT) as served:
+        validator(world, served.url)
+        row = draft(world)
+        assert validate(world, row)
+        with monkeypatch.context() as patch:
+            patch.setattr(flight.Flight, "fly", fly)
+            assert len(refused(world, row)) == 1
+        assert validate(world, row)
+    assert len(served.seen) == 2
+    assert counters.discrepancies() == []
