@@ -11,6 +11,7 @@ from functools import cached_property
 
 from django.http import HttpRequest
 
+from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, User
 from requests_queue.queues.base import Actor
 
@@ -41,7 +42,8 @@ class Reader:
         """The accounts that the user can act as, if more than one: vendors first."""
         if not self.user.is_superuser:
             return []
-        return list(Account.objects.order_by("-type", "pk")[:OFFERED])
+        rows = Account.objects.exclude(pk=preview.ACCOUNT)
+        return list(rows.order_by("-type", "pk")[:OFFERED])
 
 
 def reader(request: HttpRequest) -> Reader | None:

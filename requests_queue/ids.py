@@ -32,7 +32,9 @@ FORMS = {
 def draw(kind: str) -> str:
     """Return a random identifier of that kind, or of a form of the caller's own: `CA-ddd-ddd`."""
     form = FORMS.get(kind, kind)
-    return "".join(secrets.choice("0123456789") if c == "d" else c for c in form)
+    drawn = "".join(secrets.choice("0123456789") if c == "d" else c for c in form)
+    # All zeros are the preview environment's placeholders: MP-00000.
+    return drawn if set(drawn) & set("123456789") else draw(kind)
 
 
 def _insert(row: models.Model) -> None:

@@ -14,14 +14,15 @@ from typing import Any, ClassVar, cast
 from dj_rql._dataclasses import FilterArgs
 from dj_rql.fields import SelectField
 from dj_rql.filter_cls import RQLFilterClass
-from django.db.models import Model, Q, QuerySet
-from py_rql.constants import FilterLookups
+from django.db.models import CharField, Model, Q, QuerySet
+from py_rql.constants import RQL_NULL, ComparisonOperators, FilterLookups
 from py_rql.exceptions import RQLFilterLookupError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
+from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
 from requests_queue.one_of import OneOf
@@ -46,7 +47,11 @@ def filters(*rows: str | tuple[str, str], search: Iterable[str] = ()) -> list[Js
     found = []
     for row in rows:
         name, source = (row, row.replace(".", "__")) if isinstance(row, str) else row
-        found.append({"filter": name, "source": source, "ordering": True, "search": name in search})
+        item = {"filter": name, "source": source, "ordering": True, "search": name in search}
+        if source.rpartition("__")[2] == "public_id":
+            # django-rql does not know generated columns.
+            item |= {"dynamic": True, "field": CharField(null=True)}
+        found.append(item)
     return found
 
 
@@ -83,8 +88,21 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
         name = self._known(data.filter_name)
         if name != data.filter_name:
             data = FilterArgs(name, data.operator, data.str_value, list_operator=data.list_operator)
+        if (shown := self._placeholder(data)) is not None:
+            return ~shown if data.operator == ComparisonOperators.NE else shown
         condition: Q = super().build_q_for_filter(data)
         return condition
+
+    def _placeholder(self, data: FilterArgs) -> Q | None:
+        """Return the condition that a row has no hub, contract, … or the preview environment's,
+        where `null()` or the placeholder's identifier is asked for: in Connect they are equal."""
+        item = self.get_filter_base_item(data.filter_name)
+        route = str(item.get("orm_route", "")) if item else ""
+        given = preview.PLACEHOLDERS.get("__".join(route.split("__")[-2:]))
+        equal = data.operator in (ComparisonOperators.EQ, ComparisonOperators.NE)
+        if given is None or not equal or data.str_value not in (given, RQL_NULL):
+            return None
+        return Q(**{route: given}) | Q(**{f"{route}__isnull": True})
 
     def _known(self, name: str) -> str:
         if name == "search" or name in self.filters:

@@ -91,8 +91,8 @@ def touch(row: QueueObject, at: datetime) -> None:
 
 
 def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Move:
-    candidates = queue.by_name[name]
-    if not any(actor.role in m.who for m in candidates):
+    candidates, roles = queue.by_name[name], actor.roles_for(row)
+    if all(roles.isdisjoint(m.who) for m in candidates):
         # Whatever the status: a side that never makes the move learns that first.
         raise Forbidden(f"{name} is not for a {actor.role}.")
     in_status = [m for m in candidates if row.status in m.source]
@@ -104,7 +104,7 @@ def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Move:
     if not of_type:
         raise IllegalMove(f"{name} is not for requests of type {kind}.")
     for candidate in of_type:
-        if actor.role in candidate.who:
+        if not roles.isdisjoint(candidate.who):
             return candidate
     raise Forbidden(f"{name} is not for a {actor.role}.")
 

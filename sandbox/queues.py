@@ -76,10 +76,10 @@ def _actor(queue: base.Queue, row: QueueObject, name: str, user: User) -> Actor:
     here = [move for move in moves if row.status in move.source]
     roles = {role for move in here or moves for role in move.who - {SYSTEM}}
     own = Actor(user, user.account)
-    if own.role in roles:
+    if not own.roles_for(row).isdisjoint(roles):
         return own
     for account in (row.vendor, row.provider):
         other = Actor(None, account)
-        if other.role in roles:
+        if not other.roles_for(row).isdisjoint(roles):
             return other
     raise Forbidden(f"{name} is made by the platform itself.")

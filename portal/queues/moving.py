@@ -44,7 +44,7 @@ def buttons(queue: Queue, row: QueueObject, reader: Reader) -> list[Button]:
             move.name, words.label(move.name), words.spaced(move.target),
             words.button(move.name, move.target), _asks(queue, row, move.name),
         )
-        for move in queue.legal(row, reader.role)
+        for move in queue.legal(row, *reader.actor.roles_for(row))
     ]  # fmt: skip
     return sorted(found, key=lambda button: _LOOKS.index(button.look))
 
@@ -52,7 +52,8 @@ def buttons(queue: Queue, row: QueueObject, reader: Reader) -> list[Button]:
 def of_the_other(queue: Queue, row: QueueObject, reader: Reader) -> list[str]:
     """Return the names of the moves that the other party may make."""
     other = DISTRIBUTOR if reader.role == VENDOR else VENDOR
-    return [words.label(move.name) for move in queue.legal(row, other)]
+    own = reader.actor.roles_for(row)
+    return [words.label(move.name) for move in queue.legal(row, *({other} - own))]
 
 
 def _asks(queue: Queue, row: QueueObject, name: str) -> bool:

@@ -55,7 +55,7 @@ def marketplace_ref(row: Marketplace) -> Json:
 def connection_in_asset(row: Connection) -> Json:
     """Return a connection as assets show it."""
     return {
-        "id": row.id,
+        "id": row.public_id,
         "type": row.type,
         "status": row.status,
         "provider": company(row.provider),
@@ -131,7 +131,7 @@ def hub(row: Any) -> Json:
 
 def _line(row: Connection) -> Json:
     return {
-        "id": row.id,
+        "id": row.public_id,
         "type": row.type,
         "status": row.status,
         "provider": account_ref(row.provider),

@@ -11,6 +11,7 @@ from django.core.validators import validate_email
 from django.db.models import QuerySet
 
 from requests_queue import body, clock, ids
+from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, Hub, TierAccount
 from requests_queue.errors import Invalid
 
@@ -129,6 +130,7 @@ def make(
             type=kind,
             owner=owner,
             hub=hub,
+            environment=preview.TYPE if hub is not None and hub.pk == preview.HUB else "test",
             contact_info=info,
             created=shown,
             updated=shown,

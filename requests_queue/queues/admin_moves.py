@@ -39,9 +39,12 @@ def roles(request: HttpRequest, model: type[Model]) -> tuple[str, ...]:
 def sides(request: HttpRequest, row: QueueObject) -> tuple[str, ...]:
     """Return the roles that the user can act in with this object: an account as its party."""
     account = account_of(request)
-    if account is not None and account.pk not in row.parties():
+    if account is None:
+        return roles(request, type(row))
+    if account.pk not in row.parties():
         return ()
-    return roles(request, type(row))
+    held = Actor(None, account).roles_for(row)
+    return tuple(role for role in (VENDOR, DISTRIBUTOR) if role in held)
 
 
 def offers(queue: Queue, row: QueueObject, acting: tuple[str, ...]) -> list[Offer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import models
 
@@ -61,7 +61,14 @@ class QueueObject(Row):
 
     def parties(self) -> tuple[str, ...]:
         """Return the ids of the accounts that are told of this object's changes."""
-        return (self.vendor_id, self.provider_id)
+        return tuple(dict.fromkeys((self.vendor_id, self.provider_id)))
+
+
+class Parties(Protocol):
+    """What has a vendor and a provider: an object of a queue, a connection."""
+
+    vendor_id: str
+    provider_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,13 @@ class Actor:
         if self.account is None:
             return SYSTEM
         return VENDOR if self.account.is_vendor else DISTRIBUTOR
+
+    def roles_for(self, about: Parties) -> frozenset[str]:
+        """Return the roles that the actor has with an object or a connection: in the preview
+        environment the vendor is both of its parties."""
+        if self.account is not None and about.vendor_id == about.provider_id == self.account.pk:
+            return frozenset({VENDOR, DISTRIBUTOR})
+        return frozenset({self.role})
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +208,15 @@ class Queue:
                 raise ValueError(f"{self.object_class}.{move.name}: no such status: {unknown}")
             self.by_name[move.name] = (*self.by_name.get(move.name, ()), move)
 
-    def legal(self, row: QueueObject, role: str) -> list[Move]:
-        """Return the moves that this role may make with the object as it is."""
+    def legal(self, row: QueueObject, *roles: str) -> list[Move]:
+        """Return the moves that these roles may make with the object as it is."""
         kind = getattr(row, "type", None)
         return [
             m
             for m in self.moves
-            if row.status in m.source and role in m.who and (m.types is None or kind in m.types)
+            if row.status in m.source
+            and not m.who.isdisjoint(roles)
+            and (m.types is None or kind in m.types)
         ]
 
 

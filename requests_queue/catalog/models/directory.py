@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Case, F, Value, When
 
 from requests_queue.catalog.models.accounts import Account
 from requests_queue.rows import Row
+
+# What Connect shows for the connection of every preview order.
+PREVIEW_CONNECTION = "CT-0000-0000-0000"
 
 
 class Marketplace(Row):
@@ -58,6 +62,16 @@ class Connection(Row):
     vendor = models.ForeignKey(Account, models.CASCADE, related_name="vended_connections")
     hub = models.ForeignKey(Hub, models.CASCADE, related_name="connections")
     created = models.DateTimeField()
+    # What the API shows and filters by: `catalog.preview` has a row per product under one
+    # identifier.
+    public_id = models.GeneratedField(
+        expression=Case(
+            When(id__startswith=PREVIEW_CONNECTION, then=Value(PREVIEW_CONNECTION)),
+            default=F("id"),
+        ),
+        output_field=models.CharField(max_length=32),
+        db_persist=True,
+    )
 
     class Meta:
         ordering = ["id"]

@@ -21,6 +21,7 @@ from requests_queue.catalog.models import (
     Product,
     TierAccount,
 )
+from requests_queue.catalog.models.directory import PREVIEW_CONNECTION
 from requests_queue.errors import Forbidden
 
 _OUTER = OuterRef("pk")
@@ -38,9 +39,13 @@ def party(account: Account | None, route: str = "") -> dict[str, Account]:
     return {} if account is None else {f"{route}{_side(account)}": account}
 
 
-def connections(account: Account) -> QuerySet[Connection]:
-    """Return the connections that the account is a party of."""
-    return Connection.objects.filter(**party(account))
+def connections(account: Account | None) -> QuerySet[Connection]:
+    """Return the connections that the account is a party of; without one, all.
+
+    Those of the preview environment are left out: they are placeholders.
+    """
+    rows = Connection.objects.exclude(public_id=PREVIEW_CONNECTION)
+    return rows.filter(**party(account))
 
 
 def assets(account: Account) -> QuerySet[Asset]:

@@ -20,6 +20,7 @@ from requests_queue.catalog.views.filtering import computed, looked_up, plain, t
 from requests_queue.errors import Forbidden, Missing
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
 
+_PROVIDERS_ONLY = "Only the provider can change tier accounts."
 _SCOPES = {"customer": "as_customer", "tier1": "as_tier1", "tier2": "as_tier2"}
 
 
@@ -72,27 +73,28 @@ class TierAccounts(Collection):
 
     def create(self, request: Request) -> Response:
         """Create a tier account, for providers: 201, 400 or 403."""
-        self._require_provider()
+        if self.account.is_vendor:
+            raise Forbidden(_PROVIDERS_ONLY)
         row = tier_writes.create(self.body, self.account)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a tier account, for its provider: 200; what the body lacks stays as it is."""
-        self.get_object()
-        self._require_provider()
+        self._require_owner()
         tier_writes.update(pk, self.body, self.account)
         return self.answer(self.get_object())
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Decommission a tier account, for its provider: 204; it can't be undone."""
-        self.get_object()
-        self._require_provider()
+        self._require_owner()
         tier_writes.decommission(pk)
         return Response(status=204)
 
-    def _require_provider(self) -> None:
-        if self.account.is_vendor:
-            raise Forbidden("Only the provider can change tier accounts.")
+    def _require_owner(self) -> None:
+        """Raise Missing or Forbidden unless the caller owns the account in the path: its provider,
+        or a vendor in its preview environment."""
+        if self.get_object().owner_id != self.account.pk:
+            raise Forbidden(_PROVIDERS_ONLY)
 
 
 class TierAccountVersions(Collection):

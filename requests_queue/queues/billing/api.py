@@ -30,7 +30,7 @@ def _asset_filters(prefix: str) -> list[Any]:
     route = prefix.replace(".", "__")
     names = (
         "id", "status", "external_id", "external_uid", "product.id", "product.name",
-        "connection.id", "connection.type", "connection.provider.id", "connection.provider.name",
+        "connection.type", "connection.provider.id", "connection.provider.name",
         "connection.vendor.id", "connection.vendor.name", "connection.hub.id",
         "connection.hub.name", "marketplace.id", "marketplace.name", "contract.id",
     )  # fmt: skip
@@ -41,7 +41,8 @@ def _asset_filters(prefix: str) -> list[Any]:
     ]
     billing = (("billing.next_date", "billing__next_date"),
                ("billing.period.uom", "billing__period_uom"))  # fmt: skip
-    rows = [*((name, name.replace(".", "__")) for name in names), *tiers, *billing]
+    connection = ("connection.id", "connection__public_id")
+    rows = [connection, *((name, name.replace(".", "__")) for name in names), *tiers, *billing]
     found = filters(*((f"{prefix}{name}", f"{route}{source}") for name, source in rows))
     return [*found, *inside_json(*(f"{prefix}params.{name}" for name in _KEYS))]
 

@@ -72,4 +72,4 @@ class BillingRequest(QueueObject):
         """Return the ids of the accounts that are told of this request."""
         if self.type == PROVIDER_TYPE:
             return (self.provider_id,)
-        return (self.vendor_id, self.provider_id)
+        return super().parties()

@@ -100,7 +100,7 @@ def _asset(row: Asset) -> Json:
             "icon": icon(product),
         },
         "connection": {
-            "id": connection.id,
+            "id": connection.public_id,
             "type": connection.type,
             "provider": account_ref(connection.provider),
             "vendor": account_ref(connection.vendor),

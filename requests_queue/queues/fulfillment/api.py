@@ -59,7 +59,7 @@ def _asset_filters(prefix: str, route: str, own: tuple[str, ...] = ()) -> list[A
         "external_uid": "external_uid",
         "product.id": "product",
         "product.name": "product__name",
-        "connection.id": "connection",
+        "connection.id": "connection__public_id",
         "connection.type": "connection__type",
         "connection.provider.id": "connection__provider",
         "connection.provider.name": "connection__provider__name",

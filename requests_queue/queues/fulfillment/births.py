@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from requests_queue import body, clock, ids, transitions
-from requests_queue.catalog import tiers
+from requests_queue.catalog import preview, tiers
 from requests_queue.catalog.models import Asset, Connection, TierAccount
 from requests_queue.errors import Forbidden, Invalid, Refused
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor
@@ -31,8 +31,9 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
     kind = data.get("type")
     if kind not in rules.TYPES:
         raise Invalid(f'type: "{kind}" is not a valid choice.')
-    _check_creator(kind, actor, Connection.objects.filter(vendor=actor.account))
     asset = data.get("asset")
+    if not _names_preview(asset):
+        _check_creator(kind, actor, Connection.objects.filter(vendor=actor.account))
     if not isinstance(asset, Mapping):
         raise Invalid("asset: This field is required.")
     try:
@@ -58,6 +59,11 @@ def _check_creator(kind: str, actor: Actor, connections: QuerySet[Connection]) -
         return
     if not connections.filter(type="preview").exists():
         raise Forbidden(f"A request of type {kind} is created by the distributor.")
+
+
+def _names_preview(asset: Any) -> bool:
+    connection = asset.get("connection") if isinstance(asset, Mapping) else None
+    return isinstance(connection, Mapping) and connection.get("id") == preview.CONNECTION
 
 
 def _purchase(

@@ -28,7 +28,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         context = Context(actor, data, clock.now())
         columns = effects.update(row, context)
         of_asset: dict[str, Any] = {"params": columns["params"]}
-        if row.status == "draft" and actor.role == DISTRIBUTOR:
+        if row.status == "draft" and DISTRIBUTOR in actor.roles_for(row):
             columns |= _order(row, data)
             of_asset |= {k: columns[k] for k in ("items",) if k in columns}
             of_asset |= births.tiers_of_draft(row, data, context.now)

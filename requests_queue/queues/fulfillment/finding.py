@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from requests_queue import body
-from requests_queue.catalog.models import Asset, Connection, Contract, Listing, Marketplace
+from requests_queue.catalog import preview
+from requests_queue.catalog.models import (
+    Asset,
+    Connection,
+    Contract,
+    Listing,
+    Marketplace,
+    Product,
+)
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.fulfillment import effects
@@ -19,11 +27,13 @@ def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
     connection_id = wanted.get("id") if isinstance(wanted, Mapping) else None
     if not isinstance(connection_id, str):
         raise Invalid("asset.connection.id: This field is required.")
+    if actor.role == VENDOR and connection_id == preview.CONNECTION:
+        return preview.connection_of(_previewed(given, actor))
     side = "vendor" if actor.role == VENDOR else "provider"
     mine = Connection.objects.select_related("product", "provider", "vendor", "hub").filter(
         **{side: actor.account}
     )
-    found = mine.filter(pk=connection_id).first()
+    found = mine.filter(pk=connection_id, public_id=connection_id).first()
     if found is None:
         raise Invalid(f"asset.connection.id: Connection {connection_id} does not exist.")
     product = given.get("product")
@@ -35,10 +45,34 @@ def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
     return found
 
 
+def _previewed(given: Mapping[str, Any], actor: Actor) -> Product:
+    """Return the vendor's product that a preview order names, itself or by its items.
+
+    Raises Invalid where it names none and the vendor has several.
+    """
+    mine = Product.objects.select_related("owner").filter(owner=actor.account)
+    if pk := body.id_of(given.get("product"), "asset.product"):
+        found = mine.filter(pk=pk).first()
+        if found is None:
+            raise Invalid(f"asset.product.id: Product {pk} does not exist.")
+        return found
+    lines = given.get("items")
+    entries = [line for line in lines if isinstance(line, Mapping)] if isinstance(lines, list) else []
+    named = [line.get(name) for line in entries for name in ("id", "global_id")]
+    rows = list(mine.filter(items__in=[pk for pk in named if isinstance(pk, str)]).distinct()[:2])
+    rows = rows or list(mine.order_by("pk")[:2])
+    if len(rows) != 1:
+        raise Invalid("asset.product.id: This field is required.")
+    return rows[0]
+
+
 def marketplace(
     data: Mapping[str, Any], given: Mapping[str, Any], connection: Connection
 ) -> tuple[Marketplace, Contract]:
     """Return the marketplace of an order and the contract of its listing."""
+    if preview.is_preview(connection):
+        contract = preview.contract()
+        return contract.marketplace, contract
     wanted = data.get("marketplace") or given.get("marketplace")
     listings = Listing.objects.select_related("contract__marketplace").filter(
         product=connection.product_id, status="listed", contract__provider=connection.provider_id

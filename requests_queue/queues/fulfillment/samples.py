@@ -63,9 +63,8 @@ def connection_for(
 ) -> Connection:
     """Return the line through which a sample of the type is ordered; raises Invalid."""
     needed = [_NEEDS.get(kind), rules.DRAFT_CAPABILITY[kind] if draft else None]
-    rows = Connection.objects.select_related("product", "provider", "vendor").filter(
-        product__listings__status="listed", product__items__isnull=False, **seen.party(account)
-    )
+    rows = seen.connections(account).select_related("product", "provider", "vendor")
+    rows = rows.filter(product__listings__status="listed", product__items__isnull=False)
     rows = (rows.filter(product=product) if product else rows).order_by("pk").distinct()
     for connection in rows:
         if product or all(connection.product.capability(name) for name in needed if name):

@@ -35,7 +35,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> list[TierAccountRequest]:
     Raises Invalid; Forbidden for a vendor; Refused with `TAR_003` for an account that nobody can
     be asked about, with `TAR_004` where nothing changes.
     """
-    if actor.role == VENDOR:
+    if actor.role == VENDOR and not TierAccount.objects.filter(owner=actor.account).exists():
         raise Forbidden("A tier account request is created by the distributor.")
     if data.get("type") != "update":
         raise Invalid(f'type: "{data.get("type")}" is not a valid choice.')

@@ -13,11 +13,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from requests_queue import body, clock
-from requests_queue.catalog import tiers
+from requests_queue.catalog import preview, tiers
 from requests_queue.catalog.models import Account, Connection, Product, TierAccount
 from requests_queue.catalog.views import seen
 from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
-from requests_queue.queues.base import DISTRIBUTOR, Actor, Context
+from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor, Context
 from requests_queue.queues.fulfillment import finding
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.tier_config import effects, setup
@@ -40,7 +40,8 @@ def create(data: Mapping[str, Any], actor: Actor) -> TierConfigRequest:
         if data.get(name) not in (None, "", *words):
             raise Invalid(f'{name}: "{data[name]}" is not a valid choice.')
     kind = data.get("type") or None
-    _check_creator(kind, actor)
+    if not _is_preview(data.get("configuration"), actor):
+        _check_creator(kind, frozenset({actor.role}))
     given = body.mapping(data.get("configuration"), "configuration")
     if not given:
         raise Invalid("configuration: This field is required.")
@@ -58,30 +59,49 @@ def _create(
     now = clock.now()
     pk = body.id_of(given, "configuration")
     config = _named(pk, actor) if pk else _wanted(given, actor, now)
-    kind = kind or ("setup" if config.activated is None else "update")
-    _check_creator(kind, actor)
+    kind, roles = kind or _default(config), actor.roles_for(config.connection)
+    _check_creator(kind, roles)
     effects.check_free(config, kind)
     params = parameters.fill(
         _current(config), data.get("params"), effects.writable(actor), path="params"
     )
     notes = body.text(data, "notes", limit=2000)
     status = "draft"
-    if not _is_draft(config.product, kind, data, actor):
+    if not _is_draft(config.product, kind, data, roles):
         status = setup.start_status(config, params, kind)
         if status == "tiers_setup" and config.parent is not None:
             setup.begin([config.parent], now)
     return setup.add(config, kind, status, params, now, notes, actor)
 
 
-def _check_creator(kind: str | None, actor: Actor) -> None:
-    if kind == "setup" and actor.role != DISTRIBUTOR:
+def _default(config: TierConfig) -> str:
+    return "setup" if config.activated is None else "update"
+
+
+def _check_creator(kind: str | None, roles: frozenset[str]) -> None:
+    if kind == "setup" and DISTRIBUTOR not in roles:
         raise Forbidden("A request of type setup is created by the distributor.")
 
 
-def _is_draft(product: Product, kind: str, data: Mapping[str, Any], actor: Actor) -> bool:
+def _is_preview(given: Any, actor: Actor) -> bool:
+    """Whether a vendor's body is about its preview environment."""
+    if actor.role != VENDOR or not isinstance(given, Mapping):
+        return False
+    connection = given.get("connection")
+    if isinstance(connection, Mapping) and connection.get("id") == preview.CONNECTION:
+        return True
+    own = TierConfig.objects.filter(
+        connection__vendor=actor.account, connection__provider=actor.account
+    )
+    return isinstance(given.get("id"), str) and own.filter(pk=given["id"]).exists()
+
+
+def _is_draft(
+    product: Product, kind: str, data: Mapping[str, Any], roles: frozenset[str]
+) -> bool:
     # Where the capability is off, a draft isn't one (connect-extension-for-cb-commerce).
     capability = DRAFT_CAPABILITY.get(kind)
-    wanted = data.get("status") == "draft" and actor.role == DISTRIBUTOR
+    wanted = data.get("status") == "draft" and DISTRIBUTOR in roles
     return wanted and capability is not None and bool(product.capability(capability))
 
 
@@ -115,7 +135,8 @@ def _named(pk: str, actor: Actor) -> TierConfig:
 
 def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig:
     """Return the configuration that a distributor names by its parts, made where there is none."""
-    if actor.role != DISTRIBUTOR or actor.account is None:
+    ordered = actor.role == DISTRIBUTOR or _is_preview(given, actor)
+    if not ordered or actor.account is None:
         raise Invalid("configuration.id: This field is required.")
     product = _product(given, actor)
     level = _level(given, product)
@@ -159,6 +180,8 @@ def _level(given: Mapping[str, Any], product: Product) -> int:
 
 
 def _connection(given: Mapping[str, Any], product: Product, actor: Actor) -> Connection:
+    if actor.role == VENDOR:
+        return preview.connection_of(product)
     mine = Connection.objects.select_related("provider", "vendor", "hub", "product").filter(
         provider=actor.account, product=product
     )

@@ -24,7 +24,7 @@ def _of_config(prefix: str, route: str) -> list[Json]:
         "account.external_uid": "account__external_uid",
         "account.hub.id": "account__hub__id",
         "account.hub.name": "account__hub__name",
-        "connection.id": "connection__id",
+        "connection.id": "connection__public_id",
         "connection.type": "connection__type",
         "connection.hub.id": "connection__hub__id",
         "connection.provider.id": "connection__provider__id",

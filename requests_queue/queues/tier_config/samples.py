@@ -52,8 +52,8 @@ def _make(kind: str, connection: Connection, **more: str) -> TierConfigRequest:
 def connection_for(product: Product | None, account: Account | None, draft: str = "") -> Connection:
     """Return a connection through which a product with resellers of tier 1 is sold, and with the
     capability for drafts, if any."""
-    rows = Connection.objects.select_related("product", "provider", "vendor").order_by("pk")
-    rows = rows.filter(**seen.party(account))
+    rows = seen.connections(account).select_related("product", "provider", "vendor")
+    rows = rows.order_by("pk")
     for row in rows.filter(product=product) if product else rows:
         listed = Listing.objects.filter(
             product=row.product_id, status="listed", contract__provider=row.provider_id

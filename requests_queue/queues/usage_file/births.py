@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils.dateparse import parse_date, parse_datetime
 
 from requests_queue import clock, transitions
+from requests_queue.catalog import preview
 from requests_queue.catalog.models import Connection, Contract, Product
 from requests_queue.errors import Forbidden, IllegalMove, Invalid
 from requests_queue.queues.base import VENDOR, Actor
@@ -35,16 +36,18 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
     if not name.strip():
         raise Invalid("name: This field is required.")
     product = _mine(Product, data, "product", owner=actor.account)
-    contract = _mine(Contract, data, "contract", vendor=actor.account)
+    contract = _contract(data, actor)
+    # Under the preview environment's contract the vendor is both parties.
+    is_preview = contract.pk == preview.CONTRACT
     now = clock.shown(clock.now())
     file = UsageFile(
         pk=_free_id(now),
         status="draft",
         product=product,
-        vendor_id=contract.vendor_id,
-        provider_id=contract.provider_id,
+        vendor_id=product.owner_id,
+        provider_id=product.owner_id if is_preview else contract.provider_id,
         name=name,
-        environment=_environment(product, contract),
+        environment=preview.TYPE if is_preview else _environment(product, contract),
         marketplace=contract.marketplace,
         contract=contract,
         schema=_schema(product),
@@ -126,6 +129,15 @@ def _mine(model: Any, data: Mapping[str, Any], name: str, **mine: Any) -> Any:
     found = model.objects.filter(pk=pk, **mine).first()
     if found is None:
         raise Invalid(f"{name}.id: {name.capitalize()} {pk} does not exist.")
+    return found
+
+
+def _contract(data: Mapping[str, Any], actor: Actor) -> Contract:
+    wanted = data.get("contract")
+    pk = wanted.get("id") if isinstance(wanted, Mapping) else data.get("contract_id")
+    if pk == preview.CONTRACT:
+        return preview.contract()
+    found: Contract = _mine(Contract, data, "contract", vendor=actor.account)
     return found
 
 

@@ -24,9 +24,9 @@ def decide(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
     status = data.get("status")
     if status not in ("approved", "rejected"):
         raise Invalid(f'status: "{status}" is not a valid choice: approved or rejected.')
-    _must_be_distributor(actor, "decides on")
     with transaction.atomic():
         file = _locked_file_of(pk)
+        _must_be_distributor(actor, file, "decides on")
         _must_be_in(file, DECIDABLE, "records are decided on")
         undecided = ("valid", "approved", "rejected")
         _change(pk, undecided, f"{status} is for valid, approved or rejected", {"status": status})
@@ -35,9 +35,9 @@ def decide(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
 
 def approve_all(pk: str, actor: Actor) -> None:
     """Approve all records of a file that are not decided on; raises Refused."""
-    _must_be_distributor(actor, "approves")
     with transaction.atomic():
         file = UsageFile.objects.select_for_update().get(pk=pk)
+        _must_be_distributor(actor, file, "approves")
         _must_be_in(file, DECIDABLE, "records are approved")
         rows = UsageRecord.objects.filter(file=file, status__in=("valid", "rejected"))
         rows.update(status="approved")
@@ -50,9 +50,9 @@ def close(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         "external_billing_id": effects.text(data, "external_billing_id", 255),
         "external_billing_note": effects.text(data, "external_billing_note", 2000),
     }
-    _must_be_distributor(actor, "closes")
     with transaction.atomic():
         file = _locked_file_of(pk)
+        _must_be_distributor(actor, file, "closes")
         _must_be_in(file, ("accepted",), "records are closed")
         columns = reconciling.closed(actor, clock.now()) | billing
         _change(pk, ("approved",), "close is for approved", columns)
@@ -71,7 +71,8 @@ def close_many(entries: list[Any], visible: Any, actor: Actor) -> list[dict[str,
     """
     if len(entries) > MOST:
         raise Invalid(f"Ensure this list has no more than {MOST} elements.")
-    _must_be_distributor(actor, "closes")
+    if actor.role != DISTRIBUTOR and not visible.filter(file__vendor=F("file__provider")).exists():
+        raise Forbidden("The distributor closes usage records.")
     return [_closed(entry, visible, actor) for entry in entries]
 
 
@@ -97,8 +98,8 @@ def _locked_file_of(pk: str) -> UsageFile:
     return file
 
 
-def _must_be_distributor(actor: Actor, does: str) -> None:
-    if actor.role != DISTRIBUTOR:
+def _must_be_distributor(actor: Actor, file: UsageFile, does: str) -> None:
+    if DISTRIBUTOR not in actor.roles_for(file):
         raise Forbidden(f"The distributor {does} usage records.")
 
 

@@ -1,0 +1,324 @@
+"""The preview environment: a vendor orders its own product, and nobody else sees the order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from requests_queue.catalog.models import Connection
+from requests_queue.queues.tier_config.models import TierConfig
+from tests import make
+from tests.api import Caller, caller, ids, refused
+from tests.contract import ours
+from webhooks.models import Event
+
+pytestmark = pytest.mark.django_db
+
+CONNECTION, CONTRACT = "CT-0000-0000-0000", "CRD-00000-00000-00000"
+HUB, MARKETPLACE = "HB-0000-0000", "MP-00000"
+BACKUP, SUITE, METER = "PRD-814-505-018", "PRD-362-917-440", "PRD-590-284-731"
+
+
+def tier(name: str, uid: str = "") -> dict[str, Any]:
+    """Return a tier account as orders name a new one."""
+    return {
+        "name": name,
+        "external_uid": uid,
+        "contact_info": {
+            "address_line1": "1 Quay Street", "city": "Galway", "postal_code": "H91 X2C4",
+            "country": "IE",
+            "contact": {
+                "first_name": "Ada", "last_name": "Ray", "email": "ada@example.com",
+            },
+        },
+    }  # fmt: skip
+
+
+def order(product: str | None = BACKUP, **asset: Any) -> dict[str, Any]:
+    """Return the body of a preview order."""
+    named = {"product": {"id": product}} if product else {}
+    return {
+        "type": "purchase",
+        "asset": {
+            "connection": {"id": CONNECTION, "type": "preview"},
+            "items": [{"id": f"{product or BACKUP}-0001", "quantity": 2}],
+            "tiers": {"customer": tier("Harbor Cafe"), "tier1": tier("Portland Resellers")},
+            **named,
+            **asset,
+        },
+    }
+
+
+def placed(vendor: Caller, body: dict[str, Any] | None = None) -> Any:
+    """Place a preview order and return it."""
+    answer = vendor.post("/requests", body or order())
+    assert answer.status == 201, answer
+    return answer.json
+
+
+def filled(vendor: Caller, request: Any) -> None:
+    """Set all required parameters of a request."""
+    required = [p for p in request["asset"]["params"] if p["constraints"].get("required")]
+    params = [{"id": p["id"], "value": _value(p)} for p in required]
+    answer = vendor.put(f"/requests/{request['id']}", {"asset": {"params": params}})
+    assert answer.status == 200, answer
+
+
+def _value(param: Any) -> str:
+    choices = param.get("value_choices") or param["constraints"].get("choices")
+    if choices:
+        return str(choices[0]["value"])
+    return {"email": "a@example.com", "url": "https://example.com", "domain": "example.com",
+            "subdomain": "example"}.get(param["type"], "sample")  # fmt: skip
+
+
+def test_vendor_orders_its_own_product_and_sees_the_placeholders(vendor: Caller) -> None:
+    request = placed(vendor)
+    asset = request["asset"]
+    assert asset["connection"]["id"] == CONNECTION
+    assert asset["connection"]["type"] == "preview"
+    assert asset["connection"]["hub"]["id"] == HUB
+    assert asset["connection"]["vendor"]["id"] == asset["connection"]["provider"]["id"]
+    assert asset["connection"]["vendor"]["id"] == "VA-610-138"
+    assert asset["contract"]["id"] == request["contract"]["id"] == CONTRACT
+    assert asset["marketplace"]["id"] == request["marketplace"]["id"] == MARKETPLACE
+    assert asset["tiers"]["customer"]["name"] == "Harbor Cafe"
+    assert asset["product"]["id"] == BACKUP
+    shown = vendor.get(f"/requests/{request['id']}").json
+    assert shown["asset"]["connection"] == asset["connection"]
+    subscription = vendor.get(f"/assets/{asset['id']}").json
+    assert subscription["connection"]["id"] == CONNECTION
+
+
+def test_product_is_known_by_its_items_or_has_to_be_named(vendor: Caller) -> None:
+    named_by_item = placed(vendor, order(None))
+    assert named_by_item["asset"]["product"]["id"] == BACKUP
+    body = order(None, items=[{"id": "SKU_SEAT", "quantity": 1}])
+    refused(vendor.post("/requests", body), 400, "asset.product.id: This field is required.")
+    for items in ("SKU_SEAT", [7], [{"id": []}], None):
+        answer = vendor.post("/requests", order(None, items=items))
+        refused(answer, 400)
+    with_product = order(items=[{"id": "SKU_SEAT", "quantity": 1}])
+    assert placed(vendor, with_product)["asset"]["product"]["id"] == BACKUP
+
+
+def test_only_the_owner_of_a_product_previews_it(
+    vendor: Caller, distributor: Caller, other: make.World
+) -> None:
+    said = f"asset.product.id: Product {BACKUP} does not exist."
+    refused(caller(other.vendor).post("/requests", order()), 400, said)
+    said = f"asset.connection.id: Connection {CONNECTION} does not exist."
+    refused(distributor.post("/requests", order()), 400, said)
+    refused(vendor.post("/requests", order("PRD-000-000-001")), 400)
+    # The row behind the placeholder has an identifier that no body can name.
+    placed(vendor)
+    row = Connection.objects.get(public_id=CONNECTION)
+    refused(vendor.post("/requests", order(connection={"id": row.pk})), 400)
+
+
+def test_vendor_makes_the_actions_of_both_sides(vendor: Caller) -> None:
+    request = placed(vendor)
+    filled(vendor, request)
+    path = f"/requests/{request['id']}"
+    if vendor.get(path).json["status"] == "inquiring":
+        assert vendor.post(f"{path}/pend").status == 200
+    assert vendor.post(f"{path}/approve").json["status"] == "approved"
+    asset = request["asset"]["id"]
+    assert vendor.get(f"/assets/{asset}").json["status"] == "active"
+    change = {"type": "change", "asset": {"id": asset, "items": [
+        {"id": f"{BACKUP}-0001", "quantity": 9}]}}  # fmt: skip
+    changed = vendor.post("/requests", change)
+    assert changed.status == 201, changed
+    assert vendor.post(f"/requests/{changed.json['id']}/fail", {"reason": "No."}).status == 200
+    cancelled = vendor.post("/requests", {"type": "cancel", "asset": {"id": asset}})
+    assert cancelled.status == 201, cancelled
+    assert vendor.post(f"/requests/{cancelled.json['id']}/approve").status == 200
+    assert vendor.get(f"/assets/{asset}").json["status"] == "terminated"
+
+
+def test_draft_in_preview_is_edited_and_purchased_by_the_vendor(vendor: Caller) -> None:
+    draft = placed(vendor, {**order(SUITE), "status": "draft"})
+    assert draft["status"] == "draft"
+    body = {"asset": {"items": [{"id": f"{SUITE}-0001", "quantity": 7}]}}
+    edited = vendor.put(f"/requests/{draft['id']}", body)
+    assert edited.json["asset"]["items"][0]["quantity"] == "7"
+    bought = vendor.post(f"/requests/{draft['id']}/purchase")
+    assert bought.status == 200, bought
+    assert bought.json["status"] in ("pending", "inquiring", "tiers_setup")
+
+
+def test_vendor_does_no_distributor_action_outside_preview(
+    vendor: Caller, distributor: Caller
+) -> None:
+    placed(vendor)
+    [scheduled, *_] = ids(distributor, "/requests?ne(asset.connection.type,preview)&limit=1")
+    refused(vendor.post(f"/requests/{scheduled}/purchase"), 403, "purchase is not for a vendor.")
+    [record, *_] = ids(distributor, "/usage/records?limit=1")
+    refused(vendor.post("/usage/records/close-records", [{"id": record}]), 403)
+    refused(vendor.post(f"/usage/records/{record}/close", {}), 403)
+    [account, *_] = ids(distributor, "/tier/accounts?limit=1")
+    refused(vendor.put(f"/tier/accounts/{account}", {"name": "Mine"}), 403)
+    body = {"type": "update", "account": {"id": account, "name": "Mine"}}
+    refused(vendor.post("/tier/account-requests", body), 400)
+    refused(vendor.post("/requests", {"type": "change", "asset": {"id": "AS-0000-0000-0001"}}), 404)
+
+
+QUERIES = (
+    f"eq(asset.connection.id,{CONNECTION})", "eq(asset.connection.id,null())",
+    "eq(asset.connection.type,preview)", "asset.connection.type=preview",
+    f"asset.connection.id={CONNECTION}", f"in(asset.connection.id,({CONNECTION},CT-1))",
+    f"like(asset.connection.id,{CONNECTION[:9]}*)", f"eq(asset.connection.hub.id,{HUB})",
+    "eq(asset.connection.hub.id,null())", "eq(asset.hub.id,null())",
+    "eq(asset.marketplace.id,null())", f"eq(marketplace.id,{MARKETPLACE})",
+    "eq(contract.id,null())", f"eq(asset.contract.id,{CONTRACT})",
+    "and(in(asset.connection.type,(preview)),in(status,(pending,inquiring)))",
+)  # fmt: skip
+
+
+def test_queries_find_preview_orders_by_placeholder_and_by_null(vendor: Caller) -> None:
+    request = placed(vendor)
+    everything = set(ids(vendor, "/requests?limit=1000"))
+    for query in QUERIES:
+        assert ids(vendor, f"/requests?{query}") == [request["id"]], query
+    for query in (
+        "ne(asset.connection.id,null())", f"ne(asset.connection.id,{CONNECTION})",
+        f"out(asset.connection.id,({CONNECTION}))", "not(eq(asset.connection.id,null()))",
+        "ne(asset.connection.hub.id,null())", "ne(asset.contract.id,null())",
+    ):  # fmt: skip
+        assert set(ids(vendor, f"/requests?{query}&limit=1000")) == everything - {request["id"]}
+    # What identifies the row in the database is nowhere to be asked for.
+    assert ids(vendor, "/requests?like(asset.connection.id,*814*)") == []
+    asset = request["asset"]["id"]
+    for query in (f"eq(connection.id,{CONNECTION})", "eq(connection.id,null())",
+                  "eq(marketplace.id,null())", "eq(connection.type,preview)"):  # fmt: skip
+        assert ids(vendor, f"/assets?{query}") == [asset], query
+        assert ids(vendor, f"/subscriptions/assets?{query}") == [asset], query
+
+
+def test_preview_is_seen_by_its_vendor_alone(
+    vendor: Caller, distributor: Caller, other: make.World
+) -> None:
+    stranger, rival = caller(other.vendor), caller(other.provider)
+    before = {who: _lists(each) for who, each in
+              (("d", distributor), ("v", stranger), ("p", rival))}  # fmt: skip
+    request = placed(vendor)
+    suite = placed(vendor, order(SUITE))
+    assert suite["status"] in ("tiers_setup", "inquiring", "pending")
+    after = {who: _lists(each) for who, each in
+             (("d", distributor), ("v", stranger), ("p", rival))}  # fmt: skip
+    assert after == before
+    for each in (distributor, stranger, rival):
+        refused(each.get(f"/requests/{request['id']}"), 404)
+        refused(each.get(f"/assets/{request['asset']['id']}"), 404)
+        refused(each.post(f"/requests/{request['id']}/approve"), 404)
+        refused(each.get(f"/tier/accounts/{request['asset']['tiers']['customer']['id']}"), 404)
+
+
+def _lists(who: Caller) -> dict[str, list[Any]]:
+    found = {}
+    for path in sorted(ours.collections()):
+        answer = who.get(f"{path}?limit=1000")
+        if answer.status == 200 and isinstance(answer.json, list):
+            found[path] = [row.get("id") for row in answer.json]
+    return found
+
+
+def test_placeholders_are_in_no_list(vendor: Caller, other: make.World) -> None:
+    lists = ("/hubs", "/marketplaces", "/contracts", "/agreements", "/listings",
+             f"/products/{BACKUP}/connections")  # fmt: skip
+    before = [ids(vendor, path) for path in lists]
+    placed(vendor)
+    assert [ids(vendor, path) for path in lists] == before
+    # A second vendor's placeholders are the same ones, and its orders its own.
+    rival = caller(other.vendor)
+    product = other.product
+    body = order(product.pk, items=[{"id": product.items.first().pk, "quantity": 1}])
+    placed(rival, body)
+    assert len(ids(rival, "/requests?eq(asset.connection.id,null())")) == 1
+    assert len(ids(vendor, "/requests?eq(asset.connection.id,null())")) == 1
+
+
+def test_event_webhooks_of_the_vendor_fire_once_for_a_preview_order(
+    vendor: Caller, distributor: Caller
+) -> None:
+    hook = {
+        "label": "Orders", "product_id": BACKUP, "object_class": "fulfillment_request",
+        "external_url": "http://127.0.0.1:9/hook", "jwt_secret": "s" * 40, "active": True,
+    }  # fmt: skip
+    own = vendor.post("/notifications/webhooks", hook)
+    theirs = distributor.post("/notifications/webhooks", hook)
+    assert own.status == theirs.status == 201, (own, theirs)
+    request = placed(vendor)
+    events = Event.objects.filter(object_id=request["id"])
+    assert list(events.values_list("webhook", flat=True)) == [own.json["id"]]
+
+
+def test_conversation_of_a_preview_order_is_the_vendors(vendor: Caller) -> None:
+    request = placed(vendor)
+    [conversation] = vendor.get(f"/conversations?instance_id={request['id']}").json
+    assert [row["id"] for row in conversation["accounts"]] == ["VA-610-138"]
+    path = f"/conversations/{conversation['id']}/messages"
+    assert vendor.post(path, {"text": "Hello.", "type": "message"}).status == 201
+
+
+def test_tier_configurations_are_set_up_by_the_vendor_in_preview(vendor: Caller) -> None:
+    request = placed(vendor, order(SUITE))
+    config = TierConfig.objects.filter(connection__public_id=CONNECTION).first()
+    assert config is not None, request["status"]
+    found = ids(vendor, "/tier/config-requests?eq(configuration.connection.id,null())")
+    assert found
+    assert found == ids(vendor, f"/tier/config-requests?configuration.connection.id={CONNECTION}")
+    shown = vendor.get(f"/tier/config-requests/{found[0]}").json
+    assert shown["configuration"]["connection"]["id"] == CONNECTION
+    assert shown["configuration"]["marketplace"]["id"] == MARKETPLACE
+    for pk in found:
+        answer = vendor.post(f"/tier/config-requests/{pk}/fail", {"reason": "A test."})
+        assert answer.status in (204, 400), answer
+    [pk] = ids(vendor, f"/requests?eq(id,{request['id']})")
+    assert vendor.get(f"/requests/{pk}").json["status"] == "failed"
+
+
+def test_tier_configuration_request_is_created_by_the_vendor_in_preview(
+    vendor: Caller, distributor: Caller
+) -> None:
+    configuration = {"product": {"id": SUITE}, "tier_level": 1,
+                     "account": tier("Atlantic Resellers", "atl-1")}  # fmt: skip
+    body = {"type": "setup", "configuration": configuration, "params": []}
+    refused(vendor.post("/tier/config-requests", body), 403)
+    configuration["connection"] = {"id": CONNECTION}
+    created = vendor.post("/tier/config-requests", body)
+    assert created.status == 201, created
+    assert created.json["configuration"]["connection"]["type"] == "preview"
+    refused(distributor.post("/tier/config-requests", body), 400)
+    refused(distributor.get(f"/tier/config-requests/{created.json['id']}"), 404)
+
+
+def test_tier_accounts_of_preview_are_changed_by_the_vendor(
+    vendor: Caller, distributor: Caller
+) -> None:
+    request = placed(vendor, order(SUITE))
+    customer = request["asset"]["tiers"]["customer"]["id"]
+    shown = vendor.get(f"/tier/accounts/{customer}").json
+    assert shown["owner"]["id"] == "VA-610-138"
+    assert shown["hub"]["id"] == HUB
+    assert shown["environment"] == "preview"
+    assert ids(vendor, "/tier/accounts?eq(hub.id,null())&eq(type,customer)") == [customer]
+    # A distributor's account of the same uid is another one.
+    body = {"type": "update", "account": {"id": customer, "name": "Harbor Cafe II"}}
+    asked = vendor.post("/tier/account-requests", body)
+    assert asked.status == 201, asked
+    refused(distributor.get(f"/tier/account-requests/{asked.json['id']}"), 404)
+    assert vendor.put(f"/tier/accounts/{customer}", {"name": "Harbor Cafe III"}).status == 200
+    refused(vendor.post("/tier/accounts", tier("New")), 403)
+
+
+def test_usage_of_preview_is_reported_and_accepted_by_the_vendor(vendor: Caller) -> None:
+    placed(vendor, order(METER))
+    body = {"name": "May", "product": {"id": METER}, "contract": {"id": CONTRACT}}
+    created = vendor.post("/usage/files", body)
+    assert created.status == 201, created
+    assert created.json["environment"] == "preview"
+    assert created.json["provider"]["id"] == created.json["vendor"]["id"] == "VA-610-138"
+    assert ids(vendor, "/usage/files?eq(contract.id,null())") == [created.json["id"]]
+    assert vendor.post(f"/usage/files/{created.json['id']}/delete").status == 200
