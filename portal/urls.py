@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from portal import icons, views
 from portal.inquiry import views as inquiry
+from portal.products import action_page
 
 urlpatterns = [
     path("", include("portal.home.urls")),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("sign-out/", views.sign_out, name="sign-out"),
     path("acting/", views.act_as, name="act-as"),
     path("media/<str:model>/<str:pk>/<str:key>/icon.svg", icons.icon),
+    path("actions/<str:pk>", action_page.action, name="product-action"),
     path("forms/<str:pk>", inquiry.inquiry, name="inquiry"),
     path("forms/<str:pk>/check", inquiry.check, name="inquiry-check"),
 ]

@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import lru_cache
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
-from django.conf import settings
 from django.db import models
 
+from requests_queue.encryption import decrypt, decrypt_once, encrypt
 
-@lru_cache(maxsize=4)
-def _box(key: str) -> Fernet:
-    # Any text is taken as a key, so that a person may choose one.
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
-
-
-def encrypt(text: str) -> str:
-    """Return the text, encrypted and authenticated."""
-    return _box(settings.SIM_ENCRYPTION_KEY).encrypt(text.encode()).decode()
-
-
-@lru_cache(maxsize=4096)
-def _open(key: str, stored: str) -> str:
-    return _read(key, stored)
-
-
-def _read(key: str, stored: str) -> str:
-    try:
-        return _box(key).decrypt(stored.encode()).decode()
-    except InvalidToken:
-        # One unreadable secret must not stop the calls of other webhooks: a call without a
-        # secret fails, and says why.
-        return ""
-
-
-def decrypt(stored: str) -> str:
-    """Return the text that was encrypted, or an empty one where the key is another."""
-    return _open(settings.SIM_ENCRYPTION_KEY, stored)
-
-
-def decrypt_once(stored: str) -> str:
-    """Return the text as `decrypt` does, and keep it nowhere: for what is large and read seldom."""
-    return _read(settings.SIM_ENCRYPTION_KEY, stored)
+__all__ = ["EncryptedTextField", "decrypt", "decrypt_once", "encrypt"]
 
 
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]

@@ -164,7 +164,7 @@ class ConnectSchema(AutoSchema):
 
     def _filters(self) -> list[Json]:
         rows = getattr(getattr(self.view, "rql_filter_class", None), "FILTERS", ())
-        compared = [row for row in rows if not row.get("dynamic")]
+        compared = [row for row in rows if not row.get("dynamic") or row.get("source")]
         found = [
             _query(row["filter"], f"Only objects of this `{row['filter']}`; any comparison by RQL.")
             for row in compared

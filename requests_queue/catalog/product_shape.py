@@ -211,6 +211,7 @@ def action(row: ProductAction) -> Json:
         "type": row.type,
         "scope": row.scope,
         "description": row.description,
+        "url": row.url,
         "events": _events(row),
     }
 

@@ -33,7 +33,7 @@ from webhooks.types import EVENT, registered
 TRIED = 3
 STRANGERS, NEW_VENDOR, NEW_DISTRIBUTOR = 1, 2, 3
 # Signed anew each time.
-_LINK = re.compile(r"/(usage/download|products/actions)/[^\"]+")
+_LINK = re.compile(r"(/usage/download/|\?jwt=)[^\"]+")
 
 Read = dict[str, tuple[int, Any, str]]
 

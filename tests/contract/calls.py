@@ -273,6 +273,7 @@ WRITES: dict[tuple[str, str], Call] = {
         VENDOR, {"title": "Console"}, _part("actions", _NEW_ACTION)
     ),
     ("DELETE", "/products/{}/actions/{}"): Call(VENDOR, None, _part("actions", _NEW_ACTION)),
+    ("POST", "/products/{}/actions/regeneratesecret"): Call(VENDOR, None, lambda callers: BACKUP),
     ("POST", "/products/{}/configurations"): Call(
         VENDOR, {"parameter": {"id": "api_endpoint"}, "value": "https://api.example.com"},
         lambda callers: SUITE,

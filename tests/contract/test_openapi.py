@@ -104,6 +104,7 @@ DEVIATIONS = {
     "PUT /products/{}/items/{} 200 *: extra": _WHOLE,
     "PUT /products/{}/templates/{} 200 *: extra": _WHOLE,
     "* /products/{}/items* *: '*' is none of the words": "written large or small, read small",
+    "* /products/{}/actions* url: extra": "ours: where the links of the action lead",
     "POST /products/{}/items 201 product_version: missing": "published tools don't send it",
     "* /products* capabilities.ppu: null instead of object": _OFF,
     "* /products* capabilities.tiers.configs: null instead of object": _OFF,

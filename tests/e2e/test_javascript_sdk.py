@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from tests import environments, orders
@@ -296,8 +297,9 @@ class TestDirectory:
         assert found["found"] == ["partner_agreement", "partner_tenant"]
         assert len(found["templates"]) == 9
         assert found["asset_templates"] == [f"TL-561-034-00{n}" for n in (1, 2, 3)]
-        assert found["landed"]["action"]["id"] == found["action"]
-        assert found["landed"]["asset"]["id"] == found["asset"]
+        claims = jwt.decode(found["link"].partition("jwt=")[2], options={"verify_signature": False})
+        assert (claims["action_id"], claims["asset_id"]) == ("sign_in", found["asset"])
+        assert found["landed"] == 200
 
     def test_accounts_and_hubs(self, directory: Found) -> None:
         found = directory["places"]

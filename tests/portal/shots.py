@@ -157,6 +157,8 @@ SHOTS = [
     Shot("product-capabilities", f"/products/{SUITE}/capabilities/"),
     Shot("product-capabilities-distributor", f"/products/{SUITE}/capabilities/", DISTRIBUTOR),
     Shot("inquiring-form", lambda story: story.ids["form"], NOBODY),
+    Shot("action-link", lambda story: story.ids["action"], NOBODY),
+    Shot("action-link-refused", "/actions/ACT-362-917-440-001?jwt=x", NOBODY, status=403),
     Shot("sign-in", "/sign-in/", NOBODY),
     Shot("sign-in-used-link", "/sign-in/UR-000-100-001/used-0", NOBODY, status=403),
     Shot("password", "/password/"),

@@ -54,10 +54,13 @@ def tell(story: Story, served: Handler) -> None:
     off = _webhook(running, served, "later", "Not yet", METER, active=False)
     running.advance("1m")
     form = running.as_vendor("GET", f"/requests/{made[10]}")["params_form_url"]
+    actions = f"/products/{SUITE}/actions"
+    action = running.as_vendor("GET", f"{actions}?scope=asset&limit=1")[0]["id"]
+    link = running.as_vendor("GET", f"{actions}/{action}/actionLink")["link"]
     story.ids |= {
         "lost": security, "well": well, "failing": meter, "request": made[12],
         "judge": judge, "judged": draft, "off": off, "inquired": made[10],
-        "form": form.removeprefix(running.url),
+        "form": form.removeprefix(running.url), "action": link.removeprefix(running.url),
     }  # fmt: skip
 
 

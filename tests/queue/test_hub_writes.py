@@ -1,25 +1,21 @@
-"""Hubs that a provider writes, connections that change, and the links of actions."""
+"""Hubs that a provider writes, and connections that change."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import connections
 
-from requests_queue import clock
-from requests_queue.catalog.models import Asset, Connection, Hub, ProductAction, TierAccount
+from requests_queue.catalog.models import Connection, Hub, TierAccount
 from requests_queue.seed.accounts import HUB, PROVIDER
-from requests_queue.seed.products import BACKUP, SUITE
+from requests_queue.seed.products import BACKUP
 from tests import make
-from tests.api import Caller, caller, ids, refused
+from tests.api import Caller, caller, refused
 
 NEW = {"name": "Shop", "description": "Sells.", "instance_id": "shop-1", "instance_type": "oa"}
-SIGN_IN = f"/products/{SUITE}/actions/ACT-362-917-440-001"
 
 
 class TestHubs:
@@ -126,41 +122,3 @@ class TestConnections:
         said = f"hub.id: There is a test connection to hub {HUB} already."
         refused(vendor.put(f"{path}/{made['id']}", {"type": "test"}), 400, said)
         assert Connection.objects.get(pk=made["id"]).type == "production"
-
-
-class TestActionLinks:
-    def test_it_says_which_action_of_which_subscription(
-        self, vendor: Caller, distributor: Caller, nobody: Caller
-    ) -> None:
-        asset = ids(vendor, f"/assets?product.id={SUITE}&limit=1")[0]
-        for who in (vendor, distributor):
-            answer = who.get(f"{SIGN_IN}/actionLink?asset_id={asset}")
-            assert answer.status == 200
-            path = answer.json["link"].partition("/public/v1")[2]
-            # A browser has no key.
-            landed = nobody.get(path)
-            assert landed.json["action"] == vendor.get(SIGN_IN).json
-            assert (landed.json["product"]["id"], landed.json["asset"]["id"]) == (SUITE, asset)
-
-    def test_it_is_for_a_subscription_of_the_product(
-        self, vendor: Caller, other: make.World
-    ) -> None:
-        backup = ids(vendor, f"/assets?product.id={BACKUP}&limit=1")[0]
-        for pk in (backup, Asset.objects.get(product=other.product).pk, "AS-0"):
-            said = f"asset_id: Subscription {pk} does not exist."
-            refused(vendor.get(f"{SIGN_IN}/actionLink?asset_id={pk}"), 400, said)
-        refused(caller(other.vendor).get(f"{SIGN_IN}/actionLink?asset_id={backup}"), 404)
-
-    def test_it_needs_no_subscription(self, vendor: Caller, nobody: Caller) -> None:
-        link = vendor.get(f"{SIGN_IN}/actionLink").json["link"]
-        assert nobody.get(link.partition("/public/v1")[2]).json["asset"] == {}
-
-    def test_it_ends(self, vendor: Caller, nobody: Caller) -> None:
-        asset = ids(vendor, f"/assets?product.id={SUITE}&limit=1")[0]
-        link = vendor.get(f"{SIGN_IN}/actionLink?asset_id={asset}").json["link"]
-        path = link.partition("/public/v1")[2]
-        refused(nobody.get(f"{path}x"), 403)
-        with time_machine.travel(clock.now() + timedelta(seconds=601)):
-            refused(nobody.get(path), 403)
-        ProductAction.objects.filter(product=SUITE).delete()
-        refused(nobody.get(path), 404)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.db import models
 from django.db.models.functions import Coalesce
 
+from requests_queue import encryption
 from requests_queue.catalog.models.accounts import Account
 from requests_queue.catalog.models.directory import Marketplace
 from requests_queue.rows import Row
+
+
+def new_secret() -> str:
+    """Return a fresh secret for the tokens of a product's actions, in Connect's form."""
+    return f"JWT-{uuid.uuid4()}"
+
+
+def new_stored_secret() -> str:
+    """Return a fresh secret, encrypted."""
+    return encryption.encrypt(new_secret())
 
 
 class Product(Row):
@@ -34,6 +46,8 @@ class Product(Row):
     created = models.DateTimeField()
     updated = models.DateTimeField()
     published = models.DateTimeField(null=True)
+    # Encrypted; decrypted by `catalog.action_links` alone, because lists read many products.
+    stored_action_secret = models.TextField(editable=False, default=new_stored_secret)
 
     class Meta:
         ordering = ["id"]
@@ -177,6 +191,8 @@ class ProductAction(models.Model):
     name = models.CharField(max_length=100)
     title = models.CharField(max_length=255, blank=True)
     description = models.CharField(max_length=300, blank=True)
+    # Where its links lead; empty: to a page of the portal that explains the token.
+    url = models.CharField(max_length=2000, blank=True)
     type = models.CharField(max_length=16, default="button")
     scope = models.CharField(max_length=8, default="asset")
     created = models.DateTimeField()

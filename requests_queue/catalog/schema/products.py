@@ -351,16 +351,24 @@ class ProductAction(TypedDict):
     type: str
     scope: str
     description: str
+    url: str
     events: Made
 
 
 class ActionLink(TypedDict):
-    """Where an action runs for a subscription."""
+    """Where an action runs for a subscription or a tier configuration, with a signed token."""
 
     link: Uri
 
 
+class ActionSecret(TypedDict):
+    """The secret that signs the links of a product's actions."""
+
+    jwt_secret: str
+
+
 class _GivenAction(TypedDict, total=False):
+    url: str
     title: str
     type: str
     description: str
@@ -476,8 +484,16 @@ TEMPLATES = Documented(
 ACTIONS = Documented(
     "Products", "action", ProductAction,
     bodies={"create": ProductActionCreate, "update": ProductActionUpdate},
-    answers={"action_link": Answer(200, ActionLink)},
-    queries={"action_link": {"asset_id": "The subscription that the action is for."}},
+    answers={
+        "action_link": Answer(200, ActionLink),
+        "regenerate_secret": Answer(200, ActionSecret),
+    },
+    queries={
+        "action_link": {
+            "asset_id": "The subscription that the action is for.",
+            "tier_config_id": "The tier configuration that an action of a tier scope is for.",
+        }
+    },
 )  # fmt: skip
 CONFIGURATIONS = Documented(
     "Products", "configuration", Configuration, bodies={"create": ConfigurationPut}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,13 +11,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import product_shape
+from requests_queue.catalog import action_links, product_shape
 from requests_queue.catalog.models import ProductAction
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views import action_links, seen
+from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.of_product import PartOfProduct
 from requests_queue.catalog.writes import actions
 from requests_queue.errors import Invalid
+from requests_queue.queues.tier_config.models import TierConfig
 from requests_queue.rest import ConnectFilters, filters, parts, routes
 
 
@@ -43,25 +45,49 @@ class Actions(PartOfProduct):
 
     def visible(self) -> QuerySet[ProductAction]:
         """Return the product's actions."""
-        return ProductAction.objects.filter(product=self.product)
+        return ProductAction.objects.select_related("product").filter(product=self.product)
 
     @action(detail=True, methods=["get"], url_path="actionLink")
     def action_link(self, request: Request, **kwargs: Any) -> Response:
-        """Answer with a link that runs the action, `?asset_id=AS-…` for a subscription.
+        """Answer with a link that runs the action: `?asset_id=AS-…` for a subscription, or, of an
+        action of a tier scope, `?tier_config_id=TC-…` for a configuration.
 
-        Connect's document has no such parameter, and the Haxe SDK sends none.
+        Connect's document has no such parameters, and the Haxe SDK sends none.
         """
-        row, asset = self.get_object(), None
-        if wanted := request.query_params.get("asset_id"):
-            mine = seen.assets(self.account).filter(product=row.product_id)
-            asset = mine.filter(pk=wanted).first()
-            if asset is None:
+        row = self.get_object()
+        return Response({"link": action_links.to(row, self._about(row, request.query_params))})
+
+    def _about(self, row: ProductAction, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the claim that says what a link is about; raises Invalid."""
+        scope = "asset_id" if row.scope == "asset" else "tier_config_id"
+        for name in ("asset_id", "tier_config_id"):
+            if given.get(name) and name != scope:
+                raise Invalid(f"{name}: Action {row.pk} is of scope {row.scope}: name {scope}.")
+        wanted = given.get(scope)
+        if not wanted:
+            return {}
+        if scope == "asset_id":
+            assets = seen.assets(self.account).filter(product=row.product_id, pk=wanted)
+            if not assets.exists():
                 raise Invalid(f"asset_id: Subscription {wanted} does not exist.")
-        return Response({"link": action_links.to(row, asset)})
+            return {"asset_id": wanted}
+        configs = TierConfig.objects.filter(**seen.party(self.account, "connection__"))
+        level = int(row.scope.removeprefix("tier"))
+        if not configs.filter(product=row.product_id, pk=wanted, tier_level=level).exists():
+            raise Invalid(f"tier_config_id: Tier {level} configuration {wanted} does not exist.")
+        return {"configuration_id": wanted}
+
+    def regenerate_secret(self, request: Request, **kwargs: Any) -> Response:
+        """Replace the secret that signs the links of a product's actions, for its vendor: 200
+        with the new one, which is shown nowhere else; 403 for the distributor."""
+        return Response({"jwt_secret": action_links.regenerate(self.own_product)})
 
 
-urlpatterns = routes(
-    "products/(?P<product_id>[^/]+)/actions",
-    Actions,
-    path("products/actions/<str:token>", action_links.Landing.as_view()),
-)
+_PREFIX = "products/(?P<product_id>[^/]+)/actions"
+urlpatterns = [
+    path(
+        "products/<str:product_id>/actions/regeneratesecret",
+        Actions.as_view({"post": "regenerate_secret"}),
+    ),
+    *routes(_PREFIX, Actions),
+]

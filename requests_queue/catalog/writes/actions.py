@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import transaction
 
@@ -20,7 +21,7 @@ _TEXTS = {"name": 100, "title": 255, "description": 300}
 
 @transaction.atomic
 def create(product: Product, data: Mapping[str, Any]) -> ProductAction:
-    """Create an action from `{action, name, scope, title?, description?}`; raises Invalid."""
+    """Create an action from `{action, name, scope, title?, description?, url?}`; raises Invalid."""
     products.lock(product)
     given, now = Given(data), clock.shown(clock.now())
     given.text("action", 100, blank=False)
@@ -52,6 +53,21 @@ def delete(product: Product, action: ProductAction) -> None:
     products.fresh(action).delete()
 
 
+def _url(given: Given) -> str:
+    """Return the URL that an action's links lead to, empty for the portal's own page."""
+    url = given.text("url", 2000)
+    try:
+        parts = urlsplit(url)
+        plain = all(c.isprintable() and not c.isspace() for c in url)
+        # Reading the port raises ValueError where it is none.
+        right = plain and parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if url and (not right or parts.username is not None or parts.password is not None):
+        raise given.wrong("url", "Enter a valid URL: http or https, without a user name.")
+    return url
+
+
 def _write(row: ProductAction, given: Given) -> None:
     for name, limit in _TEXTS.items():
         if name in given:
@@ -60,6 +76,8 @@ def _write(row: ProductAction, given: Given) -> None:
         row.type = given.choice("type", ("button",))
     if "scope" in given:
         row.scope = given.choice("scope", SCOPES)
+    if "url" in given:
+        row.url = _url(given)
     if "action" not in given:
         return
     row.action = given.text("action", 100, blank=False)

@@ -57,8 +57,13 @@ def _previewed(given: Mapping[str, Any], actor: Actor) -> Product:
             raise Invalid(f"asset.product.id: Product {pk} does not exist.")
         return found
     lines = given.get("items")
-    entries = [line for line in lines if isinstance(line, Mapping)] if isinstance(lines, list) else []
-    named = [line.get(name) for line in entries for name in ("id", "global_id")]
+    entries = lines if isinstance(lines, list) else []
+    named = [
+        line.get(name)
+        for line in entries
+        if isinstance(line, Mapping)
+        for name in ("id", "global_id")
+    ]
     rows = list(mine.filter(items__in=[pk for pk in named if isinstance(pk, str)]).distinct()[:2])
     rows = rows or list(mine.order_by("pk")[:2])
     if len(rows) != 1:

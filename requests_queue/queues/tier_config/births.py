@@ -96,9 +96,7 @@ def _is_preview(given: Any, actor: Actor) -> bool:
     return isinstance(given.get("id"), str) and own.filter(pk=given["id"]).exists()
 
 
-def _is_draft(
-    product: Product, kind: str, data: Mapping[str, Any], roles: frozenset[str]
-) -> bool:
+def _is_draft(product: Product, kind: str, data: Mapping[str, Any], roles: frozenset[str]) -> bool:
     # Where the capability is off, a draft isn't one (connect-extension-for-cb-commerce).
     capability = DRAFT_CAPABILITY.get(kind)
     wanted = data.get("status") == "draft" and DISTRIBUTOR in roles

@@ -70,7 +70,8 @@ async function inventory() {
     })).map((row) => row.name),
     templates: ids(await stock.getProductTemplates(SUITE)),
     asset_templates: ids(await stock.getProductAssetTemplates(SUITE)),
-    action: action.id, asset: asset.id, landed: await (await fetch(link)).json(),
+    action: action.id, asset: asset.id, link,
+    landed: (await fetch(link)).status,
   };
 }
 

@@ -1,0 +1,44 @@
+"""`/actions/<id>?jwt=…`: where the link of an action without a URL leads, for whoever has it."""
+
+from __future__ import annotations
+
+import json
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from portal import pages
+from requests_queue.catalog import action_links
+from requests_queue.catalog.action_links import WrongToken
+from requests_queue.catalog.models import ProductAction
+from requests_queue.catalog.shape import icon
+
+_ABOUT = {"asset_id": "Subscription", "configuration_id": "Tier configuration"}
+
+
+@require_safe
+def action(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show the token of a link decoded, and how the vendor's own page verifies it.
+
+    403 for a token that is expired, forged or missing; then nothing of the product is shown.
+    """
+    row = ProductAction.objects.select_related("product__owner").filter(pk=pk).first()
+    try:
+        if row is None:
+            # As for a token that does not verify: identifiers must not be probed.
+            raise WrongToken(action_links.UNVERIFIED)
+        token = request.GET.get("jwt", "")
+        header, claims = action_links.read(row, token)
+    except WrongToken as wrong:
+        return pages.page(request, "products/action_refused.html", {"why": str(wrong)}, status=403)
+    context = {
+        "row": row,
+        "product": row.product,
+        "icon": icon(row.product),
+        "about": [(title, claims[name]) for name, title in _ABOUT.items() if name in claims],
+        "expires": action_links.expires_at(claims),
+        "token": token,
+        "header": json.dumps(header, indent=2),
+        "claims": json.dumps(claims, indent=2),
+    }
+    return pages.page(request, "products/action.html", context)

@@ -1,0 +1,45 @@
+"""Texts that are encrypted at rest, with the key of `SIM_ENCRYPTION_KEY`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
+
+
+@lru_cache(maxsize=4)
+def _box(key: str) -> Fernet:
+    # Any text is taken as a key, so that a person may choose one.
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
+
+
+def encrypt(text: str) -> str:
+    """Return the text, encrypted and authenticated."""
+    return _box(settings.SIM_ENCRYPTION_KEY).encrypt(text.encode()).decode()
+
+
+@lru_cache(maxsize=4096)
+def _open(key: str, stored: str) -> str:
+    return _read(key, stored)
+
+
+def _read(key: str, stored: str) -> str:
+    try:
+        return _box(key).decrypt(stored.encode()).decode()
+    except InvalidToken:
+        # One unreadable secret must not stop the calls of other webhooks: a call without a
+        # secret fails, and says why.
+        return ""
+
+
+def decrypt(stored: str) -> str:
+    """Return the text that was encrypted, or an empty one where the key is another."""
+    return _open(settings.SIM_ENCRYPTION_KEY, stored)
+
+
+def decrypt_once(stored: str) -> str:
+    """Return the text as `decrypt` does, and keep it nowhere: for what is large and read seldom."""
+    return _read(settings.SIM_ENCRYPTION_KEY, stored)
