@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from portal import icons, views
+from portal import icons, media, views
 from portal.inquiry import views as inquiry
 from portal.products import action_page
 
@@ -17,6 +17,7 @@ urlpatterns = [
     path("password/", views.password, name="password"),
     path("sign-out/", views.sign_out, name="sign-out"),
     path("acting/", views.act_as, name="act-as"),
+    path("media/product_media/<str:pk>/<str:key>/<str:name>", media.picture),
     path("media/<str:model>/<str:pk>/<str:key>/icon.svg", icons.icon),
     path("actions/<str:pk>", action_page.action, name="product-action"),
     path("forms/<str:pk>", inquiry.inquiry, name="inquiry"),

@@ -26,11 +26,11 @@ Json = dict[str, Any]
 Free = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class Form:
-    """A multipart body with one file."""
+    """A multipart body with one file, and plain fields beside it."""
 
-    field: str
+    def __init__(self, field: str, **plain: type) -> None:
+        self.field, self.plain = field, plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,9 +182,11 @@ class ConnectSchema(AutoSchema):
         if wanted is None and self.call == "assign":
             wanted = Assignee
         if isinstance(wanted, Form):
-            file = {"type": "string", "format": "binary"}
-            schema = {"type": "object", "properties": {wanted.field: file}}
-            schema["required"] = [wanted.field]
+            types = {str: "string", int: "integer"}
+            properties: Json = {name: {"type": types[kind]} for name, kind in wanted.plain.items()}
+            properties[wanted.field] = {"type": "string", "format": "binary"}
+            schema: Json = {"type": "object", "properties": properties}
+            schema["required"] = [wanted.field] if self.call != "update" else []
             return {"content": {"multipart/form-data": {"schema": schema}}, "required": True}
         if wanted is None and self.call not in ("create", "update"):
             return None

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from django.db.models import Q
+from django.utils.crypto import salted_hmac
 
 from requests_queue.catalog.models import (
     Configuration,
@@ -17,6 +18,7 @@ from requests_queue.catalog.models import (
     Parameter,
     Product,
     ProductAction,
+    ProductMedia,
     Template,
 )
 from requests_queue.catalog.shape import account_ref, icon, marketplace_ref, product_ref
@@ -214,6 +216,32 @@ def action(row: ProductAction) -> Json:
         "url": row.url,
         "events": _events(row),
     }
+
+
+def media(row: ProductMedia) -> Json:
+    """Return a picture or a video as `GET /products/{id}/media/{id}` has it."""
+    return {
+        "id": row.id,
+        "position": row.position,
+        "type": row.type,
+        "thumbnail": thumbnail(row),
+        # Of a picture, where the picture is.
+        "url": row.url or thumbnail(row),
+    }
+
+
+def thumbnail(row: ProductMedia) -> str:
+    """Return the path of a picture, as Connect has it: relative to the host."""
+    ending = row.content_type.rpartition("/")[2]
+    return f"/media/product_media/{row.pk}/{thumbnail_key(row)}/{row.pk}.{ending}"
+
+
+def thumbnail_key(row: ProductMedia) -> str:
+    """Return what opens a picture: whoever is shown the product, and nobody by guessing.
+
+    Browsers and connect-cli fetch pictures without an API key; a new picture has a new address.
+    """
+    return salted_hmac("catalog.media", f"{row.pk}/{row.revision}").hexdigest()[:16]
 
 
 def template(row: Template) -> Json:

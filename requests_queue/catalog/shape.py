@@ -20,6 +20,8 @@ from requests_queue.rest import Json, happened, stamp
 
 # One sandbox is one database; the document demands its region.
 REGION = "EU"
+# What a user is; the document has no list of words.
+ACTIVE, DISABLED = "active", "disabled"
 
 
 def icon(row: Any) -> str:
@@ -105,6 +107,23 @@ def account(row: Account) -> Json:
         "external_id": row.external_id,
         "events": {"created": happened(row.created)},
     }
+
+
+def account_user(row: User) -> Json:
+    """Return a user as `GET /accounts/{id}/users/{id}` has it.
+
+    Nobody is invited or signs terms here: a user is active from the moment of its creation.
+    """
+    moments = {"created": row.date_joined, "activated": row.date_joined}
+    found: Json = {
+        "id": row.uid,
+        "name": row.name,
+        "active": row.is_active,
+        "status": ACTIVE if row.is_active else DISABLED,
+        "events": {name: happened(at) for name, at in moments.items()},
+    }
+    # The document has an address in it, or no such key.
+    return {**found, "email": row.email} if row.email else found
 
 
 def hub_ref(row: Hub) -> Json:

@@ -1,8 +1,8 @@
 """The demo data: a vendor's catalogue, its customers, and requests in every status.
 
 The same ids and texts on every machine, dates relative to the first seed. No webhook: the first
-one is the user's. Only the passwords, which fit nothing, and the codes of inquiring forms, which
-open them, differ: nobody may know those of somebody else's sandbox.
+one is the user's. Only the passwords, which fit nothing, the codes of inquiring forms, which
+open them, and the secrets of actions differ: nobody may know those of somebody else's sandbox.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from requests_queue.seed import (
     conversations,
     customers,
     listings,
+    media,
     parameters,
     products,
     subscriptions,
@@ -34,6 +35,7 @@ _PARTS: tuple[Callable[[datetime], dict[str, int]], ...] = (
     accounts.add_users,
     accounts.add_places,
     products.add_products,
+    media.add_media,
     parameters.add_parameters,
     configurations.add_configurations,
     templates.add_templates,

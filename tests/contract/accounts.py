@@ -203,7 +203,13 @@ def _kept(number: int) -> Iterator[QuerySet[Any]]:
         yield Account.objects.filter(pk=VENDOR)
         yield User.objects.filter(account=VENDOR)
         yield catalog.Product.objects.filter(owner=VENDOR)
-        for part in (catalog.Item, catalog.Parameter, catalog.Template, catalog.ProductAction):
+        for part in (
+            catalog.Item,
+            catalog.Parameter,
+            catalog.Template,
+            catalog.ProductAction,
+            catalog.ProductMedia,
+        ):
             yield part.objects.filter(product__owner=VENDOR)
         yield catalog.Configuration.objects.filter(product__owner=VENDOR, marketplace=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,6 +147,21 @@ def _form(field: str) -> tuple[bytes, dict[str, str]]:
     return body.encode(), {"Content-Type": "multipart/form-data; boundary=B"}
 
 
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=B"}
+
+
+def media(picture: bytes = b"\x89PNG\r\n\x1a\n", **fields: str) -> bytes:
+    """Return a multipart body of a picture, as connect-cli sends it: fields in a part `body`."""
+    told = json.dumps({"type": "image", **fields})
+    parts = (
+        f'--B\r\nContent-Disposition: form-data; name="body"\r\n'
+        f"Content-Type: application/json\r\n\r\n{told}\r\n"
+        f'--B\r\nContent-Disposition: form-data; name="thumbnail"; filename="a.png"\r\n'
+        f"Content-Type: image/png\r\n\r\n"
+    )
+    return parts.encode() + picture + b"\r\n--B--\r\n"
+
+
 def _billed() -> str:
     return "record_id,external_billing_id\nUR-2026-01-3391-0002-0000-0002,INV-1\n"
 
@@ -274,6 +290,15 @@ WRITES: dict[tuple[str, str], Call] = {
     ),
     ("DELETE", "/products/{}/actions/{}"): Call(VENDOR, None, _part("actions", _NEW_ACTION)),
     ("POST", "/products/{}/actions/regeneratesecret"): Call(VENDOR, None, lambda callers: BACKUP),
+    ("POST", "/products/{}/media"): Call(
+        VENDOR, media(position="3"), lambda callers: SUITE, MULTIPART
+    ),
+    ("PUT", "/products/{}/media/{}"): Call(
+        VENDOR, {"type": "image"}, lambda callers: f"{SUITE} PRDM-362-917-440-10002"
+    ),
+    ("DELETE", "/products/{}/media/{}"): Call(
+        VENDOR, None, lambda callers: f"{SUITE} PRDM-362-917-440-10002"
+    ),
     ("POST", "/products/{}/configurations"): Call(
         VENDOR, {"parameter": {"id": "api_endpoint"}, "value": "https://api.example.com"},
         lambda callers: SUITE,

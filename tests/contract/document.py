@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,10 +30,25 @@ def _is_email(value: object) -> bool:
     return not isinstance(value, str) or re.fullmatch(r"[^@\s]+@[^@\s]+", value) is not None
 
 
+# Connect's document comes in parts: the first has most resources, the second the others.
+VARIABLES = ("CONNECT_OPENAPI", "CONNECT_OPENAPI_MORE")
+MISSING = [name for name in VARIABLES if not os.environ.get(name)]
+
+
 def read(path: Path) -> Any:
     """Return a document as it is written."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(path.read_text(encoding="utf-8"), loader)
+
+
+def connects() -> Document:
+    """Return Connect's document, of the files that the environment variables name."""
+    first, *others = (read(Path(os.environ[name])) for name in VARIABLES)
+    for other in others:
+        first["paths"] |= other["paths"]
+        for kind, entries in other["components"].items():
+            first["components"].setdefault(kind, {}).update(entries)
+    return Document(first)
 
 
 class Document:

@@ -60,6 +60,7 @@ ELSEWHERE = {
     "connect-openapi30.yml": "the document",
     "public/v1/docs": "the document",
     "public/v1/schema": "the document",
+    "media/product_media/{}/{}/{}": "addresses that can't be guessed: tests/queue/test_media.py",
     "actions/{}": "signed links: tests/portal/test_action_page.py",
     "public/v1/usage/download/{}": "signed links: tests/queue/test_usage_file.py",
     "media/{}/{}/{}/icon.svg": "addresses that can't be guessed: tests/queue/test_catalog_api.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import timedelta
 from io import StringIO
@@ -96,6 +97,11 @@ def test_what_a_user_changed_stays_changed(seeded: seed.Summary) -> None:
     assert everything() == before
 
 
+def _public(row: str) -> str:
+    """Return a row without the secret of its actions, which is never the same."""
+    return re.sub(r'"stored_action_secret": "[^"]*"', "", row)
+
+
 def test_what_a_user_deleted_comes_back_as_it_was(seeded: seed.Summary) -> None:
     before = everything()
     Asset.objects.filter(product=SUITE).delete()
@@ -107,7 +113,7 @@ def test_what_a_user_deleted_comes_back_as_it_was(seeded: seed.Summary) -> None:
     for key, row in after.items():
         # Usage records outlive the subscriptions that they were of, without them.
         if not key.startswith(("catalog.Parameter", "fulfillment.Request", "usage_file.")):
-            assert row == before[key]
+            assert _public(row) == _public(before[key])
 
 
 def test_rows_of_the_users_own_keep_their_place(seeded: seed.Summary) -> None:

@@ -15,6 +15,7 @@ from requests_queue.catalog.models.products import (
     Parameter,
     Product,
     ProductAction,
+    ProductMedia,
     Template,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "Parameter",
     "Product",
     "ProductAction",
+    "ProductMedia",
     "Template",
     "TierAccount",
     "TierAccountVersion",

@@ -152,6 +152,29 @@ class Template(Row):
         return f"{self.name} ({self.id})"
 
 
+class ProductMedia(Row):
+    """A picture or a video (`PRDM-`) that presents a product: of a video the content is its
+    thumbnail. `revision` counts the contents."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    product = models.ForeignKey(Product, models.CASCADE, related_name="media")
+    position = models.IntegerField()
+    type = models.CharField(max_length=8)
+    url = models.CharField(max_length=2000, blank=True)
+    content = models.BinaryField()
+    content_type = models.CharField(max_length=32)
+    revision = models.IntegerField(default=0)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [models.UniqueConstraint("product", "position", name="media_position")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
 class Configuration(Row):
     """The value of a configuration parameter: of the product, of an item, on a marketplace."""
 

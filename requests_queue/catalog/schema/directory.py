@@ -31,6 +31,24 @@ class Account(TypedDict):
     events: Created
 
 
+class AccountUserEvents(TypedDict):
+    """The moments of a user."""
+
+    created: Happened
+    activated: Happened
+
+
+class AccountUser(TypedDict):
+    """A person of an account."""
+
+    id: str
+    name: str
+    email: NotRequired[str]
+    active: bool
+    status: Literal["active", "disabled"]
+    events: AccountUserEvents
+
+
 class HubStats(TypedDict):
     """How many of what the caller sees of a hub."""
 
@@ -258,6 +276,7 @@ class TierAccountUpdate(GivenTierAccount, total=False):
 
 
 ACCOUNTS = Documented("Accounts", "account", Account)
+ACCOUNT_USERS = Documented("Accounts", "user of an account", AccountUser)
 HUBS = Documented("Hubs", "hub", Hub, bodies={"create": HubCreate, "update": HubUpdate})
 HUB_CONNECTIONS = Documented("Hubs", "connection of a hub", HubConnection)
 HUB_MARKETPLACES = Documented("Hubs", "marketplace of a hub", HubMarketplace)

@@ -14,6 +14,7 @@ from requests_queue.schema import (
     AnyReference,
     Created,
     Documented,
+    Form,
     Free,
     Happened,
     Id,
@@ -390,6 +391,16 @@ class ProductActionCreate(_GivenAction, total=False):
     scope: Required[Literal["asset", "tier1", "tier2"]]
 
 
+class Media(TypedDict):
+    """A picture or a video of a product; `thumbnail` is a path relative to the host."""
+
+    id: str
+    position: int
+    type: Literal["image", "video"]
+    thumbnail: str
+    url: str
+
+
 class ConfiguredParameter(TypedDict):
     """The parameter that a value is configured of."""
 
@@ -493,6 +504,13 @@ ACTIONS = Documented(
             "asset_id": "The subscription that the action is for.",
             "tier_config_id": "The tier configuration that an action of a tier scope is for.",
         }
+    },
+)  # fmt: skip
+MEDIA = Documented(
+    "Products", "media of a product", Media,
+    bodies={
+        "create": Form("thumbnail", position=int, type=str, url=str),
+        "update": Form("thumbnail", position=int, type=str, url=str),
     },
 )  # fmt: skip
 CONFIGURATIONS = Documented(

@@ -15,6 +15,7 @@ from requests_queue.catalog.models import (
     Parameter,
     Product,
     ProductAction,
+    ProductMedia,
     Template,
 )
 from requests_queue.catalog.writes import capabilities
@@ -28,7 +29,7 @@ _TEXTS = {
 }  # fmt: skip
 _UI_TEXTS = {"description": 255, "getting_started": 4096, "provisioning_message": 4096}
 # What goes with its product.
-_PARTS = (Item, Parameter, Template, Configuration, ProductAction)
+_PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia)
 
 
 def create(data: Mapping[str, Any], owner: Account) -> Product:

@@ -1,0 +1,122 @@
+"""`/products/{id}/media`: the pictures and videos that present a product."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from requests_queue import body, storable
+from requests_queue.catalog import product_shape
+from requests_queue.catalog.models import ProductMedia
+from requests_queue.catalog.schema import products as documents
+from requests_queue.catalog.views.of_product import OfProduct
+from requests_queue.catalog.writes import media
+from requests_queue.errors import Invalid
+from requests_queue.rest import ConnectFilters, Json, filters, parts, routes
+
+# What the form around a picture may take.
+_FRAME = 64 * 1024
+_FIELDS = ("position", "type", "url")
+
+
+class MediaFilters(ConnectFilters):
+    """What media can be filtered and ordered by."""
+
+    MODEL = ProductMedia
+    FILTERS = [*filters("id", "position", "type", "url"), *parts("thumbnail")]
+
+
+class MediaParser(BaseParser):
+    """A form with the file `thumbnail`, or JSON without one."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Return what DRF makes of a form, or the object of a JSON body; raises Invalid."""
+        if str(media_type).startswith("multipart/form-data"):
+            return MultiPartParser().parse(stream, media_type, parser_context)
+        value = body.read(stream)
+        if value is not None and not isinstance(value, dict):
+            raise Invalid(f"The body is a JSON object, not a {type(value).__name__}.")
+        return value or {}
+
+
+class Media(OfProduct):
+    """`/products/{id}/media`, for both sides; the vendor writes it."""
+
+    documented = documents.MEDIA
+    represent = staticmethod(product_shape.media)
+    rql_filter_class = MediaFilters
+    parser_classes = (MediaParser,)
+
+    def visible(self) -> QuerySet[ProductMedia]:
+        """Return the product's media."""
+        return ProductMedia.objects.filter(product=self.product)
+
+    def complete(self, rows: QuerySet[ProductMedia]) -> QuerySet[ProductMedia]:
+        """Return the media without their contents, which are fetched one by one."""
+        return rows.defer("content")
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Create media, for the product's vendor: 201, 400, 403 or 413."""
+        product = self.own_product
+        picture = _picture(request)
+        row = media.create(product, _given(request), picture)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
+    def update(self, request: Request, **kwargs: Any) -> Response:
+        """Change media, for the product's vendor: 200; what the body lacks stays as it is."""
+        row = self.get_object()
+        product = self.own_product
+        picture = _picture(request)
+        media.update(product, row, _given(request), picture)
+        return self.answer(self.get_object())
+
+    def destroy(self, request: Request, **kwargs: Any) -> Response:
+        """Delete media, for the product's vendor: 204."""
+        row = self.get_object()
+        media.delete(self.own_product, row)
+        return Response(status=204)
+
+
+def _picture(request: Request) -> bytes | None:
+    """Return the uploaded file, None where there is none; raises Refused (413) before reading
+    more than the limit."""
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    if not length.isdecimal() or int(length) > media.MAX_BYTES + _FRAME:
+        raise media.too_large()
+    file = request.FILES.get("thumbnail")
+    if file is not None:
+        return bytes(file.read())
+    given = request.data.get("thumbnail")
+    # What is read can be sent back: its path says nothing new.
+    if given not in (None, "") and not str(given).startswith("/media/"):
+        raise Invalid("thumbnail: The submitted data was not a file.")
+    return None
+
+
+def _given(request: Request) -> Json:
+    """Return the fields of a body: of a form its own, and those of its JSON part `body`, as
+    connect-cli sends them; raises Invalid."""
+    given = {name: request.data[name] for name in _FIELDS if name in request.data}
+    if "body" in request.data:
+        # A part with a file name is a file, whatever it holds.
+        file = request.FILES.get("body")
+        text = file.read() if file else str(request.data["body"]).encode()
+        inner = body.read(io.BytesIO(text))
+        if inner is not None and not isinstance(inner, dict):
+            raise Invalid("body: Expected an object.")
+        given |= {name: inner[name] for name in _FIELDS if name in (inner or {})}
+    try:
+        found: Json = storable.check(given)
+    except ValueError as refused:
+        raise Invalid(str(refused)) from None
+    return found
+
+
+urlpatterns = routes("products/(?P<product_id>[^/]+)/media", Media)
