@@ -12,7 +12,15 @@ from typing import Any
 from requests_queue import clock
 from requests_queue.catalog.models import Asset, Contract, Item, Product, User
 from requests_queue.queues.base import Actor
-from requests_queue.queues.usage_file import counting, effects, samples, writing
+from requests_queue.queues.usage_file import (
+    chunks,
+    counting,
+    effects,
+    reconciliations,
+    reconciling,
+    samples,
+    writing,
+)
 from requests_queue.queues.usage_file.checking import record_pk
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from requests_queue.seed.accounts import CONTRACT, MARKETPLACE, PROVIDER, VENDOR, VENDOR_USER
@@ -66,7 +74,25 @@ def add_usage(at: datetime) -> dict[str, int]:
             made["usage records"] += add_missing(_records(file, item, assets))
             counting.recount(file.pk)
             made["usage contents"] += _contents(file, assets)
+        if "accepted" in history.split():
+            chunks.make(file, file.created + timedelta(hours=3))
+        if status == "closed":
+            _reconcile(file)
     return made
+
+
+def _reconcile(file: UsageFile) -> None:
+    """Keep the spreadsheet by which the distributor closed a file's records."""
+    rows = file.records.order_by("row").values_list("pk", "external_billing_id")
+    text = "record_id,external_billing_id\n" + "".join(f"{pk},{bill}\n" for pk, bill in rows)
+    content, at = text.encode(), file.updated
+    StoredFile.objects.create(
+        file=file, kind=StoredFile.RECONCILIATION, name="billed.csv", content=content, created=at
+    )
+    event = file.events["closed"]
+    reconciliations.keep(
+        file, "billed.csv", content, reconciling.read(content), event, "Invoices of the month.", at
+    )
 
 
 def _month(at: datetime, before: int) -> datetime:

@@ -415,6 +415,14 @@ WRITES: dict[tuple[str, str], Call] = {
     ),
     ("PUT", "/usage/files/{}/approve-all"): Call(DISTRIBUTOR, None, "?status=pending"),
     ("POST", "/usage/files/{}/approve-all"): Call(DISTRIBUTOR, None, "?status=pending"),
+    ("PUT", "/usage/chunks/{}"): Call(DISTRIBUTOR, {"external_id": "desk-1"}, "?status=ready"),
+    ("POST", "/usage/chunks/{}/close"): Call(
+        DISTRIBUTOR, {"external_billing_id": "INV-9", "external_billing_note": ""}, "?status=ready"
+    ),
+    ("POST", "/usage/chunks/{}/regenerate"): Call(DISTRIBUTOR, None, "?status=ready"),
+    ("POST", "/usage/reconciliations"): Call(
+        DISTRIBUTOR, _form("recon_file")[0], "", _form("recon_file")[1]
+    ),
     ("PUT", "/usage/records/{}"): Call(DISTRIBUTOR, {"status": "rejected"}, _ACCEPTED_RECORD),
     ("POST", "/usage/records/{}/close"): Call(
         DISTRIBUTOR, {"external_billing_id": "INV-7"}, _ACCEPTED_RECORD

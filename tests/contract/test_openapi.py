@@ -101,6 +101,8 @@ DEVIATIONS = {
     "PUT /products/{}/items/{} 200 *: extra": _WHOLE,
     "PUT /products/{}/templates/{} 200 *: extra": _WHOLE,
     "* /products/{}/items* *: '*' is none of the words": "written large or small, read small",
+    "GET /usage/reconciliations/{}/processedFile: not in the document": "the JS SDK spells it so",
+    "GET /usage/reconciliations/{}/uploadedFile: not in the document": "the JS SDK spells it so",
     "* /products/{}/media* position: extra": "connect-cli reads it",
     "* /products/{}/media* *: extra": _WHOLE,
     "* /products/{}/actions* url: extra": "ours: where the links of the action lead",

@@ -30,6 +30,7 @@ from requests_queue.queues.usage_file import (
 from requests_queue.queues.usage_file.filtering import UsageFileFilters
 from requests_queue.queues.usage_file.links import Download
 from requests_queue.queues.usage_file.models import UsageFile
+from requests_queue.queues.usage_file.parts_api import urlpatterns as of_parts
 from requests_queue.queues.usage_file.processing import UNREAD
 from requests_queue.queues.usage_file.records_api import urlpatterns as of_records
 from requests_queue.rest import Collection
@@ -145,6 +146,7 @@ urlpatterns = [
     path("usage/download/<str:token>", Download.as_view()),
     path("usage/products/<str:pk>/template", UsageProducts.as_view({"get": "template"})),
     *of_records,
+    *of_parts,
     _with_form("upload"),
     _with_form("reconciliation"),
     *queue_routes("usage/files", UsageFiles),

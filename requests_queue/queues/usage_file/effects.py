@@ -9,7 +9,14 @@ from typing import Any
 from requests_queue import clock
 from requests_queue.errors import IllegalMove, Invalid, Refused
 from requests_queue.queues.base import Actor, Context
-from requests_queue.queues.usage_file import claims, counting, publishing, reconciling
+from requests_queue.queues.usage_file import (
+    chunks,
+    claims,
+    counting,
+    publishing,
+    reconciliations,
+    reconciling,
+)
 from requests_queue.queues.usage_file.models import (
     PROCESSING,
     StoredFile,
@@ -119,6 +126,7 @@ def accept(file: UsageFile, context: Context) -> Json:
 def approve_records(file: UsageFile, context: Context) -> None:
     """What was not decided on one by one is approved as a whole."""
     _all_records(file, "valid", "approved")
+    chunks.make(file, context.now)
 
 
 def reject(file: UsageFile, context: Context) -> Json:
@@ -186,7 +194,12 @@ def reconcile(file: UsageFile, context: Context) -> Json:
 
 def store_reconciliation(file: UsageFile, context: Context) -> None:
     """The spreadsheet is kept."""
-    _store(file, StoredFile.RECONCILIATION, _content(context, "recon_file"), context)
+    content = _content(context, "recon_file")
+    _store(file, StoredFile.RECONCILIATION, content, context)
+    reconciliations.keep(
+        file, content.name, content.content, context.data["rows"],
+        event(context.actor, context.now), text(context.data, "upload_note"), context.now,
+    )  # fmt: skip
     counting.recount(file.pk)
 
 

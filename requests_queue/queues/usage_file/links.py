@@ -55,12 +55,17 @@ class Download(APIView):
                 "This link is not valid any more: read the object again for a new one."
             ) from None
         name, content = _template(pk) if kind == TEMPLATE else _stored(pk, kind)
-        kept = _XLSX if limits.is_workbook(content) else "text/csv"
-        return HttpResponse(
-            content,
-            content_type=kept,
-            headers={"Content-Disposition": f'attachment; filename="{_plain(name)}"'},
-        )
+        return attachment(name, content)
+
+
+def attachment(name: str, content: bytes) -> HttpResponse:
+    """Return a spreadsheet as something to keep rather than to look at."""
+    kept = _XLSX if limits.is_workbook(content) else "text/csv"
+    return HttpResponse(
+        content,
+        content_type=kept,
+        headers={"Content-Disposition": f'attachment; filename="{_plain(name)}"'},
+    )
 
 
 def _template(pk: str) -> tuple[str, bytes]:

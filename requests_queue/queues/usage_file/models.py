@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from requests_queue.catalog.models import Asset, Contract, Item, Marketplace
+from requests_queue.catalog.models import Asset, Contract, Hub, Item, Marketplace
 from requests_queue.queues.base import QueueObject, list_indexes
 
 # Of a file that is being worked on: `sub_status`.
@@ -119,3 +119,40 @@ class UsageRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} ({self.status})"
+
+
+class UsageChunk(models.Model):
+    """The part of an accepted file that goes to one hub (`UFC-`); its records are the file's."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    file = models.ForeignKey(UsageFile, models.CASCADE, related_name="chunks")
+    hub = models.ForeignKey(Hub, models.CASCADE, related_name="+")
+    external_id = models.CharField(max_length=200, blank=True)
+    created = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created", "id"]
+        constraints = [models.UniqueConstraint("file", "hub", name="usage_chunk_once")]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Reconciliation(models.Model):
+    """A spreadsheet that closed records of a file (`UFR-`); `event` is as the API has it."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    file = models.ForeignKey(UsageFile, models.CASCADE, related_name="reconciliations")
+    chunk = models.ForeignKey(UsageChunk, models.SET_NULL, null=True, related_name="+")
+    status = models.CharField(max_length=16)
+    name = models.CharField(max_length=255)
+    content = models.BinaryField()
+    upload_note = models.CharField(max_length=200, blank=True)
+    event = models.JSONField(default=dict)
+    created = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created", "id"]
+
+    def __str__(self) -> str:
+        return self.id

@@ -66,13 +66,13 @@ def _counts(row: reading.Cells) -> bool:
 
 def _close(file: UsageFile, rows: Rows, context: Context) -> Iterator[str]:
     """Close the records of a batch of rows; yield what is wrong with others."""
-    named = {n: _named(row) for n, row in rows}
+    by_row = {n: named(row) for n, row in rows}
     of_file = UsageRecord.objects.filter(file=file).only("record_id", "status")
-    found = {r.record_id: r for r in of_file.filter(record_id__in=named.values())}
-    found |= of_file.in_bulk([pk for pk in named.values() if pk not in found])
+    found = {r.record_id: r for r in of_file.filter(record_id__in=by_row.values())}
+    found |= of_file.in_bulk([pk for pk in by_row.values() if pk not in found])
     done: list[UsageRecord] = []
     for number, row in rows:
-        record = found.get(named[number])
+        record = found.get(by_row[number])
         if record is None:
             yield f"recon_file: Row {number}, record_id: The file has no such record."
         elif record.status == "closed":
@@ -103,7 +103,8 @@ def _write(done: list[UsageRecord], context: Context) -> None:
         )
 
 
-def _named(row: reading.Cells) -> str:
+def named(row: reading.Cells) -> str:
+    """Return how a row names its record, empty where it doesn't."""
     try:
         return cells.text(row.get("record_id"))
     except cells.Wrong:

@@ -243,6 +243,122 @@ class TemplateLink(TypedDict):
     template_link: str
 
 
+class ErrorDetail(TypedDict, total=False):
+    """What is wrong, if anything."""
+
+    detail: str
+
+
+class FileReference(TypedDict):
+    """A usage file, as its parts refer to it."""
+
+    id: str
+    name: str
+    schema: Schema
+    currency: str
+
+
+class Binding(TypedDict):
+    """The hub that a part of a file goes to."""
+
+    hub: Named
+    external_id: str
+
+
+class UsageChunk(TypedDict):
+    """The part of an accepted usage file that goes to one hub."""
+
+    id: str
+    status: Literal["draft", "ready", "closed", "failed"]
+    outdated: bool
+    usagefile: FileReference
+    binding: Binding
+    marketplace: Pictured
+    error: ErrorDetail
+    events: FileEvents
+    stats: FileStats
+    provider: Pictured
+    external_id: str
+
+
+class ChunkUpdate(TypedDict):
+    """What the distributor calls a chunk."""
+
+    external_id: str
+
+
+class ChunkClose(TypedDict, total=False):
+    """What the records of a chunk are billed by."""
+
+    external_billing_id: Required[str]
+    external_billing_note: str
+
+
+class ChunkReference(TypedDict):
+    """A chunk, and who bills it."""
+
+    id: str
+    provider: Pictured
+
+
+class Notes(TypedDict):
+    """What was said of a reconciliation."""
+
+    uploaded: str
+    processing: str
+
+
+class Reconciliation(TypedDict):
+    """A spreadsheet that closed records of a usage file."""
+
+    id: str
+    status: Literal["uploaded", "processing", "processed", "failed"]
+    usagefile: FileReference
+    partusagefile: NotRequired[ChunkReference]
+    binding: NotRequired[Binding]
+    error: ErrorDetail
+    notes: Notes
+    events: FileEvents
+
+
+class LastReported(TypedDict):
+    """A moment of the platform."""
+
+    at: Stamp
+
+
+class AggregateEvents(TypedDict, total=False):
+    """The moments of an aggregate."""
+
+    last_reported: LastReported
+
+
+class UsageAggregate(TypedDict):
+    """What was used of an item by a subscription."""
+
+    item: RecordItem
+    asset: RecordAsset
+    amount: float | None
+    currency: str
+    consumed: int
+    accepted: int
+    events: AggregateEvents
+
+
+_SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+CHUNKS = Documented(
+    "Usage", "usage chunk", UsageChunk, bodies={"update": ChunkUpdate, "close": ChunkClose},
+    answers={"download": Answer(200, str, _SHEET)},
+)  # fmt: skip
+RECONCILIATIONS = Documented(
+    "Usage", "usage reconciliation", Reconciliation,
+    bodies={"create": Form("recon_file", upload_note=str)},
+    answers={
+        name: Answer(200, str, _SHEET)
+        for name in ("uploadedfile", "processedfile", "uploadedFile", "processedFile")
+    },
+)  # fmt: skip
+AGGREGATES = Documented("Usage", "usage aggregate", UsageAggregate)
 USAGE_FILES = Documented(
     "Usage", "usage file", UsageFileDetail, listed=UsageFile,
     bodies={

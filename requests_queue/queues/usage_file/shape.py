@@ -94,9 +94,9 @@ def record(row: UsageRecord) -> Json:
         "asset_external_uid": external_uid,
         "category": row.category,
         "tier": row.tier,
-        "amount": _number(row.amount),
+        "amount": number(row.amount),
         "multiplier": 1,
-        "usage": _number(row.quantity),
+        "usage": number(row.quantity),
         "params": row.params,
         "usagefile": {
             "id": file.id,
@@ -111,22 +111,26 @@ def record(row: UsageRecord) -> Json:
     }
 
 
-def _item(item: Item | None, row: UsageRecord) -> Json:
+def _item(of: Item | None, row: UsageRecord) -> Json:
     """Return the item of a record; of one that wasn't found, how the row names it."""
-    if item is None:
-        return {"id": "", "name": row.item_search_value}
+    return {"id": "", "name": row.item_search_value} if of is None else item(of)
+
+
+def item(row: Item) -> Json:
+    """Return an item as usage refers to it."""
     return {
-        "id": item.id,
-        "local_id": item.local_id,
-        "name": item.name,
-        "unit": str(item.unit.get("title", ""))[:64],
-        "mpn": item.mpn,
-        "precision": item.precision.lower(),
-        "type": item.type.lower(),
+        "id": row.id,
+        "local_id": row.local_id,
+        "name": row.name,
+        "unit": str(row.unit.get("title", ""))[:64],
+        "mpn": row.mpn,
+        "precision": row.precision.lower(),
+        "type": row.type.lower(),
     }
 
 
-def _number(value: Decimal | None) -> int | float | None:
+def number(value: Decimal | None) -> int | float | None:
+    """Return a number as JSON has it, whole where it is."""
     if value is None:
         return None
     return int(value) if value == value.to_integral_value() else float(value)

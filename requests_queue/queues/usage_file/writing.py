@@ -35,8 +35,24 @@ def processed(file: UsageFile, alive: Callable[[], None]) -> bytes:
         .distinct()
     )
     _sheet(book, columns.CATEGORIES, [list(columns.CATEGORY), *([c, c, ""] for c in categories)])
-    _sheet(book, columns.SHEETS[0], _records(file, alive))
+    _sheet(book, columns.SHEETS[0], _records(file, alive, UsageRecord.objects.filter(file=file)))
     _sheet(book, "errors", _errors(file))
+    return _saved(book)
+
+
+def part(file: UsageFile, rows: QuerySet[UsageRecord]) -> bytes:
+    """Return the workbook of some of a file's records: a chunk's."""
+    book = Workbook(write_only=True)
+    _sheet(book, "general", _general(file))
+    _sheet(book, columns.SHEETS[0], _records(file, lambda: None, rows))
+    return _saved(book)
+
+
+def results(rows: Iterable[Row]) -> bytes:
+    """Return the workbook of a reconciliation: what became of the record of each row."""
+    header: Row = ["record_id", "status", "external_billing_id", "external_billing_note"]
+    book = Workbook(write_only=True)
+    _sheet(book, columns.SHEETS[0], [header, *rows])
     return _saved(book)
 
 
@@ -101,8 +117,9 @@ def _general(file: UsageFile) -> Iterator[Row]:
     )
 
 
-def _records(file: UsageFile, alive: Callable[[], None]) -> Iterator[Row]:
-    rows = UsageRecord.objects.filter(file=file)
+def _records(
+    file: UsageFile, alive: Callable[[], None], rows: QuerySet[UsageRecord]
+) -> Iterator[Row]:
     names: dict[str, None] = {}
     for page in _pages(rows.only("row", "params").exclude(params=[])):
         alive()

@@ -1,0 +1,62 @@
+"""What a distributor does with a chunk of a usage file: name it, close it, have it written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from requests_queue import clock, transitions
+from requests_queue.errors import Forbidden, IllegalMove, Invalid
+from requests_queue.queues.base import DISTRIBUTOR, Actor
+from requests_queue.queues.usage_file import counting, effects, reconciling
+from requests_queue.queues.usage_file.chunks import records_of
+from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord
+
+
+def rename(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
+    """Set `external_id`, for the distributor; raises Invalid, Forbidden."""
+    _require_distributor(chunk, actor)
+    if data.get("external_id") is None:
+        raise Invalid("external_id: This field is required.")
+    UsageChunk.objects.filter(pk=chunk.pk).update(external_id=effects.text(data, "external_id"))
+
+
+def close(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
+    """Close all records of a chunk with what they are billed by; the last ones close the file.
+
+    Raises Invalid, Forbidden, IllegalMove where it is closed already.
+    """
+    _require_distributor(chunk, actor)
+    if data.get("external_billing_id") is None:
+        raise Invalid("external_billing_id: This field is required.")
+    billing = {
+        "external_billing_id": effects.text(data, "external_billing_id", 255),
+        "external_billing_note": effects.text(data, "external_billing_note", 2000),
+    }
+    with transaction.atomic():
+        file = UsageFile.objects.select_for_update(of=("self",)).get(pk=chunk.file_id)
+        columns = reconciling.closed(actor, clock.now()) | billing
+        waiting = UsageRecord.objects.filter(
+            pk__in=records_of(chunk).filter(status="approved").values("pk")
+        )
+        if file.status != "accepted" or not waiting.update(**columns):
+            raise IllegalMove(f"{chunk.pk} is closed: close is for ready ones only.")
+        if reconciling.is_done(counting.recount(file.pk)):
+            transitions.move(UsageFile, file.pk, "close", actor)
+
+
+def check_regenerated(chunk: UsageChunk, actor: Actor) -> None:
+    """Check that a chunk may be written anew; raises Forbidden, IllegalMove.
+
+    Its spreadsheet is written whenever it is downloaded, so there is nothing else to do.
+    """
+    _require_distributor(chunk, actor)
+    if not records_of(chunk).filter(status="approved").exists():
+        raise IllegalMove(f"{chunk.pk} is closed: regenerate is for ready ones only.")
+
+
+def _require_distributor(chunk: UsageChunk, actor: Actor) -> None:
+    if DISTRIBUTOR not in actor.roles_for(chunk.file):
+        raise Forbidden("Usage chunks are changed by the distributor.")

@@ -1,0 +1,232 @@
+"""`/usage/chunks`, `/usage/reconciliations`, `/usage/aggregates`: what is made of usage files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Max, Q, QuerySet, Sum, TextField
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast
+from django.http import HttpResponse
+from django.urls import path
+from rest_framework.decorators import action
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+
+from requests_queue import transitions
+from requests_queue.catalog.models import Item
+from requests_queue.catalog.views import seen
+from requests_queue.catalog.views.filtering import computed
+from requests_queue.errors import Forbidden, Invalid
+from requests_queue.queues.base import DISTRIBUTOR
+from requests_queue.queues.usage_file import (
+    chunk_actions,
+    chunks,
+    links,
+    parts_shape,
+    reconciliations,
+    reconciling,
+    schema,
+    uploads,
+    writing,
+)
+from requests_queue.queues.usage_file.models import (
+    Reconciliation,
+    UsageChunk,
+    UsageFile,
+    UsageRecord,
+)
+from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+
+# When the vendor submitted a record's file; Django takes what it compares with a key for JSON.
+_SUBMITTED = Cast(KeyTextTransform("at", KeyTransform("submitted", "file__events")), TextField())
+# A file counts once the distributor has it; what it accepted is billed.
+_REPORTED, _ACCEPTED = ("pending", "accepted", "closed"), ("accepted", "closed")
+
+
+class ChunkFilters(ConnectFilters):
+    """What chunks can be filtered and ordered by."""
+
+    MODEL = UsageChunk
+    FILTERS = [
+        *filters(
+            "id", "external_id", ("usagefile.id", "file__id"), ("binding.hub.id", "hub__id"),
+            ("provider.id", "file__provider__id"), ("events.created.at", "created"),
+            search=("id",),
+        ),
+        computed("status", "part_status", TextField()),
+        *parts("usagefile", "binding", "marketplace", "provider", "events", "stats", "error"),
+    ]  # fmt: skip
+
+
+class Chunks(Collection):
+    """`/usage/chunks`: the parts of accepted files by hub, for both parties; the distributor
+    closes them."""
+
+    documented = schema.CHUNKS
+    related = ("hub", "file__marketplace", "file__provider")
+    represent = staticmethod(parts_shape.chunk)
+    rql_filter_class = ChunkFilters
+
+    def visible(self) -> QuerySet[UsageChunk]:
+        """Return the chunks of the caller's files."""
+        rows = UsageChunk.objects.filter(**seen.party(self.account, "file__"))
+        return chunks.with_status(rows)
+
+    def complete(self, rows: QuerySet[UsageChunk]) -> QuerySet[UsageChunk]:
+        """Return the chunks with what is counted of their records."""
+        return chunks.counted(super().complete(rows))
+
+    def update(self, request: HttpRequest, pk: str) -> Response:
+        """Set `external_id`, for the distributor: 200, 400 or 403."""
+        chunk_actions.rename(self.get_object(), self.body, self.actor)
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["post"])
+    def close(self, request: HttpRequest, pk: str) -> Response:
+        """Close all records of a chunk with what they are billed by, for the distributor: 200."""
+        chunk_actions.close(self.get_object(), self.body, self.actor)
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["post"])
+    def regenerate(self, request: HttpRequest, pk: str) -> Response:
+        """Have a chunk's spreadsheet written anew, for the distributor: 200.
+
+        It is written whenever it is downloaded, so it is never outdated.
+        """
+        chunk_actions.check_regenerated(self.get_object(), self.actor)
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["get"])
+    def download(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Answer 200 with the records of a chunk as a workbook."""
+        row = self.get_object()
+        content = writing.part(row.file, chunks.records_of(row))
+        return links.attachment(f"{row.pk}.xlsx", content)
+
+
+class ReconciliationFilters(ConnectFilters):
+    """What reconciliations can be filtered and ordered by."""
+
+    MODEL = Reconciliation
+    FILTERS = [
+        *filters(
+            "id", "status", ("usagefile.id", "file__id"), ("partusagefile.id", "chunk__id"),
+            ("partusagefile.provider.id", "chunk__file__provider__id"),
+            ("binding.hub.id", "chunk__hub__id"), ("events.created.at", "created"),
+            search=("id",),
+        ),
+        *parts("usagefile", "partusagefile", "binding", "notes", "events", "error"),
+    ]  # fmt: skip
+
+
+class Reconciliations(Collection):
+    """`/usage/reconciliations`: the spreadsheets that closed records, for both parties; the
+    distributor uploads them."""
+
+    documented = schema.RECONCILIATIONS
+    related = ("file__provider", "chunk__hub")
+    represent = staticmethod(parts_shape.reconciliation)
+    rql_filter_class = ReconciliationFilters
+    parser_classes = (MultiPartParser,)
+
+    def visible(self) -> QuerySet[Reconciliation]:
+        """Return the reconciliations of the caller's files."""
+        return Reconciliation.objects.filter(**seen.party(self.account, "file__"))
+
+    def complete(self, rows: QuerySet[Reconciliation]) -> QuerySet[Reconciliation]:
+        """Return the reconciliations without their contents, which are fetched one by one."""
+        found: QuerySet[Reconciliation] = super().complete(rows).defer("content")
+        return found
+
+    def create(self, request: HttpRequest) -> Response:
+        """Take what is billed, the field `recon_file` of a form, of one usage file: 201, 400 or
+        413; 403 for the vendor."""
+        files = UsageFile.objects.filter(provider=self.account)
+        if self.actor.role != DISTRIBUTOR and not files.exists():
+            raise Forbidden("Usage files are reconciled by the distributor.")
+        content = uploads.received(request, "recon_file")
+        note = request.data.get("upload_note") or ""
+        if not isinstance(note, str):
+            raise Invalid("upload_note: Not a valid string.")
+        rows = reconciling.read(content.content)
+        file = reconciliations.file_of(rows, self.actor)
+        data: dict[str, Any] = {"recon_file": content, "rows": rows, "upload_note": note}
+        transitions.move(UsageFile, file.pk, "reconciliation", self.actor, data)
+        return self.answer(self.get_queryset().filter(file=file.pk).order_by("-pk")[0], 201)
+
+    @action(detail=True, methods=["get"])
+    def uploadedfile(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Answer 200 with the spreadsheet as it was uploaded."""
+        row = self.get_object()
+        return links.attachment(row.name, bytes(row.content))
+
+    @action(detail=True, methods=["get"])
+    def processedfile(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Answer 200 with what became of each row, as a workbook."""
+        row = self.get_object()
+        return links.attachment(f"{row.pk}-processed.xlsx", reconciliations.results(row))
+
+
+class AggregateFilters(ConnectFilters):
+    """What aggregates can be filtered and ordered by."""
+
+    MODEL = UsageRecord
+    FILTERS = [
+        *filters(
+            ("asset.id", "asset__id"), ("asset.external_id", "asset__external_id"),
+            ("asset.external_uid", "asset__external_uid"), ("item.id", "item__id"),
+            ("item.local_id", "item__local_id"), ("item.type", "item__type"),
+            ("item.mpn", "item__mpn"), ("currency", "file__currency"),
+        ),
+        *parts("item", "asset", "events"),
+    ]  # fmt: skip
+
+
+class Aggregates(Collection):
+    """`/usage/aggregates`, for both parties: what was used of each item by each subscription, in
+    the files that the distributor has."""
+
+    documented = schema.AGGREGATES
+    rql_filter_class = AggregateFilters
+
+    def visible(self) -> QuerySet[UsageRecord]:
+        """Return the records that are counted: of the caller's submitted files, none rejected."""
+        return UsageRecord.objects.filter(
+            file__status__in=_REPORTED, asset__isnull=False, item__isnull=False,
+            **seen.party(self.account, "file__"),
+        ).exclude(status__in=("invalid", "rejected"))  # fmt: skip
+
+    def list(self, request: HttpRequest, **kwargs: Any) -> Response:
+        """Answer 200 with a row for each item, subscription and currency."""
+        found = self.filter_queryset(self.visible())
+        order = found.query.order_by or ("asset__id", "item__id", "file__currency")
+        billed = Q(file__status__in=_ACCEPTED, status__in=("approved", "closed"))
+        rows = (
+            found.order_by()
+            .values("item", "file__currency", "asset", "asset__external_id", "asset__external_uid")
+            .annotate(
+                amount=Sum("amount"), consumed=Sum("quantity"),
+                accepted=Sum("quantity", filter=billed),
+                reported=Max(_SUBMITTED),
+            )
+            .order_by(*order, "asset", "item", "file__currency")
+        )  # fmt: skip
+        page = self.paginate_queryset(rows) or []
+        items = Item.objects.in_bulk([row["item"] for row in page])
+        return self.get_paginated_response(
+            [parts_shape.aggregate(row, items[row["item"]]) for row in page]
+        )
+
+
+urlpatterns = [
+    path("usage/aggregates", Aggregates.as_view({"get": "list"})),
+    *routes("usage/chunks", Chunks),
+    # The JavaScript SDK spells them so.
+    *(
+        path(f"usage/reconciliations/<str:pk>/{spelled}", Reconciliations.as_view({"get": name}))
+        for spelled, name in (("processedFile", "processedfile"), ("uploadedFile", "uploadedfile"))
+    ),
+    *routes("usage/reconciliations", Reconciliations),
+]

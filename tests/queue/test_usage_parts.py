@@ -1,0 +1,283 @@
+"""Chunks, reconciliations and aggregates: what is made of usage files."""
+
+from __future__ import annotations
+
+import io
+from itertools import zip_longest
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from requests_queue.catalog.models import Asset, Connection, Hub
+from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord
+from tests import make
+from tests.api import Answer, Caller, caller, ids, refused
+
+pytestmark = pytest.mark.django_db
+
+ACCEPTED, CLOSED, PENDING = (f"UF-2026-01-3391-000{n}" for n in (2, 1, 4))
+CHUNK = f"UFC-{ACCEPTED[3:]}-001"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def upload(who: Caller, *lines: str, note: str = "", header: str = "") -> Answer:
+    """Upload a reconciliation by `/usage/reconciliations`."""
+    text = "\n".join([header or "record_id,external_billing_id", *lines, ""])
+    parts = f'--B\r\nContent-Disposition: form-data; name="upload_note"\r\n\r\n{note}\r\n'
+    parts += (
+        '--B\r\nContent-Disposition: form-data; name="recon_file"; filename="billed.csv"\r\n'
+        f"Content-Type: text/csv\r\n\r\n{text}\r\n--B--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    return who.call("POST", "/usage/reconciliations", parts.encode(), headers)
+
+
+def content(who: Caller, path: str) -> tuple[str, bytes]:
+    """Return the content type and the bytes of a file that a call answers with."""
+    answer = who.client.get(f"/public/v1{path}", headers={"authorization": f"ApiKey {who.key}"})
+    assert answer.status_code == 200, answer.content
+    assert answer["Content-Disposition"].startswith("attachment")
+    return answer["Content-Type"], answer.content
+
+
+def sheet(workbook: bytes) -> list[list[Any]]:
+    """Return the records of a workbook, each a row; the first row are the names."""
+    rows = load_workbook(io.BytesIO(workbook), read_only=True)["records"].iter_rows(
+        values_only=True
+    )
+    return [list(row) for row in rows]
+
+
+class TestChunks:
+    def test_accepted_file_is_split_by_hub(self, distributor: Caller) -> None:
+        other = Hub.objects.create(
+            pk="HB-0001-0001", name="Shop", company_id="PA-318-442", instance_id="shop",
+            created="2026-01-01T00:00:00Z", updated="2026-01-01T00:00:00Z",
+        )  # fmt: skip
+        records = list(UsageRecord.objects.filter(file=PENDING).order_by("row"))
+        asset = records[0].asset
+        assert asset is not None
+        Connection.objects.filter(pk=asset.connection_id).update(hub=other)
+        left = Connection.objects.create(
+            pk="CT-0001-0001-0001", product_id=asset.product_id, provider_id="PA-318-442",
+            vendor_id="VA-610-138", hub_id="HB-7710-3391", created="2026-01-01T00:00:00Z",
+        )  # fmt: skip
+        Asset.objects.filter(pk=records[1].asset_id).update(connection=left)
+        assert distributor.post(f"/usage/files/{PENDING}/accept", {}).status == 200
+        found = distributor.get(f"/usage/chunks?usagefile.id={PENDING}&ordering(id)").json
+        assert [row["id"][-4:] for row in found] == ["-001", "-002"]
+        by_hub = {row["binding"]["hub"]["id"]: row for row in found}
+        assert by_hub["HB-7710-3391"]["stats"]["accepted"] == 1
+        assert by_hub["HB-0001-0001"]["stats"]["accepted"] == len(records) - 1
+        assert by_hub["HB-0001-0001"]["binding"]["external_id"] == "shop"
+        [one] = distributor.get("/usage/chunks?binding.hub.id=HB-0001-0001").json
+        assert one["usagefile"]["id"] == PENDING
+
+    def test_rejected_file_has_none(self, distributor: Caller) -> None:
+        distributor.post(f"/usage/files/{PENDING}/reject", {"rejection_note": "No."})
+        assert ids(distributor, f"/usage/chunks?usagefile.id={PENDING}") == []
+
+    def test_chunk_is_seen_by_both_parties_and_nobody_else(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
+        path = f"/usage/chunks/{CHUNK}"
+        assert vendor.get(path).json == distributor.get(path).json
+        for account in (other.vendor, other.provider):
+            stranger = caller(account)
+            assert ids(stranger, "/usage/chunks") == []
+            assert ids(stranger, "/usage/reconciliations") == []
+            assert stranger.get("/usage/aggregates").json == []
+            for call in ("", "/download"):
+                refused(stranger.get(f"{path}{call}"), 404)
+            refused(stranger.put(path, {"external_id": "x"}), 404)
+            refused(stranger.post(f"{path}/close", {"external_billing_id": "x"}), 404)
+
+    def test_vendor_changes_none(self, vendor: Caller) -> None:
+        before = vendor.get(f"/usage/chunks/{CHUNK}").json
+        said = "Usage chunks are changed by the distributor."
+        refused(vendor.put(f"/usage/chunks/{CHUNK}", {"external_id": "x"}), 403, said)
+        body = {"external_billing_id": "x"}
+        refused(vendor.post(f"/usage/chunks/{CHUNK}/close", body), 403, said)
+        refused(vendor.post(f"/usage/chunks/{CHUNK}/regenerate"), 403, said)
+        assert vendor.get(f"/usage/chunks/{CHUNK}").json == before
+
+    def test_distributor_names_one(self, distributor: Caller) -> None:
+        path = f"/usage/chunks/{CHUNK}"
+        assert distributor.put(path, {"external_id": "desk-1"}).json["external_id"] == "desk-1"
+        assert ids(distributor, "/usage/chunks?external_id=desk-1") == [CHUNK]
+        for body in ({}, {"external_id": None}, {"external_id": 7}, {"external_id": []},
+                     {"external_id": "x" * 201}):  # fmt: skip
+            refused(distributor.put(path, body), 400)
+        assert distributor.get(path).json["external_id"] == "desk-1"
+
+    def test_closing_one_bills_its_records_and_closes_the_file(self, distributor: Caller) -> None:
+        path, body = f"/usage/chunks/{CHUNK}", {"external_billing_id": "INV-9"}
+        for wrong in ({}, {"external_billing_id": None}, {"external_billing_id": 9},
+                      {**body, "external_billing_note": []}):  # fmt: skip
+            refused(distributor.post(f"{path}/close", wrong), 400)
+        assert distributor.get(path).json["status"] == "ready"
+        assert ids(distributor, "/usage/chunks?status=ready") == [CHUNK]
+        assert distributor.post(f"{path}/regenerate").json["outdated"] is False
+        closed = distributor.post(f"{path}/close", {**body, "external_billing_note": "May."})
+        assert closed.status == 200, closed
+        assert closed.json["status"] == "closed"
+        stats = closed.json["stats"]
+        assert stats["accepted"] == 0
+        assert stats["closed"] == stats["billed"] == stats["uploaded"] > 0
+        assert closed.json["events"]["closed"]["at"]
+        records = distributor.get(f"/usage/records?usagefile.id={ACCEPTED}").json
+        billed = {r["external_billing_id"] for r in records if r["status"] == "closed"}
+        assert billed == {"INV-9"}
+        assert distributor.get(f"/usage/files/{ACCEPTED}").json["status"] == "closed"
+        said = f"{CHUNK} is closed: close is for ready ones only."
+        refused(distributor.post(f"{path}/close", body), 400, said)
+        refused(distributor.post(f"{path}/regenerate"), 400)
+        assert ids(distributor, "/usage/chunks?status=ready") == []
+        assert CHUNK in ids(distributor, "/usage/chunks?in(status,(closed,failed))")
+
+    def test_download_has_the_records_of_the_chunk(self, vendor: Caller) -> None:
+        kind, found = content(vendor, f"/usage/chunks/{CHUNK}/download")
+        assert kind == XLSX
+        header, *rows = sheet(found)
+        records = UsageRecord.objects.filter(file=ACCEPTED, status__in=("approved", "closed"))
+        assert {row[header.index("record_id")] for row in rows} == set(
+            records.values_list("pk", flat=True)
+        )
+
+    def test_many_chunks_take_few_queries(
+        self, distributor: Caller, django_assert_max_num_queries: Any
+    ) -> None:
+        file = UsageFile.objects.get(pk=ACCEPTED)
+        hub = Hub.objects.get(pk="HB-7710-3391")
+        for n in range(20):
+            fresh = Hub.objects.create(
+                pk=f"HB-0002-{n:04d}", name=f"Hub {n}", company=hub.company, created=hub.created,
+                updated=hub.updated,
+            )  # fmt: skip
+            UsageChunk.objects.create(pk=f"UFC-0-{n}", file=file, hub=fresh, created=file.created)
+        with django_assert_max_num_queries(12):
+            assert len(distributor.get("/usage/chunks").json) > 20
+
+
+class TestReconciliations:
+    RECORDS = (f"UR-{ACCEPTED[3:]}-0000-0002", f"UR-{ACCEPTED[3:]}-0000-0003")
+
+    def test_upload_closes_the_records_that_it_names(
+        self, vendor: Caller, distributor: Caller
+    ) -> None:
+        made = upload(distributor, f"{self.RECORDS[0]},INV-1", note="Of May.")
+        assert made.status == 201, made
+        found = made.json
+        assert (found["status"], found["usagefile"]["id"]) == ("processed", ACCEPTED)
+        assert found["notes"]["uploaded"] == "Of May."
+        assert found["partusagefile"]["id"] == CHUNK
+        assert found["binding"]["hub"]["id"] == "HB-7710-3391"
+        record = distributor.get(f"/usage/records/{self.RECORDS[0]}").json
+        assert (record["status"], record["external_billing_id"]) == ("closed", "INV-1")
+        path = f"/usage/reconciliations/{found['id']}"
+        assert vendor.get(path).json == found
+        for query in (f"usagefile.id={ACCEPTED}", f"partusagefile.id={CHUNK}",
+                      "and(eq(binding.hub.id,HB-7710-3391),eq(usagefile.id,"
+                      f"{ACCEPTED}))"):  # fmt: skip
+            assert ids(distributor, f"/usage/reconciliations?{query}") == [found["id"]], query
+        kind, sent = content(distributor, f"{path}/uploadedfile")
+        assert (kind, b"INV-1" in sent) == ("text/csv", True)
+        kind, processed = content(distributor, f"{path}/processedFile")
+        assert kind == XLSX
+        header, row = sheet(processed)
+        assert dict(zip_longest(header, row)) == {
+            "record_id": self.RECORDS[0], "status": "closed", "external_billing_id": "INV-1",
+            "external_billing_note": None,
+        }  # fmt: skip
+
+    def test_upload_to_the_file_itself_is_one_too(self, distributor: Caller) -> None:
+        before = ids(distributor, "/usage/reconciliations")
+        text = f"record_id,external_billing_id\n{self.RECORDS[0]},INV-1\n"
+        parts = (
+            '--B\r\nContent-Disposition: form-data; name="recon_file"; filename="b.csv"\r\n'
+            f"Content-Type: text/csv\r\n\r\n{text}\r\n--B--\r\n"
+        )
+        headers = {"Content-Type": "multipart/form-data; boundary=B"}
+        path = f"/usage/files/{ACCEPTED}/reconciliation"
+        assert distributor.call("POST", path, parts.encode(), headers).status == 200
+        assert len(ids(distributor, "/usage/reconciliations")) == len(before) + 1
+
+    def test_upload_is_refused_as_a_whole(self, vendor: Caller, distributor: Caller) -> None:
+        before = ids(distributor, "/usage/reconciliations")
+        refused(upload(vendor, f"{self.RECORDS[0]},INV-1"), 403)
+        refused(
+            upload(distributor, "UR-0,INV-1"), 400,
+            "recon_file: No row names a record of a usage file that is accepted.",
+        )  # fmt: skip
+        # Records of a file that is not accepted, and a row that is wrong beside one that is right.
+        refused(upload(distributor, f"UR-{PENDING[3:]}-0000-0002,INV-1"), 400)
+        refused(upload(distributor, f"{self.RECORDS[0]},INV-1", "UR-0,INV-2"), 400)
+        refused(upload(distributor, f"{self.RECORDS[0]},INV-1", note="x" * 201), 400)
+        assert distributor.get(f"/usage/records/{self.RECORDS[0]}").json["status"] == "approved"
+        assert ids(distributor, "/usage/reconciliations") == before
+
+    def test_rows_of_two_files_are_refused(self, distributor: Caller) -> None:
+        assert distributor.post(f"/usage/files/{PENDING}/accept", {}).status == 200
+        other = f"UR-{PENDING[3:]}-0000-0002"
+        said = "recon_file: The rows are of several usage files: send one at a time."
+        refused(upload(distributor, f"{self.RECORDS[0]},INV-1", f"{other},INV-1"), 400, said)
+
+    def test_another_distributors_records_are_as_ones_that_are_not_there(
+        self, distributor: Caller, other: make.World
+    ) -> None:
+        stranger = caller(other.provider)
+        told = upload(stranger, f"{self.RECORDS[0]},INV-1")
+        assert told.json == upload(stranger, "UR-0,INV-1").json
+        refused(told, 400)
+
+    def test_demo_data_have_one_of_the_closed_file(self, distributor: Caller) -> None:
+        [found] = distributor.get(f"/usage/reconciliations?usagefile.id={CLOSED}").json
+        assert found["notes"]["uploaded"] == "Invoices of the month."
+
+
+class TestAggregates:
+    def test_usage_is_summed_by_item_and_subscription(
+        self, vendor: Caller, distributor: Caller
+    ) -> None:
+        rows = distributor.get("/usage/aggregates").json
+        assert rows == vendor.get("/usage/aggregates").json
+        assert rows
+        row = rows[0]
+        records = UsageRecord.objects.filter(
+            asset=row["asset"]["id"], item=row["item"]["id"],
+            file__status__in=("pending", "accepted", "closed"),
+        )  # fmt: skip
+        kept = [r for r in records if r.status != "rejected"]
+        assert row["consumed"] == round(sum(r.quantity for r in kept))
+        assert row["amount"] == sum(float(r.amount or 0) for r in kept)
+        accepted = [r for r in kept if r.file.status in ("accepted", "closed")]
+        assert row["accepted"] == round(sum(r.quantity for r in accepted))
+        assert 0 < row["accepted"] < row["consumed"]
+        assert row["currency"] == "USD"
+        reported = {r.file.events["submitted"]["at"] for r in kept}
+        assert row["events"]["last_reported"]["at"] == max(reported)
+
+    def test_rejected_and_unsubmitted_files_do_not_count(self, distributor: Caller) -> None:
+        before = distributor.get("/usage/aggregates").json
+        assert distributor.post(f"/usage/files/{PENDING}/reject", {}).status == 200
+        after = distributor.get("/usage/aggregates").json
+        assert [row["accepted"] for row in after] == [row["accepted"] for row in before]
+        assert all(row["consumed"] == row["accepted"] for row in after)
+
+    def test_aggregates_are_filtered_and_paged(self, distributor: Caller) -> None:
+        rows = distributor.get("/usage/aggregates").json
+        asset, item = rows[0]["asset"], rows[0]["item"]
+        for query in (f"asset.id={asset['id']}", f"eq(asset.external_uid,{asset['external_uid']})",
+                      f"in(asset.id,({asset['id']},AS-0))"):  # fmt: skip
+            assert distributor.get(f"/usage/aggregates?{query}").json == [rows[0]], query
+        for query in (f"item.id={item['id']}", f"item.local_id={item['local_id']}",
+                      "item.type=PPU"):  # fmt: skip
+            assert distributor.get(f"/usage/aggregates?{query}").json == rows, query
+        assert distributor.get("/usage/aggregates?item.type=Reservation").json == []
+        page = distributor.get("/usage/aggregates?limit=1&offset=1")
+        assert page.json == [rows[1]]
+        assert page.headers["Content-Range"] == f"items 1-1/{len(rows)}"
+        turned = distributor.get("/usage/aggregates?ordering(-asset.id)").json
+        assert turned == rows[::-1]
+        refused(distributor.get("/usage/aggregates?eq(amount,1)"), 400)
