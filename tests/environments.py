@@ -19,21 +19,47 @@ FOLDER = ROOT / ".test-venvs"
 _TIMEOUT = 600
 
 
-def python(name: str, requirements: str, newest: tuple[int, int] = (3, 99)) -> Path:
+def python(
+    name: str,
+    requirements: str,
+    newest: tuple[int, int] = (3, 99),
+    *,
+    built_by: str = "",
+    built_with: str = "",
+) -> Path:
     """Return the interpreter of a venv with these requirements; skip loudly without one.
 
-    `newest` is the last Python that the client can be imported by.
+    `newest` is the last Python that the client can be imported by. `built_by` are the versions of
+    pip and setuptools that install it, `built_with` what limits the tools of its builds.
     """
     base, version = _base(name, newest)
 
     def make(folder: Path) -> None:
         _run([base, "-m", "venv", str(folder)])
-        wanted = folder / "requirements.txt"
+        wanted, limits = folder / "requirements.txt", folder / "limits.txt"
         wanted.write_text(requirements)
-        interpreter = str(folder / "bin" / "python")
-        _run([interpreter, "-m", "pip", "install", "--quiet", "-r", str(wanted)])
+        limits.write_text(f"{built_with}\n")
+        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        if built_by:
+            _run([*install, *built_by.split()])
+        # pip 25.3 and later read the second name for builds.
+        names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT") if built_with else ()
+        _run([*install, "-r", str(wanted)], **dict.fromkeys(names, str(limits)))
 
-    return _made(name, f"{version}\n{requirements}", make) / "bin" / "python"
+    made = _made(name, f"{version}\n{requirements}{built_by}\n{built_with}", make)
+    return made / "bin" / "python"
+
+
+def older(version: str) -> str | None:
+    """Return an interpreter of that version, on the path or of pyenv; None where there is none."""
+    found = shutil.which(f"python{version}")
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    managed = sorted(root.glob(f"versions/{version}.*/bin/python"), reverse=True)
+    for path in ([found] if found else []) + [str(path) for path in managed]:
+        # A shim of pyenv is there for versions that are not switched on, and fails.
+        if subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
+            return path
+    return None
 
 
 def _base(name: str, newest: tuple[int, int]) -> tuple[str, str]:
@@ -42,10 +68,10 @@ def _base(name: str, newest: tuple[int, int]) -> tuple[str, str]:
     if found <= newest:
         return sys.executable, f"{found[0]}.{found[1]}"
     wanted = f"{newest[0]}.{newest[1]}"
-    older = shutil.which(f"python{wanted}")
-    if older is None or subprocess.run([older, "-c", ""], capture_output=True).returncode:
+    path = older(wanted)
+    if path is None:
         pytest.skip(f"python{wanted} is not installed, which {name} needs: its tests were not run")
-    return older, wanted
+    return path, wanted
 
 
 def node(name: str, package: Path) -> Path:
@@ -92,9 +118,10 @@ def _made(name: str, wanted: str, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _run(command: Sequence[str], cwd: Path | None = None) -> None:
+def _run(command: Sequence[str], cwd: Path | None = None, **variables: str) -> None:
+    environment = {**calling_loopback(), **variables}
     subprocess.run(
-        command, cwd=cwd, env=calling_loopback(), check=True, capture_output=True, timeout=_TIMEOUT
+        command, cwd=cwd, env=environment, check=True, capture_output=True, timeout=_TIMEOUT
     )
 
 

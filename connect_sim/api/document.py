@@ -186,7 +186,8 @@ class ConnectSchema(AutoSchema):
             properties: Json = {name: {"type": types[kind]} for name, kind in wanted.plain.items()}
             properties[wanted.field] = {"type": "string", "format": "binary"}
             schema: Json = {"type": "object", "properties": properties}
-            schema["required"] = [wanted.field] if self.call != "update" else []
+            if self.call != "update":
+                schema["required"] = [wanted.field]
             return {"content": {"multipart/form-data": {"schema": schema}}, "required": True}
         if wanted is None and self.call not in ("create", "update"):
             return None

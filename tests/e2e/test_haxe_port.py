@@ -279,11 +279,11 @@ def test_what_is_said_about_a_draft(models: Found) -> None:
 
 def test_what_connects_document_has_not_isnt_served(models: Found) -> None:
     assert models["products"]["not_served"] == {
-        "versions": 0, "version": None, "agreements": 0, "media": [0, None],
+        "versions": 0, "version": None, "agreements": 0, "media": [2, None],
     }  # fmt: skip
     codes = {call: said["error_code"] for call, said in models["refusals"].items()}
     assert codes == {
-        "users": "NFND_000", "categories": "NFND_000",
+        "categories": "NFND_000",
         "query": "VAL_001", "accounts": "REQ_405",
     }  # fmt: skip
     assert models["marketplace"] is False

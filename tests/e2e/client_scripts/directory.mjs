@@ -79,6 +79,8 @@ async function places() {
   const [mine, theirs] = [await vendor.accounts.search(), await distributor.accounts.search()];
   return {
     accounts: [mine, theirs], account: await vendor.accounts.get(mine[0].id),
+    users: await vendor.accounts.users(mine[0].id).search({ status: 'active' }),
+    user: await vendor.accounts.users(mine[0].id).get('UR-426-913-070'),
     hub: await crud(
       distributor.hubs,
       { name: 'Shop', description: '', instance_id: 'shop-1', instance_type: 'api' },

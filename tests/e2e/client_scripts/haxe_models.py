@@ -333,7 +333,6 @@ as_vendor()
 hand_over(
     **found,
     refusals={
-        "users": refused(lambda: Account.list(None).get(0).listUsers()),
         "categories": refused(lambda: Category.list(None)),
         "query": refused(lambda: Asset.list(Query().equal("colour", "red"))),
         "accounts": refused(Account.create),

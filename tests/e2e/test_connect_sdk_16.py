@@ -1,0 +1,64 @@
+"""connect-sdk 16.2 (2019), unmodified: its automations. Collected where Python 3.8 is at hand.
+
+Later versions of Python cannot build what it pins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests import environments
+from tests.e2e.test_openapi_client import run
+from tests.processes import sandbox
+
+pytestmark = pytest.mark.clients
+
+REQUIREMENTS = "connect-sdk==16.2\n"
+Found = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
+    interpreter = environments.python(
+        "connect_sdk_16", REQUIREMENTS, newest=(3, 8), built_by="pip==19.3.1 setuptools<58"
+    )
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield run(interpreter, running, "sdk_16")
+        running.process.kill()
+
+
+@pytest.mark.parametrize(
+    ("way", "status", "said"),
+    [
+        ("template", "approved", ["Activated using template TL-213-870-001."]),
+        ("preview", "approved", ["Activated using template TL-213-870-001."]),
+        ("tile", "approved", ["Activated using custom activation tile."]),
+        ("inquire_by", "inquiring", ["Please correct the address."]),
+        ("refuse", "failed", ["We are sold out."]),
+        ("later", "pending", ["Not yet."]),
+    ],
+)
+def test_order_ends_as_its_processor_says(
+    found: Found, way: str, status: str, said: list[str]
+) -> None:
+    row = found["orders"][way]
+    assert row["status"] == status
+    assert row["said"] == said
+    assert row["result"] == ("skip" if way == "later" else '{"id":')
+
+
+def test_reason_and_tile_are_stored(found: Found) -> None:
+    assert found["orders"]["refuse"]["reason"] == "We are sold out."
+    assert found["orders"]["tile"]["tile"].startswith("# Welcome")
+
+
+def test_tier_configuration_is_approved_by_tile(found: Found) -> None:
+    assert found["config"] == ["approved", "active"]
+    assert found["held"] is not None
+
+
+def test_inquired_orders_are_listed(found: Found) -> None:
+    assert set(found["inquired"]) <= set(found["listed"])
