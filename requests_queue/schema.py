@@ -39,10 +39,10 @@ class Answer:
 
     status: int
     shown: Any = None
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
 
 
-MARKDOWN = Answer(200, str, "text/markdown")
+MARKDOWN = Answer(200, str, ("text/markdown",))
 
 
 @dataclass(frozen=True, slots=True)

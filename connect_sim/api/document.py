@@ -219,7 +219,7 @@ class ConnectSchema(AutoSchema):
         found: Json = {"description": "Done." if answer.shown is None else "As asked for."}
         if answer.shown is not None:
             schema = components.schema(answer.shown)
-            found["content"] = {answer.media_type: {"schema": schema}}
+            found["content"] = {kind: {"schema": schema} for kind in answer.media_types}
         if self.is_list:
             found["headers"] = {
                 "Content-Range": {

@@ -141,9 +141,12 @@ def test_no_list_finds_others_by_their_ids(platform: Platform, who: str) -> None
     for path, view in ours.collections_by_path().items():
         if "{}" in path or "get" not in view.actions:
             continue
-        kind = caller.get(f"{path}?limit=1").json[0]["id"].partition("-")[0]
+        row = caller.get(f"{path}?limit=1").json[0]
+        # Sums have no identifier of their own.
+        name, pk = ("id", row["id"]) if "id" in row else ("asset.id", row["asset"]["id"])
+        kind = pk.partition("-")[0]
         of_others = [pk for pk in sorted(hidden) if pk.startswith(f"{kind}-")]
-        found = caller.get(f"{path}?in(id,({','.join(of_others[:300])}))")
+        found = caller.get(f"{path}?in({name},({','.join(of_others[:300])}))")
         assert of_others and found.json == [], path
         assert found.headers["Content-Range"] == "items 0-0/0", path
 

@@ -24,9 +24,10 @@ _LIST = re.compile(r"\(\?(?:, \?)+\)")
 ALONE = 12
 # Companies and their places, of which there are one or two here; and two columns of one table.
 _SHORT = {
-    "/accounts", "/agreements", "/agreements/{}/products/{}/marketplaces", "/contracts",
-    "/contracts/{}/versions", "/hubs", "/hubs/{}/marketplaces", "/marketplaces",
-    "/usage/files/{}/errors",
+    "/accounts", "/accounts/{}/users", "/agreements", "/agreements/{}/products/{}/marketplaces",
+    "/contracts", "/contracts/{}/versions", "/hubs", "/hubs/{}/marketplaces", "/marketplaces",
+    "/products/{}/media", "/usage/aggregates", "/usage/chunks", "/usage/files/{}/errors",
+    "/usage/reconciliations",
 }  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
         button = {"action": f"open_{n}", "name": "Open", "type": "button", "scope": "asset"}
         assert vendor.post(f"/products/{SUITE}/actions", button).status == 201
         Connection.objects.create(
-            id=f"CT-0000-0000-000{n}", product_id=SUITE, hub_id=HUB, provider_id=PROVIDER,
+            id=f"CT-0000-0001-000{n}", product_id=SUITE, hub_id=HUB, provider_id=PROVIDER,
             vendor_id=VENDOR, created=make.AT,
         )  # fmt: skip
         changed = distributor.put(f"/tier/accounts/{customer}", {"tax_id": f"93-{n}"})

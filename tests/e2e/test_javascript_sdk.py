@@ -452,8 +452,8 @@ class TestZapier:
         assert set(found["visible"]) >= {orders.PLAIN, SUITE}
         assert "HB-7710-3391" in found["hubs"]
         assert found["account"] == "VA-610-138"
-        # Whom a helpdesk case is assigned to: not in the document.
-        assert found["users"]["status"] == 404
+        # Whom a helpdesk case is assigned to.
+        assert found["users"] == ["UR-426-913-070"]
 
     def test_each_filter_of_its_searches(self, zapier: Found) -> None:
         refused: dict[str, set[str]] = {}

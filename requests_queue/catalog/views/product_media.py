@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -65,16 +66,16 @@ class Media(OfProduct):
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Create media, for the product's vendor: 201, 400, 403 or 413."""
         product = self.own_product
-        picture = _picture(request)
-        row = media.create(product, _given(request), picture)
+        picture = _picture(request, self.body)
+        row = media.create(product, _given(request, self.body), picture)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: Request, **kwargs: Any) -> Response:
         """Change media, for the product's vendor: 200; what the body lacks stays as it is."""
         row = self.get_object()
         product = self.own_product
-        picture = _picture(request)
-        media.update(product, row, _given(request), picture)
+        picture = _picture(request, self.body)
+        media.update(product, row, _given(request, self.body), picture)
         return self.answer(self.get_object())
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
@@ -84,7 +85,7 @@ class Media(OfProduct):
         return Response(status=204)
 
 
-def _picture(request: Request) -> bytes | None:
+def _picture(request: Request, data: Mapping[str, Any]) -> bytes | None:
     """Return the uploaded file, None where there is none; raises Refused (413) before reading
     more than the limit."""
     length = str(request.META.get("CONTENT_LENGTH") or "0")
@@ -93,25 +94,25 @@ def _picture(request: Request) -> bytes | None:
     file = request.FILES.get("thumbnail")
     if file is not None:
         return bytes(file.read())
-    given = request.data.get("thumbnail")
+    given = data.get("thumbnail")
     # What is read can be sent back: its path says nothing new.
     if given not in (None, "") and not str(given).startswith("/media/"):
         raise Invalid("thumbnail: The submitted data was not a file.")
     return None
 
 
-def _given(request: Request) -> Json:
+def _given(request: Request, data: Mapping[str, Any]) -> Json:
     """Return the fields of a body: of a form its own, and those of its JSON part `body`, as
     connect-cli sends them; raises Invalid."""
-    given = {name: request.data[name] for name in _FIELDS if name in request.data}
-    if "body" in request.data:
+    given = {name: data[name] for name in _FIELDS if name in data}
+    if "body" in data:
         # A part with a file name is a file, whatever it holds.
         file = request.FILES.get("body")
-        text = file.read() if file else str(request.data["body"]).encode()
+        text = file.read() if file else str(data["body"]).encode()
         inner = body.read(io.BytesIO(text))
         if inner is not None and not isinstance(inner, dict):
             raise Invalid("body: Expected an object.")
-        given |= {name: inner[name] for name in _FIELDS if name in (inner or {})}
+        given |= {name: inner[name] for name in _FIELDS if inner and name in inner}
     try:
         found: Json = storable.check(given)
     except ValueError as refused:

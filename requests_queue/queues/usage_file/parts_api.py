@@ -147,7 +147,7 @@ class Reconciliations(Collection):
         if self.actor.role != DISTRIBUTOR and not files.exists():
             raise Forbidden("Usage files are reconciled by the distributor.")
         content = uploads.received(request, "recon_file")
-        note = request.data.get("upload_note") or ""
+        note = self.body.get("upload_note", "")
         if not isinstance(note, str):
             raise Invalid("upload_note: Not a valid string.")
         rows = reconciling.read(content.content)

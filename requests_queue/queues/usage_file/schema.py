@@ -346,16 +346,16 @@ class UsageAggregate(TypedDict):
 
 
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_WORKBOOK, _UPLOADED = Answer(200, str, (_SHEET,)), Answer(200, str, (_SHEET, "text/csv"))
 CHUNKS = Documented(
     "Usage", "usage chunk", UsageChunk, bodies={"update": ChunkUpdate, "close": ChunkClose},
-    answers={"download": Answer(200, str, _SHEET)},
+    answers={"download": _WORKBOOK},
 )  # fmt: skip
 RECONCILIATIONS = Documented(
     "Usage", "usage reconciliation", Reconciliation,
     bodies={"create": Form("recon_file", upload_note=str)},
     answers={
-        name: Answer(200, str, _SHEET)
-        for name in ("uploadedfile", "processedfile", "uploadedFile", "processedFile")
+        "uploadedfile": _UPLOADED, "processedfile": _WORKBOOK,
     },
 )  # fmt: skip
 AGGREGATES = Documented("Usage", "usage aggregate", UsageAggregate)
