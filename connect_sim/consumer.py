@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from celery.bootsteps import CLOSE, TERMINATE
+from celery.bootsteps import CLOSE, TERMINATE  # type: ignore[attr-defined]
 from celery.worker import consumer
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 COLLECT_SOCKET_TIMEOUT = 1.0  # seconds that a frozen broker may hold up the cleanup
 
 
-class Consumer(consumer.Consumer):  # type: ignore[misc]
+class Consumer(consumer.Consumer):
     """A consumer that goes on after any error; a stop ends it as usual."""
 
     def start(self) -> None:

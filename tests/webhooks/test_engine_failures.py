@@ -474,7 +474,7 @@ def no_engine() -> Iterator[None]:
 
 def test_worker_ends_where_its_engine_cannot_start(settings: Any, no_engine: None) -> None:
     settings.SIM_HTTP_PROXY = "socks5://127.0.0.1:1080"
-    with pytest.raises(SystemExit, match="The worker cannot start. The delivery engine could not"):
+    with pytest.raises(SystemExit, match=r"The worker cannot start. The delivery engine could not"):
         celery.start_engine()
 
 
