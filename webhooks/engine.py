@@ -20,6 +20,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -87,6 +88,8 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="delivery-engine", daemon=True)
         self._sql = SqlThread()
         self._problems = Problems()
+        # Claimed, and not started yet.
+        self._claims: deque[Claimed] = deque()
         # By claim as well: a delivery may come back while a call that lost it still hangs.
         self._flights: dict[Key, Flight] = {}
         # In order of completion; what was tried in vain is `_kept`.
@@ -145,6 +148,9 @@ class Engine:
                     self._sql.submit(self._leave_sign)
                 self._stopping.wait(pause)
         self._end_flights()
+        while self._claims:
+            claimed = self._claims.popleft()
+            self._unwritten[_key(claimed)] = Flight(claimed).lost()
         if self._started.done() and not self._started.exception():
             self._store_last()
         self._sql.end(partial(pulses.end, pulses.WORKER))
@@ -214,8 +220,9 @@ class Engine:
         self._wake.clear()
         self._flush_is_due = False
         look = await self._sql.run(self._look)
-        for claimed in look.claimed:
-            self._begin(claimed)
+        # Those of a look whose result was lost with its loop, too.
+        while self._claims:
+            self._begin(self._claims.popleft())
         self._forget_stored(look)
         if look.now is not None:
             self._cut_overdue(look.now)
@@ -393,17 +400,20 @@ class Engine:
         """Claim as many deliveries as there are free slots."""
         stored = sum(kind != Stored.KEPT for kind in look.stored.values())
         waiting = len(self._unwritten) - stored
-        free = self._slots - len(self._flights) - waiting
+        free = self._slots - len(self._claims) - len(self._flights) - waiting
         if free > 0:
             look.claimed = outbox.claim(free)
+            self._claims.extend(look.claimed)
             self._problems.end(SLOTS)
         elif waiting >= self._slots:
             self._problems.begin(SLOTS, f"all {self._slots} hold results that are not stored")
 
     def _held(self) -> list[Claimed]:
-        """Return what this engine holds: requests in flight, and results in memory."""
-        flights = [one.claimed for one in list(self._flights.values())]
-        return flights + [finished.claimed for finished in list(self._unwritten.values())]
+        """Return what this engine holds: claims, requests in flight, and results in memory."""
+        # In the order in which they move from one to the next, so that none is missed.
+        found = list(self._claims)
+        found += [one.claimed for one in list(self._flights.values())]
+        return found + [finished.claimed for finished in list(self._unwritten.values())]
 
     def _record_lost(self) -> None:
         """Record the calls of lost workers; this one was only held up, and keeps its own."""
