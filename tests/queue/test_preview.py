@@ -148,6 +148,14 @@ def test_draft_in_preview_is_edited_and_purchased_by_the_vendor(vendor: Caller) 
     assert bought.json["status"] in ("pending", "inquiring", "tiers_setup")
 
 
+def test_sandbox_moves_a_preview_order_as_either_side(vendor: Caller, distributor: Caller) -> None:
+    draft = placed(vendor, {**order(SUITE), "status": "draft"})
+    body = {"id": draft["id"], "action": "purchase", "data": {}}
+    refused(distributor.post("/sandbox/queue/moves", body), 404)
+    assert vendor.post("/sandbox/queue/moves", body).status == 200
+    assert vendor.get(f"/requests/{draft['id']}").json["status"] != "draft"
+
+
 def test_vendor_does_no_distributor_action_outside_preview(
     vendor: Caller, distributor: Caller
 ) -> None:
