@@ -54,7 +54,9 @@ _UNKNOWN: dict[str, str] = {
 
 def add_usage(at: datetime) -> dict[str, int]:
     """Add the files that aren't there, each with its records and contents."""
-    made = {"usage files": 0, "usage records": 0, "usage contents": 0}
+    made = dict.fromkeys(
+        ("usage files", "usage records", "usage contents", "usage chunks", "reconciliations"), 0
+    )
     product = Product.objects.filter(pk=SUITE, owner=VENDOR).first()
     contract = Contract.objects.filter(pk=CONTRACT).first()
     item = Item.objects.filter(product=SUITE, type="PPU").first()
@@ -76,8 +78,11 @@ def add_usage(at: datetime) -> dict[str, int]:
             made["usage contents"] += _contents(file, assets)
         if "accepted" in history.split():
             chunks.make(file, file.created + timedelta(hours=3))
+            made["usage chunks"] += file.chunks.count()
         if status == "closed":
             _reconcile(file)
+            made["usage contents"] += 1
+            made["reconciliations"] += 1
     return made
 
 
