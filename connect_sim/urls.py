@@ -1,5 +1,6 @@
 """All addresses: the API of every room below `/public/v1`, the admin, the portal, the sandbox."""
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from connect_sim.api import published
+from connect_sim.api import errors, published
 from connect_sim.api.errors import envelope, is_api
 from portal import failing
 
@@ -84,5 +85,9 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    """A failure of ours; the log says more."""
+    """Answer 503 while the database is unavailable; any other failure is ours, and is logged."""
+    # Django calls this while it handles the exception.
+    error = sys.exc_info()[1]
+    if error is not None and (response := errors.unavailable(request, error)):
+        return response
     return _page(request, 500, "SYS_001", "The sandbox failed in an unexpected way.")

@@ -17,10 +17,13 @@ from py_rql.exceptions import RQLFilterError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from portal import failing
+from requests_queue import database_errors
 from requests_queue.errors import Refused
 
 logger = logging.getLogger(__name__)
 
+UNAVAILABLE = "SYS_503"
 UNAUTHORIZED = ("AUTH_001", ["API request is unauthorized."])
 
 
@@ -31,7 +34,37 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     if params:
         body["params"] = params
     headers = {"WWW-Authenticate": "ApiKey"} if status == 401 else {}
-    return Response(body, status=status, headers=headers)
+    response = Response(body, status=status, headers=headers)
+    if database_errors.unavailable(error):
+        request = context.get("request")
+        _log_unavailable(getattr(request, "_request", None), response, error)
+    return response
+
+
+def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | None:
+    """Return 503 where an error says that the database is unavailable, else None.
+
+    For what fails outside a view of the API: pages, the admin, middleware.
+    """
+    sentence = database_errors.unavailable(error)
+    if not sentence:
+        return None
+    if is_api(request):
+        response = envelope(503, UNAVAILABLE, sentence)
+    else:
+        response = failing.failed(request, 503, sentence)
+    _log_unavailable(request, response, error)
+    return response
+
+
+def _log_unavailable(
+    request: HttpRequest | None, response: HttpResponse, error: BaseException
+) -> None:
+    """Write one line, and keep Django from writing another, with a traceback."""
+    response["Retry-After"] = str(database_errors.RETRY_AFTER)
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    what = f"{request.method} {request.path}" if request is not None else "A request"
+    logger.error("%s: 503, database unavailable: %s", what, database_errors.summary(error))
 
 
 def describe(error: Exception) -> tuple[int, str, list[str], Any]:
@@ -59,6 +92,8 @@ def describe(error: Exception) -> tuple[int, str, list[str], Any]:
             return 400, "VAL_001", ["The request is malformed."], None
         case exceptions.APIException():
             return error.status_code, "REQ_000", [str(error.detail)], None
+    if sentence := database_errors.unavailable(error):
+        return 503, UNAVAILABLE, [sentence], None
     logger.exception("An API call failed in an unexpected way.", exc_info=error)
     return 500, "SYS_001", ["The sandbox failed in an unexpected way; its log says more."], None
 

@@ -40,8 +40,8 @@ def test_a_page_without_a_database_is_a_page(
 ) -> None:
     with database_away():
         answer = vendor.get(path)
-    assert answer.status_code == 500
-    assert "The sandbox failed in an unexpected way." in answer.content.decode()
+    assert answer.status_code == 503
+    assert "The database cannot be reached." in answer.content.decode()
     assert answer.headers["Content-Type"].startswith("text/html")
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
     assert "OperationalError" not in answer.content.decode()
@@ -52,8 +52,8 @@ def test_an_api_without_a_database_is_json(vendor: Client) -> None:
     with database_away():
         for path in ("/public/v1/requests", "/public/v1/nowhere", "/sandbox/clock"):
             answer = vendor.get(path, headers=key)
-            assert answer.status_code == 500
-            assert answer.json()["error_code"] == "SYS_001"
+            assert answer.status_code == 503
+            assert answer.json()["error_code"] == "SYS_503"
 
 
 def test_an_address_that_leads_nowhere(vendor: Client) -> None:

@@ -11,7 +11,7 @@ import sys
 
 from tests.processes import ROOT, postgres_database
 
-WHERE = ("tests/queue", "tests/webhooks")
+WHERE = ("tests/queue", "tests/webhooks", "tests/runtime/postgres_unavailable.py")
 # What knows no database behaves the same.
 WITHOUT = [
     f"--ignore-glob=*/test_{name}.py"

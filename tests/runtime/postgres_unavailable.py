@@ -1,0 +1,44 @@
+"""A PostgreSQL server that is away, or ends a connection: 503; run by test_on_postgres."""
+
+from __future__ import annotations
+
+import os
+
+import psycopg
+import pytest
+from django.db import connection
+
+from tests.processes import free_port
+from tests.signed_in import root, world  # noqa: F401  (fixtures)
+from tests.unavailable import (  # noqa: F401  (fixtures)
+    API,
+    PAGES,
+    Callers,
+    all_unavailable,
+    all_well,
+    callers,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_server_that_is_away(callers: Callers, caplog: pytest.LogCaptureFixture) -> None:
+    port = connection.settings_dict["PORT"]
+    connection.close()
+    connection.settings_dict["PORT"] = free_port()
+    try:
+        all_unavailable(callers, caplog, "The database cannot be reached.")
+    finally:
+        connection.settings_dict["PORT"] = port
+    all_well(callers)
+
+
+def test_a_connection_that_was_lost_fails_one_request_at_most(callers: Callers) -> None:
+    for path in (*API, *PAGES):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            [pid] = cursor.fetchone()
+        with psycopg.connect(os.environ["SIM_TEST_POSTGRES"], autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        assert callers.get(path).status_code in (200, 404, 503)
+        assert callers.get(path).status_code in (200, 404)

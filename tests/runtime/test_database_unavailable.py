@@ -1,0 +1,143 @@
+"""An SQLite file that is locked, full, read-only, removed or damaged: 503, one line in the log."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from tests.signed_in import root, world  # noqa: F401  (fixtures)
+from tests.unavailable import (  # noqa: F401  (fixtures)
+    Callers,
+    all_unavailable,
+    all_well,
+    callers,
+    is_unavailable,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Hold the write lock of the database, as another process would."""
+    connection.cursor().execute("PRAGMA busy_timeout = 20")
+    other = sqlite3.connect(connection.settings_dict["NAME"])
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.rollback()
+        other.close()
+        connection.close()
+
+
+@contextmanager
+def full() -> Iterator[None]:
+    """Leave the database no page beyond those that it has."""
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA page_count")
+        [count] = cursor.fetchone()
+        cursor.execute(f"PRAGMA max_page_count = {count}")
+    try:
+        yield
+    finally:
+        connection.close()
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    connection.cursor().execute("PRAGMA query_only = 1")
+    try:
+        yield
+    finally:
+        connection.close()
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """Take the database file away, with what SQLite keeps beside it; yield its path."""
+    connection.close()
+    file = Path(connection.settings_dict["NAME"])
+    for each in file.parent.glob(f"{file.name}*"):
+        shutil.move(each, folder / each.name)
+    try:
+        yield file
+    finally:
+        connection.close()
+        for each in file.parent.glob(f"{file.name}*"):
+            each.unlink()
+        for each in folder.glob(f"{file.name}*"):
+            shutil.move(each, file.parent / each.name)
+
+
+def new_webhook(callers: Callers, n: int = 0) -> Any:
+    body = {
+        "label": f"Hook {n}", "product_id": "PRD-111-111-111",
+        "object_class": "fulfillment_request", "external_url": "http://127.0.0.1:9/",
+        "jwt_secret": "x" * 40, "data": {"text": "x" * 20_000},
+    }  # fmt: skip
+    return callers.api.post(
+        "/public/v1/notifications/webhooks", json.dumps(body), "application/json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (locked, "The database is locked by another process."),
+        (full, "The disk of the database is full."),
+        (read_only, "The database file is read-only"),
+    ],
+)
+def test_sqlite_that_cannot_be_written(
+    callers: Callers, caplog: pytest.LogCaptureFixture, state: Any, sentence: str
+) -> None:
+    path = "/public/v1/notifications/webhooks"
+    with state():
+        answers = (new_webhook(callers, n) for n in range(50))
+        refused = next(answer for answer in answers if answer.status_code != 201)
+        assert sentence in is_unavailable(refused, path, caplog)
+        # A page that writes: a draft of the wizard.
+        step = {"label": "x", "go": "next", "description": "x" * 200_000}
+        refused = callers.browser.post("/webhooks/new/", step)
+        assert sentence in is_unavailable(refused, "/webhooks/new/", caplog)
+    assert new_webhook(callers, 99).status_code == 201
+    all_well(callers)
+
+
+def test_a_database_file_that_was_removed(
+    callers: Callers, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    with replaced(tmp_path):
+        all_unavailable(callers, caplog, "The database has no tables")
+    all_well(callers)
+
+
+def test_a_database_file_that_is_damaged(
+    callers: Callers, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    with replaced(tmp_path) as file:
+        file.write_bytes(b"not a database " * 1000)
+        all_unavailable(callers, caplog, "The database file is damaged")
+    all_well(callers)
+
+
+def test_a_defect_of_the_program_is_not_taken_for_the_database(
+    callers: Callers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        connection.cursor().execute("SELECT nothing_of_the_kind FROM webhooks_webhook")
+
+    monkeypatch.setattr("webhooks.api.Webhooks.list", broken)
+    answer = callers.get("/public/v1/notifications/webhooks")
+    assert (answer.status_code, answer.json()["error_code"]) == (500, "SYS_001")
+    assert [record for record in caplog.records if record.exc_info]

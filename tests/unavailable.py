@@ -1,0 +1,84 @@
+"""Callers of the API and the pages while the database is unavailable, and what they must get."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from django.core.signals import request_started
+from django.test import Client
+from django.test.client import ClientHandler
+
+from requests_queue.catalog import keys
+from tests import make
+from tests.signed_in import root, world  # noqa: F401  (fixtures)
+
+API = ("/public/v1/requests", "/public/v1/notifications/webhooks", "/sandbox/clock")
+PAGES = ("/", "/webhooks/", "/admin/", "/admin/webhooks/webhook/", "/there-is-nothing-here")
+
+
+class Handler(ClientHandler):
+    """Django's own, with the connections closed around a request as a server does it."""
+
+    def __call__(self, environ: dict[str, Any]) -> Any:
+        if self._middleware_chain is None:
+            self.load_middleware()
+        request_started.send(sender=self.__class__, environ=environ)
+        request = WSGIRequest(environ)
+        request._dont_enforce_csrf_checks = True
+        response = self.get_response(request)
+        response.wsgi_request = request
+        response.close()
+        return response
+
+
+class Callers:
+    """Somebody with an API key, and somebody with a browser who is signed in."""
+
+    def __init__(self, browser: Client, key: str) -> None:
+        self.browser = browser
+        self.api = Client(headers={"Authorization": f"ApiKey {key}"})
+        for client in (self.browser, self.api):
+            client.raise_request_exception = False
+            client.handler = Handler()
+
+    def get(self, path: str) -> Any:
+        return (self.api if path in API else self.browser).get(path)
+
+
+@pytest.fixture
+def callers(root: Client, world: make.World) -> Callers:
+    key = keys.new_key()
+    keys.store(world.vendor, key, "test")
+    return Callers(root, key)
+
+
+def is_unavailable(answer: Any, path: str, caplog: pytest.LogCaptureFixture) -> str:
+    """Check an answer of 503 and its log; return its sentence."""
+    assert answer.status_code == 503, (path, answer.content[:300])
+    assert int(answer.headers["Retry-After"]) > 0
+    lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(lines) == 1 and lines[0].exc_info is None, [line.getMessage() for line in lines]
+    assert path in lines[0].getMessage() and "\n" not in lines[0].getMessage()
+    caplog.clear()
+    if path not in API:
+        text = answer.content.decode()
+        assert "<h1>The " in text and "Content-Security-Policy" in answer.headers
+        return text
+    body = json.loads(answer.content)
+    assert body["error_code"] == "SYS_503" and len(body["errors"]) == 1
+    return str(body["errors"][0])
+
+
+def all_unavailable(callers: Callers, caplog: pytest.LogCaptureFixture, sentence: str) -> None:
+    for path in (*API, *PAGES):
+        assert sentence in is_unavailable(callers.get(path), path, caplog), path
+
+
+def all_well(callers: Callers) -> None:
+    for path in (*API, *PAGES):
+        expected = 404 if "nothing" in path else 200
+        assert callers.get(path).status_code == expected, path
