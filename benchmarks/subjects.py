@@ -67,7 +67,7 @@ def distributed(folder: Path, database: str, broker: str, handler: str) -> Itera
         SIM_BIND=address,
         SIM_API_URL=f"http://{address}",
         SIM_SECRET_KEY="a-secret-of-the-benchmark-long-enough-for-django-0123456789",
-        SIM_ENCRYPTION_KEY="another-secret-of-the-benchmark",
+        SIM_ENCRYPTION_KEY="another-secret-of-the-benchmark-that-is-long-enough",
         SIM_ALLOW_NETWORKS="loopback",
         DATABASE_URL=database,
         CELERY_BROKER_URL=f"{broker}/0",

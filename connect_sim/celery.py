@@ -1,19 +1,40 @@
 """The Celery application; tasks are found in the `tasks` module of each room."""
 
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init, worker_shutdown
+from celery.signals import beat_init, celeryd_init, worker_init, worker_shutdown
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
+
+if "celery" in Path(sys.argv[0]).parts[-2:]:
+    # Celery shows a traceback of settings that cannot be read.
+    try:
+        settings.DEBUG  # noqa: B018  (reads the settings)
+    except ImproperlyConfigured as error:
+        sys.exit(f"Settings: {error}")
 
 app = Celery("connect_sim")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
     lambda: [n for n in settings.INSTALLED_APPS if n.startswith(("webhooks", "requests_queue"))]
 )
+
+
+@celeryd_init.connect
+@beat_init.connect
+def check_settings(**kwargs: Any) -> None:
+    """End the process where settings cannot work: Celery runs the checks, but ignores errors."""
+    from connect_sim import checks
+
+    if errors := checks.serious():
+        # SystemExit passes through Celery's signals; an exception would only be logged.
+        sys.exit("\n".join(str(error) for error in errors))
 
 
 @worker_init.connect

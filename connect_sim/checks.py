@@ -1,65 +1,43 @@
-"""Combinations of settings that can't work, refused before they fail."""
+"""System checks of the settings: what cannot work is refused with a sentence before it fails."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register, run_checks
 
-from connect_sim.server.proxies import TrustedProxies
-from webhooks.addresses import parse_networks
+from requests_queue.catalog import keys
+from requests_queue.errors import Invalid
 
-_CHOICES = {
-    "SIM_EVENT_MODE": ("each", "coalesce"),
-    "SIM_JWT_HEADER": ("both", "authentication", "authorization"),
-    "SIM_OBJECT_CLASS_FORM": ("plural", "singular"),
-}
-_POSITIVE = (
-    "SIM_CALLS",
-    "SIM_HTTP_TIMEOUT",
-    "SIM_PROCESSING_TIMEOUT",
-    "SIM_RETRY_BASE",
-    "SIM_RETRY_CAP",
-    "SIM_FAILURE_LIMIT",
-    "SIM_MAX_IN_FLIGHT",
-    "SIM_VALIDATION_TIMEOUT",
-    "SIM_VALIDATIONS",
-    "SIM_KEEP_DAYS",
-    "SIM_DRAFT_DAYS",
-    "SIM_CONNECTIONS",
-    "SIM_MAX_BODY",
-    "SIM_HEAD_TIMEOUT",
-    "SIM_BODY_RATE",
-    "SIM_BODY_WINDOW",
-    "SIM_IDLE_TIMEOUT",
-)
+TAG = "settings"
+_KEY_HINT = "Correct the key, or remove the variable: a sandbox creates keys by itself."
 
 
-@register
+def serious() -> list[CheckMessage]:
+    """Return what a process must not start with; for those that Django does not check."""
+    return [found for found in run_checks(tags=[TAG]) if found.is_serious()]
+
+
+@register(TAG)
 def values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Each setting has a value that means something."""
-    found: list[CheckMessage] = []
-    for name, allowed in _CHOICES.items():
-        if getattr(settings, name) not in allowed:
-            found.append(Error(f"{name} is one of {', '.join(allowed)}.", id="connect_sim.E001"))
-    for name in _POSITIVE:
-        if getattr(settings, name) <= 0:
-            found.append(Error(f"{name} is greater than 0.", id="connect_sim.E002"))
-    if settings.SIM_RETRY_FACTOR < 1:
-        found.append(Error("SIM_RETRY_FACTOR is 1 or more.", id="connect_sim.E003"))
-    try:
-        parse_networks(settings.SIM_ALLOW_NETWORKS)
-    except ValueError as error:
-        found.append(Error(f"SIM_ALLOW_NETWORKS: {error}", id="connect_sim.E004"))
-    try:
-        TrustedProxies(settings.SIM_TRUSTED_PROXY)
-    except ValueError as error:
-        found.append(Error(str(error), id="connect_sim.E005"))
+    """Report each variable of the environment that cannot be used."""
+    found: list[CheckMessage] = [
+        Error(problem.message, hint=problem.hint, id="connect_sim.E001")
+        for problem in settings.SETTING_PROBLEMS
+    ]
+    for name in ("SIM_VENDOR_API_KEY", "SIM_PROVIDER_API_KEY"):
+        try:
+            if value := getattr(settings, name):
+                keys.parse(value)
+        except Invalid as refused:
+            found.append(
+                Error(f"{name} cannot be used. {refused}", hint=_KEY_HINT, id="connect_sim.E002")
+            )
     return found
 
 
-@register
+@register(TAG)
 def proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """A redirect to https needs a proxy that says which requests came by https."""
     if not settings.SECURE_SSL_REDIRECT or settings.SIM_TRUSTED_PROXY.strip(", "):
@@ -75,7 +53,7 @@ def proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register
+@register(TAG)
 def combinations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """The database and the broker fit how the processes are spread."""
     if settings.SANDBOX:
@@ -84,7 +62,7 @@ def combinations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.CELERY_BROKER_URL.startswith("memory:"):
         found.append(
             Error(
-                "The broker memory:// lives in one process: a worker of its own never hears of it.",
+                "CELERY_BROKER_URL is memory://, which exists in one process only.",
                 hint="Set CELERY_BROKER_URL, for example to redis://localhost:6379/0.",
                 id="connect_sim.E010",
             )

@@ -3,74 +3,76 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
-
-from connect_sim.keys import given_or_generated
+from connect_sim import data_folder, keys, setting_values
+from connect_sim.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-env.read_env(env("SIM_ENV_FILE", default=str(BASE_DIR / ".env")))
+env = Environment()
+env.read_file("SIM_ENV_FILE", BASE_DIR / ".env")
+# What the system checks refuse to start with; each such setting has its default until then.
+SETTING_PROBLEMS = env.problems
 
-SIM_PROFILE: str = env("SIM_PROFILE", default="sandbox")
-if SIM_PROFILE not in ("sandbox", "server"):
-    raise ImproperlyConfigured(f"SIM_PROFILE is 'sandbox' or 'server', not {SIM_PROFILE!r}.")
+SIM_PROFILE = env.choice("SIM_PROFILE", "sandbox", ("sandbox", "server"))
 SANDBOX = SIM_PROFILE == "sandbox"
 
 # Beside the checkout; where the package is installed, in the current folder.
 _home = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
 SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(_home / "var"))).absolute()
-SIM_BIND: str = env("SIM_BIND", default="127.0.0.1:8000")
+SIM_BIND = env.checked(
+    "SIM_BIND", "127.0.0.1:8000", setting_values.bind, example="SIM_BIND=127.0.0.1:8000"
+)
 # The first of several is the one that others are told.
-_bind_host, _, _bind_port = (SIM_BIND.split() or [""])[0].rpartition(":")
-if not _bind_host or not _bind_port.isdigit():
-    raise ImproperlyConfigured(f"SIM_BIND is host:port, not {SIM_BIND!r}.")
+_bind_host, _, _bind_port = SIM_BIND.split()[0].rpartition(":")
 _reached_as = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(
     _bind_host, _bind_host
 )
-SIM_API_URL: str = (
-    env("SIM_API_URL", default=f"http://{_reached_as}:{_bind_port}")
-    .rstrip("/")
-    .removesuffix("/public/v1")
-)
-SIM_VENDOR_API_KEY: str = env("SIM_VENDOR_API_KEY", default="")
-SIM_PROVIDER_API_KEY: str = env("SIM_PROVIDER_API_KEY", default="")
+SIM_API_URL = env.checked(
+    "SIM_API_URL", f"http://{_reached_as}:{_bind_port}", setting_values.api_url,
+    example="SIM_API_URL=https://sim.example.com",
+)  # fmt: skip
+SIM_VENDOR_API_KEY = env("SIM_VENDOR_API_KEY")
+SIM_PROVIDER_API_KEY = env("SIM_PROVIDER_API_KEY")
 
-SECRET_KEY = given_or_generated(
-    "SIM_SECRET_KEY", env("SIM_SECRET_KEY", default=""), SIM_DATA_DIR, may_generate=SANDBOX
-)
-SIM_ENCRYPTION_KEY = given_or_generated(
-    "SIM_ENCRYPTION_KEY", env("SIM_ENCRYPTION_KEY", default=""), SIM_DATA_DIR, may_generate=SANDBOX
-)
+SECRET_KEY = keys.read(env, "SIM_SECRET_KEY", SIM_DATA_DIR, is_server=not SANDBOX)
+SIM_ENCRYPTION_KEY = keys.read(env, "SIM_ENCRYPTION_KEY", SIM_DATA_DIR, is_server=not SANDBOX)
 
 # The delivery engine; what each number means: .env.example, and whose it is: docs/fidelity.md.
-SIM_CALLS: int = env.int("SIM_CALLS", default=1000)
-SIM_HTTP_TIMEOUT: float = env.float("SIM_HTTP_TIMEOUT", default=300)
-SIM_PROCESSING_TIMEOUT: int = env.int("SIM_PROCESSING_TIMEOUT", default=600)
-SIM_RETRY_BASE: float = env.float("SIM_RETRY_BASE", default=300)
-SIM_RETRY_FACTOR: float = env.float("SIM_RETRY_FACTOR", default=2)
-SIM_RETRY_CAP: float = env.float("SIM_RETRY_CAP", default=6 * 3600)
-SIM_FAILURE_LIMIT: int = env.int("SIM_FAILURE_LIMIT", default=10)
-SIM_EVENT_MODE: str = env("SIM_EVENT_MODE", default="each")
-SIM_MAX_IN_FLIGHT: int = env.int("SIM_MAX_IN_FLIGHT", default=10)
-SIM_JWT_HEADER: str = env("SIM_JWT_HEADER", default="both")
-SIM_OBJECT_CLASS_FORM: str = env("SIM_OBJECT_CLASS_FORM", default="plural")
-SIM_VALIDATION_TIMEOUT: float = env.float("SIM_VALIDATION_TIMEOUT", default=30)
-SIM_VALIDATIONS: int = env.int("SIM_VALIDATIONS", default=100)
-SIM_ALLOW_NETWORKS: str = env("SIM_ALLOW_NETWORKS", default="loopback,private" if SANDBOX else "")
-SIM_HTTP_PROXY: str = env("SIM_HTTP_PROXY", default="")
-SIM_KEEP_DAYS: int = env.int("SIM_KEEP_DAYS", default=30)
-SIM_DRAFT_DAYS: int = env.int("SIM_DRAFT_DAYS", default=30)
+SIM_CALLS = env.int("SIM_CALLS", default=1000, maximum=100_000)
+SIM_HTTP_TIMEOUT = env.float("SIM_HTTP_TIMEOUT", default=300)
+SIM_PROCESSING_TIMEOUT = env.int("SIM_PROCESSING_TIMEOUT", default=600, maximum=366 * 24 * 3600)
+SIM_RETRY_BASE = env.float("SIM_RETRY_BASE", default=300)
+SIM_RETRY_FACTOR = env.float("SIM_RETRY_FACTOR", default=2, minimum=1, maximum=1000)
+SIM_RETRY_CAP = env.float("SIM_RETRY_CAP", default=6 * 3600)
+SIM_FAILURE_LIMIT = env.int("SIM_FAILURE_LIMIT", default=10, maximum=1_000_000)
+SIM_EVENT_MODE = env.choice("SIM_EVENT_MODE", "each", ("each", "coalesce"))
+SIM_MAX_IN_FLIGHT = env.int("SIM_MAX_IN_FLIGHT", default=10, maximum=100_000)
+SIM_JWT_HEADER = env.choice("SIM_JWT_HEADER", "both", ("both", "authentication", "authorization"))
+SIM_OBJECT_CLASS_FORM = env.choice("SIM_OBJECT_CLASS_FORM", "plural", ("plural", "singular"))
+SIM_VALIDATION_TIMEOUT = env.float("SIM_VALIDATION_TIMEOUT", default=30)
+SIM_VALIDATIONS = env.int("SIM_VALIDATIONS", default=100, maximum=10_000)
+# Empty is a value here: the public internet only.
+SIM_ALLOW_NETWORKS = env.checked(
+    "SIM_ALLOW_NETWORKS", "loopback,private" if SANDBOX else "", setting_values.networks,
+    example="SIM_ALLOW_NETWORKS=loopback,10.1.0.0/16", blank=True,
+)  # fmt: skip
+SIM_HTTP_PROXY = env.checked(
+    "SIM_HTTP_PROXY", "", setting_values.proxy,
+    example="SIM_HTTP_PROXY=http://proxy.example.com:3128", secret=True,
+)  # fmt: skip
+SIM_KEEP_DAYS = env.int("SIM_KEEP_DAYS", default=30, maximum=36_500)
+SIM_DRAFT_DAYS = env.int("SIM_DRAFT_DAYS", default=30, maximum=36_500)
 
 # The web server's limits against slow and hostile clients (.env.example has the units).
-SIM_CONNECTIONS: int = env.int("SIM_CONNECTIONS", default=8000)
-SIM_MAX_BODY: int = env.int("SIM_MAX_BODY", default=20 * 1024 * 1024)
-SIM_HEAD_TIMEOUT: float = env.float("SIM_HEAD_TIMEOUT", default=30)
-SIM_BODY_RATE: float = env.float("SIM_BODY_RATE", default=1024)
-SIM_BODY_WINDOW: float = env.float("SIM_BODY_WINDOW", default=10)
-SIM_IDLE_TIMEOUT: float = env.float("SIM_IDLE_TIMEOUT", default=75)
+SIM_CONNECTIONS = env.int("SIM_CONNECTIONS", default=8000, maximum=1_000_000)
+SIM_MAX_BODY = env.int("SIM_MAX_BODY", default=20 * 1024 * 1024, maximum=2**31 - 1)
+SIM_HEAD_TIMEOUT = env.float("SIM_HEAD_TIMEOUT", default=30)
+SIM_BODY_RATE = env.float("SIM_BODY_RATE", default=1024)
+SIM_BODY_WINDOW = env.float("SIM_BODY_WINDOW", default=10)
+SIM_IDLE_TIMEOUT = env.float("SIM_IDLE_TIMEOUT", default=75)
 # Whose X-Forwarded-For, -Proto and -Host are believed (connect_sim.server.proxies).
-SIM_TRUSTED_PROXY: str = env("SIM_TRUSTED_PROXY", default="")
+SIM_TRUSTED_PROXY = env.checked(
+    "SIM_TRUSTED_PROXY", "", setting_values.trusted_proxies, example="SIM_TRUSTED_PROXY=127.0.0.1"
+)
 
 DEBUG = False
 ALLOWED_HOSTS = [
@@ -78,7 +80,9 @@ ALLOWED_HOSTS = [
     "127.0.0.1",
     "[::1]",
     urlsplit(SIM_API_URL).hostname or "",
-    *env.list("SIM_ALLOWED_HOSTS", default=[]),
+    *env.checked(
+        "SIM_ALLOWED_HOSTS", [], setting_values.hosts, example="SIM_ALLOWED_HOSTS=sim.example.com"
+    ),
 ]
 CSRF_TRUSTED_ORIGINS = [SIM_API_URL]
 ROOT_URLCONF = "connect_sim.urls"
@@ -136,12 +140,22 @@ TEMPLATES = [
     },
 ]
 
-SIM_DATABASE_URL: str = env("DATABASE_URL", default=f"sqlite:///{SIM_DATA_DIR / 'connect.sqlite3'}")
-DATABASES = {"default": env.db_url_config(SIM_DATABASE_URL)}
+DATABASES = {
+    "default": env.checked(
+        "DATABASE_URL",
+        {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(SIM_DATA_DIR / "connect.sqlite3"),
+        },
+        setting_values.database,
+        example="DATABASE_URL=postgres://user:password@localhost:5432/sim",
+        secret=True,
+    )
+}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    data_folder.prepare(SIM_DATA_DIR, Path(DATABASES["default"]["NAME"]))
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -162,7 +176,10 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
 
-CELERY_BROKER_URL: str = env("CELERY_BROKER_URL", default="memory://localhost/")
+CELERY_BROKER_URL = env.checked(
+    "CELERY_BROKER_URL", "memory://localhost/", setting_values.broker,
+    example="CELERY_BROKER_URL=redis://localhost:6379/0", secret=True,
+)  # fmt: skip
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # 20 ms only where polling costs a dictionary look-up; Redis blocks for messages instead.
 CELERY_BROKER_TRANSPORT_OPTIONS = (
@@ -231,12 +248,15 @@ SPECTACULAR_SETTINGS = {
 # Cookies over plain http in a sandbox on loopback; a server stands behind TLS.
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not SANDBOX
-SECURE_SSL_REDIRECT = False if SANDBOX else env.bool("SIM_SSL_REDIRECT", default=True)
+SECURE_SSL_REDIRECT = env.bool("SIM_SSL_REDIRECT", default=True) and not SANDBOX
 SECURE_HSTS_SECONDS = 0 if SANDBOX else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not SANDBOX
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "portal.pages.forged"
 
+SIM_LOG_LEVEL = env.choice(
+    "SIM_LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -245,5 +265,5 @@ LOGGING = {
     # Answers of 400 and 404 are the caller's business, and the answer says what is wrong.
     # So is what is no HTTP, which uvicorn logs as a warning.
     "loggers": {"django.request": {"level": "ERROR"}, "uvicorn.error": {"level": "ERROR"}},
-    "root": {"handlers": ["console"], "level": env("SIM_LOG_LEVEL", default="WARNING")},
+    "root": {"handlers": ["console"], "level": SIM_LOG_LEVEL},
 }

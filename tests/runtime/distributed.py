@@ -54,7 +54,7 @@ def server(
         "SIM_BIND": f"127.0.0.1:{port}",
         "SIM_API_URL": f"http://127.0.0.1:{port}",
         "SIM_SECRET_KEY": "a-secret-of-the-test-that-is-long-enough-for-django-0123456789",
-        "SIM_ENCRYPTION_KEY": "another-secret-of-the-test",
+        "SIM_ENCRYPTION_KEY": "another-secret-of-the-test-that-is-long-enough",
         "SIM_ALLOW_NETWORKS": "loopback",
         "SIM_SSL_REDIRECT": "false",
         "DATABASE_URL": database_url,

@@ -25,7 +25,7 @@ def test_every_process_of_ours_has_the_same_image_and_environment() -> None:
 
 def test_every_variable_of_the_settings_is_in_the_example() -> None:
     settings = (ROOT / "connect_sim" / "settings.py").read_text()
-    read = set(re.findall(r'env(?:\.\w+)?\(\s*"([A-Z_]+)"', settings))
+    read = set(re.findall(r'env(?:\.\w+)?[(,]\s*"([A-Z_]+)"', settings))
     named = set(re.findall(r"^#?([A-Z_]+)=", ENV_EXAMPLE, re.M))
     assert len(read) > 20
     assert read == named

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, environment, manage
-
-SERVER = {
-    "SIM_PROFILE": "server",
-    "SIM_TRUSTED_PROXY": "127.0.0.1",
-    "SIM_SECRET_KEY": "a-secret-that-is-long-enough-for-django-0123456789-abcdefgh",
-    "SIM_ENCRYPTION_KEY": "another",
-    "DATABASE_URL": "postgres://user@localhost/name",
-    "CELERY_BROKER_URL": "redis://localhost:6379/0",
-}
+from tests.processes import ROOT, environment, free_port, manage
+from tests.unit.test_settings import SERVER
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -26,42 +19,104 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"SIM_PROFILE": "prod"}, "SIM_PROFILE is 'sandbox' or 'server'"),
-        ({"SIM_BIND": "8000"}, "SIM_BIND is host:port"),
-        ({**SERVER, "SIM_SECRET_KEY": ""}, "SIM_SECRET_KEY is not set"),
-        ({**SERVER, "SIM_ENCRYPTION_KEY": ""}, "SIM_ENCRYPTION_KEY is not set"),
-    ],
-)
-def test_a_setting_that_cannot_work(tmp_path: Path, variables: dict[str, str], said: str) -> None:
-    found = run(tmp_path, "check", **variables)
+def last_line(found: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line that a failed command has printed."""
     assert found.returncode == 1
-    assert said in found.stderr
-    assert "Traceback" not in found.stderr
-    assert len(found.stderr.strip().splitlines()) == 1
+    lines = found.stderr.strip().splitlines()
+    assert len(lines) == 1, found.stderr
+    return lines[0]
+
+
+CELERY = [sys.executable, "-m", "celery", "-A", "connect_sim"]
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"SIM_EVENT_MODE": "some"}, "SIM_EVENT_MODE is one of each, coalesce"),
-        ({"SIM_RETRY_BASE": "0"}, "SIM_RETRY_BASE is greater than 0"),
-        ({"SIM_RETRY_FACTOR": "0.5"}, "SIM_RETRY_FACTOR is 1 or more"),
-        ({"SIM_ALLOW_NETWORKS": "everything"}, "SIM_ALLOW_NETWORKS"),
-        ({"SIM_TRUSTED_PROXY": "proxy.example"}, "SIM_TRUSTED_PROXY holds 'proxy.example'"),
-        ({"SIM_HEAD_TIMEOUT": "0"}, "SIM_HEAD_TIMEOUT is greater than 0"),
-        ({**SERVER, "SIM_TRUSTED_PROXY": ""}, "no proxy is trusted"),
-        ({**SERVER, "CELERY_BROKER_URL": "memory://"}, "The broker memory:// lives in one process"),
-    ],
-)
-def test_checks_refuse_what_cannot_work(
-    tmp_path: Path, variables: dict[str, str], said: str
+    "command",
+    [manage("check"), manage("sandbox"), manage("web"), manage("signin"),
+     [*CELERY, "worker"], [*CELERY, "beat", "--schedule", "schedule"]],
+    ids=["check", "sandbox", "web", "signin", "worker", "beat"],
+)  # fmt: skip
+def test_no_process_starts_with_a_wrong_setting(tmp_path: Path, command: list[str]) -> None:
+    env = environment(tmp_path, SIM_CALLS="abc", SIM_HTTP_PROXY="socks5://proxy.example.com:1080")
+    # Elsewhere: the scheduler writes a file into the current folder.
+    found = subprocess.run(
+        command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert found.returncode == 1
+    assert "SIM_CALLS must be a whole number from 1 to 100000, not 'abc'." in found.stderr
+    assert "SIM_HTTP_PROXY must begin with http:// or https://." in found.stderr
+    assert "HINT: " in found.stderr and "Traceback" not in found.stderr
+
+
+def test_another_wsgi_server_does_not_start_with_a_wrong_setting(tmp_path: Path) -> None:
+    env = environment(tmp_path, SIM_PROFILE="prod")
+    found = subprocess.run(
+        [sys.executable, "-c", "import connect_sim.wsgi"], env=env, cwd=ROOT, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert found.returncode == 1
+    assert "SIM_PROFILE must be one of sandbox, server, not 'prod'." in found.stderr
+
+
+def test_a_server_needs_a_broker(tmp_path: Path) -> None:
+    found = run(tmp_path, "check", **{**SERVER, "CELERY_BROKER_URL": "memory://"})
+    assert found.returncode == 1
+    assert "CELERY_BROKER_URL is memory://, which exists in one process only." in found.stderr
+
+
+def test_a_redirect_to_https_needs_a_trusted_proxy(tmp_path: Path) -> None:
+    found = run(tmp_path, "check", **{**SERVER, "SIM_TRUSTED_PROXY": ""})
+    assert found.returncode == 1
+    assert "no proxy is trusted" in found.stderr
+
+
+# -- a start without a usable data folder or database
+
+
+@pytest.mark.parametrize("command", [manage("sandbox"), [*CELERY, "worker"]])
+def test_a_data_folder_that_cannot_be_created_is_one_line(
+    tmp_path: Path, command: list[str]
 ) -> None:
-    found = run(tmp_path, "check", **variables)
-    assert found.returncode == 1
-    assert said in found.stderr
+    (tmp_path / "file").write_text("")
+    env = environment(tmp_path / "file" / "var")
+    found = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "cannot be used: Not a directory" in last_line(found)
+
+
+def test_an_empty_key_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "encryption_key").write_text("")
+    assert "encryption_key cannot be used: it is empty" in last_line(run(tmp_path, "sandbox"))
+
+
+def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "connect.sqlite3").write_bytes(b"not a database " * 1000)
+    said = last_line(run(tmp_path, "sandbox"))
+    assert said == (
+        "Database: The database file is damaged or is not SQLite "
+        "(DatabaseError: file is not a database)."
+    )
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """SQLite gets no more room than a limit of the process allows."""
+    run(tmp_path, "check")
+    # In blocks of 512 bytes or 1 KiB; the tables need more than either.
+    limited = ["bash", "-c", 'ulimit -f 200; trap "" XFSZ; exec "$@"', "-", *manage("sandbox")]
+    found = subprocess.run(
+        limited, env=environment(tmp_path), cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert last_line(found).startswith("Database: ")
+
+
+def test_a_database_without_tables_is_one_line(tmp_path: Path) -> None:
+    said = last_line(run(tmp_path, "signin"))
+    assert said.startswith("Database: The database has no tables: run `manage.py migrate` first ")
+
+
+def test_a_server_without_its_database_is_one_line(tmp_path: Path) -> None:
+    address = f"postgres://user@127.0.0.1:{free_port()}/name"
+    said = last_line(run(tmp_path, "web", **{**SERVER, "DATABASE_URL": address}))
+    assert said.startswith("Database: The database cannot be reached ")
 
 
 def test_the_server_profile_is_clean_for_deployment(tmp_path: Path) -> None:

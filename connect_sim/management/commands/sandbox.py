@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from connect_sim import banner, runtime, stopping, web
+from connect_sim import banner, data_folder, runtime, stopping, web
 from requests_queue import seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account
@@ -35,6 +36,8 @@ class Command(BaseCommand):
                 "`sandbox` is for SIM_PROFILE=sandbox; a server runs web, worker and beat "
                 "(docker-compose.yml)."
             )
+        # Whatever this process writes into the data folder is its owner's only.
+        os.umask(0o077)
         call_command("migrate", verbosity=0, interactive=False)
         if not options["no_seed"] and seed.is_empty():
             seed.run(lambda line: self.stdout.write(line))
@@ -47,7 +50,8 @@ class Command(BaseCommand):
         except web.PortTaken as error:
             raise CommandError(str(error)) from None
         wait_for_signal = stopping.on_signals()
-        sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
+        with data_folder.failures_named(settings.SIM_DATA_DIR / sandbox_file.NAME):
+            sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
         if connection.vendor == "sqlite":
             # Nobody else works on this file: what was under way at a kill needn't wait for its
             # lease to run out.

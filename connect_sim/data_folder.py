@@ -1,0 +1,78 @@
+"""The data folder is private to its owner: the folder 0700, each file in it 0600."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+# A folder that holds one of these is a data folder of ours.
+_OWN_FILES = ("secret_key", "encryption_key", "sandbox.json", "connect.sqlite3")
+
+
+def prepare(folder: Path, database: Path) -> None:
+    """Create the folder and the SQLite file, and remove other users' permissions on them.
+
+    Raises ImproperlyConfigured, with one sentence, where they cannot be created or written.
+    """
+    with failures_named(folder):
+        create(folder)
+        _make_private(folder)
+    with failures_named(database):
+        database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # SQLite gives -wal and -shm the permissions of the database.
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def create(folder: Path) -> None:
+    """Create the folder with the parents that it lacks."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+@contextmanager
+def failures_named(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one sentence that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise unusable(path, error.strerror or type(error).__name__) from None
+    except UnicodeDecodeError:
+        raise unusable(path, "it is not text; restore it from a backup, or delete it") from None
+
+
+def unusable(path: Path, reason: str) -> ImproperlyConfigured:
+    """Return the error of a file or folder that cannot be used."""
+    return ImproperlyConfigured(
+        f"{path} cannot be used: {reason}. Correct it, or choose another folder with SIM_DATA_DIR."
+    )
+
+
+def _make_private(folder: Path) -> None:
+    """Remove the permissions of others, which older versions or a lax umask left."""
+    is_own = _is_own(folder)
+    if is_own:
+        folder.chmod(0o700)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not is_own and not entry.name.startswith(_OWN_FILES):
+                continue
+            if entry.is_file(follow_symlinks=False) and entry.stat().st_uid == os.geteuid():
+                Path(entry.path).chmod(0o600)
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether the folder is used for our data only.
+
+    A folder shared with others (`/tmp`), a home folder or a checkout keeps its permissions.
+    """
+    found = folder.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX:
+        return False
+    if folder.resolve() in (Path("/"), Path(os.environ.get("HOME", "/")).resolve(), Path.cwd()):
+        return False
+    names = [path.name for path in folder.iterdir()]
+    return not names or any(name.startswith(_OWN_FILES) for name in names)

@@ -1,0 +1,153 @@
+"""Check settings that are more than a number or a word; each function returns the value to use.
+
+Each raises ValueError with the rest of a sentence that begins with the variable's name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import environ
+
+from connect_sim.server.proxies import TrustedProxies
+from webhooks.addresses import parse_networks
+from webhooks.target import check_url
+
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?")
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]")
+_BROKERS = ("memory", "redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
+_DATABASES = ("sqlite", "postgres", "postgresql")
+# 32 random bytes are 43 characters of base64 and 64 of hexadecimal digits.
+_KEY_LENGTH, _KEY_CHARACTERS = 32, 8
+
+
+def bind(text: str) -> str:
+    """Return `host:port`, or several of them, separated by spaces."""
+    for address in text.split():
+        host, _, port = address.rpartition(":")
+        if not host or "/" in address or not _is_port(port):
+            raise ValueError("must be host:port, with a port from 1 to 65535.")
+        if host != "*" and not _IPV6.fullmatch(host) and not _HOST.fullmatch(host):
+            raise ValueError("must be host:port; an IPv6 address stands in brackets.")
+    return text
+
+
+def api_url(text: str) -> str:
+    """Return the root of the server's URL, without a slash at its end."""
+    root = text.rstrip("/").removesuffix("/public/v1").rstrip("/")
+    parts = _http_url(root)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must be a URL without a user name or password.")
+    if parts.path or parts.query or parts.fragment:
+        raise ValueError("must be the URL of the server's root, without a path or query.")
+    if not root.isascii():
+        raise ValueError("must be an ASCII URL; write other host names as xn--….")
+    return root
+
+
+def hosts(text: str) -> list[str]:
+    """Return host names, separated by commas; `.example.com` includes subdomains."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name != "*" and not _IPV6.fullmatch(name) and not _HOST.fullmatch(name.lstrip(".")):
+            raise ValueError(
+                "must be host names separated by commas, without a scheme, a port or a path."
+            )
+    return names
+
+
+def networks(text: str) -> str:
+    """Return networks that handlers may be in."""
+    try:
+        parse_networks(text)
+    except ValueError as error:
+        # Its sentence begins with the name of the setting already.
+        raise ValueError(str(error).partition(" ")[2]) from None
+    return text
+
+
+def trusted_proxies(text: str) -> str:
+    """Return addresses and networks of proxies in front."""
+    try:
+        TrustedProxies(text)
+    except ValueError as error:
+        # Its sentence begins with the name of the setting already.
+        raise ValueError(str(error).partition(" ")[2]) from None
+    return text
+
+
+def proxy(text: str) -> str:
+    """Return the URL of an HTTP proxy."""
+    parts = _http_url(text)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be the URL of a proxy, without a path or query.")
+    return text
+
+
+def key(text: str) -> str:
+    """Return a key of a server, which must be hard to guess."""
+    if len(text) < _KEY_LENGTH or len(set(text)) < _KEY_CHARACTERS:
+        raise ValueError(
+            f"is too easy to guess: it must have {_KEY_LENGTH} characters or more, of which "
+            f"{_KEY_CHARACTERS} are different."
+        )
+    return text
+
+
+def database(text: str) -> dict[str, Any]:
+    """Return Django's database settings of a URL."""
+    _scheme(text, _DATABASES)
+    try:
+        config: dict[str, Any] = dict(environ.Env.db_url_config(text))
+    except ValueError:
+        raise ValueError("is not a valid URL: check its host and port.") from None
+    if text.lower().startswith("sqlite:"):
+        if config["NAME"] in ("", ":memory:"):
+            raise ValueError("must name a file: each thread would have an SQLite of its own.")
+    elif not config["NAME"]:
+        raise ValueError("must name a database, as in postgres://user:password@host:5432/name.")
+    return config
+
+
+def broker(text: str) -> str:
+    """Return the URL of Celery's broker."""
+    _scheme(text, _BROKERS)
+    if not text.startswith("redis+socket:"):
+        _split(text)
+    return text
+
+
+def _http_url(text: str) -> SplitResult:
+    _scheme(text, ("http", "https"))
+    parts = _split(text)
+    try:
+        # The same rules as for a handler's URL; a proxy's may carry credentials.
+        check_url(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    except ValueError as error:
+        raise ValueError(f"is not a valid URL. {error}") from None
+    return parts
+
+
+def _scheme(text: str, allowed: tuple[str, ...]) -> None:
+    scheme, separator, _ = text.partition("://")
+    if not separator or scheme.lower() not in allowed:
+        *others, last = (f"{name}://" for name in allowed)
+        raise ValueError(f"must begin with {', '.join(others)} or {last}.")
+
+
+def _split(text: str) -> SplitResult:
+    if re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise ValueError("must be a URL without spaces.")
+    try:
+        parts = urlsplit(text)
+        # Its port is read here: a wrong one is an error only when it is asked for.
+        assert parts.port is None or parts.port > 0
+    except (ValueError, AssertionError):
+        raise ValueError("is not a valid URL: check its host and port.") from None
+    return parts
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536

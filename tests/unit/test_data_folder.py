@@ -1,0 +1,106 @@
+"""The data folder is its owner's only: 0700 and 0600, whatever was there before."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from connect_sim import data_folder, keys
+from connect_sim.environment import Environment
+from sandbox import sandbox_file
+
+
+@pytest.fixture(autouse=True)
+def lax() -> Iterator[None]:
+    """The most careless umask there is."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_everything_that_is_created_is_private(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    database = folder / "connect.sqlite3"
+    keys.read(Environment(), "SIM_SECRET_KEY", folder, is_server=False)
+    data_folder.prepare(folder, database)
+    sandbox_file.write(folder, sandbox_file.Sandbox("http://x", "a", "b"))
+    line = sqlite3.connect(database)
+    line.execute("PRAGMA journal_mode=WAL")
+    line.execute("CREATE TABLE t (a)")
+    line.commit()
+    found = {path.name: mode(path) for path in folder.iterdir()}
+    line.close()
+    assert {"connect.sqlite3-wal", "connect.sqlite3-shm", "secret_key"} <= found.keys()
+    assert set(found.values()) == {0o600} and mode(folder) == 0o700
+
+
+def test_what_older_versions_left_is_made_private(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    folder.mkdir(mode=0o755)
+    names = ("secret_key", "connect.sqlite3", "connect.sqlite3-wal", "sandbox.json", "sandbox.log")
+    for name in names:
+        (folder / name).touch(mode=0o666)
+    data_folder.prepare(folder, folder / "connect.sqlite3")
+    assert {mode(folder / name) for name in names} == {0o600}
+    assert mode(folder) == 0o700
+
+
+def test_a_link_to_a_file_elsewhere_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    folder.mkdir()
+    (folder / "secret_key").touch()
+    (tmp_path / "other").touch(mode=0o644)
+    (folder / "link").symlink_to(tmp_path / "other")
+    data_folder.prepare(folder, folder / "connect.sqlite3")
+    assert mode(tmp_path / "other") == 0o644
+
+
+@pytest.mark.parametrize("shared", ["sticky", "home", "current", "other files"])
+def test_a_folder_that_is_not_ours_alone_keeps_its_permissions(
+    tmp_path: Path, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "theirs").touch(mode=0o644)
+    if shared != "other files":
+        (folder / "secret_key").touch(mode=0o644)
+    folder.chmod(0o1777 if shared == "sticky" else 0o755)
+    if shared == "home":
+        monkeypatch.setenv("HOME", str(folder))
+    if shared == "current":
+        monkeypatch.chdir(folder)
+    before = mode(folder)
+    data_folder.prepare(folder, folder / "connect.sqlite3")
+    assert (mode(folder), mode(folder / "theirs")) == (before, 0o644)
+    # Our own files are private all the same.
+    assert mode(folder / "connect.sqlite3") == 0o600
+    assert shared == "other files" or mode(folder / "secret_key") == 0o600
+
+
+def test_a_path_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "var", tmp_path / "file"):
+        with pytest.raises(ImproperlyConfigured) as raised:
+            data_folder.prepare(path, path / "connect.sqlite3")
+        assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_draft_of_a_key_is_removed_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ImproperlyConfigured, match="No space left on device"):
+        keys.read(Environment(), "SIM_SECRET_KEY", tmp_path / "var", is_server=False)
+    assert list((tmp_path / "var").iterdir()) == []

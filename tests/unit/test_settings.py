@@ -1,0 +1,199 @@
+"""Every variable of .env.example: a wrong value is a sentence of the system checks."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connect_sim import checks
+from connect_sim.environment import Problem
+from tests.processes import ROOT
+
+# Name and example value of each variable.
+VARIABLES = dict(
+    re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+)
+NUMBERS = ("abc", "-1", "1e999", "nan", "inf", "10 000", "١٢x", "0x10", "9" * 5000)
+FLAGS = ("maybe", "2", "tru", "-1")
+# What is neither a number nor a flag.
+TEXTS: dict[str, tuple[str, ...]] = {
+    "SIM_PROFILE": ("prod", "Server", "sandbox,server"),
+    "SIM_BIND": ("8000", "127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1:", ":8000", "::1:8000",
+                 "http://127.0.0.1:8000", "127.0.0.1:8000/", "a b:8000", "127.0.0.1:-1", "[x]:80"),
+    "SIM_API_URL": ("ftp://x", "x", "//x", "http://", "http://x:99999", "http://x:0",
+                    "http://u:p@x", "http://x/sim", "http://x?a=b", "http://x#a", "http://a b",
+                    "http://[::1", "http://300.1.1.1", "javascript:alert(1)"),
+    "SIM_ALLOWED_HOSTS": ("http://x", "x:8000", "a b", "x/y", "ok.example.com,u@x"),
+    "DATABASE_URL": ("abc", "mysql://h/n", "postgres://h:abc/n", "postgres://u@h", "sqlite://",
+                     "sqlite:///:memory:", "://", "postgres:/h/n"),
+    "CELERY_BROKER_URL": ("abc", "http://x", "redis:/x", "redis://h:abc/0", "redis://h:99999/0",
+                          "redis://a b/0"),
+    "SIM_TRUSTED_PROXY": ("proxy.example", "300.1.1.1", "10.1.2.3/8", "*"),
+    "SIM_ENV_FILE": ("/nowhere/at/all", "/"),
+    "SIM_LOG_LEVEL": ("loud", "warning", "0"),
+    "SIM_VENDOR_API_KEY": ("x", "SU-111-111-111", "SU-111-111-111:short", "SU-1-1-1:12345678"),
+    "SIM_PROVIDER_API_KEY": ("x", "SU-111-111-111:a b c d e f"),
+    "SIM_JWT_HEADER": ("none", "Both", "authorization,both"),
+    "SIM_OBJECT_CLASS_FORM": ("pluralis", "Plural"),
+    "SIM_EVENT_MODE": ("some", "EACH"),
+    "SIM_ALLOW_NETWORKS": ("everything", "10.1.2.3/8", "300.0.0.0/8", "169.254.0.0/16", "*"),
+    "SIM_HTTP_PROXY": ("socks5://x:1080", "x:3128", "http://", "http://x:99999", "http://x:0",
+                       "http://x/path", "http://x?a=b", "http://a b", "ftp://x"),
+}  # fmt: skip
+# On a server only: a sandbox takes or creates any.
+KEYS = ("", "weak", "a" * 60, "abab" * 20)
+ANY = {"SIM_DATA_DIR"}
+MAY_BE_ZERO: set[str] = set()
+SERVER = {
+    "SIM_PROFILE": "server",
+    "SIM_TRUSTED_PROXY": "127.0.0.1",
+    "SIM_SECRET_KEY": "0123456789-abcdefgh-a-secret-that-is-long-enough-for-django",
+    "SIM_ENCRYPTION_KEY": "9876543210-zyxwvuts-another-key-that-is-long-enough",
+    "DATABASE_URL": "postgres://user@localhost/name",
+    "CELERY_BROKER_URL": "redis://localhost:6379/0",
+}
+
+
+def is_number(name: str) -> bool:
+    return re.fullmatch(r"[0-9]+(\.[0-9]+)?", VARIABLES[name]) is not None
+
+
+def is_flag(name: str) -> bool:
+    return VARIABLES[name] in ("true", "false")
+
+
+def bad_values() -> list[tuple[str, str]]:
+    found = [(name, value) for name, values in TEXTS.items() for value in values]
+    for name in VARIABLES:
+        values = NUMBERS if is_number(name) else FLAGS if is_flag(name) else ()
+        found += [(name, value) for value in values]
+    return found
+
+
+@pytest.fixture
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
+    """Return what reads the settings of an environment, and what the checks say of them."""
+
+    def run(**variables: str) -> tuple[dict[str, Any], list[Problem]]:
+        for name in VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("SIM_ENV_FILE", "/dev/null")
+        monkeypatch.setenv("SIM_DATA_DIR", str(tmp_path))
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        found = runpy.run_path(str(ROOT / "connect_sim" / "settings.py"))
+        for name in ("SETTING_PROBLEMS", "SANDBOX", "CELERY_BROKER_URL", "SIM_VENDOR_API_KEY",
+                     "SIM_PROVIDER_API_KEY"):  # fmt: skip
+            setattr(settings, name, found[name])
+        return found, checks.serious()
+
+    return run
+
+
+def test_every_variable_is_tested() -> None:
+    keys = {"SIM_SECRET_KEY", "SIM_ENCRYPTION_KEY"}
+    untested = {
+        name for name in VARIABLES
+        if not is_number(name) and not is_flag(name) and name not in {*TEXTS, *ANY, *keys}
+    }  # fmt: skip
+    assert not untested, "give TEXTS wrong values of these"
+    assert len(VARIABLES) > 30
+
+
+@pytest.mark.parametrize(("name", "value"), bad_values())
+def test_a_wrong_value_is_one_sentence_with_a_hint(read: Any, name: str, value: str) -> None:
+    _, errors = read(**{name: value})
+    [error] = errors
+    assert error.msg.startswith(f"{name} ") and error.msg.rstrip().endswith(".")
+    assert error.hint and "\n" not in error.msg + error.hint and len(error.msg) < 300
+
+
+@pytest.mark.parametrize("name", [n for n in VARIABLES if is_number(n) and n not in MAY_BE_ZERO])
+def test_zero_is_refused(read: Any, name: str) -> None:
+    _, [error] = read(**{name: "0"})
+    assert error.msg.startswith(f"{name} must be ")
+
+
+@pytest.mark.parametrize("name", sorted({*VARIABLES} - {"SIM_DATA_DIR", "SIM_ALLOW_NETWORKS"}))
+def test_an_empty_value_means_the_default(read: Any, name: str) -> None:
+    default, _ = read()
+    found, errors = read(**{name: " "})
+    assert not errors
+    assert found.get(name) == default.get(name)
+
+
+def test_empty_networks_mean_the_public_internet_only(read: Any) -> None:
+    assert read()[0]["SIM_ALLOW_NETWORKS"] == "loopback,private"
+    assert read(SIM_ALLOW_NETWORKS="")[0]["SIM_ALLOW_NETWORKS"] == ""
+
+
+@pytest.mark.parametrize("name", ["SIM_SECRET_KEY", "SIM_ENCRYPTION_KEY"])
+@pytest.mark.parametrize("value", KEYS)
+def test_a_weak_or_missing_key_is_refused_on_a_server(read: Any, name: str, value: str) -> None:
+    _, [error] = read(**{**SERVER, name: value})
+    assert error.msg.startswith(f"{name} is ")
+    assert not value or value not in error.msg
+    assert "secrets.token_urlsafe" in error.hint
+    assert read(**SERVER)[1] == []
+
+
+def test_a_refused_start_creates_no_keys(read: Any, tmp_path: Path) -> None:
+    read(SIM_PROFILE="prod")
+    assert not (tmp_path / "encryption_key").exists()
+
+
+def test_several_wrong_values_are_all_reported(read: Any) -> None:
+    _, errors = read(SIM_CALLS="abc", SIM_BIND="x", SIM_HTTP_TIMEOUT="-1")
+    assert {error.msg.partition(" ")[0] for error in errors} == {
+        "SIM_CALLS", "SIM_BIND", "SIM_HTTP_TIMEOUT",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://u:secret-word@h/n"),
+        ("DATABASE_URL", "postgres://u:secret-word@h:abc/n"),
+        ("CELERY_BROKER_URL", "http://u:secret-word@h"),
+        ("SIM_HTTP_PROXY", "socks5://u:secret-word@h"),
+        ("SIM_HTTP_PROXY", "http://u:secret-word@h:99999"),
+        ("SIM_VENDOR_API_KEY", "SU-1:secret-word"),
+    ],
+)
+def test_a_sentence_shows_no_credentials(read: Any, name: str, value: str) -> None:
+    _, [error] = read(**{name: value})
+    assert "secret-word" not in error.msg + error.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SIM_BIND", "0.0.0.0:80"), ("SIM_BIND", "[::1]:8000"), ("SIM_BIND", "localhost:8000"),
+        ("SIM_API_URL", "https://sim.example.com"), ("SIM_API_URL", "http://[::1]:8000"),
+        ("SIM_CALLS", "1"), ("SIM_HTTP_TIMEOUT", "0.5"), ("SIM_RETRY_FACTOR", "1"),
+        ("SIM_ALLOW_NETWORKS", "loopback, 10.0.0.0/8"),
+        ("SIM_HTTP_PROXY", "http://u:p@proxy.example.com:3128"), ("SIM_LOG_LEVEL", "DEBUG"),
+        ("CELERY_BROKER_URL", "rediss://u:p@redis.example.com:6379/1"),
+        ("SIM_VENDOR_API_KEY", "ApiKey SU-111-111-111:0123456789"),
+    ],
+)  # fmt: skip
+def test_values_that_are_right_are_taken(read: Any, name: str, value: str) -> None:
+    found, errors = read(**{name: value})
+    assert not errors
+    assert found[name] == type(found[name])(value)
+
+
+def test_the_url_is_the_root_of_the_server(read: Any) -> None:
+    for given in ("https://x.example.com/", "https://x.example.com/public/v1/"):
+        assert read(SIM_API_URL=given)[0]["SIM_API_URL"] == "https://x.example.com"
+
+
+def test_databases_by_url(read: Any, tmp_path: Path) -> None:
+    found = read(DATABASE_URL="postgres://u:p%40ss@h:5433/n")[0]["DATABASES"]["default"]
+    assert (found["USER"], found["PASSWORD"], found["PORT"]) == ("u", "p@ss", 5433)
+    found = read(DATABASE_URL=f"sqlite:///{tmp_path}/other.sqlite3")[0]["DATABASES"]["default"]
+    assert found["NAME"] == f"{tmp_path}/other.sqlite3"
