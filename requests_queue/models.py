@@ -38,3 +38,20 @@ class Pulse(models.Model):
 
     def __str__(self) -> str:
         return self.process
+
+
+class FailedJob(models.Model):
+    """A job of the platform whose last turn failed (ours); deleted when it succeeds.
+
+    `job` is the function, `name` its app in words, `error` the type of the last error, `since` the
+    first failure by the platform's time, `count` the failures since then.
+    """
+
+    job = models.CharField(max_length=200, primary_key=True)
+    name = models.CharField(max_length=100)
+    error = models.CharField(max_length=100)
+    since = models.DateTimeField()
+    count = models.IntegerField(default=1)
+
+    def __str__(self) -> str:
+        return f"{self.job}: {self.error}"

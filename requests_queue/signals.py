@@ -12,6 +12,9 @@ queue_changed = Signal()
 # handler is down, slow or wrong.
 validation_wanted = Signal()
 
+# The three that follow are sent by `requests_queue.jobs`, which keeps a receiver that fails from
+# stopping the others.
+
 # Sent to ask each room for its next due moment after `now` (a datetime or None back).
 # Sandbox time steps from one to the next.  kwargs: now
 next_due_wanted = Signal()

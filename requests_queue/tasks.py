@@ -2,12 +2,11 @@
 
 from celery import shared_task
 
-from requests_queue import clock, pulses
-from requests_queue.signals import run_due_wanted
+from requests_queue import clock, jobs, pulses
 
 
 @shared_task
 def run_due() -> None:
     """Let each queue do what is due by the platform's clock."""
     pulses.leave(pulses.SCHEDULER)
-    run_due_wanted.send(sender=None, now=clock.now())
+    jobs.run_due(clock.now())

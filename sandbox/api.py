@@ -38,7 +38,12 @@ class AdvanceView(APIView):
         except ValueError as error:
             raise Invalid(f"by: {error}") from None
         moved = time.advance(span)
-        return Response({"from": stamp(moved.start), "now": stamp(moved.end), "stops": moved.stops})
+        return Response(
+            {
+                "from": stamp(moved.start), "now": stamp(moved.end), "stops": moved.stops,
+                "failed": moved.failed,
+            }
+        )  # fmt: skip
 
 
 class SamplesView(APIView):

@@ -17,10 +17,10 @@ from django.db import transaction
 from django.db.models import F
 from django.dispatch import receiver
 
-from requests_queue import clock
+from requests_queue import clock, jobs
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
-from requests_queue.signals import next_due_wanted, run_due_wanted, unsettled_wanted
+from requests_queue.signals import run_due_wanted
 
 WAIT_FOR_CALLS = 10.0  # real seconds that a move waits for calls under way
 LEASE = 30.0  # real seconds after which a move whose process is gone is over
@@ -29,11 +29,13 @@ POLL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a move did: from when to when, and at how many due moments it stopped."""
+    """What a move did: from when to when, at how many due moments it stopped, and which of the
+    platform's jobs failed on the way."""
 
     start: datetime
     end: datetime
     stops: int
+    failed: list[str]
 
 
 def advance(span: timedelta, *, pause: Callable[[float], Any] = time.sleep) -> Moved:
@@ -44,12 +46,13 @@ def advance(span: timedelta, *, pause: Callable[[float], Any] = time.sleep) -> M
     start = _begin()
     end = start + span
     hanging: set[str] = set()
+    failed: set[str] = set()
     stops = 0
     now = start
     try:
         with _renewed():
             while True:
-                run_due_wanted.send(sender=None, now=now)
+                failed.update(jobs.run_due(now))
                 hanging |= _settle(now, hanging, pause)
                 following = _next(now, end)
                 if following is None:
@@ -59,11 +62,11 @@ def advance(span: timedelta, *, pause: Callable[[float], Any] = time.sleep) -> M
                 _freeze(now)
             now = end
             _freeze(end)
-            run_due_wanted.send(sender=None, now=end)
+            failed.update(jobs.run_due(end))
             _settle(end, hanging, pause)
     finally:
         _release(now)
-    return Moved(start, now, stops)
+    return Moved(start, now, stops, sorted(failed))
 
 
 def reading() -> tuple[datetime, bool]:
@@ -135,14 +138,11 @@ def _settle(now: datetime, hanging: set[str], pause: Callable[[float], Any]) -> 
     """Let time stand still until nothing is due or under way; return what still hangs then."""
     deadline = time.monotonic() + WAIT_FOR_CALLS
     while True:
-        answers = unsettled_wanted.send(sender=None, now=now)
-        left = {label for _, found in answers for label in found or ()} - hanging
+        left = jobs.unsettled(now) - hanging
         if not left or time.monotonic() > deadline:
             return left
         pause(POLL)
 
 
 def _next(now: datetime, end: datetime) -> datetime | None:
-    answers = next_due_wanted.send(sender=None, now=now)
-    moments: list[Any] = [moment for _, moment in answers]
-    return min((m for m in moments if m is not None and now < m <= end), default=None)
+    return min((moment for moment in jobs.next_due(now) if now < moment <= end), default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portal.home import hour, running, steps
-from requests_queue import clock, first_order
+from requests_queue import clock, first_order, jobs
 from requests_queue.catalog.models import Account
 from webhooks import conf, recent, trouble
 
@@ -16,6 +16,7 @@ def live(account: Account) -> dict[str, Any]:
     """Return what changes while the page is looked at."""
     return {
         "lights": running.lights(),
+        "failed_jobs": jobs.failures(),
         "chart": hour.draw(recent.last_hour(account, clock.now())),
         "troubles": trouble.in_trouble(account, _TROUBLES + 1),
         "most": _TROUBLES,

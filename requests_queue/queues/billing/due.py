@@ -4,13 +4,14 @@ for it is made."""
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Min
 from django.dispatch import receiver
 
-from requests_queue import transitions
+from requests_queue import jobs, transitions
 from requests_queue.catalog.models import Asset
 from requests_queue.queues.billing import births, periods, subscriptions
 from requests_queue.queues.billing.models import VENDOR_TYPE, SubscriptionBilling
@@ -22,11 +23,16 @@ from requests_queue.signals import next_due_wanted, run_due_wanted
 def run(now: datetime, **kwargs: Any) -> None:
     """Bill each period that is over, one request for each."""
     over = SubscriptionBilling.objects.filter(next_date__lte=now).order_by("next_date", "pk")
-    for pk in list(over.values_list("pk", flat=True)):
-        while _bill(pk, now):
-            pass
-    # Behind it: what a changed order makes of the periods begins with the next one.
-    subscriptions.follow(now)
+    try:
+        jobs.run_each(list(over.values_list("pk", flat=True)), partial(_bill_all, now=now))
+    finally:
+        # Behind it: what a changed order makes of the periods begins with the next one.
+        subscriptions.follow(now)
+
+
+def _bill_all(pk: str, now: datetime) -> None:
+    while _bill(pk, now):
+        pass
 
 
 @receiver(next_due_wanted)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Min
 from django.dispatch import receiver
 
-from requests_queue import transitions
+from requests_queue import jobs, transitions
 from requests_queue.catalog.models import Asset
 from requests_queue.conversations import writing
 from requests_queue.errors import Refused
@@ -26,14 +26,20 @@ logger = logging.getLogger(__name__)
 def run(now: datetime, **kwargs: Any) -> None:
     """Return requests to pending whose planned date has come, and delete stale drafts."""
     planned = Request.objects.filter(status="scheduled", planned_date__lte=now)
-    for pk in planned.order_by("planned_date", "pk").values_list("pk", flat=True):
-        try:
-            transitions.move(Request, pk, "pend", Actor())
-        except Refused as refused:
-            logger.info("%s was not released at its planned date: %s", pk, refused)
     stale = Request.objects.filter(status="draft", updated__lt=now - _draft_life())
-    for pk in list(stale.values_list("pk", flat=True)):
-        _delete_draft(pk)
+    try:
+        jobs.run_each(
+            list(planned.order_by("planned_date", "pk").values_list("pk", flat=True)), _release
+        )
+    finally:
+        jobs.run_each(list(stale.values_list("pk", flat=True)), _delete_draft)
+
+
+def _release(pk: str) -> None:
+    try:
+        transitions.move(Request, pk, "pend", Actor())
+    except Refused as refused:
+        logger.info("%s was not released at its planned date: %s", pk, refused)
 
 
 @receiver(next_due_wanted)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.dispatch import receiver
 
+from requests_queue import jobs
 from requests_queue.conversations import writing
 from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
@@ -20,8 +21,7 @@ def run(now: datetime, **kwargs: Any) -> None:
     """Delete drafts that nobody has touched for long."""
     until = now - timedelta(days=settings.SIM_DRAFT_DAYS)
     stale = TierConfigRequest.objects.filter(status="draft", updated__lt=until)
-    for pk in list(stale.values_list("pk", flat=True)):
-        _delete_draft(pk)
+    jobs.run_each(list(stale.values_list("pk", flat=True)), _delete_draft)
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
+from requests_queue import jobs
 from requests_queue.queues.usage_file import claims, publishing
 from requests_queue.signals import run_due_wanted, unsettled_wanted
 
@@ -14,8 +15,7 @@ from requests_queue.signals import run_due_wanted, unsettled_wanted
 @receiver(run_due_wanted)
 def run(now: datetime, **kwargs: Any) -> None:
     """Publish the task of each file whose lease has run out."""
-    for pk in claims.lost():
-        publishing.send(pk)
+    jobs.run_each(claims.lost(), publishing.send)
 
 
 @receiver(unsettled_wanted)

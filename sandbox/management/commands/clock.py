@@ -48,3 +48,5 @@ class Command(BaseCommand):
         except (sandbox_file.NoSandbox, ApiError) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{found['from']} -> {found['now']} ({found['stops']} stops on the way)")
+        for name in found["failed"]:
+            self.stdout.write(f"Failed: {name}. The log of the sandbox has the error.")

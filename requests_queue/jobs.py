@@ -1,0 +1,157 @@
+"""The platform's own jobs: each runs alone, and one that fails is recorded until it succeeds.
+
+A job is a receiver of one of the signals that ask all apps (`run_due_wanted`, `next_due_wanted`,
+`unsettled_wanted`). What it has committed before it failed stays; it runs again at the next turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.apps import apps
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import F
+from django.dispatch import Signal
+
+from requests_queue import clock, database_errors
+from requests_queue.models import FailedJob
+from requests_queue.signals import next_due_wanted, run_due_wanted, unsettled_wanted
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+QUIET = 4.0  # seconds in which the same failure is not logged and counted again
+
+# When this process last logged a failure, by job and type of the error (monotonic).
+_logged: dict[tuple[str, str], float] = {}
+
+
+def run_due(now: datetime) -> list[str]:
+    """Run each job that may have something due; return the names of those that failed."""
+    _, failed = _ask(run_due_wanted, now)
+    return failed
+
+
+def next_due(now: datetime) -> list[datetime]:
+    """Return the next due moment of each job that has one."""
+    responses, _ = _ask(next_due_wanted, now)
+    return [moment for moment in responses if moment is not None]
+
+
+def unsettled(now: datetime) -> set[str]:
+    """Return the labels of all that is due or under way; a job that fails counts as such."""
+    responses, failed = _ask(unsettled_wanted, now)
+    labels = {label for found in responses for label in found or ()}
+    return labels | {f"failed:{name}" for name in failed}
+
+
+def run_each(units: Iterable[T], run: Callable[[T], Any]) -> None:
+    """Run each unit of a job alone; raise the first error after the last unit.
+
+    An unavailable database fails all units, so the first one is enough.
+    """
+    first: Exception | None = None
+    for unit in units:
+        try:
+            run(unit)
+        except Exception as error:
+            if database_errors.unavailable(error):
+                raise
+            logger.warning("%s failed: %s", unit, type(error).__name__)
+            first = first or error
+    if first is not None:
+        raise first
+
+
+def failures() -> list[FailedJob]:
+    """Return the jobs that failed at their last turn, in any process."""
+    return list(FailedJob.objects.order_by("since", "job"))
+
+
+def _ask(signal: Signal, now: datetime) -> tuple[list[Any], list[str]]:
+    """Send a signal, each receiver alone; return the responses, and the names of failed jobs."""
+    responses: list[Any] = []
+    failed: list[str] = []
+    known = _known()
+    # Not `send_robust`: it logs a traceback at every turn, and leaves a lost connection in place.
+    receivers, _ = signal._live_receivers(None)
+    for receiver in receivers:
+        job, name = _job(receiver), _name(receiver)
+        try:
+            responses.append(receiver(signal=signal, sender=None, now=now))
+        except Exception as error:
+            failed.append(name)
+            _reset_connection()
+            _report(job, name, error)
+        else:
+            _forget(job, known)
+    return responses, failed
+
+
+def _job(receiver: Any) -> str:
+    name = getattr(receiver, "__qualname__", type(receiver).__name__)
+    return f"{receiver.__module__}.{name}"[:200]
+
+
+def _name(receiver: Any) -> str:
+    config = apps.get_containing_app_config(receiver.__module__)
+    return str(config.verbose_name if config else receiver.__module__)[:100]
+
+
+def _known() -> set[str]:
+    try:
+        return set(FailedJob.objects.values_list("job", flat=True))
+    except (DatabaseError, InterfaceError):
+        # The first job says so.
+        _reset_connection()
+        return set()
+
+
+def _reset_connection() -> None:
+    """Close a connection that was lost, so that the next job gets another."""
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+
+
+def _report(job: str, name: str, error: Exception) -> None:
+    """Log and record a failure: the first of its type in this process with a traceback."""
+    key = (job, type(error).__name__)
+    last = _logged.get(key)
+    if last is not None and time.monotonic() < last + QUIET:
+        return
+    _logged[key] = time.monotonic()
+    is_new = last is None and not database_errors.unavailable(error)
+    logger.error(
+        "The job %s failed and runs again at the next turn: %s", job,
+        database_errors.summary(error), exc_info=error if is_new else None,
+    )  # fmt: skip
+    _record(job, name, error)
+
+
+def _record(job: str, name: str, error: Exception) -> None:
+    kind = type(error).__name__[:100]
+    try:
+        with transaction.atomic():
+            changed = FailedJob.objects.filter(job=job).update(error=kind, count=F("count") + 1)
+            if not changed:
+                row = FailedJob(job=job, name=name, error=kind, since=clock.now(), count=1)
+                # Another process may record its first failure at the same moment.
+                FailedJob.objects.bulk_create([row], ignore_conflicts=True)
+    except (DatabaseError, InterfaceError):
+        logger.warning("The failure of the job %s could not be recorded.", job)
+
+
+def _forget(job: str, known: set[str]) -> None:
+    """Delete the record of a job that succeeded."""
+    for key in [key for key in _logged if key[0] == job]:
+        _logged.pop(key, None)
+    if job not in known:
+        return
+    try:
+        FailedJob.objects.filter(job=job).delete()
+    except (DatabaseError, InterfaceError):
+        _reset_connection()

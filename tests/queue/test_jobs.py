@@ -1,0 +1,232 @@
+"""The platform's own jobs: one that fails stops no other, and is shown until it succeeds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from requests_queue import clock, jobs
+from requests_queue.catalog.models import Asset
+from requests_queue.models import FailedJob
+from requests_queue.queues.billing import due as billing
+from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.signals import next_due_wanted, run_due_wanted, unsettled_wanted
+from requests_queue.tasks import run_due
+from sandbox import time
+from tests import make
+from tests.queue import reaching
+from tests.queue.platforms import Platform
+from tests.signed_in import signed_in, world  # noqa: F401  (fixture)
+from webhooks.models import Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def receiving(signal: Any, *receivers: Callable[..., Any]) -> Iterator[None]:
+    for receiver in receivers:
+        signal.connect(receiver)
+    try:
+        yield
+    finally:
+        for receiver in receivers:
+            signal.disconnect(receiver)
+
+
+@pytest.fixture(autouse=True)
+def nothing_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_logged", {})
+    monkeypatch.setattr(jobs, "QUIET", 0.0)
+
+
+def broken(**kwargs: Any) -> None:
+    raise ZeroDivisionError("a secret of the row")
+
+
+def test_a_job_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    ran: list[str] = []
+
+    def before(**kwargs: Any) -> None:
+        ran.append("before")
+
+    def after(**kwargs: Any) -> None:
+        ran.append("after")
+
+    with receiving(run_due_wanted, before, broken, after):
+        for _ in range(3):
+            run_due()
+    assert ran == ["before", "after"] * 3
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    # A line at each turn, one traceback.
+    assert [record.exc_info is not None for record in errors] == [True, False, False]
+    assert all("test_jobs.broken failed" in record.getMessage() for record in errors)
+
+
+def test_the_home_page_shows_a_job_until_it_succeeds(world: make.World) -> None:
+    fails = True
+
+    def sometimes(**kwargs: Any) -> None:
+        if fails:
+            broken()
+
+    browser = signed_in(world.vendor_user)
+    with receiving(run_due_wanted, sometimes):
+        run_due()
+        since = FailedJob.objects.get().since
+        run_due()
+        for path in ("/", "/home/live/"):
+            page = browser.get(path).content.decode()
+            assert (
+                "Failing jobs" in page and "<code>ZeroDivisionError</code>, 2 times since" in page
+            )
+            assert f'datetime="{since:%Y-%m-%dT%H:%M:%SZ}"' in page
+            assert "a secret of the row" not in page
+        fails = False
+        run_due()
+    assert "Failing jobs" not in browser.get("/").content.decode()
+    assert not FailedJob.objects.exists()
+
+
+def test_a_job_that_succeeds_writes_nothing() -> None:
+    run_due()
+    with CaptureQueriesContext(connection) as queries:
+        run_due()
+    written = [query["sql"] for query in queries if "failedjob" in query["sql"]]
+    assert len(written) == 1 and written[0].startswith("SELECT")
+
+
+def test_an_error_of_the_database_leaves_no_broken_transaction() -> None:
+    def halfway(**kwargs: Any) -> None:
+        from django.db import transaction
+
+        with transaction.atomic():
+            FailedJob.objects.create(job="half-done", name="x", error="x", since=clock.now())
+            connection.cursor().execute("SELECT nothing FROM of_the_kind")
+
+    seen: list[bool] = []
+
+    def after(**kwargs: Any) -> None:
+        seen.append(connection.in_atomic_block)
+        FailedJob.objects.count()
+
+    with receiving(run_due_wanted, halfway, after):
+        run_due()
+    assert seen == [False]
+    [row] = FailedJob.objects.all()
+    assert row.error in ("OperationalError", "ProgrammingError")
+
+
+@pytest.fixture
+def platform() -> Platform:
+    found = Platform()
+    reaching.set_up(found)
+    # Without handlers no request has to be waited for.
+    Webhook.objects.all().delete()
+    return found
+
+
+def test_a_move_of_the_clock_goes_on_past_a_job_that_fails(platform: Platform) -> None:
+    reaching.subscription(platform)
+    moments: list[Any] = []
+
+    def due(now: Any, **kwargs: Any) -> Any:
+        """What fails is due at the same moment, again and again."""
+        return first if now < first else None
+
+    def run(now: Any, **kwargs: Any) -> None:
+        if now >= first:
+            moments.append(now)
+            broken()
+
+    first = clock.now() + timedelta(days=40)
+    with receiving(next_due_wanted, due), receiving(run_due_wanted, run):
+        answer = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})
+    assert answer.status == 200 and answer.json["failed"] == [__name__]
+    # Two months are billed after it, at their own moments.
+    assert answer.json["stops"] == 4
+    assert BillingRequest.objects.count() == 3
+    assert len(moments) == len(set(moments))
+    assert FailedJob.objects.get().job == f"{__name__}.{run.__qualname__}"
+
+
+@pytest.mark.parametrize("signal", [next_due_wanted, unsettled_wanted])
+def test_a_move_goes_on_where_a_job_cannot_say_what_is_due(
+    platform: Platform, signal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "WAIT_FOR_CALLS", 0.1)
+    reaching.subscription(platform)
+    with receiving(signal, broken):
+        answer = platform.by["V"].post("/sandbox/clock/advance", {"by": "40d"})
+    assert answer.status == 200 and answer.json["stops"] == 1
+    assert BillingRequest.objects.count() == 1
+    assert FailedJob.objects.exists()
+
+
+def test_one_subscription_that_cannot_be_billed_stops_no_other(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assets = [reaching.subscription(platform) for _ in range(3)]
+    jobs.run_due(clock.now())
+    build = billing.births.build
+
+    def build_or_fail(asset: Asset, *args: Any) -> Any:
+        if asset.pk == assets[1]:
+            broken()
+        return build(asset, *args)
+
+    monkeypatch.setattr(billing.births, "build", build_or_fail)
+    now = clock.now() + timedelta(days=35)
+    assert jobs.run_due(now) == ["Billing queue"]
+    assert set(BillingRequest.objects.values_list("asset", flat=True)) == {assets[0], assets[2]}
+    # Nothing of the other is half-done: its period is still to be billed.
+    assert SubscriptionBilling.objects.get(asset=assets[1]).next_date < now
+    monkeypatch.undo()
+    assert jobs.run_due(now) == []
+    assert BillingRequest.objects.filter(asset=assets[1]).count() == 1
+
+
+def test_one_order_that_cannot_be_released_stops_no_other(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = clock.shown(clock.now()) + timedelta(days=1)
+    pks = [reaching.born(platform, "purchase") for _ in range(2)]
+    for pk in pks:
+        platform.post("V", f"/requests/{pk}/schedule", {"planned_date": planned.isoformat()})
+    draft = reaching.request(platform, "draft")
+    from requests_queue.queues.fulfillment import due
+
+    move = due.transitions.move
+    first = min(pks)
+
+    def move_or_fail(model: Any, pk: str, *args: Any) -> Any:
+        if pk == first:
+            broken()
+        return move(model, pk, *args)
+
+    monkeypatch.setattr(due.transitions, "move", move_or_fail)
+    assert "Fulfillment queue" in jobs.run_due(planned + timedelta(days=60))
+    statuses = dict(Request.objects.filter(pk__in=pks).values_list("pk", "status"))
+    assert statuses == {first: "scheduled", max(pks): "pending"}
+    assert not Request.objects.filter(pk=draft).exists()
+
+
+def test_an_unavailable_database_is_one_line_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from django.db import OperationalError
+
+    def away(**kwargs: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly\n\tmore of it")
+
+    with receiving(run_due_wanted, away):
+        run_due()
+    [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.exc_info is None and "\n" not in record.getMessage()
