@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
 PAGE = 100
+
+
+def accepts_connections(url: str) -> bool:
+    """Return whether something listens at the host and port of a URL."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 class ApiError(Exception):

@@ -1,4 +1,4 @@
-"""`manage.py signin`: a link to sign in with, once."""
+"""`manage.py signin`: a link to sign in with, once, at the address of the running sandbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 
 from portal import signin
+from requests_queue import pulses
 from requests_queue.catalog.models import User
+from sandbox import client, sandbox_file
 
 
 class Command(BaseCommand):
@@ -28,4 +30,24 @@ class Command(BaseCommand):
         user = users.filter(**({"username": name} if name else {"is_superuser": True})).first()
         if user is None:
             raise CommandError(f"There is no user {name or 'who is an administrator'}.")
-        self.stdout.write(f"{settings.SIM_API_URL}{signin.link(user)}")
+        self.stdout.write(f"{_address()}{signin.link(user)}")
+
+
+def _address() -> str:
+    """Return the URL of the running sandbox, which its own settings gave it; a server's by ours."""
+    if not settings.SANDBOX:
+        return settings.SIM_API_URL
+    has_processes = any(heard.alive for heard in pulses.heard().values())
+    try:
+        url = sandbox_file.read(settings.SIM_DATA_DIR).url
+    except sandbox_file.NoSandbox as error:
+        if has_processes:
+            # Its parts run as processes of their own, which write no such file.
+            return settings.SIM_API_URL
+        raise CommandError(str(error)) from None
+    if not has_processes and not client.accepts_connections(url):
+        raise CommandError(
+            f"No sandbox is running at {url}. Start it with `manage.py sandbox`, which prints a "
+            "link to sign in with."
+        )
+    return url

@@ -1,0 +1,85 @@
+"""`manage.py signin` prints the address of the running sandbox, not that of this shell."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from requests_queue import pulses
+from requests_queue.catalog.models import User
+from sandbox import sandbox_file
+from tests import make
+from tests.processes import free_port
+from tests.signed_in import world  # noqa: F401  (fixture)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def root(world: make.World, settings: Any, tmp_path: Path) -> User:
+    settings.SIM_DATA_DIR = tmp_path
+    settings.SIM_API_URL = "http://127.0.0.1:8000"
+    pulses.end(pulses.WORKER)
+    return User.objects.create(username="root", uid="UR-000-000-001", is_superuser=True)
+
+
+@pytest.fixture
+def listening() -> Iterator[str]:
+    """The URL of something that listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def runs_at(url: str, folder: Path) -> None:
+    sandbox_file.write(folder, sandbox_file.Sandbox(url, "a", "b"))
+
+
+def link(capsys: pytest.CaptureFixture[str]) -> str:
+    call_command("signin")
+    return capsys.readouterr().out.strip()
+
+
+def test_the_address_is_that_of_the_running_sandbox(
+    listening: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs_at(listening, tmp_path)
+    assert link(capsys).startswith(f"{listening}/sign-in/UR-000-000-001/")
+
+
+def test_a_sandbox_that_is_reached_from_elsewhere_runs_by_its_heartbeat(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs_at("http://host.docker.invalid:8000", tmp_path)
+    pulses.leave(pulses.WORKER)
+    assert link(capsys).startswith("http://host.docker.invalid:8000/sign-in/")
+
+
+def test_no_running_sandbox_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"sandbox\.json: start the sandbox first") as raised:
+        call_command("signin")
+    assert "\n" not in str(raised.value)
+    url = f"http://127.0.0.1:{free_port()}"
+    runs_at(url, tmp_path)
+    with pytest.raises(CommandError, match=f"No sandbox is running at {url}") as raised:
+        call_command("signin")
+    assert "\n" not in str(raised.value)
+
+
+def test_processes_of_their_own_have_the_address_of_the_settings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pulses.leave(pulses.WORKER)
+    assert link(capsys).startswith("http://127.0.0.1:8000/sign-in/")
+
+
+def test_a_server_has_the_address_of_its_settings(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.SANDBOX = False
+    settings.SIM_API_URL = "https://sim.example.com"
+    assert link(capsys).startswith("https://sim.example.com/sign-in/")
