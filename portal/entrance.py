@@ -10,9 +10,10 @@ from django.contrib.auth.password_validation import password_validators_help_tex
 from django.http import QueryDict
 
 from requests_queue.catalog.models import User
+from requests_queue.catalog.sign_in_limits import LimitedSignIn
 
 
-class SignIn(AuthenticationForm):
+class SignIn(LimitedSignIn, AuthenticationForm):
     """A name and its password; a wrong one is said of both, whether there is such a user or not."""
 
     error_messages = {

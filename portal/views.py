@@ -11,6 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from portal import acting, entrance, frame, pages, signin
+from requests_queue.catalog import sign_in_limits
 
 
 # Not by HEAD, which whoever only looks at links sends.
@@ -39,6 +40,10 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         login(request, form.get_user())
         return pages.see_other(following)
     context = {"form": form, "next": following, "is_sandbox": settings.SANDBOX}
+    if form.refused:
+        answer = pages.page(request, "sign_in.html", context, status=429)
+        answer["Retry-After"] = f"{sign_in_limits.BLOCK:.0f}"
+        return answer
     return pages.page(request, "sign_in.html", context, status=400 if form.is_bound else 200)
 
 

@@ -55,3 +55,21 @@ class FailedJob(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job}: {self.error}"
+
+
+class SignInTries(models.Model):
+    """Failed tries to sign in, of a name from an address or of an address (ours).
+
+    `key` is a keyed hash of them, `at` the last try in seconds of Unix time by the database's own
+    clock: see `requests_queue.catalog.sign_in_limits`.
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    tries = models.IntegerField()
+    at = models.FloatField(db_index=True)
+
+    class Meta:
+        verbose_name_plural = "sign-in tries"
+
+    def __str__(self) -> str:
+        return f"{self.tries} tries"

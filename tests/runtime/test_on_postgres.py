@@ -40,6 +40,7 @@ PAGES = [
         "deliveries_search",
         "home_page",
         "queues_pages",
+        "sign_in_limits",
         "webhooks_list",
     )
 ]

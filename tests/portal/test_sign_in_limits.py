@@ -1,0 +1,244 @@
+"""Guesses of a password are slowed, on the portal's form and on the admin's."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import hashers
+from django.db import connection
+from django.db.models import F
+from django.test import Client
+
+from requests_queue.catalog import sign_in_limits
+from requests_queue.catalog.models import User
+from requests_queue.models import Clock, SignInTries
+from sandbox import time as sandbox_time
+from tests import make
+from tests.signed_in import world  # noqa: F401  (fixture)
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "a long enough sentence"
+PLACES = ("/sign-in/", "/admin/login/")
+HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
+
+
+class Hasher(hashers.MD5PasswordHasher):
+    """Counts what it is asked for; what makes guessing slow makes tests slow."""
+
+    iterations = 1
+    calls = 0
+    at_once = most_at_once = 0
+    seconds = 0.0
+
+    def encode(self, password: str, salt: str) -> str:
+        cls = type(self)
+        cls.calls += 1
+        cls.at_once += 1
+        cls.most_at_once = max(cls.most_at_once, cls.at_once)
+        time.sleep(cls.seconds)
+        cls.at_once -= 1
+        return super().encode(password, salt)
+
+
+@pytest.fixture(autouse=True)
+def hasher(settings: Any) -> type[Hasher]:
+    settings.PASSWORD_HASHERS = [f"{__name__}.Hasher"]
+    Hasher.calls = Hasher.at_once = Hasher.most_at_once = 0
+    Hasher.seconds = 0.0
+    return Hasher
+
+
+@pytest.fixture(autouse=True)
+def user(world: make.World) -> User:
+    world.vendor_user.set_password(PASSWORD)
+    world.vendor_user.is_staff = True
+    world.vendor_user.save()
+    Hasher.calls = 0
+    return world.vendor_user
+
+
+def enter(
+    place: str = "/sign-in/", name: str = "vendor1", password: str = "wrong", address: str = HERE
+) -> Any:
+    body = {"username": name, "password": password, "next": "/"}
+    return Client().post(place, body, REMOTE_ADDR=address)
+
+
+def is_refused(answer: Any) -> bool:
+    return "Too many failed tries to sign in." in answer.content.decode()
+
+
+def is_in(answer: Any) -> bool:
+    return answer.status_code in (302, 303)
+
+
+def pass_time(seconds: float) -> None:
+    """Move the failures into the past: time passes by the database's clock, which is real."""
+    SignInTries.objects.update(at=F("at") - seconds)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_sixth_try_is_refused_for_a_minute(place: str, hasher: type[Hasher]) -> None:
+    for _ in range(5):
+        assert not is_refused(enter(place))
+    calls = hasher.calls
+    answer = enter(place, password=PASSWORD)
+    assert is_refused(answer) and hasher.calls == calls
+    if place == "/sign-in/":
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+    pass_time(59)
+    assert is_refused(enter(place))
+    # Refused tries prolong nothing.
+    pass_time(2)
+    assert is_in(enter(place, password=PASSWORD))
+
+
+def test_both_forms_share_their_failures() -> None:
+    for place in (*PLACES, *PLACES, "/sign-in/"):
+        enter(place)
+    assert all(is_refused(enter(place, password=PASSWORD)) for place in PLACES)
+
+
+def test_nobody_is_locked_out_from_elsewhere() -> None:
+    for _ in range(20):
+        enter(address=ELSEWHERE)
+    assert is_refused(enter(address=ELSEWHERE))
+    assert is_in(enter(password=PASSWORD))
+
+
+def test_another_name_from_the_same_address_goes_on() -> None:
+    for _ in range(6):
+        enter(name="nobody")
+    assert is_refused(enter(name="nobody"))
+    assert is_in(enter(password=PASSWORD))
+
+
+def test_an_address_is_refused_after_fifty_failures_of_many_names() -> None:
+    for n in range(50):
+        assert not is_refused(enter(name=f"name-{n}"))
+    assert is_refused(enter(password=PASSWORD))
+    assert is_in(enter(password=PASSWORD, address=ELSEWHERE))
+    pass_time(61)
+    assert is_in(enter(password=PASSWORD))
+
+
+def test_a_success_clears_the_failures_of_its_name_only() -> None:
+    for n in range(48):
+        enter(name=f"name-{n}")
+    for _ in range(3):
+        assert is_in(enter(password=PASSWORD))
+    assert not is_refused(enter())
+    assert not is_refused(enter())
+    assert is_refused(enter(name="another"))
+
+
+def test_a_success_after_four_failures_begins_anew() -> None:
+    for _ in range(3):
+        for _ in range(4):
+            enter()
+        assert is_in(enter(password=PASSWORD))
+
+
+def test_failures_of_ten_minutes_ago_do_not_count() -> None:
+    for _ in range(4):
+        enter()
+    pass_time(601)
+    for _ in range(4):
+        assert not is_refused(enter())
+
+
+def test_the_clock_of_the_sandbox_neither_locks_nor_unlocks(user: User) -> None:
+    for _ in range(5):
+        enter()
+    sandbox_time.advance(timedelta(days=2))
+    assert Clock.objects.get().offset > timedelta(days=1)
+    assert is_refused(enter(password=PASSWORD))
+    assert is_in(enter(password=PASSWORD, address=ELSEWHERE))
+
+
+def test_a_stranger_learns_nothing_of_who_there_is(user: User, hasher: type[Hasher]) -> None:
+    inactive = User.objects.create(username="inactive", uid="UR-1", is_active=False)
+    inactive.set_password(PASSWORD)
+    inactive.save()
+    User.objects.create(username="none", uid="UR-2", password="!")
+    seen = {}
+    for n, name in enumerate(("vendor1", "nobody", "inactive", "none", "vendor1 ")):
+        hasher.calls = 0
+        answers = [enter(name=name, address=f"192.0.2.{n + 10}") for _ in range(7)]
+        seen[name] = (hasher.calls, [(a.status_code, is_refused(a)) for a in answers])
+    assert len(set(map(str, seen.values()))) == 1, seen
+    assert seen["nobody"][0] == 5
+
+
+def test_what_was_typed_and_from_where_is_not_stored() -> None:
+    enter(name="my-password-by-mistake")
+    stored = str(list(SignInTries.objects.values()))
+    assert "my-password" not in stored and HERE not in stored
+
+
+def test_an_incomplete_form_is_no_try(hasher: type[Hasher]) -> None:
+    for _ in range(6):
+        enter(password="")
+    assert not SignInTries.objects.exists() and hasher.calls == 0
+
+
+def test_one_ipv6_client_has_one_count() -> None:
+    for n in range(5):
+        enter(address=f"2001:db8::{n + 1}")
+    assert is_refused(enter(address="2001:db8::ffff"))
+    assert not is_refused(enter(address="2001:db8:0:1::1"))
+    assert sign_in_limits._network("::ffff:192.0.2.1") == "192.0.2.1"
+
+
+def test_old_rows_are_deleted() -> None:
+    enter()
+    pass_time(3601)
+    enter(name="another", address=ELSEWHERE)
+    assert SignInTries.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_tries_at_once_five_are_looked_at(
+    hasher: type[Hasher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in_limits, "_waiting", threading.BoundedSemaphore(40))
+    barrier = threading.Barrier(12)
+
+    def guess(n: int) -> Any:
+        barrier.wait(10)
+        try:
+            return enter(password=f"guess-{n}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(guess, range(12)))
+    assert hasher.calls == 5
+    assert [is_refused(answer) for answer in answers].count(True) == 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_password_is_hashed_at_a_time_and_few_wait(hasher: type[Hasher]) -> None:
+    hasher.seconds = 0.1
+    barrier = threading.Barrier(10)
+
+    def guess(n: int) -> Any:
+        barrier.wait(10)
+        try:
+            return enter(name=f"name-{n}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(guess, range(10)))
+    assert hasher.most_at_once == 1
+    busy = [a for a in answers if "Too many people are signing in" in a.content.decode()]
+    assert busy and all(answer.status_code == 429 for answer in busy)
+    # What was refused for that reason is no failure.
+    failed = 10 - len(busy)
+    assert sorted(SignInTries.objects.values_list("tries", flat=True))[-1] == failed
