@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection
 
-from webhooks import sql
+from webhooks import fields, sql
 from webhooks.calls import Finished
 
 _COLUMNS = (
@@ -50,7 +50,7 @@ def row(call: Finished, number: int, why: str, now: datetime) -> Row:
         call.duration,
         claimed.webhook["http_method"],
         claimed.webhook["external_url"],
-        json.dumps(dict(prepared.headers)) if prepared else "{}",
+        json.dumps(fields.seal(dict(prepared.headers))) if prepared else "{}",
         (prepared.call.body or b"").decode() if prepared else "",
         json.dumps(dict(prepared.claims)) if prepared else "{}",
         answer.status if answer else None,

@@ -45,11 +45,11 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call, and what is stored of it; the repr shows neither token nor secret."""
+    """A call, and what is stored of it; the repr shows neither token, secret nor headers."""
 
     call: Call = field(repr=False)
     claims: Mapping[str, Any]
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,16 @@ The words that `transport` and everything above it speak. No ORM, no Django, no 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request, ready to be sent."""
+    """One HTTP request, ready to be sent; the repr shows no headers, which have the token."""
 
     method: str
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes | None
 
 

@@ -14,6 +14,7 @@ from requests_queue.catalog.models import Account, Product, User
 from requests_queue.errors import Invalid
 from requests_queue.json_field import JsonField
 from webhooks import rules, tokens, types
+from webhooks.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Webhook
 
 # Where an error of the rules is shown, if not at the field of its name.
@@ -54,7 +55,8 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
     http_method = forms.ChoiceField(label="Method", choices=METHODS, initial="POST")
     headers = JsonField(
         required=False,
-        help_text='Sent with each call: {"X-Env": "lab"}. The token is the signer\'s.',
+        help_text='Sent with each call: {"X-Env": "lab"}. The token is the signer\'s. '
+        f"A value that is shown as {MASK} stays as it is.",
     )
     data = JsonField(  # type: ignore[assignment]  # a form's class keeps its fields elsewhere
         label="Additional data",
@@ -72,6 +74,17 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Webhook
         fields = ["label", "description", "active", "external_url", "http_method", "headers",
                   "data"]  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["headers"] = masked(self.instance.headers)
+
+    def clean_headers(self) -> dict[str, Any]:
+        """Return the headers, with the webhook's own values in place of masks."""
+        try:
+            return unmasked(self.cleaned_data["headers"], self.instance.headers)
+        except HeaderRefused as refused:
+            raise forms.ValidationError(str(refused)) from None
 
     def clean(self) -> dict[str, Any]:
         """Apply the rules to what each field could read; their errors go to the fields."""

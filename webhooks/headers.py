@@ -28,6 +28,10 @@ FRAMING = frozenset(
 )
 _SIGNER = frozenset({"authorization", "authentication"})
 
+# Pages show the values of all others as MASK: a header of a webhook is often a credential.
+HARMLESS = _SIGNER | {"accept", "accept-language", "cache-control", "content-type", "user-agent"}
+MASK = "\N{BULLET}" * 8
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -97,3 +101,29 @@ def _check_owner(name: str) -> None:
         raise HeaderRefused(name, f"{name} belongs to the connection and can't be set by hand.")
     if lower == "accept-encoding":
         raise HeaderRefused(name, f"{name} can't be set: answers are taken as they are sent.")
+
+
+def masked(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers as pages show them."""
+    return {
+        name: value if name.lower() in HARMLESS or not value else MASK
+        for name, value in headers.items()
+    }
+
+
+def unmasked(headers: Mapping[str, Any], stored: Mapping[str, str]) -> dict[str, Any]:
+    """Return headers of a form, with the stored values in place of masks.
+
+    Raises HeaderRefused for a mask under a name that has no stored value.
+    """
+    known = {name.lower(): value for name, value in stored.items()}
+    found: dict[str, Any] = {}
+    for name, value in headers.items():
+        if value == MASK:
+            if name.lower() not in known:
+                raise HeaderRefused(
+                    name, f"The value of {name[:100]} is not known: type it instead of {MASK}."
+                )
+            value = known[name.lower()]
+        found[name] = value
+    return found

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from requests_queue.catalog.models import Account, Product
 from webhooks import retry, types
-from webhooks.fields import EncryptedTextField
+from webhooks.fields import EncryptedJSONField, EncryptedTextField
 
 
 class Webhook(models.Model):
@@ -29,7 +29,7 @@ class Webhook(models.Model):
         "method", max_length=4, choices=[("POST", "POST"), ("GET", "GET")], default="POST"
     )
     jwt_secret = EncryptedTextField("JWT secret")
-    headers = models.JSONField(default=dict, blank=True)
+    headers = EncryptedJSONField(default=dict, blank=True)
     data = models.JSONField("additional data", default=dict, blank=True)
     product = models.ForeignKey(Product, models.CASCADE, related_name="webhooks")
     account = models.ForeignKey(Account, models.CASCADE, related_name="webhooks")
@@ -166,7 +166,7 @@ class Resend(models.Model):
     revision = models.IntegerField(null=True)
     url = models.CharField(max_length=4096)
     method = models.CharField(max_length=4)
-    headers = models.JSONField(default=dict)
+    headers = EncryptedJSONField(default=dict)
     payload = models.TextField()
     body = models.TextField(blank=True)
 
@@ -189,7 +189,7 @@ class Attempt(models.Model):
     duration = models.IntegerField("duration (ms)")
     method = models.CharField(max_length=4)
     url = models.CharField(max_length=4096)
-    request_headers = models.JSONField(default=dict)
+    request_headers = EncryptedJSONField(default=dict)
     request_body = models.TextField(blank=True)
     claims = models.JSONField(default=dict)
     status_code = models.IntegerField(null=True)

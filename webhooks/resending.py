@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
@@ -38,7 +38,7 @@ class Sent:
 
     url: str
     method: str
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     payload: dict[str, Any]
     body: str
 

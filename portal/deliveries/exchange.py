@@ -13,6 +13,7 @@ from portal.deliveries import bodies
 from portal.deliveries.bodies import Body, harmless
 from webhooks import judging, payload, resending, tokens
 from webhooks.difference import NOTHING, compare, shorten, shown
+from webhooks.headers import MASK, masked
 from webhooks.models import Attempt
 from webhooks.tokens import SecretRefused
 
@@ -46,6 +47,8 @@ class Exchange:
     now: datetime
     as_sent: bool = False
     whole: bool = False
+    # Whether the values of the request's headers are shown.
+    revealed: bool = False
 
     @property
     def url(self) -> str:
@@ -64,8 +67,14 @@ class Exchange:
 
     @cached_property
     def sent_headers(self) -> list[tuple[str, str]]:
-        """The headers that were sent, the token left out."""
-        return _headers(self.row.request_headers.items())
+        """The headers that were sent, the token left out and the webhook's own values masked."""
+        sent = self.row.request_headers
+        return _headers((sent if self.revealed else masked(sent)).items())
+
+    @property
+    def hides_headers(self) -> bool:
+        """Whether a value of them is masked."""
+        return not self.revealed and MASK in masked(self.row.request_headers).values()
 
     @cached_property
     def got_headers(self) -> list[tuple[str, str]]:
@@ -169,6 +178,7 @@ def _signature(row: Attempt, told: dict[str, Any]) -> Iterable[Said]:
 
 def _differences(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:
     old, new = _parts(before), _parts(now)
+    old["request"]["headers"], new["request"]["headers"] = _masked_pair(before, now)
     found = [(row.path, shown(row.sent) or "–", shown(row.got)) for row in compare(old, new).rows]
     # What is there no more, `compare` leaves out: it is there once more, the other way round.
     found += [
@@ -177,10 +187,20 @@ def _differences(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:
     return [(harmless(path), harmless(was), harmless(is_)) for path, was, is_ in found]
 
 
+def _masked_pair(before: Attempt, now: Attempt) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the headers of both requests, masked; a masked value that is another one differs."""
+    old, new = masked(before.request_headers), masked(now.request_headers)
+    for name, value in new.items():
+        is_masked = value == MASK == old.get(name)
+        if is_masked and before.request_headers[name] != now.request_headers[name]:
+            new[name] = f"{MASK} (another value)"
+    return old, new
+
+
 def _parts(row: Attempt) -> dict[str, Any]:
     return {
         "request": {
-            "method": row.method, "url": row.url, "headers": dict(row.request_headers),
+            "method": row.method, "url": row.url,
             "body": _value(row.request_body.encode()),
             # Of a GET it is all that the handler is told.
             **({} if row.request_body else {"token": row.claims}),

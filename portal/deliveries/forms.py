@@ -9,6 +9,7 @@ from django import forms
 from requests_queue.errors import Invalid
 from requests_queue.json_field import JsonField
 from webhooks import resending
+from webhooks.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Attempt
 from webhooks.resending import Sent
 from webhooks.types import EVENT
@@ -27,18 +28,20 @@ class ChangesForm(forms.Form):
     http_method = forms.ChoiceField(label="Method", choices=[("POST", "POST"), ("GET", "GET")])
     headers = JsonField(
         required=False,
-        help_text='As JSON: {"X-Env": "lab"}. The token, and what HTTP itself needs, are added.',
+        help_text='As JSON: {"X-Env": "lab"}. The token, and what HTTP itself needs, are added. A '
+        f"value shown as {MASK} is sent as it was.",
         widget=forms.Textarea({**_JSON, "rows": 4}),
     )
     content = JsonField(required=False, widget=forms.Textarea({**_JSON, "rows": 18}))
 
     def __init__(self, attempt: Attempt, sent: Sent, data: Any = None) -> None:
         initial = {
-            "external_url": sent.url, "http_method": sent.method, "headers": sent.headers,
+            "external_url": sent.url, "http_method": sent.method, "headers": masked(sent.headers),
             "content": sent.content,
         }  # fmt: skip
         super().__init__(data, initial=initial)
         self._type = attempt.webhook.type
+        self._sent_headers = sent.headers
         content = self.fields["content"]
         content.label = "Object" if sent.body else "Payload"
         content.help_text = (
@@ -55,7 +58,12 @@ class ChangesForm(forms.Form):
         """Apply the rules to what each field could read; their errors go to the fields."""
         super().clean()
         try:
+            if "headers" in self.cleaned_data:
+                given = self.cleaned_data["headers"]
+                self.cleaned_data["headers"] = unmasked(given, self._sent_headers)
             resending.check(self.cleaned_data, self._type)
+        except HeaderRefused as refused:
+            self.add_error("headers", str(refused))
         except Invalid as refused:
             for error in refused.errors:
                 path, _, sentence = error.partition(": ")

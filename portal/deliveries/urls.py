@@ -11,5 +11,6 @@ urlpatterns = [
     path("<int:pk>/", views.delivery, name="delivery"),
     path("<int:pk>/again/", views.again, name="delivery-again"),
     path("<int:pk>/change/", views.change, name="delivery-change"),
+    path("<int:pk>/headers/", views.headers, name="delivery-headers"),
     path("<int:pk>/curl/", views.as_curl, name="delivery-curl"),
 ]

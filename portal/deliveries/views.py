@@ -11,6 +11,7 @@ from portal.deliveries import curl, detail, sending
 from portal.deliveries import log as logs
 from portal.deliveries.detail import Shown
 from portal.deliveries.exchange import Exchange
+from portal.webhooks import history
 from requests_queue import clock
 
 
@@ -62,6 +63,18 @@ def change(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
     context = {"form": form, "attempt": attempt}
     status = 400 if form.is_bound else 200
     return frame.shown(request, reader, "deliveries/change.html", context, status)
+
+
+@require_POST
+@frame.signed_in
+def headers(request: HttpRequest, reader: Reader, pk: int) -> HttpResponse:
+    """Show the values of a request's headers in this one response, to users of the webhook's
+    account; the history of the webhook records it."""
+    attempt = detail.attempt(reader.account, pk, request.POST.get("attempt", ""))
+    history.note(reader, attempt.webhook, f"Revealed the header values of delivery {pk}.")
+    context = {"attempt": attempt, "one": Exchange(attempt, clock.now(), revealed=True)}
+    piece = "request_headers" if frame.is_piece(request) else "revealed"
+    return frame.shown(request, reader, f"deliveries/{piece}.html", context)
 
 
 @require_POST

@@ -148,15 +148,16 @@ class HttpForm(StepForm):
         **more: Any,
     ):
         super().__init__(data, **more)
+        self.stored = headers or {}
         self.rows: Sequence[HeaderRow]
-        self.rows = header_rows.stored(headers or {}) if data is None else header_rows.typed(data)
+        self.rows = header_rows.stored(self.stored) if data is None else header_rows.typed(data)
         if self.type_ != types.EVENT:
             self.fields["http_method"].help_text = "A validator is called by POST."
 
     def clean_headers(self) -> dict[str, str]:
         """Return the headers; each row tells its own error."""
         try:
-            found = header_rows.check(self.rows)
+            found = header_rows.check(self.rows, self.stored)
         except HeaderRefused as refused:
             raise forms.ValidationError(str(refused)) from None
         if wrong := sum(bool(row.error) for row in self.rows):

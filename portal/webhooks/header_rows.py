@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.http import QueryDict
 
-from webhooks.headers import MAX_HEADERS, HeaderRefused, check_headers
+from webhooks.headers import MAX_HEADERS, HeaderRefused, check_headers, masked, unmasked
 
 NAME, VALUE = "header_name", "header_value"
 _SPARE = 2
@@ -18,7 +18,7 @@ class HeaderRow:
     """A row: name and value as they were typed, and a sentence where they can't be sent."""
 
     name: str = ""
-    value: str = ""
+    value: str = field(default="", repr=False)
     error: str = ""
 
     @property
@@ -34,13 +34,13 @@ def typed(data: QueryDict) -> list[HeaderRow]:
 
 
 def stored(headers: Mapping[str, str]) -> list[HeaderRow]:
-    """Return the rows of headers that a webhook has, and some to fill in."""
-    found = [HeaderRow(name, value) for name, value in headers.items()]
+    """Return the rows of headers that a webhook has, values masked, and some to fill in."""
+    found = [HeaderRow(name, value) for name, value in masked(headers).items()]
     return [*found, *(HeaderRow() for _ in range(min(_SPARE, MAX_HEADERS - len(found))))]
 
 
-def check(rows: Sequence[HeaderRow]) -> dict[str, str]:
-    """Return the headers; what is wrong with one is told in its row.
+def check(rows: Sequence[HeaderRow], stored: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers, with stored values in place of masks; each row tells its own error.
 
     Raises HeaderRefused for what is wrong with all of them together.
     """
@@ -50,7 +50,7 @@ def check(rows: Sequence[HeaderRow]) -> dict[str, str]:
         if row.is_empty:
             continue
         try:
-            headers |= check_headers({row.name: row.value})
+            headers |= check_headers(unmasked({row.name: row.value}, stored))
         except HeaderRefused as refused:
             row.error = str(refused)
             continue

@@ -18,6 +18,7 @@ from requests_queue import clock
 from requests_queue.errors import Missing, Refused
 from webhooks import lifecycle, tokens, types
 from webhooks.deeds import DEEDS
+from webhooks.headers import masked
 from webhooks.models import Webhook
 
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
@@ -83,7 +84,11 @@ def statistics(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
 def http(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show how a webhook calls, its secret masked, to users of its account."""
     row = finding.find(reader, pk)
-    context = {"mask": tokens.mask(row.jwt_secret), "is_short": tokens.is_short(row.jwt_secret)}
+    context = {
+        "mask": tokens.mask(row.jwt_secret),
+        "is_short": tokens.is_short(row.jwt_secret),
+        "headers": masked(row.headers).items(),
+    }
     return _tab(request, reader, row, "webhook-http", "http.html", context)
 
 
@@ -165,10 +170,17 @@ def do(request: HttpRequest, reader: Reader, pk: str, name: str) -> HttpResponse
 @require_POST
 @frame.signed_in
 def reveal(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
-    """Show a webhook's secret in this one answer, to users of its account; the history tells."""
+    """Show a webhook's secret and header values in this one response, to users of its account; the
+    history records it."""
     row = finding.find_to_change(request, reader, pk)
-    history.note(reader, row, "Revealed the JWT secret.")
-    context = {"row": row, "secret": row.jwt_secret, "is_short": tokens.is_short(row.jwt_secret)}
+    history.note(reader, row, _revealed(row))
+    context = {
+        "row": row,
+        "secret": row.jwt_secret,
+        "is_short": tokens.is_short(row.jwt_secret),
+        "headers": row.headers.items(),
+        "oob": frame.is_piece(request),
+    }
     if frame.is_piece(request):
         return pages.page(request, "webhooks/secret_revealed.html", context)
     return frame.shown(request, reader, "webhooks/secret.html", context)
@@ -210,3 +222,7 @@ def _tab(
 def _edit(request: HttpRequest, reader: Reader, row: Webhook, form: EditForm) -> HttpResponse:
     context = {"row": row, "form": form, "type_label": types.label(row.type, row.object_class)}
     return frame.shown(request, reader, "webhooks/edit.html", context)
+
+
+def _revealed(row: Webhook) -> str:
+    return f"Revealed the JWT secret{' and the header values' if row.headers else ''}."

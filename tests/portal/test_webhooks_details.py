@@ -252,7 +252,7 @@ def test_custom_data_is_pretty_and_a_get_says_why_it_has_none(vendor: Client, wo
 def test_http_settings_have_headers_and_warn_of_a_short_secret(
     vendor: Client, world: World
 ) -> None:
-    text = html(vendor, hook(world, jwt_secret="short", headers={"X-Env": "<lab>"}), "http/")
+    text = html(vendor, hook(world, jwt_secret="short", headers={"Accept": "<lab>"}), "http/")
     assert "&lt;lab&gt;" in text and "32 bytes that HS256 wants" in text and ">*****<" in text
     assert "32 bytes" not in html(vendor, hook(world, 2), "http/")
 

@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from requests_queue.catalog.admin_show import NOTHING, link, moment
+from requests_queue.catalog.admin_show import NOTHING, link, moment, pairs
 from webhooks import tokens, types
+from webhooks.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 
@@ -93,6 +94,12 @@ def masked_secret(row: Webhook) -> SafeString | str:
     )
 
 
+@admin.display(description="headers")
+def masked_headers(row: Webhook) -> SafeString | str:
+    """Return the headers with their values masked, for those who may not change them."""
+    return pairs(masked(row.headers).items())
+
+
 @admin.display(description="last event", ordering="last_event")
 def last_event(row: Webhook) -> str:
     """Return when the last event was."""
@@ -165,6 +172,6 @@ FACTS: list[tuple[str, Any]] = [
         {"fields": [identifier, "account", "product", whole_type, created, modified]},
     ),
 ]  # fmt: skip
-SHOWN = (identifier, "account", "product", whole_type, masked_secret, standing, *COUNTERS,
-         last_event, next_trigger, last_success, last_failure, log, created,
+SHOWN = (identifier, "account", "product", whole_type, masked_secret, masked_headers, standing,
+         *COUNTERS, last_event, next_trigger, last_success, last_failure, log, created,
          modified)  # fmt: skip

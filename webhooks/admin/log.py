@@ -17,6 +17,7 @@ from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, accoun
 from requests_queue.catalog.admin_show import as_json, link_to, moment, pairs, text
 from webhooks import judging
 from webhooks.admin import differences
+from webhooks.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 OFFERED = 50
@@ -180,8 +181,8 @@ class AttemptAdmin(LogAdmin):
 
     @admin.display(description="headers")
     def sent_headers(self, row: Attempt) -> SafeString | str:
-        """Return the headers that were sent, the token left out."""
-        return pairs(row.request_headers.items())
+        """Return the headers that were sent, the token left out, the webhook's own masked."""
+        return pairs(masked(row.request_headers).items())
 
     @admin.display(description="body")
     def sent_body(self, row: Attempt) -> SafeString | str:

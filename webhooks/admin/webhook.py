@@ -1,7 +1,8 @@
 """Webhooks in the admin: create, edit, delete, trigger, enable, disable, recover, reveal.
 
 Staff of an account have their account's webhooks here, superusers all. Every write goes through
-`webhooks.lifecycle`; the secret is in no page but the answer to the POST that reveals it.
+`webhooks.lifecycle`; secret and header values are in no page but the response to the POST
+that reveals them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from requests_queue.catalog.admin_access import GuardedAdmin, account_of, user_of
+from requests_queue.catalog.admin_show import pairs
 from requests_queue.errors import Refused
 from webhooks import lifecycle, tokens
 from webhooks.admin import columns
@@ -80,7 +82,7 @@ class WebhookAdmin(GuardedAdmin):
             ]
         may = self.has_change_permission(request, obj)
         http = ["external_url", "http_method", columns.masked_secret,
-                *(["new_secret"] if may else []), "headers"]  # fmt: skip
+                *(["new_secret", "headers"] if may else [columns.masked_headers])]  # fmt: skip
         return [
             ("General", {"fields": ["label", "description", "active"]}),
             ("HTTP settings", {"fields": http}),
@@ -183,7 +185,11 @@ class WebhookAdmin(GuardedAdmin):
         row = self._changeable(request, object_id)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        self.log_change(request, row, "Revealed the JWT secret.")
+        self.log_change(
+            request,
+            row,
+            _revealed(row),
+        )
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -191,6 +197,7 @@ class WebhookAdmin(GuardedAdmin):
             "title": "JWT secret",
             "subtitle": str(row),
             "secret": row.jwt_secret,
+            "headers": pairs(row.headers.items()) if row.headers else "",
             "short": tokens.is_short(row.jwt_secret),
             "media": self.media,
         }
@@ -204,3 +211,7 @@ class WebhookAdmin(GuardedAdmin):
             raise PermissionDenied
         found: Webhook = row
         return found
+
+
+def _revealed(row: Webhook) -> str:
+    return f"Revealed the JWT secret{' and the header values' if row.headers else ''}."

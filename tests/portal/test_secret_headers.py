@@ -1,0 +1,171 @@
+"""The values of a webhook's headers are on no page but the response that reveals them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.html import escape
+
+from tests.make import World
+from tests.portal import delivered
+from tests.portal.webhooks import send
+from tests.signed_in import root, stranger, vendor, world  # noqa: F401  (fixtures)
+from webhooks import events
+from webhooks.headers import MASK
+from webhooks.models import Resend, Webhook
+
+CANARY = "canary-4d1e-key-of-a-handler"
+HEADERS = {"X-Api-Key": CANARY, "Accept": "text/plain", "X-Empty": ""}
+HTMX = {"HX-Request": "true"}
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def hook(world: World) -> Webhook:
+    from tests import make
+
+    return make.webhook(world, headers=HEADERS)
+
+
+@pytest.fixture
+def path(hook: Webhook) -> str:
+    """The page of a delivery whose request had the headers."""
+    row = delivered.delivery(hook)
+    for value in (CANARY, CANARY + "-2"):
+        headers = {**HEADERS, "X-Api-Key": value, "Authorization": "Bearer (decoded below)"}
+        made = delivered.attempt(row, "failure", request_headers=headers)
+    Webhook.objects.filter(pk=hook.pk).update(last_failure=made)
+    return f"/deliveries/{row.pk}/"
+
+
+def text(answer: Any) -> str:
+    assert answer.status_code == 200, answer
+    return str(answer.content.decode())
+
+
+def test_no_page_shows_a_value(vendor: Client, root: Client, hook: Webhook, path: str) -> None:
+    events.trigger(hook)
+    admin = "/admin/webhooks"
+    attempts = [f"{admin}/attempt/{row.pk}/change/" for row in hook.attempt_set.all()]
+    own = f"/webhooks/{hook.pk}/"
+    pages = [
+        "/webhooks/", own, f"{own}http/", f"{own}statistics/", f"{own}edit/", f"{own}delete/",
+        "/deliveries/", path, f"{path}?attempt=1", f"{path}?attempt=2&raw=1&whole=1",
+        f"{path}change/?attempt=1", f"{own}last/failure/", f"{admin}/webhook/",
+        f"{admin}/webhook/{hook.pk}/change/", f"{admin}/webhook/{hook.pk}/history/", *attempts,
+        f"{admin}/delivery/{path.split('/')[2]}/change/",
+    ]  # fmt: skip
+    for client in (vendor, root):
+        for page in pages:
+            answer = client.get(page, headers=HTMX if "/last/" in page else {})
+            assert CANARY not in text(answer), page
+    assert MASK in text(vendor.get(f"{own}http/")) and MASK in text(vendor.get(path))
+    # What is harmless is shown, and that a value differs from that of the attempt before.
+    shown = text(vendor.get(f"{path}?attempt=2"))
+    assert "text/plain" in shown and "Bearer (decoded below)" in shown
+    assert f"{MASK} (another value)" in shown
+
+
+def test_a_post_reveals_them_and_the_history_tells(
+    vendor: Client, stranger: Client, hook: Webhook, path: str
+) -> None:
+    own = f"/webhooks/{hook.pk}/secret/"
+    for headers in ({}, HTMX):
+        assert CANARY in text(vendor.post(own, headers=headers))
+        shown = vendor.post(f"{path}headers/", {"attempt": 1}, headers=headers)
+        assert CANARY in text(shown) and MASK not in text(shown)
+        assert shown.headers["Cache-Control"] == "no-store"
+    assert vendor.get(own).status_code == vendor.get(f"{path}headers/").status_code == 405
+    assert stranger.post(f"{path}headers/", {"attempt": 1}).status_code == 404
+    admin = f"/admin/webhooks/webhook/{hook.pk}"
+    assert CANARY in text(vendor.post(f"{admin}/secret/"))
+    history = text(vendor.get(f"{admin}/history/"))
+    assert "Revealed the JWT secret and the header values." in history
+    assert "Revealed the header values of delivery" in history and CANARY not in history
+
+
+def edit(client: Client, hook: Webhook, rows: list[tuple[str, str]]) -> Any:
+    return client.post(
+        f"/webhooks/{hook.pk}/edit/",
+        {
+            "label": "Hook", "active": "on", "external_url": hook.external_url,
+            "http_method": "POST", "data": "{}",
+            "header_name": [name for name, _ in rows], "header_value": [value for _, value in rows],
+        },
+    )  # fmt: skip
+
+
+def test_an_edit_keeps_what_is_masked(vendor: Client, hook: Webhook) -> None:
+    form = text(vendor.get(f"/webhooks/{hook.pk}/edit/"))
+    assert f'value="{MASK}"' in form and 'value="text/plain"' in form
+    rows = [("x-api-key", MASK), ("Accept", "text/html"), ("X-Empty", ""), ("X-New", "1")]
+    assert edit(vendor, hook, rows).status_code == 303
+    hook.refresh_from_db()
+    assert hook.headers == {
+        "x-api-key": CANARY, "Accept": "text/html", "X-Empty": "", "X-New": "1",
+    }  # fmt: skip
+
+
+def test_an_edit_that_changes_nothing_is_none(vendor: Client, hook: Webhook) -> None:
+    rows = [("X-Api-Key", MASK), ("Accept", "text/plain"), ("X-Empty", "")]
+    assert edit(vendor, hook, rows).status_code == 303
+    hook.refresh_from_db()
+    assert (hook.headers, hook.revision) == (HEADERS, 0)
+
+
+def test_a_value_can_be_changed_emptied_and_removed(vendor: Client, hook: Webhook) -> None:
+    for rows in ([("X-Api-Key", "other")], [("X-Api-Key", "")], []):
+        assert edit(vendor, hook, rows).status_code == 303
+        hook.refresh_from_db()
+        assert hook.headers == dict(rows)
+
+
+def test_another_name_needs_its_value(vendor: Client, hook: Webhook) -> None:
+    answer = edit(vendor, hook, [("X-Renamed", MASK)])
+    assert "The value of X-Renamed is not known" in text(answer) and CANARY not in text(answer)
+    hook.refresh_from_db()
+    assert hook.headers == HEADERS
+
+
+def test_a_new_webhook_has_nothing_behind_a_mask(vendor: Client, world: World) -> None:
+    from tests.portal.webhooks import walk
+
+    step = walk(vendor, world, "http")
+    body = {"external_url": "http://127.0.0.1:9/", "header_name": "X-Key", "header_value": MASK}
+    assert send(vendor, step, **body).endswith("/http/")
+    assert "The value of X-Key is not known" in text(vendor.get(step))
+
+
+def test_the_admin_keeps_what_is_masked(vendor: Client, hook: Webhook) -> None:
+    page = f"/admin/webhooks/webhook/{hook.pk}/change/"
+    form = vendor.get(page).context["adminform"].form
+    assert json.loads(form["headers"].value()) == {
+        "X-Api-Key": MASK, "Accept": "text/plain", "X-Empty": "",
+    }  # fmt: skip
+    body = {name: form[name].value() or "" for name in form.fields}
+    body |= {"headers": json.dumps({"X-Api-Key": MASK, "X-New": "1"}), "active": "on"}
+    assert vendor.post(page, body).status_code == 302
+    hook.refresh_from_db()
+    assert hook.headers == {"X-Api-Key": CANARY, "X-New": "1"}
+    body["headers"] = json.dumps({"X-Renamed": MASK})
+    assert "The value of X-Renamed is not known" in text(vendor.post(page, body))
+
+
+def test_send_with_changes_sends_what_is_masked(vendor: Client, path: str) -> None:
+    form = vendor.get(f"{path}change/?attempt=1").context["form"]
+    body = {field.name: str(field.value()) for field in form} | {"attempt": 1}
+    assert MASK in body["headers"]
+    body["content"] = '{"data": {"n": 1}}'
+    assert vendor.post(f"{path}change/", body).status_code == 303
+    assert Resend.objects.get().headers == HEADERS
+    body["headers"] = json.dumps({"X-Renamed": MASK})
+    answer = vendor.post(f"{path}change/", body)
+    assert answer.status_code == 400
+    assert escape("The value of X-Renamed is not known") in answer.content.decode()
+
+
+def test_the_command_for_a_shell_has_them(vendor: Client, path: str) -> None:
+    assert f"X-Api-Key: {CANARY}" in text(vendor.post(f"{path}curl/", {"attempt": 1}))
