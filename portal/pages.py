@@ -10,11 +10,13 @@ from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
+POLICY_HEADER = "Content-Security-Policy"
+POLICY = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "object-src 'none'"
+)
 _HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-        "object-src 'none'"
-    ),
+    POLICY_HEADER: POLICY,
     "Cache-Control": "no-store",
     # Addresses of pages may hold what lets their reader in.
     "Referrer-Policy": "same-origin",
