@@ -134,7 +134,7 @@ class Environment:
             self.report(name, f"{error}{shown}", f"Set, for example, {example}.")
             return default
 
-    def _read(self, name: str, default: Any, convert: Callable[[str], Any], wanted: str) -> Any:
+    def _read(self, name: str, default: T, convert: Callable[[str], T], wanted: str) -> T:
         text = self(name)
         if not text:
             return default

@@ -1,6 +1,7 @@
 """Settings, all from the environment; `.env.example` lists every variable."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from connect_sim import data_folder, keys, setting_values
@@ -75,13 +76,17 @@ SIM_TRUSTED_PROXY = env.checked(
 )
 
 DEBUG = False
+_NO_HOSTS: list[str] = []
 ALLOWED_HOSTS = [
     "localhost",
     "127.0.0.1",
     "[::1]",
     urlsplit(SIM_API_URL).hostname or "",
     *env.checked(
-        "SIM_ALLOWED_HOSTS", [], setting_values.hosts, example="SIM_ALLOWED_HOSTS=sim.example.com"
+        "SIM_ALLOWED_HOSTS",
+        _NO_HOSTS,
+        setting_values.hosts,
+        example="SIM_ALLOWED_HOSTS=sim.example.com",
     ),
 ]
 CSRF_TRUSTED_ORIGINS = [SIM_API_URL]
@@ -141,7 +146,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": env.checked(
         "DATABASE_URL",
         {

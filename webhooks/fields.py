@@ -12,7 +12,8 @@ from django.db import models
 from requests_queue.encryption import decrypt, decrypt_once, encrypt
 
 __all__ = [
-    "EncryptedJSONField", "EncryptedTextField", "decrypt", "decrypt_once", "encrypt", "seal", "unseal",
+    "EncryptedJSONField", "EncryptedTextField", "decrypt", "decrypt_once", "encrypt", "seal",
+    "unseal",
 ]  # fmt: skip
 
 
@@ -50,7 +51,7 @@ class EncryptedJSONField(models.JSONField):
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         """Decrypt what was read."""
-        found = super().from_db_value(value, expression, connection)  # type: ignore[misc]
+        found = super().from_db_value(value, expression, connection)
         # Not a string before the migration that encrypted what there was.
         return unseal(found) if isinstance(found, str) else found
 

@@ -18,6 +18,7 @@ from django.db import connections
 
 from connect_sim.server import environ, refusals
 from connect_sim.server.bodies import Body, Disconnected, NotAllowed, Receive, TooLarge
+from connect_sim.server.fair_threads import FairThreads, is_sign_in
 from connect_sim.server.response import Failed, Response, Send
 from connect_sim.server.threads import ThreadPool
 
@@ -38,17 +39,20 @@ def waits(path: str) -> bool:
 
 
 class DjangoApplication:
-    """Django in `threads` threads, and SIM_VALIDATIONS others for what waits for a validator."""
+    """Django in `threads` threads, SIM_VALIDATIONS others for what waits for a validator, and two
+    for tries to sign in."""
 
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         self._wsgi = wsgi
         self._ordinary = ThreadPool(threads, "web")
         self._waiting = ThreadPool(settings.SIM_VALIDATIONS, "waits-for-validator")
+        self._sign_ins = FairThreads()
 
     def stop(self) -> None:
         """End the threads as they become idle."""
         self._ordinary.stop()
         self._waiting.stop()
+        self._sign_ins.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive the body, run Django, and send what it returns."""
@@ -80,7 +84,13 @@ class DjangoApplication:
         response = Response(asyncio.get_running_loop(), close=body.expects_continue)
         waiting = not question and waits(scope["path"])
         work = partial(response.run, self._wsgi, request)
-        if waiting:
+        if not question and is_sign_in(scope["method"], scope["path"]):
+            address = (scope.get("client") or ("",))[0]
+            if not self._sign_ins.submit(address, partial(_then_disconnect, work)):
+                text = "Too many tries to sign in from this address. Try again in a minute."
+                await _send_error(scope, send, 429, "SYS_429", text)
+                return False
+        elif waiting:
             self._waiting.submit(partial(_then_disconnect, work))
         else:
             self._ordinary.submit(work)
