@@ -190,7 +190,7 @@ def _is_structured_error(given: Any) -> bool:
 
 def _set_value(param: dict[str, Any], entry: Mapping[str, Any]) -> str:
     keys = ("value", "structured_value")
-    changed = {k: entry[k] for k in keys if k in entry and entry[k] != param.get(k, "")}
+    changed = parameters.changes(param, entry, keys)
     if not changed:
         return ""
     # A value that is complained of may be any: it is what the customer wants to have.

@@ -53,6 +53,7 @@ def merged(*given: Any, sent: list[dict[str, Any]] | None = None) -> dict[str, d
         ({"id": "name", "value_error": None}, "value_error", ""),
         ({"id": "name", "value_error": "Taken"}, "value_error", "Taken"),
         ({"id": "name", "value": "new"}, "value_error", "Too short"),
+        ({"id": "name", "value": "new", "structured_value": {}}, "value", "new"),
         ({"id": "region", "value": "us"}, "value", "us"),
         ({"id": "region", "value_choices": choices("uk")}, "value_choices", choices("uk")),
         ({"id": "region", "value_choices": []}, "value_choices", []),

@@ -180,6 +180,94 @@ def test_a_structure_on_what_has_none_is_refused() -> None:
     assert filled(param(), structured_value=None, value="x")["value"] == "x"
 
 
+NONE = [{}, "", None]
+TYPES = (
+    "text", "dropdown", "password", "email", "checkbox", "subdomain", "domain", "address", "phone",
+    "object", "url", "choice",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("none", NONE)
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_empty_structured_value_means_none(kind: str, none: Any) -> None:
+    value = '{"a": 1}' if kind == "object" else "k"
+    held = param(type=kind, value_choices=[])
+    found = filled(held, value=value, structured_value=none)
+    assert (found["value"], found["value_error"]) == (value, "")
+    assert found.get("structured_value") in (None, {}, {"a": 1})
+    assert filled(held, structured_value=none) == held
+    # A parameter that the caller may not set is echoed as well.
+    assert filled(held, phases=(), value="", structured_value=none) == held
+
+
+@pytest.mark.parametrize("none", NONE)
+@pytest.mark.parametrize("kind", ["phone", "address", "checkbox"])
+def test_an_empty_structured_value_clears_the_former_one(kind: str, none: Any) -> None:
+    held = param(type=kind, value="before", structured_value={"city": "Portland"})
+    found = filled(held, value="after", structured_value=none)
+    assert (found["value"], found["structured_value"]) == ("after", {})
+    found = filled(held, value="", structured_value=none)
+    assert (found["value"], found["structured_value"]) == ("", {})
+    assert filled(held, value="before", structured_value=none) == held
+
+
+@pytest.mark.parametrize("none", ["", None])
+def test_no_structured_value_without_a_value_changes_nothing(none: Any) -> None:
+    held = param(type="phone", value="+1555", structured_value=PHONE)
+    marked = filled(held, value_error="Wrong", structured_value=none)
+    assert marked == {**held, "value_error": "Wrong"}
+    assert filled(held, structured_value={})["structured_value"] == {}
+
+
+@hypothesis_settings(deadline=None, max_examples=150)
+@given(st.sampled_from(TYPES), st.text(), st.sampled_from(NONE), st.text(), st.booleans())
+def test_no_type_takes_an_empty_structured_value_for_a_wrong_one(
+    kind: str, value: str, none: Any, before: str, structured: bool
+) -> None:
+    held = param(type=kind, value=before, value_choices=[])
+    if structured and kind in params.STRUCTURED:
+        held["structured_value"] = {"a": "b"}
+    plain = {"id": "p", "value": value}
+
+    def result(entry: dict[str, Any]) -> Any:
+        try:
+            return params.fill([held], [entry], ORDERING)[0]
+        except Invalid as invalid:
+            return invalid.errors
+
+    with_none = result({**plain, "structured_value": none})
+    if not held.get("structured_value"):
+        assert with_none == result(plain)
+    elif isinstance(with_none, dict) and kind != "object":
+        assert with_none["value"] == value
+        assert with_none["structured_value"] == ({} if value != before or not value else {"a": "b"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("none", NONE)
+def test_the_api_takes_an_empty_structured_value(none: Any) -> None:
+    world = make.world()
+    for kind in TYPES:
+        make.parameter(world, kind, type=kind)
+        make.parameter(world, f"given_{kind}", type=kind, phase="fulfillment")
+    values = {kind: '{"a": 1}' if kind == "object" else "k" for kind in TYPES}
+    ordered = [{"id": k, "value": v, "structured_value": none} for k, v in values.items()]
+    order = make.purchase(world, asset={"params": ordered})
+    answer = caller(world.provider).post("/requests", order)
+    assert answer.status == 201, answer.json
+    fulfilled = [
+        {"id": f"given_{k}", "value": v, "value_error": "", "structured_value": none}
+        for k, v in values.items()
+    ]
+    path, api = f"/requests/{answer.json['id']}", caller(world.vendor)
+    answer = api.put(path, {"asset": {"params": fulfilled}})
+    assert answer.status == 200, answer.json
+    assert {p["id"]: p["value"] for p in answer.json["asset"]["params"]} == values | {
+        f"given_{k}": v for k, v in values.items()
+    }
+    assert api.post(f"{path}/approve", {}).status == 200
+
+
 def test_an_empty_value_beside_a_structure_leaves_the_structure() -> None:
     found = filled(param(type="phone"), structured_value=PHONE, value="")
     assert (found["structured_value"], found["value"]) == (PHONE, "+15550100")

@@ -100,7 +100,7 @@ def _fill_one(
     param = by_id.get(entry["id"])
     if param is None:
         return f"Parameter {entry['id']} does not exist."
-    changed = {k: entry[k] for k in SETTABLE if k in entry and entry[k] != param.get(k, "")}
+    changed = changes(param, entry)
     if not changed:
         return ""
     if param["phase"] not in phases:
@@ -118,6 +118,27 @@ def _fill_one(
     return message
 
 
+def changes(
+    param: Mapping[str, Any], entry: Mapping[str, Any], keys: Iterable[str] = SETTABLE
+) -> dict[str, Any]:
+    """Return what an entry changes of a parameter, by key.
+
+    A structured value of `{}`, "" or null means none, whatever the type: CloudBlue's processor
+    template and connect-processors-toolkit send it with every parameter. "" and null without a
+    value beside them change nothing, and so does a value that the parameter has already.
+    """
+    given = {key: entry[key] for key in keys if key in entry}
+    if "structured_value" in given and given["structured_value"] in (None, "", {}):
+        none = given.pop("structured_value")
+        if "value" in given:
+            clears = not given["value"] or given["value"] != param["value"]
+        else:
+            clears = none == {}
+        if clears and param["type"] in STRUCTURED and param.get("structured_value"):
+            given["structured_value"] = {}
+    return {key: value for key, value in given.items() if value != param.get(key, "")}
+
+
 def _has_other_value(param: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     return any(param.get(k) != before.get(k) for k in ("value", "structured_value"))
 
@@ -125,8 +146,7 @@ def _has_other_value(param: Mapping[str, Any], before: Mapping[str, Any]) -> boo
 def set_value(param: dict[str, Any], changed: Mapping[str, Any]) -> str:
     """Set `value` and `structured_value`; return what is wrong with them, or an empty string."""
     structured = changed.get("structured_value")
-    # Clients of CloudBlue send an empty string for "none" (connect-processors-toolkit).
-    if structured not in (None, ""):
+    if structured is not None:
         if param["type"] not in STRUCTURED or not isinstance(structured, dict):
             return f"Parameter {param['id']}: a {param['type']} has no such structured_value."
         param["structured_value"] = structured
