@@ -60,6 +60,7 @@ SIM_HTTP_PROXY = env.checked(
     "SIM_HTTP_PROXY", "", setting_values.proxy,
     example="SIM_HTTP_PROXY=http://proxy.example.com:3128", secret=True,
 )  # fmt: skip
+SIM_USAGE_PROCESSED = env.choice("SIM_USAGE_PROCESSED", "ready", ("ready", "uploaded"))
 SIM_KEEP_DAYS = env.int("SIM_KEEP_DAYS", default=30, maximum=36_500)
 SIM_DRAFT_DAYS = env.int("SIM_DRAFT_DAYS", default=30, maximum=36_500)
 

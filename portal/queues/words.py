@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from requests_queue.queues.base import Queue
 
-_GOOD = {"approved", "accepted", "completed", "closed", "ready", "active", "delivered", "listed"}
+_GOOD = {"approved", "accepted", "completed", "closed", "ready", "uploaded", "active",
+         "delivered", "listed"}  # fmt: skip
 _BAD = {"failed", "rejected", "canceled", "invalid", "ignored", "revoked", "unsupported",
         "terminated"}  # fmt: skip
 _BUSY = {"pending", "processing", "reviewing", "deploying", "tiers_setup", "uploading", "revoking",

@@ -62,6 +62,20 @@ def test_a_row_becomes_a_record() -> None:
     assert shown["usagefile"]["id"] == file.pk
 
 
+def test_a_setting_has_processing_end_in_uploaded(settings: Any) -> None:
+    settings.SIM_USAGE_PROCESSED = "uploaded"
+    world = sheets.world()
+    file = processed(world, sheets.xlsx(table([row(1)])))
+    assert (file.status, file.sub_status, file.records.count()) == ("uploaded", "processed", 1)
+    vendor = caller(world.vendor)
+    assert vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"]
+    assert vendor.post(f"{PATH}/{file.pk}/reprocess").json["status"] == "processing"
+    processing.run(file.pk)
+    assert vendor.post(f"{PATH}/{file.pk}/submit").json["status"] == "pending"
+    file = processed(world, sheets.xlsx(table([row(1, quantity="many")])))
+    assert file.status == "invalid"
+
+
 @pytest.mark.parametrize(
     "more",
     [

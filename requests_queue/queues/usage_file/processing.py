@@ -47,7 +47,7 @@ def run(pk: str) -> None:
 
 
 def _read(file: UsageFile, token: str) -> None:
-    """Read the upload into records; the file ends ready or invalid."""
+    """Read the upload into records; the file ends ready (or uploaded) or invalid."""
     if file.status == "uploading":
         file = _move(file, token, "process")
     if file.attempts > ATTEMPTS:

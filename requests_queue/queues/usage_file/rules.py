@@ -42,11 +42,12 @@ QUEUE = Queue(
     types=(),
     moves=(
         _move(
-            "upload", "draft invalid ready rejected", "uploading", VENDOR,
+            "upload", "draft invalid ready uploaded rejected", "uploading", VENDOR,
             prepare=effects.upload, effect=effects.store_upload,
         ),
         _move("process", "uploading", "processing", SYSTEM, prepare=effects.by_worker),
-        _move("ready", "processing", "ready", SYSTEM, prepare=effects.by_worker),
+        # Or "uploaded", where SIM_USAGE_PROCESSED says so.
+        _move("ready", "processing", "ready", SYSTEM, prepare=effects.processed),
         _move("invalidate", "processing", "invalid", SYSTEM, prepare=effects.by_worker),
         _move(
             "submit", "ready uploaded", "pending", VENDOR,
@@ -65,12 +66,12 @@ QUEUE = Queue(
             prepare=effects.close, effect=effects.close_records,
         ),
         _move(
-            "delete", "draft invalid ready", "deleted", VENDOR,
+            "delete", "draft invalid ready uploaded", "deleted", VENDOR,
             prepare=effects.delete, effect=effects.forget,
         ),
         # The vendor's: the same upload is read again, for subscriptions that were missing.
         _move(
-            "reprocess", "invalid ready", "processing", VENDOR,
+            "reprocess", "invalid ready uploaded", "processing", VENDOR,
             prepare=effects.process_again, effect=effects.tell_workers,
         ),
         # The distributor's: the processed file is written again, its records having been closed.
