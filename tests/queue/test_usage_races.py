@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from requests_queue import transitions
+from requests_queue import clock, ids, transitions
 from requests_queue.catalog.models import Listing
 from requests_queue.errors import Refused
 from requests_queue.queues.listing import births
 from requests_queue.queues.listing.models import ListingRequest
+from requests_queue.queues.usage_file import births as usage_births
 from requests_queue.queues.usage_file import claims, matching, records
 from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
@@ -48,6 +49,31 @@ def together(count: int, act: Callable[[int], Any]) -> list[Any]:
 
 def won(found: list[Any]) -> int:
     return sum(not isinstance(one, Refused) for one in found)
+
+
+def test_two_files_that_draw_the_same_id_are_two_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make.world()
+    given = {
+        "name": "November", "product": {"id": world.product.pk},
+        "contract": {"id": Listing.objects.get().contract_id},
+    }  # fmt: skip
+    drawn, draw, both = threading.local(), ids.draw, threading.Barrier(4)
+
+    def same(kind: str) -> str:
+        if not getattr(drawn, "yes", False):
+            drawn.yes = True
+            if connection.vendor == "postgresql":
+                # SQLite's writers come one after the other, from the begin of their transactions.
+                both.wait(10)
+            return "UF-2026-11-0000-0001"
+        return draw(kind)
+
+    monkeypatch.setattr(ids, "draw", same)
+    made = together(4, lambda _: usage_births.create(given, world.as_vendor).pk)
+    assert "UF-2026-11-0000-0001" in made
+    assert {pk[:11] for pk in made} <= {"UF-2026-11-", f"UF-{clock.now():%Y-%m}-"}
+    assert len(set(made)) == UsageFile.objects.count() == 4
+    assert sorted(made) == sorted(UsageFile.objects.values_list("pk", flat=True))
 
 
 def test_one_listing_is_made_and_one_request_is_under_way() -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from django.db import transaction
 from django.utils.dateparse import parse_date, parse_datetime
 
-from requests_queue import clock, transitions
+from requests_queue import clock, ids, transitions
 from requests_queue.catalog import preview
 from requests_queue.catalog.models import Connection, Contract, Product
 from requests_queue.errors import Forbidden, IllegalMove, Invalid
@@ -41,7 +40,6 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
     is_preview = contract.pk == preview.CONTRACT
     now = clock.shown(clock.now())
     file = UsageFile(
-        pk=_free_id(now),
         status="draft",
         product=product,
         vendor_id=product.owner_id,
@@ -58,8 +56,13 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
     )
     for column, value in _described(file, data).items():
         setattr(file, column, value)
-    transitions.add(file)
-    return file
+
+    def numbered(pk: str) -> UsageFile:
+        file.pk = pk
+        return file
+
+    # Two creators may draw the same id: the primary key decides, and the other draws again.
+    return ids.create(numbered, f"UF-{now:%Y-%m}-dddd-dddd", transitions.add)
 
 
 @transaction.atomic
@@ -150,12 +153,3 @@ def _environment(product: Product, contract: Contract) -> str:
 def _schema(product: Product) -> str:
     schema = str(product.capability("ppu.schema") or "").lower()
     return schema if schema in SCHEMAS else "qt"
-
-
-def _free_id(now: datetime) -> str:
-    """Return an id that no file has, `UF-yyyy-mm-dddd-dddd`."""
-    while True:
-        digits = [f"{secrets.randbelow(10000):04d}" for _ in range(2)]
-        pk = f"UF-{now:%Y-%m}-{'-'.join(digits)}"
-        if not UsageFile.objects.filter(pk=pk).exists():
-            return pk
