@@ -14,16 +14,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.dispatch import receiver
 
 from requests_queue import clock, jobs
+from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.signals import run_due_wanted
 
 WAIT_FOR_CALLS = 10.0  # real seconds that a move waits for calls under way
-LEASE = 30.0  # real seconds after which a move whose process is gone is over
+# Seconds of the database's wall clock after which a move whose process is gone is over: the
+# clocks of the processes' machines may differ.
+LEASE = 30.0
 POLL = 0.02
 
 
@@ -71,16 +73,16 @@ def advance(span: timedelta, *, pause: Callable[[float], Any] = time.sleep) -> M
 
 def reading() -> tuple[datetime, bool]:
     """Return the platform's time, and whether a move is under way."""
-    row = Clock.objects.filter(pk=1).first()
-    return clock.now(), bool(row and row.moving_lease > time.time())
+    moving = Clock.objects.filter(pk=1, moving_lease__gt=DatabaseTime()).exists()
+    return clock.now(), moving
 
 
 def _begin() -> datetime:
     """Take the clock and stop it; one move at a time, by a filtered UPDATE."""
     Clock.objects.get_or_create(pk=1)
     with transaction.atomic():
-        taken = Clock.objects.filter(pk=1, moving_lease__lt=time.time()).update(
-            moving_lease=time.time() + LEASE
+        taken = Clock.objects.filter(pk=1, moving_lease__lt=DatabaseTime()).update(
+            moving_lease=DatabaseTime() + LEASE
         )
         if not taken:
             raise Conflict("CLK_001", "The clock is being moved already; wait until it stands.")
@@ -94,9 +96,9 @@ def _freeze(moment: datetime) -> None:
     Clock.objects.filter(pk=1).update(frozen_at=moment)
 
 
-def _release(moment: datetime) -> None:
+def _release(moment: datetime, **held: float) -> None:
     """Let time go on from `moment`."""
-    Clock.objects.filter(pk=1).update(
+    Clock.objects.filter(pk=1, **held).update(
         frozen_at=None, moving_lease=0, offset=moment - datetime.now(UTC)
     )
 
@@ -108,9 +110,12 @@ def recover(**kwargs: Any) -> None:
     Asked by the scheduler as well as at the start: a start soon after the kill would find the
     lease still running, and time would stand until the next move.
     """
-    row = Clock.objects.filter(pk=1, frozen_at__isnull=False, moving_lease__lt=time.time()).first()
+    row = Clock.objects.filter(
+        pk=1, frozen_at__isnull=False, moving_lease__lt=DatabaseTime()
+    ).first()
     if row is not None and row.frozen_at is not None:
-        _release(row.frozen_at)
+        # Only that move's: another one may have begun meanwhile.
+        _release(row.frozen_at, moving_lease=row.moving_lease)
 
 
 @contextmanager
@@ -122,7 +127,9 @@ def _renewed() -> Any:
         from django.db import connection
 
         while not over.wait(LEASE / 3):
-            Clock.objects.filter(pk=1).update(moving_lease=F("moving_lease") + LEASE / 3)
+            # Not one that has been released: another process took the move for dead.
+            held = Clock.objects.filter(pk=1, moving_lease__gt=0)
+            held.update(moving_lease=DatabaseTime() + LEASE)
         connection.close()
 
     thread = threading.Thread(target=renew, name="clock-lease", daemon=True)

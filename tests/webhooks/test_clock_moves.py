@@ -6,13 +6,15 @@ import itertools
 import threading
 import time as real_time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connections
 
 from requests_queue import clock, transitions
+from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import births
@@ -321,6 +323,35 @@ def test_a_move_whose_process_was_killed_is_over_after_its_lease() -> None:
     Clock.objects.update(frozen_at=stopped, moving_lease=1.0)
     time.recover()
     assert stopped < clock.now() < stopped + 30 * S
+
+
+@pytest.mark.parametrize("wrong", [timedelta(hours=1), timedelta(hours=-1)])
+def test_the_lease_of_a_move_is_by_the_databases_clock(wrong: timedelta) -> None:
+    stopped = clock.now() + timedelta(hours=1)
+    Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=DatabaseTime() + 20)
+    with time_machine.travel(datetime.now(UTC) + wrong):
+        assert time.reading() == (stopped, True)
+        time.recover()
+        with pytest.raises(Conflict):
+            time.advance(S)
+        Clock.objects.update(moving_lease=DatabaseTime() - 1)
+        assert time.reading() == (stopped, False)
+        time.recover()
+        assert Clock.objects.get().frozen_at is None
+
+
+def test_a_recovery_leaves_a_move_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = clock.now() + timedelta(hours=1)
+    Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=1.0)
+    release = time._release
+
+    def begun_before(moment: datetime, **held: float) -> None:
+        time._begin()
+        release(moment, **held)
+
+    monkeypatch.setattr(time, "_release", begun_before)
+    time.recover()
+    assert time.reading() == (stopped, True)
 
 
 def test_a_move_begins_where_another_has_just_ended(monkeypatch: pytest.MonkeyPatch) -> None:
