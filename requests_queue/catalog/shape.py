@@ -206,15 +206,18 @@ def tier_account(row: Any) -> Json:
     moments = {"created": row.created, "updated": row.updated}
     if row.decommissioned:
         moments["decommissioned"] = row.decommissioned
-    return {
+    found = {
         **tier(row),
         "db": REGION,
         "parent": _parent(row.parent),
         "owner": account_ref(row.owner),
         "scopes": [scope for scope, stands in standing if stands],
-        "hub": hub_ref(row.hub) if row.hub else {},
         "events": {name: happened(moment) for name, moment in moments.items()},
     }
+    if row.hub:
+        # Left out where there is none: the document's reference can't be null.
+        found["hub"] = hub_ref(row.hub)
+    return found
 
 
 def _parent(row: TierAccount | None) -> Json:

@@ -81,14 +81,21 @@ class TestTierAccountWrites:
         assert row["scopes"] == []
         assert distributor.get(f"/tier/accounts/{row['id']}").json == row
 
-    def test_the_only_hub_is_the_default(self, distributor: Caller) -> None:
-        assert distributor.post("/tier/accounts", NEW).json["hub"]["id"] == HUB
-
-    def test_with_several_hubs_there_is_no_default(self, distributor: Caller) -> None:
-        Hub.objects.create(
-            id="HB-1111-1111", name="Second", company_id=PROVIDER, created=make.AT, updated=make.AT
-        )
-        assert distributor.post("/tier/accounts", NEW).json["hub"] == {}
+    @pytest.mark.parametrize("none", [{}, {"hub": None}, {"hub": {}}])
+    def test_an_account_created_without_a_hub_has_none(
+        self, distributor: Caller, none: dict[str, Any]
+    ) -> None:
+        assert Hub.objects.filter(company=PROVIDER).count() == 1
+        answer = distributor.post("/tier/accounts", {**NEW, "parent": {"id": CASCADE}, **none})
+        pk = answer.json["id"]
+        assert (answer.status, "hub" in answer.json) == (201, False)
+        assert "hub" not in distributor.get(f"/tier/accounts/{pk}").json
+        # As CloudBlue's example of an extension for hubs asks.
+        query = "/tier/accounts?eq(hub.id,null())&ne(parent.id,null())"
+        assert [row["id"] for row in distributor.get(query).json] == [pk]
+        distributor.put(f"/tier/accounts/{pk}", {"tax_id": "7"})
+        versions = distributor.get(f"/tier/accounts/{pk}/versions").json
+        assert ["hub" in row for row in versions] == [False, False]
 
     def test_the_name_comes_from_the_contact(self, distributor: Caller) -> None:
         body = {"contact_info": make.CONTACT}

@@ -246,7 +246,7 @@ class TierAccount(TypedDict):
     parent: AnyReference
     owner: Pictured
     scopes: list[Literal["customer", "tier1", "tier2"]]
-    hub: AnyReference
+    hub: NotRequired[AnyReference]
     events: TierAccountEvents
 
 

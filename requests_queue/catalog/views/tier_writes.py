@@ -142,15 +142,14 @@ def _id(given: Any, path: str) -> str:
 
 
 def _hub(given: Any, account: Account) -> Hub | None:
-    """Return the hub that the body names, else the provider's only one.
+    """Return the hub that the body names, None where it names none.
 
     The lock keeps it from being deleted until commit.
     """
-    mine = Hub.objects.select_for_update(no_key=True).filter(company=account)
     if given in (None, {}, ""):
-        first = list(mine[:2])
-        return first[0] if len(first) == 1 else None
+        return None
     pk = _id(given, "hub")
+    mine = Hub.objects.select_for_update(no_key=True).filter(company=account)
     row = mine.filter(pk=pk).first()
     if row is None:
         raise Invalid(f"hub.id: Hub {pk} does not exist.")
