@@ -7,7 +7,7 @@ in is not looked into again.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.http import HttpResponse
@@ -29,23 +29,27 @@ def look_up(node: Any, path: str) -> Any:
 
     Of several names that fit the longest counts, so that an id with dots in it is found too.
     """
-    if not path:
-        return node
-    best = ""
-    inner: Any = None
-    for name, value in _named(node):
-        if len(name) > len(best) and (path == name or path.startswith(f"{name}.")):
-            best, inner = name, value
-    return look_up(inner, path[len(best) + 1 :]) if best else None
+    while path:
+        best = ""
+        inner: Any = None
+        for name, value in _named(node):
+            size = len(name)
+            # Compared in place: a path may be long, and most names don't fit.
+            if size > len(best) and path.startswith(name) and path[size : size + 1] in ("", "."):
+                best, inner = name, value
+        if not best:
+            return None
+        node, path = inner, path[len(best) + 1 :]
+    return node
 
 
-def _named(node: Any) -> list[tuple[str, Any]]:
-    if isinstance(node, Mapping):
-        return [(str(key), value) for key, value in node.items()]
-    if isinstance(node, Sequence) and not isinstance(node, (str, bytes)):
-        return [(str(item["id"]), item) for item in node if isinstance(item, Mapping)
-                and item.get("id")]  # fmt: skip
-    return []
+def _named(node: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(node, dict):
+        return node.items()
+    if isinstance(node, list):
+        found = ((item.get("id"), item) for item in node if isinstance(item, dict))
+        return [(str(name), item) for name, item in found if name]
+    return ()
 
 
 def _text(value: Any) -> str:

@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import places
+from requests_queue.catalog import places, templates
 from requests_queue.catalog.models import Asset
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
@@ -153,7 +153,11 @@ class Subscriptions(Collection):
         """Return the subscriptions, each with its open request."""
         pending = Request.objects.filter(status__in=OPEN).select_related("template")
         opened = Prefetch("requests", pending, to_attr="open_requests")
-        return super().complete(rows).prefetch_related(*places.prefetch(), opened)
+        return (
+            super()
+            .complete(rows)
+            .prefetch_related(*places.prefetch(), templates.prefetch(), opened)
+        )
 
     def answer(self, row: Asset, status: int = 200) -> Response:
         """Answer with the detail: how often it was billed, as far as the caller may know."""

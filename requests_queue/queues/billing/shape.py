@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from requests_queue.catalog import templates
 from requests_queue.catalog.models import Asset, TierAccount
 from requests_queue.catalog.shape import account_ref, icon, marketplace_ref
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
@@ -45,9 +46,9 @@ def subscription(row: Asset) -> Json:
         found["pending_request"] = {
             "id": pending.id, "type": pending.type, "status": pending.status,
         }  # fmt: skip
-        if pending.template:
-            template = {"id": pending.template.id, "name": pending.template.name}
-            found["pending_request"]["template"] = template
+        template = templates.shown(pending.status, pending.template, row.product, "asset")
+        if template:
+            found["pending_request"]["template"] = {"id": template.id, "name": template.name}
     return found
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField
 from django.http import HttpResponse
 from django.urls import path
 from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import configured, places
+from requests_queue.catalog import configured, places, templates
 from requests_queue.catalog.models import Asset, Template
+from requests_queue.catalog.views.filtering import computed
 from requests_queue.errors import Invalid, Missing
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import ValidatedCollection, queue_routes
@@ -99,7 +100,7 @@ class RequestFilters(ConnectFilters):
             ("product_id", "product__id"), ("asset_id", "asset__id"),
             ("assignee.id", "assignee__uid"), ("assignee.email", "assignee__email"),
             ("marketplace.id", "marketplace__id"), ("marketplace.name", "marketplace__name"),
-            ("contract.id", "contract__id"), ("template.id", "template__id"),
+            ("contract.id", "contract__id"),
             search=("id",),
         ),
         *_asset_filters("asset.", "asset__", own=("product",)),
@@ -108,6 +109,7 @@ class RequestFilters(ConnectFilters):
                  ("asset.account_id", "asset__customer__id"),
                  ("asset.hub.id", "asset__connection__hub__id"),
                  ("asset.hub.name", "asset__connection__hub__name")),
+        computed("template.id", "template_shown", TextField()),
         *inside_json("asset.params.id", "asset.params.value"),
         *parts("assignee", "activation_key", "external_attributes", "template", "asset.items",
                "asset.params", "asset.tiers.customer", "asset.tiers.tier1", "asset.tiers.tier2",
@@ -163,6 +165,12 @@ class Requests(ValidatedCollection):
     columns = _COLUMNS
     represent = staticmethod(shape.request)
     rql_filter_class = RequestFilters
+
+    def visible(self) -> QuerySet[Any]:
+        """Return the requests of both parties, with the template that each shows."""
+        shown = templates.shown_id({"asset": Q()})
+        rows: QuerySet[Any] = super().visible().alias(template_shown=shown)
+        return rows
 
     def complete(self, rows: QuerySet[Request]) -> QuerySet[Request]:
         """Return the requests with where they are sold, and what is configured there."""

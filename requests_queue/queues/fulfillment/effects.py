@@ -71,7 +71,8 @@ def inquire(request: Request, context: Context) -> dict[str, Any]:
             "For marking request to inquiring status at least one parameter should be marked as "
             "invalid.",
         )
-    columns: dict[str, Any] = {"answered": False}
+    # Nothing of an earlier inquiry is left: without a template, the default one is shown.
+    columns: dict[str, Any] = {"answered": False, "template": None, "activation_key": ""}
     if context.data.get("template_id"):
         columns["template"] = _template(request, context.data["template_id"])
     if context.data.get("activation_tile"):
@@ -88,7 +89,8 @@ def answer(request: Request, context: Context) -> dict[str, Any]:
     if code is not None and given is None:
         raise Invalid("asset.params: This field is required.")
     filled = parameters.fill(request.params, given, ("ordering",))
-    return {"answered": True, "params": parameters.without_errors(filled)}
+    params = parameters.without_errors(filled)
+    return {"answered": True, "params": params, "template": None, "activation_key": ""}
 
 
 def approve(request: Request, context: Context) -> dict[str, Any]:
@@ -101,7 +103,8 @@ def approve(request: Request, context: Context) -> dict[str, Any]:
         if missing:
             raise Invalid(*(f"asset.params: Parameter {name} is required." for name in missing))
     if context.data.get("activation_tile"):
-        return columns | {"activation_key": body.text(context.data, "activation_tile")}
+        tile = body.text(context.data, "activation_tile")
+        return columns | {"template": None, "activation_key": tile}
     template = _template(request, context.data.get("template_id"))
     return columns | {"template": template, "activation_key": template.body}
 

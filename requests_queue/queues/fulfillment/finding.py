@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from requests_queue import body
-from requests_queue.catalog import preview
+from requests_queue.catalog import preview, templates
 from requests_queue.catalog.models import (
     Asset,
     Connection,
@@ -129,6 +129,7 @@ def twin(given: Mapping[str, Any], actor: Actor) -> Request | None:
 
 def conflict(twin: Request) -> Conflict:
     """Return the 409 that says which request Connect has, so that the caller can go on with it."""
+    template = templates.shown(twin.status, twin.template, twin.asset.product, "asset")
     return Conflict(
         "REQ_009",
         f"There is a request {twin.pk} for this subscription already.",
@@ -137,7 +138,7 @@ def conflict(twin: Request) -> Conflict:
             "request_status": twin.status,
             "asset_id": twin.asset_id,
             "asset_status": twin.asset.status,
-            "template": {"id": twin.template_id} if twin.template_id else None,
+            "template": {"id": template.pk} if template else None,
             "params_form_url": effects.form_url(twin),
             "fail_message": twin.reason,
         },

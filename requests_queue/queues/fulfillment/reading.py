@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from requests_queue.catalog import configured, places
+from requests_queue.catalog import configured, places, templates
 from requests_queue.errors import Missing
 from requests_queue.queues.fulfillment import shape
 from requests_queue.queues.fulfillment.models import Request
@@ -16,9 +16,10 @@ RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__ti
 
 
 def complete(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return requests with where they are sold, and what is configured there."""
-    shared = places.prefetch("asset__")
-    return rows.select_related(*RELATED).prefetch_related(*shared, configured.prefetch("asset__"))
+    """Return requests with where they are sold, what is configured there, and default templates."""
+    of_product = configured.prefetch("asset__"), templates.prefetch("asset__")
+    shared = *places.prefetch("asset__"), *of_product
+    return rows.select_related(*RELATED).prefetch_related(*shared)
 
 
 def shown(pk: str) -> Json:

@@ -6,8 +6,9 @@ lacks are from objects that published clients captured.
 
 from __future__ import annotations
 
+from requests_queue.catalog import templates
 from requests_queue.catalog.configured import of_product, with_values
-from requests_queue.catalog.models import Asset
+from requests_queue.catalog.models import Asset, Template
 from requests_queue.catalog.shape import (
     connection_in_asset,
     icon,
@@ -17,6 +18,7 @@ from requests_queue.catalog.shape import (
 )
 from requests_queue.queues.fulfillment.effects import form_url
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.rendering import render
 from requests_queue.rest import Json, happened, stamp
 
 
@@ -65,17 +67,13 @@ def request(row: Request) -> Json:
         "updated": stamp(row.updated),
         "answered": row.answered,
         "assignee": person(row.assignee) if row.assignee else "",
-        "activation_key": row.activation_key,
+        "activation_key": "",
         "external_attributes": row.external_attributes,
         # A request is sold where its asset is; copies, for `select` cuts each by itself.
         "marketplace": {**asset["marketplace"]},
         "contract": {**asset["contract"]},
         "asset": asset,
     }
-    if row.template:
-        found["template"] = {
-            "id": row.template.id, "name": row.template.name, "message": row.template.body,
-        }  # fmt: skip
     if row.status == "inquiring":
         found["params_form_url"] = form_url(row)
     if row.planned_date:
@@ -84,6 +82,33 @@ def request(row: Request) -> Json:
         found["effective_date"] = stamp(row.effective_date)
     if row.previous_approved_request_id:
         found["previous_approved_request"] = {"id": row.previous_approved_request_id}
+    return _with_texts(found, row)
+
+
+def values(shown: Json) -> Json:
+    """Return what the placeholders of a request's templates are looked up in."""
+    return {"request": shown, "asset": shown["asset"]}
+
+
+def template_of(row: Request) -> Template | None:
+    """Return the template that a request carries in its status."""
+    return templates.shown(row.status, row.template, row.asset.product, "asset")
+
+
+def _with_texts(found: Json, row: Request) -> Json:
+    """Add what the customer reads, which the object's own values fill in."""
+    if row.activation_key:
+        found["activation_key"] = render(row.activation_key, values(found))
+    template = template_of(row)
+    if template is None:
+        return found
+    # An approval keeps the text that it gave; an inquiry may have one in place of a template.
+    kept = row.status == "approved" or (row.status == "inquiring" and row.template is None)
+    message = found["activation_key"] if kept else ""
+    found["template"] = {
+        "id": template.id, "name": template.name,
+        "message": message or render(template.body, values(found)),
+    }  # fmt: skip
     return found
 
 

@@ -6,6 +6,7 @@ template counts in which status is assumed (docs/fidelity.md).
 
 from __future__ import annotations
 
+from requests_queue.catalog import templates
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.queues.fulfillment import shape
 from requests_queue.queues.fulfillment.effects import HANDS_OVER
@@ -17,7 +18,17 @@ _OVER = ("failed", "revoked")
 
 def of_request(request: Request) -> str:
     """Return the text of a request as it stands; nothing for one that is over without success."""
-    return _filled(_body(request), request)
+    shown = shape.request(request)
+    if request.status == "approved":
+        return str(shown["activation_key"])
+    if request.status in _OVER:
+        return ""
+    if "template" in shown:
+        return str(shown["template"]["message"])
+    if request.status == "inquiring":
+        return str(shown["activation_key"])
+    waiting = templates.default(request.asset.product, "asset", "pending")
+    return render(waiting.body, shape.values(shown)) if waiting else ""
 
 
 def of_asset(asset: Asset) -> str:
@@ -32,27 +43,4 @@ def of_asset(asset: Asset) -> str:
 
 def of_template(template: Template, request: Request) -> str:
     """Return the text that a template of the product makes of a request."""
-    return _filled(template.body, request)
-
-
-def _filled(body: str, request: Request) -> str:
-    shown = shape.request(request)
-    return render(body, {"request": shown, "asset": shown["asset"]})
-
-
-def _body(request: Request) -> str:
-    if request.status == "approved":
-        return request.activation_key
-    if request.status in _OVER:
-        return ""
-    if request.status == "inquiring":
-        if request.template is not None:
-            return request.template.body
-        return request.activation_key or _default(request, "inquire")
-    return _default(request, "pending")
-
-
-def _default(request: Request, kind: str) -> str:
-    rows = Template.objects.filter(product=request.product_id, scope="asset", type=kind)
-    row = rows.first()
-    return row.body if row else ""
+    return render(template.body, shape.values(shape.request(request)))

@@ -16,7 +16,7 @@ from requests_queue.queues.tier_config import births, reading, rules, schema, sh
 from requests_queue.queues.tier_config.filtering import (
     TierConfigFilters,
     TierConfigRequestFilters,
-    with_assignee,
+    with_shown,
 )
 from requests_queue.queues.tier_config.models import TierConfig
 from requests_queue.rendering import markdown
@@ -38,7 +38,7 @@ class TierConfigRequests(ValidatedCollection):
 
     def visible(self) -> QuerySet[Any]:
         """Return the requests of both parties."""
-        return with_assignee(super().visible())
+        return with_shown(super().visible())
 
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the requests, each configuration with what is open and configured about it."""

@@ -67,7 +67,8 @@ def inquire(request: TierConfigRequest, context: Context) -> dict[str, Any]:
             "For marking request to inquiring status at least one parameter should be marked as "
             "invalid.",
         )
-    columns: dict[str, Any] = _stamp("inquiring", context.now)
+    # Not the template of an earlier inquiry: without one, the default is shown.
+    columns: dict[str, Any] = {**_stamp("inquiring", context.now), "template": None}
     if pk := body.id_of(context.data.get("template"), "template"):
         columns["template"] = _template(request, pk)
     return columns
@@ -81,7 +82,8 @@ def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     if code is not None and given is None:
         raise Invalid("params: This field is required.")
     filled = parameters.fill(request.params, given, ("ordering",), path="params")
-    return {"params": parameters.without_errors(filled), **_stamp("pending", context.now)}
+    params = parameters.without_errors(filled)
+    return {"params": params, "template": None, **_stamp("pending", context.now)}
 
 
 def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 from py_rql.constants import FilterLookups
 
+from requests_queue.catalog import templates
 from requests_queue.catalog.views.filtering import computed, looked_up, plain
 from requests_queue.inside_json import any_element
+from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from requests_queue.rest import ConnectFilters, Json, filters, inside_json, parts
 
@@ -39,11 +41,14 @@ def _of_config(prefix: str, route: str) -> list[Json]:
     return filters(*((f"{prefix}{name}", f"{route}{source}") for name, source in names.items()))
 
 
-def with_assignee(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the requests with the name of who works on them, as it is shown."""
+def with_shown(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the requests with the name of who works on them and the template, as shown."""
     full = Trim(Concat("assignee__first_name", Value(" "), "assignee__last_name"))
     name = Coalesce(NullIf(full, Value("")), F("assignee__username"), output_field=TextField())
-    found: QuerySet[Any] = rows.alias(assignee_name=name)
+    template = templates.shown_id(
+        {scope: Q(configuration__tier_level=level) for level, scope in setup.SCOPES.items()}
+    )
+    found: QuerySet[Any] = rows.alias(assignee_name=name, template_shown=template)
     return found
 
 
@@ -56,7 +61,7 @@ class TierConfigRequestFilters(ConnectFilters):
             "id", "type", "status", "created", "updated", "notes", "reason", "effective_date",
             ("events.created.at", "created"), ("events.updated.at", "updated"),
             ("events.inquired.at", "inquired"), ("events.pended.at", "pended"),
-            ("assignee.id", "assignee__uid"), ("template.id", "template__id"),
+            ("assignee.id", "assignee__uid"),
             ("environment", "configuration__connection__type"),
             ("configuration.status", "configuration__status"),
             ("parent_configuration.id", "configuration__parent__id"),
@@ -64,6 +69,7 @@ class TierConfigRequestFilters(ConnectFilters):
         ),
         *_of_config("configuration.", "configuration__"),
         computed("assignee.name", "assignee_name", TextField()),
+        computed("template.id", "template_shown", TextField()),
         looked_up("unassigned"),
         *inside_json("params.id", "params.value"),
         *parts(

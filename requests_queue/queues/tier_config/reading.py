@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
-from requests_queue.catalog import configured, places
+from requests_queue.catalog import configured, places, templates
 from requests_queue.errors import Missing
 from requests_queue.queues.tier_config import shape
 from requests_queue.queues.tier_config.models import OPEN, TierConfigRequest
@@ -30,7 +30,8 @@ def opened(route: str) -> Prefetch[Any]:
 
 def complete(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return requests, each configuration with what is open and configured about it."""
-    shared = *places.prefetch("configuration__"), configured.prefetch("configuration__")
+    of_product = configured.prefetch("configuration__"), templates.prefetch("configuration__")
+    shared = *places.prefetch("configuration__"), *of_product
     both = opened("configuration__requests"), opened("configuration__parent__requests")
     return rows.select_related(*RELATED).prefetch_related(*shared, *both)
 

@@ -66,8 +66,8 @@ def request(row: TierConfigRequest) -> Json:
         found["parent_configuration"] = config(about.parent, about)
     if row.assignee:
         found["assignee"] = {"id": row.assignee.uid, "name": row.assignee.name}
-    if row.template:
-        found["template"] = {"id": row.template.id, "name": row.template.name}
+    if template := texts.template_of(row):
+        found["template"] = {"id": template.id, "name": template.name}
     if row.status == "inquiring":
         found["activation"] = {"link": form_url(row)}
     if row.effective_date:

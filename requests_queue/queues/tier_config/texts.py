@@ -6,13 +6,12 @@ assumed (docs/fidelity.md).
 
 from __future__ import annotations
 
+from requests_queue.catalog import templates
 from requests_queue.catalog.models import Template
 from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from requests_queue.rendering import render
 from requests_queue.rest import Json
-
-_KINDS = {"approved": "fulfillment", "inquiring": "inquire"}
 
 
 def of_request(request: TierConfigRequest, shown: Json) -> str:
@@ -36,11 +35,15 @@ def _body(request: TierConfigRequest) -> str:
         return ""
     if request.status == "approved" and request.representation:
         return request.representation
-    if request.status in _KINDS and request.template is not None:
-        return request.template.body
-    row = Template.objects.filter(
-        product=request.product_id,
-        scope=setup.SCOPES[request.configuration.tier_level],
-        type=_KINDS.get(request.status, "pending"),
-    ).first()
+    config = request.configuration
+    scope = setup.SCOPES[config.tier_level]
+    kind = "fulfillment" if request.status == "approved" else "pending"
+    row = template_of(request) or templates.default(config.product, scope, kind)
     return row.body if row else ""
+
+
+def template_of(request: TierConfigRequest) -> Template | None:
+    """Return the template that a request carries in its status."""
+    config = request.configuration
+    scope = setup.SCOPES[config.tier_level]
+    return templates.shown(request.status, request.template, config.product, scope)

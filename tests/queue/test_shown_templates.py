@@ -1,0 +1,292 @@
+"""The template that a request carries in each status, its text filled in, in lists and details."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from requests_queue.catalog.models import Asset, Template
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.api import Caller, caller, ids
+
+pytestmark = pytest.mark.django_db
+
+PENDING, INQUIRE, OTHER = "TL-111-111-112", "TL-111-111-113", "TL-111-111-114"
+TIERS = {
+    f"{kind}-{level}": f"TL-111-{level}12-{n}11"
+    for level in (1, 2)
+    for n, kind in enumerate(("pending", "inquire", "fulfillment"))
+}
+CAPABLE = {
+    "subscription": {"hold": True, "renew": {"enable_renew": True},
+                     "transfer": {"enable_transfer": True}},
+    "tiers": {"configs": {"configs": True, "level": 2}},
+}  # fmt: skip
+LINK = "Answer [here]({{ request.params_form_url }}), {{ asset.tiers.customer.name }}"
+
+
+def template(world: make.World, pk: str, kind: str, body: str, **more: Any) -> Template:
+    fields = {"position": 10, "scope": "asset", "created": make.AT, "updated": make.AT, **more}
+    return Template.objects.create(
+        id=pk, product=world.product, name=pk, type=kind, body=body, **fields
+    )
+
+
+@pytest.fixture
+def world() -> make.World:
+    made = make.world(capabilities=CAPABLE)
+    make.parameter(made, "region")
+    template(made, "TL-111-111-999", "pending", "Another", position=20)
+    template(made, "TL-111-111-998", "pending", "Of resellers", position=0, scope="tier1")
+    template(made, PENDING, "pending", "{{ request.id }} is {{ request.status }}")
+    template(made, INQUIRE, "inquire", LINK)
+    template(made, OTHER, "inquire", "We need a region, not {{ asset.params.region.value }}")
+    return made
+
+
+def order(world: make.World, **asset: Any) -> tuple[Caller, str]:
+    """Order as the distributor; return the vendor and the request's id."""
+    asset.setdefault("params", [{"id": "region", "value": "mars"}])
+    answer = caller(world.provider).post("/requests", make.purchase(world, asset=asset))
+    assert answer.status == 201, answer.json
+    return caller(world.vendor), answer.json["id"]
+
+
+def shown(who: Caller, pk: str) -> Any:
+    """Return the template of a request, the same in list, detail and for both parties."""
+    detail = who.get(f"/requests/{pk}").json
+    [listed] = who.get(f"/requests?id={pk}").json
+    assert listed == detail
+    return detail.get("template")
+
+
+def wrong(vendor: Caller, pk: str) -> None:
+    given = [{"id": "region", "value_error": "Not offered"}]
+    assert vendor.put(f"/requests/{pk}", {"asset": {"params": given}}).status == 200
+
+
+def test_a_pending_request_carries_the_first_pending_template(world: make.World) -> None:
+    vendor, pk = order(world)
+    expected = {"id": PENDING, "name": PENDING, "message": f"{pk} is pending"}
+    assert shown(vendor, pk) == shown(caller(world.provider), pk) == expected
+    assert vendor.get(f"/requests/{pk}").json["activation_key"] == ""
+
+
+@pytest.mark.parametrize(
+    "kind", ["change", "suspend", "resume", "cancel", "adjustment", "renew", "transfer"]
+)
+def test_requests_of_every_type_carry_it(world: make.World, kind: str) -> None:
+    make.asset(world, status="suspended" if kind == "resume" else "active")
+    asset: dict[str, Any] = {"id": "AS-0000-0000-0001"}
+    if kind in ("change", "renew", "transfer"):
+        asset["items"] = [{"id": world.item.pk, "quantity": 7}]
+    answer = caller(world.provider).post("/requests", {"type": kind, "asset": asset})
+    assert (answer.status, answer.json["status"]) == (201, "pending"), answer.json
+    assert answer.json["template"]["id"] == PENDING
+    assert answer.json["template"]["message"] == f"{answer.json['id']} is pending"
+
+
+def test_an_inquiry_carries_the_default_or_the_chosen_template(world: make.World) -> None:
+    vendor, pk = order(world)
+    path = f"/requests/{pk}"
+    wrong(vendor, pk)
+    inquired = vendor.post(f"{path}/inquire", {}).json
+    link = inquired["params_form_url"]
+    assert link == f"{settings.SIM_API_URL}/forms/{pk}?code={Request.objects.get().form_code}"
+    said = f"Answer [here]({link}), Harbour Cafe"
+    assert inquired["template"] == {"id": INQUIRE, "name": INQUIRE, "message": said}
+    assert shown(vendor, pk) == inquired["template"]
+
+    # Answered, it is pending, and what was chosen for one inquiry isn't for the next.
+    assert vendor.post(f"{path}/pend").json["template"]["id"] == PENDING
+    wrong(vendor, pk)
+    chosen = vendor.post(f"{path}/inquire", {"template_id": OTHER}).json["template"]
+    assert chosen == {"id": OTHER, "name": OTHER, "message": "We need a region, not mars"}
+    assert shown(vendor, pk) == chosen
+    pended = vendor.post(f"{path}/pend").json
+    assert (pended["template"]["id"], pended["activation_key"]) == (PENDING, "")
+    wrong(vendor, pk)
+    assert vendor.post(f"{path}/inquire").json["template"]["id"] == INQUIRE
+    vendor.post(f"{path}/pend")
+    wrong(vendor, pk)
+    tile = vendor.post(f"{path}/inquire", {"activation_tile": "Hi {{ asset.id }}"}).json
+    assert tile["activation_key"] == f"Hi {tile['asset']['id']}"
+    assert tile["template"] == {
+        "id": INQUIRE, "name": INQUIRE, "message": tile["activation_key"],
+    }  # fmt: skip
+    failed = vendor.post(f"{path}/fail", {"reason": "No"}).json
+    assert "template" not in failed and "params_form_url" not in failed
+
+
+def test_an_approval_gives_the_rendered_text(world: make.World) -> None:
+    Template.objects.filter(pk=world.template.pk).update(body="# {{ asset.tiers.tier1.name }}")
+    vendor, pk = order(world)
+    approved = vendor.post(f"/requests/{pk}/approve", {}).json
+    assert approved["activation_key"] == "# Portland Resellers"
+    assert approved["template"] == {
+        "id": world.template.pk, "name": "Active", "message": "# Portland Resellers",
+    }  # fmt: skip
+    # It is the text that was given, whatever becomes of the template.
+    Template.objects.filter(pk=world.template.pk).update(body="# Other")
+    assert shown(vendor, pk) == approved["template"]
+    Template.objects.filter(pk=world.template.pk).delete()
+    kept = vendor.get(f"/requests/{pk}").json
+    assert ("template" in kept, kept["activation_key"]) == (False, "# Portland Resellers")
+
+    vendor, pk = order(world)
+    explicit = vendor.post(f"/requests/{pk}/approve", {"template_id": OTHER}).json
+    assert explicit["template"]["message"] == "We need a region, not mars"
+    assert explicit["activation_key"] == "We need a region, not mars"
+
+    vendor, pk = order(world)
+    tile = vendor.post(f"/requests/{pk}/approve", {"activation_tile": "{{ request.id }}!"}).json
+    assert (tile["activation_key"], "template" in tile) == (f"{pk}!", False)
+
+
+def test_values_that_are_filled_in_are_not_looked_into(world: make.World) -> None:
+    vendor, pk = order(world, params=[{"id": "region", "value": "{{ request.id }}"}])
+    wrong(vendor, pk)
+    found = vendor.post(f"/requests/{pk}/inquire", {"template_id": OTHER}).json["template"]
+    assert found["message"] == "We need a region, not {{ request.id }}"
+
+
+def test_a_product_without_templates_has_none_to_show() -> None:
+    made = make.world()
+    make.parameter(made, "region")
+    vendor, pk = order(made)
+    assert shown(vendor, pk) is None
+    wrong(vendor, pk)
+    assert "template" not in vendor.post(f"/requests/{pk}/inquire").json
+
+
+def test_other_statuses_carry_none(world: make.World) -> None:
+    for status in ("draft", "tiers_setup", "failed", "scheduled", "revoking", "revoked"):
+        Request.objects.all().delete()
+        vendor, pk = order(world)
+        Request.objects.update(status=status, template=world.template)
+        assert shown(vendor, pk) is None, status
+
+
+def test_the_conflict_names_the_template(world: make.World) -> None:
+    order(world, external_uid="u-1")
+    again = caller(world.provider).post(
+        "/requests", make.purchase(world, asset={"external_uid": "u-1"})
+    )
+    assert (again.status, again.json["params"]["template"]) == (409, {"id": PENDING})
+
+
+def test_requests_are_filtered_and_pruned_by_the_template_they_show(world: make.World) -> None:
+    vendor, pending = order(world)
+    _, inquiring = order(world)
+    wrong(vendor, inquiring)
+    vendor.post(f"/requests/{inquiring}/inquire")
+    _, approved = order(world)
+    vendor.post(f"/requests/{approved}/approve")
+    for query, expected in (
+        (f"template.id={PENDING}", {pending}),
+        (f"eq(template.id,{INQUIRE})", {inquiring}),
+        (f"in(template.id,({PENDING},{world.template.pk}))", {pending, approved}),
+        (f"ne(template.id,{PENDING})", {inquiring, approved}),
+        ("template.id=TL-111-111-999", set()),
+        ("eq(template.id,null())", set()),
+    ):
+        assert set(ids(vendor, f"/requests?{query}")) == expected, query
+    assert ids(vendor, "/requests?ordering(template.id)") == [approved, pending, inquiring]
+    [row] = vendor.get(f"/requests?select(-template)&id={pending}").json
+    assert "template" not in row
+    vendor.post(f"/requests/{pending}/fail", {"reason": "No"})
+    assert ids(vendor, "/requests?eq(template.id,null())") == [pending]
+
+
+def test_a_list_takes_the_same_number_of_queries_whatever_it_shows(world: make.World) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as found:
+            assert vendor.get("/requests?limit=100").status == 200
+        return len(found)
+
+    vendor, _ = order(world)
+    queries()
+    few = queries()
+    for n in range(6):
+        _, pk = order(world)
+        if n % 2:
+            wrong(vendor, pk)
+            vendor.post(f"/requests/{pk}/inquire")
+    assert queries() == few
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_tier_configuration_requests_carry_the_template_of_their_tier(level: int) -> None:
+    world = make.world(capabilities=CAPABLE)
+    scope = f"tier{level}"
+    for tier in ("tier1", "tier2"):
+        make.parameter(world, f"{tier}_ask", scope=tier)
+        for kind in ("pending", "inquire", "fulfillment"):
+            pk = TIERS[f"{kind}-{tier[-1]}"]
+            template(world, pk, kind, "[{{ tier_config_request.activation.link }}]", scope=tier)
+    template(world, PENDING, "pending", "Of subscriptions", position=0)
+    chosen = template(world, OTHER, "inquire", "Chosen", scope=scope, position=30)
+    body = {
+        "type": "setup",
+        "params": [{"id": f"{scope}_ask", "value": "x"}],
+        "configuration": {
+            "product": {"id": world.product.pk}, "tier_level": level,
+            "account": {"name": "Reseller", "contact_info": make.CONTACT},
+        },
+    }  # fmt: skip
+    vendor, distributor = caller(world.vendor), caller(world.provider)
+    made = distributor.post("/tier/config-requests", body).json
+    path = f"/tier/config-requests/{made['id']}"
+
+    def carried() -> Any:
+        detail = vendor.get(path).json
+        [listed] = vendor.get("/tier/config-requests").json
+        assert listed == detail == distributor.get(path).json
+        template_id = (detail.get("template") or {}).get("id", "null()")
+        assert ids(vendor, f"/tier/config-requests?eq(template.id,{template_id})") == [made["id"]]
+        return detail.get("template")
+
+    def inquire(**more: Any) -> None:
+        marked = [{"id": f"{scope}_ask", "value_error": "Wrong"}]
+        assert vendor.put(path, {"params": marked}).status == 200
+        assert vendor.post(f"{path}/inquire", more).status == 204
+
+    pending = TIERS[f"pending-{level}"]
+    assert carried() == {"id": pending, "name": pending}
+    inquire()
+    assert carried()["id"] == TIERS[f"inquire-{level}"]
+    vendor.post(f"{path}/pend")
+    assert carried()["id"] == pending
+    inquire(template={"id": chosen.pk})
+    assert carried()["id"] == chosen.pk
+    vendor.post(f"{path}/pend")
+    inquire()
+    assert carried()["id"] == TIERS[f"inquire-{level}"]
+    vendor.post(f"{path}/pend")
+    vendor.post(f"{path}/approve", {})
+    assert carried()["id"] == TIERS[f"fulfillment-{level}"]
+
+
+def test_what_the_billing_list_shows_of_a_pending_request(world: make.World) -> None:
+    vendor, pk = order(world)
+    [row] = vendor.get("/subscriptions/assets").json
+    assert row["pending_request"]["template"] == {"id": PENDING, "name": PENDING}
+    vendor.post(f"/requests/{pk}/approve")
+    assert Asset.objects.get().template == world.template
+
+
+def test_render_is_what_the_request_carries(seeded: Any, vendor: Caller) -> None:
+    render: Callable[[str], str] = lambda pk: vendor.client.get(  # noqa: E731
+        f"/public/v1/requests/{pk}/render", headers={"authorization": f"ApiKey {vendor.key}"}
+    ).content.decode()
+    rows = vendor.get("/requests?in(status,(pending,inquiring,approved))&limit=100").json
+    assert {row["status"] for row in rows} == {"pending", "inquiring", "approved"}
+    for row in rows:
+        assert row["template"]["message"] == render(row["id"])
+        assert "{{" not in row["template"]["message"] + row["activation_key"]
