@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,14 @@ _TEXTS = {
     "subdomain": "harbour-cafe",
     "password": "sample-Passw0rd",
     "object": "{}",
+}
+# Where the types of other than plain text have what makes a value another one.
+_MARKED = {
+    "email": "{token}.{value}",
+    "url": "{value}/{token}",
+    "domain": "{token}.{value}",
+    "subdomain": "{value}-{token}",
+    "object": '{{"id": "{token}"}}',
 }
 _STRUCTURED: dict[str, dict[str, Any]] = {
     "address": {
@@ -34,8 +43,33 @@ _STRUCTURED: dict[str, dict[str, Any]] = {
 def fill(param: Mapping[str, Any], text: str) -> dict[str, Any]:
     """Return `{id, value | structured_value}` for a parameter as the API shows it.
 
-    `text` is for parameters of type text. The value keeps to choices and length.
+    `text` is for parameters of type text. The value keeps to choices and length, and that of a
+    unique parameter is another one each time, where the type has enough values.
     """
+    if (param.get("constraints") or {}).get("unique"):
+        return _unique(param, text)
+    return _plain(param, text)
+
+
+def _unique(param: Mapping[str, Any], text: str) -> dict[str, Any]:
+    token, found = secrets.token_hex(6), _plain(param, text)
+    kind, structured = param["type"], found.get("structured_value") or {}
+    if kind == "address":
+        return {**found, "structured_value": {**structured, "address_line2": f"Unit {token}"}}
+    if kind == "phone":
+        number = str(10**9 + secrets.randbelow(10**9))
+        return {**found, "structured_value": {**structured, "phone_number": number}}
+    if kind == "checkbox" or param.get("value_choices"):
+        return found
+    value = _MARKED.get(kind, "{value}-{token}").format(value=found["value"], token=token)
+    limit = int((param.get("constraints") or {}).get("max_length") or len(value))
+    if len(value) > limit:
+        # What tells it from the others is kept.
+        value = f"{found['value'][: max(limit - len(token) - 1, 0)]}-{token}"[-limit:]
+    return {**found, "value": value}
+
+
+def _plain(param: Mapping[str, Any], text: str) -> dict[str, Any]:
     kind = param["type"]
     choices = param.get("value_choices") or []
     if kind == "checkbox":

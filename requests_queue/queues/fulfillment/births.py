@@ -84,6 +84,7 @@ def _purchase(
             raise Invalid(f"asset.tiers.{name}: This field is required.")
     wanted = params.fill(params.blank(product), given.get("params"), ("ordering",))
     order = items.ordered(product, given.get("items"), [])
+    effects.check_unique(product.pk, None, wanted, [])
     draft = data.get("status") == "draft" and bool(
         product.capability(rules.DRAFT_CAPABILITY["purchase"])
     )
@@ -131,6 +132,7 @@ def _on_asset(
     wanted = params.fill(asset.params, given.get("params"), _writable(kind, actor))
     if kind == "change" and items.is_unchanged(order) and wanted == asset.params:
         raise Invalid("asset.items: Item quantities are not changed.")
+    effects.check_unique(asset.product_id, asset.pk, wanted, asset.params)
     if kind in ("suspend", "resume") and not asset.product.capability("subscription.hold"):
         return _add(asset, kind, "failed", data, actor, now, order, wanted, reason=NO_HOLD)
     draft = data.get("status") == "draft" and bool(

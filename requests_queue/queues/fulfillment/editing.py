@@ -32,6 +32,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
             columns |= _order(row, data)
             of_asset |= {k: columns[k] for k in ("items",) if k in columns}
             of_asset |= births.tiers_of_draft(row, data, context.now)
+        effects.check_unique(row.product_id, row.asset_id, columns["params"], row.params)
         if not Request.objects.filter(pk=pk, status=row.status).update(**columns):
             raise IllegalMove(f"{pk} has just been moved by somebody else.")
         if row.type == "purchase":

@@ -12,7 +12,8 @@ from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import DISTRIBUTOR, Context
 from requests_queue.queues.fulfillment import params as parameters
-from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.fulfillment import unique_values
+from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.signals import order_starting
 
 # What each type makes of its asset: on create, on approve, on fail.  None: stays as it is.
@@ -89,6 +90,7 @@ def answer(request: Request, context: Context) -> dict[str, Any]:
     if code is not None and given is None:
         raise Invalid("asset.params: This field is required.")
     filled = parameters.fill(request.params, given, ("ordering",))
+    check_unique(request.product_id, request.asset_id, filled, request.params)
     params = parameters.without_errors(filled)
     return {"answered": True, "params": params, "template": None, "activation_key": ""}
 
@@ -102,6 +104,9 @@ def approve(request: Request, context: Context) -> dict[str, Any]:
         missing = parameters.missing(request.params, "fulfillment")
         if missing:
             raise Invalid(*(f"asset.params: Parameter {name} is required." for name in missing))
+        # Values that are in force already aren't asked about again.
+        held = [] if request.type == "purchase" else request.asset.params
+        check_unique(request.product_id, request.asset_id, request.params, held)
     if context.data.get("activation_tile"):
         tile = body.text(context.data, "activation_tile")
         return columns | {"template": None, "activation_key": tile}
@@ -179,6 +184,23 @@ def update(request: Request, context: Context) -> dict[str, Any]:
     given = body.mapping(context.data.get("asset"), "asset").get("params")
     columns["params"] = parameters.fill(request.params, given, phases, anew=orders)
     return columns
+
+
+def check_unique(
+    product_id: str, asset_id: str | None, params: parameters.Params, held: parameters.Params
+) -> None:
+    """Check unique values of a subscription (None: a new one) that are other than those held.
+
+    Raises Invalid. Call it last before the write: see `unique_values.check` for the locks.
+    """
+    assets = Asset.objects.filter(product=product_id).exclude(status="terminated")
+    requests = Request.objects.filter(product=product_id, status__in=OPEN)
+    holders = (
+        [assets.exclude(pk=asset_id), requests.exclude(asset=asset_id)]
+        if asset_id
+        else [assets, requests]
+    )
+    unique_values.check(product_id, "asset", params, holders, "asset.params", held)
 
 
 def form_url(request: Request) -> str:

@@ -12,7 +12,11 @@ from requests_queue.queues.fulfillment.params import Params
 
 
 def write(row: Request, params: Params, now: datetime) -> None:
-    """Write the parameters of a locked request; the asset of a purchase follows."""
+    """Write the parameters of a locked request; the asset of a purchase follows.
+
+    Raises Invalid for a unique value that is taken.
+    """
+    effects.check_unique(row.product_id, row.asset_id, params, row.params)
     Request.objects.filter(pk=row.pk).update(params=params, updated=clock.shown(now))
     if row.type == "purchase":
         effects.set_asset(row, None, now, params=params)

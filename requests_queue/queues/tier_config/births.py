@@ -65,6 +65,7 @@ def _create(
     params = parameters.fill(
         _current(config), data.get("params"), effects.writable(actor), path="params"
     )
+    effects.check_unique(config, params, config.params)
     notes = body.text(data, "notes", limit=2000)
     status = "draft"
     if not _is_draft(config.product, kind, data, roles):

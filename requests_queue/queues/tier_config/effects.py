@@ -12,6 +12,7 @@ from requests_queue.catalog.models import Template
 from requests_queue.errors import Conflict, IllegalMove, Invalid, Refused
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor, Context
 from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.fulfillment import unique_values
 from requests_queue.queues.tier_config import setup, waiting
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
@@ -82,6 +83,7 @@ def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     if code is not None and given is None:
         raise Invalid("params: This field is required.")
     filled = parameters.fill(request.params, given, ("ordering",), path="params")
+    check_unique(request.configuration, filled, request.params)
     params = parameters.without_errors(filled)
     return {"params": params, "template": None, **_stamp("pending", context.now)}
 
@@ -95,6 +97,8 @@ def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     missing = parameters.missing(request.params, "fulfillment")
     if missing:
         raise Invalid(*(f"params: Parameter {name} is required." for name in missing))
+    # Values that are in force already aren't asked about again.
+    check_unique(request.configuration, request.params, request.configuration.params)
     if tile := body.text(given, "representation"):
         return columns | {"representation": tile, "template": None}
     return columns | {"template": _template(request, body.id_of(given, "template"))}
@@ -167,7 +171,20 @@ def update(request: TierConfigRequest, context: Context) -> dict[str, Any]:
         path="params",
         anew=context.actor.role == DISTRIBUTOR,
     )
+    check_unique(request.configuration, columns["params"], request.params)
     return columns
+
+
+def check_unique(config: TierConfig, params: parameters.Params, held: parameters.Params) -> None:
+    """Check unique values of a configuration that are other than those held; raises Invalid."""
+    level = config.tier_level
+    configs = TierConfig.objects.filter(product=config.product_id, tier_level=level)
+    requests = TierConfigRequest.objects.filter(
+        product=config.product_id, configuration__tier_level=level, status__in=(*OPEN, "draft")
+    )
+    holders = [configs.exclude(pk=config.pk), requests.exclude(configuration=config.pk)]
+    scope = setup.SCOPES[level]
+    unique_values.check(config.product_id, scope, params, holders, "params", held)
 
 
 def writable(actor: Actor) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ from datetime import datetime
 from requests_queue import clock
 from requests_queue.queues import validation
 from requests_queue.queues.fulfillment.params import Params
-from requests_queue.queues.tier_config import births, reading, rules
+from requests_queue.queues.tier_config import births, effects, reading, rules
 from requests_queue.queues.tier_config.models import TierConfigRequest
 
 
 def write(row: TierConfigRequest, params: Params, now: datetime) -> None:
-    """Write the parameters of a locked request."""
+    """Write the parameters of a locked request; raises Invalid for a unique value that is taken."""
+    effects.check_unique(row.configuration, params, row.params)
     rows = TierConfigRequest.objects.filter(pk=row.pk)
     rows.update(params=params, updated=clock.shown(now))
 

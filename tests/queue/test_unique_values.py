@@ -1,0 +1,332 @@
+"""Unique parameters: a value belongs to one subscription, or tier configuration, of a product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from requests_queue import sample_values
+from requests_queue.catalog.models import Asset, Parameter, Product
+from requests_queue.queues.fulfillment import params
+from requests_queue.queues.fulfillment import samples as request_samples
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
+from tests import make
+from tests.api import Answer, Caller, caller, refused
+
+pytestmark = pytest.mark.django_db
+
+UNIQUE = {"constraints": {"unique": True}}
+TAKEN = (
+    "asset.params: Parameter {}: This value is taken by another subscription of the product, and "
+    "must be unique."
+)
+PHONE = {"country_code": "+1", "area_code": "555", "phone_number": "0100", "extension": ""}
+
+
+@pytest.fixture
+def world() -> make.World:
+    made = make.world(capabilities={"cart": {"validation": True}, "subscription": {"hold": True}})
+    make.parameter(made, "name", **UNIQUE)
+    make.parameter(made, "free")
+    make.parameter(made, "tenant", phase="fulfillment", **UNIQUE)
+    return made
+
+
+def values(**given: Any) -> dict[str, Any]:
+    return {
+        "params": [
+            {"id": name, **({"structured_value": v} if isinstance(v, dict) else {"value": v})}
+            for name, v in given.items()
+        ]
+    }
+
+
+def order(world: make.World, status: str = "", **given: Any) -> Answer:
+    more = {"status": status} if status else {}
+    return caller(world.provider).post(
+        "/requests", make.purchase(world, asset=values(**given), **more)
+    )
+
+
+def placed(world: make.World, **given: Any) -> str:
+    answer = order(world, **given)
+    assert answer.status == 201, answer.json
+    return str(answer.json["id"])
+
+
+def put(who: Caller, pk: str, **given: Any) -> Answer:
+    return who.put(f"/requests/{pk}", {"asset": values(**given)})
+
+
+class TestOrders:
+    def test_a_value_of_another_order_is_refused_and_named(self, world: make.World) -> None:
+        placed(world, name="acme", free="acme")
+        before = Request.objects.count(), Asset.objects.count()
+        refused(order(world, name="acme", free="acme"), 400, TAKEN.format("name"))
+        assert (Request.objects.count(), Asset.objects.count()) == before
+        placed(world, name="other", free="acme")
+
+    @pytest.mark.parametrize("value", ["Acme", "acme ", " acme", "acm\u00e9", "acme\n", "ac%me"])
+    def test_values_are_compared_exactly(self, world: make.World, value: str) -> None:
+        placed(world, name="acme")
+        placed(world, name=value)
+        refused(order(world, name=value), 400, TAKEN.format("name"))
+
+    @pytest.mark.parametrize("value", ["\u00e9", '"', "\\", "a\nb", "%", "\U0001f600", "x" * 3000])
+    def test_any_text_is_found_again(self, world: make.World, value: str) -> None:
+        placed(world, name=value)
+        refused(order(world, name=value), 400, TAKEN.format("name"))
+
+    def test_empty_values_are_no_values(self, world: make.World) -> None:
+        for _ in range(2):
+            placed(world)
+            placed(world, name="")
+
+    def test_a_draft_holds_its_value(self, world: make.World) -> None:
+        draft = order(world, status="draft", name="acme").json
+        assert draft["status"] == "draft"
+        refused(order(world, name="acme"), 400, TAKEN.format("name"))
+        answer = caller(world.provider).post(f"/requests/{draft['id']}/purchase")
+        assert (answer.status, answer.json["status"]) == (200, "pending")
+
+    def test_subscriptions_of_any_status_but_terminated_hold_theirs(
+        self, world: make.World
+    ) -> None:
+        held = [{**params.blank(world.product)[0], "value": "acme"}]
+        asset = make.asset(world, params=held)
+        for status in ("draft", "processing", "active", "suspended", "terminating"):
+            Asset.objects.filter(pk=asset.pk).update(status=status)
+            refused(order(world, name="acme"), 400, TAKEN.format("name"))
+        Asset.objects.filter(pk=asset.pk).update(status="terminated")
+        placed(world, name="acme")
+
+    def test_an_order_that_failed_frees_its_value(self, world: make.World) -> None:
+        pk = placed(world, name="acme")
+        caller(world.vendor).post(f"/requests/{pk}/fail", {"reason": "No"})
+        placed(world, name="acme")
+
+    def test_another_product_has_values_of_its_own(self, world: make.World) -> None:
+        other = make.world("2")
+        make.parameter(other, "name", **UNIQUE)
+        placed(world, name="acme")
+        placed(other, name="acme")
+
+    def test_another_parameter_has_values_of_its_own(self, world: make.World) -> None:
+        make.parameter(world, "alias", **UNIQUE)
+        placed(world, name="acme")
+        placed(world, alias="acme")
+
+    def test_a_parameter_that_becomes_unique_is_from_then_on(self, world: make.World) -> None:
+        placed(world, free="x")
+        pk = placed(world, free="y")
+        Parameter.objects.filter(name="free").update(constraints={"unique": True})
+        refused(order(world, free="x"), 400, TAKEN.format("free"))
+        refused(put(caller(world.provider), pk, free="x"), 400, TAKEN.format("free"))
+
+
+class TestChanges:
+    def test_a_put_is_refused_and_changes_nothing(self, world: make.World) -> None:
+        vendor = caller(world.vendor)
+        first, second = placed(world, name="one"), placed(world, name="two")
+        assert put(vendor, first, tenant="t-1").status == 200
+        before = vendor.get(f"/requests/{second}").json
+        refused(
+            put(vendor, second, tenant="t-1", name="one", free="x"),
+            400, TAKEN.format("name"), TAKEN.format("tenant"),
+        )  # fmt: skip
+        assert vendor.get(f"/requests/{second}").json == before
+        # Its own value is none of another's, and can be echoed.
+        assert put(vendor, first, tenant="t-1", name="one").status == 200
+        assert put(vendor, second, tenant="t-2").status == 200
+        # A value that was given up is free.
+        assert put(vendor, first, tenant="t-3").status == 200
+        assert put(vendor, second, tenant="t-1").status == 200
+
+    def test_an_answer_to_an_inquiry_is_refused(self, world: make.World) -> None:
+        vendor = caller(world.vendor)
+        placed(world, name="one")
+        pk = placed(world, name="two")
+        marked = [{"id": "name", "value_error": "Taken"}]
+        vendor.put(f"/requests/{pk}", {"asset": {"params": marked}})
+        vendor.post(f"/requests/{pk}/inquire")
+        code = Request.objects.get(pk=pk).form_code
+        path = f"/requests/{pk}/pend?code={code}"
+        refused(vendor.post(path, {"asset": values(name="one")}), 400, TAKEN.format("name"))
+        assert Request.objects.get(pk=pk).status == "inquiring"
+        assert vendor.post(path, {"asset": values(name="three")}).status == 200
+
+    def test_a_change_request_reserves_the_value_that_it_asks_for(self, world: make.World) -> None:
+        vendor, distributor = caller(world.vendor), caller(world.provider)
+        assets = []
+        for name in ("one", "two"):
+            pk = placed(world, name=name)
+            assets.append(vendor.post(f"/requests/{pk}/approve").json["asset"]["id"])
+
+        def change(asset: str, **given: str) -> Answer:
+            body = {"type": "change", "asset": {"id": asset, **values(**given)}}
+            return distributor.post("/requests", body)
+
+        refused(change(assets[1], name="one"), 400, TAKEN.format("name"))
+        made = change(assets[0], name="new")
+        assert made.status == 201, made.json
+        refused(change(assets[1], name="new"), 400, TAKEN.format("name"))
+        # What is in force stays held until the change is approved.
+        refused(order(world, name="one"), 400, TAKEN.format("name"))
+        assert vendor.post(f"/requests/{made.json['id']}/approve").status == 200
+        assert order(world, name="one").status == 201
+        failed = change(assets[1], name="dropped").json["id"]
+        vendor.post(f"/requests/{failed}/fail", {"reason": "No"})
+        assert order(world, name="dropped").status == 201
+
+    def test_other_requests_about_a_subscription_keep_its_value(self, world: make.World) -> None:
+        vendor, distributor = caller(world.vendor), caller(world.provider)
+        asset = vendor.post(f"/requests/{placed(world, name='a')}/approve").json["asset"]["id"]
+        for kind in ("suspend", "resume", "adjustment", "cancel"):
+            made = distributor.post("/requests", {"type": kind, "asset": {"id": asset}}).json
+            assert vendor.post(f"/requests/{made['id']}/approve").status == 200, kind
+        assert order(world, name="a").status == 201
+
+    def test_a_value_is_checked_again_when_it_is_approved(self, world: make.World) -> None:
+        vendor = caller(world.vendor)
+        first, second = placed(world, name="one"), placed(world, name="two")
+        # As a restore, or an older version, may have left it.
+        row = Request.objects.get(pk=second)
+        row.params[0]["value"] = "one"
+        row.save()
+        refused(vendor.post(f"/requests/{second}/approve"), 400, TAKEN.format("name"))
+        assert Request.objects.get(pk=second).status == "pending"
+        vendor.post(f"/requests/{first}/fail", {"reason": "No"})
+        assert vendor.post(f"/requests/{second}/approve").status == 200
+
+    def test_a_value_that_stood_before_stops_no_other_change(self, world: make.World) -> None:
+        vendor = caller(world.vendor)
+        for pk in (placed(world, free="x"), placed(world, free="x")):
+            vendor.post(f"/requests/{pk}/approve")
+        Parameter.objects.filter(name="free").update(constraints={"unique": True})
+        body = {"type": "change", "asset": {"id": Asset.objects.first().pk, **values(name="n")}}  # type: ignore[union-attr]
+        made = caller(world.provider).post("/requests", body)
+        assert made.status == 201, made.json
+        assert vendor.post(f"/requests/{made.json['id']}/approve").status == 200
+
+    def test_the_fulfillment_value_of_a_pending_order_is_held(self, world: make.World) -> None:
+        vendor = caller(world.vendor)
+        first, second = placed(world), placed(world)
+        assert put(vendor, first, tenant="t-1").status == 200
+        refused(put(vendor, second, tenant="t-1"), 400, TAKEN.format("tenant"))
+
+
+class TestStructures:
+    def test_structured_values_are_compared_as_such(self, world: make.World) -> None:
+        make.parameter(world, "phone", type="phone", **UNIQUE)
+        make.parameter(world, "object", type="object", **UNIQUE)
+        placed(world, phone=PHONE)
+        refused(order(world, phone=dict(reversed(PHONE.items()))), 400, TAKEN.format("phone"))
+        # The flat text of a phone leaves its extension out.
+        placed(world, phone={**PHONE, "extension": "7"})
+        refused(order(world, phone="+15550100"), 400, TAKEN.format("phone"))
+        placed(world, object={"a": 1, "b": [2]})
+        refused(order(world, object='{"b": [2], "a": 1}'), 400, TAKEN.format("object"))
+        placed(world, object={"a": 1})
+        for _ in range(2):
+            placed(world, phone={}, object={})
+
+
+class TestTierConfigurations:
+    TAKEN = (
+        "params: Parameter {}: This value is taken by another tier configuration of the product, "
+        "and must be unique."
+    )
+
+    @pytest.fixture
+    def tiers(self) -> make.World:
+        made = make.world(capabilities={"tiers": {"configs": {"configs": True, "level": 2}}})
+        for scope in ("tier1", "tier2"):
+            make.parameter(made, f"{scope}_ask", scope=scope, **UNIQUE)
+            make.parameter(made, f"{scope}_set", scope=scope, phase="fulfillment", **UNIQUE)
+        return made
+
+    def setup(self, world: make.World, n: int, level: int = 1, **given: Any) -> Answer:
+        configuration = {
+            "product": {"id": world.product.pk}, "tier_level": level,
+            "account": {"name": "R", "external_id": f"r-{n}", "contact_info": make.CONTACT},
+        }  # fmt: skip
+        body = {"type": "setup", "configuration": configuration, **values(**given)}
+        return caller(world.provider).post("/tier/config-requests", body)
+
+    def test_a_value_belongs_to_one_configuration(self, tiers: make.World) -> None:
+        vendor, taken = caller(tiers.vendor), self.TAKEN
+        first = self.setup(tiers, 1, tier1_ask="a").json["id"]
+        before = TierConfig.objects.count(), TierConfigRequest.objects.count()
+        refused(self.setup(tiers, 2, tier1_ask="a"), 400, taken.format("tier1_ask"))
+        assert (TierConfig.objects.count(), TierConfigRequest.objects.count()) == before
+        second = self.setup(tiers, 2, tier1_ask="b").json["id"]
+        # Another tier has other parameters.
+        assert self.setup(tiers, 3, level=2, tier2_ask="a").status == 201
+        path = "/tier/config-requests"
+        assert vendor.put(f"{path}/{first}", values(tier1_set="t")).status == 200
+        refused(vendor.put(f"{path}/{second}", values(tier1_set="t")), 400,
+                taken.format("tier1_set"))  # fmt: skip
+        assert vendor.put(f"{path}/{first}", values(tier1_set="t", tier1_ask="a")).status == 200
+        assert vendor.post(f"{path}/{first}/approve", TILE).status == 200
+        refused(vendor.put(f"{path}/{second}", values(tier1_set="t")), 400,
+                taken.format("tier1_set"))  # fmt: skip
+        config = TierConfigRequest.objects.get(pk=first).configuration_id
+        update = {"type": "update", "configuration": {"id": config}, **values(tier1_ask="a")}
+        assert caller(tiers.provider).post(path, update).status == 201
+
+    def test_it_is_checked_again_when_it_is_approved(self, tiers: make.World) -> None:
+        vendor = caller(tiers.vendor)
+        self.setup(tiers, 1, tier1_ask="a")
+        second = self.setup(tiers, 2, tier1_ask="b").json["id"]
+        row = TierConfigRequest.objects.get(pk=second)
+        row.params[0]["value"] = "a"
+        row.save()
+        path = f"/tier/config-requests/{second}/approve"
+        refused(vendor.post(path, TILE), 400, self.TAKEN.format("tier1_ask"))
+
+
+TILE = {"template": {"representation": "Welcome"}}
+
+
+class TestSamples:
+    @hypothesis_settings(deadline=None, max_examples=60)
+    @given(
+        st.sampled_from(["text", "password", "email", "subdomain", "domain", "address", "phone",
+                         "object", "url"]),
+        st.sampled_from([None, 12, 20, 30, 64]), st.sampled_from([None, 3, 20]),
+    )  # fmt: skip
+    def test_sample_values_of_unique_parameters_differ(
+        self, kind: str, most: int | None, least: int | None
+    ) -> None:
+        limits = {"unique": True, "max_length": most, "min_length": least}
+        param = {"id": "p", "type": kind, "constraints": limits}
+        if kind != "text":
+            param["constraints"] = {"unique": True}
+        found = [sample_values.fill(param, "sample p") for _ in range(20)]
+        assert len({str(entry) for entry in found}) == 20
+        if kind == "text" and most:
+            assert all(len(entry["value"]) <= most for entry in found)
+
+    def test_samples_of_one_product_can_be_approved_one_after_the_other(
+        self, seeded: Any, vendor: Caller
+    ) -> None:
+        for product in ("PRD-814-505-018", "PRD-362-917-440"):
+            for _ in range(3):
+                made = request_samples.make("purchase", Product.objects.get(pk=product))
+                if made.status == "pending":
+                    request_samples._approved(made)
+
+    def test_seeded_values_are_unique(self, seeded: Any) -> None:
+        met: set[tuple[str, str, str]] = set()
+        for asset in Asset.objects.exclude(status="terminated"):
+            for param in asset.params:
+                if param["constraints"]["unique"] and param["value"]:
+                    key = (asset.product_id, param["id"], param["value"])
+                    assert key not in met
+                    met.add(key)
+        assert met

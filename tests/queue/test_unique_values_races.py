@@ -1,0 +1,123 @@
+"""Unique values that several callers set at the same moment: one of them has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from requests_queue.catalog.models import Asset
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config.models import TierConfig
+from tests import make
+from tests.api import caller
+from tests.queue.test_tier_account_races import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TOGETHER = 4
+
+
+def world(**more: Any) -> make.World:
+    made = make.world(**more)
+    make.parameter(made, "name", constraints={"unique": True})
+    make.parameter(made, "alias", constraints={"unique": True})
+    make.parameter(made, "tenant", phase="fulfillment", constraints={"unique": True})
+    return made
+
+
+def statuses(answers: list[Any]) -> list[int]:
+    return sorted(answer.status for answer in answers)
+
+
+def body(made: make.World, *given: tuple[str, str]) -> dict[str, Any]:
+    params = [{"id": name, "value": value} for name, value in given]
+    return make.purchase(made, asset={"params": params})
+
+
+def pending(made: make.World) -> list[str]:
+    for _ in range(TOGETHER):
+        assert caller(made.provider).post("/requests", make.purchase(made)).status == 201
+    return list(Request.objects.values_list("pk", flat=True))
+
+
+def test_one_of_several_orders_has_the_value() -> None:
+    made = world()
+    order = body(made, ("name", "acme"))
+    answers = at_once(caller(made.provider), *[lambda c: c.post("/requests", order)] * TOGETHER)
+    assert statuses(answers) == [201, *[400] * (TOGETHER - 1)]
+    assert Asset.objects.count() == Request.objects.count() == 1
+    assert all("Parameter name" in a.json["errors"][0] for a in answers if a.status == 400)
+
+
+def test_two_values_in_either_order_do_not_deadlock() -> None:
+    made = world()
+    orders = [
+        body(made, ("name", "a"), ("alias", "b")), body(made, ("alias", "b"), ("name", "a")),
+        body(made, ("name", "b"), ("alias", "b")), body(made, ("name", "a"), ("alias", "a")),
+    ]  # fmt: skip
+    calls = [lambda c, order=order: c.post("/requests", order) for order in orders]  # type: ignore[misc]
+    answers = at_once(caller(made.provider), *calls)
+    assert set(statuses(answers)) <= {201, 400} and 201 in statuses(answers)
+    held = [p["value"] for a in Asset.objects.all() for p in a.params if p["id"] == "name"]
+    assert len(held) == len(set(held))
+
+
+def test_one_of_several_edits_has_the_value() -> None:
+    made = world()
+    given = {"asset": {"params": [{"id": "tenant", "value": "t-1"}]}}
+    paths = [f"/requests/{pk}" for pk in pending(made)]
+    vendor = caller(made.vendor)
+    answers = at_once(vendor, *[lambda c, p=p: c.put(p, given) for p in paths])  # type: ignore[misc]
+    assert statuses(answers) == [200, *[400] * (TOGETHER - 1)]
+    # Approvals that come at once with it.
+    answers = at_once(vendor, *[lambda c, p=p: c.post(f"{p}/approve") for p in paths])  # type: ignore[misc]
+    assert statuses(answers) == [200] * TOGETHER
+    tenants = [p["value"] for a in Asset.objects.all() for p in a.params if p["id"] == "tenant"]
+    assert sorted(tenants) == ["", "", "", "t-1"]
+
+
+def test_no_two_approvals_at_once_have_the_same_value() -> None:
+    made = world()
+    pks = pending(made)
+    for row in Request.objects.all():
+        # As an older version may have left them.
+        row.params[0]["value"] = "same"
+        row.save()
+    vendor = caller(made.vendor)
+    answers = at_once(vendor, *[lambda c, pk=pk: c.post(f"/requests/{pk}/approve") for pk in pks])  # type: ignore[misc]
+    assert statuses(answers) == [400] * TOGETHER
+    for pk in pks[1:]:
+        vendor.post(f"/requests/{pk}/fail", {"reason": "No"})
+    assert vendor.post(f"/requests/{pks[0]}/approve").status == 200
+
+
+def test_an_order_and_an_edit_at_once() -> None:
+    made = world()
+    [first, *_] = pending(made)
+    distributor = caller(made.provider)
+    order = body(made, ("name", "acme"))
+    answers = at_once(
+        distributor,
+        lambda c: c.post("/requests", order),
+        lambda c: c.put(f"/requests/{first}", {"asset": {"params": order["asset"]["params"]}}),
+    )
+    assert [a.status for a in answers].count(400) == 1
+
+
+def test_one_of_several_tier_configurations_has_the_value() -> None:
+    made = make.world(capabilities={"tiers": {"configs": {"configs": True, "level": 1}}})
+    make.parameter(made, "partner", scope="tier1", constraints={"unique": True})
+
+    def setup(n: int) -> dict[str, Any]:
+        account = {"name": "R", "external_id": f"r-{n}", "contact_info": make.CONTACT}
+        configuration = {
+            "product": {"id": made.product.pk}, "tier_level": 1, "account": account,
+        }  # fmt: skip
+        params = [{"id": "partner", "value": "p-1"}]
+        return {"type": "setup", "configuration": configuration, "params": params}
+
+    calls = [lambda c, n=n: c.post("/tier/config-requests", setup(n)) for n in range(TOGETHER)]  # type: ignore[misc]
+    answers = at_once(caller(made.provider), *calls)
+    assert statuses(answers) == [201, *[400] * (TOGETHER - 1)]
+    assert TierConfig.objects.count() == 1
