@@ -576,11 +576,11 @@ def test_a_create_answers_201_with_the_object(running: Sandbox) -> None:
 def test_an_empty_structured_value_is_harmless(running: Sandbox) -> None:
     """connect-processors-toolkit sends it with every parameter."""
     request = orders.purchase(running)["id"]
-    sent = {"id": "activation_id", "value": "a-1", "value_error": "", "structured_value": ""}
+    sent = {"id": "activation_id", "value": "a-2", "value_error": "", "structured_value": ""}
     answer = wire.put(running, f"/requests/{request}", {"asset": {"params": [sent]}})
     assert answer.status == 200
     stored = next(p for p in answer.json["asset"]["params"] if p["id"] == "activation_id")
-    assert (stored["value"], stored["value_error"]) == ("a-1", "")
+    assert (stored["value"], stored["value_error"]) == ("a-2", "")
     body = {"template_id": "TL-213-870-001", "activation_tile": None, "effective_date": None}
     approved = wire.post(running, f"/requests/{request}/approve", body)
     assert (approved.status, approved.json["status"]) == (200, "approved")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zipfile
 from datetime import UTC, datetime
@@ -13,7 +14,15 @@ from openpyxl import load_workbook
 
 from requests_queue import clock
 from requests_queue.catalog.models import Asset, Item
-from requests_queue.queues.usage_file import claims, due, limits, processing, publishing, writing
+from requests_queue.queues.usage_file import (
+    claims,
+    due,
+    limits,
+    processing,
+    publishing,
+    spool,
+    writing,
+)
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make
 from tests.api import caller, refused
@@ -314,7 +323,10 @@ def test_csv(delimiter: str, encoding: str) -> None:
         ),
         (sheets.xlsx([["record_id"]]), "Row 1 lacks the column item_search_criteria, "),
         (sheets.xlsx([[*sheets.HEADER, "tier"]]), "Row 1 has the column tier twice."),
-        (sheets.xlsx([[f"c{n}" for n in range(120)]]), "The sheet has more than 100 columns."),
+        (
+            sheets.xlsx([[f"c{n}" for n in range(120)]]),
+            "The sheet has more than 50 columns: leave some out.",
+        ),
         (sheets.xlsx(table([])), "The sheet has no records."),
         (sheets.xlsx([]), "Row 1 lacks the column record_id, "),
         (b"hello", "Row 1 lacks the column record_id, "),
@@ -325,6 +337,93 @@ def test_a_file_of_no_use_is_invalid_as_a_whole(content: bytes, said: str) -> No
     file = processed(sheets.world(), content)
     assert (file.status, file.sub_status, file.uploaded) == ("invalid", "processed", 0)
     assert file.error_detail.startswith(said)
+
+
+def test_columns_of_a_processed_file_come_on_top_of_the_limit() -> None:
+    world = sheets.world()
+    most = limits.MAX_COLUMNS - len(sheets.HEADER)
+    found = dict.fromkeys(["status", "error_details", "asset_id", "external_billing_note"], "x")
+    params = {f"v.{n}": n for n in range(most)}
+    for content in (sheets.csv(table([row(1, **params, **found)])),
+                    sheets.xlsx(table([row(1, **params, **found)]))):  # fmt: skip
+        file = processed(world, content)
+        assert (file.status, len(file.records.get().params)) == ("ready", most)
+    for content in (sheets.csv(table([row(1, **params, one_more=1)])),
+                    sheets.xlsx(table([row(1, **params, one_more=1)]))):  # fmt: skip
+        detail = processed(world, content).error_detail
+        assert detail == "The sheet has more than 50 columns: leave some out."
+
+
+_SST = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "said"),
+    [
+        ("xl/sharedStrings.xml", _SST + b"<si/>" * 500_001 + b"</sst>", "too complex"),
+        ("xl/sharedStrings.xml", _SST + b"<si>" + b"<r/>" * 1001 + b"</si></sst>", "too complex"),
+        ("xl/styles.xml", b"<styleSheet>" + b"<xf/>" * 20_001 + b"</styleSheet>", "too complex"),
+        ("xl/theme/theme1.xml", b"<a>" + b"<b/>" * 500_001 + b"</a>", "too complex"),
+        (
+            "xl/styles.xml",
+            b'<!DOCTYPE a [<!ENTITY b "c">]><styleSheet/>',
+            "a document type",
+        ),
+        ("xl/worksheets/sheet1.xml", b"<!DOCTYPE a><worksheet/>", "a document type"),
+        ("xl/worksheets/sheet1.xml", "<worksheet/>".encode("utf-16"), "is not in UTF-8"),
+        ("xl/worksheets/sheet1.xml", b"<worksheet><row>", "can't be read"),
+        (
+            "xl/worksheets/sheet1.xml",
+            b"<x:worksheet xmlns:x='x'>" + b"<x:row/>" * 1_048_577 + b"</x:worksheet>",
+            "more than 50000 rows",
+        ),
+    ],
+)
+def test_a_workbook_is_counted_before_it_is_read(part: str, content: bytes, said: str) -> None:
+    file = processed(sheets.world(), _replaced(part, content))
+    assert (file.status, file.uploaded) == ("invalid", 0)
+    assert said in file.error_detail
+
+
+def test_long_texts_and_odd_values_survive_the_temporary_file() -> None:
+    rows = [
+        row(n, record_note="\u00e9\U0001f600" * 500, **{"v.date": datetime(2026, 11, n + 1, 8)})
+        for n in range(3)
+    ]
+    file = processed(sheets.world(), sheets.xlsx(table(rows)))
+    assert (file.status, file.error_detail, file.uploaded) == ("ready", "", 3)
+    [record, *_] = file.records.order_by("row")
+    assert record.record_note == "\u00e9\U0001f600" * 500
+    assert record.params == [{"parameter_name": "v.date", "parameter_value": "2026-11-01 08:00:00"}]
+
+
+@pytest.mark.parametrize("content", [sheets.xlsx(table([row()])), sheets.csv(table([row()]))])
+def test_a_full_disk_is_not_the_spreadsheets_fault(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(rows: spool.Rows, *given: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    world = sheets.world()
+    with monkeypatch.context() as patch:
+        patch.setattr(spool.Rows, "add", full)
+        file = processed(world, content)
+    assert (file.status, file.sub_status, file.error_detail) == ("processing", "processing", "")
+    UsageFile.objects.update(lease=0)
+    processing.run(file.pk)
+    file.refresh_from_db()
+    assert file.status == "ready"
+
+
+def test_rows_are_read_as_often_as_wanted() -> None:
+    kept = spool.Rows(["a", "b"])
+    for number in range(250):
+        kept.add(number, [number, None])
+        if number == 120:
+            assert len(list(kept)) == 121
+    both = list(zip(kept, kept, strict=True))
+    assert (len(kept), len(both)) == (250, 250)
+    assert both[-1][0] == both[-1][1] == (249, {"a": 249, "b": None})
 
 
 def test_rows_are_counted_also_where_they_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +449,7 @@ def _replaced(part: str, content: bytes) -> bytes:
     """Return a good workbook with one part replaced."""
     buffer, good = io.BytesIO(), zipfile.ZipFile(io.BytesIO(sheets.xlsx(table([row()]))))
     with good, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in good.namelist():
+        for name in {*good.namelist(), part}:
             archive.writestr(name, content if name == part else good.read(name))
     return buffer.getvalue()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -10,6 +11,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from requests_queue.queues.usage_file import limits
 
+_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SCALE = Decimal(1).scaleb(-10)
 _MOST = Decimal(10) ** 15
 
@@ -25,8 +27,7 @@ class Wrong(Exception):
 
 def plain(text: str) -> str:
     """Return a text without the characters that no database or sheet takes."""
-    kept = "".join(c for c in text if c in "\t\n\r" or (c >= " " and not "\ud800" <= c <= "\udfff"))
-    return kept.replace("\ufffe", "").replace("\uffff", "").strip()
+    return _UNSTORABLE.sub("", text).strip()
 
 
 def text(value: Any, most: int = 255) -> str:

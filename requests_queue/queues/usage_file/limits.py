@@ -20,11 +20,36 @@ MAX_PART = 16 * MIB
 MAX_PARTS = 500
 MAX_TAGS = 6_000_000
 MAX_ROWS = 50_000
-MAX_COLUMNS = 100
+# Columns beside those that a processed file adds.
+MAX_COLUMNS = 50
 MAX_TEXT = 4000
+# Characters of one row: all its columns may be full.
+MAX_ROW_TEXT = MIB
 
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0"
+
+
+class Unreadable(Exception):
+    """The spreadsheet as a whole is of no use; the text says why."""
+
+
+def too_many_rows() -> Unreadable:
+    """Return the refusal of a sheet with more than MAX_ROWS rows."""
+    return Unreadable(f"The sheet has more than {MAX_ROWS} rows: split the file.")
+
+
+def too_many_columns() -> Unreadable:
+    """Return the refusal of a sheet with more than MAX_COLUMNS columns."""
+    return Unreadable(f"The sheet has more than {MAX_COLUMNS} columns: leave some out.")
+
+
+def row_too_long(what: str) -> Unreadable:
+    """Return the refusal of a row with more than MAX_ROW_TEXT characters."""
+    return Unreadable(
+        f"{what} is longer than {MAX_ROW_TEXT} characters: a sheet has {MAX_COLUMNS} columns at "
+        f"most, with {MAX_TEXT} characters in each."
+    )
 
 
 def too_large(field: str) -> Refused:

@@ -7,18 +7,19 @@ file and a lost worker costs a minute. The next one starts from the beginning.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from django.db import transaction
 
 from requests_queue import clock, transitions
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.usage_file import claims, counting, reading, writing
+from requests_queue.queues.usage_file import claims, counting, limits, reading, writing
 from requests_queue.queues.usage_file.checking import Checker
 from requests_queue.queues.usage_file.claims import LostClaim
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
-from requests_queue.queues.usage_file.reading import Cells
+from requests_queue.queues.usage_file.spool import Cells
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +60,11 @@ def _read(file: UsageFile, token: str) -> None:
     upload = StoredFile.objects.filter(file=file, kind=StoredFile.UPLOAD).first()
     try:
         if upload is None:
-            raise reading.Unreadable("There is no uploaded file.")
+            raise limits.Unreadable("There is no uploaded file.")
         sheet = reading.read(bytes(upload.content), alive=lambda: claims.keep(file.pk, token))
         if not sheet.rows:
-            raise reading.Unreadable("The sheet has no records.")
-    except reading.Unreadable as error:
+            raise limits.Unreadable("The sheet has no records.")
+    except limits.Unreadable as error:
         _invalidate(file, token, str(error))
         return
     claims.keep(file.pk, token, **counting.NOTHING | {"uploaded": len(sheet.rows)})
@@ -76,10 +77,12 @@ def _read(file: UsageFile, token: str) -> None:
     _finish(file, token)
 
 
-def _batches(rows: list[tuple[int, Cells]]) -> Iterator[tuple[int, list[tuple[int, Cells]]]]:
-    for start in range(0, len(rows), BATCH):
-        batch = rows[start : start + BATCH]
-        yield start + len(batch), batch
+def _batches(rows: Iterable[tuple[int, Cells]]) -> Iterator[tuple[int, list[tuple[int, Cells]]]]:
+    """Yield rows in batches, each with how many there have been with it."""
+    left, done = iter(rows), 0
+    while batch := list(islice(left, BATCH)):
+        done += len(batch)
+        yield done, batch
 
 
 def _finish(file: UsageFile, token: str) -> None:

@@ -5,8 +5,8 @@ Of a formula the value is taken that the workbook has stored with it.
 
 from __future__ import annotations
 
-import csv
 import io
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,23 +14,20 @@ from typing import Any
 
 from openpyxl import load_workbook
 
-from requests_queue.queues.usage_file import cells, columns, limits
+from requests_queue.queues.usage_file import cells, columns, csv_rows, limits, structure
 from requests_queue.queues.usage_file.claims import LostClaim
+from requests_queue.queues.usage_file.limits import Unreadable
+from requests_queue.queues.usage_file.spool import Rows
 
-Cells = dict[str, Any]
 # Rows between two signs of life.
 BEAT = 2000
-
-
-class Unreadable(Exception):
-    """The spreadsheet as a whole is of no use; the text says why."""
 
 
 @dataclass(slots=True)
 class Sheet:
     """What is read of a file: (row number, cells by column) pairs, and the categories."""
 
-    rows: list[tuple[int, Cells]]
+    rows: Rows
     header: list[str]
     categories: dict[str, str] = field(default_factory=dict)
 
@@ -44,11 +41,13 @@ def read(
     """Return the records of a spreadsheet; `alive` is called on the way; raises Unreadable."""
     if limits.is_workbook(content):
         return _read_workbook(content, required, alive)
-    return _table(_csv_rows(content), required, alive)
+    return _table(csv_rows.rows(content), required, alive)
 
 
 def _read_workbook(content: bytes, required: Sequence[str], alive: Callable[[], None]) -> Sheet:
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            structure.check(archive)
         with closing(
             load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
         ) as book:
@@ -65,6 +64,9 @@ def _read_workbook(content: bytes, required: Sequence[str], alive: Callable[[], 
     except (Unreadable, LostClaim, MemoryError):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            # The disk is full: not the workbook's fault, and worth another attempt.
+            raise
         # A hostile workbook makes openpyxl raise anything: KeyError, TypeError, ParseError, ...
         raise Unreadable(f"The workbook can't be read ({type(error).__name__}).") from error
 
@@ -72,36 +74,8 @@ def _read_workbook(content: bytes, required: Sequence[str], alive: Callable[[], 
 def _sheet_rows(sheet: Any) -> Iterator[Sequence[Any]]:
     # The size that a sheet says of itself is not believed.
     sheet.reset_dimensions()
-    return iter(
-        sheet.iter_rows(
-            max_row=limits.MAX_ROWS + 2, max_col=limits.MAX_COLUMNS + 1, values_only=True
-        )
-    )
-
-
-def _csv_rows(content: bytes) -> Iterator[Sequence[Any]]:
-    text = _decoded(content)
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t|", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise Unreadable(f"Line {reader.line_num} of the CSV can't be read ({error}).") from None
-
-
-def _decoded(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    else:
-        # What is not UTF-8 is from a spreadsheet program on Windows; Latin-1 reads anything.
-        encodings = ["utf-8-sig", "cp1252", "latin-1"]
-    for encoding in encodings:
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise Unreadable("The text is in no encoding that is known here: save it as UTF-8.")
+    widest = limits.MAX_COLUMNS + len(columns.FOUND) + 1
+    return iter(sheet.iter_rows(max_row=limits.MAX_ROWS + 2, max_col=widest, values_only=True))
 
 
 def _table(
@@ -113,25 +87,27 @@ def _table(
     missing = [name for name in required if name not in header]
     if missing:
         raise Unreadable(f"Row 1 lacks the column {', '.join(missing)}.")
-    found: list[tuple[int, Cells]] = []
+    wanted = [(place, name) for place, name in enumerate(header) if name]
+    names, places = [name for _, name in wanted], [place for place, _ in wanted]
+    found = Rows(names)
     for number, row in numbered:
         if number % BEAT == 0:
             alive()
         if number > limits.MAX_ROWS + 1:
             # Empty ones count: what lies behind them is not looked at.
-            raise Unreadable(f"The sheet has more than {limits.MAX_ROWS} rows: split the file.")
-        given = {name: _plain(value) for name, value in zip(header, row, strict=False) if name}
-        if any(value not in (None, "") for value in given.values()):
-            found.append((number, given))
-    return Sheet(found, [name for name in header if name])
+            raise limits.too_many_rows()
+        given = [_plain(row[place]) if place < len(row) else None for place in places]
+        if any(value not in (None, "") for value in given):
+            found.add(number, given)
+    return Sheet(found, names)
 
 
 def _header(row: Sequence[Any]) -> list[str]:
     names = [str(_plain(value) or "").strip().lower() for value in row]
     while names and not names[-1]:
         names.pop()
-    if len(names) > limits.MAX_COLUMNS:
-        raise Unreadable(f"The sheet has more than {limits.MAX_COLUMNS} columns.")
+    if len(names) > limits.MAX_COLUMNS + len(set(names) & set(columns.FOUND)):
+        raise limits.too_many_columns()
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise Unreadable(f"Row 1 has the column {twice[0][:50]} twice.")
@@ -139,14 +115,14 @@ def _header(row: Sequence[Any]) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell's value, a text without what can't be stored."""
-    return cells.plain(value) if isinstance(value, str) else value
+    """Return a cell's value; of a text what can be stored, cut behind what no column takes."""
+    return cells.plain(value[: limits.MAX_TEXT + 1]) if isinstance(value, str) else value
 
 
 def _categories(rows: Iterable[Sequence[Any]], alive: Callable[[], None]) -> dict[str, str]:
     table = _table(rows, ("category_id",), alive)
     return {
-        _said(row["category_id"]): str(row.get("category_name") or "")
+        _said(row["category_id"]): str(row.get("category_name") or "")[:255]
         for _, row in table.rows
         if row.get("category_id") not in (None, "")
     }

@@ -10,8 +10,9 @@ from django.db import connection
 from requests_queue import clock
 from requests_queue.errors import Invalid
 from requests_queue.queues.base import Actor, Context
-from requests_queue.queues.usage_file import cells, reading
+from requests_queue.queues.usage_file import cells, limits, reading
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
+from requests_queue.queues.usage_file.spool import Cells
 
 # Errors of a spreadsheet that are said one by one.
 SAID = 20
@@ -29,7 +30,8 @@ def is_done(counts: Mapping[str, int]) -> bool:
     return counts["closed"] > 0 and not counts["pending"] and not counts["accepted"]
 
 
-Rows = list[tuple[int, reading.Cells]]
+_READ = ("record_id", "external_billing_id", "external_billing_note", "status")
+Rows = list[tuple[int, Cells]]
 
 
 def read(content: bytes) -> Rows:
@@ -40,10 +42,15 @@ def read(content: bytes) -> Rows:
     """
     try:
         sheet = reading.read(content, required=("record_id",))
-    except reading.Unreadable as error:
+    except limits.Unreadable as error:
         raise Invalid(f"recon_file: {error}") from None
     marked = {"external_billing_id", "status"} & set(sheet.header)
-    rows = [(n, row) for n, row in sheet.rows if not marked or _counts(row)]
+    # Of a processed file that comes back most columns are of no use here.
+    rows = [
+        (n, {name: row[name] for name in _READ if name in row})
+        for n, row in sheet.rows
+        if not marked or _counts(row)
+    ]
     if not rows:
         raise Invalid("recon_file: No row of the sheet says that a record is billed.")
     return rows
@@ -59,7 +66,7 @@ def close_by(file: UsageFile, rows: Rows, context: Context) -> None:
         raise Invalid(*errors[:SAID], *more)
 
 
-def _counts(row: reading.Cells) -> bool:
+def _counts(row: Cells) -> bool:
     billed = row.get("external_billing_id") not in (None, "")
     return billed or str(row.get("status") or "").strip().lower() == "closed"
 
@@ -103,7 +110,7 @@ def _write(done: list[UsageRecord], context: Context) -> None:
         )
 
 
-def named(row: reading.Cells) -> str:
+def named(row: Cells) -> str:
     """Return how a row names its record, empty where it doesn't."""
     try:
         return cells.text(row.get("record_id"))
@@ -111,7 +118,7 @@ def named(row: reading.Cells) -> str:
         return ""
 
 
-def _bill(record: UsageRecord, row: reading.Cells) -> None:
+def _bill(record: UsageRecord, row: Cells) -> None:
     billed_by = cells.text(row.get("external_billing_id"))
     record.external_billing_note = cells.text(row.get("external_billing_note"), 2000)
     record.external_billing_id, record.status = billed_by, "closed"

@@ -1,0 +1,144 @@
+"""How much memory a spreadsheet takes, by processes that read and process hostile ones."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import ROOT
+
+# What a spreadsheet may take beyond what the process has.
+BOUND = 150
+
+MIB = 1024 * 1024
+HEADER = (
+    "record_id,item_search_criteria,item_search_value,quantity,start_time_utc,end_time_utc,"
+    "asset_search_criteria,asset_search_value"
+)
+ROW = "r-{n},item.mpn,M-SEAT,3,2026-11-01,2026-11-02,asset.id,AS-0000-0000-0001"
+SHEET, STRINGS, STYLES = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/styles.xml"
+END = b"</sheetData>"
+
+
+def csv(columns: int = 8, rows: int = 49_999, filler: str = "7") -> bytes:
+    """Return a CSV of that many columns and valid rows."""
+    more = columns - 8
+    lines = [HEADER + "".join(f",v.{n}" for n in range(more))]
+    lines += [ROW.format(n=n) + f",{filler}" * more for n in range(rows)]
+    return "\n".join(lines).encode()
+
+
+def xlsx(part: str = "", old: bytes = b"", new: bytes = b"") -> bytes:
+    """Return a good workbook with something put in the place of a text of a part."""
+    from openpyxl import Workbook
+
+    book = Workbook()
+    sheet: Any = book.active
+    sheet.title = "records"
+    for line in (HEADER, ROW.format(n=1)):
+        sheet.append(line.split(","))
+    good, made = io.BytesIO(), io.BytesIO()
+    book.save(good)
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as to:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == part:
+                assert old in content, (part, content[-200:])
+                content = content.replace(old, new, 1)
+            to.writestr(name, content)
+    return made.getvalue()
+
+
+def rows(inside: bytes) -> bytes:
+    """Return a good workbook with more in its sheet."""
+    return xlsx(SHEET, END, inside + END)
+
+
+KINDS: dict[str, Any] = {
+    "a first line of commas": lambda: b"," * (19 * MIB) + b"\n1\n",
+    "a second line of commas": lambda: HEADER.encode() + b"\n" + b"," * (18 * MIB) + b"\n1\n",
+    "one row of many lines": lambda: HEADER.encode() + b"\n" + (b"," * 50 + b'"\n"') * 350_000,
+    "one long cell": lambda: HEADER.encode() + b"\n" + b"x" * (19 * MIB),
+    "100 columns": lambda: csv(100),
+    "50 columns": lambda: csv(50),
+    "long cells": lambda: csv(10, filler="x" * 140),
+    "astral cells": lambda: csv(9, filler="\U0001f600" * 60),
+    "empty rows": lambda: rows(b"<row/>" * 5_000_000),
+    "empty cells": lambda: rows(b'<row r="9">' + b"<c/>" * 5_000_000 + b"</row>"),
+    "a long text": lambda: rows(
+        b'<row r="9"><c r="A9" t="inlineStr"><is><t>' + b"x" * (90 * MIB) + b"</t></is></c></row>"
+    ),
+    "a long attribute": lambda: rows(b'<row r="9" x="' + b"x" * (90 * MIB) + b'"/>'),
+    # Without its size a sheet is read to the end to find it.
+    "no size": lambda: xlsx(SHEET, b'<dimension ref="A1:H2" />', b"<c/>" * 5_000_000),
+    "nested rows": lambda: rows(b"<row>" * 2_500_000 + b"</row>" * 2_500_000),
+    "merged cells": lambda: xlsx(SHEET, END, END + b"<mergeCells>" + b"<mergeCell/>" * 3_000_000
+                                 + b"</mergeCells>"),
+    "formats": lambda: xlsx(STYLES, b"</cellXfs>", b"<xf/>" * 2_000_000 + b"</cellXfs>"),
+}  # fmt: skip
+
+
+COLUMNS = "The sheet has more than 50 columns"
+LONG = " is longer than 1048576 characters: a sheet has 50 columns at most"
+ROWS = "The sheet has more than 50000 rows"
+COMPLEX = "The workbook is too complex"
+READ = {
+    "a first line of commas": f"Line 1 of the CSV{LONG}",
+    "a second line of commas": f"Line 2 of the CSV{LONG}",
+    "one row of many lines": "of the CSV is longer than 1048576 characters",
+    "one long cell": f"Line 2 of the CSV{LONG}",
+    "100 columns": COLUMNS,
+    "long cells": "49999 rows",
+    "astral cells": "49999 rows",
+    "empty rows": ROWS,
+    "empty cells": COMPLEX,
+    "a long text": f"A row of the sheet{LONG}",
+    "a long attribute": f"A row of the sheet{LONG}",
+    "no size": COMPLEX,
+    "nested rows": ROWS,
+    "merged cells": COMPLEX,
+    "formats": COMPLEX,
+}
+
+
+def measured(folder: Path, how: str, *kinds: str) -> list[dict[str, Any]]:
+    """Return what a process of its own says of spreadsheets."""
+    files = []
+    for number, kind in enumerate(kinds):
+        files.append(folder / str(number))
+        files[-1].write_bytes(KINDS[kind]())
+    found = subprocess.run(
+        [sys.executable, "-m", "tests.queue.spreadsheet_memory", how, *map(str, files)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr[-3000:]
+    return [json.loads(line) for line in found.stdout.splitlines()]
+
+
+def test_reading_takes_bounded_memory(tmp_path: Path) -> None:
+    found = measured(tmp_path, "read", *READ)
+    for kind, one in zip(READ, found, strict=True):
+        assert READ[kind] in one["result"], (kind, one)
+    # Its own bytes among it.
+    assert found[-1]["extra_mib"] < BOUND / 2, found
+
+
+def test_a_refused_upload_takes_bounded_memory(tmp_path: Path) -> None:
+    [found] = measured(tmp_path, "process", "a first line of commas")
+    assert found["result"].startswith(f"invalid 0 Line 1 of the CSV{LONG}"), found
+    assert found["extra_mib"] < BOUND, found
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("kind", ["50 columns", "long cells"])
+def test_processing_takes_bounded_memory(tmp_path: Path, kind: str) -> None:
+    [found] = measured(tmp_path, "process", kind)
+    assert found["result"] == "ready 49999"
+    assert found["extra_mib"] < BOUND, found
