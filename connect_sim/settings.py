@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from connect_sim import data_folder, keys, setting_values
+from connect_sim import data_folder, databases, keys, setting_values
 from connect_sim.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -147,6 +147,13 @@ TEMPLATES = [
     },
 ]
 
+# PostgreSQL's limits, in seconds; 0 for none. A session that is idle in a transaction for longer
+# is ended, so that a process that was stopped lets go of its locks.
+SIM_LOCK_TIMEOUT = env.float("SIM_LOCK_TIMEOUT", default=10, minimum=0)
+SIM_STATEMENT_TIMEOUT = env.float("SIM_STATEMENT_TIMEOUT", default=60, minimum=0)
+SIM_IDLE_IN_TRANSACTION_TIMEOUT = env.float(
+    "SIM_IDLE_IN_TRANSACTION_TIMEOUT", default=4, minimum=0
+)
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.checked(
         "DATABASE_URL",
@@ -163,16 +170,17 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     data_folder.prepare(SIM_DATA_DIR, Path(DATABASES["default"]["NAME"]))
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        # 16 MB of cache a connection: an index of 100,000 rows doesn't fit into the usual two.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
-        "PRAGMA cache_size=-16000;",
-    }
+    DATABASES["default"]["OPTIONS"] = dict(databases.SQLITE)
     # A file, also for tests: the shared in-memory database answers a second thread
     # with "table is locked".
     DATABASES["default"]["TEST"] = {"NAME": str(SIM_DATA_DIR / "test.sqlite3")}
+elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    DATABASES["default"]["OPTIONS"] = databases.postgresql(
+        DATABASES["default"].get("OPTIONS", {}),
+        lock=SIM_LOCK_TIMEOUT,
+        statement=SIM_STATEMENT_TIMEOUT,
+        idle=SIM_IDLE_IN_TRANSACTION_TIMEOUT,
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "catalog.User"

@@ -15,6 +15,8 @@ for _name in list(os.environ):
     if _name.startswith("SIM_") and not _name.startswith(("SIM_DATA_DIR", "SIM_TEST_")):
         del os.environ[_name]
 os.environ["SIM_ENV_FILE"] = os.devnull
+# A test's own transaction is idle while the test does other things.
+os.environ["SIM_IDLE_IN_TRANSACTION_TIMEOUT"] = "600"
 for _name in ("DATABASE_URL", "CELERY_BROKER_URL"):
     os.environ.pop(_name, None)
 if "SIM_TEST_DATABASE_URL" in os.environ:

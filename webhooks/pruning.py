@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, Q
 
-from requests_queue import clock
+from requests_queue import clock, database_limits
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 _BATCH = 500
@@ -32,9 +32,11 @@ def prune() -> int:
         .order_by("pk")
     )
     removed = 0
-    while ids := list(old.values_list("pk", flat=True)[:_BATCH]):
-        _remove(ids)
-        removed += len(ids)
+    # What is old is found by reading the table, which may be large.
+    with database_limits.lifted():
+        while ids := list(old.values_list("pk", flat=True)[:_BATCH]):
+            _remove(ids)
+            removed += len(ids)
     return removed
 
 

@@ -48,7 +48,9 @@ TEXTS: dict[str, tuple[str, ...]] = {
 # On a server only: a sandbox takes or creates any.
 KEYS = ("", "weak", "a" * 60, "abab" * 20)
 ANY = {"SIM_DATA_DIR"}
-MAY_BE_ZERO: set[str] = set()
+MAY_BE_ZERO = {
+    "SIM_LOCK_TIMEOUT", "SIM_STATEMENT_TIMEOUT", "SIM_IDLE_IN_TRANSACTION_TIMEOUT",
+}  # fmt: skip
 SERVER = {
     "SIM_PROFILE": "server",
     "SIM_TRUSTED_PROXY": "127.0.0.1",

@@ -12,7 +12,7 @@ from itertools import islice
 
 from django.db import transaction
 
-from requests_queue import clock, transitions
+from requests_queue import clock, database_limits, transitions
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.usage_file import claims, counting, limits, reading, writing
@@ -34,6 +34,12 @@ def run(pk: str) -> None:
     token = claims.take(pk)
     if token is None:
         return
+    # A file has half a million records, and some statements are about all of them.
+    with database_limits.lifted():
+        _run(pk, token)
+
+
+def _run(pk: str, token: str) -> None:
     try:
         file = UsageFile.objects.select_related("product", "marketplace", "contract").get(pk=pk)
         if file.status in UNREAD:
