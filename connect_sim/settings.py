@@ -38,7 +38,7 @@ SECRET_KEY = keys.read(env, "SIM_SECRET_KEY", SIM_DATA_DIR, is_server=not SANDBO
 SIM_ENCRYPTION_KEY = keys.read(env, "SIM_ENCRYPTION_KEY", SIM_DATA_DIR, is_server=not SANDBOX)
 
 # The delivery engine; what each number means: .env.example, and whose it is: docs/fidelity.md.
-SIM_CALLS = env.int("SIM_CALLS", default=1000, maximum=100_000)
+SIM_CALLS = env.int("SIM_CALLS", default=4000, maximum=100_000)
 SIM_HTTP_TIMEOUT = env.float("SIM_HTTP_TIMEOUT", default=300)
 SIM_PROCESSING_TIMEOUT = env.int("SIM_PROCESSING_TIMEOUT", default=600, maximum=366 * 24 * 3600)
 SIM_RETRY_BASE = env.float("SIM_RETRY_BASE", default=300)

@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ from webhooks.calls import Claimed, Finished
 from webhooks.flight import Flight
 from webhooks.flush import Stored
 from webhooks.problems import Problems
+from webhooks.slots import Slots
 from webhooks.sql_thread import SqlThread
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ GRACE = 3.0  # seconds that calls under way get at a stop
 STORE = 4.0  # seconds for which a stop tries to store results
 SLOW = 1.0  # seconds after which a step that fails ends the look: the next might wait as long
 CALM = 60.0  # seconds without an error of the loop after which it counts as sound
+_NEVER = datetime.max.replace(tzinfo=UTC)
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the loop goes on, by errors in a row
 
 # What may fail, as the log and the home page name it.
@@ -99,10 +101,12 @@ class Engine:
         self._flush_is_due = False
         self._errors, self._calm_from = 0, 0.0
         self._next_renewal = self._next_tick = self._next_retry = self._reclaim_from = 0.0
+        self._first_deadline = _NEVER
 
     def start(self) -> None:
         """Start the loop's thread and wait until it can be woken; raises loops.StartFailed."""
         loops.raise_file_limit()
+        self._slots = loops.fitting(self._slots)
         self._thread.start()
         try:
             loops.wait_for_start(self._started, "The delivery engine")
@@ -229,6 +233,9 @@ class Engine:
         if self._errors and time.monotonic() > self._calm_from:
             self._errors = 0
             self._problems.end(LOOP)
+        if len(look.claimed) >= outbox.MOST:
+            # There may be more.
+            self._wake.set()
         if look.unavailable:
             await self._pause(TICK)
         else:
@@ -248,6 +255,7 @@ class Engine:
     def _begin(self, claimed: Claimed) -> None:
         try:
             one = self._flights[_key(claimed)] = Flight(claimed)
+            self._first_deadline = min(self._first_deadline, one.deadline)
             one.task = asyncio.create_task(one.fly(self._transport))
             one.task.add_done_callback(partial(self._ended, one))
         except Exception:
@@ -287,11 +295,21 @@ class Engine:
                 self._unwritten[key] = finished
 
     def _cut_overdue(self, now: datetime) -> None:
-        """End the calls whose deadline the platform's time has passed, though real time hasn't."""
+        """End the calls whose deadline the platform's time has passed, though real time hasn't.
+
+        Thousands may be in flight: they are looked at only once the first deadline has passed.
+        """
+        if now < self._first_deadline:
+            return
+        self._first_deadline = _NEVER
         for one in self._flights.values():
-            if one.task and not one.cut and one.is_overdue(now):
+            if one.cut or one.task is None:
+                continue
+            if one.deadline <= now:
                 one.cut = True
                 one.task.cancel()
+            else:
+                self._first_deadline = min(self._first_deadline, one.deadline)
 
     async def _land(self) -> None:
         """Give the requests in flight a few seconds to end."""
@@ -400,9 +418,9 @@ class Engine:
         """Claim as many deliveries as there are free slots."""
         stored = sum(kind != Stored.KEPT for kind in look.stored.values())
         waiting = len(self._unwritten) - stored
-        free = self._slots - len(self._claims) - len(self._flights) - waiting
-        if free > 0:
-            look.claimed = outbox.claim(free)
+        slots = Slots(self._slots, len(self._claims) + len(self._flights) + waiting)
+        if slots.free:
+            look.claimed = outbox.claim(slots.free, slots)
             self._claims.extend(look.claimed)
             self._problems.end(SLOTS)
         elif waiting >= self._slots:

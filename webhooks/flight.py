@@ -40,9 +40,10 @@ class Flight:
         """How many seconds the call may take."""
         return settings.SIM_HTTP_TIMEOUT if self.timeout is None else self.timeout
 
-    def is_overdue(self, now: datetime) -> bool:
-        """Whether the platform's time has passed the call's deadline."""
-        return self.claimed.started_at + timedelta(seconds=self.limit) <= now
+    @property
+    def deadline(self) -> datetime:
+        """Return when the request times out, by the platform's time."""
+        return self.claimed.started_at + timedelta(seconds=self.limit)
 
     async def fly(self, transport: Transport) -> Finished:
         """Make the call and return how it ended."""

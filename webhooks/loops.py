@@ -1,8 +1,9 @@
-"""Event loops in threads: how they start, and what a process needs for a thousand requests."""
+"""Event loops in threads: how they start, and what a process needs for thousands of requests."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -10,7 +11,12 @@ from contextlib import suppress
 
 from django.core.management import CommandError
 
+logger = logging.getLogger(__name__)
+
 START = 30.0  # seconds that the start of a loop may take
+# Files that a process needs beside those of requests in flight: the web server's connections, the
+# database's, and idle ones to handlers.
+_OTHER_FILES = 1500
 
 
 class StartFailed(CommandError):
@@ -47,3 +53,18 @@ def raise_file_limit() -> None:
     if soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def fitting(slots: int) -> int:
+    """Return how many requests may be in flight: `slots`, or fewer where files are limited."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return slots
+    room = soft - min(_OTHER_FILES, soft // 2)
+    if slots > room:
+        logger.warning(
+            "SIM_CALLS is %d, but with %d open files there is room for %d requests in flight. "
+            "Raise the limit of open files (ulimit -n) to have more.",
+            slots, soft, room,
+        )  # fmt: skip
+    return min(slots, room)

@@ -1,27 +1,31 @@
 """Which deliveries may be called now: one short transaction that takes them (`claim`).
 
 Every rule of the order stands here: forced ones first, then each webhook's oldest, within its
-gate, its cap, and the probe after a failure. One claim at a time, so the rules hold across
-workers as well.
+gate, its cap, its share of the slots, and the probe after a failure. One claim at a time, so the
+rules hold across workers as well. A delivery that another transaction has locked is passed over,
+so that a claim waits for nobody.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Min
+from django.db.models import Exists, F, Min, OuterRef
 
 from requests_queue import clock
 from webhooks import resending, retry, sql
 from webhooks.calls import Claimed, Finished
 from webhooks.models import Delivery, Webhook
+from webhooks.slots import Slots
 
 LEASE = 30.0  # seconds; a killed worker's deliveries come back after it
+MOST = 500  # deliveries of one claim, so that it holds its lock for milliseconds
 _CHUNK = 100  # parts of one compound SELECT; SQLite takes 500
 
 _COLUMNS = (
@@ -38,104 +42,184 @@ _COLUMNS = (
     "data",
     "revision",
 )
+# Whether the last request of webhook `w` got a response, whatever its status.
+_RESPONDS = """
+    AND CASE WHEN w.failure_since_last_success = 0 THEN w.last_success_id IS NOT NULL
+    ELSE EXISTS (SELECT 1 FROM webhooks_attempt a
+        WHERE a.id = w.last_failure_id AND a.status_code IS NOT NULL) END
+"""
 
 
-def claim(slots: int) -> list[Claimed]:
-    """Take up to `slots` deliveries that may start now, for LEASE seconds."""
+@dataclass(slots=True)
+class _Choice:
+    """What a claim has chosen so far, `limit` deliveries at most, each within a share of `slots`.
+
+    Without slots nothing is shared. With `responds` only webhooks whose last request got a
+    response are looked at, which may use the last slots.
+    """
+
+    limit: int
+    slots: Slots | None = None
+    responds: bool = False
+    ids: dict[int, None] = field(default_factory=dict)
+    # Requests in flight and deliveries chosen, by webhook and whether they are forced.
+    _held: dict[tuple[str, bool], int] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        """Return how many more may be chosen."""
+        return self.limit - len(self.ids)
+
+    def share(self, limit: int) -> int:
+        """Return how many requests a webhook may have in flight, `limit` at most."""
+        if self.slots is None:
+            return limit
+        return self.slots.share(limit, responds=self.responds)
+
+    def offer(self, pk: int, webhook_id: str, forced: bool, in_flight: int, limit: int) -> None:
+        """Choose the delivery of a webhook with requests in flight, if its share allows it."""
+        held = self._held.setdefault((webhook_id, forced), in_flight)
+        if self.left > 0 and pk not in self.ids and held < self.share(limit):
+            self.ids[pk] = None
+            self._held[webhook_id, forced] = held + 1
+            self.slots = self.slots and self.slots.taken(1)
+
+
+def claim(limit: int, slots: Slots | None = None) -> list[Claimed]:
+    """Take up to `limit` deliveries that may start now, MOST at most, for LEASE seconds.
+
+    `slots` are those of the process, shared fairly; without them only the limit counts.
+    """
     with transaction.atomic():
         sql.one_claim_at_a_time()
         now = clock.now()
-        chosen = _forced(slots)
-        if len(chosen) < slots:
-            chosen += _due(slots - len(chosen), now)
-        return take(chosen, now) if chosen else []
+        choice = _choose(_Choice(min(limit, MOST), slots), now)
+        return take(list(choice.ids), now) if choice.ids else []
 
 
 def peek(now: datetime) -> list[int]:
     """Return deliveries that could start now, one at least if there are any."""
-    return _forced(1) or _due(1, now)
+    return list(_choose(_Choice(1), now).ids)
 
 
-def _forced(slots: int) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT d.id FROM webhooks_delivery d JOIN webhooks_webhook w ON w.id = d.webhook_id
-            WHERE d.state = 'waiting' AND d.forced AND w.active ORDER BY d.id LIMIT %s
-            """,
-            [slots],
-        )
-        return [row[0] for row in cursor.fetchall()]
+def _choose(choice: _Choice, now: datetime) -> _Choice:
+    """Choose forced deliveries first, then those that are due."""
+    _choose_forced(choice)
+    _choose_due(choice, now)
+    if choice.slots is not None and not choice.slots.unreserved:
+        choice.responds = True
+        _choose_forced(choice)
+        _choose_due(choice, now)
+    return choice
 
 
-def _due(slots: int, now: datetime) -> list[int]:
-    """Return the oldest waiting deliveries of the webhooks that may start something."""
+def _choose_forced(choice: _Choice) -> None:
+    """Choose the oldest forced deliveries: of one webhook as many as there are slots to share."""
+    most = choice.limit if choice.slots is None else choice.slots.total
+    share = choice.share(most)
+    if choice.left <= 0 or not share:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id, free FROM (
-                SELECT w.id,
-                    CASE WHEN w.earliest_possible_trigger IS NULL THEN %s ELSE 1 END
-                        - COALESCE(b.under_way, 0) AS free,
+            SELECT id, webhook_id, in_flight FROM (
+                SELECT d.id, d.webhook_id, (SELECT COUNT(*) FROM webhooks_delivery c
+                    {sql.indexed_by("delivery_calling")} WHERE c.webhook_id = d.webhook_id
+                    AND c.state = 'calling' AND c.forced) AS in_flight
+                FROM webhooks_delivery d JOIN webhooks_webhook w ON w.id = d.webhook_id
+                WHERE d.state = 'waiting' AND d.forced AND w.active
+                {_RESPONDS if choice.responds else ""}
+            ) candidate WHERE in_flight < %s ORDER BY id LIMIT %s
+            """,
+            [share, choice.limit],
+        )
+        for pk, webhook_id, in_flight in cursor.fetchall():
+            choice.offer(pk, webhook_id, True, in_flight, most)
+
+
+def _choose_due(choice: _Choice, now: datetime) -> None:
+    """Choose the oldest waiting deliveries of the webhooks that may start something.
+
+    Those with the fewest requests in flight come first.
+    """
+    share = choice.share(settings.SIM_MAX_IN_FLIGHT)
+    if choice.left <= 0 or not share:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT id, in_flight, cap FROM (
+                SELECT w.id, COALESCE(c.in_flight, 0) AS in_flight,
+                    CASE WHEN w.earliest_possible_trigger IS NULL THEN %s ELSE 1 END AS cap,
                     (SELECT MIN(d.id) FROM webhooks_delivery d {sql.indexed_by("delivery_waiting")}
                         WHERE d.webhook_id = w.id AND d.state = 'waiting' AND NOT d.forced) AS head
                 FROM webhooks_webhook w LEFT JOIN (
-                    SELECT webhook_id, COUNT(*) AS under_way FROM webhooks_delivery
+                    SELECT webhook_id, COUNT(*) AS in_flight FROM webhooks_delivery
                     WHERE state = 'calling' AND NOT forced GROUP BY webhook_id
-                ) b ON b.webhook_id = w.id
+                ) c ON c.webhook_id = w.id
                 WHERE w.active AND NOT w.out_of_order
                 AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %s)
+                {_RESPONDS if choice.responds else ""}
             ) candidate
-            WHERE head IS NOT NULL AND free > 0 ORDER BY head LIMIT %s
+            WHERE head IS NOT NULL AND in_flight < cap AND in_flight < %s
+            ORDER BY in_flight, head LIMIT %s
             """,
-            [settings.SIM_MAX_IN_FLIGHT, sql.moment(now), slots],
+            [settings.SIM_MAX_IN_FLIGHT, sql.moment(now), share, choice.limit],
         )
-        wanted = cursor.fetchall()
-    chosen: list[int] = []
+        found = {pk: (in_flight, cap) for pk, in_flight, cap in cursor.fetchall()}
+    wanted = [(pk, min(cap, share) - in_flight) for pk, (in_flight, cap) in found.items()]
     for at in range(0, len(wanted), _CHUNK):
-        chosen += _oldest(wanted[at : at + _CHUNK], slots - len(chosen))
-    return chosen
+        if choice.left <= 0:
+            break
+        for pk, webhook_id in _oldest(wanted[at : at + _CHUNK], choice.left):
+            choice.offer(pk, webhook_id, False, *found[webhook_id])
 
 
-def _oldest(wanted: Sequence[tuple[str, int]], slots: int) -> list[int]:
-    """Return the oldest waiting deliveries: up to `free` of each webhook, up to `slots` in all.
+def _oldest(wanted: Sequence[tuple[str, int]], limit: int) -> list[tuple[int, str]]:
+    """Return the oldest waiting deliveries and their webhooks: up to `n` of each webhook.
 
     One index look-up for each, so a backlog behind a gate costs the others nothing.
     """
     waiting = sql.indexed_by("delivery_waiting")
     parts: list[str] = []
     params: list[Any] = []
-    for webhook_id, free in wanted:
+    for webhook_id, n in wanted:
         parts.append(
-            f"SELECT id FROM (SELECT id FROM webhooks_delivery {waiting} WHERE webhook_id = %s "
-            "AND state = 'waiting' AND NOT forced ORDER BY id LIMIT %s) part"
+            f"SELECT id, webhook_id FROM (SELECT id, webhook_id FROM webhooks_delivery {waiting} "
+            "WHERE webhook_id = %s AND state = 'waiting' AND NOT forced ORDER BY id LIMIT %s) part"
         )
-        params += [webhook_id, min(free, slots)]
-    if not parts or slots <= 0:
-        return []
+        params += [webhook_id, min(n, limit)]
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts), params)
-        return sorted(row[0] for row in cursor.fetchall())[:slots]
+        return sorted(cursor.fetchall())
 
 
 def take(chosen: Sequence[int], now: datetime, lease: float = LEASE) -> list[Claimed]:
-    """Take those of the deliveries that wait, for `lease` seconds; call inside a transaction."""
+    """Take those of the deliveries that wait and that nobody else has locked, for `lease` seconds.
+
+    Call inside a transaction. Those of a webhook that has just been deleted are left.
+    """
     token = uuid.uuid4()
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
+            WITH free AS (
+                SELECT id FROM webhooks_delivery
+                WHERE state = 'waiting' AND id IN ({sql.marks(chosen)}) {sql.skip_locked()}
+            )
             UPDATE webhooks_delivery
             SET state = 'calling', claim = %s, lease = {sql.epoch()} + %s, started_at = %s
-            WHERE state = 'waiting' AND id IN ({sql.marks(chosen)})
+            WHERE state = 'waiting' AND id IN (SELECT id FROM free)
             RETURNING id, webhook_id, attempts, forced
             """,
-            [sql.uuid_(token), lease, sql.moment(now), *chosen],
+            [*chosen, sql.uuid_(token), lease, sql.moment(now)],
         )
         taken = sorted(cursor.fetchall())
     webhooks = load({row[1] for row in taken})
     return resending.apply(
         Claimed(pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id])
         for pk, webhook_id, attempts, forced in taken
+        if webhook_id in webhooks
     )
 
 
@@ -200,9 +284,9 @@ def abandoned() -> list[Finished]:
 
 def next_due(now: datetime) -> datetime | None:
     """Return when the next gate opens behind which something waits, or None."""
-    waiting = Delivery.objects.filter(state=Delivery.WAITING, forced=False)
+    waiting = Delivery.objects.filter(webhook=OuterRef("pk"), state=Delivery.WAITING, forced=False)
     gates = Webhook.objects.filter(
-        active=True, out_of_order=False, earliest_possible_trigger__gt=now
-    ).filter(pk__in=waiting.values("webhook"))
+        Exists(waiting), active=True, out_of_order=False, earliest_possible_trigger__gt=now
+    )
     found: datetime | None = gates.aggregate(at=Min("earliest_possible_trigger"))["at"]
     return found

@@ -48,9 +48,12 @@ def indexed_by(index: str) -> str:
     return f"INDEXED BY {index}" if connection.vendor == "sqlite" else ""
 
 
-def skip_locked() -> str:
-    """Return the words that lock rows and pass over those that somebody else holds."""
-    return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+def skip_locked(strength: str = "NO KEY UPDATE") -> str:
+    """Return the words that lock rows and pass over those that somebody else holds.
+
+    `UPDATE` also passes over rows that somebody is just inserting a reference to.
+    """
+    return f"FOR {strength} SKIP LOCKED" if connection.vendor == "postgresql" else ""
 
 
 def one_claim_at_a_time() -> None:

@@ -46,7 +46,7 @@ def expire_leases() -> None:
     Delivery.objects.filter(state="calling").update(lease=1.0)
 
 
-def test_a_claim_waits_for_an_event_that_is_just_joining(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claim_passes_over_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPatch) -> None:
     world = make.world()
     failing(world, waiting=1)
     joined, commit = threading.Event(), threading.Event()
@@ -58,11 +58,14 @@ def test_a_claim_waits_for_an_event_that_is_just_joining(monkeypatch: pytest.Mon
     monkeypatch.setattr(events.wakeup, "after_commit", hold)
     event = Background(lambda: order(world))
     assert joined.wait(15)
-    claim = Background(lambda: outbox.claim(10))
-    assert not claim.ended.wait(0.3), "claimed while an event was joining"
+    during = Background(lambda: outbox.claim(10))
+    if connection.vendor == "postgresql":
+        assert during.result() == []
+    else:
+        assert not during.ended.wait(0.3), "claimed while an event was joining"
     commit.set()
     event.result()
-    [probe] = claim.result()
+    [probe] = during.result() or outbox.claim(10)
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 2
     assert all(at <= probe.started_at for at in Event.objects.values_list("at", flat=True))
 
@@ -274,8 +277,8 @@ def test_a_merge_leaves_what_is_just_claimed(
         list(Webhook.objects.select_for_update())
         merging.merge_waiting([first.pk])
     monkeypatch.undo()
-    claimed = claims[0].result()
-    # The claim waited for the merge, and found one delivery.
+    # The claim passed over what the merge had locked; on SQLite it waited. Either way one is left.
+    claimed = claims[0].result() or outbox.claim(10)
     assert [c.delivery_id for c in claimed] == [first.pk]
     assert ledger.record([Finished(c, retry.SUCCESS, 1) for c in claimed]).count("settled") == 1
     assert settled()

@@ -1,0 +1,70 @@
+"""A worker that stops itself in the middle of a transaction, as a paused container or a frozen
+host does; run as a process of its own.
+
+    python -m tests.stopping <where> engine            an engine alone
+    python -m tests.stopping <where> celery …          Celery, with the arguments that follow
+
+`where` is a function as `module.name`: the process stops itself (SIGSTOP) before the first call of
+it for which the file STOP_IN exists, and removes the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+# In the middle of a claim: holding deliveries and the advisory lock.
+IN_CLAIM = "webhooks.outbox.load"
+# In the middle of a flush: holding deliveries and webhooks.
+IN_FLUSH = "webhooks.attempts.insert"
+
+
+def install(where: str) -> None:
+    """Have the process stop where it is told to."""
+    module_name, _, name = where.rpartition(".")
+    module = importlib.import_module(module_name)
+    real = getattr(module, name)
+    flag = Path(os.environ["STOP_IN"])
+
+    def stopping(*args: Any) -> Any:
+        if flag.exists():
+            flag.unlink()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return real(*args)
+
+    setattr(module, name, stopping)
+
+
+def main() -> None:
+    """Run the engine until standard input ends, or Celery."""
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
+    django.setup()
+    where, what, *arguments = sys.argv[1:]
+    install(where)
+    if what == "celery":
+        from celery.__main__ import main as celery
+
+        sys.argv = ["celery", *arguments]
+        celery()
+        return
+    from webhooks import engine
+
+    engine.start()
+    print("started", flush=True)
+    sys.stdin.read()
+    engine.stop()
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+if __name__ == "__main__":
+    main()

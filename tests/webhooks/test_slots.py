@@ -1,0 +1,194 @@
+"""Slots are shared: webhooks whose handlers hang can't take them all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from requests_queue.queues.fulfillment import births
+from tests import make
+from tests.engines import running, until
+from tests.handlers import handler
+from webhooks import events, ledger, loops, outbox, retry
+from webhooks.calls import Finished
+from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.slots import Slots
+
+TOTALS = st.integers(1, 300)
+LIMITS = st.integers(1, 40)
+
+
+# -- the function
+
+
+@given(TOTALS, st.data(), LIMITS, st.booleans())
+def test_share_is_within_limit_and_shrinks_as_slots_fill(
+    total: int, data: Any, limit: int, responds: bool
+) -> None:
+    used = data.draw(st.integers(0, total))
+    slots = Slots(total, used)
+    share = slots.share(limit, responds=responds)
+    assert 0 <= share <= limit
+    assert share >= slots.taken(1).share(limit, responds=responds)
+    # Who responds has no less, and one at least where there is a slot.
+    assert share <= slots.share(limit, responds=True)
+    assert (slots.share(limit, responds=True) > 0) == (used < total)
+
+
+@given(TOTALS, LIMITS)
+def test_webhook_has_its_limit_until_a_quarter_is_taken(total: int, limit: int) -> None:
+    for used in range(total // 4):
+        assert Slots(total, used).share(limit, responds=False) == limit
+
+
+def saturated(total: int, limit: int, hanging: int, order: list[int]) -> Slots:
+    """Return the slots once so many webhooks have as many requests in flight as they may."""
+    held = [0] * hanging
+    slots = Slots(total)
+    while True:
+        before = slots.used
+        for n in order:
+            while held[n] < slots.share(limit, responds=False):
+                held[n] += 1
+                slots = slots.taken(1)
+        if slots.used == before:
+            return slots
+
+
+@given(TOTALS, LIMITS, st.integers(1, 400), st.randoms())
+def test_hanging_webhooks_leave_slots_for_others(
+    total: int, limit: int, hanging: int, dice: Any
+) -> None:
+    order = list(range(hanging))
+    dice.shuffle(order)
+    slots = saturated(total, limit, hanging, order)
+    assert slots.used <= total
+    reserved = total // 10
+    assert slots.free >= reserved
+    if reserved:
+        assert slots.share(limit, responds=True) >= 1
+    # Unless there are so many that one request of each fills what is left.
+    if hanging <= total - max(1, total // 2) - reserved:
+        assert slots.share(limit, responds=False) >= 1
+
+
+# -- what a claim makes of it
+
+
+def order(world: make.World, times: int = 1) -> None:
+    for _ in range(times):
+        births.create(make.purchase(world), world.as_distributor)
+
+
+def fill(slots: Slots) -> tuple[list[str], Slots]:
+    """Claim until nothing more may start; return whose deliveries were claimed, and the slots."""
+    found: list[str] = []
+    while claimed := outbox.claim(slots.free, slots):
+        found += [c.webhook["id"] for c in claimed]
+        slots = slots.taken(len(claimed))
+    return found, slots
+
+
+@pytest.mark.django_db
+def test_webhook_with_nothing_in_flight_is_claimed_beside_hanging_ones() -> None:
+    world, other = make.world(), make.world("2")
+    hanging = [make.webhook(world, n=n) for n in range(1, 4)]
+    order(world, 20)
+    found, slots = fill(Slots(8))
+    assert (set(found), slots.used) == ({hook.pk for hook in hanging}, 4)
+    late = make.webhook(other, n=9)
+    order(other, 5)
+    # One at a time while the slots are crowded, and it leaves one for the next.
+    assert fill(slots)[0] == [late.pk]
+
+
+@pytest.mark.django_db
+def test_last_slots_are_for_webhooks_that_respond() -> None:
+    world = make.world()
+    healthy, failing, timed_out = (make.webhook(world, n=n) for n in range(1, 4))
+    order(world)
+    outcomes = {healthy.pk: retry.SUCCESS, failing.pk: retry.FAILURE, timed_out.pk: retry.FAILURE}
+    ledger.record([Finished(c, outcomes[c.webhook["id"]], 1) for c in outbox.claim(10)])
+    Attempt.objects.filter(webhook=failing).update(status_code=500)
+    Webhook.objects.update(earliest_possible_trigger=None, round=0)
+    Delivery.objects.update(state="delivered")
+    Webhook.objects.update(active=False)
+    for n in range(40):
+        make.webhook(world, n=100 + n)
+    order(world, 3)
+    slots = fill(Slots(40))[1]
+    assert slots.used == 36
+    Webhook.objects.update(active=True)
+    order(world, 2)
+    # One each of those that responded; the one that timed out waits, as do the others.
+    assert sorted(fill(slots)[0]) == [healthy.pk, failing.pk]
+
+
+@pytest.mark.django_db
+def test_one_webhook_with_a_long_backlog_takes_its_cap_only() -> None:
+    world = make.world()
+    hook = make.webhook(world)
+    Delivery.objects.bulk_create(
+        Delivery(webhook=hook, created_at=make.AT) for _ in range(2 * outbox.MOST)
+    )
+    late = make.webhook(world, n=2)
+    order(world)
+    found, slots = fill(Slots(4000))
+    assert (found.count(hook.pk), found.count(late.pk), slots.used) == (10, 1, 11)
+
+
+@pytest.mark.django_db
+def test_a_claim_has_an_upper_bound_and_the_next_one_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "MOST", 3)
+    world = make.world()
+    for n in range(1, 6):
+        make.webhook(world, n=n)
+    order(world)
+    assert [len(outbox.claim(100, Slots(100))) for _ in range(3)] == [3, 2, 0]
+
+
+@pytest.mark.django_db
+def test_trigger_now_is_outside_the_cap_and_leaves_slots_for_others() -> None:
+    world = make.world()
+    hanging, other = make.webhook(world), make.webhook(world, n=2)
+    for _ in range(30):
+        events.trigger(hanging)
+    found, slots = fill(Slots(20))
+    assert found.count(hanging.pk) == slots.used == 8
+    events.trigger(other)
+    assert fill(slots)[0] == [other.pk]
+
+
+# -- what an engine makes of it
+
+
+@pytest.mark.django_db(transaction=True)
+def test_healthy_webhook_is_called_while_all_others_hang() -> None:
+    world, other = make.world(), make.world("2")
+    with handler(None) as hangs, handler() as served:
+        for n in range(1, 4):
+            make.webhook(world, hangs.url, n=n)
+        order(world, 12)
+        with running(slots=8) as [engine]:
+            until(lambda: engine.under_way == 4, "the hanging ones have all that they may have")
+            make.webhook(other, served.url, n=9)
+            for _ in range(3):
+                order(other)
+                engine.wake()
+                served.next()
+            assert engine.under_way >= 4
+            hangs.release.set()
+
+
+def test_slots_fit_into_the_limit_of_open_files(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = iter([(65536, 65536), (4096, 4096), (1024, 1024), (loops.resource.RLIM_INFINITY, 0)])
+    monkeypatch.setattr(loops.resource, "getrlimit", lambda which: next(limits))
+    assert [loops.fitting(4000) for _ in range(4)] == [4000, 2596, 512, 4000]
+    assert len(caplog.records) == 2 and "ulimit -n" in caplog.text
