@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from django.db import transaction
-
+from requests_queue import transitions
 from requests_queue.catalog.models import Account, Product
 from requests_queue.catalog.views import seen
 from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.queues import base
 
 
-@transaction.atomic
+@transitions.atomic()
 def make(
     name: str, kind: str | None, product_id: str | None, account: Account, *, draft: bool = False
 ) -> base.QueueObject:

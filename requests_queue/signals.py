@@ -6,6 +6,10 @@ from django.dispatch import Signal
 # change: requests_queue.transitions.Change
 queue_changed = Signal()
 
+# Sent at the end of a transaction with changes, before it commits, once.
+# changes: a tuple of requests_queue.transitions.Change, in order
+changes_made = Signal()
+
 # Sent where an object is to be validated, outside any transaction: whoever calls handlers makes
 # the calls while the sender waits, and answers with a list of what `wanted.read` made of each
 # answer.  wanted: requests_queue.queues.validation.Wanted.  Raises Refused (VAL_100) where a

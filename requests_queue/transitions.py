@@ -1,12 +1,14 @@
 """The only writers of a status: `add` an object to a queue, `move` it to another status.
 
 Both tell of the change in their own transaction, so whoever listens commits or rolls back
-with it.
+with it. A transaction that makes several changes opens with `atomic`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +26,7 @@ from requests_queue.queues.base import (
     QueueObject,
     for_model,
 )
-from requests_queue.signals import queue_changed
+from requests_queue.signals import changes_made, queue_changed
 
 # Who acts where nobody else does.
 PLATFORM = Actor()
@@ -45,15 +47,51 @@ class Change:
     actor: Actor = PLATFORM
 
 
+class _Made(threading.local):
+    """The changes of this thread's transaction, and how many `atomic` blocks are open."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.blocks = 0
+
+
+_made = _Made()
+
+
+@contextmanager
+def atomic() -> Iterator[None]:
+    """Open a transaction, as `transaction.atomic` does, and send its changes at its end.
+
+    `changes_made` is sent once, before the outermost block ends, so that whoever locks rows for
+    the changes locks those of all of them in one order, and after the queues' own rows.
+    """
+    with transaction.atomic():
+        first = len(_made.changes)
+        _made.blocks += 1
+        try:
+            yield
+            if _made.blocks == 1 and _made.changes:
+                changes_made.send(sender=None, changes=tuple(_made.changes))
+        except BaseException:
+            # The savepoint takes these back.
+            del _made.changes[first:]
+            raise
+        finally:
+            _made.blocks -= 1
+            if not _made.blocks:
+                _made.changes.clear()
+
+
 def add(row: QueueObject, actor: Actor = PLATFORM) -> None:
     """Insert the object, born in the status that it ends up in, and tell of it and who did it.
 
     Call inside a transaction that also makes what the object needs.
     """
     queue = for_model(type(row))
-    row.save(force_insert=True)
-    if row.status not in queue.silent:
-        _tell(queue, row, None, row.created, actor)
+    with atomic():
+        row.save(force_insert=True)
+        if row.status not in queue.silent:
+            _tell(queue, row, None, row.created, actor)
 
 
 def move(
@@ -70,7 +108,7 @@ def move(
     A move that leaves the status as it was is no change of the queue.
     """
     queue = for_model(row_class)
-    with transaction.atomic():
+    with atomic():
         row = row_class._default_manager.select_for_update().filter(pk=pk).first()
         if row is None:
             raise Missing(pk)
@@ -87,7 +125,8 @@ def move(
 
 def touch(row: QueueObject, at: datetime) -> None:
     """Tell of a change that left the status as it was; call in the transaction of the change."""
-    _tell(for_model(type(row)), row, row.status, at)
+    with atomic():
+        _tell(for_model(type(row)), row, row.status, at)
 
 
 def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Move:
@@ -125,16 +164,16 @@ def _write(row: QueueObject, chosen: Move, context: Context) -> None:
 def _tell(
     queue: Queue, row: QueueObject, before: str | None, at: datetime, actor: Actor = PLATFORM
 ) -> None:
-    queue_changed.send(
-        sender=type(row),
-        change=Change(
-            object_class=queue.object_class,
-            object_id=row.pk,
-            product_id=row.product_id,
-            account_ids=row.parties(),
-            status_from=before,
-            status_to=row.status,
-            at=at,
-            actor=actor,
-        ),
+    change = Change(
+        object_class=queue.object_class,
+        object_id=row.pk,
+        product_id=row.product_id,
+        account_ids=row.parties(),
+        status_from=before,
+        status_to=row.status,
+        at=at,
+        actor=actor,
     )
+    # Before it is sent: a receiver may make changes that follow from it.
+    _made.changes.append(change)
+    queue_changed.send(sender=type(row), change=change)

@@ -6,7 +6,9 @@ webhooks by id.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -21,31 +23,66 @@ from webhooks.models import Delivery, Event, Webhook
 from webhooks.types import EVENT
 
 Pairs = list[tuple[int, str]]
+# Of each webhook: id, gate, and whether it is out of order.
+Rows = list[tuple[str, datetime | None, bool]]
 
 
-def record(change: Change) -> None:
-    """Record the change for each webhook that watches it, and wake the engine after commit."""
-    listening = Webhook.objects.filter(
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An event that was inserted, and its delivery, which may have been there before."""
+
+    webhook_id: str
+    delivery_id: int
+    event_id: int
+    at: datetime
+    joined: bool = False
+
+
+def record(*changes: Change) -> None:
+    """Record changes of one transaction for the webhooks that watch them; wake the engine after
+    commit.
+
+    The webhooks of all changes are locked once, in the order of their ids.
+    """
+    found = [(change, _listening(change)) for change in changes]
+    ids = {pk for _, rows in found for pk, *_ in rows}
+    if not ids:
+        return
+    if settings.SIM_EVENT_MODE == "coalesce":
+        # Two changes at once must not both find nothing waiting.
+        rows = Webhook.objects.filter(pk__in=ids).order_by("pk").select_for_update()
+        list(rows.values_list("pk"))
+    made: list[_Made] = []
+    for change, rows in found:
+        made += _insert(change, rows)
+    _count(made)
+    wakeup.after_commit()
+
+
+def _listening(change: Change) -> Rows:
+    """Return the webhooks that watch the change."""
+    rows = Webhook.objects.filter(
         active=True,
         type=EVENT,
         object_class=change.object_class,
         product_id=change.product_id,
         account_id__in=change.account_ids,
     ).order_by("pk")
+    return list(rows.values_list("pk", "earliest_possible_trigger", "out_of_order"))
+
+
+def _insert(change: Change, rows: Rows) -> list[_Made]:
+    """Insert the events of a change, each into a delivery that waits or into a new one."""
     coalesce = settings.SIM_EVENT_MODE == "coalesce"
-    if coalesce:
-        # Two changes at once must not both find nothing waiting.
-        listening = listening.select_for_update()
-    found = list(listening.values_list("pk", "earliest_possible_trigger", "out_of_order"))
-    if not found:
-        return
-    backing_off = [pk for pk, gate, lost in found if coalesce or gate is not None or lost]
-    pairs = _join_waiting(backing_off)
-    joined = {webhook_id for _, webhook_id in pairs}
-    pairs += insert_deliveries([pk for pk, *_ in found if pk not in joined], change.at)
-    event_ids = _insert_events([delivery_id for delivery_id, _ in pairs], change)
-    _count([pk for pk, *_ in found], event_ids, change)
-    wakeup.after_commit()
+    backing_off = [pk for pk, gate, lost in rows if coalesce or gate is not None or lost]
+    joined = _join_waiting(backing_off)
+    has_joined = {webhook_id for _, webhook_id in joined}
+    new = insert_deliveries([pk for pk, *_ in rows if pk not in has_joined], change.at)
+    deliveries = dict(joined + new)
+    return [
+        _Made(deliveries[pk], pk, event_id, change.at, deliveries[pk] in has_joined)
+        for event_id, pk in _insert_events(list(deliveries), change)
+    ]
 
 
 def validators(change: Change, type_: str) -> list[str]:
@@ -63,10 +100,15 @@ def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
 
     Call in a transaction that takes the deliveries, so that nobody else does.
     """
-    made = {webhook_id: pk for pk, webhook_id in insert_deliveries(webhook_ids, change.at)}
-    event_ids = _insert_events(list(made.values()), change)
-    _count(list(made), event_ids, change)
-    return [made[pk] for pk in webhook_ids if pk in made]
+    deliveries = dict(insert_deliveries(webhook_ids, change.at))
+    _count(
+        [
+            _Made(deliveries[pk], pk, event_id, change.at)
+            for event_id, pk in _insert_events(list(deliveries), change)
+        ]
+    )
+    by_webhook = {webhook_id: pk for pk, webhook_id in deliveries.items()}
+    return [by_webhook[pk] for pk in webhook_ids if pk in by_webhook]
 
 
 def _join_waiting(webhook_ids: Sequence[str]) -> Pairs:
@@ -116,8 +158,8 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
         return list(cursor.fetchall())
 
 
-def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[int]:
-    """Insert an event for each delivery and return their ids."""
+def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[tuple[int, int]]:
+    """Insert an event for each delivery and return (event id, delivery id)."""
     if not delivery_ids:
         # Every webhook was deleted since it was found.
         return []
@@ -128,7 +170,7 @@ def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[int]:
                 (webhook_id, delivery_id, object_id, status_from, status_to, at)
             SELECT webhook_id, id, %s, %s, %s, %s FROM webhooks_delivery
             WHERE id IN ({sql.marks(delivery_ids)}) ORDER BY id
-            RETURNING id
+            RETURNING id, delivery_id
             """,
             [
                 change.object_id,
@@ -138,33 +180,39 @@ def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[int]:
                 *delivery_ids,
             ],
         )
-        return [row[0] for row in cursor.fetchall()]
+        return list(cursor.fetchall())
 
 
-def _count(webhook_ids: Sequence[str], event_ids: Sequence[int], change: Change) -> None:
-    """Count the event, last, so that the webhooks' locks are short.
+def _count(made: Sequence[_Made]) -> None:
+    """Count the events, last, so that the webhooks' locks are short.
 
     A webhook that was disabled or deleted since it was found counts none.
     """
-    rows = Webhook.objects.filter(pk__in=webhook_ids).order_by("pk").select_for_update()
-    found = dict(rows.values_list("pk", "active"))
-    gone = [pk for pk in webhook_ids if not found.get(pk)]
+    rows = Webhook.objects.filter(pk__in={each.webhook_id for each in made})
+    locked = dict(rows.order_by("pk").select_for_update().values_list("pk", "active"))
+    gone = [each for each in made if not locked.get(each.webhook_id)]
     if gone:
-        _take_back(gone, event_ids)
-        # What a deleted webhook still got has nothing to belong to.
-        Delivery.objects.filter(webhook__in=[pk for pk in gone if pk not in found]).delete()
-    Webhook.objects.filter(pk__in=[pk for pk, active in found.items() if active]).update(
-        events=F("events") + 1, last_event=clock.shown(change.at)
-    )
+        _take_back(gone)
+        # A deleted webhook's row may be removed before this transaction commits.
+        deleted = [e.delivery_id for e in gone if e.webhook_id not in locked and not e.joined]
+        Delivery.objects.filter(pk__in=deleted).delete()
+    counts = Counter(each.webhook_id for each in made if locked.get(each.webhook_id))
+    last = {each.webhook_id: each.at for each in made}
+    alike: dict[tuple[int, datetime], list[str]] = {}
+    for pk, count in counts.items():
+        alike.setdefault((count, last[pk]), []).append(pk)
+    for (count, at), ids in alike.items():
+        Webhook.objects.filter(pk__in=ids).update(
+            events=F("events") + count, last_event=clock.shown(at)
+        )
 
 
-def _take_back(webhook_ids: Sequence[str], event_ids: Sequence[int]) -> None:
-    """Take these of the events from webhooks that are disabled; what waits there is cancelled."""
-    fresh = Event.objects.filter(webhook__in=webhook_ids, pk__in=event_ids)
-    Delivery.objects.filter(state=Delivery.WAITING, events__in=fresh).update(
-        state=Delivery.CANCELLED
-    )
-    fresh.delete()
+def _take_back(made: Sequence[_Made]) -> None:
+    """Take events from webhooks that are disabled; what waits there is cancelled."""
+    Delivery.objects.filter(
+        pk__in=[each.delivery_id for each in made], state=Delivery.WAITING
+    ).update(state=Delivery.CANCELLED)
+    Event.objects.filter(pk__in=[each.event_id for each in made]).delete()
 
 
 @transaction.atomic
@@ -184,6 +232,8 @@ def trigger(webhook: Webhook) -> Delivery:
     )
     if not counted:
         # The exception takes the rows back.
+        if not Webhook.objects.filter(pk=webhook.pk).exists():
+            raise Missing(webhook.pk)
         raise Refused("WH_001", f"{webhook.pk} is disabled: enable it to trigger it.")
     wakeup.after_commit()
     return Delivery.objects.get(pk=delivery_id)

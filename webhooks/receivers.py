@@ -7,8 +7,8 @@ from django.dispatch import receiver
 
 from requests_queue.queues.validation import Wanted
 from requests_queue.signals import (
+    changes_made,
     next_due_wanted,
-    queue_changed,
     unsettled_wanted,
     validation_wanted,
 )
@@ -16,10 +16,10 @@ from requests_queue.transitions import Change
 from webhooks import events, standstill, validation
 
 
-@receiver(queue_changed)
-def on_queue_changed(change: Change, **kwargs: Any) -> None:
-    """Record the change, in its own transaction."""
-    events.record(change)
+@receiver(changes_made)
+def on_changes_made(changes: tuple[Change, ...], **kwargs: Any) -> None:
+    """Record the changes of a transaction, in that transaction."""
+    events.record(*changes)
 
 
 @receiver(validation_wanted)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
 from django.http import QueryDict
 
 from portal.acting import Reader
 from portal.queues import lists, parameters, reading
 from portal.queues.parameters import Filled
+from requests_queue import transitions
 from requests_queue.errors import Refused
 from requests_queue.queues import inside, validation
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Queue, QueueObject
@@ -73,7 +73,7 @@ class Edited:
             self.errors += self.params.refuse(refused.errors)
             return False
 
-    @transaction.atomic
+    @transitions.atomic()
     def _save(self) -> bool:
         assert self.post is not None
         # Locked, so that nobody else's change comes between the look and what is written.

@@ -11,12 +11,11 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.db import transaction
 from django.http import QueryDict
 
 from portal.acting import Reader
 from portal.queues.parameters import Filled
-from requests_queue import samples
+from requests_queue import samples, transitions
 from requests_queue.catalog.models import Account
 from requests_queue.catalog.views import seen
 from requests_queue.errors import Forbidden, Missing, Refused
@@ -94,7 +93,7 @@ class Sketched:
             _put(data, entry.path, self.form.cleaned_data[f"entry{n}"])
         if self.params.params:
             _put(data, self.proposal.params_path, self.params.whole())
-        with transaction.atomic():
+        with transitions.atomic():
             made: str = inside.create(self.queue, actor, data)["id"]
             _check_seen(self.queue, made, self.reader.account)
         return made

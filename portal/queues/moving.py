@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.db import transaction
 from django.http import HttpRequest
 
 from portal.acting import Reader
@@ -110,7 +109,7 @@ class Asked:
             inside.send(self.queue, reader.actor, self.row.pk, self.name, self.request)
             return
         model, entries = self.queue.model, self.params.entries()
-        with transaction.atomic():
+        with transitions.atomic():
             if entries and self.about:
                 inside.edit(self.queue, reader.actor, self.row.pk, self.about.body(entries))
             transitions.move(model, self.row.pk, self.name, reader.actor, self.form.data_of_move())

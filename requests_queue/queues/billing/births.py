@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-
 from requests_queue import clock, transitions
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import Forbidden, Invalid, Refused
@@ -20,7 +18,7 @@ TYPES = (VENDOR_TYPE, PROVIDER_TYPE)
 _PREFIXES = {PROVIDER_TYPE: "BRP", VENDOR_TYPE: "BRV"}
 
 
-@transaction.atomic
+@transitions.atomic()
 def create(data: Mapping[str, Any], actor: Actor) -> BillingRequest:
     """Create the request of a `POST /subscriptions/requests` body and return it.
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Min
 from django.dispatch import receiver
 
@@ -45,7 +44,7 @@ def next_due(now: datetime, **kwargs: Any) -> datetime | None:
     return found
 
 
-@transaction.atomic
+@transitions.atomic()
 def _bill(pk: str, now: datetime) -> bool:
     """Bill the period of a subscription that is over; return whether there was one.
 

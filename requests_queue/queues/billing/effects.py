@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
-
 from requests_queue import clock, transitions
 from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.queues.base import VENDOR, Actor
@@ -20,7 +18,7 @@ def set_attributes(pk: str, data: Mapping[str, Any], actor: Actor) -> dict[str, 
 
     Raises Invalid, and Forbidden for the other side's.
     """
-    with transaction.atomic():
+    with transitions.atomic():
         row = BillingRequest.objects.select_for_update(of=("self",)).filter(pk=pk).first()
         if row is None:
             raise Missing(pk)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from requests_queue import body, clock, ids, transitions
@@ -46,7 +46,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
     return _create(kind, data, asset, actor)
 
 
-@transaction.atomic
+@transitions.atomic()
 def _create(kind: str, data: Mapping[str, Any], asset: Mapping[str, Any], actor: Actor) -> Request:
     if kind == "purchase":
         return _purchase(data, asset, actor, clock.now())

@@ -51,7 +51,7 @@ def _unnested(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-@transaction.atomic
+@transitions.atomic()
 def _create(kind: str, data: Mapping[str, Any], note: str, actor: Actor) -> ListingRequest:
     now = clock.shown(clock.now())
     listing = _listed_anew(data, actor, now) if kind == "new" else _listed(data, actor)

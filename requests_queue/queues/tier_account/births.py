@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.dispatch import receiver
 
 from requests_queue import clock, ids, transitions
@@ -45,7 +44,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> list[TierAccountRequest]:
     account = _find(given, actor)
     if account.decommissioned:
         raise Refused("TAR_003", f"Tier account {account.pk} is decommissioned.")
-    with transaction.atomic():
+    with transitions.atomic():
         return _change(account, given)
 
 
@@ -90,22 +89,23 @@ def ask(version: TierAccountVersion, now: datetime, **kwargs: Any) -> None:
     # Numbered as captured: the first change of an account makes its version 2, and 001.
     whole = f"{version.account_id}-{version.version - 1:03d}"
     shown = clock.shown(now)
-    for taken, product in enumerate(products):
-        supported = bool(product.capability(CAPABILITY))
-        transitions.add(
-            TierAccountRequest(
-                pk=ids.next_in(whole, "TAR-", taken),
-                status="pending" if supported else "unsupported",
-                account=version,
-                scopes=found[product.pk],
-                reason="" if supported else UNSUPPORTED,
-                product=product,
-                vendor_id=product.owner_id,
-                provider_id=version.account.owner_id,
-                created=shown,
-                updated=shown,
+    with transitions.atomic():
+        for taken, product in enumerate(products):
+            supported = bool(product.capability(CAPABILITY))
+            transitions.add(
+                TierAccountRequest(
+                    pk=ids.next_in(whole, "TAR-", taken),
+                    status="pending" if supported else "unsupported",
+                    account=version,
+                    scopes=found[product.pk],
+                    reason="" if supported else UNSUPPORTED,
+                    product=product,
+                    vendor_id=product.owner_id,
+                    provider_id=version.account.owner_id,
+                    created=shown,
+                    updated=shown,
+                )
             )
-        )
 
 
 def _linked(account: TierAccount) -> dict[str, list[str]]:

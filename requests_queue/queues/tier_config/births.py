@@ -12,7 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from requests_queue import body, clock
+from requests_queue import body, clock, transitions
 from requests_queue.catalog import preview, tiers
 from requests_queue.catalog.models import Account, Connection, Product, TierAccount
 from requests_queue.catalog.views import seen
@@ -52,7 +52,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> TierConfigRequest:
         return _create(kind, given, data, actor)
 
 
-@transaction.atomic
+@transitions.atomic()
 def _create(
     kind: str | None, given: Mapping[str, Any], data: Mapping[str, Any], actor: Actor
 ) -> TierConfigRequest:

@@ -22,7 +22,7 @@ SCHEMAS = ("qt", "tr", "pr", "cr")
 EDITABLE = ("draft", "uploaded", "invalid", "ready", "rejected")
 
 
-@transaction.atomic
+@transitions.atomic()
 def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
     """Create the draft of a `POST /usage/files` body and return it.
 

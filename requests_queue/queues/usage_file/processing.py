@@ -95,7 +95,7 @@ def _finish(file: UsageFile, token: str) -> None:
     """Write the processed file, and move the file to where it belongs."""
     content = _written(file, token)
     detail = _first_error(file)
-    with transaction.atomic():
+    with transitions.atomic():
         _store(file, content)
         counting.recount(file.pk)
         _move(file, token, "invalidate" if detail else "ready", error_detail=detail)
@@ -104,7 +104,7 @@ def _finish(file: UsageFile, token: str) -> None:
 
 def _invalidate(file: UsageFile, token: str, detail: str) -> None:
     """The upload as a whole is of no use."""
-    with transaction.atomic():
+    with transitions.atomic():
         UsageRecord.objects.filter(file=file).delete()
         StoredFile.objects.filter(file=file, kind=StoredFile.PROCESSED).delete()
         counting.recount(file.pk)

@@ -50,7 +50,7 @@ def close(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         "external_billing_id": effects.text(data, "external_billing_id", 255),
         "external_billing_note": effects.text(data, "external_billing_note", 2000),
     }
-    with transaction.atomic():
+    with transitions.atomic():
         file = _locked_file_of(pk)
         _must_be_distributor(actor, file, "closes")
         _must_be_in(file, ("accepted",), "records are closed")

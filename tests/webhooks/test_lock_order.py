@@ -1,0 +1,136 @@
+"""Transactions with several changes lock their webhooks once, in one order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from requests_queue import transitions
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config.models import TierConfigRequest
+from tests import make
+from tests.queue import reaching
+from tests.queue.platforms import Platform
+from tests.queue.tables import PATHS, TIER_CONFIG
+from tests.webhooks.background import Background, together
+from webhooks import counters, events, lifecycle, outbox
+from webhooks.models import Delivery, Event, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def order(world: make.World) -> str:
+    return births.create(make.purchase(world), world.as_distributor).pk
+
+
+def touch(pk: str) -> None:
+    """Report a change of a request that leaves its status as it was."""
+    row = Request.objects.get(pk=pk)
+    transitions.touch(row, row.created)
+
+
+@pytest.mark.parametrize("mode", ["each", "coalesce"])
+def test_changes_in_opposite_order_do_not_deadlock(
+    mode: str, settings: pytest.FixtureRequest
+) -> None:
+    settings.SIM_EVENT_MODE = mode  # type: ignore[attr-defined]
+    worlds = make.world("1"), make.world("2")
+    hooks = [make.webhook(world, n=n) for n, world in enumerate(worlds, 1)]
+    requests = [[order(world) for world in worlds] for _ in range(2)]
+    both = threading.Barrier(2)
+
+    def change(first: str, second: str) -> None:
+        with transitions.atomic():
+            touch(first)
+            if connection.vendor == "postgresql":
+                # SQLite has one writer at a time.
+                both.wait(10)
+            touch(second)
+
+    together(lambda: change(*requests[0]), lambda: change(*reversed(requests[1])))
+    assert [Event.objects.filter(webhook=hook).count() for hook in hooks] == [4, 4]
+    assert counters.discrepancies() == []
+
+
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
+    """Collect which classes of webhooks each lock is for."""
+    found: list[set[str]] = []
+    count = events._count
+
+    def counted(made: list[events._Made]) -> None:
+        ids = {each.webhook_id for each in made}
+        classes = Webhook.objects.filter(pk__in=ids).values_list("object_class", flat=True)
+        found.append(set(classes))
+        count(made)
+
+    monkeypatch.setattr(events, "_count", counted)
+    yield found
+
+
+def test_order_and_its_set_up_requests_lock_once(locks: list[set[str]]) -> None:
+    platform = Platform()
+    reaching.set_up(platform)
+    body = reaching.order(platform, reaching.reseller("below"))
+    body["asset"]["tiers"]["tier2"] = reaching.reseller("above")
+    locks.clear()
+    platform.post("D", "/requests", body)
+    assert locks == [{"fulfillment_request", "tier_config_request"}]
+    # Three changes at once again: two set-ups and the order that waits for them.
+    locks.clear()
+    above = TierConfigRequest.objects.get(status="pending").pk
+    platform.post("V", f"{PATHS[TIER_CONFIG]}/{above}/fail", {"reason": "No"})
+    assert locks == [{"fulfillment_request", "tier_config_request"}]
+
+
+def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded() -> None:
+    world = make.world()
+    make.webhook(world)
+    kept, dropped = order(world), order(world)
+    Event.objects.all().delete()
+    with transitions.atomic():
+        touch(kept)
+        with pytest.raises(IntegrityError), transitions.atomic():
+            touch(dropped)
+            raise IntegrityError
+        touch(kept)
+    assert list(Event.objects.values_list("object_id", flat=True)) == [kept, kept]
+    with pytest.raises(IntegrityError), transitions.atomic():
+        touch(kept)
+        raise IntegrityError
+    assert Event.objects.count() == 2
+    # Nothing is left over for the next transaction.
+    order(world)
+    assert Event.objects.count() == 3
+
+
+def test_events_of_one_transaction_are_counted_by_webhook() -> None:
+    world = make.world()
+    one, two = make.webhook(world), make.webhook(world, n=2, account=world.provider)
+    first, second = order(world), order(world)
+    Webhook.objects.filter(pk=two.pk).update(active=False)
+    with transitions.atomic():
+        for pk in (first, second, first):
+            touch(pk)
+    assert [Webhook.objects.get(pk=hook.pk).events for hook in (one, two)] == [5, 2]
+    assert counters.discrepancies() == []
+
+
+def test_claims_and_deletions_in_the_middle_of_a_transaction_wait_for_nobody() -> None:
+    if connection.vendor != "postgresql":
+        return
+    world = make.world()
+    hook, other = make.webhook(world), make.webhook(world, n=2)
+    pk = order(world)
+    with transaction.atomic():
+        list(Webhook.objects.select_for_update().filter(pk=hook.pk))
+        list(Delivery.objects.select_for_update().filter(webhook=hook))
+        [claimed] = Background(lambda: outbox.claim(10)).result()
+        assert claimed.webhook["id"] == other.pk
+    Background(lambda: lifecycle.delete(hook.pk)).result()
+    touch(pk)
+    assert Webhook.objects.get().events == 2
