@@ -53,7 +53,8 @@ def create(make: Callable[[str], M], kind: str, insert: Callable[[M], None] = _i
             with transaction.atomic():
                 insert(row)
         except IntegrityError:
-            if type(row)._default_manager.filter(pk=row.pk).exists():
+            # A webhook that is deleted may still have its row.
+            if type(row)._base_manager.filter(pk=row.pk).exists():
                 continue
             raise
         return row

@@ -24,6 +24,7 @@ LEFT JOIN (
         SUM(CASE WHEN outcome = '{Attempt.FAILURE}' THEN 1 ELSE 0 END) AS failures
     FROM {Attempt._meta.db_table} GROUP BY webhook_id
 ) a ON a.webhook_id = w.id
+WHERE w.deleted_at IS NULL
 ORDER BY w.id
 """
 _COUNTERS = ("events", "triggers", "success_triggers", "failure_triggers")

@@ -150,7 +150,7 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
             f"""
             INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts)
             SELECT id, 'waiting', %s, %s, 0 FROM webhooks_webhook
-            WHERE id IN ({sql.marks(webhook_ids)}) ORDER BY id
+            WHERE id IN ({sql.marks(webhook_ids)}) AND deleted_at IS NULL ORDER BY id
             RETURNING id, webhook_id
             """,
             [forced, sql.moment(at), *webhook_ids],

@@ -15,7 +15,7 @@ from django.db import transaction
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
-from webhooks import wakeup
+from webhooks import removal, wakeup
 from webhooks.models import Delivery, Webhook
 
 # An edit of one of these means that older failures say nothing of the webhook as it now is.
@@ -112,24 +112,14 @@ def recover(webhook_id: str) -> bool:
     return bool(recovered)
 
 
-def delete(webhook_id: str) -> None:
-    """Delete a webhook with all that it has; a call under way goes on, and is not recorded."""
-    while not _delete(webhook_id):
-        pass
+def delete(*webhook_ids: str) -> None:
+    """Delete webhooks: nobody sees or calls them from now on, and their rows go in steps.
 
-
-@transaction.atomic
-def _delete(webhook_id: str) -> bool:
-    """Delete the webhook, unless an event gave it a delivery while its row was waited for.
-
-    That delivery isn't locked yet, and to lock it after the webhook could be a deadlock: so
-    this lets go of everything, and is to be called again.
+    A request in flight goes on, and is not recorded.
     """
-    rows = Delivery.objects.filter(webhook=webhook_id)
-    locked = len(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
-    list(Webhook.objects.filter(pk=webhook_id).select_for_update())
-    if rows.count() != locked:
-        transaction.set_rollback(True)
-        return False
-    Webhook.objects.filter(pk=webhook_id).delete()
-    return True
+    with transaction.atomic():
+        rows = Webhook.objects.filter(pk__in=webhook_ids)
+        list(rows.select_for_update().order_by("pk").values_list("pk"))
+        # Nothing is recorded for them any more, so the references stay empty.
+        rows.update(deleted_at=clock.now(), active=False, last_success=None, last_failure=None)
+    removal.start(webhook_ids)

@@ -11,11 +11,20 @@ from webhooks import retry, types
 from webhooks.fields import EncryptedJSONField, EncryptedTextField
 
 
+class _Existing(models.Manager["Webhook"]):
+    """The webhooks that are not deleted."""
+
+    def get_queryset(self) -> models.QuerySet[Webhook]:
+        return super().get_queryset().filter(deleted_at=None)
+
+
 class Webhook(models.Model):
     """A webhook (`WH-`) by Connect's names, with its gate, its counters and its standing.
 
     `earliest_possible_trigger` is the gate: no call starts before it; null when healthy.
     `revision` counts the edits that make an older call say nothing about the new settings.
+    `deleted_at` is set when it is deleted; its rows are then removed in steps (`removal`), and it
+    last. Queries that reach a webhook by a relation (`webhook__account`) exclude it themselves.
     """
 
     id = models.CharField(max_length=16, primary_key=True)
@@ -63,6 +72,11 @@ class Webhook(models.Model):
     pruned_failures = models.BigIntegerField(default=0)
     pruned_unknown = models.BigIntegerField(default=0)
 
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = _Existing()
+    with_deleted = models.Manager["Webhook"]()
+
     class Meta:
         ordering = ["-created_at", "id"]
         indexes = [
@@ -76,6 +90,9 @@ class Webhook(models.Model):
                 fields=["account"],
                 condition=Q(active=True, out_of_order=True),
                 name="webhook_out_of_order",
+            ),
+            models.Index(
+                fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="webhook_deleted"
             ),
         ]
 

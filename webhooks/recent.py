@@ -47,7 +47,8 @@ def _counted(account: Account, first: datetime) -> dict[str, dict[str, int]]:
             f"""
             SELECT {sql.minute("a.finished_at")} AS minute, a.outcome, COUNT(*)
             FROM webhooks_webhook w JOIN webhooks_attempt a ON a.webhook_id = w.id
-            WHERE w.account_id = %s AND a.finished_at >= %s GROUP BY minute, a.outcome
+            WHERE w.account_id = %s AND w.deleted_at IS NULL AND a.finished_at >= %s
+            GROUP BY minute, a.outcome
             """,
             [account.pk, sql.moment(first)],
         )

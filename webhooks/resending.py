@@ -120,8 +120,11 @@ def send(attempt: Attempt, changes: Mapping[str, Any] | None = None) -> Delivery
         payload=json.dumps(found.payload, ensure_ascii=False), body=found.body,
     )  # fmt: skip
     webhooks = Webhook.objects.select_for_update().filter(pk=attempt.webhook_id)
-    if not any(webhooks.values_list("active", flat=True)):
-        # The exception takes the rows back.
+    active = webhooks.values_list("active", flat=True).first()
+    # The exceptions take the rows back.
+    if active is None:
+        raise Missing(attempt.webhook_id)
+    if not active:
         raise Refused("WH_001", f"{attempt.webhook_id} is disabled: enable it to send again.")
     wakeup.after_commit()
     return Delivery.objects.get(pk=delivery_id)

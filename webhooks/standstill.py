@@ -43,7 +43,9 @@ def _deadlines() -> list[tuple[str, datetime | None]]:
     A validator's does by real time, since somebody really waits for it: None.
     """
     timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
-    rows = Delivery.objects.filter(state=Delivery.CALLING, started_at__isnull=False)
+    rows = Delivery.objects.filter(
+        state=Delivery.CALLING, started_at__isnull=False, webhook__deleted_at=None
+    )
     columns = ("pk", "attempts", "started_at", "webhook__type", "forced")
     return [
         (f"{pk}.{attempts + 1}", started_at + timeout if type_ == EVENT or forced else None)

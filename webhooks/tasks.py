@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from webhooks import engine, pruning, wakeup
+from webhooks import engine, pruning, removal, wakeup
 
 
 @shared_task
@@ -16,3 +16,9 @@ def pump() -> None:
 def prune() -> None:
     """Remove what is older than SIM_KEEP_DAYS."""
     pruning.prune()
+
+
+@shared_task
+def remove_deleted() -> None:
+    """Remove rows of deleted webhooks, for a few seconds."""
+    removal.run()

@@ -46,7 +46,11 @@ class _BytesIndex(Func):
 
 def visible(account: Account) -> QuerySet[Delivery]:
     """Return the deliveries that an account may see: those of its webhooks."""
-    return Delivery.objects.filter(webhook__account=account)
+    return Delivery.objects.filter(**_own(account))
+
+
+def _own(account: Account) -> dict[str, Any]:
+    return {"webhook__account": account, "webhook__deleted_at": None}
 
 
 def deliveries(account: Account, terms: Sequence[Term]) -> QuerySet[Delivery]:
@@ -59,7 +63,7 @@ def deliveries(account: Account, terms: Sequence[Term]) -> QuerySet[Delivery]:
     if about_calls:
         called = Attempt.objects.filter(about_calls, delivery=OuterRef("pk"))
         if is_bounded(terms, "body"):
-            called = called.filter(pk__gte=_floor(Attempt.objects.filter(webhook__account=account)))
+            called = called.filter(pk__gte=_floor(Attempt.objects.filter(**_own(account))))
         rows = rows.filter(Exists(called))
     if is_bounded(terms, ""):
         rows = rows.filter(pk__gte=_floor(visible(account)))

@@ -97,7 +97,9 @@ def _calls(pk: str, account: Account) -> dict[tuple[str, datetime], list[Call]]:
     """Return the calls by what their change is called in the conversation, and its moment."""
     last = Attempt.objects.filter(delivery=OuterRef("delivery")).order_by("-number")
     events = (
-        Event.objects.filter(object_id=pk, webhook__account=account)
+        Event.objects.filter(
+            object_id=pk, webhook__account=account, webhook__deleted_at=None
+        )
         .annotate(
             status_code=Subquery(last.values("status_code")[:1]),
             outcome=Subquery(last.values("outcome")[:1]),

@@ -56,6 +56,10 @@ class LogAdmin(GuardedAdmin):
     list_select_related = ("webhook",)
     sortable_by = ("id",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows of webhooks that are not deleted."""
+        return super().get_queryset(request).filter(webhook__deleted_at=None)
+
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether the user may see it: may edit the webhook, that is."""
         if account_of(request) is None and not user_of(request).has_perm("webhooks.change_webhook"):

@@ -1,0 +1,259 @@
+"""A deleted webhook is gone at once for everybody; its rows are removed in steps."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from rest_framework.test import APIClient
+
+from portal.deliveries import finding
+from portal.queues import history
+from requests_queue import clock
+from requests_queue.errors import Missing
+from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.engines import running, until
+from tests.handlers import handler
+from tests.webhooks.background import Background
+from webhooks import counters, events, ledger, lifecycle, outbox, recent, removal, resending, retry
+from webhooks.calls import Finished
+from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROWS = (Event, Attempt, Delivery)
+
+
+class Crash(BaseException):
+    """The process is killed."""
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "STEP", 10)
+
+
+def order(world: make.World) -> Any:
+    return births.create(make.purchase(world), world.as_distributor)
+
+
+def used(world: make.World, times: int = 12, waiting: int = 3) -> Webhook:
+    """Make a webhook with deliveries that are over, one that was sent again, and some that wait."""
+    hook = make.webhook(world)
+    for n in range(times):
+        order(world)
+        if n < times - waiting:
+            ledger.record([Finished(c, retry.SUCCESS, 1) for c in outbox.claim(10)])
+    Attempt.objects.update(claims={"webhook_id": hook.pk, "processing_timeout": 600})
+    resending.send(Attempt.objects.earliest("pk"))
+    return hook
+
+
+def left() -> list[int]:
+    return [model._default_manager.count() for model in ROWS]
+
+
+def remove_all() -> list[list[int]]:
+    """Remove what is left of deleted webhooks; return the counts after each step."""
+    after: list[list[int]] = []
+    removal.run(pause=lambda seconds: after.append(left()))
+    return after
+
+
+def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
+    world = make.world()
+    hook = used(world)
+    lifecycle.delete(hook.pk)
+    assert sum(left()) > 10
+    client = APIClient()
+    client.force_authenticate(world.vendor_user)
+    path = f"/public/v1/notifications/webhooks/{hook.pk}"
+    assert client.get("/public/v1/notifications/webhooks").json() == []
+    for method, url in (
+        ("get", path), ("put", path), ("delete", path), ("post", f"{path}/trigger"),
+    ):  # fmt: skip
+        assert getattr(client, method)(url, {}, format="json").status_code == 404
+    assert not Webhook.objects.exists()
+    assert not finding.visible(world.vendor).exists()
+    row = Request.objects.earliest("created")
+    assert [entry for entry in history.of(row, world.vendor) if entry.calls] == []
+    assert sum(m.total for m in recent.last_hour(world.vendor, clock.now())) == 0
+    assert counters.discrepancies() == []
+    assert outbox.claim(10) == []
+
+
+def test_admin_and_portal_hide_what_a_deleted_webhook_has() -> None:
+    world = make.world()
+    hook = used(world)
+    world.vendor_user.is_superuser = world.vendor_user.is_staff = True
+    world.vendor_user.save()
+    client = Client()
+    client.force_login(world.vendor_user)
+    rows = [Delivery.objects.latest("pk").pk, Attempt.objects.latest("pk").pk]
+    body = {"action": "delete_selected", "_selected_action": [hook.pk], "post": "yes"}
+    client.post("/admin/webhooks/webhook/", body)
+    assert sum(left()) > 10
+    for page in ("webhook", "delivery", "attempt", "event"):
+        answer = client.get(f"/admin/webhooks/{page}/")
+        assert hook.pk.encode() not in answer.content and b"0 " in answer.content
+    for page, pk in zip(("delivery", "attempt"), rows, strict=True):
+        assert client.get(f"/admin/webhooks/{page}/{pk}/change/").status_code == 302
+    assert client.get(f"/webhooks/{hook.pk}/").status_code == 404
+    assert client.get(f"/deliveries/{rows[0]}/").status_code == 404
+    assert hook.pk.encode() not in client.get("/deliveries/").content
+
+
+def test_rows_are_removed_in_steps_and_the_webhook_last() -> None:
+    world = make.world()
+    hook = used(world)
+    total = sum(left())
+    lifecycle.delete(hook.pk)
+    sums = [total, sum(left()), *map(sum, remove_all())]
+    assert all(0 <= before - after <= 10 for before, after in itertools.pairwise(sums))
+    assert len(sums) > 4 and sums[-1] == 0
+    assert not Webhook.with_deleted.exists() and not Resend.objects.exists()
+
+
+def test_small_webhook_is_removed_by_the_deletion_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "STEP", 1000)
+    lifecycle.delete(used(make.world()).pk)
+    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+
+
+def test_removal_goes_on_after_a_crash_and_the_webhook_never_comes_back() -> None:
+    world = make.world()
+    hook = used(world)
+    lifecycle.delete(hook.pk)
+
+    def crash(seconds: float) -> None:
+        raise Crash
+
+    with pytest.raises(Crash):
+        removal.run(pause=crash)
+    assert sum(left()) > 0
+    with pytest.raises(Missing):
+        lifecycle.edit(hook.pk, world.vendor_user, {"active": True})
+    with pytest.raises(Missing):
+        events.trigger(hook)
+    with pytest.raises(Missing):
+        resending.send(Attempt.objects.latest("pk"))
+    assert not lifecycle.recover(hook.pk)
+    # An interrupted run is not in the way of the next one, and to delete it twice is harmless.
+    lifecycle.delete(hook.pk)
+    remove_all()
+    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+
+
+def test_others_go_on_between_the_steps() -> None:
+    world = make.world()
+    lifecycle.delete(used(world).pk)
+    other = make.webhook(world, n=2)
+    claimed = []
+
+    def meanwhile(seconds: float) -> None:
+        # In a thread with a connection of its own: neither rows nor SQLite's writer are held.
+        Background(lambda: order(world)).result()
+        claimed.extend(Background(lambda: outbox.claim(10)).result())
+
+    removal.run(pause=meanwhile)
+    assert len(claimed) == Event.objects.count() >= 3
+    assert {c.webhook["id"] for c in claimed} == {other.pk}
+    assert set(Delivery.objects.values_list("webhook", flat=True)) == {other.pk}
+    assert not Webhook.with_deleted.exclude(pk=other.pk).exists()
+    assert counters.discrepancies() == []
+
+
+def test_rows_that_others_hold_are_left_for_the_next_run() -> None:
+    if connection.vendor != "postgresql":
+        return
+    hook = used(make.world())
+    lifecycle.delete(hook.pk)
+    with transaction.atomic():
+        held = Delivery.objects.select_for_update().latest("pk")
+        began = time.monotonic()
+        Background(remove_all).result()
+        assert time.monotonic() - began < 2
+        assert Delivery.objects.get() == held
+    remove_all()
+    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+
+
+def test_request_in_flight_ends_and_is_not_recorded() -> None:
+    world = make.world()
+    with handler(None) as served:
+        hook = make.webhook(world, served.url)
+        for _ in range(12):
+            order(world)
+        with running() as [engine]:
+            served.next()
+            lifecycle.delete(hook.pk)
+            served.release.set()
+            until(lambda: engine.under_way == 0, "the requests end")
+            remove_all()
+    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+
+
+def test_deletion_of_many_webhooks_marks_them_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "AT_ONCE", 1)
+    world = make.world()
+    hooks = [make.webhook(world, n=n) for n in range(1, 6)]
+    order(world)
+    lifecycle.delete(*[hook.pk for hook in hooks])
+    assert not Webhook.objects.exists()
+    assert Webhook.with_deleted.count() == 4
+    remove_all()
+    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+
+
+@pytest.mark.nightly
+def test_hundred_thousand_deliveries_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "STEP", 1000)
+    world = make.world()
+    hook, count = make.webhook(world), 100_000
+    fields = {"webhook": hook, "created_at": make.AT}
+    rows = Delivery.objects.bulk_create(
+        (Delivery(state="delivered", attempts=1, **fields) for _ in range(count)), batch_size=2000
+    )
+    body = b"x" * 500
+    Attempt.objects.bulk_create(
+        (
+            Attempt(
+                webhook=hook, delivery=row, number=1, outcome="success", started_at=make.AT,
+                finished_at=make.AT, duration=1, method="POST", url="http://127.0.0.1/",
+                response_body=body, request_body=body.decode(),
+            )
+            for row in rows
+        ),
+        batch_size=2000,
+    )  # fmt: skip
+    Event.objects.bulk_create(
+        (Event(webhook=hook, delivery=row, object_id="PR-1", at=make.AT) for row in rows),
+        batch_size=2000,
+    )
+    make.webhook(world, n=2)
+    client = APIClient()
+    client.force_authenticate(world.vendor_user)
+    # What has been inserted is written into the file by now, not within what is measured.
+    connection.close()
+    began = time.monotonic()
+    assert client.delete(f"/public/v1/notifications/webhooks/{hook.pk}").status_code == 204
+    deleted = time.monotonic() - began
+    start = time.monotonic()
+    removing = Background(lambda: removal.run(seconds=600))
+    took = []
+    while not removing.ended.is_set():
+        began = time.monotonic()
+        order(world)
+        outbox.claim(10)
+        took.append(time.monotonic() - began)
+        removing.ended.wait(0.05)
+    p50 = sorted(took)[len(took) // 2]
+    print(f"deleted in {deleted:.3f} s; {len(took)} orders, p50 {p50:.3f} s, at most "
+          f"{max(took):.3f} s; removed in {time.monotonic() - start:.1f} s")  # fmt: skip
+    assert not Webhook.with_deleted.filter(pk=hook.pk).exists()
+    assert deleted < 1 and max(took) < 2
