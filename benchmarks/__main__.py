@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from benchmarks import servers, subjects
+from benchmarks import hanging, servers, subjects
 from benchmarks.clerk import DRAIN
 from benchmarks.lists.report import Lists
 from benchmarks.lists.report import rows_of as rows_of_lists
@@ -45,6 +45,11 @@ class Run:
     lists: Lists
     web: Web
     with_rival: bool
+    hanging: hanging.Sizes
+
+    def fixtures(self, clerk: Process) -> None:
+        """Fill a database with the webhooks of drains and steady changes."""
+        clerk.ask("fixtures", handler=self.handler_url)
 
 
 def main() -> int:
@@ -81,7 +86,7 @@ def _attempt(name: str, part: object, run: Run) -> list[Row]:
 
 
 def _embedded(run: Run) -> list[Row]:
-    with subjects.embedded(run.folder, run.handler_url) as subject:
+    with subjects.embedded(run.folder, run.fixtures) as subject:
         ours = measure_subject(subject, run.handler, run.bare, run.sizes)
     theirs = None
     if run.with_rival:
@@ -101,7 +106,7 @@ def _distributed(run: Run) -> list[Row]:
     with servers.redis_server(run.folder) as broker, servers.postgres_server() as server:
         with (
             servers.database(server, "ours") as database,
-            subjects.distributed(run.folder, database, broker, run.handler_url) as subject,
+            subjects.distributed(run.folder, database, broker, run.fixtures) as subject,
         ):
             ours = measure_subject(subject, run.handler, run.bare, run.sizes)
         if run.with_rival:
@@ -141,7 +146,36 @@ def _web(run: Run) -> list[Row]:
     return rows_of_web(run.folder, run.web)
 
 
-_PARTS = {"embedded": _embedded, "distributed": _distributed, "lists": _lists, "web": _web}
+def _hanging(run: Run) -> list[Row]:
+    calls: list[int] = []
+
+    def fixtures(clerk: Process) -> None:
+        calls.append(clerk.ask("fixtures_of_hanging", handler=run.handler_url,
+                               groups=hanging.GROUPS))  # fmt: skip
+
+    with subjects.embedded(run.folder, fixtures, "hanging") as subject:
+        rows = hanging.rows_of("hanging, embedded", subject, run.handler, calls[-1], run.hanging)
+    try:
+        with (
+            servers.redis_server(run.folder) as broker,
+            servers.postgres_server() as server,
+            servers.database(server, "hanging") as database,
+            subjects.distributed(run.folder, database, broker, fixtures, "hanging-d") as subject,
+        ):
+            name = "hanging, distributed"
+            rows += hanging.rows_of(name, subject, run.handler, calls[-1], run.hanging)
+    except Missing as missing:
+        print(f"NOT MEASURED, requests that hang in the distributed set-up: {missing}.")
+    return rows
+
+
+_PARTS = {
+    "embedded": _embedded,
+    "distributed": _distributed,
+    "hanging": _hanging,
+    "lists": _lists,
+    "web": _web,
+}
 
 
 @contextmanager
@@ -159,6 +193,7 @@ def _run(options: argparse.Namespace) -> Iterator[Run]:
                 _QUICK_LISTS if options.quick else _FULL_LISTS,
                 _QUICK_WEB if options.quick else _FULL_WEB,
                 not options.without_django_webhook,
+                hanging.QUICK if options.quick else hanging.FULL,
             )  # fmt: skip
 
 

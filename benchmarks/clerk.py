@@ -13,6 +13,7 @@ from benchmarks.pipes import serve
 
 DRAIN = 99
 PACED = 8
+HEALTHY = 100
 _HANGING = DRAIN + 1
 _PLANNED = "2100-01-01T00:00:00+00:00"
 
@@ -119,6 +120,78 @@ def commit(rate: int, seconds: int) -> dict[str, list[float]]:
     return committed
 
 
+def fixtures_of_hanging(handler: str, groups: list[int]) -> int:
+    """Make an empty database into one with 100 webhooks that respond, each of a product of its own,
+    and groups of webhooks that hang, each of a product; return SIM_CALLS."""
+    from django.conf import settings
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0, interactive=False)
+    from requests_queue.catalog.models import Product
+    from tests import make
+    from webhooks.models import Webhook
+
+    made = make.world("1")
+    numbers = iter(range(1, 1_000_000))
+
+    def product(name: str) -> Product:
+        return Product.objects.create(
+            id=f"PRD-{name}", name=name, owner=made.vendor, created=make.AT, updated=make.AT
+        )
+
+    def hook(of: Product, url: str) -> Webhook:
+        n = next(numbers)
+        return Webhook(
+            id=f"WH-000-{n // 1000:03d}-{n % 1000:03d}", label=f"Hook {n}", product=of,
+            account=made.vendor, object_class="fulfillment_request", external_url=url,
+            jwt_secret=f"JWT-secret-of-thirty-two-bytes-or-more-{n}", created_at=make.AT,
+        )  # fmt: skip
+
+    for n in range(HEALTHY):
+        hook(product(f"healthy-{n}"), f"{handler}/healthy/{n}").save()
+    for group, count in enumerate(groups):
+        of = product(f"hanging-{group}")
+        Webhook.objects.bulk_create([hook(of, f"{handler}/hang") for _ in range(count)], 500)
+    return int(settings.SIM_CALLS)
+
+
+def hang(group: int, each: int) -> None:
+    """Let `each` deliveries of each webhook of a group wait."""
+    from django.db import transaction
+
+    for n in range(each):
+        with transaction.atomic():
+            _record(f"PRD-hanging-{group}", n)
+
+
+def pace(rate: int, seconds: int) -> dict[str, list[float]]:
+    """Record changes for the 100 webhooks that respond, in turn at a rate; return when each was
+    committed, by the path of the webhook."""
+    from django.db import transaction
+
+    committed: dict[str, list[float]] = {}
+    start = time.monotonic()
+    for n in range(rate * seconds):
+        time.sleep(max(0.0, start + n / rate - time.monotonic()))
+        stamps = committed.setdefault(f"/healthy/{n % HEALTHY}", [])
+        with transaction.atomic():
+            transaction.on_commit(lambda stamps=stamps: stamps.append(time.monotonic()))
+            _record(f"PRD-healthy-{n % HEALTHY}", n)
+    return committed
+
+
+def _record(product_id: str, n: int) -> None:
+    from requests_queue import clock
+    from requests_queue.transitions import Change
+    from webhooks import events
+
+    pk = f"PR-0000-0000-{n:04d}-001"
+    account_ids = ("VA-111-111",)
+    events.record(
+        Change("fulfillment_request", pk, product_id, account_ids, "draft", "pending", clock.now())
+    )
+
+
 def main() -> None:
     """Answer commands; in the embedded set-up `commit` runs in the measured process instead."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
@@ -131,6 +204,9 @@ def main() -> None:
             "hanging": hanging,
             "posts": posts,
             "commit": commit,
+            "fixtures_of_hanging": fixtures_of_hanging,
+            "hang": hang,
+            "pace": pace,
         }
     )
 

@@ -23,7 +23,7 @@ def main() -> None:
     runtime = Runtime(application)
     runtime.start()
     try:
-        serve({"ready": lambda: True, "commit": clerk.commit})
+        serve({"ready": lambda: True, "commit": clerk.commit, "pace": clerk.pace})
     finally:
         runtime.stop()
 

@@ -17,6 +17,7 @@ from typing import cast
 import uvloop
 
 from benchmarks.pipes import serve
+from webhooks import loops
 
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
@@ -26,7 +27,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 # Monotonic on Linux is one clock for all processes, and is what the callers stamp by.
 _arrivals: dict[str, list[float]] = defaultdict(list)
-_hanging: list[asyncio.Transport] = []
+_hanging: set[asyncio.Transport] = set()
 
 
 class Handler(asyncio.Protocol):
@@ -49,10 +50,14 @@ class Handler(asyncio.Protocol):
             path = self._buffer.split(b" ", 2)[1].decode()
             self._buffer = self._buffer[whole:]
             if path == "/hang":
-                _hanging.append(self._transport)
+                _hanging.add(self._transport)
                 return
             _arrivals[path].append(time.monotonic())
             self._transport.write(_ANSWER)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a caller that has gone."""
+        _hanging.discard(self._transport)
 
 
 def count() -> int:
@@ -64,6 +69,11 @@ def span(skip: int = 0) -> dict[str, float]:
     """Return when the first and the last post came; `skip` passes over the first ones."""
     times = sorted(at for arrived in _arrivals.values() for at in arrived)[skip:]
     return {"first": times[0], "last": times[-1], "count": len(times)}
+
+
+def hanging() -> int:
+    """Return how many posts hang."""
+    return len(_hanging)
 
 
 def arrivals() -> dict[str, list[float]]:
@@ -78,6 +88,7 @@ def reset() -> None:
 
 def main() -> None:
     """Serve until the end of the commands."""
+    loops.raise_file_limit()
     loop = uvloop.new_event_loop()
 
     def release() -> None:
@@ -88,7 +99,7 @@ def main() -> None:
         loop.call_soon_threadsafe(answer)
 
     def run() -> None:
-        server = loop.create_server(Handler, "127.0.0.1", int(sys.argv[1]), backlog=2048)
+        server = loop.create_server(Handler, "127.0.0.1", int(sys.argv[1]), backlog=4096)
         loop.run_until_complete(server)
         ready.set()
         loop.run_forever()
@@ -99,6 +110,7 @@ def main() -> None:
         {
             "ready": lambda: ready.wait(10),
             "count": count,
+            "hanging": hanging,
             "span": span,
             "arrivals": arrivals,
             "reset": reset,

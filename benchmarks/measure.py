@@ -73,17 +73,20 @@ def latency(committer: Process, handler: Process, seconds: int) -> Latency:
     """Make changes at RATE and compare when each was committed with when its call arrived."""
     handler.ask("reset")
     committed = committer.ask("commit", rate=RATE, seconds=seconds)
-    return _compare(committed, handler, committer)
+    return compare(committed, handler, committer)
 
 
 def bare_latency(bare: Process, posts: Sequence[object], handler: Process, seconds: int) -> Latency:
     """Compare when each post of the bare loop began with when it arrived."""
     handler.ask("reset")
     begun = bare.ask("paced", posts=posts, rate=RATE, seconds=seconds)
-    return _compare(begun, handler, bare)
+    return compare(begun, handler, bare)
 
 
-def _compare(committed: Mapping[str, Sequence[float]], handler: Process, check: Process) -> Latency:
+def compare(
+    committed: Mapping[str, Sequence[float]], handler: Process, check: Process, warm_up: int = RATE
+) -> Latency:
+    """Compare when changes were committed with when their calls arrived, less the first ones."""
     count = sum(map(len, committed.values()))
     until(
         lambda: handler.ask("count") >= count, f"{count} calls arrived", timeout=60, check=check
@@ -95,8 +98,7 @@ def _compare(committed: Mapping[str, Sequence[float]], handler: Process, check: 
         for path, stamps in committed.items()
         for pair in zip(stamps, arrived[path] if path else _all(arrived), strict=True)
     ]
-    # The first second warms up.
-    late = [came - went for went, came in sorted(pairs)[RATE:]]
+    late = [came - went for went, came in sorted(pairs)[warm_up:]]
     late.sort()
     return Latency(_percentile(late, 50), _percentile(late, 99))
 

@@ -71,6 +71,10 @@ class Process:
         """Return the seconds of processor time that it and its children have taken."""
         return sum(_cpu(pid) for pid in _family(self.pid))
 
+    def memory(self) -> float:
+        """Return the MiB that it and its children have in memory."""
+        return sum(_resident(pid) for pid in _family(self.pid))
+
     def stop(self) -> None:
         """Ask it to end, and see that it does."""
         if self._popen.poll() is None:
@@ -125,6 +129,14 @@ def _cpu(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def _resident(pid: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _family(pid: int) -> Iterator[int]:

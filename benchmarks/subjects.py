@@ -20,6 +20,9 @@ _RIVAL = ROOT / ".test-venvs" / "django-webhook-0.0.15"
 _RIVAL_NEEDS = ("django-webhook==0.0.15", "django>=5.2,<5.3", "celery[redis]", "psycopg[binary]")
 
 
+Fixtures = Callable[[Process], object]
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Ours: the process that delivers, and those that give it work."""
@@ -39,17 +42,17 @@ class Rival:
 
 
 @contextmanager
-def embedded(folder: Path, handler: str) -> Iterator[Subject]:
-    """Run the default: one process, SQLite, no broker."""
-    tally = folder / "embedded.tally"
+def embedded(folder: Path, fixtures: Fixtures, name: str = "embedded") -> Iterator[Subject]:
+    """Run the default: one process, SQLite, no broker; `fixtures` fills the database."""
+    tally = folder / f"{name}.tally"
     env = environment(
-        SIM_DATA_DIR=str(folder / "embedded"),
+        SIM_DATA_DIR=str(folder / name),
         SIM_BIND=f"127.0.0.1:{free_port()}",
         BENCH_TALLY=str(tally),
     )
-    with running(module("clerk"), env, folder / "embedded-clerk.log") as clerk:
-        clerk.ask("fixtures", handler=handler)
-        with running(module("embedded"), env, folder / "embedded.log") as process:
+    with running(module("clerk"), env, folder / f"{name}-clerk.log") as clerk:
+        fixtures(clerk)
+        with running(module("embedded"), env, folder / f"{name}.log") as process:
             process.ask("ready")
             # memory:// reaches no other process, so the queue changes are made in this one,
             # as they are in a sandbox.
@@ -57,13 +60,15 @@ def embedded(folder: Path, handler: str) -> Iterator[Subject]:
 
 
 @contextmanager
-def distributed(folder: Path, database: str, broker: str, handler: str) -> Iterator[Subject]:
+def distributed(
+    folder: Path, database: str, broker: str, fixtures: Fixtures, name: str = "distributed"
+) -> Iterator[Subject]:
     """Run a worker of a server set-up; the clerk stands for its web process."""
-    tally = folder / "distributed.tally"
+    tally = folder / f"{name}.tally"
     address = f"127.0.0.1:{free_port()}"
     env = environment(
         SIM_PROFILE="server",
-        SIM_DATA_DIR=str(folder / "distributed"),
+        SIM_DATA_DIR=str(folder / name),
         SIM_BIND=address,
         SIM_API_URL=f"http://{address}",
         SIM_SECRET_KEY="a-secret-of-the-benchmark-long-enough-for-django-0123456789",
@@ -73,9 +78,9 @@ def distributed(folder: Path, database: str, broker: str, handler: str) -> Itera
         CELERY_BROKER_URL=f"{broker}/0",
         BENCH_TALLY=str(tally),
     )
-    with running(module("clerk"), env, folder / "distributed-clerk.log") as clerk:
-        clerk.ask("fixtures", handler=handler)
-        with running(_WORKER, env, folder / "distributed-worker.log") as worker:
+    with running(module("clerk"), env, folder / f"{name}-clerk.log") as clerk:
+        fixtures(clerk)
+        with running(_WORKER, env, folder / f"{name}-worker.log") as worker:
             until(tally.exists, "the worker starts", timeout=60, check=worker)
             yield Subject(worker, clerk, clerk, tally)
 

@@ -212,7 +212,12 @@ CELERY_TIMEZONE = "UTC"
 CELERY_DB_REUSE_MAX = 1000
 CELERY_BEAT_SCHEDULE = {
     "platform": {"task": "requests_queue.tasks.run_due", "schedule": 5.0},
-    "remove": {"task": "webhooks.tasks.remove_deleted", "schedule": 5.0},
+    "remove": {
+        "task": "webhooks.tasks.remove_deleted",
+        "schedule": 5.0,
+        # Without a worker they would pile up in the broker.
+        "options": {"expires": 30},
+    },
     "prune": {"task": "webhooks.tasks.prune", "schedule": 3600.0},
 }
 

@@ -25,7 +25,7 @@ from webhooks.models import Delivery, Webhook
 from webhooks.slots import Slots
 
 LEASE = 30.0  # seconds; a killed worker's deliveries come back after it
-MOST = 500  # deliveries of one claim, so that it holds its lock for milliseconds
+MOST = 500  # deliveries of one statement, so that locks are held for milliseconds
 _CHUNK = 100  # parts of one compound SELECT; SQLite takes 500
 
 _COLUMNS = (
@@ -235,20 +235,20 @@ def load(webhook_ids: set[str]) -> dict[str, dict[str, Any]]:
 
 def renew(claimed: Sequence[Claimed]) -> None:
     """Prolong the leases of calls under way, except of rows that another transaction holds."""
-    if not claimed:
-        return
-    ids, tokens = [c.delivery_id for c in claimed], {c.claim for c in claimed}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE webhooks_delivery SET lease = {sql.epoch()} + %s WHERE id IN (
-                SELECT id FROM webhooks_delivery
-                WHERE state = 'calling' AND id IN ({sql.marks(ids)})
-                AND claim IN ({sql.marks(list(tokens))}) {sql.skip_locked()}
+    for at in range(0, len(claimed), MOST):
+        part = claimed[at : at + MOST]
+        ids, tokens = [c.delivery_id for c in part], {c.claim for c in part}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                UPDATE webhooks_delivery SET lease = {sql.epoch()} + %s WHERE id IN (
+                    SELECT id FROM webhooks_delivery
+                    WHERE state = 'calling' AND id IN ({sql.marks(ids)})
+                    AND claim IN ({sql.marks(list(tokens))}) {sql.skip_locked()}
+                )
+                """,
+                [LEASE, *ids, *map(sql.uuid_, tokens)],
             )
-            """,
-            [LEASE, *ids, *map(sql.uuid_, tokens)],
-        )
 
 
 def give_back() -> None:
