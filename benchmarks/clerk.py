@@ -156,9 +156,12 @@ def fixtures_of_hanging(handler: str, groups: list[int]) -> int:
 
 
 def hang(group: int, each: int) -> None:
-    """Let `each` deliveries of each webhook of a group wait."""
+    """Let `each` deliveries of each webhook of a group wait, as if it had never been called."""
     from django.db import transaction
 
+    from webhooks.models import Webhook
+
+    Webhook.objects.filter(product=f"PRD-hanging-{group}").update(last_success=None)
     for n in range(each):
         with transaction.atomic():
             _record(f"PRD-hanging-{group}", n)

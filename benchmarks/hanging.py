@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median
 
 from benchmarks import measure
 from benchmarks.clerk import HEALTHY
@@ -21,59 +21,72 @@ _TIMEOUT = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How long each of the three is measured, in seconds, without the warm-up."""
+    """How often each of the three is measured, and for how many seconds; medians count."""
 
+    rounds: int
     seconds: int
 
 
-QUICK, FULL = Sizes(5), Sizes(15)
+QUICK, FULL = Sizes(1, 5), Sizes(3, 8)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was measured in the rounds."""
+
+    p50: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    hanging: int = 0
 
 
 def rows_of(part: str, subject: Subject, handler: Process, calls: int, sizes: Sizes) -> list[Row]:
-    """Measure a set-up with `calls` slots and return the rows of the table.
+    """Measure a set-up with `calls` slots in turn, and return the rows of the table."""
+    # Every webhook that responds has done so once before its requests are counted.
+    _measure(_Found(), subject, handler, HEALTHY // RATE)
+    plain, beside = _Found(), [_Found() for _ in GROUPS]
+    for _ in range(sizes.rounds):
+        _measure(plain, subject, handler, sizes.seconds)
+        for group, found in enumerate(beside):
+            _hang(subject, handler, group, calls)
+            _measure(found, subject, handler, sizes.seconds)
+        measure.release(subject, handler)
+    return [row for found in beside for row in _rows(part, found, plain)]
 
-    Every webhook that responds has done so once before its requests are counted.
-    """
+
+def _rows(part: str, found: _Found, plain: _Found) -> list[Row]:
+    beside = f"beside {found.hanging:,} that hang"
+
+    def row(figure: str, name: str, scale: float, bound: Bound | None = None) -> Row:
+        # A process keeps what it once had: of the memory the first round counts.
+        of = median if name != "memory" else min
+        measured, without = (of(getattr(each, name)) * scale for each in (found, plain))
+        return Row(part, figure, measured, without, "without", bound)
+
+    return [
+        row(f"commit to handler {beside}, p50, ms", "p50", 1e3, BOUND),
+        row(f"commit to handler {beside}, p99, ms", "p99", 1e3),
+        row(f"memory of the worker {beside}, MiB", "memory", 1),
+    ]
+
+
+def _hang(subject: Subject, handler: Process, group: int, calls: int) -> None:
+    """Let a group's deliveries wait until as many requests hang as the worker lets hang."""
+    count = GROUPS[group] * _EACH[group]
+    # Of the slots a tenth is left for webhooks that respond.
+    total = min(handler.ask("hanging") + count, calls - calls // 10)
+    subject.clerk.ask("hang", group=group, each=_EACH[group])
+    until(
+        lambda: handler.ask("hanging") >= total, f"{total} requests hang", timeout=_TIMEOUT,
+        check=subject.worker,
+    )  # fmt: skip
+
+
+def _measure(found: _Found, subject: Subject, handler: Process, seconds: int) -> None:
+    found.hanging = handler.ask("hanging")
     handler.ask("reset")
-    plain, memory = _latency(subject, handler, sizes), subject.worker.memory()
-    rows = []
-    for group, (count, each) in enumerate(zip(GROUPS, _EACH, strict=True)):
-        # Of the slots a tenth is left for webhooks that respond.
-        total = min(handler.ask("hanging") + count * each, calls - calls // 10)
-        subject.clerk.ask("hang", group=group, each=each)
-        until(
-            lambda total=total: handler.ask("hanging") >= total, f"{total} requests hang",
-            timeout=_TIMEOUT, check=subject.worker,
-        )  # fmt: skip
-        held = subject.worker.memory()
-        found = _latency(subject, handler, sizes)
-        name = f"{handler.ask('hanging'):,} requests hang"
-        rows += [
-            Row(
-                part, f"commit to handler, p50, ms; {name}", found.p50 * 1e3, plain.p50 * 1e3,
-                "without", BOUND,
-            ),
-            Row(part, f"commit to handler, p99, ms; {name}", found.p99 * 1e3, plain.p99 * 1e3,
-                "without"),
-            Row(part, f"memory of the worker, MiB; {name}", held, memory, "without"),
-        ]  # fmt: skip
-    _release(subject, handler)
-    return rows
-
-
-def _latency(subject: Subject, handler: Process, sizes: Sizes) -> measure.Latency:
-    warm_up = HEALTHY // RATE
-    handler.ask("reset")
-    committed = subject.committer.ask("pace", rate=RATE, seconds=warm_up + sizes.seconds)
-    return measure.compare(committed, handler, subject.committer, HEALTHY)
-
-
-def _release(subject: Subject, handler: Process) -> None:
-    """Answer what hangs, so that the next part begins with nothing in flight."""
-    quiet = time.monotonic()
-    while time.monotonic() - quiet < 2:
-        if handler.ask("hanging"):
-            handler.ask("release")
-            quiet = time.monotonic()
-        time.sleep(0.1)
-        subject.worker.check()
+    committed = subject.committer.ask("pace", rate=RATE, seconds=1 + seconds)
+    latency = measure.compare(committed, handler, subject.committer, RATE)
+    found.p50.append(latency.p50)
+    found.p99.append(latency.p99)
+    found.memory.append(subject.worker.memory())

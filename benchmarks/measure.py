@@ -55,13 +55,15 @@ def drain(subject: Subject, handler: Process, each: int, *, hanging: bool = Fals
     cpu = subject.worker.cpu() - cpu
     statements = tally.read(subject.tally) - statements
     if hanging:
-        _release(subject, handler)
+        release(subject, handler)
     span = handler.ask("span")
     seconds = span["last"] - span["first"]
     return Drain((span["count"] - 1) / seconds, seconds, cpu / count, statements / count)
 
 
-def _release(subject: Subject, handler: Process) -> None:
+def release(subject: Subject, handler: Process) -> None:
+    """Answer what hangs until none of it is left, so that nothing is in flight."""
+
     def over() -> bool:
         handler.ask("release")
         return not subject.clerk.ask("hanging")

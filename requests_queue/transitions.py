@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,10 +88,9 @@ def add(row: QueueObject, actor: Actor = PLATFORM) -> None:
     Call inside a transaction that also makes what the object needs.
     """
     queue = for_model(type(row))
-    with atomic():
-        row.save(force_insert=True)
-        if row.status not in queue.silent:
-            _tell(queue, row, None, row.created, actor)
+    row.save(force_insert=True)
+    if row.status not in queue.silent:
+        _tell(queue, row, None, row.created, actor)
 
 
 def move(
@@ -125,8 +124,7 @@ def move(
 
 def touch(row: QueueObject, at: datetime) -> None:
     """Tell of a change that left the status as it was; call in the transaction of the change."""
-    with atomic():
-        _tell(for_model(type(row)), row, row.status, at)
+    _tell(for_model(type(row)), row, row.status, at)
 
 
 def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Move:
@@ -174,6 +172,14 @@ def _tell(
         at=at,
         actor=actor,
     )
-    # Before it is sent: a receiver may make changes that follow from it.
-    _made.changes.append(change)
-    queue_changed.send(sender=type(row), change=change)
+    # In a transaction without a block of its own, a change ends with what follows from it.
+    with nullcontext() if _made.blocks else atomic():
+        first = len(_made.changes)
+        try:
+            # Before it is sent: a receiver may make changes that follow from it.
+            _made.changes.append(change)
+            queue_changed.send(sender=type(row), change=change)
+        except BaseException:
+            # The caller may catch it behind a savepoint.
+            del _made.changes[first:]
+            raise

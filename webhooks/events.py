@@ -50,8 +50,8 @@ def record(*changes: Change) -> None:
         return
     if settings.SIM_EVENT_MODE == "coalesce":
         # Two changes at once must not both find nothing waiting.
-        rows = Webhook.objects.filter(pk__in=ids).order_by("pk").select_for_update()
-        list(rows.values_list("pk"))
+        watching = Webhook.objects.filter(pk__in=ids).order_by("pk").select_for_update()
+        list(watching.values_list("pk"))
     made: list[_Made] = []
     for change, rows in found:
         made += _insert(change, rows)

@@ -130,4 +130,4 @@ def _remove_webhook(webhook_id: str) -> int:
             "AND NOT EXISTS (SELECT 1 FROM webhooks_delivery d WHERE d.webhook_id = %s)",
             [webhook_id, webhook_id],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
