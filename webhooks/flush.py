@@ -40,6 +40,9 @@ _PATIENCE = 10
 _OF_ROWS = ("40", "54", "55")
 _LONGEST = 2**31 - 1  # milliseconds that the column takes
 _LOCK_NOT_AVAILABLE = "55P03"
+# The server ended the session of a process that was stopped in a transaction; psycopg makes an
+# InternalError of it.
+_IDLE_TOO_LONG = "25P03"
 _NOT_STORED = "The response could not be stored, so the attempt counts as a failure."
 
 
@@ -97,6 +100,8 @@ def write(finished: Sequence[Finished], *, isolate: bool = False) -> Flush:
 
 def is_unavailable(error: Exception) -> bool:
     """Whether the error says that the database is away, locked, full or out of resources."""
+    if _sqlstate(error) == _IDLE_TOO_LONG:
+        return True
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     return not _sqlstate(error).startswith(_OF_ROWS)
