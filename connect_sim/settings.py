@@ -151,9 +151,7 @@ TEMPLATES = [
 # is ended, so that a process that was stopped lets go of its locks.
 SIM_LOCK_TIMEOUT = env.float("SIM_LOCK_TIMEOUT", default=10, minimum=0)
 SIM_STATEMENT_TIMEOUT = env.float("SIM_STATEMENT_TIMEOUT", default=60, minimum=0)
-SIM_IDLE_IN_TRANSACTION_TIMEOUT = env.float(
-    "SIM_IDLE_IN_TRANSACTION_TIMEOUT", default=4, minimum=0
-)
+SIM_IDLE_IN_TRANSACTION_TIMEOUT = env.float("SIM_IDLE_IN_TRANSACTION_TIMEOUT", default=4, minimum=0)
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.checked(
         "DATABASE_URL",

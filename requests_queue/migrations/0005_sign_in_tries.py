@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('requests_queue', '0007_failed_job'),
+        ('requests_queue', '0004_failed_job'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('requests_queue', '0006_heartbeat_problem'),
+        ('requests_queue', '0003_heartbeat_problem'),
     ]
 
     operations = [
