@@ -32,12 +32,15 @@ _COLUMNS = (
     "revision",
     "error",
     "why",
+    "next_attempt_at",
 )
 _CHUNK = 1000  # attempts of one INSERT; SQLite takes 32,766 parameters
 Row = tuple[Any, ...]
 
 
-def row(call: Finished, number: int, why: str, now: datetime) -> Row:
+def row(
+    call: Finished, number: int, why: str, now: datetime, next_attempt_at: datetime | None = None
+) -> Row:
     """Return the attempt, in the order of _COLUMNS; `number` counts the delivery's attempts."""
     claimed, prepared, answer = call.claimed, call.prepared, call.answer
     return (
@@ -61,6 +64,7 @@ def row(call: Finished, number: int, why: str, now: datetime) -> Row:
         # PostgreSQL stores no NUL in text.
         call.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
         why,
+        sql.moment(next_attempt_at),
     )
 
 

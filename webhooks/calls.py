@@ -66,6 +66,9 @@ class Finished:
     told: str = ""
     # What came of it, in words, where that is more than a delivery.
     note: str = ""
+    # An unknown outcome of an orderly stop: it says nothing of the request. Any other unknown
+    # outcome may be the request's doing.
+    stopped: bool = False
 
 
 def prepare(claimed: Claimed, body: bytes | None = None) -> Prepared:

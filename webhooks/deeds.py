@@ -1,6 +1,6 @@
-"""What a person does to a webhook, by name: for a button of the portal or the admin.
+"""Webhook actions for the portal and the admin.
 
-Each goes through `webhooks.lifecycle` or `webhooks.events`, and answers with a sentence.
+Each goes through `webhooks.lifecycle` or `webhooks.events`, and returns a sentence.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def _enable(row: Webhook, user: User) -> str:
 
 def _disable(row: Webhook, user: User) -> str:
     lifecycle.edit(row.pk, user, {"active": False})
-    return f"{row.pk} is disabled; what waited is cancelled."
+    return f"{row.pk} is disabled; pending deliveries are cancelled."
 
 
 def _recover(row: Webhook, user: User) -> str:
-    if not lifecycle.recover(row.pk):
+    if not lifecycle.recover(row.pk, user):
         raise Refused("WH_002", f"{row.pk} is not out of order.")
-    return f"{row.pk} is in order again; what waited goes."
+    return f"{row.pk} has recovered; pending deliveries will be sent."
 
 
 DEEDS = {

@@ -65,12 +65,13 @@ class Flight:
             error = _BROKEN
         duration = self.limit if self.cut else time.monotonic() - began
         return Finished(
-            self.claimed, outcome, round(duration * 1000), prepared, answer, error, told
-        )
+            self.claimed, outcome, round(duration * 1000), prepared, answer, error, told,
+            stopped=outcome == retry.UNKNOWN,
+        )  # fmt: skip
 
     def lost(self) -> Finished:
         """Return a call that was stopped before it could say how it ended."""
-        return Finished(self.claimed, retry.UNKNOWN, 0, error=_STOPPED)
+        return Finished(self.claimed, retry.UNKNOWN, 0, error=_STOPPED, stopped=True)
 
     def _cancelled(self) -> tuple[str, str]:
         if self.cut:

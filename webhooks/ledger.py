@@ -8,21 +8,21 @@ Counters change in the transaction that records the attempts, in order of comple
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 
 from requests_queue import clock
-from webhooks import attempts, conf, retry, sql
+from webhooks import attempts, retry, sql, webhook_update
 from webhooks.calls import Finished
 from webhooks.merging import merge_waiting
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.types import EVENT
+from webhooks.webhook_update import WebhookUpdate
 
 _LATE = (
     "Recorded late: another worker had taken over the delivery meanwhile. The attempt counts, and "
@@ -50,10 +50,12 @@ _COUNTED = (Recorded.SETTLED, Recorded.LATE)
 
 @dataclass(slots=True)
 class _Row:
-    """A locked delivery: its claim while an attempt is in flight, and its count of attempts."""
+    """A locked delivery: its claim while an attempt is in flight, its count of attempts, and how
+    many of the latest in a row have lost their worker."""
 
     claim: Any
     attempts: int
+    losses: int
     added: int = 0
 
     def next_number(self) -> int:
@@ -61,20 +63,16 @@ class _Row:
         self.added += 1
         return self.attempts + self.added
 
+    def lose(self, call: Finished) -> int:
+        """Count the workers lost in a row, and return the count that the attempt is judged by.
 
-@dataclass(slots=True)
-class _Account:
-    """What the calls of one flush make of a webhook."""
-
-    standing: retry.Standing
-    active: bool
-    revision: int
-    triggers: int = 0
-    successes: int = 0
-    failures: int = 0
-    since_success: int = 0
-    # By outcome, which of the flush's attempts is the last.
-    last: dict[str, int] = field(default_factory=dict)
+        An orderly stop neither counts nor ends the row.
+        """
+        if call.outcome != retry.UNKNOWN:
+            self.losses = 0
+        elif not call.stopped:
+            self.losses += 1
+        return 0 if call.stopped else self.losses
 
 
 def record(finished: Sequence[Finished], *, skip_locked: bool = False) -> list[Recorded]:
@@ -89,28 +87,32 @@ def record(finished: Sequence[Finished], *, skip_locked: bool = False) -> list[R
         deliveries = _lock_deliveries(finished, skip_locked)
         found = _classify(finished, deliveries)
         counted = [f for f, kind in zip(finished, found, strict=True) if kind in _COUNTED]
-        accounts = _lock({f.claimed.webhook["id"] for f in counted}, skip_locked)
-        found = _without_webhook(finished, found, accounts)
-        rows, states = _apply(finished, found, deliveries, accounts)
+        updates = webhook_update.lock(
+            {f.claimed.webhook["id"] for f in counted}, skip_locked=skip_locked
+        )
+        found = _without_webhook(finished, found, updates)
+        # Read with the webhooks locked, so that what is recorded of one has the order of its times.
+        now = clock.now()
+        rows, states = _apply(finished, found, deliveries, updates, now)
         if not rows:
             return found
         attempt_ids = attempts.insert(rows)
         _write_deliveries(deliveries, states)
-        _write_webhooks(accounts, attempt_ids)
+        webhook_update.write(updates, attempt_ids, now)
         if settings.SIM_EVENT_MODE == "coalesce":
             merge_waiting([pk for pk, state in states.items() if state == Delivery.WAITING])
     return found
 
 
 def _without_webhook(
-    finished: Sequence[Finished], found: Sequence[Recorded], accounts: dict[str, _Account]
+    finished: Sequence[Finished], found: Sequence[Recorded], updates: dict[str, WebhookUpdate]
 ) -> list[Recorded]:
     """Return what is to be done with each attempt, now that the webhooks are locked."""
     missing = {
         call.claimed.webhook["id"]
         for call, kind in zip(finished, found, strict=True)
         if kind in _COUNTED
-    } - accounts.keys()
+    } - updates.keys()
     busy = set(Webhook.objects.filter(pk__in=missing).values_list("pk", flat=True))
 
     def decide(webhook_id: str, kind: Recorded) -> Recorded:
@@ -125,22 +127,23 @@ def _apply(
     finished: Sequence[Finished],
     found: Sequence[Recorded],
     deliveries: dict[int, _Row],
-    accounts: dict[str, _Account],
+    updates: dict[str, WebhookUpdate],
+    now: datetime,
 ) -> tuple[list[attempts.Row], dict[int, str]]:
     """Apply the attempts to their webhooks, in order; return their rows and deliveries' states."""
-    now = clock.now()
     rows: list[attempts.Row] = []
     states: dict[int, str] = {}
     for call, kind in zip(finished, found, strict=True):
         if kind not in _COUNTED:
             continue
-        pk, account, why = call.claimed.delivery_id, accounts[call.claimed.webhook["id"]], _LATE
+        pk, update = call.claimed.delivery_id, updates[call.claimed.webhook["id"]]
+        delivery, why, next_attempt_at = deliveries[pk], _LATE, None
         if kind == Recorded.SETTLED:
-            decision = _settle(call, account, now)
+            decision = update.settle(call, len(rows), delivery.lose(call), now)
             states[pk], why = decision.state, call.note or decision.why
-        _count(call, account)
-        account.last[call.outcome] = len(rows)
-        rows.append(attempts.row(call, deliveries[pk].next_number(), why, now))
+            next_attempt_at = decision.next_attempt_at
+        update.count(call, len(rows))
+        rows.append(attempts.row(call, delivery.next_number(), why, now, next_attempt_at))
     return rows, states
 
 
@@ -148,8 +151,10 @@ def _lock_deliveries(finished: Sequence[Finished], skip_locked: bool) -> dict[in
     rows = Delivery.objects.filter(pk__in={f.claimed.delivery_id for f in finished})
     locked = rows.select_for_update(skip_locked=skip_locked).order_by("pk")
     return {
-        pk: _Row(claim if state == Delivery.CALLING else None, count)
-        for pk, state, claim, count in locked.values_list("pk", "state", "claim", "attempts")
+        pk: _Row(claim if state == Delivery.CALLING else None, count, losses)
+        for pk, state, claim, count, losses in locked.values_list(
+            "pk", "state", "claim", "attempts", "losses"
+        )
     }
 
 
@@ -191,115 +196,14 @@ def _recorded(finished: Sequence[Finished]) -> set[tuple[Any, ...]]:
     return set(rows.values_list("delivery_id", "started_at", "duration", "outcome"))
 
 
-def _lock(webhook_ids: set[str], skip_locked: bool) -> dict[str, _Account]:
-    found = Webhook.objects.filter(pk__in=webhook_ids)
-    rows = found.select_for_update(skip_locked=skip_locked).order_by("pk")
-    return {
-        pk: _Account(
-            retry.Standing(gate, closed_at, round_, lost), active, revision, since_success=n
-        )
-        for pk, gate, closed_at, round_, lost, active, revision, n in rows.values_list(
-            "pk",
-            "earliest_possible_trigger",
-            "gate_closed_at",
-            "round",
-            "out_of_order",
-            "active",
-            "revision",
-            "failure_since_last_success",
-        )
-    }
-
-
-def _settle(call: Finished, account: _Account, now: datetime) -> retry.Decision:
-    """Judge one call and change the webhook's backoff."""
-    claimed = call.claimed
-    decision = retry.decide(
-        retry.Call(
-            call.outcome,
-            claimed.started_at,
-            forced=claimed.forced,
-            repeatable=claimed.webhook["type"] == EVENT,
-            active=account.active,
-            outdated=account.revision != claimed.webhook["revision"],
-            altered=claimed.again is not None and claimed.again.altered,
-        ),
-        account.standing,
-        now,
-        conf.policy(),
-    )
-    account.standing = decision.standing
-    return decision
-
-
-def _count(call: Finished, account: _Account) -> None:
-    """Count one attempt, whether it settles its delivery or comes late."""
-    account.triggers += 1
-    if call.outcome == retry.SUCCESS:
-        account.successes += 1
-        account.since_success = 0
-    elif call.outcome == retry.FAILURE:
-        account.failures += 1
-        account.since_success += 1
-
-
 def _write_deliveries(deliveries: dict[int, _Row], states: dict[int, str]) -> None:
     """Count the attempts of the deliveries, and end the claims of those that are settled."""
-    groups: dict[tuple[str | None, int], list[int]] = {}
+    groups: dict[tuple[str | None, int, int], list[int]] = {}
     for pk, row in deliveries.items():
         if row.added:
-            groups.setdefault((states.get(pk), row.added), []).append(pk)
-    for (state, added), pks in groups.items():
-        changes: dict[str, Any] = {"attempts": F("attempts") + added}
+            groups.setdefault((states.get(pk), row.added, row.losses), []).append(pk)
+    for (state, added, losses), pks in groups.items():
+        changes: dict[str, Any] = {"attempts": F("attempts") + added, "losses": losses}
         if state is not None:
             changes |= {"state": state, "claim": None, "lease": None, "forced": False}
         Delivery.objects.filter(pk__in=pks).update(**changes)
-
-
-# Of a webhook's row in the statement below: its id and what is added or set.
-_TYPES = (
-    "varchar", *["bigint"] * 4, "timestamptz", "timestamptz", "bigint", "boolean", *["bigint"] * 2,
-)  # fmt: skip
-
-
-def _write_webhooks(accounts: dict[str, _Account], attempt_ids: Sequence[int]) -> None:
-    """Write all accounts in one statement; null means "as it was" for the two pointers."""
-    rows = [_row(pk, account, attempt_ids) for pk, account in sorted(accounts.items())]
-    marks, params = sql.values(rows, _TYPES)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH v(id, t, s, f, since, gate, closed, round, lost, success, failure)
-                AS (VALUES {marks})
-            UPDATE webhooks_webhook SET
-                triggers = triggers + v.t,
-                success_triggers = success_triggers + v.s,
-                failure_triggers = failure_triggers + v.f,
-                failure_since_last_success = v.since,
-                earliest_possible_trigger = v.gate,
-                gate_closed_at = v.closed,
-                round = v.round,
-                out_of_order = v.lost,
-                last_success_id = COALESCE(v.success, last_success_id),
-                last_failure_id = COALESCE(v.failure, last_failure_id)
-            FROM v WHERE webhooks_webhook.id = v.id
-            """,
-            params,
-        )
-
-
-def _row(pk: str, account: _Account, attempt_ids: Sequence[int]) -> tuple[Any, ...]:
-    standing, last = account.standing, account.last
-    return (
-        pk,
-        account.triggers,
-        account.successes,
-        account.failures,
-        account.since_success,
-        sql.moment(standing.gate),
-        sql.moment(standing.gate_closed_at),
-        standing.round,
-        standing.out_of_order,
-        attempt_ids[last[retry.SUCCESS]] if retry.SUCCESS in last else None,
-        attempt_ids[last[retry.FAILURE]] if retry.FAILURE in last else None,
-    )

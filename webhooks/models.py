@@ -1,4 +1,4 @@
-"""The rows of the emitter: Webhook, Event, Delivery, Resend, Attempt."""
+"""The rows of the emitter: Webhook, Event, Delivery, Resend, Attempt, ClearedBackoff."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ class _Existing(models.Manager["Webhook"]):
 
 
 class Webhook(models.Model):
-    """A webhook (`WH-`) by Connect's names, with its gate, its counters and its standing.
+    """A webhook (`WH-`) by Connect's names, with its backoff and its counters.
 
-    `earliest_possible_trigger` is the gate: no call starts before it; null when healthy.
-    `revision` counts the edits that make an older call say nothing about the new settings.
+    `earliest_possible_trigger` is the end of the backoff, `gate_closed_at` when its last counted
+    failure came, and `round` the failure count; all empty when healthy. The first stays set after
+    its moment until a success, so what shows it goes through `webhooks.next_attempt`.
+    `revision` counts the edits that make an older request say nothing about the new settings.
     `deleted_at` is set when it is deleted; its rows are then removed in steps (`removal`), and it
     last. Queries that reach a webhook by a relation (`webhook__account`) exclude it themselves.
     """
@@ -54,7 +56,7 @@ class Webhook(models.Model):
 
     earliest_possible_trigger = models.DateTimeField("next trigger", null=True)
     gate_closed_at = models.DateTimeField(null=True)
-    round = models.IntegerField("round of backoff", default=0)
+    round = models.IntegerField("failure count", default=0)
     out_of_order = models.BooleanField(default=False)
 
     last_event = models.DateTimeField(null=True)
@@ -132,6 +134,7 @@ class Delivery(models.Model):
     """What is tried again: one wake-up call that a webhook owes its handler.
 
     `lease` is Unix time by the database's own clock: a claim whose lease ran out is lost.
+    `losses` is how many of its latest attempts in a row have lost their worker.
     """
 
     WAITING, CALLING, DELIVERED, FAILED, CANCELLED = retry.STATES
@@ -145,6 +148,8 @@ class Delivery(models.Model):
     lease = models.FloatField(null=True)
     started_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
+    # With a default of the database as well: raw SQL inserts deliveries.
+    losses = models.IntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["-id"]
@@ -217,6 +222,8 @@ class Attempt(models.Model):
     revision = models.IntegerField(null=True)
     error = models.TextField(blank=True)
     why = models.TextField("what happens next, and why", blank=True)
+    # The end of the backoff as it was recorded; null where the delivery was not held back.
+    next_attempt_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
@@ -231,3 +238,40 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of delivery {self.delivery_id}: {self.outcome}"
+
+
+class ClearedBackoff(models.Model):
+    """What ended a backoff of a webhook, so that a retry before its announced time is explained.
+
+    `user` did it, or `attempt` succeeded; `detail` names the settings that an edit changed.
+    `began_at`, `until` and `failures` are the backoff's as it was ended.
+    """
+
+    EDITED, DISABLED, RECOVERED, TRIGGERED, SUCCEEDED = (
+        "edited",
+        "disabled",
+        "recovered",
+        "triggered",
+        "succeeded",
+    )
+    CAUSES = [(c, c) for c in (EDITED, DISABLED, RECOVERED, TRIGGERED, SUCCEEDED)]
+
+    webhook = models.ForeignKey(
+        Webhook, models.CASCADE, related_name="cleared_backoffs", db_index=False
+    )
+    at = models.DateTimeField()
+    cause = models.CharField(max_length=9, choices=CAUSES)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    attempt = models.ForeignKey(Attempt, models.SET_NULL, null=True, related_name="+")
+    detail = models.TextField(blank=True)
+    began_at = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+    failures = models.IntegerField()
+    was_out_of_order = models.BooleanField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["webhook", "at"], name="cleared_backoff_webhook")]
+
+    def __str__(self) -> str:
+        return f"backoff of {self.webhook_id}: {self.cause}"

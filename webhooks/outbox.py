@@ -41,6 +41,8 @@ _COLUMNS = (
     "headers",
     "data",
     "revision",
+    # Which backoff it was claimed in, if any.
+    "gate_closed_at",
 )
 # Whether the last request of webhook `w` got a response, whatever its status.
 _RESPONDS = """
@@ -108,7 +110,9 @@ def claim(limit: int, slots: Slots | None = None) -> list[Claimed]:
         sql.one_claim_at_a_time()
         now = clock.now()
         choice = _choose(_Choice(min(limit, MOST), slots), now)
-        return take(list(choice.ids), now) if choice.ids else []
+        if not choice.ids:
+            return []
+        return take(list(choice.ids), now, where=_ALLOWED, params=[sql.moment(now)])
 
 
 def peek(now: datetime) -> list[int]:
@@ -207,10 +211,27 @@ def _oldest(wanted: Sequence[tuple[str, int]], limit: int) -> list[tuple[int, st
         return sorted(cursor.fetchall())
 
 
-def take(chosen: Sequence[int], now: datetime, lease: float = LEASE) -> list[Claimed]:
+# A failure that was committed since the deliveries were chosen must hold them back.
+_ALLOWED = """
+    AND (forced OR EXISTS (
+        SELECT 1 FROM webhooks_webhook w WHERE w.id = webhook_id AND NOT w.out_of_order
+        AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %s)
+    ))
+"""
+
+
+def take(
+    chosen: Sequence[int],
+    now: datetime,
+    lease: float = LEASE,
+    *,
+    where: str = "",
+    params: Sequence[Any] = (),
+) -> list[Claimed]:
     """Take those of the deliveries that wait and that nobody else has locked, for `lease` seconds.
 
-    Call inside a transaction. Those of a webhook that has just been deleted are left.
+    Call inside a transaction. Those of a webhook that has just been deleted are left. `where` is
+    one more condition, with its parameters.
     """
     token = uuid.uuid4()
     with connection.cursor() as cursor:
@@ -222,10 +243,10 @@ def take(chosen: Sequence[int], now: datetime, lease: float = LEASE) -> list[Cla
             )
             UPDATE webhooks_delivery
             SET state = 'calling', claim = %s, lease = {sql.epoch()} + %s, started_at = %s
-            WHERE state = 'waiting' AND id IN (SELECT id FROM free)
+            WHERE state = 'waiting' AND id IN (SELECT id FROM free) {where}
             RETURNING id, webhook_id, attempts, forced
             """,
-            [*chosen, sql.uuid_(token), lease, sql.moment(now)],
+            [*chosen, sql.uuid_(token), lease, sql.moment(now), *params],
         )
         taken = sorted(cursor.fetchall())
     webhooks = load({row[1] for row in taken})

@@ -1,8 +1,12 @@
-"""When a webhook may be called again, and why: one pure decision after each call.
+"""Decide what follows from an attempt: whether it is repeated, when, and why. No ORM, no Django.
 
-Connect says that a failed call is repeated after five minutes at least, that the interval
-grows, and that at a certain limit the webhook is out of order; the numbers are settings of ours.
-No ORM, no Django.
+Connect repeats a failed request after five minutes at least, lets the interval grow, and calls a
+webhook out of order after a certain number of failures; the numbers are settings of ours.
+
+Two rules keep the times true that are shown. Every failure moves the end of the backoff to at
+least the base delay after itself, so a failed delivery is never repeated sooner. And only a
+request that was started under the backoff can end it: one that was already in flight when the
+failure came says nothing of the time after.
 """
 
 from __future__ import annotations
@@ -15,39 +19,53 @@ OUTCOMES = SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
 STATES = WAITING, CALLING, DELIVERED, FAILED, CANCELLED = (
     "waiting", "calling", "delivered", "failed", "cancelled",
 )  # fmt: skip
+# What ends a backoff here; people end it as well (`webhooks.lifecycle`).
+TRIGGERED, SUCCEEDED = "triggered", "succeeded"
+# A first lost worker is an ordinary restart; from this one on, the request may be the cause.
+LOSSES_TOLERATED = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The numbers: seconds, a factor, and rounds."""
+    """The numbers: seconds, a factor, and a number of failures."""
 
     base: float
     factor: float
     cap: float
     limit: int
 
-    def delay(self, round_: int) -> timedelta:
-        """Return how long the gate stays closed in a round of backoff (from 1)."""
+    def delay(self, failures: int) -> timedelta:
+        """Return how long the backoff after this many failures in a row lasts (from 1)."""
         try:
-            seconds = min(self.cap, self.base * self.factor ** (round_ - 1))
+            seconds = min(self.cap, self.base * self.factor ** (failures - 1))
         except OverflowError:
             seconds = self.cap
         return timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a webhook stands: its gate (None when healthy), and the round of backoff."""
+class BackoffState:
+    """The backoff of a webhook; a healthy one has none of it.
 
-    gate: datetime | None = None
-    gate_closed_at: datetime | None = None
-    round: int = 0
+    `until` is the end of the backoff: no request starts before it, except by Trigger now. It
+    stays set after that moment until a success, and meanwhile one delivery goes first.
+    `began_at` tells one backoff from another: it is when the last counted failure came.
+    """
+
+    until: datetime | None = None
+    began_at: datetime | None = None
+    failures: int = 0
     out_of_order: bool = False
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing holds requests back."""
+        return self.until is None and not self.out_of_order
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """What there is to judge: the outcome of one call, and what it was."""
+class Attempt:
+    """What a decision needs of an attempt."""
 
     outcome: str
     started_at: datetime
@@ -55,134 +73,149 @@ class Call:
     # Validators are tried once.
     repeatable: bool = True
     active: bool = True
-    # The webhook was edited while the call was under way: it says nothing of the new settings.
+    # The webhook was edited while the request was in flight.
     outdated: bool = False
-    # Sent again otherwise than the webhook says: it says nothing of the webhook.
+    # Sent differently from the webhook's settings.
     altered: bool = False
+    # `began_at` of the backoff in which it was claimed, if any.
+    backoff_began_at: datetime | None = None
+    # How many attempts of the delivery in a row have lost their worker, with this one; 0 where
+    # the outcome is known, or unknown because of an orderly stop.
+    losses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of the delivery, how the webhook stands now, and why, in words."""
+    """What follows: the delivery's state, the webhook's backoff, and a sentence on it.
+
+    `next_attempt_at` is the moment before which the delivery isn't repeated, None where that is
+    now or never. `cleared` is what ended a backoff: TRIGGERED, SUCCEEDED, or empty.
+    """
 
     state: str
-    standing: Standing
+    backoff: BackoffState
     why: str
+    next_attempt_at: datetime | None = None
+    cleared: str = ""
 
 
-def decide(call: Call, standing: Standing, now: datetime, policy: Policy) -> Decision:
-    """Return what follows from the call."""
-    if not call.active:
-        return Decision(CANCELLED, standing, "The webhook is disabled: not tried again.")
-    if call.altered:
-        return _after_altered(call, standing)
-    if call.outcome == SUCCESS:
-        return _after_success(call, standing)
-    if not call.repeatable:
-        return Decision(
-            FAILED,
-            standing,
-            "A validator is called once: not tried again. Whoever asked can go on without.",
-        )
-    if call.outcome == UNKNOWN:
-        return Decision(
-            WAITING,
-            standing,
-            "The sandbox stopped during the call, so its answer is unknown: it is made again, "
-            "and the handler may get it twice.",
-        )
-    return _after_failure(call, standing, now, policy)
+def decide(attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy) -> Decision:
+    """Return what follows from an attempt that has ended `now`."""
+    if not attempt.active:
+        return Decision(CANCELLED, backoff, "Not repeated: the webhook is disabled.")
+    if attempt.altered:
+        return _after_altered(attempt, backoff)
+    if attempt.outcome == SUCCESS:
+        return _after_success(attempt, backoff, now)
+    if not attempt.repeatable:
+        why = "Not repeated: validators are called once, and the caller may go on without."
+        return Decision(FAILED, backoff, why)
+    if attempt.outdated:
+        why = "The webhook was edited while the request was in flight. Repeated as it is set now."
+        return _repeat(backoff, now, why)
+    if attempt.outcome == UNKNOWN and attempt.losses <= LOSSES_TOLERATED:
+        why = "Outcome unknown. Repeated, so the handler may receive the request twice."
+        return _repeat(backoff, now, why)
+    return _after_failure(attempt, backoff, now, policy)
 
 
-def _after_altered(call: Call, standing: Standing) -> Decision:
-    if call.outcome == SUCCESS:
+def _after_altered(attempt: Attempt, backoff: BackoffState) -> Decision:
+    why = "Sent differently from the webhook's settings, so its backoff does not change."
+    if attempt.outcome == SUCCESS:
+        return Decision(DELIVERED, backoff, f"Delivered. {why}")
+    return Decision(FAILED, backoff, f"Not repeated. {why}")
+
+
+def _after_success(attempt: Attempt, backoff: BackoffState, now: datetime) -> Decision:
+    if backoff.is_healthy:
+        return Decision(DELIVERED, backoff, "Delivered.")
+    if attempt.outdated:
+        why = "The webhook was edited while the request was in flight, so its backoff stays."
+        return Decision(DELIVERED, backoff, f"Delivered. {why}")
+    if not _ends_backoff(attempt, backoff):
         why = (
-            "Delivered. It was sent otherwise than the webhook is set now, so the webhook's "
-            "standing stays."
+            "Already in flight when the webhook went out of order, so it stays out of order."
+            if backoff.out_of_order
+            else "Already in flight when backoff began, so the backoff stays."
         )
-        return Decision(DELIVERED, standing, why)
-    why = (
-        "Sent otherwise than the webhook is set now, for one call only: not tried again, and the "
-        "webhook's standing stays."
-    )
-    return Decision(FAILED, standing, why)
-
-
-def _after_success(call: Call, standing: Standing) -> Decision:
-    if call.outdated:
-        why = "Delivered. The webhook was edited meanwhile, so its standing stays."
-        return Decision(DELIVERED, standing, why)
-    if standing.out_of_order:
-        why = "Delivered. The webhook is in order again, and what waited goes."
-    elif standing.gate is not None:
-        why = "Delivered. The gate opens, and what waited behind it goes."
+        return Decision(DELIVERED, backoff, f"Delivered. {why}")
+    if backoff.out_of_order:
+        why = "Delivered. The webhook has recovered; pending deliveries will be sent."
+    elif backoff.until is not None and now < backoff.until:
+        why = "Delivered. Backoff cleared; pending deliveries will be sent."
     else:
-        why = "Delivered."
-    return Decision(DELIVERED, replace(standing, gate=None, round=0, out_of_order=False), why)
+        why = "Delivered. Backoff ended; pending deliveries will be sent."
+    # After a recovery there is no failure to clear, only one delivery that goes first.
+    is_cleared = backoff.failures > 0 or backoff.out_of_order
+    cause = TRIGGERED if attempt.forced else SUCCEEDED
+    return Decision(DELIVERED, BackoffState(), why, cleared=cause if is_cleared else "")
 
 
-def _after_failure(call: Call, standing: Standing, now: datetime, policy: Policy) -> Decision:
-    if call.outdated:
-        why = "The webhook was edited during the call: it is tried again with the new settings."
-        return Decision(WAITING, standing, why)
-    if standing.out_of_order:
-        why = "The webhook is out of order: this waits until it is recovered."
-        return Decision(WAITING, standing, why)
-    if standing.gate is not None and call.forced:
-        why = f"Trigger now doesn't move the gate: tried again with the others, {_at(standing)}."
-        return Decision(WAITING, standing, why)
-    if standing.gate is not None and not _is_after(call.started_at, standing.gate_closed_at):
-        why = (
-            f"The call was under way when the gate closed, so it opens no new round: "
-            f"tried again {_at(standing)}."
-        )
-        return Decision(WAITING, standing, why)
-    return _next_round(standing, now, policy)
+def _ends_backoff(attempt: Attempt, backoff: BackoffState) -> bool:
+    """Whether the request was started after the backoff, or in it by a person."""
+    if attempt.forced:
+        return attempt.backoff_began_at == backoff.began_at
+    return backoff.until is not None and attempt.started_at >= backoff.until
 
 
-def _next_round(standing: Standing, now: datetime, policy: Policy) -> Decision:
-    round_ = standing.round + 1
-    if round_ >= policy.limit:
-        after = Standing(None, now, round_, out_of_order=True)
-        why = (
-            f"Failure in round {round_} of {policy.limit}: the webhook is out of order and is not "
-            f"called any more. Save it, or recover it, to go on; nothing that waits is lost."
-        )
-        return Decision(WAITING, after, why)
-    delay = policy.delay(round_)
-    gate = _ceil(now + delay)
-    after = Standing(gate, now, round_)
-    why = (
-        f"Failure: round {round_} of {policy.limit}. Waits {_words(delay)} "
-        f"({_sum(policy, round_)}), so tried again {_at(after)}."
+def _after_failure(
+    attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
+) -> Decision:
+    what = (
+        "Failed" if attempt.outcome == FAILURE else f"Worker lost {attempt.losses} times in a row"
     )
-    return Decision(WAITING, after, why)
+    if backoff.out_of_order:
+        return Decision(WAITING, backoff, f"{what}. Paused: the webhook is out of order.")
+    if _is_counted(attempt, backoff, policy):
+        return _next_failure(what, backoff, now, policy)
+    # The failure count stays, but this delivery too waits for the base delay at least.
+    until = max(backoff.until or now, _ceil(now + policy.delay(1)))
+    why = (
+        f"{what}. Trigger now during the backoff; not counted."
+        if attempt.forced and attempt.backoff_began_at == backoff.began_at
+        else f"{what}. Already in flight when backoff began; not counted again."
+    )
+    return Decision(WAITING, replace(backoff, until=until), why, until)
 
 
-def _is_after(started_at: datetime, closed_at: datetime | None) -> bool:
-    return closed_at is None or started_at > closed_at
+def _is_counted(attempt: Attempt, backoff: BackoffState, policy: Policy) -> bool:
+    """Whether a failure starts a backoff or prolongs it to the next step.
+
+    Requests that fail together are one failure: only one that was started after the backoff, as
+    the first of what is pending, counts again. It is compared with the end that the backoff had
+    by itself, since late failures of other requests move it.
+    """
+    if backoff.failures == 0 or backoff.until is None or backoff.began_at is None:
+        return True
+    if attempt.forced:
+        return False
+    end = min(backoff.until, backoff.began_at + policy.delay(backoff.failures))
+    return attempt.started_at >= end
+
+
+def _next_failure(what: str, backoff: BackoffState, now: datetime, policy: Policy) -> Decision:
+    failures = backoff.failures + 1
+    said = f"{what} ({failures} of {policy.limit})."
+    if failures >= policy.limit:
+        why = (
+            f"{said} The webhook is out of order: no requests are sent until it is recovered or "
+            "saved. Pending deliveries are kept."
+        )
+        return Decision(WAITING, BackoffState(None, now, failures, out_of_order=True), why)
+    # A late failure of another request may have moved the end further than this one does.
+    until = max(backoff.until or now, _ceil(now + policy.delay(failures)))
+    return Decision(WAITING, BackoffState(until, now, failures), said, until)
+
+
+def _repeat(backoff: BackoffState, now: datetime, why: str) -> Decision:
+    """Return the decision to repeat a delivery as soon as the webhook allows."""
+    if backoff.out_of_order:
+        why = f"{why} Paused: the webhook is out of order."
+    held = backoff.until is not None and backoff.until > now
+    return Decision(WAITING, backoff, why, backoff.until if held else None)
 
 
 def _ceil(moment: datetime) -> datetime:
     # Connect's dates have whole seconds; rounding up keeps "not less than 5 minutes" true.
     whole = moment.replace(microsecond=0)
     return whole if whole == moment else whole + timedelta(seconds=1)
-
-
-def _at(standing: Standing) -> str:
-    return f"at {standing.gate:%Y-%m-%d %H:%M:%S} UTC" if standing.gate else "now"
-
-
-def _sum(policy: Policy, round_: int) -> str:
-    if policy.delay(round_) == timedelta(seconds=policy.cap):
-        return "the longest wait"
-    return f"{policy.base:g} s × {policy.factor:g}^{round_ - 1}"
-
-
-def _words(delay: timedelta) -> str:
-    seconds = delay.total_seconds()
-    if seconds >= 3600 and seconds % 3600 == 0:
-        return f"{seconds / 3600:g} h"
-    if seconds >= 60 and seconds % 60 == 0:
-        return f"{seconds / 60:g} min"
-    return f"{seconds:g} s"

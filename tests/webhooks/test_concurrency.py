@@ -229,7 +229,7 @@ def test_edited_in_the_middle_of_a_call_it_is_tried_again_as_it_now_is() -> None
     assert [got.path for got in served.seen] == ["/old", "/new"]
     assert (hook.round, hook.earliest_possible_trigger) == (0, None)
     assert (hook.failure_triggers, hook.success_triggers) == (1, 1)
-    assert "edited during the call" in Attempt.objects.earliest("pk").why
+    assert "edited while the request was in flight" in Attempt.objects.earliest("pk").why
 
 
 def test_an_old_success_says_nothing_of_new_settings() -> None:

@@ -1,20 +1,23 @@
-"""The retry policy as a pure function: what holds for every policy, standing and call."""
+"""The retry policy as a pure function: what holds for every policy, backoff and attempt."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+import pytest
+from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from webhooks import retry
-from webhooks.retry import Call, Policy, Standing, decide
+from webhooks.retry import Attempt, BackoffState, Policy, decide
 
 checked = hypothesis_settings(deadline=None, max_examples=150)
 
 NOW = datetime(2026, 11, 2, 10, 0, 0, tzinfo=UTC)
 CONNECT = Policy(base=300, factor=2, cap=6 * 3600, limit=10)
+US = timedelta(microseconds=1)
 
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))
 policies = st.builds(
@@ -24,189 +27,281 @@ policies = st.builds(
     cap=st.floats(1, 1e7),
     limit=st.integers(1, 5000),
 )
-healthy = st.builds(Standing, gate_closed_at=st.none() | moments)
-failing = st.builds(
-    Standing, gate=moments, gate_closed_at=st.none() | moments, round=st.integers(0, 6000)
+healthy = st.just(BackoffState())
+backing_off = st.builds(
+    BackoffState, until=moments, began_at=moments, failures=st.integers(1, 6000)
 )
-lost = st.builds(
-    Standing, gate_closed_at=moments, round=st.integers(1, 6000), out_of_order=st.just(True)
+recovering = st.builds(BackoffState, until=moments, began_at=moments)
+out_of_order = st.builds(
+    BackoffState, began_at=moments, failures=st.integers(1, 6000), out_of_order=st.just(True)
 )
-standings = healthy | failing | lost
-calls = st.builds(
-    Call,
+backoffs = healthy | backing_off | recovering | out_of_order
+attempts = st.builds(
+    Attempt,
     outcome=st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]),
     started_at=moments,
     forced=st.booleans(),
     repeatable=st.booleans(),
     active=st.booleans(),
     outdated=st.booleans(),
+    altered=st.booleans(),
+    backoff_began_at=st.none() | moments,
+    losses=st.integers(0, 20),
 )
+
+
+def ceil(moment: datetime) -> datetime:
+    return moment + timedelta(microseconds=-moment.microsecond % 1_000_000)
 
 
 @checked
 @given(policies, st.integers(1, 10**6))
-def test_a_delay_is_never_shorter_than_the_base_nor_longer_than_the_cap(
-    policy: Policy, round_: int
-) -> None:
-    delay = policy.delay(round_).total_seconds()
+def test_delay_is_between_base_and_cap(policy: Policy, failures: int) -> None:
+    delay = policy.delay(failures).total_seconds()
     assert delay <= policy.cap + 1e-6
     assert delay >= min(policy.base, policy.cap) - 1e-6
 
 
 @checked
 @given(policies, st.integers(1, 10**6))
-def test_delays_grow_until_the_cap(policy: Policy, round_: int) -> None:
-    this, following = policy.delay(round_), policy.delay(round_ + 1)
+def test_delays_grow_until_the_cap(policy: Policy, failures: int) -> None:
+    this, following = policy.delay(failures), policy.delay(failures + 1)
     assert this <= following
     if policy.factor >= 2 and following.total_seconds() < policy.cap - 1:
         assert following > this
 
 
-def test_connects_own_ladder() -> None:
+def test_default_delays_double_from_five_minutes_to_six_hours() -> None:
     minutes = [CONNECT.delay(n).total_seconds() / 60 for n in range(1, 10)]
     assert minutes == [5, 10, 20, 40, 80, 160, 320, 360, 360]
 
 
-def test_a_huge_round_does_not_overflow() -> None:
+def test_a_huge_failure_count_does_not_overflow() -> None:
     policy = Policy(base=1e308, factor=1e308, cap=1e9, limit=10)
     assert policy.delay(10**9) == timedelta(seconds=1e9)
 
 
 @checked
-@given(calls, standings, moments, policies)
+@given(attempts, backoffs, moments, policies)
 def test_every_decision_is_sound(
-    call: Call, standing: Standing, now: datetime, policy: Policy
+    attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
-    found = decide(call, standing, now, policy)
+    found = decide(attempt, backoff, now, policy)
+    after = found.backoff
     assert found.state in (retry.WAITING, retry.DELIVERED, retry.FAILED, retry.CANCELLED)
     assert found.why and found.why == found.why.strip()
-    after = found.standing
+    assert (found.state == retry.DELIVERED) <= (attempt.outcome == retry.SUCCESS)
     if after.out_of_order:
-        # No gate for what isn't called.
-        assert after.gate is None
-    if after != standing and call.outcome != retry.SUCCESS:
-        assert after.round == standing.round + 1
-        assert after.gate_closed_at == now
-        assert after.out_of_order == (after.round >= policy.limit)
-    assert (found.state == retry.DELIVERED) <= (call.outcome == retry.SUCCESS)
+        assert after.until is None
+    if found.next_attempt_at is not None:
+        assert found.state == retry.WAITING
+        assert found.next_attempt_at == after.until > now
+    if found.cleared:
+        assert after == BackoffState() and attempt.outcome == retry.SUCCESS
+        assert found.cleared == (retry.TRIGGERED if attempt.forced else retry.SUCCEEDED)
+        assert backoff.failures or backoff.out_of_order
+    elif backoff.failures:
+        # Nothing but a recorded clear makes a backoff end sooner, or forgets a failure.
+        assert after.failures in (backoff.failures, backoff.failures + 1)
+        assert after.out_of_order or backoff.until is None or after.until >= backoff.until
+        assert after.out_of_order or not backoff.out_of_order
 
 
 @checked
-@given(calls, standings, moments, policies)
-def test_no_gate_is_set_in_the_past_or_beyond_the_cap(
-    call: Call, standing: Standing, now: datetime, policy: Policy
+@given(attempts, backoffs, moments, policies)
+def test_a_failed_delivery_waits_for_the_base_delay_after_its_own_failure(
+    attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
-    after = decide(call, standing, now, policy).standing
-    if after == standing or after.gate is None:
-        return
-    assert after.gate >= now + policy.delay(after.round)
-    # Rounded up to Connect's whole seconds, and no further.
-    assert after.gate.microsecond == 0
-    assert after.gate < now + policy.delay(after.round) + timedelta(seconds=1)
+    """Whichever request failed first, and however late this one did."""
+    attempt = replace(
+        attempt, outcome=retry.FAILURE, active=True, repeatable=True, altered=False, outdated=False
+    )
+    found = decide(attempt, backoff, now, policy)
+    assert found.state == retry.WAITING
+    if not found.backoff.out_of_order:
+        assert found.next_attempt_at is not None
+        assert found.next_attempt_at >= now + policy.delay(1)
+        assert found.next_attempt_at == found.backoff.until
+
+
+@checked
+@given(healthy | recovering, moments, moments, st.booleans(), policies)
+def test_a_failure_without_a_backoff_starts_one(
+    backoff: BackoffState, started: datetime, now: datetime, forced: bool, policy: Policy
+) -> None:
+    assume(policy.limit > 1 and (backoff.until is None or backoff.until <= now))
+    found = decide(Attempt(retry.FAILURE, started, forced=forced), backoff, now, policy)
+    assert found.backoff == BackoffState(ceil(now + policy.delay(1)), now, 1)
+    assert found.why == f"Failed (1 of {policy.limit})."
 
 
 @checked
 @given(st.lists(st.floats(0, 30), min_size=1, max_size=20), policies)
-def test_failure_after_failure_climbs_one_round_at_a_time_to_the_limit(
+def test_failures_in_a_row_count_one_by_one_to_the_limit(
     seconds: list[float], policy: Policy
 ) -> None:
-    standing, now = Standing(), NOW
+    backoff, now = BackoffState(), NOW
     for n, took in enumerate(seconds, 1):
-        started = standing.gate or now
+        started = backoff.until or now
         now = max(now, started + timedelta(seconds=took, microseconds=1))
-        call = Call(retry.FAILURE, started + timedelta(microseconds=1))
-        found = decide(call, standing, now, policy)
-        standing = found.standing
-        assert (found.state, standing.round) == (retry.WAITING, n)
-        assert standing.out_of_order == (n >= policy.limit)
-        if standing.out_of_order:
+        found = decide(Attempt(retry.FAILURE, started), backoff, now, policy)
+        backoff = found.backoff
+        assert (found.state, backoff.failures) == (retry.WAITING, n)
+        assert backoff.out_of_order == (n >= policy.limit)
+        if backoff.out_of_order:
             return
-        assert standing.gate is not None and standing.gate > started
+        assert backoff.until == ceil(now + policy.delay(n))
 
 
 @checked
-@given(standings, moments, moments, st.booleans(), policies)
-def test_a_success_always_heals(
-    standing: Standing, started: datetime, now: datetime, forced: bool, policy: Policy
+@given(backing_off, st.timedeltas(timedelta(0), timedelta(days=9)), moments, policies)
+def test_a_failure_in_flight_when_backoff_began_is_not_counted_again(
+    backoff: BackoffState, ago: timedelta, now: datetime, policy: Policy
 ) -> None:
-    found = decide(Call(retry.SUCCESS, started, forced=forced), standing, now, policy)
-    assert found.state == retry.DELIVERED
-    assert found.standing == Standing(gate_closed_at=standing.gate_closed_at)
+    assert backoff.until and backoff.began_at
+    end = min(backoff.until, backoff.began_at + policy.delay(backoff.failures))
+    found = decide(Attempt(retry.FAILURE, end - ago - US), backoff, now, policy)
+    assert (found.state, found.backoff.failures) == (retry.WAITING, backoff.failures)
+    assert found.backoff.began_at == backoff.began_at
+    assert "Already in flight when backoff began; not counted again." in found.why
+    later = decide(Attempt(retry.FAILURE, end), backoff, now, policy)
+    assert later.backoff.failures == backoff.failures + 1
+
+
+def test_late_failures_move_the_end_but_the_first_retry_still_counts() -> None:
+    first = decide(Attempt(retry.FAILURE, NOW), BackoffState(), NOW, CONNECT).backoff
+    late = NOW + timedelta(seconds=301)
+    moved = decide(Attempt(retry.FAILURE, NOW), first, late, CONNECT).backoff
+    assert (moved.until, moved.failures) == (late + timedelta(seconds=300), 1)
+    # The retry that was started at the former end was in flight meanwhile.
+    retried = Attempt(retry.FAILURE, NOW + timedelta(seconds=300))
+    after = decide(retried, moved, late + timedelta(seconds=1), CONNECT).backoff
+    assert (after.failures, after.until) == (2, late + timedelta(seconds=601))
+    succeeded = replace(retried, outcome=retry.SUCCESS)
+    assert decide(succeeded, moved, late, CONNECT).backoff == moved
 
 
 @checked
-@given(standings, moments, st.booleans(), policies)
-def test_what_was_edited_meanwhile_moves_no_gate(
-    standing: Standing, now: datetime, succeeded: bool, policy: Policy
+@given(backing_off | out_of_order | recovering, moments, moments, policies)
+def test_a_success_in_flight_when_the_failure_came_clears_nothing(
+    backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
-    outcome = retry.SUCCESS if succeeded else retry.FAILURE
-    found = decide(Call(outcome, now, outdated=True), standing, now, policy)
-    assert found.standing == standing
-    assert found.state == (retry.DELIVERED if succeeded else retry.WAITING)
+    assume(backoff.until is None or started < backoff.until)
+    found = decide(Attempt(retry.SUCCESS, started), backoff, now, policy)
+    assert (found.state, found.backoff, found.cleared) == (retry.DELIVERED, backoff, "")
+    forced = Attempt(retry.SUCCESS, started, forced=True)
+    assert decide(forced, backoff, now, policy).backoff == backoff
 
 
 @checked
-@given(standings, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]), policies)
-def test_what_is_sent_otherwise_than_the_webhook_says_is_one_call(
-    standing: Standing, now: datetime, outcome: str, policy: Policy
+@given(backing_off, st.timedeltas(timedelta(0), timedelta(days=9)), policies)
+def test_a_success_started_after_the_backoff_ends_it(
+    backoff: BackoffState, later: timedelta, policy: Policy
 ) -> None:
-    found = decide(Call(outcome, now, forced=True, altered=True), standing, now, policy)
-    assert found.standing == standing
+    assert backoff.until is not None
+    started = backoff.until + later
+    found = decide(Attempt(retry.SUCCESS, started), backoff, started + US, policy)
+    assert (found.backoff, found.cleared) == (BackoffState(), retry.SUCCEEDED)
+
+
+@checked
+@given(backing_off | out_of_order, moments, moments, policies)
+def test_a_trigger_now_that_was_started_in_the_backoff_and_succeeds_clears_it(
+    backoff: BackoffState, started: datetime, now: datetime, policy: Policy
+) -> None:
+    attempt = Attempt(retry.SUCCESS, started, forced=True, backoff_began_at=backoff.began_at)
+    found = decide(attempt, backoff, now, policy)
+    assert (found.backoff, found.cleared) == (BackoffState(), retry.TRIGGERED)
+
+
+@checked
+@given(backing_off | out_of_order, moments, moments, policies)
+def test_a_failed_trigger_now_is_not_counted(
+    backoff: BackoffState, started: datetime, now: datetime, policy: Policy
+) -> None:
+    attempt = Attempt(retry.FAILURE, started, forced=True, backoff_began_at=backoff.began_at)
+    after = decide(attempt, backoff, now, policy).backoff
+    assert replace(after, until=backoff.until) == backoff
+
+
+def test_a_failed_trigger_now_leaves_an_end_that_is_far_enough_away() -> None:
+    until = NOW + timedelta(seconds=600)
+    backoff = BackoffState(until, NOW, 2)
+    attempt = Attempt(retry.FAILURE, NOW, forced=True, backoff_began_at=NOW)
+    assert decide(attempt, backoff, NOW + timedelta(seconds=300), CONNECT).backoff == backoff
+    near = decide(attempt, backoff, NOW + timedelta(seconds=599), CONNECT)
+    assert near.next_attempt_at == NOW + timedelta(seconds=899)
+    assert near.why == "Failed. Trigger now during the backoff; not counted."
+
+
+@checked
+@given(backoffs, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]),
+       st.integers(0, 20), policies)  # fmt: skip
+def test_an_attempt_with_former_settings_changes_no_backoff(
+    backoff: BackoffState, now: datetime, outcome: str, losses: int, policy: Policy
+) -> None:
+    attempt = Attempt(outcome, now, outdated=True, losses=losses)
+    found = decide(attempt, backoff, now, policy)
+    assert found.backoff == backoff
+    assert found.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.WAITING)
+
+
+@checked
+@given(backoffs, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]), policies)
+def test_an_altered_request_changes_no_backoff_and_is_not_repeated(
+    backoff: BackoffState, now: datetime, outcome: str, policy: Policy
+) -> None:
+    attempt = Attempt(outcome, now, forced=True, altered=True, losses=5)
+    found = decide(attempt, backoff, now, policy)
+    assert found.backoff == backoff
     assert found.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.FAILED)
 
 
 @checked
-@given(failing, st.timedeltas(timedelta(0), timedelta(days=9)), moments, policies)
-def test_a_call_from_before_the_gate_closed_opens_no_round(
-    standing: Standing, ago: timedelta, now: datetime, policy: Policy
+@given(attempts, backoffs, moments, policies)
+def test_disabled_webhooks_validators_and_first_losses_leave_the_backoff(
+    attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
-    closed_at = standing.gate_closed_at or NOW
-    standing = Standing(standing.gate, closed_at, standing.round)
-    found = decide(Call(retry.FAILURE, closed_at - ago), standing, now, policy)
-    assert (found.state, found.standing) == (retry.WAITING, standing)
-    later = Call(retry.FAILURE, closed_at + timedelta(microseconds=1))
-    assert decide(later, standing, now, policy).standing.round == standing.round + 1
+    attempt = replace(attempt, altered=False)
+    found = decide(attempt, backoff, now, policy)
+    if not attempt.active:
+        assert (found.state, found.backoff) == (retry.CANCELLED, backoff)
+    elif attempt.outcome != retry.SUCCESS and not attempt.repeatable:
+        assert (found.state, found.backoff) == (retry.FAILED, backoff)
+    elif attempt.outcome == retry.UNKNOWN and attempt.losses <= 1:
+        assert (found.state, found.backoff) == (retry.WAITING, backoff)
 
 
 @checked
-@given(failing | lost, moments, moments, policies)
-def test_a_failed_trigger_now_moves_nothing_that_is_failing(
-    standing: Standing, started: datetime, now: datetime, policy: Policy
-) -> None:
-    found = decide(Call(retry.FAILURE, started, forced=True), standing, now, policy)
-    assert (found.state, found.standing) == (retry.WAITING, standing)
+@given(backoffs, moments, moments, st.integers(2, 50), st.booleans(), policies)
+def test_from_the_second_lost_worker_in_a_row_on_it_is_as_a_failure(
+    backoff: BackoffState, started: datetime, now: datetime, losses: int, forced: bool,
+    policy: Policy,
+) -> None:  # fmt: skip
+    lost = Attempt(retry.UNKNOWN, started, forced=forced, losses=losses)
+    failed = replace(lost, outcome=retry.FAILURE, losses=0)
+    found, expected = (decide(a, backoff, now, policy) for a in (lost, failed))
+    assert (found.backoff, found.state) == (expected.backoff, expected.state)
+    assert found.next_attempt_at == expected.next_attempt_at
+    assert f"Worker lost {losses} times in a row" in found.why
 
 
-@checked
-@given(healthy, moments, policies)
-def test_a_failed_trigger_now_opens_round_one_on_a_healthy_webhook(
-    standing: Standing, now: datetime, policy: Policy
-) -> None:
-    found = decide(Call(retry.FAILURE, now, forced=True), standing, now, policy)
-    assert found.standing.round == 1
+@pytest.mark.parametrize(
+    ("failures", "why", "minutes"),
+    [
+        (0, "Failed (1 of 10).", 5),
+        (2, "Failed (3 of 10).", 20),
+        (7, "Failed (8 of 10).", 360),
+    ],
+)
+def test_the_reason_says_the_failure_count(failures: int, why: str, minutes: int) -> None:
+    backoff = BackoffState(NOW, NOW - timedelta(days=1), failures)
+    found = decide(Attempt(retry.FAILURE, NOW), backoff, NOW, CONNECT)
+    assert (found.why, found.next_attempt_at) == (why, NOW + timedelta(minutes=minutes))
 
 
-@checked
-@given(calls, standings, moments, policies)
-def test_unknown_validators_and_disabled_leave_the_standing(
-    call: Call, standing: Standing, now: datetime, policy: Policy
-) -> None:
-    found = decide(call, standing, now, policy)
-    if not call.active:
-        assert (found.state, found.standing) == (retry.CANCELLED, standing)
-    elif call.outcome != retry.SUCCESS and not call.repeatable:
-        assert (found.state, found.standing) == (retry.FAILED, standing)
-    elif call.outcome == retry.UNKNOWN:
-        assert (found.state, found.standing) == (retry.WAITING, standing)
-
-
-def test_the_reason_says_the_round_the_sum_and_the_moment() -> None:
-    why = decide(Call(retry.FAILURE, NOW), Standing(None, None, 2), NOW, CONNECT).why
-    assert why == (
-        "Failure: round 3 of 10. Waits 20 min (300 s × 2^2), so tried again at "
-        "2026-11-02 10:20:00 UTC."
-    )
-    capped = decide(Call(retry.FAILURE, NOW), Standing(None, None, 7), NOW, CONNECT).why
-    assert "Waits 6 h (the longest wait)" in capped
-    lost = decide(Call(retry.FAILURE, NOW), Standing(None, None, 9), NOW, CONNECT).why
-    assert "round 10 of 10: the webhook is out of order" in lost
+def test_the_reason_says_that_the_webhook_is_out_of_order() -> None:
+    backoff = BackoffState(NOW, NOW - timedelta(days=1), 9)
+    found = decide(Attempt(retry.FAILURE, NOW), backoff, NOW, CONNECT)
+    assert found.why.startswith("Failed (10 of 10). The webhook is out of order")
+    assert found.next_attempt_at is None

@@ -1,9 +1,10 @@
-"""Rounds of backoff, the gate, out of order and back: real calls of a real handler."""
+"""Backoff, out of order and recovery: real requests to a real handler."""
 
 from __future__ import annotations
 
 import itertools
 import queue
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -46,8 +47,8 @@ def attempts(count: int) -> None:
     until(lambda: Attempt.objects.count() == count, f"{count} recorded calls")
 
 
-def open_gate(hook: Webhook, engine: Engine) -> None:
-    """Let the platform's time reach the gate."""
+def end_backoff(hook: Webhook, engine: Engine) -> None:
+    """Move the platform's time to the end of the backoff."""
     hook.refresh_from_db()
     assert hook.earliest_possible_trigger is not None
     ahead = hook.earliest_possible_trigger - clock.now()
@@ -56,7 +57,7 @@ def open_gate(hook: Webhook, engine: Engine) -> None:
 
 
 def standing(hook: Webhook) -> tuple[int, bool, bool]:
-    """Return round, whether the gate is closed, whether it is out of order."""
+    """Return the failure count, whether there is a backoff, whether it is out of order."""
     hook.refresh_from_db()
     return (hook.round, hook.earliest_possible_trigger is not None, hook.out_of_order)
 
@@ -84,7 +85,12 @@ def broken(served: Handler, hook: Webhook) -> None:
     until(lambda: standing(hook)[2], "out of order")
 
 
-def test_each_round_waits_twice_as_long_until_the_webhook_is_out_of_order(settings: Any) -> None:
+def causes(hook: Webhook) -> list[str]:
+    """Return what has ended the webhook's backoffs, in order."""
+    return list(hook.cleared_backoffs.order_by("pk").values_list("cause", flat=True))
+
+
+def test_each_backoff_is_twice_as_long_until_the_webhook_is_out_of_order(settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = 5
     settings.SIM_RETRY_CAP = 1200
     world = make.world()
@@ -99,10 +105,11 @@ def test_each_round_waits_twice_as_long_until_the_webhook_is_out_of_order(settin
                 last = Attempt.objects.get(number=round_)
                 gap = hook.earliest_possible_trigger - last.finished_at
                 assert timedelta(seconds=seconds) <= gap < timedelta(seconds=seconds + 1)
-                assert f"round {round_} of 5" in last.why
+                assert last.why == f"Failed ({round_} of 5)."
+                assert last.next_attempt_at == hook.earliest_possible_trigger
                 assert outbox.peek(clock.now()) == []
                 assert outbox.next_due(clock.now()) == hook.earliest_possible_trigger
-                open_gate(hook, engine)
+                end_backoff(hook, engine)
             attempts(5)
             assert standing(hook) == (5, False, True)
             assert outbox.next_due(clock.now()) is None
@@ -113,7 +120,7 @@ def test_each_round_waits_twice_as_long_until_the_webhook_is_out_of_order(settin
     assert started == sorted(started)
 
 
-def test_ten_calls_under_way_together_that_fail_are_one_round() -> None:
+def test_ten_requests_in_flight_together_that_fail_are_one_failure() -> None:
     world = make.world()
     answers = OneByOne()
     with handler(answers) as served:
@@ -127,14 +134,16 @@ def test_ten_calls_under_way_together_that_fail_are_one_round() -> None:
             assert standing(hook) == (1, True, False)
             assert (hook.triggers, hook.failure_triggers) == (10, 10)
             assert hook.failure_since_last_success == 10
-            gap = hook.earliest_possible_trigger - hook.gate_closed_at
+            # Five minutes after the last of them, so that none is repeated sooner.
+            ended = Attempt.objects.order_by("-finished_at")[0].finished_at
+            gap = hook.earliest_possible_trigger - ended
             assert timedelta(seconds=300) <= gap < timedelta(seconds=301)
             whys = list(Attempt.objects.values_list("why", flat=True))
-            assert sum("round 1 of 10" in why for why in whys) == 1
-            assert sum("opens no new round" in why for why in whys) == 9
+            assert whys.count("Failed (1 of 10).") == 1
+            assert sum("not counted again" in why for why in whys) == 9
 
-            # When the gate opens, one goes first ...
-            open_gate(hook, engine)
+            # After the backoff, one goes first ...
+            end_backoff(hook, engine)
             served.next()
             assert outbox.peek(clock.now()) == []
             assert Delivery.objects.filter(state="calling").count() == 1
@@ -146,51 +155,109 @@ def test_ten_calls_under_way_together_that_fail_are_one_round() -> None:
     assert standing(hook) == (0, False, False)
     assert (hook.triggers, hook.success_triggers) == (20, 10)
     assert hook.failure_since_last_success == 0
+    assert causes(hook) == ["succeeded"]
     assert counters.discrepancies() == []
 
 
-def test_a_failure_of_the_probe_opens_the_next_round() -> None:
+def test_a_failure_of_the_first_one_after_a_backoff_counts_again() -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
         order(world, 3)
         with running() as [engine]:
             attempts(3)
-            open_gate(hook, engine)
+            end_backoff(hook, engine)
             attempts(4)
             assert standing(hook) == (2, True, False)
             assert served.calls.qsize() == 4
 
 
-def test_an_older_failure_after_a_success_closes_the_gate_as_round_one() -> None:
+def test_a_success_in_flight_when_the_failure_came_does_not_clear_the_backoff() -> None:
     world = make.world()
     answers = OneByOne()
     with handler(answers) as served:
         hook = make.webhook(world, served.url)
         order(world, 5)
-        with running():
+        with running() as [engine]:
             for _ in range(5):
                 served.next()
             answers.give(500, 0)
             attempts(1)
+            until_ = hook_until(hook)
+            answers.give(200, 1, 2, 3)
+            attempts(4)
+            # The successes count, and change nothing else.
             assert standing(hook) == (1, True, False)
-            answers.give(200, 1)
-            attempts(2)
-            assert standing(hook) == (0, False, False)
-            until(lambda: served.calls.qsize() == 1, "the failed one goes again")
-            answers.give(500, 2)
-            attempts(3)
-            assert standing(hook) == (1, True, False)
-            # The others were under way when it closed: the same round.
-            gate = hook.earliest_possible_trigger
-            answers.give(500, 3, 4)
+            assert hook.earliest_possible_trigger == until_
+            assert (hook.success_triggers, hook.failure_since_last_success) == (3, 0)
+            assert hook.last_success is not None
+            assert "so the backoff stays" in hook.last_success.why
+            # One that was in flight as well fails later: no second failure, no retry sooner.
+            answers.give(500, 4)
             attempts(5)
             assert standing(hook) == (1, True, False)
-            assert hook.earliest_possible_trigger == gate
-            answers.give(200, *range(5, 9))
+            late = Attempt.objects.latest("pk")
+            assert late.next_attempt_at == hook.earliest_possible_trigger
+            assert late.next_attempt_at - late.finished_at >= timedelta(seconds=300)
+            look(engine, world, n=2)
+            assert served.calls.qsize() == 0 and causes(hook) == []
+            answers.give(200, 5, 6)
+            end_backoff(hook, engine)
             until(settled, "all delivered")
     assert standing(hook) == (0, False, False)
-    assert (hook.failure_triggers, hook.success_triggers) == (4, 5)
+    assert causes(hook) == ["succeeded"]
+    cleared = hook.cleared_backoffs.get()
+    assert (cleared.attempt.number, cleared.failures) == (2, 1)
+
+
+def hook_until(hook: Webhook) -> Any:
+    hook.refresh_from_db()
+    return hook.earliest_possible_trigger
+
+
+def test_in_a_burst_no_failed_delivery_is_repeated_within_five_minutes() -> None:
+    """30 orders of which some fail while the others are in flight, by platform time."""
+    world = make.world()
+    lock, count = threading.Lock(), itertools.count(1)
+
+    def answer(got: Got) -> int:
+        with lock:
+            n = next(count)
+        # Some fail at once, some after others have succeeded.
+        if n > 30 or n % 5:
+            threading.Event().wait(0.01 * (n % 3))
+            return 200
+        threading.Event().wait(0.03 * (n % 2))
+        return 503
+
+    with handler(answer) as served:
+        hook = make.webhook(world, served.url)
+        order(world, 30)
+        with running(2) as engines:
+            for _ in range(20):
+                quiet()
+                if settled():
+                    break
+                end_backoff(hook, engines[0])
+            until(settled, "all delivered")
+    retried = Attempt.objects.filter(number__gt=1).select_related("delivery")
+    assert retried.count() >= 2
+    for later in retried:
+        former = Attempt.objects.get(delivery=later.delivery, number=later.number - 1)
+        assert later.started_at - former.finished_at >= timedelta(seconds=300)
+        assert former.next_attempt_at and later.started_at >= former.next_attempt_at
+    assert set(causes(hook)) == {"succeeded"}
+    assert counters.discrepancies() == []
+
+
+def quiet() -> None:
+    """Wait until nothing is due or in flight."""
+    until(
+        lambda: (
+            not outbox.peek(clock.now()) and not Delivery.objects.filter(state="calling").exists()
+        ),
+        "nothing due",
+    )
 
 
 @pytest.mark.parametrize("answer", [199 + 1, 201, 204, 299])
@@ -283,11 +350,13 @@ def test_recovery_sends_one_first_and_then_what_waited(
     assert standing(hook) == (0, False, False)
     assert Delivery.objects.exclude(state="delivered").count() == 0
     assert hook.success_triggers == (5 if way == "trigger" else 4)
+    assert causes(hook) == [{"recover": "recovered", "trigger": "triggered"}.get(way, "edited")]
+    assert hook.cleared_backoffs.get().was_out_of_order
     assert counters.discrepancies() == []
 
 
 @pytest.mark.parametrize("way", ["put", "recover"])
-def test_a_recovered_webhook_that_fails_again_starts_at_round_one(
+def test_a_recovered_webhook_that_fails_again_counts_from_one(
     way: str, settings: Any, fragile: None
 ) -> None:
     world = make.world()
@@ -306,7 +375,7 @@ def test_a_recovered_webhook_that_fails_again_starts_at_round_one(
             assert standing(hook) == (1, True, False)
 
 
-def test_recovery_with_nothing_waiting_leaves_no_gate(settings: Any) -> None:
+def test_recovery_with_nothing_pending_leaves_no_backoff(settings: Any) -> None:
     hook = make.webhook(make.world())
     Webhook.objects.update(out_of_order=True, round=10)
     assert lifecycle.recover(hook.pk) is True
@@ -342,7 +411,7 @@ def test_a_failed_trigger_now_does_not_recover(fragile: None) -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_an_edit_of_how_it_is_called_opens_the_gate(change: dict[str, Any]) -> None:
+def test_an_edit_of_how_it_is_called_clears_the_backoff(change: dict[str, Any]) -> None:
     world = make.world()
     answers = iter([500, 200])
     with handler(lambda got: next(answers)) as served:
@@ -355,12 +424,19 @@ def test_an_edit_of_how_it_is_called_opens_the_gate(change: dict[str, Any]) -> N
             lifecycle.edit(hook.pk, world.vendor_user, change)
             assert standing(hook) == (0, False, False)
             engine.wake()
-            until(settled, "delivered without waiting for the gate")
+            until(settled, "delivered without waiting for the backoff")
     assert Attempt.objects.count() == 2
+    cleared = hook.cleared_backoffs.get()
+    assert (cleared.cause, cleared.user, cleared.failures) == ("edited", world.vendor_user, 1)
+    names = {"external_url": "endpoint URL", "http_method": "method", "jwt_secret": "JWT secret",
+             "headers": "headers", "data": "additional data"}  # fmt: skip
+    assert cleared.detail == names[next(iter(change))]
+    first, second = Attempt.objects.order_by("number")
+    assert first.finished_at <= cleared.at <= second.started_at < first.next_attempt_at
 
 
 @pytest.mark.parametrize("change", [{"label": "Another"}, {"description": "More"}, {"data": {}}])
-def test_any_other_edit_leaves_the_gate(change: dict[str, Any]) -> None:
+def test_any_other_edit_leaves_the_backoff(change: dict[str, Any]) -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -374,7 +450,7 @@ def test_any_other_edit_leaves_the_gate(change: dict[str, Any]) -> None:
             assert hook.earliest_possible_trigger == gate
 
 
-def test_events_behind_a_closed_gate_join_the_youngest_that_waits() -> None:
+def test_events_during_a_backoff_join_the_youngest_pending_delivery() -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -384,7 +460,7 @@ def test_events_behind_a_closed_gate_join_the_youngest_that_waits() -> None:
             order(world, 3)
             hook.refresh_from_db()
             served.answer = lambda got: 200
-            open_gate(hook, engine)
+            end_backoff(hook, engine)
             until(settled, "delivered")
     oldest, youngest = Delivery.objects.order_by("pk")
     assert (oldest.events.count(), youngest.events.count()) == (1, 4)
@@ -407,7 +483,7 @@ def test_trigger_now_on_a_healthy_webhook(answer: int, after: tuple[int, bool, b
     assert hook.last_event == clock.shown(event.at)
 
 
-def test_trigger_now_passes_the_gate_and_its_failure_moves_nothing() -> None:
+def test_a_failed_trigger_now_is_not_counted_and_is_repeated_with_the_others() -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -415,22 +491,26 @@ def test_trigger_now_passes_the_gate_and_its_failure_moves_nothing() -> None:
         with running() as [engine]:
             attempts(1)
             assert standing(hook) == (1, True, False)
-            gate, closed_at = hook.earliest_possible_trigger, hook.gate_closed_at
+            closed_at = hook.gate_closed_at
             events.trigger(hook)
             engine.wake()
             attempts(2)
             assert standing(hook) == (1, True, False)
-            assert (hook.earliest_possible_trigger, hook.gate_closed_at) == (gate, closed_at)
-            assert "doesn't move the gate" in Attempt.objects.latest("pk").why
+            forced = Attempt.objects.latest("pk")
+            assert forced.why == "Failed. Trigger now during the backoff; not counted."
+            assert hook.gate_closed_at == closed_at
+            # Five minutes after this one, which is the younger failure.
+            assert hook.earliest_possible_trigger == forced.next_attempt_at
+            assert forced.next_attempt_at - forced.finished_at >= timedelta(seconds=300)
             # It is tried again like any other.
             served.answer = lambda got: 200
-            open_gate(hook, engine)
+            end_backoff(hook, engine)
             until(settled, "both delivered")
     hook.refresh_from_db()
     assert (hook.events, hook.triggers, hook.success_triggers) == (2, 4, 2)
 
 
-def test_trigger_now_that_succeeds_opens_the_gate_for_what_waits() -> None:
+def test_trigger_now_that_succeeds_clears_the_backoff() -> None:
     world = make.world()
     answers = iter([500, 200, 200])
     with handler(lambda got: next(answers)) as served:
@@ -442,6 +522,28 @@ def test_trigger_now_that_succeeds_opens_the_gate_for_what_waits() -> None:
             engine.wake()
             until(settled, "both delivered, without any time passing")
     assert standing(hook) == (0, False, False)
+    cleared = hook.cleared_backoffs.get()
+    assert (cleared.cause, cleared.failures) == ("triggered", 1)
+    assert cleared.attempt == Attempt.objects.get(delivery__pk=Delivery.objects.latest("pk").pk)
+
+
+def test_trigger_now_in_flight_when_the_failure_came_does_not_clear_the_backoff() -> None:
+    world = make.world()
+    answers = OneByOne()
+    with handler(answers) as served:
+        hook = make.webhook(world, served.url)
+        events.trigger(hook)
+        with running() as [engine]:
+            served.next()
+            order(world)
+            engine.wake()
+            served.next()
+            answers.give(500, 1)
+            attempts(1)
+            answers.give(200, 0)
+            attempts(2)
+            assert standing(hook) == (1, True, False)
+            assert causes(hook) == []
 
 
 def test_trigger_now_goes_before_all_others_and_beyond_the_cap(settings: Any) -> None:
