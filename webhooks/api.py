@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db import models
 from django.db.models import QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue import clock
 from requests_queue.catalog.shape import company, person, product_ref
+from requests_queue.catalog.views.filtering import computed
 from requests_queue.rest import (
     Collection,
     ConnectFilters,
@@ -17,7 +22,7 @@ from requests_queue.rest import (
     routes,
     stamp,
 )
-from webhooks import conf, events, lifecycle, rules, schema
+from webhooks import conf, events, lifecycle, next_attempt, rules, schema
 from webhooks.models import Attempt, Webhook
 
 
@@ -31,6 +36,10 @@ class WebhookFilters(ConnectFilters):
             "external_url", ("product.id", "product__id"), ("product.name", "product__name"),
             ("product_id", "product__id"),
             search=("id", "label", "description", "product.id", "product.name"),
+        ),
+        # Null once it is past, as it is shown.
+        computed(
+            "earliest_possible_trigger", "next_attempt_at", models.DateTimeField(null=True)
         ),
         *parts("stats", "last_success", "last_failure", "headers", "data"),
     ]  # fmt: skip
@@ -56,7 +65,7 @@ def last_call(attempt: Attempt | None) -> Json | None:
     }
 
 
-def webhook(row: Webhook) -> Json:
+def webhook(row: Any) -> Json:
     """Return a webhook as `GET /notifications/webhooks/{id}` has it."""
     return {
         "id": row.id,
@@ -77,7 +86,8 @@ def webhook(row: Webhook) -> Json:
         "created_by": person(row.created_by) if row.created_by else None,
         "modified_at": stamp(row.modified_at),
         "modified_by": person(row.modified_by) if row.modified_by else None,
-        "earliest_possible_trigger": stamp(row.earliest_possible_trigger),
+        # Annotated, so that it is null once it is past: `next_attempt.annotate`.
+        "earliest_possible_trigger": stamp(row.next_attempt_at),
         "last_event": stamp(row.last_event),
         "stats": {
             "events": row.events,
@@ -103,7 +113,14 @@ class Webhooks(Collection):
 
     def visible(self) -> QuerySet[Webhook]:
         """Return the account's webhooks."""
-        return Webhook.objects.filter(account=self.account)
+        return next_attempt.annotate(Webhook.objects.filter(account=self.account), clock.now())
+
+    def complete(self, rows: QuerySet[Webhook]) -> QuerySet[Webhook]:
+        """Return the webhooks with all that is shown of them."""
+        if "next_attempt_at" not in rows.query.annotations:
+            rows = next_attempt.annotate(rows, clock.now())
+        complete: QuerySet[Webhook] = super().complete(rows)
+        return complete
 
     def create(self, request: Request) -> Response:
         """Create a webhook: 201, or 400 with `field: message`."""

@@ -1,15 +1,15 @@
-"""What is old goes, and what it counted is kept as sums, so that the counters can be checked."""
+"""Remove what is old, and keep what it counted as sums, so that the counters can be checked."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from requests_queue import clock, database_limits
-from webhooks.models import Attempt, Delivery, Event, Webhook
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 _BATCH = 500
 
@@ -37,7 +37,20 @@ def prune() -> int:
         while ids := list(old.values_list("pk", flat=True)[:_BATCH]):
             _remove(ids)
             removed += len(ids)
+        _remove_cleared(before)
     return removed
+
+
+def _remove_cleared(before: datetime) -> None:
+    """Remove the records of ended backoffs that explain no attempt that is still stored."""
+    explained = Attempt.objects.filter(
+        webhook=OuterRef("webhook"),
+        finished_at__lte=OuterRef("at"),
+        finished_at__gte=OuterRef("began_at"),
+    )
+    old = ClearedBackoff.objects.filter(~Exists(explained), at__lt=before)
+    while ids := list(old.order_by("pk").values_list("pk", flat=True)[:_BATCH]):
+        ClearedBackoff.objects.filter(pk__in=ids).delete()
 
 
 @transaction.atomic

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
 from django.db.models import F, Q
 
 from requests_queue.catalog.models import Account
-from webhooks import sql
+from webhooks import next_attempt, sql
 from webhooks.models import Webhook
+from webhooks.next_attempt import NextAttempt, Situation
 from webhooks.types import EVENT
 
 _SHOWN = (
-    "id", "label", "type", "object_class", "out_of_order", "earliest_possible_trigger", "round",
-    "failure_since_last_success", "product__id", "product__name", "last_failure__error",
-    "last_failure__why", "last_failure__status_code", "last_failure__finished_at",
-    "last_failure__delivery_id",
+    "id", "label", "type", "object_class", "active", "out_of_order",
+    "earliest_possible_trigger", "round", "failure_since_last_success", "product__id",
+    "product__name", "last_failure__error", "last_failure__status_code",
+    "last_failure__finished_at", "last_failure__delivery_id",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A webhook in trouble, and how many deliveries wait until it is out of it."""
+    """A webhook in trouble, and how many of its deliveries are pending."""
 
     webhook: Webhook
     waiting: int
@@ -32,6 +34,10 @@ class Trouble:
     def is_validator(self) -> bool:
         """Whether it is a validator, which is called once and never again."""
         return self.webhook.type != EVENT
+
+    def next(self, now: datetime, situation: Situation) -> NextAttempt:
+        """Return when its next attempt is, and why."""
+        return next_attempt.of_webhook(self.webhook, now, pending=self.waiting, situation=situation)
 
 
 def out_of_order(account: Account, limit: int) -> list[Webhook]:

@@ -1,45 +1,60 @@
-"""One delivery: what it is about, the ladder of its attempts, and what happens next and why."""
+"""One delivery: what it is about, the list of its attempts, and what happens next and why."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.http import QueryDict
 
 from portal.deliveries import finding
 from portal.deliveries.bodies import harmless
-from portal.spans import spelled
 from requests_queue import clock
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Missing
-from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
+from requests_queue.spans import spelled
+from webhooks import cleared, next_attempt
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
+from webhooks.next_attempt import Told
 from webhooks.types import EVENT
 
 RUNGS = 40  # attempts of the ladder; of more the latest are shown
 _NAMED = 5  # events that are named
 _AHEAD = 100  # deliveries before this one that are counted
-_SMALL = ("number", "outcome", "status_code", "duration", "error", "why", "started_at",
-          "finished_at")  # fmt: skip
+_SMALL = ("pk", "number", "outcome", "status_code", "duration", "error", "why", "started_at",
+          "finished_at", "next_attempt_at")  # fmt: skip
+_CLEARED = 200  # ended backoffs that are looked at, and the latest ones between two attempts
+_CLEARED_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What ended a backoff that the delivery waited for, and when."""
+
+    at: datetime
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """An attempt on the ladder, and how long after the one before it came."""
+    """An attempt in the list: how long after the one before it came, and what it led to.
+
+    `cleared` is what ended the webhook's backoffs between this attempt and the next one.
+    """
 
     number: int
     outcome: str
     status: int | None
     duration: int
     error: str
-    why: str
+    told: Told
     at: datetime
     after: str
+    cleared: list[Cleared]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +119,34 @@ class Shown:
         """Its attempts, the first first."""
         rows = self._attempts.order_by("-number").values(*_SMALL)
         found = list(rows[:RUNGS])[::-1]
+        ended = self._cleared(found)
+        nexts: list[dict[str, Any] | None] = [*found[1:], None]
         befores: list[dict[str, Any] | None] = [None, *found]
-        return [_rung(row, before) for row, before in zip(found, befores, strict=False)]
+        return [
+            self._rung(row, before, _between(ended, row, next_, self.row))
+            for row, before, next_ in zip(found, befores, nexts, strict=False)
+        ]
+
+    def _cleared(self, attempts: list[dict[str, Any]]) -> list[ClearedBackoff]:
+        """Return what ended the webhook's backoffs since the first attempt, the latest first."""
+        if not attempts or (attempts[-1]["number"] == 1 and not self.is_live):
+            # Most deliveries have one attempt, and nothing to explain.
+            return []
+        rows = cleared.of(self.row.webhook_id, attempts[0]["finished_at"])
+        if not self.is_live:
+            rows = rows.filter(at__lte=attempts[-1]["finished_at"])
+        return list(rows[:_CLEARED])
+
+    def _rung(
+        self, row: dict[str, Any], before: dict[str, Any] | None, ended: list[Cleared]
+    ) -> Rung:
+        gap = row["started_at"] - before["finished_at"] if before else None
+        told = next_attempt.after_attempt(row, self.row, self.now)
+        return Rung(
+            row["number"], row["outcome"], row["status_code"], row["duration"],
+            harmless(row["error"][:500]), replace(told, why=harmless(told.why)), row["started_at"],
+            "" if gap is None else spelled(gap.total_seconds()), ended,
+        )  # fmt: skip
 
     @cached_property
     def attempt(self) -> Attempt | None:
@@ -124,12 +165,7 @@ class Shown:
     @cached_property
     def next(self) -> Next:
         """What happens next."""
-        return _next(self.row, self.now, last=self.rungs[-1].why if self.rungs else "")
-
-    @property
-    def why(self) -> str:
-        """Why it waits, from its last attempt."""
-        return self.rungs[-1].why if self.is_live and self.rungs else ""
+        return _next(self.row, self.now, last=self.rungs[-1].told.why if self.rungs else "")
 
     @cached_property
     def ahead(self) -> int:
@@ -147,9 +183,8 @@ class Shown:
         if not self.ahead:
             return ""
         count = f"more than {_AHEAD}" if self.ahead > _AHEAD else str(self.ahead)
-        return (
-            f"{count} older {'delivery waits' if self.ahead == 1 else 'deliveries wait'} before it."
-        )
+        what = "delivery is" if self.ahead == 1 else "deliveries are"
+        return f"{count} older {what} pending before it."
 
     @cached_property
     def stamp(self) -> str:
@@ -158,7 +193,8 @@ class Shown:
         known = (
             self.row.state, self.row.attempts, self.row.started_at, hook.active, hook.out_of_order,
             hook.earliest_possible_trigger, hook.revision, self.ahead, self.resends,
-            [event.pk for event in self.events], self.more_events,
+            [event.pk for event in self.events], self.more_events, self.next,
+            [(rung.told, rung.cleared) for rung in self.rungs],
         )  # fmt: skip
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
@@ -198,35 +234,53 @@ def attempt(account: Account, pk: int, number: str) -> Attempt:
     return found
 
 
-def _rung(row: dict[str, Any], before: dict[str, Any] | None) -> Rung:
-    gap = row["started_at"] - before["finished_at"] if before else None
-    return Rung(
-        row["number"], row["outcome"], row["status_code"], row["duration"],
-        harmless(row["error"][:500]), harmless(row["why"]), row["started_at"],
-        "" if gap is None else spelled(gap.total_seconds()),
-    )  # fmt: skip
+def _between(
+    ended: list[ClearedBackoff],
+    row: dict[str, Any],
+    following: dict[str, Any] | None,
+    delivery: Delivery,
+) -> list[Cleared]:
+    """Return what ended backoffs while the delivery waited between two attempts, in order.
+
+    What the following attempt itself ended is said there.
+    """
+    if row["outcome"] == Attempt.SUCCESS:
+        return []
+    last = following["finished_at"] if following else None
+    found = [
+        Cleared(one.at, harmless(cleared.told(one)))
+        for one in ended
+        if row["finished_at"] <= one.at
+        and (last is None or one.at <= last)
+        and not (following and one.attempt_id == following["pk"])
+    ]
+    if following is None and delivery.state not in (Delivery.WAITING, Delivery.CALLING):
+        return []
+    return found[:_CLEARED_SHOWN][::-1]
 
 
 def _next(row: Delivery, now: datetime, last: str) -> Next:
-    hook = row.webhook
     match row.state:
-        case Delivery.CALLING:
-            limit = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
-            ends = row.started_at + limit if row.started_at and hook.type == EVENT else None
-            return Next("It is being called just now. The call is given up", ends)
-        case Delivery.WAITING if row.forced:
-            return Next("It is called at once, outside the gate: as soon as a worker is free.")
-        case Delivery.WAITING if hook.out_of_order:
-            return Next(
-                "Nothing, until the webhook is in order again: it is out of order. Recover it, "
-                "save it, or let a Trigger now succeed."
-            )
         case Delivery.WAITING:
-            gate = hook.earliest_possible_trigger
-            if gate is not None and gate > now:
-                return Next("It waits behind the webhook's gate, which opens", gate)
-            return Next("It is due: it is called as soon as its turn comes.")
+            found = next_attempt.of_delivery(row, now)
+            return Next(found.why, found.at)
+        case Delivery.CALLING:
+            return _in_flight(row, now)
         case Delivery.CANCELLED:
-            return Next("Nothing: the webhook was disabled, or another delivery took it over.")
+            return Next(
+                "Cancelled: the webhook was disabled, or another delivery took over its events."
+            )
         case _:
             return Next(last or "Nothing more.")
+
+
+def _in_flight(row: Delivery, now: datetime) -> Next:
+    ends = next_attempt.times_out_at(row)
+    if ends is None:
+        return Next("In flight.")
+    if ends > now:
+        return Next("In flight. Times out", ends)
+    return Next(
+        "In flight, and past its timeout. The outcome is recorded when its worker reports it, or "
+        "as unknown when its lease has run out."
+    )

@@ -8,17 +8,21 @@ from portal.home import hour, running, steps
 from requests_queue import clock, first_order, jobs
 from requests_queue.catalog.models import Account
 from webhooks import conf, recent, trouble
+from webhooks.next_attempt import Situation
 
 _TROUBLES = 10
 
 
 def live(account: Account) -> dict[str, Any]:
     """Return what changes while the page is looked at."""
+    now, situation = clock.now(), Situation()
+    troubles = trouble.in_trouble(account, _TROUBLES + 1)
     return {
         "lights": running.lights(),
         "failed_jobs": jobs.failures(),
-        "chart": hour.draw(recent.last_hour(account, clock.now())),
-        "troubles": trouble.in_trouble(account, _TROUBLES + 1),
+        "chart": hour.draw(recent.last_hour(account, now)),
+        "troubles": [(one, one.next(now, situation)) for one in troubles],
+        "now": now,
         "most": _TROUBLES,
         "progress": steps.progress(account),
     }

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
-from portal.spans import spelled
 from requests_queue import pulses
 from requests_queue.pulses import Heard
+from requests_queue.spans import spelled
 from webhooks import broker
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from portal import icons
 from requests_queue.catalog.models import Account, Marketplace, Product
+from webhooks import next_attempt as next_attempts
 
 register = template.Library()
 
@@ -39,7 +40,7 @@ def icon(context: dict[str, Any], row: Account | Product | Marketplace) -> SafeS
 def moment(at: datetime | None, kind: str = "") -> SafeString | str:
     """Show a moment as `05/18/2021 8:49 AM` UTC, to the second in its title; – for none.
 
-    Kind `ago` has the browser say how long ago it is, `countdown` how long until then.
+    Kind `ago` has the browser say how long ago it is.
     """
     if not at:
         return SafeString('<span class="none">–</span>')
@@ -52,6 +53,24 @@ def moment(at: datetime | None, kind: str = "") -> SafeString | str:
         format_html(' data-time="{}"', kind) if kind else "",
         text,
     )
+
+
+@register.simple_tag
+def countdown(at: datetime, now: datetime) -> SafeString:
+    """Show how long it is until a moment, which the browser counts down: `in 4 min 59 s`."""
+    return format_html(
+        '<time datetime="{}" title="{} UTC" data-time="countdown">in {}</time>',
+        at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        at.strftime("%Y-%m-%d %H:%M:%S"),
+        next_attempts.until(at, now),
+    )
+
+
+@register.simple_tag(name="next_attempt")
+def next_attempt_at(at: datetime, now: datetime) -> SafeString:
+    """Show when the next attempt is: `Next attempt in 4 min 59 s, at 02:04:44 UTC.`"""
+    clock_time = next_attempts.clock_time(at, now)
+    return format_html("Next attempt {}, at {}.", countdown(at, now), clock_time)
 
 
 @register.simple_tag(takes_context=True)

@@ -1,4 +1,4 @@
-"""The statistics of a webhook: its counters, what comes next and why, and its latest attempts."""
+"""The statistics of a webhook: its counters, its latest attempts, what ended its backoffs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from portal.spans import lasted
-from webhooks import types
+from requests_queue.spans import lasted
+from requests_queue.visible import visible
+from webhooks import cleared
 from webhooks.models import Attempt, Delivery, Webhook
 
 LATEST = 50
-_COLUMNS = ("delivery_id", "number", "outcome", "status_code", "duration", "started_at",
-            "finished_at", "why")  # fmt: skip
+_CLEARED = 5  # ended backoffs that are shown
+_COLUMNS = ("delivery_id", "number", "outcome", "status_code", "duration",
+            "started_at")  # fmt: skip
 # The chart, in units of its own: a bar's place is 12 wide, the tallest one 100 high.
 _STEP, _BAR, _TALL, _LOW = 12, 9, 100, 4
 # The tallest bar stands for a second at least: a handler's usual milliseconds stay low.
@@ -46,14 +48,6 @@ class Chart:
     base: int = _TALL + 6
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
-    """When the webhook is called next, None where no moment is set, and why."""
-
-    at: datetime | None
-    why: str
-
-
 def counters(row: Webhook) -> list[tuple[str, int]]:
     """Return the five counters by Connect's names."""
     return [
@@ -65,39 +59,13 @@ def counters(row: Webhook) -> list[tuple[str, int]]:
     ]
 
 
-def next_trigger(row: Webhook, latest: list[dict[str, Any]], now: datetime) -> Next:
-    """Return when the webhook is called next, and why it is then, which an attempt tells."""
-    gate = row.earliest_possible_trigger
-    if not row.active:
-        return Next(None, "It is disabled: nothing is called until it is enabled.")
-    if row.out_of_order:
-        return Next(None, _closed_by(row, latest) or "It is out of order.")
-    if row.type != types.EVENT:
-        return Next(None, "A validator is called when a request is to be validated.")
-    if gate is None:
-        return Next(None, "Nothing holds it back: the next event is delivered at once.")
-    if gate <= now:
-        return Next(gate, "One of what waits goes first; the others follow its success.")
-    return Next(gate, _closed_by(row, latest))
-
-
-def _closed_by(row: Webhook, latest: list[dict[str, Any]]) -> str:
-    """Return what was said of the attempt that closed the gate, of later failures else.
-
-    Of those that were recorded with it the first one closed it.
-    """
-    found = [
-        attempt["why"]
-        for attempt in latest
-        if attempt["outcome"] == Attempt.FAILURE and attempt["finished_at"] == row.gate_closed_at
-    ]
-    if found:
-        return str(found[-1])
-    return row.last_failure.why if row.last_failure else ""
+def cleared_backoffs(row: Webhook) -> list[tuple[datetime, str]]:
+    """Return when the latest backoffs ended, and what ended them; the latest first."""
+    return [(one.at, visible(cleared.told(one))) for one in cleared.of(row)[:_CLEARED]]
 
 
 def pending(row: Webhook) -> dict[str, int]:
-    """Return how many deliveries wait, and how many calls are under way."""
+    """Return how many deliveries are pending, and how many requests are in flight."""
     rows = Delivery.objects.filter(webhook=row)
     # By `forced` apart: each has an index of its own, and there may be 100,000.
     waiting = [rows.filter(state=Delivery.WAITING, forced=forced) for forced in (False, True)]

@@ -14,13 +14,18 @@ from webhooks.models import Webhook
 STATUSES = {
     "enabled": ("Enabled", Q(active=True)),
     "disabled": ("Disabled", Q(active=False)),
-    "failing": ("Failing", Q(active=True, out_of_order=False, failure_since_last_success__gt=0)),
+    # A success that was in flight when backoff began leaves the backoff, but no failure since.
+    "failing": (
+        "Failing",
+        Q(active=True, out_of_order=False) & (Q(failure_since_last_success__gt=0) | Q(round__gt=0)),
+    ),
     "out-of-order": ("Out of order", Q(active=True, out_of_order=True)),
 }
 # What a list shows of a row, and so all that it reads.
 _SHOWN = (
     "label", "description", "type", "object_class", "active", "out_of_order",
-    "failure_since_last_success", "account", "product__name", "last_success__finished_at",
+    "round", "failure_since_last_success", "account", "product__name",
+    "last_success__finished_at",
 )  # fmt: skip
 _ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "name": ("Name", ("label",)),
@@ -28,7 +33,7 @@ _ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "type": ("Type", ("object_class", "type")),
     "success": ("Last success at", ("last_success__finished_at",)),
     "description": ("Description", ("description",)),
-    "status": ("Status", ("active", "out_of_order", "failure_since_last_success")),
+    "status": ("Status", ("active", "out_of_order", "round", "failure_since_last_success")),
 }
 
 

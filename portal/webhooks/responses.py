@@ -7,7 +7,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from portal.spans import lasted
+from requests_queue.spans import lasted
 from requests_queue.visible import visible
 from webhooks.models import Attempt
 

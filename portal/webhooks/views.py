@@ -16,7 +16,7 @@ from portal.webhooks import changing, figures, finding, header_rows, history, li
 from portal.webhooks.forms import EditForm
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
-from webhooks import lifecycle, tokens, types
+from webhooks import lifecycle, next_attempt, tokens, types
 from webhooks.deeds import DEEDS
 from webhooks.headers import masked
 from webhooks.models import Webhook
@@ -67,12 +67,14 @@ def statistics(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
         answer = pages.page(request, "empty.html")
         answer["HX-Redirect"] = reverse("webhooks")
         return answer
-    chart = figures.chart(row)
+    now, pending = clock.now(), figures.pending(row)
     context = {
         "counters": figures.counters(row),
-        "next": figures.next_trigger(row, chart.rows, clock.now()),
-        "chart": chart,
-        **figures.pending(row),
+        "next": next_attempt.of_webhook(row, now, pending=pending["waiting"]),
+        "now": now,
+        "cleared": figures.cleared_backoffs(row),
+        "chart": figures.chart(row),
+        **pending,
     }
     if frame.is_piece(request):
         return pages.page(request, "webhooks/live.html", {"row": row, "oob": True, **context})

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import gzip
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from requests_queue import clock
+from requests_queue.models import Clock
 from tests import make
 from tests.portal.delivered import CLAIMS, attempt, delivery, hook
 from tests.signed_in import distributor, stranger, vendor, world
 from webhooks import payload
-from webhooks.models import Delivery, Event, Resend, Webhook
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
 
 __all__ = ["distributor", "hook", "stranger", "vendor", "world"]
 
@@ -30,7 +32,6 @@ def page(client: Client, row: Delivery, query: str = "") -> str:
 
 def words(text: str) -> str:
     """Return the page's text in one line."""
-    import re
     from html import unescape
 
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
@@ -59,20 +60,42 @@ def test_what_is_not_there_is_404(vendor: Client, hook: Webhook, path: str) -> N
     assert vendor.get(f"/deliveries/{path.format(row.pk)}").status_code == 404
 
 
-def test_the_ladder_says_why_each_attempt_came_when_it_did(vendor: Client, hook: Webhook) -> None:
+S = timedelta(seconds=1)
+
+
+def freeze(moment: datetime) -> datetime:
+    """Stop the platform's time."""
+    Clock.objects.update_or_create(pk=1, defaults={"frozen_at": moment})
+    return moment
+
+
+def failed(row: Delivery, seconds: int, why: str = "Failed (1 of 10).") -> Attempt:
+    """Record a failure that was followed by a backoff of so many seconds."""
+    made = attempt(row, "failure", why=why)
+    made.next_attempt_at = made.finished_at + seconds * S
+    made.save()
+    return made
+
+
+def test_attempts_say_what_they_led_to_and_when_the_next_one_is(
+    vendor: Client, hook: Webhook
+) -> None:
     row = delivery(hook, "PR-1111-1111-1111-001", state="waiting")
-    why = "Failure: round 1 of 10. Waits 5 min (300 s × 2^0), so tried again at …"
-    attempt(row, "failure", error="The handler answered 500; only 2xx is success.", why=why)
-    attempt(row, "failure", why="Failure: round 2 of 10.")
-    gate = clock.now() + timedelta(minutes=10)
-    Webhook.objects.update(earliest_possible_trigger=gate)
+    Attempt.objects.filter(pk=failed(row, 300).pk).update(error="Handler returned HTTP 500.")
+    last = failed(row, 600, "Failed (2 of 10).")
+    Webhook.objects.update(earliest_possible_trigger=last.next_attempt_at, round=2)
+    freeze(last.next_attempt_at - 599 * S)
     found = page(vendor, row)
     said = words(found)
-    told = f"The handler answered 500; only 2xx is success. {why}"
-    assert f"Attempt 1 500 failure 7 ms 11/01/2026 9:00:00 AM {told}" in said
-    assert "5 min later Attempt 2 500 failure 7 ms 11/01/2026 9:05:00 AM" in said
-    assert "It waits behind the webhook's gate, which opens" in said
-    assert f'<time datetime="{gate:%Y-%m-%dT%H:%M:%SZ}"' in found
+    # A backoff that is over has no time of a next attempt.
+    assert (
+        "Attempt 1 500 failure 7 ms 11/01/2026 9:00:00 AM Handler returned HTTP 500. "
+        "Failed (1 of 10). Backoff of 5 min. 5 min later Attempt 2 500 failure 7 ms "
+        "11/01/2026 9:05:00 AM Failed (2 of 10). Next attempt in 9 min 59 s , at 09:15:00 UTC."
+    ) in said
+    assert "What happens next Next attempt in 9 min 59 s , at 09:15:00 UTC." in said
+    assert set(re.findall(r"\d\d:\d\d:\d\d UTC", said)) == {"09:15:00 UTC"}
+    assert f'<time datetime="{last.next_attempt_at:%Y-%m-%dT%H:%M:%SZ}"' in found
     assert 'data-time="countdown"' in found
     # The last one is shown, unless another is chosen.
     assert (
@@ -81,17 +104,84 @@ def test_the_ladder_says_why_each_attempt_came_when_it_did(vendor: Client, hook:
     assert 'href="?attempt=1" aria-current="true">' in page(vendor, row, "?attempt=1")
 
 
+def test_a_next_attempt_that_is_past_is_due_now(vendor: Client, hook: Webhook) -> None:
+    row = delivery(hook, state="waiting")
+    last = failed(row, 300)
+    Webhook.objects.update(earliest_possible_trigger=last.next_attempt_at, round=1)
+    freeze(last.next_attempt_at)
+    said = words(page(vendor, row))
+    assert "Failed (1 of 10). Due now." in said
+    assert "What happens next Due now, but no worker is running." in said
+    assert "Attempt 2 due now" in said and "UTC." not in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "moved"),
+    [
+        (60, "Later than recorded by 1 min: another request failed since."),
+        (-60, "Sooner than recorded: that backoff was cleared, and another one began."),
+        (0, ""),
+    ],
+)
+def test_a_next_attempt_that_was_moved_says_why(
+    vendor: Client, hook: Webhook, seconds: int, moved: str
+) -> None:
+    row = delivery(hook, state="waiting")
+    last = failed(row, 300)
+    until = last.next_attempt_at + seconds * S
+    Webhook.objects.update(earliest_possible_trigger=until, round=1)
+    freeze(last.finished_at)
+    said = words(page(vendor, row))
+    assert set(re.findall(r"\d\d:\d\d:\d\d UTC", said)) == {f"{until:%H:%M:%S} UTC"}
+    assert f"UTC. {moved}".strip() in said
+    assert ("recorded" in said) == bool(moved)
+
+
+def test_what_cleared_a_backoff_stands_between_the_attempts(
+    vendor: Client, hook: Webhook, world: make.World
+) -> None:
+    row, other = delivery(hook), delivery(hook)
+    first = failed(row, 300)
+    second = attempt(row)
+    triggered = attempt(other, started_at=make.AT + 60 * S, finished_at=make.AT + 61 * S)
+    made = {"webhook": hook, "failures": 1, "was_out_of_order": False}
+    user = world.vendor_user
+    for cause, seconds, more in (
+        ("triggered", 61, {"attempt": triggered}),
+        ("edited", 90, {"user": user, "detail": "endpoint URL"}),
+        # Before the first failure, by the second attempt itself, and after it.
+        ("recovered", -9, {"user": user}),
+        ("succeeded", 300, {"attempt": second}),
+        ("disabled", 400, {"user": user}),
+    ):
+        at = make.AT + seconds * S
+        ClearedBackoff.objects.create(cause=cause, at=at, **made, **more)
+    assert first.next_attempt_at
+    said = words(page(vendor, row))
+    assert (
+        "Failed (1 of 10). Backoff of 5 min. 11/01/2026 9:01:01 AM Backoff cleared: Trigger now "
+        f"succeeded (attempt 1 of delivery {other.pk}). 11/01/2026 9:01:30 AM Backoff cleared: "
+        f"edited by {user.name} (endpoint URL). 5 min later Attempt 2"
+    ) in said
+    assert "recovered" not in said.lower() and "disabled by" not in said
+    assert f"attempt 2 of delivery {row.pk}" not in said
+
+
 @pytest.mark.parametrize(
     ("state", "standing", "sentence"),
     [
-        ("waiting", {"out_of_order": True}, "Nothing, until the webhook is in order again"),
+        (
+            "waiting",
+            {"out_of_order": True},
+            "Paused: the webhook is out of order. Recover it, save it, or let a Trigger now",
+        ),
         (
             "waiting",
             {},
-            "It is due: it is called as soon as its turn comes. 1 older delivery waits before it.",
+            "Due now, but no worker is running. 1 older delivery is pending before it.",
         ),
-        ("calling", {}, "It is being called just now"),
-        ("cancelled", {}, "Nothing: the webhook was disabled"),
+        ("calling", {}, "In flight. Times out in"),
+        ("cancelled", {}, "Cancelled: the webhook was disabled"),
         ("delivered", {}, "What happens next Delivered."),
     ],
 )
@@ -266,7 +356,7 @@ def test_statements_are_bounded(
         attempt(row, "failure")
     for _ in range(150):
         Event.objects.create(webhook=hook, delivery=row, at=make.AT)
-    with django_assert_max_num_queries(16) as asked:
+    with django_assert_max_num_queries(18) as asked:
         found = page(vendor, row)
     assert "The latest 40 of 120." in found
     assert found.count("rung-link") == 40 and 'id="rung120"' in found

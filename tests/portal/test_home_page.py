@@ -193,9 +193,9 @@ def test_what_is_broken_says_why_and_what_to_do(vendor: Client, world: make.Worl
     said = text(vendor)
     assert "What is broken now Out of order Hook 1 WH-000-000-001" in said
     assert "The handler answered 500." in said
-    assert "10 failures since the last success: it isn't called any more" in said
-    assert "1 delivery waits." in said
-    assert "Backing off Hook 2" in said and "next try" in said
+    assert "10 failures since the last success. Paused: the webhook is out of order." in said
+    assert "1 pending delivery." in said
+    assert "Backing off Hook 2" in said and "Failed (1 of 10). Next attempt in " in said
     page = vendor.get("/").content.decode()
     assert f'action="/webhooks/{lost.pk}/do/recover/"' in page
     assert page.count("/do/recover/") == 1

@@ -126,49 +126,52 @@ def test_statistics_count_and_link(vendor: Client, row: Webhook) -> None:
     row.last_failure = attempt(row, duration=45)
     row.events, row.triggers, row.failure_triggers, row.failure_since_last_success = 7, 6, 5, 4
     row.earliest_possible_trigger = clock.shown(clock.now()) + timedelta(minutes=5)
-    row.gate_closed_at, row.last_event = row.last_failure.finished_at, AT
+    row.round, row.last_event = 1, AT
     row.save()
     text = html(vendor, row, "statistics/")
     for label, count in (("Events", 7), ("Triggers", 6), ("Success responses", 0),
                          ("Failure responses", 5), ("Failures since last success", 4)):  # fmt: skip
         shown = count or '<span class="none">–</span>'
         assert f'<dt>{label}</dt><dd class="big">{shown}</dd>' in text
-    assert 'data-time="countdown"' in text and "Failure: round 1 of 10." in text
-    assert "<strong>1</strong> delivery waits" in text
+    assert 'data-time="countdown"' in text and "Failed (1 of 10). Next attempt" in text
+    assert "<strong>1</strong> pending" in text
     assert f'href="/deliveries/{row.last_failure.delivery_id}/"' in text
     assert "1 failure" in text and "45 ms" in text
-
-
-def test_next_trigger_is_explained_by_the_attempt_that_closed_the_gate(row: Webhook) -> None:
-    now = AT + timedelta(minutes=1)
-    closed = attempt(row, 1, why="Waits 5 min.", finished_at=AT)
-    attempt(row, 2, why="Under way when it closed.", finished_at=AT)
-    row.last_failure = attempt(row, 3, why="Trigger now doesn't move it.", finished_at=now)
-    row.gate_closed_at, row.earliest_possible_trigger = (
-        closed.finished_at,
-        AT + timedelta(minutes=5),
-    )
-    latest = figures.chart(row).rows
-    found = figures.next_trigger(row, latest, now)
-    assert (found.at, found.why) == (row.earliest_possible_trigger, "Waits 5 min.")
-    # Pushed out of what is looked at, the last failure has to do.
-    assert figures.next_trigger(row, [], now).why == "Trigger now doesn't move it."
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "Nothing holds it back"),
-        ({"active": False}, "It is disabled"),
+        ({}, "No worker is running: new events wait for one."),
+        ({"active": False}, "Disabled: no requests are sent"),
         ({"type": "validator"}, "when a request is to be validated"),
-        ({"out_of_order": True}, "It is out of order"),
-        ({"earliest_possible_trigger": AT}, "One of what waits goes first"),
+        ({"out_of_order": True}, "Paused: the webhook is out of order."),
+        ({"earliest_possible_trigger": AT}, "No worker is running"),
     ],
 )
 def test_no_next_trigger_is_explained_too(
     vendor: Client, world: World, fields: dict[str, Any], words: str
 ) -> None:
-    assert words in html(vendor, hook(world, **fields), "statistics/")
+    text = html(vendor, hook(world, **fields), "statistics/")
+    assert words in text
+    assert 'id="next-trigger"' not in text and "Next attempt" not in text
+
+
+def test_the_page_says_what_ended_the_last_backoffs(
+    vendor: Client, world: World, row: Webhook
+) -> None:
+    for n in range(7):
+        at = AT + timedelta(minutes=n)
+        row.cleared_backoffs.create(
+            at=at, cause="recovered", user=world.vendor_user, failures=10, was_out_of_order=True
+        )
+    row.cleared_backoffs.create(
+        at=AT + timedelta(minutes=9), cause="triggered", attempt=attempt(row), failures=1,
+        was_out_of_order=False,
+    )  # fmt: skip
+    text = html(vendor, row, "statistics/")
+    assert "Backoff cleared: Trigger now succeeded (attempt 1 of delivery" in text
+    assert text.count(f"Recovered by {world.vendor_user.name}.") == 4
 
 
 def test_the_chart_has_the_latest_fifty(vendor: Client, row: Webhook) -> None:
@@ -215,7 +218,7 @@ def test_pages_cost_the_same_however_many_attempts_there_are(vendor: Client, row
     for n in range(2, 60):
         attempt(row, n)
     assert [statements(rest) for rest in GETS[:6]] == before
-    assert max(before) <= 12
+    assert max(before) <= 14
 
 
 def test_a_response_is_shown_as_text_that_does_nothing(vendor: Client, row: Webhook) -> None:
@@ -421,7 +424,7 @@ def test_disable_enable_and_recover(vendor: Client, row: Webhook) -> None:
     Webhook.objects.update(out_of_order=True)
     assert "out of order</span>" in html(vendor, row)
     answer = vendor.post(path(row, "do/recover/"), follow=True)
-    assert "in order again" in said(answer)
+    assert "has recovered" in said(answer)
     row.refresh_from_db()
     assert row.active and not row.out_of_order
 

@@ -1,20 +1,25 @@
-"""What the admin shows of a webhook that is no plain column: standing, masked secret, links."""
+"""What the admin shows of a webhook that is no plain column: status, masked secret, links."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from requests_queue import clock
 from requests_queue.catalog.admin_show import NOTHING, link, moment, pairs
-from webhooks import tokens, types
+from requests_queue.visible import visible
+from webhooks import cleared, next_attempt, tokens, types
 from webhooks.headers import masked
-from webhooks.models import Attempt, Delivery, Event, Webhook
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
+
+CLEARED = 5  # ended backoffs that are shown
 
 
 @admin.display(description="name", ordering="label")
@@ -73,13 +78,14 @@ COUNTERS: tuple[Any, ...] = tuple(
 )
 
 
-@admin.display(description="standing", ordering="earliest_possible_trigger")
-def standing(row: Webhook) -> SafeString | str:
-    """Return how the webhook stands with its handler."""
+# The list is ordered by the end of the backoff where it is to come (`next_attempt.annotate`).
+@admin.display(description="health", ordering="next_attempt_at")
+def health(row: Webhook) -> SafeString | str:
+    """Return whether the webhook is out of order, backs off, or is healthy."""
     if row.out_of_order:
         return format_html('<span class="sim-bad">{}</span>', "out of order")
-    if row.earliest_possible_trigger is not None:
-        return f"backing off until {moment(row.earliest_possible_trigger)} (round {row.round})"
+    if row.round:
+        return f"backing off, failed {row.round} of {settings.SIM_FAILURE_LIMIT}"
     return "healthy"
 
 
@@ -108,8 +114,22 @@ def last_event(row: Webhook) -> str:
 
 @admin.display(description="next trigger")
 def next_trigger(row: Webhook) -> str:
-    """Return when the webhook may be called again, a dash where nothing holds it."""
-    return moment(row.earliest_possible_trigger)
+    """Return when the webhook is called next, and why."""
+    now = clock.now()
+    pending = row.deliveries.filter(state=Delivery.WAITING).count()
+    return next_attempt.of_webhook(row, now, pending=pending).sentence(now)
+
+
+@admin.display(description="ended backoffs")
+def ended_backoffs(row: Webhook) -> SafeString | str:
+    """Return what ended the latest backoffs, the latest first."""
+    return cleared_lines(cleared.of(row)[:CLEARED])
+
+
+def cleared_lines(rows: Iterable[ClearedBackoff]) -> SafeString | str:
+    """Return when backoffs ended and what ended them, a line each."""
+    lines = ((moment(one.at), visible(cleared.told(one))) for one in rows)
+    return format_html_join(SafeString("<br>"), "{} {}", lines) or NOTHING
 
 
 @admin.display(description="last success", ordering="last_success")
@@ -163,7 +183,8 @@ FACTS: list[tuple[str, Any]] = [
         "Statistics",
         {
             "fields": [
-                standing, COUNTERS, (last_event, next_trigger, last_success, last_failure), log,
+                health, COUNTERS, (last_event, last_success, last_failure), next_trigger,
+                ended_backoffs, log,
             ]
         },
     ),
@@ -172,6 +193,6 @@ FACTS: list[tuple[str, Any]] = [
         {"fields": [identifier, "account", "product", whole_type, created, modified]},
     ),
 ]  # fmt: skip
-SHOWN = (identifier, "account", "product", whole_type, masked_secret, masked_headers, standing,
-         *COUNTERS, last_event, next_trigger, last_success, last_failure, log, created,
+SHOWN = (identifier, "account", "product", whole_type, masked_secret, masked_headers, health,
+         *COUNTERS, last_event, next_trigger, last_success, last_failure, ended_backoffs, log, created,
          modified)  # fmt: skip

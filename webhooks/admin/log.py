@@ -9,19 +9,34 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, QuerySet, Value
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from requests_queue import clock
 from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of, user_of
-from requests_queue.catalog.admin_show import as_json, link_to, moment, pairs, text
-from webhooks import judging
+from requests_queue.catalog.admin_show import NOTHING, as_json, link_to, moment, pairs, text
+from requests_queue.visible import visible
+from webhooks import cleared, judging, next_attempt
 from webhooks.admin import differences
+from webhooks.admin.columns import CLEARED, cleared_lines
 from webhooks.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 OFFERED = 50
 LARGE = ("request_headers", "request_body", "claims", "response_headers", "response_body")
+
+
+def _read_now(rows: QuerySet[Attempt]) -> QuerySet[Attempt]:
+    """Return the attempts with the platform's time of reading, one statement for all."""
+    return rows.annotate(read_at=Value(clock.now(), DateTimeField()))
+
+
+def _led_to(row: Any) -> str:
+    delivery = row.delivery
+    delivery.webhook = row.webhook
+    told = next_attempt.after_attempt(row, delivery, row.read_at)
+    return visible(told.sentence(row.read_at))
 
 
 class WebhookFilter(admin.SimpleListFilter):
@@ -81,7 +96,7 @@ class AttemptInline(PartOfPage):
 
     model = Attempt
     read_only = True
-    fields = readonly_fields = ("call", "outcome", "status_code", "duration", "started", "why")
+    fields = readonly_fields = ("call", "outcome", "status_code", "duration", "started", "led_to")
     ordering = ("number",)
     can_delete = False
     verbose_name_plural = "attempts"
@@ -89,7 +104,12 @@ class AttemptInline(PartOfPage):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
         """Return the attempts without what was sent and answered."""
         rows: QuerySet[Attempt] = super().get_queryset(request).defer(*LARGE)
-        return rows
+        return _read_now(rows).select_related("webhook", "delivery")
+
+    @admin.display(description="what happens next, and why")
+    def led_to(self, row: Attempt) -> str:
+        """Return what the attempt led to, with the next one as it is now."""
+        return _led_to(row)
 
     @admin.display(description="attempt")
     def call(self, row: Attempt) -> SafeString:
@@ -129,8 +149,9 @@ class DeliveryAdmin(LogAdmin):
     list_display = ("id", "of_webhook", "state", "attempts", "created")
     list_filter = ("state", WebhookFilter)
     search_fields = ("id__exact", "webhook__id__exact", "events__object_id__exact")
-    fields = ("id", "of_webhook", "state", "attempts", "created", "started")
-    readonly_fields = ("of_webhook", "created", "started")
+    fields = ("id", "of_webhook", "state", "attempts", "created", "started", "next_attempt",
+              "ended_backoffs")  # fmt: skip
+    readonly_fields = ("of_webhook", "created", "started", "next_attempt", "ended_backoffs")
     inlines = [EventInline, AttemptInline]
 
     @admin.display(description="created")
@@ -143,21 +164,43 @@ class DeliveryAdmin(LogAdmin):
         """Return when its last call was made."""
         return moment(row.started_at)
 
+    @admin.display(description="next attempt")
+    def next_attempt(self, row: Delivery) -> str:
+        """Return when it is attempted next, and why."""
+        now = clock.now()
+        return next_attempt.of_delivery(row, now).sentence(now) or NOTHING
+
+    @admin.display(description="backoffs ended meanwhile")
+    def ended_backoffs(self, row: Delivery) -> SafeString | str:
+        """Return what ended the webhook's backoffs since the first attempt."""
+        times = list(row.attempt_set.order_by("number").values_list("finished_at", flat=True))
+        if not times:
+            return NOTHING
+        rows = cleared.of(row.webhook_id, times[0])
+        if row.state not in (Delivery.WAITING, Delivery.CALLING):
+            rows = rows.filter(at__lte=times[-1])
+        return cleared_lines(list(rows[:CLEARED])[::-1])
+
 
 @admin.register(Attempt)
 class AttemptAdmin(LogAdmin):
     """Attempts, with request and response."""
 
     list_display = ("id", "of_webhook", "of_delivery", "outcome", "status_code", "duration",
-                    "started", "why")  # fmt: skip
+                    "started", "led_to")  # fmt: skip
+    list_select_related = ("webhook", "delivery")
     list_filter = ("outcome", "truncated", WebhookFilter)
     search_fields = ("id__exact", "webhook__id__exact", "delivery__id__exact", "url", "error")
-    readonly_fields = ("of_webhook", "of_delivery", "started", "sent_headers", "sent_body",
-                       "token", "got_headers", "got_body", "differs")  # fmt: skip
+    readonly_fields = ("of_webhook", "of_delivery", "started", "led_to", "sent_headers",
+                       "sent_body", "token", "got_headers", "got_body", "differs")  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        """Return the attempts, each with the time at which it is read."""
+        return _read_now(super().get_queryset(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Attempt | None = None) -> Any:
         """Return the sections of the page; a validation's has one more."""
-        about = ("of_webhook", "of_delivery", "outcome", "started", "duration", "why")
+        about = ("of_webhook", "of_delivery", "outcome", "started", "duration", "led_to")
         validated = obj is not None and judging.is_validation(obj)
         return [
             (None, {"fields": about}),
@@ -172,6 +215,11 @@ class AttemptAdmin(LogAdmin):
     def deferred_in_list(self) -> tuple[str, ...]:
         """Return what was sent and answered."""
         return LARGE
+
+    @admin.display(description="what happens next, and why")
+    def led_to(self, row: Attempt) -> str:
+        """Return what the attempt led to, with the next one as it is now."""
+        return _led_to(row)
 
     @admin.display(description="delivery")
     def of_delivery(self, row: Attempt) -> SafeString:

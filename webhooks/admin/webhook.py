@@ -18,10 +18,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
+from requests_queue import clock
 from requests_queue.catalog.admin_access import GuardedAdmin, account_of, user_of
 from requests_queue.catalog.admin_show import pairs
 from requests_queue.errors import Refused
-from webhooks import lifecycle, tokens
+from webhooks import lifecycle, next_attempt, tokens
 from webhooks.admin import columns
 from webhooks.deeds import DEEDS, Deed
 from webhooks.forms import NewWebhookForm, WebhookForm
@@ -51,7 +52,7 @@ class WebhookAdmin(GuardedAdmin):
     actions_selection_counter = True
     list_per_page = 50
     list_display = (
-        columns.name_and_id, columns.product, columns.type_label, "active", columns.standing,
+        columns.name_and_id, columns.product, columns.type_label, "active", columns.health,
         *columns.COUNTERS, columns.last_event, columns.last_success, columns.last_failure,
     )  # fmt: skip
     list_filter = (
@@ -62,6 +63,10 @@ class WebhookAdmin(GuardedAdmin):
     list_select_related = ("product", "last_success", "last_failure")
     search_fields = ("id", "label", "external_url", "description")
     readonly_fields: ClassVar[Any] = columns.SHOWN
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
+        """Return the webhooks, with the end of their backoff where it is to come."""
+        return next_attempt.annotate(super().get_queryset(request), clock.now())
 
     def deferred_in_list(self) -> tuple[str, ...]:
         """Return what answers and settings a list has no use for."""

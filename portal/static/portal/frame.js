@@ -22,9 +22,11 @@ function spelled(seconds) {
 
 function tick() {
   for (const time of document.querySelectorAll("time[data-time]")) {
-    const seconds = Math.round((Date.parse(time.dateTime) - Date.now() - ahead) / 1000);
+    const left = (Date.parse(time.dateTime) - Date.now() - ahead) / 1000;
+    const seconds = Math.round(left);
+    // A countdown has whole seconds that are left, as the server spells them.
     const text = time.dataset.time === "countdown"
-      ? (seconds > 0 ? `in ${spelled(seconds)}` : "now")
+      ? (left > 0 ? `in ${spelled(Math.max(1, Math.floor(left)))}` : "now")
       : (seconds > 0 ? `in ${spelled(seconds)}` : seconds > -2 ? "just now" : `${spelled(-seconds)} ago`);
     if (time.textContent !== text) time.textContent = text;
   }

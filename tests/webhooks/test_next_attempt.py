@@ -1,0 +1,174 @@
+"""When the next attempt is, and why: never a moment that is past, and always a true reason."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from requests_queue import clock, pulses
+from requests_queue.models import Clock
+from tests import make
+from tests.api import Caller, caller
+from webhooks import next_attempt
+from webhooks.models import Delivery, Webhook
+from webhooks.next_attempt import Situation
+
+pytestmark = pytest.mark.django_db
+
+NOW = make.AT + timedelta(days=9)
+S = timedelta(seconds=1)
+
+
+@pytest.fixture(autouse=True)
+def frozen(db: None) -> None:
+    Clock.objects.update_or_create(pk=1, defaults={"frozen_at": NOW})
+
+
+@pytest.fixture
+def worker(frozen: None) -> Any:
+    """A worker process with a heartbeat."""
+    pulses.end(pulses.WORKER)
+    pulses.leave(pulses.WORKER)
+    yield
+    pulses.end(pulses.WORKER)
+
+
+def hook(world: make.World, **more: Any) -> Webhook:
+    return make.webhook(world, **more)
+
+
+def delivery(row: Webhook, **more: Any) -> Delivery:
+    return Delivery.objects.create(webhook=row, created_at=NOW, **more)
+
+
+def why(row: Delivery) -> str:
+    found = next_attempt.of_delivery(row, NOW)
+    assert found.is_due and found.at is None
+    return found.why
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "text"),
+    [
+        (NOW + 300 * S, NOW, "Next attempt in 5 min, at 09:05:00 UTC."),
+        (NOW + 300.9 * S, NOW, "Next attempt in 5 min, at 09:05:00 UTC."),
+        (NOW + 9600 * S, NOW, "Next attempt in 2 h 40 min, at 11:40:00 UTC."),
+        (NOW + 0.2 * S, NOW, "Next attempt in 1 s, at 09:00:00 UTC."),
+        (NOW + timedelta(days=1), NOW, "Next attempt in 1 d, at 2026-11-11 09:00:00 UTC."),
+    ],
+)
+def test_a_next_attempt_in_words(at: datetime, now: datetime, text: str) -> None:
+    assert next_attempt.announced(at, now) == text
+
+
+def test_a_delivery_waits_for_the_end_of_the_backoff() -> None:
+    row = delivery(hook(make.world(), earliest_possible_trigger=NOW + 300 * S, round=1))
+    found = next_attempt.of_delivery(row, NOW)
+    assert (found.at, found.is_due) == (NOW + 300 * S, False)
+    # Trigger now waits for no backoff.
+    assert next_attempt.of_delivery(delivery(row.webhook, forced=True), NOW).is_due
+    assert next_attempt.of_delivery(row, NOW + 300 * S).is_due
+
+
+def test_due_without_a_worker() -> None:
+    assert why(delivery(hook(make.world()))) == "Due now, but no worker is running."
+
+
+def test_due_with_a_worker(worker: None) -> None:
+    assert why(delivery(hook(make.world()))) == "Due now. A worker sends it within a second."
+
+
+def test_due_behind_the_first_one_after_a_backoff(worker: None) -> None:
+    row = hook(make.world(), earliest_possible_trigger=NOW, round=1)
+    waits = delivery(row)
+    assert "within a second" in why(waits)
+    delivery(row, state="calling", started_at=NOW)
+    assert "After a backoff one request goes first" in why(waits)
+
+
+def test_due_beyond_the_webhooks_limit(worker: None, settings: Any) -> None:
+    settings.SIM_MAX_IN_FLIGHT = 2
+    row = hook(make.world())
+    waits, forced = delivery(row), delivery(row, forced=True)
+    for _ in range(2):
+        assert "within a second" in why(waits)
+        delivery(row, state="calling", started_at=NOW)
+    assert why(waits) == (
+        "Due now, but the webhook's limit is reached: 2 requests are in flight (SIM_MAX_IN_FLIGHT)."
+    )
+    assert "within a second" in why(forced)
+
+
+def test_due_while_all_slots_are_full(worker: None, settings: Any) -> None:
+    settings.SIM_CALLS = 3
+    world = make.world()
+    waits, other = delivery(hook(world)), hook(world, n=2)
+    validator = hook(world, n=3, type="validator")
+    for _ in range(3):
+        assert "within a second" in why(waits)
+        delivery(other, state="calling", started_at=NOW)
+        # A validator's request takes no slot: the process that waits for it sends it.
+        delivery(validator, state="calling", started_at=NOW)
+    assert why(waits) == ("Due now, but all slots are full: 3 requests are in flight (SIM_CALLS).")
+
+
+def test_a_webhook_says_what_comes_next(worker: None) -> None:
+    world = make.world()
+
+    def told(pending: int, **fields: Any) -> str:
+        row = hook(world, **fields)
+        try:
+            found = next_attempt.of_webhook(row, NOW, pending=pending, situation=Situation())
+            return found.sentence(NOW)
+        finally:
+            row.delete()
+
+    assert told(0) == "Healthy. New events are delivered immediately."
+    assert told(1) == "Due now. A worker sends it within a second."
+    assert told(0, active=False).startswith("Disabled")
+    assert told(3, out_of_order=True).startswith("Paused: the webhook is out of order.")
+    until = NOW + 600 * S
+    assert told(3, earliest_possible_trigger=until, round=2) == (
+        "Failed (2 of 10). Next attempt in 10 min, at 09:10:00 UTC."
+    )
+    assert "Next attempt" not in told(3, earliest_possible_trigger=NOW, round=2)
+
+
+# -- the API
+
+
+def listed(who: Caller, query: str = "") -> list[tuple[str, str | None]]:
+    answer = who.get(f"/notifications/webhooks{query}")
+    assert answer.status == 200, answer
+    return [(row["id"][-1], row["earliest_possible_trigger"]) for row in answer.json]
+
+
+def test_the_api_shows_and_filters_by_no_moment_that_is_past() -> None:
+    world = make.world()
+    who = caller(world.vendor)
+    for n, seconds in enumerate((None, -60, 0, 1, 300), 1):
+        at = None if seconds is None else NOW + seconds * S
+        hook(world, n=n, earliest_possible_trigger=at, round=n > 1)
+    soon, later = ((NOW + n * S).isoformat() for n in (1, 300))
+    assert listed(who, "?ordering(id)") == [
+        ("1", None), ("2", None), ("3", None), ("4", soon), ("5", later),
+    ]  # fmt: skip
+    for query, expected in (
+        ("eq(earliest_possible_trigger,null())", "123"),
+        ("ne(earliest_possible_trigger,null())", "45"),
+        (f"lt(earliest_possible_trigger,{later[:19]})", "4"),
+        (f"le(earliest_possible_trigger,{NOW.isoformat()[:19]})", ""),
+        (f"ge(earliest_possible_trigger,{soon[:19]})", "45"),
+    ):
+        found = listed(who, f"?{query}&ordering(id)")
+        assert "".join(pk for pk, _ in found) == expected, query
+    ordered = listed(who, "?ordering(-earliest_possible_trigger)")
+    assert [pk for pk, at in ordered if at] == ["5", "4"]
+    for n, at in ((2, None), (5, later)):
+        path = f"/notifications/webhooks/WH-000-000-00{n}"
+        for answer in (who.get(path), who.put(path, {"label": "New"})):
+            assert answer.json["earliest_possible_trigger"] == at
+    Clock.objects.update(frozen_at=clock.now() + 300 * S)
+    assert [at for _, at in listed(who)] == [None] * 5
