@@ -84,6 +84,34 @@ def test_two_workers_that_find_the_same_lost_call_record_it_once() -> None:
     assert counters.discrepancies() == []
 
 
+def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make.world()
+    hook = make.webhook(world)
+    order(world)
+    [failing] = outbox.claim(10)
+    order(world)
+    choose = outbox._oldest
+
+    def fail() -> Any:
+        return ledger.record([Finished(failing, retry.FAILURE, 1)])
+
+    def choose_after_the_failure(*args: Any) -> Any:
+        # SQLite lets nobody write while a claim is under way.
+        if connection.vendor == "postgresql":
+            Background(fail).result()
+        return choose(*args)
+
+    monkeypatch.setattr(outbox, "_oldest", choose_after_the_failure)
+    if connection.vendor != "postgresql":
+        fail()
+    assert outbox.claim(10) == []
+    hook.refresh_from_db()
+    assert hook.round == 1
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"waiting"}
+
+
 @pytest.fixture
 def both_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two purchases have looked for a twin before either writes; SQLite lets only one in."""

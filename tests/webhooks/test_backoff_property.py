@@ -1,0 +1,259 @@
+"""Any sequence of requests, people and lost workers keeps the backoff that attempts announce.
+
+The real database without HTTP, with the platform's time moved; the claims are those of engines.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from requests_queue.models import Clock
+from requests_queue.queues.fulfillment import births
+from tests import make
+from webhooks import counters, events, ledger, lifecycle, next_attempt, outbox, resending, retry
+from webhooks.calls import Claimed, Finished
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
+
+pytestmark = pytest.mark.django_db
+
+LIMIT, BASE = 4, timedelta(seconds=300)
+START = make.AT + timedelta(days=30)
+PICK = st.integers(0, 10**6)
+OUTCOMES = st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.FAILURE])
+CLAIMS = {"webhook_id": "WH-1", "processing_timeout": 600, "exp": 1}
+COUNTED = re.compile(rf"\((\d+) of {LIMIT}\)")
+
+
+class Backoffs(RuleBasedStateMachine):
+    """One webhook, its handler, and whoever looks after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = transaction.atomic()
+        self.block.__enter__()
+        self.world = make.world()
+        self.hook = make.webhook(self.world)
+        Clock.objects.create(pk=1, frozen_at=START)
+        self.now = START
+        self.in_flight: list[Claimed] = []
+        # Attempts that a setting was edited under: repeated at once, as the new settings say.
+        self.outdated: set[tuple[int, int]] = set()
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.block.__exit__(None, None, None)
+
+    def tick(self, seconds: float = 0.4) -> None:
+        self.now += timedelta(seconds=seconds)
+        Clock.objects.update(frozen_at=self.now)
+
+    # People.
+
+    @rule(times=st.integers(1, 4))
+    def order(self, times: int) -> None:
+        for _ in range(times):
+            births.create(make.purchase(self.world), self.world.as_distributor)
+
+    @rule()
+    def trigger_now(self) -> None:
+        self.tick()
+        self.hook.refresh_from_db()
+        if self.hook.active:
+            events.trigger(self.hook)
+
+    @rule(pick=PICK, changed=st.booleans())
+    def send_again(self, pick: int, changed: bool) -> None:
+        rows = list(Attempt.objects.select_related("webhook").order_by("pk"))
+        self.hook.refresh_from_db()
+        if rows and self.hook.active:
+            self.tick()
+            attempt = rows[pick % len(rows)]
+            Attempt.objects.filter(pk=attempt.pk).update(claims=CLAIMS)
+            attempt.claims = CLAIMS
+            changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
+            resending.send(attempt, changes)
+
+    @rule(n=st.integers(0, 3), how=st.booleans())
+    def edit(self, n: int, how: bool) -> None:
+        self.tick()
+        fields = {"data": {"n": n}} if how else {"label": f"Label {n}"}
+        lifecycle.edit(self.hook.pk, self.world.vendor_user, fields)
+
+    @rule()
+    def recover(self) -> None:
+        self.tick()
+        lifecycle.recover(self.hook.pk, self.world.vendor_user)
+
+    @rule()
+    def disable_and_enable(self) -> None:
+        for active in (False, True):
+            self.tick()
+            lifecycle.edit(self.hook.pk, self.world.vendor_user, {"active": active})
+
+    # Workers.
+
+    @rule(slots=st.integers(1, 12))
+    def claim(self, slots: int) -> None:
+        self.tick()
+        self.in_flight += outbox.claim(slots)
+
+    @precondition(lambda self: self.in_flight)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4), outcome=OUTCOMES)
+    def respond(self, picks: list[int], outcome: str) -> None:
+        self.tick()
+        self.record([Finished(one, outcome, 5) for one in self.take(picks)])
+
+    @precondition(lambda self: self.in_flight)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4))
+    def stop_a_worker(self, picks: list[int]) -> None:
+        self.tick()
+        before = self.backoff()
+        stopped = [Finished(one, retry.UNKNOWN, 5, stopped=True) for one in self.take(picks)]
+        self.record(stopped)
+        assert self.backoff() == before
+
+    @precondition(lambda self: self.in_flight)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=9))
+    def lose_a_worker(self, picks: list[int]) -> None:
+        self.tick()
+        pks = [one.delivery_id for one in self.take(picks)]
+        Delivery.objects.filter(pk__in=pks).update(lease=1.0)
+        self.record(outbox.abandoned())
+
+    def take(self, picks: list[int]) -> list[Claimed]:
+        return [self.in_flight.pop(pick % len(self.in_flight)) for pick in picks if self.in_flight]
+
+    def record(self, finished: list[Finished]) -> None:
+        self.hook.refresh_from_db()
+        for one in finished:
+            edited = self.hook.modified_at and self.hook.modified_at >= (
+                one.claimed.started_at.replace(microsecond=0)
+            )
+            if edited or one.claimed.webhook["revision"] != self.hook.revision:
+                self.outdated.add((one.claimed.delivery_id, one.claimed.number))
+        ledger.record(finished)
+
+    def backoff(self) -> tuple[Any, ...]:
+        self.hook.refresh_from_db()
+        hook = self.hook
+        return (hook.round, hook.earliest_possible_trigger, hook.gate_closed_at, hook.out_of_order)
+
+    # Time.
+
+    @rule(seconds=st.sampled_from([1, 299, 300, 301, 600, 1200, 86400]))
+    def wait(self, seconds: float) -> None:
+        self.tick(seconds)
+
+    @rule()
+    def wait_for_the_end_of_the_backoff(self) -> None:
+        self.hook.refresh_from_db()
+        until = self.hook.earliest_possible_trigger
+        if until is not None and until > self.now:
+            # To the microsecond, as a move of the clock does.
+            self.tick((until - self.now).total_seconds())
+
+    # What always holds.
+
+    @invariant()
+    def no_attempt_starts_before_the_recorded_backoff_ends_unless_it_was_cleared(self) -> None:
+        cleared = list(ClearedBackoff.objects.values_list("at", flat=True))
+        for former, later in self.pairs():
+            between = any(former.finished_at <= at <= later.started_at for at in cleared)
+            if former.next_attempt_at is not None and not between:
+                assert later.started_at >= former.next_attempt_at
+            is_outdated = (former.delivery_id, former.number) in self.outdated
+            if former.outcome == Attempt.FAILURE and not between and not is_outdated:
+                assert later.started_at - former.finished_at >= BASE or later.delivery.forced
+
+    def pairs(self) -> list[tuple[Attempt, Attempt]]:
+        rows = list(Attempt.objects.select_related("delivery").order_by("delivery", "number"))
+        return [(a, b) for a, b in pairwise(rows) if a.delivery_id == b.delivery_id]
+
+    @invariant()
+    def requests_that_fail_together_count_once(self) -> None:
+        """Each counted failure was started after the backoff of the one before it."""
+        last: Attempt | None = None
+        for row in Attempt.objects.order_by("pk"):
+            found = COUNTED.search(row.why)
+            if not found:
+                continue
+            count = int(found[1])
+            if count == 1:
+                last = row
+                continue
+            assert last is not None and last.next_attempt_at is not None
+            assert int(COUNTED.search(last.why)[1]) == count - 1  # type: ignore[index]
+            assert row.started_at >= last.finished_at + BASE
+            last = row
+
+    @invariant()
+    def what_is_shown_is_to_come_and_the_same_everywhere(self) -> None:
+        [hook] = next_attempt.annotate(Webhook.objects.all(), self.now)
+        assert hook.next_attempt_at is None or hook.next_attempt_at > self.now
+        for row in Delivery.objects.filter(state="waiting").select_related("webhook"):
+            shown = next_attempt.of_delivery(row, self.now)
+            if not row.forced:
+                assert shown.at == hook.next_attempt_at
+                assert shown.is_due == (shown.at is None and not hook.out_of_order)
+            last = row.attempt_set.filter(number=row.attempts).first()
+            if last is not None:
+                told = next_attempt.after_attempt(last, row, self.now)
+                assert (told.next.at if told.next else None) == shown.at
+                until = last.next_attempt_at
+                cleared = ClearedBackoff.objects.filter(at__gte=last.finished_at).exists()
+                assert (
+                    until is None
+                    or cleared
+                    or hook.out_of_order
+                    or until <= (hook.earliest_possible_trigger)
+                )
+
+    @invariant()
+    def the_state_is_consistent(self) -> None:
+        hook = Webhook.objects.get()
+        assert hook.out_of_order == (hook.round >= LIMIT)
+        assert not hook.out_of_order or hook.earliest_possible_trigger is None
+        assert hook.out_of_order or (hook.earliest_possible_trigger is not None) >= bool(hook.round)
+        assert counters.discrepancies() == []
+
+
+def run(mode: str, settings: Any, examples: int) -> None:
+    settings.SIM_EVENT_MODE = mode
+    settings.SIM_FAILURE_LIMIT = LIMIT
+    settings.SIM_MAX_IN_FLIGHT = 6
+    run_state_machine_as_test(
+        Backoffs,
+        settings=hypothesis_settings(
+            deadline=None,
+            max_examples=examples,
+            stateful_step_count=40,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.parametrize("mode", ["each", "coalesce"])
+def test_any_sequence_keeps_the_announced_backoff(mode: str, settings: Any) -> None:
+    run(mode, settings, 20)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("mode", ["each", "coalesce"])
+def test_many_sequences_keep_the_announced_backoff(mode: str, settings: Any) -> None:
+    run(mode, settings, 400)

@@ -1,0 +1,197 @@
+"""Unknown outcomes: a lost worker is forgiven once, a request that loses it again backs off."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from requests_queue import clock
+from requests_queue.models import Clock
+from requests_queue.queues.fulfillment import births
+from tests import make
+from tests.engines import running, until
+from tests.handlers import handler
+from webhooks import counters, engine, events, ledger, lifecycle, outbox, retry
+from webhooks.calls import Claimed, Finished
+from webhooks.models import Attempt, Delivery, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+START = make.AT + timedelta(days=9)
+
+
+@pytest.fixture
+def world(settings: Any) -> make.World:
+    Clock.objects.update_or_create(pk=1, defaults={"frozen_at": START})
+    return make.world()
+
+
+def order(world: make.World, times: int = 1) -> None:
+    for _ in range(times):
+        births.create(make.purchase(world), world.as_distributor)
+
+
+def move(seconds: float) -> None:
+    Clock.objects.update(frozen_at=clock.now() + timedelta(seconds=seconds))
+
+
+def claim(count: int) -> list[Claimed]:
+    move(1)
+    found = outbox.claim(100)
+    assert len(found) == count
+    return found
+
+
+def lose(count: int = 1) -> None:
+    """Claim deliveries and lose the worker that has them."""
+    claim(count)
+    move(1)
+    outbox.give_back()
+    ledger.record(outbox.abandoned())
+
+
+def backoff(hook: Webhook) -> tuple[int, Any, bool]:
+    hook.refresh_from_db()
+    return (hook.round, hook.earliest_possible_trigger, hook.out_of_order)
+
+
+def test_the_first_lost_worker_is_no_failure(world: make.World) -> None:
+    hook = make.webhook(world)
+    order(world)
+    lose()
+    assert backoff(hook) == (0, None, False)
+    [again] = claim(1)
+    ledger.record([Finished(again, retry.SUCCESS, 1)])
+    first = Attempt.objects.get(number=1)
+    assert (first.outcome, first.next_attempt_at) == ("unknown", None)
+    assert first.why == "Outcome unknown. Repeated, so the handler may receive the request twice."
+    assert Delivery.objects.get().losses == 0
+    assert counters.discrepancies() == []
+
+
+def test_a_request_that_loses_its_workers_backs_off_until_out_of_order(
+    world: make.World, settings: Any
+) -> None:
+    settings.SIM_FAILURE_LIMIT = 4
+    hook = make.webhook(world)
+    order(world)
+    lose()
+    for failures, minutes in enumerate((5, 10, 20), 1):
+        lose()
+        count, until_, lost = backoff(hook)
+        assert (count, lost) == (failures, False)
+        assert until_ == clock.now() + timedelta(minutes=minutes)
+        last = Attempt.objects.latest("pk")
+        assert last.why == f"Worker lost {failures + 1} times in a row ({failures} of 4)."
+        assert last.next_attempt_at == until_
+        claim(0)
+        move((until_ - clock.now()).total_seconds())
+    lose()
+    assert backoff(hook) == (4, None, True)
+    claim(0)
+    # No response was a failure.
+    assert (hook.triggers, hook.failure_triggers) == (5, 0)
+    assert counters.discrepancies() == []
+
+
+def test_thirty_requests_in_flight_of_a_worker_lost_twice_are_one_failure(
+    world: make.World, settings: Any
+) -> None:
+    settings.SIM_MAX_IN_FLIGHT = 30
+    hook, other = make.webhook(world), make.webhook(world, n=2, account=world.provider)
+    order(world, 30)
+    lose(60)
+    assert backoff(hook) == backoff(other) == (0, None, False)
+    lose(60)
+    for row in (hook, other):
+        assert backoff(row) == (1, clock.now() + timedelta(minutes=5), False)
+        whys = row.attempt_set.filter(number=2).values_list("why", flat=True)
+        assert sum("(1 of 10)" in why for why in whys) == 1
+        assert sum("not counted again" in why for why in whys) == 29
+    claim(0)
+    move(300)
+    # One goes first, of each webhook.
+    lose(2)
+    assert backoff(hook)[0] == backoff(other)[0] == 2
+
+
+def test_a_success_between_forgives_the_lost_workers(world: make.World) -> None:
+    hook = make.webhook(world)
+    order(world)
+    lose()
+    [again] = claim(1)
+    ledger.record([Finished(again, retry.FAILURE, 1)])
+    assert backoff(hook)[0] == 1 and Delivery.objects.get().losses == 0
+    move(300)
+    lose()
+    # The first loss since the failure: the backoff has ended, and it is repeated at once.
+    assert backoff(hook)[0] == 1
+    claim(1)
+
+
+def test_orderly_stops_never_count(world: make.World) -> None:
+    hook = make.webhook(world)
+    order(world)
+    for _ in range(12):
+        [one] = claim(1)
+        ledger.record([Finished(one, retry.UNKNOWN, 1, stopped=True)])
+        assert backoff(hook) == (0, None, False)
+    # Nor do they forgive a lost worker.
+    lose()
+    [one] = claim(1)
+    ledger.record([Finished(one, retry.UNKNOWN, 1, stopped=True)])
+    lose()
+    assert backoff(hook)[0] == 1
+
+
+def test_an_edit_forgives_the_lost_workers(world: make.World) -> None:
+    """A worker that is lost leaves no word of the settings that it used."""
+    hook = make.webhook(world)
+    order(world)
+    lose()
+    claim(1)
+    move(5)
+    lifecycle.edit(hook.pk, world.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
+    outbox.give_back()
+    ledger.record(outbox.abandoned())
+    assert backoff(hook) == (0, None, False)
+    claim(1)
+
+
+def test_a_lost_trigger_now_is_repeated_as_any_other(world: make.World) -> None:
+    hook = make.webhook(world)
+    events.trigger(hook)
+    lose()
+    assert not Delivery.objects.get().forced
+    lose()
+    assert backoff(hook)[0] == 1
+
+
+def test_a_validators_lost_worker_moves_nothing(world: make.World) -> None:
+    hook = make.webhook(world, type="validator")
+    for _ in range(3):
+        events.trigger(hook)
+        lose()
+    assert backoff(hook) == (0, None, False)
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"failed"}
+
+
+def test_a_stopped_engine_records_an_orderly_stop(
+    world: make.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A developer who restarts the sandbox while a request hangs, more often than the limit."""
+    monkeypatch.setattr(engine, "GRACE", 0.0)
+    with handler(None) as served:
+        hook = make.webhook(world, served.url)
+        order(world)
+        for n in range(1, 4):
+            with running():
+                served.next()
+            until(lambda n=n: Attempt.objects.count() == n, "recorded")
+            move(1)
+    assert backoff(hook) == (0, None, False)
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts, delivery.losses) == ("waiting", 3, 0)
+    assert set(Attempt.objects.values_list("outcome", flat=True)) == {"unknown"}
