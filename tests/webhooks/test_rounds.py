@@ -16,7 +16,7 @@ from requests_queue.queues.fulfillment import births
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
-from webhooks import counters, events, lifecycle, outbox
+from webhooks import counters, events, lifecycle, outbox, standstill
 from webhooks.engine import Engine
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -252,12 +252,7 @@ def test_in_a_burst_no_failed_delivery_is_repeated_within_five_minutes() -> None
 
 def quiet() -> None:
     """Wait until nothing is due or in flight."""
-    until(
-        lambda: (
-            not outbox.peek(clock.now()) and not Delivery.objects.filter(state="calling").exists()
-        ),
-        "nothing due",
-    )
+    until(lambda: not standstill.unsettled(clock.now()), "nothing due")
 
 
 @pytest.mark.parametrize("answer", [199 + 1, 201, 204, 299])
