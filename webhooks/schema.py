@@ -35,7 +35,10 @@ class LastTriggerInfo(TypedDict):
 
 
 class Webhook(TypedDict):
-    """A webhook; its type, object class and product never change."""
+    """A webhook; its type, object class and product never change.
+
+    `earliest_possible_trigger` is when the next attempt may start, null when that is now.
+    """
 
     id: str
     type: str

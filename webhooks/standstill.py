@@ -13,7 +13,7 @@ from webhooks.types import EVENT
 
 
 def next_due(now: datetime) -> datetime | None:
-    """Return the next moment at which a gate opens or a call that hangs runs out of time."""
+    """Return when the next backoff ends for which something is pending, or a request times out."""
     moments = [outbox.next_due(now), *(at for _, at in _deadlines() if at and at > now)]
     return min((moment for moment in moments if moment is not None), default=None)
 
