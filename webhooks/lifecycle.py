@@ -118,8 +118,8 @@ def cancel_waiting(webhook_id: str, *, locked: bool = False) -> int:
 
 def _labels(changes: Mapping[str, Any]) -> str:
     """Return the names of the settings among the changes, as forms show them."""
-    fields = (Webhook._meta.get_field(name) for name in changes if name in EDITABLE)
-    return ", ".join(str(field.verbose_name) for field in fields)
+    labels = {field.name: str(field.verbose_name) for field in Webhook._meta.fields}
+    return ", ".join(labels[name] for name in changes if name in EDITABLE)
 
 
 @transaction.atomic

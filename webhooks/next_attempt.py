@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Case, Count, DateTimeField, F, Q, QuerySet, When
@@ -195,16 +194,15 @@ class Told:
         return " ".join(part for part in (self.why, next_, self.moved) if part)
 
 
-def after_attempt(attempt: Attempt | dict[str, Any], row: Delivery, now: datetime) -> Told:
+def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> Told:
     """Return what an attempt of the delivery led to.
 
     Only the last attempt of a pending delivery has a next one to come, and that is when the
     webhook's backoff ends now, not when it was to end as the attempt was recorded.
     """
-    get = attempt.get if isinstance(attempt, dict) else lambda name: getattr(attempt, name)
-    why, recorded, ended = str(get("why")), get("next_attempt_at"), get("finished_at")
-    if row.state != Delivery.WAITING or get("number") != row.attempts:
-        span = f"Backoff of {until(recorded, ended)}." if recorded else ""
+    why, recorded = attempt.why, attempt.next_attempt_at
+    if row.state != Delivery.WAITING or attempt.number != row.attempts:
+        span = f"Backoff of {until(recorded, attempt.finished_at)}." if recorded else ""
         return Told(f"{why} {span}".strip())
     hook = row.webhook
     if not hook.active:

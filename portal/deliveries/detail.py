@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -117,34 +116,32 @@ class Shown:
     @cached_property
     def rungs(self) -> list[Rung]:
         """Its attempts, the first first."""
-        rows = self._attempts.order_by("-number").values(*_SMALL)
+        rows = self._attempts.order_by("-number").only(*_SMALL)
         found = list(rows[:RUNGS])[::-1]
         ended = self._cleared(found)
-        nexts: list[dict[str, Any] | None] = [*found[1:], None]
-        befores: list[dict[str, Any] | None] = [None, *found]
+        nexts: list[Attempt | None] = [*found[1:], None]
+        befores: list[Attempt | None] = [None, *found]
         return [
             self._rung(row, before, _between(ended, row, next_, self.row))
             for row, before, next_ in zip(found, befores, nexts, strict=False)
         ]
 
-    def _cleared(self, attempts: list[dict[str, Any]]) -> list[ClearedBackoff]:
+    def _cleared(self, attempts: list[Attempt]) -> list[ClearedBackoff]:
         """Return what ended the webhook's backoffs since the first attempt, the latest first."""
-        if not attempts or (attempts[-1]["number"] == 1 and not self.is_live):
+        if not attempts or (attempts[-1].number == 1 and not self.is_live):
             # Most deliveries have one attempt, and nothing to explain.
             return []
-        rows = cleared.of(self.row.webhook_id, attempts[0]["finished_at"])
+        rows = cleared.of(self.row.webhook_id, attempts[0].finished_at)
         if not self.is_live:
-            rows = rows.filter(at__lte=attempts[-1]["finished_at"])
+            rows = rows.filter(at__lte=attempts[-1].finished_at)
         return list(rows[:_CLEARED])
 
-    def _rung(
-        self, row: dict[str, Any], before: dict[str, Any] | None, ended: list[Cleared]
-    ) -> Rung:
-        gap = row["started_at"] - before["finished_at"] if before else None
+    def _rung(self, row: Attempt, before: Attempt | None, ended: list[Cleared]) -> Rung:
+        gap = row.started_at - before.finished_at if before else None
         told = next_attempt.after_attempt(row, self.row, self.now)
         return Rung(
-            row["number"], row["outcome"], row["status_code"], row["duration"],
-            harmless(row["error"][:500]), replace(told, why=harmless(told.why)), row["started_at"],
+            row.number, row.outcome, row.status_code, row.duration,
+            harmless(row.error[:500]), replace(told, why=harmless(told.why)), row.started_at,
             "" if gap is None else spelled(gap.total_seconds()), ended,
         )  # fmt: skip
 
@@ -236,23 +233,23 @@ def attempt(account: Account, pk: int, number: str) -> Attempt:
 
 def _between(
     ended: list[ClearedBackoff],
-    row: dict[str, Any],
-    following: dict[str, Any] | None,
+    row: Attempt,
+    following: Attempt | None,
     delivery: Delivery,
 ) -> list[Cleared]:
     """Return what ended backoffs while the delivery waited between two attempts, in order.
 
     What the following attempt itself ended is said there.
     """
-    if row["outcome"] == Attempt.SUCCESS:
+    if row.outcome == Attempt.SUCCESS:
         return []
-    last = following["finished_at"] if following else None
+    last = following.finished_at if following else None
     found = [
         Cleared(one.at, harmless(cleared.told(one)))
         for one in ended
-        if row["finished_at"] <= one.at
+        if row.finished_at <= one.at
         and (last is None or one.at <= last)
-        and not (following and one.attempt_id == following["pk"])
+        and not (following and one.attempt_id == following.pk)
     ]
     if following is None and delivery.state not in (Delivery.WAITING, Delivery.CALLING):
         return []

@@ -6,7 +6,7 @@ and staff with Django's permission to change webhooks.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import DateTimeField, QuerySet, Value
@@ -68,7 +68,7 @@ class LogAdmin(GuardedAdmin):
     vendor_sees = provider_sees = ("webhook__account",)
     show_full_result_count = False
     list_per_page = 50
-    list_select_related = ("webhook",)
+    list_select_related: ClassVar[Any] = ("webhook",)
     sortable_by = ("id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
