@@ -171,15 +171,27 @@ class Backoffs(RuleBasedStateMachine):
     # What always holds.
 
     @invariant()
-    def no_attempt_starts_before_the_recorded_backoff_ends_unless_it_was_cleared(self) -> None:
-        cleared = list(ClearedBackoff.objects.values_list("at", flat=True))
+    def no_attempt_starts_before_the_recorded_backoff_ends_unless_somebody_cleared_it(self) -> None:
+        rows = ClearedBackoff.objects.exclude(cause="succeeded")
+        cleared = list(rows.values_list("at", flat=True))
         for former, later in self.pairs():
-            between = any(former.finished_at <= at <= later.started_at for at in cleared)
-            if former.next_attempt_at is not None and not between:
+            if any(former.finished_at <= at <= later.started_at for at in cleared):
+                continue
+            if former.next_attempt_at is not None:
                 assert later.started_at >= former.next_attempt_at
             is_outdated = (former.delivery_id, former.number) in self.outdated
-            if former.outcome == Attempt.FAILURE and not between and not is_outdated:
-                assert later.started_at - former.finished_at >= BASE or later.delivery.forced
+            if former.outcome == Attempt.FAILURE and not is_outdated:
+                assert later.started_at - former.finished_at >= BASE
+
+    @invariant()
+    def only_requests_started_under_a_backoff_have_ended_it(self) -> None:
+        for row in ClearedBackoff.objects.select_related("attempt"):
+            if row.cause == "succeeded":
+                assert row.attempt and row.until and row.attempt.started_at >= row.until
+            elif row.cause == "triggered":
+                assert row.attempt and row.began_at and row.attempt.started_at > row.began_at
+            else:
+                assert row.user == self.world.vendor_user
 
     def pairs(self) -> list[tuple[Attempt, Attempt]]:
         rows = list(Attempt.objects.select_related("delivery").order_by("delivery", "number"))
@@ -250,7 +262,7 @@ def run(mode: str, settings: Any, examples: int) -> None:
 
 @pytest.mark.parametrize("mode", ["each", "coalesce"])
 def test_any_sequence_keeps_the_announced_backoff(mode: str, settings: Any) -> None:
-    run(mode, settings, 20)
+    run(mode, settings, 5)
 
 
 @pytest.mark.nightly

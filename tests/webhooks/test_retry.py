@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -48,6 +49,117 @@ attempts = st.builds(
     backoff_began_at=st.none() | moments,
     losses=st.integers(0, 20),
 )
+
+
+@dataclass
+class Tried:
+    """A delivery of the simulation below, and its attempts as (ended, failed, next attempt at)."""
+
+    ended: list[tuple[datetime, bool, datetime | None]] = field(default_factory=list)
+    losses: int = 0
+
+
+class Simulation:
+    """One webhook: the rules of claims and of `decide`, without a database.
+
+    Checks as it goes that nothing is repeated too early unless somebody cleared the backoff.
+    """
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.backoff = BackoffState()
+        self.pending: list[Tried] = []
+        self.in_flight: list[tuple[Tried, Attempt]] = []
+        # When somebody last cleared the backoff, and the failures that count in a row.
+        self.cleared_at = NOW
+        self.counted_at: list[datetime] = []
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def order(self, n: int) -> None:
+        self.pending += [Tried() for _ in range(n)]
+
+    def trigger(self) -> None:
+        self.start(Tried(), forced=True)
+
+    def claim(self, n: int) -> None:
+        if self.backoff.out_of_order or (self.backoff.until and self.backoff.until > self.now):
+            return
+        limit = 6 if self.backoff.until is None else 1
+        unforced = sum(not attempt.forced for _, attempt in self.in_flight)
+        for _ in range(min(n, max(0, limit - unforced), len(self.pending))):
+            self.start(self.pending.pop(0))
+
+    def start(self, delivery: Tried, *, forced: bool = False) -> None:
+        if delivery.ended and delivery.ended[-1][0] > self.cleared_at:
+            ended, failed, next_attempt_at = delivery.ended[-1]
+            assert next_attempt_at is None or self.now >= next_attempt_at
+            assert not failed or self.now - ended >= timedelta(seconds=CONNECT.base)
+        attempt = Attempt(
+            retry.SUCCESS, self.now, forced=forced, backoff_began_at=self.backoff.began_at
+        )
+        self.in_flight.append((delivery, attempt))
+
+    def finish(self, pick: int, outcome: str) -> None:
+        if not self.in_flight:
+            return
+        delivery, attempt = self.in_flight.pop(pick % len(self.in_flight))
+        delivery.losses = delivery.losses + 1 if outcome == retry.UNKNOWN else 0
+        attempt = replace(attempt, outcome=outcome, losses=delivery.losses)
+        before = self.backoff
+        found = decide(attempt, before, self.now, CONNECT)
+        self.backoff = found.backoff
+        if found.backoff.failures > before.failures:
+            # Requests that fail together count once.
+            if self.counted_at:
+                assert attempt.started_at - self.counted_at[-1] >= timedelta(seconds=CONNECT.base)
+            self.counted_at.append(self.now)
+        if found.cleared or found.backoff.is_healthy:
+            self.counted_at = []
+        if found.cleared:
+            assert attempt.started_at > before.began_at  # type: ignore[operator]
+        if found.cleared == retry.TRIGGERED:
+            self.cleared_at = self.now
+        if found.state == retry.WAITING:
+            failed = outcome == retry.FAILURE
+            delivery.ended.append((self.now, failed, found.next_attempt_at))
+            self.pending.insert(0, delivery)
+
+    def recover(self) -> None:
+        """Also what an edit does, but for the requests in flight, which it makes outdated."""
+        self.cleared_at, self.counted_at = self.now, []
+        self.backoff = BackoffState(until=self.now, began_at=self.now)
+
+
+def step(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.tuples(st.just(name), *arguments)
+
+
+picks = st.integers(0, 9)
+steps = st.one_of(
+    step("order", st.integers(1, 4)),
+    step("claim", st.integers(1, 6)),
+    step("claim", st.integers(1, 6)),
+    step("finish", picks, st.just(retry.SUCCESS)),
+    step("finish", picks, st.just(retry.FAILURE)),
+    step("finish", picks, st.just(retry.FAILURE)),
+    step("finish", picks, st.just(retry.UNKNOWN)),
+    step("trigger"),
+    step("recover"),
+    step("wait", st.sampled_from([1, 100, 299, 300, 301, 1200])),
+)
+
+
+@hypothesis_settings(deadline=None, max_examples=400)
+@given(st.lists(steps, min_size=10, max_size=60))
+def test_any_sequence_keeps_the_announced_backoff(sequence: list[tuple[Any, ...]]) -> None:
+    simulation = Simulation()
+    simulation.order(3)
+    for name, *arguments in sequence:
+        # No two steps at the same moment: which came first can be told.
+        simulation.wait(0.01)
+        getattr(simulation, name)(*arguments)
 
 
 def ceil(moment: datetime) -> datetime:
