@@ -149,7 +149,29 @@ def test_a_call_under_way_is_made_again_after_half_a_minute(running: Sandbox) ->
         drop(running, hook)
 
 
-def test_a_kill_between_failure_and_retry_keeps_the_gate(running: Sandbox) -> None:
+def test_a_request_that_kills_the_sandbox_twice_backs_off(running: Sandbox) -> None:
+    with handler(None) as served:
+        hook = hook_of(running, served)
+        orders.purchase(running)
+        for _ in range(2):
+            # The first time it is repeated at once.
+            served.next()
+            running.process.kill()
+            let_leases_pass(running)
+            restart(running)
+        orders.until_stats(running, hook, triggers=2, failure_triggers=0)
+        found = running.as_vendor("GET", f"/notifications/webhooks/{hook}")
+        assert found["earliest_possible_trigger"] is not None
+        served.answer = lambda got: 200
+        running.advance("4m30s")
+        assert served.calls.empty()
+        running.advance("1m")
+        orders.until_stats(running, hook, triggers=3, success_triggers=1)
+        counters_are_right(running)
+        drop(running, hook)
+
+
+def test_a_kill_between_failure_and_retry_keeps_the_backoff(running: Sandbox) -> None:
     with handler(500) as served:
         hook = hook_of(running, served)
         path = f"/notifications/webhooks/{hook}"
