@@ -244,16 +244,19 @@ def _between(
     if row.outcome == Attempt.SUCCESS:
         return []
     last = following.finished_at if following else None
+    if following is None and delivery.state not in (Delivery.WAITING, Delivery.CALLING):
+        return []
     found = [
-        Cleared(one.at, harmless(cleared.told(one)))
+        one
         for one in ended
         if row.finished_at <= one.at
         and (last is None or one.at <= last)
         and not (following and one.attempt_id == following.pk)
     ]
-    if following is None and delivery.state not in (Delivery.WAITING, Delivery.CALLING):
-        return []
-    return found[:_CLEARED_SHOWN][::-1]
+    for one in found:
+        # While a move has stopped the clock, an attempt that follows has the same moment.
+        ended.remove(one)
+    return [Cleared(one.at, harmless(cleared.told(one))) for one in found[:_CLEARED_SHOWN][::-1]]
 
 
 def _next(row: Delivery, now: datetime, last: str) -> Next:

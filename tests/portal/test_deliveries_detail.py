@@ -167,6 +167,19 @@ def test_what_cleared_a_backoff_stands_between_the_attempts(
     assert f"attempt 2 of delivery {row.pk}" not in said
 
 
+def test_what_cleared_a_backoff_is_shown_once_at_a_moment_that_stands(
+    vendor: Client, hook: Webhook, world: make.World
+) -> None:
+    row = delivery(hook, state="waiting")
+    failed(row, 300)
+    at = make.AT + 300 * S
+    Attempt.objects.filter(pk=failed(row, 300).pk).update(started_at=at, finished_at=at)
+    hook.cleared_backoffs.create(
+        at=at, cause="edited", user=world.vendor_user, failures=1, was_out_of_order=False
+    )
+    assert words(page(vendor, row)).count("Backoff cleared: edited by") == 1
+
+
 @pytest.mark.parametrize(
     ("state", "standing", "sentence"),
     [
