@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -169,8 +169,14 @@ class Engine:
     def _end_flights(self) -> None:
         """Take what is in flight without a loop for unknown."""
         for key, one in list(self._flights.items()):
-            self._unwritten.setdefault(key, one.lost())
+            self._unwritten.setdefault(key, self._as_lost(one.lost()))
             self._flights.pop(key, None)
+
+    def _as_lost(self, finished: Finished) -> Finished:
+        """Return the result; one that an error of the loop cut off is no orderly stop."""
+        if finished.stopped and not self._stopping.is_set():
+            return replace(finished, stopped=False)
+        return finished
 
     def _store_last(self) -> None:
         """Store what is left at the stop, for STORE seconds at most."""
@@ -274,7 +280,7 @@ class Engine:
 
     def _landed(self, finished: Finished) -> None:
         # In this order: the SQL thread reads flights first, and must find it in one of the two.
-        self._unwritten[_key(finished.claimed)] = finished
+        self._unwritten[_key(finished.claimed)] = self._as_lost(finished)
         self._flights.pop(_key(finished.claimed), None)
         if not self._flights:
             self._wake.set()

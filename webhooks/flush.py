@@ -181,7 +181,7 @@ def _cannot_be_stored(error: Exception) -> bool:
 def _without_content(call: Finished) -> Finished:
     """Return the attempt without request and response, which are what may not be storable."""
     if call.outcome == retry.UNKNOWN:
-        return Finished(call.claimed, retry.UNKNOWN, 0)
+        return Finished(call.claimed, retry.UNKNOWN, 0, stopped=call.stopped)
     duration = min(call.duration, _LONGEST)
     return Finished(call.claimed, retry.FAILURE, duration, error=_NOT_STORED)
 

@@ -194,5 +194,5 @@ FACTS: list[tuple[str, Any]] = [
     ),
 ]  # fmt: skip
 SHOWN = (identifier, "account", "product", whole_type, masked_secret, masked_headers, health,
-         *COUNTERS, last_event, next_trigger, last_success, last_failure, ended_backoffs, log, created,
-         modified)  # fmt: skip
+         *COUNTERS, last_event, next_trigger, last_success, last_failure, ended_backoffs, log,
+         created, modified)  # fmt: skip
