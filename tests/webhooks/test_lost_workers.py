@@ -195,3 +195,14 @@ def test_a_stopped_engine_records_an_orderly_stop(
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.attempts, delivery.losses) == ("waiting", 3, 0)
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {"unknown"}
+
+
+def test_what_an_error_of_the_engines_loop_cuts_off_is_no_orderly_stop(world: make.World) -> None:
+    make.webhook(world)
+    order(world)
+    [one] = claim(1)
+    cut_off = Finished(one, retry.UNKNOWN, 1, stopped=True)
+    crashed = engine.Engine()
+    assert crashed._as_lost(cut_off).stopped is False
+    crashed._stopping.set()
+    assert crashed._as_lost(cut_off).stopped is True
