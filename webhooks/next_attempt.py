@@ -16,6 +16,7 @@ from django.db.models import Case, Count, DateTimeField, F, Q, QuerySet, When
 from requests_queue import pulses
 from requests_queue.spans import spelled
 from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.slots import Slots
 from webhooks.types import EVENT
 
 PAUSED = "Paused: the webhook is out of order."
@@ -94,15 +95,17 @@ class Situation:
         """Return how many requests are in flight."""
         return sum(n for n, _ in self._in_flight.values())
 
-    def in_flight_of(self, webhook_id: str) -> int:
-        """Return how many of a webhook's requests are in flight, Trigger now left out."""
-        return self._in_flight.get(webhook_id, (0, 0))[1]
+    def in_flight_of(self, webhook_id: str, *, forced: bool = False) -> int:
+        """Return how many of a webhook's requests are in flight: those of Trigger now, or the
+        others."""
+        total, unforced = self._in_flight.get(webhook_id, (0, 0))
+        return total - unforced if forced else unforced
 
     def why_due(self, row: Webhook, *, forced: bool = False) -> str:
         """Return why a delivery of the webhook that may start now has not started yet."""
         if not self.workers:
             return "Due now, but no worker is running."
-        in_flight = self.in_flight_of(row.pk)
+        in_flight = self.in_flight_of(row.pk, forced=forced)
         if not forced and row.earliest_possible_trigger is not None and in_flight:
             return (
                 "Due now. After a backoff one request goes first, and it is in flight; the others "
@@ -113,10 +116,25 @@ class Situation:
                 f"Due now, but the webhook's limit is reached: {in_flight} requests are in flight "
                 "(SIM_MAX_IN_FLIGHT)."
             )
-        slots = settings.SIM_CALLS * self.workers
-        if self.in_flight() >= slots:
-            return f"Due now, but all slots are full: {slots} requests are in flight (SIM_CALLS)."
+        # A worker knows only its own slots; here they are taken for evenly used.
+        slots = Slots(settings.SIM_CALLS, self.in_flight() // self.workers)
+        used, total = self.in_flight(), settings.SIM_CALLS * self.workers
+        if not slots.free:
+            return f"Due now, but all slots are full: {total} requests are in flight (SIM_CALLS)."
+        limit = slots.total if forced else settings.SIM_MAX_IN_FLIGHT
+        if in_flight >= slots.share(limit, responds=_responds(row)):
+            return (
+                f"Due now, but slots are short: {used} of {total} are in use (SIM_CALLS), "
+                f"and this webhook has its share of {in_flight}."
+            )
         return "Due now. A worker sends it within a second."
+
+
+def _responds(row: Webhook) -> bool:
+    """Whether the last request of the webhook got a response, as a claim asks."""
+    if row.failure_since_last_success == 0:
+        return row.last_success_id is not None
+    return row.last_failure is not None and row.last_failure.status_code is not None
 
 
 def of_webhook(

@@ -69,7 +69,9 @@ def step(webhook_id: str) -> int:
 
     The webhook's own row is the last; 0 where nothing is left, or where others hold the rest.
     """
-    removed = _remove("webhooks_event", webhook_id, STEP)
+    # These refer to attempts, so they are the first.
+    removed = _remove("webhooks_clearedbackoff", webhook_id, STEP)
+    removed += _remove("webhooks_event", webhook_id, STEP - removed)
     removed += _remove("webhooks_attempt", webhook_id, STEP - removed)
     removed += _remove_deliveries(webhook_id, STEP - removed)
     return removed + (_remove_webhook(webhook_id) if removed < STEP else 0)

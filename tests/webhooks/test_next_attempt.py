@@ -101,6 +101,23 @@ def test_due_beyond_the_webhooks_limit(worker: None, settings: Any) -> None:
     assert "within a second" in why(forced)
 
 
+def test_due_while_slots_are_short(worker: None, settings: Any) -> None:
+    settings.SIM_CALLS = 20
+    world = make.world()
+    row, other = hook(world), hook(world, n=2)
+    waits = delivery(row)
+    delivery(row, state="calling", started_at=NOW)
+    for _ in range(4):
+        delivery(other, state="calling", started_at=NOW)
+    assert "within a second" in why(waits)
+    for _ in range(6):
+        delivery(other, state="calling", started_at=NOW)
+    assert why(waits) == (
+        "Due now, but slots are short: 11 of 20 are in use (SIM_CALLS), and this webhook has its "
+        "share of 1."
+    )
+
+
 def test_due_while_all_slots_are_full(worker: None, settings: Any) -> None:
     settings.SIM_CALLS = 3
     world = make.world()

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from requests_queue import clock
 from requests_queue.errors import Refused
@@ -16,9 +17,10 @@ from requests_queue.queues.fulfillment import births
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
-from webhooks import counters, events, lifecycle, outbox, standstill
+from webhooks import counters, events, ledger, lifecycle, outbox, retry, standstill
+from webhooks.calls import Finished
 from webhooks.engine import Engine
-from webhooks.models import Attempt, Delivery, Event, Webhook
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -377,6 +379,22 @@ def test_recovery_with_nothing_pending_leaves_no_backoff(settings: Any) -> None:
     assert standing(hook) == (0, False, False)
     # A second time there is nothing to do.
     assert lifecycle.recover(hook.pk) is False
+
+
+def test_a_deleted_webhook_takes_what_ended_its_backoffs_along(settings: Any) -> None:
+    settings.SIM_FAILURE_LIMIT = 1
+    world = make.world()
+    hook = make.webhook(world)
+    order(world)
+    ledger.record([Finished(one, retry.FAILURE, 1) for one in outbox.claim(10)])
+    events.trigger(hook)
+    ledger.record([Finished(one, retry.SUCCESS, 1) for one in outbox.claim(10)])
+    assert causes(hook) == ["triggered"]
+    lifecycle.delete(hook.pk)
+    assert not ClearedBackoff.objects.exists() and not Attempt.objects.exists()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM webhooks_webhook")
+        assert cursor.fetchone() == (0,)
 
 
 def test_a_failed_trigger_now_does_not_recover(fragile: None) -> None:
