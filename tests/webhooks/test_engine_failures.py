@@ -154,7 +154,7 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
         assert len(served.seen) == 2
     else:
         # The loop itself ended, and what was in flight with it: nobody knows the response.
-        assert outcomes().count("success") == 2
+        # Lost twice in a row it backs off, and the second order joins it.
         assert set(outcomes()) == {"success", "unknown"}
     assert counters.discrepancies() == []
 
