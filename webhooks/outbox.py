@@ -163,8 +163,10 @@ def _choose_due(choice: _Choice, now: datetime) -> None:
     share = choice.share(settings.SIM_MAX_IN_FLIGHT)
     if choice.left <= 0 or not share:
         return
-    # Thousands may be in flight, and few of the webhooks that respond have something waiting.
-    counted, joined = (_COUNTED, "") if choice.responds else _JOINED
+    # Thousands may be in flight, and few of the webhooks that respond have something waiting. Only
+    # SQLite looks for what waits first; PostgreSQL would count for every webhook.
+    is_cheap = choice.responds and connection.vendor == "sqlite"
+    counted, joined = (_COUNTED, "") if is_cheap else _JOINED
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
