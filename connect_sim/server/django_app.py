@@ -39,7 +39,7 @@ def waits(path: str) -> bool:
 
 
 class DjangoApplication:
-    """Django in `threads` threads, SIM_VALIDATIONS others for what waits for a validator, and two
+    """Django in `threads` threads, SIM_VALIDATIONS others for what waits for a validator, and one
     for tries to sign in."""
 
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
