@@ -23,7 +23,7 @@ from webhooks.models import Attempt, Resend, Webhook
 CANARY = "canary-9f2b1c77-key-of-a-handler"
 HEADERS = {"X-Api-Key": CANARY, "Accept": "application/json"}
 pytestmark = pytest.mark.django_db(transaction=True)
-migration = import_module("webhooks.migrations.0005_encrypted_headers")
+migration = import_module("webhooks.migrations.0004_encrypted_headers")
 
 
 def test_a_value_is_sent_and_neither_stored_nor_logged(

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('webhooks', '0006_deleted_webhooks'),
+        ('webhooks', '0005_deleted_webhooks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Webhooks are marked when they are deleted; their rows are removed in steps."""
 
     dependencies = [
-        ("webhooks", "0005_encrypted_headers"),
+        ("webhooks", "0004_encrypted_headers"),
     ]
 
     operations = [
