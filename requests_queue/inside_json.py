@@ -9,6 +9,8 @@ from django.db.models import BooleanField, Model, Q
 from django.db.models.expressions import RawSQL
 from py_rql.constants import FilterLookups
 
+from requests_queue import wildcards
+
 _EACH = {
     "sqlite": ("json_each({column})", "json_extract(value, '$.{key}')"),
     "postgresql": ("jsonb_array_elements({column})", "value ->> '{key}'"),
@@ -23,9 +25,9 @@ def any_element(model: type[Model], column: str, key: str, data: Any) -> Q:
     table = connection.ops.quote_name(model._meta.db_table)
     each, value = _EACH[connection.vendor]
     each = each.format(column=f"{table}.{connection.ops.quote_name(column)}")
-    operator, text = _comparison(data)
+    compared, text = _comparison(data, value.format(key=key))
     found = RawSQL(
-        f"EXISTS (SELECT 1 FROM {each} AS element WHERE {value.format(key=key)} {operator})",
+        f"EXISTS (SELECT 1 FROM {each} AS element WHERE {compared})",
         [text],
         output_field=BooleanField(),
     )
@@ -33,13 +35,12 @@ def any_element(model: type[Model], column: str, key: str, data: Any) -> Q:
     return ~condition if data.filter_lookup == FilterLookups.NE else condition
 
 
-def _comparison(data: Any) -> tuple[str, str]:
+def _comparison(data: Any, value: str) -> tuple[str, str]:
+    """Return the SQL that compares a value, and its parameter; raises RQLFilterValueError."""
     text = data.str_value
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]
     if data.filter_lookup not in (FilterLookups.LIKE, FilterLookups.I_LIKE):
-        return "= %s", text
-    pattern = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
-    # SQLite's LIKE ignores case anyhow, PostgreSQL has ILIKE for that.
-    insensitive = data.filter_lookup == FilterLookups.I_LIKE and connection.vendor == "postgresql"
-    return f"{'ILIKE' if insensitive else 'LIKE'} %s ESCAPE '\\'", pattern
+        return f"{value} = %s", text
+    ignore_case = data.filter_lookup == FilterLookups.I_LIKE
+    return wildcards.condition(connection.vendor, value, text, ignore_case=ignore_case)

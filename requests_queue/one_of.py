@@ -25,10 +25,25 @@ class OneOf(Q):
 
 
 def _joined(one: Any, other: Any, *, negated: bool) -> OneOf | None:
-    mine, others = _values(one, negated), _values(other, negated)
-    if mine is None or others is None or mine[0] != others[0]:
+    others = _values(other, negated)
+    if others is None:
         return None
-    both = OneOf(**{f"{mine[0]}{_IN}": [*mine[1], *others[1]]})
+    if (mine := _values(one, negated)) is not None:
+        return _either(mine, others, negated) if mine[0] == others[0] else None
+    if one.negated or one.connector != (Q.AND if negated else Q.OR):
+        return None
+    # Among other conditions: `a is null or a = 1 or a = 2` is `a is null or a in (1, 2)`.
+    for at, child in enumerate(one.children):
+        mine = _values(child if isinstance(child, Q) else Q(child), negated)
+        if mine is not None and mine[0] == others[0]:
+            found: OneOf = one.copy()
+            found.children[at] = _either(mine, others, negated)
+            return found
+    return None
+
+
+def _either(one: tuple[str, list[Any]], other: tuple[str, list[Any]], negated: bool) -> OneOf:
+    both = OneOf(**{f"{one[0]}{_IN}": [*one[1], *other[1]]})
     return OneOf(~both) if negated else both
 
 

@@ -16,12 +16,13 @@ from dj_rql.fields import SelectField
 from dj_rql.filter_cls import RQLFilterClass
 from django.db.models import CharField, Model, Q, QuerySet
 from py_rql.constants import RQL_NULL, ComparisonOperators, FilterLookups
-from py_rql.exceptions import RQLFilterLookupError
+from py_rql.exceptions import RQLFilterLookupError, RQLFilterParsingError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
+from requests_queue import wildcards
 from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
@@ -30,6 +31,9 @@ from requests_queue.queues.base import Actor
 from requests_queue.schema import Documented
 
 Json = dict[str, Any]
+
+# SQLite takes no expression that is nested a thousand deep, and joined conditions are nested.
+MAX_CONDITIONS = 500
 
 
 def stamp(moment: datetime | None) -> str | None:
@@ -80,15 +84,25 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
     SELECT = True
     Q_CLS = OneOf
 
+    # How many conditions the query has so far.
+    _conditions = 0
+
+    def apply_filters(self, query: str, request: Any = None, view: Any = None) -> Any:
+        """Return the parsed query and the rows that fit it; raises RQLFilterError."""
+        self._conditions = 0
+        return super().apply_filters(query, request, view)
+
     def build_q_for_filter(self, data: FilterArgs) -> Q:
-        """Return the condition for one comparison; raises RQLFilterLookupError."""
+        """Return the condition for one comparison; raises RQLFilterError."""
         if data.filter_name in ("limit", "offset"):
             # Paging, which the paginator reads.
             return Q()
         name = self._known(data.filter_name)
         if name != data.filter_name:
             data = FilterArgs(name, data.operator, data.str_value, list_operator=data.list_operator)
-        if (shown := self._placeholder(data)) is not None:
+        shown = self._placeholder(data)
+        self._count(data, is_own=shown is not None)
+        if shown is not None:
             return ~shown if data.operator == ComparisonOperators.NE else shown
         condition: Q = super().build_q_for_filter(data)
         return condition
@@ -103,6 +117,41 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
         if given is None or not equal or data.str_value not in (given, RQL_NULL):
             return None
         return Q(**{route: given}) | Q(**{f"{route}__isnull": True})
+
+    def _count(self, data: FilterArgs, *, is_own: bool) -> None:
+        """Raise RQLFilterParsingError where the query has too many conditions.
+
+        Values of a list become one condition (`one_of`), except nulls, and where a filter makes
+        its own (`is_own`: a placeholder's).
+        """
+        item = self.get_filter_base_item(data.filter_name) or {}
+        is_own = is_own or data.str_value == RQL_NULL or bool(item.get("custom"))
+        if data.list_operator and not is_own:
+            return
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise RQLFilterParsingError(
+                details={
+                    "error": f"A query may have at most {MAX_CONDITIONS} conditions. Write "
+                    "several values of one property as a list: in(id,(A,B))."
+                }
+            )
+
+    @classmethod
+    def _get_searching_django_lookup(cls, filter_lookup: str, str_value: str) -> str:
+        if filter_lookup == FilterLookups.I_LIKE:
+            return wildcards.ILike.lookup_name
+        # An index finds what is compared as a whole.
+        is_whole = wildcards.literal(cls.remove_quotes(str_value)) is not None
+        return "exact" if is_whole else wildcards.Like.lookup_name
+
+    @classmethod
+    def _get_searching_typed_value(cls, django_lookup: str, str_value: str) -> str:
+        text: str = cls.remove_quotes(str_value)
+        if django_lookup == "exact":
+            return wildcards.literal(text) or ""
+        wildcards.pieces(text)
+        return text
 
     def _known(self, name: str) -> str:
         if name == "search" or name in self.filters:
@@ -125,7 +174,10 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
     @staticmethod
     def _convert_datetime_value(value: str) -> datetime:
         moment: datetime = RQLFilterClass._convert_datetime_value(value)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        try:
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except OverflowError:
+            raise ValueError(value) from None
 
 
 def prune(data: Json, select: Mapping[str, bool]) -> Json:
