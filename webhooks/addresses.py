@@ -1,7 +1,7 @@
 """Where a call may go: the table of special addresses, and what the operator has allowed of them.
 
-Asked by `resolver` and `transport` at the moment of connecting. The table is explicit, because
-`ipaddress.is_private` misses some of these. No ORM, no Django, no sockets.
+Used by `resolver` and `transport` when connecting, and by `rules` when a URL is saved. The table
+is explicit, because `ipaddress.is_private` misses some of these. No ORM, no Django, no sockets.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from urllib.parse import urlsplit
 
 from webhooks.exchange import CallFailed
 
@@ -109,6 +110,23 @@ _TOLD = "The handler has an address that the simulator doesn't call."
 _NO_CARRIER = (IPv6Address("::"), IPv6Address("::1"))
 
 
+def check_literal(url: str) -> None:
+    """Raise ValueError where the host of a normalized URL is an address that no setting allows.
+
+    A name is not looked up: what it stands for is checked at each connection, as is what depends
+    on a setting.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        return
+    try:
+        _ANYWHERE.check(host, host)
+    except CallFailed as refused:
+        raise ValueError(str(refused)) from None
+
+
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
     """The table, less the networks that the operator has allowed."""
@@ -137,6 +155,10 @@ class AddressPolicy:
             if rule := _first(UNLESS_ALLOWED, inner):
                 way_out = f"To allow it, add {_named(rule.network)} to {SETTING}."
                 raise CallFailed(_refusal(host, outer, inner, rule, way_out), told=_TOLD)
+
+
+# What no setting allows, and nothing else.
+_ANYWHERE = AddressPolicy((ip_network("0.0.0.0/0"), ip_network("::/0")))
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:

@@ -130,7 +130,8 @@ class Webhooks(Collection):
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a webhook: 200; a field that the body lacks stays as it is."""
-        fields = rules.for_update(self.body, self.get_object().type)
+        row = self.get_object()
+        fields = rules.for_update(self.body, row.type, row.external_url)
         lifecycle.edit(pk, self.user, fields)
         return self.answer(self.get_object())
 

@@ -105,7 +105,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
         return body
 
     def _check(self, body: dict[str, Any]) -> dict[str, Any]:
-        return rules.for_update(body, self.instance.type)
+        return rules.for_update(body, self.instance.type, self.instance.external_url)
 
     def _show(self, error: str) -> None:
         path, _, sentence = error.partition(": ")

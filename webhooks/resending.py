@@ -105,7 +105,7 @@ def send(attempt: Attempt, changes: Mapping[str, Any] | None = None) -> Delivery
     before = sent(attempt)
     found = before
     if changes is not None:
-        found = before.changed(check(changes, attempt.webhook.type))
+        found = before.changed(check(changes, attempt.webhook.type, before.url))
     # Locked in the order of the delivery path: the older delivery, the new one, the webhook.
     repeated = Delivery.objects.select_for_update().filter(pk=attempt.delivery_id).first()
     inserted = insert_deliveries([attempt.webhook_id], clock.now(), forced=True)
@@ -130,16 +130,17 @@ def send(attempt: Attempt, changes: Mapping[str, Any] | None = None) -> Delivery
     return Delivery.objects.get(pk=delivery_id)
 
 
-def check(changes: Mapping[str, Any], type_: str) -> dict[str, Any]:
+def check(changes: Mapping[str, Any], type_: str, url: str = "") -> dict[str, Any]:
     """Return the changes as they will be sent; raises Invalid with all that is wrong at once.
 
-    They obey the rules of a webhook's fields; `content` is called so in the sentences.
+    They obey the rules of a webhook's fields; `content` is called so in the sentences. `url` is
+    the one that was called before.
     """
     body = {k: v for k, v in changes.items() if k != "content"}
     wrong: list[str] = []
     found: dict[str, Any] = {}
     try:
-        found = rules.for_update(body, type_)
+        found = rules.for_update(body, type_, url)
     except Invalid as refused:
         wrong += refused.errors
     if "content" in changes:

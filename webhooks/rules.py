@@ -11,6 +11,7 @@ from requests_queue import storable
 from requests_queue.catalog.models import Account, Connection, Product
 from requests_queue.errors import Invalid
 from webhooks import tokens, types
+from webhooks.addresses import check_literal
 from webhooks.headers import HeaderRefused, check_headers
 from webhooks.transport import check_url
 from webhooks.types import WebhookType
@@ -36,11 +37,14 @@ def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
     return fields
 
 
-def for_update(data: Mapping[str, Any], type_: str = types.EVENT) -> dict[str, Any]:
+def for_update(
+    data: Mapping[str, Any], type_: str = types.EVENT, stored_url: str = ""
+) -> dict[str, Any]:
     """Return the fields that a body changes of a webhook of that type; raises Invalid.
 
     Type, object class and product can't change: published clients send them all the same
-    (MuleSoft a wrong type even), so they are ignored.
+    (MuleSoft a wrong type even), so they are ignored. `stored_url` is the URL that the webhook has:
+    clients send it with every other change, so it is no reason to refuse one.
     """
     fields: dict[str, Any] = {}
     errors: list[str] = []
@@ -53,6 +57,11 @@ def for_update(data: Mapping[str, Any], type_: str = types.EVENT) -> dict[str, A
             errors.append(f"headers.{refused.name}: {refused}")
         except ValueError as refused:
             errors.append(f"{name}: {refused}")
+    if fields.get("external_url", stored_url) != stored_url:
+        try:
+            check_literal(fields["external_url"])
+        except ValueError as refused:
+            errors.append(f"external_url: {refused}")
     if type_ != types.EVENT and fields.get("http_method") == "GET":
         errors.append("http_method: Validators are called by POST: a GET carries no object.")
     if errors:
@@ -78,7 +87,9 @@ def _product(product_id: Any, account: Account, errors: list[str]) -> Product | 
 def _type(
     data: Mapping[str, Any], account: Account, product: Product | None, errors: list[str]
 ) -> dict[str, Any]:
-    type_, object_class = data.get("type") or types.EVENT, data["object_class"]
+    type_, object_class = data.get("type"), data["object_class"]
+    if type_ is None or type_ == "":
+        type_ = types.EVENT
     if not isinstance(type_, str) or not isinstance(object_class, str):
         errors.append("type: Not a valid string.")
         return {}

@@ -40,7 +40,7 @@ class ChangesForm(forms.Form):
             "content": sent.content,
         }  # fmt: skip
         super().__init__(data, initial=initial)
-        self._type = attempt.webhook.type
+        self._type, self._url = attempt.webhook.type, sent.url
         self._sent_headers = sent.headers
         content = self.fields["content"]
         content.label = "Object" if sent.body else "Payload"
@@ -61,7 +61,7 @@ class ChangesForm(forms.Form):
             if "headers" in self.cleaned_data:
                 given = self.cleaned_data["headers"]
                 self.cleaned_data["headers"] = unmasked(given, self._sent_headers)
-            resending.check(self.cleaned_data, self._type)
+            resending.check(self.cleaned_data, self._type, self._url)
         except HeaderRefused as refused:
             self.add_error("headers", str(refused))
         except Invalid as refused:

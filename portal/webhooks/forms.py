@@ -30,6 +30,9 @@ class StepForm(forms.Form):
 
     required_css_class = "required"
 
+    # The URL that the webhook has; a new one has none.
+    stored_url = ""
+
     def __init__(self, data: QueryDict | None = None, *, type_: str = types.EVENT, **more: Any):
         super().__init__(data, **more)
         self.type_ = type_
@@ -38,7 +41,7 @@ class StepForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Apply the rules to what each field could read; their errors go to the fields."""
         try:
-            self.found = rules.for_update(self.body(), self.type_)
+            self.found = rules.for_update(self.body(), self.type_, self.stored_url)
         except Invalid as refused:
             for error in refused.errors:
                 name, _, sentence = error.partition(": ")
@@ -210,6 +213,7 @@ class EditForm:
         }
         self.general = GeneralForm(data, initial=initial)
         self.http = EditHttpForm(data, initial=initial, headers=row.headers, type_=row.type)
+        self.http.stored_url = row.external_url
         self.data = DataForm(data, initial=initial)
         self._parts: list[StepForm] = [self.general, self.http, self.data]
 

@@ -324,6 +324,7 @@ def test_an_edit_may_bring_a_secret_and_disable(vendor: Client, row: Webhook) ->
     [
         ({"label": ""}, "This field is required."),
         ({"external_url": "http://[::1"}, "stands in brackets"),
+        ({"external_url": "http://[::ffff:a9fe:a9fe]/"}, "link-local address"),
         ({"jwt_secret": "x" * 101}, "no more than 100"),
         ({"data": "{"}, "not valid JSON"),
         ({"header_name": ["Host"], "header_value": ["x"]}, "belongs to the connection"),
@@ -339,6 +340,15 @@ def test_a_wrong_edit_loses_nothing_and_writes_nothing(
     assert answer.status_code == 200 and sentence in text and "typed" in text
     assert all(f'value="{name}"' in text for name in change.get("header_name", ["X-Env"]))
     assert Webhook.objects.get().description == "" and history() == []
+
+
+def test_an_edit_keeps_a_url_that_is_refused_now(vendor: Client, row: Webhook) -> None:
+    url = "http://169.254.169.254/"
+    Webhook.objects.update(external_url=url)
+    answer = vendor.post(path(row, "edit/"), form(external_url=url), follow=True)
+    assert "is saved" in said(answer)
+    row.refresh_from_db()
+    assert (row.label, row.external_url) == ("Renamed", url)
 
 
 def test_a_row_is_added_to_an_edit(vendor: Client, row: Webhook) -> None:

@@ -102,6 +102,7 @@ def test_a_step_can_only_be_reached_over_the_ones_before(vendor: Client, world: 
         ("type", {"kind": "validator:fulfillment_request"}, "kind", "capability cart.validation"),
         ("http", {"external_url": ""}, "external_url", "required"),
         ("http", {"external_url": "http://a b/"}, "external_url", "spaces"),
+        ("http", {"external_url": "http://2852039166/"}, "external_url", "link-local address"),
         ("http", {"http_method": "PUT"}, "http_method", "valid choice"),
         ("http", {"jwt_secret": "ssh-rsa AAAAB3NzaC1yc2EA"}, "jwt_secret", "PEM"),
         ("http", {"header_name": ["X y"], "header_value": ["1"]}, "headers", "One header"),

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.addresses import AddressPolicy, parse_networks
+from webhooks.addresses import AddressPolicy, check_literal, parse_networks
 from webhooks.exchange import CallFailed
+from webhooks.target import check_url
 
 CLOSED = AddressPolicy()
 # All that can be opened at all.
@@ -248,3 +249,47 @@ def test_a_carrier_is_judged_by_what_it_carries(number: int) -> None:
 def test_the_table_is_never_laxer_than_python(address: IPv4Address | IPv6Address) -> None:
     if address.is_multicast or address.is_link_local or address.is_loopback:
         assert not _verdict(str(address))
+
+
+# The same address in every spelling that a browser or a resolver reads.
+SPELLINGS = [
+    "http://169.254.169.254/latest/meta-data/",
+    "HTTPS://169.254.169.254:8443/?a=b",
+    "http://169.254.169.254./",
+    "http://0xa9.0xfe.0xa9.0xfe/",
+    "http://0xA9FEA9FE/",
+    "http://0251.0376.0251.0376/",
+    "http://2852039166/",
+    "http://169.254.43518/",
+    "http://169.16689662/",
+    "http://\uff11\uff16\uff19.254.169.254/",
+    "http://169\u3002254\u3002169\u3002254/",
+    "http://[::ffff:169.254.169.254]/",
+    "http://[::ffff:a9fe:a9fe]:80/",
+    "http://[0:0:0:0:0:FFFF:A9FE:A9FE]/",
+    "http://[::169.254.169.254]/",
+    "http://[64:ff9b::a9fe:a9fe]/",
+    "http://[2002:a9fe:a9fe::1]/",
+]
+
+
+@pytest.mark.parametrize("url", SPELLINGS)
+def test_saving_refuses_the_metadata_address_in_every_spelling(url: str) -> None:
+    with pytest.raises(ValueError, match=r"link-local address.*\(169\.254\.0\.0/16\)"):
+        check_literal(check_url(url))
+
+
+@pytest.mark.parametrize("address", [each for each in NEVER if "%" not in each])
+def test_saving_refuses_what_no_setting_allows(address: str) -> None:
+    host = f"[{address}]" if ":" in address else address
+    with pytest.raises(ValueError, match=r"can't be called: .* No setting allows that"):
+        check_literal(check_url(f"http://{host}/"))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [*(f"[{each}]" if ":" in each else each for each in UNLESS_ALLOWED), "93.184.216.34",
+     "example.com", "localhost", "169.254.169.254.example.com", "metadata.google.internal"],
+)  # fmt: skip
+def test_saving_leaves_names_and_what_a_setting_allows_to_the_call(host: str) -> None:
+    check_literal(check_url(f"http://{host}/"))

@@ -111,6 +111,7 @@ def test_a_superuser_creates_for_an_account(root: Client, world: World) -> None:
         ({"data": '{"a": ' + "9" * 5000 + "}"}, "data", "too long"),
         ({"data": r'{"a": "\u0000"}'}, "data", "be stored"),
         ({"external_url": "ftp://x"}, "external_url", ""),
+        ({"external_url": "http://0xa9fea9fe/"}, "external_url", "link-local address"),
         ({"label": ""}, "label", "required"),
         ({"jwt_secret": ""}, "jwt_secret", "required"),
         ({"jwt_secret": "ssh-rsa AAAAB3NzaC1yc2EA"}, "jwt_secret", "PEM"),
@@ -141,6 +142,20 @@ def test_validators_are_for_vendors(world: World) -> None:
 
 def test_every_type_is_offered() -> None:
     assert sum(len(rows) for _, rows in kinds()) == 22
+
+
+def test_an_edit_keeps_a_url_that_is_refused_now_and_takes_no_new_one(
+    vendor: Client, world: World
+) -> None:
+    row = hook(world)
+    Webhook.objects.update(external_url="http://169.254.169.254/")
+    vendor.post(page(row), form(label="Renamed", external_url="http://169.254.169.254/"))
+    row.refresh_from_db()
+    assert (row.label, row.external_url) == ("Renamed", "http://169.254.169.254/")
+    answer = vendor.post(page(row), form(label="Again", external_url="http://169.254.169.253/"))
+    assert "link-local" in str(answer.context["adminform"].form.errors["external_url"])
+    row.refresh_from_db()
+    assert row.label == "Renamed"
 
 
 def test_an_edit_keeps_the_secret_unless_a_new_one_is_given(vendor: Client, world: World) -> None:

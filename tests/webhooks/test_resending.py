@@ -217,9 +217,16 @@ def test_changes_obey_the_rules_of_a_webhook(changes: dict[str, Any], sentence: 
 
 
 def test_an_address_that_may_not_be_called_is_not() -> None:
+    metadata = "http://169.254.169.254/latest/meta-data/"
     attempt = triggered(make.world())
+    with pytest.raises(Invalid, match=r"external_url: .*link-local address"):
+        resending.send(attempt, {"external_url": metadata})
+    assert not Resend.objects.exists()
+    # One that a webhook has from before is refused by the call.
+    Attempt.objects.update(url=metadata)
+    attempt.refresh_from_db()
     with running() as [engine]:
-        resending.send(attempt, {"external_url": "http://169.254.169.254/latest/meta-data/"})
+        resending.send(attempt, {"external_url": metadata})
         engine.wake()
         until(settled, "refused")
     assert "can't be called" in Attempt.objects.latest("pk").error

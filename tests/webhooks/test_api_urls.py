@@ -1,0 +1,64 @@
+"""What a webhook's URL may be where the API saves it."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.api import Caller, refused
+from tests.contract.calls import WEBHOOK
+from webhooks.models import Webhook
+
+pytestmark = pytest.mark.django_db
+
+HOOKS = "/notifications/webhooks"
+METADATA = (
+    "external_url: 169.254.169.254 can't be called: it is a link-local address, where cloud "
+    "metadata services answer (169.254.0.0/16). No setting allows that."
+)
+
+
+def test_an_address_that_can_never_be_called_is_refused(vendor: Caller) -> None:
+    made = vendor.post(HOOKS, WEBHOOK).json["id"]
+    for url in (
+        "http://169.254.169.254/latest/",
+        "http://0xa9.0xfe.0xa9.0xfe/",
+        "http://2852039166",
+    ):
+        refused(vendor.post(HOOKS, {**WEBHOOK, "external_url": url}), 400, METADATA)
+        answer = vendor.put(f"{HOOKS}/{made}", {"external_url": url, "label": "New"})
+        refused(answer, 400, METADATA)
+    answer = vendor.post(HOOKS, {**WEBHOOK, "external_url": "http://[ff02::1]/", "label": ""})
+    assert [error.partition(":")[0] for error in answer.json["errors"]] == ["label", "external_url"]
+    assert Webhook.objects.get(pk=made).label == WEBHOOK["label"]
+
+
+def test_other_fields_of_an_older_webhook_can_be_changed(vendor: Caller) -> None:
+    made = vendor.post(HOOKS, WEBHOOK).json
+    Webhook.objects.filter(pk=made["id"]).update(external_url="http://169.254.169.254/")
+    path = f"{HOOKS}/{made['id']}"
+    assert vendor.put(path, {"label": "Renamed"}).status == 200
+    # A client sends back what it has read.
+    whole = vendor.get(path).json
+    answer = vendor.put(path, {**whole, "active": False})
+    assert (answer.status, answer.json["active"]) == (200, False)
+    refused(vendor.put(path, {"external_url": "http://169.254.169.253/"}), 400)
+    assert vendor.put(path, {"external_url": "https://hooks.example.com/"}).status == 200
+
+
+def test_names_are_not_looked_up(vendor: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*args: object, **kwargs: object) -> None:
+        raise AssertionError("A name was looked up.")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "gethostbyname", look_up)
+    for host in ("hooks.example.com", "localhost", "metadata.google.internal"):
+        answer = vendor.post(HOOKS, {**WEBHOOK, "external_url": f"https://{host}/"})
+        assert answer.status == 201, answer
+
+
+def test_what_a_setting_may_allow_is_saved_and_left_to_the_call(vendor: Caller) -> None:
+    for host in ("127.0.0.1", "10.1.2.3", "[::1]", "[fc00::1]", "100.64.0.1", "240.0.0.1"):
+        answer = vendor.post(HOOKS, {**WEBHOOK, "external_url": f"http://{host}/"})
+        assert answer.status == 201, answer
