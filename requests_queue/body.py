@@ -6,7 +6,7 @@ Used by the rules of the queues, between the API and a move.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,24 +35,76 @@ def read(stream: Any) -> Any:
         raise Invalid("The body is not valid JSON.") from None
     try:
         return storable.check(value)
-    except ValueError as refused:
-        raise Invalid(str(refused)) from None
+    except storable.NotStorable as refused:
+        raise Invalid(named(refused)) from None
+
+
+def named(refused: storable.NotStorable) -> str:
+    """Return the error of a value that can't be stored, with the field that it is in."""
+    return f"{refused.path}: {refused}" if refused.path else str(refused)
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def text(data: Mapping[str, Any], name: str, limit: int | None = None) -> str:
-    """Return a text of the body, empty where there is none; raises Invalid."""
-    value = data.get(name)
+def text(data: Mapping[str, Any], name: str, limit: int | None = None, *, within: str = "") -> str:
+    """Return a text of the body, empty where there is none; raises Invalid.
+
+    `within` is the path of `data` in the body, with a dot at its end.
+    """
+    value, path = data.get(name), f"{within}{name}"
+    if isinstance(value, (int, float)):
+        raise Invalid(f"{path}: Not a valid string.")
+    return text_of(value, path, limit)
+
+
+def label(data: Mapping[str, Any], name: str, limit: int | None = None, *, within: str = "") -> str:
+    """Return a text of the body that may come as a number, `external_uid`; raises Invalid."""
+    return text_of(data.get(name), f"{within}{name}", limit)
+
+
+def text_of(value: Any, path: str, limit: int | None = None) -> str:
+    """Return a value as a text: null as an empty one, a number as its digits; raises Invalid.
+
+    True, false, lists and objects are no texts.
+    """
     if value is None:
         return ""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise Invalid(f"{path}: Not a valid string.")
+    found = str(value)
+    if limit is not None and len(found) > limit:
+        raise Invalid(f"{path}: Ensure this field has no more than {limit} characters.")
+    return found
+
+
+def word(data: Mapping[str, Any], name: str, *, within: str = "") -> str | None:
+    """Return an identifier or a word of the body, None where it is null or blank; raises Invalid.
+
+    Unlike a text it is never a number: 0 names nothing.
+    """
+    value = data.get(name)
+    if value is None or value == "":
+        return None
     if not isinstance(value, str):
-        raise Invalid(f"{name}: Not a valid string.")
-    if limit is not None and len(value) > limit:
-        raise Invalid(f"{name}: Ensure this field has no more than {limit} characters.")
+        raise Invalid(f"{within}{name}: Not a valid string.")
     return value
+
+
+def choice(
+    data: Mapping[str, Any], name: str, words: Sequence[str], default: str | None = None
+) -> str:
+    """Return one of the words, `default` where the body has null, blank or nothing; raises Invalid.
+
+    Without a default the body has to have one.
+    """
+    value = data.get(name)
+    if value in words:
+        return str(value)
+    if default is None or not (value is None or value == ""):
+        raise Invalid(f'{name}: "{value}" is not a valid choice.')
+    return default
 
 
 def mapping(value: Any, name: str) -> Mapping[str, Any]:
@@ -69,12 +121,7 @@ def id_of(value: Any, path: str) -> str | None:
 
     Raises Invalid: what isn't a text is no id, false and 0 included.
     """
-    found = mapping(value, path).get("id")
-    if found in (None, ""):
-        return None
-    if not isinstance(found, str):
-        raise Invalid(f"{path}.id: Not a valid string.")
-    return found
+    return word(mapping(value, path), "id", within=f"{path}.")
 
 
 def reason(data: Mapping[str, Any], limit: int | None = None) -> str:

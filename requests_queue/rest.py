@@ -22,10 +22,10 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
-from requests_queue import wildcards
+from requests_queue import typed, wildcards
 from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, User
-from requests_queue.errors import Missing
+from requests_queue.errors import Invalid, Missing
 from requests_queue.one_of import OneOf
 from requests_queue.queues.base import Actor
 from requests_queue.schema import Documented
@@ -222,8 +222,16 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
 
     @property
     def body(self) -> dict[str, Any]:
-        """The body of the call; the parser lets in only objects."""
-        return cast("dict[str, Any]", self.request.data)
+        """The body of the call; the parser lets in only objects.
+
+        Raises Invalid where a field has another JSON type than the document gives it.
+        """
+        found = cast("dict[str, Any]", self.request.data)
+        bodies = self.documented.bodies if self.documented else {}
+        hint = bodies.get(self.kwargs.get("name") or self.action)
+        if hint is not None and (wrong := list(typed.errors(found, hint))):
+            raise Invalid(*wrong)
+        return found
 
     @property
     def actor(self) -> Actor:

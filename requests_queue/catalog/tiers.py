@@ -60,19 +60,8 @@ def _mapping(value: Any, path: str) -> Mapping[str, Any]:
 
 def _texts(data: Mapping[str, Any], limits: Mapping[str, int], path: str) -> dict[str, str]:
     """Return texts of an object, empty where there are none; a number is taken as its digits."""
-    return {name: _text(data, name, limit, path) for name, limit in limits.items()}
-
-
-def _text(data: Mapping[str, Any], name: str, limit: int, path: str) -> str:
-    value = data.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise Invalid(f"{path}.{name}: Not a valid string.".lstrip("."))
-    if len(str(value)) > limit:
-        said = f"Ensure this field has no more than {limit} characters."
-        raise Invalid(f"{path}.{name}: {said}".lstrip("."))
-    return str(value)
+    within = f"{path}." if path else ""
+    return {name: body.label(data, name, limit, within=within) for name, limit in limits.items()}
 
 
 def find_or_make(

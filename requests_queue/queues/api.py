@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue import clock, transitions
+from requests_queue import body, clock, transitions
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
 from requests_queue.queues import validation
@@ -73,10 +73,11 @@ class QueueCollection(Collection):
         Listing and tier configuration requests take a call without a name for the caller's.
         """
         self.get_object()
-        wanted = {k: self.body[k] for k in ("id", "email") if self.body.get(k)}
+        named = {name: body.word(self.body, name) for name in ("id", "email")}
+        wanted = {name: value for name, value in named.items() if value is not None}
         if not wanted and self.assigns_caller:
             return self._assigned(pk, self.user, "assign")
-        if len(wanted) != 1 or not all(isinstance(v, str) for v in wanted.values()):
+        if len(wanted) != 1:
             raise Invalid("id: Name the user by id or by email.")
         return self._assigned(pk, self._colleague(**wanted), "assign")
 

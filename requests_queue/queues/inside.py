@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
-from requests_queue import storable
+from requests_queue import body, storable
 from requests_queue.errors import Invalid
 from requests_queue.queues.api import QueueCollection, serving
 from requests_queue.queues.base import Actor, Queue
@@ -26,9 +26,9 @@ def _calling(
     view: QueueCollection = serving(queue)()
     try:
         view.caller, view.given = actor, storable.check(dict(data or {}))
-    except ValueError as refused:
+    except storable.NotStorable as refused:
         # As the reader of a call's body has it.
-        raise Invalid(str(refused)) from None
+        raise Invalid(body.named(refused)) from None
     view.kwargs = {"pk": pk}
     return view
 

@@ -112,14 +112,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (nested(asset={"external_uid": "x"}), "asset.external_uid: Subscription x does not exist."),
     (nested(items=None), "items: This list may not be empty."),
     (nested(items=[]), "items: This list may not be empty."),
-    (nested(items={"id": "SEAT"}), "items: This list may not be empty."),
-    (nested(items=["SEAT"]), "items: Each item is an object with an id."),
+    (nested(items={"id": "SEAT"}), 'items: Expected a list of items but got type "dict".'),
+    (nested(items=["SEAT"]), "items: Expected an object."),
     (nested(items=[{}]), "items: Item (without id) is not in the subscription."),
     (nested(items=[{"id": "GONE"}]), "items: Item GONE is not in the subscription."),
     *(
         (nested(items=[{"id": "SEAT", "quantity": wrong}]),
          "items: Quantity of SEAT is not a number from 0.")
-        for wrong in (-1, "many", True, [], {}, "nan", "inf", 1e30, "1" * 5000)
+        for wrong in (-1, "many", "nan", "inf", 1e30, "1" * 5000)
+    ),
+    *(
+        (nested(items=[{"id": "SEAT", "quantity": wrong}]),
+         "items.quantity: A valid number is required.")
+        for wrong in (True, [], {})
     ),
     (nested(period="monthly"), "period: Expected an object."),
     (nested(period={**PERIOD, "from": None}), "period.from: This field is required."),
@@ -132,7 +137,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
      "period.to: The period ends before it starts."),
     *(
         (nested(period={**PERIOD, "delta": wrong}), "period.delta: A number above 0 is required.")
-        for wrong in (0, -1, "1", True, 1e300, [])
+        for wrong in (0, -1, 1e300)
+    ),
+    *(
+        (nested(period={**PERIOD, "delta": wrong}), "period.delta: A valid number is required.")
+        for wrong in ("1", True, [])
     ),
     (nested(period={**PERIOD, "uom": "weekly"}), 'period.uom: "weekly" is not a valid choice.'),
     (nested(period={**PERIOD, "uom": []}), 'period.uom: "[]" is not a valid choice.'),

@@ -137,7 +137,7 @@ class TestProduct:
             ({"customer_ui_settings": {"documents": [{"title": "x", "url": "javascript:1"}]}},
              "customer_ui_settings.documents.url: Enter a valid URL."),
             ({"customer_ui_settings": {"languages": ["EN"]}},
-             "customer_ui_settings.languages: Expected objects."),
+             "customer_ui_settings.languages: Expected an object."),
         ],
     )  # fmt: skip
     def test_bad_input_changes_nothing(
@@ -249,7 +249,7 @@ class TestItems:
             ({"unit": {"name": "GB"}}, "unit.id: This field is required."),
             ({"unit": {"id": ["gb"]}}, "unit.id: Not a valid string."),
             ({"type": "gift"}, 'type: "gift" is not a valid choice.'),
-            ({"type": {"a": 1}}, "type: \"{'a': 1}\" is not a valid choice."),
+            ({"type": {"a": 1}}, "type: Not a valid string."),
             ({"period": "weekly"}, 'period: "weekly" is not a valid choice.'),
             ({"precision": "decimal(3)"}, 'precision: "decimal(3)" is not a valid choice.'),
             ({"precision": "decimal(2)"},
@@ -340,7 +340,9 @@ class TestParameters:
              'constraints.shared: "all" is not a valid choice.'),
             ({"type": "dropdown"}, "constraints.choices: This list may not be empty."),
             ({"type": "choice", "constraints": {"choices": "ab"}},
-             "constraints.choices: Expected a list of items."),
+             'constraints.choices: Expected a list of items but got type "str".'),
+            ({"type": "choice", "constraints": {"choices": [[]]}},
+             "constraints.choices: Expected an object."),
             ({"type": "choice", "constraints": {"choices": [1]}},
              "constraints.choices: Expected objects with value and label."),
             ({"type": "choice", "constraints": {"choices": ["a", "a"]}},

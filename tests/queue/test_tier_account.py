@@ -159,7 +159,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({}, "VAL_001", 'type: "None" is not a valid choice.'),
     ({"type": "setup", "account": {"id": TIER}}, "VAL_001", 'type: "setup" is not a valid choice.'),
     ({"type": "update"}, "VAL_001", "account: This field is required."),
-    ({"type": "update", "account": TIER}, "VAL_001", "account: This field is required."),
+    ({"type": "update", "account": TIER}, "VAL_001", "account: Expected an object."),
     ({"type": "update", "account": {}}, "VAL_001", "account.id: This field is required."),
     (changed("TA-9"), "VAL_001", "account.id: Tier account TA-9 does not exist."),
     (

@@ -18,7 +18,7 @@ NEW = {"name": "Harbour Cafe", "external_uid": "uid-1", "contact_info": make.CON
 
 WRONG_INPUT: list[tuple[dict[str, Any], str]] = [
     ({"contact_info": None}, "contact_info: This field is required."),
-    ({"contact_info": "x"}, "contact_info: This field is required."),
+    ({"contact_info": "x"}, "contact_info: Expected an object."),
     (
         {"contact_info": {**make.CONTACT, "city": ""}},
         "contact_info.city: This field may not be blank.",
@@ -41,8 +41,8 @@ WRONG_INPUT: list[tuple[dict[str, Any], str]] = [
         "tax_id: Ensure this field has no more than 100 characters.",
     ),
     ({"parent": {"id": "TA-1"}}, "parent.id: Tier account TA-1 does not exist."),
-    ({"parent": {"id": 5}}, "parent.id: This field is required."),
-    ({"parent": "TA-1"}, "parent.id: This field is required."),
+    ({"parent": {"id": 5}}, "parent.id: Not a valid string."),
+    ({"parent": "TA-1"}, "parent: Expected an object."),
     ({"hub": {"id": "HB-1"}}, "hub.id: Hub HB-1 does not exist."),
     (
         {"external_uid": "6f0d0a52-1c43-4a55-9a0e-9b1f5d1c7a31"},
@@ -109,8 +109,13 @@ class TestTierAccountWrites:
 
     def test_all_that_is_wrong_is_said_at_once(self, distributor: Caller) -> None:
         refused(
-            distributor.post("/tier/accounts", {**NEW, "type": "x", "name": []}),
-            400, "name: Not a valid string.", 'type: "x" is not a valid choice.',
+            distributor.post("/tier/accounts", {**NEW, "type": "x", "name": "x" * 256}),
+            400, "name: Ensure this field has no more than 255 characters.",
+            'type: "x" is not a valid choice.',
+        )  # fmt: skip
+        refused(
+            distributor.post("/tier/accounts", {**NEW, "tax_id": {}, "name": []}),
+            400, "name: Not a valid string.", "tax_id: Not a valid string.",
         )  # fmt: skip
 
     def test_a_body_that_is_no_object(self, distributor: Caller) -> None:

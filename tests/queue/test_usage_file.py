@@ -291,7 +291,7 @@ def test_submits_leave_threads_of_the_web_server_to_others(
         ({"name": 7}, "name: Not a valid string."),
         ({"name": "x" * 101}, "name: Ensure this field has no more than 100 characters."),
         ({"product": None}, "product.id: This field is required."),
-        ({"product": {"id": ["P"]}}, "product.id: This field is required."),
+        ({"product": {"id": ["P"]}}, "product.id: Not a valid string."),
         (
             {"product": {"id": "PRD-222-222-222"}},
             "product.id: Product PRD-222-222-222 does not exist.",
@@ -303,8 +303,9 @@ def test_submits_leave_threads_of_the_web_server_to_others(
             "external_id: Ensure this field has no more than 200 characters.",
         ),
         ({"currency": "Dollar"}, "currency: Name it by its three letters."),
-        ({"currency": 1}, "currency: Not a valid currency."),
-        ({"period": "2026"}, "period: Not a valid period: it has a from and a to."),
+        ({"currency": "€€€"}, "currency: Not a valid currency."),
+        ({"currency": 1}, "currency: Not a valid string."),
+        ({"period": "2026"}, "period: Expected an object."),
         ({"period": {"from": "tomorrow"}}, "period.from: Not a valid date: write 2026-11-30."),
         ({"period": {"to": "2026-02-31"}}, "period.to: Not a valid date: write 2026-11-30."),
         (

@@ -240,9 +240,9 @@ class Asset(TypedDict):
 
 
 class GivenParameter(TypedDict, total=False):
-    """A parameter's value, and what is wrong with it."""
+    """A parameter's value, and what is wrong with it; of a structured type also as an object."""
 
     id: str
-    value: str | None
+    value: str | dict[str, Any] | None
     structured_value: Any
     value_error: str | None

@@ -259,7 +259,7 @@ class Constraints(TypedDict, total=False):
     min_length: int
     max_length: int
     shared: Literal["none", "view", "edit"]
-    choices: list[ParameterChoice]
+    choices: list[ParameterChoice | str]
     dependency: Dependency
     display_content: str
     level: str

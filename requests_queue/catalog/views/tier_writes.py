@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from requests_queue import clock
+from requests_queue import body, clock
 from requests_queue.catalog import tier_versions, tiers
 from requests_queue.catalog.models import Account, Hub, TierAccount, TierAccountVersion
 from requests_queue.errors import IllegalMove, Invalid
@@ -115,13 +115,10 @@ def _value(name: str, given: Any) -> tuple[str | None, str]:
         if given is None or given in _CHOICES[name]:
             return given, ""
         return None, f'{name}: "{given}" is not a valid choice.'
-    if given is None:
-        return "", ""
-    if isinstance(given, bool) or not isinstance(given, (str, int)):
-        return None, f"{name}: Not a valid string."
-    if len(str(given)) > _TEXTS[name]:
-        return None, f"{name}: Ensure this field has no more than {_TEXTS[name]} characters."
-    return str(given), ""
+    try:
+        return body.text_of(given, name, _TEXTS[name]), ""
+    except Invalid as wrong:
+        return None, wrong.errors[0]
 
 
 def _contact_info(given: Any, old: Mapping[str, Any]) -> dict[str, Any]:

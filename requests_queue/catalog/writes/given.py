@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from requests_queue import body
 from requests_queue.errors import Invalid
 
 
@@ -28,15 +29,9 @@ class Given:
         value = self.data.get(name)
         if value is None and not blank:
             raise self.wrong(name, "This field is required.")
-        if value is None:
-            return ""
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise self.wrong(name, "Not a valid string.")
-        found = str(value)
+        found = body.text_of(value, f"{self.path}{name}", limit)
         if not blank and not found.strip():
             raise self.wrong(name, "This field may not be blank.")
-        if limit is not None and len(found) > limit:
-            raise self.wrong(name, f"Ensure this field has no more than {limit} characters.")
         return found
 
     def choice(self, name: str, words: Iterable[str]) -> str:

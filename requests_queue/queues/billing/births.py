@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from requests_queue import clock, transitions
+from requests_queue import body, clock, transitions
 from requests_queue.catalog.models import Asset
-from requests_queue.errors import Forbidden, Invalid, Refused
+from requests_queue.errors import Forbidden, Refused
 from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.billing import effects, reading
 from requests_queue.queues.billing.models import PROVIDER_TYPE, VENDOR_TYPE, BillingRequest
@@ -26,9 +26,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> BillingRequest:
     side's type; Refused for a subscription that has never been active.
     """
     own = VENDOR_TYPE if actor.role == VENDOR else PROVIDER_TYPE
-    kind = own if data.get("type") in (None, "") else data["type"]
-    if kind not in TYPES:
-        raise Invalid(f'type: "{kind}" is not a valid choice.')
+    kind = body.choice(data, "type", TYPES, own)
     if kind != own:
         raise Forbidden(f"A billing request of type {kind} is not for a {actor.role}.")
     asset = reading.asset(data, actor)

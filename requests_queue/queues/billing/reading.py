@@ -45,11 +45,11 @@ def asset(data: Mapping[str, Any], actor: Actor) -> Asset:
         .filter(**{f"connection__{side}": actor.account})
     )
     for name, column in (("id", "pk"), ("external_uid", "external_uid")):
-        wanted = nested.get(name) or data.get(f"asset_{name}")
-        if wanted in (None, ""):
+        read = body.word if name == "id" else body.label
+        flat = read(data, f"asset_{name}")
+        wanted = read(nested, name, within="asset.") or flat
+        if not wanted:
             continue
-        if not isinstance(wanted, str):
-            raise Invalid(f"asset.{name}: Not a valid string.")
         found = mine.filter(**{column: wanted}).order_by("pk").first()
         if found is None:
             raise Invalid(f"asset.{name}: Subscription {wanted} does not exist.")

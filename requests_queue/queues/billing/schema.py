@@ -219,7 +219,7 @@ class GivenBilledItem(TypedDict, total=False):
     id: str
     global_id: str
     mpn: str
-    quantity: float | None
+    quantity: float | str | None
 
 
 GivenPeriod = TypedDict(

@@ -28,9 +28,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
 
     Raises Invalid, Forbidden, or Conflict (409) where Connect has such a request already.
     """
-    kind = data.get("type")
-    if kind not in rules.TYPES:
-        raise Invalid(f'type: "{kind}" is not a valid choice.')
+    kind = body.choice(data, "type", rules.TYPES)
     asset = data.get("asset")
     if not _names_preview(asset):
         _check_creator(kind, actor, Connection.objects.filter(vendor=actor.account))
@@ -71,7 +69,8 @@ def _purchase(
 ) -> Request:
     connection = finding.connection(given, actor)
     _check_creator("purchase", actor, Connection.objects.filter(pk=connection.pk))
-    uid = str(given.get("external_uid") or "")
+    uid = body.label(given, "external_uid", 100, within="asset.")
+    external_id = body.label(given, "external_id", 100, within="asset.")
     if uid and (twin := finding.by_uid(connection, uid)):
         raise finding.conflict(twin)
     product = connection.product
@@ -85,14 +84,14 @@ def _purchase(
     wanted = params.fill(params.blank(product), given.get("params"), ("ordering",))
     order = items.ordered(product, given.get("items"), [])
     effects.check_unique(product.pk, None, wanted, [])
-    draft = data.get("status") == "draft" and bool(
+    draft = body.word(data, "status") == "draft" and bool(
         product.capability(rules.DRAFT_CAPABILITY["purchase"])
     )
     asset = ids.create(
         lambda pk: Asset(
             pk=pk,
             status="draft" if draft else "processing",
-            external_id=_text(given, "external_id"),
+            external_id=external_id,
             external_uid=uid,
             product=product,
             connection=connection,
@@ -135,7 +134,7 @@ def _on_asset(
     effects.check_unique(asset.product_id, asset.pk, wanted, asset.params)
     if kind in ("suspend", "resume") and not asset.product.capability("subscription.hold"):
         return _add(asset, kind, "failed", data, actor, now, order, wanted, reason=NO_HOLD)
-    draft = data.get("status") == "draft" and bool(
+    draft = body.word(data, "status") == "draft" and bool(
         asset.product.capability(rules.DRAFT_CAPABILITY.get(kind, "-"))
     )
     status = "draft" if draft else effects.start_status(kind, asset, wanted, now)
@@ -181,9 +180,11 @@ def _add(
         provider_id=asset.connection.provider_id,
         marketplace=asset.marketplace,
         contract=asset.contract,
-        note=_text(data, "note"),
+        note=body.label(data, "note"),
         reason=reason,
-        external_attributes=data.get("external_attributes") or {},
+        external_attributes=dict(
+            body.mapping(data.get("external_attributes"), "external_attributes")
+        ),
         items=items,
         params=params,
         planned_date=body.date(data, "planned_date"),
@@ -193,16 +194,6 @@ def _add(
     )
     transitions.add(request, actor)
     return request
-
-
-def _text(data: Mapping[str, Any], name: str) -> str:
-    value = data.get(name)
-    if isinstance(value, (dict, list)):
-        raise Invalid(f"{name}: Not a valid string.")
-    text = "" if value is None else str(value)
-    if len(text) > 100 and name.startswith("external"):
-        raise Invalid(f"asset.{name}: Ensure this field has no more than 100 characters.")
-    return text
 
 
 def named_tiers(

@@ -72,13 +72,18 @@ def inquire(request: Request, context: Context) -> dict[str, Any]:
             "For marking request to inquiring status at least one parameter should be marked as "
             "invalid.",
         )
+    pk, tile = _shown_with(context)
     # Nothing of an earlier inquiry is left: without a template, the default one is shown.
-    columns: dict[str, Any] = {"answered": False, "template": None, "activation_key": ""}
-    if context.data.get("template_id"):
-        columns["template"] = _template(request, context.data["template_id"])
-    if context.data.get("activation_tile"):
-        columns["activation_key"] = body.text(context.data, "activation_tile")
-    return columns
+    return {
+        "answered": False,
+        "template": None if pk is None else _template(request, pk),
+        "activation_key": tile,
+    }
+
+
+def _shown_with(context: Context) -> tuple[str | None, str]:
+    """Return the template's id and the text that a body names; raises Invalid."""
+    return body.word(context.data, "template_id"), body.text(context.data, "activation_tile")
 
 
 def answer(request: Request, context: Context) -> dict[str, Any]:
@@ -100,6 +105,7 @@ def approve(request: Request, context: Context) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "effective_date": body.date(context.data, "effective_date") or clock.shown(context.now)
     }
+    pk, tile = _shown_with(context)
     if request.type in HANDS_OVER:
         missing = parameters.missing(request.params, "fulfillment")
         if missing:
@@ -107,10 +113,9 @@ def approve(request: Request, context: Context) -> dict[str, Any]:
         # Values that are in force already aren't asked about again.
         held = [] if request.type == "purchase" else request.asset.params
         check_unique(request.product_id, request.asset_id, request.params, held)
-    if context.data.get("activation_tile"):
-        tile = body.text(context.data, "activation_tile")
+    if tile:
         return columns | {"template": None, "activation_key": tile}
-    template = _template(request, context.data.get("template_id"))
+    template = _template(request, pk)
     return columns | {"template": template, "activation_key": template.body}
 
 
@@ -174,7 +179,7 @@ def update(request: Request, context: Context) -> dict[str, Any]:
         )
     columns: dict[str, Any] = {"updated": clock.shown(context.now)}
     if "note" in context.data:
-        columns["note"] = body.text(context.data, "note")
+        columns["note"] = body.label(context.data, "note")
     if "external_attributes" in context.data:
         columns["external_attributes"] = body.mapping(
             context.data["external_attributes"], "external_attributes"
@@ -210,12 +215,12 @@ def form_url(request: Request) -> str:
     return f"{settings.SIM_API_URL}/forms/{request.pk}?code={request.form_code}"
 
 
-def _template(request: Request, given: Any) -> Template:
+def _template(request: Request, pk: str | None) -> Template:
     templates = Template.objects.filter(product=request.product_id, scope="asset")
-    if given:
-        found = templates.filter(pk=given).first() if isinstance(given, str) else None
+    if pk is not None:
+        found = templates.filter(pk=pk).first()
         if found is None:
-            raise Invalid(f"template_id: Template {given} does not exist.")
+            raise Invalid(f"template_id: Template {pk} does not exist.")
         return found
     default = templates.filter(type="fulfillment").first()
     if default is None:

@@ -23,9 +23,8 @@ from requests_queue.queues.fulfillment.models import OPEN, Request
 
 def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
     """Return the connection of an order, one of the caller's side; raises Invalid."""
-    wanted = given.get("connection")
-    connection_id = wanted.get("id") if isinstance(wanted, Mapping) else None
-    if not isinstance(connection_id, str):
+    connection_id = body.id_of(given.get("connection"), "asset.connection")
+    if connection_id is None:
         raise Invalid("asset.connection.id: This field is required.")
     if actor.role == VENDOR and connection_id == preview.CONNECTION:
         return preview.connection_of(_previewed(given, actor))
@@ -36,8 +35,7 @@ def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
     found = mine.filter(pk=connection_id, public_id=connection_id).first()
     if found is None:
         raise Invalid(f"asset.connection.id: Connection {connection_id} does not exist.")
-    product = given.get("product")
-    product_id = product.get("id") if isinstance(product, Mapping) else None
+    product_id = body.id_of(given.get("product"), "asset.product")
     if product_id and product_id != found.product_id:
         raise Invalid(
             f"asset.product.id: Connection {connection_id} is not of product {product_id}."
@@ -75,14 +73,14 @@ def marketplace(
     data: Mapping[str, Any], given: Mapping[str, Any], connection: Connection
 ) -> tuple[Marketplace, Contract]:
     """Return the marketplace of an order and the contract of its listing."""
+    wanted = [body.id_of(each.get("marketplace"), "marketplace") for each in (data, given)]
     if preview.is_preview(connection):
         contract = preview.contract()
         return contract.marketplace, contract
-    wanted = data.get("marketplace") or given.get("marketplace")
     listings = Listing.objects.select_related("contract__marketplace").filter(
         product=connection.product_id, status="listed", contract__provider=connection.provider_id
     )
-    if pk := body.id_of(wanted, "marketplace"):
+    if pk := wanted[0] or wanted[1]:
         listings = listings.filter(contract__marketplace=pk)
     listing = listings.first()
     if listing is None:
@@ -92,8 +90,8 @@ def marketplace(
 
 def asset(given: Mapping[str, Any], actor: Actor) -> Asset:
     """Return the asset that an order is about, locked; raises Invalid or Missing."""
-    asset_id = given.get("id")
-    if not isinstance(asset_id, str):
+    asset_id = body.id_of(given, "asset")
+    if asset_id is None:
         raise Invalid("asset.id: This field is required.")
     side = "vendor" if actor.role == VENDOR else "provider"
     # The lock makes the count behind the request's number, and the status, hold until commit.
@@ -121,9 +119,9 @@ def twin(given: Mapping[str, Any], actor: Actor) -> Request | None:
     """Return the request that makes an order a repetition."""
     side = "vendor" if actor.role == VENDOR else "provider"
     rows = Request.objects.filter(**{side: actor.account})
-    if given.get("id"):
-        return rows.filter(asset=str(given["id"]), status__in=OPEN).first()
-    uid = str(given.get("external_uid") or "")
+    if pk := body.id_of(given, "asset"):
+        return rows.filter(asset=pk, status__in=OPEN).first()
+    uid = body.label(given, "external_uid")
     return rows.filter(asset__external_uid=uid).order_by("-pk").first() if uid else None
 
 

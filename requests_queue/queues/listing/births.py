@@ -9,14 +9,13 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from requests_queue import clock, ids, transitions
+from requests_queue import body, clock, ids, transitions
 from requests_queue.catalog.models import Contract, Listing, Product
 from requests_queue.conversations import writing
 from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
 from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.listing import effects
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.rendering import look_up
 
 TYPES = tuple(effects.NEEDS)
 
@@ -29,25 +28,23 @@ def create(data: Mapping[str, Any], actor: Actor) -> ListingRequest:
     Raises Invalid, Forbidden (the distributor), or Refused where the listing already is what is
     asked for, or has an open request.
     """
-    kind = data.get("type")
-    if kind not in TYPES:
-        raise Invalid(f'type: "{kind}" is not a valid choice.')
+    kind = body.choice(data, "type", TYPES)
     if actor.role != VENDOR:
         raise Forbidden("A listing request is created by the vendor.")
-    note = data.get("note")
-    if note is not None and not isinstance(note, str):
-        raise Invalid("note: Not a valid string.")
-    return _create(kind, {**_unnested(data), **data}, note or "", actor)
+    note, named = body.text(data, "note"), {**_unnested(data), **data}
+    for name in ("product_id", "contract_id", "listing_id"):
+        body.word(named, name)
+    return _create(kind, named, note, actor)
 
 
 def _unnested(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the models of the Haxe SDK say nested, by the names of the document."""
-    places = {
-        "product_id": "product.id",
-        "contract_id": "listing.contract.id",
-        "listing_id": "listing.id",
+    listing = body.mapping(data.get("listing"), "listing")
+    found = {
+        "product_id": body.id_of(data.get("product"), "product"),
+        "contract_id": body.id_of(listing.get("contract"), "listing.contract"),
+        "listing_id": body.id_of(listing, "listing"),
     }
-    found = {name: look_up(data, place) for name, place in places.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -98,7 +95,7 @@ def _last_number(listing: Listing) -> int:
 
 def _listed(data: Mapping[str, Any], actor: Actor) -> Listing:
     if "listing_id" in data or "product_id" not in data:
-        pk = _text(data, "listing_id")
+        pk = _named(data, "listing_id")
         found = _locked().filter(pk=pk, contract__vendor=actor.account).first()
         if found is None:
             raise Invalid(f"listing_id: Listing {pk} does not exist.")
@@ -110,7 +107,7 @@ def _listed(data: Mapping[str, Any], actor: Actor) -> Listing:
 
 
 def _product_and_contract(data: Mapping[str, Any], actor: Actor) -> tuple[Product, Contract]:
-    product_id, contract_id = _text(data, "product_id"), _text(data, "contract_id")
+    product_id, contract_id = _named(data, "product_id"), _named(data, "contract_id")
     # The lock makes what is found of this product's listings hold until commit.
     product = Product.objects.select_for_update().filter(pk=product_id, owner=actor.account).first()
     if product is None:
@@ -129,13 +126,11 @@ def _locked() -> QuerySet[Listing]:
     return Listing.objects.select_for_update(of=("self",)).select_related("contract")
 
 
-def _text(data: Mapping[str, Any], name: str) -> str:
-    value = data.get(name)
-    if value is None or value == "":
+def _named(data: Mapping[str, Any], name: str) -> str:
+    found = body.word(data, name)
+    if found is None:
         raise Invalid(f"{name}: This field is required.")
-    if not isinstance(value, str):
-        raise Invalid(f"{name}: Not a valid string.")
-    return value
+    return found
 
 
 @transaction.atomic

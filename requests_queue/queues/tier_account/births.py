@@ -12,7 +12,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from requests_queue import clock, ids, transitions
+from requests_queue import body, clock, ids, transitions
 from requests_queue.catalog.models import Asset, Product, TierAccount, TierAccountVersion
 from requests_queue.catalog.tier_versions import SCOPES, tier_account_changed
 from requests_queue.catalog.views import tier_writes
@@ -36,8 +36,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> list[TierAccountRequest]:
     """
     if actor.role == VENDOR and not TierAccount.objects.filter(owner=actor.account).exists():
         raise Forbidden("A tier account request is created by the distributor.")
-    if data.get("type") != "update":
-        raise Invalid(f'type: "{data.get("type")}" is not a valid choice.')
+    body.choice(data, "type", ("update",))
     given = data.get("account")
     if not isinstance(given, Mapping):
         raise Invalid("account: This field is required.")
@@ -65,12 +64,12 @@ def _change(account: TierAccount, given: Mapping[str, Any]) -> list[TierAccountR
 def _find(given: Mapping[str, Any], actor: Actor) -> TierAccount:
     """Return the provider's tier account that the body names; raises Invalid."""
     mine = TierAccount.objects.select_related("owner").filter(owner=actor.account)
-    names = [n for n in ("id", "external_uid", "external_id") if given.get(n) not in (None, "")]
+    named = {"id": body.id_of(given, "account")}
+    named |= {n: body.label(given, n, within="account.") for n in ("external_uid", "external_id")}
+    names = [name for name, value in named.items() if value]
     for name in names:
-        if not isinstance(given[name], (str, int)):
-            raise Invalid(f"account.{name}: Not a valid string.")
         # Of several with one external id: the one that can still be changed.
-        found = mine.filter(**{name: str(given[name])}).order_by("-decommissioned", "pk")
+        found = mine.filter(**{name: named[name]}).order_by("-decommissioned", "pk")
         row = found.filter(decommissioned=None).first() or found.first()
         if row is not None:
             return row
@@ -78,7 +77,7 @@ def _find(given: Mapping[str, Any], actor: Actor) -> TierAccount:
             break
     if not names:
         raise Invalid("account.id: This field is required.")
-    raise Invalid(f"account.{names[0]}: Tier account {given[names[0]]} does not exist.")
+    raise Invalid(f"account.{names[0]}: Tier account {named[names[0]]} does not exist.")
 
 
 @receiver(tier_account_changed)

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.dateparse import parse_date, parse_datetime
 
-from requests_queue import clock, ids, transitions
+from requests_queue import body, clock, ids, transitions
 from requests_queue.catalog import preview
 from requests_queue.catalog.models import Connection, Contract, Product
 from requests_queue.errors import Forbidden, IllegalMove, Invalid
@@ -31,7 +31,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
     """
     if actor.role != VENDOR:
         raise Forbidden("A usage file is created by the vendor.")
-    name = effects.text(data, "name", 100)
+    name = body.text(data, "name", 100)
     if not name.strip():
         raise Invalid("name: This field is required.")
     product = _mine(Product, data, "product", owner=actor.account)
@@ -80,13 +80,12 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
 def _described(file: UsageFile, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that a body sets; a partial body leaves the others."""
     columns: dict[str, Any] = {
-        name: effects.text(data, name)
+        name: body.text(data, name, 200)
         for name in ("description", "note", "external_id")
         if name in data
     }
-    currency = data.get("currency")
-    if currency not in (None, ""):
-        if not isinstance(currency, str) or not (currency.isalpha() and currency.isascii()):
+    if currency := body.word(data, "currency"):
+        if not (currency.isalpha() and currency.isascii()):
             raise Invalid("currency: Not a valid currency.")
         if len(currency) != 3:
             raise Invalid("currency: Name it by its three letters.")
@@ -125,9 +124,8 @@ def _date(value: Any, field: str) -> date | None:
 
 
 def _mine(model: Any, data: Mapping[str, Any], name: str, **mine: Any) -> Any:
-    wanted = data.get(name)
-    pk = wanted.get("id") if isinstance(wanted, Mapping) else data.get(f"{name}_id")
-    if not isinstance(pk, str) or not pk:
+    pk = body.id_of(data.get(name), name) or body.word(data, f"{name}_id")
+    if pk is None:
         raise Invalid(f"{name}.id: This field is required.")
     found = model.objects.filter(pk=pk, **mine).first()
     if found is None:
@@ -136,8 +134,7 @@ def _mine(model: Any, data: Mapping[str, Any], name: str, **mine: Any) -> Any:
 
 
 def _contract(data: Mapping[str, Any], actor: Actor) -> Contract:
-    wanted = data.get("contract")
-    pk = wanted.get("id") if isinstance(wanted, Mapping) else data.get("contract_id")
+    pk = body.id_of(data.get("contract"), "contract") or body.word(data, "contract_id")
     if pk == preview.CONTRACT:
         return preview.contract()
     found: Contract = _mine(Contract, data, "contract", vendor=actor.account)

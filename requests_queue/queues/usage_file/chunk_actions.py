@@ -7,10 +7,10 @@ from typing import Any
 
 from django.db import transaction
 
-from requests_queue import clock, transitions
+from requests_queue import body, clock, transitions
 from requests_queue.errors import Forbidden, IllegalMove, Invalid
 from requests_queue.queues.base import DISTRIBUTOR, Actor
-from requests_queue.queues.usage_file import counting, effects, reconciling
+from requests_queue.queues.usage_file import counting, reconciling
 from requests_queue.queues.usage_file.chunks import records_of
 from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord
 
@@ -20,7 +20,7 @@ def rename(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
     _require_distributor(chunk, actor)
     if data.get("external_id") is None:
         raise Invalid("external_id: This field is required.")
-    UsageChunk.objects.filter(pk=chunk.pk).update(external_id=effects.text(data, "external_id"))
+    UsageChunk.objects.filter(pk=chunk.pk).update(external_id=body.text(data, "external_id", 200))
 
 
 def close(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
@@ -32,8 +32,8 @@ def close(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
     if data.get("external_billing_id") is None:
         raise Invalid("external_billing_id: This field is required.")
     billing = {
-        "external_billing_id": effects.text(data, "external_billing_id", 255),
-        "external_billing_note": effects.text(data, "external_billing_note", 2000),
+        "external_billing_id": body.text(data, "external_billing_id", 255),
+        "external_billing_note": body.text(data, "external_billing_note", 2000),
     }
     with transaction.atomic():
         file = UsageFile.objects.select_for_update(of=("self",)).get(pk=chunk.file_id)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 
-from requests_queue import clock
+from requests_queue import body, clock
 from requests_queue.errors import IllegalMove, Invalid, Refused
 from requests_queue.queues.base import Actor, Context
 from requests_queue.queues.usage_file import (
@@ -47,18 +46,6 @@ def event(actor: Actor, now: Any) -> Json:
     if actor.user is not None:
         found["by"] = {"id": actor.user.uid, "name": actor.user.name}
     return found
-
-
-def text(data: Mapping[str, Any], name: str, most: int = 200) -> str:
-    """Return a text of a body, empty where it has none; raises Invalid."""
-    value = data.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Invalid(f"{name}: Not a valid string.")
-    if len(value) > most:
-        raise Invalid(f"{name}: Ensure this field has no more than {most} characters.")
-    return value
 
 
 def _content(context: Context, field: str) -> Content:
@@ -126,7 +113,7 @@ def offer_records(file: UsageFile, context: Context) -> None:
 
 def accept(file: UsageFile, context: Context) -> Json:
     """A note may say more."""
-    note = text(context.data, "acceptance_note")
+    note = body.text(context.data, "acceptance_note", 200)
     return {"acceptance_note": note, "events": _happened(file, "accepted", context)}
 
 
@@ -138,7 +125,7 @@ def approve_records(file: UsageFile, context: Context) -> None:
 
 def reject(file: UsageFile, context: Context) -> Json:
     """A note may say why."""
-    note = text(context.data, "rejection_note")
+    note = body.text(context.data, "rejection_note", 200)
     return {"rejection_note": note, "events": _happened(file, "rejected", context)}
 
 
@@ -205,7 +192,7 @@ def store_reconciliation(file: UsageFile, context: Context) -> None:
     _store(file, StoredFile.RECONCILIATION, content, context)
     reconciliations.keep(
         file, content.name, content.content, context.data["rows"],
-        event(context.actor, context.now), text(context.data, "upload_note"), context.now,
+        event(context.actor, context.now), body.text(context.data, "upload_note", 200), context.now,
     )  # fmt: skip
     counting.recount(file.pk)
 

@@ -8,10 +8,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from requests_queue import clock, transitions
+from requests_queue import body, clock, transitions
 from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
 from requests_queue.queues.base import DISTRIBUTOR, Actor
-from requests_queue.queues.usage_file import counting, effects, reconciling
+from requests_queue.queues.usage_file import counting, reconciling
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 
 # While a file is here, its records are decided on.
@@ -47,8 +47,8 @@ def approve_all(pk: str, actor: Actor) -> None:
 def close(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
     """Close an approved record, with what it is billed by; the last one closes the file."""
     billing = {
-        "external_billing_id": effects.text(data, "external_billing_id", 255),
-        "external_billing_note": effects.text(data, "external_billing_note", 2000),
+        "external_billing_id": body.text(data, "external_billing_id", 255),
+        "external_billing_note": body.text(data, "external_billing_note", 2000),
     }
     with transitions.atomic():
         file = _locked_file_of(pk)

@@ -1,0 +1,235 @@
+"""A value of the wrong JSON type is refused and changes nothing: in every field of every body.
+
+The calls are those of `calls.WRITES`, their fields those of our OpenAPI document, so neither a new
+action nor a new field needs a line here.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+import pytest
+from django.apps import apps
+from django.db import connection, transaction
+
+from connect_sim.api import published
+from tests.api import Answer, Caller
+from tests.contract import calls
+from tests.make import CONTACT
+
+pytestmark = pytest.mark.django_db
+
+# By JSON type; the first is false to Python, and was taken for a field that isn't there.
+VALUES: dict[str, list[Any]] = {
+    "boolean": [False, True],
+    "number": [0, 7],
+    "string": ["", "x"],
+    "array": [[], ["x"], [{}]],
+    "object": [{}, {"x": 1}],
+}
+# Texts that are no words of ours: Connect takes a number for its digits.
+_WORDS = re.compile(r"(?!external_|instance_|tax_)(\w+_)?id|type|status|scope|phase")
+# What a body lacks on the way to a field.
+_MISSING: dict[str, Any] = {"contact_info": CONTACT, "structured_value": {}}
+# By path: a parameter of the object that may be written there.
+_PARAMETERS = {
+    "/requests": "region", "/requests/{}": "activation_id", "/requests/{}/pend": "data_region",
+    "/requests/{}/validate": "data_region", "/tier/config-requests": "partner_agreement",
+    "/tier/config-requests/{}": "partner_tenant",
+    "/tier/config-requests/{}/pend": "partner_agreement",
+    "/tier/config-requests/{}/validate": "partner_agreement",
+}  # fmt: skip
+
+# Operation, field and value, with wildcards: what is answered otherwise, and why. An unused row
+# fails.
+TAKEN: dict[str, str] = {
+    "POST /usage/records/close-records []*: 206": "each entry is answered by itself",
+}
+
+
+class Field(NamedTuple):
+    """A field of a body: the keys that lead to it (`[]`: the first of a list), and its types."""
+
+    path: tuple[str, ...]
+    kinds: frozenset[str]
+
+    def __str__(self) -> str:
+        return ".".join(self.path)
+
+
+def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[Field]:
+    """Yield the fields of a schema of the document, those within others included."""
+    found = [_resolved(each) for each in _alternatives(schema)]
+    kinds = frozenset(kind for each in found for kind in _kinds(each, path))
+    if path and kinds:
+        yield Field(path, kinds)
+    for each in found:
+        for name, inner in each.get("properties", {}).items():
+            yield from fields(inner, (*path, name))
+        if "items" in each:
+            yield from fields(each["items"], (*path, "[]"))
+
+
+def _alternatives(schema: Any) -> list[Any]:
+    return list(schema.get("anyOf") or schema.get("allOf") or [schema])
+
+
+def _resolved(schema: Any) -> Any:
+    if "$ref" not in schema:
+        return schema
+    name = schema["$ref"].rpartition("/")[2]
+    return published.document()["components"]["schemas"][name]
+
+
+def _kinds(schema: Any, path: tuple[str, ...]) -> set[str]:
+    kind = {"integer": "number"}.get(schema.get("type", ""), schema.get("type", ""))
+    if kind != "string":
+        return {kind} - {""}
+    is_word = "enum" in schema or "format" in schema or _WORDS.fullmatch(path[-1])
+    return {"string"} if is_word else {"string", "number"}
+
+
+def wrong(field: Field) -> list[Any]:
+    """Return values that are of no type of the field's."""
+    return [v for kind, values in VALUES.items() if kind not in field.kinds for v in values]
+
+
+def with_value(body: Any, path: tuple[str, ...], value: Any, parameter: str) -> Any:
+    """Return a copy of a body with a value at a path, what leads there made where it lacks."""
+    if not path:
+        return value
+    key, *rest = path
+    if key == "[]":
+        found = list(body) if isinstance(body, list) else []
+        first = found[0] if found else {"id": parameter}
+        return [with_value(first, tuple(rest), value, parameter), *found[1:]]
+    known = dict(body) if isinstance(body, dict) else {}
+    inner = known.get(key, _MISSING.get(key))
+    return {**known, key: with_value(inner, tuple(rest), value, parameter)}
+
+
+def bodies() -> dict[tuple[str, str], Any]:
+    """Return the schema of the JSON body of every write, by method and path as `calls` has them."""
+    found = {}
+    for path, methods in published.document()["paths"].items():
+        for method, operation in methods.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            if "application/json" in content:
+                key = (method.upper(), re.sub(r"\{\w+\}", "{}", path))
+                found[key] = content["application/json"]["schema"]
+    return found
+
+
+class Written:
+    """Whether a call has sent the database a statement that writes."""
+
+    def __init__(self) -> None:
+        self.any = False
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.any |= sql.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE")
+        return execute(sql, params, many, context)
+
+
+def rows() -> dict[str, Any]:
+    """Return every row of the platform, as values."""
+    return {
+        model._meta.label: sorted(map(repr, model._default_manager.values_list()))
+        for model in apps.get_models()
+    }
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Undo what is written within."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def refusal(who: Caller, method: str, path: str, body: Any) -> tuple[Answer, bool]:
+    """Make a call; return its answer, and whether it left the platform as it was."""
+    written = Written()
+    after: Any = None
+    with undone():
+        with connection.execute_wrapper(written):
+            answer = who.call(method, path, json.dumps(body))
+        if written.any:
+            after = rows()
+    # What was written may have been taken back; only then is it worth comparing everything.
+    return answer, not written.any or after == rows()
+
+
+def finding(field: Field, answer: Answer, same: bool) -> str:
+    """Return what is wrong with the answer to a value of a wrong type, empty where nothing is."""
+    if answer.status != 400 or not same:
+        return f"{answer.status}{'' if same else ', and written'}"
+    names = [key for key in field.path if key != "[]"]
+    said = " ".join(answer.json["errors"])
+    return "" if not names or re.search(rf"\b{names[-1]}\b", said) else f"400 of another: {said}"
+
+
+def check(callers: calls.Callers, operation: tuple[str, str], pick: Any) -> list[str]:
+    """Return the findings of one operation."""
+    method, path = operation
+    call, schema = calls.WRITES[operation], bodies()[operation]
+    found = []
+    with calls.ready(path, call, callers) as full:
+        who = callers[call.who]
+        for field in fields(schema):
+            for value in pick(wrong(field)):
+                body = with_value(
+                    copy.deepcopy(call.body), field.path, value, _PARAMETERS.get(path, "")
+                )
+                said = finding(field, *refusal(who, method, full, body))
+                if said:
+                    found.append(f"{method} {path} {field}={json.dumps(value)}: {said}")
+    return found
+
+
+def _everything(values: list[Any]) -> list[Any]:
+    return values
+
+
+def _some(chance: random.Random) -> Any:
+    """Return a choice of values: all that are false to Python, and one of the others."""
+
+    def pick(values: list[Any]) -> list[Any]:
+        truthy = [value for value in values if value]
+        return [v for v in values if not v] + chance.sample(truthy, min(1, len(truthy)))
+
+    return pick
+
+
+def _check_all(callers: calls.Callers, pick: Any) -> None:
+    found = [each for operation in sorted(bodies()) for each in check(callers, operation, pick)]
+    used = {row: [f for f in found if fnmatchcase(f, row.replace("[", "[[]"))] for row in TAKEN}
+    known = {finding for findings in used.values() for finding in findings}
+    lines = [finding for finding in found if finding not in known]
+    assert not lines, "\n".join(["", *lines])
+    assert [row for row, findings in used.items() if not findings] == []
+
+
+@pytest.fixture
+def callers(vendor: Caller, distributor: Caller) -> calls.Callers:
+    return {calls.VENDOR: vendor, calls.DISTRIBUTOR: distributor}
+
+
+def test_a_wrong_type_is_refused_and_changes_nothing(callers: calls.Callers) -> None:
+    seed = os.environ.get("SIM_TEST_SEED") or str(random.randrange(10**6))
+    # pytest shows it where the test fails.
+    print(f"SIM_TEST_SEED={seed}")
+    _check_all(callers, _some(random.Random(seed)))
+
+
+@pytest.mark.nightly
+def test_every_wrong_type_is_refused_and_changes_nothing(callers: calls.Callers) -> None:
+    _check_all(callers, _everything)

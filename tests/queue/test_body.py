@@ -1,0 +1,253 @@
+"""What a wrong type in a body does: the named cases, and the readers by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+import pytest
+
+from requests_queue import body, typed
+from requests_queue.catalog.models import Asset, TierAccount
+from requests_queue.errors import Invalid
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config.models import TierConfigRequest
+from requests_queue.schema import Day
+from tests.api import Caller, refused
+from tests.contract.calls import WEBHOOK, order, pending, tier_request
+
+pytestmark = pytest.mark.django_db
+TEXT = "Not a valid string."
+WRONG = [[], {}, False, True, ["x"], {"x": 1}]
+
+
+@pytest.fixture
+def request_id(vendor: Caller, distributor: Caller) -> str:
+    """A pending purchase that may be approved, or inquired."""
+    return pending({"vendor": vendor, "distributor": distributor})
+
+
+@pytest.mark.parametrize("action", ["approve", "inquire"])
+@pytest.mark.parametrize("name", ["template_id", "activation_tile"])
+@pytest.mark.parametrize("value", WRONG)
+def test_a_wrong_type_approves_and_inquires_nothing(
+    vendor: Caller, request_id: str, action: str, name: str, value: Any
+) -> None:
+    before = Request.objects.filter(pk=request_id).values().get()
+    refused(vendor.post(f"/requests/{request_id}/{action}", {name: value}), 400, f"{name}: {TEXT}")
+    # The sandbox's own endpoint has no document of its types: the action's readers see it.
+    data = {"id": request_id, "action": action, "data": {name: value}}
+    refused(vendor.post("/sandbox/queue/moves", data), 400, f"{name}: {TEXT}")
+    assert Request.objects.filter(pk=request_id).values().get() == before
+
+
+@pytest.mark.parametrize("action", ["approve", "inquire"])
+def test_zero_is_no_template(vendor: Caller, request_id: str, action: str) -> None:
+    for path, data in (
+        (f"/requests/{request_id}/{action}", {"template_id": 0}),
+        ("/sandbox/queue/moves", {"id": request_id, "action": action, "data": {"template_id": 0}}),
+    ):
+        refused(vendor.post(path, data), 400, f"template_id: {TEXT}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, "null", {}, {"template_id": None, "activation_tile": None, "effective_date": None},
+     {"template_id": "", "activation_tile": ""}],
+)  # fmt: skip
+def test_what_clients_send_for_nothing_approves_with_the_default(
+    vendor: Caller, request_id: str, given: Any
+) -> None:
+    """The toolkit sends nulls, connect-sdk 22 sends `null`, the openapi-client no body."""
+    answer = vendor.post(f"/requests/{request_id}/approve", given)
+    assert (answer.status, answer.json["status"]) == (200, "approved")
+    assert answer.json["template"]["id"]
+
+
+def test_assigning_takes_no_wrong_type_for_the_caller(vendor: Caller, distributor: Caller) -> None:
+    pk = tier_request({"vendor": vendor, "distributor": distributor})
+    for name in ("id", "email"):
+        for value in WRONG:
+            answer = vendor.post(f"/tier/config-requests/{pk}/assign", {name: value})
+            refused(answer, 400, f"{name}: {TEXT}")
+    refused(vendor.post(f"/tier/config-requests/{pk}/assign", {"id": 0}), 400, f"id: {TEXT}")
+    refused(vendor.post(f"/tier/config-requests/{pk}/assign", {"email": 0}), 400, f"email: {TEXT}")
+    assert TierConfigRequest.objects.get(pk=pk).assignee is None
+    assert vendor.post(f"/tier/config-requests/{pk}/assign").status == 204
+    assert TierConfigRequest.objects.get(pk=pk).assignee is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda b: b.update(note=["x"]), f"note: {TEXT}"),
+        (lambda b: b.update(note=True), f"note: {TEXT}"),
+        (lambda b: b.update(external_attributes=[]), "external_attributes: Expected an object."),
+        (lambda b: b.update(external_attributes=0), "external_attributes: Expected an object."),
+        (lambda b: b.update(external_attributes="x"), "external_attributes: Expected an object."),
+        (lambda b: b.update(marketplace=[]), "marketplace: Expected an object."),
+        (lambda b: b.update(marketplace=False), "marketplace: Expected an object."),
+        (lambda b: b["asset"].update(product=[]), "asset.product: Expected an object."),
+        (lambda b: b["asset"].update(product="PRD"), "asset.product: Expected an object."),
+        (lambda b: b["asset"].update(product={"id": 0}), f"asset.product.id: {TEXT}"),
+        (lambda b: b["asset"].update(external_uid=["x"]), f"asset.external_uid: {TEXT}"),
+        (lambda b: b["asset"].update(external_uid=True), f"asset.external_uid: {TEXT}"),
+        (lambda b: b["asset"].update(external_id=True), f"asset.external_id: {TEXT}"),
+        (lambda b: b["asset"].update(external_id={}), f"asset.external_id: {TEXT}"),
+        (lambda b: b["asset"].update(external_uid="x" * 101),
+         "asset.external_uid: Ensure this field has no more than 100 characters."),
+        (lambda b: b["asset"].update(external_id=10**100),
+         "asset.external_id: Ensure this field has no more than 100 characters."),
+    ],
+)  # fmt: skip
+def test_an_order_with_a_wrong_type_makes_nothing(
+    distributor: Caller, change: Callable[[Any], Any], error: str
+) -> None:
+    before = Request.objects.count(), Asset.objects.count(), TierAccount.objects.count()
+    given = order()
+    change(given)
+    refused(distributor.post("/requests", given), 400, error)
+    assert (Request.objects.count(), Asset.objects.count(), TierAccount.objects.count()) == before
+
+
+def test_numbers_are_taken_for_their_digits(distributor: Caller) -> None:
+    given = order(note=0)
+    given["asset"] |= {"external_uid": 0, "external_id": 1.5}
+    given["asset"]["tiers"]["customer"] |= {"external_id": 7, "external_uid": 0.25}
+    made = distributor.post("/requests", given)
+    assert made.status == 201, made
+    asset = made.json["asset"]
+    assert (asset["external_uid"], asset["external_id"], made.json["note"]) == ("0", "1.5", "0")
+    customer = asset["tiers"]["customer"]
+    assert (customer["external_id"], customer["external_uid"]) == ("7", "0.25")
+    # The same number names the same subscription, and the same customer.
+    assert distributor.post("/requests", given).status == 409
+    again = order()
+    again["asset"]["tiers"]["customer"] = {"external_uid": 0.25}
+    found = distributor.post("/requests", again).json["asset"]["tiers"]["customer"]
+    assert found["id"] == customer["id"]
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
+def test_what_is_no_number_is_no_text(distributor: Caller, number: str) -> None:
+    raw = '{"type": "purchase", "asset": {"external_uid": NUMBER}}'
+    assert distributor.post("/requests", raw.replace("NUMBER", number)).status == 400
+
+
+def test_a_new_webhook_has_the_default_type_only_where_it_names_none(vendor: Caller) -> None:
+    for value in (*WRONG, 0):
+        answer = vendor.post("/notifications/webhooks", {**WEBHOOK, "type": value})
+        assert answer.status == 400
+        assert answer.json["errors"][0].startswith("type: ")
+    made = vendor.post("/notifications/webhooks", {**WEBHOOK, "type": None})
+    assert (made.status, made.json["type"]) == (201, "event")
+
+
+def test_a_reference_that_is_not_used_has_the_right_type_all_the_same(vendor: Caller) -> None:
+    given = {"type": "remove", "listing_id": "LST-731-204-558", "product_id": []}
+    refused(vendor.post("/listing-requests", given), 400, f"product_id: {TEXT}")
+    given = {"name": "May", "product": 5, "product_id": "PRD-590-284-731"}
+    refused(vendor.post("/usage/files", given), 400, "product: Expected an object.")
+
+
+@pytest.mark.parametrize("raw", ["[]", "5", "true", '"x"', "[{}]"])
+def test_a_body_is_an_object(vendor: Caller, request_id: str, raw: str) -> None:
+    answer = vendor.post(f"/requests/{request_id}/approve", raw)
+    assert answer.status == 400
+    assert answer.json["errors"][0].startswith("The body is a JSON object")
+    assert Request.objects.get(pk=request_id).status == "pending"
+
+
+SANDBOX: dict[str, dict[str, Any]] = {
+    "/sandbox/clock/advance": {"by": "1s"},
+    "/sandbox/queue/samples": {"queue": "fulfillment", "type": "purchase", "product": "PRD-1",
+                               "draft": False},
+    "/sandbox/queue/moves": {"id": "PR-1", "action": "approve", "data": {}},
+    "/sandbox/queue/validate": {"id": "PR-1", "data": {}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", SANDBOX)
+def test_the_sandbox_takes_no_wrong_type(vendor: Caller, path: str) -> None:
+    for name, right in SANDBOX[path].items():
+        for value in (False, True, 0, "", [], {}):
+            if isinstance(value, type(right)):
+                continue
+            answer = vendor.post(path, {**SANDBOX[path], name: value})
+            assert answer.status == 400, (name, value, answer)
+            assert answer.json["errors"][0].startswith(f"{name}: "), (name, value, answer)
+
+
+def test_the_field_is_named_that_cannot_be_stored(vendor: Caller, distributor: Caller) -> None:
+    stored = "This has characters that can't be stored (NUL, or half of a surrogate pair)."
+    hook = {**WEBHOOK, "external_url": "http://127.0.0.1/\0"}
+    refused(vendor.post("/notifications/webhooks", hook), 400, f"external_url: {stored}")
+    made = vendor.post("/notifications/webhooks", WEBHOOK).json["id"]
+    answer = vendor.put(f"/notifications/webhooks/{made}", {"external_url": "http://h/\0"})
+    refused(answer, 400, f"external_url: {stored}")
+    given = order()
+    given["asset"]["params"] = [{"id": "region", "value": "\ud800"}]
+    refused(distributor.post("/requests", given), 400, f"asset.params.value: {stored}")
+    refused(vendor.post("/products", {"na\0me": "x"}), 400, stored)
+    refused(vendor.post("/products", '{"name": {"a": 1e400}}'), 400,
+            "name.a: This has a number that is too large.")  # fmt: skip
+
+
+def test_texts_and_words() -> None:
+    data = {"a": "x", "n": 0, "f": 1.5, "none": None, "blank": "", "no": False, "list": []}
+    assert [body.label(data, name) for name in ("a", "n", "f", "none", "blank", "absent")] == [
+        "x", "0", "1.5", "", "", "",
+    ]  # fmt: skip
+    assert [body.text(data, name) for name in ("a", "none", "blank", "absent")] == ["x", "", "", ""]
+    assert [body.word(data, name) for name in ("a", "none", "blank", "absent")] == [
+        "x", None, None, None,
+    ]  # fmt: skip
+    for read, name in (
+        (body.text, "no"),
+        (body.text, "list"),
+        (body.text, "n"),
+        (body.label, "no"),
+        (body.word, "n"),
+        (body.word, "no"),
+    ):
+        with pytest.raises(Invalid, match=f"^in.{name}: {TEXT}"):
+            read(data, name, within="in.")
+    assert body.choice(data, "a", ("x", "y")) == body.choice(data, "none", ("x",), "x") == "x"
+    for name in ("none", "absent", "no", "list", "n"):
+        with pytest.raises(Invalid, match=f"^{name}: .* is not a valid choice"):
+            body.choice(data, name, ("x", "y"))
+
+
+class _Inner(TypedDict, total=False):
+    id: str
+    label: str
+
+
+class _Whole(TypedDict, total=False):
+    rows: list[_Inner]
+    flag: bool
+    count: int | None
+    day: Day
+    free: dict[str, Any]
+    either: str | _Inner
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ({}, []),
+        ({"rows": None, "flag": None, "other": object}, []),
+        ({"rows": {}}, ['rows: Expected a list of items but got type "dict".']),
+        ({"rows": [{"id": 0, "label": 0}, 5]}, [f"rows.id: {TEXT}", "rows: Expected an object."]),
+        ({"flag": 1}, ["flag: Must be a valid boolean."]),
+        ({"count": True}, ["count: A valid integer is required."]),
+        ({"count": 1.5, "free": {"x": []}}, []),
+        ({"day": 20261130}, ["day: Not a valid date."]),
+        ({"free": []}, ["free: Expected an object."]),
+        ({"either": {"label": False}}, [f"either.label: {TEXT}"]),
+        ({"either": []}, [f"either: {TEXT}"]),
+        ({"flag": "", "either": "x"}, ["flag: Must be a valid boolean."]),
+    ],
+)
+def test_types_of_a_body(value: Any, found: list[str]) -> None:
+    assert list(typed.errors(value, _Whole)) == found
