@@ -22,7 +22,7 @@ SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(_home / "var"))).absolute()
 SIM_BIND = env.checked(
     "SIM_BIND", "127.0.0.1:8000", setting_values.bind, example="SIM_BIND=127.0.0.1:8000"
 )
-# The first of several is the one that others are told.
+# Of several addresses the first one is in SIM_API_URL.
 _bind_host, _, _bind_port = SIM_BIND.split()[0].rpartition(":")
 _reached_as = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(
     _bind_host, _bind_host
