@@ -28,7 +28,7 @@ from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
 from requests_queue.one_of import OneOf
 from requests_queue.queues.base import Actor
-from requests_queue.schema import Documented
+from requests_queue.schema import Documented, Form
 
 Json = dict[str, Any]
 
@@ -229,7 +229,9 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         found = cast("dict[str, Any]", self.request.data)
         bodies = self.documented.bodies if self.documented else {}
         hint = bodies.get(self.kwargs.get("name") or self.action)
-        if hint is not None and (wrong := list(typed.errors(found, hint))):
+        # A form has texts and a file only.
+        is_json = hint is not None and not isinstance(hint, Form)
+        if is_json and (wrong := list(typed.errors(found, hint))):
             raise Invalid(*wrong)
         return found
 
