@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from connect_sim import checks, databases
+from connect_sim import databases
 
 _LIMITS = {"lock": 10, "statement": 60, "idle": 4}
 
@@ -45,10 +42,3 @@ def test_sqlite_connection_caches_two_mebibytes_at_most(tmp_path: Path) -> None:
         [size] = connection.execute("PRAGMA cache_size").fetchone()
         [page] = connection.execute("PRAGMA page_size").fetchone()
     assert 1 <= (-size * 1024 if size < 0 else size * page) / 2**20 <= 2
-
-
-@pytest.mark.parametrize("name", checks._NOT_NEGATIVE)
-def test_negative_limit_is_refused_by_a_system_check(name: str, settings: Any) -> None:
-    assert [error.id for error in checks.values(None)] == []
-    setattr(settings, name, -1)
-    assert [error.id for error in checks.values(None)] == ["connect_sim.E005"]
