@@ -86,7 +86,7 @@ def _measure(found: _Found, subject: Subject, handler: Process, seconds: int) ->
     found.hanging = handler.ask("hanging")
     handler.ask("reset")
     committed = subject.committer.ask("pace", rate=RATE, seconds=1 + seconds)
-    latency = measure.compare(committed, handler, subject.committer, RATE)
+    latency = measure.compare(committed, handler, subject.worker, RATE)
     found.p50.append(latency.p50)
     found.p99.append(latency.p99)
     found.memory.append(subject.worker.memory())

@@ -74,6 +74,8 @@ def distributed(
         SIM_SECRET_KEY="a-secret-of-the-benchmark-long-enough-for-django-0123456789",
         SIM_ENCRYPTION_KEY="another-secret-of-the-benchmark-that-is-long-enough",
         SIM_ALLOW_NETWORKS="loopback",
+        # No proxy ends TLS in front, which a system check asks for otherwise.
+        SIM_SSL_REDIRECT="false",
         DATABASE_URL=database,
         CELERY_BROKER_URL=f"{broker}/0",
         BENCH_TALLY=str(tally),
