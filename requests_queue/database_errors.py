@@ -31,6 +31,7 @@ _NO_TABLES = f"The database has no tables: run `manage.py migrate` first. {_OPER
 _POSTGRES = {
     "08": f"The connection to the database was lost. {_LATER}",
     "25006": f"The database is read-only. {_OPERATOR}",
+    "25P03": f"The database ended the session of a process that had stopped. {_LATER}",
     "28": f"The database refuses the user or password of DATABASE_URL. {_OPERATOR}",
     "3D000": f"The database that DATABASE_URL names does not exist. {_OPERATOR}",
     "40": f"The database ended the transaction because of another one. {_LATER}",
