@@ -81,7 +81,7 @@ def postgres_server() -> Iterator[str]:
         if as_user:
             shutil.chown(folder, "postgres")
         initdb = [*as_user, str(_binary("initdb")), "-D", str(folder / "pg")]
-        _run([*initdb, "-A", "trust", "-U", "postgres"])
+        _run([*initdb, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"])
         _run([*pg_ctl, "-w", "-l", str(folder / "log"), "-o", options, "start"])
         try:
             yield f"postgres://postgres@127.0.0.1:{port}"

@@ -68,7 +68,20 @@ def postgres_server() -> Iterator[PostgresServer]:
         shutil.chown(folder, "postgres")
     try:
         data = str(folder / "data")
-        _run(server.binaries, "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N")
+        _run(
+            server.binaries,
+            "initdb",
+            "-D",
+            data,
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-N",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        )
         server.start()
         yield server
         server.stop()

@@ -40,6 +40,8 @@ ATTRIBUTES = {
     "dj_rql.filter_cls.RQLFilterClass": {
         "_convert_datetime_value",
         "_get_filter_name_with_sign_for_ordering",
+        "_get_searching_django_lookup",
+        "_get_searching_typed_value",
         "_is_field_nullable",
     },
     "dj_rql.drf.compat.DjangoFiltersRQLFilterBackend": {"_get_one_filter_value_pair"},

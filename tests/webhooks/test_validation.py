@@ -152,7 +152,7 @@ def test_a_failure_counts_and_writes_nothing(given: Answer, said: str) -> None:
     assert (hook.last_failure, hook.last_success) == (tried, None)
     assert isinstance(given, tuple) and bytes(tried.response_body) == given[1]
     assert tried.status_code == given[0] and said.partition(";")[0] in tried.error
-    assert "called once: not tried again" in tried.why
+    assert "validators are called once" in tried.why
     assert Request.objects.filter(pk=row.pk).values().get() == before
     assert counters.discrepancies() == []
 

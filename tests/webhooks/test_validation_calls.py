@@ -210,7 +210,7 @@ def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: En
         tried = Attempt.objects.get()
         assert (tried.outcome, tried.status_code) == ("unknown", None)
         assert "The worker was lost during the call" in tried.error
-        assert "called once: not tried again" in tried.why
+        assert "validators are called once" in tried.why
         # It was only held up: its late response is counted, and nothing of it is merged.
         served.release.set()
         with pytest.raises(Refused, match="a response came after its lease had run out"):
