@@ -450,12 +450,10 @@ def test_stop_says_how_many_results_are_lost(
         make.webhook(world, served.url)
         order(world)
         with monkeypatch.context() as patch:
-            engine = Engine()
-            engine.start()
-            served.next()
             break_(patch, ledger, "record", OperationalError("away"), times=10**6)
-            until(lambda: engine._kept, "the result is kept")
-            engine.stop()
+            with running() as [engine]:
+                served.next()
+                until(lambda: engine._kept, "the result is kept")
     assert "1 results could not be stored before the stop" in caplog.text
 
 
