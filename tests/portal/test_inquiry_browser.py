@@ -40,6 +40,8 @@ class Vendor:
     slow: str = ""
     down: bool = False
     go_on: threading.Event = field(default_factory=threading.Event)
+    # Ids of the requests of a test: they hold their unique values until they fail.
+    ordered: list[str] = field(default_factory=list)
 
     def answer(self, got: Got) -> Answer:
         if self.down:
@@ -82,7 +84,18 @@ class Vendor:
         """Have an order inquired; return its id."""
         errors = dict.fromkeys(names or ASKED, "Please look at this again.")
         as_vendor, as_distributor = self.running.as_vendor, self.running.as_distributor
-        return asked.inquire(as_vendor, as_distributor, errors, **values)
+        pk = asked.inquire(as_vendor, as_distributor, errors, **values)
+        self.ordered.append(pk)
+        return pk
+
+    def close_orders(self) -> None:
+        """Fail the open orders, so that the next test can use their unique values."""
+        while self.ordered:
+            pk = self.ordered.pop()
+            if self.request(pk)["status"] in ("inquiring", "pending"):
+                self.running.as_vendor(
+                    "POST", f"/requests/{pk}/fail", {"reason": "The test is over."}
+                )
 
     def link(self, pk: str) -> str:
         return self.running.url + asked.link(self.running.as_vendor, pk)
@@ -126,6 +139,7 @@ def vendor(served: Vendor) -> Iterator[Vendor]:
     served.down, served.slow = False, ""
     served.go_on.set()
     served.go_on = threading.Event()
+    served.close_orders()
 
 
 def status(page: Page) -> Any:
