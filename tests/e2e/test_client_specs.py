@@ -22,8 +22,8 @@ def found(interpreter: Any, running: Sandbox) -> dict[str, Any]:
         f"{method} {path}"
         for path, methods in paths.items()
         for method in methods
-        # The one kind of path that the client has no words for.
-        if not client_copy.is_behind_a_call(path, paths)
+        # The paths that `help()` of the client fails on.
+        if not client_copy.is_left_out(path, paths)
     ]
     return run(
         interpreter,
