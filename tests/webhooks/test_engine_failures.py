@@ -316,14 +316,16 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
     monkeypatch.setattr(outbox, "LEASE", 0.01)
     world = make.world()
     done: list[str] = []
-    with handler() as served:
+    # The response is held until the database is away.
+    with handler(None) as served:
         make.webhook(world, served.url)
         order(world)
         with monkeypatch.context() as patch, running() as [engine]:
             served.next()
             away = OperationalError("away")
             failing = break_(patch, ledger, "record", away, times=10**6)
-            break_(patch, pulses, "leave", away, times=10**6)
+            heartbeat = break_(patch, pulses, "leave", away, times=10**6)
+            served.release.set()
             until(lambda: engine._kept, "the result is kept")
             for where, name in ((outbox, "claim"), (outbox, "abandoned")):
                 real = getattr(where, name)
@@ -334,7 +336,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             tries = failing.left
             until(lambda: failing.left < tries - 3, "the flush is tried")
             assert done == []
-            failing.left = 0
+            failing.left = heartbeat.left = 0
             until(settled, "all delivered")
             until(lambda: set(done) == {"claim", "abandoned"}, "both are done again")
     assert outcomes() == ["success", "success"]
@@ -404,9 +406,9 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
     with handler() as served:
         hook = make.webhook(world, served.url)
         order(world)
-        with monkeypatch.context() as patch, running() as [engine]:
+        failing = break_(monkeypatch, ledger, "record", OperationalError("away"), times=10**6)
+        with running() as [engine]:
             served.next()
-            failing = break_(patch, ledger, "record", OperationalError("away"), times=10**6)
             until(lambda: engine._kept, "the result is kept")
             # Another process, which the outage did not concern, takes the claim for lost.
             Delivery.objects.update(lease=1.0)
@@ -426,11 +428,9 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
     with handler() as served:
         make.webhook(world, served.url)
         order(world)
-        with monkeypatch.context() as patch:
-            engine = Engine()
-            engine.start()
+        failing = break_(monkeypatch, ledger, "record", OperationalError("away"), times=10**6)
+        with running() as [engine]:
             served.next()
-            failing = break_(patch, ledger, "record", OperationalError("away"), times=10**6)
             until(lambda: engine._kept, "the result is kept")
             stop = threading.Thread(target=engine.stop)
             stop.start()
