@@ -14,7 +14,6 @@ from typing import Any
 from connect_sim import web
 from connect_sim.server.django_app import waits
 from tests.processes import free_port
-from webhooks import caller
 
 
 @dataclass
@@ -49,8 +48,6 @@ def serving(wsgi: Any, settings: Any, threads: int = 1, lane: int = 4) -> Iterat
         if isinstance(wsgi, App):
             wsgi.release.set()
         server.stop()
-        # The server's stop is the process's: the tests after this one validate again.
-        caller.start()
         assert not server.is_running()
 
 

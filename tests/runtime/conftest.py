@@ -1,0 +1,16 @@
+"""Fixtures of all tests that run servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from webhooks import caller
+
+
+@pytest.fixture(autouse=True)
+def validators_can_be_called() -> Iterator[None]:
+    """Let later tests of this process call validators: a web server that stops forbids it."""
+    yield
+    caller.start()
