@@ -1,4 +1,4 @@
-"""`/media/product_media/<id>/<key>/<name>`: the pictures of products, for whoever has the address.
+"""`/media/product_media/<id>/<key>/<name>`: product pictures; the address is the permission.
 
 The API gives the address only to accounts that see the product.
 """

@@ -39,8 +39,7 @@ def waits(path: str) -> bool:
 
 
 class DjangoApplication:
-    """Django in `threads` threads, SIM_VALIDATIONS others for what waits for a validator, and one
-    for tries to sign in."""
+    """Django in `threads` threads, SIM_VALIDATIONS for validations, one for sign-in attempts."""
 
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         self._wsgi = wsgi

@@ -1,4 +1,4 @@
-"""`/actions/<id>?jwt=…`: where the link of an action without a URL leads, for whoever has it."""
+"""`/actions/<id>?jwt=…`: the page of an action without a URL; the link is the permission."""
 
 from __future__ import annotations
 
