@@ -24,7 +24,7 @@ def fixtures(handler: str) -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0, interactive=False)
-    from requests_queue.queues.fulfillment import births
+    from requests_queue.queues.fulfillment import creation
     from tests import make
 
     made = make.world("1")
@@ -34,7 +34,7 @@ def fixtures(handler: str) -> None:
     for n in range(PACED):
         made = make.world(str(n + 2))
         make.webhook(made, f"{handler}/paced/{n}", 200 + n, data={"environment": "benchmark"})
-        births.create(make.purchase(made), made.as_distributor)
+        creation.create(make.purchase(made), made.as_distributor)
 
 
 def fill(each: int, hanging: bool) -> None:
@@ -43,7 +43,7 @@ def fill(each: int, hanging: bool) -> None:
 
     from requests_queue import clock
     from requests_queue.transitions import Change
-    from webhooks import events
+    from webhooks.delivery import fan_out
     from webhooks.models import Webhook
 
     Webhook.objects.filter(external_url__endswith="/hang").update(active=hanging)
@@ -54,7 +54,7 @@ def fill(each: int, hanging: bool) -> None:
                 "fulfillment_request", f"PR-0000-0000-{n:04d}-001", first.product_id,
                 (first.account_id,), "draft", "pending", clock.now(),
             )  # fmt: skip
-            events.record(change)
+            fan_out.record(change)
 
 
 def left() -> int:
@@ -76,15 +76,15 @@ def hanging() -> int:
 def posts() -> list[dict[str, Any]]:
     """Return one real signed call for each of the 99, for the bare loop."""
     from requests_queue import clock
-    from webhooks import calls, outbox
+    from webhooks.delivery import calls, claims
     from webhooks.models import Webhook
 
     ids = set(Webhook.objects.filter(external_url__contains="/drain/").values_list("pk", flat=True))
-    claims = [
+    claimed_rows = [
         calls.Claimed(0, uuid.uuid4(), 1, False, clock.now(), row)
-        for row in outbox.load(ids).values()
+        for row in claims.load(ids).values()
     ]
-    sent = [calls.prepare(claimed).call for claimed in claims]
+    sent = [calls.prepare(claimed).call for claimed in claimed_rows]
     return [
         {"url": c.url, "headers": dict(c.headers), "body": (c.body or b"").decode()} for c in sent
     ]
@@ -186,11 +186,11 @@ def pace(rate: int, seconds: int) -> dict[str, list[float]]:
 def _record(product_id: str, n: int) -> None:
     from requests_queue import clock
     from requests_queue.transitions import Change
-    from webhooks import events
+    from webhooks.delivery import fan_out
 
     pk = f"PR-0000-0000-{n:04d}-001"
     account_ids = ("VA-111-111",)
-    events.record(
+    fan_out.record(
         Change("fulfillment_request", pk, product_id, account_ids, "draft", "pending", clock.now())
     )
 

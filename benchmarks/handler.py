@@ -17,7 +17,7 @@ from typing import cast
 import uvloop
 
 from benchmarks.pipes import serve
-from webhooks import loops
+from webhooks.delivery import event_loops
 
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
@@ -88,7 +88,7 @@ def reset() -> None:
 
 def main() -> None:
     """Serve until the end of the commands."""
-    loops.raise_file_limit()
+    event_loops.raise_file_limit()
     loop = uvloop.new_event_loop()
 
     def release() -> None:

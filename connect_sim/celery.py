@@ -40,7 +40,7 @@ def check_settings(**kwargs: Any) -> None:
 @worker_init.connect
 def start_engine(**kwargs: Any) -> None:
     """Start the delivery engine before the broker answers: it needs none."""
-    from webhooks import engine
+    from webhooks.delivery import engine
 
     try:
         engine.start()
@@ -52,6 +52,6 @@ def start_engine(**kwargs: Any) -> None:
 @worker_shutdown.connect
 def stop_engine(**kwargs: Any) -> None:
     """Stop the engine with its worker."""
-    from webhooks import engine
+    from webhooks.delivery import engine
 
     engine.stop()

@@ -18,7 +18,7 @@ from django.conf import settings
 
 from connect_sim import web
 from connect_sim.celery import app
-from webhooks import engine
+from webhooks.delivery import engine
 
 logger = logging.getLogger(__name__)
 WEB_THREADS = 8

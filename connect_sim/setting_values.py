@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 import environ
 
 from connect_sim.server.proxies import TrustedProxies
-from webhooks.addresses import parse_networks
-from webhooks.target import check_url
+from webhooks.http.addresses import parse_networks
+from webhooks.http.url_validation import check_url
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]")

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from connect_sim.api import errors, published
 from connect_sim.api.errors import envelope, is_api
-from portal import failing
+from portal import error_pages
 
 
 class Nothing(APIView):
@@ -64,7 +64,7 @@ if settings.SANDBOX:
 def _page(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
     if is_api(request):
         return envelope(status, code, message)
-    return failing.failed(request, status, message)
+    return error_pages.failed(request, status, message)
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -81,7 +81,7 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A path that leads nowhere."""
     if is_api(request):
         return envelope(404, "NFND_000", "There is nothing here.")
-    return failing.nothing(request)
+    return error_pages.nothing(request)
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

@@ -24,7 +24,7 @@ from connect_sim.server.connections import Connections, Limits
 from connect_sim.server.django_app import DjangoApplication, Wsgi
 from connect_sim.server.protocol import Connection
 from connect_sim.server.proxies import TrustedProxies
-from webhooks import caller, loops
+from webhooks.delivery import event_loops, validator_client
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +44,14 @@ class Web:
     """A server that is bound to SIM_BIND; `start` it, wait, `stop` it. Raises PortTaken."""
 
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
-        loops.raise_file_limit()
+        event_loops.raise_file_limit()
         self._sockets = _bind()
         self._server = _Server(wsgi, threads)
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
         """Start serving; raises NotStarted."""
-        caller.start()
+        validator_client.start()
         self._thread.start()
         self._server.ready.wait()
         if not self._server.started:
@@ -61,7 +61,7 @@ class Web:
         """Take no new requests; those in flight get a few seconds."""
         self._server.should_exit = True
         # Those who wait for a validator are told that it stops.
-        caller.stop()
+        validator_client.stop()
         self._thread.join(GRACE + 2)
 
     def is_running(self) -> bool:
@@ -70,7 +70,7 @@ class Web:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=loops.new_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=event_loops.new_loop_factory()) as runner:
                 runner.run(self._server.serve(self._sockets))
         except SystemExit:
             # uvicorn's way to say that the start has failed, which it has logged.

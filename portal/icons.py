@@ -11,7 +11,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 
 from requests_queue.catalog.models import Account, Marketplace, Product
-from requests_queue.catalog.shape import icon_key
+from requests_queue.catalog.representations import icon_key
 
 BOX = "0 0 64 64"
 _MODELS: dict[str, Any] = {"account": Account, "marketplace": Marketplace, "product": Product}

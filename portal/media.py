@@ -10,7 +10,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 
 from requests_queue.catalog.models import ProductMedia
-from requests_queue.catalog.product_shape import thumbnail_key
+from requests_queue.catalog.product_representations import thumbnail_key
 
 
 @require_safe

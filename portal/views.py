@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from portal import acting, entrance, frame, pages, signin
+from portal import identity, layout, pages, sign_in_forms, signin
 from requests_queue.catalog import sign_in_limits
 
 
@@ -33,9 +33,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         pages.local(request.POST.get("next") or request.GET.get("next") or "")
         or settings.LOGIN_REDIRECT_URL
     )
-    if request.method != "POST" and acting.reader(request) is not None:
+    if request.method != "POST" and identity.reader(request) is not None:
         return pages.see_other(following)
-    form = entrance.SignIn(request, request.POST or None)
+    form = sign_in_forms.SignIn(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         login(request, form.get_user())
         return pages.see_other(following)
@@ -56,22 +56,22 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
-@frame.signed_in
-def password(request: HttpRequest, reader: acting.Reader) -> HttpResponse:
+@layout.signed_in
+def password(request: HttpRequest, reader: identity.Reader) -> HttpResponse:
     """Set one's own password, for whoever is signed in; other sessions of theirs end."""
-    form = entrance.password_form(reader.user, request.POST or None)
+    form = sign_in_forms.password_form(reader.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         update_session_auth_hash(request, form.save())
         messages.success(request, f"Your password is set. Your name is {reader.user.username}.")
         return pages.see_other(reverse("password"))
     context = {"form": form, "has_one": reader.user.has_usable_password()}
-    return frame.shown(request, reader, "password.html", context, 400 if form.is_bound else 200)
+    return layout.shown(request, reader, "password.html", context, 400 if form.is_bound else 200)
 
 
 @require_POST
-@frame.signed_in
-def act_as(request: HttpRequest, reader: acting.Reader) -> HttpResponse:
+@layout.signed_in
+def act_as(request: HttpRequest, reader: identity.Reader) -> HttpResponse:
     """Act as another account, for administrators; back to the page that asked."""
-    if acting.choose(request, request.POST.get("account", "")) is None:
-        return frame.nothing(request, reader)
+    if identity.choose(request, request.POST.get("account", "")) is None:
+        return layout.nothing(request, reader)
     return pages.see_other(pages.local(request.POST.get("next", "")) or settings.LOGIN_REDIRECT_URL)

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.utils.dateparse import parse_date, parse_datetime
 
-from requests_queue import storable
+from requests_queue import json_validation
 from requests_queue.errors import Invalid, Refused
 
 
@@ -34,12 +34,12 @@ def read(stream: Any) -> Any:
     except (ValueError, RecursionError):
         raise Invalid("The body is not valid JSON.") from None
     try:
-        return storable.check(value)
-    except storable.NotStorable as refused:
+        return json_validation.check(value)
+    except json_validation.NotStorable as refused:
         raise Invalid(named(refused)) from None
 
 
-def named(refused: storable.NotStorable) -> str:
+def named(refused: json_validation.NotStorable) -> str:
     """Return the error of a value that can't be stored, with the field that it is in."""
     return f"{refused.path}: {refused}" if refused.path else str(refused)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account
-from requests_queue.catalog.views import seen
 
 _LOOKED_AT = 100
 
@@ -16,7 +16,7 @@ def body(account: Account | None = None) -> dict[str, Any] | None:
 
     Nothing validates such an order, and nobody is asked for more.
     """
-    rows = seen.connections(account)
+    rows = visibility.connections(account)
     plain = [
         connection
         for connection in rows.select_related("product").order_by("pk")[:_LOOKED_AT]

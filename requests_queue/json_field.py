@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 
-from requests_queue import storable
+from requests_queue import json_validation
 
 
 def _refuse_constant(name: str) -> Any:
@@ -68,10 +68,12 @@ def _parse(text: str) -> Any:
             f"This is not valid JSON: {error.msg}, in line {error.lineno}, column {error.colno}."
         ) from None
     except RecursionError:
-        raise ValidationError(f"This is nested deeper than {storable.MAX_DEPTH} levels.") from None
+        raise ValidationError(
+            f"This is nested deeper than {json_validation.MAX_DEPTH} levels."
+        ) from None
     except ValueError:
         raise ValidationError("This has a number that is too long.") from None
     try:
-        return storable.check(found)
+        return json_validation.check(found)
     except ValueError as refused:
         raise ValidationError(str(refused)) from None

@@ -26,7 +26,7 @@ class Clock(models.Model):
 class Pulse(models.Model):
     """When a process was last seen alive, and since when it has been (ours).
 
-    Seconds of Unix time, by the database's own clock: see `requests_queue.pulses`.
+    Seconds of Unix time, by the database's own clock: see `requests_queue.heartbeats`.
     """
 
     process = models.CharField(max_length=100, primary_key=True)

@@ -26,7 +26,7 @@ from requests_queue import typed, wildcards
 from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
-from requests_queue.one_of import OneOf
+from requests_queue.in_lookup import OneOf
 from requests_queue.queues.base import Actor
 from requests_queue.schema import Documented, Form
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from requests_queue import transitions
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Product
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.queues import base
 
@@ -30,7 +30,7 @@ def make(
         raise Invalid(f"draft: A {queue.object_class} is never validated as a draft; {known} are.")
     product: Product | None = None
     if product_id:
-        product = seen.products(account).filter(pk=product_id).first()
+        product = visibility.products(account).filter(pk=product_id).first()
         if product is None:
             raise Missing(product_id)
     kind = kind or (queue.types[0] if queue.types else "")

@@ -2,11 +2,11 @@
 
 from celery import shared_task
 
-from requests_queue import clock, jobs, pulses
+from requests_queue import clock, heartbeats, jobs
 
 
 @shared_task
 def run_due() -> None:
     """Let each queue do what is due by the platform's clock."""
-    pulses.leave(pulses.SCHEDULER)
+    heartbeats.leave(heartbeats.SCHEDULER)
     jobs.run_due(clock.now())

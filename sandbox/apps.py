@@ -10,7 +10,7 @@ class SandboxConfig(AppConfig):
 
     def ready(self) -> None:
         """Listen for the platform's signals, and offer newcomers our handler."""
-        from portal.home.steps import READY_HANDLERS, ReadyHandler
+        from portal.home.first_steps import READY_HANDLERS, ReadyHandler
         from sandbox import time  # noqa: F401
         from sandbox.listener import PORT
 

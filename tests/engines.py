@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from requests_queue.models import Clock
-from webhooks.engine import Engine
+from webhooks.delivery.engine import Engine
 from webhooks.models import Delivery, Webhook
 
 

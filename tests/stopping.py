@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 # In the middle of a claim: holding deliveries and the advisory lock.
-IN_CLAIM = "webhooks.outbox.load"
+IN_CLAIM = "webhooks.delivery.claims.load"
 # In the middle of a flush: holding deliveries and webhooks.
-IN_FLUSH = "webhooks.attempts.insert"
+IN_FLUSH = "webhooks.delivery.attempts.insert"
 
 
 def install(where: str) -> None:
@@ -53,7 +53,7 @@ def main() -> None:
         sys.argv = ["celery", *arguments]
         celery()
         return
-    from webhooks import engine
+    from webhooks.delivery import engine
 
     engine.start()
     print("started", flush=True)

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue import clock
-from requests_queue.catalog.shape import company, person, product_ref
+from requests_queue.catalog.representations import company, person, product_ref
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.rest import (
     Collection,
@@ -22,7 +22,8 @@ from requests_queue.rest import (
     routes,
     stamp,
 )
-from webhooks import conf, events, lifecycle, next_attempt, rules, schema
+from webhooks import conf, lifecycle, schema, validation_rules
+from webhooks.delivery import fan_out, next_attempt
 from webhooks.models import Attempt, Webhook
 
 
@@ -124,14 +125,14 @@ class Webhooks(Collection):
 
     def create(self, request: Request) -> Response:
         """Create a webhook: 201, or 400 with `field: message`."""
-        fields = rules.for_create(self.body, self.account)
+        fields = validation_rules.for_create(self.body, self.account)
         row = lifecycle.create(self.account, self.user, fields)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a webhook: 200; a field that the body lacks stays as it is."""
         row = self.get_object()
-        fields = rules.for_update(self.body, row.type, row.external_url)
+        fields = validation_rules.for_update(self.body, row.type, row.external_url)
         lifecycle.edit(pk, self.user, fields)
         return self.answer(self.get_object())
 
@@ -144,7 +145,7 @@ class Webhooks(Collection):
     @action(detail=True, methods=["post"])
     def trigger(self, request: Request, pk: str) -> Response:
         """Trigger now: 200 with an empty body, before the call is made; 400 when disabled."""
-        events.trigger(self.get_object())
+        fan_out.trigger(self.get_object())
         return Response(status=200)
 
 

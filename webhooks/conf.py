@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from webhooks.addresses import AddressPolicy, parse_networks
-from webhooks.retry import Policy
-from webhooks.transport import Transport, proxy_url
+from webhooks.delivery.retry import Policy
+from webhooks.http.addresses import AddressPolicy, parse_networks
+from webhooks.http.client import Transport, proxy_url
 from webhooks.types import PLURALS
 
 

@@ -15,7 +15,8 @@ from django.db import transaction
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
-from webhooks import removal, wakeup
+from webhooks import removal
+from webhooks.delivery import wakeup
 from webhooks.models import ClearedBackoff, Delivery, Webhook
 
 # An edit of one of these means that older failures say nothing of the webhook as it now is.

@@ -7,8 +7,9 @@ from django.db import models
 from django.db.models import Q
 
 from requests_queue.catalog.models import Account, Product
-from webhooks import retry, types
-from webhooks.fields import EncryptedJSONField, EncryptedTextField
+from webhooks import types
+from webhooks.delivery import retry
+from webhooks.encrypted_fields import EncryptedJSONField, EncryptedTextField
 
 
 class _Existing(models.Manager["Webhook"]):
@@ -23,7 +24,7 @@ class Webhook(models.Model):
 
     `earliest_possible_trigger` is the end of the backoff, `gate_closed_at` when its last counted
     failure came, and `round` the failure count; all empty when healthy. The first stays set after
-    its moment until a success, so what shows it goes through `webhooks.next_attempt`.
+    its moment until a success, so what shows it goes through `webhooks.delivery.next_attempt`.
     `revision` counts the edits that make an older request say nothing about the new settings.
     `deleted_at` is set when it is deleted; its rows are then removed in steps (`removal`), and it
     last. Queries that reach a webhook by a relation (`webhook__account`) exclude it themselves.

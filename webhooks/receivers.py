@@ -13,28 +13,29 @@ from requests_queue.signals import (
     validation_wanted,
 )
 from requests_queue.transitions import Change
-from webhooks import events, standstill, validation
+from webhooks import clock_hooks
+from webhooks.delivery import fan_out, validators
 
 
 @receiver(changes_made)
 def on_changes_made(changes: tuple[Change, ...], **kwargs: Any) -> None:
     """Record the changes of a transaction, in that transaction."""
-    events.record(*changes)
+    fan_out.record(*changes)
 
 
 @receiver(validation_wanted)
 def on_validation_wanted(wanted: Wanted, **kwargs: Any) -> list[Any]:
     """Call the validators, and return what their answers change."""
-    return validation.ask(wanted)
+    return validators.ask(wanted)
 
 
 @receiver(next_due_wanted)
 def on_next_due_wanted(now: datetime, **kwargs: Any) -> datetime | None:
     """Say when the emitter has something to do next."""
-    return standstill.next_due(now)
+    return clock_hooks.next_due(now)
 
 
 @receiver(unsettled_wanted)
 def on_unsettled_wanted(now: datetime, **kwargs: Any) -> set[str]:
     """Say what is due or under way, and see that it goes on."""
-    return standstill.unsettled(now)
+    return clock_hooks.unsettled(now)

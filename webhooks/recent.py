@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 
 from requests_queue.catalog.models import Account
-from webhooks import sql
+from webhooks.delivery import sql
 from webhooks.models import Attempt
 
 MINUTES = 60

@@ -17,7 +17,7 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
-from webhooks import sql
+from webhooks.delivery import sql
 from webhooks.models import Webhook
 
 logger = logging.getLogger(__name__)

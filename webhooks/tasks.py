@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from webhooks import engine, pruning, removal, wakeup
+from webhooks import pruning, removal
+from webhooks.delivery import engine, wakeup
 
 
 @shared_task

@@ -17,7 +17,7 @@ from py_rql.exceptions import RQLFilterError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from portal import failing
+from portal import error_pages
 from requests_queue import database_errors
 from requests_queue.errors import Refused
 
@@ -52,7 +52,7 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | No
     if is_api(request):
         response = envelope(503, UNAVAILABLE, sentence)
     else:
-        response = failing.failed(request, 503, sentence)
+        response = error_pages.failed(request, 503, sentence)
     _log_unavailable(request, response, error)
     return response
 

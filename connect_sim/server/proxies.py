@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from webhooks.addresses import WORDS, Network
+from webhooks.http.addresses import WORDS, Network
 
 Scope = MutableMapping[str, Any]
 

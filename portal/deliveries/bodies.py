@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from requests_queue.visible import visible
+from requests_queue.safe_text import visible
 
 SHOWN = 12_000  # characters of a body on a page, unless the whole is asked for
 WHOLE = 400_000

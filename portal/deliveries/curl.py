@@ -7,11 +7,11 @@ import uuid
 
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
-from webhooks import calls, outbox, resending
-from webhooks.calls import Claimed
-from webhooks.exchange import Call
+from webhooks.delivery import calls, claims, resend
+from webhooks.delivery.calls import Claimed
+from webhooks.delivery.tokens import SecretRefused
+from webhooks.http.exchange import Call
 from webhooks.models import Attempt
-from webhooks.tokens import SecretRefused
 
 
 def told(attempt: Attempt) -> dict[str, str]:
@@ -29,12 +29,12 @@ def command(attempt: Attempt) -> str:
 
     Raises Refused where nobody knows what was sent, or the secret can't sign.
     """
-    row = outbox.load({attempt.webhook_id}).get(attempt.webhook_id)
+    row = claims.load({attempt.webhook_id}).get(attempt.webhook_id)
     if row is None:
         raise Missing(attempt.webhook_id)
     claimed = Claimed(attempt.delivery_id, uuid.uuid4(), 1, True, clock.now(), row)
     try:
-        return spelled(calls.prepare(resending.put(claimed, resending.sent(attempt))).call)
+        return spelled(calls.prepare(resend.put(claimed, resend.sent(attempt))).call)
     except SecretRefused as refused:
         raise Refused("WH_003", str(refused)) from None
 

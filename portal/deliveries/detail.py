@@ -10,15 +10,15 @@ from functools import cached_property
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from portal.deliveries import finding
+from portal.deliveries import queries
 from portal.deliveries.bodies import harmless
 from requests_queue import clock
 from requests_queue.catalog.models import Account
+from requests_queue.durations import spelled
 from requests_queue.errors import Missing
-from requests_queue.spans import spelled
-from webhooks import cleared, next_attempt
+from webhooks.delivery import cleared_backoffs, next_attempt
+from webhooks.delivery.next_attempt import Told
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
-from webhooks.next_attempt import Told
 from webhooks.types import EVENT
 
 RUNGS = 40  # attempts of the ladder; of more the latest are shown
@@ -131,7 +131,7 @@ class Shown:
         if not attempts or (attempts[-1].number == 1 and not self.is_live):
             # Most deliveries have one attempt, and nothing to explain.
             return []
-        rows = cleared.of(self.row.webhook_id, attempts[0].finished_at)
+        rows = cleared_backoffs.of(self.row.webhook_id, attempts[0].finished_at)
         if not self.is_live:
             rows = rows.filter(at__lte=attempts[-1].finished_at)
         return list(rows[:_CLEARED])
@@ -215,7 +215,7 @@ class Shown:
 
 def find(account: Account, pk: int) -> Delivery:
     """Return a delivery of the account; raises Missing."""
-    row = finding.visible(account).select_related("webhook").filter(pk=pk).first()
+    row = queries.visible(account).select_related("webhook").filter(pk=pk).first()
     if row is None:
         raise Missing(str(pk))
     return row
@@ -256,7 +256,10 @@ def _between(
     for one in found:
         # While a move has stopped the clock, an attempt that follows has the same moment.
         ended.remove(one)
-    return [Cleared(one.at, harmless(cleared.told(one))) for one in found[:_CLEARED_SHOWN][::-1]]
+    return [
+        Cleared(one.at, harmless(cleared_backoffs.told(one)))
+        for one in found[:_CLEARED_SHOWN][::-1]
+    ]
 
 
 def _next(row: Delivery, now: datetime, last: str) -> Next:

@@ -1,4 +1,4 @@
-"""The form of what is sent again with changes: checked by `webhooks.resending`, as a webhook is."""
+"""The form of a resend with changes, validated by `webhooks.delivery.resend`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from django import forms
 
 from requests_queue.errors import Invalid
 from requests_queue.json_field import JsonField
-from webhooks import resending
-from webhooks.headers import MASK, HeaderRefused, masked, unmasked
+from webhooks.delivery import resend
+from webhooks.delivery.resend import Sent
+from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Attempt
-from webhooks.resending import Sent
 from webhooks.types import EVENT
 
 _JSON = {"spellcheck": "false", "autocomplete": "off"}
@@ -61,7 +61,7 @@ class ChangesForm(forms.Form):
             if "headers" in self.cleaned_data:
                 given = self.cleaned_data["headers"]
                 self.cleaned_data["headers"] = unmasked(given, self._sent_headers)
-            resending.check(self.cleaned_data, self._type, self._url)
+            resend.check(self.cleaned_data, self._type, self._url)
         except HeaderRefused as refused:
             self.add_error("headers", str(refused))
         except Invalid as refused:

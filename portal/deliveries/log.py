@@ -15,12 +15,12 @@ from django.db.models import Count, F, Max, Min, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
-from portal.deliveries import finding, search
+from portal.deliveries import queries, search
 from portal.deliveries.bodies import harmless
 from portal.deliveries.search import NotUnderstood, Term
 from requests_queue import clock
 from requests_queue.catalog.models import Account
-from webhooks import retry
+from webhooks.delivery import retry
 from webhooks.models import Attempt, Delivery, Event, Resend
 
 SIZE = 25
@@ -84,7 +84,7 @@ class Log:
     @property
     def is_bounded(self) -> bool:
         """Whether the search looks at the newest only."""
-        return finding.is_bounded(self.terms)
+        return queries.is_bounded(self.terms)
 
     @property
     def is_first(self) -> bool:
@@ -155,7 +155,7 @@ def read(query: QueryDict, account: Account) -> Log:
     except NotUnderstood as refused:
         log.wrong = str(refused)
         return log
-    rows = finding.deliveries(account, log.terms)
+    rows = queries.deliveries(account, log.terms)
     if log.state:
         rows = rows.filter(state=log.state)
     older, newer = _key(query, "older"), _key(query, "newer")
@@ -187,8 +187,8 @@ def _light(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
 
 def _calls(log: Log) -> dict[int, dict[str, Any]]:
     """Return the latest call of each delivery, or the latest that the search is about."""
-    rows = Attempt.objects.filter(finding.calls(log.terms), delivery__in=log.ids)
-    if not finding.calls(log.terms):
+    rows = Attempt.objects.filter(queries.calls(log.terms), delivery__in=log.ids)
+    if not queries.calls(log.terms):
         rows = rows.filter(number=F("delivery__attempts"))
     return {row["delivery_id"]: row for row in rows.order_by("number").values(*_SMALL)}
 

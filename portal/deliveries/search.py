@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from webhooks.retry import OUTCOMES, STATES
+from webhooks.delivery.retry import OUTCOMES, STATES
 
 MAX_LENGTH = 500
 MAX_TERMS = 20

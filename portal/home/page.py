@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.home import hour, running, steps
+from portal.home import first_steps, last_hour, system_status
 from requests_queue import clock, first_order, jobs
 from requests_queue.catalog.models import Account
-from webhooks import conf, recent, trouble
-from webhooks.next_attempt import Situation
+from webhooks import conf, recent, webhook_health
+from webhooks.delivery.next_attempt import Situation
 
 _TROUBLES = 10
 
@@ -16,15 +16,15 @@ _TROUBLES = 10
 def live(account: Account) -> dict[str, Any]:
     """Return what changes while the page is looked at."""
     now, situation = clock.now(), Situation()
-    troubles = trouble.in_trouble(account, _TROUBLES + 1)
+    troubles = webhook_health.in_trouble(account, _TROUBLES + 1)
     return {
-        "lights": running.lights(),
+        "lights": system_status.lights(),
         "failed_jobs": jobs.failures(),
-        "chart": hour.draw(recent.last_hour(account, now)),
+        "chart": last_hour.draw(recent.last_hour(account, now)),
         "troubles": [(one, one.next(now, situation)) for one in troubles],
         "now": now,
         "most": _TROUBLES,
-        "progress": steps.progress(account),
+        "progress": first_steps.progress(account),
     }
 
 
@@ -35,6 +35,6 @@ def whole(account: Account) -> dict[str, Any]:
         body = first_order.body(account)
         key = "KEY-OF-THE-DISTRIBUTOR"
         url = conf.api_url().removesuffix("/public/v1")
-        found["ready"] = next(iter(steps.READY_HANDLERS), None)
+        found["ready"] = next(iter(first_steps.READY_HANDLERS), None)
         found["curl"] = first_order.curl(url, key, body) if body else ""
     return found

@@ -12,7 +12,7 @@ from django.core.validators import DomainNameValidator, EmailValidator, URLValid
 
 from portal.inquiry import values
 from portal.inquiry.values import CHOOSING, PARTS, Given, Param
-from requests_queue import storable
+from requests_queue import json_validation
 
 # The key of what is wrong with a field as a whole.
 WHOLE = ""
@@ -56,7 +56,7 @@ _PATTERNS = {
 def check(param: Param, given: Given) -> Wrong:
     """Return what is wrong with a typed value, nothing where nothing is."""
     try:
-        storable.check(given)
+        json_validation.check(given)
     except ValueError as error:
         return {WHOLE: str(error)}
     if not _any(given):
@@ -128,7 +128,9 @@ def _match(pattern: re.Pattern[str], text: str) -> None:
 
 
 def _json(text: str) -> None:
-    if not isinstance(storable.check(json.loads(text, parse_constant=_refuse)), (dict, list)):
+    if not isinstance(
+        json_validation.check(json.loads(text, parse_constant=_refuse)), (dict, list)
+    ):
         raise ValueError(text)
 
 

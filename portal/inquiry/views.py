@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import markdown, pages
-from portal.inquiry import answering, standing, subject
 from portal.inquiry import form as forms
-from portal.inquiry.answering import Closed
+from portal.inquiry import status_labels, subject, submission
 from portal.inquiry.form import Form
 from portal.inquiry.subject import Subject
-from requests_queue.catalog.shape import icon
+from portal.inquiry.submission import Closed
+from requests_queue.catalog.representations import icon
 from requests_queue.queues.validation import Superseded
 
 
@@ -28,7 +28,7 @@ def inquiry(request: HttpRequest, pk: str) -> HttpResponse:
     if request.method != "POST":
         return _page(request, found, forms.opened(found) if found.is_open else None)
     try:
-        form = answering.submit(found, request.POST) if found.is_open else None
+        form = submission.submit(found, request.POST) if found.is_open else None
     except Closed:
         form = None
     if form is None:
@@ -48,7 +48,7 @@ def check(request: HttpRequest, pk: str) -> HttpResponse:
     try:
         if not found.is_open:
             raise Closed
-        form = answering.check(found, request.POST)
+        form = submission.check(found, request.POST)
     except Closed:
         return _page(request, found, None, status=409)
     except Superseded:
@@ -74,14 +74,14 @@ def _page(
         "product": row.product,
         "vendor": row.vendor,
         "icon": icon(row.product),
-        "facts": standing.facts(about),
+        "facts": status_labels.facts(about),
     }
     if form is None:
         # What came after the inquiry may be for others than the holders of its link.
-        text = standing.text(about) if row.status == "pending" else ""
-        context |= {**standing.words(about), "text": markdown.html(text)}
+        text = status_labels.text(about) if row.status == "pending" else ""
+        context |= {**status_labels.words(about), "text": markdown.html(text)}
         return pages.page(request, "inquiry/standing.html", context, status)
-    context |= {"text": markdown.html(standing.text(about)), **_form(about, form)}
+    context |= {"text": markdown.html(status_labels.text(about)), **_form(about, form)}
     return pages.page(request, "inquiry/open.html", context, status)
 
 

@@ -11,7 +11,7 @@ from portal import pages
 from requests_queue.catalog import action_links
 from requests_queue.catalog.action_links import WrongToken
 from requests_queue.catalog.models import ProductAction
-from requests_queue.catalog.shape import icon
+from requests_queue.catalog.representations import icon
 
 _ABOUT = {"asset_id": "Subscription", "configuration_id": "Tier configuration"}
 

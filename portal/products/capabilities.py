@@ -10,7 +10,7 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import QueryDict
 
-from portal.products import words
+from portal.products import labels
 from requests_queue.catalog.models import Account, Product
 from requests_queue.catalog.writes import products as writes
 from requests_queue.catalog.writes.capabilities import TREE
@@ -38,7 +38,7 @@ def groups(product: Product, data: QueryDict | None) -> list[Group]:
     sent = None if data is None else data.get("group")
     return [
         Group(slug, title, about, _form(product, paths, data if sent == slug else None))
-        for slug, title, about, paths in words.GROUPS
+        for slug, title, about, paths in labels.GROUPS
     ]
 
 
@@ -69,8 +69,8 @@ def _form(product: Product, paths: Mapping[str, str], data: QueryDict | None) ->
 
 def _field(path: str, label: str, value: Any) -> forms.Field:
     common: dict[str, Any] = {"label": label, "required": False, "help_text": _opens(path)}
-    if path in words.CHOICES:
-        choices = list(words.CHOICES[path].items())
+    if path in labels.CHOICES:
+        choices = list(labels.CHOICES[path].items())
         # What was never said stays unsaid until somebody says it.
         unsaid = [] if value else [("", "Not said")]
         return forms.ChoiceField(
@@ -108,8 +108,8 @@ def stored(capabilities: Mapping[str, Any], path: str) -> Any:
 
 
 def _said(path: str, value: Any) -> Any:
-    if path in words.CHOICES:
-        return words.CHOICES[path].get(value, "Not said")
+    if path in labels.CHOICES:
+        return labels.CHOICES[path].get(value, "Not said")
     return value or "None" if _kind(path) is list else value
 
 
@@ -117,7 +117,7 @@ def _body(cleaned: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tree of what was sent, as a PUT has it."""
     found: dict[str, Any] = {}
     for path, value in cleaned.items():
-        if path in words.CHOICES and not value:
+        if path in labels.CHOICES and not value:
             continue
         if _kind(path) is list:
             value = [name.strip() for name in value.split(",") if name.strip()]

@@ -7,67 +7,67 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal import frame, pages
-from portal.acting import Reader
+from portal import layout, pages
+from portal.identity import Reader
 from portal.paging import paged
 from portal.products import capabilities as forms
-from portal.products import reading
+from portal.products import queries
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def products(request: HttpRequest, reader: Reader) -> HttpResponse:
     """List a vendor's own products, or those that are sold to a distributor."""
     asked = request.GET.get("q", "").strip()
-    found = paged(request, reading.products(reader.account, asked))
-    lines = reading.lines(reader.account, list(found.rows))
+    found = paged(request, queries.products(reader.account, asked))
+    lines = queries.lines(reader.account, list(found.rows))
     context = {"paged": found, "lines": lines, "asked": asked}
-    return frame.shown(request, reader, "products/list.html", context)
+    return layout.shown(request, reader, "products/list.html", context)
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def product(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show a product, where it is sold, and the reader's webhooks of it, to whoever sees it."""
-    row = reading.find(reader.account, pk)
-    context = reading.general(reader.account, row)
+    row = queries.find(reader.account, pk)
+    context = queries.general(reader.account, row)
     return _tab(request, reader, "general", {"product": row, **context})
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def items(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show a product's items, to whoever sees the product."""
-    row = reading.find(reader.account, pk)
-    found = paged(request, reading.items(row), first=reading.ROWS)
+    row = queries.find(reader.account, pk)
+    found = paged(request, queries.items(row), first=queries.ROWS)
     return _tab(request, reader, "items", {"product": row, "paged": found})
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def parameters(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show a product's parameters, to whoever sees the product."""
-    row = reading.find(reader.account, pk)
+    row = queries.find(reader.account, pk)
     phase = request.GET.get("phase", "")
-    found = paged(request, reading.parameters(row, phase), first=reading.ROWS)
-    context = {"product": row, "paged": found, "phase": phase, "phases": reading.PHASES}
+    found = paged(request, queries.parameters(row, phase), first=queries.ROWS)
+    context = {"product": row, "paged": found, "phase": phase, "phases": queries.PHASES}
     return _tab(request, reader, "parameters", context)
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def templates(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show a product's templates as customers read them, to whoever sees the product."""
-    row = reading.find(reader.account, pk)
-    found = paged(request, reading.templates(row))
+    row = queries.find(reader.account, pk)
+    found = paged(request, queries.templates(row))
     return _tab(request, reader, "templates", {"product": row, "paged": found})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@frame.signed_in
+@layout.signed_in
 def capabilities(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show what a product can do, to whoever sees it; its vendor switches a group at a time."""
-    row = reading.find(reader.account, pk)
+    row = queries.find(reader.account, pk)
     groups = forms.groups(row, request.POST if request.method == "POST" else None)
     if request.method == "POST":
         saved = forms.save(row, reader.account, groups)
@@ -81,5 +81,5 @@ def capabilities(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
 def _tab(
     request: HttpRequest, reader: Reader, tab: str, context: dict[str, object], status: int = 200
 ) -> HttpResponse:
-    found = {"tab": tab, "tabs": reading.TABS, **context}
-    return frame.shown(request, reader, f"products/{tab}.html", found, status)
+    found = {"tab": tab, "tabs": queries.TABS, **context}
+    return layout.shown(request, reader, f"products/{tab}.html", found, status)

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.http import QueryDict
 
-from portal.acting import Reader
-from portal.queues import lists, parameters, reading
+from portal.identity import Reader
+from portal.queues import lists, parameters, sections
 from portal.queues.parameters import Filled
 from requests_queue import transitions
 from requests_queue.errors import Refused
-from requests_queue.queues import inside, validation
+from requests_queue.queues import services, validation
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Queue, QueueObject
 
 _OPEN = ("draft", "pending", "inquiring", "scheduled")
@@ -31,7 +31,7 @@ class Edited:
         self, queue: Queue, row: QueueObject, reader: Reader, post: QueryDict | None
     ) -> None:
         self.queue, self.row, self.reader, self.post = queue, row, reader, post
-        self.shown = inside.shown(queue, reader.actor, row.pk)
+        self.shown = services.shown(queue, reader.actor, row.pk)
         judges = reader.role == VENDOR
         phases = ("ordering", "fulfillment") if judges else ("ordering",)
         params = [p for p in parameters.of(queue, self.shown) if p.get("phase") in phases]
@@ -58,7 +58,7 @@ class Edited:
         orders = DISTRIBUTOR in self.reader.actor.roles_for(self.row)
         if self.row.status != "draft" or not orders:
             return []
-        rows = [row for row in reading.items(self.shown) if row.get("item_type") != "PPU"]
+        rows = [row for row in sections.items(self.shown) if row.get("item_type") != "PPU"]
         return [(row, self._typed(f"quantity:{row['global_id']}", row)) for row in rows]
 
     def _typed(self, name: str, row: Mapping[str, Any]) -> str:
@@ -78,14 +78,14 @@ class Edited:
         assert self.post is not None
         # Locked, so that nobody else's change comes between the look and what is written.
         list(self.queue.model._default_manager.select_for_update().filter(pk=self.row.pk))
-        self.shown = inside.shown(self.queue, self.reader.actor, self.row.pk)
+        self.shown = services.shown(self.queue, self.reader.actor, self.row.pk)
         if self.post.get("seen", self.seen) != self.seen:
             self.errors.append(
                 "It has been changed meanwhile. Nothing was written; what you typed is still "
                 "here: look at it again and save."
             )
             return False
-        inside.edit(self.queue, self.reader.actor, self.row.pk, self._body())
+        services.edit(self.queue, self.reader.actor, self.row.pk, self._body())
         return True
 
     def _body(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import OuterRef, Subquery
 
-from portal.queues import words
+from portal.queues import labels
 from requests_queue import clock
 from requests_queue.catalog.models import Account
 from requests_queue.conversations import writing
@@ -43,7 +43,7 @@ class Call:
         if self.state == Delivery.WAITING and self.attempts:
             return "bad"
         return {Delivery.DELIVERED: "good", Delivery.FAILED: "bad"}.get(
-            self.state, words.tone(self.state)
+            self.state, labels.tone(self.state)
         )
 
     @property

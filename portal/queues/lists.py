@@ -11,9 +11,9 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Count, Model, Q, QuerySet
 
-from portal.queues import words
+from portal.queues import labels
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Product
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Missing
 from requests_queue.queues import base
 from requests_queue.queues.base import Queue, QueueObject
@@ -92,7 +92,7 @@ def filtered(queue: Queue, account: Account, asked: Mapping[str, str]) -> QueryS
 
 def products(account: Account) -> list[tuple[str, str]]:
     """Return the products to filter by: (id, name)."""
-    rows = seen.products(account).order_by("name", "pk")
+    rows = visibility.products(account).order_by("name", "pk")
     return list(rows.values_list("pk", "name")[:OFFERED])
 
 
@@ -143,7 +143,7 @@ def summaries(account: Account) -> list[tuple[Queue, str, int, list[tuple[str, i
     for queue in base.registered():
         counted = counts(queue.model.visible_to(account))
         shown = [(status, counted[status]) for status in queue.statuses if counted.get(status)]
-        name, total = words.name_of(queue), sum(counted.values())
+        name, total = labels.name_of(queue), sum(counted.values())
         found.append((queue, name, total, shown, queue.sample is not None))
     return found
 

@@ -8,25 +8,25 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal import frame, markdown, pages
-from portal.acting import Reader
+from portal import layout, markdown, pages
+from portal.identity import Reader
 from portal.paging import paged
-from portal.queues import editing, history, lists, moving, parameters, reading, words
-from portal.queues.reading import Fact
-from requests_queue.queues import inside, validation
+from portal.queues import actions, editing, history, labels, lists, parameters, sections
+from portal.queues.sections import Fact
+from requests_queue.queues import services, validation
 from requests_queue.queues.base import Queue, QueueObject
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def queues(request: HttpRequest, reader: Reader) -> HttpResponse:
     """Show all queues and how many objects of the account are where, to whoever is signed in."""
     context = {"queues": lists.summaries(reader.account)}
-    return frame.shown(request, reader, "queues/index.html", context)
+    return layout.shown(request, reader, "queues/index.html", context)
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def queue(request: HttpRequest, reader: Reader, name: str) -> HttpResponse:
     """Show a queue's objects as a board, or as a list of one status, to their parties."""
     found = lists.find(name)
@@ -36,17 +36,17 @@ def queue(request: HttpRequest, reader: Reader, name: str) -> HttpResponse:
     request.GET = asked  # type: ignore[assignment]
     is_list = not found.statuses or "status" in asked
     context = _list(request, reader, found) if is_list else _board(reader, found, asked)
-    if frame.is_piece(request) and seen == context["digest"]:
+    if layout.is_piece(request) and seen == context["digest"]:
         return pages.page(request, "empty.html", status=204)
     context |= {
-        "queue": found, "name": words.name_of(found), "asked": asked, "is_list": is_list,
+        "queue": found, "name": labels.name_of(found), "asked": asked, "is_list": is_list,
         "has_sample": found.sample is not None,
         "poll": _with_seen(asked, context["digest"]),
     }  # fmt: skip
-    if frame.is_piece(request):
-        return frame.shown(request, reader, "queues/shown.html", context)
+    if layout.is_piece(request):
+        return layout.shown(request, reader, "queues/shown.html", context)
     context["products"] = lists.products(reader.account)
-    return frame.shown(request, reader, "queues/queue.html", context)
+    return layout.shown(request, reader, "queues/queue.html", context)
 
 
 def _with_seen(asked: Any, digest: str) -> str:
@@ -82,34 +82,34 @@ def _list(request: HttpRequest, reader: Reader, found: Queue) -> dict[str, Any]:
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def one(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
     """Show an object, what may be done with it, and who was called about it, to its parties."""
     found, row = lists.held(name, pk, reader.account)
     entries = history.of(row, reader.account)
     digest = lists.digest([row.status, row.updated, *history.standing(entries)])
-    if frame.is_piece(request) and request.GET.get("seen") == digest:
+    if layout.is_piece(request) and request.GET.get("seen") == digest:
         return pages.page(request, "empty.html", status=204)
     context = _object(found, row, reader) | {"entries": entries, "poll": f"?seen={digest}"}
-    template = "object_shown" if frame.is_piece(request) else "object"
-    return frame.shown(request, reader, f"queues/{template}.html", context)
+    template = "object_shown" if layout.is_piece(request) else "object"
+    return layout.shown(request, reader, f"queues/{template}.html", context)
 
 
 def _object(found: Queue, row: QueueObject, reader: Reader) -> dict[str, Any]:
-    shown = inside.shown(found, reader.actor, row.pk)
+    shown = services.shown(found, reader.actor, row.pk)
     about = validation.of(found.object_class)
     activation = shown.get("activation")
     link = shown.get("params_form_url") or (activation or {}).get("link")
     return head(found, row) | {
         "shown": shown,
-        "sections": reading.sections(shown, words.capital(words.one_of(found)), _parties(row)),
-        "tiers": reading.tiers(shown),
-        "items": reading.items(shown),
+        "sections": sections.sections(shown, labels.capital(labels.one_of(found)), _parties(row)),
+        "tiers": sections.tiers(shown),
+        "items": sections.items(shown),
         "params": parameters.table(parameters.of(found, shown)),
-        "text": markdown.html(inside.text(found, reader.actor, row.pk)),
+        "text": markdown.html(services.text(found, reader.actor, row.pk)),
         "form_link": link or "",
-        "buttons": moving.buttons(found, row, reader),
-        "others_moves": moving.of_the_other(found, row, reader),
+        "buttons": actions.buttons(found, row, reader),
+        "others_moves": actions.of_the_other(found, row, reader),
         "other": row.provider if reader.account.is_vendor else row.vendor,
         "can_edit": editing.is_offered(found, row),
         "can_validate": about is not None and row.status in validation.STATUSES,
@@ -128,18 +128,18 @@ def _parties(row: QueueObject) -> list[Fact]:
 def head(found: Queue, row: QueueObject) -> dict[str, Any]:
     """Return what the head of an object's pages shows."""
     return {
-        "queue": found, "name": words.name_of(found), "row": row,
-        "what": words.capital(f"{getattr(row, 'type', '')} {words.one_of(found)}".strip()),
+        "queue": found, "name": labels.name_of(found), "row": row,
+        "what": labels.capital(f"{getattr(row, 'type', '')} {labels.one_of(found)}".strip()),
     }  # fmt: skip
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@frame.signed_in
+@layout.signed_in
 def source(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
     """Show an object's JSON as the API gives it to its parties; passwords by a POST alone."""
     found, row = lists.held(name, pk, reader.account)
-    shown = inside.shown(found, reader.actor, pk)
+    shown = services.shown(found, reader.actor, pk)
     hidden = request.method != "POST" and parameters.has_password(shown)
     text = json.dumps(parameters.masked(shown) if hidden else shown, indent=2, ensure_ascii=False)
     context = head(found, row) | {"text": text, "hidden": hidden}
-    return frame.shown(request, reader, "queues/source.html", context)
+    return layout.shown(request, reader, "queues/source.html", context)

@@ -7,9 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from portal import frame, pages
-from portal.acting import Reader
-from portal.queues import editing, lists, making, moving, words
+from portal import layout, pages
+from portal.identity import Reader
+from portal.queues import actions, editing, labels, lists, new_sample
 from portal.queues.views import head
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Missing, Refused
@@ -20,24 +20,24 @@ _FORM = ["GET", "HEAD", "POST"]
 
 
 @require_http_methods(_FORM)
-@frame.signed_in
+@layout.signed_in
 def move(request: HttpRequest, reader: Reader, name: str, pk: str, move: str) -> HttpResponse:
     """Ask for what a move of an object needs, and make it as the reader's side: its parties."""
     queue, row = lists.held(name, pk, reader.account)
     if move not in queue.by_name:
         raise Missing(move)
-    asked = moving.Asked(queue, row, move, request)
+    asked = actions.Asked(queue, row, move, request)
     if request.method == "POST" and asked.make(reader):
         row.refresh_from_db(fields=["status"])
-        messages.success(request, f"{words.label(move)}: {pk} is {words.spaced(row.status)}.")
+        messages.success(request, f"{labels.label(move)}: {pk} is {labels.spaced(row.status)}.")
         return pages.see_other(_page(queue, pk))
-    context = head(queue, row) | {"asked": asked, "label": words.label(move)}
+    context = head(queue, row) | {"asked": asked, "label": labels.label(move)}
     status = 400 if request.method == "POST" else 200
-    return frame.shown(request, reader, "queues/move.html", context, status)
+    return layout.shown(request, reader, "queues/move.html", context, status)
 
 
 @require_http_methods(_FORM)
-@frame.signed_in
+@layout.signed_in
 def edit(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
     """Change the parameters that the reader's side may set, as the API's PUT: its parties."""
     queue, row = lists.held(name, pk, reader.account)
@@ -49,11 +49,11 @@ def edit(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpRespon
         return pages.see_other(_page(queue, pk))
     status = 400 if request.method == "POST" else 200
     context = head(queue, row) | {"edited": edited}
-    return frame.shown(request, reader, "queues/edit.html", context, status)
+    return layout.shown(request, reader, "queues/edit.html", context, status)
 
 
 @require_POST
-@frame.signed_in
+@layout.signed_in
 def validate(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
     """Have a draft or an inquiry validated, which waits for the vendor's handler: its parties."""
     queue, _ = lists.held(name, pk, reader.account)
@@ -83,48 +83,48 @@ def _say_validated(
 
 
 @require_http_methods(_FORM)
-@frame.signed_in
+@layout.signed_in
 def new(request: HttpRequest, reader: Reader, name: str) -> HttpResponse:
     """Propose a sample object and create it as it was changed, for whoever is signed in."""
     queue = lists.find(name)
     if queue.sample is None:
         raise Missing(name)
-    wanted = making.wish(queue, reader, request.GET)
+    wanted = new_sample.wish(queue, reader, request.GET)
     sketched, refusal, made = _made(request, reader, queue, wanted)
     if made:
         messages.success(request, f"{made} is created.")
         return pages.see_other(_page(queue, made))
     context = {
-        "queue": queue, "name": words.name_of(queue), "one": words.one_of(queue),
+        "queue": queue, "name": labels.name_of(queue), "one": labels.one_of(queue),
         "wanted": wanted, "sketched": sketched, "refusal": refusal,
         "products": lists.products(reader.account),
         "has_drafts": queue.draft_sample is not None,
-        "may_play": making.may_play(reader, _maker(sketched)),
+        "may_play": new_sample.may_play(reader, _maker(sketched)),
     }  # fmt: skip
     status = 400 if request.method == "POST" else 200
-    return frame.shown(request, reader, "queues/new.html", context, status)
+    return layout.shown(request, reader, "queues/new.html", context, status)
 
 
 def _made(
     request: HttpRequest, reader: Reader, queue: Queue, wanted: Wish
-) -> tuple[making.Sketched | None, str, str]:
+) -> tuple[new_sample.Sketched | None, str, str]:
     """Return the proposal, why there is none, and the id of what a POST has created."""
     posted = request.POST if request.method == "POST" else None
     at_once = posted is not None and "at_once" in posted
     try:
         if at_once:
-            return None, "", making.make_at_once(queue, reader, wanted)
+            return None, "", new_sample.make_at_once(queue, reader, wanted)
         if queue.sketch is None:
             return None, "", ""
-        sketched = making.Sketched(queue, reader, wanted, posted)
+        sketched = new_sample.Sketched(queue, reader, wanted, posted)
     except Refused as refused:
         return None, str(refused), ""
     return sketched, "", sketched.create() if posted is not None else ""
 
 
-def _maker(sketched: making.Sketched | None) -> Account | None:
+def _maker(sketched: new_sample.Sketched | None) -> Account | None:
     return sketched.maker if sketched else None
 
 
 def _page(queue: Queue, pk: str) -> str:
-    return reverse("queue-object", args=[words.name_of(queue), pk])
+    return reverse("queue-object", args=[labels.name_of(queue), pk])

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from portal import icons
 from requests_queue.catalog.models import Account, Marketplace, Product
-from webhooks import next_attempt as next_attempts
+from webhooks.delivery import next_attempt as next_attempts
 
 register = template.Library()
 

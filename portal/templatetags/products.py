@@ -6,7 +6,7 @@ from django import template
 from django.utils.safestring import SafeString
 
 from portal import markdown as texts
-from portal.products import words
+from portal.products import labels
 from requests_queue.catalog.models import Parameter
 
 register = template.Library()
@@ -21,4 +21,4 @@ def markdown(text: str) -> SafeString:
 @register.filter
 def constraints(parameter: Parameter) -> list[str]:
     """Say what a parameter's value must be."""
-    return words.constraints(parameter)
+    return labels.constraints(parameter)

@@ -6,15 +6,15 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from portal.queues import words
+from portal.queues import labels
 
 register = template.Library()
-register.filter("words", words.spaced)
+register.filter("words", labels.spaced)
 
 
 @register.simple_tag
 def badge(status: str) -> SafeString:
     """Draw a status in its colour."""
-    tone = words.tone(status)
+    tone = labels.tone(status)
     more = f" badge-{tone}" if tone else ""
-    return format_html('<span class="badge{}">{}</span>', more, words.spaced(status))
+    return format_html('<span class="badge{}">{}</span>', more, labels.spaced(status))

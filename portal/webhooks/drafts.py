@@ -16,8 +16,9 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from portal.acting import Reader
-from webhooks import fields, tokens
+from portal.identity import Reader
+from webhooks import encrypted_fields
+from webhooks.delivery import tokens
 
 KEPT_FOR = timedelta(days=1)
 
@@ -84,12 +85,12 @@ def drop(draft: Draft) -> None:
 
 
 def _written(draft: Draft) -> str:
-    return fields.encrypt(json.dumps({**asdict(draft), "key": None}))
+    return encrypted_fields.encrypt(json.dumps({**asdict(draft), "key": None}))
 
 
 def _read(key: str, stored: str) -> Draft | None:
     # Anything else in that table, a sign-in's session above all, can't be decrypted.
-    text = fields.decrypt_once(stored)
+    text = encrypted_fields.decrypt_once(stored)
     try:
         return Draft(**{**json.loads(text), "key": key}) if text else None
     except TypeError:

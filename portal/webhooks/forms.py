@@ -1,6 +1,6 @@
 """The forms of a webhook: its wizard's steps, of which three make the page of an edit.
 
-Each is checked by `webhooks.rules`, as the API's bodies are, and writes nothing.
+Each is checked by `webhooks.validation_rules`, as the API's bodies are, and writes nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from portal.webhooks.header_rows import HeaderRow
 from requests_queue.catalog.models import Account, Product
 from requests_queue.errors import Invalid
 from requests_queue.json_field import JsonField
-from webhooks import rules, types
-from webhooks.headers import HeaderRefused
+from webhooks import types, validation_rules
+from webhooks.http.headers import HeaderRefused
 from webhooks.models import Webhook
 from webhooks.types import WebhookType
 
@@ -41,7 +41,7 @@ class StepForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Apply the rules to what each field could read; their errors go to the fields."""
         try:
-            self.found = rules.for_update(self.body(), self.type_, self.stored_url)
+            self.found = validation_rules.for_update(self.body(), self.type_, self.stored_url)
         except Invalid as refused:
             for error in refused.errors:
                 name, _, sentence = error.partition(": ")
@@ -85,7 +85,7 @@ class ProductForm(StepForm):
     def clean_product(self) -> Product:
         """Return the product, if the account may have webhooks for it."""
         pk = self.cleaned_data["product"]
-        found = rules.products(self.account).filter(pk=pk).first()
+        found = validation_rules.products(self.account).filter(pk=pk).first()
         if found is None:
             raise forms.ValidationError(
                 f"{self.account.name} has no product {pk} any more: choose another one."
@@ -113,7 +113,7 @@ class TypeForm(StepForm):
         found = types.find(type_, object_class)
         if found is None:
             raise forms.ValidationError("Choose a type.")
-        if lacking := rules.obstacle(found, self.account, self.product):
+        if lacking := validation_rules.obstacle(found, self.account, self.product):
             raise forms.ValidationError(lacking)
         return found
 

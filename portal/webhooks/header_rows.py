@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from django.http import QueryDict
 
-from webhooks.headers import MAX_HEADERS, HeaderRefused, check_headers, masked, unmasked
+from webhooks.http.headers import MAX_HEADERS, HeaderRefused, check_headers, masked, unmasked
 
 NAME, VALUE = "header_name", "header_value"
 _SPARE = 2

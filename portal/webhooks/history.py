@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 
-from portal.acting import Reader
+from portal.identity import Reader
 from webhooks.models import Webhook
 
 __all__ = ["ADDITION", "CHANGE", "DELETION", "note"]

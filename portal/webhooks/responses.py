@@ -7,8 +7,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from requests_queue.spans import lasted
-from requests_queue.visible import visible
+from requests_queue.durations import lasted
+from requests_queue.safe_text import visible
 from webhooks.models import Attempt
 
 # A dialog shows the beginning; the delivery's page has the whole of what is stored.

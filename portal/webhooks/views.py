@@ -9,16 +9,25 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import frame, pages
-from portal.acting import Reader
+from portal import layout, pages
+from portal.identity import Reader
 from portal.paging import paged
-from portal.webhooks import changing, figures, finding, header_rows, history, listing, responses
+from portal.webhooks import (
+    actions,
+    header_rows,
+    history,
+    listing,
+    lookups,
+    responses,
+    webhook_statistics,
+)
 from portal.webhooks.forms import EditForm
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
-from webhooks import lifecycle, next_attempt, tokens, types
-from webhooks.deeds import DEEDS
-from webhooks.headers import masked
+from webhooks import lifecycle, types
+from webhooks.actions import DEEDS
+from webhooks.delivery import next_attempt, tokens
+from webhooks.http.headers import masked
 from webhooks.models import Webhook
 
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
@@ -31,10 +40,10 @@ _TABS = [
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def webhooks(request: HttpRequest, reader: Reader) -> HttpResponse:
     """List the account's webhooks, for its users."""
-    own, wanted = finding.own(reader), listing.asked(request.GET)
+    own, wanted = lookups.own(reader), listing.asked(request.GET)
     found = paged(request, listing.rows(own, wanted))
     for row in found.rows:
         row.type_label = types.label(row.type, row.object_class)
@@ -44,48 +53,48 @@ def webhooks(request: HttpRequest, reader: Reader) -> HttpResponse:
         "columns": listing.columns(wanted.sort),
         **listing.choices(own, wanted),
     }
-    return frame.shown(request, reader, "webhooks/list.html", context)
+    return layout.shown(request, reader, "webhooks/list.html", context)
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def general(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show a webhook's General tab, to users of its account."""
-    return _tab(request, reader, finding.find(reader, pk), "webhook", "general.html")
+    return _tab(request, reader, lookups.find(reader, pk), "webhook", "general.html")
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def statistics(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show a webhook's statistics, to users of its account; for htmx the piece that changes."""
     try:
-        row = finding.find(reader, pk)
+        row = lookups.find(reader, pk)
     except Missing:
-        if not frame.is_piece(request):
+        if not layout.is_piece(request):
             raise
-        finding.tell_gone(request, pk)
+        lookups.tell_gone(request, pk)
         answer = pages.page(request, "empty.html")
         answer["HX-Redirect"] = reverse("webhooks")
         return answer
-    now, pending = clock.now(), figures.pending(row)
+    now, pending = clock.now(), webhook_statistics.pending(row)
     context = {
-        "counters": figures.counters(row),
+        "counters": webhook_statistics.counters(row),
         "next": next_attempt.of_webhook(row, now, pending=pending["waiting"]),
         "now": now,
-        "cleared": figures.cleared_backoffs(row),
-        "chart": figures.chart(row),
+        "cleared": webhook_statistics.recent_cleared_backoffs(row),
+        "chart": webhook_statistics.chart(row),
         **pending,
     }
-    if frame.is_piece(request):
+    if layout.is_piece(request):
         return pages.page(request, "webhooks/live.html", {"row": row, "oob": True, **context})
     return _tab(request, reader, row, "webhook-statistics", "statistics.html", context)
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def http(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show how a webhook calls, its secret masked, to users of its account."""
-    row = finding.find(reader, pk)
+    row = lookups.find(reader, pk)
     context = {
         "mask": tokens.mask(row.jwt_secret),
         "is_short": tokens.is_short(row.jwt_secret),
@@ -95,35 +104,35 @@ def http(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def data(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show what a webhook appends to its tokens, to users of its account."""
-    row = finding.find(reader, pk)
+    row = lookups.find(reader, pk)
     context = {"text": responses.as_json(row.data)}
     return _tab(request, reader, row, "webhook-data", "data.html", context)
 
 
 @require_safe
-@frame.signed_in
+@layout.signed_in
 def response(request: HttpRequest, reader: Reader, pk: str, outcome: str) -> HttpResponse:
     """Show the answer of the last success or failure, to users of the account."""
-    row = finding.find(reader, pk)
+    row = lookups.find(reader, pk)
     found = {"success": row.last_success, "failure": row.last_failure}.get(outcome)
     if found is None:
         raise Missing(outcome)
-    if not frame.is_piece(request):
+    if not layout.is_piece(request):
         return pages.see_other(responses.delivery_address(found))
     return pages.page(request, "webhooks/response.html", responses.shown(found))
 
 
 @_FORM
-@frame.signed_in
+@layout.signed_in
 def edit(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show or save the form of a webhook, for users of its account."""
     if request.method != "POST":
-        row = finding.find(reader, pk)
+        row = lookups.find(reader, pk)
         return _edit(request, reader, row, EditForm(row))
-    row = finding.find_to_change(request, reader, pk)
+    row = lookups.find_to_change(request, reader, pk)
     if request.POST.get("go") == "row":
         form = EditForm(row, header_rows.add(request.POST))
         form.forget_errors()
@@ -131,19 +140,19 @@ def edit(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     form = EditForm(row, request.POST)
     if not form.is_valid():
         return _edit(request, reader, row, form)
-    changing.edit(request, reader, row, form.found)
+    actions.edit(request, reader, row, form.found)
     return pages.see_other(reverse("webhook", args=[pk]))
 
 
 @_FORM
-@frame.signed_in
+@layout.signed_in
 def delete(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Ask whether to delete a webhook, or delete it, for users of its account."""
     if request.method != "POST":
-        row = finding.find(reader, pk)
-        context = {"row": row, "lost": changing.lost(row)}
-        return frame.shown(request, reader, "webhooks/delete.html", context)
-    row = finding.find_to_change(request, reader, pk)
+        row = lookups.find(reader, pk)
+        context = {"row": row, "lost": actions.lost(row)}
+        return layout.shown(request, reader, "webhooks/delete.html", context)
+    row = lookups.find_to_change(request, reader, pk)
     history.note(reader, row, "", history.DELETION)
     lifecycle.delete(row.pk)
     messages.success(request, f"{row} is deleted.")
@@ -151,56 +160,56 @@ def delete(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
 
 
 @require_POST
-@frame.signed_in
+@layout.signed_in
 def do(request: HttpRequest, reader: Reader, pk: str, name: str) -> HttpResponse:
     """Trigger, enable, disable or recover a webhook, for users of its account."""
     if name not in DEEDS:
         raise Missing(name)
-    row = finding.find_to_change(request, reader, pk)
+    row = lookups.find_to_change(request, reader, pk)
     try:
         said = DEEDS[name].do(row, reader.user)
     except Missing:
-        finding.tell_gone(request, pk)
+        lookups.tell_gone(request, pk)
     except Refused as refused:
         messages.error(request, str(refused))
     else:
         messages.success(request, said)
         history.note(reader, row, f"{DEEDS[name].label}.")
-    return pages.see_other(changing.back(request, row))
+    return pages.see_other(actions.back(request, row))
 
 
 @require_POST
-@frame.signed_in
+@layout.signed_in
 def reveal(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Show a webhook's secret and header values in this one response, to users of its account; the
     history records it."""
-    row = finding.find_to_change(request, reader, pk)
+    row = lookups.find_to_change(request, reader, pk)
     history.note(reader, row, _revealed(row))
     context = {
         "row": row,
         "secret": row.jwt_secret,
         "is_short": tokens.is_short(row.jwt_secret),
         "headers": row.headers.items(),
-        "oob": frame.is_piece(request),
+        "oob": layout.is_piece(request),
     }
-    if frame.is_piece(request):
+    if layout.is_piece(request):
         return pages.page(request, "webhooks/secret_revealed.html", context)
-    return frame.shown(request, reader, "webhooks/secret.html", context)
+    return layout.shown(request, reader, "webhooks/secret.html", context)
 
 
 @_FORM
-@frame.signed_in
+@layout.signed_in
 def renew(request: HttpRequest, reader: Reader, pk: str) -> HttpResponse:
     """Ask whether to make a new secret, or make and show it, for users of the account."""
     if request.method != "POST":
-        row = finding.find(reader, pk)
-        return frame.shown(request, reader, "webhooks/secret_new.html", {"row": row})
-    row = finding.find_to_change(request, reader, pk)
-    secret = changing.renew_secret(request, reader, row)
+        row = lookups.find(reader, pk)
+        return layout.shown(request, reader, "webhooks/secret_new.html", {"row": row})
+    row = lookups.find_to_change(request, reader, pk)
+    secret = actions.renew_secret(request, reader, row)
     if secret is None:
         return pages.see_other(reverse("webhook-http", args=[pk]))
     context = {"row": row, "secret": secret, "is_new": True}
-    return frame.shown(request, reader, "webhooks/secret.html", context)
+    return layout.shown(request, reader, "webhooks/secret.html", context)
 
 
 def _tab(
@@ -218,12 +227,12 @@ def _tab(
         "tabs": tabs,
         **(context or {}),
     }
-    return frame.shown(request, reader, f"webhooks/{template}", found)
+    return layout.shown(request, reader, f"webhooks/{template}", found)
 
 
 def _edit(request: HttpRequest, reader: Reader, row: Webhook, form: EditForm) -> HttpResponse:
     context = {"row": row, "form": form, "type_label": types.label(row.type, row.object_class)}
-    return frame.shown(request, reader, "webhooks/edit.html", context)
+    return layout.shown(request, reader, "webhooks/edit.html", context)
 
 
 def _revealed(row: Webhook) -> str:

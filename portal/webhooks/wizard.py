@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from portal.acting import Reader
+from portal.identity import Reader
 from portal.webhooks.drafts import Draft
 from portal.webhooks.forms import (
     DataForm,
@@ -18,7 +18,7 @@ from portal.webhooks.forms import (
     TypeForm,
 )
 from requests_queue.catalog.models import Product
-from webhooks import lifecycle, rules, types
+from webhooks import lifecycle, types, validation_rules
 from webhooks.models import Webhook
 from webhooks.types import WebhookType
 
@@ -102,7 +102,7 @@ def shown(draft: Draft, reader: Reader, step: str) -> StepForm:
 def product(draft: Draft, reader: Reader) -> Product | None:
     """Return the product that was chosen."""
     pk = _typed(draft, PRODUCT, "product").replace("\0", "")
-    return rules.products(reader.account).filter(pk=pk).first()
+    return validation_rules.products(reader.account).filter(pk=pk).first()
 
 
 def is_get(draft: Draft) -> bool:
@@ -126,7 +126,9 @@ def create(draft: Draft, reader: Reader) -> Webhook:
         part.full_clean()
         found |= part.found
     body = {**found, "product_id": found.pop("product").pk}
-    row = lifecycle.create(reader.account, reader.user, rules.for_create(body, reader.account))
+    row = lifecycle.create(
+        reader.account, reader.user, validation_rules.for_create(body, reader.account)
+    )
     # Who presses the button twice is led to the one webhook.
     draft.typed, draft.secret, draft.webhook = {}, "", row.pk
     return row
@@ -134,7 +136,7 @@ def create(draft: Draft, reader: Reader) -> Webhook:
 
 def products(reader: Reader, words: str, chosen: str) -> tuple[list[Product], int]:
     """Return products to choose from, the chosen one among them, and how many there are in all."""
-    rows = rules.products(reader.account).only("name").order_by("name", "pk")
+    rows = validation_rules.products(reader.account).only("name").order_by("name", "pk")
     asked = words.replace("\0", "").strip()
     found = rows.filter(name__icontains=asked) | rows.filter(pk__icontains=asked)
     offered = list(found[:OFFERED])
@@ -149,7 +151,7 @@ def offers(draft: Draft, reader: Reader) -> tuple[list[tuple[str, list[Offer]]],
     groups: dict[str, list[Offer]] = {}
     refused: list[Offer] = []
     for found in types.registered():
-        offer = Offer(found, rules.obstacle(found, reader.account, about))
+        offer = Offer(found, validation_rules.obstacle(found, reader.account, about))
         if offer.obstacle:
             refused.append(offer)
         else:

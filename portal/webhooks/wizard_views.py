@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from portal import frame, pages
-from portal.acting import Reader
+from portal import layout, pages
+from portal.identity import Reader
 from portal.webhooks import drafts, header_rows, history, wizard
 from portal.webhooks.drafts import Draft
 from requests_queue.errors import Invalid, Missing
@@ -20,7 +20,7 @@ _FORM = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @_FORM
-@frame.signed_in
+@layout.signed_in
 def new(request: HttpRequest, reader: Reader) -> HttpResponse:
     """Show the first step to whoever is signed in; sent, it becomes a draft of theirs."""
     if request.method != "POST":
@@ -29,7 +29,7 @@ def new(request: HttpRequest, reader: Reader) -> HttpResponse:
 
 
 @_FORM
-@frame.signed_in
+@layout.signed_in
 def step(request: HttpRequest, reader: Reader, key: str, name: str) -> HttpResponse:
     """Show or take a step of a draft, to the one who began it, as the account it was begun as."""
     if name not in wizard.STEPS:
@@ -104,7 +104,7 @@ def _page(request: HttpRequest, reader: Reader, draft: Draft, name: str) -> Http
         else reverse("webhook-new"),
         **_choices(request, reader, draft, name),
     }  # fmt: skip
-    return frame.shown(request, reader, f"webhooks/wizard_{name}.html", context)
+    return layout.shown(request, reader, f"webhooks/wizard_{name}.html", context)
 
 
 def _choices(request: HttpRequest, reader: Reader, draft: Draft, name: str) -> dict[str, Any]:

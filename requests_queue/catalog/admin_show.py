@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from requests_queue.visible import visible
+from requests_queue.safe_text import visible
 
 NOTHING = "–"
 

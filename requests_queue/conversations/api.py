@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.conversations import schema, shape, writing
+from requests_queue.conversations import representations, schema, writing
 from requests_queue.conversations.models import Conversation, Message, number_of
 from requests_queue.errors import Missing
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
@@ -74,7 +74,7 @@ class Conversations(Collection):
 
     documented = schema.CONVERSATIONS
     related = ("creator", "closed_by")
-    represent = staticmethod(shape.conversation)
+    represent = staticmethod(representations.conversation)
     rql_filter_class = ConversationFilters
 
     def visible(self) -> QuerySet[Conversation]:
@@ -93,7 +93,7 @@ class Conversations(Collection):
         """Answer with a conversation and its last messages."""
         messages = Message.visible_to(self.account).filter(conversation=row)
         last = list(messages.select_related(*_OF_MESSAGE).order_by("-pk")[:INSIDE])[::-1]
-        return Response(shape.with_messages(row, last), status=status)
+        return Response(representations.with_messages(row, last), status=status)
 
     def create(self, request: Request) -> Response:
         """Begin the conversation about a draft: 201, 400, or 409 where there is one."""
@@ -112,7 +112,7 @@ class Messages(Collection):
 
     documented = schema.MESSAGES
     related = _OF_MESSAGE
-    represent = staticmethod(shape.message)
+    represent = staticmethod(representations.message)
     rql_filter_class = MessageFilters
 
     @property

@@ -23,10 +23,10 @@ from requests_queue.catalog.admin_access import GuardedAdmin, account_of
 from requests_queue.catalog.admin_show import json_column, moment, moment_column
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Forbidden, IllegalMove, Missing, Refused
-from requests_queue.queues import admin_moves
+from requests_queue.queues import admin_actions
+from requests_queue.queues.action_form import MoveForm, fields_of
 from requests_queue.queues.admin_filters import StatusFilter, TypeFilter
 from requests_queue.queues.base import QueueObject, for_model
-from requests_queue.queues.move_form import MoveForm, fields_of
 
 # Of a list action, so many refusals are said one by one.
 SAID = 10
@@ -117,7 +117,7 @@ class QueueAdmin(GuardedAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def _buttons(self, request: HttpRequest, row: QueueObject) -> list[dict[str, Any]]:
-        roles = admin_moves.sides(request, row)
+        roles = admin_actions.sides(request, row)
         return [
             {
                 "offer": offer,
@@ -126,7 +126,7 @@ class QueueAdmin(GuardedAdmin):
                                  auto_id=f"id_{offer.name}_%s")
                 if fields_of(self.queue, offer.name) else None,
             }
-            for offer in admin_moves.offers(self.queue, row, roles)
+            for offer in admin_actions.offers(self.queue, row, roles)
         ]  # fmt: skip
 
     def _move_url(self, row: QueueObject, name: str) -> str:
@@ -142,13 +142,13 @@ class QueueAdmin(GuardedAdmin):
         row = self.get_object(request, unquote(object_id))
         if row is None or name not in self.queue.by_name:
             raise Http404
-        if not self.has_view_permission(request, row) or not admin_moves.sides(request, row):
+        if not self.has_view_permission(request, row) or not admin_actions.sides(request, row):
             raise PermissionDenied
         given = request.POST if request.method == "POST" else None
         form = MoveForm(self.queue, name, [row.product_id], given)
         if form.is_valid():
             try:
-                done = admin_moves.make(self.queue, row, name, request, form.data_of_move())
+                done = admin_actions.make(self.queue, row, name, request, form.data_of_move())
             except (IllegalMove, Forbidden, Missing) as refused:
                 messages.error(request, str(refused))
                 return redirect(self._page_url(row))
@@ -160,7 +160,7 @@ class QueueAdmin(GuardedAdmin):
                 return redirect(self._page_url(row))
         return self._ask(request, name, form, title=f"{name.capitalize()} {row.pk}", original=row)
 
-    def _log(self, request: HttpRequest, row: QueueObject, done: admin_moves.Offer) -> None:
+    def _log(self, request: HttpRequest, row: QueueObject, done: admin_actions.Offer) -> None:
         self.log_change(
             request, row, f"{done.name} as {done.role}: {row.status} → {done.target}"
         )  # fmt: skip
@@ -184,7 +184,7 @@ class QueueAdmin(GuardedAdmin):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return the moves that the user's side can make as actions of the list."""
         actions: dict[str, Any] = super().get_actions(request)
-        roles = set(admin_moves.roles(request, self.model))
+        roles = set(admin_actions.roles(request, self.model))
         for name in dict.fromkeys(m.name for m in self.queue.moves if m.who & roles):
             key = f"move_{name}"
             actions[key] = (_action(name), key, name.replace("_", " ").capitalize())
@@ -207,7 +207,7 @@ class QueueAdmin(GuardedAdmin):
         moved = 0
         for row in rows.select_related("vendor", "provider"):
             try:
-                done = admin_moves.make(self.queue, row, name, request, form.data_of_move())
+                done = admin_actions.make(self.queue, row, name, request, form.data_of_move())
             except Refused as refusal:
                 refused.append(f"{row.pk}: {refusal}")
             else:

@@ -8,14 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 from requests_queue.catalog.models import Asset
-from requests_queue.queues.billing import births, periods, subscriptions
+from requests_queue.queues.billing import creation, periods, subscriptions
 from requests_queue.queues.billing.models import (
     PROVIDER_TYPE,
     VENDOR_TYPE,
     BillingRequest,
     SubscriptionBilling,
 )
-from requests_queue.queues.billing.reading import Period
+from requests_queue.queues.billing.parsing import Period
 from requests_queue.seed.orders import SUBSCRIPTIONS
 from requests_queue.seed.rows import add_missing
 
@@ -65,6 +65,6 @@ def _requests(row: SubscriptionBilling) -> list[BillingRequest]:
         for start, end in pairwise(boundaries):
             period = Period(start, end, row.period_delta, row.period_uom)
             said = {} if before else attributes
-            before.append(births.build(asset, kind, items, period, end, before, said))
+            before.append(creation.build(asset, kind, items, period, end, before, said))
         made += before
     return made

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from requests_queue.queues.fulfillment.births import NO_HOLD
+from requests_queue.queues.fulfillment.creation import NO_HOLD
 from requests_queue.seed.customers import BRIGHTWATER, CASCADE, FJORDLINE, MASTER
 from requests_queue.seed.products import BACKUP, METER, SUITE
 

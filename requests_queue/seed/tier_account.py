@@ -10,7 +10,7 @@ from typing import Any
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Product, TierAccount, TierAccountVersion, User
 from requests_queue.catalog.tier_versions import keep
-from requests_queue.queues.tier_account.births import UNSUPPORTED
+from requests_queue.queues.tier_account.creation import UNSUPPORTED
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.seed.accounts import VENDOR_USER
 from requests_queue.seed.products import METER, SUITE

@@ -25,7 +25,7 @@ from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
 from tests.api import PROVIDER, VENDOR, Answer, Caller, caller
 from tests.contract import calls, ours
 from tests.copies import ID, Copy, Rows, rows
-from webhooks import events
+from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Webhook
 from webhooks.types import EVENT, registered
 
@@ -263,7 +263,7 @@ def _add_webhooks(*accounts: Account) -> None:
                     created_by=account.users.first(),
                 )  # fmt: skip
                 Attempt.objects.create(
-                    webhook=hook, delivery=events.trigger(hook), number=1, outcome=Attempt.SUCCESS,
+                    webhook=hook, delivery=fan_out.trigger(hook), number=1, outcome=Attempt.SUCCESS,
                     started_at=now, finished_at=now, duration=1, method="POST", status_code=200,
                     url=hook.external_url, claims={"webhook_id": hook.pk},
                 )  # fmt: skip

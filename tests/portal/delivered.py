@@ -10,7 +10,7 @@ from django.test import Client
 
 from tests import make
 from tests.make import AT
-from webhooks import payload
+from webhooks.delivery import payload
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 CLAIMS = payload.claims(

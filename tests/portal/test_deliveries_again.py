@@ -14,7 +14,7 @@ from django.test import Client
 from requests_queue import clock
 from tests.portal.delivered import CLAIMS, attempt, delivery, hook
 from tests.signed_in import vendor, world
-from webhooks.headers import MASK
+from webhooks.http.headers import MASK
 from webhooks.models import Attempt, Delivery, Resend, Webhook
 
 __all__ = ["hook", "vendor", "world"]

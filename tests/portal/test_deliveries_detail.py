@@ -15,7 +15,7 @@ from requests_queue.models import Clock
 from tests import make
 from tests.portal.delivered import CLAIMS, attempt, delivery, hook
 from tests.signed_in import distributor, stranger, vendor, world
-from webhooks import payload
+from webhooks.delivery import payload
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
 
 __all__ = ["distributor", "hook", "stranger", "vendor", "world"]

@@ -165,7 +165,7 @@ def test_a_delivery_is_shown_by_the_call_that_was_searched_for(
 def test_texts_are_looked_for_in_the_newest_and_the_page_says_so(
     vendor: Client, found: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portal.deliveries.finding.LOOKED_AT", 1)
+    monkeypatch.setattr("portal.deliveries.queries.LOOKED_AT", 1)
     assert ids(vendor, "?q=body:upstream") == []
     assert ids(vendor, "?q=body:ok") == [found["b"]]
     assert ids(vendor, "?q=2222") == []

@@ -13,11 +13,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from portal.home import hour, running, steps
-from requests_queue import clock, pulses
+from portal.home import first_steps, last_hour, system_status
+from requests_queue import clock, heartbeats
 from requests_queue.database_time import DatabaseTime
+from requests_queue.heartbeats import LOST, SCHEDULER, WORKER
 from requests_queue.models import Pulse
-from requests_queue.pulses import LOST, SCHEDULER, WORKER
 from tests import make
 from tests.processes import free_port
 from tests.signed_in import signed_in, world  # noqa: F401  (fixture)
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens on this machine, whatever else runs on it."""
-    monkeypatch.setattr(steps, "READY_HANDLERS", [])
+    monkeypatch.setattr(first_steps, "READY_HANDLERS", [])
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def sign(kind: str, age: float, since: float = 100) -> None:
     Pulse.objects.create(process=f"{kind} {age}", kind=kind, at=now - age, since=now - since)
 
 
-def light(name: str) -> running.Light:
-    return next(light for light in running.lights() if light.name == name)
+def light(name: str) -> system_status.Light:
+    return next(light for light in system_status.lights() if light.name == name)
 
 
 def attempt(row: Webhook, outcome: str, **more: Any) -> Attempt:
@@ -70,7 +70,7 @@ def attempt(row: Webhook, outcome: str, **more: Any) -> Attempt:
 def test_all_runs(vendor: Client) -> None:
     sign(WORKER, 1)
     sign(SCHEDULER, 3)
-    assert {light.state for light in running.lights()} == {"good"}
+    assert {light.state for light in system_status.lights()} == {"good"}
     said = text(vendor)
     assert "It calls handlers; last sign 1 s ago." in said
     assert "Not running" not in said
@@ -164,7 +164,7 @@ def test_an_hour_without_calls_says_so(vendor: Client, world: make.World) -> Non
 
 def test_bars_fill_the_chart_and_never_leave_it() -> None:
     now = clock.now()
-    chart = hour.draw([
+    chart = last_hour.draw([
         Minute(now, 1, 0, 0), Minute(now), Minute(now, 990, 9, 1), Minute(now, 0, 0, 1),
     ])  # fmt: skip
     assert chart.top == 1000
@@ -176,7 +176,7 @@ def test_bars_fill_the_chart_and_never_leave_it() -> None:
     for bar in chart.bars:
         for piece in bar.pieces:
             assert piece.y >= 0 and piece.height > 0.5
-    assert [hour.draw([Minute(now, n)]).top for n in (0, 4, 5, 11, 99, 100, 101)] == [
+    assert [last_hour.draw([Minute(now, n)]).top for n in (0, 4, 5, 11, 99, 100, 101)] == [
         4, 4, 5, 20, 100, 100, 200,
     ]  # fmt: skip
 
@@ -251,7 +251,7 @@ def test_steps_are_ticked_as_they_are_made(vendor: Client, world: make.World) ->
     assert ticked() == ""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        steps.READY_HANDLERS.append(steps.ReadyHandler("manage.py listen", url))
+        first_steps.READY_HANDLERS.append(first_steps.ReadyHandler("manage.py listen", url))
         assert ticked() == "handler"
         assert "manage.py listen" in text(vendor) and url in text(vendor)
     assert ticked() == ""
@@ -295,7 +295,7 @@ def test_more_of_everything_takes_no_more_statements(vendor: Client, world: make
             row.save()
 
     more(range(1, 2))
-    pulses.leave(WORKER)
+    heartbeats.leave(WORKER)
     few = [statements(path) for path in ("/", "/home/live/", "/password/")]
     more(range(2, 9))
     assert [statements(path) for path in ("/", "/home/live/", "/password/")] == few

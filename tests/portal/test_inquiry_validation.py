@@ -19,7 +19,7 @@ from tests.api import caller
 from tests.handlers import Got, Handler, handler
 from tests.portal import asked
 from tests.portal.asked import Page, calls, visit
-from webhooks import caller as loop
+from webhooks.delivery import validator_client as loop
 from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)

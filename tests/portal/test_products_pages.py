@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from portal.products import words
+from portal.products import labels
 from requests_queue.catalog.models import Account, Item, Product, Template, User
 from requests_queue.catalog.writes.capabilities import TREE
 from requests_queue.seed.products import BACKUP, SUITE
@@ -191,9 +191,9 @@ def leaves(tree: Any, path: str = "") -> list[str]:
 
 
 def test_each_capability_is_in_one_group() -> None:
-    shown = [path for *_, paths in words.GROUPS for path in paths]
+    shown = [path for *_, paths in labels.GROUPS for path in paths]
     assert sorted(shown) == sorted(leaf.removeprefix(".") for leaf in leaves(TREE))
-    for path, choices in words.CHOICES.items():
+    for path, choices in labels.CHOICES.items():
         kind: Any = TREE
         for key in path.split("."):
             kind = kind[key]
@@ -214,7 +214,7 @@ def sent(client: Client, group: str) -> dict[str, Any]:
     return {"group": group, **{n: "on" if v is True else v for n, v in values.items() if v}}
 
 
-@pytest.mark.parametrize("group", [slug for slug, *_ in words.GROUPS])
+@pytest.mark.parametrize("group", [slug for slug, *_ in labels.GROUPS])
 def test_what_is_sent_as_it_is_shown_changes_nothing(group: str, nimbus: Client) -> None:
     before = product().capabilities
     answer = nimbus.post(f"/products/{SUITE}/capabilities/", sent(nimbus, group))

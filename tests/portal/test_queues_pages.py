@@ -16,7 +16,7 @@ from requests_queue import seed
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.conversations.models import Message
 from requests_queue.queues import base
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import PROVIDER, VENDOR, caller
@@ -211,7 +211,7 @@ def test_who_was_called_is_the_readers_webhooks_alone(seeded: Any) -> None:
     made = make.world("1")
     mine = make.webhook(made, n=1, label="Ours")
     make.webhook(made, n=2, label="Theirs", account=made.provider)
-    row = births.create(make.purchase(made), made.as_distributor)
+    row = creation.create(make.purchase(made), made.as_distributor)
     event = Event.objects.get(webhook=mine)
     Attempt.objects.create(
         webhook=mine, delivery_id=event.delivery_id, number=1, outcome="failure",
@@ -245,7 +245,7 @@ def test_more_objects_take_no_more_statements(seeded: Any) -> None:
     made = make.world("1")
     client = signed_in(made.vendor_user)
     body = make.purchase(made)
-    pk = births.create(body, made.as_distributor).pk
+    pk = creation.create(body, made.as_distributor).pk
 
     def statements(path: str) -> int:
         with CaptureQueriesContext(connection) as seen:
@@ -256,7 +256,7 @@ def test_more_objects_take_no_more_statements(seeded: Any) -> None:
              "/queues/fulfillment/new/")  # fmt: skip
     before = [statements(path) for path in paths]
     for n in range(5):
-        births.create(body, made.as_distributor)
+        creation.create(body, made.as_distributor)
         product = Product.objects.create(
             id=f"PRD-111-111-00{n}", name="P", owner=made.vendor, created=make.AT, updated=make.AT
         )

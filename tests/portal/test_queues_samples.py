@@ -9,7 +9,7 @@ from django.test import Client
 
 from requests_queue import clock
 from requests_queue.catalog.models import Account, Asset, TierAccount
-from requests_queue.queues import base, inside
+from requests_queue.queues import base, services
 from requests_queue.queues.base import Wish
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
@@ -187,6 +187,6 @@ def test_a_call_from_within_is_the_apis_own(seeded: Any, account: str) -> None:
     assert queue
     assert queue.sketch
     proposal = queue.sketch(Wish("purchase", who))
-    made = inside.create(queue, proposal.actor, proposal.body)
+    made = services.create(queue, proposal.actor, proposal.body)
     assert caller(who).get(f"/requests/{made['id']}").json == made
     assert clock.now().isoformat()[:10] == made["created"][:10]

@@ -13,8 +13,8 @@ from tests.make import World
 from tests.portal import delivered
 from tests.portal.webhooks import send
 from tests.signed_in import root, stranger, vendor, world  # noqa: F401  (fixtures)
-from webhooks import events
-from webhooks.headers import MASK
+from webhooks.delivery import fan_out
+from webhooks.http.headers import MASK
 from webhooks.models import Resend, Webhook
 
 CANARY = "canary-4d1e-key-of-a-handler"
@@ -47,7 +47,7 @@ def text(answer: Any) -> str:
 
 
 def test_no_page_shows_a_value(vendor: Client, root: Client, hook: Webhook, path: str) -> None:
-    events.trigger(hook)
+    fan_out.trigger(hook)
     admin = "/admin/webhooks"
     attempts = [f"{admin}/attempt/{row.pk}/change/" for row in hook.attempt_set.all()]
     own = f"/webhooks/{hook.pk}/"

@@ -12,13 +12,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from portal.webhooks import figures
+from portal.webhooks import webhook_statistics
 from requests_queue import clock
 from tests import make
 from tests.make import AT, World
 from tests.portal.webhooks import CANARY, attempt, said
 from tests.signed_in import distributor, root, stranger, vendor, world  # noqa: F401  (fixtures)
-from webhooks import events, lifecycle
+from webhooks import lifecycle
+from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -179,7 +180,7 @@ def test_the_chart_has_the_latest_fifty(vendor: Client, row: Webhook) -> None:
     for n in range(1, 61):
         attempt(row, n, outcome=outcomes[n % 3], status_code=None if n % 3 == 2 else 200,
                 duration=n * 1000)  # fmt: skip
-    chart = figures.chart(row)
+    chart = webhook_statistics.chart(row)
     assert [found["number"] for found in chart.rows] == list(range(60, 10, -1))
     assert [bar.x for bar in chart.bars] == [n * 12 for n in range(50)]
     assert all(bar.y >= 0 and bar.y + bar.height == 100 for bar in chart.bars)
@@ -413,13 +414,13 @@ def test_what_can_not_be_done_is_a_sentence(vendor: Client, world: World) -> Non
 def test_triggering_what_is_deleted_meanwhile(
     vendor: Client, row: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trigger = events.trigger
+    trigger = fan_out.trigger
 
     def deleted_just_before(found: Webhook) -> Delivery:
         lifecycle.delete(found.pk)
         return trigger(found)
 
-    monkeypatch.setattr(events, "trigger", deleted_just_before)
+    monkeypatch.setattr(fan_out, "trigger", deleted_just_before)
     answer = vendor.post(path(row, "do/trigger/"), {"next": "/webhooks/"}, follow=True)
     assert answer.status_code == 200 and "may have been deleted" in said(answer)
 

@@ -8,7 +8,7 @@ from typing import Any
 from requests_queue import transitions
 from requests_queue.catalog.models import Contract
 from requests_queue.queues.base import Actor
-from requests_queue.queues.usage_file import claims, processing
+from requests_queue.queues.usage_file import leases, processing
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Answer, Caller
 from tests.make import CONTACT
@@ -214,7 +214,7 @@ def usage_file(platform: Platform, status: str, kind: str = "") -> str:
     if status == "uploading":
         return pk
     if status == "processing":
-        claim = {"claim": claims.take(pk)}
+        claim = {"claim": leases.take(pk)}
         transitions.move(UsageFile, pk, "process", Actor(), claim)
         return pk
     processing.run(pk)

@@ -35,11 +35,11 @@ def _peak() -> float:
 
 
 def _read(content: bytes) -> str:
-    from requests_queue.queues.usage_file import limits, reading
+    from requests_queue.queues.usage_file import limits, spreadsheet
 
     try:
         limits.check(content, "usage_file")
-        return f"{sum(1 for _ in reading.read(content).rows)} rows"
+        return f"{sum(1 for _ in spreadsheet.read(content).rows)} rows"
     except (limits.Unreadable, limits.Invalid) as refused:
         return str(refused)
 

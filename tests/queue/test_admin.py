@@ -27,10 +27,10 @@ from requests_queue.catalog.models import (
     TierAccount,
     User,
 )
-from requests_queue.queues import base, move_form
+from requests_queue.queues import action_form, base
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR
 from requests_queue.queues.billing.models import BillingRequest
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.rules import QUEUE
 from tests import make
@@ -45,7 +45,7 @@ CATALOGUE = (Account, Asset, Connection, Contract, Hub, Listing, Marketplace, Pr
 
 
 def request(world: World, status: str = "pending", **more: Any) -> Request:
-    row = births.create(make.purchase(world, **more), world.as_distributor)
+    row = creation.create(make.purchase(world, **more), world.as_distributor)
     if status != row.status:
         Request.objects.filter(pk=row.pk).update(status=status)
         row.refresh_from_db()
@@ -225,8 +225,8 @@ def test_a_move_wants_a_csrf_token(world: World) -> None:
 
 
 def test_a_move_asks_no_field_that_its_queue_lacks() -> None:
-    assert move_form.fields_of(QUEUE, "fail") == ("reason",)
-    assert move_form.fields_of(QUEUE, "accept") == ()
+    assert action_form.fields_of(QUEUE, "fail") == ("reason",)
+    assert action_form.fields_of(QUEUE, "accept") == ()
 
 
 # -- who sees what

@@ -11,9 +11,9 @@ import pytest
 from requests_queue import clock, transitions
 from requests_queue.catalog.models import Account, Asset, Product
 from requests_queue.errors import Refused
-from requests_queue.queues.billing import births, due, rules, samples
+from requests_queue.queues.billing import creation, due, rules, samples
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
-from requests_queue.queues.fulfillment import births as orders
+from requests_queue.queues.fulfillment import creation as orders
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.seed.products import BACKUP
 from tests import make
@@ -477,7 +477,7 @@ def test_a_date_at_the_end_of_time_stops_nothing(effective: str) -> None:
     assert caller(world.vendor).get(f"{ASSETS}/{order.asset_id}").status == 200
 
 
-@pytest.mark.parametrize("kind", births.TYPES)
+@pytest.mark.parametrize("kind", creation.TYPES)
 def test_the_sample(seeded: Any, kind: str) -> None:
     for product in (None, Product.objects.get(pk=BACKUP)):
         row = samples.make(kind, product)

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from requests_queue.catalog.models import Listing, Parameter, Product, TierAccount
-from requests_queue.catalog.shape import icon, icon_key
+from requests_queue.catalog.representations import icon, icon_key
 from requests_queue.seed.accounts import HUB, MARKETPLACE
 from requests_queue.seed.customers import BRIGHTWATER, MASTER
 from requests_queue.seed.products import BACKUP, METER, SUITE

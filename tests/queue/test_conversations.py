@@ -18,7 +18,7 @@ from requests_queue.conversations.models import Conversation, Message, label, nu
 from requests_queue.errors import IllegalMove
 from requests_queue.queues import base
 from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import Caller, caller, ids, refused
@@ -47,7 +47,7 @@ def theirs(world: make.World) -> Caller:
 
 
 def order(world: make.World, **more: Any) -> Request:
-    return births.create(make.purchase(world, **more), world.as_distributor)
+    return creation.create(make.purchase(world, **more), world.as_distributor)
 
 
 def of(row: Any) -> Conversation:

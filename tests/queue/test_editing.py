@@ -8,7 +8,7 @@ import pytest
 
 from requests_queue import transitions
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.fulfillment import births, editing
+from requests_queue.queues.fulfillment import creation, editing
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 
@@ -19,7 +19,7 @@ DRAFTS = {"cart": {"validation": True}}
 def test_a_distributor_replaces_a_draft() -> None:
     world = make.world(capabilities=DRAFTS)
     make.parameter(world, "region")
-    row = births.create(make.purchase(world, status="draft"), world.as_distributor)
+    row = creation.create(make.purchase(world, status="draft"), world.as_distributor)
     body = make.purchase(world)
     body["asset"]["items"][0]["quantity"] = 7
     body["asset"]["params"] = [{"id": "region", "value": "eu"}]
@@ -38,7 +38,7 @@ def test_a_distributor_replaces_a_draft() -> None:
 
 def test_items_of_an_order_that_is_no_draft_stay() -> None:
     world = make.world()
-    row = births.create(make.purchase(world), world.as_distributor)
+    row = creation.create(make.purchase(world), world.as_distributor)
     body = {"asset": {"items": [{"id": world.item.id, "quantity": 9}]}, "note": "hello"}
     editing.edit(row.pk, body, world.as_distributor)
     row.refresh_from_db()
@@ -47,7 +47,7 @@ def test_items_of_an_order_that_is_no_draft_stay() -> None:
 
 def test_a_wrong_draft_changes_nothing() -> None:
     world = make.world(capabilities=DRAFTS)
-    row = births.create(make.purchase(world, status="draft"), world.as_distributor)
+    row = creation.create(make.purchase(world, status="draft"), world.as_distributor)
     with pytest.raises(Invalid):
         editing.edit(
             row.pk,
@@ -60,7 +60,7 @@ def test_a_wrong_draft_changes_nothing() -> None:
 
 def test_a_request_that_is_over_cannot_be_changed() -> None:
     world = make.world()
-    row = births.create(make.purchase(world), world.as_distributor)
+    row = creation.create(make.purchase(world), world.as_distributor)
     transitions.move(Request, row.pk, "fail", world.as_vendor, {"reason": "no"})
     with pytest.raises(Refused, match="Only pending, draft or inquiring"):
         editing.edit(row.pk, {"note": "late"}, world.as_vendor)

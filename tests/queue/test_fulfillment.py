@@ -14,7 +14,7 @@ from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import births, due
+from requests_queue.queues.fulfillment import creation, due
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import caller
@@ -64,7 +64,7 @@ def everything() -> tuple[Any, ...]:
 
 
 def order(world: make.World, **more: Any) -> Request:
-    return births.create(make.purchase(world, **more), world.as_distributor)
+    return creation.create(make.purchase(world, **more), world.as_distributor)
 
 
 def on(asset: Asset, kind: str, **more: Any) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def test_an_approved_change_is_applied_and_a_failed_one_is_not() -> None:
     def change(quantity: int, region: str) -> Request:
         more = {"items": [{"id": "SEAT", "quantity": quantity}]}
         more["params"] = [{"id": "region", "value": region}]
-        return births.create(on(asset, "change", **more), world.as_distributor)
+        return creation.create(on(asset, "change", **more), world.as_distributor)
 
     def held() -> tuple[str, str]:
         asset.refresh_from_db()
@@ -113,7 +113,7 @@ def test_an_approved_change_is_applied_and_a_failed_one_is_not() -> None:
 def test_another_providers_asset_is_missing() -> None:
     with pytest.raises(Missing):
         given = on(make.asset(make.world()), "cancel")
-        births.create(given, make.world("2").as_distributor)
+        creation.create(given, make.world("2").as_distributor)
 
 
 def test_approve_needs_the_required_fulfillment_parameters() -> None:
@@ -133,7 +133,7 @@ def test_approve_needs_the_required_fulfillment_parameters() -> None:
     assert vendor.put(f"/requests/{row.pk}", filled).status == 200
     assert vendor.post(f"/requests/{row.pk}/approve").status == 200
     # What never gets its parameters needs none.
-    cancel = births.create(on(row.asset, "cancel"), world.as_distributor)
+    cancel = creation.create(on(row.asset, "cancel"), world.as_distributor)
     Request.objects.filter(pk=cancel.pk).update(params=[{**cancel.params[0], "value": ""}])
     assert move(cancel, "approve", world.as_vendor).status == "approved"
 
@@ -235,7 +235,7 @@ def test_a_draft_of_a_change_leaves_its_asset_alone() -> None:
     world = make.world(capabilities=EVERYTHING)
     asset = make.asset(world)
     given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
-    row = births.create(given, world.as_distributor)
+    row = creation.create(given, world.as_distributor)
     assert statuses(row) == ("draft", "active")
     move(row, "submit", world.as_distributor)
     assert statuses(row) == ("pending", "active")
@@ -248,7 +248,7 @@ def test_stale_drafts_go_with_what_was_never_more_than_a_draft(settings: Any) ->
     draft = order(world, status="draft")
     asset = make.asset(world)
     given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
-    births.create(given, world.as_distributor)
+    creation.create(given, world.as_distributor)
     alive = order(world)
     writing.create({"instance_id": draft.pk}, world.as_distributor)
     due.run(clock.now() + timedelta(days=6, hours=23))
@@ -330,14 +330,14 @@ def test_the_same_order_again_is_told_what_there_is() -> None:
 def test_one_request_at_a_time_for_an_asset() -> None:
     world = make.world(capabilities=EVERYTHING)
     asset = make.asset(world)
-    open_ = births.create(on(asset, "suspend"), world.as_distributor)
+    open_ = creation.create(on(asset, "suspend"), world.as_distributor)
     for kind in ("change", "cancel", "suspend", "resume"):
         with pytest.raises(Conflict) as refused:
-            births.create(on(asset, kind), world.as_distributor)
+            creation.create(on(asset, kind), world.as_distributor)
         assert refused.value.params is not None
         assert refused.value.params["request_id"] == open_.pk
     move(open_, "approve", world.as_vendor)
-    following = births.create(on(asset, "resume"), world.as_distributor)
+    following = creation.create(on(asset, "resume"), world.as_distributor)
     assert following.pk.endswith("-002")
     assert following.previous_approved_request == open_
 

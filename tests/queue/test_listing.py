@@ -10,7 +10,7 @@ from requests_queue import transitions
 from requests_queue.catalog.models import Contract, Listing, Product
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.listing import births, rules, samples
+from requests_queue.queues.listing import creation, rules, samples
 from requests_queue.queues.listing.models import ListingRequest
 from tests import make
 from tests.api import Caller, caller, ids, refused
@@ -90,10 +90,10 @@ def test_a_canceled_request_changes_nothing_and_frees_the_listing() -> None:
     row = request(world, "reviewing", 1, "remove")
     body = {"type": "remove", "listing_id": row.listing_id}
     with pytest.raises(Refused, match=f"has an open request {row.pk} already"):
-        births.create(body, world.as_vendor)
+        creation.create(body, world.as_vendor)
     transitions.move(ListingRequest, row.pk, "cancel", world.as_distributor)
     assert Listing.objects.get(pk=row.listing_id).status == "listed"
-    assert births.create(body, world.as_vendor).pk == f"{row.pk[:-1]}2"
+    assert creation.create(body, world.as_vendor).pk == f"{row.pk[:-1]}2"
 
 
 def test_a_new_product_gets_a_listing_with_its_draft_and_loses_it_with_it() -> None:
@@ -229,7 +229,7 @@ def test_filters_of_listings(vendor: Caller, query: str, count: int) -> None:
 
 def test_nobody_sees_what_is_others(vendor: Caller, distributor: Caller, other: make.World) -> None:
     stranger, strange_provider = caller(other.vendor), caller(other.provider)
-    theirs = births.create({"type": "remove", "listing_id": "LST-777-777-777"}, other.as_vendor)
+    theirs = creation.create({"type": "remove", "listing_id": "LST-777-777-777"}, other.as_vendor)
     [draft] = ids(vendor, f"{PATH}?state=draft")
     for who in (stranger, strange_provider):
         assert ids(who, PATH) == [theirs.pk]

@@ -13,7 +13,7 @@ from requests_queue.errors import Refused
 from requests_queue.queues import base
 from requests_queue.queues.base import Actor
 from requests_queue.queues.usage_file import api as usage_api
-from requests_queue.queues.usage_file import claims
+from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Answer
 from tests.queue import reaching, tables
@@ -78,7 +78,7 @@ def by_the_platform(queue: str, pk: str, verb: str) -> int:
             data: dict[str, Any] = reaching.body_of(verb) or {}
             if queue == USAGE:
                 row = UsageFile.objects.get(pk=pk)
-                data = {"claim": row.claim or claims.take(pk), "columns": {}}
+                data = {"claim": row.claim or leases.take(pk), "columns": {}}
             transitions.move(model(queue), pk, verb, Actor(), data)
     except Refused as refused:
         return refused.status

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from requests_queue.errors import Invalid
-from requests_queue.queues.fulfillment import births, params
+from requests_queue.queues.fulfillment import creation, params
 from tests import make
 from tests.api import caller
 
@@ -286,7 +286,7 @@ def test_an_object_is_json() -> None:
 def test_an_object_that_no_database_stores_is_refused(value: str) -> None:
     world = make.world()
     make.parameter(world, "config", type="object")
-    row = births.create(make.purchase(world), world.as_distributor)
+    row = creation.create(make.purchase(world), world.as_distributor)
     given_ = {"asset": {"params": [{"id": "config", "value": value}]}}
     answer = caller(world.vendor).put(f"/requests/{row.pk}", given_)
     assert (answer.status, answer.json["errors"]) == (

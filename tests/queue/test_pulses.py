@@ -8,10 +8,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from requests_queue import clock, pulses
+from requests_queue import clock, heartbeats
 from requests_queue.database_time import DatabaseTime
+from requests_queue.heartbeats import LOST, SCHEDULER, WORKER
 from requests_queue.models import Clock, Pulse
-from requests_queue.pulses import LOST, SCHEDULER, WORKER
 from requests_queue.tasks import run_due
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def nobody_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulses, "_next", {})
+    monkeypatch.setattr(heartbeats, "_next", {})
 
 
 def sign(process: str, kind: str, age: float, since: float = 60) -> None:
@@ -28,9 +28,9 @@ def sign(process: str, kind: str, age: float, since: float = 60) -> None:
 
 
 def test_a_process_that_left_a_sign_is_heard_of() -> None:
-    assert pulses.heard() == {}
-    pulses.leave(WORKER)
-    heard = pulses.heard()[WORKER]
+    assert heartbeats.heard() == {}
+    heartbeats.leave(WORKER)
+    heard = heartbeats.heard()[WORKER]
     assert heard.alive == 1
     assert heard.age is not None and 0 <= heard.age < 5
     assert 0 <= heard.there_for < 5
@@ -41,7 +41,7 @@ def test_those_who_fell_silent_count_no_more() -> None:
     sign("b", WORKER, LOST - 2, since=900)
     sign("c", WORKER, LOST + 2, since=9000)
     sign("scheduler", SCHEDULER, LOST + 100)
-    heard = pulses.heard()
+    heard = heartbeats.heard()
     assert heard[WORKER].alive == 2
     assert heard[WORKER].age == pytest.approx(1, abs=1)
     assert heard[WORKER].there_for == pytest.approx(900, abs=1)
@@ -52,47 +52,47 @@ def test_those_who_fell_silent_count_no_more() -> None:
 def test_a_sign_is_left_once_in_a_while_by_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     def written() -> list[str]:
         with CaptureQueriesContext(connection) as found:
-            pulses.leave(WORKER)
+            heartbeats.leave(WORKER)
         return [q["sql"] for q in found if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
 
     assert len(written()) == 2  # the first one clears away what is old
     assert written() == []
-    monkeypatch.setattr(pulses, "_next", dict.fromkeys(pulses._next, 0.0))
+    monkeypatch.setattr(heartbeats, "_next", dict.fromkeys(heartbeats._next, 0.0))
     assert len(written()) == 1
     assert Pulse.objects.count() == 1
 
 
 def test_a_restarted_process_of_the_same_name_is_a_new_one() -> None:
-    pulses.leave(WORKER)
+    heartbeats.leave(WORKER)
     Pulse.objects.update(since=DatabaseTime() - 5000)
-    pulses._next.clear()
-    pulses.leave(WORKER)
-    assert pulses.heard()[WORKER].there_for < 60
+    heartbeats._next.clear()
+    heartbeats.leave(WORKER)
+    assert heartbeats.heard()[WORKER].there_for < 60
 
 
 def test_what_was_heard_of_long_ago_is_forgotten() -> None:
     sign("old", WORKER, 4000)
     sign("not so old", WORKER, 3000)
-    pulses.leave(WORKER)
+    heartbeats.leave(WORKER)
     assert set(Pulse.objects.values_list("process", flat=True)) >= {"not so old"}
     assert not Pulse.objects.filter(process="old").exists()
 
 
 def test_whoever_stops_takes_its_sign_back() -> None:
-    pulses.leave(WORKER)
+    heartbeats.leave(WORKER)
     sign("another", WORKER, 1)
-    pulses.end(WORKER)
-    assert pulses.heard()[WORKER].alive == 1
+    heartbeats.end(WORKER)
+    assert heartbeats.heard()[WORKER].alive == 1
 
 
 def test_signs_go_by_real_time(settings: Any) -> None:
     settings.SANDBOX = True
-    pulses.leave(WORKER)
+    heartbeats.leave(WORKER)
     real = clock.now()
     Clock.objects.update_or_create(pk=1, defaults={"frozen_at": real.replace(year=2040)})
-    assert pulses.heard()[WORKER].alive == 1
+    assert heartbeats.heard()[WORKER].alive == 1
 
 
 def test_the_schedulers_task_leaves_its_sign() -> None:
     run_due()
-    assert pulses.heard()[SCHEDULER].alive == 1
+    assert heartbeats.heard()[SCHEDULER].alive == 1

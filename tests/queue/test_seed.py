@@ -27,7 +27,7 @@ from requests_queue.catalog.models import (
 )
 from requests_queue.catalog.tiers import check_contact_info
 from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import births, effects, params, rules
+from requests_queue.queues.fulfillment import creation, effects, params, rules
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, METER, SUITE
@@ -229,7 +229,7 @@ def test_dates_lie_around_the_first_seed(seeded: seed.Summary) -> None:
 
 
 def test_a_purchase_of_the_plain_product_is_born_pending(seeded: seed.Summary) -> None:
-    request = births.create(purchase(BACKUP), distributor())
+    request = creation.create(purchase(BACKUP), distributor())
     assert request.status == "pending"
     assert request.asset.status == "processing"
     assert params.missing(request.params, "fulfillment") == ["activation_id"]
@@ -239,7 +239,7 @@ def test_a_purchase_of_the_plain_product_is_born_pending(seeded: seed.Summary) -
 def test_the_banners_purchase_is_of_the_plain_product(seeded: seed.Summary) -> None:
     body = first_order.body()
     assert body is not None
-    request = births.create(body, distributor())
+    request = creation.create(body, distributor())
     assert (request.product_id, request.status) == (BACKUP, "pending")
 
 
@@ -248,18 +248,18 @@ def test_a_purchase_of_the_suite_is_inquiring_without_what_it_requires(
 ) -> None:
     # Of a reseller that is set up: any other one is set up first.
     tiers = {**purchase(SUITE)["asset"]["tiers"], "tier1": {"id": CASCADE}}
-    request = births.create(purchase(SUITE, tiers=tiers), distributor())
+    request = creation.create(purchase(SUITE, tiers=tiers), distributor())
     assert request.status == "inquiring"
     assert params.missing(request.params, "ordering") == ["admin_email"]
     given = [{"id": "admin_email", "value": "security@harbour.example.com"}]
-    order = births.create(purchase(SUITE, tiers=tiers, params=given), distributor())
+    order = creation.create(purchase(SUITE, tiers=tiers, params=given), distributor())
     assert order.status == "pending"
-    order = births.create(purchase(SUITE, params=given), distributor())
+    order = creation.create(purchase(SUITE, params=given), distributor())
     assert (order.status, order.asset.status) == ("tiers_setup", "processing")
 
 
 def test_a_purchase_of_the_middle_product_is_born_pending(seeded: seed.Summary) -> None:
-    assert births.create(purchase(METER), distributor()).status == "pending"
+    assert creation.create(purchase(METER), distributor()).status == "pending"
 
 
 def test_the_suite_has_every_kind_of_parameter_and_text(seeded: seed.Summary) -> None:

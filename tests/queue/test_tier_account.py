@@ -9,7 +9,7 @@ import pytest
 
 from requests_queue.catalog.models import Asset, Product, TierAccount, TierAccountVersion, User
 from requests_queue.errors import Refused
-from requests_queue.queues.tier_account import births, samples
+from requests_queue.queues.tier_account import creation, samples
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.seed.products import BACKUP, SUITE
 from tests import make
@@ -44,7 +44,7 @@ def changed(account: str = TIER, **more: Any) -> dict[str, Any]:
 
 def born(made: make.World, n: int = 1) -> TierAccountRequest:
     customer = make.asset(made, n).customer
-    [row] = births.create(changed(customer.pk, name=f"Renamed {n}"), made.as_distributor)
+    [row] = creation.create(changed(customer.pk, name=f"Renamed {n}"), made.as_distributor)
     return row
 
 
@@ -99,7 +99,7 @@ def test_a_change_makes_a_request_for_each_linked_product() -> None:
         (rows[1].pk, "pending", world.provider.pk),
         (rows[1].pk, "pending", world.vendor.pk),
     ]
-    again = births.create(changed(tax_id="7"), world.as_distributor)
+    again = creation.create(changed(tax_id="7"), world.as_distributor)
     assert [r.pk for r in again] == [f"TAR-0000-0000-0001-002-00{n}" for n in (1, 2)]
 
 
@@ -216,7 +216,7 @@ def test_an_account_that_nobody_can_be_asked_about() -> None:
 def test_what_others_see(seeded: Any, other: make.World, vendor: Caller) -> None:
     other.product.capabilities = ON
     other.product.save()
-    [theirs] = births.create(changed("TA-0000-0000-0007"), other.as_distributor)
+    [theirs] = creation.create(changed("TA-0000-0000-0007"), other.as_distributor)
     for account in (other.vendor, other.provider):
         stranger = caller(account)
         assert ids(stranger, PATH) == [theirs.pk]

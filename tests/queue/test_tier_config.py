@@ -12,9 +12,9 @@ from requests_queue import clock, transitions
 from requests_queue.catalog.models import Asset, Template, TierAccount
 from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import births as orders
+from requests_queue.queues.fulfillment import creation as orders
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.queues.tier_config import births, due, samples
+from requests_queue.queues.tier_config import creation, due, samples
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from tests import make
 from webhooks.models import Event, Webhook
@@ -92,7 +92,7 @@ def setup_body(made: make.World, account: TierAccount, level: int = 1, **more: A
 
 
 def setup(made: make.World, account: TierAccount, level: int = 1, **more: Any) -> TierConfigRequest:
-    return births.create(setup_body(made, account, level, **more), made.as_distributor)
+    return creation.create(setup_body(made, account, level, **more), made.as_distributor)
 
 
 def active(made: make.World, n: int = 1) -> TierConfig:
@@ -243,7 +243,7 @@ class TestOrdersThatWait:
     def test_an_update_under_way_holds_no_order(self) -> None:
         made = world(level=1)
         row = active(made)
-        births.create({"configuration": {"id": row.pk}}, made.as_distributor)
+        creation.create({"configuration": {"id": row.pk}}, made.as_distributor)
         row.refresh_from_db()
         assert row.status == "processing"
         first = order(made, row.account)
@@ -272,7 +272,7 @@ class TestMoves:
             type="fulfillment", created=make.AT, updated=make.AT,
         )  # fmt: skip
         row = setup(made, reseller(made, 1), params=[{"id": "tier1_ask", "value": "A-1"}])
-        births.edit(row.pk, {"params": [{"id": "tier1_set", "value": "t-1"}]}, made.as_vendor)
+        creation.edit(row.pk, {"params": [{"id": "tier1_set", "value": "t-1"}]}, made.as_vendor)
         row = move(row, "approve", made.as_vendor)
         assert row.template == template and row.effective_date == row.updated
         held = TierConfig.objects.get()
@@ -303,7 +303,7 @@ class TestMoves:
         with pytest.raises(Refused, match="at least one parameter"):
             move(row, "inquire", made.as_vendor)
         wrong = {"params": [{"id": "tier1_ask", "value": "x", "value_error": "Too short."}]}
-        births.edit(row.pk, wrong, made.as_vendor)
+        creation.edit(row.pk, wrong, made.as_vendor)
         row = move(row, "inquire", made.as_vendor)
         assert (row.status, row.assignee, row.inquired) == (
             "inquiring", made.vendor_user, row.updated,
@@ -327,7 +327,7 @@ class TestMoves:
             "type": kind, "configuration": {"id": held.pk},
             "params": [{"id": "tier1_set", "value": "new"}],
         }  # fmt: skip
-        row = births.create(body, made.as_vendor)
+        row = creation.create(body, made.as_vendor)
         assert (row.status, row.pk[-3:]) == ("pending", "002")
         assert row.previous_approved_request_id == f"{row.pk[:-3]}001"
         assert TierConfig.objects.get().status == "processing"
@@ -384,7 +384,7 @@ class TestBirths:
         account = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
         body = setup_body(made, reseller(made, 1))
         body["configuration"]["account"] = account
-        row = births.create(body, made.as_distributor)
+        row = creation.create(body, made.as_distributor)
         assert (row.configuration.account.name, row.configuration.account.type) == (
             "New", "reseller",
         )  # fmt: skip
@@ -402,7 +402,7 @@ class TestBirths:
             row = setup(made, reseller(made, 1), status="draft")
         else:
             body = {"type": kind, "status": "draft", "configuration": {"id": active(made).pk}}
-            row = births.create(body, actor(made, who))
+            row = creation.create(body, actor(made, who))
         is_draft = on and kind != "adjustment" and who == "D"
         assert row.status == ("draft" if is_draft else "pending")
         events = [event for event in told() if event[0] == row.pk]
@@ -426,35 +426,35 @@ class TestBirths:
         held = active(made)
         for kind in ("update", "adjustment"):
             for who in (made.as_vendor, made.as_distributor):
-                row = births.create({"type": kind, "configuration": {"id": held.pk}}, who)
+                row = creation.create({"type": kind, "configuration": {"id": held.pk}}, who)
                 assert row.type == kind
                 move(row, "fail", made.as_vendor, reason="x")
         with pytest.raises(Forbidden, match="setup is created by the distributor"):
-            births.create({"type": "setup", "configuration": {"id": held.pk}}, made.as_vendor)
+            creation.create({"type": "setup", "configuration": {"id": held.pk}}, made.as_vendor)
 
     def test_the_type_follows_from_the_configuration(self) -> None:
         made = world(level=1)
         held = active(made)
-        row = births.create(setup_body(made, held.account), made.as_distributor)
+        row = creation.create(setup_body(made, held.account), made.as_distributor)
         assert row.type == "update"
 
     def test_one_request_at_a_time(self) -> None:
         made = world(level=1)
         row = setup(made, reseller(made, 1))
         with pytest.raises(Refused) as refused:
-            births.create({"configuration": {"id": row.configuration_id}}, made.as_distributor)
+            creation.create({"configuration": {"id": row.configuration_id}}, made.as_distributor)
         assert refused.value.status == 409
         assert refused.value.params == {"request_id": row.pk, "request_status": "pending"}
         move(row, "approve", made.as_vendor, **TILE)
         again = setup_body(made, row.configuration.account, type="setup")
         with pytest.raises(IllegalMove, match="is set up already"):
-            births.create(again, made.as_distributor)
+            creation.create(again, made.as_distributor)
 
     def test_an_update_needs_something_that_is_set_up(self) -> None:
         made = world(level=1)
         account = reseller(made, 1)
         with pytest.raises(IllegalMove, match="update is for active ones only"):
-            births.create(setup_body(made, account, type="update"), made.as_distributor)
+            creation.create(setup_body(made, account, type="update"), made.as_distributor)
         assert not TierConfig.objects.exists()
 
     def test_bad_input_leaves_nothing_behind(self) -> None:
@@ -493,7 +493,7 @@ class TestBirths:
         before = everything()
         for body, sentence in cases:
             with pytest.raises(Refused, match=sentence):
-                births.create(body, made.as_distributor)
+                creation.create(body, made.as_distributor)
             assert everything() == before, body
 
     def test_another_accounts_configuration_is_missing(self) -> None:
@@ -501,7 +501,7 @@ class TestBirths:
         other = make.world("2")
         for who in (other.as_vendor, other.as_distributor):
             with pytest.raises(Missing):
-                births.create({"configuration": {"id": held.pk}}, who)
+                creation.create({"configuration": {"id": held.pk}}, who)
 
 
 class TestDue:

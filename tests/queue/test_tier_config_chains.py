@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.queues.tier_config import births
+from requests_queue.queues.tier_config import creation
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from tests.queue.test_tier_config import TILE, move, of, order, reseller, setup_body, told, world
 
@@ -21,7 +21,7 @@ def test_an_order_below_a_tier_that_has_a_draft_alone_begins_both() -> None:
     one, two = reseller(made, 1), reseller(made, 2)
     body = setup_body(made, one, status="draft")
     body["configuration"]["parent_account"] = {"id": two.pk}
-    draft = births.create(body, made.as_distributor)
+    draft = creation.create(body, made.as_distributor)
     row = order(made, one)
     assert (draft.status, row.status) == ("draft", "tiers_setup")
     assert (of(two).status, of(one).status) == ("pending", "tiers_setup")

@@ -12,9 +12,9 @@ from django.db import connection
 
 from requests_queue import clock, transitions
 from requests_queue.errors import Refused
-from requests_queue.queues.fulfillment import births as orders
+from requests_queue.queues.fulfillment import creation as orders
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.queues.tier_config import births, due
+from requests_queue.queues.tier_config import creation, due
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from tests import make
 from tests.queue.test_tier_config import TILE, of, order, reseller, setup_body, world
@@ -144,11 +144,11 @@ def test_a_stale_draft_goes_while_an_order_needs_its_configuration() -> None:
         one, two = reseller(made, n), reseller(made, 10 + n)
         whole = setup_body(made, one, status="draft")
         whole["configuration"]["parent_account"] = {"id": two.pk}
-        assert births.create(whole, made.as_distributor).status == "draft"
+        assert creation.create(whole, made.as_distributor).status == "draft"
         later = clock.now() + timedelta(days=365)
         refused = at_once(
             lambda: due.run(later), buy(made, one, two),  # noqa: B023
-            lambda: births.create(whole, made.as_distributor),  # noqa: B023
+            lambda: creation.create(whole, made.as_distributor),  # noqa: B023
         )  # fmt: skip
         assert all(error.status == 409 for error in refused)
         nobody_waits_in_vain()
@@ -157,11 +157,11 @@ def test_a_stale_draft_goes_while_an_order_needs_its_configuration() -> None:
 def test_one_of_many_requests_by_the_api_wins() -> None:
     made = world(level=1)
     body = setup_body(made, reseller(made, 1))
-    refused = at_once(*[lambda: births.create(body, made.as_distributor)] * 5)
+    refused = at_once(*[lambda: creation.create(body, made.as_distributor)] * 5)
     assert [error.status for error in refused] == [409] * 4
     whole = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
     body = {"configuration": {**body["configuration"], "account": whole}}
-    refused = at_once(*[lambda: births.create(body, made.as_distributor)] * 2)
+    refused = at_once(*[lambda: creation.create(body, made.as_distributor)] * 2)
     assert [error.status for error in refused] == [409]
     purchase = make.purchase(made)
     purchase["asset"]["tiers"]["tier1"] = {**whole, "external_uid": "u-2"}

@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from requests_queue import transitions
 from requests_queue.catalog.models import Contract, Marketplace, Product
 from requests_queue.queues.base import Actor
-from requests_queue.queues.usage_file import claims, links, processing, samples
+from requests_queue.queues.usage_file import leases, links, processing, samples
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make
 from tests.api import Caller, caller, ids, refused
@@ -391,7 +391,7 @@ def test_nobody_sees_what_is_others(vendor: Caller, distributor: Caller, other: 
 def test_a_sample_is_ready_and_can_be_submitted(vendor: Caller) -> None:
     row = samples.make("", None)
     assert (row.status, row.invalid, row.product_id) == ("ready", 0, "PRD-362-917-440")
-    assert row.validated > 0 and claims.under_way() == []
+    assert row.validated > 0 and leases.under_way() == []
     moved = transitions.move(UsageFile, row.pk, "submit", Actor(None, row.vendor))
     assert moved.status == "pending"
     product = Product.objects.get(pk="PRD-814-505-018")

@@ -15,8 +15,8 @@ from openpyxl import load_workbook
 from requests_queue import clock
 from requests_queue.catalog.models import Asset, Item
 from requests_queue.queues.usage_file import (
-    claims,
     due,
+    leases,
     limits,
     processing,
     publishing,
@@ -593,8 +593,8 @@ def test_a_lost_message_is_sent_again_and_a_lost_worker_replaced(
     due.run(clock.now())
     assert told == [pk]
     # A worker claims it, writes a batch, and dies.
-    token = claims.take(pk)
-    assert token and claims.take(pk) is None
+    token = leases.take(pk)
+    assert token and leases.take(pk) is None
     UsageRecord.objects.create(id="UR-1", file_id=pk, row=99, status="valid", record_id="x")
     _lose(pk)
     due.run(clock.now())
@@ -602,10 +602,10 @@ def test_a_lost_message_is_sent_again_and_a_lost_worker_replaced(
     processing.run(pk)
     assert (UsageFile.objects.get().status, UsageRecord.objects.count()) == ("ready", 2)
     # The first comes back late, and writes nothing.
-    with pytest.raises(claims.LostClaim):
-        claims.keep(pk, token, validated=1)
-    with pytest.raises(claims.LostClaim):
-        claims.release(pk, token)
+    with pytest.raises(leases.LostClaim):
+        leases.keep(pk, token, validated=1)
+    with pytest.raises(leases.LostClaim):
+        leases.release(pk, token)
     assert due.unsettled(clock.now()) == set()
 
 
@@ -636,14 +636,14 @@ def test_a_worker_that_has_lost_its_claim_deletes_nothing(
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     UsageFile.objects.update(status="processing")
     UsageRecord.objects.create(id="UR-1", file_id=pk, row=99, status="valid", record_id="x")
-    take = claims.take
+    take = leases.take
 
     def overtaken(pk: str) -> str | None:
         token = take(pk)
         UsageFile.objects.update(claim="another")
         return token
 
-    monkeypatch.setattr(claims, "take", overtaken)
+    monkeypatch.setattr(leases, "take", overtaken)
     processing.run(pk)
     assert UsageRecord.objects.get().pk == "UR-1"
     assert UsageFile.objects.get().claim == "another"

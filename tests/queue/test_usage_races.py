@@ -12,10 +12,10 @@ from django.db import connection
 from requests_queue import clock, ids, transitions
 from requests_queue.catalog.models import Listing
 from requests_queue.errors import Refused
-from requests_queue.queues.listing import births
+from requests_queue.queues.listing import creation
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.queues.usage_file import births as usage_births
-from requests_queue.queues.usage_file import claims, matching, records
+from requests_queue.queues.usage_file import creation as usage_births
+from requests_queue.queues.usage_file import leases, matching, records
 from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 from tests import make
@@ -81,7 +81,7 @@ def test_one_listing_is_made_and_one_request_is_under_way() -> None:
     contract = Listing.objects.get().contract_id
     Listing.objects.all().delete()
     given = {"type": "new", "product_id": world.product.pk, "contract_id": contract}
-    made = together(6, lambda _: births.create(given, world.as_vendor).pk)
+    made = together(6, lambda _: creation.create(given, world.as_vendor).pk)
     assert won(made) == len(set(made)) == 6
     assert Listing.objects.count() == 1
     submitted = together(
@@ -97,17 +97,17 @@ def test_a_listing_is_not_deleted_from_under_a_new_request() -> None:
     Listing.objects.all().delete()
     given = {"type": "new", "product_id": world.product.pk, "contract_id": contract}
     for _ in range(5):
-        draft = births.create(given, world.as_vendor).pk
+        draft = creation.create(given, world.as_vendor).pk
 
         def act(n: int, draft: str = draft) -> Any:
             if n:
-                return births.create(given, world.as_vendor).pk
-            return births.delete_draft(draft, world.as_vendor)
+                return creation.create(given, world.as_vendor).pk
+            return creation.delete_draft(draft, world.as_vendor)
 
         assert won(together(3, act)) == 3
         assert ListingRequest.objects.count() == 2
         for pk in ListingRequest.objects.values_list("pk", flat=True):
-            births.delete_draft(pk, world.as_vendor)
+            creation.delete_draft(pk, world.as_vendor)
         assert not Listing.objects.exists()
 
 
@@ -128,7 +128,7 @@ def test_one_of_two_uploads_wins_and_one_worker_claims() -> None:
         4, lambda _: transitions.move(UsageFile, file.pk, "upload", world.as_vendor, given)
     )
     assert won(moved) == 1
-    taken = together(4, lambda _: claims.take(file.pk))
+    taken = together(4, lambda _: leases.take(file.pk))
     assert sum(token is not None for token in taken) == 1
 
 

@@ -33,7 +33,7 @@ from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.listing.models import ListingRequest
 from requests_queue.queues.tier_config.models import TierConfig
 from requests_queue.queues.usage_file import api as usage_api
-from requests_queue.queues.usage_file import claims, processing
+from requests_queue.queues.usage_file import leases, processing
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.tasks import run_due
 from tests import make
@@ -370,7 +370,7 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def work(self) -> None:
         self.tick()
-        for pk in sorted(claims.under_way()):
+        for pk in sorted(leases.under_way()):
             processing.run(pk)
 
     @rule(n=PICK, who=WHO, status=st.sampled_from(["approved", "rejected", "closed", "all"]))

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from webhooks import caller
+from webhooks.delivery import validator_client
 
 
 @pytest.fixture(autouse=True)
 def validators_can_be_called() -> Iterator[None]:
     """Let later tests of this process call validators: a web server that stops forbids it."""
     yield
-    caller.start()
+    validator_client.start()

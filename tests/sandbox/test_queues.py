@@ -16,7 +16,7 @@ from requests_queue.queues import base
 from requests_queue.queues.base import Actor
 from requests_queue.queues.billing.models import PROVIDER_TYPE
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.queues.tier_config.births import edit
+from requests_queue.queues.tier_config.creation import edit
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from requests_queue.queues.usage_file.models import UsageFile
 from requests_queue.seed import Summary

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from webhooks.addresses import AddressPolicy, parse_networks
-from webhooks.transport import Answer, Call, CallFailed, Transport
+from webhooks.http.addresses import AddressPolicy, parse_networks
+from webhooks.http.client import Answer, Call, CallFailed, Transport
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 

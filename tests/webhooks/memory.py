@@ -13,8 +13,8 @@ from pathlib import Path
 from tests.webhooks.hostile import Behaviour, Server, drips, floods, hangs, polite, says
 from tests.webhooks.loopback import Outcome, attempt
 from tests.webhooks.test_transport_hostile import BROKEN_BODIES, BROKEN_HEADS, CHUNKED, HEAD
-from webhooks.addresses import AddressPolicy, parse_networks
-from webhooks.transport import Transport
+from webhooks.http.addresses import AddressPolicy, parse_networks
+from webhooks.http.client import Transport
 
 ROUNDS = 3
 

@@ -15,14 +15,15 @@ import psycopg
 import pytest
 from django.db import connection
 
-from requests_queue import pulses
-from requests_queue.queues.fulfillment import births
+from requests_queue import heartbeats
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import Got, handler
 from tests.postgres_server import PostgresServer, from_environment
-from webhooks import attempts, counters, events, ledger, outbox, sql
-from webhooks import engine as engine_module
+from webhooks import counters
+from webhooks.delivery import attempts, claims, fan_out, recording, sql
+from webhooks.delivery import engine as engine_module
 from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +38,7 @@ def server() -> PostgresServer:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "TICK", 0.05)
     monkeypatch.setattr(engine_module, "RENEW", 0.05)
-    monkeypatch.setattr(pulses, "_next", {})
+    monkeypatch.setattr(heartbeats, "_next", {})
 
 
 def once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, first: Callable[[], None]) -> Any:
@@ -58,7 +59,7 @@ def once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, first: Callable
 
 def order(world: make.World, times: int = 1) -> None:
     for _ in range(times):
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
 
 
 def outcomes() -> list[str]:
@@ -68,9 +69,9 @@ def outcomes() -> list[str]:
 @pytest.mark.parametrize(
     ("where", "name", "mode"),
     [
-        (ledger, "_classify", "fast"),
+        (recording, "_classify", "fast"),
         (attempts, "insert", "immediate"),
-        (ledger, "_write_deliveries", "immediate"),
+        (recording, "_write_deliveries", "immediate"),
     ],
 )
 def test_restart_in_the_middle_of_a_flush_loses_no_result(
@@ -118,8 +119,8 @@ def test_server_that_is_away_for_70_s_loses_no_result(
 def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop the server as results are stored, until three leases have run out, or for 70 s."""
     if lease is not None:
-        monkeypatch.setattr(outbox, "take", partial(outbox.take, lease=lease))
-        monkeypatch.setattr(outbox, "LEASE", lease)
+        monkeypatch.setattr(claims, "take", partial(claims.take, lease=lease))
+        monkeypatch.setattr(claims, "LEASE", lease)
     seconds = 70.0 if lease is None else 3 * lease
     world = make.world()
     hold, late = threading.Event(), threading.Event()
@@ -169,7 +170,7 @@ def test_row_that_a_transaction_holds_keeps_no_other_result_from_storage(
                 hold.set()
                 until(lambda: Attempt.objects.filter(webhook=free).exists(), "stored", 2)
                 # A later one, too: the held one is tried again meanwhile.
-                events.trigger(free)
+                fan_out.trigger(free)
                 engine.wake()
                 until(lambda: Attempt.objects.filter(webhook=free).count() == 2, "stored", 2)
                 until(lambda: len(engine._unwritten) == 1, "only the held one is kept")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.addresses import AddressPolicy, check_literal, parse_networks
-from webhooks.exchange import CallFailed
-from webhooks.target import check_url
+from webhooks.http.addresses import AddressPolicy, check_literal, parse_networks
+from webhooks.http.exchange import CallFailed
+from webhooks.http.url_validation import check_url
 
 CLOSED = AddressPolicy()
 # All that can be opened at all.

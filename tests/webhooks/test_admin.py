@@ -17,8 +17,8 @@ from requests_queue.models import Clock
 from tests import make
 from tests.make import AT, World
 from tests.signed_in import root, signed_in, staff, stranger, vendor, world  # noqa: F401  (fixtures)
-from webhooks import events, tokens
-from webhooks.forms import kinds
+from webhooks.admin.forms import kinds
+from webhooks.delivery import fan_out, tokens
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -255,7 +255,7 @@ def test_the_secret_is_in_no_page_but_its_own(vendor: Client, root: Client, worl
     row = hook(world)
     tried = attempt(row)
     Webhook.objects.filter(pk=row.pk).update(last_failure=tried)
-    events.trigger(row)
+    fan_out.trigger(row)
     pages = [
         LIST, f"{LIST}?q=Hook", page(row), page(row, "history"), page(row, "delete"),
         "/admin/", "/admin/webhooks/", "/admin/webhooks/delivery/", "/admin/webhooks/attempt/",

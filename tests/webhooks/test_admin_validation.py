@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from tests import make
 from tests.make import AT, World
 from tests.signed_in import root, signed_in, staff, vendor, world  # noqa: F401  (fixtures)
-from webhooks import tokens, types
+from webhooks import types
+from webhooks.delivery import tokens
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db

@@ -24,10 +24,11 @@ from hypothesis.stateful import (
 )
 
 from requests_queue.models import Clock
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make
-from webhooks import counters, events, ledger, lifecycle, next_attempt, outbox, resending, retry
-from webhooks.calls import Claimed, Finished
+from webhooks import counters, lifecycle
+from webhooks.delivery import claims, fan_out, next_attempt, recording, resend, retry
+from webhooks.delivery.calls import Claimed, Finished
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -68,14 +69,14 @@ class Backoffs(RuleBasedStateMachine):
     @rule(times=st.integers(1, 4))
     def order(self, times: int) -> None:
         for _ in range(times):
-            births.create(make.purchase(self.world), self.world.as_distributor)
+            creation.create(make.purchase(self.world), self.world.as_distributor)
 
     @rule()
     def trigger_now(self) -> None:
         self.tick()
         self.hook.refresh_from_db()
         if self.hook.active:
-            events.trigger(self.hook)
+            fan_out.trigger(self.hook)
 
     @rule(pick=PICK, changed=st.booleans())
     def send_again(self, pick: int, changed: bool) -> None:
@@ -87,7 +88,7 @@ class Backoffs(RuleBasedStateMachine):
             Attempt.objects.filter(pk=attempt.pk).update(claims=CLAIMS)
             attempt.claims = CLAIMS
             changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
-            resending.send(attempt, changes)
+            resend.send(attempt, changes)
 
     @rule(n=st.integers(0, 3), how=st.booleans())
     def edit(self, n: int, how: bool) -> None:
@@ -111,7 +112,7 @@ class Backoffs(RuleBasedStateMachine):
     @rule(slots=st.integers(1, 12))
     def claim(self, slots: int) -> None:
         self.tick()
-        self.in_flight += outbox.claim(slots)
+        self.in_flight += claims.claim(slots)
 
     @precondition(lambda self: self.in_flight)
     @rule(picks=st.lists(PICK, min_size=1, max_size=4), outcome=OUTCOMES)
@@ -134,7 +135,7 @@ class Backoffs(RuleBasedStateMachine):
         self.tick()
         pks = [one.delivery_id for one in self.take(picks)]
         Delivery.objects.filter(pk__in=pks).update(lease=1.0)
-        self.record(outbox.abandoned())
+        self.record(claims.abandoned())
 
     def take(self, picks: list[int]) -> list[Claimed]:
         return [self.in_flight.pop(pick % len(self.in_flight)) for pick in picks if self.in_flight]
@@ -147,7 +148,7 @@ class Backoffs(RuleBasedStateMachine):
             )
             if edited or one.claimed.webhook["revision"] != self.hook.revision:
                 self.outdated.add((one.claimed.delivery_id, one.claimed.number))
-        ledger.record(finished)
+        recording.record(finished)
 
     def backoff(self) -> tuple[Any, ...]:
         self.hook.refresh_from_db()

@@ -17,15 +17,16 @@ from requests_queue import clock, transitions
 from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from sandbox import time
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, handler
-from webhooks import counters, ledger, outbox, retry, standstill, wakeup
-from webhooks.calls import Finished
-from webhooks.engine import Engine
+from webhooks import clock_hooks, counters
+from webhooks.delivery import claims, recording, retry, wakeup
+from webhooks.delivery.calls import Finished
+from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,7 +49,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def order(world: make.World) -> Request:
-    return births.create(make.purchase(world), world.as_distributor)
+    return creation.create(make.purchase(world), world.as_distributor)
 
 
 def in_background(work: Callable[[], Any]) -> threading.Event:
@@ -399,9 +400,9 @@ def probing(world: make.World) -> tuple[Webhook, Any]:
     hook = make.webhook(world)
     for _ in range(3):
         order(world)
-    ledger.record([Finished(c, retry.FAILURE, 1) for c in outbox.claim(10)])
+    recording.record([Finished(c, retry.FAILURE, 1) for c in claims.claim(10)])
     move_clock(400)
-    [probe] = outbox.claim(10)
+    [probe] = claims.claim(10)
     return hook, probe
 
 
@@ -409,16 +410,16 @@ def test_a_call_that_ends_while_a_move_looks_is_not_overlooked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, probe = probing(make.world())
-    peek = outbox.peek
+    peek = claims.peek
 
     def then_succeed(now: datetime) -> list[int]:
         found = peek(now)
-        in_background(lambda: ledger.record([Finished(probe, retry.SUCCESS, 1)])).wait(0.4)
+        in_background(lambda: recording.record([Finished(probe, retry.SUCCESS, 1)])).wait(0.4)
         return found
 
-    monkeypatch.setattr(outbox, "peek", then_succeed)
+    monkeypatch.setattr(claims, "peek", then_succeed)
     # Either the call is seen, or what its success lets go.
-    assert standstill.unsettled(clock.now())
+    assert clock_hooks.unsettled(clock.now())
     until(lambda: Attempt.objects.filter(outcome="success").exists(), "recorded")
 
 
@@ -428,13 +429,13 @@ def test_a_call_that_begins_while_a_move_looks_is_not_overlooked(
     order_of = make.world()
     make.webhook(order_of)
     order(order_of)
-    deadlines = standstill._deadlines
+    deadlines = clock_hooks._deadlines
 
     def then_claim() -> Any:
         found = deadlines()
-        in_background(lambda: outbox.claim(10)).wait(0.4)
+        in_background(lambda: claims.claim(10)).wait(0.4)
         return found
 
-    monkeypatch.setattr(standstill, "_deadlines", then_claim)
-    assert standstill.unsettled(clock.now())
+    monkeypatch.setattr(clock_hooks, "_deadlines", then_claim)
+    assert clock_hooks.unsettled(clock.now())
     until(lambda: Delivery.objects.get().state == "calling", "claimed")

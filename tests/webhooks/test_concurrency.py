@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from requests_queue import clock
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
-from webhooks import counters, events, ledger, lifecycle, outbox, retry
-from webhooks import engine as engine_module
-from webhooks.calls import Finished
+from webhooks import counters, lifecycle
+from webhooks.delivery import claims, fan_out, recording, retry
+from webhooks.delivery import engine as engine_module
+from webhooks.delivery.calls import Finished
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,15 +25,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def order(world: make.World, times: int = 1) -> None:
     for _ in range(times):
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
 
 
 def failing(world: make.World, waiting: int) -> Webhook:
     """Make a webhook whose gate has just opened, with deliveries that wait behind it."""
     hook = make.webhook(world)
     order(world, waiting)
-    claimed = outbox.claim(100)
-    ledger.record([Finished(c, retry.FAILURE, 1) for c in claimed])
+    claimed = claims.claim(100)
+    recording.record([Finished(c, retry.FAILURE, 1) for c in claimed])
     move_clock(400)
     return hook
 
@@ -64,9 +65,9 @@ def test_a_claim_takes_no_more_than_it_has_slots_for() -> None:
     for n in range(1, 5):
         make.webhook(world, n=n)
     order(world, 5)
-    first = outbox.claim(6)
+    first = claims.claim(6)
     assert len(first) == 6
-    assert len(outbox.claim(100)) == 14
+    assert len(claims.claim(100)) == 14
     # The oldest go first.
     oldest = Delivery.objects.order_by("pk").values_list("pk", flat=True)[:6]
     assert sorted(c.delivery_id for c in first) == list(oldest)
@@ -133,7 +134,7 @@ def test_one_probe_goes_first_across_engines() -> None:
             served.next()
             for engine in engines:
                 engine.wake()
-            assert outbox.peek(clock.now()) == []
+            assert claims.peek(clock.now()) == []
             assert Delivery.objects.filter(state="calling").count() == 1
             served.release.set()
             until(settled, "all delivered")
@@ -235,9 +236,9 @@ def test_edited_in_the_middle_of_a_call_it_is_tried_again_as_it_now_is() -> None
 def test_an_old_success_says_nothing_of_new_settings() -> None:
     world = make.world()
     hook = failing(world, waiting=2)
-    [probe] = outbox.claim(10)
+    [probe] = claims.claim(10)
     Webhook.objects.update(earliest_possible_trigger=clock.now() + timedelta(hours=1), revision=1)
-    ledger.record([Finished(probe, retry.SUCCESS, 1)])
+    recording.record([Finished(probe, retry.SUCCESS, 1)])
     hook.refresh_from_db()
     assert hook.earliest_possible_trigger is not None
     assert (hook.success_triggers, hook.failure_since_last_success) == (1, 0)
@@ -250,7 +251,7 @@ def test_trigger_now_in_the_middle_of_the_probe_is_called_beside_it() -> None:
         is_called(served, hook)
         with running() as [engine]:
             served.next()
-            events.trigger(hook)
+            fan_out.trigger(hook)
             engine.wake()
             served.next()
             assert Delivery.objects.filter(state="calling").count() == 2
@@ -261,13 +262,13 @@ def test_trigger_now_in_the_middle_of_the_probe_is_called_beside_it() -> None:
 def test_an_event_never_joins_a_delivery_that_is_being_called() -> None:
     world = make.world()
     failing(world, waiting=1)
-    [probe] = outbox.claim(10)
+    [probe] = claims.claim(10)
     order(world)
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 1
     late = Delivery.objects.latest("pk")
     assert (late.pk != probe.delivery_id, late.state) == (True, "waiting")
     # The probe fails, and both go on waiting.
-    ledger.record([Finished(probe, retry.FAILURE, 1)])
+    recording.record([Finished(probe, retry.FAILURE, 1)])
     assert Delivery.objects.filter(state="waiting").count() == 2
 
 
@@ -276,7 +277,7 @@ def test_the_call_of_a_lost_worker_is_recorded_as_unknown_and_made_again() -> No
     with handler() as served:
         hook = make.webhook(world, served.url)
         order(world)
-        [lost] = outbox.claim(10)
+        [lost] = claims.claim(10)
         expire_leases()
         with running():
             served.next()
@@ -293,16 +294,16 @@ def test_the_call_of_a_lost_worker_is_recorded_as_unknown_and_made_again() -> No
 
 def test_a_claim_holds_as_long_as_its_lease() -> None:
     order(make.world())
-    assert outbox.abandoned() == []
+    assert claims.abandoned() == []
     make.webhook(world := make.world("2"))
     order(world)
-    [claimed] = outbox.claim(10)
-    assert outbox.abandoned() == []
+    [claimed] = claims.claim(10)
+    assert claims.abandoned() == []
     # The lease is real time: moving the platform's makes no worker lost.
     move_clock(3600)
-    assert outbox.abandoned() == []
+    assert claims.abandoned() == []
     expire_leases()
-    assert [f.claimed for f in outbox.abandoned()] == [claimed]
+    assert [f.claimed for f in claims.abandoned()] == [claimed]
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["waiting again", "claimed by another"])
@@ -311,12 +312,12 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
     world = make.world()
     hook = make.webhook(world)
     order(world)
-    [late] = outbox.claim(10)
+    [late] = claims.claim(10)
     expire_leases()
-    assert ledger.record(outbox.abandoned()) == ["settled"]
-    other = outbox.claim(10)[0] if again else None
+    assert recording.record(claims.abandoned()) == ["settled"]
+    other = claims.claim(10)[0] if again else None
     before = settlement(hook)
-    assert ledger.record([Finished(late, outcome, 1)]) == ["late"]
+    assert recording.record([Finished(late, outcome, 1)]) == ["late"]
     assert settlement(hook) == before
     assert list(Attempt.objects.values_list("number", "outcome")) == [(2, outcome), (1, "unknown")]
     assert "Recorded late" in Attempt.objects.latest("pk").why
@@ -329,7 +330,7 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
     if other:
         # One that comes still later, together with the one that settles.
         finished = [Finished(late, retry.FAILURE, 7), Finished(other, retry.SUCCESS, 1)]
-        assert ledger.record(finished) == ["late", "settled"]
+        assert recording.record(finished) == ["late", "settled"]
         assert Delivery.objects.values_list("state", "attempts").get() == ("delivered", 4)
     assert counters.discrepancies() == []
 
@@ -347,10 +348,10 @@ def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
     world = make.world()
     make.webhook(world)
     order(world)
-    [late] = outbox.claim(10)
+    [late] = claims.claim(10)
     expire_leases()
-    ledger.record(outbox.abandoned())
-    assert ledger.record([Finished(late, retry.UNKNOWN, 1)]) == ["dropped"]
+    recording.record(claims.abandoned())
+    assert recording.record([Finished(late, retry.UNKNOWN, 1)]) == ["dropped"]
     assert Attempt.objects.count() == 1
 
 
@@ -358,10 +359,10 @@ def test_flush_whose_commit_was_not_confirmed_is_not_counted_twice() -> None:
     world = make.world()
     hook = make.webhook(world)
     order(world, 2)
-    first, second = outbox.claim(10)
+    first, second = claims.claim(10)
     flush_ = [Finished(first, retry.SUCCESS, 3), Finished(second, retry.SUCCESS, 3)]
-    assert ledger.record(flush_) == ["settled", "settled"]
-    assert ledger.record(flush_) == ["repeated", "repeated"]
+    assert recording.record(flush_) == ["settled", "settled"]
+    assert recording.record(flush_) == ["repeated", "repeated"]
     hook.refresh_from_db()
     assert (hook.triggers, Attempt.objects.count()) == (2, 2)
     assert counters.discrepancies() == []
@@ -416,7 +417,7 @@ def test_a_delivery_comes_back_while_the_call_that_lost_it_still_hangs(
             served.next()
             expire_leases()
             # Another worker finds it; this one claims it again.
-            assert ledger.record(outbox.abandoned()) == ["settled"]
+            assert recording.record(claims.abandoned()) == ["settled"]
             engine.wake()
             served.next()
             assert engine.under_way == 2

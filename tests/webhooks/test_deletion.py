@@ -11,18 +11,19 @@ from django.db import connection, transaction
 from django.test import Client
 from rest_framework.test import APIClient
 
-from portal.deliveries import finding
+from portal.deliveries import queries
 from portal.queues import history
 from requests_queue import clock
 from requests_queue.errors import Missing
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.webhooks.background import Background
-from webhooks import counters, events, ledger, lifecycle, outbox, recent, removal, resending, retry
-from webhooks.calls import Finished
+from webhooks import counters, lifecycle, recent, removal
+from webhooks.delivery import claims, fan_out, recording, resend, retry
+from webhooks.delivery.calls import Finished
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +40,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def order(world: make.World) -> Any:
-    return births.create(make.purchase(world), world.as_distributor)
+    return creation.create(make.purchase(world), world.as_distributor)
 
 
 def used(world: make.World, times: int = 12, waiting: int = 3) -> Webhook:
@@ -48,9 +49,9 @@ def used(world: make.World, times: int = 12, waiting: int = 3) -> Webhook:
     for n in range(times):
         order(world)
         if n < times - waiting:
-            ledger.record([Finished(c, retry.SUCCESS, 1) for c in outbox.claim(10)])
+            recording.record([Finished(c, retry.SUCCESS, 1) for c in claims.claim(10)])
     Attempt.objects.update(claims={"webhook_id": hook.pk, "processing_timeout": 600})
-    resending.send(Attempt.objects.earliest("pk"))
+    resend.send(Attempt.objects.earliest("pk"))
     return hook
 
 
@@ -79,12 +80,12 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     ):  # fmt: skip
         assert getattr(client, method)(url, {}, format="json").status_code == 404
     assert not Webhook.objects.exists()
-    assert not finding.visible(world.vendor).exists()
+    assert not queries.visible(world.vendor).exists()
     row = Request.objects.earliest("created")
     assert [entry for entry in history.of(row, world.vendor) if entry.calls] == []
     assert sum(m.total for m in recent.last_hour(world.vendor, clock.now())) == 0
     assert counters.discrepancies() == []
-    assert outbox.claim(10) == []
+    assert claims.claim(10) == []
 
 
 def test_admin_and_portal_hide_what_a_deleted_webhook_has() -> None:
@@ -139,9 +140,9 @@ def test_removal_goes_on_after_a_crash_and_the_webhook_never_comes_back() -> Non
     with pytest.raises(Missing):
         lifecycle.edit(hook.pk, world.vendor_user, {"active": True})
     with pytest.raises(Missing):
-        events.trigger(hook)
+        fan_out.trigger(hook)
     with pytest.raises(Missing):
-        resending.send(Attempt.objects.latest("pk"))
+        resend.send(Attempt.objects.latest("pk"))
     assert not lifecycle.recover(hook.pk)
     # An interrupted run is not in the way of the next one, and to delete it twice is harmless.
     lifecycle.delete(hook.pk)
@@ -158,7 +159,7 @@ def test_others_go_on_between_the_steps() -> None:
     def meanwhile(seconds: float) -> None:
         # In a thread with a connection of its own: neither rows nor SQLite's writer are held.
         Background(lambda: order(world)).result()
-        claimed.extend(Background(lambda: outbox.claim(10)).result())
+        claimed.extend(Background(lambda: claims.claim(10)).result())
 
     removal.run(pause=meanwhile)
     assert len(claimed) == Event.objects.count() >= 3
@@ -249,7 +250,7 @@ def test_hundred_thousand_deliveries_hold_up_nobody(monkeypatch: pytest.MonkeyPa
     while not removing.ended.is_set():
         began = time.monotonic()
         order(world)
-        outbox.claim(10)
+        claims.claim(10)
         took.append(time.monotonic() - began)
         removing.ended.wait(0.05)
     p50 = sorted(took)[len(took) // 2]

@@ -6,12 +6,12 @@ import jwt
 import pytest
 
 from requests_queue import transitions
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
-from webhooks import events
+from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,7 +26,7 @@ def test_a_purchase_wakes_the_handler_with_a_signed_call() -> None:
     world = make.world()
     with handler() as served, running() as [engine]:
         hook = make.webhook(world, served.url, data={"tenant": "lab-1"})
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
         engine.wake()
         got = served.next()
         until(settled, "the delivery is recorded")
@@ -53,7 +53,7 @@ def test_a_failing_handler_is_called_again_when_the_gate_opens() -> None:
     answers = iter([500, 302, 200])
     with handler(lambda got: next(answers)) as served, running() as [engine]:
         hook = make.webhook(world, served.url)
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
         engine.wake()
         for n, seconds in ((1, 300), (2, 600)):
             served.next()
@@ -76,7 +76,7 @@ def test_a_move_is_an_event_of_its_own() -> None:
     world = make.world()
     with handler() as served, running() as [engine]:
         make.webhook(world, served.url)
-        row = births.create(make.purchase(world), world.as_distributor)
+        row = creation.create(make.purchase(world), world.as_distributor)
         transitions.move(Request, row.pk, "approve", world.as_vendor, {})
         engine.wake()
         served.next(), served.next()
@@ -91,7 +91,7 @@ def test_trigger_now_is_called_at_once() -> None:
     world = make.world()
     with handler() as served, running() as [engine]:
         hook = make.webhook(world, served.url)
-        events.trigger(hook)
+        fan_out.trigger(hook)
         engine.wake()
         served.next()
         until(settled, "delivered")

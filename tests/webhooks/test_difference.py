@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from webhooks import difference
-from webhooks.difference import NOTHING, PATH, ROWS, VALUE, Entry, compare, shorten, shown
+from webhooks.delivery import json_diff
+from webhooks.delivery.json_diff import NOTHING, PATH, ROWS, VALUE, Entry, compare, shorten, shown
 
 checked = hypothesis_settings(deadline=None, max_examples=200)
 
@@ -42,7 +42,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def at(value: Any, steps: difference.Steps) -> Any:
+def at(value: Any, steps: json_diff.Steps) -> Any:
     """Follow the steps, as a reader of the path would."""
     for step in steps:
         if isinstance(step, Entry):

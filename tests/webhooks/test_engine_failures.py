@@ -12,17 +12,18 @@ import pytest
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from connect_sim import celery
-from portal.home import running as home
-from requests_queue import clock, pulses
-from requests_queue.queues.fulfillment import births
+from portal.home import system_status as home
+from requests_queue import clock, heartbeats
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
-from webhooks import attempts, conf, counters, flight, ledger, loops, outbox, standstill
-from webhooks import engine as engine_module
-from webhooks.engine import Engine
+from webhooks import clock_hooks, conf, counters
+from webhooks.delivery import attempts, claims, event_loops, in_flight, recording
+from webhooks.delivery import engine as engine_module
+from webhooks.delivery.engine import Engine
+from webhooks.delivery.sql_thread import SqlThread
 from webhooks.models import Attempt, Delivery
-from webhooks.sql_thread import SqlThread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,7 +35,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "RENEW", 0.02)
     monkeypatch.setattr(engine_module, "PATIENCE", 0.05)
     monkeypatch.setattr(engine_module, "PAUSES", (0.02,))
-    monkeypatch.setattr(pulses, "_next", {})
+    monkeypatch.setattr(heartbeats, "_next", {})
 
 
 class Failing:
@@ -63,7 +64,7 @@ def break_(
 
 def order(world: make.World, times: int = 1) -> None:
     for _ in range(times):
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
 
 
 def outcomes() -> list[str]:
@@ -71,14 +72,14 @@ def outcomes() -> list[str]:
 
 
 SQL_SEAMS: dict[str, tuple[Any, str]] = {
-    "record": (ledger, "record"),
+    "record": (recording, "record"),
     "attempts": (attempts, "insert"),
     "row of an attempt": (attempts, "row"),
-    "claim": (outbox, "claim"),
-    "lost attempts": (outbox, "abandoned"),
-    "leases": (outbox, "renew"),
-    "schedule": (outbox, "next_due"),
-    "heartbeat": (pulses, "leave"),
+    "claim": (claims, "claim"),
+    "lost attempts": (claims, "abandoned"),
+    "leases": (claims, "renew"),
+    "schedule": (claims, "next_due"),
+    "heartbeat": (heartbeats, "leave"),
     "clock": (engine_module.clock, "now"),
     "SQL thread": (SqlThread, "run"),
 }
@@ -162,7 +163,7 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), ValueError("x"), SystemExit()], ids=of)
 @pytest.mark.parametrize(
     "seam",
-    [(conf, "open_transport"), (loops, "new_loop_factory"), (Engine, "_main")],
+    [(conf, "open_transport"), (event_loops, "new_loop_factory"), (Engine, "_main")],
     ids=lambda seam: seam[1],
 )
 def test_loop_that_ends_is_started_again(
@@ -209,7 +210,7 @@ def drain(engine: Engine) -> None:
     def drained() -> bool:
         if settled():
             return True
-        if not standstill.unsettled(clock.now()):
+        if not clock_hooks.unsettled(clock.now()):
             move_clock(3700)
             engine.wake()
         return False
@@ -235,12 +236,12 @@ def test_request_that_fails_in_the_program_is_recorded_as_failure(
                 failing = break_(monkeypatch, engine_module, "Flight", RuntimeError("x"), times=1)
             else:
                 error = RuntimeError("x") if seam == "fly" else asyncio.CancelledError()
-                failing = Failing(flight.Flight.fly, error, times=1)
+                failing = Failing(in_flight.Flight.fly, error, times=1)
 
                 async def fly(*args: Any) -> Any:
                     return await failing(*args)
 
-                monkeypatch.setattr(flight.Flight, "fly", fly)
+                monkeypatch.setattr(in_flight.Flight, "fly", fly)
             order(world)
             engine.wake()
             until(lambda: Attempt.objects.exists(), "the attempt is recorded")
@@ -274,7 +275,7 @@ def test_failing_loop_is_logged_once_and_shown_until_it_works(
     logged = [r for r in caplog.records if engine_module.LOOP in r.getMessage()]
     assert [r.levelno for r in logged] == [logging.ERROR, logging.WARNING]
     assert logged[0].exc_info and "working again after" in logged[1].getMessage()
-    assert pulses.heard() == {}
+    assert heartbeats.heard() == {}
 
 
 def test_dead_loop_is_shown_while_it_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,11 +297,11 @@ def test_stop_ends_an_engine_whose_loop_cannot_start(monkeypatch: pytest.MonkeyP
     end_loop(engine, monkeypatch)
     engine.stop()
     assert not engine._thread.is_alive()
-    assert pulses.heard() == {}
+    assert heartbeats.heard() == {}
 
 
-def worker() -> pulses.Heard:
-    return pulses.heard().get(pulses.WORKER, pulses.Heard())
+def worker() -> heartbeats.Heard:
+    return heartbeats.heard().get(heartbeats.WORKER, heartbeats.Heard())
 
 
 def light() -> home.Light:
@@ -313,7 +314,7 @@ def light() -> home.Light:
 def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outbox, "LEASE", 0.01)
+    monkeypatch.setattr(claims, "LEASE", 0.01)
     world = make.world()
     done: list[str] = []
     # The response is held until the database is away.
@@ -323,11 +324,11 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
         with monkeypatch.context() as patch, running() as [engine]:
             served.next()
             away = OperationalError("away")
-            failing = break_(patch, ledger, "record", away, times=10**6)
-            heartbeat = break_(patch, pulses, "leave", away, times=10**6)
+            failing = break_(patch, recording, "record", away, times=10**6)
+            heartbeat = break_(patch, heartbeats, "leave", away, times=10**6)
             served.release.set()
             until(lambda: engine._kept, "the result is kept")
-            for where, name in ((outbox, "claim"), (outbox, "abandoned")):
+            for where, name in ((claims, "claim"), (claims, "abandoned")):
                 real = getattr(where, name)
                 patch.setattr(
                     where, name, lambda *a, real=real, name=name: (done.append(name), real(*a))[1]
@@ -406,13 +407,13 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
     with handler() as served:
         hook = make.webhook(world, served.url)
         order(world)
-        failing = break_(monkeypatch, ledger, "record", OperationalError("away"), times=10**6)
+        failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
             until(lambda: engine._kept, "the result is kept")
             # Another process, which the outage did not concern, takes the claim for lost.
             Delivery.objects.update(lease=1.0)
-            assert failing.real(outbox.abandoned()) == ["settled"]
+            assert failing.real(claims.abandoned()) == ["settled"]
             failing.left = 0
             until(lambda: settled() and len(outcomes()) == 3, "all recorded")
     assert sorted(outcomes()) == ["success", "success", "unknown"]
@@ -428,7 +429,7 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
     with handler() as served:
         make.webhook(world, served.url)
         order(world)
-        failing = break_(monkeypatch, ledger, "record", OperationalError("away"), times=10**6)
+        failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
             until(lambda: engine._kept, "the result is kept")
@@ -450,7 +451,7 @@ def test_stop_says_how_many_results_are_lost(
         make.webhook(world, served.url)
         order(world)
         with monkeypatch.context() as patch:
-            break_(patch, ledger, "record", OperationalError("away"), times=10**6)
+            break_(patch, recording, "record", OperationalError("away"), times=10**6)
             with running() as [engine]:
                 served.next()
                 until(lambda: engine._kept, "the result is kept")
@@ -467,7 +468,7 @@ def test_stop_says_how_many_results_are_lost(
 )  # fmt: skip
 def test_start_with_wrong_proxy_is_an_error(proxy: str, settings: Any) -> None:
     settings.SIM_HTTP_PROXY = proxy
-    with pytest.raises(loops.StartFailed) as failed:
+    with pytest.raises(event_loops.StartFailed) as failed:
         Engine().start()
     said = str(failed.value)
     assert said.startswith("The delivery engine could not start. SIM_HTTP_PROXY: The proxy must be")
@@ -476,25 +477,25 @@ def test_start_with_wrong_proxy_is_an_error(proxy: str, settings: Any) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), OSError("x"), MemoryError()], ids=of)
 @pytest.mark.parametrize(
-    "seam", [(conf, "open_transport"), (loops, "new_loop_factory")], ids=lambda seam: seam[1]
+    "seam", [(conf, "open_transport"), (event_loops, "new_loop_factory")], ids=lambda seam: seam[1]
 )
 def test_start_that_fails_is_an_error(
     seam: tuple[Any, str], error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_(monkeypatch, *seam, error, times=1)
     engine = Engine()
-    with pytest.raises(loops.StartFailed, match="could not start"):
+    with pytest.raises(event_loops.StartFailed, match="could not start"):
         engine.start()
     engine._thread.join(5)
     assert not engine._thread.is_alive()
 
 
 def test_start_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops, "START", 0.1)
+    monkeypatch.setattr(event_loops, "START", 0.1)
     release = threading.Event()
-    monkeypatch.setattr(loops, "new_loop_factory", lambda: release.wait(10))
+    monkeypatch.setattr(event_loops, "new_loop_factory", lambda: release.wait(10))
     engine = Engine()
-    with pytest.raises(loops.StartFailed, match=r"did not start within 0\.1 s"):
+    with pytest.raises(event_loops.StartFailed, match=r"did not start within 0\.1 s"):
         engine.start()
     release.set()
 
@@ -515,7 +516,7 @@ def test_worker_ends_where_its_engine_cannot_start(settings: Any, no_engine: Non
 def test_engine_can_be_started_after_a_start_that_failed(settings: Any, no_engine: None) -> None:
     settings.SIM_HTTP_PROXY = "socks5://127.0.0.1:1080"
     for _ in range(2):
-        with pytest.raises(loops.StartFailed):
+        with pytest.raises(event_loops.StartFailed):
             engine_module.start()
     settings.SIM_HTTP_PROXY = ""
     assert engine_module.start() is engine_module.start()

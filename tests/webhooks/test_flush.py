@@ -18,10 +18,11 @@ from django.db import (
 )
 
 from requests_queue import clock
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make
-from webhooks import attempts, counters, flush, ledger, lifecycle, outbox, retry
-from webhooks.calls import Claimed, Finished
+from webhooks import counters, lifecycle
+from webhooks.delivery import attempts, claims, flush, recording, retry
+from webhooks.delivery.calls import Claimed, Finished
 from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,8 +72,8 @@ def claimed(count: int = 5) -> list[Claimed]:
     world = make.world()
     make.webhook(world)
     for _ in range(count):
-        births.create(make.purchase(world), world.as_distributor)
-    found = outbox.claim(100)
+        creation.create(make.purchase(world), world.as_distributor)
+    found = claims.claim(100)
     assert len(found) == count
     return found
 
@@ -154,7 +155,7 @@ def test_row_that_cannot_be_stored_in_any_form_is_released(
     # The request is not repeated at once, again and again.
     until = Webhook.objects.get().earliest_possible_trigger
     assert until is not None and (until - clock.now()).total_seconds() > 290
-    assert outbox.claim(10) == []
+    assert claims.claim(10) == []
 
 
 @pytest.mark.parametrize(
@@ -185,11 +186,11 @@ def test_lost_attempt_that_cannot_be_stored_does_not_keep_the_others(
     calls = claimed(3)
     breaks(monkeypatch, RuntimeError("x"), lambda call: call.claimed == calls[1])
     Delivery.objects.update(lease=1.0)
-    assert flush.write(outbox.abandoned()).stored == ["settled", "released", "settled"]
+    assert flush.write(claims.abandoned()).stored == ["settled", "released", "settled"]
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["unknown", "unknown"]
     assert counted() == (2, 0, 0)
     assert set(Delivery.objects.values_list("state", flat=True)) == {"waiting"}
-    assert outbox.abandoned() == []
+    assert claims.abandoned() == []
 
 
 def test_isolation_stores_the_others_while_one_row_fails_as_if_the_database_were_away(
@@ -213,13 +214,13 @@ def test_isolation_gives_up_when_many_rows_fail(
     settings.SIM_MAX_IN_FLIGHT = 40
     finished = succeeded(claimed(40))
     tried: list[int] = []
-    real = ledger.record
+    real = recording.record
 
     def record(calls: Sequence[Finished], **more: Any) -> Any:
         tried.append(len(calls))
         return real(calls, **more)
 
-    monkeypatch.setattr(ledger, "record", record)
+    monkeypatch.setattr(recording, "record", record)
     breaks(monkeypatch, ProgrammingError("no such column"), lambda call: True)
     assert flush.write(finished).stored == ["kept"] * 40
     assert tried.count(1) == 10 and len(tried) < 40
@@ -234,14 +235,14 @@ def test_attempt_of_deleted_webhook_is_no_error() -> None:
 
 def test_commit_that_was_not_confirmed_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     finished = succeeded(claimed(3))
-    real = ledger.record
+    real = recording.record
 
     def record(calls: Sequence[Finished], **more: Any) -> Any:
         real(calls, **more)
         raise OperationalError("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "record", record)
+        patch.setattr(recording, "record", record)
         assert flush.write(finished).stored == ["kept"] * 3
     assert flush.write(finished).stored == ["settled"] * 3
     assert Attempt.objects.count() == 3

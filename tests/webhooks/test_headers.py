@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.headers import MAX_BYTES, HeaderRefused, check_headers
+from webhooks.http.headers import MAX_BYTES, HeaderRefused, check_headers
 
 TOKEN = "!#$%&'*+-.^_`|~09azAZ"
 

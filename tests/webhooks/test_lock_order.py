@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from requests_queue import transitions
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests import make
@@ -17,14 +17,15 @@ from tests.queue import reaching
 from tests.queue.platforms import Platform
 from tests.queue.tables import PATHS, TIER_CONFIG
 from tests.webhooks.background import Background, together
-from webhooks import counters, events, lifecycle, outbox
+from webhooks import counters, lifecycle
+from webhooks.delivery import claims, fan_out
 from webhooks.models import Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def order(world: make.World) -> str:
-    return births.create(make.purchase(world), world.as_distributor).pk
+    return creation.create(make.purchase(world), world.as_distributor).pk
 
 
 def touch(pk: str) -> None:
@@ -60,15 +61,15 @@ def test_changes_in_opposite_order_do_not_deadlock(
 def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
     """Collect which classes of webhooks each lock is for."""
     found: list[set[str]] = []
-    count = events._count
+    count = fan_out._count
 
-    def counted(made: list[events._Made]) -> None:
+    def counted(made: list[fan_out._Made]) -> None:
         ids = {each.webhook_id for each in made}
         classes = Webhook.objects.filter(pk__in=ids).values_list("object_class", flat=True)
         found.append(set(classes))
         count(made)
 
-    monkeypatch.setattr(events, "_count", counted)
+    monkeypatch.setattr(fan_out, "_count", counted)
     yield found
 
 
@@ -129,7 +130,7 @@ def test_claims_and_deletions_in_the_middle_of_a_transaction_wait_for_nobody() -
     with transaction.atomic():
         list(Webhook.objects.select_for_update().filter(pk=hook.pk))
         list(Delivery.objects.select_for_update().filter(webhook=hook))
-        [claimed] = Background(lambda: outbox.claim(10)).result()
+        [claimed] = Background(lambda: claims.claim(10)).result()
         assert claimed.webhook["id"] == other.pk
     Background(lambda: lifecycle.delete(hook.pk)).result()
     touch(pk)

@@ -9,12 +9,13 @@ import pytest
 
 from requests_queue import clock
 from requests_queue.models import Clock
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks import counters, engine, events, ledger, lifecycle, outbox, retry
-from webhooks.calls import Claimed, Finished
+from webhooks import counters, lifecycle
+from webhooks.delivery import claims, engine, fan_out, recording, retry
+from webhooks.delivery.calls import Claimed, Finished
 from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +31,7 @@ def world(settings: Any) -> make.World:
 
 def order(world: make.World, times: int = 1) -> None:
     for _ in range(times):
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
 
 
 def move(seconds: float) -> None:
@@ -39,7 +40,7 @@ def move(seconds: float) -> None:
 
 def claim(count: int) -> list[Claimed]:
     move(1)
-    found = outbox.claim(100)
+    found = claims.claim(100)
     assert len(found) == count
     return found
 
@@ -48,8 +49,8 @@ def lose(count: int = 1) -> None:
     """Claim deliveries and lose the worker that has them."""
     claim(count)
     move(1)
-    outbox.give_back()
-    ledger.record(outbox.abandoned())
+    claims.give_back()
+    recording.record(claims.abandoned())
 
 
 def backoff(hook: Webhook) -> tuple[int, Any, bool]:
@@ -63,7 +64,7 @@ def test_the_first_lost_worker_is_no_failure(world: make.World) -> None:
     lose()
     assert backoff(hook) == (0, None, False)
     [again] = claim(1)
-    ledger.record([Finished(again, retry.SUCCESS, 1)])
+    recording.record([Finished(again, retry.SUCCESS, 1)])
     first = Attempt.objects.get(number=1)
     assert (first.outcome, first.next_attempt_at) == ("unknown", None)
     assert first.why == "Outcome unknown. Repeated, so the handler may receive the request twice."
@@ -122,7 +123,7 @@ def test_a_success_between_forgives_the_lost_workers(world: make.World) -> None:
     order(world)
     lose()
     [again] = claim(1)
-    ledger.record([Finished(again, retry.FAILURE, 1)])
+    recording.record([Finished(again, retry.FAILURE, 1)])
     assert backoff(hook)[0] == 1 and Delivery.objects.get().losses == 0
     move(300)
     lose()
@@ -136,12 +137,12 @@ def test_orderly_stops_never_count(world: make.World) -> None:
     order(world)
     for _ in range(12):
         [one] = claim(1)
-        ledger.record([Finished(one, retry.UNKNOWN, 1, stopped=True)])
+        recording.record([Finished(one, retry.UNKNOWN, 1, stopped=True)])
         assert backoff(hook) == (0, None, False)
     # Nor do they forgive a lost worker.
     lose()
     [one] = claim(1)
-    ledger.record([Finished(one, retry.UNKNOWN, 1, stopped=True)])
+    recording.record([Finished(one, retry.UNKNOWN, 1, stopped=True)])
     lose()
     assert backoff(hook)[0] == 1
 
@@ -154,15 +155,15 @@ def test_an_edit_forgives_the_lost_workers(world: make.World) -> None:
     claim(1)
     move(5)
     lifecycle.edit(hook.pk, world.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
-    outbox.give_back()
-    ledger.record(outbox.abandoned())
+    claims.give_back()
+    recording.record(claims.abandoned())
     assert backoff(hook) == (0, None, False)
     claim(1)
 
 
 def test_a_lost_trigger_now_is_repeated_as_any_other(world: make.World) -> None:
     hook = make.webhook(world)
-    events.trigger(hook)
+    fan_out.trigger(hook)
     lose()
     assert not Delivery.objects.get().forced
     lose()
@@ -172,7 +173,7 @@ def test_a_lost_trigger_now_is_repeated_as_any_other(world: make.World) -> None:
 def test_a_validators_lost_worker_moves_nothing(world: make.World) -> None:
     hook = make.webhook(world, type="validator")
     for _ in range(3):
-        events.trigger(hook)
+        fan_out.trigger(hook)
         lose()
     assert backoff(hook) == (0, None, False)
     assert set(Delivery.objects.values_list("state", flat=True)) == {"failed"}

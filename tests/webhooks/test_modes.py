@@ -9,13 +9,14 @@ import pytest
 from django.db import transaction
 
 from requests_queue import transitions
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Got, handler
-from webhooks import counters, events, ledger, lifecycle, outbox, payload, retry
-from webhooks.calls import Finished
+from webhooks import counters, lifecycle
+from webhooks.delivery import claims, fan_out, payload, recording, retry
+from webhooks.delivery.calls import Finished
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def order(world: make.World, times: int = 1, **more: Any) -> Request:
     for _ in range(times):
-        row = births.create(make.purchase(world, **more), world.as_distributor)
+        row = creation.create(make.purchase(world, **more), world.as_distributor)
     return row
 
 
@@ -39,7 +40,7 @@ def one_call(world: make.World, **webhook: Any) -> tuple[Webhook, Got]:
     return hook, got
 
 
-def claims(hook: Webhook, got: Got, header: str = "Authentication") -> dict[str, Any]:
+def token_claims(hook: Webhook, got: Got, header: str = "Authentication") -> dict[str, Any]:
     token = got.headers[header].removeprefix("Bearer ")
     found: dict[str, Any] = jwt.decode(
         token, hook.jwt_secret, algorithms=["HS256"], options={"verify_exp": False}
@@ -101,18 +102,18 @@ def test_coalesce_what_fails_and_what_waits_become_one(settings: Any) -> None:
     world = make.world()
     hook = make.webhook(world)
     order(world)
-    [first] = outbox.claim(10)
+    [first] = claims.claim(10)
     order(world, 2)
-    ledger.record([Finished(first, retry.FAILURE, 1)])
+    recording.record([Finished(first, retry.FAILURE, 1)])
     # The older one stays, and has the events of both.
     assert states() == [("waiting", 3)]
     assert Delivery.objects.get().pk == first.delivery_id
     # Two under way that fail together: one of them waits, the other is seen as cancelled.
     lifecycle.edit(hook.pk, world.vendor_user, {"data": {"gate": "open"}})
-    [again] = outbox.claim(10)
+    [again] = claims.claim(10)
     order(world)
-    [second] = outbox.claim(10)
-    ledger.record([Finished(c, retry.FAILURE, 1) for c in (again, second)])
+    [second] = claims.claim(10)
+    recording.record([Finished(c, retry.FAILURE, 1) for c in (again, second)])
     assert states() == [("waiting", 4), ("cancelled", 0)]
     assert counters.discrepancies() == []
 
@@ -123,10 +124,10 @@ def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
     for n in (1, 2, 3):
         make.webhook(world, n=n)
     order(world, 2)
-    claimed = outbox.claim(10)
+    claimed = claims.claim(10)
     order(world, 2)
-    ledger.record([Finished(c, retry.FAILURE, 1) for c in claimed[:2]])
-    ledger.record([Finished(claimed[2], retry.SUCCESS, 1)])
+    recording.record([Finished(c, retry.FAILURE, 1) for c in claimed[:2]])
+    recording.record([Finished(claimed[2], retry.SUCCESS, 1)])
     for hook in Webhook.objects.all():
         assert hook.deliveries.filter(state="waiting").count() == 1
         assert sum(d.events.count() for d in hook.deliveries.all()) == 4
@@ -149,7 +150,7 @@ def test_the_token_stands_in_the_headers_of_the_setting(
     assert sent == names
     for name in names:
         assert got.headers[name].startswith("Bearer ")
-        assert claims(hook, got, name)["webhook_id"] == hook.pk
+        assert token_claims(hook, got, name)["webhook_id"] == hook.pk
     # What is stored shows no token.
     stored = Attempt.objects.get().request_headers
     assert {stored[name] for name in names} == {"Bearer (decoded below)"}
@@ -163,7 +164,7 @@ def test_the_object_class_has_the_form_of_the_setting(
 ) -> None:
     settings.SIM_OBJECT_CLASS_FORM = form
     hook, got = one_call(make.world())
-    assert got.json["object_class"] == claims(hook, got)["object_class"] == expected
+    assert got.json["object_class"] == token_claims(hook, got)["object_class"] == expected
 
 
 def test_the_body_is_the_claims_without_exp(settings: Any) -> None:
@@ -171,7 +172,7 @@ def test_the_body_is_the_claims_without_exp(settings: Any) -> None:
     data = {"tenant": "lab-1", "nested": {"ü": [1, None, "☃"]}}
     world = make.world()
     hook, got = one_call(world, data=data)
-    signed = claims(hook, got)
+    signed = token_claims(hook, got)
     exp = signed.pop("exp")
     assert got.json == signed
     assert list(got.json) == list(signed) == [
@@ -198,7 +199,7 @@ def test_a_get_has_the_same_headers_no_body_and_no_data() -> None:
     assert "Content-Length" not in got.headers and "Content-Type" not in got.headers
     assert got.headers["X-Env"] == "lab"
     assert got.headers["Authorization"] == got.headers["Authentication"]
-    signed = claims(hook, got)
+    signed = token_claims(hook, got)
     assert signed["data"] == {}
     assert signed["webhook_id"] == hook.pk and signed["exp"]
     attempt = Attempt.objects.get()
@@ -219,7 +220,7 @@ def test_custom_headers_are_sent_and_ours_win() -> None:
     assert got.headers["Content-Type"] == "application/x-lab"
     names = [name for name in got.headers if name.lower() == "authorization"]
     assert len(names) == 1
-    assert claims(hook, got, names[0])["webhook_id"] == hook.pk
+    assert token_claims(hook, got, names[0])["webhook_id"] == hook.pk
 
 
 def test_a_call_says_when_the_last_success_and_failure_were() -> None:
@@ -263,11 +264,11 @@ def test_each_call_is_signed_afresh_with_the_secret_as_it_is() -> None:
             engine.wake()
             second = served.next()
             until(settled, "delivered")
-    assert claims(hook, first)["webhook_id"] == hook.pk
+    assert token_claims(hook, first)["webhook_id"] == hook.pk
     with pytest.raises(jwt.InvalidSignatureError):
-        claims(hook, second)
+        token_claims(hook, second)
     hook.refresh_from_db()
-    assert claims(hook, second)["webhook_id"] == hook.pk
+    assert token_claims(hook, second)["webhook_id"] == hook.pk
 
 
 def test_a_disabled_webhook_counts_nothing_and_enabling_starts_clean() -> None:
@@ -292,7 +293,7 @@ def test_disabling_and_enabling_heals_but_cancels_what_waited() -> None:
     world = make.world()
     hook = make.webhook(world)
     order(world, 2)
-    ledger.record([Finished(c, retry.FAILURE, 1) for c in outbox.claim(10)])
+    recording.record([Finished(c, retry.FAILURE, 1) for c in claims.claim(10)])
     Webhook.objects.update(out_of_order=True, earliest_possible_trigger=None, round=10)
     for active in (False, True):
         lifecycle.edit(hook.pk, world.vendor_user, {"active": active})
@@ -345,7 +346,7 @@ def test_two_hundred_webhooks_take_no_more_statements_than_one(
             for n in range(more)
         )  # fmt: skip
         with transaction.atomic(), django_assert_max_num_queries(5):
-            events.record(change)
+            fan_out.record(change)
     assert Delivery.objects.count() == 202
 
 

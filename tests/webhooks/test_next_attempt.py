@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from requests_queue import clock, pulses
+from requests_queue import clock, heartbeats
 from requests_queue.models import Clock
 from tests import make
 from tests.api import Caller, caller
-from webhooks import next_attempt
+from webhooks.delivery import next_attempt
+from webhooks.delivery.next_attempt import Situation
 from webhooks.models import Delivery, Webhook
-from webhooks.next_attempt import Situation
 
 pytestmark = pytest.mark.django_db
 
@@ -29,10 +29,10 @@ def frozen(db: None) -> None:
 @pytest.fixture
 def worker(frozen: None) -> Any:
     """A worker process with a heartbeat."""
-    pulses.end(pulses.WORKER)
-    pulses.leave(pulses.WORKER)
+    heartbeats.end(heartbeats.WORKER)
+    heartbeats.leave(heartbeats.WORKER)
     yield
-    pulses.end(pulses.WORKER)
+    heartbeats.end(heartbeats.WORKER)
 
 
 def hook(world: make.World, **more: Any) -> Webhook:

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from requests_queue import pulses
-from requests_queue.queues.fulfillment import births
+from requests_queue import heartbeats
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import Got, handler
-from webhooks import counters, flush, outbox
-from webhooks import engine as engine_module
+from webhooks import counters
+from webhooks.delivery import claims, flush
+from webhooks.delivery import engine as engine_module
 from webhooks.models import Attempt, Webhook
 
 pytestmark = [
@@ -47,8 +48,8 @@ def test_results_survive_a_lock_that_outlasts_timeout_and_lease(
 ) -> None:
     timeout = lease = 0.25
     monkeypatch.setitem(connections.settings["default"]["OPTIONS"], "timeout", timeout)
-    monkeypatch.setattr(outbox, "take", partial(outbox.take, lease=lease))
-    monkeypatch.setattr(outbox, "LEASE", lease)
+    monkeypatch.setattr(claims, "take", partial(claims.take, lease=lease))
+    monkeypatch.setattr(claims, "LEASE", lease)
     monkeypatch.setattr(engine_module, "TICK", 0.05)
     monkeypatch.setattr(engine_module, "RENEW", 30.0)
     outlast_lock(times * max(timeout, lease), monkeypatch)
@@ -66,7 +67,7 @@ def test_results_survive_a_lock_of_70_s_at_production_settings(
 
 def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lock the file as results are stored, for so long; nothing may be lost or untrue after it."""
-    monkeypatch.setattr(pulses, "_next", {})
+    monkeypatch.setattr(heartbeats, "_next", {})
     failed: list[flush.Flush] = []
     real = flush.write
 
@@ -91,7 +92,7 @@ def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
         hooks = [
             make.webhook(world, f"{served.url}{path[1:]}", n=n) for n, path in enumerate(answers, 1)
         ]
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
         with running(2) as engines:
             for _ in hooks:
                 served.next()

@@ -27,11 +27,12 @@ from requests_queue import transitions
 from requests_queue.errors import Refused
 from requests_queue.models import Clock
 from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import births, rules
+from requests_queue.queues.fulfillment import creation, rules
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
-from webhooks import counters, events, ledger, lifecycle, outbox, pruning, resending, retry
-from webhooks.calls import Claimed, Finished
+from webhooks import counters, lifecycle, pruning
+from webhooks.delivery import claims, fan_out, recording, resend, retry
+from webhooks.delivery.calls import Claimed, Finished
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -92,7 +93,7 @@ class Emitter(RuleBasedStateMachine):
         self.tick()
         active = list(Webhook.objects.filter(active=True))
         status = "draft" if draft else "pending"
-        row = births.create(make.purchase(self.world, status=status), self.world.as_distributor)
+        row = creation.create(make.purchase(self.world, status=status), self.world.as_distributor)
         assert row.status == status
         if not draft:
             self.count_event(active)
@@ -125,7 +126,7 @@ class Emitter(RuleBasedStateMachine):
         self.tick()
         hook = self.hook(pick)
         try:
-            events.trigger(hook)
+            fan_out.trigger(hook)
         except Refused:
             assert not hook.active
         else:
@@ -145,7 +146,7 @@ class Emitter(RuleBasedStateMachine):
         attempt.claims = CLAIMS
         changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
         try:
-            made = resending.send(attempt, changes)
+            made = resend.send(attempt, changes)
         except Refused:
             assert not attempt.webhook.active
         else:
@@ -179,7 +180,7 @@ class Emitter(RuleBasedStateMachine):
     def claim(self, slots: int) -> None:
         self.tick()
         before = {hook.pk: hook for hook in Webhook.objects.all()}
-        claimed = outbox.claim(slots)
+        claimed = claims.claim(slots)
         assert len(claimed) <= slots
         for one in claimed:
             hook = before[one.webhook["id"]]
@@ -189,7 +190,7 @@ class Emitter(RuleBasedStateMachine):
             assert one.forced or gate is None or gate <= self.now
         self.flights += claimed
         if len(claimed) < slots:
-            assert outbox.peek(self.now) == []
+            assert claims.peek(self.now) == []
 
     @rule(picks=st.lists(PICK, min_size=1, max_size=5), outcome=OUTCOMES, late=PICK)
     def record(self, picks: list[int], outcome: str, late: int) -> None:
@@ -200,7 +201,7 @@ class Emitter(RuleBasedStateMachine):
         if self.lost:
             finished.insert(0, Finished(self.lost[late % len(self.lost)], outcome, 5))
             expected = self.late(finished[0])
-        found = ledger.record(finished)
+        found = recording.record(finished)
         assert found.count("settled") == len(ended)
         if self.lost:
             assert found[0] == expected
@@ -236,16 +237,16 @@ class Emitter(RuleBasedStateMachine):
         self.lost.append(one)
         Delivery.objects.filter(pk=one.delivery_id, claim=one.claim).update(lease=1.0)
         # Two others find it.
-        found = outbox.abandoned(), outbox.abandoned()
+        found = claims.abandoned(), claims.abandoned()
         assert [f.claimed.delivery_id for f in found[0]] == [one.delivery_id]
-        assert ledger.record(found[0]) == ["settled"]
-        assert ledger.record(found[1]) == ["dropped"]
+        assert recording.record(found[0]) == ["settled"]
+        assert recording.record(found[1]) == ["dropped"]
         self.book(one, retry.UNKNOWN)
 
     @rule()
     def renew(self) -> None:
-        outbox.renew([*self.flights, *self.lost])
-        assert outbox.abandoned() == []
+        claims.renew([*self.flights, *self.lost])
+        assert claims.abandoned() == []
 
     # Time.
 

@@ -10,11 +10,12 @@ import pytest
 from django.core.management import call_command
 from django.db.models import F
 
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock
-from webhooks import counters, events, ledger, lifecycle, outbox, pruning, retry
-from webhooks.calls import Finished
+from webhooks import counters, lifecycle, pruning
+from webhooks.delivery import claims, fan_out, recording, retry
+from webhooks.delivery.calls import Finished
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -23,8 +24,8 @@ DAY = 24 * 3600
 
 def call(outcome: str = retry.SUCCESS) -> list[int]:
     """Make all calls that may be made now, with one outcome; return the deliveries."""
-    claimed = outbox.claim(100)
-    assert set(ledger.record([Finished(c, outcome, 1) for c in claimed])) == {"settled"}
+    claimed = claims.claim(100)
+    assert set(recording.record([Finished(c, outcome, 1) for c in claimed])) == {"settled"}
     return [c.delivery_id for c in claimed]
 
 
@@ -46,11 +47,11 @@ def counted(hook: Webhook) -> tuple[int, int, int, int]:
 def test_what_ended_long_ago_goes_and_its_numbers_stay() -> None:
     hook = make.webhook(make.world())
     # One delivery with an unknown call, a failure and a success; then one that is the last.
-    events.trigger(hook)
+    fan_out.trigger(hook)
     call(retry.UNKNOWN), call(retry.FAILURE)
     move_clock(400)
     call(retry.SUCCESS)
-    events.trigger(hook)
+    fan_out.trigger(hook)
     call(retry.FAILURE)
     move_clock(400)
     call(retry.SUCCESS)
@@ -72,7 +73,7 @@ def test_what_ended_long_ago_goes_and_its_numbers_stay() -> None:
 
 def test_what_a_webhook_points_to_stays_with_its_delivery_and_events() -> None:
     hook = make.webhook(make.world())
-    events.trigger(hook)
+    fan_out.trigger(hook)
     call()
     move_clock(400 * DAY)
     assert pruning.prune() == 0
@@ -84,12 +85,12 @@ def test_what_a_webhook_points_to_stays_with_its_delivery_and_events() -> None:
 def test_the_last_failure_stays_though_its_delivery_was_given_up() -> None:
     world = make.world()
     hook = make.webhook(world)
-    events.trigger(hook)
+    fan_out.trigger(hook)
     call(retry.FAILURE)
     for active in (False, True):
         lifecycle.edit(hook.pk, world.vendor_user, {"active": active})
     move_clock(400 * DAY)
-    events.trigger(hook)
+    fan_out.trigger(hook)
     call(retry.SUCCESS)
     assert pruning.prune() == 0
     hook.refresh_from_db()
@@ -100,9 +101,9 @@ def test_the_last_failure_stays_though_its_delivery_was_given_up() -> None:
 def test_what_has_not_ended_stays_however_old_it_is(state: str) -> None:
     hook = make.webhook(make.world())
     for _ in range(2):
-        events.trigger(hook)
+        fan_out.trigger(hook)
     if state == "calling":
-        assert len(outbox.claim(10)) == 2
+        assert len(claims.claim(10)) == 2
     move_clock(400 * DAY)
     assert pruning.prune() == 0
     assert Delivery.objects.filter(state=state).count() == 2
@@ -110,17 +111,17 @@ def test_what_has_not_ended_stays_however_old_it_is(state: str) -> None:
 
 def test_a_delivery_counts_as_old_from_its_last_call_on() -> None:
     hook = make.webhook(make.world())
-    events.trigger(hook)
+    fan_out.trigger(hook)
     call(retry.FAILURE)
     move_clock(29 * DAY)
     [old] = call(retry.SUCCESS)
-    events.trigger(hook)
+    fan_out.trigger(hook)
     call()
     move_clock(2 * DAY)
     # Its first call is 31 days old, its last one two.
     assert pruning.prune() == 0
     move_clock(29 * DAY)
-    events.trigger(hook)
+    fan_out.trigger(hook)
     call(retry.FAILURE)
     move_clock(400)
     call(retry.SUCCESS)
@@ -132,7 +133,7 @@ def test_a_delivery_counts_as_old_from_its_last_call_on() -> None:
 def test_cancelled_deliveries_go_too() -> None:
     world = make.world()
     hook = make.webhook(world)
-    births.create(make.purchase(world), world.as_distributor)
+    creation.create(make.purchase(world), world.as_distributor)
     lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
     move_clock(31 * DAY)
     assert pruning.prune() == 1
@@ -149,7 +150,7 @@ def test_pruning_goes_in_batches_and_keeps_webhooks_apart(
     first, second = make.webhook(world), make.webhook(world, n=2)
     for hook, times in ((first, 5), (second, 3)):
         for _ in range(times):
-            events.trigger(hook)
+            fan_out.trigger(hook)
     call()
     move_clock(3 * DAY + 60)
     assert pruning.prune() == 6
@@ -169,7 +170,7 @@ def test_a_wrong_counter_is_found(counter: str) -> None:
     world = make.world()
     hook, sound = make.webhook(world), make.webhook(world, n=2)
     for row in (hook, sound):
-        events.trigger(row)
+        fan_out.trigger(row)
     call(retry.FAILURE)
     assert counters.discrepancies() == []
     Webhook.objects.filter(pk=hook.pk).update(**{counter: F(counter) + 1})
@@ -181,7 +182,7 @@ def test_a_wrong_counter_is_found(counter: str) -> None:
 
 def test_a_lost_row_is_found() -> None:
     hook = make.webhook(make.world())
-    events.trigger(hook)
+    fan_out.trigger(hook)
     call(retry.FAILURE)
     Event.objects.all().delete()
     Attempt.objects.all().delete()
@@ -195,7 +196,7 @@ def test_a_lost_row_is_found() -> None:
 def test_the_check_takes_one_statement(django_assert_num_queries: Any) -> None:
     world = make.world()
     for n in range(1, 30):
-        events.trigger(make.webhook(world, n=n))
+        fan_out.trigger(make.webhook(world, n=n))
     call()
     with django_assert_num_queries(1):
         assert counters.discrepancies() == []
@@ -217,7 +218,7 @@ def test_event_and_last_call_must_both_be_old(settings: Any) -> None:
     settings.SIM_KEEP_DAYS = 1
     hook = make.webhook(make.world())
     for _ in range(2):
-        events.trigger(hook)
+        fan_out.trigger(hook)
         call()
     ended = Attempt.objects.earliest("pk").finished_at
     Attempt.objects.update(finished_at=ended - timedelta(days=1) + timedelta(minutes=5))

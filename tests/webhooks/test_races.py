@@ -14,14 +14,15 @@ from rest_framework.test import APIClient
 from requests_queue import clock, transitions
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import IllegalMove, Missing, Refused
-from requests_queue.queues.fulfillment import births, finding
+from requests_queue.queues.fulfillment import creation, lookups
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
 from tests.webhooks.background import Background, together
-from webhooks import counters, events, ledger, lifecycle, merging, outbox, removal, retry
-from webhooks.calls import Finished
+from webhooks import counters, lifecycle, removal
+from webhooks.delivery import claims, coalescing, fan_out, recording, retry
+from webhooks.delivery.calls import Finished
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,15 +30,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def order(world: make.World, times: int = 1) -> None:
     for _ in range(times):
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
 
 
 def failing(world: make.World, waiting: int) -> Webhook:
     """Make a webhook whose gate has just opened, with deliveries that wait behind it."""
     hook = make.webhook(world)
     order(world, waiting)
-    claimed = outbox.claim(100)
-    ledger.record([Finished(c, retry.FAILURE, 1) for c in claimed])
+    claimed = claims.claim(100)
+    recording.record([Finished(c, retry.FAILURE, 1) for c in claimed])
     move_clock(400)
     return hook
 
@@ -55,17 +56,17 @@ def test_claim_passes_over_delivery_that_event_is_joining(monkeypatch: pytest.Mo
         joined.set()
         commit.wait(15)
 
-    monkeypatch.setattr(events.wakeup, "after_commit", hold)
+    monkeypatch.setattr(fan_out.wakeup, "after_commit", hold)
     event = Background(lambda: order(world))
     assert joined.wait(15)
-    during = Background(lambda: outbox.claim(10))
+    during = Background(lambda: claims.claim(10))
     if connection.vendor == "postgresql":
         assert during.result() == []
     else:
         assert not during.ended.wait(0.3), "claimed while an event was joining"
     commit.set()
     event.result()
-    [probe] = during.result() or outbox.claim(10)
+    [probe] = during.result() or claims.claim(10)
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 2
     assert all(at <= probe.started_at for at in Event.objects.values_list("at", flat=True))
 
@@ -74,9 +75,9 @@ def test_two_workers_that_find_the_same_lost_call_record_it_once() -> None:
     world = make.world()
     make.webhook(world)
     order(world, 3)
-    outbox.claim(10)
+    claims.claim(10)
     expire_leases()
-    found = together(*[lambda: ledger.record(outbox.abandoned())] * 2)
+    found = together(*[lambda: recording.record(claims.abandoned())] * 2)
     second, first = sorted(found, key=lambda one: one.count("settled"))
     # The second finds none, or three that the first has recorded.
     assert first == ["settled"] * 3 and set(second) <= {"dropped"}
@@ -90,12 +91,12 @@ def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
     world = make.world()
     hook = make.webhook(world)
     order(world)
-    [failing] = outbox.claim(10)
+    [failing] = claims.claim(10)
     order(world)
-    choose = outbox._oldest
+    choose = claims._oldest
 
     def fail() -> Any:
-        return ledger.record([Finished(failing, retry.FAILURE, 1)])
+        return recording.record([Finished(failing, retry.FAILURE, 1)])
 
     def choose_after_the_failure(*args: Any) -> Any:
         # SQLite lets nobody write while a claim is under way.
@@ -103,10 +104,10 @@ def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
             Background(fail).result()
         return choose(*args)
 
-    monkeypatch.setattr(outbox, "_oldest", choose_after_the_failure)
+    monkeypatch.setattr(claims, "_oldest", choose_after_the_failure)
     if connection.vendor != "postgresql":
         fail()
-    assert outbox.claim(10) == []
+    assert claims.claim(10) == []
     hook.refresh_from_db()
     assert hook.round == 1
     assert set(Delivery.objects.values_list("state", flat=True)) == {"waiting"}
@@ -117,7 +118,7 @@ def both_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two purchases have looked for a twin before either writes; SQLite lets only one in."""
     if connection.vendor != "postgresql":
         return
-    looked, by_uid = threading.Barrier(2), finding.by_uid
+    looked, by_uid = threading.Barrier(2), lookups.by_uid
     turns = iter(range(2))
 
     def look_together(*args: Any) -> Any:
@@ -126,7 +127,7 @@ def both_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
             looked.wait(10)
         return found
 
-    monkeypatch.setattr(finding, "by_uid", look_together)
+    monkeypatch.setattr(lookups, "by_uid", look_together)
 
 
 def buy(world: make.World, asset_uid: str, customer_uid: str = "") -> Any:
@@ -161,7 +162,7 @@ def test_two_changes_of_one_subscription_at_the_same_time() -> None:
     world = make.world()
     asset = make.asset(world)
     body = {"type": "cancel", "asset": {"id": asset.pk}}
-    found = together(*[lambda: births.create(body, world.as_distributor)] * 2)
+    found = together(*[lambda: creation.create(body, world.as_distributor)] * 2)
     assert sorted(type(one).__name__ for one in found) == ["Conflict", "Request"]
 
 
@@ -169,7 +170,7 @@ def test_of_two_moves_at_once_one_wins() -> None:
     world = make.world()
     make.webhook(world)
     for _ in range(5):
-        row = births.create(make.purchase(world), world.as_distributor)
+        row = creation.create(make.purchase(world), world.as_distributor)
         before = Event.objects.count()
         found = together(
             lambda pk=row.pk: transitions.move(Request, pk, "approve", world.as_vendor, {}),
@@ -191,7 +192,7 @@ def paused(monkeypatch: pytest.MonkeyPatch, where: str, other: Callable[[], Any]
     """Let `other` run while the next event stands before a function of `events`, or after its
     last statement (`after_commit`): to its end, or until it waits for the event."""
     ran: list[Background] = []
-    owner: Any = events.wakeup if where == "after_commit" else events
+    owner: Any = fan_out.wakeup if where == "after_commit" else fan_out
     real = getattr(owner, where)
 
     def pause(*args: Any) -> Any:
@@ -255,17 +256,17 @@ def test_an_event_taken_back_leaves_equal_ones_of_the_same_moment(
         at=clock.now(),
     )  # fmt: skip
     with transaction.atomic():
-        events.record(change)
-    count = events._count
+        fan_out.record(change)
+    count = fan_out._count
 
     def disabled_before(*args: Any) -> None:
         Webhook.objects.update(active=False)
         count(*args)
 
-    monkeypatch.setattr(events, "_count", disabled_before)
+    monkeypatch.setattr(fan_out, "_count", disabled_before)
     # While a sandbox's time stands still, an object may do the same thing twice at one moment.
     with transaction.atomic():
-        events.record(change)
+        fan_out.record(change)
     hook.refresh_from_db()
     assert hook.events == Event.objects.count() == 1
     assert list(Delivery.objects.order_by("pk").values_list("state", flat=True)) == [
@@ -278,7 +279,7 @@ def test_trigger_now_on_a_webhook_that_has_just_been_deleted() -> None:
     hook = make.webhook(make.world())
     lifecycle.delete(hook.pk)
     with pytest.raises(Missing):
-        events.trigger(hook)
+        fan_out.trigger(hook)
 
 
 def test_a_merge_leaves_what_is_just_claimed(
@@ -289,28 +290,28 @@ def test_a_merge_leaves_what_is_just_claimed(
     order(world, 3)
     settings.SIM_EVENT_MODE = "coalesce"
     first, *_ = Delivery.objects.order_by("pk")
-    claims: list[Background] = []
+    started: list[Background] = []
 
     def claim_first(*args: Any) -> None:
-        claims.append(Background(lambda: outbox.claim(10)))
-        claims[0].ended.wait(0.4)
+        started.append(Background(lambda: claims.claim(10)))
+        started[0].ended.wait(0.4)
 
     real = Event.objects.filter
 
     def filter_(*args: Any, **kwargs: Any) -> Any:
-        if "delivery" in kwargs and not claims:
+        if "delivery" in kwargs and not started:
             claim_first()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(merging.Event.objects, "filter", filter_)
+    monkeypatch.setattr(coalescing.Event.objects, "filter", filter_)
     with transaction.atomic():
         list(Webhook.objects.select_for_update())
-        merging.merge_waiting([first.pk])
+        coalescing.merge_waiting([first.pk])
     monkeypatch.undo()
     # The claim passed over what the merge had locked; on SQLite it waited. Either way one is left.
-    claimed = claims[0].result() or outbox.claim(10)
+    claimed = started[0].result() or claims.claim(10)
     assert [c.delivery_id for c in claimed] == [first.pk]
-    assert ledger.record([Finished(c, retry.SUCCESS, 1) for c in claimed]).count("settled") == 1
+    assert recording.record([Finished(c, retry.SUCCESS, 1) for c in claimed]).count("settled") == 1
     assert settled()
     assert set(Event.objects.values_list("delivery__state", flat=True)) == {"delivered"}
     assert Event.objects.count() == 3
@@ -324,7 +325,7 @@ def test_a_storm_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def buy() -> None:
             for _ in range(12):
-                row = births.create(make.purchase(world), world.as_distributor)
+                row = creation.create(make.purchase(world), world.as_distributor)
                 transitions.move(Request, row.pk, "approve", world.as_vendor, {})
 
         def meddle(hook: Webhook) -> None:
@@ -332,13 +333,13 @@ def test_a_storm_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
                 lifecycle.edit(hook.pk, world.vendor_user, {"active": n % 2 == 1, "data": {"n": n}})
                 move_clock(200)
                 try:
-                    events.trigger(hook)
+                    fan_out.trigger(hook)
                 except Refused:
                     assert n % 2 == 0
 
         def drop(hook: Webhook) -> None:
             for _ in range(4):
-                events.trigger(hook)
+                fan_out.trigger(hook)
             lifecycle.delete(hook.pk)
             with pytest.raises(Missing):
                 lifecycle.edit(hook.pk, world.vendor_user, {"active": False})

@@ -10,7 +10,7 @@ from django.db import connection
 
 from tests import make
 from tests.make import AT
-from webhooks import recent, trouble
+from webhooks import recent, webhook_health
 from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -75,13 +75,13 @@ def test_the_worst_trouble_comes_first(world: make.World) -> None:
     make.webhook(world, n=7, out_of_order=True, account=world.provider)
     for forced in (False, False, True):
         Delivery.objects.create(webhook=lost, forced=forced, created_at=NOW)
-    found = trouble.in_trouble(world.vendor, 10)
+    found = webhook_health.in_trouble(world.vendor, 10)
     assert (found[0].webhook, found[0].waiting) == (lost, 2)
     assert {one.webhook.pk[-1] for one in found} == {"2", "3", "4", "5"}
     assert [one.webhook.pk[-1] for one in found if one.webhook.round] == ["3", "2"]
     assert [one.webhook.pk[-1] for one in found if one.is_validator] == ["5"]
-    assert len(trouble.in_trouble(world.vendor, 2)) == 2
-    assert [row.pk for row in trouble.out_of_order(world.vendor, 5)] == [lost.pk]
+    assert len(webhook_health.in_trouble(world.vendor, 2)) == 2
+    assert [row.pk for row in webhook_health.out_of_order(world.vendor, 5)] == [lost.pk]
 
 
 def test_trouble_takes_two_statements(world: make.World, django_assert_num_queries: Any) -> None:
@@ -90,8 +90,8 @@ def test_trouble_takes_two_statements(world: make.World, django_assert_num_queri
         row.last_failure = attempt(row, NOW, "failure", error="No.", why="Because.")
         row.save()
     with django_assert_num_queries(2):
-        for one in trouble.in_trouble(world.vendor, 10):
+        for one in webhook_health.in_trouble(world.vendor, 10):
             assert one.webhook.last_failure and one.webhook.last_failure.error == "No."
             assert one.webhook.product.name == "Product"
     with django_assert_num_queries(1):
-        assert len(trouble.out_of_order(world.vendor, 3)) == 3
+        assert len(webhook_health.out_of_order(world.vendor, 3)) == 3

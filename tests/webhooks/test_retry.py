@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from webhooks import retry
-from webhooks.retry import Attempt, BackoffState, Policy, decide
+from webhooks.delivery import retry
+from webhooks.delivery.retry import Attempt, BackoffState, Policy, decide
 
 checked = hypothesis_settings(deadline=None, max_examples=150)
 

@@ -13,13 +13,14 @@ from django.db import connection
 
 from requests_queue import clock
 from requests_queue.errors import Refused
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
-from webhooks import counters, events, ledger, lifecycle, outbox, retry, standstill
-from webhooks.calls import Finished
-from webhooks.engine import Engine
+from webhooks import clock_hooks, counters, lifecycle
+from webhooks.delivery import claims, fan_out, recording, retry
+from webhooks.delivery.calls import Finished
+from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +43,7 @@ class OneByOne:
 
 def order(world: make.World, times: int = 1) -> None:
     for _ in range(times):
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
 
 
 def attempts(count: int) -> None:
@@ -69,7 +70,7 @@ def look(engine: Engine, world: make.World, n: int) -> None:
     isn't due."""
     with handler() as other:
         hook = make.webhook(world, other.url, n=n)
-        events.trigger(hook)
+        fan_out.trigger(hook)
         engine.wake()
         other.next()
         until(lambda: settled(hook), "the other webhook's call")
@@ -109,12 +110,12 @@ def test_each_backoff_is_twice_as_long_until_the_webhook_is_out_of_order(setting
                 assert timedelta(seconds=seconds) <= gap < timedelta(seconds=seconds + 1)
                 assert last.why == f"Failed ({round_} of 5)."
                 assert last.next_attempt_at == hook.earliest_possible_trigger
-                assert outbox.peek(clock.now()) == []
-                assert outbox.next_due(clock.now()) == hook.earliest_possible_trigger
+                assert claims.peek(clock.now()) == []
+                assert claims.next_due(clock.now()) == hook.earliest_possible_trigger
                 end_backoff(hook, engine)
             attempts(5)
             assert standing(hook) == (5, False, True)
-            assert outbox.next_due(clock.now()) is None
+            assert claims.next_due(clock.now()) is None
     assert "out of order" in Attempt.objects.get(number=5).why
     assert Delivery.objects.get().state == "waiting"
     assert (hook.failure_triggers, hook.failure_since_last_success) == (5, 5)
@@ -147,7 +148,7 @@ def test_ten_requests_in_flight_together_that_fail_are_one_failure() -> None:
             # After the backoff, one goes first ...
             end_backoff(hook, engine)
             served.next()
-            assert outbox.peek(clock.now()) == []
+            assert claims.peek(clock.now()) == []
             assert Delivery.objects.filter(state="calling").count() == 1
             assert Delivery.objects.filter(state="waiting").count() == 9
             # ... and is the oldest; the others follow its success.
@@ -254,7 +255,7 @@ def test_in_a_burst_no_failed_delivery_is_repeated_within_five_minutes() -> None
 
 def quiet() -> None:
     """Wait until nothing is due or in flight."""
-    until(lambda: not standstill.unsettled(clock.now()), "nothing due")
+    until(lambda: not clock_hooks.unsettled(clock.now()), "nothing due")
 
 
 @pytest.mark.parametrize("answer", [199 + 1, 201, 204, 299])
@@ -329,7 +330,7 @@ def test_recovery_sends_one_first_and_then_what_waited(
             for _ in range(3):
                 served.next()
             if way == "trigger":
-                events.trigger(hook)
+                fan_out.trigger(hook)
             elif way == "recover":
                 assert lifecycle.recover(hook.pk) is True
             else:
@@ -338,7 +339,7 @@ def test_recovery_sends_one_first_and_then_what_waited(
             engine.wake()
             served.next()
             # One goes first, and the others wait for its success.
-            assert outbox.peek(clock.now()) == []
+            assert claims.peek(clock.now()) == []
             assert Delivery.objects.filter(state="waiting").count() == (
                 4 if way == "trigger" else 3
             )
@@ -386,9 +387,9 @@ def test_a_deleted_webhook_takes_what_ended_its_backoffs_along(settings: Any) ->
     world = make.world()
     hook = make.webhook(world)
     order(world)
-    ledger.record([Finished(one, retry.FAILURE, 1) for one in outbox.claim(10)])
-    events.trigger(hook)
-    ledger.record([Finished(one, retry.SUCCESS, 1) for one in outbox.claim(10)])
+    recording.record([Finished(one, retry.FAILURE, 1) for one in claims.claim(10)])
+    fan_out.trigger(hook)
+    recording.record([Finished(one, retry.SUCCESS, 1) for one in claims.claim(10)])
     assert causes(hook) == ["triggered"]
     lifecycle.delete(hook.pk)
     assert not ClearedBackoff.objects.exists() and not Attempt.objects.exists()
@@ -404,7 +405,7 @@ def test_a_failed_trigger_now_does_not_recover(fragile: None) -> None:
         order(world)
         with running() as [engine]:
             broken(served, hook)
-            events.trigger(hook)
+            fan_out.trigger(hook)
             engine.wake()
             attempts(2)
             assert standing(hook) == (1, False, True)
@@ -486,7 +487,7 @@ def test_trigger_now_on_a_healthy_webhook(answer: int, after: tuple[int, bool, b
     world = make.world()
     with handler(answer) as served, running() as [engine]:
         hook = make.webhook(world, served.url)
-        events.trigger(hook)
+        fan_out.trigger(hook)
         engine.wake()
         attempts(1)
         assert standing(hook) == after
@@ -505,7 +506,7 @@ def test_a_failed_trigger_now_is_not_counted_and_is_repeated_with_the_others() -
             attempts(1)
             assert standing(hook) == (1, True, False)
             closed_at = hook.gate_closed_at
-            events.trigger(hook)
+            fan_out.trigger(hook)
             engine.wake()
             attempts(2)
             assert standing(hook) == (1, True, False)
@@ -531,7 +532,7 @@ def test_trigger_now_that_succeeds_clears_the_backoff() -> None:
         order(world)
         with running() as [engine]:
             attempts(1)
-            events.trigger(hook)
+            fan_out.trigger(hook)
             engine.wake()
             until(settled, "both delivered, without any time passing")
     assert standing(hook) == (0, False, False)
@@ -545,7 +546,7 @@ def test_trigger_now_in_flight_when_the_failure_came_does_not_clear_the_backoff(
     answers = OneByOne()
     with handler(answers) as served:
         hook = make.webhook(world, served.url)
-        events.trigger(hook)
+        fan_out.trigger(hook)
         with running() as [engine]:
             served.next()
             order(world)
@@ -568,7 +569,7 @@ def test_trigger_now_goes_before_all_others_and_beyond_the_cap(settings: Any) ->
         order(world, 2)
         with running() as [engine]:
             served.next()
-            events.trigger(hook)
+            fan_out.trigger(hook)
             engine.wake()
             served.next()
             assert set(
@@ -585,17 +586,17 @@ def test_a_trigger_now_under_way_takes_no_place_of_the_others(settings: Any) -> 
     settings.SIM_MAX_IN_FLIGHT = 1
     world = make.world()
     hook = make.webhook(world)
-    events.trigger(hook)
-    [forced] = outbox.claim(10)
+    fan_out.trigger(hook)
+    [forced] = claims.claim(10)
     order(world)
-    [other] = outbox.claim(10)
+    [other] = claims.claim(10)
     assert (forced.forced, other.forced) == (True, False)
 
 
 def test_trigger_now_on_a_disabled_webhook_is_refused_and_writes_nothing() -> None:
     hook = make.webhook(make.world(), active=False)
     with pytest.raises(Refused) as refused:
-        events.trigger(hook)
+        fan_out.trigger(hook)
     assert refused.value.status == 400
     assert "enable it" in refused.value.errors[0]
     hook.refresh_from_db()
@@ -608,7 +609,7 @@ def test_trigger_now_on_a_validator_is_called_once(answer: int, state: str) -> N
     world = make.world()
     with handler(answer) as served, running() as [engine]:
         hook = make.webhook(world, served.url, type="validator")
-        events.trigger(hook)
+        fan_out.trigger(hook)
         engine.wake()
         got = served.next()
         until(settled, "recorded")

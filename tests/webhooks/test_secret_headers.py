@@ -12,12 +12,12 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.webhooks.test_secrets import everything_stored
-from webhooks import calls, events, outbox, resending
+from webhooks.delivery import calls, claims, fan_out, resend
 from webhooks.models import Attempt, Resend, Webhook
 
 CANARY = "canary-9f2b1c77-key-of-a-handler"
@@ -33,13 +33,13 @@ def test_a_value_is_sent_and_neither_stored_nor_logged(
     world = make.world()
     with handler(lambda got: 500) as served, running() as [engine]:
         make.webhook(world, served.url, headers=HEADERS)
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
         engine.wake()
         assert served.next().headers["X-Api-Key"] == CANARY
         until(lambda: Attempt.objects.count() == 1, "the attempt")
         # What an attempt has stored is sent again.
-        resending.send(Attempt.objects.get(), {"headers": {**HEADERS, "X-More": CANARY}})
-        resending.send(Attempt.objects.get())
+        resend.send(Attempt.objects.get(), {"headers": {**HEADERS, "X-More": CANARY}})
+        resend.send(Attempt.objects.get())
         engine.wake()
         again = [served.next().headers for _ in range(2)]
         until(lambda: Attempt.objects.count() == 3, "the attempts of what is sent again")
@@ -54,8 +54,8 @@ def test_a_value_is_sent_and_neither_stored_nor_logged(
 def test_no_repr_shows_a_value() -> None:
     world = make.world()
     hook = make.webhook(world, headers=HEADERS)
-    events.trigger(hook)
-    [claimed] = outbox.claim(1)
+    fan_out.trigger(hook)
+    [claimed] = claims.claim(1)
     prepared = calls.prepare(claimed)
     assert prepared.call.headers["X-Api-Key"] == CANARY
     shown = [hook, claimed, prepared, prepared.call]
@@ -106,7 +106,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     values = [HEADERS, {}, {"X-Naïve": "Grüße"}, {"B": "2", "A": "1"}, {"X": '"quoted"'}]
     for n, value in enumerate(values, 1):
         hook = make.webhook(world, n=n)
-        events.trigger(hook)
+        fan_out.trigger(hook)
         delivery = hook.deliveries.get()
         attempt = Attempt.objects.create(
             webhook=hook, delivery=delivery, number=1, outcome="failure", started_at=make.AT,

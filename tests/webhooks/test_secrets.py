@@ -10,11 +10,11 @@ from django.db import connection
 
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import ApiToken
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks import calls, events, outbox, wakeup
+from webhooks.delivery import calls, claims, fan_out, wakeup
 from webhooks.models import Attempt, Webhook
 
 CANARY = "JWT-canary-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"
@@ -38,8 +38,8 @@ def test_neither_secret_nor_token_is_stored_or_logged(
     world = make.world()
     with handler(lambda got: 500) as served, running() as [engine]:
         hook = make.webhook(world, served.url, jwt_secret=CANARY)
-        births.create(make.purchase(world), world.as_distributor)
-        events.trigger(hook)
+        creation.create(make.purchase(world), world.as_distributor)
+        fan_out.trigger(hook)
         engine.wake()
         token = served.next().token
         until(lambda: Attempt.objects.count() == 2, "both attempts")
@@ -54,8 +54,8 @@ def test_neither_secret_nor_token_is_stored_or_logged(
 def test_no_repr_shows_a_secret() -> None:
     world = make.world()
     hook = make.webhook(world, "http://127.0.0.1:9/", jwt_secret=CANARY)
-    events.trigger(hook)
-    [claimed] = outbox.claim(1)
+    fan_out.trigger(hook)
+    [claimed] = claims.claim(1)
     shown = [repr(hook), str(hook), repr(claimed), repr(calls.prepare(claimed))]
     assert not [text for text in shown if CANARY in text or "Bearer ey" in text]
 
@@ -88,8 +88,8 @@ def test_a_secret_under_another_key_fails_with_a_sentence(settings: Any) -> None
     other = make.webhook(world, "http://127.0.0.1:9/", n=2)
     settings.SIM_ENCRYPTION_KEY = "another key"
     with running() as [engine]:
-        events.trigger(hook)
-        events.trigger(other)
+        fan_out.trigger(hook)
+        fan_out.trigger(other)
         engine.wake()
         until(lambda: Attempt.objects.count() == 2, "both attempts")
     assert "SIM_ENCRYPTION_KEY isn't the key" in Attempt.objects.first().error

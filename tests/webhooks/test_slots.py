@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks import events, ledger, loops, outbox, retry
-from webhooks.calls import Finished
+from webhooks.delivery import claims, event_loops, fan_out, recording, retry
+from webhooks.delivery.calls import Finished
+from webhooks.delivery.slots import Slots
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.slots import Slots
 
 TOTALS = st.integers(1, 300)
 LIMITS = st.integers(1, 40)
@@ -80,13 +80,13 @@ def test_hanging_webhooks_leave_slots_for_others(
 
 def order(world: make.World, times: int = 1) -> None:
     for _ in range(times):
-        births.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(world), world.as_distributor)
 
 
 def fill(slots: Slots) -> tuple[list[str], Slots]:
     """Claim until nothing more may start; return whose deliveries were claimed, and the slots."""
     found: list[str] = []
-    while claimed := outbox.claim(slots.free, slots):
+    while claimed := claims.claim(slots.free, slots):
         found += [c.webhook["id"] for c in claimed]
         slots = slots.taken(len(claimed))
     return found, slots
@@ -111,7 +111,7 @@ def test_last_slots_are_for_webhooks_that_respond() -> None:
     healthy, failing, timed_out = (make.webhook(world, n=n) for n in range(1, 4))
     order(world)
     outcomes = {healthy.pk: retry.SUCCESS, failing.pk: retry.FAILURE, timed_out.pk: retry.FAILURE}
-    ledger.record([Finished(c, outcomes[c.webhook["id"]], 1) for c in outbox.claim(10)])
+    recording.record([Finished(c, outcomes[c.webhook["id"]], 1) for c in claims.claim(10)])
     Attempt.objects.filter(webhook=failing).update(status_code=500)
     Webhook.objects.update(earliest_possible_trigger=None, round=0)
     Delivery.objects.update(state="delivered")
@@ -132,7 +132,7 @@ def test_one_webhook_with_a_long_backlog_takes_its_cap_only() -> None:
     world = make.world()
     hook = make.webhook(world)
     Delivery.objects.bulk_create(
-        Delivery(webhook=hook, created_at=make.AT) for _ in range(2 * outbox.MOST)
+        Delivery(webhook=hook, created_at=make.AT) for _ in range(2 * claims.MOST)
     )
     late = make.webhook(world, n=2)
     order(world)
@@ -144,12 +144,12 @@ def test_one_webhook_with_a_long_backlog_takes_its_cap_only() -> None:
 def test_a_claim_has_an_upper_bound_and_the_next_one_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outbox, "MOST", 3)
+    monkeypatch.setattr(claims, "MOST", 3)
     world = make.world()
     for n in range(1, 6):
         make.webhook(world, n=n)
     order(world)
-    assert [len(outbox.claim(100, Slots(100))) for _ in range(3)] == [3, 2, 0]
+    assert [len(claims.claim(100, Slots(100))) for _ in range(3)] == [3, 2, 0]
 
 
 @pytest.mark.django_db
@@ -157,10 +157,10 @@ def test_trigger_now_is_outside_the_cap_and_leaves_slots_for_others() -> None:
     world = make.world()
     hanging, other = make.webhook(world), make.webhook(world, n=2)
     for _ in range(30):
-        events.trigger(hanging)
+        fan_out.trigger(hanging)
     found, slots = fill(Slots(20))
     assert found.count(hanging.pk) == slots.used == 8
-    events.trigger(other)
+    fan_out.trigger(other)
     assert fill(slots)[0] == [other.pk]
 
 
@@ -188,7 +188,9 @@ def test_healthy_webhook_is_called_while_all_others_hang() -> None:
 def test_slots_fit_into_the_limit_of_open_files(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    limits = iter([(65536, 65536), (4096, 4096), (1024, 1024), (loops.resource.RLIM_INFINITY, 0)])
-    monkeypatch.setattr(loops.resource, "getrlimit", lambda which: next(limits))
-    assert [loops.fitting(4000) for _ in range(4)] == [4000, 2596, 512, 4000]
+    limits = iter(
+        [(65536, 65536), (4096, 4096), (1024, 1024), (event_loops.resource.RLIM_INFINITY, 0)]
+    )
+    monkeypatch.setattr(event_loops.resource, "getrlimit", lambda which: next(limits))
+    assert [event_loops.fitting(4000) for _ in range(4)] == [4000, 2596, 512, 4000]
     assert len(caplog.records) == 2 and "ulimit -n" in caplog.text

@@ -21,7 +21,7 @@ from django.core.management.commands import migrate
 from django.db import connection
 
 from requests_queue import database_limits
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from tests import make, stopping
 from tests.engines import running, settled, until
 from tests.handlers import handler
@@ -36,7 +36,7 @@ AT_MOST = TIMEOUT + 1.0
 
 
 def order(world: make.World) -> None:
-    births.create(make.purchase(world), world.as_distributor)
+    creation.create(make.purchase(world), world.as_distributor)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -24,7 +24,7 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     once,
     run,
 )
-from webhooks.transport import AddressPolicy, Call, CallFailed, Transport
+from webhooks.http.client import AddressPolicy, Call, CallFailed, Transport
 
 Main = Callable[[Transport], Coroutine[Any, Any, Any]]
 CLOSED_UNANSWERED = "closed the connection without an answer"

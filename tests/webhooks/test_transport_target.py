@@ -20,9 +20,9 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     once,
     run,
 )
-from webhooks.addresses import AddressPolicy, parse_networks
-from webhooks.resolver import Resolver
-from webhooks.transport import Transport, check_url
+from webhooks.http.addresses import AddressPolicy, parse_networks
+from webhooks.http.client import Transport, check_url
+from webhooks.http.resolver import Resolver
 
 CLOSED = AddressPolicy()
 

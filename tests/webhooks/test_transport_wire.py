@@ -21,8 +21,8 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     once,
     run,
 )
-from webhooks.addresses import AddressPolicy, parse_networks
-from webhooks.transport import Transport
+from webhooks.http.addresses import AddressPolicy, parse_networks
+from webhooks.http.client import Transport
 
 CLOSED = AddressPolicy()
 

@@ -323,16 +323,16 @@ def test_no_transaction_is_open_and_no_connection_held_while_the_handler_thinks(
 
 
 def test_the_connection_is_closed_before_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    from webhooks import caller
+    from webhooks.delivery import validator_client
 
     world = platform()
-    real, seen = caller.fly, []
+    real, seen = validator_client.fly, []
 
     def fly(flights: Any) -> Any:
         seen.append((connection.connection, connection.in_atomic_block))
         return real(flights)
 
-    monkeypatch.setattr(caller, "fly", fly)
+    monkeypatch.setattr(validator_client, "fly", fly)
     with handler(answer()) as served:
         validator(world, served.url)
         validate(world, draft(world))

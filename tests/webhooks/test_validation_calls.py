@@ -12,7 +12,7 @@ import pytest
 
 from requests_queue import clock
 from requests_queue.errors import Refused
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from sandbox import time
 from tests import make
@@ -32,8 +32,9 @@ from tests.webhooks.validating import (
     validate,
     validator,
 )
-from webhooks import caller, counters, events, ledger, outbox, standstill, validation, wakeup
-from webhooks.engine import Engine
+from webhooks import clock_hooks, counters
+from webhooks.delivery import claims, fan_out, recording, validator_client, validators, wakeup
+from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
@@ -91,7 +92,7 @@ def test_a_handler_that_hangs_gets_half_of_the_slots(settings: Any) -> None:
     assert counted(hook) == (4, 4, 3, 1, 0)
     tried = Attempt.objects.get(outcome="failure")
     assert (tried.error, tried.status_code, tried.duration) == (TURNED_AWAY, None, 0)
-    assert not validation._under_way
+    assert not validators._under_way
     assert counters.discrepancies() == []
 
 
@@ -120,12 +121,12 @@ def test_half_of_the_slots_is_never_more_and_never_none(
     world = platform()
     make.webhook(world)
     for _ in range(most + 1):
-        births.create(make.purchase(world), world.as_distributor)
-    claimed = outbox.claim(1000)
+        creation.create(make.purchase(world), world.as_distributor)
+    claimed = claims.claim(1000)
     with ExitStack() as held:
-        free = [held.enter_context(validation._slots([one])) for one in claimed]
+        free = [held.enter_context(validators._slots([one])) for one in claimed]
         assert [bool(found) for found in free] == [True] * most + [False]
-    assert not validation._under_way
+    assert not validators._under_way
 
 
 def test_the_time_for_an_answer_is_kept(settings: Any) -> None:
@@ -152,7 +153,7 @@ def test_a_stop_ends_calls_under_way_and_says_so() -> None:
         waiting = Background(lambda: refused(world, row))
         served.next()
         began = real_time.monotonic()
-        caller.stop()
+        validator_client.stop()
         assert waiting.result() == [STOPPED]
         assert real_time.monotonic() - began < 4
         assert recorded(hook) == [("validated in draft", "failed", "unknown")]
@@ -160,7 +161,7 @@ def test_a_stop_ends_calls_under_way_and_says_so() -> None:
         # Whoever asks after that isn't kept waiting, and nobody is called.
         assert refused(world, row) == [STOPPED]
         assert len(served.seen) == 1
-        caller.start()
+        validator_client.start()
         served.answer = lambda got: COMPLAINS
         assert validate(world, row)
     assert counters.discrepancies() == []
@@ -175,10 +176,10 @@ def test_a_stop_at_any_moment_leaves_nobody_waiting() -> None:
             waiting = [Background(lambda: told(world, row)) for _ in range(3)]
             if n % 2:
                 served.next()
-            caller.stop()
+            validator_client.stop()
             for one in waiting:
                 assert one.result() in ([], [STOPPED])
-            caller.start()
+            validator_client.start()
     assert settled() and "calling" not in states()
     assert counters.discrepancies() == []
 
@@ -233,9 +234,9 @@ def test_a_restart_gives_leases_back() -> None:
         hook = validator(world, served.url)
         row = draft(world)
         waiting = asking(served, world, row)
-        assert outbox.abandoned() == []
-        outbox.give_back()
-        assert ledger.record(outbox.abandoned()) == ["settled"]
+        assert claims.abandoned() == []
+        claims.give_back()
+        assert recording.record(claims.abandoned()) == ["settled"]
         served.release.set()
         with pytest.raises(Refused):
             waiting.result()
@@ -250,7 +251,7 @@ def test_the_engine_leaves_validators_calls_to_those_who_ask(engine: Engine) -> 
         waiting = asking(served, world, draft(world))
         engine.wake()
         with handler() as other:
-            events.trigger(make.webhook(world, other.url, n=2))
+            fan_out.trigger(make.webhook(world, other.url, n=2))
             other.next()
         assert engine.under_way <= 1 and states()[0] == "calling"
         served.release.set()
@@ -278,8 +279,8 @@ def test_a_move_neither_waits_for_ever_nor_cuts_the_call(
         assert real_time.monotonic() - began < 10
         assert moved.end - moved.start == timedelta(days=2)
         # Two days later it still hangs, and has no deadline in the platform's time.
-        assert standstill.unsettled(clock.now()) == {f"calling:{pk}.1"}
-        assert standstill.next_due(clock.now()) is None
+        assert clock_hooks.unsettled(clock.now()) == {f"calling:{pk}.1"}
+        assert clock_hooks.next_due(clock.now()) is None
         assert not waiting.ended.is_set()
         served.release.set()
         assert waiting.result() is True
@@ -298,7 +299,7 @@ def test_trigger_now_sends_the_payload_once(engine: Engine, status: int, state: 
     world = platform()
     with handler(status) as served:
         hook = validator(world, served.url, data={"n": 1})
-        events.trigger(hook)
+        fan_out.trigger(hook)
         got = served.next()
         until(settled, "the call")
         move_clock(24 * 3600)

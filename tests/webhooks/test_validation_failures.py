@@ -23,11 +23,12 @@ from tests.webhooks.validating import (
     validate,
     validator,
 )
-from webhooks import caller, failures
-from webhooks.addresses import AddressPolicy
-from webhooks.connection import BodyBroken, HeadTooLarge, Progress, TooManyInterim
-from webhooks.exchange import CallFailed
-from webhooks.failures import Place
+from webhooks.delivery import validator_client
+from webhooks.http import http_errors
+from webhooks.http.addresses import AddressPolicy
+from webhooks.http.connection import BodyBroken, HeadTooLarge, Progress, TooManyInterim
+from webhooks.http.exchange import CallFailed
+from webhooks.http.http_errors import Place
 from webhooks.models import Attempt
 
 pytestmark = [
@@ -167,7 +168,7 @@ def test_no_sentence_for_others_names_the_handler(
     exc: Exception, proxied: bool, progress: Progress
 ) -> None:
     place = Place(HIDDEN[0], int(HIDDEN[1]), True, proxied)
-    own, others = failures.sentences(exc, place, progress)
+    own, others = http_errors.sentences(exc, place, progress)
     assert not any(part in others for part in HIDDEN)
     for said in (own, others):
         assert said[0].isupper() or said.startswith(HIDDEN[0])
@@ -182,7 +183,7 @@ def test_no_sentence_for_others_names_the_handler(
 )
 def test_a_default_port_is_not_left_over(host: str, port: int, peer: str) -> None:
     cause = _connector(OSError(errno.ECONNREFUSED, "x"))
-    own, others = failures.sentences(cause, Place(host, port, False, False), Progress())
+    own, others = http_errors.sentences(cause, Place(host, port, False, False), Progress())
     assert own.startswith(f"{peer} refused the connection") and others == REFUSED
 
 
@@ -221,7 +222,7 @@ def test_neither_secret_nor_token_is_stored_logged_or_told(
 def test_no_repr_of_a_call_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     world = platform()
     seen: list[str] = []
-    real = caller.fly
+    real = validator_client.fly
 
     def fly(flights: Any) -> Any:
         seen.append(repr(flights))
@@ -229,7 +230,7 @@ def test_no_repr_of_a_call_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> No
         seen.append(repr(found))
         return found
 
-    monkeypatch.setattr(caller, "fly", fly)
+    monkeypatch.setattr(validator_client, "fly", fly)
     with handler(answer()) as served:
         validator(world, served.url, jwt_secret=CANARY)
         validate(world, draft(world))

@@ -26,9 +26,10 @@ from requests_queue.queues.fulfillment.validation import VALIDATED
 from requests_queue.queues.validation import Wanted
 from tests import make
 from tests.webhooks.validating import draft, platform
-from webhooks import counters, events, ledger, lifecycle, outbox, pruning, retry, validation
-from webhooks.calls import Claimed, Finished
-from webhooks.exchange import Answer
+from webhooks import counters, lifecycle, pruning
+from webhooks.delivery import claims, fan_out, recording, retry, validators
+from webhooks.delivery.calls import Claimed, Finished
+from webhooks.http.exchange import Answer
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -106,7 +107,7 @@ class Validators(RuleBasedStateMachine):
         self.tick()
         active = set(Webhook.objects.filter(active=True).values_list("pk", flat=True))
         wanted = queues._prepared(VALIDATED, self.row.pk, {}, self.world.as_distributor)
-        calls = validation._begin("validator", wanted)
+        calls = validators._begin("validator", wanted)
         # Those that are enabled, in the order of their creation.
         assert [c.webhook["id"] for c in calls] == [pk for pk in self.order if pk in active]
         self.events.update(active)
@@ -128,7 +129,7 @@ class Validators(RuleBasedStateMachine):
         late = self.lost & set(Delivery.objects.filter(pk__in=ids).values_list("pk", flat=True))
         wrong = sum(counts != "success" for *_, counts in came)
         try:
-            readings = validation._end(flown, one.wanted)
+            readings = validators._end(flown, one.wanted)
         except Refused as refused:
             assert refused.code == "VAL_100"
             # What comes late is merged as little as what is wrong.
@@ -158,8 +159,8 @@ class Validators(RuleBasedStateMachine):
         self.tick()
         call = calls[pick % len(calls)]
         Delivery.objects.filter(pk=call.delivery_id).update(lease=1.0)
-        assert ledger.record(outbox.abandoned()) == ["settled"]
-        assert outbox.abandoned() == []
+        assert recording.record(claims.abandoned()) == ["settled"]
+        assert claims.abandoned() == []
         self.lost.add(call.delivery_id)
         self.book(call, "unknown")
 
@@ -168,7 +169,7 @@ class Validators(RuleBasedStateMachine):
         self.tick()
         hook = self.hook(pick)
         try:
-            events.trigger(hook)
+            fan_out.trigger(hook)
         except Refused:
             assert not hook.active
         else:
@@ -178,9 +179,9 @@ class Validators(RuleBasedStateMachine):
     def work(self, outcome: str) -> None:
         """A worker makes what is due: only what somebody triggered is."""
         self.tick()
-        self.forced = outbox.claim(100)
+        self.forced = claims.claim(100)
         assert all(call.forced for call in self.forced)
-        ledger.record([Finished(call, outcome, 5) for call in self.forced])
+        recording.record([Finished(call, outcome, 5) for call in self.forced])
         for call in self.forced:
             self.book(call, outcome)
         self.forced = []

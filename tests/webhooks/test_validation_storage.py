@@ -18,7 +18,17 @@ from tests.webhooks.validating import (
     validate,
     validator,
 )
-from webhooks import attempts, caller, counters, flight, ledger, loops, outbox, retry, validation
+from webhooks import counters
+from webhooks.delivery import (
+    attempts,
+    claims,
+    event_loops,
+    in_flight,
+    recording,
+    retry,
+    validator_client,
+    validators,
+)
 from webhooks.models import Attempt, Delivery
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
@@ -27,14 +37,14 @@ COMPLAINT = answer(region={"value_error": "No."})
 
 def fails(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
     """Let attempts be recorded after so many errors."""
-    real, left = ledger.record, iter(range(times))
+    real, left = recording.record, iter(range(times))
 
     def record(*args: Any, **more: Any) -> Any:
         if next(left, None) is not None:
             raise error
         return real(*args, **more)
 
-    monkeypatch.setattr(ledger, "record", record)
+    monkeypatch.setattr(recording, "record", record)
 
 
 ERRORS = [OperationalError("away"), InterfaceError("closed"), ProgrammingError("no such column")]
@@ -60,7 +70,7 @@ def test_short_outage_of_the_database_loses_no_response(
 def test_response_whose_attempt_is_not_stored_is_not_merged(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(validation, "_STORE", 0.1)
+    monkeypatch.setattr(validators, "_STORE", 0.1)
     world = platform()
     with handler(COMPLAINT) as served, monkeypatch.context() as patch:
         validator(world, served.url)
@@ -71,7 +81,7 @@ def test_response_whose_attempt_is_not_stored_is_not_merged(
     assert says(row) == {}
     # What a worker records of it when the lease has run out is true.
     Delivery.objects.update(lease=1.0)
-    assert ledger.record(outbox.abandoned()) == ["settled"]
+    assert recording.record(claims.abandoned()) == ["settled"]
     assert Attempt.objects.get().outcome == "unknown"
     assert counters.discrepancies() == []
 
@@ -112,7 +122,7 @@ def test_defect_in_reading_a_response_is_recorded_as_failure(
     def read(self: Wanted) -> Any:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(validation, "_json", read)
+    monkeypatch.setattr(validators, "_json", read)
     with handler(COMPLAINT) as served:
         validator(world, served.url)
         [said] = refused(world, draft(world))
@@ -123,8 +133,10 @@ def test_defect_in_reading_a_response_is_recorded_as_failure(
 
 def test_wrong_proxy_refuses_the_start_and_keeps_nobody_waiting(settings: Any) -> None:
     settings.SIM_HTTP_PROXY = "socks5://user:hidden-password@127.0.0.1:1080"
-    with pytest.raises(loops.StartFailed, match="SIM_HTTP_PROXY: The proxy must be") as failed:
-        caller.start()
+    with pytest.raises(
+        event_loops.StartFailed, match="SIM_HTTP_PROXY: The proxy must be"
+    ) as failed:
+        validator_client.start()
     world = platform()
     with handler(COMPLAINT) as served:
         validator(world, served.url)
@@ -136,7 +148,7 @@ def test_wrong_proxy_refuses_the_start_and_keeps_nobody_waiting(settings: Any) -
         assert "hidden-password" not in attempt.error + str(failed.value)
         # Once it is right, validations work.
         settings.SIM_HTTP_PROXY = ""
-        caller.start()
+        validator_client.start()
         assert validate(world, row)
 
 
@@ -149,7 +161,7 @@ def test_client_that_does_not_start_keeps_nobody_waiting(monkeypatch: pytest.Mon
         validator(world, served.url)
         row = draft(world)
         with monkeypatch.context() as patch:
-            patch.setattr(loops, "new_loop_factory", broken)
+            patch.setattr(event_loops, "new_loop_factory", broken)
             assert len(refused(world, row)) == 1
         assert validate(world, row)
 
@@ -164,7 +176,7 @@ def test_client_whose_loop_ended_is_started_again(monkeypatch: pytest.MonkeyPatc
         row = draft(world)
         assert validate(world, row)
         with monkeypatch.context() as patch:
-            patch.setattr(flight.Flight, "fly", fly)
+            patch.setattr(in_flight.Flight, "fly", fly)
             assert len(refused(world, row)) == 1
         assert validate(world, row)
     assert len(served.seen) == 2

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kombu.exceptions import OperationalError
 
-from webhooks import wakeup
+from webhooks.delivery import wakeup
 
 
 class Clock:

@@ -10,23 +10,23 @@ import pytest
 
 from requests_queue.errors import Refused
 from requests_queue.queues import validation
-from requests_queue.queues.fulfillment import births
+from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.validation import VALIDATED
 from tests import make
 from tests.make import World
-from webhooks import caller
+from webhooks.delivery import validator_client
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 
 @pytest.fixture
 def own_loop() -> Iterator[None]:
     """Give the test a loop of its own for validators' calls, made by its own settings."""
-    caller.stop()
-    caller.start()
+    validator_client.stop()
+    validator_client.start()
     yield
-    caller.stop()
-    caller.start()
+    validator_client.stop()
+    validator_client.start()
 
 
 def platform() -> World:
@@ -41,7 +41,7 @@ def draft(world: World, **params: str) -> Request:
     """Make a draft of a purchase."""
     given = [{"id": name, "value": value} for name, value in params.items()]
     body = make.purchase(world, status="draft", asset={"params": given})
-    row: Request = births.create(body, world.as_distributor)
+    row: Request = creation.create(body, world.as_distributor)
     return row
 
 

@@ -14,9 +14,10 @@ from django.utils.safestring import SafeString
 
 from requests_queue import clock
 from requests_queue.catalog.admin_show import NOTHING, link, moment, pairs
-from requests_queue.visible import visible
-from webhooks import cleared, next_attempt, tokens, types
-from webhooks.headers import masked
+from requests_queue.safe_text import visible
+from webhooks import types
+from webhooks.delivery import cleared_backoffs, next_attempt, tokens
+from webhooks.http.headers import masked
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 CLEARED = 5  # ended backoffs that are shown
@@ -123,12 +124,12 @@ def next_trigger(row: Webhook) -> str:
 @admin.display(description="ended backoffs")
 def ended_backoffs(row: Webhook) -> SafeString | str:
     """Return what ended the latest backoffs, the latest first."""
-    return cleared_lines(cleared.of(row)[:CLEARED])
+    return cleared_lines(cleared_backoffs.of(row)[:CLEARED])
 
 
 def cleared_lines(rows: Iterable[ClearedBackoff]) -> SafeString | str:
     """Return when backoffs ended and what ended them, a line each."""
-    lines = ((moment(one.at), visible(cleared.told(one))) for one in rows)
+    lines = ((moment(one.at), visible(cleared_backoffs.told(one))) for one in rows)
     return format_html_join(SafeString("<br>"), "{} {}", lines) or NOTHING
 
 

@@ -7,7 +7,7 @@ import re
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from webhooks import judging
+from webhooks.delivery import response_diff
 from webhooks.models import Attempt
 
 _TABLE = """<div class="sim-scroll" tabindex="0" role="region" aria-label="Differences">
@@ -26,7 +26,7 @@ _ROW = (
 
 def show(row: Attempt) -> SafeString | str:
     """Return the differences as a table, or a sentence where there is nothing to compare."""
-    found = judging.judge(row)
+    found = response_diff.judge(row)
     if not found.rows:
         return found.said
     rows = format_html_join("\n", _ROW, ((_breakable(path), *rest) for path, *rest in found.rows))

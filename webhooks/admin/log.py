@@ -16,11 +16,11 @@ from django.utils.safestring import SafeString
 from requests_queue import clock
 from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of, user_of
 from requests_queue.catalog.admin_show import NOTHING, as_json, link_to, moment, pairs, text
-from requests_queue.visible import visible
-from webhooks import cleared, judging, next_attempt
+from requests_queue.safe_text import visible
 from webhooks.admin import differences
 from webhooks.admin.columns import CLEARED, cleared_lines
-from webhooks.headers import masked
+from webhooks.delivery import cleared_backoffs, next_attempt, response_diff
+from webhooks.http.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 OFFERED = 50
@@ -176,7 +176,7 @@ class DeliveryAdmin(LogAdmin):
         times = list(row.attempt_set.order_by("number").values_list("finished_at", flat=True))
         if not times:
             return NOTHING
-        rows = cleared.of(row.webhook_id, times[0])
+        rows = cleared_backoffs.of(row.webhook_id, times[0])
         if row.state not in (Delivery.WAITING, Delivery.CALLING):
             rows = rows.filter(at__lte=times[-1])
         return cleared_lines(list(rows[:CLEARED])[::-1])
@@ -201,7 +201,7 @@ class AttemptAdmin(LogAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Attempt | None = None) -> Any:
         """Return the sections of the page; a validation's has one more."""
         about = ("of_webhook", "of_delivery", "outcome", "started", "duration", "led_to")
-        validated = obj is not None and judging.is_validation(obj)
+        validated = obj is not None and response_diff.is_validation(obj)
         return [
             (None, {"fields": about}),
             *([("Difference", {"fields": ["differs"]})] if validated else []),

@@ -22,10 +22,11 @@ from requests_queue import clock
 from requests_queue.catalog.admin_access import GuardedAdmin, account_of, user_of
 from requests_queue.catalog.admin_show import pairs
 from requests_queue.errors import Refused
-from webhooks import lifecycle, next_attempt, tokens
+from webhooks import lifecycle
+from webhooks.actions import DEEDS, Deed
 from webhooks.admin import columns
-from webhooks.deeds import DEEDS, Deed
-from webhooks.forms import NewWebhookForm, WebhookForm
+from webhooks.admin.forms import NewWebhookForm, WebhookForm
+from webhooks.delivery import next_attempt, tokens
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 _BODIES = ("request_headers", "request_body", "claims", "response_headers", "response_body")

@@ -8,8 +8,8 @@ import json
 
 from django.db import migrations
 
-import webhooks.fields
-from webhooks.fields import decrypt_once, seal, unseal
+import webhooks.encrypted_fields
+from webhooks.encrypted_fields import decrypt_once, seal, unseal
 
 COLUMNS = (
     ("Webhook", "id", "headers"),
@@ -77,17 +77,17 @@ class Migration(migrations.Migration):
                 migrations.AlterField(
                     model_name='webhook',
                     name='headers',
-                    field=webhooks.fields.EncryptedJSONField(blank=True, default=dict),
+                    field=webhooks.encrypted_fields.EncryptedJSONField(blank=True, default=dict),
                 ),
                 migrations.AlterField(
                     model_name='resend',
                     name='headers',
-                    field=webhooks.fields.EncryptedJSONField(default=dict),
+                    field=webhooks.encrypted_fields.EncryptedJSONField(default=dict),
                 ),
                 migrations.AlterField(
                     model_name='attempt',
                     name='request_headers',
-                    field=webhooks.fields.EncryptedJSONField(default=dict),
+                    field=webhooks.encrypted_fields.EncryptedJSONField(default=dict),
                 ),
             ],
         ),

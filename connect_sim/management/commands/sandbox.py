@@ -17,7 +17,7 @@ from requests_queue.catalog.models import Account
 from requests_queue.errors import Refused
 from sandbox import sandbox_file
 from sandbox.sandbox_file import Sandbox
-from webhooks import outbox
+from webhooks.delivery import claims
 
 
 class Command(BaseCommand):
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         if connection.vendor == "sqlite":
             # Nobody else works on this file: what was under way at a kill needn't wait for its
             # lease to run out.
-            outbox.give_back()
+            claims.give_back()
         try:
             running.start()
         except web.NotStarted:

@@ -9,7 +9,7 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 
 from portal import signin
-from requests_queue import pulses
+from requests_queue import heartbeats
 from requests_queue.catalog.models import User
 from sandbox import client, sandbox_file
 
@@ -37,7 +37,7 @@ def _address() -> str:
     """Return the URL of the running sandbox, which its own settings gave it; a server's by ours."""
     if not settings.SANDBOX:
         return settings.SIM_API_URL
-    has_processes = any(heard.alive for heard in pulses.heard().values())
+    has_processes = any(heard.alive for heard in heartbeats.heard().values())
     try:
         url = sandbox_file.read(settings.SIM_DATA_DIR).url
     except sandbox_file.NoSandbox as error:

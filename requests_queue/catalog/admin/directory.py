@@ -6,10 +6,10 @@ from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 
+from requests_queue.catalog import visibility
 from requests_queue.catalog.admin.base import CatalogAdmin
 from requests_queue.catalog.admin_access import account_of
 from requests_queue.catalog.models import Connection, Contract, Hub, Listing, Marketplace
-from requests_queue.catalog.views import seen
 
 
 @admin.register(Connection)
@@ -56,7 +56,7 @@ class HubAdmin(CatalogAdmin):
         account = account_of(request)
         if account is None:
             return rows
-        return rows.prefetch_related(Prefetch("marketplaces", seen.marketplaces(account)))
+        return rows.prefetch_related(Prefetch("marketplaces", visibility.marketplaces(account)))
 
 
 @admin.register(Marketplace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
-from requests_queue.catalog import shape
+from requests_queue.catalog import representations
 from requests_queue.catalog.models import User
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.views.filtering import computed
@@ -33,7 +33,7 @@ class AccountUsers(Collection):
     404 for any other account."""
 
     documented = directory.ACCOUNT_USERS
-    represent = staticmethod(shape.account_user)
+    represent = staticmethod(representations.account_user)
     rql_filter_class = AccountUserFilters
 
     def visible(self) -> QuerySet[User]:
@@ -45,8 +45,8 @@ class AccountUsers(Collection):
         return User.objects.filter(account=self.account, is_service=False).alias(
             shown_name=Coalesce(NullIf(full, Value("")), F("username"), output_field=TextField()),
             shown_status=Case(
-                When(is_active=True, then=Value(shape.ACTIVE)),
-                default=Value(shape.DISABLED),
+                When(is_active=True, then=Value(representations.ACTIVE)),
+                default=Value(representations.DISABLED),
                 output_field=TextField(),
             ),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from requests_queue.catalog import shape
+from requests_queue.catalog import representations
 from requests_queue.catalog.models import Account
 from requests_queue.catalog.schema import directory
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
@@ -27,7 +27,7 @@ class Accounts(Collection):
     """`/accounts`, for both sides: each sees its own account and no other."""
 
     documented = directory.ACCOUNTS
-    represent = staticmethod(shape.account)
+    represent = staticmethod(representations.account)
     rql_filter_class = AccountFilters
 
     def visible(self) -> QuerySet[Account]:

@@ -7,11 +7,10 @@ from typing import Any
 from django.db.models import Exists, Model, OuterRef, QuerySet, TextField, Value
 from django.urls import path
 
-from requests_queue.catalog import agreements, contract_shape
+from requests_queue.catalog import agreements, contract_representations, visibility
 from requests_queue.catalog.models import Listing, Marketplace, Product
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.catalog.views.marketplaces import Marketplaces
 from requests_queue.catalog.views.products import Products
@@ -41,12 +40,12 @@ class Agreements(Collection):
 
     documented = directory.AGREEMENTS
     related = ("owner",)
-    represent = staticmethod(contract_shape.agreement)
+    represent = staticmethod(contract_representations.agreement)
     rql_filter_class = AgreementFilters
 
     def visible(self) -> QuerySet[Marketplace]:
         """Return the marketplaces, each with what its agreement is called."""
-        return seen.marketplaces(self.account).alias(
+        return visibility.marketplaces(self.account).alias(
             agreement_id=agreements.id_by(),
             agreement_name=agreements.name_by(),
             agreement_type=Value(agreements.KIND, TextField()),
@@ -54,7 +53,7 @@ class Agreements(Collection):
 
     def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
         """Return the marketplaces, each with what its agreement has."""
-        contracts = seen.count(seen.contracts(self.account), "marketplace")
+        contracts = visibility.count(visibility.contracts(self.account), "marketplace")
         found: QuerySet[Marketplace] = super().complete(rows).annotate(contract_count=contracts)
         return found
 
@@ -69,11 +68,11 @@ class InAgreement(Collection):
     def listings(self) -> QuerySet[Listing]:
         """Return what is listed under the agreement in the path; raises Missing."""
         pk = self.kwargs["agreement_id"]
-        rows = seen.marketplaces(self.account).alias(agreement_id=agreements.id_by())
+        rows = visibility.marketplaces(self.account).alias(agreement_id=agreements.id_by())
         row = rows.filter(agreement_id=pk).first()
         if row is None:
             raise Missing(pk)
-        return seen.listings(self.account).filter(contract__marketplace=row, status="listed")
+        return visibility.listings(self.account).filter(contract__marketplace=row, status="listed")
 
 
 class AgreementProducts(InAgreement, Products):

@@ -10,10 +10,9 @@ from py_rql.constants import FilterLookups
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import product_shape
+from requests_queue.catalog import product_representations, visibility
 from requests_queue.catalog.models import Configuration, Parameter
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import (
     computed,
     looked_up,
@@ -47,7 +46,7 @@ class ConfigurationFilters(ConnectFilters):
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Compare the parameter's id, or its name."""
-        wanted = product_shape.parameter_by_id(plain(data.str_value))
+        wanted = product_representations.parameter_by_id(plain(data.str_value))
         found = Q(parameter__in=Parameter.objects.filter(wanted))
         return ~found if data.filter_lookup == FilterLookups.NE else found
 
@@ -57,13 +56,13 @@ class Configurations(OfProduct):
 
     documented = documents.CONFIGURATIONS
     related = ("parameter", "item", "marketplace")
-    represent = staticmethod(product_shape.configuration)
+    represent = staticmethod(product_representations.configuration)
     rql_filter_class = ConfigurationFilters
 
     def visible(self) -> QuerySet[Configuration]:
         """Return the product's values, of marketplaces those that the caller sees."""
         rows = Configuration.objects.filter(product=self.product)
-        mine = Q(marketplace=None) | Q(marketplace__in=seen.marketplaces(self.account))
+        mine = Q(marketplace=None) | Q(marketplace__in=visibility.marketplaces(self.account))
         return rows.filter(mine).alias(
             is_required=switch_in("parameter__constraints__required"),
             shared=text_in("parameter__constraints__shared"),

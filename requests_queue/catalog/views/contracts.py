@@ -7,10 +7,9 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import agreements, contract_shape
+from requests_queue.catalog import agreements, contract_representations, visibility
 from requests_queue.catalog.models import Contract
 from requests_queue.catalog.schema import directory
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.catalog.writes import contracts
 from requests_queue.errors import Missing
@@ -44,13 +43,13 @@ class Contracts(Collection):
 
     documented = directory.CONTRACTS
     related = ("vendor", "provider", "marketplace")
-    represent = staticmethod(contract_shape.contract)
+    represent = staticmethod(contract_representations.contract)
     rql_filter_class = ContractFilters
 
     def visible(self) -> QuerySet[Contract]:
         """Return the contracts."""
-        return seen.contracts(self.account).alias(
-            kind_of_all=Value(contract_shape.CONTRACT_KIND, TextField()),
+        return visibility.contracts(self.account).alias(
+            kind_of_all=Value(contract_representations.CONTRACT_KIND, TextField()),
             agreement_id=agreements.id_by("marketplace__"),
             agreement_name=agreements.name_by("marketplace__"),
         )
@@ -65,7 +64,7 @@ class ContractVersions(Contracts):
     """`/contracts/{id}/versions`, for both sides: the only one; 404 where it isn't seen."""
 
     documented = directory.CONTRACT_VERSIONS
-    represent = staticmethod(contract_shape.contract_version)
+    represent = staticmethod(contract_representations.contract_version)
 
     def visible(self) -> QuerySet[Contract]:
         """Return the contract in the path; raises Missing."""

@@ -8,10 +8,9 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import shape
+from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.schema import directory
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.catalog.writes import hubs
 from requests_queue.errors import Missing
@@ -42,12 +41,12 @@ class Hubs(Collection):
 
     documented = directory.HUBS
     related = ("company",)
-    represent = staticmethod(shape.hub)
+    represent = staticmethod(representations.hub)
     rql_filter_class = HubFilters
 
     def visible(self) -> QuerySet[Hub]:
         """Return the hubs."""
-        return seen.hubs(self.account).alias(**self._counts())
+        return visibility.hubs(self.account).alias(**self._counts())
 
     def complete(self, rows: QuerySet[Hub]) -> QuerySet[Hub]:
         """Return the hubs; what they count is what this account sees of them."""
@@ -56,8 +55,8 @@ class Hubs(Collection):
 
     def _counts(self) -> dict[str, Coalesce]:
         return {
-            "connection_count": seen.count(seen.connections(self.account), "hub"),
-            "marketplace_count": seen.count(seen.marketplaces(self.account), "hubs"),
+            "connection_count": visibility.count(visibility.connections(self.account), "hub"),
+            "marketplace_count": visibility.count(visibility.marketplaces(self.account), "hubs"),
         }
 
     def create(self, request: Request) -> Response:
@@ -83,7 +82,7 @@ class InHub(Collection):
     def hub(self) -> Hub:
         """The hub in the path; raises Missing."""
         pk = self.kwargs["hub_id"]
-        row = seen.hubs(self.account).filter(pk=pk).first()
+        row = visibility.hubs(self.account).filter(pk=pk).first()
         if row is None:
             raise Missing(pk)
         return row
@@ -108,12 +107,12 @@ class HubConnections(InHub):
 
     documented = directory.HUB_CONNECTIONS
     related = ("product", "provider", "vendor")
-    represent = staticmethod(shape.connection_in_hub)
+    represent = staticmethod(representations.connection_in_hub)
     rql_filter_class = HubConnectionFilters
 
     def visible(self) -> QuerySet[Connection]:
         """Return the hub's connections."""
-        return seen.connections(self.account).filter(hub=self.hub)
+        return visibility.connections(self.account).filter(hub=self.hub)
 
 
 class HubMarketplaceFilters(ConnectFilters):
@@ -127,12 +126,12 @@ class HubMarketplaces(InHub):
     """`/hubs/{id}/marketplaces`, for both sides: those that the caller sees."""
 
     documented = directory.HUB_MARKETPLACES
-    represent = staticmethod(shape.marketplace_in_hub)
+    represent = staticmethod(representations.marketplace_in_hub)
     rql_filter_class = HubMarketplaceFilters
 
     def visible(self) -> QuerySet[Marketplace]:
         """Return the hub's marketplaces."""
-        return seen.marketplaces(self.account).filter(hubs=self.hub)
+        return visibility.marketplaces(self.account).filter(hubs=self.hub)
 
 
 urlpatterns = routes(

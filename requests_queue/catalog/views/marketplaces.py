@@ -7,10 +7,9 @@ from typing import Any
 from django.db.models import IntegerField, Prefetch, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from requests_queue.catalog import shape
+from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import Marketplace
 from requests_queue.catalog.schema import directory
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.inside_json import any_element
 from requests_queue.rest import (
@@ -53,28 +52,28 @@ class Marketplaces(Collection):
 
     documented = directory.MARKETPLACES
     related = ("owner",)
-    represent = staticmethod(shape.marketplace)
+    represent = staticmethod(representations.marketplace)
     rql_filter_class = MarketplaceFilters
 
     def visible(self) -> QuerySet[Marketplace]:
         """Return the marketplaces."""
-        return seen.marketplaces(self.account).alias(**self._counts())
+        return visibility.marketplaces(self.account).alias(**self._counts())
 
     def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
         """Return the marketplaces; hubs and counts are what this account sees of them."""
-        hubs = Prefetch("hubs", seen.hubs(self.account))
+        hubs = Prefetch("hubs", visibility.hubs(self.account))
         found: QuerySet[Marketplace] = (
             super().complete(rows).prefetch_related(hubs).annotate(**self._counts())
         )
         return found
 
     def _counts(self) -> dict[str, Coalesce]:
-        contracts = seen.contracts(self.account)
+        contracts = visibility.contracts(self.account)
         active = contracts.filter(status="active")
         return {
-            "hub_count": seen.count(seen.hubs(self.account), "marketplaces"),
-            "contract_count": seen.count(contracts, "marketplace"),
-            "active_contract_count": seen.count(active, "marketplace"),
+            "hub_count": visibility.count(visibility.hubs(self.account), "marketplaces"),
+            "contract_count": visibility.count(contracts, "marketplace"),
+            "active_contract_count": visibility.count(active, "marketplace"),
         }
 
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Missing
 from requests_queue.rest import Collection
 
@@ -20,7 +20,7 @@ class OfProduct(Collection):
     def product(self) -> Product:
         """The product in the path; raises Missing."""
         pk = self.kwargs["product_id"]
-        row = seen.products(self.account).filter(pk=pk).first()
+        row = visibility.products(self.account).filter(pk=pk).first()
         if row is None:
             raise Missing(pk)
         return row
@@ -29,7 +29,7 @@ class OfProduct(Collection):
     def own_product(self) -> Product:
         """The product in the path, where the caller is its vendor; raises Missing, Forbidden."""
         row = self.product
-        seen.require_vendor(self.account)
+        visibility.require_vendor(self.account)
         return row
 
 

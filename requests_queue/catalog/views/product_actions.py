@@ -11,10 +11,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import action_links, product_shape
+from requests_queue.catalog import action_links, product_representations, visibility
 from requests_queue.catalog.models import ProductAction
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.of_product import PartOfProduct
 from requests_queue.catalog.writes import actions
 from requests_queue.errors import Invalid
@@ -40,7 +39,7 @@ class Actions(PartOfProduct):
 
     documented = documents.ACTIONS
     writes = actions
-    represent = staticmethod(product_shape.action)
+    represent = staticmethod(product_representations.action)
     rql_filter_class = ActionFilters
 
     def visible(self) -> QuerySet[ProductAction]:
@@ -67,11 +66,11 @@ class Actions(PartOfProduct):
         if not wanted:
             return {}
         if scope == "asset_id":
-            assets = seen.assets(self.account).filter(product=row.product_id, pk=wanted)
+            assets = visibility.assets(self.account).filter(product=row.product_id, pk=wanted)
             if not assets.exists():
                 raise Invalid(f"asset_id: Subscription {wanted} does not exist.")
             return {"asset_id": wanted}
-        configs = TierConfig.objects.filter(**seen.party(self.account, "connection__"))
+        configs = TierConfig.objects.filter(**visibility.party(self.account, "connection__"))
         level = int(row.scope.removeprefix("tier"))
         if not configs.filter(product=row.product_id, pk=wanted, tier_level=level).exists():
             raise Invalid(f"tier_config_id: Tier {level} configuration {wanted} does not exist.")

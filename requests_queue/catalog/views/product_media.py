@@ -11,8 +11,8 @@ from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue import body, storable
-from requests_queue.catalog import product_shape
+from requests_queue import body, json_validation
+from requests_queue.catalog import product_representations
 from requests_queue.catalog.models import ProductMedia
 from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views.of_product import OfProduct
@@ -51,7 +51,7 @@ class Media(OfProduct):
     """`/products/{id}/media`, for both sides; the vendor writes it."""
 
     documented = documents.MEDIA
-    represent = staticmethod(product_shape.media)
+    represent = staticmethod(product_representations.media)
     rql_filter_class = MediaFilters
     parser_classes = (MediaParser,)
 
@@ -114,7 +114,7 @@ def _given(request: Request, data: Mapping[str, Any]) -> Json:
             raise Invalid("body: Expected an object.")
         given |= {name: inner[name] for name in _FIELDS if inner and name in inner}
     try:
-        found: Json = storable.check(given)
+        found: Json = json_validation.check(given)
     except ValueError as refused:
         raise Invalid(str(refused)) from None
     return found

@@ -11,10 +11,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import product_shape, shape
+from requests_queue.catalog import product_representations, representations, visibility
 from requests_queue.catalog.models import Connection, Item, Parameter, Template
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import (
     computed,
     looked_up,
@@ -65,7 +64,7 @@ class Items(PartOfProduct):
     documented = documents.ITEMS
     related = ("replacement",)
     writes = item_writes
-    represent = staticmethod(product_shape.item)
+    represent = staticmethod(product_representations.item)
     rql_filter_class = ItemFilters
 
     def visible(self) -> QuerySet[Item]:
@@ -109,7 +108,7 @@ class ParameterFilters(ConnectFilters):
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Compare the id, which the row doesn't hold as it is."""
-        found = product_shape.parameter_by_id(plain(data.str_value))
+        found = product_representations.parameter_by_id(plain(data.str_value))
         return ~found if data.filter_lookup == FilterLookups.NE else found
 
     def build_name_for_custom_ordering(self, filter_name: str) -> str:
@@ -122,7 +121,7 @@ class Parameters(PartOfProduct):
 
     documented = documents.PARAMETERS
     writes = parameter_writes
-    represent = staticmethod(product_shape.parameter)
+    represent = staticmethod(product_representations.parameter)
     rql_filter_class = ParameterFilters
 
     def visible(self) -> QuerySet[Parameter]:
@@ -134,7 +133,7 @@ class Parameters(PartOfProduct):
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the parameter by its id, else by its name, which is its id in assets."""
-        return rows.filter(product_shape.parameter_by_id(pk)).first()
+        return rows.filter(product_representations.parameter_by_id(pk)).first()
 
 
 class TemplateFilters(ConnectFilters):
@@ -153,7 +152,7 @@ class Templates(PartOfProduct):
 
     documented = documents.TEMPLATES
     writes = template_writes
-    represent = staticmethod(product_shape.template)
+    represent = staticmethod(product_representations.template)
     rql_filter_class = TemplateFilters
 
     def visible(self) -> QuerySet[Template]:
@@ -183,12 +182,12 @@ class Connections(OfProduct):
 
     documented = documents.CONNECTIONS
     related = ("hub", "provider", "vendor")
-    represent = staticmethod(shape.connection)
+    represent = staticmethod(representations.connection)
     rql_filter_class = ConnectionFilters
 
     def visible(self) -> QuerySet[Connection]:
         """Return the product's connections."""
-        return seen.connections(self.account).filter(product=self.product)
+        return visibility.connections(self.account).filter(product=self.product)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Connect the product to a hub, for its vendor: 201, 400 or 403."""

@@ -10,10 +10,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import product_shape
+from requests_queue.catalog import product_representations, visibility
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed, looked_up, plain
 from requests_queue.catalog.writes import products as writes
 from requests_queue.errors import Forbidden, Invalid
@@ -75,12 +74,12 @@ class Products(Collection):
 
     documented = documents.PRODUCTS
     related = ("owner", "replacement")
-    represent = staticmethod(product_shape.product)
+    represent = staticmethod(product_representations.product)
     rql_filter_class = ProductFilters
 
     def visible(self) -> QuerySet[Product]:
         """Return the products."""
-        return seen.products(self.account).alias(**self._seen_by())
+        return visibility.products(self.account).alias(**self._seen_by())
 
     def complete(self, rows: QuerySet[Product]) -> QuerySet[Product]:
         """Return the products, each with why this account sees it."""
@@ -88,7 +87,7 @@ class Products(Collection):
         return found
 
     def _seen_by(self) -> dict[str, Value | Exists]:
-        listed = seen.listings(self.account).filter(product=OuterRef("pk"), status="listed")
+        listed = visibility.listings(self.account).filter(product=OuterRef("pk"), status="listed")
         vendor, no = self.account.is_vendor, Value(False, BooleanField())
         return {
             "seen_by_owner": Value(vendor, BooleanField()),
@@ -129,7 +128,7 @@ class Products(Collection):
 
     def _own(self) -> Product:
         row: Product = self.get_object()
-        seen.require_vendor(self.account)
+        visibility.require_vendor(self.account)
         return row
 
 

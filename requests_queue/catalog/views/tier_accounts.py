@@ -11,11 +11,11 @@ from py_rql.constants import FilterLookups
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import shape
+from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.tier_versions import as_account
-from requests_queue.catalog.views import seen, tier_writes
+from requests_queue.catalog.views import tier_writes
 from requests_queue.catalog.views.filtering import computed, looked_up, plain, text_in
 from requests_queue.errors import Forbidden, Missing
 from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
@@ -56,19 +56,21 @@ class TierAccounts(Collection):
 
     documented = directory.TIER_ACCOUNTS
     related = ("owner", "hub", "parent")
-    represent = staticmethod(shape.tier_account)
+    represent = staticmethod(representations.tier_account)
     rql_filter_class = TierAccountFilters
 
     def visible(self) -> QuerySet[TierAccount]:
         """Return the tier accounts, decommissioned ones too."""
-        return seen.tier_accounts(self.account).alias(
+        return visibility.tier_accounts(self.account).alias(
             contact_email=text_in("contact_info__contact__email"),
-            region=Value(shape.REGION, TextField()),
+            region=Value(representations.REGION, TextField()),
         )
 
     def complete(self, rows: QuerySet[TierAccount]) -> QuerySet[TierAccount]:
         """Return the tier accounts, each with where it stands in the caller's assets."""
-        found: QuerySet[TierAccount] = super().complete(rows).annotate(**seen.tiers(self.account))
+        found: QuerySet[TierAccount] = (
+            super().complete(rows).annotate(**visibility.tiers(self.account))
+        )
         return found
 
     def create(self, request: Request) -> Response:
@@ -105,19 +107,21 @@ class TierAccountVersions(Collection):
     def list(self, request: Request, **kwargs: Any) -> Response:
         """List the versions: 200, paged."""
         page = self.paginate_queryset(self._versions(self._account()))
-        return self.get_paginated_response([shape.tier_account(row) for row in page or []])
+        return self.get_paginated_response(
+            [representations.tier_account(row) for row in page or []]
+        )
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """Return the version of that number: 200 or 404."""
         row = self._account()
         for version in self._versions(row):
             if str(version.version) == kwargs["pk"]:
-                return Response(shape.tier_account(version))
+                return Response(representations.tier_account(version))
         raise Missing(f"{row.pk} version {kwargs['pk']}")
 
     def _account(self) -> TierAccount:
         pk = self.kwargs["account_id"]
-        rows = seen.tier_accounts(self.account).annotate(**seen.tiers(self.account))
+        rows = visibility.tier_accounts(self.account).annotate(**visibility.tiers(self.account))
         row = rows.select_related("owner", "hub", "parent").filter(pk=pk).first()
         if row is None:
             raise Missing(pk)

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import (
     Configuration,
     Item,
@@ -15,8 +16,7 @@ from requests_queue.catalog.models import (
     Parameter,
     Product,
 )
-from requests_queue.catalog.product_shape import parameter_by_id
-from requests_queue.catalog.views import seen
+from requests_queue.catalog.product_representations import parameter_by_id
 from requests_queue.catalog.writes import products
 from requests_queue.catalog.writes.given import Given
 from requests_queue.catalog.writes.parameters import STRUCTURED
@@ -79,7 +79,7 @@ def _about(
             raise Invalid(f"item.id: Item {pk} does not exist.")
     if "marketplace" in wanted:
         pk = given.id_of("marketplace")
-        marketplace = seen.marketplaces(product.owner).filter(pk=pk).first()
+        marketplace = visibility.marketplaces(product.owner).filter(pk=pk).first()
         if marketplace is None:
             raise Invalid(f"marketplace.id: Marketplace {pk} does not exist.")
     return item, marketplace

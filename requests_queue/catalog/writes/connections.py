@@ -8,8 +8,8 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock, ids
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Product
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.writes import products
 from requests_queue.catalog.writes.given import Given
 from requests_queue.errors import Invalid
@@ -30,7 +30,7 @@ def create(product: Product, data: Mapping[str, Any]) -> Connection:
         kind = given.choice("type", TYPES)
     pk = given.id_of("hub")
     # The lock keeps the hub from being deleted until commit.
-    locked = seen.hubs(row.owner).select_for_update(of=("self",), no_key=True)
+    locked = visibility.hubs(row.owner).select_for_update(of=("self",), no_key=True)
     hub = locked.filter(pk=pk).select_related("company").first()
     if hub is None:
         raise Invalid(f"hub.id: Hub {pk} does not exist.")

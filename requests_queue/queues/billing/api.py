@@ -10,11 +10,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import places, templates
+from requests_queue.catalog import sales_context, templates
 from requests_queue.catalog.models import Asset
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.billing import births, effects, rules, schema, shape
+from requests_queue.queues.billing import creation, effects, representations, rules, schema
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.rest import Collection, ConnectFilters, filters, inside_json, parts, routes
@@ -103,7 +103,7 @@ class BillingRequests(QueueCollection):
     documented = schema.BILLING_REQUESTS
     queue = rules.QUEUE
     related = tuple(f"asset__{name}" for name in _RELATED)
-    represent = staticmethod(shape.request)
+    represent = staticmethod(representations.request)
     rql_filter_class = BillingRequestFilters
     # Connect has no such calls here.
     assign = None  # type: ignore[assignment]
@@ -111,11 +111,11 @@ class BillingRequests(QueueCollection):
 
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the requests with where their subscriptions were sold."""
-        return super().complete(rows).prefetch_related(*places.prefetch("asset__"))
+        return super().complete(rows).prefetch_related(*sales_context.prefetch("asset__"))
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request of the caller's type: 201, 400 or 403."""
-        row = births.create(self.body, self.actor)
+        row = creation.create(self.body, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
@@ -132,8 +132,10 @@ class BillingRequests(QueueCollection):
         """Read the attributes, or replace the caller's own: 200 with those that it sees."""
         row = self.get_object()
         if request.method == "GET":
-            return Response(shape.attributes(row.attributes))
-        return Response(shape.attributes(effects.set_attributes(pk, self.body, self.actor)))
+            return Response(representations.attributes(row.attributes))
+        return Response(
+            representations.attributes(effects.set_attributes(pk, self.body, self.actor))
+        )
 
 
 class Subscriptions(Collection):
@@ -141,7 +143,7 @@ class Subscriptions(Collection):
 
     documented = schema.RECURRING_ASSETS
     related = ("template", *_RELATED)
-    represent = staticmethod(shape.subscription)
+    represent = staticmethod(representations.subscription)
     rql_filter_class = SubscriptionFilters
 
     def visible(self) -> QuerySet[Asset]:
@@ -156,14 +158,14 @@ class Subscriptions(Collection):
         return (
             super()
             .complete(rows)
-            .prefetch_related(*places.prefetch(), templates.prefetch(), opened)
+            .prefetch_related(*sales_context.prefetch(), templates.prefetch(), opened)
         )
 
     def answer(self, row: Asset, status: int = 200) -> Response:
         """Answer with the detail: how often it was billed, as far as the caller may know."""
         made = BillingRequest.visible_to(self.account).filter(asset=row).order_by("created", "pk")
-        kinds = (VENDOR_TYPE,) if self.account.is_vendor else births.TYPES
-        return Response(shape.counted(row, made, kinds), status=status)
+        kinds = (VENDOR_TYPE,) if self.account.is_vendor else creation.TYPES
+        return Response(representations.counted(row, made, kinds), status=status)
 
 
 urlpatterns = [

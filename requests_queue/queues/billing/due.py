@@ -12,9 +12,9 @@ from django.dispatch import receiver
 
 from requests_queue import jobs, transitions
 from requests_queue.catalog.models import Asset
-from requests_queue.queues.billing import births, periods, subscriptions
+from requests_queue.queues.billing import creation, periods, subscriptions
 from requests_queue.queues.billing.models import VENDOR_TYPE, SubscriptionBilling
-from requests_queue.queues.billing.reading import Items, Period
+from requests_queue.queues.billing.parsing import Items, Period
 from requests_queue.signals import next_due_wanted, run_due_wanted
 
 
@@ -70,7 +70,7 @@ def _bill(pk: str, now: datetime) -> bool:
     if won and asset.status == "active" and billed:
         period = Period(row.billed_to, boundary, row.period_delta, row.period_uom)
         before = list(asset.billing_requests.filter(type=VENDOR_TYPE))
-        transitions.add(births.build(asset, VENDOR_TYPE, billed, period, now, before))
+        transitions.add(creation.build(asset, VENDOR_TYPE, billed, period, now, before))
     return bool(won)
 
 

@@ -1,7 +1,7 @@
 """The billing queue as data: two types, and no status that anybody could move."""
 
 from requests_queue.queues.base import Queue
-from requests_queue.queues.billing import births, samples, sketches
+from requests_queue.queues.billing import creation, previews, samples
 from requests_queue.queues.billing.models import BillingRequest
 
 QUEUE = Queue(
@@ -10,8 +10,8 @@ QUEUE = Queue(
     model=BillingRequest,
     statuses=(),
     final=frozenset(),
-    types=births.TYPES,
+    types=creation.TYPES,
     moves=(),
     sample=samples.make,
-    sketch=sketches.propose,
+    sketch=previews.propose,
 )

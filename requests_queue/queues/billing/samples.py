@@ -7,11 +7,11 @@ from typing import Any
 from django.db.models import QuerySet
 
 from requests_queue import clock
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Asset, Product
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.billing import births, periods
+from requests_queue.queues.billing import creation, periods
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.subscriptions import BILLABLE, follow
 from requests_queue.rest import stamp
@@ -29,7 +29,7 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     if asset is None:
         of = f"product {product.pk}" if product else "any product"
         raise Refused("REQ_003", f"No subscription of {of} is billed by the period: order one.")
-    return births.create(body_of(kind, asset), Actor(None, side_of(kind, asset)))
+    return creation.create(body_of(kind, asset), Actor(None, side_of(kind, asset)))
 
 
 def billable(account: Account | None) -> QuerySet[Asset]:
@@ -38,7 +38,7 @@ def billable(account: Account | None) -> QuerySet[Asset]:
     rows = Asset.objects.select_related(
         "billing", "product", "customer", "connection__vendor", "connection__provider"
     )
-    rows = rows.filter(status__in=BILLABLE, **seen.party(account, "connection__"))
+    rows = rows.filter(status__in=BILLABLE, **visibility.party(account, "connection__"))
     return rows.exclude(billing__next_date=None).order_by("status", "pk")
 
 

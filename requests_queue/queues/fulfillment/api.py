@@ -11,19 +11,19 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import configured, places, templates
+from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.errors import Invalid, Missing
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import ValidatedCollection, queue_routes
 from requests_queue.queues.fulfillment import (
-    births,
+    creation,
     editing,
-    reading,
+    queries,
+    representations,
     rules,
     schema,
-    shape,
     texts,
     validation,
 )
@@ -161,9 +161,9 @@ class Requests(ValidatedCollection):
     documented = schema.REQUESTS
     queue = rules.QUEUE
     validated = validation.VALIDATED
-    related = reading.RELATED
+    related = queries.RELATED
     columns = _COLUMNS
-    represent = staticmethod(shape.request)
+    represent = staticmethod(representations.request)
     rql_filter_class = RequestFilters
 
     def visible(self) -> QuerySet[Any]:
@@ -174,11 +174,11 @@ class Requests(ValidatedCollection):
 
     def complete(self, rows: QuerySet[Request]) -> QuerySet[Request]:
         """Return the requests with where they are sold, and what is configured there."""
-        return reading.complete(rows)
+        return queries.complete(rows)
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, or 409 where there is one already."""
-        row = births.create(self.body, self.actor)
+        row = creation.create(self.body, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
@@ -224,7 +224,7 @@ class Assets(Collection):
     documented = schema.ASSETS
     lists = frozenset({"requests"})
     related = ("template", "customer", "tier1", "tier2")
-    represent = staticmethod(shape.subscription)
+    represent = staticmethod(representations.subscription)
     rql_filter_class = AssetFilters
 
     def visible(self) -> QuerySet[Asset]:
@@ -234,8 +234,8 @@ class Assets(Collection):
 
     def complete(self, rows: QuerySet[Asset]) -> QuerySet[Asset]:
         """Return the assets with where they are sold, and what is configured there."""
-        shared = places.prefetch()
-        return super().complete(rows).prefetch_related(*shared, configured.prefetch())
+        shared = sales_context.prefetch()
+        return super().complete(rows).prefetch_related(*shared, configured_values.prefetch())
 
     @action(detail=True, methods=["get"])
     def requests(self, request: HttpRequest, pk: str) -> Response:
@@ -243,7 +243,9 @@ class Assets(Collection):
         asset = self.get_object()
         rows = asset.requests.select_related("assignee").order_by("-created", "pk")
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response([shape.in_list_of_asset(row) for row in page or []])
+        return self.get_paginated_response(
+            [representations.in_list_of_asset(row) for row in page or []]
+        )
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:

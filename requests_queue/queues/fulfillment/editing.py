@@ -10,7 +10,7 @@ from django.db import transaction
 from requests_queue import clock
 from requests_queue.errors import IllegalMove
 from requests_queue.queues.base import DISTRIBUTOR, Actor, Context
-from requests_queue.queues.fulfillment import births, effects, items
+from requests_queue.queues.fulfillment import creation, effects, items
 from requests_queue.queues.fulfillment.models import Request
 
 
@@ -31,7 +31,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         if row.status == "draft" and DISTRIBUTOR in actor.roles_for(row):
             columns |= _order(row, data)
             of_asset |= {k: columns[k] for k in ("items",) if k in columns}
-            of_asset |= births.tiers_of_draft(row, data, context.now)
+            of_asset |= creation.tiers_of_draft(row, data, context.now)
         effects.check_unique(row.product_id, row.asset_id, columns["params"], row.params)
         if not Request.objects.filter(pk=pk, status=row.status).update(**columns):
             raise IllegalMove(f"{pk} has just been moved by somebody else.")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from requests_queue import storable
+from requests_queue import json_validation
 from requests_queue.catalog.models import Parameter, Product
 from requests_queue.errors import Invalid
 
@@ -181,7 +181,7 @@ def _set_plain(param: dict[str, Any], value: Any) -> str:
 def _set_object(param: dict[str, Any], value: str) -> str:
     try:
         # What the text of the body hid from the parser shows here.
-        structured = storable.check(json.loads(value, parse_constant=_refuse_constant))
+        structured = json_validation.check(json.loads(value, parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
         return f"Parameter {param['id']}: value is not JSON that can be stored."
     param["structured_value"] = structured

@@ -76,9 +76,9 @@ def _sample(
 
 
 def _sketch(wish: Wish) -> Proposal:
-    from requests_queue.queues.fulfillment import sketches
+    from requests_queue.queues.fulfillment import previews
 
-    return sketches.propose(wish)
+    return previews.propose(wish)
 
 
 QUEUE = Queue(

@@ -6,11 +6,11 @@ import secrets
 from typing import Any
 
 from requests_queue import sample_values, transitions
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Asset, Connection, Product
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import births, editing, params, rules
+from requests_queue.queues.fulfillment import creation, editing, params, rules
 from requests_queue.queues.fulfillment.models import OPEN, Request
 
 _NEEDS = {
@@ -41,9 +41,9 @@ def make(
     connection = connection_for(product, kind, account, draft=draft)
     status = draft_status(kind, connection.product) if draft else {}
     if kind == "purchase":
-        return births.create(purchase(connection) | status, _distributor(connection))
+        return creation.create(purchase(connection) | status, _distributor(connection))
     asset = _free_asset(connection, rules.NEEDS_ASSET[kind])
-    return births.create(on_asset(kind, asset) | status, _distributor(connection))
+    return creation.create(on_asset(kind, asset) | status, _distributor(connection))
 
 
 def draft_status(kind: str, product: Product) -> dict[str, str]:
@@ -63,7 +63,7 @@ def connection_for(
 ) -> Connection:
     """Return the line through which a sample of the type is ordered; raises Invalid."""
     needed = [_NEEDS.get(kind), rules.DRAFT_CAPABILITY[kind] if draft else None]
-    rows = seen.connections(account).select_related("product", "provider", "vendor")
+    rows = visibility.connections(account).select_related("product", "provider", "vendor")
     rows = rows.filter(product__listings__status="listed", product__items__isnull=False)
     rows = (rows.filter(product=product) if product else rows).order_by("pk").distinct()
     for connection in rows:
@@ -162,9 +162,9 @@ def _free_asset(connection: Connection, statuses: tuple[str, ...]) -> Asset:
         return found
     asset = rows.filter(status="active").order_by("-created", "pk").first()
     if asset is None:
-        asset = _approved(births.create(purchase(connection), _distributor(connection))).asset
+        asset = _approved(creation.create(purchase(connection), _distributor(connection))).asset
     if "suspended" in statuses and "active" not in statuses:
-        _approved(births.create(on_asset("suspend", asset), _distributor(connection)))
+        _approved(creation.create(on_asset("suspend", asset), _distributor(connection)))
     asset.refresh_from_db()
     return asset
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from requests_queue.catalog import templates
 from requests_queue.catalog.models import Asset, Template
-from requests_queue.queues.fulfillment import shape
+from requests_queue.queues.fulfillment import representations
 from requests_queue.queues.fulfillment.effects import HANDS_OVER
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.rendering import render
@@ -18,7 +18,7 @@ _OVER = ("failed", "revoked")
 
 def of_request(request: Request) -> str:
     """Return the text of a request as it stands; nothing for one that is over without success."""
-    shown = shape.request(request)
+    shown = representations.request(request)
     if request.status == "approved":
         return str(shown["activation_key"])
     if request.status in _OVER:
@@ -28,7 +28,7 @@ def of_request(request: Request) -> str:
     if request.status == "inquiring":
         return str(shown["activation_key"])
     waiting = templates.default(request.asset.product, "asset", "pending")
-    return render(waiting.body, shape.values(shown)) if waiting else ""
+    return render(waiting.body, representations.values(shown)) if waiting else ""
 
 
 def of_asset(asset: Asset) -> str:
@@ -37,10 +37,13 @@ def of_asset(asset: Asset) -> str:
     if done is None:
         order = asset.requests.filter(status__in=OPEN).first()
         return of_request(order) if order else ""
-    values = {"request": shape.request(done), "asset": shape.subscription(asset)}
+    values = {
+        "request": representations.request(done),
+        "asset": representations.subscription(asset),
+    }
     return render(done.activation_key, values)
 
 
 def of_template(template: Template, request: Request) -> str:
     """Return the text that a template of the product makes of a request."""
-    return render(template.body, shape.values(shape.request(request)))
+    return render(template.body, representations.values(representations.request(request)))

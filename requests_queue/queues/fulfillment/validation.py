@@ -6,7 +6,7 @@ from datetime import datetime
 
 from requests_queue import clock
 from requests_queue.queues import validation
-from requests_queue.queues.fulfillment import editing, effects, reading, rules
+from requests_queue.queues.fulfillment import editing, effects, queries, rules
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.params import Params
 
@@ -26,7 +26,7 @@ VALIDATED = validation.register(
     validation.Validated(
         queue=rules.QUEUE,
         edit=editing.edit,
-        shown=reading.shown,
+        shown=queries.shown,
         write=write,
         paths=(("asset", "params"),),
     )

@@ -9,12 +9,12 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from requests_queue import clock
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Listing
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Forbidden, Invalid
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.base import DISTRIBUTOR
-from requests_queue.queues.listing import births, rules, schema, shape
+from requests_queue.queues.listing import creation, representations, rules, schema
 from requests_queue.queues.listing.filtering import ListingFilters, ListingRequestFilters
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
 from requests_queue.rest import Collection, routes
@@ -35,7 +35,7 @@ class ListingRequests(QueueCollection):
     related = ("product", "creator", "assignee", *(f"listing__{name}" for name in _RELATED))
     # The document's call has no body.
     assigns_caller = True
-    represent = staticmethod(shape.request)
+    represent = staticmethod(representations.request)
     rql_filter_class = ListingRequestFilters
 
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -44,13 +44,13 @@ class ListingRequests(QueueCollection):
 
     def create(self, request: HttpRequest) -> Response:
         """Create a draft: 201, or 400."""
-        row = births.create(self.body, self.actor)
+        row = creation.create(self.body, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
         """Delete a draft: 204; 400 where it is none, 403 for the distributor."""
         self.get_object()
-        births.delete_draft(pk, self.actor)
+        creation.delete_draft(pk, self.actor)
         return Response(status=204)
 
 
@@ -59,13 +59,13 @@ class Listings(Collection):
 
     documented = schema.LISTINGS
     related = _RELATED
-    represent = staticmethod(shape.listing)
+    represent = staticmethod(representations.listing)
     rql_filter_class = ListingFilters
 
     def visible(self) -> QuerySet[Listing]:
         """Return the listings, each with what is pending about it to filter by."""
         pending = ListingRequest.objects.filter(listing=OuterRef("pk"), status__in=UNDER_WAY)
-        rows: QuerySet[Listing] = seen.listings(self.account).alias(
+        rows: QuerySet[Listing] = visibility.listings(self.account).alias(
             pending_id=Subquery(pending.values("pk")[:1]),
             pending_type=Subquery(pending.values("type")[:1]),
             pending_status=Subquery(pending.values("status")[:1]),

@@ -5,7 +5,7 @@ stands in docs/fidelity.md.
 """
 
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Move, Queue
-from requests_queue.queues.listing import effects, samples, sketches
+from requests_queue.queues.listing import effects, previews, samples
 from requests_queue.queues.listing.models import ListingRequest
 
 TYPES = ("new", "update", "remove")
@@ -37,5 +37,5 @@ QUEUE = Queue(
         _move("cancel", "reviewing deploying", "canceled", DISTRIBUTOR),
     ),
     sample=samples.make,
-    sketch=sketches.propose,
+    sketch=previews.propose,
 )

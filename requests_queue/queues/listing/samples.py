@@ -6,11 +6,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from requests_queue import clock, ids
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Contract, Listing, Product, User
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.listing import births
+from requests_queue.queues.listing import creation
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
 
 NOTES = {
@@ -28,9 +28,9 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     A product that isn't sold yet is made where one is wanted and there is none.
     """
     if kind == "new":
-        contracts = Contract.objects.filter(**seen.party(account))
+        contracts = Contract.objects.filter(**visibility.party(account))
         return _new(product or _unsold(contracts) or _made(contracts), contracts)
-    rows = Listing.objects.filter(status="listed", **seen.party(account, "contract__"))
+    rows = Listing.objects.filter(status="listed", **visibility.party(account, "contract__"))
     rows = rows.exclude(requests__status__in=UNDER_WAY)
     if product is not None:
         rows = rows.filter(product=product)
@@ -38,7 +38,7 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     if listing is None:
         raise Refused("REQ_003", f"No listing is free for a request of type {kind}.")
     body = {"type": kind, "listing_id": listing.pk, "note": NOTES[kind]}
-    return births.create(body, vendor_of(listing.contract.vendor))
+    return creation.create(body, vendor_of(listing.contract.vendor))
 
 
 def _new(product: Product, contracts: QuerySet[Contract]) -> ListingRequest:
@@ -53,7 +53,7 @@ def _new(product: Product, contracts: QuerySet[Contract]) -> ListingRequest:
         "type": "new", "product_id": product.pk, "contract_id": contract.pk,
         "note": NOTES["new"],
     }  # fmt: skip
-    return births.create(body, vendor_of(product.owner))
+    return creation.create(body, vendor_of(product.owner))
 
 
 def free(product: Product, contracts: QuerySet[Contract]) -> QuerySet[Contract]:

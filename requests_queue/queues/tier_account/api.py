@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.tier_account import births, rules, schema, shape
+from requests_queue.queues.tier_account import creation, representations, rules, schema
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.rest import ConnectFilters, filters, parts
 
@@ -42,7 +42,7 @@ class TierAccountRequests(QueueCollection):
         "account__account__owner", "account__hub", "account__parent", "product", "vendor",
         "provider",
     )  # fmt: skip
-    represent = staticmethod(shape.request)
+    represent = staticmethod(representations.request)
     rql_filter_class = TierAccountRequestFilters
     # Connect has no such calls here.
     assign = None  # type: ignore[assignment]
@@ -53,7 +53,7 @@ class TierAccountRequests(QueueCollection):
 
         Of several, each for a product, one that a vendor has to decide comes first.
         """
-        rows = births.create(self.body, self.actor)
+        rows = creation.create(self.body, self.actor)
         first = min(rows, key=lambda row: (row.status != "pending", row.pk))
         return self.answer(self.get_queryset().get(pk=first.pk), 201)
 

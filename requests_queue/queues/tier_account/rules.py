@@ -4,7 +4,7 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document.
 """
 
 from requests_queue.queues.base import VENDOR, Move, Queue
-from requests_queue.queues.tier_account import effects, samples, sketches
+from requests_queue.queues.tier_account import effects, previews, samples
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
 QUEUE = Queue(
@@ -22,5 +22,5 @@ QUEUE = Queue(
         ),
     ),
     sample=samples.make,
-    sketch=sketches.propose,
+    sketch=previews.propose,
 )  # fmt: skip

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Asset, Product, TierAccount
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.tier_account import births
+from requests_queue.queues.tier_account import creation
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
 
@@ -26,13 +26,13 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     chosen: Asset | None = None
     for asset in assets.order_by("pk")[:100]:
         chosen = chosen or asset
-        if asset.product.capability(births.CAPABILITY):
+        if asset.product.capability(creation.CAPABILITY):
             chosen = asset
             break
     if chosen is None:
         of = f"product {product.pk}" if product else "any product"
         raise Refused("TAR_003", f"There is no customer of {of}: order a subscription first.")
-    rows = births.create(moved(chosen.customer), Actor(None, chosen.customer.owner))
+    rows = creation.create(moved(chosen.customer), Actor(None, chosen.customer.owner))
     return next(row for row in rows if row.product_id == chosen.product_id)
 
 
@@ -41,7 +41,7 @@ def with_customers(account: Account | None) -> QuerySet[Asset]:
     return Asset.objects.select_related("product", "customer__owner").filter(
         status__in=("active", "processing", "suspended"),
         customer__decommissioned=None,
-        **seen.party(account, "connection__"),
+        **visibility.party(account, "connection__"),
     )
 
 

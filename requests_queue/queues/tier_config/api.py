@@ -10,9 +10,16 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import configured, places
+from requests_queue.catalog import configured_values, sales_context
 from requests_queue.queues.api import ValidatedCollection, queue_routes
-from requests_queue.queues.tier_config import births, reading, rules, schema, shape, validation
+from requests_queue.queues.tier_config import (
+    creation,
+    queries,
+    representations,
+    rules,
+    schema,
+    validation,
+)
 from requests_queue.queues.tier_config.filtering import (
     TierConfigFilters,
     TierConfigRequestFilters,
@@ -29,11 +36,11 @@ class TierConfigRequests(ValidatedCollection):
     documented = schema.TIER_CONFIG_REQUESTS
     queue = rules.QUEUE
     validated = validation.VALIDATED
-    related = reading.RELATED
+    related = queries.RELATED
     without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
     # connect-sdk 22 and the Haxe SDK name nobody.
     assigns_caller = True
-    represent = staticmethod(shape.request)
+    represent = staticmethod(representations.request)
     rql_filter_class = TierConfigRequestFilters
 
     def visible(self) -> QuerySet[Any]:
@@ -42,52 +49,52 @@ class TierConfigRequests(ValidatedCollection):
 
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the requests, each configuration with what is open and configured about it."""
-        return reading.complete(rows)
+        return queries.complete(rows)
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, 403 for vendors' set-ups, 409 where one is open."""
-        row = births.create(self.body, self.actor)
+        row = creation.create(self.body, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Change notes and parameters: 200; partial bodies are usual."""
         self.get_object()
-        births.edit(pk, self.body, self.actor)
+        creation.edit(pk, self.body, self.actor)
         return self.answer(self.get_object())
 
     def done(self, name: str) -> Response:
         """Answer a move: an approval with the text and its date, as the document has it."""
         if name == "approve":
-            return Response(shape.approval(self.get_object()))
+            return Response(representations.approval(self.get_object()))
         return super().done(name)
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Answer 200 with what the reseller reads, as Markdown."""
-        return markdown(shape.text_of_request(self.get_object()))
+        return markdown(representations.text_of_request(self.get_object()))
 
 
 class TierConfigs(Collection):
     """`/tier/configs`: the configurations of both parties' connections, read-only."""
 
     documented = schema.TIER_CONFIGS
-    related = reading.RELATED_OF_CONFIG
-    represent = staticmethod(shape.config)
+    related = queries.RELATED_OF_CONFIG
+    represent = staticmethod(representations.config)
     rql_filter_class = TierConfigFilters
 
     def visible(self) -> QuerySet[TierConfig]:
         """Return the configurations of the caller's connections."""
-        return births.visible_configs(self.account)
+        return creation.visible_configs(self.account)
 
     def complete(self, rows: QuerySet[TierConfig]) -> QuerySet[TierConfig]:
         """Return the configurations, each with what is open and configured about it."""
-        shared = *places.prefetch(), configured.prefetch()
-        return super().complete(rows).prefetch_related(*shared, reading.opened("requests"))
+        shared = *sales_context.prefetch(), configured_values.prefetch()
+        return super().complete(rows).prefetch_related(*shared, queries.opened("requests"))
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Answer 200 with what the reseller reads, as Markdown."""
-        return markdown(shape.text_of_config(self.get_object()))
+        return markdown(representations.text_of_config(self.get_object()))
 
 
 urlpatterns = [

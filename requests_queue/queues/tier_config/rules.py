@@ -5,8 +5,8 @@ stands in docs/fidelity.md.
 """
 
 from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
-from requests_queue.queues.tier_config import effects, samples, sketches
-from requests_queue.queues.tier_config.births import TYPES
+from requests_queue.queues.tier_config import effects, previews, samples
+from requests_queue.queues.tier_config.creation import TYPES
 from requests_queue.queues.tier_config.models import STATUSES, TierConfigRequest
 
 
@@ -50,5 +50,5 @@ QUEUE = Queue(
     ),
     sample=samples.make,
     draft_sample=samples.draft,
-    sketch=sketches.propose,
+    sketch=previews.propose,
 )  # fmt: skip

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from requests_queue import ids, sample_values, transitions
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Connection, Listing, Product
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import Actor, QueueObject
 from requests_queue.queues.fulfillment import params as parameters
-from requests_queue.queues.tier_config import births, setup
+from requests_queue.queues.tier_config import creation, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
 _PLACE = {
@@ -26,17 +26,17 @@ def make(kind: str, product: Product | None = None, account: Account | None = No
     A setup is of a new reseller; an update or adjustment of a configuration that is active,
     or of the setup of a new one, approved.  Raises Refused.
     """
-    if kind not in births.TYPES:
+    if kind not in creation.TYPES:
         raise Invalid(f'type: "{kind}" is not a valid choice.')
     return _make(kind, connection_for(product, account))
 
 
 def draft(kind: str, product: Product | None = None, account: Account | None = None) -> QueueObject:
     """Make a draft of the type in the same way; raises Refused without the capability for it."""
-    if kind not in births.DRAFT_CAPABILITY:
-        known = ", ".join(births.DRAFT_CAPABILITY)
+    if kind not in creation.DRAFT_CAPABILITY:
+        known = ", ".join(creation.DRAFT_CAPABILITY)
         raise Invalid(f'type: "{kind}" is not one of {known} (drafts).')
-    connection = connection_for(product, account, births.DRAFT_CAPABILITY[kind])
+    connection = connection_for(product, account, creation.DRAFT_CAPABILITY[kind])
     return _make(kind, connection, status="draft")
 
 
@@ -46,13 +46,13 @@ def _make(kind: str, connection: Connection, **more: str) -> TierConfigRequest:
         return _set_up(connection, distributor, **more)
     config = _active(connection) or _activated(connection, distributor)
     body = {"type": kind, "configuration": {"id": config.pk}, "params": values_of(config.params)}
-    return births.create(body | more, distributor)
+    return creation.create(body | more, distributor)
 
 
 def connection_for(product: Product | None, account: Account | None, draft: str = "") -> Connection:
     """Return a connection through which a product with resellers of tier 1 is sold, and with the
     capability for drafts, if any."""
-    rows = seen.connections(account).select_related("product", "provider", "vendor")
+    rows = visibility.connections(account).select_related("product", "provider", "vendor")
     rows = rows.order_by("pk")
     for row in rows.filter(product=product) if product else rows:
         listed = Listing.objects.filter(
@@ -70,7 +70,7 @@ def connection_for(product: Product | None, account: Account | None, draft: str 
 
 
 def _set_up(connection: Connection, distributor: Actor, **more: str) -> TierConfigRequest:
-    return births.create(setup_of(connection) | more, distributor)
+    return creation.create(setup_of(connection) | more, distributor)
 
 
 def setup_of(connection: Connection) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _activated(connection: Connection, distributor: Actor) -> TierConfig:
     """Return a configuration whose setup a vendor has approved."""
     request = _set_up(connection, distributor)
     vendor = Actor(connection.vendor.users.first(), connection.vendor)
-    births.edit(request.pk, {"params": values_of(request.params, "fulfillment")}, vendor)
+    creation.edit(request.pk, {"params": values_of(request.params, "fulfillment")}, vendor)
     tile = {"template": {"representation": "# Welcome\n\nYou can sell our product now."}}
     transitions.move(TierConfigRequest, request.pk, "approve", vendor, tile)
     return TierConfig.objects.get(pk=request.configuration_id)

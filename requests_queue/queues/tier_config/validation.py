@@ -7,7 +7,7 @@ from datetime import datetime
 from requests_queue import clock
 from requests_queue.queues import validation
 from requests_queue.queues.fulfillment.params import Params
-from requests_queue.queues.tier_config import births, effects, reading, rules
+from requests_queue.queues.tier_config import creation, effects, queries, rules
 from requests_queue.queues.tier_config.models import TierConfigRequest
 
 
@@ -21,8 +21,8 @@ def write(row: TierConfigRequest, params: Params, now: datetime) -> None:
 VALIDATED = validation.register(
     validation.Validated(
         queue=rules.QUEUE,
-        edit=births.edit,
-        shown=reading.shown,
+        edit=creation.edit,
+        shown=queries.shown,
         write=write,
         # MuleSoft's handlers answer in the second place.
         paths=(("params",), ("configuration", "params")),

@@ -14,17 +14,17 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from requests_queue import transitions
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
-from requests_queue.catalog.views import seen
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.usage_file import (
-    births,
+    creation,
     links,
     reconciling,
     records,
+    representations,
     rules,
     schema,
-    shape,
     uploads,
 )
 from requests_queue.queues.usage_file.filtering import UsageFileFilters
@@ -49,8 +49,8 @@ class UsageFiles(QueueCollection):
     lists = frozenset({"errors"})
     queue = rules.QUEUE
     related = ("product", "vendor", "provider", "marketplace", "contract")
-    represent = staticmethod(shape.in_list)
-    represent_detail = staticmethod(shape.detail)
+    represent = staticmethod(representations.in_list)
+    represent_detail = staticmethod(representations.detail)
     rql_filter_class = UsageFileFilters
     # Connect's usage files have no assignee.
     assign = None  # type: ignore[assignment]
@@ -58,13 +58,13 @@ class UsageFiles(QueueCollection):
 
     def create(self, request: HttpRequest) -> Response:
         """Create a draft: 201, or 400."""
-        row = births.create(self.body, self.actor)
+        row = creation.create(self.body, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Change what describes a file: 200; partial bodies are usual."""
         self.get_object()
-        births.edit(pk, self.body, self.actor)
+        creation.edit(pk, self.body, self.actor)
         return self.answer(self.get_object())
 
     def act(self, request: HttpRequest, pk: str, name: str) -> Response:
@@ -111,7 +111,7 @@ class UsageFiles(QueueCollection):
         """List the invalid rows, with what is wrong in which column (ours)."""
         rows = self.get_object().records.filter(status="invalid").order_by("row")
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response([shape.errors(row) for row in page or []])
+        return self.get_paginated_response([representations.errors(row) for row in page or []])
 
 
 def _wait_for_workers(pk: str) -> None:
@@ -126,15 +126,15 @@ class UsageProducts(Collection):
     """`/usage/products/{id}`: what usage needs of a product, for both sides."""
 
     documented = schema.USAGE_PRODUCTS
-    represent = staticmethod(shape.link)
+    represent = staticmethod(representations.link)
 
     def visible(self) -> QuerySet[Product]:
         """Return the products that the caller sees."""
-        return seen.products(self.account)
+        return visibility.products(self.account)
 
     def template(self, request: HttpRequest, pk: str) -> Response:
         """Answer 200 with a link to the workbook that a vendor fills in."""
-        return Response(shape.link(links.to_template(self.get_object().pk)))
+        return Response(representations.link(links.to_template(self.get_object().pk)))
 
 
 def _with_form(name: str) -> Any:

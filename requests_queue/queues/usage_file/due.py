@@ -8,18 +8,18 @@ from typing import Any
 from django.dispatch import receiver
 
 from requests_queue import jobs
-from requests_queue.queues.usage_file import claims, publishing
+from requests_queue.queues.usage_file import leases, publishing
 from requests_queue.signals import run_due_wanted, unsettled_wanted
 
 
 @receiver(run_due_wanted)
 def run(now: datetime, **kwargs: Any) -> None:
     """Publish the task of each file whose lease has run out."""
-    jobs.run_each(claims.lost(), publishing.send)
+    jobs.run_each(leases.lost(), publishing.send)
 
 
 @receiver(unsettled_wanted)
 def unsettled(now: datetime, **kwargs: Any) -> set[str]:
     """Say which files are being processed, and see that it goes on."""
     run(now)
-    return {f"processing:{pk}" for pk in claims.under_way()}
+    return {f"processing:{pk}" for pk in leases.under_way()}

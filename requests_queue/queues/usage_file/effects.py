@@ -12,8 +12,8 @@ from requests_queue.errors import IllegalMove, Invalid, Refused
 from requests_queue.queues.base import Actor, Context
 from requests_queue.queues.usage_file import (
     chunks,
-    claims,
     counting,
+    leases,
     publishing,
     reconciliations,
     reconciling,
@@ -59,7 +59,7 @@ def upload(file: UsageFile, context: Context) -> Json:
     """A spreadsheet comes along; what was found of an earlier one is over."""
     _content(context, "usage_file")
     return {
-        **claims.wanted(),
+        **leases.wanted(),
         **counting.NOTHING,
         "error_detail": "",
         "rejection_note": "",
@@ -169,12 +169,12 @@ def process_again(file: UsageFile, context: Context) -> Json:
     """The upload is still there to be read."""
     if not file.contents.filter(kind=StoredFile.UPLOAD).exists():
         raise Refused("REQ_003", f"{file.pk} has no uploaded file that could be processed.")
-    return {**claims.wanted(), **counting.NOTHING, "error_detail": ""}
+    return {**leases.wanted(), **counting.NOTHING, "error_detail": ""}
 
 
 def rewrite(file: UsageFile, context: Context) -> Json:
     """Only the processed file is written anew."""
-    return claims.wanted()
+    return leases.wanted()
 
 
 def reconcile(file: UsageFile, context: Context) -> Json:

@@ -15,8 +15,8 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from requests_queue import transitions
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Item
-from requests_queue.catalog.views import seen
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.errors import Forbidden, Invalid
 from requests_queue.queues.base import DISTRIBUTOR
@@ -24,7 +24,7 @@ from requests_queue.queues.usage_file import (
     chunk_actions,
     chunks,
     links,
-    parts_shape,
+    parts_representations,
     reconciliations,
     reconciling,
     schema,
@@ -66,12 +66,12 @@ class Chunks(Collection):
 
     documented = schema.CHUNKS
     related = ("hub", "file__marketplace", "file__provider")
-    represent = staticmethod(parts_shape.chunk)
+    represent = staticmethod(parts_representations.chunk)
     rql_filter_class = ChunkFilters
 
     def visible(self) -> QuerySet[UsageChunk]:
         """Return the chunks of the caller's files."""
-        rows = UsageChunk.objects.filter(**seen.party(self.account, "file__"))
+        rows = UsageChunk.objects.filter(**visibility.party(self.account, "file__"))
         return chunks.with_status(rows)
 
     def complete(self, rows: QuerySet[UsageChunk]) -> QuerySet[UsageChunk]:
@@ -127,13 +127,13 @@ class Reconciliations(Collection):
 
     documented = schema.RECONCILIATIONS
     related = ("file__provider", "chunk__hub")
-    represent = staticmethod(parts_shape.reconciliation)
+    represent = staticmethod(parts_representations.reconciliation)
     rql_filter_class = ReconciliationFilters
     parser_classes = (MultiPartParser,)
 
     def visible(self) -> QuerySet[Reconciliation]:
         """Return the reconciliations of the caller's files."""
-        return Reconciliation.objects.filter(**seen.party(self.account, "file__"))
+        return Reconciliation.objects.filter(**visibility.party(self.account, "file__"))
 
     def complete(self, rows: QuerySet[Reconciliation]) -> QuerySet[Reconciliation]:
         """Return the reconciliations without their contents, which are fetched one by one."""
@@ -195,7 +195,7 @@ class Aggregates(Collection):
         """Return the records that are counted: of the caller's submitted files, none rejected."""
         return UsageRecord.objects.filter(
             file__status__in=_REPORTED, asset__isnull=False, item__isnull=False,
-            **seen.party(self.account, "file__"),
+            **visibility.party(self.account, "file__"),
         ).exclude(status__in=("invalid", "rejected"))  # fmt: skip
 
     def list(self, request: HttpRequest, **kwargs: Any) -> Response:
@@ -216,7 +216,7 @@ class Aggregates(Collection):
         page = self.paginate_queryset(rows) or []
         items = Item.objects.in_bulk([row["item"] for row in page])
         return self.get_paginated_response(
-            [parts_shape.aggregate(row, items[row["item"]]) for row in page]
+            [parts_representations.aggregate(row, items[row["item"]]) for row in page]
         )
 
 

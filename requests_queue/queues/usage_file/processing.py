@@ -15,9 +15,9 @@ from django.db import transaction
 from requests_queue import clock, database_limits, transitions
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.usage_file import claims, counting, limits, reading, writing
+from requests_queue.queues.usage_file import counting, leases, limits, spreadsheet, writing
 from requests_queue.queues.usage_file.checking import Checker
-from requests_queue.queues.usage_file.claims import LostClaim
+from requests_queue.queues.usage_file.leases import LostClaim
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from requests_queue.queues.usage_file.spool import Cells
 
@@ -31,7 +31,7 @@ UNREAD = ("uploading", "processing")
 
 def run(pk: str) -> None:
     """Process a file that wants it, unless another worker does."""
-    token = claims.take(pk)
+    token = leases.take(pk)
     if token is None:
         return
     # A file has half a million records, and some statements are about all of them.
@@ -61,24 +61,24 @@ def _read(file: UsageFile, token: str) -> None:
         _invalidate(file, token, "The file could not be processed: its workers failed.")
         return
     with transaction.atomic():
-        claims.keep(file.pk, token)
+        leases.keep(file.pk, token)
         UsageRecord.objects.filter(file=file).delete()
     upload = StoredFile.objects.filter(file=file, kind=StoredFile.UPLOAD).first()
     try:
         if upload is None:
             raise limits.Unreadable("There is no uploaded file.")
-        sheet = reading.read(bytes(upload.content), alive=lambda: claims.keep(file.pk, token))
+        sheet = spreadsheet.read(bytes(upload.content), alive=lambda: leases.keep(file.pk, token))
         if not sheet.rows:
             raise limits.Unreadable("The sheet has no records.")
     except limits.Unreadable as error:
         _invalidate(file, token, str(error))
         return
-    claims.keep(file.pk, token, **counting.NOTHING | {"uploaded": len(sheet.rows)})
+    leases.keep(file.pk, token, **counting.NOTHING | {"uploaded": len(sheet.rows)})
     checker = Checker(file, sheet.categories)
     for done, batch in _batches(sheet.rows):
         records = checker.check(batch)
         with transaction.atomic():
-            claims.keep(file.pk, token, validated=done)
+            leases.keep(file.pk, token, validated=done)
             UsageRecord.objects.bulk_create(records)
     _finish(file, token)
 
@@ -99,7 +99,7 @@ def _finish(file: UsageFile, token: str) -> None:
         _store(file, content)
         counting.recount(file.pk)
         _move(file, token, "invalidate" if detail else "ready", error_detail=detail)
-        claims.release(file.pk, token)
+        leases.release(file.pk, token)
 
 
 def _invalidate(file: UsageFile, token: str, detail: str) -> None:
@@ -109,7 +109,7 @@ def _invalidate(file: UsageFile, token: str, detail: str) -> None:
         StoredFile.objects.filter(file=file, kind=StoredFile.PROCESSED).delete()
         counting.recount(file.pk)
         _move(file, token, "invalidate", error_detail=_short(detail))
-        claims.release(file.pk, token)
+        leases.release(file.pk, token)
 
 
 def _rewrite(file: UsageFile, token: str) -> None:
@@ -118,11 +118,11 @@ def _rewrite(file: UsageFile, token: str) -> None:
     with transaction.atomic():
         if content is not None:
             _store(file, content)
-        claims.release(file.pk, token)
+        leases.release(file.pk, token)
 
 
 def _written(file: UsageFile, token: str) -> bytes:
-    return writing.processed(file, lambda: claims.keep(file.pk, token))
+    return writing.processed(file, lambda: leases.keep(file.pk, token))
 
 
 def _store(file: UsageFile, content: bytes) -> None:

@@ -10,7 +10,7 @@ from django.db import connection
 from requests_queue import clock
 from requests_queue.errors import Invalid
 from requests_queue.queues.base import Actor, Context
-from requests_queue.queues.usage_file import cells, limits, reading
+from requests_queue.queues.usage_file import cells, limits, spreadsheet
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 from requests_queue.queues.usage_file.spool import Cells
 
@@ -41,7 +41,7 @@ def read(content: bytes) -> Rows:
     neither column every row.
     """
     try:
-        sheet = reading.read(content, required=("record_id",))
+        sheet = spreadsheet.read(content, required=("record_id",))
     except limits.Unreadable as error:
         raise Invalid(f"recon_file: {error}") from None
     marked = {"external_billing_id", "status"} & set(sheet.header)

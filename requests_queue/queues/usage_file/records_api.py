@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.queues.usage_file import records, schema, shape, uploads
+from requests_queue.queues.usage_file import records, representations, schema, uploads
 from requests_queue.queues.usage_file.filtering import UsageRecordFilters
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.rest import Collection, routes
@@ -21,7 +21,7 @@ class UsageRecords(Collection):
 
     documented = schema.USAGE_RECORDS
     related = ("file", "item", "asset")
-    represent = staticmethod(shape.record)
+    represent = staticmethod(representations.record)
     rql_filter_class = UsageRecordFilters
 
     def visible(self) -> QuerySet[UsageRecord]:

@@ -8,11 +8,11 @@ from datetime import timedelta
 from openpyxl import Workbook
 
 from requests_queue import clock, transitions
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Asset, Item, Product, User
-from requests_queue.catalog.views import seen
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
-from requests_queue.queues.usage_file import births, columns, processing
+from requests_queue.queues.usage_file import columns, creation, processing
 from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import UsageFile
 
@@ -25,7 +25,7 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     Raises Refused where no active subscription of the product could have used anything.
     """
     assets = Asset.objects.filter(
-        status="active", product__items__isnull=False, **seen.party(account, "connection__")
+        status="active", product__items__isnull=False, **visibility.party(account, "connection__")
     )
     if product is not None:
         assets = assets.filter(product=product)
@@ -47,7 +47,7 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
         "period": {"from": f"{last:%Y-%m-01}", "to": f"{last:%Y-%m-%d}"},
         "external_id": f"{last:%Y-%m}-{first.product_id}",
     }
-    file = births.create(body, vendor)
+    file = creation.create(body, vendor)
     used = assets.filter(product=first.product_id, contract=first.contract_id).distinct()
     content = spreadsheet(list(used.order_by("pk")[:_SUBSCRIPTIONS]), f"{last:%Y-%m}", last.day)
     transitions.move(

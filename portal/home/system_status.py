@@ -1,0 +1,117 @@
+"""What the set-up consists of, and whether each part of it runs, in words.
+
+True of one process as of many: the page knows of the others only what they left in the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+
+from requests_queue import heartbeats
+from requests_queue.durations import spelled
+from requests_queue.heartbeats import Heard
+from webhooks.delivery import broker
+
+GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
+_WORDS = {GOOD: "Running", BAD: "Not running", UNKNOWN: "Not known yet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """One part: its name, how it is, and a sentence."""
+
+    name: str
+    state: str
+    says: str
+    # In place of the state's own word.
+    called: str = ""
+
+    @property
+    def word(self) -> str:
+        """How it is, in a word or two."""
+        return self.called or _WORDS[self.state]
+
+
+def lights() -> list[Light]:
+    """Return the parts; one statement, and one question to the broker."""
+    heard = heartbeats.heard()
+    worker = heard.get(heartbeats.WORKER, Heard())
+    reached = broker.answers()
+    return [
+        Light("Web", GOOD, "It has sent this page."),
+        _worker(worker),
+        _scheduler(heard.get(heartbeats.SCHEDULER, Heard()), worker, reached),
+        _broker(reached),
+        Light("Database", GOOD, f"{_database()}: this page was read from it."),
+    ]
+
+
+def _worker(heard: Heard) -> Light:
+    if heard.failing:
+        which = f"{heard.failing} of {heard.alive} processes" if heard.alive > 1 else "The process"
+        return Light(
+            "Worker", BAD,
+            f"{which} cannot work properly: {heard.problem}. It goes on trying; the log of the "
+            "worker has the details.",
+            called="Failing",
+        )  # fmt: skip
+    if heard.alive:
+        many = f"{heard.alive} processes call" if heard.alive > 1 else "It calls"
+        return Light("Worker", GOOD, f"{many} handlers; last sign {_ago(heard.age)} ago.")
+    return Light(
+        "Worker", BAD,
+        f"{_silence(heard)} No handler is called until one runs; what is due waits. "
+        f"{_remedy('worker')}",
+    )  # fmt: skip
+
+
+def _scheduler(heard: Heard, worker: Heard, reached: bool) -> Light:
+    if heard.alive:
+        return Light("Scheduler", GOOD, f"Its last task ran {_ago(heard.age)} ago.")
+    if not worker.alive or not reached:
+        lacking = "a worker runs" if not worker.alive else "the broker answers"
+        return Light("Scheduler", UNKNOWN, f"Its tasks can't be seen to run before {lacking}.")
+    if worker.there_for < heartbeats.LOST:
+        return Light("Scheduler", UNKNOWN, "Just started: its first task is due any second.")
+    return Light(
+        "Scheduler", BAD,
+        f"{_silence(heard)} Deliveries go on; what the platform does by itself, such as orders "
+        f"with a planned date, waits. {_remedy('beat')}",
+    )  # fmt: skip
+
+
+def _broker(reached: bool) -> Light:
+    if broker.is_in_process():
+        return Light("Broker", GOOD, "In the memory of this process.")
+    if reached:
+        return Light("Broker", GOOD, "It answers.")
+    return Light(
+        "Broker", BAD,
+        f"No answer within {broker.TIMEOUT:g} s. Deliveries start up to a second later than "
+        "usual; none is lost.",
+    )  # fmt: skip
+
+
+def _database() -> str:
+    return {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(
+        connection.vendor, connection.vendor
+    )
+
+
+def _silence(heard: Heard) -> str:
+    if heard.age is None:
+        return "Never heard of."
+    return f"Not heard of for {_ago(heard.age)}."
+
+
+def _remedy(process: str) -> str:
+    if settings.SANDBOX and broker.is_in_process():
+        return "Restart the sandbox; what it printed says why."
+    return f"Start it: celery -A connect_sim {process}"
+
+
+def _ago(age: float | None) -> str:
+    return spelled(age or 0.0, most=1)

@@ -1,0 +1,125 @@
+"""The moves of an object by hand: which are legal for the reader, what each asks, and making it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+
+from portal.identity import Reader
+from portal.queues import labels
+from portal.queues.parameters import Filled
+from requests_queue import transitions
+from requests_queue.errors import Refused
+from requests_queue.queues import services, validation
+from requests_queue.queues.action_form import MoveForm, fields_of
+from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Queue, QueueObject
+from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.validation import Validated
+
+_MISSED = "Missed fields: "
+_LOOKS = ("", "button-plain", "button-bad")
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A legal move: where it leads, how it looks, and whether it asks for anything first."""
+
+    name: str
+    label: str
+    target: str
+    look: str
+    asks: bool
+
+
+def buttons(queue: Queue, row: QueueObject, reader: Reader) -> list[Button]:
+    """Return the moves that the reader's side may make with the object as it is: the way on
+    first, what ends it badly last.
+    """
+    found = [
+        Button(
+            move.name, labels.label(move.name), labels.spaced(move.target),
+            labels.button(move.name, move.target), _asks(queue, row, move.name),
+        )
+        for move in queue.legal(row, *reader.actor.roles_for(row))
+    ]  # fmt: skip
+    return sorted(found, key=lambda button: _LOOKS.index(button.look))
+
+
+def of_the_other(queue: Queue, row: QueueObject, reader: Reader) -> list[str]:
+    """Return the names of the moves that the other party may make."""
+    other = DISTRIBUTOR if reader.role == VENDOR else VENDOR
+    own = reader.actor.roles_for(row)
+    return [labels.label(move.name) for move in queue.legal(row, *({other} - own))]
+
+
+def _asks(queue: Queue, row: QueueObject, name: str) -> bool:
+    about = validation.of(queue.object_class)
+    return bool(
+        fields_of(queue, name)
+        or services.file_of(queue, name)
+        or (about and _params(about, row, name))
+    )
+
+
+def _params(about: Validated, row: Any, name: str) -> list[dict[str, Any]]:
+    """Return the parameters that a move is about: what an approval lacks, what an inquiry asks."""
+    held: list[dict[str, Any]] = row.params
+    if name == "approve":
+        missing = parameters.missing(held, "fulfillment")
+        return [param for param in held if param["id"] in missing]
+    return [param for param in held if param["phase"] == "ordering"] if name == "inquire" else []
+
+
+class Asked:
+    """The form of a move: its few fields, the parameters that it is about, a file."""
+
+    def __init__(self, queue: Queue, row: QueueObject, name: str, request: HttpRequest) -> None:
+        self.queue, self.row, self.name, self.request = queue, row, name, request
+        post = request.POST if request.method == "POST" else None
+        # A move that asks for nothing is made by its button alone, which sends no fields.
+        self.form = MoveForm(queue, name, [row.product_id], post)
+        self.form.use_required_attribute = False
+        self.file = services.file_of(queue, name)
+        if self.file:
+            self.form.fields[self.file] = forms.FileField(label="Spreadsheet (xlsx or csv)")
+            self.form.files = request.FILES
+            del self.form.fields["body"]
+        self.about = validation.of(queue.object_class)
+        judged = name == "inquire"
+        params = _params(self.about, row, name) if self.about else []
+        self.params = Filled(params, post, judges=judged, fills=not judged)
+        self.errors: list[str] = []
+
+    def make(self, reader: Reader) -> bool:
+        """Make the move; whether nothing was refused.  What was refused stands in the form."""
+        if not self.form.is_valid():
+            return False
+        try:
+            self._make(reader)
+        except Refused as refused:
+            self._refuse(refused.errors)
+            return False
+        return True
+
+    def _make(self, reader: Reader) -> None:
+        if self.file:
+            services.send(self.queue, reader.actor, self.row.pk, self.name, self.request)
+            return
+        model, entries = self.queue.model, self.params.entries()
+        with transitions.atomic():
+            if entries and self.about:
+                services.edit(self.queue, reader.actor, self.row.pk, self.about.body(entries))
+            transitions.move(model, self.row.pk, self.name, reader.actor, self.form.data_of_move())
+
+    def _refuse(self, sentences: list[str]) -> None:
+        for sentence in self.params.refuse(sentences):
+            wanted = sentence.removeprefix(_MISSED).partition(":")[0].rstrip(".")
+            if wanted in self.form.fields:
+                missed = sentence.startswith(_MISSED)
+                said = "This is needed." if missed else sentence.partition(": ")[2] or sentence
+                self.form.add_error(wanted, said)
+            else:
+                self.errors.append(sentence)

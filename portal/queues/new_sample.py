@@ -1,0 +1,174 @@
+"""A sample object by hand: proposed by its queue, changed by the reader, created as the API would.
+
+Samples of what the other side begins are made as that side: in a sandbox for anybody, elsewhere
+for administrators alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.http import QueryDict
+
+from portal.identity import Reader
+from portal.queues.parameters import Filled
+from requests_queue import samples, transitions
+from requests_queue.catalog import visibility
+from requests_queue.catalog.models import Account
+from requests_queue.errors import Forbidden, Missing, Refused
+from requests_queue.queues import services
+from requests_queue.queues.base import Actor, Entry, Proposal, Queue, Wish
+
+
+def wish(queue: Queue, reader: Reader, asked: Mapping[str, str]) -> Wish:
+    """Return what is wanted: the queue's first type and any product where nothing is said.
+
+    Raises Missing for a product that the account may not see.
+    """
+    product = None
+    if wanted := asked.get("product", ""):
+        product = visibility.products(reader.account).filter(pk=wanted).first()
+        if product is None:
+            raise Missing(wanted)
+    kinds = queue.types or ("",)
+    kind = asked.get("type", "")
+    return Wish(
+        kind if kind in kinds else kinds[0], reader.account, product, asked.get("about", ""),
+        bool(asked.get("draft")) and queue.draft_sample is not None,
+    )  # fmt: skip
+
+
+def may_play(reader: Reader, side: Account | None) -> bool:
+    """Whether the reader may act for the side that begins such objects."""
+    return side == reader.account or settings.SANDBOX or reader.user.is_superuser
+
+
+class Sketched:
+    """The form of a proposal: its fields by section, its parameters, and what was refused."""
+
+    def __init__(
+        self, queue: Queue, reader: Reader, wanted: Wish, post: QueryDict | None = None
+    ) -> None:
+        self.queue, self.reader = queue, reader
+        assert queue.sketch is not None
+        self.proposal: Proposal = queue.sketch(wanted)
+        self.form = _form(self.proposal, post)
+        self.params = Filled(list(self.proposal.params), post)
+        self.errors: list[str] = []
+
+    @property
+    def maker(self) -> Account | None:
+        """The account that creates it."""
+        return self.proposal.actor.account
+
+    @property
+    def sections(self) -> list[tuple[str, list[Any]]]:
+        """The fields by section, in the order of the proposal."""
+        found: dict[str, list[Any]] = {}
+        for n, entry in enumerate(self.proposal.entries):
+            found.setdefault(entry.section, []).append(self.form[f"entry{n}"])
+        return list(found.items())
+
+    def create(self) -> str:
+        """Create it and return its id; an empty text where something was refused."""
+        if not self.form.is_valid():
+            return ""
+        try:
+            return self._create()
+        except Refused as refused:
+            self._refuse(refused.errors)
+            return ""
+
+    def _create(self) -> str:
+        if not may_play(self.reader, self.maker):
+            raise Forbidden("This is begun by the other side.")
+        actor = self.proposal.actor
+        if actor.account == self.reader.account:
+            actor = self.reader.actor
+        data = self.proposal.body
+        for n, entry in enumerate(self.proposal.entries):
+            _put(data, entry.path, self.form.cleaned_data[f"entry{n}"])
+        if self.params.params:
+            _put(data, self.proposal.params_path, self.params.whole())
+        with transitions.atomic():
+            made: str = services.create(self.queue, actor, data)["id"]
+            _check_seen(self.queue, made, self.reader.account)
+        return made
+
+    def _refuse(self, sentences: list[str]) -> None:
+        for sentence in self.params.refuse(sentences):
+            path, _, said = sentence.partition(": ")
+            n = _place(self.proposal.entries, path, said)
+            if n is None:
+                self.errors.append(sentence)
+            else:
+                self.form.add_error(f"entry{n}", said)
+
+
+def _check_seen(queue: Queue, pk: str, account: Account) -> None:
+    if not queue.model.visible_to(account).filter(pk=pk).exists():
+        role = Actor(None, account).role
+        raise Forbidden(f"Such a {queue.object_class} is not shown to a {role}.")
+
+
+def make_at_once(queue: Queue, reader: Reader, wanted: Wish) -> str:
+    """Make a sample without looking at it first, with all that it needs; return its id.
+
+    Raises Refused.
+    """
+    if not may_play(reader, None):
+        raise Forbidden("Samples that need the other side are for a sandbox.")
+    product = wanted.product.pk if wanted.product else None
+    row = samples.make(
+        queue.object_class, wanted.kind or None, product, reader.account, draft=wanted.draft
+    )
+    return row.pk
+
+
+def _form(proposal: Proposal, post: QueryDict | None) -> forms.Form:
+    form = forms.Form(post)
+    form.use_required_attribute = False
+    for n, entry in enumerate(proposal.entries):
+        form.fields[f"entry{n}"] = _field(entry, _held(proposal.body, entry.path))
+    return form
+
+
+def _field(entry: Entry, held: Any) -> forms.Field:
+    # Checked by what creates it, as a caller's body is.
+    attrs = {"autocomplete": "off"}
+    if entry.kind == "number":
+        attrs["inputmode"] = "decimal"
+    if entry.kind == "email":
+        attrs |= {"inputmode": "email", "type": "email"}
+    widget = forms.Textarea({"rows": 2}) if entry.label in ("Note", "Notes") else None
+    return forms.CharField(
+        label=entry.label, required=entry.required, initial="" if held is None else str(held),
+        widget=widget or forms.TextInput(attrs),
+    )  # fmt: skip
+
+
+def _held(node: Any, path: str) -> Any:
+    for key in path.split("."):
+        if isinstance(node, list):
+            node = node[int(key)] if int(key) < len(node) else None
+        else:
+            node = node.get(key) if isinstance(node, Mapping) else None
+    return node
+
+
+def _put(node: Any, path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for key in parents:
+        node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
+    node[last] = value
+
+
+def _place(entries: tuple[Entry, ...], path: str, said: str) -> int | None:
+    """Return the number of the field that a refusal is about, None where it is about none."""
+    found = [n for n, entry in enumerate(entries) if entry.path == path]
+    below = [n for n, entry in enumerate(entries) if entry.path.startswith(f"{path}.")]
+    named = [n for n in below if entries[n].word and entries[n].word in said.split(" ")]
+    return next(iter(found or named or (below if len(below) == 1 else [])), None)

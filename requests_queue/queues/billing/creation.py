@@ -1,0 +1,88 @@
+"""How a billing request comes to be: by either side, or by the platform when a period is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from requests_queue import body, clock, transitions
+from requests_queue.catalog.models import Asset
+from requests_queue.errors import Forbidden, Refused
+from requests_queue.queues.base import VENDOR, Actor
+from requests_queue.queues.billing import effects, parsing
+from requests_queue.queues.billing.models import PROVIDER_TYPE, VENDOR_TYPE, BillingRequest
+from requests_queue.queues.billing.parsing import Items, Period
+
+TYPES = (VENDOR_TYPE, PROVIDER_TYPE)
+_PREFIXES = {PROVIDER_TYPE: "BRP", VENDOR_TYPE: "BRV"}
+
+
+@transitions.atomic()
+def create(data: Mapping[str, Any], actor: Actor) -> BillingRequest:
+    """Create the request of a `POST /subscriptions/requests` body and return it.
+
+    The type is the caller's own where it isn't given.  Raises Invalid; Forbidden for the other
+    side's type; Refused for a subscription that has never been active.
+    """
+    own = VENDOR_TYPE if actor.role == VENDOR else PROVIDER_TYPE
+    kind = body.choice(data, "type", TYPES, own)
+    if kind != own:
+        raise Forbidden(f"A billing request of type {kind} is not for a {actor.role}.")
+    asset = parsing.asset(data, actor)
+    if asset.status in ("draft", "processing"):
+        raise Refused("REQ_003", f"A subscription that is {asset.status} is not billed.")
+    row = build(
+        asset,
+        kind,
+        parsing.items(data.get("items"), asset.items),
+        parsing.period(data),
+        clock.now(),
+        list(asset.billing_requests.filter(type=kind)),
+        effects.merged({}, data.get("attributes"), actor, "attributes."),
+    )
+    transitions.add(row, actor)
+    return row
+
+
+def build(
+    asset: Asset,
+    kind: str,
+    items: Items,
+    period: Period,
+    now: datetime,
+    before: Sequence[BillingRequest],
+    attributes: Mapping[str, Any] | None = None,
+) -> BillingRequest:
+    """Return a request of a subscription, not saved; `before` are its earlier ones of the type."""
+    shown = clock.shown(now)
+    return BillingRequest(
+        pk=f"{_PREFIXES[kind]}-{asset.pk.partition('-')[2]}-{len(before) + 1:04d}",
+        type=kind,
+        asset=asset,
+        product_id=asset.product_id,
+        vendor_id=asset.connection.vendor_id,
+        provider_id=asset.connection.provider_id,
+        items=[_billed(item, before) for item in items],
+        attributes=dict(attributes or {}),
+        period_from=period.start,
+        period_to=period.end,
+        period_delta=period.delta,
+        period_uom=period.uom,
+        created=shown,
+        updated=shown,
+    )
+
+
+def _billed(item: Mapping[str, Any], before: Sequence[BillingRequest]) -> dict[str, Any]:
+    """Return an item as billing requests show it, with the number of its cycle."""
+    earlier = sum(any(i["global_id"] == item["global_id"] for i in row.items) for row in before)
+    names = ("id", "global_id", "display_name", "mpn", "type")
+    return {
+        **{name: item[name] for name in names},
+        # Small letters here, capitals in requests: captured so.
+        "item_type": str(item["item_type"]).lower(),
+        "period": str(item["period"]).lower(),
+        "quantity": parsing.quantity(item),
+        "billing": {"cycle_number": earlier + 1},
+    }

@@ -1,0 +1,223 @@
+"""How a fulfillment request comes to be: a purchase with its new asset, or another type on one.
+
+An object is born in the state that it ends up in, so each birth is one queue change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError
+from django.db.models import QuerySet
+
+from requests_queue import body, clock, ids, transitions
+from requests_queue.catalog import preview, tiers
+from requests_queue.catalog.models import Asset, Connection, TierAccount
+from requests_queue.errors import Forbidden, Invalid, Refused
+from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor
+from requests_queue.queues.fulfillment import effects, items, lookups, params, rules
+from requests_queue.queues.fulfillment.models import OPEN, Request
+
+NO_HOLD = "The product doesn't support suspend/resume operations."
+
+
+def create(data: Mapping[str, Any], actor: Actor) -> Request:
+    """Create the request of a `POST /requests` body and return it.
+
+    Raises Invalid, Forbidden, or Conflict (409) where Connect has such a request already.
+    """
+    kind = body.choice(data, "type", rules.TYPES)
+    asset = data.get("asset")
+    if not _names_preview(asset):
+        _check_creator(kind, actor, Connection.objects.filter(vendor=actor.account))
+    if not isinstance(asset, Mapping):
+        raise Invalid("asset: This field is required.")
+    try:
+        return _create(kind, data, asset, actor)
+    except IntegrityError:
+        # Somebody else was faster with the same order: answer as if it had come first.
+        if twin := lookups.twin(asset, actor):
+            raise lookups.conflict(twin) from None
+    # Or with the same new customer, who is found this time.
+    return _create(kind, data, asset, actor)
+
+
+@transitions.atomic()
+def _create(kind: str, data: Mapping[str, Any], asset: Mapping[str, Any], actor: Actor) -> Request:
+    if kind == "purchase":
+        return _purchase(data, asset, actor, clock.now())
+    return _on_asset(kind, data, asset, actor, clock.now())
+
+
+def _check_creator(kind: str, actor: Actor, connections: QuerySet[Connection]) -> None:
+    """Vendors adjust, and order for themselves only what they preview; raises Forbidden."""
+    if actor.role != VENDOR or kind == "adjustment":
+        return
+    if not connections.filter(type="preview").exists():
+        raise Forbidden(f"A request of type {kind} is created by the distributor.")
+
+
+def _names_preview(asset: Any) -> bool:
+    connection = asset.get("connection") if isinstance(asset, Mapping) else None
+    return isinstance(connection, Mapping) and connection.get("id") == preview.CONNECTION
+
+
+def _purchase(
+    data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
+) -> Request:
+    connection = lookups.connection(given, actor)
+    _check_creator("purchase", actor, Connection.objects.filter(pk=connection.pk))
+    uid = body.label(given, "external_uid", 100, within="asset.")
+    external_id = body.label(given, "external_id", 100, within="asset.")
+    if uid and (twin := lookups.by_uid(connection, uid)):
+        raise lookups.conflict(twin)
+    product = connection.product
+    marketplace, contract = lookups.marketplace(data, given, connection)
+    shown = clock.shown(now)
+
+    found = named_tiers(given, connection, now)
+    for name in ("customer", "tier1"):
+        if found.get(name) is None:
+            raise Invalid(f"asset.tiers.{name}: This field is required.")
+    wanted = params.fill(params.blank(product), given.get("params"), ("ordering",))
+    order = items.ordered(product, given.get("items"), [])
+    effects.check_unique(product.pk, None, wanted, [])
+    draft = body.word(data, "status") == "draft" and bool(
+        product.capability(rules.DRAFT_CAPABILITY["purchase"])
+    )
+    asset = ids.create(
+        lambda pk: Asset(
+            pk=pk,
+            status="draft" if draft else "processing",
+            external_id=external_id,
+            external_uid=uid,
+            product=product,
+            connection=connection,
+            marketplace=marketplace,
+            contract=contract,
+            **found,
+            items=order,
+            params=wanted,
+            created=shown,
+            updated=shown,
+        ),
+        "asset",
+    )
+    status = "draft" if draft else effects.start_status("purchase", asset, wanted, now)
+    return _add(asset, "purchase", status, data, actor, now, items=order, params=wanted)
+
+
+def _on_asset(
+    kind: str, data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
+) -> Request:
+    asset = lookups.asset(given, actor)
+    _check_creator(kind, actor, Connection.objects.filter(pk=asset.connection_id))
+    twin = asset.requests.filter(status__in=OPEN).first()
+    if twin is not None:
+        raise lookups.conflict(twin)
+    if asset.status not in rules.NEEDS_ASSET[kind]:
+        raise Refused(
+            "REQ_003", f"Request type {kind} is not allowed when asset state is {asset.status}"
+        )
+    capability = rules.TYPE_CAPABILITY.get(kind)
+    if capability and not asset.product.capability(capability):
+        raise Refused("REQ_003", f"The product doesn't support {kind} operations.")
+    held = [{**row, "old_quantity": row["quantity"]} for row in asset.items]
+    order = (
+        items.ordered(asset.product, given["items"], asset.items) if _orders(kind, given) else held
+    )
+    wanted = params.fill(asset.params, given.get("params"), _writable(kind, actor))
+    if kind == "change" and items.is_unchanged(order) and wanted == asset.params:
+        raise Invalid("asset.items: Item quantities are not changed.")
+    effects.check_unique(asset.product_id, asset.pk, wanted, asset.params)
+    if kind in ("suspend", "resume") and not asset.product.capability("subscription.hold"):
+        return _add(asset, kind, "failed", data, actor, now, order, wanted, reason=NO_HOLD)
+    draft = body.word(data, "status") == "draft" and bool(
+        asset.product.capability(rules.DRAFT_CAPABILITY.get(kind, "-"))
+    )
+    status = "draft" if draft else effects.start_status(kind, asset, wanted, now)
+    if kind in ("suspend", "resume", "cancel"):
+        status = "pending"
+    request = _add(asset, kind, status, data, actor, now, order, wanted)
+    if not draft:
+        effects.set_asset(request, effects.ASSET_STATUS[kind][0], now)
+    return request
+
+
+def _orders(kind: str, given: Mapping[str, Any]) -> bool:
+    if kind == "change" and "items" not in given and not given.get("params"):
+        raise Invalid("asset.items: This list may not be empty.")
+    return "items" in given and kind in ("change", "renew", "transfer")
+
+
+def _writable(kind: str, actor: Actor) -> tuple[str, ...]:
+    if kind in ("suspend", "resume", "cancel"):
+        return ()
+    return ("ordering",) if actor.role == DISTRIBUTOR else ("ordering", "fulfillment")
+
+
+def _add(
+    asset: Asset,
+    kind: str,
+    status: str,
+    data: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+    items: items.Items,
+    params: params.Params,
+    reason: str = "",
+) -> Request:
+    shown = clock.shown(now)
+    request = Request(
+        pk=ids.next_in(asset.pk, "PR-", asset.requests.count()),
+        status=status,
+        type=kind,
+        asset=asset,
+        product=asset.product,
+        vendor_id=asset.connection.vendor_id,
+        provider_id=asset.connection.provider_id,
+        marketplace=asset.marketplace,
+        contract=asset.contract,
+        note=body.label(data, "note"),
+        reason=reason,
+        external_attributes=dict(
+            body.mapping(data.get("external_attributes"), "external_attributes")
+        ),
+        items=items,
+        params=params,
+        planned_date=body.date(data, "planned_date"),
+        previous_approved_request=asset.requests.filter(status="approved").order_by("-pk").first(),
+        created=shown,
+        updated=shown,
+    )
+    transitions.add(request, actor)
+    return request
+
+
+def named_tiers(
+    given: Mapping[str, Any], connection: Connection, now: datetime
+) -> dict[str, TierAccount | None]:
+    """Return the tier accounts that an order names, found or made; an empty tier is None."""
+    named = given.get("tiers")
+    if not isinstance(named, Mapping):
+        raise Invalid("asset.tiers: This field is required.")
+    return {
+        name: tiers.find_or_make(
+            named.get(name), kind=kind, owner=connection.provider, hub=connection.hub,
+            path=f"asset.tiers.{name}", now=now,
+        )
+        for name, kind in (("customer", "customer"), ("tier1", "reseller"), ("tier2", "reseller"))
+    }  # fmt: skip
+
+
+def tiers_of_draft(
+    request: Request, data: Mapping[str, Any], now: datetime
+) -> dict[str, TierAccount]:
+    """Return the tiers that a new body of a draft purchase names; what it leaves out stays."""
+    given = data.get("asset")
+    if request.type != "purchase" or not isinstance(given, Mapping) or "tiers" not in given:
+        return {}
+    found = named_tiers(given, request.asset.connection, now)
+    return {name: row for name, row in found.items() if row is not None}

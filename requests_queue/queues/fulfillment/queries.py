@@ -1,0 +1,30 @@
+"""A fulfillment request with all that is shown of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from requests_queue.catalog import configured_values, sales_context, templates
+from requests_queue.errors import Missing
+from requests_queue.queues.fulfillment import representations
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.rest import Json
+
+RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
+
+
+def complete(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return requests with where they are sold, what is configured there, and default templates."""
+    of_product = configured_values.prefetch("asset__"), templates.prefetch("asset__")
+    shared = *sales_context.prefetch("asset__"), *of_product
+    return rows.select_related(*RELATED).prefetch_related(*shared)
+
+
+def shown(pk: str) -> Json:
+    """Return a request as its GET shows it; raises Missing."""
+    row = complete(Request.objects.filter(pk=pk)).first()
+    if row is None:
+        raise Missing(pk)
+    return representations.request(row)

@@ -1,0 +1,213 @@
+"""How a tier configuration request comes to be by the API: `POST /tier/config-requests`.
+
+Those that an order needs are begun by `setup.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from requests_queue import body, clock, transitions
+from requests_queue.catalog import preview, tiers, visibility
+from requests_queue.catalog.models import Account, Connection, Product, TierAccount
+from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
+from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor, Context
+from requests_queue.queues.fulfillment import lookups
+from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.tier_config import effects, setup
+from requests_queue.queues.tier_config.models import STATUSES, TierConfig, TierConfigRequest
+
+TYPES = ("setup", "update", "adjustment")
+# The capability that lets a type be born as a draft.
+DRAFT_CAPABILITY = {"setup": "tiers.validation", "update": "tiers.configs.update.validation"}
+
+
+def create(data: Mapping[str, Any], actor: Actor) -> TierConfigRequest:
+    """Create the request of a body and return it.
+
+    `{type?, status?, notes?, params[], configuration{id} | configuration{product{id},
+    account{id | external_uid | whole}, tier_level, connection{id}?, marketplace{id}?,
+    parent_account?}}`; without a type it is a setup of what isn't set up, else an update.
+    Raises Invalid, Forbidden, Missing, IllegalMove, or Conflict (409) where one is open.
+    """
+    for name, words in (("type", TYPES), ("status", STATUSES)):
+        if data.get(name) not in (None, "", *words):
+            raise Invalid(f'{name}: "{data[name]}" is not a valid choice.')
+    kind = data.get("type") or None
+    if not _is_preview(data.get("configuration"), actor):
+        _check_creator(kind, frozenset({actor.role}))
+    given = body.mapping(data.get("configuration"), "configuration")
+    if not given:
+        raise Invalid("configuration: This field is required.")
+    try:
+        return _create(kind, given, data, actor)
+    except IntegrityError:
+        # Somebody else was faster with the same new reseller, who is found this time.
+        return _create(kind, given, data, actor)
+
+
+@transitions.atomic()
+def _create(
+    kind: str | None, given: Mapping[str, Any], data: Mapping[str, Any], actor: Actor
+) -> TierConfigRequest:
+    now = clock.now()
+    pk = body.id_of(given, "configuration")
+    config = _named(pk, actor) if pk else _wanted(given, actor, now)
+    kind, roles = kind or _default(config), actor.roles_for(config.connection)
+    _check_creator(kind, roles)
+    effects.check_free(config, kind)
+    params = parameters.fill(
+        _current(config), data.get("params"), effects.writable(actor), path="params"
+    )
+    effects.check_unique(config, params, config.params)
+    notes = body.text(data, "notes", limit=2000)
+    status = "draft"
+    if not _is_draft(config.product, kind, data, roles):
+        status = setup.start_status(config, params, kind)
+        if status == "tiers_setup" and config.parent is not None:
+            setup.begin([config.parent], now)
+    return setup.add(config, kind, status, params, now, notes, actor)
+
+
+def _default(config: TierConfig) -> str:
+    return "setup" if config.activated is None else "update"
+
+
+def _check_creator(kind: str | None, roles: frozenset[str]) -> None:
+    if kind == "setup" and DISTRIBUTOR not in roles:
+        raise Forbidden("A request of type setup is created by the distributor.")
+
+
+def _is_preview(given: Any, actor: Actor) -> bool:
+    """Whether a vendor's body is about its preview environment."""
+    if actor.role != VENDOR or not isinstance(given, Mapping):
+        return False
+    connection = given.get("connection")
+    if isinstance(connection, Mapping) and connection.get("id") == preview.CONNECTION:
+        return True
+    own = TierConfig.objects.filter(
+        connection__vendor=actor.account, connection__provider=actor.account
+    )
+    return isinstance(given.get("id"), str) and own.filter(pk=given["id"]).exists()
+
+
+def _is_draft(product: Product, kind: str, data: Mapping[str, Any], roles: frozenset[str]) -> bool:
+    # Where the capability is off, a draft isn't one (connect-extension-for-cb-commerce).
+    capability = DRAFT_CAPABILITY.get(kind)
+    wanted = data.get("status") == "draft" and DISTRIBUTOR in roles
+    return wanted and capability is not None and bool(product.capability(capability))
+
+
+def _current(config: TierConfig) -> parameters.Params:
+    """Return the configuration's parameters, as the product has them now."""
+    held = {p["id"]: p for p in config.params}
+    return [
+        {
+            **blank,
+            **{k: held[blank["id"]][k] for k in ("value", "structured_value")
+               if k in blank and k in held.get(blank["id"], {})},
+        }
+        for blank in parameters.blank(config.product, setup.SCOPES[config.tier_level])
+    ]  # fmt: skip
+
+
+def visible_configs(account: Account) -> QuerySet[TierConfig]:
+    """Return the configurations that an account sees: those of its connections."""
+    side = "vendor" if account.is_vendor else "provider"
+    return TierConfig.objects.filter(**{f"connection__{side}": account})
+
+
+def _named(pk: str, actor: Actor) -> TierConfig:
+    assert actor.account is not None
+    found = visible_configs(actor.account).filter(pk=pk).first()
+    locked = setup.lock_with_parent(found) if found else None
+    if locked is None:
+        raise Missing(pk)
+    return locked
+
+
+def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig:
+    """Return the configuration that a distributor names by its parts, made where there is none."""
+    ordered = actor.role == DISTRIBUTOR or _is_preview(given, actor)
+    if not ordered or actor.account is None:
+        raise Invalid("configuration.id: This field is required.")
+    product = _product(given, actor)
+    level = _level(given, product)
+    connection = _connection(given, product, actor)
+    marketplace, contract = lookups.marketplace({}, given, connection)
+    line = setup.Line(product, connection, marketplace, contract)
+    account = _account(given, "account", connection, now)
+    if account is None:
+        raise Invalid("configuration.account: This field is required.")
+    accounts: dict[int, TierAccount | None] = {level: account}
+    if level == 1:
+        accounts[2] = _account(given, "parent_account", connection, now) or account.parent
+    return setup.find_or_make(line, accounts, now)[-1]
+
+
+def _product(given: Mapping[str, Any], actor: Actor) -> Product:
+    pk = body.id_of(given.get("product"), "configuration.product")
+    if pk is None:
+        raise Invalid("configuration.product.id: This field is required.")
+    assert actor.account is not None
+    product: Product | None = visibility.products(actor.account).filter(pk=pk).first()
+    if product is None:
+        raise Invalid(f"configuration.product.id: Product {pk} does not exist.")
+    return product
+
+
+def _level(given: Mapping[str, Any], product: Product) -> int:
+    value = given.get("tier_level")
+    if value is None:
+        raise Invalid("configuration.tier_level: This field is required.")
+    if isinstance(value, bool) or str(value) not in ("1", "2"):
+        raise Invalid(f'configuration.tier_level: "{value}" is not a valid choice.')
+    level = int(value)
+    if level not in setup.levels(product):
+        raise Refused(
+            "REQ_003",
+            f"The product doesn't configure resellers of tier {level}: that takes the capability "
+            f"tiers.configs of this level, and parameters of scope tier{level}.",
+        )
+    return level
+
+
+def _connection(given: Mapping[str, Any], product: Product, actor: Actor) -> Connection:
+    if actor.role == VENDOR:
+        return preview.connection_of(product)
+    mine = Connection.objects.select_related("provider", "vendor", "hub", "product").filter(
+        provider=actor.account, product=product
+    )
+    pk = body.id_of(given.get("connection"), "configuration.connection")
+    found = mine.filter(pk=pk).first() if pk else mine.first()
+    if found is None and pk:
+        raise Invalid(f"configuration.connection.id: Connection {pk} does not exist.")
+    if found is None:
+        raise Invalid("configuration.connection.id: This field is required.")
+    return found
+
+
+def _account(
+    given: Mapping[str, Any], name: str, connection: Connection, now: datetime
+) -> TierAccount | None:
+    return tiers.find_or_make(
+        given.get(name), kind="reseller", owner=connection.provider, hub=connection.hub,
+        path=f"configuration.{name}", now=now,
+    )  # fmt: skip
+
+
+def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
+    """Change notes and parameters of an open request by a PUT's body; raises Refused."""
+    with transaction.atomic():
+        row = TierConfigRequest.objects.select_for_update().filter(pk=pk).first()
+        if row is None:
+            raise Missing(pk)
+        columns = effects.update(row, Context(actor, data, clock.now()))
+        rows = TierConfigRequest.objects.filter(pk=pk, status=row.status)
+        if not rows.update(**columns):
+            raise IllegalMove(f"{pk} has just been moved by somebody else.")

@@ -1,0 +1,172 @@
+"""The admin's forms of a webhook: checked by `webhooks.validation_rules`, as the API's bodies are.
+
+They write nothing: the admin hands `fields` to `webhooks.lifecycle`.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any, ClassVar
+
+from django import forms
+
+from requests_queue.catalog.models import Account, Product, User
+from requests_queue.errors import Invalid
+from requests_queue.json_field import JsonField
+from webhooks import types, validation_rules
+from webhooks.delivery import tokens
+from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
+from webhooks.models import Webhook
+
+# Where an error of the rules is shown, if not at the field of its name.
+SHOWN_AT = {"product_id": "product", "type": "kind", "object_class": "kind"}
+METHODS = [("POST", "POST"), ("GET", "GET")]
+WIDE = {"class": "vLargeTextField"}
+SECRET = {"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}
+
+
+def kinds() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the webhook types by their names, in groups by what they watch."""
+    rows = sorted(types.registered(), key=lambda t: t.object_class)
+    return [
+        (
+            object_class.replace("_", " ").capitalize(),
+            [(f"{t.type}:{t.object_class}", t.label) for t in group],
+        )
+        for object_class, group in groupby(rows, key=lambda t: t.object_class)
+    ]
+
+
+class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What may be changed of a webhook."""
+
+    # Who fills the form in; the admin sets it on the class that it makes for each request.
+    user: ClassVar[User]
+    # The name of the form's secret, which the rules know as `jwt_secret`.
+    secret: ClassVar[str] = "new_secret"
+
+    label = forms.CharField(label="Name", max_length=100,
+                            widget=forms.TextInput({"class": "vTextField"}))  # fmt: skip
+    description = forms.CharField(required=False, widget=forms.Textarea({**WIDE, "rows": 3}))
+    active = forms.BooleanField(label="Enabled", required=False)
+    external_url = forms.CharField(
+        label="Endpoint URL",
+        widget=forms.TextInput({"class": "vTextField", "inputmode": "url", "spellcheck": "false"}),
+    )
+    http_method = forms.ChoiceField(label="Method", choices=METHODS, initial="POST")
+    headers = JsonField(
+        required=False,
+        help_text='Sent with each call: {"X-Env": "lab"}. The token is the signer\'s. '
+        f"A value that is shown as {MASK} stays as it is.",
+    )
+    data = JsonField(  # type: ignore[assignment]  # a form's class keeps its fields elsewhere
+        label="Additional data",
+        required=False,
+        help_text="Any JSON object; appended to the token and to the body as .data (POST only).",
+    )
+    new_secret = forms.CharField(
+        label="New JWT secret",
+        required=False,
+        widget=forms.TextInput(SECRET),
+        help_text="Leave it empty to keep the secret that the webhook has.",
+    )
+
+    class Meta:
+        model = Webhook
+        fields = ["label", "description", "active", "external_url", "http_method", "headers",
+                  "data"]  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["headers"] = masked(self.instance.headers)
+
+    def clean_headers(self) -> dict[str, Any]:
+        """Return the headers, with the webhook's own values in place of masks."""
+        try:
+            return unmasked(self.cleaned_data["headers"], self.instance.headers)
+        except HeaderRefused as refused:
+            raise forms.ValidationError(str(refused)) from None
+
+    def clean(self) -> dict[str, Any]:
+        """Apply the rules to what each field could read; their errors go to the fields."""
+        super().clean()
+        self.fields_of_webhook: dict[str, Any] = {}
+        try:
+            self.fields_of_webhook = self._check(self._body())
+        except Invalid as refused:
+            for error in refused.errors:
+                self._show(error)
+        return self.cleaned_data
+
+    def _body(self) -> dict[str, Any]:
+        known = {f.name for f in Webhook._meta.concrete_fields} - {"product", "account"}
+        body = {name: value for name, value in self.cleaned_data.items() if name in known}
+        if self.cleaned_data.get(self.secret):
+            body["jwt_secret"] = self.cleaned_data[self.secret]
+        return body
+
+    def _check(self, body: dict[str, Any]) -> dict[str, Any]:
+        return validation_rules.for_update(body, self.instance.type, self.instance.external_url)
+
+    def _show(self, error: str) -> None:
+        path, _, sentence = error.partition(": ")
+        name = path.partition(".")[0]
+        name = self.secret if name == "jwt_secret" else SHOWN_AT.get(name, name)
+        if name not in self.fields:
+            self.add_error(None, error)
+        elif name not in self.errors:
+            self.add_error(name, sentence)
+
+    def _post_clean(self) -> None:
+        """Leave the instance as it is: nothing is saved by the form."""
+
+
+class NewWebhookForm(WebhookForm):
+    """What a new webhook needs: its product, its type, and a secret, which arrives made."""
+
+    secret = "jwt_secret"
+
+    account = forms.ModelChoiceField(Account.objects.all(), help_text="Whose webhook it is.")
+    product = forms.ModelChoiceField(Product.objects.all(), help_text="It can't be changed later.")
+    kind = forms.ChoiceField(
+        label="Type", choices=kinds, initial="event:fulfillment_request",
+        help_text="It can't be changed later. Validations are for vendors only.",
+    )  # fmt: skip
+    jwt_secret = forms.CharField(
+        label="JWT secret",
+        max_length=100,
+        initial=tokens.new_secret,
+        widget=forms.TextInput(SECRET),
+        help_text="Keep the one made for you, or paste your own of 32 characters or more.",
+    )
+    new_secret = None  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["active"].initial = True
+        account = None if self.user.is_superuser else self.user.account
+        if account is None:
+            return
+        del self.fields["account"]
+        offered = validation_rules.products(account)
+        self.fields["product"].queryset = offered  # type: ignore[attr-defined]
+
+    @property
+    def account_of_webhook(self) -> Account | None:
+        """The account that the webhook will belong to."""
+        if "account" in self.fields:
+            return self.cleaned_data.get("account")
+        return self.user.account
+
+    def _check(self, body: dict[str, Any]) -> dict[str, Any]:
+        account = self.account_of_webhook
+        type_, _, object_class = self.cleaned_data.get("kind", types.EVENT).partition(":")
+        if account is None or not {"product", "kind"} <= self.cleaned_data.keys():
+            # The form says so already; the rest is checked all the same.
+            return validation_rules.for_update(body, type_)
+        body |= {
+            "product_id": self.cleaned_data["product"].pk,
+            "type": type_,
+            "object_class": object_class,
+        }
+        return validation_rules.for_create(body, account)

@@ -1,0 +1,1 @@
+"""From a queue change to recorded attempts: fan-out, claims, requests, recording and retry."""

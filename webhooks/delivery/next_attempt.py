@@ -1,0 +1,241 @@
+"""When the next attempt of a webhook or a delivery is, and why: what every page and API shows.
+
+A moment that is past is never shown: what is due then says what it is due for. The column
+`earliest_possible_trigger` keeps a past moment until the next success, so nothing else shows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from django.conf import settings
+from django.db.models import Case, Count, DateTimeField, F, Q, QuerySet, When
+
+from requests_queue import heartbeats
+from requests_queue.durations import spelled
+from webhooks.delivery.slots import Slots
+from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.types import EVENT
+
+PAUSED = "Paused: the webhook is out of order."
+
+
+@dataclass(frozen=True, slots=True)
+class NextAttempt:
+    """The moment of the next attempt, None where none is set, and a sentence that says why.
+
+    With a moment, the sentence leads up to it: "Failed (1 of 10).".
+    """
+
+    at: datetime | None
+    why: str
+    is_due: bool = False
+
+    def sentence(self, now: datetime) -> str:
+        """Return it in words: `Failed (1 of 10). Next attempt in 5 min, at 02:04:44 UTC.`"""
+        return f"{self.why} {announced(self.at, now)}".strip() if self.at else self.why
+
+
+def announced(at: datetime, now: datetime) -> str:
+    """Return `Next attempt in 5 min, at 02:04:44 UTC.`"""
+    return f"Next attempt in {until(at, now)}, at {clock_time(at, now)}."
+
+
+def until(at: datetime, now: datetime) -> str:
+    """Return how long it is until a moment, in whole seconds that are left: `4 min 59 s`."""
+    return spelled(max(1, int((at - now).total_seconds())))
+
+
+def clock_time(at: datetime, now: datetime) -> str:
+    """Return a moment in UTC, with its date where that isn't today's."""
+    at, today = at.astimezone(UTC), now.astimezone(UTC).date()
+    return f"{at:%H:%M:%S} UTC" if at.date() == today else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def future(at: datetime | None, now: datetime) -> datetime | None:
+    """Return a moment that is still to come, None otherwise."""
+    return at if at is not None and at > now else None
+
+
+def annotate(rows: QuerySet[Webhook], now: datetime) -> QuerySet[Webhook]:
+    """Return the webhooks with `next_attempt_at`: their backoff's end where it is to come."""
+    return rows.annotate(
+        next_attempt_at=Case(
+            When(earliest_possible_trigger__gt=now, then=F("earliest_possible_trigger")),
+            output_field=DateTimeField(null=True),
+        )
+    )
+
+
+class Situation:
+    """What may hold back requests that are due; read once, and only if something is due."""
+
+    @cached_property
+    def workers(self) -> int:
+        """How many worker processes have a heartbeat."""
+        heard = heartbeats.heard().get(heartbeats.WORKER)
+        return heard.alive if heard else 0
+
+    @cached_property
+    def _in_flight(self) -> dict[str, tuple[int, int]]:
+        # Validators are called by the process that waits for them.
+        rows = Delivery.objects.filter(state=Delivery.CALLING).filter(
+            Q(webhook__type=EVENT) | Q(forced=True)
+        )
+        counted = (
+            rows.order_by()
+            .values_list("webhook")
+            .annotate(n=Count("pk"), unforced=Count("pk", filter=Q(forced=False)))
+        )
+        return {pk: (n, unforced) for pk, n, unforced in counted}
+
+    def in_flight(self) -> int:
+        """Return how many requests are in flight."""
+        return sum(n for n, _ in self._in_flight.values())
+
+    def in_flight_of(self, webhook_id: str, *, forced: bool = False) -> int:
+        """Return how many of a webhook's requests are in flight: those of Trigger now, or the
+        others."""
+        total, unforced = self._in_flight.get(webhook_id, (0, 0))
+        return total - unforced if forced else unforced
+
+    def why_due(self, row: Webhook, *, forced: bool = False) -> str:
+        """Return why a delivery of the webhook that may start now has not started yet."""
+        if not self.workers:
+            return "Due now, but no worker is running."
+        in_flight = self.in_flight_of(row.pk, forced=forced)
+        if not forced and row.earliest_possible_trigger is not None and in_flight:
+            return (
+                "Due now. After a backoff one request goes first, and it is in flight; the others "
+                "follow its success."
+            )
+        if not forced and in_flight >= settings.SIM_MAX_IN_FLIGHT:
+            return (
+                f"Due now, but the webhook's limit is reached: {in_flight} requests are in flight "
+                "(SIM_MAX_IN_FLIGHT)."
+            )
+        # A worker knows only its own slots; here they are taken for evenly used.
+        slots = Slots(settings.SIM_CALLS, self.in_flight() // self.workers)
+        used, total = self.in_flight(), settings.SIM_CALLS * self.workers
+        if not slots.free:
+            return f"Due now, but all slots are full: {total} requests are in flight (SIM_CALLS)."
+        limit = slots.total if forced else settings.SIM_MAX_IN_FLIGHT
+        if in_flight >= slots.share(limit, responds=_responds(row)):
+            return (
+                f"Due now, but slots are short: {used} of {total} are in use (SIM_CALLS), "
+                f"and this webhook has its share of {in_flight}."
+            )
+        return "Due now. A worker sends it within a second."
+
+
+def _responds(row: Webhook) -> bool:
+    """Whether the last request of the webhook got a response, as a claim asks."""
+    if row.failure_since_last_success == 0:
+        return row.last_success_id is not None
+    return row.last_failure is not None and row.last_failure.status_code is not None
+
+
+def of_webhook(
+    row: Webhook, now: datetime, *, pending: int, situation: Situation | None = None
+) -> NextAttempt:
+    """Return when a webhook is called next; `pending` is how many deliveries wait."""
+    situation = situation or Situation()
+    if not row.active:
+        return NextAttempt(None, "Disabled: no requests are sent until it is enabled.")
+    if row.out_of_order:
+        return NextAttempt(
+            None,
+            f"{PAUSED} Recover it, save it, or let a Trigger now succeed. Pending deliveries are "
+            "kept.",
+        )
+    if row.type != EVENT:
+        return NextAttempt(None, "A validator is called when a request is to be validated.")
+    at = future(row.earliest_possible_trigger, now)
+    if at is not None:
+        return NextAttempt(at, _failed(row))
+    if pending:
+        return NextAttempt(None, situation.why_due(row), is_due=True)
+    if not situation.workers:
+        return NextAttempt(None, "No worker is running: new events wait for one.")
+    if row.earliest_possible_trigger is None:
+        return NextAttempt(None, "Healthy. New events are delivered immediately.")
+    if situation.in_flight_of(row.pk):
+        return NextAttempt(None, f"{_failed(row)} The next attempt is in flight.".strip())
+    return NextAttempt(None, "The backoff has ended. New events are delivered immediately.")
+
+
+def _failed(row: Webhook) -> str:
+    return f"Failed ({row.round} of {settings.SIM_FAILURE_LIMIT})." if row.round else ""
+
+
+def of_delivery(row: Delivery, now: datetime, situation: Situation | None = None) -> NextAttempt:
+    """Return when a delivery is attempted next; its webhook is read with it."""
+    hook = row.webhook
+    if row.state == Delivery.CALLING:
+        return NextAttempt(None, "In flight.")
+    if row.state != Delivery.WAITING:
+        return NextAttempt(None, "")
+    if not hook.active:
+        return NextAttempt(None, "Paused: the webhook is disabled.")
+    if not row.forced:
+        if hook.out_of_order:
+            why = f"{PAUSED} Recover it, save it, or let a Trigger now succeed."
+            return NextAttempt(None, why)
+        at = future(hook.earliest_possible_trigger, now)
+        if at is not None:
+            return NextAttempt(at, "")
+    why = (situation or Situation()).why_due(hook, forced=row.forced)
+    return NextAttempt(None, why, is_due=True)
+
+
+def times_out_at(row: Delivery) -> datetime | None:
+    """Return when the request in flight is given up, by platform time; None for a validator's,
+    whose timeout is real time."""
+    if row.started_at is None or not (row.webhook.type == EVENT or row.forced):
+        return None
+    return row.started_at + timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an attempt led to: a sentence, the next attempt as it is now, and what moved it."""
+
+    why: str
+    next: NextAttempt | None = None
+    moved: str = ""
+
+    def sentence(self, now: datetime) -> str:
+        """Return it in words."""
+        next_ = self.next.sentence(now) if self.next else ""
+        return " ".join(part for part in (self.why, next_, self.moved) if part)
+
+
+def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> Told:
+    """Return what an attempt of the delivery led to.
+
+    Only the last attempt of a pending delivery has a next one to come, and that is when the
+    webhook's backoff ends now, not when it was to end as the attempt was recorded.
+    """
+    why, recorded = attempt.why, attempt.next_attempt_at
+    if row.state != Delivery.WAITING or attempt.number != row.attempts:
+        span = f"Backoff of {until(recorded, attempt.finished_at)}." if recorded else ""
+        return Told(f"{why} {span}".strip())
+    hook = row.webhook
+    if not hook.active:
+        return Told(why)
+    if hook.out_of_order:
+        return Told(why if "out of order" in why else f"{why} {PAUSED}".strip())
+    at = future(hook.earliest_possible_trigger, now)
+    if at is None:
+        return Told(f"{why} Due now.".strip())
+    return Told(why, NextAttempt(at, ""), _moved(recorded, at))
+
+
+def _moved(recorded: datetime | None, at: datetime) -> str:
+    if recorded is None or recorded == at:
+        return ""
+    if at < recorded:
+        return "Sooner than recorded: that backoff was cleared, and another one began."
+    return f"Later than recorded by {until(at, recorded)}: another request failed since."

@@ -1,0 +1,177 @@
+"""Accumulate what the attempts of one flush change in their webhooks, and write it at once.
+
+`lock` the webhooks after their deliveries, `settle` or `count` the attempts in the order in which
+they ended, `write` when the attempts have their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from requests_queue import clock
+from webhooks import conf
+from webhooks.delivery import retry, sql
+from webhooks.delivery.calls import Finished
+from webhooks.delivery.retry import BackoffState, Decision
+from webhooks.models import ClearedBackoff, Webhook
+from webhooks.types import EVENT
+
+
+@dataclass(slots=True)
+class WebhookUpdate:
+    """State changes accumulated per webhook in one flush.
+
+    `last` has by outcome the index of the flush's last attempt, `cleared` for each backoff that
+    was ended the index of the attempt that did it, its cause and the backoff.
+    """
+
+    backoff: BackoffState
+    active: bool
+    revision: int
+    modified_at: datetime | None = None
+    triggers: int = 0
+    successes: int = 0
+    failures: int = 0
+    since_success: int = 0
+    last: dict[str, int] = field(default_factory=dict)
+    cleared: list[tuple[int, str, BackoffState]] = field(default_factory=list)
+
+    def settle(self, call: Finished, index: int, losses: int, now: datetime) -> Decision:
+        """Decide what follows from an attempt, the flush's `index`-th, and change the backoff.
+
+        `losses` is how many attempts of the delivery in a row have lost their worker.
+        """
+        claimed = call.claimed
+        decision = retry.decide(
+            retry.Attempt(
+                call.outcome,
+                claimed.started_at,
+                forced=claimed.forced,
+                repeatable=claimed.webhook["type"] == EVENT,
+                active=self.active,
+                outdated=self._is_outdated(call, losses),
+                altered=claimed.again is not None and claimed.again.altered,
+                backoff_began_at=claimed.webhook["gate_closed_at"],
+                losses=losses,
+            ),
+            self.backoff,
+            now,
+            conf.policy(),
+        )
+        if decision.cleared:
+            self.cleared.append((index, decision.cleared, self.backoff))
+        self.backoff = decision.backoff
+        return decision
+
+    def _is_outdated(self, call: Finished, losses: int) -> bool:
+        if self.revision != call.claimed.webhook["revision"]:
+            return True
+        # The settings that a lost worker used are not known, but when the webhook was last saved.
+        return bool(
+            losses
+            and self.modified_at is not None
+            and self.modified_at >= clock.shown(call.claimed.started_at)
+        )
+
+    def count(self, call: Finished, index: int) -> None:
+        """Count an attempt, the flush's `index`-th, in the statistics."""
+        self.triggers += 1
+        self.last[call.outcome] = index
+        if call.outcome == retry.SUCCESS:
+            self.successes += 1
+            self.since_success = 0
+        elif call.outcome == retry.FAILURE:
+            self.failures += 1
+            self.since_success += 1
+
+
+def lock(webhook_ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, WebhookUpdate]:
+    """Lock the webhooks in order of their ids; one that was deleted, or skipped, is missing."""
+    found = Webhook.objects.filter(pk__in=webhook_ids)
+    rows = found.select_for_update(skip_locked=skip_locked).order_by("pk")
+    return {
+        pk: WebhookUpdate(
+            BackoffState(until, began_at, failures, out_of_order),
+            active,
+            revision,
+            modified_at,
+            since_success=since_success,
+        )
+        for (
+            pk, until, began_at, failures, out_of_order, active, revision, modified_at,
+            since_success,
+        ) in rows.values_list(
+            "pk", "earliest_possible_trigger", "gate_closed_at", "round", "out_of_order",
+            "active", "revision", "modified_at", "failure_since_last_success",
+        )
+    }  # fmt: skip
+
+
+def write(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int], now: datetime) -> None:
+    """Write the webhooks and what ended their backoffs; `attempt_ids` are the flush's."""
+    _write_webhooks(updates, attempt_ids)
+    cleared = [
+        ClearedBackoff(
+            webhook_id=pk, at=now, cause=cause, attempt_id=attempt_ids[index],
+            began_at=backoff.began_at, until=backoff.until, failures=backoff.failures,
+            was_out_of_order=backoff.out_of_order,
+        )
+        for pk, update in sorted(updates.items())
+        for index, cause, backoff in update.cleared
+    ]  # fmt: skip
+    if cleared:
+        ClearedBackoff.objects.bulk_create(cleared)
+
+
+# Of a webhook's row in the statement below: its id and what is added or set.
+_TYPES = (
+    "varchar", *["bigint"] * 4, "timestamptz", "timestamptz", "bigint", "boolean", *["bigint"] * 2,
+)  # fmt: skip
+
+
+def _write_webhooks(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int]) -> None:
+    """Write all webhooks in one statement; null means "as it was" for the two pointers."""
+    rows = [_row(pk, update, attempt_ids) for pk, update in sorted(updates.items())]
+    marks, params = sql.values(rows, _TYPES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH v(id, t, s, f, since, until, began, failures, lost, success, failure)
+                AS (VALUES {marks})
+            UPDATE webhooks_webhook SET
+                triggers = triggers + v.t,
+                success_triggers = success_triggers + v.s,
+                failure_triggers = failure_triggers + v.f,
+                failure_since_last_success = v.since,
+                earliest_possible_trigger = v.until,
+                gate_closed_at = v.began,
+                round = v.failures,
+                out_of_order = v.lost,
+                last_success_id = COALESCE(v.success, last_success_id),
+                last_failure_id = COALESCE(v.failure, last_failure_id)
+            FROM v WHERE webhooks_webhook.id = v.id
+            """,
+            params,
+        )
+
+
+def _row(pk: str, update: WebhookUpdate, attempt_ids: Sequence[int]) -> tuple[Any, ...]:
+    backoff, last = update.backoff, update.last
+    return (
+        pk,
+        update.triggers,
+        update.successes,
+        update.failures,
+        update.since_success,
+        sql.moment(backoff.until),
+        sql.moment(backoff.began_at),
+        backoff.failures,
+        backoff.out_of_order,
+        attempt_ids[last[retry.SUCCESS]] if retry.SUCCESS in last else None,
+        attempt_ids[last[retry.FAILURE]] if retry.FAILURE in last else None,
+    )

@@ -1,0 +1,1 @@
+"""The HTTP client for handlers: no ORM, no Django."""

@@ -1,0 +1,228 @@
+"""Where a call may go: the table of special addresses, and what the operator has allowed of them.
+
+Used by `resolver` and `transport` when connecting, and by `rules` when a URL is saved. The table
+is explicit, because `ipaddress.is_private` misses some of these. No ORM, no Django, no sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from urllib.parse import urlsplit
+
+from webhooks.http.exchange import CallFailed
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+SETTING = "SIM_ALLOW_NETWORKS"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One network of the table, and what it is in words."""
+
+    network: Network
+    what: str
+
+
+def _rules(*rows: tuple[str, str]) -> tuple[Rule, ...]:
+    return tuple(Rule(ip_network(network), what) for network, what in rows)
+
+
+# Nothing that a webhook calls lives here, and what does live here gives away credentials.
+NEVER = _rules(
+    ("0.0.0.0/8", "the unspecified address and its network"),
+    ("100.100.100.200/32", "a cloud metadata service (Alibaba)"),
+    ("168.63.129.16/32", "a cloud platform service (Azure)"),
+    ("169.254.0.0/16", "a link-local address, where cloud metadata services answer"),
+    ("192.0.0.192/32", "a cloud metadata service (Oracle)"),
+    ("224.0.0.0/4", "a multicast address"),
+    ("255.255.255.255/32", "the broadcast address"),
+    ("::/128", "the unspecified address"),
+    ("fd00:ec2::/32", "a cloud metadata service (AWS)"),
+    ("fd20:ce::254/128", "a cloud metadata service (Google)"),
+    ("fe80::/10", "a link-local address"),
+    ("ff00::/8", "a multicast address"),
+)
+
+# The IANA special-purpose registries, less what is reachable everywhere by design.
+UNLESS_ALLOWED = _rules(
+    ("10.0.0.0/8", "a private address"),
+    ("100.64.0.0/10", "a shared address of carrier-grade NAT"),
+    ("127.0.0.0/8", "a loopback address"),
+    ("172.16.0.0/12", "a private address"),
+    ("192.0.0.0/24", "an address for protocol assignments"),
+    ("192.0.2.0/24", "an address for documentation"),
+    ("192.88.99.0/24", "a 6to4 relay, which is no longer in use"),
+    ("192.168.0.0/16", "a private address"),
+    ("198.18.0.0/15", "an address for benchmarks"),
+    ("198.51.100.0/24", "an address for documentation"),
+    ("203.0.113.0/24", "an address for documentation"),
+    ("240.0.0.0/4", "a reserved address"),
+    ("::1/128", "a loopback address"),
+    ("::/96", "an IPv4-compatible address, which is no longer in use"),
+    ("64:ff9b:1::/48", "an address of a local IPv4 translator"),
+    ("100::/64", "an address that discards"),
+    ("100:0:0:1::/64", "a dummy prefix"),
+    ("2001::/23", "an address for protocol assignments (Teredo among them)"),
+    ("2001:db8::/32", "an address for documentation"),
+    ("3fff::/20", "an address for documentation"),
+    ("5f00::/16", "an address of segment routing"),
+    ("fc00::/7", "a private address"),
+    ("fec0::/10", "a site-local address, which is no longer in use"),
+)
+
+WORDS: dict[str, tuple[Network, ...]] = {
+    "loopback": (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+    "private": (
+        ip_network("10.0.0.0/8"),
+        ip_network("172.16.0.0/12"),
+        ip_network("192.168.0.0/16"),
+        ip_network("fc00::/7"),
+    ),
+}
+
+# Forms that carry an IPv4 address, and how far from the right end its last bit stands.
+_CARRIERS = tuple(
+    (IPv6Network(network), shift)
+    for network, shift in (
+        ("::/96", 0),
+        ("::ffff:0:0/96", 0),
+        ("::ffff:0:0:0/96", 0),
+        ("64:ff9b::/96", 0),
+        ("64:ff9b:1::/48", 0),
+        ("2001::/32", 64),
+        ("2002::/16", 80),
+    )
+)
+_TEREDO = IPv6Network("2001::/32")
+# For those who mustn't learn the handler's address.
+_TOLD = "The handler has an address that the simulator doesn't call."
+_NO_CARRIER = (IPv6Address("::"), IPv6Address("::1"))
+
+
+def check_literal(url: str) -> None:
+    """Raise ValueError where the host of a normalized URL is an address that no setting allows.
+
+    A name is not looked up: what it stands for is checked at each connection, as is what depends
+    on a setting.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        return
+    try:
+        _ANYWHERE.check(host, host)
+    except CallFailed as refused:
+        raise ValueError(str(refused)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPolicy:
+    """The table, less the networks that the operator has allowed."""
+
+    allow: Iterable[Network] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allow", tuple(self.allow))
+
+    def check(self, host: str, address: str) -> None:
+        """Raise CallFailed if `address`, which `host` stands for, may not be called."""
+        try:
+            # A zone id changes nothing of what the address is.
+            outer = ip_address(address.partition("%")[0])
+        except ValueError:
+            said = f"{host} can't be called: {address!r} is not an IP address."
+            raise CallFailed(said, told=_TOLD) from None
+        meant = (outer, *_carried(outer))
+        for inner in meant:
+            if rule := _first(NEVER, inner):
+                said = _refusal(host, outer, inner, rule, "No setting allows that.")
+                raise CallFailed(said, told=_TOLD)
+        for inner in meant:
+            if any(inner in network for network in self.allow):
+                continue
+            if rule := _first(UNLESS_ALLOWED, inner):
+                way_out = f"To allow it, add {_named(rule.network)} to {SETTING}."
+                raise CallFailed(_refusal(host, outer, inner, rule, way_out), told=_TOLD)
+
+
+# What no setting allows, and nothing else.
+_ANYWHERE = AddressPolicy((ip_network("0.0.0.0/0"), ip_network("::/0")))
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Return the networks of a setting such as `loopback,private,10.1.0.0/16`."""
+    networks: list[Network] = []
+    for entry in text.replace(",", " ").split():
+        networks.extend(WORDS.get(entry.lower()) or (_parse(entry),))
+    return tuple(networks)
+
+
+def _parse(entry: str) -> Network:
+    try:
+        network = ip_network(entry, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"{SETTING} holds {entry!r}, which is neither a network like 10.1.0.0/16 "
+            f"nor one of the words {' and '.join(WORDS)}."
+        ) from None
+    if "/" in entry and str(network.network_address) != str(ip_address(entry.partition("/")[0])):
+        raise ValueError(
+            f"{SETTING} holds {entry}, which is an address inside a network: write {network} "
+            f"for the whole of it."
+        )
+    for rule in NEVER:
+        if _within(network, rule.network):
+            raise ValueError(
+                f"{SETTING} holds {entry}, but {rule.network} is {rule.what}: "
+                f"no setting allows that."
+            )
+    return network
+
+
+def _within(inner: Network, outer: Network) -> bool:
+    if isinstance(inner, IPv4Network):
+        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
+
+
+def _first(rules: Iterable[Rule], address: Address) -> Rule | None:
+    return next((rule for rule in rules if address in rule.network), None)
+
+
+def _carried(address: Address) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses that an IPv6 address carries: a router may unpack them."""
+    if isinstance(address, IPv4Address) or address in _NO_CARRIER:
+        return
+    number = int(address)
+    for network, shift in _CARRIERS:
+        if address in network:
+            yield IPv4Address((number >> shift) & 0xFFFFFFFF)
+    if address in _TEREDO:
+        # Beside its server in the middle, the client at the end, every bit flipped.
+        yield IPv4Address(~number & 0xFFFFFFFF)
+
+
+def _named(network: Network) -> str:
+    for word, networks in WORDS.items():
+        if network in networks:
+            return f'{network} (or the word "{word}")'
+    return str(network)
+
+
+def _refusal(host: str, outer: Address, inner: Address, rule: Rule, way_out: str) -> str:
+    subject = "it" if host == str(outer) else str(outer)
+    if inner != outer:
+        subject += f" stands for {inner}, which"
+    return f"{host} can't be called: {subject} is {rule.what} ({rule.network}). {way_out}"
