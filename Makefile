@@ -18,6 +18,7 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_words.py
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
