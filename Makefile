@@ -8,7 +8,7 @@ run: .venv/run.stamp
 	$(BIN)/python manage.py sandbox
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 nightly: .venv/dev.stamp
 	$(BIN)/python -m pytest --nightly $(ARGS)

@@ -1,7 +1,9 @@
-"""A PostgreSQL server of a test's own, which the test may stop and restart as it likes."""
+"""PostgreSQL for tests: one server per run (`-p tests.postgres_server`), a database per test
+that needs one, and servers that a test may stop and restart."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -15,7 +17,11 @@ import pytest
 
 from tests.processes import free_port
 
-# The folder and the port of the server, for tests that run in a process of their own.
+# The URL of a server that is running already: tests create their databases there.
+GIVEN = "SIM_TEST_POSTGRES"
+# The folder of the run's own server, which the first test that needs it starts.
+FOLDER = "SIM_TEST_POSTGRES_FOLDER"
+# The folder and the port of a test's own server, for child processes of that test.
 VARIABLE = "SIM_TEST_POSTGRES_SERVER"
 
 
@@ -33,23 +39,85 @@ class PostgresServer:
 
     @property
     def described(self) -> str:
-        """Return what `from_environment` reads."""
+        """Return the server as text; `from_environment` reads it."""
         return f"{self.port}:{self.folder}"
+
+    def create(self) -> None:
+        """Create the files of the server, and start it."""
+        if os.geteuid() == 0:
+            # PostgreSQL refuses to run as root.
+            shutil.chown(self.folder, "postgres")
+        options = ["-A", "trust", "-U", "postgres", "-N", "-E", "UTF8", "--locale=C.UTF-8"]
+        _run(self.binaries, "initdb", "-D", str(self.folder / "data"), *options)
+        self.start()
 
     def start(self) -> None:
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
-            " -c fsync=off -c full_page_writes=off -c autovacuum=off -c shared_buffers=32MB"
+            " -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off"
+            " -c shared_buffers=64MB"
         )
         self._control("-o", options, "-l", str(self.folder / "log"), "start")
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop it; `immediate` is as a crash is."""
+        """Stop it; `immediate` is like a crash."""
         self._control("-m", mode, "stop")
 
     def _control(self, *arguments: str) -> None:
         data = str(self.folder / "data")
         _run(self.binaries, "pg_ctl", "-D", data, "-w", "-t", "30", *arguments)
+
+
+def pytest_configure() -> None:
+    """Reserve a folder for the run's own server, unless there is a server or a parent run."""
+    if GIVEN not in os.environ and FOLDER not in os.environ:
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix="connect-sim-postgres-")
+        _created.append(Path(os.environ[FOLDER]))
+
+
+def pytest_unconfigure() -> None:
+    """Stop the run's own server."""
+    while _created:
+        folder = _created.pop()
+        if (folder / "port").exists():
+            _own_server(folder).stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# The folder of this process's run: worker processes inherit the variable only.
+_created: list[Path] = []
+
+
+@contextmanager
+def postgres_database() -> Iterator[str]:
+    """Create a database of the test's own and return its URL; skip loudly without a server."""
+    import psycopg
+
+    server = os.environ.get(GIVEN) or _own_server_url()
+    name = f"sim_test_{os.getpid()}_{free_port()}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _own_server_url() -> str:
+    """Return the URL of the run's own server; start it if no process of the run has done so."""
+    folder = Path(os.environ[FOLDER])
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "port").exists():
+            server = PostgresServer(_binaries(), folder, free_port())
+            server.create()
+            (folder / "port").write_text(str(server.port))
+    return _own_server(folder).url
+
+
+def _own_server(folder: Path) -> PostgresServer:
+    return PostgresServer(_binaries(), folder, int((folder / "port").read_text()))
 
 
 def from_environment() -> PostgresServer:
@@ -60,29 +128,13 @@ def from_environment() -> PostgresServer:
 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
-    """Run a server; skip loudly where none is installed."""
-    # Not pytest's folder: PostgreSQL refuses to run as root, and its user can't enter that.
+    """Run a server that the test may stop and restart; skip loudly where none is installed."""
+    binaries = _binaries()
+    # Not in pytest's folder, which PostgreSQL's user can't enter.
     folder = Path(tempfile.mkdtemp(prefix="connect-sim-postgres-"))
-    server = PostgresServer(_binaries(), folder, free_port())
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
+    server = PostgresServer(binaries, folder, free_port())
     try:
-        data = str(folder / "data")
-        _run(
-            server.binaries,
-            "initdb",
-            "-D",
-            data,
-            "-A",
-            "trust",
-            "-U",
-            "postgres",
-            "-N",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-        )
-        server.start()
+        server.create()
         yield server
         server.stop()
     finally:
@@ -90,13 +142,14 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 def _binaries() -> Path:
-    found = shutil.which("initdb")
-    if found:
-        return Path(found).parent
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).parent
+    # Debian keeps them out of the path, in one folder per version.
+    installed = list(Path("/usr/lib/postgresql").glob("*/bin"))
     if not installed:
-        pytest.skip("PostgreSQL is not installed: tests that restart a server were not run")
-    return installed[-1].parent
+        pytest.skip(f"PostgreSQL is not installed and {GIVEN} is not set: its tests were not run")
+    return max(installed, key=lambda folder: float(folder.parent.name))
 
 
 def _run(binaries: Path, program: str, *arguments: str) -> None:

@@ -41,7 +41,9 @@ def free_port() -> int:
 
 def _take(port: int) -> bool:
     """Take the port for this run of the tests: another run may be looking for one, too."""
-    lock = (Path(tempfile.gettempdir()) / f"connect-sim-test-port-{port}").open("w")
+    folder = Path(tempfile.gettempdir()) / "connect-sim-test-ports"
+    folder.mkdir(mode=0o777, exist_ok=True)
+    lock = (folder / str(port)).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -283,21 +285,3 @@ def redis_server(folder: Path) -> Iterator[Redis]:
         yield server
     finally:
         server.stop()
-
-
-@contextmanager
-def postgres_database() -> Iterator[str]:
-    """Make a database of the test's own and return its address; skip loudly without a server."""
-    import psycopg
-
-    server = os.environ.get("SIM_TEST_POSTGRES")
-    if not server:
-        pytest.skip("SIM_TEST_POSTGRES is not set: the PostgreSQL tests were not run")
-    name = f"sim_test_{os.getpid()}_{free_port()}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    try:
-        yield f"{server.rpartition('/')[0]}/{name}"
-    finally:
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -17,7 +17,8 @@ from tests.e2e.test_validators_load import TestHanging, TestSlow, event, hook, p
 from tests.e2e.validating import Json, Validator
 from tests.engines import until
 from tests.handlers import Handler, handler
-from tests.processes import Redis, manage, postgres_database, redis_server
+from tests.postgres_server import postgres_database
+from tests.processes import Redis, manage, redis_server
 from tests.runtime.distributed import Server, server
 
 # The same on both: many threads of one process, and of several.

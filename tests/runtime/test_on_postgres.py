@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 
-from tests.processes import ROOT, postgres_database
+from tests.postgres_server import postgres_database
+from tests.processes import ROOT
 
 WHERE = ("tests/queue", "tests/webhooks", "tests/runtime/postgres_unavailable.py")
 # What knows no database behaves the same.

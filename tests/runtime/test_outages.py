@@ -12,7 +12,8 @@ from celery import Celery
 from tests import orders
 from tests.engines import until
 from tests.handlers import handler
-from tests.processes import Redis, pause, postgres_database, redis_server
+from tests.postgres_server import postgres_database
+from tests.processes import Redis, pause, redis_server
 from tests.runtime.distributed import Server, server
 
 BACKLOG = 300

@@ -13,7 +13,8 @@ import pytest
 from tests import orders, stopping
 from tests.engines import until
 from tests.handlers import handler
-from tests.processes import Process, postgres_database, redis_server
+from tests.postgres_server import postgres_database
+from tests.processes import Process, redis_server
 from tests.runtime.distributed import Server, command, server
 
 AT_MOST = 5.0

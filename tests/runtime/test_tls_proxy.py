@@ -14,7 +14,8 @@ import requests
 
 from requests_queue.catalog import keys
 from tests.engines import until
-from tests.processes import ROOT, Process, environment, free_port, manage, postgres_database
+from tests.postgres_server import postgres_database
+from tests.processes import ROOT, Process, environment, free_port, manage
 from tests.runtime.distributed import COMPOSE, command
 from tests.runtime.nginx import Proxy, nginx
 from tests.runtime.serving import connect, serving

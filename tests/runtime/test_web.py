@@ -23,13 +23,13 @@ from connect_sim.server.threads import ThreadPool
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.make import CONTACT
+from tests.postgres_server import postgres_database
 from tests.processes import (
     ROOT,
     Sandbox,
     environment,
     free_port,
     manage,
-    postgres_database,
     restart,
     sandbox,
 )
