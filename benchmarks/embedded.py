@@ -1,5 +1,5 @@
-"""The embedded default as `manage.py sandbox` runs it: web, worker, scheduler and engine in one
-process, with its SQL statements counted."""
+"""The embedded set-up with an SQL counter: web server, worker, scheduler and engine in one
+process, as `manage.py sandbox` runs them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import django
 
-from benchmarks import clerk, tally
-from benchmarks.pipes import serve
+from benchmarks import sql_counter, workload
+from benchmarks.processes import serve
 
 
 def main() -> None:
     """Run all parts until SIGTERM."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
-    tally.install(Path(os.environ["BENCH_TALLY"]))
+    sql_counter.install(Path(os.environ["BENCH_SQL_COUNTER"]))
     django.setup()
     from connect_sim.runtime import Runtime
     from connect_sim.wsgi import application
@@ -23,7 +23,7 @@ def main() -> None:
     runtime = Runtime(application)
     runtime.start()
     try:
-        serve({"ready": lambda: True, "commit": clerk.commit, "pace": clerk.pace})
+        serve({"ready": lambda: True, "commit": workload.commit, "pace": workload.pace})
     finally:
         runtime.stop()
 

@@ -1,7 +1,6 @@
-"""The handler of all posts: a bare asyncio protocol that answers 200 and notes when each came.
+"""The webhook handler: an asyncio protocol that returns 200 and records arrival times.
 
-As little as will do, so that what is measured is the caller. `/hang` gets no answer until
-`release`.
+Minimal, so that the client dominates the measurement. `/hang` gets no response until `release`.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from typing import cast
 
 import uvloop
 
-from benchmarks.pipes import serve
+from benchmarks.processes import serve
 from webhooks.delivery import event_loops
 
-_ANSWER = (
+_RESPONSE = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
     b"Connection: keep-alive\r\n\r\n{}"
 )
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
-# Monotonic on Linux is one clock for all processes, and is what the callers stamp by.
+# On Linux the monotonic clock is shared by all processes; clients use it too.
 _arrivals: dict[str, list[float]] = defaultdict(list)
 _hanging: set[asyncio.Transport] = set()
 
@@ -34,69 +33,74 @@ class Handler(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        # uvloop's own class doesn't derive from asyncio's.
+        """Keep the transport."""
+        # uvloop's transport does not derive from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is complete."""
+        """Respond to each complete request."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             length = _LENGTH.search(self._buffer, 0, end + 2)
-            whole = end + 4 + (int(length[1]) if length else 0)
-            if len(self._buffer) < whole:
+            size = end + 4 + (int(length[1]) if length else 0)
+            if len(self._buffer) < size:
                 return
             path = self._buffer.split(b" ", 2)[1].decode()
-            self._buffer = self._buffer[whole:]
+            self._buffer = self._buffer[size:]
             if path == "/hang":
                 _hanging.add(self._transport)
                 return
             _arrivals[path].append(time.monotonic())
-            self._transport.write(_ANSWER)
+            self._transport.write(_RESPONSE)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a caller that has gone."""
+        """Remove a disconnected client."""
         _hanging.discard(self._transport)
 
 
 def count() -> int:
-    """Return how many posts came since `reset`, less those that hang."""
+    """Return the number of requests since `reset`, without those that hang."""
     return sum(map(len, list(_arrivals.values())))
 
 
 def span(skip: int = 0) -> dict[str, float]:
-    """Return when the first and the last post came; `skip` passes over the first ones."""
+    """Return the first and last arrival time; `skip` leaves out the first requests."""
     times = sorted(at for arrived in _arrivals.values() for at in arrived)[skip:]
     return {"first": times[0], "last": times[-1], "count": len(times)}
 
 
 def hanging() -> int:
-    """Return how many posts hang."""
+    """Return the number of requests that hang."""
     return len(_hanging)
 
 
 def arrivals() -> dict[str, list[float]]:
-    """Return when the posts came, by path."""
+    """Return the arrival times by path."""
     return dict(_arrivals)
 
 
 def reset() -> None:
-    """Forget what came."""
+    """Clear the recorded arrivals."""
     _arrivals.clear()
 
 
 def main() -> None:
+<<<<<<< HEAD
     """Serve until the end of the commands."""
     event_loops.raise_file_limit()
+=======
+    """Serve until the command pipe is closed."""
+    loops.raise_file_limit()
+>>>>>>> 9c185fe (Name the parts of the benchmarks by standard terms)
     loop = uvloop.new_event_loop()
 
     def release() -> None:
-        def answer() -> None:
+        def respond() -> None:
             while _hanging:
-                _hanging.pop().write(_ANSWER)
+                _hanging.pop().write(_RESPONSE)
 
-        loop.call_soon_threadsafe(answer)
+        loop.call_soon_threadsafe(respond)
 
     def run() -> None:
         server = loop.create_server(Handler, "127.0.0.1", int(sys.argv[1]), backlog=4096)

@@ -1,4 +1,4 @@
-"""Webhooks that respond, beside 1,000 and beside SIM_CALLS requests whose handlers hang."""
+"""Latency of responding webhooks beside 1,000 and beside SIM_CALLS requests that hang."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks import measure
-from benchmarks.clerk import HEALTHY
-from benchmarks.pipes import Process, until
+from benchmarks.processes import Process, wait_until
 from benchmarks.subjects import Subject
 from benchmarks.table import Bound, Row
+from benchmarks.workload import HEALTHY
 
 RATE = 20
 BOUND = Bound(1.3)
@@ -21,7 +21,7 @@ _TIMEOUT = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How often each of the three is measured, and for how many seconds; medians count."""
+    """Number of rounds, and seconds of each measurement; medians are reported."""
 
     rounds: int
     seconds: int
@@ -31,8 +31,8 @@ QUICK, FULL = Sizes(1, 5), Sizes(3, 8)
 
 
 @dataclass(slots=True)
-class _Found:
-    """What was measured in the rounds."""
+class _Samples:
+    """Measured values, one for each round."""
 
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
@@ -40,27 +40,29 @@ class _Found:
     hanging: int = 0
 
 
-def rows_of(part: str, subject: Subject, handler: Process, calls: int, sizes: Sizes) -> list[Row]:
-    """Measure a set-up with `calls` slots in turn, and return the rows of the table."""
-    # Every webhook that responds has done so once before its requests are counted.
-    _measure(_Found(), subject, handler, HEALTHY // RATE)
-    plain, beside = _Found(), [_Found() for _ in GROUPS]
+def measure_hanging(
+    part: str, subject: Subject, handler: Process, calls: int, sizes: Sizes
+) -> list[Row]:
+    """Measure a set-up with `calls` slots, and return the rows of the table."""
+    # Warm-up: each responding webhook succeeds once before its requests are counted.
+    _measure(_Samples(), subject, handler, HEALTHY // RATE)
+    plain, beside = _Samples(), [_Samples() for _ in GROUPS]
     for _ in range(sizes.rounds):
         _measure(plain, subject, handler, sizes.seconds)
-        for group, found in enumerate(beside):
+        for group, samples in enumerate(beside):
             _hang(subject, handler, group, calls)
-            _measure(found, subject, handler, sizes.seconds)
+            _measure(samples, subject, handler, sizes.seconds)
         measure.release(subject, handler)
-    return [row for found in beside for row in _rows(part, found, plain)]
+    return [row for samples in beside for row in _rows(part, samples, plain)]
 
 
-def _rows(part: str, found: _Found, plain: _Found) -> list[Row]:
-    beside = f"beside {found.hanging:,} that hang"
+def _rows(part: str, samples: _Samples, plain: _Samples) -> list[Row]:
+    beside = f"beside {samples.hanging:,} that hang"
 
     def row(figure: str, name: str, scale: float, bound: Bound | None = None) -> Row:
-        # A process keeps what it once had: of the memory the first round counts.
+        # A process does not return memory to the system: take the smallest value.
         of = median if name != "memory" else min
-        measured, without = (of(getattr(each, name)) * scale for each in (found, plain))
+        measured, without = (of(getattr(each, name)) * scale for each in (samples, plain))
         return Row(part, figure, measured, without, "without", bound)
 
     return [
@@ -71,22 +73,22 @@ def _rows(part: str, found: _Found, plain: _Found) -> list[Row]:
 
 
 def _hang(subject: Subject, handler: Process, group: int, calls: int) -> None:
-    """Let a group's deliveries wait until as many requests hang as the worker lets hang."""
+    """Add pending deliveries of a group until the worker has no more slots for them."""
     count = GROUPS[group] * _EACH[group]
-    # Of the slots a tenth is left for webhooks that respond.
+    # A tenth of the slots is reserved for webhooks that respond.
     total = min(handler.ask("hanging") + count, calls - calls // 10)
-    subject.clerk.ask("hang", group=group, each=_EACH[group])
-    until(
+    subject.workload.ask("hang", group=group, each=_EACH[group])
+    wait_until(
         lambda: handler.ask("hanging") >= total, f"{total} requests hang", timeout=_TIMEOUT,
         check=subject.worker,
     )  # fmt: skip
 
 
-def _measure(found: _Found, subject: Subject, handler: Process, seconds: int) -> None:
-    found.hanging = handler.ask("hanging")
+def _measure(samples: _Samples, subject: Subject, handler: Process, seconds: int) -> None:
+    samples.hanging = handler.ask("hanging")
     handler.ask("reset")
     committed = subject.committer.ask("pace", rate=RATE, seconds=1 + seconds)
     latency = measure.compare(committed, handler, subject.worker, RATE)
-    found.p50.append(latency.p50)
-    found.p99.append(latency.p99)
-    found.memory.append(subject.worker.memory())
+    samples.p50.append(latency.p50)
+    samples.p99.append(latency.p99)
+    samples.memory.append(subject.worker.memory())

@@ -1,4 +1,4 @@
-"""What is measured of a set-up: drains, statements, processor time, latency."""
+"""Measurements of a set-up: drains, SQL statements, CPU time and latency."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks import tally
-from benchmarks.clerk import DRAIN
-from benchmarks.pipes import Process, until
-from benchmarks.subjects import Rival, Subject
+from benchmarks import sql_counter
+from benchmarks.processes import Process, wait_until
+from benchmarks.subjects import DjangoWebhook, Subject
+from benchmarks.workload import DRAIN
 
 RATE = 50
 _TIMEOUT = 120.0
-# Of django-webhook's posts, so many are for warming up: its worker starts with all of them waiting.
+# The share of django-webhook's requests that warm up its worker.
 _WARM_UP = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """What became of deliveries that waited: per second, and each one's share of the worker."""
+    """A drain of pending deliveries: deliveries per second; CPU and statements per delivery."""
 
     rate: float
     seconds: float
@@ -36,24 +36,24 @@ class Latency:
 
 
 def drain(subject: Subject, handler: Process, each: int, *, hanging: bool = False) -> Drain:
-    """Let `each` deliveries of 99 webhooks wait and be delivered, from first to last arrival.
+    """Create `each` deliveries of 99 webhooks, and measure from first to last arrival.
 
-    The worker's share is taken until the last attempt is written down.
+    The worker's CPU time is measured until the last attempt is recorded.
     """
     count = DRAIN * each
     handler.ask("reset")
-    cpu, statements = subject.worker.cpu(), tally.read(subject.tally)
-    subject.clerk.ask("fill", each=each, hanging=hanging)
-    until(
+    cpu, statements = subject.worker.cpu(), sql_counter.read(subject.counter)
+    subject.workload.ask("fill", each=each, hanging=hanging)
+    wait_until(
         lambda: handler.ask("count") >= count, f"{count} deliveries arrived", timeout=_TIMEOUT,
         check=subject.worker,
     )  # fmt: skip
-    until(
-        lambda: not subject.clerk.ask("left"), "they are recorded", timeout=_TIMEOUT,
+    wait_until(
+        lambda: not subject.workload.ask("pending"), "all are recorded", timeout=_TIMEOUT,
         check=subject.worker,
     )  # fmt: skip
     cpu = subject.worker.cpu() - cpu
-    statements = tally.read(subject.tally) - statements
+    statements = sql_counter.read(subject.counter) - statements
     if hanging:
         release(subject, handler)
     span = handler.ask("span")
@@ -62,69 +62,75 @@ def drain(subject: Subject, handler: Process, each: int, *, hanging: bool = Fals
 
 
 def release(subject: Subject, handler: Process) -> None:
-    """Answer what hangs until none of it is left, so that nothing is in flight."""
+    """Release hanging requests until no delivery of theirs is unfinished."""
 
-    def over() -> bool:
+    def finished() -> bool:
         handler.ask("release")
-        return not subject.clerk.ask("hanging")
+        return not subject.workload.ask("hanging")
 
-    until(over, "what hung is over", timeout=_TIMEOUT, check=subject.worker)
+    wait_until(finished, "hanging requests are finished", timeout=_TIMEOUT, check=subject.worker)
 
 
 def latency(committer: Process, handler: Process, seconds: int) -> Latency:
-    """Make changes at RATE and compare when each was committed with when its call arrived."""
+    """Make changes at RATE and measure from each commit to the arrival of its request."""
     handler.ask("reset")
     committed = committer.ask("commit", rate=RATE, seconds=seconds)
     return compare(committed, handler, committer)
 
 
-def bare_latency(bare: Process, posts: Sequence[object], handler: Process, seconds: int) -> Latency:
-    """Compare when each post of the bare loop began with when it arrived."""
+def baseline_latency(
+    baseline: Process, posts: Sequence[object], handler: Process, seconds: int
+) -> Latency:
+    """Measure from the start of each post of the baseline to its arrival."""
     handler.ask("reset")
-    begun = bare.ask("paced", posts=posts, rate=RATE, seconds=seconds)
-    return compare(begun, handler, bare)
+    started = baseline.ask("paced", posts=posts, rate=RATE, seconds=seconds)
+    return compare(started, handler, baseline)
 
 
 def compare(
     committed: Mapping[str, Sequence[float]], handler: Process, check: Process, warm_up: int = RATE
 ) -> Latency:
-    """Compare when changes were committed with when their calls arrived, less the first ones."""
+    """Return the latency from commit to arrival, without the first `warm_up` changes."""
     count = sum(map(len, committed.values()))
-    until(
-        lambda: handler.ask("count") >= count, f"{count} calls arrived", timeout=60, check=check
+    wait_until(
+        lambda: handler.ask("count") >= count, f"{count} requests arrived", timeout=60, check=check
     )  # fmt: skip
     arrived = handler.ask("arrivals")
-    # A call doesn't name its event; those of one webhook come in order of event.
+    # A request does not name its event, but those of one webhook arrive in event order.
     pairs = [
         pair
-        for path, stamps in committed.items()
-        for pair in zip(stamps, arrived[path] if path else _all(arrived), strict=True)
+        for path, times in committed.items()
+        for pair in zip(times, arrived[path] if path else _all(arrived), strict=True)
     ]
-    late = [came - went for went, came in sorted(pairs)[warm_up:]]
-    late.sort()
-    return Latency(_percentile(late, 50), _percentile(late, 99))
+    delays = sorted(end - start for start, end in sorted(pairs)[warm_up:])
+    return Latency(_percentile(delays, 50), _percentile(delays, 99))
 
 
 def _all(arrived: Mapping[str, Sequence[float]]) -> list[float]:
     return sorted(at for times in arrived.values() for at in times)
 
 
-def rival_drain(rival: Rival, handler: Process, each: int) -> Drain:
-    """Let posts wait in django-webhook's broker, then start its worker."""
+def django_webhook_drain(setup: DjangoWebhook, handler: Process, each: int) -> Drain:
+    """Queue requests in django-webhook's broker, then start its worker and measure it."""
     count, skip = DRAIN * each, int(DRAIN * each * _WARM_UP)
     handler.ask("reset")
-    rival.clerk.ask("fill", each=each)
-    worker = rival.start_worker()
-    until(
+    setup.workload.ask("fill", each=each)
+    worker = setup.start_worker()
+    wait_until(
         lambda: handler.ask("count") >= skip, "django-webhook is warm", timeout=_TIMEOUT,
         check=worker,
     )  # fmt: skip
     cpu, warm = worker.cpu(), handler.ask("count")
-    until(
-        lambda: handler.ask("count") >= count, f"{count} posts arrived", timeout=_TIMEOUT,
+    wait_until(
+        lambda: handler.ask("count") >= count, f"{count} requests arrived", timeout=_TIMEOUT,
         check=worker,
     )  # fmt: skip
-    until(lambda: not rival.clerk.ask("left"), "they are recorded", timeout=60, check=worker)
+    wait_until(
+        lambda: not setup.workload.ask("pending"),
+        "all deliveries are recorded",
+        timeout=60,
+        check=worker,
+    )
     cpu = (worker.cpu() - cpu) / max(1, count - warm)
     span = handler.ask("span", skip=skip)
     seconds = span["last"] - span["first"]

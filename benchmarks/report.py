@@ -1,4 +1,4 @@
-"""One set-up, measured in turn with what it is compared with, becomes rows of the table."""
+"""Measure one set-up and what it is compared with, and build the rows of the table."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from statistics import median
 from typing import Any
 
 from benchmarks import measure
-from benchmarks.clerk import DRAIN
 from benchmarks.measure import Drain, Latency
-from benchmarks.pipes import Process
-from benchmarks.subjects import Rival, Subject
+from benchmarks.processes import Process
+from benchmarks.subjects import DjangoWebhook, Subject
 from benchmarks.table import Bound, Row
+from benchmarks.workload import DRAIN
 
 CPU = Bound(0.9)
 DRAINS = Bound(20, at_least=True)
@@ -21,91 +21,95 @@ BESIDE_HANGING = Bound(1.3)
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured: deliveries of each of the 99 webhooks in a drain, and of
-    django-webhook's; posts of the bare loop; seconds of steady changes; rounds."""
+    """Sizes of a run: deliveries per webhook in a drain, and of django-webhook's; posts of the
+    baseline; seconds of steady changes; rounds."""
 
     each: int
-    rival_each: int
+    django_webhook_each: int
     posts: int
     seconds: int
     rounds: int
 
     def with_(self, **changes: int) -> Sizes:
-        """Return the sizes with some changed."""
+        """Return a copy with changed sizes."""
         return replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
-    """What was measured of a set-up of ours; medians of the rounds."""
+class SubjectResult:
+    """Measurements of a set-up of ours; medians of the rounds."""
 
     drain: Drain
     beside_hanging: float
     latency: Latency
-    bare_cpu: float
-    bare_rate: float
-    bare_latency: Latency
+    baseline_cpu: float
+    baseline_rate: float
+    baseline_latency: Latency
 
 
 @dataclass(frozen=True, slots=True)
-class Theirs:
-    """What was measured of django-webhook."""
+class DjangoWebhookResult:
+    """Measurements of django-webhook."""
 
     drain: Drain
     latency: Latency
 
 
-def measure_subject(subject: Subject, handler: Process, bare: Process, sizes: Sizes) -> Ours:
-    """Measure a set-up of ours and the bare loop in turn, after a warm-up."""
-    posts = subject.clerk.ask("posts")
+def measure_subject(
+    subject: Subject, handler: Process, baseline: Process, sizes: Sizes
+) -> SubjectResult:
+    """Measure a set-up of ours and the baseline in turn, after a warm-up."""
+    posts = subject.workload.ask("posts")
     measure.drain(subject, handler, 3)
     plain, beside, loops = [], [], []
     for _ in range(sizes.rounds):
-        loops.append(bare.ask("loop", posts=posts, count=sizes.posts))
+        loops.append(baseline.ask("loop", posts=posts, count=sizes.posts))
         plain.append(measure.drain(subject, handler, sizes.each))
         beside.append(measure.drain(subject, handler, sizes.each, hanging=True).seconds)
-    return Ours(
+    return SubjectResult(
         Drain(*(_median(plain, name) for name in ("rate", "seconds", "cpu", "statements"))),
         median(beside),
         measure.latency(subject.committer, handler, sizes.seconds + 1),
-        median(found["cpu"] for found in loops),
-        median(found["rate"] for found in loops),
-        measure.bare_latency(bare, posts, handler, sizes.seconds + 1),
+        median(loop["cpu"] for loop in loops),
+        median(loop["rate"] for loop in loops),
+        measure.baseline_latency(baseline, posts, handler, sizes.seconds + 1),
     )
 
 
-def measure_rival(rival: Rival, handler: Process, url: str, sizes: Sizes) -> Theirs:
+def measure_django_webhook(
+    setup: DjangoWebhook, handler: Process, url: str, sizes: Sizes
+) -> DjangoWebhookResult:
     """Measure django-webhook."""
-    rival.clerk.ask("fixtures", handler=url, count=DRAIN)
-    drained = measure.rival_drain(rival, handler, sizes.rival_each)
-    return Theirs(drained, measure.latency(rival.clerk, handler, sizes.seconds + 1))
+    setup.workload.ask("fixtures", handler=url, count=DRAIN)
+    drained = measure.django_webhook_drain(setup, handler, sizes.django_webhook_each)
+    return DjangoWebhookResult(drained, measure.latency(setup.workload, handler, sizes.seconds + 1))
 
 
-def rows_of(part: str, ours: Ours, theirs: Theirs | None) -> list[Row]:
-    """Return the rows of a set-up; those beside django-webhook only where it was measured."""
+def build_rows(part: str, ours: SubjectResult, theirs: DjangoWebhookResult | None) -> list[Row]:
+    """Return the rows of a set-up, with django-webhook's if it was measured."""
 
     def row(figure: str, measured: float, *more: Any) -> Row:
         return Row(part, figure, measured, *more)
 
-    drained, late = ours.drain, ours.latency
+    drained, latency, base = ours.drain, ours.latency, ours.baseline_latency
     rows = [
-        row("deliveries per second", drained.rate, ours.bare_rate, "bare loop"),
-        row("CPU per delivery, ms", drained.cpu * 1e3, ours.bare_cpu * 1e3, "bare post", CPU),
+        row("deliveries per second", drained.rate, ours.baseline_rate, "baseline"),
+        row("CPU per delivery, ms", drained.cpu * 1e3, ours.baseline_cpu * 1e3, "baseline", CPU),
         row("SQL statements per delivery", drained.statements, None, "", STATEMENTS),
         row(
             f"{DRAIN} webhooks drain beside one that hangs, s", ours.beside_hanging,
             drained.seconds, "without it", BESIDE_HANGING,
         ),
-        row("commit to handler, p50, ms", late.p50 * 1e3, ours.bare_latency.p50 * 1e3, "bare post"),
-        row("commit to handler, p99, ms", late.p99 * 1e3, ours.bare_latency.p99 * 1e3, "bare post"),
+        row("commit to handler, p50, ms", latency.p50 * 1e3, base.p50 * 1e3, "baseline"),
+        row("commit to handler, p99, ms", latency.p99 * 1e3, base.p99 * 1e3, "baseline"),
     ]  # fmt: skip
     if theirs is not None:
         name, other = "django-webhook", theirs.latency
         rows += [
             row("deliveries per second", drained.rate, theirs.drain.rate, name, DRAINS),
             row("CPU per delivery, ms", drained.cpu * 1e3, theirs.drain.cpu * 1e3, name),
-            row("commit to handler, p50, ms", late.p50 * 1e3, other.p50 * 1e3, name),
-            row("commit to handler, p99, ms", late.p99 * 1e3, other.p99 * 1e3, name),
+            row("commit to handler, p50, ms", latency.p50 * 1e3, other.p50 * 1e3, name),
+            row("commit to handler, p99, ms", latency.p99 * 1e3, other.p99 * 1e3, name),
         ]
     return rows
 

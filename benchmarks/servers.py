@@ -1,4 +1,4 @@
-"""The servers of a run: Redis and PostgreSQL of its own, or the PostgreSQL of SIM_TEST_POSTGRES."""
+"""Redis and PostgreSQL servers for a run; PostgreSQL may be that of SIM_TEST_POSTGRES."""
 
 from __future__ import annotations
 
@@ -10,28 +10,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.pipes import Broken, environment, running
+from benchmarks.processes import BenchmarkError, environment, running
 
-_given: set[int] = set()
-
-
-class Missing(Exception):
-    """A server can't be had on this machine; the text says which, and how to have it."""
+_used_ports: set[int] = set()
 
 
-@dataclass(frozen=True, slots=True)
-class Servers:
-    """Where the servers of a run are; without an address where there is none."""
-
-    redis: str = ""
-    postgres: str = ""
+class Unavailable(Exception):
+    """A server is not installed on this machine; the message says which."""
 
 
 def free_port() -> int:
-    """Return a port that nobody listens at, below those that the system gives to connections."""
+    """Return an unused port below the ephemeral range."""
     for port in range(18000 + os.getpid() % 8000, 32000):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -39,18 +30,18 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            if port not in _given:
-                _given.add(port)
+            if port not in _used_ports:
+                _used_ports.add(port)
                 return port
-    raise Broken("no free port below 32000")
+    raise BenchmarkError("no free port below 32000")
 
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """Run a Redis that keeps nothing, and return its address without the database's number."""
+    """Run a Redis without persistence, and yield its URL without the database number."""
     binary = shutil.which("redis-server")
     if binary is None:
-        raise Missing("redis-server is not installed")
+        raise Unavailable("redis-server is not installed")
     port = free_port()
     command = [
         binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
@@ -63,11 +54,11 @@ def redis_server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """Return the address of a PostgreSQL server without a database: the given one, or one of
-    this run's own, as it comes out of the box."""
-    given = os.environ.get("SIM_TEST_POSTGRES")
-    if given:
-        yield given.rpartition("/")[0]
+    """Yield the URL of a PostgreSQL server without a database: that of SIM_TEST_POSTGRES, or of a
+    new one with default settings."""
+    url = os.environ.get("SIM_TEST_POSTGRES")
+    if url:
+        yield url.rpartition("/")[0]
         return
     folder, port = Path(tempfile.mkdtemp(prefix="connect-sim-bench-")), free_port()
     # PostgreSQL refuses to run as root.
@@ -93,7 +84,7 @@ def postgres_server() -> Iterator[str]:
 
 @contextmanager
 def database(server: str, name: str) -> Iterator[str]:
-    """Make a database and return its address; it goes when the block ends."""
+    """Create a database and yield its URL; drop it at the end of the block."""
     import psycopg
 
     name = f"sim_bench_{name}_{os.getpid()}"
@@ -107,14 +98,14 @@ def database(server: str, name: str) -> Iterator[str]:
 
 
 def _binary(name: str) -> Path:
-    # Debian keeps them out of the path, one folder a version.
+    # Debian installs them outside PATH, in a folder per version.
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
     for candidate in [folder / name for folder in reversed(folders)]:
         if candidate.exists():
             return candidate
-    if found := shutil.which(name):
-        return Path(found)
-    raise Missing("PostgreSQL is not installed (no initdb), and SIM_TEST_POSTGRES is not set")
+    if path := shutil.which(name):
+        return Path(path)
+    raise Unavailable("PostgreSQL is not installed (no initdb), and SIM_TEST_POSTGRES is not set")
 
 
 def _run(command: list[str]) -> None:
@@ -123,7 +114,7 @@ def _run(command: list[str]) -> None:
         text=True, cwd=tempfile.gettempdir(),
     )  # fmt: skip
     if done.returncode:
-        raise Broken(f"{' '.join(command)} failed:\n{done.stderr}")
+        raise BenchmarkError(f"{' '.join(command)} failed:\n{done.stderr}")
 
 
 def _wait_for(port: int) -> None:
@@ -134,4 +125,4 @@ def _wait_for(port: int) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    raise Broken(f"nothing listens at port {port}")
+    raise BenchmarkError(f"no server listens at port {port}")

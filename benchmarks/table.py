@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A limit of the ratio, or of the figure itself where nothing is beside it."""
+    """A limit of the ratio, or of the value itself if it has no baseline."""
 
     limit: float
     at_least: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether the value keeps to the limit."""
+        """Return whether the value is within the limit."""
         return value >= self.limit if self.at_least else value <= self.limit
 
     def __str__(self) -> str:
@@ -23,7 +23,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure, beside what it is compared with in the same run."""
+    """One measured value and its baseline in the same run."""
 
     part: str
     figure: str
@@ -34,19 +34,19 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Return the figure in units of its baseline."""
+        """Return the value divided by its baseline."""
         return self.measured / self.baseline if self.baseline else None
 
     @property
     def missed(self) -> bool:
-        """Whether there is a bound, and it was missed."""
+        """Return whether the row misses its bound."""
         if self.bound is None:
             return False
-        judged = self.measured if self.ratio is None else self.ratio
-        return not self.bound.holds(judged)
+        value = self.measured if self.ratio is None else self.ratio
+        return not self.bound.holds(value)
 
     def cells(self) -> tuple[str, ...]:
-        """Return the row as texts."""
+        """Return the cells of the row."""
         verdict = "FAIL" if self.missed else "ok"
         return (
             self.part,
@@ -63,7 +63,7 @@ _HEAD = ("set-up", "figure", "measured", "beside", "ratio", "bound", "")
 
 
 def render(rows: Sequence[Row]) -> str:
-    """Return the table, which is Markdown as well."""
+    """Return the table as Markdown."""
     lines = [_HEAD, *(row.cells() for row in rows)]
     widths = [max(len(line[n]) for line in lines) for n in range(len(_HEAD))]
     texts = [

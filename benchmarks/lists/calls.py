@@ -1,4 +1,4 @@
-"""The process that is measured: lists of the API and of the plain view, through one WSGI door."""
+"""The measured process: calls lists of the API and the plain view through WSGI."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from typing import Any
 
 import django
 
-from benchmarks.lists.filling import LISTED, PRODUCT, fill
-from benchmarks.pipes import serve
+from benchmarks.lists.fixtures import LISTED, PRODUCT, fill
+from benchmarks.processes import serve
 
 PAGE, DEEP = 50, 1000
 _KEYS = {
     "vendor": "SU-100-000-001:a-vendor-s-secret-of-the-benchmark",
     "provider": "SU-100-000-002:a-distributor-s-secret-of-the-benchmark",
 }
-# The other lists, with what they are mostly filtered by.
+# The other lists, with their usual filters.
 _OTHERS = {
     "/assets": ("", "status=active", f"product.id={PRODUCT}"),
     "/subscriptions/assets": ("", f"product.id={PRODUCT}"),
@@ -40,7 +40,7 @@ _OTHERS = {
 
 
 def prepare(count: int) -> None:
-    """Fill the database, and make the keys of both parties valid."""
+    """Fill the database and store the API keys of both parties."""
     from requests_queue.catalog import keys
     from requests_queue.catalog.models import Account
     from requests_queue.seed.accounts import PROVIDER, VENDOR
@@ -51,8 +51,8 @@ def prepare(count: int) -> None:
 
 
 def measure(side: str, deep: int, rounds: int, calls: int) -> dict[str, list[float]]:
-    """Return the seconds of processor time of one call of each list: this process's, and with
-    the server's; medians of the rounds."""
+    """Return the CPU seconds of one call of each list: of this process, and including the
+    database server's; medians of the rounds."""
     offset = (deep - 1) * PAGE
     kinds: dict[str, Callable[[], bytes]] = {
         "plain": lambda: _plain(side),
@@ -69,34 +69,34 @@ def measure(side: str, deep: int, rounds: int, calls: int) -> dict[str, list[flo
         own, both = ((end - begin) / calls for begin, end in zip(start, _cpu(), strict=True))
         spent[name].append((own, both))
     return {
-        name: [median(each) for each in zip(*found, strict=True)] for name, found in spent.items()
+        name: [median(each) for each in zip(*times, strict=True)] for name, times in spent.items()
     }
 
 
 def statements(side: str) -> list[int]:
-    """Return how many SQL statements pages of 10, 50 and 1,000 take, in this order."""
+    """Return the SQL statements of pages of 10, 50 and 1,000 rows."""
     return [len(_sql(partial(_page, side, n, 0))) for n in (10, PAGE, 1000)]
 
 
 def plans(side: str) -> list[str]:
-    """Return how the database finds a page and counts, as it says itself."""
-    found = []
+    """Return the query plans of the page and the count."""
+    lines = []
     for sql, values in _sql(lambda: _page(side, PAGE, 0)):
-        if _own(sql, "fulfillment_request"):
-            found.append(sql.partition(" FROM ")[0])
-            found += [f"    {line}" for line in _explain(sql, values)]
-    return found
+        if _selects_page(sql, "fulfillment_request"):
+            lines.append(sql.partition(" FROM ")[0])
+            lines += [f"    {line}" for line in _explain(sql, values)]
+    return lines
 
 
 def without_index(side: str) -> list[str]:
-    """Return the lists that read a whole table, in their own order or by a usual filter."""
+    """Return the lists that scan a whole table, in their default order or with a usual filter."""
     lists = {"/requests": ("", "status=pending", LISTED), **_OTHERS}
-    found = []
+    scanning = []
     for path, query in [(path, query) for path, queries in lists.items() for query in queries]:
         sent = _sql(partial(_get, side, path, query))
         if not all(_uses_index(*each) for each in sent):
-            found.append(f"{path}?{query}")
-    return found
+            scanning.append(f"{path}?{query}")
+    return scanning
 
 
 def _page(side: str, limit: int, offset: int) -> bytes:
@@ -115,9 +115,9 @@ def _get(side: str, path: str, query: str) -> bytes:
         "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr,
     }  # fmt: skip
     status: list[str] = []
-    answer = _application()(environ, lambda said, headers, error=None: status.append(said))
-    body = b"".join(answer)
-    answer.close()
+    response = _application()(environ, lambda text, headers, error=None: status.append(text))
+    body = b"".join(response)
+    response.close()
     if status != ["200 OK"]:
         raise RuntimeError(f"{path}?{query}: {status} {body[:300]!r}")
     return body
@@ -134,11 +134,11 @@ def _same_rows(side: str) -> None:
 
     ours, theirs = json.loads(_page(side, PAGE, 0)), json.loads(_plain(side))
     if [row["id"] for row in ours] != [row["id"] for row in theirs] or len(ours) != PAGE:
-        raise RuntimeError("The plain view has other rows.")
+        raise RuntimeError("The plain view returns other rows than the API.")
 
 
 def _cpu() -> tuple[float, float]:
-    """Return the processor time of this process, and with the server's for this connection."""
+    """Return the CPU time of this process, and its sum with that of the server process."""
     from django.db import connection
 
     own = time.process_time()
@@ -149,31 +149,31 @@ def _cpu() -> tuple[float, float]:
 
 
 def _cpu_of(pid: int) -> float:
-    # In nanoseconds, where `stat` counts hundredths of a second.
+    # `schedstat` is in nanoseconds, `stat` in hundredths of a second.
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except OSError:
-        sys.exit("The PostgreSQL of the benchmark must run on this machine, to see its time.")
+        sys.exit("PostgreSQL must run on this machine: its CPU time is read from /proc.")
 
 
 def _sql(call: Callable[[], Any]) -> list[tuple[str, Any]]:
     from django.db import connection
 
-    seen: list[tuple[str, Any]] = []
+    statements: list[tuple[str, Any]] = []
 
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        seen.append((sql, params))
+    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        statements.append((sql, params))
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(note):
+    with connection.execute_wrapper(record):
         call()
-    return seen
+    return statements
 
 
-def _own(sql: str, table: str) -> bool:
-    """Whether a statement finds a page or counts, rather than reading what is shown."""
-    shown, _, rest = sql.partition(f' FROM "{table}"')
-    return bool(rest) and ("COUNT(" in shown or " LIMIT " in rest)
+def _selects_page(sql: str, table: str) -> bool:
+    """Return whether a statement selects a page of ids or counts, rather than loads rows."""
+    columns, _, rest = sql.partition(f' FROM "{table}"')
+    return bool(rest) and ("COUNT(" in columns or " LIMIT " in rest)
 
 
 def _explain(sql: str, values: Any) -> list[str]:
@@ -188,30 +188,30 @@ def _explain(sql: str, values: Any) -> list[str]:
 def _uses_index(sql: str, values: Any) -> bool:
     from django.db import connection
 
-    found = re.search(r' FROM "(\w+)"', sql)
-    if found is None or not _own(sql, found[1]):
+    match = re.search(r' FROM "(\w+)"', sql)
+    if match is None or not _selects_page(sql, match[1]):
         return True
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # Most tables here are so small that reading them whole is cheapest.
+            # Most tables here are so small that a sequential scan is the cheapest plan.
             cursor.execute("SET enable_seqscan = off")
     lines = _explain(sql, values)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("RESET enable_seqscan")
-            return not any(f"Seq Scan on {found[1]}" in line for line in lines)
-    return not any(re.match(rf"SCAN {found[1]}(?!.*INDEX)", line) for line in lines)
+            return not any(f"Seq Scan on {match[1]}" in line for line in lines)
+    return not any(re.match(rf"SCAN {match[1]}(?!.*INDEX)", line) for line in lines)
 
 
 def main() -> None:
-    """Answer commands."""
+    """Serve commands."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
     django.setup()
     from django.conf import settings
 
-    settings.ROOT_URLCONF = "benchmarks.lists.plain"
-    served = (prepare, measure, statements, plans, without_index)
-    serve({command.__name__: command for command in served})
+    settings.ROOT_URLCONF = "benchmarks.lists.plain_view"
+    commands = (prepare, measure, statements, plans, without_index)
+    serve({command.__name__: command for command in commands})
 
 
 if __name__ == "__main__":

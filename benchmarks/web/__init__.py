@@ -1,1 +1,1 @@
-"""The web server: what a small request costs, and what slow clients do to the others."""
+"""The web server: cost of a small request, and effect of slow clients on others."""

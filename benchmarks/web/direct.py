@@ -1,4 +1,4 @@
-"""The baseline: Django's WSGI application called directly, in one thread, without a server."""
+"""The baseline: direct calls of Django's WSGI application, in one thread, without a server."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any
 
 import django
 
-from benchmarks.pipes import serve
+from benchmarks.processes import serve
 
 
 def main() -> None:
-    """Answer `calls` until the end."""
+    """Serve commands."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
     django.setup()
     serve({"calls": calls})
 
 
 def calls(path: str, key: str, count: int) -> float:
-    """Return the seconds of processor time of one call."""
+    """Return the CPU seconds of one call."""
     from connect_sim.wsgi import application
 
     for _ in range(count // 10):
         _call(application, path, key)
-    began = time.process_time()
+    start = time.process_time()
     for _ in range(count):
         _call(application, path, key)
-    return (time.process_time() - began) / count
+    return (time.process_time() - start) / count
 
 
 def _call(application: Any, path: str, key: str) -> None:
@@ -45,7 +45,7 @@ def _call(application: Any, path: str, key: str) -> None:
     b"".join(response)
     response.close()
     if statuses != ["200 OK"]:
-        raise SystemExit(f"{path} answered {statuses}")
+        raise SystemExit(f"{path} returned {statuses}")
 
 
 if __name__ == "__main__":

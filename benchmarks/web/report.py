@@ -1,4 +1,4 @@
-"""The web server, measured beside direct calls and without slow clients, becomes rows."""
+"""Measure the web server against direct calls, and with slow clients, and build the rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.pipes import ROOT, Process, environment, module, running, until
+from benchmarks.processes import ROOT, Process, environment, module, running, wait_until
 from benchmarks.servers import free_port
 from benchmarks.table import Bound, Row
 
@@ -20,7 +20,7 @@ _PATH = "/sandbox/clock"
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """How much is measured: requests of a round, rounds, slow connections, their bytes a second."""
+    """Sizes of a run: requests per round, rounds, slow connections, their bytes per second."""
 
     requests: int
     rounds: int
@@ -28,17 +28,17 @@ class Web:
     rate: int
 
 
-def rows_of(folder: Path, sizes: Web) -> list[Row]:
-    """Run a sandbox, measure it, and return the rows."""
+def measure_web(folder: Path, sizes: Web) -> list[Row]:
+    """Run a sandbox and return the rows."""
     port, data = free_port(), folder / "web"
     env = environment(SIM_DATA_DIR=str(data), SIM_BIND=f"127.0.0.1:{port}")
     command = [sys.executable, str(ROOT / "manage.py"), "sandbox"]
     with (
         running(command, env, folder / "web.log") as server,
         running(module("web.client"), env, folder / "web-client.log") as client,
-        running(module("web.slow"), env, folder / "web-slow.log") as slow,
+        running(module("web.slow_clients"), env, folder / "web-slow.log") as slow,
     ):
-        until(lambda: _is_up(data), "the sandbox is up", timeout=120, check=server)
+        wait_until(lambda: _is_up(data), "the sandbox is up", timeout=120, check=server)
         key = json.loads((data / "sandbox.json").read_text())["vendor_api_key"]
         with running(module("web.direct"), env, folder / "web-direct.log") as direct:
             rows = _costs(server, client, direct, port, key, sizes)
@@ -52,17 +52,17 @@ def _is_up(data: Path) -> bool:
 def _costs(
     server: Process, client: Process, direct: Process, port: int, key: str, sizes: Web
 ) -> list[Row]:
-    """Measure the processor time of a request in turn: called directly, one client, eight."""
-    found: dict[str, list[float]] = {"direct": [], "one": [], "eight": []}
+    """Measure the CPU time of a request: called directly, by one client, by eight."""
+    times: dict[str, list[float]] = {"direct": [], "one": [], "eight": []}
     common = {"port": port, "path": _PATH, "key": key, "count": sizes.requests}
     client.ask("requests", clients=8, **common)
     for _ in range(sizes.rounds):
-        found["direct"].append(direct.ask("calls", path=_PATH, key=key, count=sizes.requests))
+        times["direct"].append(direct.ask("calls", path=_PATH, key=key, count=sizes.requests))
         for name, clients in (("one", 1), ("eight", 8)):
             cpu = server.cpu()
             sent = client.ask("requests", clients=clients, **common)["count"]
-            found[name].append((server.cpu() - cpu) / sent)
-    plain, one, eight = (median(found[name]) * 1e3 for name in ("direct", "one", "eight"))
+            times[name].append((server.cpu() - cpu) / sent)
+    plain, one, eight = (median(times[name]) * 1e3 for name in ("direct", "one", "eight"))
     return [
         Row("web", "CPU of a small request, ms", one, plain, "called directly", SMALL),
         Row("web", "the same with eight clients, ms", eight, one, "one client", EIGHT),
@@ -70,14 +70,14 @@ def _costs(
 
 
 def _beside_slow(client: Process, slow: Process, port: int, key: str, sizes: Web) -> list[Row]:
-    """Measure how long a request takes without and beside connections that send byte by byte."""
+    """Measure the duration of a request without and beside byte-by-byte connections."""
     common = {"port": port, "path": _PATH, "key": key, "clients": 1, "count": sizes.requests}
     without = client.ask("requests", **common)
     slow.ask("begin", port=port, connections=sizes.slow, rate=sizes.rate)
     beside = client.ask("requests", **common)
-    ended = slow.ask("end")
-    print(f"Slow connections: {ended['sent']:,} bytes sent one by one, "
-          f"{ended['reopened']:,} connections opened again.")  # fmt: skip
+    totals = slow.ask("end")
+    print(f"Slow connections: {totals['sent']:,} bytes sent one by one, "
+          f"{totals['reopened']:,} connections reopened.")  # fmt: skip
     return [
         Row(
             "web", f"p50 beside {sizes.slow:,} byte-by-byte heads, ms", beside["p50"] * 1e3,

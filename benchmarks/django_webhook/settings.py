@@ -1,9 +1,9 @@
-"""A project with django-webhook and Celery, both with their defaults."""
+"""Settings of a project with django-webhook and Celery, both with their defaults."""
 
 import os
 from urllib.parse import urlsplit
 
-_database = urlsplit(os.environ["RIVAL_DATABASE_URL"])
+_database = urlsplit(os.environ["BENCH_DATABASE_URL"])
 if _database.scheme == "sqlite":
     DATABASES = {
         "default": {
@@ -26,8 +26,8 @@ SECRET_KEY = "a key of the benchmark"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
-    # First, so that its receiver stamps before django-webhook's sends the task.
-    "benchmarks.rival",
+    # First: its receiver must run before django-webhook's, which sends the task.
+    "benchmarks.django_webhook",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -35,5 +35,5 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django_webhook",
 ]
-DJANGO_WEBHOOK = {"MODELS": ["rival.Order", "rival.Paced"]}
-CELERY_BROKER_URL = os.environ["RIVAL_BROKER_URL"]
+DJANGO_WEBHOOK = {"MODELS": ["orders.Order", "orders.Paced"]}
+CELERY_BROKER_URL = os.environ["BENCH_BROKER_URL"]

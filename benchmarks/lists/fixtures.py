@@ -1,4 +1,4 @@
-"""A hundred thousand requests beside the demo data: what a busy distributor has sold in a year."""
+"""Fixtures of the list benchmark: 100,000 fulfillment requests beside the demo data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 _CHUNK = 5000
 _CUSTOMERS, _RESELLERS = 20_000, 200
-# Of ten requests: product and status. The first kind is what the measured lists are made of.
+# Product and status of each ten requests; the measured lists show the first kind.
 _BACKUP, _SUITE, _FOREIGN = "PRD-814-505-018", "PRD-362-917-440", "PRD-777-777-777"
 _MIX = (
     *[(_BACKUP, "pending")] * 6, *[(_BACKUP, "approved")] * 2, (_SUITE, "pending"),
@@ -21,8 +21,8 @@ LISTED = f"and(eq(status,pending),eq(asset.product.id,{PRODUCT}))&ordering(-crea
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """What the requests of a product have in common."""
+class _ProductData:
+    """Data shared by the requests of a product."""
 
     connection: Any
     contract: Any
@@ -33,7 +33,7 @@ class _Line:
 
 
 def fill(count: int) -> None:
-    """Make an empty database into one with so many requests, each about an asset of its own."""
+    """Create `count` requests in an empty database, each with its own asset."""
     from django.core.management import call_command
     from django.db import connection, transaction
 
@@ -46,31 +46,32 @@ def fill(count: int) -> None:
     seed.run(lambda line: None)
     make.world("7")
     start = seed.accounts.base() - timedelta(days=300)
-    lines = {name: _line(name) for name in (_BACKUP, _SUITE, _FOREIGN)}
-    _tier_accounts(lines[_BACKUP], start)
+    products = {name: _product_data(name) for name in (_BACKUP, _SUITE, _FOREIGN)}
+    _tier_accounts(products[_BACKUP], start)
     for first in range(0, count, _CHUNK):
         numbers = range(first, min(first + _CHUNK, count))
-        assets = [_asset(n, lines[_MIX[n % 10][0]], start) for n in numbers]
+        assets = [_asset(n, products[_MIX[n % 10][0]], start) for n in numbers]
         made = [
-            _request(n, lines[_MIX[n % 10][0]], row) for n, row in zip(numbers, assets, strict=True)
+            _request(n, products[_MIX[n % 10][0]], row)
+            for n, row in zip(numbers, assets, strict=True)
         ]
         with transaction.atomic():
             Asset.objects.bulk_create(assets, batch_size=500)
             Request.objects.bulk_create(made, batch_size=500)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            # As it does by itself when a table has grown; SQLite never does.
+            # As autovacuum does when a table has grown; SQLite has no equivalent.
             cursor.execute("VACUUM ANALYZE")
 
 
-def _line(product: str) -> _Line:
+def _product_data(product: str) -> _ProductData:
     from requests_queue.catalog.models import Connection, Listing, Template, User
     from requests_queue.queues.fulfillment import items, params
 
     connection = Connection.objects.select_related("product").get(product=product)
     names = connection.product.items.exclude(type="PPU").values_list("local_id", flat=True)
     order = items.ordered(connection.product, [{"id": n, "quantity": 1} for n in names[:2]], [])
-    return _Line(
+    return _ProductData(
         connection,
         Listing.objects.select_related("contract").get(product=product).contract,
         Template.objects.filter(product=product, scope="asset", type="fulfillment").first(),
@@ -80,7 +81,7 @@ def _line(product: str) -> _Line:
     )
 
 
-def _tier_accounts(line: _Line, at: datetime) -> None:
+def _tier_accounts(data: _ProductData, at: datetime) -> None:
     from requests_queue.catalog.models import TierAccount
     from tests import make
 
@@ -89,7 +90,7 @@ def _tier_accounts(line: _Line, at: datetime) -> None:
             yield TierAccount(
                 id=_tier(kind, n), name=f"{kind.title()} {n} Ltd", type=kind,
                 external_id=f"{n}", external_uid=_uid(kind, n), tax_id=f"DE{n:09d}",
-                owner_id=line.connection.provider_id, hub_id=line.connection.hub_id,
+                owner_id=data.connection.provider_id, hub_id=data.connection.hub_id,
                 contact_info={**make.CONTACT, "address_line1": f"{n} Harbour Road"},
                 created=at, updated=at,
             )  # fmt: skip
@@ -98,39 +99,39 @@ def _tier_accounts(line: _Line, at: datetime) -> None:
     TierAccount.objects.bulk_create(rows("customer", _CUSTOMERS), batch_size=500)
 
 
-def _asset(n: int, line: _Line, start: datetime) -> Any:
+def _asset(n: int, data: _ProductData, start: datetime) -> Any:
     from requests_queue.catalog.models import Asset
 
     approved = _MIX[n % 10][1] == "approved"
-    # Three a moment: the order among them is that of their ids.
+    # Three requests share each creation time: the id is the tie-breaker of the order.
     created = start + timedelta(minutes=4 * (n // 3))
     return Asset(
         id=f"AS-{n // 10000 + 1000:04d}-{n % 10000:04d}-{n % 9973:04d}",
         status="active" if approved else "processing",
         external_id=f"{500000 + n}", external_uid=_uid("asset", n),
-        product_id=line.connection.product_id, connection=line.connection,
-        marketplace_id=line.contract.marketplace_id, contract=line.contract,
+        product_id=data.connection.product_id, connection=data.connection,
+        marketplace_id=data.contract.marketplace_id, contract=data.contract,
         customer_id=_tier("customer", n * 7919 % _CUSTOMERS),
         tier1_id=_tier("reseller", n * 31 % _RESELLERS),
         tier2_id=_tier("reseller", n * 17 % _RESELLERS) if n % 3 == 0 else None,
-        items=[{**row, "quantity": str(n % 90 + 1)} for row in line.items],
-        params=[{**row, "value": f"{row['id']}-{n}.example.com"} for row in line.params],
-        template=line.template if approved else None, created=created,
+        items=[{**row, "quantity": str(n % 90 + 1)} for row in data.items],
+        params=[{**row, "value": f"{row['id']}-{n}.example.com"} for row in data.params],
+        template=data.template if approved else None, created=created,
         updated=created + timedelta(hours=2) if approved else created,
     )  # fmt: skip
 
 
-def _request(n: int, line: _Line, asset: Any) -> Any:
+def _request(n: int, data: _ProductData, asset: Any) -> Any:
     from requests_queue.queues.fulfillment.models import Request
 
     approved = _MIX[n % 10][1] == "approved"
     return Request(
         id=f"PR-{asset.id[3:]}-001", type="purchase", status=_MIX[n % 10][1], asset=asset,
-        product_id=asset.product_id, vendor_id=line.connection.vendor_id,
-        provider_id=line.connection.provider_id, marketplace_id=asset.marketplace_id,
+        product_id=asset.product_id, vendor_id=data.connection.vendor_id,
+        provider_id=data.connection.provider_id, marketplace_id=asset.marketplace_id,
         contract_id=asset.contract_id, items=asset.items, params=asset.params,
         note="" if n % 4 else "Please set up before the inventory on Monday.",
-        assignee=line.assignee if approved or n % 5 == 0 else None,
+        assignee=data.assignee if approved or n % 5 == 0 else None,
         template=asset.template, effective_date=asset.updated if approved else None,
         activation_key="# Ready" if approved else "",
         created=asset.created, updated=asset.updated,

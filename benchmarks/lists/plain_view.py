@@ -1,8 +1,7 @@
-"""What the API's list is measured against: a plain Django view that returns `values()`.
+"""The baseline of the list benchmark: a plain Django view that returns `values()`.
 
-It answers with the same rows in the same order, and with the same columns of the same tables:
-each that an entry of the API's list shows. It asks for the API key as the API does. It counts
-nothing, looks at no configuration of products, and leaves the rows flat.
+It returns the same rows in the same order, with every column that the API's list shows, and checks
+the API key. It does not count the rows, ignores the configuration of products, and does not nest.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ COLUMNS = (
 
 
 def requests(request: HttpRequest) -> HttpResponseBase:
-    """Answer 200 with requests of a status and a product, the newest first."""
+    """Return 200 with the requests of a status and a product, newest first."""
     user = keys.owner(request.headers.get("Authorization", "").removeprefix("ApiKey "))
     if user is None or user.account is None:
         return HttpResponseForbidden()

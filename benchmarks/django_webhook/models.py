@@ -1,4 +1,4 @@
-"""What is saved: fields that make a body about as long as Connect's."""
+"""Models whose payload is about as long as Connect's."""
 
 from django.db import models
 
@@ -16,20 +16,20 @@ class _Change(models.Model):
 
 
 class Order(_Change):
-    """A row that all 99 webhooks are told of."""
+    """A row that triggers all 99 webhooks."""
 
     class Meta:
-        app_label = "rival"
+        app_label = "orders"
 
     def __str__(self) -> str:
         return f"order {self.pk}"
 
 
 class Paced(_Change):
-    """A row that one webhook is told of."""
+    """A row that triggers one webhook."""
 
     class Meta:
-        app_label = "rival"
+        app_label = "orders"
 
     def __str__(self) -> str:
         return f"paced {self.pk}"

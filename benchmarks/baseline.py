@@ -1,4 +1,4 @@
-"""The bare post that everything is compared with: one `requests.Session` in a loop."""
+"""The baseline: one `requests.Session` that posts signed bodies in a loop."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import Any
 
 import requests
 
-from benchmarks.pipes import serve
+from benchmarks.processes import serve
 
 _session = requests.Session()
 
 
 def loop(posts: list[Any], count: int) -> dict[str, float]:
-    """Post `count` times and return what one post took of the processor, and the rate."""
+    """Post `count` times and return the CPU seconds per post and the posts per second."""
     for n in range(count // 10):
         _post(posts[n % len(posts)])
-    cpu, began = time.process_time(), time.monotonic()
+    cpu, start = time.process_time(), time.monotonic()
     for n in range(count):
         _post(posts[n % len(posts)])
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - start
     return {"cpu": (time.process_time() - cpu) / count, "rate": count / seconds}
 
 
 def paced(posts: list[Any], rate: int, seconds: int) -> dict[str, list[float]]:
-    """Post at a rate and return when each post began, by path."""
-    begun: dict[str, list[float]] = {}
+    """Post at a fixed rate and return the start time of each post, by path."""
+    started: dict[str, list[float]] = {}
     start = time.monotonic()
     for n in range(rate * seconds):
         time.sleep(max(0.0, start + n / rate - time.monotonic()))
         post = posts[n % len(posts)]
         path = "/" + post["url"].split("/", 3)[3]
-        begun.setdefault(path, []).append(time.monotonic())
+        started.setdefault(path, []).append(time.monotonic())
         _post(post)
-    return begun
+    return started
 
 
 def _post(post: Any) -> None:

@@ -1,4 +1,4 @@
-"""What is delivered: fixtures, deliveries that wait, and queue changes at a steady rate."""
+"""The workload: fixtures, pending deliveries, and queue changes at a steady rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import django
 
-from benchmarks.pipes import serve
+from benchmarks.processes import serve
 
 DRAIN = 99
 PACED = 8
@@ -19,8 +19,8 @@ _PLANNED = "2100-01-01T00:00:00+00:00"
 
 
 def fixtures(handler: str) -> None:
-    """Make an empty database into one with webhooks: 99 of one product, one that hangs, and
-    eight products with one each."""
+    """Create webhooks in an empty database: 99 of one product, one whose handler hangs, and one
+    for each of eight more products."""
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0, interactive=False)
@@ -38,7 +38,7 @@ def fixtures(handler: str) -> None:
 
 
 def fill(each: int, hanging: bool) -> None:
-    """Let `each` deliveries of each webhook wait, all visible at one commit."""
+    """Create `each` pending deliveries of each webhook, all visible at one commit."""
     from django.db import transaction
 
     from requests_queue import clock
@@ -57,24 +57,24 @@ def fill(each: int, hanging: bool) -> None:
             fan_out.record(change)
 
 
-def left() -> int:
-    """Return how many deliveries are not over, less those that hang."""
-    from webhooks.models import Delivery
-
-    rows = Delivery.objects.filter(state__in=(Delivery.WAITING, Delivery.CALLING))
-    return rows.exclude(webhook__external_url__endswith="/hang").count()
+def pending() -> int:
+    """Return the number of unfinished deliveries of webhooks that respond."""
+    return _unfinished().exclude(webhook__external_url__endswith="/hang").count()
 
 
 def hanging() -> int:
-    """Return how many deliveries of the webhook that hangs are not over."""
+    """Return the number of unfinished deliveries of the webhooks that hang."""
+    return _unfinished().filter(webhook__external_url__endswith="/hang").count()
+
+
+def _unfinished() -> Any:
     from webhooks.models import Delivery
 
-    rows = Delivery.objects.filter(state__in=(Delivery.WAITING, Delivery.CALLING))
-    return rows.filter(webhook__external_url__endswith="/hang").count()
+    return Delivery.objects.filter(state__in=(Delivery.WAITING, Delivery.CALLING))
 
 
 def posts() -> list[dict[str, Any]]:
-    """Return one real signed call for each of the 99, for the bare loop."""
+    """Return one signed request for each of the 99 webhooks, for the baseline."""
     from requests_queue import clock
     from webhooks.delivery import calls, claims
     from webhooks.models import Webhook
@@ -91,8 +91,8 @@ def posts() -> list[dict[str, Any]]:
 
 
 def commit(rate: int, seconds: int) -> dict[str, list[float]]:
-    """Move requests of the eight products in turn at a rate; return when each move was committed,
-    by the path of the webhook that it wakes."""
+    """Change the status of requests of the eight products in turn, at a fixed rate; return the
+    commit time of each change, by the path of the webhook that it triggers."""
     from django.db import transaction
 
     from requests_queue import transitions
@@ -110,19 +110,19 @@ def commit(rate: int, seconds: int) -> dict[str, list[float]]:
     for n in range(rate * seconds):
         time.sleep(max(0.0, start + n / rate - time.monotonic()))
         path, row, actor = targets[n % PACED]
-        stamps = committed.setdefault(path, [])
+        times = committed.setdefault(path, [])
         with transaction.atomic():
-            # The first to run after COMMIT, before the wake-up is sent.
-            transaction.on_commit(lambda stamps=stamps: stamps.append(time.monotonic()))
+            # Registered first, so that it runs right after COMMIT, before the wake-up.
+            transaction.on_commit(lambda times=times: times.append(time.monotonic()))
             name = "schedule" if row.status == "pending" else "pend"
             row = transitions.move(Request, row.pk, name, actor, {"planned_date": _PLANNED})
             targets[n % PACED] = (path, row, actor)
     return committed
 
 
-def fixtures_of_hanging(handler: str, groups: list[int]) -> int:
-    """Make an empty database into one with 100 webhooks that respond, each of a product of its own,
-    and groups of webhooks that hang, each of a product; return SIM_CALLS."""
+def hanging_fixtures(handler: str, groups: list[int]) -> int:
+    """Create 100 webhooks that respond, each with its own product, and groups of webhooks that
+    hang, one product a group, in an empty database; return SIM_CALLS."""
     from django.conf import settings
     from django.core.management import call_command
 
@@ -156,7 +156,7 @@ def fixtures_of_hanging(handler: str, groups: list[int]) -> int:
 
 
 def hang(group: int, each: int) -> None:
-    """Let `each` deliveries of each webhook of a group wait, as if it had never been called."""
+    """Create `each` pending deliveries of each webhook of a group that has never succeeded."""
     from django.db import transaction
 
     from webhooks.models import Webhook
@@ -168,17 +168,17 @@ def hang(group: int, each: int) -> None:
 
 
 def pace(rate: int, seconds: int) -> dict[str, list[float]]:
-    """Record changes for the 100 webhooks that respond, in turn at a rate; return when each was
-    committed, by the path of the webhook."""
+    """Record changes for the 100 webhooks that respond, in turn at a fixed rate; return their
+    commit times by the path of the webhook."""
     from django.db import transaction
 
     committed: dict[str, list[float]] = {}
     start = time.monotonic()
     for n in range(rate * seconds):
         time.sleep(max(0.0, start + n / rate - time.monotonic()))
-        stamps = committed.setdefault(f"/healthy/{n % HEALTHY}", [])
+        times = committed.setdefault(f"/healthy/{n % HEALTHY}", [])
         with transaction.atomic():
-            transaction.on_commit(lambda stamps=stamps: stamps.append(time.monotonic()))
+            transaction.on_commit(lambda times=times: times.append(time.monotonic()))
             _record(f"PRD-healthy-{n % HEALTHY}", n)
     return committed
 
@@ -196,18 +196,18 @@ def _record(product_id: str, n: int) -> None:
 
 
 def main() -> None:
-    """Answer commands; in the embedded set-up `commit` runs in the measured process instead."""
+    """Serve commands; in the embedded set-up `commit` runs in the measured process instead."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
     django.setup()
     serve(
         {
             "fixtures": fixtures,
             "fill": fill,
-            "left": left,
+            "pending": pending,
             "hanging": hanging,
             "posts": posts,
             "commit": commit,
-            "fixtures_of_hanging": fixtures_of_hanging,
+            "hanging_fixtures": hanging_fixtures,
             "hang": hang,
             "pace": pace,
         }

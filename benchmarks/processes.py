@@ -1,4 +1,4 @@
-"""Processes of a run, asked one JSON line at a time, and what they cost the processor."""
+"""Processes of a run: commands as JSON lines over pipes, CPU time and memory from /proc."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ ROOT = Path(__file__).resolve().parent.parent
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
-class Broken(Exception):
-    """A process of the run failed; the text holds the end of what it wrote."""
+class BenchmarkError(Exception):
+    """A process of the run failed; the message includes the end of its log."""
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return the environment of a process: none of ours leaks in, and the repo is on the path."""
+    """Return a process's environment: without our settings, with the repository on the path."""
     ours = ("SIM_", "DJANGO", "PYTHON", "CELERY", "DATABASE_URL")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, "PYTHONPATH": str(ROOT), "SIM_ENV_FILE": os.devnull, **variables}
 
 
 class Process:
-    """A process of the run; `ask` is for those that `serve`."""
+    """A process of the run; `ask` works with those that `serve`."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.log = log
@@ -41,42 +41,33 @@ class Process:
         self.pid = self._popen.pid
 
     def ask(self, name: str, **arguments: Any) -> Any:
-        """Run a command over there and return its answer."""
-        self.tell(name, **arguments)
-        return self.answer()
-
-    def tell(self, name: str, **arguments: Any) -> None:
-        """Start a command over there; `answer` waits for it."""
-        assert self._popen.stdin is not None
+        """Run a command in the process and return its result."""
+        assert self._popen.stdin is not None and self._popen.stdout is not None
         try:
             self._popen.stdin.write(json.dumps([name, arguments]) + "\n")
             self._popen.stdin.flush()
         except BrokenPipeError:
-            raise Broken(self._words()) from None
-
-    def answer(self) -> Any:
-        """Wait for the answer of the command that was told."""
-        assert self._popen.stdout is not None
+            raise BenchmarkError(self._failure()) from None
         line = self._popen.stdout.readline()
         if not line:
-            raise Broken(self._words())
+            raise BenchmarkError(self._failure())
         return json.loads(line)
 
     def check(self) -> None:
-        """Raise Broken if it has ended."""
+        """Raise BenchmarkError if the process has ended."""
         if self._popen.poll() is not None:
-            raise Broken(self._words())
+            raise BenchmarkError(self._failure())
 
     def cpu(self) -> float:
-        """Return the seconds of processor time that it and its children have taken."""
-        return sum(_cpu(pid) for pid in _family(self.pid))
+        """Return the CPU seconds of the process and its children."""
+        return sum(_cpu(pid) for pid in _process_tree(self.pid))
 
     def memory(self) -> float:
-        """Return the MiB that it and its children have in memory."""
-        return sum(_resident(pid) for pid in _family(self.pid))
+        """Return the resident memory of the process and its children, in MiB."""
+        return sum(_memory(pid) for pid in _process_tree(self.pid))
 
     def stop(self) -> None:
-        """Ask it to end, and see that it does."""
+        """Terminate the process; kill it after 20 s."""
         if self._popen.poll() is None:
             self._popen.send_signal(signal.SIGTERM)
         try:
@@ -85,9 +76,9 @@ class Process:
             self._popen.kill()
             self._popen.wait()
 
-    def _words(self) -> str:
-        end = self.log.read_text(errors="replace")[-3000:]
-        return f"{self.log.stem} ended with {self._popen.poll()}:\n{end}"
+    def _failure(self) -> str:
+        tail = self.log.read_text(errors="replace")[-3000:]
+        return f"{self.log.stem} ended with {self._popen.poll()}:\n{tail}"
 
 
 @contextmanager
@@ -101,25 +92,25 @@ def running(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterat
 
 
 def module(name: str, *arguments: str) -> list[str]:
-    """Return the command that runs a module of the benchmarks with this Python."""
+    """Return the command that runs a module of the benchmarks."""
     return [sys.executable, "-m", f"benchmarks.{name}", *arguments]
 
 
 def serve(commands: Mapping[str, Callable[..., Any]]) -> None:
-    """Answer the commands that come in, one JSON line each, until SIGTERM or the end of them."""
+    """Run commands from stdin, one JSON line each, until SIGTERM or the end of the input."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     for line in sys.stdin:
         name, arguments = json.loads(line)
         print(json.dumps(commands[name](**arguments)), flush=True)
 
 
-def until(holds: Callable[[], Any], what: str, *, timeout: float, check: Process) -> None:
-    """Wait until something holds; raise Broken if `check` ends meanwhile, or time runs out."""
+def wait_until(condition: Callable[[], Any], what: str, *, timeout: float, check: Process) -> None:
+    """Wait for a condition; raise BenchmarkError if `check` ends, or after the timeout."""
     deadline = time.monotonic() + timeout
-    while not holds():
+    while not condition():
         check.check()
         if time.monotonic() > deadline:
-            raise Broken(f"waited {timeout:g} s in vain until {what}")
+            raise BenchmarkError(f"timed out after {timeout:g} s: {what}")
         time.sleep(0.05)
 
 
@@ -131,7 +122,7 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
-def _resident(pid: int) -> float:
+def _memory(pid: int) -> float:
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except OSError:
@@ -139,8 +130,8 @@ def _resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def _family(pid: int) -> Iterator[int]:
+def _process_tree(pid: int) -> Iterator[int]:
     yield pid
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in path.read_text().split():
-            yield from _family(int(child))
+            yield from _process_tree(int(child))

@@ -1,4 +1,4 @@
-"""The commands for django-webhook: fixtures, posts that wait, and rows at a steady rate."""
+"""The workload for django-webhook: fixtures, queued requests, and rows at a steady rate."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 import django
 
-from benchmarks.pipes import serve
-from benchmarks.rival.app import app
+from benchmarks.django_webhook.celery_app import app
+from benchmarks.processes import serve
 
 
 def fixtures(handler: str, count: int) -> None:
-    """Make an empty database into one with webhooks: `count` for Order, one for Paced."""
+    """Create webhooks in an empty database: `count` for Order, one for Paced."""
     from django.core.management import call_command
 
     call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
@@ -27,29 +27,29 @@ def fixtures(handler: str, count: int) -> None:
         paced = n == count
         hook = Webhook.objects.create(url=f"{handler}/{'paced' if paced else 'drain'}/{n}")
         WebhookSecret.objects.create(webhook=hook, token="JWT-secret-of-thirty-two-bytes-or-more")
-        name = "rival.Paced/create" if paced else "rival.Order/create"
+        name = "orders.Paced/create" if paced else "orders.Order/create"
         hook.topics.add(WebhookTopic.objects.get(name=name))
 
 
 def fill(each: int) -> None:
-    """Let `each` posts of each webhook wait in the broker."""
-    from benchmarks.rival.models import Order
+    """Queue `each` requests of each webhook in the broker."""
+    from benchmarks.django_webhook.models import Order
 
     for _ in range(each):
         Order.objects.create(data={"environment": "benchmark"})
 
 
-def left() -> int:
-    """Return how many posts are not over."""
+def pending() -> int:
+    """Return the number of unfinished requests."""
     from django_webhook.models import WebhookEvent
 
     return WebhookEvent.objects.filter(status="PENDING").count()
 
 
 def commit(rate: int, seconds: int) -> dict[str, list[float]]:
-    """Save rows at a rate and return when each was committed."""
-    from benchmarks.rival.apps import committed
-    from benchmarks.rival.models import Paced
+    """Save rows at a fixed rate and return their commit times."""
+    from benchmarks.django_webhook.apps import committed
+    from benchmarks.django_webhook.models import Paced
 
     committed.clear()
     start = time.monotonic()
@@ -62,4 +62,4 @@ def commit(rate: int, seconds: int) -> dict[str, list[float]]:
 if __name__ == "__main__":
     app.set_default()
     django.setup()
-    serve({"fixtures": fixtures, "fill": fill, "left": left, "commit": commit})
+    serve({"fixtures": fixtures, "fill": fill, "pending": pending, "commit": commit})

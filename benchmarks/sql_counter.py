@@ -1,7 +1,7 @@
-"""How many SQL statements a process has run, in a file that another process may read any time.
+"""Count the SQL statements of a process in a memory-mapped file that other processes can read.
 
-What Django's wrapper sees, and what it doesn't: COMMIT, ROLLBACK, the BEGIN that psycopg sends by
-itself, and the health check of a connection.
+Includes what Django's execute wrapper does not see: COMMIT, ROLLBACK, the BEGIN that psycopg
+sends, and the health check of a connection.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import Any
 _NUMBER = struct.Struct("Q")
 
 
-class Tally:
-    """The number, in the file."""
+class SqlCounter:
+    """A counter in a memory-mapped file."""
 
     def __init__(self, path: Path) -> None:
         path.write_bytes(_NUMBER.pack(0))
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), _NUMBER.size)
         self._count = 0
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     def add(self, count: int = 1) -> None:
-        """Count statements."""
-        with self._guard:
+        """Add to the counter."""
+        with self._lock:
             self._count += count
             _NUMBER.pack_into(self._map, 0, self._count)
 
 
 def read(path: Path) -> int:
-    """Return the number in the file."""
+    """Return the current count."""
     return int(_NUMBER.unpack(path.read_bytes())[0])
 
 
@@ -43,36 +43,36 @@ def install(path: Path) -> None:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.signals import connection_created
 
-    tally = Tally(path)
+    counter = SqlCounter(path)
 
     def wrapper(execute: Callable[..., Any], *arguments: Any) -> Any:
-        tally.add()
+        counter.add()
         return execute(*arguments)
 
     def on_connect(connection: Any, **kwargs: Any) -> None:
         if wrapper not in connection.execute_wrappers:
             connection.execute_wrappers.append(wrapper)
         if connection.vendor == "postgresql" and "is_usable" not in vars(connection):
-            connection.is_usable = _counted(connection.is_usable, tally)
+            connection.is_usable = _counted(connection.is_usable, counter)
 
     connection_created.connect(on_connect, weak=False)
     for name in ("_commit", "_rollback"):
         original = getattr(BaseDatabaseWrapper, name)
-        setattr(BaseDatabaseWrapper, name, _counted_end(original, tally))
+        setattr(BaseDatabaseWrapper, name, _counted_end(original, counter))
 
 
-def _counted(original: Callable[[], Any], tally: Tally) -> Callable[[], Any]:
+def _counted(original: Callable[[], Any], counter: SqlCounter) -> Callable[[], Any]:
     def counted() -> Any:
-        tally.add()
+        counter.add()
         return original()
 
     return counted
 
 
-def _counted_end(original: Callable[[Any], Any], tally: Tally) -> Callable[[Any], Any]:
+def _counted_end(original: Callable[[Any], Any], counter: SqlCounter) -> Callable[[Any], Any]:
     def counted(connection: Any) -> Any:
-        # Django sends SQLite's BEGIN through the wrapper; psycopg sends PostgreSQL's unseen.
-        tally.add(2 if connection.vendor == "postgresql" else 1)
+        # The wrapper sees SQLite's BEGIN; psycopg sends PostgreSQL's itself.
+        counter.add(2 if connection.vendor == "postgresql" else 1)
         return original(connection)
 
     return counted

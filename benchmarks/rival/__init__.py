@@ -1,1 +1,0 @@
-"""django-webhook as its documentation sets it up; runs in an environment of its own."""
