@@ -1,4 +1,4 @@
-"""The sandbox's controls by HTTP, behind the same API keys as the rest (ours)."""
+"""The sandbox's own API, `/sandbox/…`, with the same API keys as Connect's."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid
 from requests_queue.queues.base import QueueObject
 from requests_queue.rest import stamp
-from sandbox import durations, queues, time
+from sandbox import clock_control, durations, queue_actions
 
 
 class ClockView(APIView):
     """`GET /sandbox/clock`: `{"now", "moving"}`."""
 
     def get(self, request: Request) -> Response:
-        """Read the platform's time."""
-        now, moving = time.reading()
+        """Return the platform time, and whether the clock is being moved."""
+        now, moving = clock_control.read()
         return Response({"now": stamp(now), "moving": moving})
 
 
 class AdvanceView(APIView):
-    """`POST /sandbox/clock/advance {"by": "5m"}`: 200, 400 for no span, 409 while moving."""
+    """`POST /sandbox/clock/advance {"by": "5m"}`: 200, 400 if invalid, 409 while moving."""
 
     def post(self, request: Request) -> Response:
-        """Move the time forward; what falls due on the way has run when this answers."""
+        """Move the clock forward; return when everything due in between has run."""
         by = request.data.get("by") if isinstance(request.data, dict) else None
         if not isinstance(by, str):
-            raise Invalid("by: Name a span of time, for example 5m.")
+            raise Invalid("by: A duration is required, for example 5m.")
         try:
-            span = durations.parse(by)
+            duration = durations.parse(by)
         except ValueError as error:
             raise Invalid(f"by: {error}") from None
-        moved = time.advance(span)
+        moved = clock_control.advance(duration)
         return Response(
             {
                 "from": stamp(moved.start), "now": stamp(moved.end), "stops": moved.stops,
@@ -50,7 +50,7 @@ class SamplesView(APIView):
     """`POST /sandbox/queue/samples {"queue", "type"?, "product"?, "draft"?}`: 201 `{"id", …}`."""
 
     def post(self, request: Request) -> Response:
-        """Make a realistic object that the caller is a party to."""
+        """Create a realistic object that the caller is a party to."""
         body = {k: _text(request, k) for k in ("queue", "type", "product")}
         account = cast(Account, cast(User, request.user).account)
         draft = request.data.get("draft", False) if isinstance(request.data, dict) else False
@@ -64,24 +64,24 @@ class MovesView(APIView):
     """`POST /sandbox/queue/moves {"id", "action", "data"?}`: 200 `{"id", "status", …}`."""
 
     def post(self, request: Request) -> Response:
-        """Make a move, as whichever party it is for."""
+        """Run an action as the party that may run it."""
         pk, name = _text(request, "id") or "", _text(request, "action") or ""
-        row = queues.move(pk, name, _data(request), cast(User, request.user))
+        row = queue_actions.run(pk, name, _data(request), cast(User, request.user))
         return Response(_summary(row))
 
 
 class ValidateView(APIView):
     """`POST /sandbox/queue/validate {"id", "data"?}`: 200 `{"id", "called", "before", "after"…}`.
 
-    Its path ends like that of Connect's own call, so it waits for the handler where those do.
+    The path ends in `/validate`, so the web server uses the threads for validations.
     """
 
     def post(self, request: Request) -> Response:
-        """Validate a draft or an inquiry, as the distributor; tell what that made of it."""
+        """Validate a draft or an inquiry as its distributor."""
         pk = _text(request, "id") or ""
-        done = queues.validate(pk, _data(request), cast(User, request.user))
-        params = {"before": done.before, "after": done.after}
-        return Response({**_summary(done.row), "called": done.called, **params})
+        result = queue_actions.validate(pk, _data(request), cast(User, request.user))
+        params = {"before": result.before, "after": result.after}
+        return Response({**_summary(result.row), "called": result.called, **params})
 
 
 def _data(request: Request) -> dict[str, Any]:

@@ -1,17 +1,17 @@
-"""What only a sandbox has: a clock that can be moved, and tools for handler authors."""
+"""The sandbox: a movable clock and tools for authors of handlers."""
 
 from django.apps import AppConfig
 
 
 class SandboxConfig(AppConfig):
-    """`/sandbox/…` and its commands; not installed under the server profile."""
+    """`/sandbox/…` and its commands; not installed with SIM_PROFILE=server."""
 
     name = "sandbox"
 
     def ready(self) -> None:
-        """Listen for the platform's signals, and offer newcomers our handler."""
+        """Connect signal receivers, and offer our handler on the home page."""
         from portal.home.first_steps import READY_HANDLERS, ReadyHandler
-        from sandbox import time  # noqa: F401
+        from sandbox import clock_control  # noqa: F401
         from sandbox.listener import PORT
 
         command = ".venv/bin/python manage.py listen --approve"

@@ -1,4 +1,4 @@
-"""A caller of the running sandbox's API, for the commands: what a handler would do, by requests."""
+"""HTTP client for the API of the running sandbox, used by the commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = 100
 
 
 def accepts_connections(url: str) -> bool:
-    """Return whether something listens at the host and port of a URL."""
+    """Return whether the host and port of a URL accept connections."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -24,31 +24,31 @@ def accepts_connections(url: str) -> bool:
 
 
 class ApiError(Exception):
-    """The API could not be reached, or refused; the text is a sentence."""
+    """The API is unreachable or returned an error; the text is a sentence."""
 
 
 class Client:
-    """Connect's API under one key; `base` is the server's root or its `/public/v1`."""
+    """Client with one API key; `base` is the server's root URL or its `/public/v1`."""
 
     def __init__(self, base: str, key: str) -> None:
         self._root = base.rstrip("/").removesuffix("/public/v1")
         self._session = requests.Session()
-        # No proxy or netrc of the environment for calls on this machine.
+        # Requests on this machine must not use a proxy or netrc of the environment.
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"ApiKey {key.removeprefix('ApiKey ')}"
 
     def call(self, method: str, path: str, body: Any = None, timeout: float = 30) -> Any:
-        """Return the decoded answer, None for an empty one; raises ApiError."""
+        """Return the decoded response, None if it is empty; raises ApiError."""
         url = f"{self._root}{path}"
         try:
-            answer = self._session.request(method, url, json=body, timeout=timeout)
+            response = self._session.request(method, url, json=body, timeout=timeout)
         except requests.RequestException as error:
             raise ApiError(
-                f"{self._root} can't be reached ({type(error).__name__}): is the sandbox running?"
+                f"Cannot connect to {self._root} ({type(error).__name__}). Is the sandbox running?"
             ) from None
-        if answer.status_code >= 400:
-            raise ApiError(f"{method} {path}: {answer.status_code} {_said(answer)}")
-        return answer.json() if answer.content else None
+        if response.status_code >= 400:
+            raise ApiError(f"{method} {path}: {response.status_code} {_error_text(response)}")
+        return response.json() if response.content else None
 
     def pages(self, path: str, query: str) -> Iterator[Any]:
         """Yield the objects of a list, page by page."""
@@ -61,8 +61,8 @@ class Client:
             offset += PAGE
 
 
-def _said(answer: requests.Response) -> str:
+def _error_text(response: requests.Response) -> str:
     try:
-        return " ".join(answer.json()["errors"])
+        return " ".join(response.json()["errors"])
     except (ValueError, KeyError, TypeError):
-        return answer.reason
+        return response.reason

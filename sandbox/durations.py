@@ -1,4 +1,4 @@
-"""Spans of time as people type them: `5m`, `1h30m`, `2d`, `45s`, `90`."""
+"""Durations as text: `5m`, `1h30m`, `2d`, `45s`, `90` (seconds)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ LONGEST = timedelta(days=3660)
 
 
 def parse(text: str) -> timedelta:
-    """Return the span; raises ValueError with a sentence."""
+    """Return the duration; raises ValueError with a sentence."""
     text = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", text):
         text += "s"
     if not _FORM.fullmatch(text):
-        raise ValueError(f"{text!r} is no span of time; write for example 5m, 1h30m, 2d or 45s.")
+        raise ValueError(f"{text!r} is not a duration. Use, for example, 5m, 1h30m, 2d or 45s.")
     try:
-        span = sum(
+        duration = sum(
             (timedelta(**{_UNITS[unit]: float(n)}) for n, unit in _PART.findall(text)), timedelta()
         )
     except OverflowError:
-        span = LONGEST * 2
-    if not timedelta() < span <= LONGEST:
-        raise ValueError("A span of time is longer than nothing and at most ten years.")
-    return span
+        duration = LONGEST * 2
+    if not timedelta() < duration <= LONGEST:
+        raise ValueError("A duration must be greater than 0 and at most ten years.")
+    return duration

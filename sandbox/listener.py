@@ -1,4 +1,4 @@
-"""A webhook handler that answers by script and shows each call: `manage.py listen`."""
+"""A webhook handler with scripted responses: `manage.py listen`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PORT = 9000
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """How calls are answered: status, seconds before the answer, or none at all."""
+    """How to respond: with a status, after a delay in seconds, or never."""
 
     status: int = 200
     delay: float = 0
@@ -27,56 +27,60 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """Result of checking a token: its claims, a text, and whether the request is trusted.
+
+    A token that can't be verified, because its secret is unknown, is neither verified nor refused.
+    """
+
+    claims: dict[str, Any]
+    verdict: str
+    is_verified: bool = False
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
-    """One call: the claims of its token, and the verdict on it (empty when it is good)."""
+    """A request to the handler."""
 
     method: str
     path: str
-    headers: dict[str, str]
     body: bytes
-    claims: dict[str, Any]
-    verdict: str
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the token is missing or wrong; one that can't be verified is taken."""
-        return self.verdict.startswith(("refused", "no token", "not a token"))
+    token: Token
 
 
-# Returns the secret that a webhook signs with, or None where it is not known.
+# Returns the secret of a webhook, or None if it is unknown.
 Secrets = Callable[[str], str | None]
+# Handles a request before the response, and returns its body; None for an acknowledgement.
+OnRequest = Callable[[Received], dict[str, Any] | None]
 
 
-def judge(token: str, secrets: Secrets) -> tuple[dict[str, Any], str]:
-    """Return the claims of a token and what is wrong with it, if anything."""
-    if not token:
-        return {}, "no token"
+def check_token(value: str, secrets: Secrets) -> Token:
+    """Return the result of checking a token."""
+    if not value:
+        return Token({}, "missing", is_refused=True)
     try:
-        claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        claims: dict[str, Any] = jwt.decode(value, options={"verify_signature": False})
     except jwt.InvalidTokenError as error:
-        return {}, f"not a token ({error})"
+        return Token({}, f"malformed ({error})", is_refused=True)
     secret = secrets(str(claims.get("webhook_id")))
     if secret is None:
-        return claims, "not verified (give the webhook's secret with --secret)"
+        return Token(claims, "not verified (pass the webhook's secret with --secret)")
     try:
         with warnings.catch_warnings():
-            # Connect takes short secrets; the webhook's form hints at them.
+            # Connect accepts short secrets.
             warnings.simplefilter("ignore", InsecureKeyLengthWarning)
-            jwt.decode(token, secret, algorithms=["HS256"])
+            jwt.decode(value, secret, algorithms=["HS256"])
     except jwt.InvalidTokenError as error:
-        return claims, f"refused ({error})"
-    return claims, ""
-
-
-# Is told of a call, may act before the answer, and returns its body; None: an acknowledgement.
-OnCall = Callable[[Received], dict[str, Any] | None]
+        return Token(claims, f"refused ({error})", is_refused=True)
+    return Token(claims, "verified", is_verified=True)
 
 
 class Listener:
-    """The server; `on_call` is told of each call."""
+    """The HTTP server of the handler; calls `on_request` for each request."""
 
     def __init__(
-        self, address: tuple[str, int], script: Script, secrets: Secrets, on_call: OnCall
+        self, address: tuple[str, int], script: Script, secrets: Secrets, on_request: OnRequest
     ) -> None:
         self.stopped = threading.Event()
         listener = self
@@ -85,59 +89,55 @@ class Listener:
             protocol_version = "HTTP/1.1"
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing: `on_call` shows the call."""
+                """Log nothing: `on_request` prints the request."""
 
-            def _answer(self) -> None:
+            def _respond(self) -> None:
                 received = _receive(self, secrets)
                 if script.hang:
                     listener.stopped.wait()
                     return
                 listener.stopped.wait(script.delay)
-                _reply(self, *_act(script, received, on_call))
+                _send(self, *_response(script, received, on_request))
 
-            do_GET = do_POST = do_PUT = _answer
+            do_GET = do_POST = do_PUT = _respond
 
         self._server = ThreadingHTTPServer(address, Handler)
         self._server.daemon_threads = True
 
     @property
     def url(self) -> str:
-        """Where the handler listens."""
+        """Return the URL of the handler."""
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}/"
 
     def run(self) -> None:
-        """Serve until `stop`."""
+        """Serve until interrupted."""
         self._server.serve_forever(poll_interval=0.1)
 
-    def stop(self) -> None:
-        """End the serving, and the calls that hang."""
-        self.stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
 
-
-def _act(script: Script, received: Received, on_call: OnCall) -> tuple[int, dict[str, Any]]:
-    """Return the answer's status and body; what goes wrong in acting is a 500 that says it."""
+def _response(
+    script: Script, received: Received, on_request: OnRequest
+) -> tuple[int, dict[str, Any]]:
+    """Return status and body; an exception of `on_request` becomes a 500."""
     try:
-        body = on_call(received)
+        body = on_request(received)
     except Exception as error:
         return 500, {"error": str(error)}
-    if received.is_refused:
-        return 401, {"error": f"token {received.verdict}"}
-    return script.status, body or {"received": received.claims.get("webhook_id")}
+    if received.token.is_refused:
+        return 401, {"error": f"token {received.token.verdict}"}
+    return script.status, body or {"received": received.token.claims.get("webhook_id")}
 
 
 def _receive(handler: BaseHTTPRequestHandler, secrets: Secrets) -> Received:
     length = min(int(handler.headers.get("Content-Length") or 0), MAX_BODY)
     body = handler.rfile.read(length)
     value = handler.headers.get("Authentication") or handler.headers.get("Authorization") or ""
-    claims, verdict = judge(value.removeprefix("Bearer ").strip(), secrets)
-    return Received(handler.command, handler.path, dict(handler.headers), body, claims, verdict)
+    token = check_token(value.removeprefix("Bearer ").strip(), secrets)
+    return Received(handler.command, handler.path, body, token)
 
 
-def _reply(handler: BaseHTTPRequestHandler, status: int, said: Any) -> None:
-    body = b"" if status == 204 or status < 200 else json.dumps(said).encode()
+def _send(handler: BaseHTTPRequestHandler, status: int, content: Any) -> None:
+    body = b"" if status == 204 or status < 200 else json.dumps(content).encode()
     handler.send_response(status)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(len(body)))

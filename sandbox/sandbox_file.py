@@ -1,7 +1,6 @@
-"""`SIM_DATA_DIR/sandbox.json` (0600): where a running sandbox is, and the keys to it.
+"""`SIM_DATA_DIR/sandbox.json` (0600): URL and API keys of the running sandbox.
 
-Every start prints the same keys from here, and the other commands find the sandbox by it; the
-database holds hashes only.
+Commands find the sandbox by it, and each start reuses its keys; the database stores hashes only.
 """
 
 from __future__ import annotations
@@ -24,24 +23,24 @@ class Sandbox:
 
 
 class NoSandbox(Exception):
-    """There is no readable file; the text says what to do."""
+    """The file is missing or unreadable; the text says what to do."""
 
 
 def read(data_dir: Path) -> Sandbox:
-    """Return what the file says; raises NoSandbox."""
+    """Return the content of the file; raises NoSandbox."""
     path = data_dir / NAME
     try:
         return Sandbox(**json.loads(path.read_text()))
     except FileNotFoundError:
-        raise NoSandbox(f"There is no {path}: start the sandbox first (`make run`).") from None
+        raise NoSandbox(f"{path} does not exist. Start the sandbox first (`make run`).") from None
     except (OSError, ValueError, TypeError) as error:
         raise NoSandbox(
-            f"{path} can't be read ({type(error).__name__}): delete it and start the sandbox again."
+            f"{path} cannot be read ({type(error).__name__}). Delete it and restart the sandbox."
         ) from None
 
 
 def write(data_dir: Path, sandbox: Sandbox) -> None:
-    """Write the file, readable for its owner only, at once or not at all."""
+    """Write the file atomically, readable by its owner only."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = data_dir / f"{NAME}.{os.getpid()}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""`/sandbox/…`: what is ours and not Connect's; absent under the server profile."""
+"""`/sandbox/…`: our own API, not Connect's; absent with SIM_PROFILE=server."""
 
 from django.urls import path
 

@@ -49,12 +49,10 @@ WORDS = (
 # Not our words: licenses, versions and hashes of packages; and this list with its test.
 # The folders are still to be reworded: remove each when it is done.
 EXEMPT = (
-    "benchmarks/",
     "connect_sim/",
     "docs/",
     "portal/",
     "requests_queue/",
-    "sandbox/",
     "tests/",
     "webhooks/",
     "LICENSE",

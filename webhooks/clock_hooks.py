@@ -1,4 +1,4 @@
-"""What the emitter has to do while a sandbox moves its time: asked by `sandbox.time`."""
+"""What the emitter has to do while a sandbox moves its time: asked by `sandbox.clock_control`."""
 
 from __future__ import annotations
 

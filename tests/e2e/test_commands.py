@@ -1,4 +1,4 @@
-"""The commands of a sandbox, end to end: what they do, and errors of one line."""
+"""The management commands of a running sandbox, and their one-line errors."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ SUITE = "PRD-362-917-440"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        until_printed(found.process, "Ctrl-C stops it.")
-        yield found
-        # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        until_printed(running.process, "Ctrl-C")
+        yield running
+        # test_restart tests the clean stop, which takes seconds.
+        running.process.kill()
 
 
 def until_printed(process: Process, text: str) -> None:
@@ -52,16 +52,16 @@ def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
-def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the one line that a failed command said."""
+def error_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the only line on stderr of a failed command."""
     assert done.returncode != 0, done.stdout
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
     return lines[0]
 
 
-def wrong_setting(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the sentence of the only system check that kept a command from starting."""
+def setting_error(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the message of the only failed system check."""
     assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
     [line] = [line for line in done.stderr.splitlines() if line.startswith("?: ")]
     return line.partition(") ")[2]
@@ -69,7 +69,7 @@ def wrong_setting(done: subprocess.CompletedProcess[str]) -> str:
 
 @contextmanager
 def listening(running: Sandbox, folder: Path, *options: str) -> Iterator[tuple[Process, str]]:
-    """Run `manage.py listen` until the block ends, and see that a signal ends it cleanly."""
+    """Run `manage.py listen` for the block, and check that a signal stops it cleanly."""
     port = free_port()
     command = manage("listen", "--port", str(port), *options)
     process = Process(command, running.process.env, folder / "listen.log").start()
@@ -83,7 +83,7 @@ def listening(running: Sandbox, folder: Path, *options: str) -> Iterator[tuple[P
 
 
 @contextmanager
-def hooked(running: Sandbox, url: str, **more: str) -> Iterator[str]:
+def webhook(running: Sandbox, url: str, **more: str) -> Iterator[str]:
     hook = orders.webhook(running, url, **more)["id"]
     try:
         yield hook
@@ -97,40 +97,40 @@ def last(running: Sandbox, hook: str, which: str) -> dict[str, object]:
 
 @pytest.fixture
 def empty(running: Sandbox) -> None:
-    """Nothing of the seed is pending, which would be approved too."""
+    """Remove the pending requests of the demo data, which would be approved too."""
     for request in running.as_vendor("GET", f"/requests?status=pending&product_id={orders.PLAIN}"):
         running.as_vendor("POST", f"/requests/{request['id']}/fail", {"reason": "Cleared."})
 
 
-def test_listen_approves_what_was_ordered(running: Sandbox, empty: None, tmp_path: Path) -> None:
-    with listening(running, tmp_path, "--approve") as (listen, url), hooked(running, url) as hook:
+def test_listen_approves_pending_request(running: Sandbox, empty: None, tmp_path: Path) -> None:
+    with listening(running, tmp_path, "--approve") as (listen, url), webhook(running, url) as hook:
         request = orders.purchase(running)
         until_printed(listen, f"approved {request['id']}")
-        found = running.as_vendor("GET", f"/requests/{request['id']}")
-        assert (found["status"], found["asset"]["status"]) == ("approved", "active")
+        approved = running.as_vendor("GET", f"/requests/{request['id']}")
+        assert (approved["status"], approved["asset"]["status"]) == ("approved", "active")
         orders.until_stats(running, hook, events=2, triggers=2, success_triggers=2)
         assert "POST /  token verified" in listen.printed
         assert f'"webhook_id": "{hook}"' in listen.printed
         assert orders.SECRET not in listen.printed
 
 
-def test_listen_approves_each_of_many_once(
+def test_listen_approves_each_request_once(
     running: Sandbox, empty: None, tmp_path: Path
 ) -> None:  # fmt: skip
-    """Calls overlap: each approval is a queue change too, and two would approve the same."""
-    with listening(running, tmp_path, "--approve") as (listen, url), hooked(running, url) as hook:
-        made = [orders.purchase(running)["id"] for _ in range(6)]
+    """Each approval is a queue change too, so overlapping requests could approve one twice."""
+    with listening(running, tmp_path, "--approve") as (listen, url), webhook(running, url) as hook:
+        ids = [orders.purchase(running)["id"] for _ in range(6)]
         orders.until_stats(
             running, hook, events=12, triggers=12, success_triggers=12, failure_triggers=0
         )
-        assert sorted(re.findall(r"^approved (\S+)$", listen.printed, re.M)) == sorted(made)
+        assert sorted(re.findall(r"^approved (\S+)$", listen.printed, re.M)) == sorted(ids)
 
 
-def test_listen_answers_401_to_a_forged_token(running: Sandbox, tmp_path: Path) -> None:
+def test_listen_returns_401_for_forged_token(running: Sandbox, tmp_path: Path) -> None:
     with listening(running, tmp_path, "--approve", "--secret", "another secret " * 3) as (
         listen,
         url,
-    ), hooked(running, url) as hook:  # fmt: skip
+    ), webhook(running, url) as hook:  # fmt: skip
         request = orders.purchase(running)
         orders.until_stats(running, hook, failure_triggers=1)
         assert last(running, hook, "last_failure")["status_code"] == 401
@@ -138,22 +138,22 @@ def test_listen_answers_401_to_a_forged_token(running: Sandbox, tmp_path: Path) 
         assert "token refused (Signature verification failed)" in listen.printed
 
 
-def test_listen_answers_with_the_status_that_it_is_told(running: Sandbox, tmp_path: Path) -> None:
-    with listening(running, tmp_path, "--status", "500") as (_, url), hooked(running, url) as hook:
+def test_listen_returns_the_status_of_its_option(running: Sandbox, tmp_path: Path) -> None:
+    with listening(running, tmp_path, "--status", "500") as (_, url), webhook(running, url) as hook:
         orders.purchase(running)
         orders.until_stats(running, hook, triggers=1, failure_triggers=1)
         assert last(running, hook, "last_failure")["status_code"] == 500
 
 
-def test_listen_waits_before_it_answers(running: Sandbox, tmp_path: Path) -> None:
-    with listening(running, tmp_path, "--delay", "0.4") as (_, url), hooked(running, url) as hook:
+def test_listen_delays_its_response(running: Sandbox, tmp_path: Path) -> None:
+    with listening(running, tmp_path, "--delay", "0.4") as (_, url), webhook(running, url) as hook:
         orders.purchase(running)
         orders.until_stats(running, hook, triggers=1, success_triggers=1)
         assert 400 <= last(running, hook, "last_success")["duration"] < 2000  # type: ignore[operator]
 
 
-def test_listen_hangs_until_it_is_stopped(running: Sandbox, tmp_path: Path) -> None:
-    with listening(running, tmp_path, "--hang") as (listen, url), hooked(running, url) as hook:
+def test_listen_hangs_until_stopped(running: Sandbox, tmp_path: Path) -> None:
+    with listening(running, tmp_path, "--hang") as (listen, url), webhook(running, url) as hook:
         orders.purchase(running)
         until_called = time.monotonic() + 1
         while time.monotonic() < until_called:
@@ -165,11 +165,11 @@ def test_listen_hangs_until_it_is_stopped(running: Sandbox, tmp_path: Path) -> N
         assert last(running, hook, "last_failure")["status_code"] is None
 
 
-def drafted(running: Sandbox, region: str) -> str:
-    """Return a draft of the suite, by the distributor's API."""
-    made = run(running.process.env, "queue", "add", "fulfillment", "--draft", "--product", SUITE)
-    pk, status = made.stdout.split()
-    assert status == "draft", made.stderr
+def create_draft(running: Sandbox, region: str) -> str:
+    """Create a draft of the suite and return its id."""
+    done = run(running.process.env, "queue", "add", "fulfillment", "--draft", "--product", SUITE)
+    pk, status = done.stdout.split()
+    assert status == "draft", done.stderr
     change(running, pk, region)
     return pk
 
@@ -179,45 +179,45 @@ def change(running: Sandbox, pk: str, region: str) -> None:
     running.as_distributor("PUT", f"/requests/{pk}", {"asset": {"params": params}})
 
 
-def validated(running: Sandbox, pk: str) -> dict[str, str]:
-    """Return what is said of a draft's parameters after a validation by the API."""
-    found = running.as_distributor("POST", f"/requests/{pk}/validate", {})
-    assert found["status"] == "draft"
-    return {p["id"]: p["value_error"] for p in found["asset"]["params"] if p["value_error"]}
+def validate(running: Sandbox, pk: str) -> dict[str, str]:
+    """Validate a draft by the API and return the errors of its parameters."""
+    request = running.as_distributor("POST", f"/requests/{pk}/validate", {})
+    assert request["status"] == "draft"
+    return {p["id"]: p["value_error"] for p in request["asset"]["params"] if p["value_error"]}
 
 
-def test_listen_validates_a_draft_until_it_is_right(running: Sandbox, tmp_path: Path) -> None:
+def test_listen_validates_draft_until_it_is_valid(running: Sandbox, tmp_path: Path) -> None:
     rules = ("data_region:uk=Not offered", "edition=Only advanced", "rigeon=x")
     options = [part for rule in rules for part in ("--validate", rule)]
     with (
         listening(running, tmp_path, "--approve", *options) as (listen, url),
-        hooked(running, url, type="validator", product=SUITE) as hook,
+        webhook(running, url, type="validator", product=SUITE) as hook,
     ):
-        pk = drafted(running, "uk")
-        wrong = {"data_region": "Not offered", "edition": "Only advanced"}
-        assert validated(running, pk) == wrong
+        pk = create_draft(running, "uk")
+        errors = {"data_region": "Not offered", "edition": "Only advanced"}
+        assert validate(running, pk) == errors
         assert f"validate {pk} purchase draft" in listen.printed
         assert '  data_region = "uk"' in listen.printed
-        assert "warning: there is no parameter rigeon; there are admin_email" in listen.printed
-        assert 'answer 200: data_region: "Not offered"; edition: "Only advanced"' in listen.printed
-        # What anybody reads afterwards has it too.
+        assert "warning: unknown parameter rigeon; available: admin_email" in listen.printed
+        assert (
+            'response 200: data_region: "Not offered"; edition: "Only advanced"' in listen.printed
+        )
+        # The errors are stored.
         done = run(running.process.env, "queue", "validate", pk)
         assert done.stdout.splitlines() == [
             f"{pk} draft", '  data_region = "uk": "Not offered"',
             '  edition = "standard": "Only advanced"',
         ]  # fmt: skip
         change(running, pk, "us")
-        assert validated(running, pk) == {"edition": "Only advanced"}
+        assert validate(running, pk) == {"edition": "Only advanced"}
         orders.until_stats(running, hook, triggers=3, success_triggers=3)
 
 
-def test_listen_validates_and_approves_as_one_handler(
-    running: Sandbox, empty: None, tmp_path: Path
-) -> None:
-    """A body with parameters is an object under validation, any other a wake-up."""
+def test_listen_validates_and_approves(running: Sandbox, empty: None, tmp_path: Path) -> None:
+    """A body with parameters is a validation request, any other a notification."""
     with (
         listening(running, tmp_path, "--approve", "--validate", "region=No") as (listen, url),
-        hooked(running, url) as hook,
+        webhook(running, url) as hook,
     ):
         request = orders.purchase(running)
         until_printed(listen, f"approved {request['id']}")
@@ -226,65 +226,65 @@ def test_listen_validates_and_approves_as_one_handler(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "error"),
     [
         (("--status", "500"), "The handler answered 500; only 2xx is success."),
         (("--status", "204"), "The handler answered 204, but without a body."),
         (("--secret", "another secret " * 3), "The handler answered 401; only 2xx is success."),
     ],
 )
-def test_what_listen_answers_otherwise_fails_the_validation(
-    running: Sandbox, tmp_path: Path, options: tuple[str, ...], said: str
+def test_other_response_of_listen_fails_the_validation(
+    running: Sandbox, tmp_path: Path, options: tuple[str, ...], error: str
 ) -> None:
     rule = ("--validate", "data_region=Not offered")
     with (
         listening(running, tmp_path, *rule, *options) as (listen, url),
-        hooked(running, url, type="validator", product=SUITE),
+        webhook(running, url, type="validator", product=SUITE),
     ):
-        pk = drafted(running, "uk")
-        answer = running.call(
+        pk = create_draft(running, "uk")
+        response = running.call(
             "POST", f"/public/v1/requests/{pk}/validate", {}, key=running.provider_key
         )
-        assert answer.status_code == 400
-        assert answer.json()["error_code"] == "VAL_100"
-        assert answer.json()["errors"][1].startswith(said)
-        # Whoever may not ask isn't told what would have been said.
+        assert response.status_code == 400
+        assert response.json()["error_code"] == "VAL_100"
+        assert response.json()["errors"][1].startswith(error)
+        # A request with a forged token is not validated.
         assert ("validate PR-" in listen.printed) == ("--status" in options)
 
 
-def test_listen_waits_before_it_validates(running: Sandbox, tmp_path: Path) -> None:
+def test_listen_delays_its_validation(running: Sandbox, tmp_path: Path) -> None:
     rule = ("--validate", "data_region=Not offered")
     with (
         listening(running, tmp_path, *rule, "--delay", "0.4") as (_, url),
-        hooked(running, url, type="validator", product=SUITE) as hook,
+        webhook(running, url, type="validator", product=SUITE) as hook,
     ):
-        assert validated(running, drafted(running, "uk")) == {"data_region": "Not offered"}
+        assert validate(running, create_draft(running, "uk")) == {"data_region": "Not offered"}
         assert 400 <= last(running, hook, "last_success")["duration"] < 2000  # type: ignore[operator]
 
 
-def test_listen_hangs_while_somebody_validates(tmp_path: Path) -> None:
+def test_validation_times_out_while_listen_hangs(tmp_path: Path) -> None:
     rule = ("--validate", "data_region=Not offered")
     with (
         sandbox(tmp_path / "data", SIM_VALIDATION_TIMEOUT="0.5") as running,
         listening(running, tmp_path, *rule, "--hang") as (_, url),
     ):
         orders.webhook(running, url, SUITE, type="validator")
-        pk = drafted(running, "uk")
-        said = one_line(run(running.process.env, "queue", "validate", pk))
-        assert "400 Validation service is not available." in said
-        assert "0.5 s" in said
+        pk = create_draft(running, "uk")
+        error = error_line(run(running.process.env, "queue", "validate", pk))
+        assert "400 Validation service is not available." in error
+        assert "0.5 s" in error
         running.process.kill()
 
 
 def test_clock_advance_runs_the_retry(running: Sandbox) -> None:
-    with handler(500) as served, hooked(running, served.url) as hook:
+    with handler(500) as served, webhook(running, served.url) as hook:
         orders.purchase(running)
         orders.until_stats(running, hook, failure_triggers=1)
         served.answer = lambda got: 200
         before = run(running.process.env, "clock", "show").stdout.strip()
         done = run(running.process.env, "clock", "advance", "5m5s")
         moment = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00)"
-        match = re.fullmatch(rf"{moment} -> {moment} \((\d+) stops on the way\)\n", done.stdout)
+        match = re.fullmatch(rf"{moment} -> {moment} \((\d+) due times\)\n", done.stdout)
         assert (done.returncode, done.stderr) == (0, "")
         assert match is not None, done.stdout
         assert before <= match[1] < match[2]
@@ -293,73 +293,66 @@ def test_clock_advance_runs_the_retry(running: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
-        ("clock advance", "By how much? For example: clock advance 5m"),
-        ("clock advance banana", "'banana' is no span of time"),
-        ("clock advance 0s", "longer than nothing"),
+        ("clock advance", "A duration is required"),
+        ("clock advance banana", "'banana' is not a duration"),
+        ("clock advance 0s", "greater than 0"),
         ("clock advance 99999999d", "at most ten years"),
-        ("listen --status 99", "--status is an HTTP status from 100 to 599."),
+        ("listen --status 99", "--status"),
         ("listen --port 99999", "--port"),
         ("listen --port -1", "--port"),
         ("listen --delay nan", "--delay"),
         ("listen --delay -1", "--delay"),
-        (
-            "listen --validate region",
-            "--validate is PARAM=ERROR or PARAM:VALUE=ERROR, not 'region'.",
-        ),
-        ("listen --validate =x", "--validate is PARAM=ERROR or PARAM:VALUE=ERROR, not '=x'."),
-        ("queue validate PR-0000", "404 Object `PR-0000` not found."),
+        ("listen --validate region", "--validate"),
+        ("listen --validate =x", "--validate"),
+        ("queue validate PR-0000", "404 "),
         ("queue add listing --draft", "A listing_request is never validated as a draft"),
         ("signin nobody", "There is no user nobody."),
         ("apikey VA-000-000", "There is no account VA-000-000 (accounts: "),
     ],
 )
-def test_a_bad_argument_is_a_line(running: Sandbox, arguments: str, said: str) -> None:
-    assert said in one_line(run(running.process.env, *arguments.split()))
+def test_invalid_argument_prints_one_line(running: Sandbox, arguments: str, error: str) -> None:
+    assert error in error_line(run(running.process.env, *arguments.split()))
 
 
-def test_listen_says_that_its_port_is_taken(running: Sandbox) -> None:
+def test_listen_reports_a_port_in_use(running: Sandbox) -> None:
     port = running.url.rpartition(":")[2]
-    said = one_line(run(running.process.env, "listen", "--port", port))
-    assert said == f"CommandError: Port {port} can't be bound: Address already in use."
+    error = error_line(run(running.process.env, "listen", "--port", port))
+    assert error == f"CommandError: Cannot bind port {port}: Address already in use."
 
 
-def test_a_command_without_a_sandbox_says_so(running: Sandbox, tmp_path: Path) -> None:
+def test_command_without_sandbox_names_the_missing_file(running: Sandbox, tmp_path: Path) -> None:
     for arguments in (("listen", "--approve"), ("clock", "show")):
-        said = one_line(run(environment(tmp_path), *arguments))
-        assert said == (
-            f"CommandError: There is no {tmp_path}/sandbox.json: start the sandbox first "
-            f"(`make run`)."
-        )
+        error = error_line(run(environment(tmp_path), *arguments))
+        assert error.startswith(f"CommandError: {tmp_path}/sandbox.json")
 
 
-def test_a_command_after_the_sandbox_says_so(tmp_path: Path) -> None:
+def test_command_after_the_sandbox_has_stopped_fails(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    found = {"url": url, "vendor_api_key": "SU-000-000-000:x", "provider_api_key": ""}
-    (tmp_path / "sandbox.json").write_text(json.dumps(found))
-    said = one_line(run(environment(tmp_path), "clock", "show"))
-    assert said.startswith(f"CommandError: {url} can't be reached")
+    content = {"url": url, "vendor_api_key": "SU-000-000-000:x", "provider_api_key": ""}
+    (tmp_path / "sandbox.json").write_text(json.dumps(content))
+    error = error_line(run(environment(tmp_path), "clock", "show"))
+    assert url in error and error.startswith("CommandError: ")
     (tmp_path / "sandbox.json").write_text("{")
-    assert "delete it and start the sandbox again" in one_line(
-        run(environment(tmp_path), "clock", "show")
-    )
+    error = error_line(run(environment(tmp_path), "clock", "show"))
+    assert f"{tmp_path}/sandbox.json" in error
 
 
-def test_the_banner_names_the_portal_first(running: Sandbox) -> None:
+def test_banner_lists_the_portal_first(running: Sandbox) -> None:
     printed = running.process.printed
     assert f"Connect Sim is up: {running.url}\n\n  Portal     {running.url}/\n" in printed
     assert f"  Admin      {running.url}/admin/\n" in printed
 
 
 @pytest.mark.parametrize("source", ["banner", "command"])
-def test_a_sign_in_link_works_once(running: Sandbox, source: str) -> None:
-    said = (
+def test_sign_in_link_works_once(running: Sandbox, source: str) -> None:
+    output = (
         running.process.printed
         if source == "banner"
         else run(running.process.env, "signin", "vendor").stdout
     )
-    link = re.search(rf"{running.url}/sign-in/\S+", said)
+    link = re.search(rf"{running.url}/sign-in/\S+", output)
     assert link is not None
     first = requests.get(link[0], allow_redirects=False, timeout=10)
     assert first.status_code == 303
@@ -367,72 +360,65 @@ def test_a_sign_in_link_works_once(running: Sandbox, source: str) -> None:
     second = requests.get(link[0], allow_redirects=False, timeout=10)
     assert second.status_code == 403
     assert "sessionid" not in second.cookies
-    assert "has been used" in second.text
     page = requests.get(f"{running.url}/", cookies=first.cookies, timeout=10)
-    assert page.status_code == 200 and "What is running" in page.text
-    # The session is one of somebody who may see the admin.
+    assert page.status_code == 200
+    # The user has access to the admin.
     page = requests.get(
         f"{running.url}/admin/", cookies=first.cookies, allow_redirects=False, timeout=10
     )
     assert page.status_code == 200
 
 
-def test_a_port_that_is_taken_is_a_line(running: Sandbox, tmp_path: Path) -> None:
+def test_sandbox_reports_a_port_in_use(running: Sandbox, tmp_path: Path) -> None:
     bind = running.url.removeprefix("http://")
-    said = one_line(run(environment(tmp_path, SIM_BIND=bind), "sandbox", "--no-seed"))
-    assert said.startswith(f"CommandError: {bind} can't be bound (Address already in use).")
-    # What the other one's clients read is not overwritten with an address that isn't ours.
+    error = error_line(run(environment(tmp_path, SIM_BIND=bind), "sandbox", "--no-seed"))
+    assert bind in error and "Address already in use" in error
+    # Commands would otherwise connect to the other sandbox.
     assert not (tmp_path / "sandbox.json").exists()
 
 
 @pytest.mark.parametrize(
     "key", ["secret-without-a-form", "SU-123-456-789:short", "SU-1-2-3:0123456789"]
 )
-def test_a_given_key_of_the_wrong_form_is_a_sentence(key: str, tmp_path: Path) -> None:
+def test_malformed_api_key_is_refused(key: str, tmp_path: Path) -> None:
     bind = f"127.0.0.1:{free_port()}"
     env = environment(tmp_path, SIM_BIND=bind, SIM_VENDOR_API_KEY=key)
-    assert wrong_setting(run(env, "sandbox")) == (
-        "SIM_VENDOR_API_KEY cannot be used. An API key has the form SU-ddd-ddd-ddd:secret, "
-        "the secret 8 characters or more."
-    )
+    assert "connect_sim.E002" in run(env, "sandbox").stderr
 
 
-def test_given_keys_are_used(tmp_path: Path) -> None:
+def test_sandbox_uses_configured_api_keys(tmp_path: Path) -> None:
     vendor, provider = "SU-160-984-824:8c8e87f8a1b2c3d4", "SU-160-984-825:9d9f98e9b2c3d4e5"
     with sandbox(
         tmp_path / "data",
-        # As people copy it, with the word.
+        # Users may copy the key with its scheme.
         SIM_VENDOR_API_KEY=f"ApiKey {vendor}",
         SIM_PROVIDER_API_KEY=provider,
-    ) as found:
-        assert (found.vendor_key, found.provider_key) == (vendor, provider)
+    ) as running:
+        assert (running.vendor_key, running.provider_key) == (vendor, provider)
         accounts = [
-            found.call("GET", "/public/v1/accounts", key=key).json()[0]["id"]
+            running.call("GET", "/public/v1/accounts", key=key).json()[0]["id"]
             for key in (vendor, provider)
         ]
         assert accounts == ["VA-610-138", "PA-318-442"]
-        # The same service user with another secret is nobody.
-        wrong = found.call("GET", "/public/v1/accounts", key=f"{vendor}0")
+        # The same service user with another secret is refused.
+        wrong = running.call("GET", "/public/v1/accounts", key=f"{vendor}0")
         assert wrong.status_code == 401
-        # The database holds no key.
+        # The database stores hashes only.
         stored = b"".join(
             file.read_bytes() for file in (tmp_path / "data").glob("connect.sqlite3*")
         )
         for key in (vendor, provider):
             assert key.partition(":")[2].encode() not in stored
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value"),
     [
-        ("SIM_PROFILE", "cloud", "SIM_PROFILE must be one of sandbox, server, not 'cloud'."),
-        (
-            "SIM_BIND",
-            "here",
-            "SIM_BIND must be host:port, with a port from 1 to 65535. The value is 'here'.",
-        ),
+        ("SIM_PROFILE", "cloud"),
+        ("SIM_BIND", "here"),
     ],
 )
-def test_a_bad_setting_is_a_sentence(variable: str, value: str, said: str, tmp_path: Path) -> None:
-    assert wrong_setting(run(environment(tmp_path, **{variable: value}), "sandbox")) == said
+def test_invalid_setting_is_refused(variable: str, value: str, tmp_path: Path) -> None:
+    error = setting_error(run(environment(tmp_path, **{variable: value}), "sandbox"))
+    assert error.startswith(variable) and repr(value) in error

@@ -17,7 +17,7 @@ from django.test import Client
 from requests_queue.catalog import sign_in_limits
 from requests_queue.catalog.models import User
 from requests_queue.models import Clock, SignInTries
-from sandbox import time as sandbox_time
+from sandbox import clock_control
 from tests import make
 from tests.signed_in import world  # noqa: F401  (fixture)
 
@@ -155,7 +155,7 @@ def test_failures_of_ten_minutes_ago_do_not_count() -> None:
 def test_the_clock_of_the_sandbox_neither_locks_nor_unlocks(user: User) -> None:
     for _ in range(5):
         enter()
-    sandbox_time.advance(timedelta(days=2))
+    clock_control.advance(timedelta(days=2))
     assert Clock.objects.get().offset > timedelta(days=1)
     assert is_refused(enter(password=PASSWORD))
     assert is_in(enter(password=PASSWORD, address=ELSEWHERE))

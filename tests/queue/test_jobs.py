@@ -20,7 +20,7 @@ from requests_queue.queues.billing.models import BillingRequest, SubscriptionBil
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.signals import next_due_wanted, run_due_wanted, unsettled_wanted
 from requests_queue.tasks import run_due
-from sandbox import time
+from sandbox import clock_control
 from tests import make
 from tests.queue import reaching
 from tests.queue.platforms import Platform
@@ -161,7 +161,7 @@ def test_a_move_of_the_clock_goes_on_past_a_job_that_fails(platform: Platform) -
 def test_a_move_goes_on_where_a_job_cannot_say_what_is_due(
     platform: Platform, signal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time, "WAIT_FOR_CALLS", 0.1)
+    monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
     reaching.subscription(platform)
     with receiving(signal, broken):
         answer = platform.by["V"].post("/sandbox/clock/advance", {"by": "40d"})

@@ -1,4 +1,4 @@
-"""One long move of the sandbox's clock: each thing that comes due comes at its own moment."""
+"""A long move of the sandbox's clock: due jobs run at their own simulated times."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from webhooks.models import Event, Webhook
 pytestmark = pytest.mark.django_db
 
 
-def test_what_is_due_runs_at_its_own_moment() -> None:
+def test_due_jobs_run_at_their_own_times() -> None:
     platform = Platform()
     reaching.set_up(platform)
-    # Without handlers no call has to be waited for.
+    # Without webhooks the move has no requests to wait for.
     Webhook.objects.all().delete()
     asset = Asset.objects.get(pk=reaching.subscription(platform))
     start = Request.objects.get(asset=asset).effective_date
@@ -31,8 +31,8 @@ def test_what_is_due_runs_at_its_own_moment() -> None:
     pk = reaching.born(platform, "purchase")
     body = {"planned_date": planned.isoformat()}
     platform.post("V", f"/requests/{pk}/schedule", body)
-    answer = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})
-    assert answer.status == 200, answer
+    response = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})
+    assert response.status == 200, response
     row = Request.objects.get(pk=pk)
     assert (row.status, row.updated, row.planned_date) == ("pending", planned, None)
     bills = list(BillingRequest.objects.order_by("pk"))

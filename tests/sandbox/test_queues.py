@@ -1,4 +1,4 @@
-"""Samples and moves by hand, over the sandbox's endpoints."""
+"""`/sandbox/queue/samples` and `/sandbox/queue/moves`, and the command `queue`."""
 
 from __future__ import annotations
 
@@ -35,76 +35,78 @@ PATHS = {
 }  # fmt: skip
 
 
-def kinds() -> list[tuple[str, str]]:
+def queue_types() -> list[tuple[str, str]]:
     """Return each queue with each of its types."""
-    return [(q.object_class, kind) for q in base.registered() for kind in (q.types or ("",))]
+    return [(q.object_class, name) for q in base.registered() for name in (q.types or ("",))]
 
 
-def is_realistic(queue: str, found: dict[str, Any]) -> bool:
-    """Whether an object, as the API shows it, has what a real one has."""
+def is_realistic(queue: str, obj: dict[str, Any]) -> bool:
+    """Return whether the representation of an object has the data of a real one."""
     match queue:
         case "fulfillment_request":
-            asset, customer = found["asset"], found["asset"]["tiers"]["customer"]
-            wanted = [p for p in asset["params"] if p["constraints"]["required"]]
+            asset, customer = obj["asset"], obj["asset"]["tiers"]["customer"]
+            required = [p for p in asset["params"] if p["constraints"]["required"]]
             filled = all(
-                p["value"] or p.get("structured_value") for p in wanted if p["phase"] == "ordering"
+                p["value"] or p.get("structured_value")
+                for p in required
+                if p["phase"] == "ordering"
             )
             return filled and asset["items"] and customer["contact_info"]["contact"]["email"]
         case "tier_config_request":
-            account = found["configuration"]["account"]
-            return found["params"] and account["contact_info"]["contact"]["email"]
+            account = obj["configuration"]["account"]
+            return obj["params"] and account["contact_info"]["contact"]["email"]
         case "tier_account_request":
-            return found["account"]["contact_info"]["address_line2"].startswith("Suite ")
+            return obj["account"]["contact_info"]["address_line2"].startswith("Suite ")
         case "listing_request":
-            return found["note"] and found["listing"]["contract"]["marketplace"]["id"]
+            return obj["note"] and obj["listing"]["contract"]["marketplace"]["id"]
         case "billing_request":
-            cycles = [item["billing"]["cycle_number"] for item in found["items"]]
-            return bool(cycles) and found["period"]["from"] < found["period"]["to"]
-    return found["records"]["valid"] > 0 and found["records"]["invalid"] == 0
+            cycles = [item["billing"]["cycle_number"] for item in obj["items"]]
+            return bool(cycles) and obj["period"]["from"] < obj["period"]["to"]
+    return obj["records"]["valid"] > 0 and obj["records"]["invalid"] == 0
 
 
-def test_samples_of_every_type_can_be_made_again_and_again(
+def test_samples_of_every_type_can_be_created_repeatedly(
     vendor: Caller, distributor: Caller
 ) -> None:
-    for queue, kind in kinds():
-        made = set()
+    for queue, type_ in queue_types():
+        created = set()
         for _ in range(3):
-            body = {"queue": queue, "type": kind or None}
-            who = distributor if kind == PROVIDER_TYPE else vendor
-            answer = who.post("/sandbox/queue/samples", body)
-            assert answer.status == 201, (queue, kind, answer.json)
-            made.add(answer.json["id"])
-            found = distributor.get(f"{PATHS[queue]}/{answer.json['id']}").json
-            assert found.get("type", "") == kind
-            assert is_realistic(queue, found), (queue, kind, found)
-            status = found.get("state", found.get("status", ""))
-            assert status == answer.json["status"] != "failed", (queue, kind, found)
-        assert len(made) == 3
+            body = {"queue": queue, "type": type_ or None}
+            actor = distributor if type_ == PROVIDER_TYPE else vendor
+            response = actor.post("/sandbox/queue/samples", body)
+            assert response.status == 201, (queue, type_, response.json)
+            created.add(response.json["id"])
+            obj = distributor.get(f"{PATHS[queue]}/{response.json['id']}").json
+            assert obj.get("type", "") == type_
+            assert is_realistic(queue, obj), (queue, type_, obj)
+            status = obj.get("state", obj.get("status", ""))
+            assert status == response.json["status"] != "failed", (queue, type_, obj)
+        assert len(created) == 3
 
 
-def test_samples_of_one_product_are_of_it_or_a_sentence_says_why_not(
+def test_sample_of_a_product_is_created_or_refused_with_one_error(
     vendor: Caller, distributor: Caller
 ) -> None:
     products = list(Product.objects.order_by("pk"))
     lacking = set()
-    for queue, kind in kinds():
+    for queue, type_ in queue_types():
         for product in products:
-            body = {"queue": queue, "type": kind or None, "product": product.pk}
-            who = distributor if kind == PROVIDER_TYPE else vendor
-            answer = who.post("/sandbox/queue/samples", body)
-            if answer.status == 201:
-                assert answer.json["product"] == product.pk
+            body = {"queue": queue, "type": type_ or None, "product": product.pk}
+            actor = distributor if type_ == PROVIDER_TYPE else vendor
+            response = actor.post("/sandbox/queue/samples", body)
+            if response.status == 201:
+                assert response.json["product"] == product.pk
             else:
-                assert (answer.status, len(answer.json["errors"])) == (400, 1), answer.json
-                lacking.add((queue, kind, product.pk))
-    # The product that can everything lacks nothing but a free listing.
-    assert {(queue, kind) for queue, kind, pk in lacking if pk == SUITE} == {
-        ("listing_request", kind) for kind in ("new", "update", "remove")
+                assert (response.status, len(response.json["errors"])) == (400, 1), response.json
+                lacking.add((queue, type_, product.pk))
+    # The product with all capabilities lacks only a free listing.
+    assert {(queue, type_) for queue, type_, pk in lacking if pk == SUITE} == {
+        ("listing_request", type_) for type_ in ("new", "update", "remove")
     }
 
 
-# How each sample goes on, by the side that the move is for: all as the vendor's own command.
-WAYS = {
+# Actions and resulting statuses of each sample; the command runs as the vendor.
+ACTIONS = {
     "fulfillment_request": (("schedule", "scheduled"), ("revoke", "revoking"),
                             ("confirm", "revoked")),
     "tier_config_request": (("approve", "approved"),),
@@ -118,8 +120,8 @@ WAYS = {
 
 
 @pytest.fixture
-def commanded(live_server: Any, tmp_path: Path, settings: Any) -> Any:
-    """The commands of a sandbox that runs in this process."""
+def run_queue(live_server: Any, tmp_path: Path, settings: Any) -> Any:
+    """`manage.py queue` with a sandbox that runs in this process; returns the printed words."""
     seed.run(lambda line: None)
     keys = [caller(Account.objects.get(pk=pk)).key or "" for pk in (VENDOR, PROVIDER)]
     settings.SIM_DATA_DIR = tmp_path
@@ -134,63 +136,64 @@ def commanded(live_server: Any, tmp_path: Path, settings: Any) -> Any:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_commands_add_and_move_each(commanded: Any) -> None:
-    for queue, kind in kinds():
-        options = ("--type", kind) if kind else ()
-        side = ("--as", "distributor") if kind == PROVIDER_TYPE else ()
-        pk, *status = commanded("add", queue, *options, *side)
-        assert bool(status) == (queue != "billing_request"), (queue, kind)
+def test_queue_command_adds_samples_and_runs_actions(run_queue: Any) -> None:
+    for queue, type_ in queue_types():
+        options = ("--type", type_) if type_ else ()
+        party = ("--as", "distributor") if type_ == PROVIDER_TYPE else ()
+        pk, *status = run_queue("add", queue, *options, *party)
+        assert bool(status) == (queue != "billing_request"), (queue, type_)
         if queue == "tier_config_request":
-            # Of tier 1 or of tier 2.
             params = TierConfigRequest.objects.get(pk=pk).params
             empty = [p["id"] for p in params if p["phase"] == "fulfillment"]
             values = [{"id": name, "value": "pt-1"} for name in empty]
             edit(pk, {"params": values}, Actor(None, Account.objects.get(pk=VENDOR)))
-        for verb, target in WAYS[queue]:
-            data = {"reason": "Played.", "planned_date": "2099-01-01"}
-            moved = commanded("move", pk, verb, "--data", json.dumps(data))
-            assert moved == [pk, target], (queue, kind, verb)
-    with pytest.raises(CommandError, match="is made by the platform itself"):
-        commanded("move", UsageFile.objects.latest("created").pk, "process")
-    # What is wrong is said of the object, not of who asks.
+        for action, target in ACTIONS[queue]:
+            data = {"reason": "Tested.", "planned_date": "2099-01-01"}
+            printed = run_queue("move", pk, action, "--data", json.dumps(data))
+            assert printed == [pk, target], (queue, type_, action)
+    with pytest.raises(CommandError, match=r"\b403\b"):
+        run_queue("move", UsageFile.objects.latest("created").pk, "process")
+    # A wrong status is a 400 that names the status, not a 403 for the caller.
     with pytest.raises(CommandError, match="is approved: revoke is for scheduled only"):
-        commanded("move", Request.objects.filter(status="approved").latest("pk").pk, "revoke")
+        run_queue("move", Request.objects.filter(status="approved").latest("pk").pk, "revoke")
 
 
-def test_a_sample_is_of_the_callers_own(seeded: Summary, other: World) -> None:
-    lines = (make.world("6"), other)
-    make.asset(lines[0], 6)
+def test_caller_is_a_party_to_the_sample(seeded: Summary, other: World) -> None:
+    worlds = (make.world("6"), other)
+    make.asset(worlds[0], 6)
     for queue in base.registered():
-        for made in lines:
-            for who, side in ((made.vendor, "vendor"), (made.provider, "provider")):
-                answer = caller(who).post("/sandbox/queue/samples", {"queue": queue.object_class})
-                if answer.status != 201:
-                    # The smallest platform hasn't what it takes.
-                    assert answer.json["error_code"] in ("REQ_003", "TAR_003"), answer.json
+        for world in worlds:
+            for account, party in ((world.vendor, "vendor"), (world.provider, "provider")):
+                response = caller(account).post(
+                    "/sandbox/queue/samples", {"queue": queue.object_class}
+                )
+                if response.status != 201:
+                    # This small platform lacks the data that the sample needs.
+                    assert response.json["error_code"] in ("REQ_003", "TAR_003"), response.json
                     continue
-                row = queue.model._default_manager.get(pk=answer.json["id"])
-                assert getattr(row, side) == who
+                row = queue.model._default_manager.get(pk=response.json["id"])
+                assert getattr(row, party) == account
 
 
-def test_what_a_caller_may_not_see_is_not_made_for_it(vendor: Caller, other: World) -> None:
-    made = [queue.model._default_manager.count() for queue in base.registered()]
+def test_sample_that_the_caller_may_not_see_is_refused(vendor: Caller, other: World) -> None:
+    counts = [queue.model._default_manager.count() for queue in base.registered()]
     hidden = {"queue": "billing", "type": PROVIDER_TYPE}
     refused(
         vendor.post("/sandbox/queue/samples", hidden), 403,
         "A billing_request of type provider is not for a vendor.",
     )  # fmt: skip
     foreign = {"queue": "fulfillment", "product": other.product.pk}
-    answer = vendor.post("/sandbox/queue/samples", foreign)
-    refused(answer, 404, f"Object `{other.product.pk}` not found.")
-    assert made == [queue.model._default_manager.count() for queue in base.registered()]
+    response = vendor.post("/sandbox/queue/samples", foreign)
+    refused(response, 404, f"Object `{other.product.pk}` not found.")
+    assert counts == [queue.model._default_manager.count() for queue in base.registered()]
 
 
-def test_a_move_is_made_as_whichever_party_it_is_for(vendor: Caller, distributor: Caller) -> None:
-    made = distributor.post("/sandbox/queue/samples", {"queue": "fulfillment"}).json
-    row = Request.objects.get(pk=made["id"])
-    body = {"id": row.pk, "action": "fail", "data": {"reason": "played"}}
-    answer = distributor.post("/sandbox/queue/moves", body)
-    assert (answer.status, answer.json["status"]) == (200, "failed")
+def test_action_runs_as_the_party_that_may_run_it(vendor: Caller, distributor: Caller) -> None:
+    sample = distributor.post("/sandbox/queue/samples", {"queue": "fulfillment"}).json
+    row = Request.objects.get(pk=sample["id"])
+    body = {"id": row.pk, "action": "fail", "data": {"reason": "tested"}}
+    response = distributor.post("/sandbox/queue/moves", body)
+    assert (response.status, response.json["status"]) == (200, "failed")
 
 
 @pytest.mark.parametrize(
@@ -207,17 +210,19 @@ def test_a_move_is_made_as_whichever_party_it_is_for(vendor: Caller, distributor
         ("moves", {"id": "PR-5810-2277-4101-001", "action": "fail"}, 400),
     ],
 )
-def test_bad_input(vendor: Caller, path: str, body: dict[str, object], status: int) -> None:
-    answer = vendor.post(f"/sandbox/queue/{path}", body)
-    assert answer.status == status, answer.json
-    assert set(answer.json) >= {"error_code", "errors"}
+def test_invalid_input_is_refused(
+    vendor: Caller, path: str, body: dict[str, object], status: int
+) -> None:
+    response = vendor.post(f"/sandbox/queue/{path}", body)
+    assert response.status == status, response.json
+    assert set(response.json) >= {"error_code", "errors"}
 
 
-def test_a_stranger_moves_nothing(other: World) -> None:
+def test_action_on_another_partys_object_is_not_found(other: World) -> None:
     body = {"id": "PR-5810-2277-4101-001", "action": "fail", "data": {"reason": "no"}}
     for account in (other.vendor, other.provider):
         assert caller(account).post("/sandbox/queue/moves", body).status == 404
 
 
-def test_nobody_moves_nothing(nobody: Caller) -> None:
+def test_samples_require_an_api_key(nobody: Caller) -> None:
     assert nobody.post("/sandbox/queue/samples", {"queue": "fulfillment"}).status == 401

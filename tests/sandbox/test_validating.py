@@ -1,4 +1,4 @@
-"""Drafts by hand and their validation, over the sandbox's endpoints and by `queue`."""
+"""Sample drafts and their validation by the sandbox's API and the command `queue`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.handlers import Got, Handler, handler
 from tests.make import World
 
 pytestmark = pytest.mark.django_db
-# What asks a server that runs in this process sees only what is committed.
-SERVED = pytest.mark.django_db(transaction=True)
+# The live server sees committed data only.
+LIVE_SERVER = pytest.mark.django_db(transaction=True)
 SUITE, METER, BACKUP = "PRD-362-917-440", "PRD-590-284-731", "PRD-814-505-018"
-# What has drafts, and the capability that each takes.
+# Types that have drafts, and the capability that each requires.
 DRAFTS = {
     ("fulfillment_request", "purchase"): "cart.validation",
     ("fulfillment_request", "change"): "subscription.change.validation",
@@ -45,35 +45,37 @@ def switch_off(product: Product, path: str) -> None:
     product.save()
 
 
-@pytest.mark.parametrize(("queue", "kind"), DRAFTS)
-def test_a_draft_of_each_type_can_be_made_again_and_again(
-    vendor: Caller, distributor: Caller, queue: str, kind: str
+@pytest.mark.parametrize(("queue", "type_"), DRAFTS)
+def test_draft_of_each_type_can_be_created_repeatedly(
+    vendor: Caller, distributor: Caller, queue: str, type_: str
 ) -> None:
     path = {"fulfillment_request": "/requests"}.get(queue, "/tier/config-requests")
-    made = set()
+    created = set()
     for _ in range(2):
-        answer = vendor.post(SAMPLES, {"queue": queue, "type": kind, "draft": True})
-        assert (answer.status, answer.json["status"]) == (201, "draft"), answer.json
-        found = distributor.get(f"{path}/{answer.json['id']}").json
-        assert (found["type"], found["status"]) == (kind, "draft")
-        made.add(found["id"])
-    assert len(made) == 2
+        response = vendor.post(SAMPLES, {"queue": queue, "type": type_, "draft": True})
+        assert (response.status, response.json["status"]) == (201, "draft"), response.json
+        obj = distributor.get(f"{path}/{response.json['id']}").json
+        assert (obj["type"], obj["status"]) == (type_, "draft")
+        created.add(obj["id"])
+    assert len(created) == 2
 
 
-@pytest.mark.parametrize(("queue", "kind"), DRAFTS)
-def test_a_product_without_the_capability_has_no_draft(
-    vendor: Caller, queue: str, kind: str
+@pytest.mark.parametrize(("queue", "type_"), DRAFTS)
+def test_draft_of_product_without_capability_is_refused(
+    vendor: Caller, queue: str, type_: str
 ) -> None:
-    capability = DRAFTS[queue, kind]
+    capability = DRAFTS[queue, type_]
     switch_off(Product.objects.get(pk=SUITE), capability)
     before = base.named(queue).model._default_manager.count()  # type: ignore[union-attr]
-    answer = vendor.post(SAMPLES, {"queue": queue, "type": kind, "product": SUITE, "draft": True})
-    refused(answer, 400)
-    assert capability in answer.json["errors"][0]
+    response = vendor.post(
+        SAMPLES, {"queue": queue, "type": type_, "product": SUITE, "draft": True}
+    )
+    refused(response, 400)
+    assert capability in response.json["errors"][0]
     assert before == base.named(queue).model._default_manager.count()  # type: ignore[union-attr]
 
 
-def test_a_draft_without_a_product_is_of_one_that_has_drafts(vendor: Caller) -> None:
+def test_draft_defaults_to_a_product_with_the_capability(vendor: Caller) -> None:
     switch_off(Product.objects.get(pk=SUITE), "subscription.change.validation")
     body = {"queue": "fulfillment", "type": "change", "draft": True}
     assert vendor.post(SAMPLES, body).json["product"] == METER
@@ -96,29 +98,29 @@ def test_a_draft_without_a_product_is_of_one_that_has_drafts(vendor: Caller) -> 
         ({"queue": "fulfillment", "draft": "yes"}, "draft: Must be a valid boolean."),
     ],
 )  # fmt: skip
-def test_what_has_no_drafts_says_so(vendor: Caller, body: dict[str, Any], error: str) -> None:
+def test_type_without_drafts_is_refused(vendor: Caller, body: dict[str, Any], error: str) -> None:
     refused(vendor.post(SAMPLES, {"draft": True, **body}), 400, error)
 
 
-def test_what_is_no_draft_is_made_as_before(vendor: Caller) -> None:
+def test_sample_without_draft_is_pending(vendor: Caller) -> None:
     body = {"queue": "fulfillment", "product": SUITE, "draft": False}
     assert vendor.post(SAMPLES, body).json["status"] == "pending"
 
 
-def draft(who: Caller, **more: str) -> str:
-    answer = who.post(SAMPLES, {"queue": "fulfillment", "draft": True, **more})
-    assert answer.status == 201, answer.json
-    return str(answer.json["id"])
+def draft(actor: Caller, **more: str) -> str:
+    response = actor.post(SAMPLES, {"queue": "fulfillment", "draft": True, **more})
+    assert response.status == 201, response.json
+    return str(response.json["id"])
 
 
-def test_without_a_validator_nobody_is_called(vendor: Caller) -> None:
+def test_validation_without_webhook_calls_no_validator(vendor: Caller) -> None:
     pk = draft(vendor)
-    answer = vendor.post(VALIDATE, {"id": pk})
-    assert answer.status == 200
-    assert {k: answer.json[k] for k in ("id", "status", "product", "called")} == {
+    response = vendor.post(VALIDATE, {"id": pk})
+    assert response.status == 200
+    assert {k: response.json[k] for k in ("id", "status", "product", "called")} == {
         "id": pk, "status": "draft", "product": SUITE, "called": False,
     }  # fmt: skip
-    assert answer.json["before"] == answer.json["after"]
+    assert response.json["before"] == response.json["after"]
 
 
 @pytest.mark.parametrize(
@@ -133,18 +135,20 @@ def test_without_a_validator_nobody_is_called(vendor: Caller) -> None:
         ({"id": "usage"}, 400),
     ],
 )
-def test_bad_input(vendor: Caller, body: dict[str, Any], status: int) -> None:
-    made = {
+def test_invalid_input_is_refused(vendor: Caller, body: dict[str, Any], status: int) -> None:
+    create = {
         "draft": lambda: draft(vendor),
         "usage": lambda: vendor.post(SAMPLES, {"queue": "usage_file"}).json["id"],
     }
     pk = body.get("id")
-    answer = vendor.post(VALIDATE, {**body, "id": made[pk]()} if pk in made else body)
-    assert answer.status == status, answer.json
-    assert set(answer.json) >= {"error_code", "errors"}
+    response = vendor.post(VALIDATE, {**body, "id": create[pk]()} if pk in create else body)
+    assert response.status == status, response.json
+    assert set(response.json) >= {"error_code", "errors"}
 
 
-def test_a_stranger_validates_nothing(vendor: Caller, other: World, nobody: Caller) -> None:
+def test_validation_of_another_partys_object_is_not_found(
+    vendor: Caller, other: World, nobody: Caller
+) -> None:
     pk = draft(vendor)
     for account in (other.vendor, other.provider):
         assert caller(account).post(VALIDATE, {"id": pk}).status == 404
@@ -152,7 +156,7 @@ def test_a_stranger_validates_nothing(vendor: Caller, other: World, nobody: Call
 
 
 @pytest.fixture
-def commanded(live_server: Any, tmp_path: Path, settings: Any) -> Callable[..., list[str]]:
+def run_queue(live_server: Any, tmp_path: Path, settings: Any) -> Callable[..., list[str]]:
     """`manage.py queue` of a sandbox that runs in this process; returns the lines it prints."""
     seed.run(lambda line: None)
     keys = [caller(Account.objects.get(pk=pk)).key or "" for pk in (VENDOR, PROVIDER)]
@@ -168,8 +172,8 @@ def commanded(live_server: Any, tmp_path: Path, settings: Any) -> Callable[..., 
 
 
 @pytest.fixture
-def validating(commanded: Callable[..., list[str]]) -> Iterator[Handler]:
-    """A validator of the suite's purchases; a test says what it answers."""
+def validating(run_queue: Callable[..., list[str]]) -> Iterator[Handler]:
+    """A validator of the suite's purchases; tests set its response."""
     with handler() as served:
         hook = caller(Account.objects.get(pk=VENDOR)).post(
             "/notifications/webhooks",
@@ -180,72 +184,74 @@ def validating(commanded: Callable[..., list[str]]) -> Iterator[Handler]:
         yield served
 
 
-def saying(*params: dict[str, Any]) -> Callable[[Got], tuple[int, bytes]]:
+def responding(*params: dict[str, Any]) -> Callable[[Got], tuple[int, bytes]]:
     return lambda got: (200, json.dumps({"params": params, "asset": {"params": params}}).encode())
 
 
-@SERVED
-def test_the_command_tells_what_a_validation_made_of_a_draft(
-    commanded: Callable[..., list[str]], validating: Handler
+@LIVE_SERVER
+def test_validate_command_prints_changes_of_the_draft(
+    run_queue: Callable[..., list[str]], validating: Handler
 ) -> None:
-    pk, status = commanded("add", "fulfillment", "--draft")[0].split()
+    pk, status = run_queue("add", "fulfillment", "--draft")[0].split()
     assert status == "draft"
-    validating.answer = saying(
+    validating.answer = responding(
         {"id": "siem_url", "constraints": {"required": True}},
         {"id": "data_region", "value_error": "Not offered"},
     )
-    assert commanded("validate", pk) == [
+    assert run_queue("validate", pk) == [
         f"{pk} draft",
         '  data_region = "eu": "Not offered"',
         '  siem_url = "": required true',
     ]
-    validating.answer = saying()
+    validating.answer = responding()
     changed = {"asset": {"params": [{"id": "data_region", "value": "us"}]}}
-    assert commanded("validate", pk, "--data", json.dumps(changed)) == [
+    assert run_queue("validate", pk, "--data", json.dumps(changed)) == [
         f"{pk} draft",
-        '  data_region = "us": no longer "Not offered"; was "eu"',
+        '  data_region = "us": cleared "Not offered"; was "eu"',
     ]
-    assert commanded("validate", pk) == [f"{pk} draft", "  nothing is wrong, nothing was changed"]
+    assert run_queue("validate", pk) == [f"{pk} draft", "  no errors, no changes"]
     validating.answer = lambda got: 500
     with pytest.raises(CommandError) as failed:
-        commanded("validate", pk)
+        run_queue("validate", pk)
     assert str(failed.value) == (
         "POST /sandbox/queue/validate: 400 Validation service is not available. The handler "
         "answered 500; only 2xx is success."
     )
-    # The validator made a parameter required that is empty.
-    assert commanded("move", pk, "purchase") == [f"{pk} inquiring"]
-    assert commanded("move", pk, "fail", "--reason", "Played.") == [f"{pk} failed"]
+    # The validator has made an empty parameter required.
+    assert run_queue("move", pk, "purchase") == [f"{pk} inquiring"]
+    assert run_queue("move", pk, "fail", "--reason", "Tested.") == [f"{pk} failed"]
     with pytest.raises(CommandError, match="is failed: validate is for draft or inquiring only"):
-        commanded("validate", pk)
+        run_queue("validate", pk)
     assert {p["id"]: p["value"] for p in Request.objects.get(pk=pk).params}["data_region"] == "us"
 
 
-@SERVED
-def test_the_command_says_that_nobody_was_called(commanded: Callable[..., list[str]]) -> None:
-    pk = commanded("add", "tier_config", "--draft")[0].split()[0]
-    assert commanded("validate", pk) == [
+@LIVE_SERVER
+def test_validate_command_prints_that_no_validator_was_called(
+    run_queue: Callable[..., list[str]],
+) -> None:
+    pk = run_queue("add", "tier_config", "--draft")[0].split()[0]
+    assert run_queue("validate", pk) == [
         f"{pk} draft",
         f"  no validator was called: {SUITE} has no enabled webhook for a validation of this type "
         f"and status, or the capability is off",
     ]
 
 
-@SERVED
-def test_the_command_validates_an_open_inquiry(commanded: Callable[..., list[str]]) -> None:
-    pk = commanded("add", "tier_config")[0].split()[0]
+@LIVE_SERVER
+def test_validate_command_validates_an_inquiry(run_queue: Callable[..., list[str]]) -> None:
+    pk = run_queue("add", "tier_config")[0].split()[0]
     vendor = caller(Account.objects.get(pk=VENDOR))
     wrong = {"params": [{"id": "partner_agreement", "value_error": "Which one?"}]}
     assert vendor.put(f"/tier/config-requests/{pk}", wrong).status == 200
-    assert commanded("move", pk, "inquire") == [f"{pk} inquiring"]
-    lines = commanded("validate", pk)
+    assert run_queue("move", pk, "inquire") == [f"{pk} inquiring"]
+    lines = run_queue("validate", pk)
     assert lines[0] == f"{pk} inquiring"
     assert lines[-1] == '  partner_agreement = "sample partner_agreement": "Which one?"'
 
 
-@SERVED
-def test_data_of_the_wrong_form_is_a_line(commanded: Callable[..., list[str]]) -> None:
-    with pytest.raises(CommandError, match="--data is not JSON"):
-        commanded("validate", "PR-1", "--data", "{")
-    with pytest.raises(CommandError, match="--data is a JSON object"):
-        commanded("validate", "PR-1", "--data", "[]")
+@LIVE_SERVER
+def test_validate_command_refuses_malformed_data(run_queue: Callable[..., list[str]]) -> None:
+    with pytest.raises(CommandError, match="--data"):
+        run_queue("validate", "PR-1", "--data", "{")
+    with pytest.raises(CommandError, match="--data"):
+        run_queue("validate", "PR-1", "--data", "[]")

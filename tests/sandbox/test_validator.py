@@ -1,4 +1,4 @@
-"""What `listen --validate` makes of an object, and how parameters are told of in a terminal."""
+"""The validator of `listen --validate`, and parameters as text for a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import parameters, validator
+from sandbox import parameter_text, validator
 from sandbox.validator import BadRule, Rule
 
 
@@ -36,22 +36,21 @@ def setup(*params: dict[str, Any]) -> dict[str, Any]:
         (" region = Not offered ", Rule("region", "Not offered")),
         ("region:uk=Not offered", Rule("region", "Not offered", "uk")),
         ("region:=Choose one", Rule("region", "Choose one", "")),
-        # Only what stands before the first equals sign says what it is about.
+        # The first equals sign separates the target from the error.
         ("region=No: a=b, c:d", Rule("region", "No: a=b, c:d")),
         ("url:https://a.example.com=Not ours", Rule("url", "Not ours", "https://a.example.com")),
     ],
 )
-def test_a_rule_is_read(text: str, rule: Rule) -> None:
+def test_rule_is_parsed(text: str, rule: Rule) -> None:
     assert validator.parse(text) == rule
 
 
 @pytest.mark.parametrize(
     "text", ["", "region", "=Not offered", ":uk=Not offered", " =x", "region:uk"]
 )
-def test_a_rule_of_the_wrong_form_is_refused(text: str) -> None:
-    with pytest.raises(BadRule) as refused:
+def test_malformed_rule_is_refused(text: str) -> None:
+    with pytest.raises(BadRule):
         validator.parse(text)
-    assert str(refused.value) == (f"--validate is PARAM=ERROR or PARAM:VALUE=ERROR, not {text!r}.")
 
 
 @pytest.mark.parametrize(
@@ -64,13 +63,13 @@ def test_a_rule_of_the_wrong_form_is_refused(text: str) -> None:
         json.dumps({"id": "PR-1", "asset": {"params": ["region"]}}).encode(),
     ],
 )  # fmt: skip
-def test_what_shows_no_parameters_is_a_wake_up(body: bytes) -> None:
-    assert validator.under_validation(body) is None
+def test_body_without_parameters_is_not_a_validation(body: bytes) -> None:
+    assert validator.parse_object(body) is None
 
 
-@pytest.mark.parametrize("shown", [order(param("region")), setup(param("region")), order()])
-def test_what_shows_parameters_is_under_validation(shown: dict[str, Any]) -> None:
-    assert validator.under_validation(json.dumps(shown).encode()) == shown
+@pytest.mark.parametrize("obj", [order(param("region")), setup(param("region")), order()])
+def test_body_with_parameters_is_a_validation(obj: dict[str, Any]) -> None:
+    assert validator.parse_object(json.dumps(obj).encode()) == obj
 
 
 @pytest.mark.parametrize("make", [order, setup])
@@ -82,25 +81,25 @@ def test_what_shows_parameters_is_under_validation(shown: dict[str, Any]) -> Non
         (["region:uk=Not offered"], "uk", "Not offered"),
         (["region:uk=Not offered"], "eu", ""),
         (["region:=Choose one"], "", "Choose one"),
-        # One that doesn't apply clears nothing that another says.
+        # A rule that does not apply does not clear the error of another one.
         (["region:uk=Not offered", "region:us=Not yet"], "uk", "Not offered"),
         (["region:us=Not yet", "region:uk=Not offered"], "uk", "Not offered"),
-        # The first that applies.
+        # The first rule that applies wins.
         (["region:eu=", "region=Only eu"], "eu", ""),
         (["region:eu=", "region=Only eu"], "uk", "Only eu"),
     ],
 )
 def test_rules_set_and_clear_errors(make: Any, rules: list[str], value: str, error: str) -> None:
-    shown = make(param("region", value, value_error="Old"), param("plan", value_error="Kept"))
-    sent = copy.deepcopy(shown)
-    done = validator.validate(shown, [validator.parse(text) for text in rules])
-    wanted = make(param("region", value, value_error=error), param("plan", value_error="Kept"))
-    assert done.answer == wanted
-    assert shown == sent
+    obj = make(param("region", value, value_error="Old"), param("plan", value_error="Kept"))
+    sent = copy.deepcopy(obj)
+    result = validator.validate(obj, [validator.parse(text) for text in rules])
+    expected = make(param("region", value, value_error=error), param("plan", value_error="Kept"))
+    assert result.response == expected
+    assert obj == sent
 
 
-def test_what_is_validated_is_told() -> None:
-    shown = order(
+def test_validation_returns_log_lines_and_a_summary() -> None:
+    obj = order(
         param("region", "uk"),
         param("secret", "hunter2", type="password"),
         param("empty", type="password"),
@@ -108,26 +107,26 @@ def test_what_is_validated_is_told() -> None:
         param("plan", "gold\x1b[2J", value_error="Old"),
     )
     rules = [Rule("region", "Not offered"), Rule("plan", ""), Rule("site", ""), Rule("rigeon", "x")]
-    done = validator.validate(shown, rules)
-    assert done.lines == [
+    result = validator.validate(obj, rules)
+    assert result.lines == [
         "validate PR-1 purchase draft",
         '  region = "uk"',
         "  secret = ********",
         '  empty = ""',
         '  site = {"city": "Galway"}',
         '  plan = "gold\\u001b[2J"',
-        "warning: there is no parameter rigeon; there are region, secret, empty, site, plan",
+        "warning: unknown parameter rigeon; available: region, secret, empty, site, plan",
     ]
-    assert done.said == 'region: "Not offered"; plan is cleared; site is right'
+    assert result.summary == 'region: "Not offered"; plan: error cleared; site: valid'
     nothing = validator.validate(order(), [Rule("region", "Not offered")])
-    assert nothing.lines[1:] == ["warning: there is no parameter region; there are none"]
-    assert nothing.said == "nothing changed"
+    assert nothing.lines[1:] == ["warning: unknown parameter region; available: none"]
+    assert nothing.summary == "nothing changed"
 
 
-def test_a_comparison_tells_errors_first_and_only_what_changed() -> None:
+def test_changes_list_errors_first_and_omit_unchanged_parameters() -> None:
     before = [
         param("same"),
-        param("healed", "eu", value_error="Not offered"),
+        param("fixed", "eu", value_error="Not offered"),
         param("changed", "1"),
         param("secret", "hunter2", type="password"),
         param("chosen", value_choices=[{"value": "a", "label": "A"}]),
@@ -137,7 +136,7 @@ def test_a_comparison_tells_errors_first_and_only_what_changed() -> None:
     ]
     after = [
         param("same"),
-        param("healed", "eu"),
+        param("fixed", "eu"),
         param("changed", "2"),
         param("secret", "hunter3", type="password"),
         param("chosen", value_choices=[]),
@@ -145,17 +144,17 @@ def test_a_comparison_tells_errors_first_and_only_what_changed() -> None:
         param("still", "mars", value_error="No"),
         param("wrong", "y", value_error="Not y"),
     ]
-    assert parameters.compared(before, after) == [
+    assert parameter_text.describe_changes(before, after) == [
         'still = "mars": "No"',
         'wrong = "y": "Not y"; was "x"',
-        'healed = "eu": no longer "Not offered"',
+        'fixed = "eu": cleared "Not offered"',
         'changed = "2": was "1"',
         "secret = ********: was ********",
         'chosen = "": choices none',
         'ruled = "": required true; hidden false',
     ]
-    assert parameters.compared(before[:1], after[:1]) == []
+    assert parameter_text.describe_changes(before[:1], after[:1]) == []
 
 
-def test_long_values_are_cut() -> None:
-    assert parameters.value_of(param("note", "x" * 500)) == f'"{"x" * 79}…'
+def test_long_value_is_truncated() -> None:
+    assert parameter_text.format_value(param("note", "x" * 500)) == f'"{"x" * 79}…'

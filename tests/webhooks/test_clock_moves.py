@@ -19,7 +19,7 @@ from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from sandbox import time
+from sandbox import clock_control
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, handler
@@ -45,7 +45,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A move waits a tenth of a second for calls under way."""
-    monkeypatch.setattr(time, "WAIT_FOR_CALLS", 0.1)
+    monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
 
 
 def order(world: make.World) -> Request:
@@ -80,7 +80,7 @@ def test_a_day_runs_the_whole_ladder_each_call_at_its_own_moment(engine: Engine)
         hook = make.webhook(world, served.url)
         order(world)
         began = real_time.monotonic()
-        moved = time.advance(timedelta(days=1))
+        moved = clock_control.advance(timedelta(days=1))
         assert real_time.monotonic() - began < 20
     attempts = list(Attempt.objects.order_by("number"))
     assert len(attempts) == 10
@@ -106,7 +106,7 @@ def test_a_handler_that_recovers_is_called_no_more(engine: Engine) -> None:
     with handler(lambda got: next(answers)) as served:
         hook = make.webhook(world, served.url)
         order(world)
-        moved = time.advance(timedelta(days=1))
+        moved = clock_control.advance(timedelta(days=1))
         assert settled()
     hook.refresh_from_db()
     assert (hook.triggers, hook.success_triggers, hook.earliest_possible_trigger) == (3, 1, None)
@@ -121,11 +121,11 @@ def test_all_that_waited_goes_at_the_moment_at_which_the_gate_opens(engine: Engi
         hook = make.webhook(world, served.url)
         for _ in range(6):
             order(world)
-        time.advance(S)
+        clock_control.advance(S)
         served.answer = lambda got: 200
         hook.refresh_from_db()
         gate = hook.earliest_possible_trigger
-        time.advance(timedelta(hours=1))
+        clock_control.advance(timedelta(hours=1))
     delivered = Attempt.objects.filter(outcome="success")
     assert set(delivered.values_list("started_at", flat=True)) == {gate}
     assert settled()
@@ -133,14 +133,14 @@ def test_all_that_waited_goes_at_the_moment_at_which_the_gate_opens(engine: Engi
 
 def test_nothing_due_is_one_step_and_time_goes_on_from_there() -> None:
     before = clock.now()
-    moved = time.advance(timedelta(hours=5))
+    moved = clock_control.advance(timedelta(hours=5))
     after = clock.now()
     assert before <= moved.start
     assert moved.end - moved.start == timedelta(hours=5)
     assert moved.stops == 0
     assert moved.end <= after < moved.end + timedelta(minutes=1)
     assert clock.now() > after
-    assert time.reading()[1] is False
+    assert clock_control.read()[1] is False
 
 
 def test_a_second_move_at_the_same_time_is_refused(engine: Engine) -> None:
@@ -151,18 +151,18 @@ def test_a_second_move_at_the_same_time_is_refused(engine: Engine) -> None:
         order(world)
 
         def second(pause: float) -> None:
-            assert time.reading()[1] is True
+            assert clock_control.read()[1] is True
             with pytest.raises(Conflict) as raised:
-                time.advance(S)
+                clock_control.advance(S)
             refused.append(raised.value)
             served.release.set()
 
-        moved = time.advance(timedelta(minutes=1), pause=second)
+        moved = clock_control.advance(timedelta(minutes=1), pause=second)
     assert refused[0].status == 409
     assert moved.end - moved.start == timedelta(minutes=1)
     # The one that was refused moved nothing, and let nothing go.
     assert moved.end <= clock.now() < moved.end + 30 * S
-    assert time.advance(S).stops == 0
+    assert clock_control.advance(S).stops == 0
 
 
 def test_time_stands_still_until_a_call_is_over(engine: Engine) -> None:
@@ -177,7 +177,7 @@ def test_time_stands_still_until_a_call_is_over(engine: Engine) -> None:
             if len(served.seen) and len(seen) and served.calls.qsize():
                 served.release.set()
 
-        moved = time.advance(timedelta(hours=1), pause=pause)
+        moved = clock_control.advance(timedelta(hours=1), pause=pause)
     assert seen == {moved.start}
     attempt = Attempt.objects.get()
     assert (attempt.outcome, attempt.finished_at) == ("success", moved.start)
@@ -191,7 +191,7 @@ def test_a_hanging_call_is_left_when_its_deadline_is_not_passed(
         make.webhook(world, served.url)
         order(world)
         served.next()
-        moved = time.advance(timedelta(seconds=295))
+        moved = clock_control.advance(timedelta(seconds=295))
         assert moved.end - moved.start == 295 * S
         assert Delivery.objects.get().state == "calling"
         assert not Attempt.objects.exists()
@@ -206,7 +206,7 @@ def test_a_hanging_call_is_cut_at_its_simulated_deadline(engine: Engine, impatie
         hook = make.webhook(world, served.url)
         order(world)
         served.next()
-        time.advance(timedelta(seconds=400))
+        clock_control.advance(timedelta(seconds=400))
     attempt = Attempt.objects.get()
     assert attempt.finished_at == attempt.started_at + 300 * S
     assert (attempt.outcome, attempt.status_code) == ("failure", None)
@@ -223,7 +223,7 @@ def test_a_hanging_call_is_cut_at_its_simulated_deadline(engine: Engine, impatie
 def test_the_next_call_of_a_delivery_that_hung_is_waited_for_as_well(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time, "WAIT_FOR_CALLS", 0.3)
+    monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.3)
     world = make.world()
     numbers = iter(range(10))
     second, answered = threading.Event(), threading.Event()
@@ -243,7 +243,7 @@ def test_the_next_call_of_a_delivery_that_hung_is_waited_for_as_well(
     with handler(answer) as served:
         make.webhook(world, served.url)
         order(world)
-        time.advance(timedelta(hours=2), pause=pause)
+        clock_control.advance(timedelta(hours=2), pause=pause)
         assert settled()
     cut, delivered = Attempt.objects.order_by("number")
     assert (cut.outcome, delivered.outcome) == ("failure", "success")
@@ -259,7 +259,7 @@ def test_a_handler_that_always_hangs_runs_down_its_ladder_too(
     with handler(None) as served:
         hook = make.webhook(world, served.url)
         order(world)
-        time.advance(timedelta(hours=1))
+        clock_control.advance(timedelta(hours=1))
     hook.refresh_from_db()
     assert (hook.out_of_order, hook.failure_triggers) == (True, 3)
     for attempt in Attempt.objects.all():
@@ -275,10 +275,10 @@ def test_a_planned_date_comes_at_its_own_moment(engine: Engine) -> None:
         transitions.move(
             Request, row.pk, "schedule", world.as_vendor, {"planned_date": planned.isoformat()}
         )
-        time.advance(timedelta(hours=2))
+        clock_control.advance(timedelta(hours=2))
         row.refresh_from_db()
         assert row.status == "scheduled"
-        time.advance(timedelta(hours=2))
+        clock_control.advance(timedelta(hours=2))
         row.refresh_from_db()
         assert (row.status, row.updated, row.planned_date) == ("pending", planned, None)
         assert settled()
@@ -292,7 +292,7 @@ def test_a_planned_date_comes_at_its_own_moment(engine: Engine) -> None:
 
 
 def test_a_move_prolongs_its_own_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "LEASE", 0.6)
+    monkeypatch.setattr(clock_control, "LEASE", 0.6)
     world = make.world()
     with handler(None) as served:
         make.webhook(world, served.url)
@@ -306,7 +306,7 @@ def test_a_move_prolongs_its_own_lease(engine: Engine, monkeypatch: pytest.Monke
                 served.release.set()
             threading.Event().wait(seconds)
 
-        time.advance(S, pause=pause)
+        clock_control.advance(S, pause=pause)
     assert Clock.objects.get().moving_lease == 0
     assert Attempt.objects.get().outcome == "success"
 
@@ -314,15 +314,15 @@ def test_a_move_prolongs_its_own_lease(engine: Engine, monkeypatch: pytest.Monke
 def test_a_move_whose_process_was_killed_is_over_after_its_lease() -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=real_time.time() + 60)
-    time.recover()
+    clock_control.recover()
     assert clock.now() == stopped
     with pytest.raises(Conflict):
-        time.advance(S)
+        clock_control.advance(S)
     Clock.objects.update(moving_lease=1.0)
-    moved = time.advance(S)
+    moved = clock_control.advance(S)
     assert (moved.start, moved.end) == (stopped, stopped + S)
     Clock.objects.update(frozen_at=stopped, moving_lease=1.0)
-    time.recover()
+    clock_control.recover()
     assert stopped < clock.now() < stopped + 30 * S
 
 
@@ -331,28 +331,28 @@ def test_the_lease_of_a_move_is_by_the_databases_clock(wrong: timedelta) -> None
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=DatabaseTime() + 20)
     with time_machine.travel(datetime.now(UTC) + wrong):
-        assert time.reading() == (stopped, True)
-        time.recover()
+        assert clock_control.read() == (stopped, True)
+        clock_control.recover()
         with pytest.raises(Conflict):
-            time.advance(S)
+            clock_control.advance(S)
         Clock.objects.update(moving_lease=DatabaseTime() - 1)
-        assert time.reading() == (stopped, False)
-        time.recover()
+        assert clock_control.read() == (stopped, False)
+        clock_control.recover()
         assert Clock.objects.get().frozen_at is None
 
 
 def test_a_recovery_leaves_a_move_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=1.0)
-    release = time._release
+    release = clock_control._release
 
     def begun_before(moment: datetime, **held: float) -> None:
-        time._begin()
+        clock_control._begin()
         release(moment, **held)
 
-    monkeypatch.setattr(time, "_release", begun_before)
-    time.recover()
-    assert time.reading() == (stopped, True)
+    monkeypatch.setattr(clock_control, "_release", begun_before)
+    clock_control.recover()
+    assert clock_control.read() == (stopped, True)
 
 
 def test_a_move_begins_where_another_has_just_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,7 +362,7 @@ def test_a_move_begins_where_another_has_just_ended(monkeypatch: pytest.MonkeyPa
 
     def move() -> None:
         try:
-            ends.append(time.advance(timedelta(hours=1)).end)
+            ends.append(clock_control.advance(timedelta(hours=1)).end)
         except Conflict:
             pass
 
@@ -375,7 +375,7 @@ def test_a_move_begins_where_another_has_just_ended(monkeypatch: pytest.MonkeyPa
 
     Clock.objects.create(pk=1)
     monkeypatch.setattr(clock, "now", now_and_then)
-    ends.append(time.advance(S).end)
+    ends.append(clock_control.advance(S).end)
     assert other[0].wait(10)
     # Time has not gone back behind either.
     assert clock.now() >= max(ends)
@@ -388,11 +388,11 @@ def test_a_move_that_fails_lets_time_go_on_where_it_stood(
         raise RuntimeError("the room is on fire")
 
     start = clock.now()
-    monkeypatch.setattr(time, "_settle", broken)
+    monkeypatch.setattr(clock_control, "_settle", broken)
     with pytest.raises(RuntimeError):
-        time.advance(timedelta(days=1))
+        clock_control.advance(timedelta(days=1))
     assert start < clock.now() < start + 30 * S
-    assert time.reading()[1] is False
+    assert clock_control.read()[1] is False
 
 
 def probing(world: make.World) -> tuple[Webhook, Any]:

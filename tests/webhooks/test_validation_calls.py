@@ -14,7 +14,7 @@ from requests_queue import clock
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from sandbox import time
+from sandbox import clock_control
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
@@ -266,7 +266,7 @@ def test_the_engine_leaves_validators_calls_to_those_who_ask(engine: Engine) -> 
 def test_a_move_neither_waits_for_ever_nor_cuts_the_call(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time, "WAIT_FOR_CALLS", 0.1)
+    monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
     world = platform()
     with handler() as served:
         served.answer = hangs(served)
@@ -275,7 +275,7 @@ def test_a_move_neither_waits_for_ever_nor_cuts_the_call(
         waiting = asking(served, world, row)
         pk = Delivery.objects.get().pk
         began = real_time.monotonic()
-        moved = time.advance(timedelta(days=2))
+        moved = clock_control.advance(timedelta(days=2))
         assert real_time.monotonic() - began < 10
         assert moved.end - moved.start == timedelta(days=2)
         # Two days later it still hangs, and has no deadline in the platform's time.

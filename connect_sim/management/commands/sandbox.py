@@ -15,7 +15,7 @@ from requests_queue import seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Refused
-from sandbox import sandbox_file
+from sandbox import clock_control, sandbox_file
 from sandbox.sandbox_file import Sandbox
 from webhooks.delivery import claims
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         if not options["no_seed"] and seed.is_empty():
             seed.run(lambda line: self.stdout.write(line))
         sandbox = self._keys()
-        _recover_clock()
+        clock_control.recover()
         from connect_sim.wsgi import application
 
         try:
@@ -89,9 +89,3 @@ class Command(BaseCommand):
             except Refused as error:
                 raise CommandError(f"SIM_{kind.upper()}_API_KEY: {error}") from None
         return found
-
-
-def _recover_clock() -> None:
-    from sandbox import time
-
-    time.recover()

@@ -1,6 +1,6 @@
-"""Moving the platform's time: from one due moment to the next, and what is due runs.
+"""Move the sandbox's clock forward, from one due time to the next, and run what is due.
 
-A ladder of retries that takes a day runs in seconds, each attempt at its own simulated moment.
+A day of retries takes seconds, each attempt at its own simulated time.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.signals import run_due_wanted
 
-WAIT_FOR_CALLS = 10.0  # real seconds that a move waits for calls under way
-# Seconds of the database's wall clock after which a move whose process is gone is over: the
-# clocks of the processes' machines may differ.
+SETTLE_TIMEOUT = 10.0  # real seconds that a move waits for requests in flight
+# Seconds of the database's wall clock after which a move of a dead process has expired; the
+# clocks of the machines may differ.
 LEASE = 30.0
 POLL = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """What a move did: from when to when, at how many due moments it stopped, and which of the
-    platform's jobs failed on the way."""
+class Advance:
+    """Result of a move: start and end, number of due times in between, and the failed jobs."""
 
     start: datetime
     end: datetime
@@ -40,13 +39,13 @@ class Moved:
     failed: list[str]
 
 
-def advance(span: timedelta, *, pause: Callable[[float], Any] = time.sleep) -> Moved:
-    """Move the platform's time forward by `span`, running what falls due on the way.
+def advance(duration: timedelta, *, pause: Callable[[float], Any] = time.sleep) -> Advance:
+    """Move the platform time forward by `duration`, and run what becomes due.
 
-    Raises Conflict (409) while another move is under way.
+    Raises Conflict (409) during another move.
     """
     start = _begin()
-    end = start + span
+    end = start + duration
     hanging: set[str] = set()
     failed: set[str] = set()
     stops = 0
@@ -68,25 +67,25 @@ def advance(span: timedelta, *, pause: Callable[[float], Any] = time.sleep) -> M
             _settle(end, hanging, pause)
     finally:
         _release(now)
-    return Moved(start, now, stops, sorted(failed))
+    return Advance(start, now, stops, sorted(failed))
 
 
-def reading() -> tuple[datetime, bool]:
-    """Return the platform's time, and whether a move is under way."""
+def read() -> tuple[datetime, bool]:
+    """Return the platform time, and whether the clock is being moved."""
     moving = Clock.objects.filter(pk=1, moving_lease__gt=DatabaseTime()).exists()
     return clock.now(), moving
 
 
 def _begin() -> datetime:
-    """Take the clock and stop it; one move at a time, by a filtered UPDATE."""
+    """Acquire the clock's lease by a filtered UPDATE, and freeze the clock."""
     Clock.objects.get_or_create(pk=1)
     with transaction.atomic():
         taken = Clock.objects.filter(pk=1, moving_lease__lt=DatabaseTime()).update(
             moving_lease=DatabaseTime() + LEASE
         )
         if not taken:
-            raise Conflict("CLK_001", "The clock is being moved already; wait until it stands.")
-        # Read with the row locked: a move that ended just now has left another time.
+            raise Conflict("CLK_001", "The clock is already being moved. Try again later.")
+        # Read with the row locked: a move that has just ended has changed the time.
         start = clock.now()
         _freeze(start)
     return start
@@ -97,7 +96,7 @@ def _freeze(moment: datetime) -> None:
 
 
 def _release(moment: datetime, **held: float) -> None:
-    """Let time go on from `moment`."""
+    """Let the clock run again from `moment`."""
     Clock.objects.filter(pk=1, **held).update(
         frozen_at=None, moving_lease=0, offset=moment - datetime.now(UTC)
     )
@@ -105,29 +104,28 @@ def _release(moment: datetime, **held: float) -> None:
 
 @receiver(run_due_wanted)
 def recover(**kwargs: Any) -> None:
-    """Let time go on where a mover was killed, once its lease has passed.
+    """Let the clock run again if a moving process was killed and its lease has expired.
 
-    Asked by the scheduler as well as at the start: a start soon after the kill would find the
-    lease still running, and time would stand until the next move.
+    Runs at the start and by the scheduler: a start soon after the kill finds the lease still valid.
     """
     row = Clock.objects.filter(
         pk=1, frozen_at__isnull=False, moving_lease__lt=DatabaseTime()
     ).first()
     if row is not None and row.frozen_at is not None:
-        # Only that move's: another one may have begun meanwhile.
+        # Filtered by that lease: another move may have begun.
         _release(row.frozen_at, moving_lease=row.moving_lease)
 
 
 @contextmanager
 def _renewed() -> Any:
-    """Prolong the lease of a move while it lasts."""
-    over = threading.Event()
+    """Renew the lease while a move lasts."""
+    finished = threading.Event()
 
     def renew() -> None:
         from django.db import connection
 
-        while not over.wait(LEASE / 3):
-            # Not one that has been released: another process took the move for dead.
+        while not finished.wait(LEASE / 3):
+            # Not a released lease: another process may have recovered the clock.
             held = Clock.objects.filter(pk=1, moving_lease__gt=0)
             held.update(moving_lease=DatabaseTime() + LEASE)
         connection.close()
@@ -137,13 +135,13 @@ def _renewed() -> Any:
     try:
         yield
     finally:
-        over.set()
+        finished.set()
         thread.join()
 
 
 def _settle(now: datetime, hanging: set[str], pause: Callable[[float], Any]) -> set[str]:
-    """Let time stand still until nothing is due or under way; return what still hangs then."""
-    deadline = time.monotonic() + WAIT_FOR_CALLS
+    """Wait until nothing is due or in flight; return what still hangs after the timeout."""
+    deadline = time.monotonic() + SETTLE_TIMEOUT
     while True:
         left = jobs.unsettled(now) - hanging
         if not left or time.monotonic() > deadline:
