@@ -86,13 +86,8 @@ def reset() -> None:
 
 
 def main() -> None:
-<<<<<<< HEAD
-    """Serve until the end of the commands."""
-    event_loops.raise_file_limit()
-=======
     """Serve until the command pipe is closed."""
-    loops.raise_file_limit()
->>>>>>> 9c185fe (Name the parts of the benchmarks by standard terms)
+    event_loops.raise_file_limit()
     loop = uvloop.new_event_loop()
 
     def release() -> None:
