@@ -21,7 +21,7 @@ OFFERED = 50
 
 
 @dataclass(frozen=True)
-class Reader:
+class Viewer:
     """A user who is signed in, and the account that is acted as."""
 
     user: User
@@ -46,16 +46,16 @@ class Reader:
         return list(rows.order_by("-type", "pk")[:OFFERED])
 
 
-def reader(request: HttpRequest) -> Reader | None:
+def get_viewer(request: HttpRequest) -> Viewer | None:
     """Return who reads, or None where nobody is signed in or there is no account to act as."""
     user = request.user
     if not isinstance(user, User) or not user.is_active or user.is_service:
         return None
     account = _chosen(request) if user.is_superuser else user.account
-    return None if account is None else Reader(user, account)
+    return None if account is None else Viewer(user, account)
 
 
-def choose(request: HttpRequest, pk: str) -> Account | None:
+def act_as(request: HttpRequest, pk: str) -> Account | None:
     """Act as another account from now on; None where the user can't."""
     user = request.user
     if not isinstance(user, User) or not user.is_superuser:

@@ -1,6 +1,6 @@
 """The frame of the portal's pages: who may read them, the way between them, and how they look.
 
-A page is a function of the request and its reader, behind `signed_in`, that answers by `shown`.
+A page is a function of the request and its viewer, behind `signed_in`, that answers by `shown`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from portal import identity, pages
-from portal.identity import Reader
+from portal.identity import Viewer
 from requests_queue import clock
 from requests_queue.errors import Missing
 from webhooks import webhook_health
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NavigationItem:
     """An entry of the navigation: its name, and the address that its pages begin with."""
 
     name: str
@@ -36,12 +36,12 @@ class Place:
 
 
 # A room above the portal adds its own when its app is ready.
-NAVIGATION: list[Place] = [
-    Place("Home", "/"),
-    Place("Webhooks", "/webhooks/"),
-    Place("Deliveries", "/deliveries/"),
-    Place("Queues", "/queues/"),
-    Place("Products", "/products/"),
+NAVIGATION: list[NavigationItem] = [
+    NavigationItem("Home", "/"),
+    NavigationItem("Webhooks", "/webhooks/"),
+    NavigationItem("Deliveries", "/deliveries/"),
+    NavigationItem("Queues", "/queues/"),
+    NavigationItem("Products", "/products/"),
 ]
 
 # So many webhooks that are out of order are named on every page.
@@ -49,65 +49,65 @@ ALARMS = 2
 
 
 def signed_in(
-    view: Callable[Concatenate[HttpRequest, Reader, P], HttpResponse],
+    view: Callable[Concatenate[HttpRequest, Viewer, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Let in whoever is signed in and acts as an account; others are sent to sign in.
 
-    `Missing` becomes the page of an address that leads nowhere for its reader.
+    `Missing` becomes the page of an address that leads nowhere for its viewer.
     """
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        reader = identity.reader(request)
-        if reader is None:
+        viewer = identity.get_viewer(request)
+        if viewer is None:
             return _turned_away(request)
         try:
-            return view(request, reader, *args, **kwargs)
+            return view(request, viewer, *args, **kwargs)
         except Missing:
-            return nothing(request, reader)
+            return not_found(request, viewer)
 
     return guarded
 
 
-def shown(
+def render(
     request: HttpRequest,
-    reader: Reader,
+    viewer: Viewer,
     template: str,
     context: Mapping[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
     """Return a page in its frame, or the piece of one that `is_piece` asks for."""
-    return pages.page(request, template, {**(context or {}), **_frame(request, reader)}, status)
+    return pages.render(request, template, {**(context or {}), **_frame(request, viewer)}, status)
 
 
-def is_piece(request: HttpRequest) -> bool:
+def is_htmx(request: HttpRequest) -> bool:
     """Whether htmx asks for what has changed of a page."""
     return "HX-Request" in request.headers
 
 
-def nothing(request: HttpRequest, reader: Reader) -> HttpResponse:
+def not_found(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Return the page of what isn't there, or not for the account that is acted as."""
-    return shown(request, reader, "nothing.html", status=404)
+    return render(request, viewer, "nothing.html", status=404)
 
 
-def _frame(request: HttpRequest, reader: Reader) -> dict[str, Any]:
+def _frame(request: HttpRequest, viewer: Viewer) -> dict[str, Any]:
     return {
-        "reader": reader,
-        "is_piece": is_piece(request),
+        "viewer": viewer,
+        "is_piece": is_htmx(request),
         "now": clock.now(),
         "places": [(place, place.holds(request.path)) for place in NAVIGATION],
         # Asked for by the template, so that pieces of pages don't.
-        "alarms": partial(webhook_health.out_of_order, reader.account, ALARMS + 1),
+        "alarms": partial(webhook_health.out_of_order, viewer.account, ALARMS + 1),
         "most_alarms": ALARMS,
     }
 
 
 def _turned_away(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        return pages.page(request, "no_account.html", status=403)
-    if is_piece(request):
+        return pages.render(request, "no_account.html", status=403)
+    if is_htmx(request):
         # A piece of a page can't sign anybody in: the page itself is loaded anew, and asks.
-        answer = pages.page(request, "empty.html", status=403)
+        answer = pages.render(request, "empty.html", status=403)
         answer["HX-Refresh"] = "true"
         return answer
     if request.method not in ("GET", "HEAD"):

@@ -1,13 +1,13 @@
-"""Pages: HTML of a template, with the headers that keep a page to this server and its reader."""
+"""Pages: HTML of a template, with the headers that keep a page to this server and its viewer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from django import shortcuts
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.gzip import GZipMiddleware
-from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
 POLICY_HEADER = "Content-Security-Policy"
@@ -18,7 +18,7 @@ POLICY = (
 _HEADERS = {
     POLICY_HEADER: POLICY,
     "Cache-Control": "no-store",
-    # Addresses of pages may hold what lets their reader in.
+    # Addresses of pages may hold what lets their viewer in.
     "Referrer-Policy": "same-origin",
     "X-Robots-Tag": "noindex, nofollow",
 }
@@ -29,26 +29,26 @@ _HEADERS = {
 _shorter = GZipMiddleware(lambda request: HttpResponse())
 
 
-def page(
+def render(
     request: HttpRequest, template: str, context: Mapping[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
     """Return a page, or a piece of one."""
-    answer = _with_headers(render(request, f"portal/{template}", context, status=status))
+    answer = _with_headers(shortcuts.render(request, f"portal/{template}", context, status=status))
     _shorter.process_response(request, answer)
     return answer
 
 
 def not_found(request: HttpRequest) -> HttpResponse:
-    """Return the page of an address that leads nowhere, or nowhere for its reader."""
-    return page(request, "not_found.html", status=404)
+    """Return the page of an address that leads nowhere, or nowhere for its viewer."""
+    return render(request, "not_found.html", status=404)
 
 
-def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Return the page of a form that came without its token (Django's CSRF_FAILURE_VIEW)."""
-    return page(request, "csrf.html", status=403)
+    return render(request, "csrf.html", status=403)
 
 
-def local(address: str) -> str:
+def local_path(address: str) -> str:
     """Return the address of a page if it is one of ours, else nothing."""
     is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(address, None)
     return address if is_ours else ""

@@ -20,7 +20,7 @@ def sign_in_by_link(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     """Sign in whoever has the printed link, once. Anybody may ask; the token decides."""
     user = signin.redeem(uid, token)
     if user is None:
-        return pages.page(request, "link_used.html", status=403)
+        return pages.render(request, "link_used.html", status=403)
     login(request, user)
     return pages.see_other(settings.LOGIN_REDIRECT_URL)
 
@@ -30,10 +30,10 @@ def sign_in_by_link(request: HttpRequest, uid: str, token: str) -> HttpResponse:
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Sign in by name and password. Anybody may ask."""
     following = (
-        pages.local(request.POST.get("next") or request.GET.get("next") or "")
+        pages.local_path(request.POST.get("next") or request.GET.get("next") or "")
         or settings.LOGIN_REDIRECT_URL
     )
-    if request.method != "POST" and identity.reader(request) is not None:
+    if request.method != "POST" and identity.get_viewer(request) is not None:
         return pages.see_other(following)
     form = sign_in_forms.SignIn(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -41,10 +41,10 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return pages.see_other(following)
     context = {"form": form, "next": following, "is_sandbox": settings.SANDBOX}
     if form.refused:
-        answer = pages.page(request, "sign_in.html", context, status=429)
+        answer = pages.render(request, "sign_in.html", context, status=429)
         answer["Retry-After"] = f"{sign_in_limits.BLOCK:.0f}"
         return answer
-    return pages.page(request, "sign_in.html", context, status=400 if form.is_bound else 200)
+    return pages.render(request, "sign_in.html", context, status=400 if form.is_bound else 200)
 
 
 @require_POST
@@ -57,21 +57,23 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 @layout.signed_in
-def password(request: HttpRequest, reader: identity.Reader) -> HttpResponse:
+def password(request: HttpRequest, viewer: identity.Viewer) -> HttpResponse:
     """Set one's own password, for whoever is signed in; other sessions of theirs end."""
-    form = sign_in_forms.password_form(reader.user, request.POST or None)
+    form = sign_in_forms.password_form(viewer.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         update_session_auth_hash(request, form.save())
-        messages.success(request, f"Your password is set. Your name is {reader.user.username}.")
+        messages.success(request, f"Your password is set. Your name is {viewer.user.username}.")
         return pages.see_other(reverse("password"))
-    context = {"form": form, "has_one": reader.user.has_usable_password()}
-    return layout.shown(request, reader, "password.html", context, 400 if form.is_bound else 200)
+    context = {"form": form, "has_one": viewer.user.has_usable_password()}
+    return layout.render(request, viewer, "password.html", context, 400 if form.is_bound else 200)
 
 
 @require_POST
 @layout.signed_in
-def act_as(request: HttpRequest, reader: identity.Reader) -> HttpResponse:
+def act_as(request: HttpRequest, viewer: identity.Viewer) -> HttpResponse:
     """Act as another account, for administrators; back to the page that asked."""
-    if identity.choose(request, request.POST.get("account", "")) is None:
-        return layout.nothing(request, reader)
-    return pages.see_other(pages.local(request.POST.get("next", "")) or settings.LOGIN_REDIRECT_URL)
+    if identity.act_as(request, request.POST.get("account", "")) is None:
+        return layout.not_found(request, viewer)
+    return pages.see_other(
+        pages.local_path(request.POST.get("next", "")) or settings.LOGIN_REDIRECT_URL
+    )

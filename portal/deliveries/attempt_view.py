@@ -21,7 +21,7 @@ _LONG = 1_000  # characters of a header's value that are shown
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TokenCheck:
     """A sentence of the token's verdict, and whether it is good news, bad or none (`quiet`)."""
 
     kind: str
@@ -36,11 +36,11 @@ class Token:
     claims: Body
     expires: datetime | None
     is_expired: bool
-    verdict: list[Said]
+    verdict: list[TokenCheck]
 
 
 @dataclass
-class Exchange:
+class AttemptView:
     """An attempt, to be read."""
 
     row: Attempt
@@ -149,31 +149,33 @@ def _token(row: Attempt, now: datetime, whole: bool) -> Token:
     )
 
 
-def _signature(row: Attempt, told: dict[str, Any]) -> Iterable[Said]:
+def _signature(row: Attempt, told: dict[str, Any]) -> Iterable[TokenCheck]:
     hook = row.webhook
     try:
         tokens.sign(told, hook.jwt_secret)
     except SecretRefused as refused:
-        yield Said("bad", str(refused))
+        yield TokenCheck("bad", str(refused))
         return
     if row.revision is None:
-        yield Said("quiet", "Whether the webhook was edited since is not recorded of this attempt.")
+        yield TokenCheck(
+            "quiet", "Whether the webhook was edited since is not recorded of this attempt."
+        )
     elif row.revision == hook.revision:
-        yield Said(
+        yield TokenCheck(
             "good",
             "The signature verifies with the webhook's JWT secret: how it is called was not "
             "edited since.",
         )
     else:
         times = hook.revision - row.revision
-        yield Said(
+        yield TokenCheck(
             "bad",
             f"How the webhook is called was edited {'once' if times == 1 else f'{times} times'} "
             "since. If its JWT secret was among that, the signature no longer verifies; signed "
             "again, the same claims do.",
         )
     if tokens.is_short(hook.jwt_secret):
-        yield Said("quiet", "The secret is shorter than the 32 bytes that HS256 wants.")
+        yield TokenCheck("quiet", "The secret is shorter than the 32 bytes that HS256 wants.")
 
 
 def _differences(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:

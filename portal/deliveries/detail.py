@@ -21,7 +21,7 @@ from webhooks.delivery.next_attempt import Told
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
 from webhooks.types import EVENT
 
-RUNGS = 40  # attempts of the ladder; of more the latest are shown
+MAX_ATTEMPTS = 40  # attempts of the ladder; of more the latest are shown
 _NAMED = 5  # events that are named
 _AHEAD = 100  # deliveries before this one that are counted
 _SMALL = ("pk", "number", "outcome", "status_code", "duration", "error", "why", "started_at",
@@ -39,7 +39,7 @@ class Cleared:
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class AttemptRow:
     """An attempt in the list: how long after the one before it came, and what it led to.
 
     `cleared` is what ended the webhook's backoffs between this attempt and the next one.
@@ -57,7 +57,7 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NextStep:
     """What happens next, and when, if that is known."""
 
     said: str
@@ -65,7 +65,7 @@ class Next:
 
 
 @dataclass
-class Shown:
+class DeliveryView:
     """A delivery and what its page needs of it."""
 
     row: Delivery
@@ -114,10 +114,10 @@ class Shown:
         return Attempt.objects.filter(delivery=self.row.pk, number__lte=self.row.attempts)
 
     @cached_property
-    def rungs(self) -> list[Rung]:
+    def rungs(self) -> list[AttemptRow]:
         """Its attempts, the first first."""
         rows = self._attempts.order_by("-number").only(*_SMALL)
-        found = list(rows[:RUNGS])[::-1]
+        found = list(rows[:MAX_ATTEMPTS])[::-1]
         ended = self._cleared(found)
         nexts: list[Attempt | None] = [*found[1:], None]
         befores: list[Attempt | None] = [None, *found]
@@ -136,10 +136,10 @@ class Shown:
             rows = rows.filter(at__lte=attempts[-1].finished_at)
         return list(rows[:_CLEARED])
 
-    def _rung(self, row: Attempt, before: Attempt | None, ended: list[Cleared]) -> Rung:
+    def _rung(self, row: Attempt, before: Attempt | None, ended: list[Cleared]) -> AttemptRow:
         gap = row.started_at - before.finished_at if before else None
         told = next_attempt.after_attempt(row, self.row, self.now)
-        return Rung(
+        return AttemptRow(
             row.number, row.outcome, row.status_code, row.duration,
             harmless(row.error[:500]), replace(told, why=harmless(told.why)), row.started_at,
             "" if gap is None else spelled(gap.total_seconds()), ended,
@@ -160,7 +160,7 @@ class Shown:
         return found
 
     @cached_property
-    def next(self) -> Next:
+    def next(self) -> NextStep:
         """What happens next."""
         return _next(self.row, self.now, last=self.rungs[-1].told.why if self.rungs else "")
 
@@ -225,7 +225,7 @@ def attempt(account: Account, pk: int, number: str) -> Attempt:
     """Return an attempt of a delivery of the account; raises Missing."""
     query = QueryDict(mutable=True)
     query["attempt"] = number
-    found = Shown(find(account, pk), query, clock.now()).attempt
+    found = DeliveryView(find(account, pk), query, clock.now()).attempt
     if found is None:
         raise Missing(str(pk))
     return found
@@ -262,28 +262,28 @@ def _between(
     ]
 
 
-def _next(row: Delivery, now: datetime, last: str) -> Next:
+def _next(row: Delivery, now: datetime, last: str) -> NextStep:
     match row.state:
         case Delivery.WAITING:
             found = next_attempt.of_delivery(row, now)
-            return Next(found.why, found.at)
+            return NextStep(found.why, found.at)
         case Delivery.CALLING:
             return _in_flight(row, now)
         case Delivery.CANCELLED:
-            return Next(
+            return NextStep(
                 "Cancelled: the webhook was disabled, or another delivery took over its events."
             )
         case _:
-            return Next(last or "Nothing more.")
+            return NextStep(last or "Nothing more.")
 
 
-def _in_flight(row: Delivery, now: datetime) -> Next:
+def _in_flight(row: Delivery, now: datetime) -> NextStep:
     ends = next_attempt.times_out_at(row)
     if ends is None:
-        return Next("In flight.")
+        return NextStep("In flight.")
     if ends > now:
-        return Next("In flight. Times out", ends)
-    return Next(
+        return NextStep("In flight. Times out", ends)
+    return NextStep(
         "In flight, and past its timeout. The outcome is recorded when its worker reports it, or "
         "as unknown when its lease has run out."
     )

@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from portal.deliveries import queries, search
 from portal.deliveries.bodies import harmless
-from portal.deliveries.search import NotUnderstood, Term
+from portal.deliveries.search import SearchError, Term
 from requests_queue import clock
 from requests_queue.catalog.models import Account
 from webhooks.delivery import retry
@@ -28,7 +28,7 @@ _SMALL = ("delivery_id", "number", "outcome", "status_code", "duration", "error"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DeliveryRow:
     """A delivery in a list: what it is about, and its latest call that fits the search."""
 
     row: Delivery
@@ -141,7 +141,7 @@ class Log:
         return f"?{found.urlencode()}"
 
     @cached_property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[DeliveryRow]:
         """The rows, with what they are about and their calls: three statements for all."""
         calls, events, again = _calls(self), _events(self.ids), _again(self.ids)
         return [_line(row, calls.get(row.pk), events, again) for row in self.rows]
@@ -152,7 +152,7 @@ def read(query: QueryDict, account: Account) -> Log:
     log = Log(query, account)
     try:
         log.terms = search.parse(log.text, clock.now())
-    except NotUnderstood as refused:
+    except SearchError as refused:
         log.wrong = str(refused)
         return log
     rows = queries.deliveries(account, log.terms)
@@ -215,12 +215,12 @@ def _line(
     call: dict[str, Any] | None,
     events: Mapping[int, tuple[Event, int]],
     again: Mapping[int, str],
-) -> Line:
+) -> DeliveryRow:
     if call:
         call = {**call, "error": harmless(call["error"][:200])}
     event, count = events.get(row.pk, (None, 0))
     if row.pk in again:
-        return Line(row, again[row.pk], "", count, call)
+        return DeliveryRow(row, again[row.pk], "", count, call)
     if event is None:
-        return Line(row, "Its events went with another delivery", "", 0, call)
-    return Line(row, event.change, event.object_id, count - 1, call)
+        return DeliveryRow(row, "Its events went with another delivery", "", 0, call)
+    return DeliveryRow(row, event.change, event.object_id, count - 1, call)

@@ -27,7 +27,7 @@ _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SPACE = re.compile(r"\s*")
 
 
-class NotUnderstood(ValueError):
+class SearchError(ValueError):
     """A search that can't be read; the text says what to do about it."""
 
 
@@ -52,22 +52,22 @@ class Term:
 def parse(text: str, now: datetime) -> tuple[Term, ...]:
     """Return the terms of a search; raises NotUnderstood with a sentence."""
     if len(text) > MAX_LENGTH:
-        raise NotUnderstood(f"A search may have at most {MAX_LENGTH} characters.")
+        raise SearchError(f"A search may have at most {MAX_LENGTH} characters.")
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise NotUnderstood("This has characters that can't be searched for: remove them.")
+        raise SearchError("This has characters that can't be searched for: remove them.")
     terms: list[Term] = []
     at = _skip(text, 0)
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None or match.end() == at:
-            raise NotUnderstood(
+            raise SearchError(
                 f"A quotation mark is not closed or stands within a word: {_near(text, at)} Put "
                 'the whole text in quotation marks, and write \\" for one within it.'
             )
         terms.append(_term(match, now))
         at = _skip(text, match.end())
     if len(terms) > MAX_TERMS:
-        raise NotUnderstood(f"A search may have at most {MAX_TERMS} terms.")
+        raise SearchError(f"A search may have at most {MAX_TERMS} terms.")
     return tuple(terms)
 
 
@@ -88,13 +88,13 @@ def _term(match: re.Match[str], now: datetime) -> Term:
         return Term("", (value,)) if value else Term("", ())
     key = key.lower()
     if key not in _KEYS:
-        raise NotUnderstood(
+        raise SearchError(
             f"Nothing can be searched for by {key}: there are {', '.join(_KEYS)}. To search for "
             f'this very text, put it in quotation marks: "{match[0][:60]}".'
         )
     read, splits, example = _KEYS[key]
     if not value:
-        raise NotUnderstood(f"{key}: needs a value, as in {example}.")
+        raise SearchError(f"{key}: needs a value, as in {example}.")
     values = value.split(",") if splits and quoted is None else [value]
     return Term(key, tuple(read(key, each, now) for each in values if each) or (value,))
 
@@ -108,7 +108,7 @@ def _one_of(*allowed: str) -> Callable[[str, str, datetime], str]:
         for each in allowed:
             if value.lower() == each.lower():
                 return each
-        raise NotUnderstood(f"{key}:{value[:40]} is none. It is one of {', '.join(allowed)}.")
+        raise SearchError(f"{key}:{value[:40]} is none. It is one of {', '.join(allowed)}.")
 
     return read
 
@@ -120,7 +120,7 @@ def _status(key: str, value: str, now: datetime) -> Between | None:
         return Between(int(match[1]) * 100, int(match[1]) * 100 + 99)
     match = _STATUS.fullmatch(value)
     if match is None:
-        raise NotUnderstood(
+        raise SearchError(
             f"status:{value[:40]} can't be read. Write status:404, status:>=500, status:<300, "
             "status:5xx, or status:none for calls without an answer."
         )
@@ -138,7 +138,7 @@ def _moment(key: str, value: str, now: datetime) -> datetime:
         found = datetime.fromisoformat(value)
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise NotUnderstood(
+        raise SearchError(
             f"{key}:{value[:40]} is no moment. Write {key}:2026-11-02T10:00 (UTC), "
             f"{key}:2026-11-02, or {key}:1h for an hour ago (s, min, h, d, w)."
         ) from None

@@ -25,7 +25,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class MinuteBar:
     """A minute: its words, and the rectangles that show it."""
 
     at: datetime
@@ -34,10 +34,10 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class HourChart:
     """The hour; `top` is what its full height stands for."""
 
-    bars: list[Bar]
+    bars: list[MinuteBar]
     success: int
     failure: int
     unknown: int
@@ -52,12 +52,12 @@ class Chart:
         return self.success + self.failure + self.unknown
 
 
-def draw(minutes: Sequence[Minute]) -> Chart:
+def draw(minutes: Sequence[Minute]) -> HourChart:
     """Return the chart of the minutes."""
     top = _round(max((minute.total for minute in minutes), default=0))
-    return Chart(
+    return HourChart(
         [
-            Bar(minute.at, words(minute), _pieces(n, minute, top))
+            MinuteBar(minute.at, words(minute), _pieces(n, minute, top))
             for n, minute in enumerate(minutes)
             if minute.total
         ],

@@ -18,7 +18,7 @@ def live(account: Account) -> dict[str, Any]:
     now, situation = clock.now(), Situation()
     troubles = webhook_health.in_trouble(account, _TROUBLES + 1)
     return {
-        "lights": system_status.lights(),
+        "lights": system_status.components(),
         "failed_jobs": jobs.failures(),
         "chart": last_hour.draw(recent.last_hour(account, now)),
         "troubles": [(one, one.next(now, situation)) for one in troubles],

@@ -20,7 +20,7 @@ _WORDS = {GOOD: "Running", BAD: "Not running", UNKNOWN: "Not known yet"}
 
 
 @dataclass(frozen=True, slots=True)
-class Light:
+class Component:
     """One part: its name, how it is, and a sentence."""
 
     name: str
@@ -35,24 +35,24 @@ class Light:
         return self.called or _WORDS[self.state]
 
 
-def lights() -> list[Light]:
+def components() -> list[Component]:
     """Return the parts; one statement, and one question to the broker."""
     heard = heartbeats.heard()
     worker = heard.get(heartbeats.WORKER, Heard())
     reached = broker.answers()
     return [
-        Light("Web", GOOD, "It has sent this page."),
+        Component("Web", GOOD, "It has sent this page."),
         _worker(worker),
         _scheduler(heard.get(heartbeats.SCHEDULER, Heard()), worker, reached),
         _broker(reached),
-        Light("Database", GOOD, f"{_database()}: this page was read from it."),
+        Component("Database", GOOD, f"{_database()}: this page was read from it."),
     ]
 
 
-def _worker(heard: Heard) -> Light:
+def _worker(heard: Heard) -> Component:
     if heard.failing:
         which = f"{heard.failing} of {heard.alive} processes" if heard.alive > 1 else "The process"
-        return Light(
+        return Component(
             "Worker", BAD,
             f"{which} cannot work properly: {heard.problem}. It goes on trying; the log of the "
             "worker has the details.",
@@ -60,35 +60,35 @@ def _worker(heard: Heard) -> Light:
         )  # fmt: skip
     if heard.alive:
         many = f"{heard.alive} processes call" if heard.alive > 1 else "It calls"
-        return Light("Worker", GOOD, f"{many} handlers; last sign {_ago(heard.age)} ago.")
-    return Light(
+        return Component("Worker", GOOD, f"{many} handlers; last sign {_ago(heard.age)} ago.")
+    return Component(
         "Worker", BAD,
         f"{_silence(heard)} No handler is called until one runs; what is due waits. "
         f"{_remedy('worker')}",
     )  # fmt: skip
 
 
-def _scheduler(heard: Heard, worker: Heard, reached: bool) -> Light:
+def _scheduler(heard: Heard, worker: Heard, reached: bool) -> Component:
     if heard.alive:
-        return Light("Scheduler", GOOD, f"Its last task ran {_ago(heard.age)} ago.")
+        return Component("Scheduler", GOOD, f"Its last task ran {_ago(heard.age)} ago.")
     if not worker.alive or not reached:
         lacking = "a worker runs" if not worker.alive else "the broker answers"
-        return Light("Scheduler", UNKNOWN, f"Its tasks can't be seen to run before {lacking}.")
+        return Component("Scheduler", UNKNOWN, f"Its tasks can't be seen to run before {lacking}.")
     if worker.there_for < heartbeats.LOST:
-        return Light("Scheduler", UNKNOWN, "Just started: its first task is due any second.")
-    return Light(
+        return Component("Scheduler", UNKNOWN, "Just started: its first task is due any second.")
+    return Component(
         "Scheduler", BAD,
         f"{_silence(heard)} Deliveries go on; what the platform does by itself, such as orders "
         f"with a planned date, waits. {_remedy('beat')}",
     )  # fmt: skip
 
 
-def _broker(reached: bool) -> Light:
+def _broker(reached: bool) -> Component:
     if broker.is_in_process():
-        return Light("Broker", GOOD, "In the memory of this process.")
+        return Component("Broker", GOOD, "In the memory of this process.")
     if reached:
-        return Light("Broker", GOOD, "It answers.")
-    return Light(
+        return Component("Broker", GOOD, "It answers.")
+    return Component(
         "Broker", BAD,
         f"No answer within {broker.TIMEOUT:g} s. Deliveries start up to a second later than "
         "usual; none is lost.",

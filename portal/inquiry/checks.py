@@ -11,12 +11,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import DomainNameValidator, EmailValidator, URLValidator
 
 from portal.inquiry import values
-from portal.inquiry.values import CHOOSING, PARTS, Given, Param
+from portal.inquiry.values import CHOOSING, PARTS, Param, Value
 from requests_queue import json_validation
 
 # The key of what is wrong with a field as a whole.
 WHOLE = ""
-Wrong = dict[str, str]
+FieldErrors = dict[str, str]
 
 _DNS_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _FORMATS: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -53,7 +53,7 @@ _PATTERNS = {
 }
 
 
-def check(param: Param, given: Given) -> Wrong:
+def check(param: Param, given: Value) -> FieldErrors:
     """Return what is wrong with a typed value, nothing where nothing is."""
     try:
         json_validation.check(given)
@@ -68,11 +68,11 @@ def check(param: Param, given: Given) -> Wrong:
     return {}
 
 
-def _any(given: Given) -> bool:
+def _any(given: Value) -> bool:
     return any(given.values()) if isinstance(given, dict) else bool(given)
 
 
-def _missing(param: Param) -> Wrong:
+def _missing(param: Param) -> FieldErrors:
     if not values.is_on(param, "required"):
         return {}
     kind = param["type"]
@@ -85,11 +85,11 @@ def _missing(param: Param) -> Wrong:
     return {WHOLE: words.get(kind, "Fill this in.")}
 
 
-def _parts(param: Param, given: dict[str, str]) -> Wrong:
+def _parts(param: Param, given: dict[str, str]) -> FieldErrors:
     # A number that was stored without its parts is whole as it is.
     if not values.is_changed(param, given):
         return {}
-    wrong: Wrong = {}
+    wrong: FieldErrors = {}
     for part, text in given.items():
         if not text:
             if part in _NEEDED[param["type"]]:
@@ -103,7 +103,7 @@ def _parts(param: Param, given: dict[str, str]) -> Wrong:
     return wrong
 
 
-def _text(param: Param, given: str) -> Wrong:
+def _text(param: Param, given: str) -> FieldErrors:
     kind = param["type"]
     if kind in CHOOSING:
         chosen = given in dict(values.choices(param))

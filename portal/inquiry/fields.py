@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portal.inquiry import values
-from portal.inquiry.checks import WHOLE, Wrong
+from portal.inquiry.checks import WHOLE, FieldErrors
 from portal.inquiry.countries import COUNTRIES
-from portal.inquiry.values import PARTS, Given, Param
+from portal.inquiry.values import PARTS, Param, Value
 
 Attributes = dict[str, str | bool]
 
@@ -79,7 +79,11 @@ class Field:
 
 
 def make(
-    number: int, param: Param, about: Any, given: Given | None = None, wrong: Wrong | None = None
+    number: int,
+    param: Param,
+    about: Any,
+    given: Value | None = None,
+    wrong: FieldErrors | None = None,
 ) -> Field:
     """Return the field of a parameter; `about` is the product's own row of it, or None.
 
@@ -116,7 +120,7 @@ def _is_long(param: Param, value: str) -> bool:
     return "\n" in value or (param["type"] == "text" and len(value) > _LONG_TEXT)
 
 
-def _problems(param: Param, wrong: Wrong) -> tuple[str, ...]:
+def _problems(param: Param, wrong: FieldErrors) -> tuple[str, ...]:
     ours = [
         text if part == WHOLE else f"{PARTS[param['type']][part]}: {text[0].lower()}{text[1:]}"
         for part, text in wrong.items()
@@ -143,7 +147,7 @@ def _help(param: Param, about: Any) -> tuple[str, ...]:
 
 
 def _controls(
-    shown: Field, param: Param, value: Given, placeholder: str, wrong: Wrong
+    shown: Field, param: Param, value: Value, placeholder: str, wrong: FieldErrors
 ) -> tuple[Control, ...]:
     common = _common(shown)
     if isinstance(value, dict):
@@ -193,7 +197,7 @@ def _lengths(param: Param) -> Attributes:
     return {shown: str(number) for shown, number in found.items() if number}
 
 
-def _part(shown: Field, param: Param, part: str, text: str, wrong: Wrong) -> Control:
+def _part(shown: Field, param: Param, part: str, text: str, wrong: FieldErrors) -> Control:
     attributes: Attributes = {"autocomplete": _COMPLETED[part], "class": f"part-{part}"}
     if shown.kind == "phone":
         attributes |= {"type": "tel", "inputmode": "tel"}

@@ -9,21 +9,21 @@ from typing import Any
 from django.http import QueryDict
 
 from portal.inquiry import checks, fields, values
-from portal.inquiry.checks import Wrong
+from portal.inquiry.checks import FieldErrors
 from portal.inquiry.fields import Field
 from portal.inquiry.subject import Subject
-from portal.inquiry.values import Given, Param
+from portal.inquiry.values import Param, Value
 
 
 @dataclass
-class Form:
+class InquiryForm:
     """A form of a request. What was typed stands in `given` until the request has it."""
 
     subject: Subject
     # The parameters that have been shown: none goes away because its error does.
     asked: set[str]
-    given: dict[str, Given] = field(default_factory=dict)
-    wrong: dict[str, Wrong] = field(default_factory=dict)
+    given: dict[str, Value] = field(default_factory=dict)
+    wrong: dict[str, FieldErrors] = field(default_factory=dict)
     # Sentences that are about no field of the form.
     said: list[str] = field(default_factory=list)
     # Whether it was sent, so that everything wrong with it is told, whoever has reached it.
@@ -111,17 +111,17 @@ def _is_opened(about: Any) -> bool:
     return about is not None and about.constraints.get("hidden") is True
 
 
-def opened(subject: Subject) -> Form:
-    """Return the form as a reader of the link finds it."""
-    form = Form(subject, set())
+def opened(subject: Subject) -> InquiryForm:
+    """Return the form as a viewer of the link finds it."""
+    form = InquiryForm(subject, set())
     form.asked = {param["id"] for param in form.params()}
     return form
 
 
-def sent(subject: Subject, post: QueryDict) -> Form:
+def sent(subject: Subject, post: QueryDict) -> InquiryForm:
     """Return the form as it was sent, with what was typed into it."""
     allowed = {param["id"] for param in subject.open_params()}
-    form = Form(subject, allowed.intersection(post.getlist("asked")))
+    form = InquiryForm(subject, allowed.intersection(post.getlist("asked")))
     for param in form.writable():
         given = values.typed(param, post) if _was_there(param, form, post) else None
         if given is not None:
@@ -129,7 +129,7 @@ def sent(subject: Subject, post: QueryDict) -> Form:
     return form
 
 
-def _was_there(param: Param, form: Form, post: QueryDict) -> bool:
+def _was_there(param: Param, form: InquiryForm, post: QueryDict) -> bool:
     # Boxes of which none is ticked send nothing.
     return param["type"] != "checkbox" or param["id"] in post.getlist("asked")
 

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from portal.inquiry import form as forms
 from portal.inquiry import ordering, values
-from portal.inquiry.form import Form
+from portal.inquiry.form import InquiryForm
 from portal.inquiry.ordering import Check
 from portal.inquiry.subject import Subject
 from requests_queue import transitions
@@ -27,7 +27,7 @@ class Closed(Exception):
     """The request waits for no answer any more."""
 
 
-def check(subject: Subject, post: QueryDict) -> Form:
+def check(subject: Subject, post: QueryDict) -> InquiryForm:
     """Have what was typed so far validated; return the form as it is then.
 
     Raises Closed, or Superseded where a newer check or the submitted form has replaced this one.
@@ -44,7 +44,7 @@ def check(subject: Subject, post: QueryDict) -> Form:
     return form
 
 
-def submit(subject: Subject, post: QueryDict) -> Form | None:
+def submit(subject: Subject, post: QueryDict) -> InquiryForm | None:
     """Send the answers; return the form where something is wrong with them, else None.
 
     A handler that can't be reached doesn't block it. Raises Closed.
@@ -66,7 +66,7 @@ def submit(subject: Subject, post: QueryDict) -> Form | None:
     return None if _pend(form, entries) else form
 
 
-def _validate(form: Form, check: Check | None = None) -> None:
+def _validate(form: InquiryForm, check: Check | None = None) -> None:
     """Have the form validated; a check that a newer one has replaced raises Superseded."""
     subject = form.subject
     before = forms.rules(subject.row.params)
@@ -91,7 +91,7 @@ def _validate(form: Form, check: Check | None = None) -> None:
     form.forget_stored()
 
 
-def _pend(form: Form, entries: list[dict[str, object]]) -> bool:
+def _pend(form: InquiryForm, entries: list[dict[str, object]]) -> bool:
     """Move the request back to pending; whether nothing was refused."""
     subject = form.subject
     data = {**subject.about.body(entries), "code": subject.row.form_code}

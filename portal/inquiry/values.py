@@ -14,7 +14,7 @@ from django.http import QueryDict
 from requests_queue.queues.fulfillment.params import is_empty
 
 Param = Mapping[str, Any]
-Given = str | list[str] | dict[str, str]
+Value = str | list[str] | dict[str, str]
 Choices = list[tuple[str, str]]
 
 PARTS: dict[str, dict[str, str]] = {
@@ -85,7 +85,7 @@ def choices(param: Param) -> Choices:
     return found
 
 
-def current(param: Param) -> Given:
+def current(param: Param) -> Value:
     """Return what the form shows of the value that the parameter has; a password is not shown."""
     kind, value, structured = param["type"], str(param.get("value") or ""), _structured(param)
     if kind == "password":
@@ -126,7 +126,7 @@ def name(param: Param, part: str = "value") -> str:
     return f"{part}:{param['id']}"
 
 
-def typed(param: Param, post: QueryDict) -> Given | None:
+def typed(param: Param, post: QueryDict) -> Value | None:
     """Return what was typed; None where the form that was sent had no such field."""
     kind = param["type"]
     if kind == "checkbox":
@@ -145,18 +145,18 @@ def typed(param: Param, post: QueryDict) -> Given | None:
     return _trimmed(value, current(param))
 
 
-def _trimmed(text: str, was: Given) -> str:
+def _trimmed(text: str, was: Value) -> str:
     text = lines(text)
     # What nobody has touched stays as it is, spaces and all.
     return text if text == was else text.strip()
 
 
-def is_changed(param: Param, given: Given) -> bool:
+def is_changed(param: Param, given: Value) -> bool:
     """Whether something else was typed than the parameter has."""
     return given != current(param)
 
 
-def entry(param: Param, given: Given) -> dict[str, Any]:
+def entry(param: Param, given: Value) -> dict[str, Any]:
     """Return a typed value as the API takes it."""
     found: dict[str, Any] = {"id": param["id"]}
     if isinstance(given, list):

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portal import markdown, pages
 from portal.inquiry import form as forms
 from portal.inquiry import status_labels, subject, submission
-from portal.inquiry.form import Form
+from portal.inquiry.form import InquiryForm
 from portal.inquiry.subject import Subject
 from portal.inquiry.submission import Closed
 from requests_queue.catalog.representations import icon
@@ -54,10 +54,10 @@ def check(request: HttpRequest, pk: str) -> HttpResponse:
     except Superseded:
         return HttpResponse(status=204)
     context = {**_form(found, form), "status": _status(form)}
-    return pages.page(request, "inquiry/form.html", context)
+    return pages.render(request, "inquiry/form.html", context)
 
 
-def _status(form: Form) -> str:
+def _status(form: InquiryForm) -> str:
     if not form.stored:
         return "Your answers could not be checked right now. You can still send them."
     wrong = sum(bool(field.problems) for field in form.fields())
@@ -67,7 +67,7 @@ def _status(form: Form) -> str:
 
 
 def _page(
-    request: HttpRequest, about: Subject, form: Form | None, status: int = 200
+    request: HttpRequest, about: Subject, form: InquiryForm | None, status: int = 200
 ) -> HttpResponse:
     row = about.row
     context: dict[str, Any] = {
@@ -80,12 +80,12 @@ def _page(
         # What came after the inquiry may be for others than the holders of its link.
         text = status_labels.text(about) if row.status == "pending" else ""
         context |= {**status_labels.words(about), "text": markdown.html(text)}
-        return pages.page(request, "inquiry/standing.html", context, status)
+        return pages.render(request, "inquiry/standing.html", context, status)
     context |= {"text": markdown.html(status_labels.text(about)), **_form(about, form)}
-    return pages.page(request, "inquiry/open.html", context, status)
+    return pages.render(request, "inquiry/open.html", context, status)
 
 
-def _form(about: Subject, form: Form) -> dict[str, Any]:
+def _form(about: Subject, form: InquiryForm) -> dict[str, Any]:
     shown, blocking = form.fields(), form.blocking() if form.sent else set()
     return {
         "fields": shown,

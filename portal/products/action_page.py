@@ -30,7 +30,9 @@ def action(request: HttpRequest, pk: str) -> HttpResponse:
         token = request.GET.get("jwt", "")
         header, claims = action_links.read(row, token)
     except WrongToken as wrong:
-        return pages.page(request, "products/action_refused.html", {"why": str(wrong)}, status=403)
+        return pages.render(
+            request, "products/action_refused.html", {"why": str(wrong)}, status=403
+        )
     context = {
         "row": row,
         "product": row.product,
@@ -41,4 +43,4 @@ def action(request: HttpRequest, pk: str) -> HttpResponse:
         "header": json.dumps(header, indent=2),
         "claims": json.dumps(claims, indent=2),
     }
-    return pages.page(request, "products/action.html", context)
+    return pages.render(request, "products/action.html", context)

@@ -34,7 +34,7 @@ _LONG = (
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ProductRow:
     """A product in the list, and how many of the objects in its queues aren't done with."""
 
     product: Any
@@ -50,7 +50,7 @@ def products(account: Account, asked: str) -> QuerySet[Product]:
     return rows.defer(*_LONG).annotate(webhook_count=webhooks).order_by("name", "pk")
 
 
-def lines(account: Account, rows: Sequence[Product]) -> list[Line]:
+def product_rows(account: Account, rows: Sequence[Product]) -> list[ProductRow]:
     """Return the products with what is open in their queues; a statement a queue."""
     found: Counter[str] = Counter()
     for queue in base.registered() if rows else ():
@@ -62,7 +62,7 @@ def lines(account: Account, rows: Sequence[Product]) -> list[Line]:
         )
         counted = objects.order_by().values_list("product").annotate(n=Count("pk"))
         found.update(dict(counted))
-    return [Line(row, found[row.pk]) for row in rows]
+    return [ProductRow(row, found[row.pk]) for row in rows]
 
 
 def find(account: Account, pk: str) -> Product:

@@ -1,4 +1,4 @@
-"""The moves of an object by hand: which are legal for the reader, what each asks, and making it."""
+"""The moves of an object by hand: which are legal for the viewer, what each asks, and making it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
-from portal.identity import Reader
+from portal.identity import Viewer
 from portal.queues import labels
-from portal.queues.parameters import Filled
+from portal.queues.parameters import ParameterFields
 from requests_queue import transitions
 from requests_queue.errors import Refused
 from requests_queue.queues import services, validation
@@ -34,8 +34,8 @@ class Button:
     asks: bool
 
 
-def buttons(queue: Queue, row: QueueObject, reader: Reader) -> list[Button]:
-    """Return the moves that the reader's side may make with the object as it is: the way on
+def buttons(queue: Queue, row: QueueObject, viewer: Viewer) -> list[Button]:
+    """Return the moves that the viewer's side may make with the object as it is: the way on
     first, what ends it badly last.
     """
     found = [
@@ -43,15 +43,15 @@ def buttons(queue: Queue, row: QueueObject, reader: Reader) -> list[Button]:
             move.name, labels.label(move.name), labels.spaced(move.target),
             labels.button(move.name, move.target), _asks(queue, row, move.name),
         )
-        for move in queue.legal(row, *reader.actor.roles_for(row))
+        for move in queue.legal(row, *viewer.actor.roles_for(row))
     ]  # fmt: skip
     return sorted(found, key=lambda button: _LOOKS.index(button.look))
 
 
-def of_the_other(queue: Queue, row: QueueObject, reader: Reader) -> list[str]:
+def of_other_party(queue: Queue, row: QueueObject, viewer: Viewer) -> list[str]:
     """Return the names of the moves that the other party may make."""
-    other = DISTRIBUTOR if reader.role == VENDOR else VENDOR
-    own = reader.actor.roles_for(row)
+    other = DISTRIBUTOR if viewer.role == VENDOR else VENDOR
+    own = viewer.actor.roles_for(row)
     return [labels.label(move.name) for move in queue.legal(row, *({other} - own))]
 
 
@@ -73,7 +73,7 @@ def _params(about: Validated, row: Any, name: str) -> list[dict[str, Any]]:
     return [param for param in held if param["phase"] == "ordering"] if name == "inquire" else []
 
 
-class Asked:
+class ActionPage:
     """The form of a move: its few fields, the parameters that it is about, a file."""
 
     def __init__(self, queue: Queue, row: QueueObject, name: str, request: HttpRequest) -> None:
@@ -90,29 +90,29 @@ class Asked:
         self.about = validation.of(queue.object_class)
         judged = name == "inquire"
         params = _params(self.about, row, name) if self.about else []
-        self.params = Filled(params, post, judges=judged, fills=not judged)
+        self.params = ParameterFields(params, post, judges=judged, fills=not judged)
         self.errors: list[str] = []
 
-    def make(self, reader: Reader) -> bool:
+    def make(self, viewer: Viewer) -> bool:
         """Make the move; whether nothing was refused.  What was refused stands in the form."""
         if not self.form.is_valid():
             return False
         try:
-            self._make(reader)
+            self._make(viewer)
         except Refused as refused:
             self._refuse(refused.errors)
             return False
         return True
 
-    def _make(self, reader: Reader) -> None:
+    def _make(self, viewer: Viewer) -> None:
         if self.file:
-            services.send(self.queue, reader.actor, self.row.pk, self.name, self.request)
+            services.send(self.queue, viewer.actor, self.row.pk, self.name, self.request)
             return
         model, entries = self.queue.model, self.params.entries()
         with transitions.atomic():
             if entries and self.about:
-                services.edit(self.queue, reader.actor, self.row.pk, self.about.body(entries))
-            transitions.move(model, self.row.pk, self.name, reader.actor, self.form.data_of_move())
+                services.edit(self.queue, viewer.actor, self.row.pk, self.about.body(entries))
+            transitions.move(model, self.row.pk, self.name, viewer.actor, self.form.data_of_move())
 
     def _refuse(self, sentences: list[str]) -> None:
         for sentence in self.params.refuse(sentences):

@@ -1,4 +1,4 @@
-"""A change of an open object by hand: what `PUT` allows to the reader's side."""
+"""A change of an open object by hand: what `PUT` allows to the viewer's side."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from django.http import QueryDict
 
-from portal.identity import Reader
+from portal.identity import Viewer
 from portal.queues import lists, parameters, sections
-from portal.queues.parameters import Filled
+from portal.queues.parameters import ParameterFields
 from requests_queue import transitions
 from requests_queue.errors import Refused
 from requests_queue.queues import services, validation
@@ -24,18 +24,18 @@ def is_offered(queue: Queue, row: QueueObject) -> bool:
     return row.status in _OPEN and validation.of(queue.object_class) is not None
 
 
-class Edited:
-    """The form: the parameters that the reader may set, a note, and a draft's quantities."""
+class EditPage:
+    """The form: the parameters that the viewer may set, a note, and a draft's quantities."""
 
     def __init__(
-        self, queue: Queue, row: QueueObject, reader: Reader, post: QueryDict | None
+        self, queue: Queue, row: QueueObject, viewer: Viewer, post: QueryDict | None
     ) -> None:
-        self.queue, self.row, self.reader, self.post = queue, row, reader, post
-        self.shown = services.shown(queue, reader.actor, row.pk)
-        judges = reader.role == VENDOR
+        self.queue, self.row, self.viewer, self.post = queue, row, viewer, post
+        self.shown = services.shown(queue, viewer.actor, row.pk)
+        judges = viewer.role == VENDOR
         phases = ("ordering", "fulfillment") if judges else ("ordering",)
         params = [p for p in parameters.of(queue, self.shown) if p.get("phase") in phases]
-        self.params = Filled(params, post, judges=judges)
+        self.params = ParameterFields(params, post, judges=judges)
         self.errors: list[str] = []
 
     @property
@@ -55,7 +55,7 @@ class Edited:
     @property
     def quantities(self) -> list[tuple[Mapping[str, Any], str]]:
         """The items of a draft order with their quantities, for the distributor."""
-        orders = DISTRIBUTOR in self.reader.actor.roles_for(self.row)
+        orders = DISTRIBUTOR in self.viewer.actor.roles_for(self.row)
         if self.row.status != "draft" or not orders:
             return []
         rows = [row for row in sections.items(self.shown) if row.get("item_type") != "PPU"]
@@ -78,14 +78,14 @@ class Edited:
         assert self.post is not None
         # Locked, so that nobody else's change comes between the look and what is written.
         list(self.queue.model._default_manager.select_for_update().filter(pk=self.row.pk))
-        self.shown = services.shown(self.queue, self.reader.actor, self.row.pk)
+        self.shown = services.shown(self.queue, self.viewer.actor, self.row.pk)
         if self.post.get("seen", self.seen) != self.seen:
             self.errors.append(
                 "It has been changed meanwhile. Nothing was written; what you typed is still "
                 "here: look at it again and save."
             )
             return False
-        services.edit(self.queue, self.reader.actor, self.row.pk, self._body())
+        services.edit(self.queue, self.viewer.actor, self.row.pk, self._body())
         return True
 
     def _body(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What happened to an object: its status changes and messages, and who was called for each.
 
-Calls are those of the reader's webhooks; the other party's are its own.
+Calls are those of the viewer's webhooks; the other party's are its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HistoryDelivery:
     """A webhook that was told of a change, and how its delivery stands."""
 
     webhook_id: str
@@ -55,7 +55,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """One thing that happened: who did it, what they said, who was called because of it."""
 
     at: datetime
@@ -63,10 +63,10 @@ class Entry:
     account: str
     text: str
     kind: str
-    calls: tuple[Call, ...] = ()
+    calls: tuple[HistoryDelivery, ...] = ()
 
 
-def of(row: QueueObject, account: Account) -> list[Entry]:
+def of(row: QueueObject, account: Account) -> list[HistoryEntry]:
     """Return what happened, the latest first; two statements."""
     told = _calls(row.pk, account)
     found = []
@@ -75,7 +75,7 @@ def of(row: QueueObject, account: Account) -> list[Entry]:
         found.append(_said(message, tuple(calls)))
     for (text, at), calls in told.items():
         # No message tells of what left the status as it was.
-        found.append(Entry(at, "", "", text, "event", tuple(calls)))
+        found.append(HistoryEntry(at, "", "", text, "event", tuple(calls)))
     return sorted(found, key=lambda entry: entry.at, reverse=True)
 
 
@@ -84,16 +84,16 @@ def _messages(pk: str, account: Account) -> list[Message]:
     return list(rows.select_related("creator", "account").order_by("-pk")[:SHOWN])
 
 
-def _said(message: Message, calls: tuple[Call, ...]) -> Entry:
+def _said(message: Message, calls: tuple[HistoryDelivery, ...]) -> HistoryEntry:
     kind = {MESSAGE: "message", PRIVATE: "private"}.get(message.type, "change")
     company = message.account.name if message.account else ""
     who = message.creator.name if message.creator else company or "The platform"
-    return Entry(
+    return HistoryEntry(
         message.created, who, company if message.creator else "", message.text, kind, calls
     )
 
 
-def _calls(pk: str, account: Account) -> dict[tuple[str, datetime], list[Call]]:
+def _calls(pk: str, account: Account) -> dict[tuple[str, datetime], list[HistoryDelivery]]:
     """Return the calls by what their change is called in the conversation, and its moment."""
     last = Attempt.objects.filter(delivery=OuterRef("delivery")).order_by("-number")
     events = (
@@ -108,7 +108,7 @@ def _calls(pk: str, account: Account) -> dict[tuple[str, datetime], list[Call]]:
         .only("status_from", "status_to", "object_id", "at", "delivery__state",
               "delivery__attempts", "webhook__label", "webhook__type", "webhook__object_class")
     )  # fmt: skip
-    found: dict[tuple[str, datetime], list[Call]] = {}
+    found: dict[tuple[str, datetime], list[HistoryDelivery]] = {}
     for event in events.order_by("-pk")[:SHOWN]:
         key = (_named(event), clock.shown(event.at))
         found.setdefault(key, []).append(_call(event))
@@ -123,18 +123,18 @@ def _named(event: Event) -> str:
     return writing.said(event.status_from, event.status_to)
 
 
-def _call(event: Any) -> Call:
+def _call(event: Any) -> HistoryDelivery:
     kind = "event" if event.webhook.type == types.EVENT else "validator"
     answer = str(event.status_code) if event.status_code else ""
     if not answer and event.outcome:
         answer = "no answer"
-    return Call(
+    return HistoryDelivery(
         event.webhook_id, event.webhook.label, kind, event.delivery_id, event.delivery.state,
         event.delivery.attempts, answer,
     )  # fmt: skip
 
 
-def standing(entries: Iterable[Entry]) -> list[Any]:
+def state(entries: Iterable[HistoryEntry]) -> list[Any]:
     """Return what a change of the history would change."""
     return [
         (entry.at, entry.text, [(c.delivery_id, c.state, c.attempts) for c in entry.calls])

@@ -44,7 +44,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class BoardColumn:
     """The objects of a status: how many, and the newest."""
 
     status: str
@@ -60,7 +60,7 @@ def find(name: str) -> Queue:
     return queue
 
 
-def held(name: str, pk: str, account: Account) -> tuple[Queue, QueueObject]:
+def find_object(name: str, pk: str, account: Account) -> tuple[Queue, QueueObject]:
     """Return an object that the account sees, and its queue; raises Missing."""
     queue = find(name)
     rows = queue.model.visible_to(account).select_related("product", "vendor", "provider")
@@ -96,11 +96,11 @@ def products(account: Account) -> list[tuple[str, str]]:
     return list(rows.values_list("pk", "name")[:OFFERED])
 
 
-def columns(queue: Queue, account: Account, rows: QuerySet[Any]) -> list[Column]:
+def columns(queue: Queue, account: Account, rows: QuerySet[Any]) -> list[BoardColumn]:
     """Return the board: a column for each status, a statement for each that has objects."""
     found = counts(rows)
     return [
-        Column(
+        BoardColumn(
             status, found.get(status, 0),
             tuple(cards(queue, account, rows.filter(status=status)[:SHOWN]))
             if found.get(status) else (),
@@ -130,7 +130,7 @@ def digest(shown: Iterable[Any]) -> str:
     return hashlib.sha256(repr(list(shown)).encode()).hexdigest()[:16]
 
 
-def standing(column: Column) -> tuple[Any, ...]:
+def column_state(column: BoardColumn) -> tuple[Any, ...]:
     """Return of a column what a change of it would change."""
     return (column.status, column.count, *((card.pk, card.updated) for card in column.cards))
 

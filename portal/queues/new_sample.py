@@ -1,4 +1,4 @@
-"""A sample object by hand: proposed by its queue, changed by the reader, created as the API would.
+"""A sample object by hand: proposed by its queue, changed by the viewer, created as the API would.
 
 Samples of what the other side begins are made as that side: in a sandbox for anybody, elsewhere
 for administrators alone.
@@ -13,8 +13,8 @@ from django import forms
 from django.conf import settings
 from django.http import QueryDict
 
-from portal.identity import Reader
-from portal.queues.parameters import Filled
+from portal.identity import Viewer
+from portal.queues.parameters import ParameterFields
 from requests_queue import samples, transitions
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account
@@ -23,40 +23,40 @@ from requests_queue.queues import services
 from requests_queue.queues.base import Actor, Entry, Proposal, Queue, Wish
 
 
-def wish(queue: Queue, reader: Reader, asked: Mapping[str, str]) -> Wish:
+def sample_request(queue: Queue, viewer: Viewer, asked: Mapping[str, str]) -> Wish:
     """Return what is wanted: the queue's first type and any product where nothing is said.
 
     Raises Missing for a product that the account may not see.
     """
     product = None
     if wanted := asked.get("product", ""):
-        product = visibility.products(reader.account).filter(pk=wanted).first()
+        product = visibility.products(viewer.account).filter(pk=wanted).first()
         if product is None:
             raise Missing(wanted)
     kinds = queue.types or ("",)
     kind = asked.get("type", "")
     return Wish(
-        kind if kind in kinds else kinds[0], reader.account, product, asked.get("about", ""),
+        kind if kind in kinds else kinds[0], viewer.account, product, asked.get("about", ""),
         bool(asked.get("draft")) and queue.draft_sample is not None,
     )  # fmt: skip
 
 
-def may_play(reader: Reader, side: Account | None) -> bool:
-    """Whether the reader may act for the side that begins such objects."""
-    return side == reader.account or settings.SANDBOX or reader.user.is_superuser
+def may_act_as(viewer: Viewer, side: Account | None) -> bool:
+    """Whether the viewer may act for the side that begins such objects."""
+    return side == viewer.account or settings.SANDBOX or viewer.user.is_superuser
 
 
-class Sketched:
+class SamplePage:
     """The form of a proposal: its fields by section, its parameters, and what was refused."""
 
     def __init__(
-        self, queue: Queue, reader: Reader, wanted: Wish, post: QueryDict | None = None
+        self, queue: Queue, viewer: Viewer, wanted: Wish, post: QueryDict | None = None
     ) -> None:
-        self.queue, self.reader = queue, reader
+        self.queue, self.viewer = queue, viewer
         assert queue.sketch is not None
         self.proposal: Proposal = queue.sketch(wanted)
         self.form = _form(self.proposal, post)
-        self.params = Filled(list(self.proposal.params), post)
+        self.params = ParameterFields(list(self.proposal.params), post)
         self.errors: list[str] = []
 
     @property
@@ -83,11 +83,11 @@ class Sketched:
             return ""
 
     def _create(self) -> str:
-        if not may_play(self.reader, self.maker):
+        if not may_act_as(self.viewer, self.maker):
             raise Forbidden("This is begun by the other side.")
         actor = self.proposal.actor
-        if actor.account == self.reader.account:
-            actor = self.reader.actor
+        if actor.account == self.viewer.account:
+            actor = self.viewer.actor
         data = self.proposal.body
         for n, entry in enumerate(self.proposal.entries):
             _put(data, entry.path, self.form.cleaned_data[f"entry{n}"])
@@ -95,7 +95,7 @@ class Sketched:
             _put(data, self.proposal.params_path, self.params.whole())
         with transitions.atomic():
             made: str = services.create(self.queue, actor, data)["id"]
-            _check_seen(self.queue, made, self.reader.account)
+            _check_seen(self.queue, made, self.viewer.account)
         return made
 
     def _refuse(self, sentences: list[str]) -> None:
@@ -114,16 +114,16 @@ def _check_seen(queue: Queue, pk: str, account: Account) -> None:
         raise Forbidden(f"Such a {queue.object_class} is not shown to a {role}.")
 
 
-def make_at_once(queue: Queue, reader: Reader, wanted: Wish) -> str:
+def create_directly(queue: Queue, viewer: Viewer, wanted: Wish) -> str:
     """Make a sample without looking at it first, with all that it needs; return its id.
 
     Raises Refused.
     """
-    if not may_play(reader, None):
+    if not may_act_as(viewer, None):
         raise Forbidden("Samples that need the other side are for a sandbox.")
     product = wanted.product.pk if wanted.product else None
     row = samples.make(
-        queue.object_class, wanted.kind or None, product, reader.account, draft=wanted.draft
+        queue.object_class, wanted.kind or None, product, viewer.account, draft=wanted.draft
     )
     return row.pk
 

@@ -11,9 +11,9 @@ from typing import Any
 from django.http import QueryDict
 
 from portal.inquiry import fields, values
-from portal.inquiry.checks import WHOLE, Wrong
+from portal.inquiry.checks import WHOLE, FieldErrors
 from portal.inquiry.fields import Field
-from portal.inquiry.values import Given, Param
+from portal.inquiry.values import Param, Value
 from requests_queue.queues import validation
 from requests_queue.queues.base import Queue
 from requests_queue.queues.fulfillment.params import is_empty
@@ -22,7 +22,7 @@ MASK = "••••••••"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ParameterRow:
     """A parameter in the table."""
 
     id: str
@@ -47,16 +47,16 @@ def of(queue: Queue, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [row for row in found or [] if isinstance(row, dict) and "id" in row]
 
 
-def table(params: Iterable[Param]) -> list[Line]:
+def table(params: Iterable[Param]) -> list[ParameterRow]:
     """Return the parameters as lines; no password is shown."""
     return [_line(param) for param in params]
 
 
-def _line(param: Param) -> Line:
+def _line(param: Param) -> ParameterRow:
     rules = param.get("constraints") or {}
     names = ("required", "hidden", "readonly", "unique")
     text, is_code = _text(param)
-    return Line(
+    return ParameterRow(
         str(param["id"]), str(param.get("title") or param.get("name") or param["id"]),
         str(param.get("type") or ""), str(param.get("phase") or ""), text, is_code,
         str(param.get("value_error") or ""), tuple(n for n in names if rules.get(n)),
@@ -99,7 +99,7 @@ def has_password(node: Any) -> bool:
 
 
 @dataclass
-class Filled:
+class ParameterFields:
     """Parameters as fields of a form, with what was typed and what is wrong with it.
 
     A value that differs from the parameter's own is a change; `errors` are what the vendor says
@@ -111,7 +111,7 @@ class Filled:
     # Whether the vendor may say what is wrong with each, and whether values may be set at all.
     judges: bool = False
     fills: bool = True
-    wrong: dict[str, Wrong] = field(default_factory=dict)
+    wrong: dict[str, FieldErrors] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # What customers can't change whoever fills in here can.
@@ -119,7 +119,7 @@ class Filled:
         for param in self.params:
             param["constraints"] = {**(param.get("constraints") or {}), "readonly": False}
 
-    def _given(self, param: Param) -> Given | None:
+    def _given(self, param: Param) -> Value | None:
         return values.typed(param, self.post) if self.post is not None and self.fills else None
 
     def _error(self, param: Param) -> str:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import layout, pages
-from portal.identity import Reader
+from portal.identity import Viewer
 from portal.queues import actions, editing, labels, lists, new_sample
 from portal.queues.views import head
 from requests_queue.catalog.models import Account
@@ -21,47 +21,49 @@ _FORM = ["GET", "HEAD", "POST"]
 
 @require_http_methods(_FORM)
 @layout.signed_in
-def move(request: HttpRequest, reader: Reader, name: str, pk: str, move: str) -> HttpResponse:
-    """Ask for what a move of an object needs, and make it as the reader's side: its parties."""
-    queue, row = lists.held(name, pk, reader.account)
+def move(request: HttpRequest, viewer: Viewer, name: str, pk: str, move: str) -> HttpResponse:
+    """Ask for what a move of an object needs, and make it as the viewer's side: its parties."""
+    queue, row = lists.find_object(name, pk, viewer.account)
     if move not in queue.by_name:
         raise Missing(move)
-    asked = actions.Asked(queue, row, move, request)
-    if request.method == "POST" and asked.make(reader):
+    asked = actions.ActionPage(queue, row, move, request)
+    if request.method == "POST" and asked.make(viewer):
         row.refresh_from_db(fields=["status"])
         messages.success(request, f"{labels.label(move)}: {pk} is {labels.spaced(row.status)}.")
         return pages.see_other(_page(queue, pk))
     context = head(queue, row) | {"asked": asked, "label": labels.label(move)}
     status = 400 if request.method == "POST" else 200
-    return layout.shown(request, reader, "queues/move.html", context, status)
+    return layout.render(request, viewer, "queues/move.html", context, status)
 
 
 @require_http_methods(_FORM)
 @layout.signed_in
-def edit(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
-    """Change the parameters that the reader's side may set, as the API's PUT: its parties."""
-    queue, row = lists.held(name, pk, reader.account)
+def edit(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
+    """Change the parameters that the viewer's side may set, as the API's PUT: its parties."""
+    queue, row = lists.find_object(name, pk, viewer.account)
     if validation.of(queue.object_class) is None:
         raise Missing(pk)
-    edited = editing.Edited(queue, row, reader, request.POST if request.method == "POST" else None)
+    edited = editing.EditPage(
+        queue, row, viewer, request.POST if request.method == "POST" else None
+    )
     if request.method == "POST" and edited.save():
         messages.success(request, f"{pk} is changed.")
         return pages.see_other(_page(queue, pk))
     status = 400 if request.method == "POST" else 200
     context = head(queue, row) | {"edited": edited}
-    return layout.shown(request, reader, "queues/edit.html", context, status)
+    return layout.render(request, viewer, "queues/edit.html", context, status)
 
 
 @require_POST
 @layout.signed_in
-def validate(request: HttpRequest, reader: Reader, name: str, pk: str) -> HttpResponse:
+def validate(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Have a draft or an inquiry validated, which waits for the vendor's handler: its parties."""
-    queue, _ = lists.held(name, pk, reader.account)
+    queue, _ = lists.find_object(name, pk, viewer.account)
     about = validation.of(queue.object_class)
     if about is None:
         raise Missing(pk)
     try:
-        called = validation.validate(about, pk, {}, reader.actor)
+        called = validation.validate(about, pk, {}, viewer.actor)
     except Refused as refused:
         messages.error(request, f"Not validated. {refused}")
     else:
@@ -84,45 +86,45 @@ def _say_validated(
 
 @require_http_methods(_FORM)
 @layout.signed_in
-def new(request: HttpRequest, reader: Reader, name: str) -> HttpResponse:
+def new(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     """Propose a sample object and create it as it was changed, for whoever is signed in."""
     queue = lists.find(name)
     if queue.sample is None:
         raise Missing(name)
-    wanted = new_sample.wish(queue, reader, request.GET)
-    sketched, refusal, made = _made(request, reader, queue, wanted)
+    wanted = new_sample.sample_request(queue, viewer, request.GET)
+    sketched, refusal, made = _made(request, viewer, queue, wanted)
     if made:
         messages.success(request, f"{made} is created.")
         return pages.see_other(_page(queue, made))
     context = {
         "queue": queue, "name": labels.name_of(queue), "one": labels.one_of(queue),
         "wanted": wanted, "sketched": sketched, "refusal": refusal,
-        "products": lists.products(reader.account),
+        "products": lists.products(viewer.account),
         "has_drafts": queue.draft_sample is not None,
-        "may_play": new_sample.may_play(reader, _maker(sketched)),
+        "may_play": new_sample.may_act_as(viewer, _maker(sketched)),
     }  # fmt: skip
     status = 400 if request.method == "POST" else 200
-    return layout.shown(request, reader, "queues/new.html", context, status)
+    return layout.render(request, viewer, "queues/new.html", context, status)
 
 
 def _made(
-    request: HttpRequest, reader: Reader, queue: Queue, wanted: Wish
-) -> tuple[new_sample.Sketched | None, str, str]:
+    request: HttpRequest, viewer: Viewer, queue: Queue, wanted: Wish
+) -> tuple[new_sample.SamplePage | None, str, str]:
     """Return the proposal, why there is none, and the id of what a POST has created."""
     posted = request.POST if request.method == "POST" else None
     at_once = posted is not None and "at_once" in posted
     try:
         if at_once:
-            return None, "", new_sample.make_at_once(queue, reader, wanted)
+            return None, "", new_sample.create_directly(queue, viewer, wanted)
         if queue.sketch is None:
             return None, "", ""
-        sketched = new_sample.Sketched(queue, reader, wanted, posted)
+        sketched = new_sample.SamplePage(queue, viewer, wanted, posted)
     except Refused as refused:
         return None, str(refused), ""
     return sketched, "", sketched.create() if posted is not None else ""
 
 
-def _maker(sketched: new_sample.Sketched | None) -> Account | None:
+def _maker(sketched: new_sample.SamplePage | None) -> Account | None:
     return sketched.maker if sketched else None
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from portal import pages
-from portal.identity import Reader
+from portal.identity import Viewer
 from portal.webhooks import history, lookups
 from requests_queue.errors import Missing
 from webhooks import lifecycle
@@ -21,21 +21,21 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 _LABELS = {field.name: str(field.verbose_name) for field in Webhook._meta.fields}
 
 
-def edit(request: HttpRequest, reader: Reader, row: Webhook, found: Mapping[str, Any]) -> None:
+def edit(request: HttpRequest, viewer: Viewer, row: Webhook, found: Mapping[str, Any]) -> None:
     """Save checked fields; raises Missing where the webhook was deleted meanwhile."""
     changed = [name for name, value in found.items() if getattr(row, name) != value]
     try:
-        lifecycle.edit(row.pk, reader.user, found)
+        lifecycle.edit(row.pk, viewer.user, found)
     except Missing:
         lookups.tell_gone(request, row.pk)
         raise
     if changed:
         labels = [_LABELS[name] for name in changed]
-        history.note(reader, row, f"Changed {', '.join(labels)}.")
+        history.note(viewer, row, f"Changed {', '.join(labels)}.")
     messages.success(request, f"{found['label']} ({row.pk}) is saved.")
 
 
-def renew_secret(request: HttpRequest, reader: Reader, row: Webhook) -> str | None:
+def renew_secret(request: HttpRequest, viewer: Viewer, row: Webhook) -> str | None:
     """Give the webhook a new secret and return it; None where its settings have changed since.
 
     A page that is loaded again sends its form again: that must not make another secret.
@@ -43,7 +43,7 @@ def renew_secret(request: HttpRequest, reader: Reader, row: Webhook) -> str | No
     """
     secret = tokens.new_secret()
     try:
-        kept = not _put_secret(request, reader, row, secret)
+        kept = not _put_secret(request, viewer, row, secret)
     except Missing:
         lookups.tell_gone(request, row.pk)
         raise
@@ -52,17 +52,17 @@ def renew_secret(request: HttpRequest, reader: Reader, row: Webhook) -> str | No
             request, "The settings have changed since you were asked, so the secret was kept."
         )
         return None
-    history.note(reader, row, "Made a new JWT secret.")
+    history.note(viewer, row, "Made a new JWT secret.")
     return secret
 
 
 @transaction.atomic
-def _put_secret(request: HttpRequest, reader: Reader, row: Webhook, secret: str) -> bool:
+def _put_secret(request: HttpRequest, viewer: Viewer, row: Webhook, secret: str) -> bool:
     """Write the secret, unless the settings have changed: of two that ask at once one writes."""
     held = Webhook.objects.select_for_update().filter(pk=row.pk).values_list("revision", flat=True)
     if any(str(revision) != request.POST.get("revision") for revision in held):
         return False
-    lifecycle.edit(row.pk, reader.user, {"jwt_secret": secret})
+    lifecycle.edit(row.pk, viewer.user, {"jwt_secret": secret})
     return True
 
 
@@ -76,4 +76,4 @@ def lost(row: Webhook) -> list[tuple[str, int]]:
 
 def back(request: HttpRequest, row: Webhook) -> str:
     """Return the page that a button was pressed on; the webhook's where it isn't told."""
-    return pages.local(request.POST.get("next", "")) or reverse("webhook", args=[row.pk])
+    return pages.local_path(request.POST.get("next", "")) or reverse("webhook", args=[row.pk])

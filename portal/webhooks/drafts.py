@@ -16,7 +16,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from portal.identity import Reader
+from portal.identity import Viewer
 from webhooks import encrypted_fields
 from webhooks.delivery import tokens
 
@@ -49,15 +49,15 @@ class Draft:
             self.told.append(step)
 
 
-def blank(reader: Reader) -> Draft:
+def blank(viewer: Viewer) -> Draft:
     """Return a draft that is kept nowhere yet."""
-    return Draft(reader.user.pk, reader.account.pk)
+    return Draft(viewer.user.pk, viewer.account.pk)
 
 
-def begin(reader: Reader) -> Draft:
+def begin(viewer: Viewer) -> Draft:
     """Begin to keep a draft; those that have expired go."""
     Session.objects.filter(expire_date__lt=timezone.now()).delete()
-    draft = blank(reader)
+    draft = blank(viewer)
     draft.key = get_random_string(32)
     return draft
 
@@ -68,13 +68,13 @@ def save(draft: Draft) -> None:
     Session.objects.update_or_create(session_key=draft.key, defaults=values)
 
 
-def find(reader: Reader, key: str, *, locked: bool = False) -> Draft | None:
-    """Return a draft that the reader began as this account, and that hasn't expired."""
+def find(viewer: Viewer, key: str, *, locked: bool = False) -> Draft | None:
+    """Return a draft that the viewer began as this account, and that hasn't expired."""
     # Real time: a draft is a person's at the browser, not the platform's.
     rows = Session.objects.filter(session_key=key, expire_date__gt=timezone.now())
     row = (rows.select_for_update() if locked else rows).first()
     draft = _read(key, row.session_data) if row else None
-    if draft is None or (draft.user, draft.account) != (reader.user.pk, reader.account.pk):
+    if draft is None or (draft.user, draft.account) != (viewer.user.pk, viewer.account.pk):
         return None
     return draft
 

@@ -38,7 +38,7 @@ _ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ListQuery:
     """What is asked for: empty where anything will do; `sort` is a column, `-` first to reverse."""
 
     q: str
@@ -54,7 +54,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class SortColumn:
     """A column: its name, the `sort` of its link, and whether the rows stand in its order."""
 
     label: str
@@ -62,17 +62,17 @@ class Column:
     order: str
 
 
-def asked(query: Mapping[str, str]) -> Asked:
+def asked(query: Mapping[str, str]) -> ListQuery:
     """Return what a query asks for."""
-    found = {name: query.get(name, "").strip() for name in Asked.__slots__}
+    found = {name: query.get(name, "").strip() for name in ListQuery.__slots__}
     if found["status"] not in STATUSES:
         found["status"] = ""
     if found["sort"].removeprefix("-") not in _ORDERS:
         found["sort"] = ""
-    return Asked(**found)
+    return ListQuery(**found)
 
 
-def rows(own: QuerySet[Webhook], wanted: Asked) -> QuerySet[Webhook]:
+def rows(own: QuerySet[Webhook], wanted: ListQuery) -> QuerySet[Webhook]:
     """Return the account's webhooks that are asked for, in the order that is asked for."""
     found = own.select_related("product", "last_success").only(*_SHOWN)
     if wanted.q:
@@ -96,10 +96,10 @@ def _order(sort: str) -> list[OrderBy]:
     return [OrderBy(F(name), descending=down, nulls_last=True) for name in fields]
 
 
-def columns(sort: str) -> list[Column]:
+def columns(sort: str) -> list[SortColumn]:
     """Return the columns, each with the order that a click on it asks for."""
     return [
-        Column(
+        SortColumn(
             label,
             f"-{name}" if sort == name else name,
             {name: "ascending", f"-{name}": "descending"}.get(sort, ""),
@@ -108,7 +108,7 @@ def columns(sort: str) -> list[Column]:
     ]
 
 
-def choices(own: QuerySet[Webhook], wanted: Asked) -> dict[str, Any]:
+def choices(own: QuerySet[Webhook], wanted: ListQuery) -> dict[str, Any]:
     """Return what the filters offer: what the account's webhooks have, and what is chosen."""
     products = dict(
         own.order_by("product__name").values_list("product", "product__name").distinct()

@@ -6,21 +6,21 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from portal.identity import Reader
+from portal.identity import Viewer
 from requests_queue.errors import Missing
 from webhooks.models import Webhook
 
 _BODIES = ("request_headers", "request_body", "claims", "response_headers", "response_body")
 
 
-def own(reader: Reader) -> QuerySet[Webhook]:
+def own(viewer: Viewer) -> QuerySet[Webhook]:
     """Return the account's webhooks."""
-    return Webhook.objects.filter(account=reader.account)
+    return Webhook.objects.filter(account=viewer.account)
 
 
-def find(reader: Reader, pk: str) -> Webhook:
+def find(viewer: Viewer, pk: str) -> Webhook:
     """Return a webhook, with its last calls but not what they carried; raises Missing."""
-    rows = own(reader).select_related(
+    rows = own(viewer).select_related(
         "product", "created_by", "modified_by", "last_success", "last_failure"
     )
     last = (f"last_{end}__{name}" for end in ("success", "failure") for name in _BODIES)
@@ -30,10 +30,10 @@ def find(reader: Reader, pk: str) -> Webhook:
     return found
 
 
-def find_to_change(request: HttpRequest, reader: Reader, pk: str) -> Webhook:
+def find_to_change(request: HttpRequest, viewer: Viewer, pk: str) -> Webhook:
     """Return a webhook as `find` does; where it is gone since its page was shown, say so."""
     try:
-        return find(reader, pk)
+        return find(viewer, pk)
     except Missing:
         tell_gone(request, pk)
         raise

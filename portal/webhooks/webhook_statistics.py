@@ -23,7 +23,7 @@ _LEAST_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class AttemptBar:
     """An attempt in the chart."""
 
     x: int
@@ -34,10 +34,10 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class AttemptChart:
     """The latest attempts: as bars from the oldest to the newest, and as rows from the newest."""
 
-    bars: list[Bar]
+    bars: list[AttemptBar]
     rows: list[dict[str, Any]]
     longest: str
     said: str
@@ -77,7 +77,7 @@ def pending(row: Webhook) -> dict[str, int]:
     }
 
 
-def chart(row: Webhook) -> Chart:
+def chart(row: Webhook) -> AttemptChart:
     """Return the latest attempts."""
     latest = Attempt.objects.filter(webhook=row).order_by("-pk")
     rows: list[dict[str, Any]] = [dict(found) for found in latest.values(*_COLUMNS)[:LATEST]]
@@ -86,10 +86,10 @@ def chart(row: Webhook) -> Chart:
     bars = [_bar(found, first + n, longest) for n, found in enumerate(reversed(rows))]
     for found in rows:
         found["lasted"] = lasted(found["duration"])
-    return Chart(bars, rows, lasted(longest), _said(rows))
+    return AttemptChart(bars, rows, lasted(longest), _said(rows))
 
 
-def _bar(found: dict[str, Any], place: int, longest: int) -> Bar:
+def _bar(found: dict[str, Any], place: int, longest: int) -> AttemptBar:
     # By the logarithm: milliseconds and the five minutes of a timeout share a chart.
     share = math.log1p(max(0, found["duration"])) / math.log1p(longest)
     height = round(_LOW + (_TALL - _LOW) * share, 1)
@@ -98,7 +98,7 @@ def _bar(found: dict[str, Any], place: int, longest: int) -> Bar:
         f"{found['started_at']:%m/%d/%Y %H:%M:%S} UTC: {found['outcome']} ({status}), "
         f"{lasted(found['duration'])}"
     )
-    return Bar(place * _STEP, round(_TALL - height, 1), height, found["outcome"], said)
+    return AttemptBar(place * _STEP, round(_TALL - height, 1), height, found["outcome"], said)
 
 
 def _said(rows: list[dict[str, Any]]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from portal.identity import Reader
+from portal.identity import Viewer
 from portal.webhooks.drafts import Draft
 from portal.webhooks.forms import (
     DataForm,
@@ -76,33 +76,33 @@ def keep(draft: Draft, step: str, sent: QueryDict) -> None:
         draft.typed[step] = typed.urlencode()
 
 
-def form(draft: Draft, reader: Reader, step: str) -> StepForm:
+def form(draft: Draft, viewer: Viewer, step: str) -> StepForm:
     """Return the form of a step as it stands; unbound where nothing was sent of it yet."""
-    data, account = draft.data(step), reader.account
+    data, account = draft.data(step), viewer.account
     if step == GENERAL:
         return GeneralForm(data)
     if step == PRODUCT:
         return ProductForm(data, account=account)
     if step == TYPE:
-        return TypeForm(data, account=account, product=product(draft, reader))
+        return TypeForm(data, account=account, product=product(draft, viewer))
     if step == HTTP:
         kind = _typed(draft, TYPE, "kind").partition(":")[0]
         return HttpForm(data, type_=kind, initial={"jwt_secret": draft.secret})
     return StepForm(data) if is_get(draft) else DataForm(data)
 
 
-def shown(draft: Draft, reader: Reader, step: str) -> StepForm:
+def shown(draft: Draft, viewer: Viewer, step: str) -> StepForm:
     """Return the form of a step as its page shows it."""
-    found = form(draft, reader, step)
+    found = form(draft, viewer, step)
     if found.is_bound and step not in draft.told:
         found.forget_errors()
     return found
 
 
-def product(draft: Draft, reader: Reader) -> Product | None:
+def product(draft: Draft, viewer: Viewer) -> Product | None:
     """Return the product that was chosen."""
     pk = _typed(draft, PRODUCT, "product").replace("\0", "")
-    return validation_rules.products(reader.account).filter(pk=pk).first()
+    return validation_rules.products(viewer.account).filter(pk=pk).first()
 
 
 def is_get(draft: Draft) -> bool:
@@ -110,33 +110,33 @@ def is_get(draft: Draft) -> bool:
     return _typed(draft, HTTP, "http_method") == "GET"
 
 
-def wrong(draft: Draft, reader: Reader, until: str = "") -> str:
+def wrong(draft: Draft, viewer: Viewer, until: str = "") -> str:
     """Return the first step, of those before `until`, with which something is wrong; or none."""
     for step in NAMES[: NAMES.index(until)] if until else NAMES:
-        if not form(draft, reader, step).is_valid():
+        if not form(draft, viewer, step).is_valid():
             return step
     return ""
 
 
-def create(draft: Draft, reader: Reader) -> Webhook:
+def create(draft: Draft, viewer: Viewer) -> Webhook:
     """Create the webhook of a draft with which nothing is wrong; raises Invalid."""
     found: dict[str, Any] = {}
     for step in NAMES:
-        part = form(draft, reader, step)
+        part = form(draft, viewer, step)
         part.full_clean()
         found |= part.found
     body = {**found, "product_id": found.pop("product").pk}
     row = lifecycle.create(
-        reader.account, reader.user, validation_rules.for_create(body, reader.account)
+        viewer.account, viewer.user, validation_rules.for_create(body, viewer.account)
     )
     # Who presses the button twice is led to the one webhook.
     draft.typed, draft.secret, draft.webhook = {}, "", row.pk
     return row
 
 
-def products(reader: Reader, words: str, chosen: str) -> tuple[list[Product], int]:
+def products(viewer: Viewer, words: str, chosen: str) -> tuple[list[Product], int]:
     """Return products to choose from, the chosen one among them, and how many there are in all."""
-    rows = validation_rules.products(reader.account).only("name").order_by("name", "pk")
+    rows = validation_rules.products(viewer.account).only("name").order_by("name", "pk")
     asked = words.replace("\0", "").strip()
     found = rows.filter(name__icontains=asked) | rows.filter(pk__icontains=asked)
     offered = list(found[:OFFERED])
@@ -145,13 +145,13 @@ def products(reader: Reader, words: str, chosen: str) -> tuple[list[Product], in
     return offered, rows.count()
 
 
-def offers(draft: Draft, reader: Reader) -> tuple[list[tuple[str, list[Offer]]], list[Offer]]:
+def offers(draft: Draft, viewer: Viewer) -> tuple[list[tuple[str, list[Offer]]], list[Offer]]:
     """Return the types that can be chosen, in groups, and those that can't be."""
-    about = product(draft, reader)
+    about = product(draft, viewer)
     groups: dict[str, list[Offer]] = {}
     refused: list[Offer] = []
     for found in types.registered():
-        offer = Offer(found, validation_rules.obstacle(found, reader.account, about))
+        offer = Offer(found, validation_rules.obstacle(found, viewer.account, about))
         if offer.obstacle:
             refused.append(offer)
         else:

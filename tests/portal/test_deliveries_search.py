@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from portal.deliveries.search import KEYS, MAX_LENGTH, Between, NotUnderstood, Term, parse
+from portal.deliveries.search import KEYS, MAX_LENGTH, Between, SearchError, Term, parse
 from tests import make
 from tests.make import AT
 from tests.portal.delivered import attempt, delivery, hook, ids
@@ -35,7 +35,7 @@ typed = st.lists(PIECES | st.text(max_size=5), max_size=12).map("".join)
 def test_any_text_is_read_or_answered_by_a_sentence(text: str) -> None:
     try:
         terms = parse(text, NOW)
-    except NotUnderstood as refused:
+    except SearchError as refused:
         said = str(refused)
         assert said[0].isupper() or said.split(":")[0] in KEYS
         assert said.rstrip('"')[-1] in ".)" or said.endswith('".')
@@ -96,7 +96,7 @@ def test_values_are_read_by_their_key(text: str, values: tuple[Any, ...]) -> Non
     ],
 )
 def test_what_cannot_be_read_says_what_to_do(text: str, sentence: str) -> None:
-    with pytest.raises(NotUnderstood) as caught:
+    with pytest.raises(SearchError) as caught:
         parse(text, NOW)
     assert sentence in str(caught.value)
 

@@ -51,8 +51,8 @@ def sign(kind: str, age: float, since: float = 100) -> None:
     Pulse.objects.create(process=f"{kind} {age}", kind=kind, at=now - age, since=now - since)
 
 
-def light(name: str) -> system_status.Light:
-    return next(light for light in system_status.lights() if light.name == name)
+def light(name: str) -> system_status.Component:
+    return next(light for light in system_status.components() if light.name == name)
 
 
 def attempt(row: Webhook, outcome: str, **more: Any) -> Attempt:
@@ -70,7 +70,7 @@ def attempt(row: Webhook, outcome: str, **more: Any) -> Attempt:
 def test_all_runs(vendor: Client) -> None:
     sign(WORKER, 1)
     sign(SCHEDULER, 3)
-    assert {light.state for light in system_status.lights()} == {"good"}
+    assert {light.state for light in system_status.components()} == {"good"}
     said = text(vendor)
     assert "It calls handlers; last sign 1 s ago." in said
     assert "Not running" not in said

@@ -304,8 +304,8 @@ def worker() -> heartbeats.Heard:
     return heartbeats.heard().get(heartbeats.WORKER, heartbeats.Heard())
 
 
-def light() -> home.Light:
-    return next(light for light in home.lights() if light.name == "Worker")
+def light() -> home.Component:
+    return next(light for light in home.components() if light.name == "Worker")
 
 
 # -- results in memory

@@ -105,7 +105,7 @@ for (const area of document.querySelectorAll("textarea[data-json]")) {
   if (area.getAttribute("aria-invalid") !== "true") judge();
 }
 
-// Statistics: nothing moves under the reader of a response.
+// Statistics: nothing moves under the viewer of a response.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.target.id === "live" && document.querySelector("dialog[open]")) event.preventDefault();
 });
