@@ -15,7 +15,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.utils.dateparse import parse_date, parse_datetime
 
 from requests_queue import json_validation
-from requests_queue.errors import Invalid, Refused
+from requests_queue.errors import Invalid, MissedField
 
 
 def read(stream: Any) -> Any:
@@ -32,16 +32,11 @@ def read(stream: Any) -> Any:
     try:
         value = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise Invalid("The body is not valid JSON.") from None
+        raise Invalid("", "The body is not valid JSON.") from None
     try:
         return json_validation.check(value)
     except json_validation.NotStorable as refused:
-        raise Invalid(named(refused)) from None
-
-
-def named(refused: json_validation.NotStorable) -> str:
-    """Return the error of a value that can't be stored, with the field that it is in."""
-    return f"{refused.path}: {refused}" if refused.path else str(refused)
+        raise Invalid(refused.path, str(refused)) from None
 
 
 def _refuse_constant(name: str) -> Any:
@@ -55,7 +50,7 @@ def text(data: Mapping[str, Any], name: str, limit: int | None = None, *, within
     """
     value, path = data.get(name), f"{within}{name}"
     if isinstance(value, (int, float)):
-        raise Invalid(f"{path}: Not a valid string.")
+        raise Invalid(path, "Not a valid string.")
     return text_of(value, path, limit)
 
 
@@ -72,10 +67,10 @@ def text_of(value: Any, path: str, limit: int | None = None) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise Invalid(f"{path}: Not a valid string.")
+        raise Invalid(path, "Not a valid string.")
     found = str(value)
     if limit is not None and len(found) > limit:
-        raise Invalid(f"{path}: Ensure this field has no more than {limit} characters.")
+        raise Invalid(path, f"Ensure this field has no more than {limit} characters.")
     return found
 
 
@@ -88,7 +83,7 @@ def word(data: Mapping[str, Any], name: str, *, within: str = "") -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise Invalid(f"{within}{name}: Not a valid string.")
+        raise Invalid(f"{within}{name}", "Not a valid string.")
     return value
 
 
@@ -103,7 +98,7 @@ def choice(
     if value in words:
         return str(value)
     if default is None or not (value is None or value == ""):
-        raise Invalid(f'{name}: "{value}" is not a valid choice.')
+        raise Invalid(name, f'"{value}" is not a valid choice.')
     return default
 
 
@@ -112,7 +107,7 @@ def mapping(value: Any, name: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise Invalid(f"{name}: Expected an object.")
+        raise Invalid(name, "Expected an object.")
     return value
 
 
@@ -125,10 +120,10 @@ def id_of(value: Any, path: str) -> str | None:
 
 
 def reason(data: Mapping[str, Any], limit: int | None = None) -> str:
-    """Return the reason that a refusal needs; raises Refused without one."""
+    """Return the reason that a refusal needs; raises MissedField without one."""
     given = text(data, "reason", limit).strip()
     if not given:
-        raise Refused("REQ_005", "Missed fields: reason.")
+        raise MissedField("reason")
     return given
 
 
@@ -144,7 +139,7 @@ def moment(value: Any, path: str) -> datetime:
     `…Z`, fractions of a second, another offset, none at all, or a day alone are all taken.
     """
     if value in (None, ""):
-        raise Invalid(f"{path}: This field is required.")
+        raise Invalid(path, "This field is required.")
     try:
         found = parse_datetime(value) if isinstance(value, str) else None
         if found is None and isinstance(value, str) and (day := parse_date(value)):
@@ -154,4 +149,4 @@ def moment(value: Any, path: str) -> datetime:
             return known.astimezone(UTC).replace(microsecond=0)
     except (ValueError, OverflowError):
         pass
-    raise Invalid(f"{path}: Not a valid date.")
+    raise Invalid(path, "Not a valid date.")

@@ -1,13 +1,34 @@
-"""What a caller did wrong, as sentences, with Connect's code and HTTP status."""
+"""Errors of callers: data until they are rendered, with Connect's code and HTTP status."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """An error and the dotted path of the field that it is about; no path for a whole request.
+
+    `entry` is the id of the entry of a list that it is about, for instance a parameter's. The
+    API's `sentence` is the message, unless it has to name that entry.
+    """
+
+    path: str
+    message: str
+    code: str = "invalid"
+    entry: str = ""
+    sentence: str = ""
+
+    def __str__(self) -> str:
+        """Return the error as Connect's API renders it."""
+        sentence = self.sentence or self.message
+        return f"{self.path}: {sentence}" if self.path else sentence
 
 
 class Refused(Exception):
     """A request that Connect refuses: `status`, `code`, `errors`, optional `params`.
 
-    The API turns it into the envelope `{"error_code", "errors"[, "params"]}`.
+    The API renders it as the envelope `{"error_code", "errors"[, "params"]}`.
     """
 
     status = 400
@@ -15,22 +36,47 @@ class Refused(Exception):
     def __init__(
         self,
         code: str,
-        *errors: str,
+        *errors: str | FieldError,
         status: int | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(" ".join(errors))
+        self.errors = [FieldError("", e) if isinstance(e, str) else e for e in errors]
+        super().__init__(" ".join(self.messages))
         self.code = code
-        self.errors = list(errors)
         self.params = params
         self.status = status or self.status
 
+    @property
+    def messages(self) -> list[str]:
+        """The errors as the API renders them."""
+        return [str(error) for error in self.errors]
+
 
 class Invalid(Refused):
-    """A field's value is wrong: `VAL_001`, `field.path: message`."""
+    """A field's value is wrong: `VAL_001`."""
 
-    def __init__(self, *errors: str) -> None:
-        super().__init__("VAL_001", *errors)
+    def __init__(self, path: str, message: str, code: str = "invalid") -> None:
+        super().__init__("VAL_001", FieldError(path, message, code))
+
+    @classmethod
+    def of(cls, errors: Iterable[FieldError]) -> Self:
+        """Return the refusal of several fields."""
+        refused = cls.__new__(cls)
+        Refused.__init__(refused, "VAL_001", *errors)
+        return refused
+
+
+class MissedField(Refused):
+    """An action lacks a field that it needs: `REQ_005`."""
+
+    def __init__(self, path: str) -> None:
+        error = FieldError(path, "This field is required.", "required")
+        super().__init__("REQ_005", error)
+
+    @property
+    def messages(self) -> list[str]:
+        """Connect's own sentence."""
+        return [f"Missed fields: {error.path}." for error in self.errors]
 
 
 class IllegalMove(Refused):

@@ -232,7 +232,7 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         # A form has texts and a file only.
         is_json = hint is not None and not isinstance(hint, Form)
         if is_json and (wrong := list(typed.errors(found, hint))):
-            raise Invalid(*wrong)
+            raise Invalid.of(wrong)
         return found
 
     @property

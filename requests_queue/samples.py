@@ -23,11 +23,13 @@ def make(
     queue = base.named(name)
     if queue is None or queue.sample is None:
         known = ", ".join(q.object_class for q in base.registered() if q.sample)
-        raise Invalid(f"queue: There is no queue {name}; there are {known}.")
+        raise Invalid("queue", f"There is no queue {name}; there are {known}.")
     sample = queue.draft_sample if draft else queue.sample
     if sample is None:
         known = " and ".join(q.object_class for q in base.registered() if q.draft_sample)
-        raise Invalid(f"draft: A {queue.object_class} is never validated as a draft; {known} are.")
+        raise Invalid(
+            "draft", f"A {queue.object_class} is never validated as a draft; {known} are."
+        )
     product: Product | None = None
     if product_id:
         product = visibility.products(account).filter(pk=product_id).first()

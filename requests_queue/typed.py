@@ -22,6 +22,7 @@ from typing import (
     is_typeddict,
 )
 
+from requests_queue.errors import FieldError
 from requests_queue.schema import Day, GivenDate, Stamp
 
 _hints = cache(get_type_hints)
@@ -30,15 +31,15 @@ _DATES = (Stamp, Day, GivenDate)
 _IDS = ("id", "global_id")
 
 
-def errors(value: Any, hint: Any, path: str = "") -> Iterator[str]:
-    """Yield what is wrong with a value, and with the values within it, as `path: message`."""
+def errors(value: Any, hint: Any, path: str = "") -> Iterator[FieldError]:
+    """Yield what is wrong with a value, and with the values within it, by path."""
     if value is None:
         return
     kinds = list(_alternatives(hint))
     is_id = path.rpartition(".")[2] in _IDS
     fits = next((kind for kind in kinds if _fits(value, kind, is_id=is_id)), None)
     if fits is None:
-        yield f"{path}: {_sentence(kinds[0], value)}"
+        yield FieldError(path, _sentence(kinds[0], value))
     elif is_typeddict(fits):
         for name, inner in _hints(fits, include_extras=True).items():
             yield from errors(value.get(name), inner, f"{path}.{name}".lstrip("."))

@@ -32,11 +32,11 @@ class AdvanceView(APIView):
         """Move the clock forward; return when everything due in between has run."""
         by = request.data.get("by") if isinstance(request.data, dict) else None
         if not isinstance(by, str):
-            raise Invalid("by: A duration is required, for example 5m.")
+            raise Invalid("by", "A duration is required, for example 5m.")
         try:
             duration = durations.parse(by)
         except ValueError as error:
-            raise Invalid(f"by: {error}") from None
+            raise Invalid("by", str(error)) from None
         moved = clock_control.advance(duration)
         return Response(
             {
@@ -55,7 +55,7 @@ class SamplesView(APIView):
         account = cast(Account, cast(User, request.user).account)
         draft = request.data.get("draft", False) if isinstance(request.data, dict) else False
         if not isinstance(draft, bool):
-            raise Invalid("draft: Must be a valid boolean.")
+            raise Invalid("draft", "Must be a valid boolean.")
         row = samples.make(body["queue"] or "", body["type"], body["product"], account, draft=draft)
         return Response(_summary(row), status=201)
 
@@ -87,14 +87,14 @@ class ValidateView(APIView):
 def _data(request: Request) -> dict[str, Any]:
     data = request.data.get("data") if isinstance(request.data, dict) else None
     if data is not None and not isinstance(data, dict):
-        raise Invalid("data: Expected an object.")
+        raise Invalid("data", "Expected an object.")
     return data or {}
 
 
 def _text(request: Request, name: str) -> str | None:
     value = request.data.get(name) if isinstance(request.data, dict) else None
     if value is not None and not isinstance(value, str):
-        raise Invalid(f"{name}: Not a valid string.")
+        raise Invalid(name, "Not a valid string.")
     return value
 
 

@@ -33,7 +33,7 @@ def run(pk: str, name: str, data: Mapping[str, Any], user: User) -> QueueObject:
     """
     queue, row = _get_object(pk, user)
     if name not in queue.by_name:
-        raise Invalid(f"action: Unknown action {name}. Available: {', '.join(queue.by_name)}.")
+        raise Invalid("action", f"Unknown action {name}. Available: {', '.join(queue.by_name)}.")
     actor = _actor(queue, row, name, user)
     changed: QueueObject = transitions.move(queue.model, pk, name, actor, data)
     return changed
@@ -47,7 +47,7 @@ def validate(pk: str, data: Mapping[str, Any], user: User) -> Validation:
     queue, row = _get_object(pk, user)
     target = validation.of(queue.object_class)
     if target is None:
-        raise Invalid(f"id: A {queue.object_class} has no validation.")
+        raise Invalid("id", f"A {queue.object_class} has no validation.")
     before = target.params_of(target.shown(pk))
     called = validation.validate(target, pk, data, Actor(None, row.provider))
     row.refresh_from_db()

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from requests_queue import json_validation
 from requests_queue.catalog.models import Account, Connection, Product
-from requests_queue.errors import Invalid
+from requests_queue.errors import FieldError, Invalid
 from webhooks import types
 from webhooks.delivery import tokens
 from webhooks.http.addresses import check_literal
@@ -22,7 +22,11 @@ REQUIRED = ("label", "product_id", "object_class", "external_url", "jwt_secret")
 
 def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
     """Return the fields of a new webhook; raises Invalid with all that is wrong at once."""
-    errors = [f"{name}: This field is required." for name in REQUIRED if data.get(name) is None]
+    errors = [
+        FieldError(name, "This field is required.", "required")
+        for name in REQUIRED
+        if data.get(name) is None
+    ]
     fields: dict[str, Any] = {}
     if data.get("product_id") is not None:
         fields["product"] = _product(data["product_id"], account, errors)
@@ -34,7 +38,7 @@ def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
     except Invalid as refused:
         errors += refused.errors
     if errors:
-        raise Invalid(*errors)
+        raise Invalid.of(errors)
     return fields
 
 
@@ -48,25 +52,26 @@ def for_update(
     clients send it with every other change, so it is no reason to refuse one.
     """
     fields: dict[str, Any] = {}
-    errors: list[str] = []
+    errors: list[FieldError] = []
     for name, check in _CHECKS.items():
         if name not in data:
             continue
         try:
             fields[name] = check(data[name])
         except HeaderRefused as refused:
-            errors.append(f"headers.{refused.name}: {refused}")
+            errors.append(FieldError(f"headers.{refused.name}", str(refused)))
         except ValueError as refused:
-            errors.append(f"{name}: {refused}")
+            errors.append(FieldError(name, str(refused)))
     if fields.get("external_url", stored_url) != stored_url:
         try:
             check_literal(fields["external_url"])
         except ValueError as refused:
-            errors.append(f"external_url: {refused}")
+            errors.append(FieldError("external_url", str(refused)))
     if type_ != types.EVENT and fields.get("http_method") == "GET":
-        errors.append("http_method: Validators are called by POST: a GET carries no object.")
+        message = "Validators are called by POST: a GET carries no object."
+        errors.append(FieldError("http_method", message))
     if errors:
-        raise Invalid(*errors)
+        raise Invalid.of(errors)
     return fields
 
 
@@ -78,30 +83,31 @@ def products(account: Account) -> QuerySet[Product]:
     return Product.objects.filter(pk__in=sold.values("product"))
 
 
-def _product(product_id: Any, account: Account, errors: list[str]) -> Product | None:
+def _product(product_id: Any, account: Account, errors: list[FieldError]) -> Product | None:
     found = products(account).filter(pk=str(product_id)).first()
     if found is None:
-        errors.append(f"product_id: Product {product_id} does not exist.")
+        errors.append(FieldError("product_id", f"Product {product_id} does not exist."))
     return found
 
 
 def _type(
-    data: Mapping[str, Any], account: Account, product: Product | None, errors: list[str]
+    data: Mapping[str, Any], account: Account, product: Product | None, errors: list[FieldError]
 ) -> dict[str, Any]:
     type_, object_class = data.get("type"), data["object_class"]
     if type_ is None or type_ == "":
         type_ = types.EVENT
     if not isinstance(type_, str) or not isinstance(object_class, str):
-        errors.append("type: Not a valid string.")
+        errors.append(FieldError("type", "Not a valid string."))
         return {}
     if object_class not in dict(types.object_class_choices()):
-        errors.append(f'object_class: "{object_class}" is not a valid choice.')
+        errors.append(FieldError("object_class", f'"{object_class}" is not a valid choice.'))
     elif type_ not in dict(types.type_choices()):
-        errors.append(f'type: "{type_}" is not a valid choice.')
+        errors.append(FieldError("type", f'"{type_}" is not a valid choice.'))
     elif (found := types.find(type_, object_class)) is None:
-        errors.append(f'type: "{type_}" does not fit object class {object_class}.')
+        message = f'"{type_}" does not fit object class {object_class}.'
+        errors.append(FieldError("type", message))
     elif lacking := obstacle(found, account, product):
-        errors.append(f"type: {lacking}")
+        errors.append(FieldError("type", lacking))
     return {"type": type_, "object_class": object_class}
 
 

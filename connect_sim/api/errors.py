@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import (
@@ -20,6 +19,7 @@ from rest_framework.response import Response
 from portal import error_pages
 from requests_queue import database_errors
 from requests_queue.errors import Refused
+from requests_queue.fields import field_errors
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def describe(error: Exception) -> tuple[int, str, list[str], Any]:
     """Return status, code, errors and params of an exception."""
     match error:
         case Refused():
-            return error.status, error.code, error.errors, error.params
+            return error.status, error.code, error.messages, error.params
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             return 401, *UNAUTHORIZED, None
         case exceptions.PermissionDenied() | PermissionDenied():
@@ -83,7 +83,7 @@ def describe(error: Exception) -> tuple[int, str, list[str], Any]:
         case exceptions.ParseError():
             return 400, "VAL_001", [str(error.detail)], None
         case exceptions.ValidationError():
-            return 400, "VAL_001", list(_flatten(error.detail)), None
+            return 400, "VAL_001", list(map(str, field_errors(error.detail))), None
         case RQLFilterError():
             return 400, "VAL_001", [_rql(error)], None
         case RequestDataTooBig():
@@ -96,19 +96,6 @@ def describe(error: Exception) -> tuple[int, str, list[str], Any]:
         return 503, UNAVAILABLE, [sentence], None
     logger.exception("An API call failed in an unexpected way.", exc_info=error)
     return 500, "SYS_001", ["The sandbox failed in an unexpected way; its log says more."], None
-
-
-def _flatten(detail: Any, path: str = "") -> Iterator[str]:
-    """Yield Connect's strings, `path.to.field: message`, from DRF's tree."""
-    if isinstance(detail, dict):
-        for key, value in detail.items():
-            here = path if key == "non_field_errors" else f"{path}.{key}".lstrip(".")
-            yield from _flatten(value, here)
-    elif isinstance(detail, list):
-        for value in detail:
-            yield from _flatten(value, path)
-    else:
-        yield f"{path}: {detail}" if path else str(detail)
 
 
 def _rql(error: RQLFilterError) -> str:

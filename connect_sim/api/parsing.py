@@ -23,7 +23,7 @@ class ConnectJSONParser(BaseParser):
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise Invalid(f"The body is a JSON object, not a {type(value).__name__}.")
+            raise Invalid("", f"The body is a JSON object, not a {type(value).__name__}.")
         return value
 
 

@@ -66,6 +66,5 @@ class ChangesForm(forms.Form):
             self.add_error("headers", str(refused))
         except Invalid as refused:
             for error in refused.errors:
-                path, _, sentence = error.partition(": ")
-                self.add_error(path.partition(".")[0], sentence)
+                self.add_error(error.path.partition(".")[0], error.message)
         return self.cleaned_data

@@ -13,6 +13,7 @@ from portal.inquiry.checks import FieldErrors
 from portal.inquiry.fields import Field
 from portal.inquiry.subject import Subject
 from portal.inquiry.values import Param, Value
+from requests_queue.errors import FieldError
 
 
 @dataclass
@@ -78,16 +79,14 @@ class InquiryForm:
             return set(self.wrong)
         return {param["id"] for param in self.params() if values.error(param)}
 
-    def refuse(self, sentences: Iterable[str]) -> None:
-        """Note what the platform refused, at the field that a sentence is about."""
-        by_length = sorted((p["id"] for p in self.params()), key=len, reverse=True)
-        for sentence in sentences:
-            _, _, words = sentence.partition("Parameter ")
-            pk = next((pk for pk in by_length if words.startswith(pk)), None)
-            if pk is None:
-                self.said.append(sentence)
+    def refuse(self, errors: Iterable[FieldError]) -> None:
+        """Note what the platform refused, at the field that an error is about."""
+        ids = {param["id"] for param in self.params()}
+        for error in errors:
+            if error.entry in ids:
+                self.wrong[error.entry] = {checks.WHOLE: error.message}
             else:
-                self.wrong[pk] = {checks.WHOLE: words.removeprefix(pk).lstrip(": ") or sentence}
+                self.said.append(str(error))
 
     def fields(self) -> list[Field]:
         """Return what the template shows."""

@@ -54,7 +54,7 @@ def save(product: Product, account: Account, among: list[Group]) -> Group | None
             try:
                 writes.update(product, {"capabilities": _body(group.form.cleaned_data)})
             except Refused as error:
-                group.form.add_error(None, " ".join(error.errors))
+                group.form.add_error(None, str(error))
                 return None
             return group
     return None

@@ -19,7 +19,6 @@ from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Queue, QueueObject
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.validation import Validated
 
-_MISSED = "Missed fields: "
 _LOOKS = ("", "button-plain", "button-bad")
 
 
@@ -100,7 +99,7 @@ class ActionPage:
         try:
             self._make(viewer)
         except Refused as refused:
-            self._refuse(refused.errors)
+            self._refuse(refused)
             return False
         return True
 
@@ -114,12 +113,9 @@ class ActionPage:
                 services.edit(self.queue, viewer.actor, self.row.pk, self.about.body(entries))
             transitions.move(model, self.row.pk, self.name, viewer.actor, self.form.data_of_move())
 
-    def _refuse(self, sentences: list[str]) -> None:
-        for sentence in self.params.refuse(sentences):
-            wanted = sentence.removeprefix(_MISSED).partition(":")[0].rstrip(".")
-            if wanted in self.form.fields:
-                missed = sentence.startswith(_MISSED)
-                said = "This is needed." if missed else sentence.partition(": ")[2] or sentence
-                self.form.add_error(wanted, said)
+    def _refuse(self, refused: Refused) -> None:
+        for error in self.params.refuse(refused.errors):
+            if error.path in self.form.fields:
+                self.form.add_error(error.path, error.message)
             else:
-                self.errors.append(sentence)
+                self.errors.append(str(error))

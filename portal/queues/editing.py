@@ -70,7 +70,7 @@ class EditPage:
         try:
             return self._save()
         except Refused as refused:
-            self.errors += self.params.refuse(refused.errors)
+            self.errors += map(str, self.params.refuse(refused.errors))
             return False
 
     @transitions.atomic()

@@ -18,7 +18,7 @@ from portal.queues.parameters import ParameterFields
 from requests_queue import samples, transitions
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account
-from requests_queue.errors import Forbidden, Missing, Refused
+from requests_queue.errors import FieldError, Forbidden, Missing, Refused
 from requests_queue.queues import services
 from requests_queue.queues.base import Actor, Entry, Proposal, Queue, Wish
 
@@ -79,7 +79,7 @@ class SamplePage:
         try:
             return self._create()
         except Refused as refused:
-            self._refuse(refused.errors)
+            self._refuse(refused)
             return ""
 
     def _create(self) -> str:
@@ -98,14 +98,13 @@ class SamplePage:
             _check_seen(self.queue, made, self.viewer.account)
         return made
 
-    def _refuse(self, sentences: list[str]) -> None:
-        for sentence in self.params.refuse(sentences):
-            path, _, said = sentence.partition(": ")
-            n = _place(self.proposal.entries, path, said)
+    def _refuse(self, refused: Refused) -> None:
+        for error in self.params.refuse(refused.errors):
+            n = _place(self.proposal.entries, error)
             if n is None:
-                self.errors.append(sentence)
+                self.errors.append(str(error))
             else:
-                self.form.add_error(f"entry{n}", said)
+                self.form.add_error(f"entry{n}", error.message)
 
 
 def _check_seen(queue: Queue, pk: str, account: Account) -> None:
@@ -166,9 +165,9 @@ def _put(node: Any, path: str, value: Any) -> None:
     node[last] = value
 
 
-def _place(entries: tuple[Entry, ...], path: str, said: str) -> int | None:
-    """Return the number of the field that a refusal is about, None where it is about none."""
-    found = [n for n, entry in enumerate(entries) if entry.path == path]
-    below = [n for n, entry in enumerate(entries) if entry.path.startswith(f"{path}.")]
-    named = [n for n in below if entries[n].word and entries[n].word in said.split(" ")]
+def _place(entries: tuple[Entry, ...], error: FieldError) -> int | None:
+    """Return the number of the field that an error is about, None where it is about none."""
+    found = [n for n, entry in enumerate(entries) if entry.path == error.path]
+    below = [n for n, entry in enumerate(entries) if entry.path.startswith(f"{error.path}.")]
+    named = [n for n in below if error.entry and entries[n].word == error.entry]
     return next(iter(found or named or (below if len(below) == 1 else [])), None)

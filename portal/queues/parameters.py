@@ -14,6 +14,7 @@ from portal.inquiry import fields, values
 from portal.inquiry.checks import WHOLE, FieldErrors
 from portal.inquiry.fields import Field
 from portal.inquiry.values import Param, Value
+from requests_queue.errors import FieldError
 from requests_queue.queues import validation
 from requests_queue.queues.base import Queue
 from requests_queue.queues.fulfillment.params import is_empty
@@ -147,18 +148,15 @@ class ParameterFields:
         proposed = {p["id"]: values.held(p) for p in self.params if not is_empty(p)}
         return list((proposed | changed).values())
 
-    def refuse(self, sentences: Iterable[str]) -> list[str]:
-        """Note refusals at the fields that they are about, and return the others."""
+    def refuse(self, errors: Iterable[FieldError]) -> list[FieldError]:
+        """Note errors at the parameters that they are about, and return the others."""
         rest = []
-        by_length = sorted((p["id"] for p in self.params), key=len, reverse=True)
-        for sentence in sentences:
-            _, _, after = sentence.partition("Parameter ")
-            pk = next((pk for pk in by_length if after.startswith(pk)), None)
-            if pk is None:
-                rest.append(sentence)
+        ids = {param["id"] for param in self.params}
+        for error in errors:
+            if error.entry in ids:
+                self.wrong[error.entry] = {WHOLE: error.message[0].upper() + error.message[1:]}
             else:
-                said = after.removeprefix(pk).lstrip(": ") or sentence
-                self.wrong[pk] = {WHOLE: said[0].upper() + said[1:]}
+                rest.append(error)
         return rest
 
     def fields(self) -> list[tuple[Field, str, str, str]]:

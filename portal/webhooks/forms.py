@@ -44,9 +44,8 @@ class StepForm(forms.Form):
             self.found = validation_rules.for_update(self.body(), self.type_, self.stored_url)
         except Invalid as refused:
             for error in refused.errors:
-                name, _, sentence = error.partition(": ")
-                if name not in self.errors:
-                    self.add_error(name if name in self.fields else None, sentence)
+                if (name := error.path) not in self.errors:
+                    self.add_error(name if name in self.fields else None, error.message)
         return self.cleaned_data
 
     def body(self) -> dict[str, Any]:

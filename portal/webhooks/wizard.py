@@ -61,9 +61,9 @@ def after(step: str) -> str:
     return NAMES[min(len(NAMES) - 1, NAMES.index(step) + 1)]
 
 
-def of_field(error: str) -> str:
-    """Return the step that an error of the rules, `field: sentence`, is about."""
-    return _FIELDS.get(error.partition(":")[0].partition(".")[0], GENERAL)
+def of_field(path: str) -> str:
+    """Return the step that a field belongs to."""
+    return _FIELDS.get(path.partition(".")[0], GENERAL)
 
 
 def keep(draft: Draft, step: str, sent: QueryDict) -> None:

@@ -79,7 +79,7 @@ def _create(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> Ht
     except Invalid as refused:
         messages.error(request, str(refused))
         drafts.save(draft)
-        return _to(draft, wizard.of_field(refused.errors[0]))
+        return _to(draft, wizard.of_field(refused.errors[0].path))
     drafts.save(draft)
     history.note(viewer, row, "Created by the wizard.", history.ADDITION)
     todo = "" if row.active else " It is disabled: enable it once your handler is ready."

@@ -24,7 +24,7 @@ def parse(key: str) -> tuple[str, str]:
     match = FORM.fullmatch(key.removeprefix("ApiKey ").strip())
     if match is None:
         raise Invalid(
-            "An API key has the form SU-ddd-ddd-ddd:secret, the secret 8 characters or more."
+            "", "An API key has the form SU-ddd-ddd-ddd:secret, the secret 8 characters or more."
         )
     return match[1], match[2]
 
@@ -47,7 +47,7 @@ def store(account: Account, key: str, name: str) -> ApiToken:
         },
     )
     if user.account_id != account.pk:
-        raise Invalid(f"{uid} belongs to another account: choose another service user.")
+        raise Invalid("", f"{uid} belongs to another account: choose another service user.")
     token, _ = ApiToken.objects.update_or_create(
         user=user,
         defaults={"name": name, "digest": _digest(secret), "active": True},

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from requests_queue import body, clock, ids
 from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, Hub, TierAccount
-from requests_queue.errors import Invalid
+from requests_queue.errors import FieldError, Invalid
 
 # The longest texts that the document takes.
 _PLACE = {
@@ -36,7 +36,7 @@ def check_contact_info(given: Any, path: str) -> dict[str, Any]:
     place = _texts(info, _PLACE, path)
     person = _texts(contact, _PERSON, f"{path}.contact")
     errors = [
-        f"{where}.{name}: This field may not be blank."
+        FieldError(f"{where}.{name}", "This field may not be blank.", "blank")
         for where, found in ((path, place), (f"{path}.contact", person))
         for name, value in found.items()
         if not value.strip() and name not in _MAY_BE_BLANK
@@ -45,16 +45,16 @@ def check_contact_info(given: Any, path: str) -> dict[str, Any]:
         try:
             validate_email(person["email"])
         except ValidationError:
-            errors.append(f"{path}.contact.email: Enter a valid email address.")
+            errors.append(FieldError(f"{path}.contact.email", "Enter a valid email address."))
     if errors:
-        raise Invalid(*errors)
+        raise Invalid.of(errors)
     numbers = _texts(phone, _PHONE, f"{path}.contact.phone_number")
     return {**place, "contact": {**person, "phone_number": numbers}}
 
 
 def _mapping(value: Any, path: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise Invalid(f"{path}: This field is required.")
+        raise Invalid(path, "This field is required.")
     return value
 
 
@@ -79,14 +79,14 @@ def find_or_make(
     if pk := body.id_of(data, path):
         found = mine.filter(pk=pk).first()
         if found is None:
-            raise Invalid(f"{path}.id: Tier account {pk} does not exist.")
+            raise Invalid(f"{path}.id", f"Tier account {pk} does not exist.")
         return found
     names = _texts(data, _NAMES, path)
     if (known := _known(mine, names)) is not None:
         return known
     uid = names["external_uid"]
     if uid and TierAccount.objects.filter(owner=owner, external_uid=uid).exists():
-        raise Invalid(f"{path}.external_uid: The tier account of {uid} is decommissioned.")
+        raise Invalid(f"{path}.external_uid", f"The tier account of {uid} is decommissioned.")
     if names["external_id"] and not uid:
         # Nothing in the database keeps an external id single: who makes one looks first, alone.
         Account.objects.select_for_update(no_key=True).get(pk=owner.pk)

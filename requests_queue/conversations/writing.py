@@ -109,9 +109,9 @@ def create(data: Mapping[str, Any], actor: Actor) -> Conversation:
     """
     wanted = body.text(data, "instance_id")
     if not wanted:
-        raise Invalid("instance_id: This field is required.")
+        raise Invalid("instance_id", "This field is required.")
     if data.get("type") not in (None, "", "conversation"):
-        raise Invalid("type: An object has one conversation, of type conversation, and no notes.")
+        raise Invalid("type", "An object has one conversation, of type conversation, and no notes.")
     topic = body.text(data, "topic", 100)
     with transaction.atomic():
         queue, row = _object(wanted, actor)
@@ -134,7 +134,7 @@ def _object(pk: str, actor: Actor) -> tuple[base.Queue, base.QueueObject]:
             row = queue.model._default_manager.select_for_update().filter(pk=pk).first()
             if row is not None:
                 return queue, row
-    raise Invalid(f"instance_id: Object {pk} does not exist.")
+    raise Invalid("instance_id", f"Object {pk} does not exist.")
 
 
 def close(pk: int, actor: Actor) -> None:
@@ -170,7 +170,7 @@ def edit(row: Message, data: Mapping[str, Any], actor: Actor) -> None:
         columns["text"] = _text(data)
     if kind := _type(data):
         if kind not in (MESSAGE, PRIVATE):
-            raise Invalid(f"type: A {row.type} doesn't become a {kind}.")
+            raise Invalid("type", f"A {row.type} doesn't become a {kind}.")
         columns["type"] = kind
     with transaction.atomic():
         _still_open(row.conversation_id)
@@ -188,7 +188,7 @@ def _still_open(pk: int) -> None:
 def _text(data: Mapping[str, Any]) -> str:
     found = body.text(data, "text", LONGEST)
     if not found.strip():
-        raise Invalid("text: This field is required.")
+        raise Invalid("text", "This field is required.")
     return found
 
 
@@ -196,5 +196,5 @@ def _type(data: Mapping[str, Any]) -> str:
     """Return the type that a body names, empty where it names none; raises Invalid."""
     found = body.text(data, "type")
     if found and found not in TYPES:
-        raise Invalid(f'type: "{found}" is not a valid choice.')
+        raise Invalid("type", f'"{found}" is not a valid choice.')
     return found

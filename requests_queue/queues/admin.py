@@ -153,7 +153,7 @@ class QueueAdmin(GuardedAdmin):
                 messages.error(request, str(refused))
                 return redirect(self._page_url(row))
             except Refused as refused:
-                form.add_error(None, refused.errors)
+                form.add_error(None, refused.messages)
             else:
                 self._log(request, row, done)
                 messages.success(request, f"{row.pk}: {name} → {done.target}.")

@@ -200,7 +200,7 @@ def _set_value(param: dict[str, Any], entry: Mapping[str, Any]) -> str:
     for key in keys:
         if key in trial:
             param[key] = trial[key]
-    return message.removeprefix(f"Parameter {param['id']}: ")
+    return message
 
 
 def merge(params: Params, readings: Sequence[Reading]) -> Params:

@@ -78,7 +78,7 @@ class QueueCollection(Collection):
         if not wanted and self.assigns_caller:
             return self._assigned(pk, self.user, "assign")
         if len(wanted) != 1:
-            raise Invalid("id: Name the user by id or by email.")
+            raise Invalid("id", "Name the user by id or by email.")
         return self._assigned(pk, self._colleague(**wanted), "assign")
 
     @action(detail=True, methods=["post"])

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
-from requests_queue import body, json_validation
+from requests_queue import json_validation
 from requests_queue.errors import Invalid
 from requests_queue.queues.api import QueueCollection, serving
 from requests_queue.queues.base import Actor, Queue
@@ -28,7 +28,7 @@ def _calling(
         view.caller, view.given = actor, json_validation.check(dict(data or {}))
     except json_validation.NotStorable as refused:
         # As the reader of a call's body has it.
-        raise Invalid(body.named(refused)) from None
+        raise Invalid(refused.path, str(refused)) from None
     view.kwargs = {"pk": pk}
     return view
 

@@ -78,7 +78,7 @@ def test_it_is_made_by_whoever_is_signed_in(vendor: Client) -> None:
 def test_a_missing_reason_is_said_at_its_field(vendor: Client) -> None:
     answer = vendor.post(f"{AT}moves/fail/", {"reason": "", "body": "{}"})
     assert answer.status_code == 400
-    assert "Reason optional Error: This is needed." in text(answer)
+    assert "Reason optional Error: This field is required." in text(answer)
     assert status() == "pending"
 
 
@@ -87,7 +87,7 @@ def test_an_approval_asks_for_what_it_lacks(vendor: Client) -> None:
     assert "Activation id" in read(vendor, at)
     refused = vendor.post(at, fields(vendor, at))
     assert refused.status_code == 400
-    assert "Error: Is required." in text(refused)
+    assert "Error: This field is required." in text(refused)
     template = Template.objects.filter(product=PLAIN, scope="asset", type="fulfillment")[0]
     sent = fields(vendor, at, **{"value:activation_id": "A-17", "template_id": template.pk})
     assert vendor.post(at, sent).status_code == 303

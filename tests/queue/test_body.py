@@ -250,4 +250,4 @@ class _Whole(TypedDict, total=False):
     ],
 )
 def test_types_of_a_body(value: Any, found: list[str]) -> None:
-    assert list(typed.errors(value, _Whole)) == found
+    assert list(map(str, typed.errors(value, _Whole))) == found

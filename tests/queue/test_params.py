@@ -41,7 +41,7 @@ def filled(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> dic
 def refused(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> str:
     with pytest.raises(Invalid) as raised:
         filled(held, phases=phases, **entry)
-    [message] = raised.value.errors
+    [message] = raised.value.messages
     return message
 
 
@@ -118,7 +118,7 @@ def test_every_fault_is_told_at_once_with_its_path() -> None:
     entries = [{"id": "x", "value": "1"}, {"id": "a", "value": []}, {"id": "b", "value": "fine"}]
     with pytest.raises(Invalid) as raised:
         params.fill([param("a"), param("b")], entries, ORDERING, "configuration.params")
-    assert raised.value.errors == [
+    assert raised.value.messages == [
         "configuration.params: Parameter x does not exist.",
         "configuration.params: Parameter a: value is a string.",
     ]
@@ -233,7 +233,7 @@ def test_no_type_takes_an_empty_structured_value_for_a_wrong_one(
         try:
             return params.fill([held], [entry], ORDERING)[0]
         except Invalid as invalid:
-            return invalid.errors
+            return invalid.messages
 
     with_none = result({**plain, "structured_value": none})
     if not held.get("structured_value"):
@@ -336,7 +336,7 @@ def test_whatever_is_given_it_is_filled_in_or_refused(kinds: list[str], given_: 
     try:
         found = params.fill(held, given_, BOTH)
     except Invalid as invalid:
-        assert invalid.errors and all(e.startswith("asset.params: ") for e in invalid.errors)
+        assert invalid.messages and all(e.startswith("asset.params: ") for e in invalid.messages)
     else:
         assert [p["id"] for p in found] == ["a", "b", "c"]
         assert all(isinstance(p["value"], str) for p in found)

@@ -598,7 +598,7 @@ def test_trigger_now_on_a_disabled_webhook_is_refused_and_writes_nothing() -> No
     with pytest.raises(Refused) as refused:
         fan_out.trigger(hook)
     assert refused.value.status == 400
-    assert "enable it" in refused.value.errors[0]
+    assert "enable it" in refused.value.messages[0]
     hook.refresh_from_db()
     assert (hook.events, hook.last_event) == (0, None)
     assert not Event.objects.exists() and not Delivery.objects.exists()

@@ -188,7 +188,7 @@ def told(world: World, row: Request) -> list[str]:
     try:
         validate(world, row)
     except Refused as failed:
-        return failed.errors[1:]
+        return failed.messages[1:]
     return []
 
 

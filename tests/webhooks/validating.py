@@ -60,7 +60,7 @@ def refused(world: World, row: Request, data: dict[str, Any] | None = None) -> l
     with pytest.raises(Refused) as caught:
         validate(world, row, data)
     assert (caught.value.status, caught.value.code) == (400, "VAL_100")
-    first, *rest = caught.value.errors
+    first, *rest = caught.value.messages
     assert first == "Validation service is not available."
     return rest
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from requests_queue.catalog.models import Account, Product, User
-from requests_queue.errors import Invalid
+from requests_queue.errors import FieldError, Invalid
 from requests_queue.json_field import JsonField
 from webhooks import types, validation_rules
 from webhooks.delivery import tokens
@@ -108,14 +108,13 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
     def _check(self, body: dict[str, Any]) -> dict[str, Any]:
         return validation_rules.for_update(body, self.instance.type, self.instance.external_url)
 
-    def _show(self, error: str) -> None:
-        path, _, sentence = error.partition(": ")
-        name = path.partition(".")[0]
+    def _show(self, error: FieldError) -> None:
+        name = error.path.partition(".")[0]
         name = self.secret if name == "jwt_secret" else SHOWN_AT.get(name, name)
         if name not in self.fields:
-            self.add_error(None, error)
+            self.add_error(None, str(error))
         elif name not in self.errors:
-            self.add_error(name, sentence)
+            self.add_error(name, error.message)
 
     def _post_clean(self) -> None:
         """Leave the instance as it is: nothing is saved by the form."""

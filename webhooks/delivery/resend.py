@@ -16,7 +16,7 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
-from requests_queue.errors import Invalid, Missing, Refused
+from requests_queue.errors import FieldError, Invalid, Missing, Refused
 from webhooks import validation_rules
 from webhooks.delivery import payload, tokens, wakeup
 from webhooks.delivery.calls import USER_AGENT, Again, Claimed
@@ -138,7 +138,7 @@ def check(changes: Mapping[str, Any], type_: str, url: str = "") -> dict[str, An
     the one that was called before.
     """
     body = {k: v for k, v in changes.items() if k != "content"}
-    wrong: list[str] = []
+    wrong: list[FieldError] = []
     found: dict[str, Any] = {}
     try:
         found = validation_rules.for_update(body, type_, url)
@@ -148,21 +148,22 @@ def check(changes: Mapping[str, Any], type_: str, url: str = "") -> dict[str, An
         found["content"] = changes["content"]
         wrong += _wrong(changes["content"], type_)
     if wrong:
-        raise Invalid(*wrong)
+        raise Invalid.of(wrong)
     return found
 
 
-def _wrong(content: Any, type_: str) -> list[str]:
+def _wrong(content: Any, type_: str) -> list[FieldError]:
     try:
         validation_rules.for_update({"data": content}, type_)
     except Invalid as refused:
-        return [f"content: {error.partition(': ')[2]}" for error in refused.errors]
+        return [replace(error, path="content") for error in refused.errors]
     seconds = content.get("processing_timeout", 0)
     if isinstance(seconds, bool) or not isinstance(seconds, int) or abs(seconds) > MAX_TIMEOUT:
-        return [
-            "content: processing_timeout must be a whole number of seconds, a year at most: the "
-            "token expires by it. A negative one makes a token that has expired already."
-        ]
+        message = (
+            "processing_timeout must be a whole number of seconds, a year at most: the token "
+            "expires by it. A negative one makes a token that has expired already."
+        )
+        return [FieldError("content", message)]
     return []
 
 

@@ -61,19 +61,19 @@ class Actions(PartOfProduct):
         scope = "asset_id" if row.scope == "asset" else "tier_config_id"
         for name in ("asset_id", "tier_config_id"):
             if given.get(name) and name != scope:
-                raise Invalid(f"{name}: Action {row.pk} is of scope {row.scope}: name {scope}.")
+                raise Invalid(name, f"Action {row.pk} is of scope {row.scope}: name {scope}.")
         wanted = given.get(scope)
         if not wanted:
             return {}
         if scope == "asset_id":
             assets = visibility.assets(self.account).filter(product=row.product_id, pk=wanted)
             if not assets.exists():
-                raise Invalid(f"asset_id: Subscription {wanted} does not exist.")
+                raise Invalid("asset_id", f"Subscription {wanted} does not exist.")
             return {"asset_id": wanted}
         configs = TierConfig.objects.filter(**visibility.party(self.account, "connection__"))
         level = int(row.scope.removeprefix("tier"))
         if not configs.filter(product=row.product_id, pk=wanted, tier_level=level).exists():
-            raise Invalid(f"tier_config_id: Tier {level} configuration {wanted} does not exist.")
+            raise Invalid("tier_config_id", f"Tier {level} configuration {wanted} does not exist.")
         return {"configuration_id": wanted}
 
     def regenerate_secret(self, request: Request, **kwargs: Any) -> Response:

@@ -43,7 +43,7 @@ class MediaParser(BaseParser):
             return MultiPartParser().parse(stream, media_type, parser_context)
         value = body.read(stream)
         if value is not None and not isinstance(value, dict):
-            raise Invalid(f"The body is a JSON object, not a {type(value).__name__}.")
+            raise Invalid("", f"The body is a JSON object, not a {type(value).__name__}.")
         return value or {}
 
 
@@ -97,7 +97,7 @@ def _picture(request: Request, data: Mapping[str, Any]) -> bytes | None:
     given = data.get("thumbnail")
     # What is read can be sent back: its path says nothing new.
     if given not in (None, "") and not str(given).startswith("/media/"):
-        raise Invalid("thumbnail: The submitted data was not a file.")
+        raise Invalid("thumbnail", "The submitted data was not a file.")
     return None
 
 
@@ -111,12 +111,12 @@ def _given(request: Request, data: Mapping[str, Any]) -> Json:
         text = file.read() if file else str(data["body"]).encode()
         inner = body.read(io.BytesIO(text))
         if inner is not None and not isinstance(inner, dict):
-            raise Invalid("body: Expected an object.")
+            raise Invalid("body", "Expected an object.")
         given |= {name: inner[name] for name in _FIELDS if inner and name in inner}
     try:
         found: Json = json_validation.check(given)
     except ValueError as refused:
-        raise Invalid(str(refused)) from None
+        raise Invalid("", str(refused)) from None
     return found
 
 

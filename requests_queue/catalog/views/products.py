@@ -65,7 +65,7 @@ def _is_version(value: str) -> Q:
     if value == RQL_NULL:
         return Q()
     if not value.isdecimal():
-        raise Invalid("version: Not a valid version.")
+        raise Invalid("version", "Not a valid version.")
     return Q(version=int(value[:9]))
 
 

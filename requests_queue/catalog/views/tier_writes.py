@@ -12,14 +12,14 @@ from django.db.models import F
 from requests_queue import body, clock
 from requests_queue.catalog import tier_versions, tiers
 from requests_queue.catalog.models import Account, Hub, TierAccount, TierAccountVersion
-from requests_queue.errors import IllegalMove, Invalid
+from requests_queue.errors import FieldError, IllegalMove, Invalid
 
 _TEXTS = {"name": 255, "external_id": 255, "external_uid": 255, "tax_id": 100}
 _CHOICES = {
     "type": ("customer", "reseller"),
     "environment": ("production", "test", "preview"),
 }
-_TAKEN = "external_uid: Tier account with this external_uid already exists."
+_TAKEN = "Tier account with this external_uid already exists."
 
 
 def create(data: Mapping[str, Any], account: Account) -> TierAccount:
@@ -93,7 +93,7 @@ def _locked(pk: str) -> TierAccount:
 def _fields(data: Mapping[str, Any], account: Account, row: TierAccount | None) -> dict[str, Any]:
     """Return the columns that the body names; raises Invalid with all that is wrong."""
     found: dict[str, Any] = {}
-    errors: list[str] = []
+    errors: list[FieldError] = []
     for name in (*_TEXTS, *_CHOICES):
         if name in data:
             value, error = _value(name, data[name])
@@ -101,22 +101,22 @@ def _fields(data: Mapping[str, Any], account: Account, row: TierAccount | None) 
             if value is not None:
                 found[name] = value
     if row is not None and found.get("name") == "":
-        errors.append("name: This field may not be blank.")
+        errors.append(FieldError("name", "This field may not be blank.", "blank"))
     if errors:
-        raise Invalid(*errors)
+        raise Invalid.of(errors)
     if "parent" in data:
         found["parent"] = _parent(data["parent"], account, row)
     return found
 
 
-def _value(name: str, given: Any) -> tuple[str | None, str]:
+def _value(name: str, given: Any) -> tuple[str | None, FieldError | None]:
     """Return the value of a text or a choice, or what is wrong with it."""
     if name in _CHOICES:
         if given is None or given in _CHOICES[name]:
-            return given, ""
-        return None, f'{name}: "{given}" is not a valid choice.'
+            return given, None
+        return None, FieldError(name, f'"{given}" is not a valid choice.')
     try:
-        return body.text_of(given, name, _TEXTS[name]), ""
+        return body.text_of(given, name, _TEXTS[name]), None
     except Invalid as wrong:
         return None, wrong.errors[0]
 
@@ -124,7 +124,7 @@ def _value(name: str, given: Any) -> tuple[str | None, str]:
 def _contact_info(given: Any, old: Mapping[str, Any]) -> dict[str, Any]:
     """Return the contact info that results from the given part of it; raises Invalid."""
     if not isinstance(given, Mapping):
-        raise Invalid("contact_info: This field is required.")
+        raise Invalid("contact_info", "This field is required.")
     merged = {**old, **given}
     if isinstance(given.get("contact"), Mapping):
         merged["contact"] = {**old.get("contact", {}), **given["contact"]}
@@ -134,7 +134,7 @@ def _contact_info(given: Any, old: Mapping[str, Any]) -> dict[str, Any]:
 def _id(given: Any, path: str) -> str:
     pk = given.get("id") if isinstance(given, Mapping) else None
     if not isinstance(pk, str) or not pk:
-        raise Invalid(f"{path}.id: This field is required.")
+        raise Invalid(f"{path}.id", "This field is required.")
     return pk
 
 
@@ -149,7 +149,7 @@ def _hub(given: Any, account: Account) -> Hub | None:
     mine = Hub.objects.select_for_update(no_key=True).filter(company=account)
     row = mine.filter(pk=pk).first()
     if row is None:
-        raise Invalid(f"hub.id: Hub {pk} does not exist.")
+        raise Invalid("hub.id", f"Hub {pk} does not exist.")
     return row
 
 
@@ -160,12 +160,12 @@ def _parent(given: Any, account: Account, row: TierAccount | None) -> TierAccoun
     pk = _id(given, "parent")
     parent = TierAccount.objects.filter(pk=pk, owner=account, decommissioned=None).first()
     if parent is None:
-        raise Invalid(f"parent.id: Tier account {pk} does not exist.")
+        raise Invalid("parent.id", f"Tier account {pk} does not exist.")
     above: TierAccount | None = parent
     met = set()
     while row is not None and above is not None and above.pk not in met:
         if above.pk == row.pk:
-            raise Invalid("parent.id: A tier account can't be above itself.")
+            raise Invalid("parent.id", "A tier account can't be above itself.")
         met.add(above.pk)
         above = above.parent
     return parent
@@ -179,5 +179,5 @@ def _unique_uid() -> Iterator[None]:
             yield
     except IntegrityError as error:
         if "uid" in str(error):
-            raise Invalid(_TAKEN) from None
+            raise Invalid("external_uid", _TAKEN, "unique") from None
         raise

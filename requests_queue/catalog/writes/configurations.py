@@ -57,9 +57,9 @@ def _parameter(product: Product, given: Given) -> Parameter:
     pk = given.id_of("parameter")
     row = Parameter.objects.filter(parameter_by_id(pk), product=product).first()
     if row is None:
-        raise Invalid(f"parameter.id: Parameter {pk} does not exist.")
+        raise Invalid("parameter.id", f"Parameter {pk} does not exist.")
     if row.phase != "configuration" or row.scope not in _ABOUT:
-        raise Invalid(f"parameter.id: {pk} is not a parameter of the configuration phase.")
+        raise Invalid("parameter.id", f"{pk} is not a parameter of the configuration phase.")
     return row
 
 
@@ -76,12 +76,12 @@ def _about(
         pk = given.id_of("item")
         item = Item.objects.filter(product=product, pk=pk).first()
         if item is None:
-            raise Invalid(f"item.id: Item {pk} does not exist.")
+            raise Invalid("item.id", f"Item {pk} does not exist.")
     if "marketplace" in wanted:
         pk = given.id_of("marketplace")
         marketplace = visibility.marketplaces(product.owner).filter(pk=pk).first()
         if marketplace is None:
-            raise Invalid(f"marketplace.id: Marketplace {pk} does not exist.")
+            raise Invalid("marketplace.id", f"Marketplace {pk} does not exist.")
     return item, marketplace
 
 

@@ -33,11 +33,11 @@ def create(product: Product, data: Mapping[str, Any]) -> Connection:
     locked = visibility.hubs(row.owner).select_for_update(of=("self",), no_key=True)
     hub = locked.filter(pk=pk).select_related("company").first()
     if hub is None:
-        raise Invalid(f"hub.id: Hub {pk} does not exist.")
+        raise Invalid("hub.id", f"Hub {pk} does not exist.")
     if data.get("provider") is not None and given.id_of("provider") != hub.company_id:
-        raise Invalid(f"provider.id: Hub {pk} belongs to another provider.")
+        raise Invalid("provider.id", f"Hub {pk} belongs to another provider.")
     if data.get("vendor") is not None and given.id_of("vendor") != row.owner_id:
-        raise Invalid(f"vendor.id: Product {row.pk} belongs to another vendor.")
+        raise Invalid("vendor.id", f"Product {row.pk} belongs to another vendor.")
     if data.get("product_version_type") is not None:
         given.choice("product_version_type", ("public",))
     _check_free(row, pk, kind)
@@ -65,4 +65,4 @@ def update(product: Product, connection: Connection, data: Mapping[str, Any]) ->
 
 def _check_free(product: Product, hub_id: str, kind: str) -> None:
     if Connection.objects.filter(product=product, hub=hub_id, type=kind).exists():
-        raise Invalid(f"hub.id: There is a {kind} connection to hub {hub_id} already.")
+        raise Invalid("hub.id", f"There is a {kind} connection to hub {hub_id} already.")

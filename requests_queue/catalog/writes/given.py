@@ -22,7 +22,7 @@ class Given:
 
     def wrong(self, name: str, message: str) -> Invalid:
         """Return the error of a field."""
-        return Invalid(f"{self.path}{name}: {message}")
+        return Invalid(f"{self.path}{name}", message)
 
     def text(self, name: str, limit: int | None = None, *, blank: bool = True) -> str:
         """Return a text, numbers included; raises Invalid."""

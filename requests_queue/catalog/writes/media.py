@@ -20,7 +20,7 @@ LAST_POSITION = 8
 # Where videos are, as connect-cli demands before it sends one.
 VIDEO_HOSTS = ("vimeo.com", "www.vimeo.com", "youtube.com", "www.youtube.com", "youtu.be",
                "www.youtu.be")  # fmt: skip
-_TAKEN = "position: The product has media at this position already."
+_TAKEN = "The product has media at this position already."
 # Formats that a browser draws and that hold no script, by how their files begin.
 _FORMATS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -40,7 +40,7 @@ def create(product: Product, data: Mapping[str, Any], picture: bytes | None) -> 
     """Create media from `{position, type, url?}` and a picture; raises Invalid, Refused (413)."""
     given, now = Given(data), clock.shown(clock.now())
     if picture is None:
-        raise Invalid("thumbnail: No file was submitted.")
+        raise Invalid("thumbnail", "No file was submitted.")
     position, kind = _position(given), given.choice("type", TYPES)
     columns = {"content": picture, "content_type": _format(picture), "url": _url(given, kind)}
     with _single_position(), transaction.atomic():
@@ -90,7 +90,7 @@ class _single_position:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if isinstance(error, IntegrityError) and "position" in str(error):
-            raise Invalid(_TAKEN) from None
+            raise Invalid("position", _TAKEN, "unique") from None
 
 
 def _position(given: Given) -> int:
@@ -110,7 +110,7 @@ def _format(picture: bytes) -> str:
             return content_type
     if picture[:4] == b"RIFF" and picture[8:12] == b"WEBP":
         return "image/webp"
-    raise Invalid("thumbnail: Upload a PNG, JPEG, GIF or WebP image.")
+    raise Invalid("thumbnail", "Upload a PNG, JPEG, GIF or WebP image.")
 
 
 def _url(given: Given, kind: str) -> str:

@@ -151,7 +151,7 @@ def replacement(given: Given, among: models.QuerySet[M], row: M) -> M | None:
     pk = given.id_of("replacement")
     found = among.filter(pk=pk).exclude(pk=row.pk).first()
     if found is None:
-        raise Invalid(f"replacement.id: {pk} does not exist.")
+        raise Invalid("replacement.id", f"{pk} does not exist.")
     return found
 
 

@@ -39,14 +39,14 @@ def merged(held: Mapping[str, Any], given: Any, actor: Actor, path: str) -> dict
     if given is None:
         return dict(held)
     if not isinstance(given, Mapping):
-        raise Invalid(f"{path.rstrip('.') or 'attributes'}: Expected an object.")
+        raise Invalid(f"{path.rstrip('.') or 'attributes'}", "Expected an object.")
     own = "vendor" if actor.role == VENDOR else "provider"
     found = dict(held)
     for side in SIDES:
         if given.get(side) is None:
             continue
         if not isinstance(given[side], Mapping):
-            raise Invalid(f"{path}{side}: Expected an object.")
+            raise Invalid(f"{path}{side}", "Expected an object.")
         if side != own and given[side] != held.get(side, {}):
             raise Forbidden(f"The attributes of the {side} are not for a {actor.role}.")
         if side == own:

@@ -14,7 +14,7 @@ from typing import Any
 
 from requests_queue import body
 from requests_queue.catalog.models import Asset
-from requests_queue.errors import Invalid
+from requests_queue.errors import FieldError, Invalid
 from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.billing.periods import MONTHS
 
@@ -52,9 +52,9 @@ def asset(data: Mapping[str, Any], actor: Actor) -> Asset:
             continue
         found = mine.filter(**{column: wanted}).order_by("pk").first()
         if found is None:
-            raise Invalid(f"asset.{name}: Subscription {wanted} does not exist.")
+            raise Invalid(f"asset.{name}", f"Subscription {wanted} does not exist.")
         return found
-    raise Invalid("asset.id: This field is required.")
+    raise Invalid("asset.id", "This field is required.")
 
 
 def period(data: Mapping[str, Any]) -> Period:
@@ -64,7 +64,7 @@ def period(data: Mapping[str, Any]) -> Period:
         name: nested[name] if nested.get(name) is not None else data.get(f"period_{name}")
         for name in ("from", "to", "delta", "uom")
     }
-    errors: list[str] = []
+    errors: list[FieldError] = []
     moments: list[datetime] = []
     for name in ("from", "to"):
         try:
@@ -73,17 +73,17 @@ def period(data: Mapping[str, Any]) -> Period:
             errors += wrong.errors
     delta, uom = given["delta"], given["uom"]
     if delta is None:
-        errors.append("period.delta: This field is required.")
+        errors.append(FieldError("period.delta", "This field is required.", "required"))
     elif not _is_number(delta) or delta <= 0:
-        errors.append("period.delta: A number above 0 is required.")
+        errors.append(FieldError("period.delta", "A number above 0 is required."))
     if uom is None:
-        errors.append("period.uom: This field is required.")
+        errors.append(FieldError("period.uom", "This field is required.", "required"))
     elif not isinstance(uom, str) or uom not in MONTHS:
-        errors.append(f'period.uom: "{uom}" is not a valid choice.')
+        errors.append(FieldError("period.uom", f'"{uom}" is not a valid choice.'))
     if len(moments) == 2 and moments[0] >= moments[1]:
-        errors.append("period.to: The period ends before it starts.")
+        errors.append(FieldError("period.to", "The period ends before it starts."))
     if errors:
-        raise Invalid(*errors)
+        raise Invalid.of(errors)
     return Period(moments[0], moments[1], float(delta or 0), str(uom))
 
 
@@ -100,19 +100,19 @@ def items(given: Any, held: Items) -> Items:
     subscription's.  Raises Invalid.
     """
     if not isinstance(given, list) or not given:
-        raise Invalid("items: This list may not be empty.")
+        raise Invalid("items", "This list may not be empty.")
     known: dict[str, dict[str, Any]] = {}
     for name in ("mpn", "id", "global_id"):
         known |= {row[name]: row for row in held}
     found: dict[str, dict[str, Any]] = {}
     for entry in given:
         if not isinstance(entry, Mapping):
-            raise Invalid("items: Each item is an object with an id.")
+            raise Invalid("items", "Each item is an object with an id.")
         names = [entry[k] for k in ("global_id", "id", "mpn") if isinstance(entry.get(k), str)]
         row = next((known[name] for name in names if name in known), None)
         if row is None:
             said = names[0] if names else "(without id)"
-            raise Invalid(f"items: Item {said} is not in the subscription.")
+            raise Invalid("items", f"Item {said} is not in the subscription.")
         found[row["global_id"]] = {**row, "quantity": _quantity(entry.get("quantity"), row)}
     return list(found.values())
 
@@ -125,7 +125,7 @@ def _quantity(given: Any, row: Mapping[str, Any]) -> float:
     except (TypeError, ValueError, OverflowError):
         number = -1
     if isinstance(given, bool) or not 0 <= number < 10**9:
-        raise Invalid(f"items: Quantity of {row['id']} is not a number from 0.")
+        raise Invalid("items", f"Quantity of {row['id']} is not a number from 0.")
     return number
 
 

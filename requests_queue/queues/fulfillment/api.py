@@ -208,7 +208,7 @@ class RenderedTemplates(Requests):
         """Answer 200 with what the template makes of the request, as Markdown."""
         wanted = request.query_params.get("request_id", "")
         if not wanted:
-            raise Invalid("request_id: Name the request that fills the template.")
+            raise Invalid("request_id", "Name the request that fills the template.")
         row = self.get_queryset().filter(pk=wanted).first()
         if row is None:
             raise Missing(wanted)

@@ -33,7 +33,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
     if not _names_preview(asset):
         _check_creator(kind, actor, Connection.objects.filter(vendor=actor.account))
     if not isinstance(asset, Mapping):
-        raise Invalid("asset: This field is required.")
+        raise Invalid("asset", "This field is required.")
     try:
         return _create(kind, data, asset, actor)
     except IntegrityError:
@@ -80,7 +80,7 @@ def _purchase(
     found = named_tiers(given, connection, now)
     for name in ("customer", "tier1"):
         if found.get(name) is None:
-            raise Invalid(f"asset.tiers.{name}: This field is required.")
+            raise Invalid(f"asset.tiers.{name}", "This field is required.")
     wanted = params.fill(params.blank(product), given.get("params"), ("ordering",))
     order = items.ordered(product, given.get("items"), [])
     effects.check_unique(product.pk, None, wanted, [])
@@ -130,7 +130,7 @@ def _on_asset(
     )
     wanted = params.fill(asset.params, given.get("params"), _writable(kind, actor))
     if kind == "change" and items.is_unchanged(order) and wanted == asset.params:
-        raise Invalid("asset.items: Item quantities are not changed.")
+        raise Invalid("asset.items", "Item quantities are not changed.")
     effects.check_unique(asset.product_id, asset.pk, wanted, asset.params)
     if kind in ("suspend", "resume") and not asset.product.capability("subscription.hold"):
         return _add(asset, kind, "failed", data, actor, now, order, wanted, reason=NO_HOLD)
@@ -148,7 +148,7 @@ def _on_asset(
 
 def _orders(kind: str, given: Mapping[str, Any]) -> bool:
     if kind == "change" and "items" not in given and not given.get("params"):
-        raise Invalid("asset.items: This list may not be empty.")
+        raise Invalid("asset.items", "This list may not be empty.")
     return "items" in given and kind in ("change", "renew", "transfer")
 
 
@@ -202,7 +202,7 @@ def named_tiers(
     """Return the tier accounts that an order names, found or made; an empty tier is None."""
     named = given.get("tiers")
     if not isinstance(named, Mapping):
-        raise Invalid("asset.tiers: This field is required.")
+        raise Invalid("asset.tiers", "This field is required.")
     return {
         name: tiers.find_or_make(
             named.get(name), kind=kind, owner=connection.provider, hub=connection.hub,

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from requests_queue import body, clock
 from requests_queue.catalog.models import Asset, Template
-from requests_queue.errors import Invalid, Refused
+from requests_queue.errors import Invalid, MissedField, Refused
 from requests_queue.queues.base import DISTRIBUTOR, Context
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.fulfillment import unique_values
@@ -91,9 +91,9 @@ def answer(request: Request, context: Context) -> dict[str, Any]:
     given = body.mapping(context.data.get("asset"), "asset").get("params")
     code = context.data.get("code")
     if code is not None and code != request.form_code:
-        raise Invalid("code: This link is not valid for the request.")
+        raise Invalid("code", "This link is not valid for the request.")
     if code is not None and given is None:
-        raise Invalid("asset.params: This field is required.")
+        raise Invalid("asset.params", "This field is required.")
     filled = parameters.fill(request.params, given, ("ordering",))
     check_unique(request.product_id, request.asset_id, filled, request.params)
     params = parameters.without_errors(filled)
@@ -109,7 +109,7 @@ def approve(request: Request, context: Context) -> dict[str, Any]:
     if request.type in HANDS_OVER:
         missing = parameters.missing(request.params, "fulfillment")
         if missing:
-            raise Invalid(*(f"asset.params: Parameter {name} is required." for name in missing))
+            raise Invalid.of(parameters.required(name, "asset.params") for name in missing)
         # Values that are in force already aren't asked about again.
         held = [] if request.type == "purchase" else request.asset.params
         check_unique(request.product_id, request.asset_id, request.params, held)
@@ -144,9 +144,9 @@ def schedule(request: Request, context: Context) -> dict[str, Any]:
     """The date lies ahead."""
     planned = body.date(context.data, "planned_date")
     if planned is None:
-        raise Refused("REQ_005", "Missed fields: planned_date.")
+        raise MissedField("planned_date")
     if planned <= context.now:
-        raise Invalid("planned_date: The date is in the past.")
+        raise Invalid("planned_date", "The date is in the past.")
     return {"planned_date": planned}
 
 
@@ -220,9 +220,9 @@ def _template(request: Request, pk: str | None) -> Template:
     if pk is not None:
         found = templates.filter(pk=pk).first()
         if found is None:
-            raise Invalid(f"template_id: Template {pk} does not exist.")
+            raise Invalid("template_id", f"Template {pk} does not exist.")
         return found
     default = templates.filter(type="fulfillment").first()
     if default is None:
-        raise Refused("REQ_005", "Missed fields: template_id.")
+        raise MissedField("template_id")
     return default

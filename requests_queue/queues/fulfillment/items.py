@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from requests_queue.catalog.models import Item, Product
-from requests_queue.errors import Invalid
+from requests_queue.errors import FieldError, Invalid
 
 Items = list[dict[str, Any]]
 UNLIMITED = "unlimited"
@@ -21,7 +21,7 @@ def ordered(product: Product, given: Any, held: Items) -> Items:
     Raises Invalid.
     """
     if not isinstance(given, list) or not given:
-        raise Invalid("asset.items: This list may not be empty.")
+        raise Invalid("asset.items", "This list may not be empty.")
     known = _by_every_name(product)
     result = {row["global_id"]: {**row, "old_quantity": row["quantity"]} for row in held}
     for entry in given:
@@ -39,12 +39,12 @@ def _by_every_name(product: Product) -> dict[str, Item]:
 
 def _find(known: Mapping[str, Item], entry: Any) -> Item:
     if not isinstance(entry, Mapping):
-        raise Invalid("asset.items: Each item is an object with an id and a quantity.")
+        raise Invalid("asset.items", "Each item is an object with an id and a quantity.")
     names = [entry[k] for k in ("global_id", "id", "mpn") if isinstance(entry.get(k), str)]
     for name in names:
         if name in known:
             return known[name]
-    raise Invalid(f"asset.items: Item {names[0] if names else '(without id)'} does not exist.")
+    raise Invalid("asset.items", f"Item {names[0] if names else '(without id)'} does not exist.")
 
 
 def _quantity(item: Item, given: Any) -> str:
@@ -53,12 +53,17 @@ def _quantity(item: Item, given: Any) -> str:
     try:
         number = Decimal(str(given))
     except InvalidOperation:
-        raise Invalid(f"asset.items: Quantity of {item.local_id} is not a number.") from None
+        raise _wrong(item, "is not a number.") from None
     if isinstance(given, bool) or not number.is_finite() or not 0 <= number < 10**9:
-        raise Invalid(f"asset.items: Quantity of {item.local_id} is not a number from 0.")
+        raise _wrong(item, "is not a number from 0.")
     if item.precision == "Integer" and number != number.to_integral_value():
-        raise Invalid(f"asset.items: Quantity of {item.local_id} is a whole number.")
+        raise _wrong(item, "is a whole number.")
     return f"{number.normalize():f}" if number else "0"
+
+
+def _wrong(item: Item, message: str) -> Invalid:
+    sentence = f"Quantity of {item.local_id} {message}"
+    return Invalid.of([FieldError("asset.items", sentence, entry=item.local_id)])
 
 
 def _shape(item: Item, quantity: str, old_quantity: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
     """Return the connection of an order, one of the caller's side; raises Invalid."""
     connection_id = body.id_of(given.get("connection"), "asset.connection")
     if connection_id is None:
-        raise Invalid("asset.connection.id: This field is required.")
+        raise Invalid("asset.connection.id", "This field is required.")
     if actor.role == VENDOR and connection_id == preview.CONNECTION:
         return preview.connection_of(_previewed(given, actor))
     side = "vendor" if actor.role == VENDOR else "provider"
@@ -34,11 +34,11 @@ def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
     )
     found = mine.filter(pk=connection_id, public_id=connection_id).first()
     if found is None:
-        raise Invalid(f"asset.connection.id: Connection {connection_id} does not exist.")
+        raise Invalid("asset.connection.id", f"Connection {connection_id} does not exist.")
     product_id = body.id_of(given.get("product"), "asset.product")
     if product_id and product_id != found.product_id:
         raise Invalid(
-            f"asset.product.id: Connection {connection_id} is not of product {product_id}."
+            "asset.product.id", f"Connection {connection_id} is not of product {product_id}."
         )
     return found
 
@@ -52,7 +52,7 @@ def _previewed(given: Mapping[str, Any], actor: Actor) -> Product:
     if pk := body.id_of(given.get("product"), "asset.product"):
         found = mine.filter(pk=pk).first()
         if found is None:
-            raise Invalid(f"asset.product.id: Product {pk} does not exist.")
+            raise Invalid("asset.product.id", f"Product {pk} does not exist.")
         return found
     lines = given.get("items")
     entries = lines if isinstance(lines, list) else []
@@ -65,7 +65,7 @@ def _previewed(given: Mapping[str, Any], actor: Actor) -> Product:
     rows = list(mine.filter(items__in=[pk for pk in named if isinstance(pk, str)]).distinct()[:2])
     rows = rows or list(mine.order_by("pk")[:2])
     if len(rows) != 1:
-        raise Invalid("asset.product.id: This field is required.")
+        raise Invalid("asset.product.id", "This field is required.")
     return rows[0]
 
 
@@ -92,7 +92,7 @@ def asset(given: Mapping[str, Any], actor: Actor) -> Asset:
     """Return the asset that an order is about, locked; raises Invalid or Missing."""
     asset_id = body.id_of(given, "asset")
     if asset_id is None:
-        raise Invalid("asset.id: This field is required.")
+        raise Invalid("asset.id", "This field is required.")
     side = "vendor" if actor.role == VENDOR else "provider"
     # The lock makes the count behind the request's number, and the status, hold until commit.
     found = (

@@ -9,7 +9,7 @@ from typing import Any
 
 from requests_queue import json_validation
 from requests_queue.catalog.models import Parameter, Product
-from requests_queue.errors import Invalid
+from requests_queue.errors import FieldError, Invalid
 
 Params = list[dict[str, Any]]
 
@@ -79,43 +79,52 @@ def fill(
     if given in (None, ""):
         return params
     if not isinstance(given, list):
-        raise Invalid(f'{path}: Expected a list of items but got type "{type(given).__name__}".')
+        raise Invalid(path, f'Expected a list of items but got type "{type(given).__name__}".')
     by_id = {p["id"]: dict(p) for p in params}
-    errors: list[str] = []
-    for entry in given:
-        message = _fill_one(by_id, entry, tuple(phases), anew)
-        if message:
-            errors.append(f"{path}: {message}")
-    if errors:
-        raise Invalid(*errors)
+    errors = [_fill_one(by_id, entry, tuple(phases), anew, path) for entry in given]
+    if wrong := [error for error in errors if error is not None]:
+        raise Invalid.of(wrong)
     return list(by_id.values())
 
 
+def about(pk: str, path: str, message: str, code: str = "invalid") -> FieldError:
+    """Return an error of a parameter."""
+    return FieldError(path, message, code, pk, f"Parameter {pk}: {message}")
+
+
+def required(pk: str, path: str) -> FieldError:
+    """Return the error of a parameter without the value that it needs."""
+    sentence = f"Parameter {pk} is required."
+    return FieldError(path, "This field is required.", "required", pk, sentence)
+
+
 def _fill_one(
-    by_id: dict[str, dict[str, Any]], entry: Any, phases: tuple[str, ...], anew: bool
-) -> str:
-    """Fill one parameter in; return what is wrong, or an empty string."""
+    by_id: dict[str, dict[str, Any]], entry: Any, phases: tuple[str, ...], anew: bool, path: str
+) -> FieldError | None:
+    """Fill one parameter in; return what is wrong, if anything is."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
-        return "Each parameter is an object with an id."
-    param = by_id.get(entry["id"])
+        return FieldError(path, "Each parameter is an object with an id.")
+    pk = entry["id"]
+    param = by_id.get(pk)
     if param is None:
-        return f"Parameter {entry['id']} does not exist."
+        return FieldError(path, f"Parameter {pk} does not exist.", "does_not_exist", pk)
     changed = changes(param, entry)
     if not changed:
-        return ""
+        return None
     if param["phase"] not in phases:
-        return f"Parameter {param['id']} of the {param['phase']} phase can't be set here."
+        message = f"Parameter {pk} of the {param['phase']} phase can't be set here."
+        return FieldError(path, message, "read_only", pk)
     before, complained = dict(param), "value_error" in changed
     value_error = changed.pop("value_error", param["value_error"])
     if value_error is not None and not isinstance(value_error, str):
-        return f"Parameter {param['id']}: value_error is a string."
+        return about(pk, path, "value_error is a string.")
     message = set_value(param, changed) if changed else ""
     if anew and not complained and _has_other_value(param, before):
         value_error = ""
     param["value_error"] = value_error or ""
     if not value_error:
         param.pop("structured_error", None)
-    return message
+    return about(pk, path, message) if message else None
 
 
 def changes(
@@ -148,7 +157,7 @@ def set_value(param: dict[str, Any], changed: Mapping[str, Any]) -> str:
     structured = changed.get("structured_value")
     if structured is not None:
         if param["type"] not in STRUCTURED or not isinstance(structured, dict):
-            return f"Parameter {param['id']}: a {param['type']} has no such structured_value."
+            return f"a {param['type']} has no such structured_value."
         param["structured_value"] = structured
         param["value"] = _flat(param["type"], structured) if structured else ""
     if "value" in changed:
@@ -167,10 +176,10 @@ def _set_plain(param: dict[str, Any], value: Any) -> str:
     if isinstance(value, (int, float)):
         value = str(value)
     if not isinstance(value, str):
-        return f"Parameter {param['id']}: value is a string."
+        return "value is a string."
     choices = [c["value"] for c in param.get("value_choices", [])]
     if param["type"] in CHOOSING and value and choices and value not in choices:
-        return f"Parameter {param['id']}: {value!r} is not one of {', '.join(choices)}."
+        return f"{value!r} is not one of {', '.join(choices)}."
     if value or not param.get("structured_value"):
         param["value"] = value
     if param["type"] == "object" and value:
@@ -183,7 +192,7 @@ def _set_object(param: dict[str, Any], value: str) -> str:
         # What the text of the body hid from the parser shows here.
         structured = json_validation.check(json.loads(value, parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
-        return f"Parameter {param['id']}: value is not JSON that can be stored."
+        return "value is not JSON that can be stored."
     param["structured_value"] = structured
     return ""
 

@@ -24,7 +24,7 @@ def propose(wish: Wish) -> Proposal:
     """Return what `POST /requests` would be sent; raises Refused."""
     types = tuple(rules.DRAFT_CAPABILITY) if wish.draft else rules.TYPES
     if wish.kind not in types:
-        raise Invalid(f'type: "{wish.kind}" is not one of {", ".join(types)}.')
+        raise Invalid("type", f'"{wish.kind}" is not one of {", ".join(types)}.')
     return _purchase(wish) if wish.kind == "purchase" else _on_asset(wish)
 
 

@@ -37,7 +37,7 @@ def make(
     types = tuple(rules.DRAFT_CAPABILITY) if draft else rules.TYPES
     if kind not in types:
         known = ", ".join(types)
-        raise Invalid(f'type: "{kind}" is not one of {known}{" (drafts)" if draft else ""}.')
+        raise Invalid("type", f'"{kind}" is not one of {known}{" (drafts)" if draft else ""}.')
     connection = connection_for(product, kind, account, draft=draft)
     status = draft_status(kind, connection.product) if draft else {}
     if kind == "purchase":
@@ -70,7 +70,7 @@ def connection_for(
         if product or all(connection.product.capability(name) for name in needed if name):
             return connection
     what = f"{kind} request{' as a draft' if draft else ''}"
-    raise Invalid(f"product: There is no product that can have a {what}.")
+    raise Invalid("product", f"There is no product that can have a {what}.")
 
 
 def _distributor(connection: Connection) -> Actor:
@@ -173,7 +173,7 @@ def _approved(request: Request) -> Request:
     """Approve as the vendor would, and return the request."""
     vendor = _vendor(request.asset.connection)
     if request.status != "pending":
-        raise Invalid(f"{request.pk} is {request.status}: no subscription can be made of it.")
+        raise Invalid("", f"{request.pk} is {request.status}: no subscription can be made of it.")
     values = [
         sample_values.fill(p, f"sample {p['id']}")
         for p in request.params

@@ -18,7 +18,7 @@ from django.db.models.expressions import RawSQL
 
 from requests_queue.catalog.models import Parameter
 from requests_queue.errors import Invalid
-from requests_queue.queues.fulfillment.params import STRUCTURED, Params, is_empty
+from requests_queue.queues.fulfillment.params import STRUCTURED, Params, about, is_empty
 
 Param = Mapping[str, Any]
 # The expression of the indexes that the apps' migrations make on PostgreSQL.
@@ -52,13 +52,8 @@ def check(
     rows = list(holders)
     if taken := [p["id"] for p in asked if any(_has(among, p) for among in rows)]:
         owner = "subscription" if scope == "asset" else "tier configuration"
-        raise Invalid(
-            *(
-                f"{path}: Parameter {name}: This value is taken by another {owner} of the "
-                f"product, and must be unique."
-                for name in taken
-            )
-        )
+        message = f"This value is taken by another {owner} of the product, and must be unique."
+        raise Invalid.of(about(name, path, message, "unique") for name in taken)
 
 
 def _unique(product_id: str, scope: str, params: Params) -> list[Param]:

@@ -82,7 +82,7 @@ class Listings(Collection):
         row = self.get_object()
         wanted = self.body.get("status", row.status)
         if wanted not in ("listed", "unlisted"):
-            raise Invalid(f'status: "{wanted}" is not a valid choice.')
+            raise Invalid("status", f'"{wanted}" is not a valid choice.')
         if wanted != row.status:
             if self.actor.role != DISTRIBUTOR:
                 raise Forbidden("The status of a listing is the distributor's to change.")

@@ -74,7 +74,7 @@ def _listed_anew(data: Mapping[str, Any], actor: Actor, now: datetime) -> Listin
     """Return the listing of a product under a contract, made where there was none: unlisted."""
     product, contract = _product_and_contract(data, actor)
     if contract.status != "active":
-        raise Invalid(f"contract_id: Contract {contract.pk} is {contract.status}.")
+        raise Invalid("contract_id", f"Contract {contract.pk} is {contract.status}.")
     found = _of(product, contract)
     if found is None:
         return ids.create(
@@ -98,7 +98,7 @@ def _listed(data: Mapping[str, Any], actor: Actor) -> Listing:
         pk = _named(data, "listing_id")
         found = _locked().filter(pk=pk, contract__vendor=actor.account).first()
         if found is None:
-            raise Invalid(f"listing_id: Listing {pk} does not exist.")
+            raise Invalid("listing_id", f"Listing {pk} does not exist.")
     else:
         found = _of(*_product_and_contract(data, actor))
         if found is None:
@@ -111,10 +111,10 @@ def _product_and_contract(data: Mapping[str, Any], actor: Actor) -> tuple[Produc
     # The lock makes what is found of this product's listings hold until commit.
     product = Product.objects.select_for_update().filter(pk=product_id, owner=actor.account).first()
     if product is None:
-        raise Invalid(f"product_id: Product {product_id} does not exist.")
+        raise Invalid("product_id", f"Product {product_id} does not exist.")
     contract = Contract.objects.filter(pk=contract_id, vendor=actor.account).first()
     if contract is None:
-        raise Invalid(f"contract_id: Contract {contract_id} does not exist.")
+        raise Invalid("contract_id", f"Contract {contract_id} does not exist.")
     return product, contract
 
 
@@ -129,7 +129,7 @@ def _locked() -> QuerySet[Listing]:
 def _named(data: Mapping[str, Any], name: str) -> str:
     found = body.word(data, name)
     if found is None:
-        raise Invalid(f"{name}: This field is required.")
+        raise Invalid(name, "This field is required.")
     return found
 
 

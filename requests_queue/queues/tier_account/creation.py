@@ -7,6 +7,7 @@ in the same way.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +40,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> list[TierAccountRequest]:
     body.choice(data, "type", ("update",))
     given = data.get("account")
     if not isinstance(given, Mapping):
-        raise Invalid("account: This field is required.")
+        raise Invalid("account", "This field is required.")
     account = _find(given, actor)
     if account.decommissioned:
         raise Refused("TAR_003", f"Tier account {account.pk} is decommissioned.")
@@ -51,7 +52,7 @@ def _change(account: TierAccount, given: Mapping[str, Any]) -> list[TierAccountR
     try:
         version = tier_writes.update(account.pk, given, account.owner)
     except Invalid as wrong:
-        raise Invalid(*(f"account.{error}" for error in wrong.errors)) from None
+        raise Invalid.of(replace(e, path=f"account.{e.path}") for e in wrong.errors) from None
     if version is None:
         raise Refused("TAR_004", f"There are no changes in the tier account {account.pk}.")
     rows = list(version.requests.order_by("pk"))
@@ -76,8 +77,8 @@ def _find(given: Mapping[str, Any], actor: Actor) -> TierAccount:
         if name == "id":
             break
     if not names:
-        raise Invalid("account.id: This field is required.")
-    raise Invalid(f"account.{names[0]}: Tier account {named[names[0]]} does not exist.")
+        raise Invalid("account.id", "This field is required.")
+    raise Invalid(f"account.{names[0]}", f"Tier account {named[names[0]]} does not exist.")
 
 
 @receiver(tier_account_changed)

@@ -37,13 +37,13 @@ def create(data: Mapping[str, Any], actor: Actor) -> TierConfigRequest:
     """
     for name, words in (("type", TYPES), ("status", STATUSES)):
         if data.get(name) not in (None, "", *words):
-            raise Invalid(f'{name}: "{data[name]}" is not a valid choice.')
+            raise Invalid(name, f'"{data[name]}" is not a valid choice.')
     kind = data.get("type") or None
     if not _is_preview(data.get("configuration"), actor):
         _check_creator(kind, frozenset({actor.role}))
     given = body.mapping(data.get("configuration"), "configuration")
     if not given:
-        raise Invalid("configuration: This field is required.")
+        raise Invalid("configuration", "This field is required.")
     try:
         return _create(kind, given, data, actor)
     except IntegrityError:
@@ -135,7 +135,7 @@ def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig
     """Return the configuration that a distributor names by its parts, made where there is none."""
     ordered = actor.role == DISTRIBUTOR or _is_preview(given, actor)
     if not ordered or actor.account is None:
-        raise Invalid("configuration.id: This field is required.")
+        raise Invalid("configuration.id", "This field is required.")
     product = _product(given, actor)
     level = _level(given, product)
     connection = _connection(given, product, actor)
@@ -143,7 +143,7 @@ def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig
     line = setup.Line(product, connection, marketplace, contract)
     account = _account(given, "account", connection, now)
     if account is None:
-        raise Invalid("configuration.account: This field is required.")
+        raise Invalid("configuration.account", "This field is required.")
     accounts: dict[int, TierAccount | None] = {level: account}
     if level == 1:
         accounts[2] = _account(given, "parent_account", connection, now) or account.parent
@@ -153,20 +153,20 @@ def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig
 def _product(given: Mapping[str, Any], actor: Actor) -> Product:
     pk = body.id_of(given.get("product"), "configuration.product")
     if pk is None:
-        raise Invalid("configuration.product.id: This field is required.")
+        raise Invalid("configuration.product.id", "This field is required.")
     assert actor.account is not None
     product: Product | None = visibility.products(actor.account).filter(pk=pk).first()
     if product is None:
-        raise Invalid(f"configuration.product.id: Product {pk} does not exist.")
+        raise Invalid("configuration.product.id", f"Product {pk} does not exist.")
     return product
 
 
 def _level(given: Mapping[str, Any], product: Product) -> int:
     value = given.get("tier_level")
     if value is None:
-        raise Invalid("configuration.tier_level: This field is required.")
+        raise Invalid("configuration.tier_level", "This field is required.")
     if isinstance(value, bool) or str(value) not in ("1", "2"):
-        raise Invalid(f'configuration.tier_level: "{value}" is not a valid choice.')
+        raise Invalid("configuration.tier_level", f'"{value}" is not a valid choice.')
     level = int(value)
     if level not in setup.levels(product):
         raise Refused(
@@ -186,9 +186,9 @@ def _connection(given: Mapping[str, Any], product: Product, actor: Actor) -> Con
     pk = body.id_of(given.get("connection"), "configuration.connection")
     found = mine.filter(pk=pk).first() if pk else mine.first()
     if found is None and pk:
-        raise Invalid(f"configuration.connection.id: Connection {pk} does not exist.")
+        raise Invalid("configuration.connection.id", f"Connection {pk} does not exist.")
     if found is None:
-        raise Invalid("configuration.connection.id: This field is required.")
+        raise Invalid("configuration.connection.id", "This field is required.")
     return found
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from requests_queue import body, clock, transitions
 from requests_queue.catalog.models import Template
-from requests_queue.errors import Conflict, IllegalMove, Invalid, Refused
+from requests_queue.errors import Conflict, IllegalMove, Invalid, MissedField, Refused
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor, Context
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.fulfillment import unique_values
@@ -79,9 +79,9 @@ def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     """The inquiry is answered; what was wrong is no longer said."""
     given, code = context.data.get("params"), context.data.get("code")
     if code is not None and code != request.form_code:
-        raise Invalid("code: This link is not valid for the request.")
+        raise Invalid("code", "This link is not valid for the request.")
     if code is not None and given is None:
-        raise Invalid("params: This field is required.")
+        raise Invalid("params", "This field is required.")
     filled = parameters.fill(request.params, given, ("ordering",), path="params")
     check_unique(request.configuration, filled, request.params)
     params = parameters.without_errors(filled)
@@ -96,7 +96,7 @@ def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     columns: dict[str, Any] = {"effective_date": moment or clock.shown(context.now)}
     missing = parameters.missing(request.params, "fulfillment")
     if missing:
-        raise Invalid(*(f"params: Parameter {name} is required." for name in missing))
+        raise Invalid.of(parameters.required(name, "params") for name in missing)
     # Values that are in force already aren't asked about again.
     check_unique(request.configuration, request.params, request.configuration.params)
     if tile := body.text(given, "representation"):
@@ -208,9 +208,9 @@ def _template(request: TierConfigRequest, pk: str | None) -> Template:
     if pk is not None:
         found: Template | None = templates.filter(pk=pk).first()
         if found is None:
-            raise Invalid(f"template.id: Template {pk} does not exist.")
+            raise Invalid("template.id", f"Template {pk} does not exist.")
         return found
     default = templates.filter(type="fulfillment").first()
     if default is None:
-        raise Refused("REQ_005", "Missed fields: template.id.")
+        raise MissedField("template.id")
     return default

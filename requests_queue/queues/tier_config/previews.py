@@ -22,7 +22,7 @@ def propose(wish: Wish) -> Proposal:
     """Return what `POST /tier/config-requests` would be sent; raises Refused."""
     types = tuple(creation.DRAFT_CAPABILITY) if wish.draft else creation.TYPES
     if wish.kind not in types:
-        raise Invalid(f'type: "{wish.kind}" is not one of {", ".join(types)}.')
+        raise Invalid("type", f'"{wish.kind}" is not one of {", ".join(types)}.')
     return _setup(wish) if wish.kind == "setup" else _on_config(wish)
 
 

@@ -27,7 +27,7 @@ def make(kind: str, product: Product | None = None, account: Account | None = No
     or of the setup of a new one, approved.  Raises Refused.
     """
     if kind not in creation.TYPES:
-        raise Invalid(f'type: "{kind}" is not a valid choice.')
+        raise Invalid("type", f'"{kind}" is not a valid choice.')
     return _make(kind, connection_for(product, account))
 
 
@@ -35,7 +35,7 @@ def draft(kind: str, product: Product | None = None, account: Account | None = N
     """Make a draft of the type in the same way; raises Refused without the capability for it."""
     if kind not in creation.DRAFT_CAPABILITY:
         known = ", ".join(creation.DRAFT_CAPABILITY)
-        raise Invalid(f'type: "{kind}" is not one of {known} (drafts).')
+        raise Invalid("type", f'"{kind}" is not one of {known} (drafts).')
     connection = connection_for(product, account, creation.DRAFT_CAPABILITY[kind])
     return _make(kind, connection, status="draft")
 

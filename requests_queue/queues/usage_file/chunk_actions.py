@@ -19,7 +19,7 @@ def rename(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
     """Set `external_id`, for the distributor; raises Invalid, Forbidden."""
     _require_distributor(chunk, actor)
     if data.get("external_id") is None:
-        raise Invalid("external_id: This field is required.")
+        raise Invalid("external_id", "This field is required.")
     UsageChunk.objects.filter(pk=chunk.pk).update(external_id=body.text(data, "external_id", 200))
 
 
@@ -30,7 +30,7 @@ def close(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
     """
     _require_distributor(chunk, actor)
     if data.get("external_billing_id") is None:
-        raise Invalid("external_billing_id: This field is required.")
+        raise Invalid("external_billing_id", "This field is required.")
     billing = {
         "external_billing_id": body.text(data, "external_billing_id", 255),
         "external_billing_note": body.text(data, "external_billing_note", 2000),

@@ -33,7 +33,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
         raise Forbidden("A usage file is created by the vendor.")
     name = body.text(data, "name", 100)
     if not name.strip():
-        raise Invalid("name: This field is required.")
+        raise Invalid("name", "This field is required.")
     product = _mine(Product, data, "product", owner=actor.account)
     contract = _contract(data, actor)
     # Under the preview environment's contract the vendor is both parties.
@@ -86,9 +86,9 @@ def _described(file: UsageFile, data: Mapping[str, Any]) -> dict[str, Any]:
     }
     if currency := body.word(data, "currency"):
         if not (currency.isalpha() and currency.isascii()):
-            raise Invalid("currency: Not a valid currency.")
+            raise Invalid("currency", "Not a valid currency.")
         if len(currency) != 3:
-            raise Invalid("currency: Name it by its three letters.")
+            raise Invalid("currency", "Name it by its three letters.")
         columns["currency"] = currency.upper()
     if data.get("period") is not None:
         columns |= _period(file, data["period"])
@@ -97,14 +97,14 @@ def _described(file: UsageFile, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _period(file: UsageFile, given: Any) -> dict[str, date | None]:
     if not isinstance(given, Mapping):
-        raise Invalid("period: Not a valid period: it has a from and a to.")
+        raise Invalid("period", "Not a valid period: it has a from and a to.")
     ends = {"from": file.period_from, "to": file.period_to}
     for name in ends:
         if name in given:
             ends[name] = _date(given[name], f"period.{name}")
     first, last = ends["from"], ends["to"]
     if first and last and last < first:
-        raise Invalid("period.to: The period ends before it starts.")
+        raise Invalid("period.to", "The period ends before it starts.")
     return {"period_from": first, "period_to": last}
 
 
@@ -120,16 +120,16 @@ def _date(value: Any, field: str) -> date | None:
                 return found
     except ValueError:
         pass
-    raise Invalid(f"{field}: Not a valid date: write 2026-11-30.")
+    raise Invalid(field, "Not a valid date: write 2026-11-30.")
 
 
 def _mine(model: Any, data: Mapping[str, Any], name: str, **mine: Any) -> Any:
     pk = body.id_of(data.get(name), name) or body.word(data, f"{name}_id")
     if pk is None:
-        raise Invalid(f"{name}.id: This field is required.")
+        raise Invalid(f"{name}.id", "This field is required.")
     found = model.objects.filter(pk=pk, **mine).first()
     if found is None:
-        raise Invalid(f"{name}.id: {name.capitalize()} {pk} does not exist.")
+        raise Invalid(f"{name}.id", f"{name.capitalize()} {pk} does not exist.")
     return found
 
 

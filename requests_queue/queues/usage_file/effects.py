@@ -51,7 +51,7 @@ def event(actor: Actor, now: Any) -> Json:
 def _content(context: Context, field: str) -> Content:
     found = context.data.get(field)
     if not isinstance(found, Content):
-        raise Invalid(f"{field}: No file was submitted.")
+        raise Invalid(field, "No file was submitted.")
     return found
 
 

@@ -68,27 +68,28 @@ def check(content: bytes, field: str) -> None:
     if len(content) > MAX_BYTES:
         raise too_large(field)
     if not content:
-        raise Invalid(f"{field}: The submitted file is empty.")
+        raise Invalid(field, "The submitted file is empty.")
     if content.startswith(_OLE):
-        raise Invalid(f"{field}: This is an old or an encrypted workbook: save it as plain XLSX.")
+        raise Invalid(field, "This is an old or an encrypted workbook: save it as plain XLSX.")
     if is_workbook(content):
         _check_workbook(content, field)
     elif b"\0" in content and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Invalid(f"{field}: This is neither an XLSX workbook nor a CSV text.")
+        raise Invalid(field, "This is neither an XLSX workbook nor a CSV text.")
 
 
 def _check_workbook(content: bytes, field: str) -> None:
     bomb = Invalid(
-        f"{field}: The workbook unpacks to more than is taken here, which is enough for "
-        f"{MAX_ROWS} rows: split the file."
+        field,
+        "The workbook unpacks to more than is taken here, which is enough for "
+        f"{MAX_ROWS} rows: split the file.",
     )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             parts = archive.infolist()
             if "xl/workbook.xml" not in archive.namelist():
-                raise Invalid(f"{field}: This is a ZIP archive, but no XLSX workbook.")
+                raise Invalid(field, "This is a ZIP archive, but no XLSX workbook.")
             if any(part.flag_bits & 1 for part in parts):
-                raise Invalid(f"{field}: The workbook is encrypted.")
+                raise Invalid(field, "The workbook is encrypted.")
             if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED:
                 raise bomb
             for part in parts:
@@ -98,7 +99,7 @@ def _check_workbook(content: bytes, field: str) -> None:
             if _tags(archive, parts) > MAX_TAGS:
                 raise bomb
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError):
-        raise Invalid(f"{field}: The workbook is damaged.") from None
+        raise Invalid(field, "The workbook is damaged.") from None
 
 
 def _tags(archive: zipfile.ZipFile, parts: list[zipfile.ZipInfo]) -> int:

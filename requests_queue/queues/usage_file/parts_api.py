@@ -149,7 +149,7 @@ class Reconciliations(Collection):
         content = uploads.received(request, "recon_file")
         note = self.body.get("upload_note", "")
         if not isinstance(note, str):
-            raise Invalid("upload_note: Not a valid string.")
+            raise Invalid("upload_note", "Not a valid string.")
         rows = reconciling.read(content.content)
         file = reconciliations.file_of(rows, self.actor)
         data: dict[str, Any] = {"recon_file": content, "rows": rows, "upload_note": note}

@@ -71,10 +71,10 @@ def file_of(rows: reconciling.Rows, actor: Actor) -> UsageFile:
         for records in _named(mine, rows, column):
             found |= set(records.values_list("file", flat=True))
         if len(found) > 1:
-            raise Invalid("recon_file: The rows are of several usage files: send one at a time.")
+            raise Invalid("recon_file", "The rows are of several usage files: send one at a time.")
         if found:
             return files.get(pk=found.pop())
-    raise Invalid("recon_file: No row names a record of a usage file that is accepted.")
+    raise Invalid("recon_file", "No row names a record of a usage file that is accepted.")
 
 
 def _named(records: Any, rows: reconciling.Rows, *columns: str) -> Any:

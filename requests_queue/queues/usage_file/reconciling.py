@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from requests_queue import clock
-from requests_queue.errors import Invalid
+from requests_queue.errors import FieldError, Invalid
 from requests_queue.queues.base import Actor, Context
 from requests_queue.queues.usage_file import cells, limits, spreadsheet
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
@@ -43,7 +43,7 @@ def read(content: bytes) -> Rows:
     try:
         sheet = spreadsheet.read(content, required=("record_id",))
     except limits.Unreadable as error:
-        raise Invalid(f"recon_file: {error}") from None
+        raise Invalid("recon_file", str(error)) from None
     marked = {"external_billing_id", "status"} & set(sheet.header)
     # Of a processed file that comes back most columns are of no use here.
     rows = [
@@ -52,18 +52,22 @@ def read(content: bytes) -> Rows:
         if not marked or _counts(row)
     ]
     if not rows:
-        raise Invalid("recon_file: No row of the sheet says that a record is billed.")
+        raise Invalid("recon_file", "No row of the sheet says that a record is billed.")
     return rows
 
 
 def close_by(file: UsageFile, rows: Rows, context: Context) -> None:
     """Close the records that the rows name, by Connect's id or the vendor's; raises Invalid."""
-    errors: list[str] = []
+    errors: list[FieldError] = []
     for start in range(0, len(rows), BATCH):
         errors += _close(file, rows[start : start + BATCH], context)
     if errors:
-        more = [f"recon_file: {len(errors) - SAID} more rows."] if len(errors) > SAID else []
-        raise Invalid(*errors[:SAID], *more)
+        more = [_wrong(f"{len(errors) - SAID} more rows.")] if len(errors) > SAID else []
+        raise Invalid.of([*errors[:SAID], *more])
+
+
+def _wrong(message: str) -> FieldError:
+    return FieldError("recon_file", message)
 
 
 def _counts(row: Cells) -> bool:
@@ -71,7 +75,7 @@ def _counts(row: Cells) -> bool:
     return billed or str(row.get("status") or "").strip().lower() == "closed"
 
 
-def _close(file: UsageFile, rows: Rows, context: Context) -> Iterator[str]:
+def _close(file: UsageFile, rows: Rows, context: Context) -> Iterator[FieldError]:
     """Close the records of a batch of rows; yield what is wrong with others."""
     by_row = {n: named(row) for n, row in rows}
     of_file = UsageRecord.objects.filter(file=file).only("record_id", "status")
@@ -81,17 +85,17 @@ def _close(file: UsageFile, rows: Rows, context: Context) -> Iterator[str]:
     for number, row in rows:
         record = found.get(by_row[number])
         if record is None:
-            yield f"recon_file: Row {number}, record_id: The file has no such record."
+            yield _wrong(f"Row {number}, record_id: The file has no such record.")
         elif record.status == "closed":
             # A spreadsheet may repeat what is closed already.
             continue
         elif record.status != "approved":
-            yield f"recon_file: Row {number}, record_id: The record is {record.status}."
+            yield _wrong(f"Row {number}, record_id: The record is {record.status}.")
         else:
             try:
                 _bill(record, row)
             except cells.Wrong as wrong:
-                yield f"recon_file: Row {number}, external_billing_id: {wrong.message}"
+                yield _wrong(f"Row {number}, external_billing_id: {wrong.message}")
             else:
                 done.append(record)
     _write(done, context)

@@ -23,7 +23,7 @@ def decide(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
     """Approve or reject one record, by the body's `status`; raises Refused."""
     status = data.get("status")
     if status not in ("approved", "rejected"):
-        raise Invalid(f'status: "{status}" is not a valid choice: approved or rejected.')
+        raise Invalid("status", f'"{status}" is not a valid choice: approved or rejected.')
     with transaction.atomic():
         file = _locked_file_of(pk)
         _must_be_distributor(actor, file, "decides on")
@@ -70,7 +70,7 @@ def close_many(entries: list[Any], visible: Any, actor: Actor) -> list[dict[str,
     `{id, error_details, error_codes, status}`; a record of somebody else's is as one that isn't.
     """
     if len(entries) > MOST:
-        raise Invalid(f"Ensure this list has no more than {MOST} elements.")
+        raise Invalid("", f"Ensure this list has no more than {MOST} elements.")
     if actor.role != DISTRIBUTOR and not visible.filter(file__vendor=F("file__provider")).exists():
         raise Forbidden("The distributor closes usage records.")
     return [_closed(entry, visible, actor) for entry in entries]
@@ -81,12 +81,12 @@ def _closed(entry: Any, visible: Any, actor: Actor) -> dict[str, str]:
     said = {"id": pk if isinstance(pk, str) else "", "error_details": "", "error_codes": ""}
     try:
         if not isinstance(pk, str):
-            raise Invalid("id: This field is required.")
+            raise Invalid("id", "This field is required.")
         if not visible.filter(pk=pk).exists():
             raise Missing(pk)
         close(pk, entry, actor)
     except Refused as refused:
-        said |= {"error_details": " ".join(refused.errors), "error_codes": refused.code}
+        said |= {"error_details": str(refused), "error_codes": refused.code}
     status = visible.filter(pk=said["id"]).values_list("status", flat=True).first()
     return said if status is None else {**said, "status": status}
 

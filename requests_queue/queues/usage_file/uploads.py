@@ -28,8 +28,8 @@ def received(request: Request, *fields: str) -> Content:
     field = next((name for name in fields if name in request.FILES), None)
     if field is None:
         if any(name in given for name in fields):
-            raise Invalid(f"{fields[0]}: The submitted data was not a file.")
-        raise Invalid(f"{fields[0]}: No file was submitted.")
+            raise Invalid(f"{fields[0]}", "The submitted data was not a file.")
+        raise Invalid(f"{fields[0]}", "No file was submitted.")
     file = request.FILES[field]
     content = file.read()
     limits.check(content, field)
@@ -48,5 +48,5 @@ class ListParser(BaseParser):
         if value is None:
             return []
         if not isinstance(value, list):
-            raise Invalid(f"The body is a JSON array, not a {type(value).__name__}.")
+            raise Invalid("", f"The body is a JSON array, not a {type(value).__name__}.")
         return value

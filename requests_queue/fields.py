@@ -1,0 +1,283 @@
+"""Serializer fields for request bodies: exact JSON types, nothing coerced or trimmed.
+
+DRF's own fields read "true" and 1 as booleans, "7" as an integer, and strip texts; Connect does
+not. Fields are optional unless `required`. What may be null (`allow_null`) is null to mean nothing:
+the field is then left out of the values, or has its `null_value`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from django.utils.dateparse import parse_date, parse_datetime
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.fields import SkipField, empty
+
+from requests_queue.errors import FieldError, Invalid
+
+Values = dict[str, Any]
+
+
+class Strict(serializers.Field[Any, Any, Any, Any]):
+    """How every field treats a value that is absent or null."""
+
+    # What null becomes where it is allowed; `empty` leaves the field out.
+    null_value: Any = empty
+    # The error where null is not allowed.
+    null_error = "required"
+
+    def __init__(self, *, required: bool = False, **kwargs: Any) -> None:
+        super().__init__(required=required, **kwargs)
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        """Return whether the value is complete already, and the value; raises SkipField."""
+        if data is empty:
+            # A partial body may lack what a whole one requires; objects within it are whole.
+            if self.required and not getattr(self.parent, "partial", False):
+                self.fail("required")
+            raise SkipField
+        if data is not None:
+            return False, data
+        if not self.allow_null:
+            self.fail(self.null_error)
+        if self.null_value is empty:
+            raise SkipField
+        return True, self.null_value
+
+
+class Text(Strict, serializers.CharField):
+    """A text of at most that many characters; Connect takes a number as its digits.
+
+    An optional text is empty where it is null; a required one is not blank.
+    """
+
+    null_value: Any = ""
+
+    def __init__(self, max_length: int | None = None, *, required: bool = False) -> None:
+        super().__init__(
+            max_length=max_length, required=required, allow_null=not required,
+            allow_blank=not required, trim_whitespace=False,
+        )  # fmt: skip
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text; raises ValidationError."""
+        value: str = super().to_internal_value(data)
+        if not self.allow_blank and not value.strip():
+            self.fail("blank")
+        return value
+
+
+class String(Text):
+    """A text that a number is not taken for."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text; raises ValidationError."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Id(String):
+    """An identifier: 0 names no object. None where it is optional and null or blank."""
+
+    null_value = None
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Return the identifier; raises ValidationError, SkipField."""
+        return super().run_validation(None if data == "" and not self.required else data)
+
+
+class Choice(Strict, serializers.ChoiceField):
+    """One of some words, in any case where `any_case`."""
+
+    def __init__(self, choices: Iterable[str], *, any_case: bool = False, **kwargs: Any) -> None:
+        super().__init__(choices=list(choices), **kwargs)
+        self.any_case = any_case
+        self.words = {(w.lower() if any_case else w): w for w in choices}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the word as it is declared; raises ValidationError."""
+        key = data.lower() if self.any_case and isinstance(data, str) else data
+        if not isinstance(data, str) or key not in self.words:
+            self.fail("invalid_choice", input=data)
+        return self.words[key]
+
+
+class Boolean(Strict, serializers.BooleanField):
+    """true or false."""
+
+    null_error = "invalid"
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the value; raises ValidationError."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Integer(Strict, serializers.IntegerField):
+    """A whole number between two."""
+
+    null_error = "invalid"
+    default_error_messages = {"range": "Ensure this value is between {low} and {high}."}
+
+    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+        super().__init__(min_value=low, max_value=high, **kwargs)
+        self.low, self.high = low, high
+        # One message for both bounds.
+        self.validators = []
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number; raises ValidationError."""
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        if not self.low <= data <= self.high:
+            self.fail("range", low=self.low, high=self.high)
+        return data
+
+
+class Date(Strict, serializers.DateTimeField):
+    """A date in whole seconds of UTC: in any offset, without one, or a day alone."""
+
+    null_value = None
+    default_error_messages = {"invalid": "Not a valid date."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            allow_null=not kwargs.get("required"), help_text="In any offset, or a day alone.",
+            **kwargs,
+        )  # fmt: skip
+
+    def to_internal_value(self, data: Any) -> datetime:
+        """Return the moment; raises ValidationError."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            if (value := parse_datetime(data)) is None and (day := parse_date(data)):
+                value = datetime(day.year, day.month, day.day)
+            if value is not None:
+                value = value if value.tzinfo else value.replace(tzinfo=UTC)
+                return value.astimezone(UTC).replace(microsecond=0)
+        except (ValueError, OverflowError):
+            pass
+        self.fail("invalid")
+
+
+class Free(Strict, serializers.DictField):
+    """An object of any keys and values."""
+
+    default_error_messages = {"not_a_dict": "Expected an object."}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Return the object as it is; raises ValidationError."""
+        if not isinstance(data, Mapping):
+            self.fail("not_a_dict")
+        return dict(data)
+
+
+class Anything(Strict, serializers.JSONField):
+    """Any JSON value."""
+
+    null_value = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the value as it is."""
+        return data
+
+
+class List(Strict, serializers.ListField):
+    """A list; its errors have the list's path, without the place in it."""
+
+    def __init__(self, child: serializers.Field[Any, Any, Any, Any], **kwargs: Any) -> None:
+        super().__init__(child=child, **kwargs)
+
+    @property
+    def null_value(self) -> list[Any]:
+        """An empty list."""
+        return []
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return the values of the entries; raises ValidationError."""
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        return self.run_child_validation(data)
+
+
+class Input(Strict, serializers.Serializer[Any]):
+    """An object of a request body, or a whole body.
+
+    `texts` declares optional texts by their greatest length. Keys without a field are ignored. An
+    instance has no state, so one serves every request.
+    """
+
+    texts: ClassVar[Mapping[str, int]] = {}
+    default_error_messages = {"invalid": "Expected an object."}
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields, texts first."""
+        return {name: Text(limit) for name, limit in self.texts.items()} | super().get_fields()
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Return the values; raises ValidationError, SkipField."""
+        is_complete, data = self.validate_empty_values(data)
+        return data if is_complete else self.validate(self.to_internal_value(data))
+
+    def to_internal_value(self, data: Any) -> Values:
+        """Return the values of the fields that the object has; raises ValidationError."""
+        if not isinstance(data, Mapping):
+            self.fail("invalid")
+        values: Values = {}
+        errors = {}
+        for name, field in self.fields.items():
+            try:
+                values[name] = field.run_validation(data.get(name, empty))
+            except SkipField:
+                pass
+            except ValidationError as error:
+                errors[name] = error.detail
+        if errors:
+            raise ValidationError(errors)
+        return values
+
+    def check(self, data: Any, path: str = "") -> Any:
+        """Return the values of a body, or of its object at `path`; raises Invalid."""
+        try:
+            return self.run_validation(data)
+        except ValidationError as error:
+            raise Invalid.of(field_errors(error.detail, path)) from None
+
+
+class Reference(Input):
+    """An object that another one is named by; its value is the id, None where it names none."""
+
+    null_value = None
+    id = Id(required=True)
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        """Return whether it names none, and None; raises SkipField."""
+        return super().validate_empty_values(None if data == {} and self.allow_null else data)
+
+    def validate(self, attrs: Values) -> Any:
+        """Return the id."""
+        return attrs["id"]
+
+
+def field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:
+    """Yield the errors of DRF's tree, each with its dotted path."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            # Places in a list are no part of Connect's paths.
+            is_key = isinstance(key, str) and key != "non_field_errors"
+            yield from field_errors(value, f"{path}.{key}".lstrip(".") if is_key else path)
+    elif isinstance(detail, list):
+        for value in detail:
+            yield from field_errors(value, path)
+    else:
+        code = detail.code if isinstance(detail, ErrorDetail) else None
+        yield FieldError(path, str(detail), code or "invalid")
