@@ -34,7 +34,7 @@ def read(stream: Any) -> Any:
     except (ValueError, RecursionError):
         raise Invalid("", "The body is not valid JSON.") from None
     try:
-        return json_validation.check(value)
+        return json_validation.validate_json(value)
     except json_validation.NotStorable as refused:
         raise Invalid(refused.path, str(refused)) from None
 

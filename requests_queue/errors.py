@@ -79,7 +79,7 @@ class MissedField(Refused):
         return [f"Missed fields: {error.path}." for error in self.errors]
 
 
-class IllegalMove(Refused):
+class ActionNotAllowed(Refused):
     """The object's status doesn't allow the move (400 `REQ_003`; the code is assumed)."""
 
     def __init__(self, *errors: str) -> None:

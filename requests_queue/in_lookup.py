@@ -12,7 +12,7 @@ from django.db.models import Q
 _EXACT, _IN = "__exact", "__in"
 
 
-class OneOf(Q):
+class InLookup(Q):
     """A condition that joins equal comparisons of one column, and of none of some values."""
 
     def __or__(self, other: Any) -> Any:
@@ -24,7 +24,7 @@ class OneOf(Q):
         return _joined(self, other, negated=True) or super().__and__(other)
 
 
-def _joined(one: Any, other: Any, *, negated: bool) -> OneOf | None:
+def _joined(one: Any, other: Any, *, negated: bool) -> InLookup | None:
     others = _values(other, negated)
     if others is None:
         return None
@@ -36,15 +36,15 @@ def _joined(one: Any, other: Any, *, negated: bool) -> OneOf | None:
     for at, child in enumerate(one.children):
         mine = _values(child if isinstance(child, Q) else Q(child), negated)
         if mine is not None and mine[0] == others[0]:
-            found: OneOf = one.copy()
+            found: InLookup = one.copy()
             found.children[at] = _either(mine, others, negated)
             return found
     return None
 
 
-def _either(one: tuple[str, list[Any]], other: tuple[str, list[Any]], negated: bool) -> OneOf:
-    both = OneOf(**{f"{one[0]}{_IN}": [*one[1], *other[1]]})
-    return OneOf(~both) if negated else both
+def _either(one: tuple[str, list[Any]], other: tuple[str, list[Any]], negated: bool) -> InLookup:
+    both = InLookup(**{f"{one[0]}{_IN}": [*one[1], *other[1]]})
+    return InLookup(~both) if negated else both
 
 
 def _values(condition: Any, negated: bool) -> tuple[str, list[Any]] | None:

@@ -19,7 +19,7 @@ from django.dispatch import Signal
 
 from requests_queue import clock, database_errors
 from requests_queue.models import FailedJob
-from requests_queue.signals import next_due_wanted, run_due_wanted, unsettled_wanted
+from requests_queue.signals import collect_busy, collect_next_due, due_reached
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,21 +30,21 @@ QUIET = 4.0  # seconds in which the same failure is not logged and counted again
 _logged: dict[tuple[str, str], float] = {}
 
 
-def run_due(now: datetime) -> list[str]:
+def run_due_jobs(now: datetime) -> list[str]:
     """Run each job that may have something due; return the names of those that failed."""
-    _, failed = _ask(run_due_wanted, now)
+    _, failed = _ask(due_reached, now)
     return failed
 
 
 def next_due(now: datetime) -> list[datetime]:
     """Return the next due moment of each job that has one."""
-    responses, _ = _ask(next_due_wanted, now)
+    responses, _ = _ask(collect_next_due, now)
     return [moment for moment in responses if moment is not None]
 
 
-def unsettled(now: datetime) -> set[str]:
+def busy(now: datetime) -> set[str]:
     """Return the labels of all that is due or under way; a job that fails counts as such."""
-    responses, failed = _ask(unsettled_wanted, now)
+    responses, failed = _ask(collect_busy, now)
     labels = {label for found in responses for label in found or ()}
     return labels | {f"failed:{name}" for name in failed}
 

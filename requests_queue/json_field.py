@@ -74,6 +74,6 @@ def _parse(text: str) -> Any:
     except ValueError:
         raise ValidationError("This has a number that is too long.") from None
     try:
-        return json_validation.check(found)
+        return json_validation.validate_json(found)
     except ValueError as refused:
         raise ValidationError(str(refused)) from None

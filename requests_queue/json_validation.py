@@ -17,7 +17,7 @@ class NotStorable(ValueError):
         self.path = ".".join(keys)[:200]
 
 
-def check(value: Any) -> Any:
+def validate_json(value: Any) -> Any:
     """Return the value; raises NotStorable with a sentence where it can't be stored.
 
     Nesting is capped, because what is stored is walked again by recursion; NUL and lone

@@ -23,7 +23,7 @@ class Clock(models.Model):
         return f"offset {self.offset}"
 
 
-class Pulse(models.Model):
+class Heartbeat(models.Model):
     """When a process was last seen alive, and since when it has been (ours).
 
     Seconds of Unix time, by the database's own clock: see `requests_queue.heartbeats`.

@@ -26,7 +26,7 @@ from requests_queue import typed, wildcards
 from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
-from requests_queue.in_lookup import OneOf
+from requests_queue.in_lookup import InLookup
 from requests_queue.queues.base import Actor
 from requests_queue.schema import Documented, Form
 
@@ -36,14 +36,14 @@ Json = dict[str, Any]
 MAX_CONDITIONS = 500
 
 
-def stamp(moment: datetime | None) -> str | None:
+def format_datetime(moment: datetime | None) -> str | None:
     """Return a date in Connect's form, `2026-11-02T10:00:00+00:00`, or None."""
     return None if moment is None else moment.astimezone(UTC).replace(microsecond=0).isoformat()
 
 
-def happened(moment: datetime | None) -> Json | None:
+def event_at(moment: datetime | None) -> Json | None:
     """Return a date as the API's `events` have it."""
-    return None if moment is None else {"at": stamp(moment)}
+    return None if moment is None else {"at": format_datetime(moment)}
 
 
 def filters(*rows: str | tuple[str, str], search: Iterable[str] = ()) -> list[Json]:
@@ -82,7 +82,7 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
     """
 
     SELECT = True
-    Q_CLS = OneOf
+    Q_CLS = InLookup
 
     # How many conditions the query has so far.
     _conditions = 0

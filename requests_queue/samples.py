@@ -20,7 +20,7 @@ def make(
     Raises Invalid, Missing, Forbidden for one that the account may not see, or what the queue
     refuses.
     """
-    queue = base.named(name)
+    queue = base.find_queue(name)
     if queue is None or queue.sample is None:
         known = ", ".join(q.object_class for q in base.registered() if q.sample)
         raise Invalid("queue", f"There is no queue {name}; there are {known}.")

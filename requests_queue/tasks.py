@@ -8,5 +8,5 @@ from requests_queue import clock, heartbeats, jobs
 @shared_task
 def run_due() -> None:
     """Let each queue do what is due by the platform's clock."""
-    heartbeats.leave(heartbeats.SCHEDULER)
-    jobs.run_due(clock.now())
+    heartbeats.record(heartbeats.SCHEDULER)
+    jobs.run_due_jobs(clock.now())

@@ -16,16 +16,8 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
-from requests_queue.errors import Forbidden, IllegalMove, Missing
-from requests_queue.queues.base import (
-    VENDOR,
-    Actor,
-    Context,
-    Move,
-    Queue,
-    QueueObject,
-    for_model,
-)
+from requests_queue.errors import ActionNotAllowed, Forbidden, Missing
+from requests_queue.queues.base import VENDOR, Action, Actor, Context, Queue, QueueObject, for_model
 from requests_queue.signals import changes_made, queue_changed
 
 # Who acts where nobody else does.
@@ -89,8 +81,8 @@ def add(row: QueueObject, actor: Actor = PLATFORM) -> None:
     """
     queue = for_model(type(row))
     row.save(force_insert=True)
-    if row.status not in queue.silent:
-        _tell(queue, row, None, row.created, actor)
+    if row.status not in queue.silent_statuses:
+        _emit_change(queue, row, None, row.created, actor)
 
 
 def move(
@@ -118,35 +110,37 @@ def move(
         if chosen.effect:
             chosen.effect(row, context)
         if row.status != before:
-            _tell(queue, row, before, context.now, actor)
+            _emit_change(queue, row, before, context.now, actor)
     return row
 
 
-def touch(row: QueueObject, at: datetime) -> None:
+def emit_unchanged(row: QueueObject, at: datetime) -> None:
     """Tell of a change that left the status as it was; call in the transaction of the change."""
-    _tell(for_model(type(row)), row, row.status, at)
+    _emit_change(for_model(type(row)), row, row.status, at)
 
 
-def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Move:
+def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Action:
     candidates, roles = queue.by_name[name], actor.roles_for(row)
-    if all(roles.isdisjoint(m.who) for m in candidates):
+    if all(roles.isdisjoint(m.actors) for m in candidates):
         # Whatever the status: a side that never makes the move learns that first.
         raise Forbidden(f"{name} is not for a {actor.role}.")
     in_status = [m for m in candidates if row.status in m.source]
     if not in_status:
         allowed = sorted({s for m in candidates for s in m.source})
-        raise IllegalMove(f"{row.pk} is {row.status}: {name} is for {' or '.join(allowed)} only.")
+        raise ActionNotAllowed(
+            f"{row.pk} is {row.status}: {name} is for {' or '.join(allowed)} only."
+        )
     kind = getattr(row, "type", None)
     of_type = [m for m in in_status if m.types is None or kind in m.types]
     if not of_type:
-        raise IllegalMove(f"{name} is not for requests of type {kind}.")
+        raise ActionNotAllowed(f"{name} is not for requests of type {kind}.")
     for candidate in of_type:
-        if not roles.isdisjoint(candidate.who):
+        if not roles.isdisjoint(candidate.actors):
             return candidate
     raise Forbidden(f"{name} is not for a {actor.role}.")
 
 
-def _write(row: QueueObject, chosen: Move, context: Context) -> None:
+def _write(row: QueueObject, chosen: Action, context: Context) -> None:
     columns: dict[str, Any] = {"status": chosen.target, "updated": clock.shown(context.now)}
     if row.assignee_id is None and context.actor.role == VENDOR:
         columns["assignee"] = context.actor.user
@@ -154,12 +148,12 @@ def _write(row: QueueObject, chosen: Move, context: Context) -> None:
         columns |= chosen.prepare(row, context)
     won = type(row)._default_manager.filter(pk=row.pk, status=row.status).update(**columns)
     if not won:
-        raise IllegalMove(f"{row.pk} has just been moved by somebody else.")
+        raise ActionNotAllowed(f"{row.pk} has just been moved by somebody else.")
     for name, value in columns.items():
         setattr(row, name, value)
 
 
-def _tell(
+def _emit_change(
     queue: Queue, row: QueueObject, before: str | None, at: datetime, actor: Actor = PLATFORM
 ) -> None:
     change = Change(

@@ -12,7 +12,7 @@ from requests_queue import samples
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid
 from requests_queue.queues.base import QueueObject
-from requests_queue.rest import stamp
+from requests_queue.rest import format_datetime
 from sandbox import clock_control, durations, queue_actions
 
 
@@ -22,7 +22,7 @@ class ClockView(APIView):
     def get(self, request: Request) -> Response:
         """Return the platform time, and whether the clock is being moved."""
         now, moving = clock_control.read()
-        return Response({"now": stamp(now), "moving": moving})
+        return Response({"now": format_datetime(now), "moving": moving})
 
 
 class AdvanceView(APIView):
@@ -40,7 +40,8 @@ class AdvanceView(APIView):
         moved = clock_control.advance(duration)
         return Response(
             {
-                "from": stamp(moved.start), "now": stamp(moved.end), "stops": moved.stops,
+                "from": format_datetime(moved.start), "now": format_datetime(moved.end),
+                "stops": moved.stops,
                 "failed": moved.failed,
             }
         )  # fmt: skip

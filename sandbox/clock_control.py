@@ -20,7 +20,7 @@ from requests_queue import clock, jobs
 from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
-from requests_queue.signals import run_due_wanted
+from requests_queue.signals import due_reached
 
 SETTLE_TIMEOUT = 10.0  # real seconds that a move waits for requests in flight
 # Seconds of the database's wall clock after which a move of a dead process has expired; the
@@ -53,7 +53,7 @@ def advance(duration: timedelta, *, pause: Callable[[float], Any] = time.sleep) 
     try:
         with _renewed():
             while True:
-                failed.update(jobs.run_due(now))
+                failed.update(jobs.run_due_jobs(now))
                 hanging |= _settle(now, hanging, pause)
                 following = _next(now, end)
                 if following is None:
@@ -63,7 +63,7 @@ def advance(duration: timedelta, *, pause: Callable[[float], Any] = time.sleep) 
                 _freeze(now)
             now = end
             _freeze(end)
-            failed.update(jobs.run_due(end))
+            failed.update(jobs.run_due_jobs(end))
             _settle(end, hanging, pause)
     finally:
         _release(now)
@@ -102,7 +102,7 @@ def _release(moment: datetime, **held: float) -> None:
     )
 
 
-@receiver(run_due_wanted)
+@receiver(due_reached)
 def recover(**kwargs: Any) -> None:
     """Let the clock run again if a moving process was killed and its lease has expired.
 
@@ -143,7 +143,7 @@ def _settle(now: datetime, hanging: set[str], pause: Callable[[float], Any]) -> 
     """Wait until nothing is due or in flight; return what still hangs after the timeout."""
     deadline = time.monotonic() + SETTLE_TIMEOUT
     while True:
-        left = jobs.unsettled(now) - hanging
+        left = jobs.busy(now) - hanging
         if not left or time.monotonic() > deadline:
             return left
         pause(POLL)

@@ -56,7 +56,7 @@ def validate(pk: str, data: Mapping[str, Any], user: User) -> Validation:
 
 def _get_object(pk: str, user: User) -> tuple[base.Queue, QueueObject]:
     """Return an object and its queue if the user's account is a party to it; raises Missing."""
-    match = base.holding(pk)
+    match = base.find_object(pk)
     if match is None or user.account is None:
         raise Missing(pk)
     queue, row = match
@@ -73,7 +73,7 @@ def _actor(queue: base.Queue, row: QueueObject, name: str, user: User) -> Actor:
     """
     moves = queue.by_name[name]
     current = [move for move in moves if row.status in move.source]
-    roles = {role for move in current or moves for role in move.who - {SYSTEM}}
+    roles = {role for move in current or moves for role in move.actors - {SYSTEM}}
     own = Actor(user, user.account)
     if not own.roles_for(row).isdisjoint(roles):
         return own

@@ -18,9 +18,9 @@ from requests_queue.rest import (
     ConnectFilters,
     Json,
     filters,
+    format_datetime,
     parts,
     routes,
-    stamp,
 )
 from webhooks import conf, lifecycle, schema, validation_rules
 from webhooks.delivery import fan_out, next_attempt
@@ -52,7 +52,7 @@ def last_call(attempt: Attempt | None) -> Json | None:
         return None
     answered = attempt.status_code is not None
     return {
-        "time": stamp(attempt.finished_at),
+        "time": format_datetime(attempt.finished_at),
         "status": attempt.outcome,
         "status_code": attempt.status_code,
         "duration": attempt.duration,
@@ -83,13 +83,13 @@ def webhook(row: Any) -> Json:
         "product": product_ref(row.product),
         "account": company(row.account),
         "api_url": conf.api_url(),
-        "created_at": stamp(row.created_at),
+        "created_at": format_datetime(row.created_at),
         "created_by": person(row.created_by) if row.created_by else None,
-        "modified_at": stamp(row.modified_at),
+        "modified_at": format_datetime(row.modified_at),
         "modified_by": person(row.modified_by) if row.modified_by else None,
         # Annotated, so that it is null once it is past: `next_attempt.annotate`.
-        "earliest_possible_trigger": stamp(row.next_attempt_at),
-        "last_event": stamp(row.last_event),
+        "earliest_possible_trigger": format_datetime(row.next_attempt_at),
+        "last_event": format_datetime(row.last_event),
         "stats": {
             "events": row.events,
             "triggers": row.triggers,

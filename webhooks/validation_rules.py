@@ -135,7 +135,7 @@ def _text(limit: int | None, *, blank: bool) -> Any:
             raise ValueError("This field may not be blank.")
         if limit and len(value) > limit:
             raise ValueError(f"Ensure this field has no more than {limit} characters.")
-        json_validation.check(value)
+        json_validation.validate_json(value)
         return value
 
     return check
@@ -156,7 +156,7 @@ def _method(value: Any) -> str:
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("Expected a JSON object.")
-    json_validation.check(value)
+    json_validation.validate_json(value)
     return value
 
 

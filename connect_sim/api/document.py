@@ -117,9 +117,9 @@ class ConnectSchema(AutoSchema):
 
     def _of_move(self, queue: Queue) -> str:
         lines = [
-            f"From {_either(move.source)} to {move.target}, by the {_either(move.who - {SYSTEM})}."
-            for move in queue.by_name[self.call]
-            if move.who - {SYSTEM}
+            f"From {_either(one.source)} to {one.target}, by the {_either(one.actors - {SYSTEM})}."
+            for one in queue.by_name[self.call]
+            if one.actors - {SYSTEM}
         ]
         return " ".join(lines)
 

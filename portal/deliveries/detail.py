@@ -14,7 +14,7 @@ from portal.deliveries import queries
 from portal.deliveries.bodies import harmless
 from requests_queue import clock
 from requests_queue.catalog.models import Account
-from requests_queue.durations import spelled
+from requests_queue.durations import format_seconds
 from requests_queue.errors import Missing
 from webhooks.delivery import cleared_backoffs, next_attempt
 from webhooks.delivery.next_attempt import Told
@@ -142,7 +142,7 @@ class DeliveryView:
         return AttemptRow(
             row.number, row.outcome, row.status_code, row.duration,
             harmless(row.error[:500]), replace(told, why=harmless(told.why)), row.started_at,
-            "" if gap is None else spelled(gap.total_seconds()), ended,
+            "" if gap is None else format_seconds(gap.total_seconds()), ended,
         )  # fmt: skip
 
     @cached_property

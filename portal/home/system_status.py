@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import connection
 
 from requests_queue import heartbeats
-from requests_queue.durations import spelled
-from requests_queue.heartbeats import Heard
+from requests_queue.durations import format_seconds
+from requests_queue.heartbeats import Summary
 from webhooks.delivery import broker
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
@@ -37,19 +37,19 @@ class Component:
 
 def components() -> list[Component]:
     """Return the parts; one statement, and one question to the broker."""
-    heard = heartbeats.heard()
-    worker = heard.get(heartbeats.WORKER, Heard())
+    heard = heartbeats.by_kind()
+    worker = heard.get(heartbeats.WORKER, Summary())
     reached = broker.answers()
     return [
         Component("Web", GOOD, "It has sent this page."),
         _worker(worker),
-        _scheduler(heard.get(heartbeats.SCHEDULER, Heard()), worker, reached),
+        _scheduler(heard.get(heartbeats.SCHEDULER, Summary()), worker, reached),
         _broker(reached),
         Component("Database", GOOD, f"{_database()}: this page was read from it."),
     ]
 
 
-def _worker(heard: Heard) -> Component:
+def _worker(heard: Summary) -> Component:
     if heard.failing:
         which = f"{heard.failing} of {heard.alive} processes" if heard.alive > 1 else "The process"
         return Component(
@@ -68,13 +68,13 @@ def _worker(heard: Heard) -> Component:
     )  # fmt: skip
 
 
-def _scheduler(heard: Heard, worker: Heard, reached: bool) -> Component:
+def _scheduler(heard: Summary, worker: Summary, reached: bool) -> Component:
     if heard.alive:
         return Component("Scheduler", GOOD, f"Its last task ran {_ago(heard.age)} ago.")
     if not worker.alive or not reached:
         lacking = "a worker runs" if not worker.alive else "the broker answers"
         return Component("Scheduler", UNKNOWN, f"Its tasks can't be seen to run before {lacking}.")
-    if worker.there_for < heartbeats.LOST:
+    if worker.there_for < heartbeats.EXPIRES_AFTER:
         return Component("Scheduler", UNKNOWN, "Just started: its first task is due any second.")
     return Component(
         "Scheduler", BAD,
@@ -101,7 +101,7 @@ def _database() -> str:
     )
 
 
-def _silence(heard: Heard) -> str:
+def _silence(heard: Summary) -> str:
     if heard.age is None:
         return "Never heard of."
     return f"Not heard of for {_ago(heard.age)}."
@@ -114,4 +114,4 @@ def _remedy(process: str) -> str:
 
 
 def _ago(age: float | None) -> str:
-    return spelled(age or 0.0, most=1)
+    return format_seconds(age or 0.0, most=1)

@@ -56,7 +56,7 @@ _PATTERNS = {
 def check(param: Param, given: Value) -> FieldErrors:
     """Return what is wrong with a typed value, nothing where nothing is."""
     try:
-        json_validation.check(given)
+        json_validation.validate_json(given)
     except ValueError as error:
         return {WHOLE: str(error)}
     if not _any(given):
@@ -129,7 +129,7 @@ def _match(pattern: re.Pattern[str], text: str) -> None:
 
 def _json(text: str) -> None:
     if not isinstance(
-        json_validation.check(json.loads(text, parse_constant=_refuse)), (dict, list)
+        json_validation.validate_json(json.loads(text, parse_constant=_refuse)), (dict, list)
     ):
         raise ValueError(text)
 

@@ -53,7 +53,7 @@ def find(pk: str, codes: list[str]) -> Subject | None:
     """Return the request of a link; None for one that is made up, or whose code is wrong."""
     if not _ID.fullmatch(pk) or len(codes) != 1 or not codes[0].isascii():
         return None
-    found = base.holding(pk)
+    found = base.find_object(pk)
     if found is None:
         return None
     queue, row = found

@@ -15,7 +15,7 @@ from portal.inquiry.form import InquiryForm
 from portal.inquiry.ordering import Check
 from portal.inquiry.subject import Subject
 from requests_queue import transitions
-from requests_queue.errors import IllegalMove, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Missing, Refused
 from requests_queue.queues import validation
 from requests_queue.queues.validation import Superseded
 
@@ -75,7 +75,7 @@ def _validate(form: InquiryForm, check: Check | None = None) -> None:
             subject.about, subject.row.pk, subject.about.body(form.entries()), subject.actor,
             partial(ordering.is_latest, check) if check else lambda: True,
         )  # fmt: skip
-    except (IllegalMove, Missing):
+    except (ActionNotAllowed, Missing):
         raise Closed from None
     except Superseded:
         raise  # a subclass of Refused, but no message for the customer
@@ -97,7 +97,7 @@ def _pend(form: InquiryForm, entries: list[dict[str, object]]) -> bool:
     data = {**subject.about.body(entries), "code": subject.row.form_code}
     try:
         transitions.move(type(subject.row), subject.row.pk, "pend", subject.actor, data)
-    except (IllegalMove, Missing):
+    except (ActionNotAllowed, Missing):
         raise Closed from None
     except Refused as error:
         form.refuse(error.errors)

@@ -14,7 +14,7 @@ from portal.queues.parameters import ParameterFields
 from requests_queue import transitions
 from requests_queue.errors import Refused
 from requests_queue.queues import services, validation
-from requests_queue.queues.action_form import MoveForm, fields_of
+from requests_queue.queues.action_form import ActionForm, fields_of
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Queue, QueueObject
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.validation import Validated
@@ -42,7 +42,7 @@ def buttons(queue: Queue, row: QueueObject, viewer: Viewer) -> list[Button]:
             move.name, labels.label(move.name), labels.spaced(move.target),
             labels.button(move.name, move.target), _asks(queue, row, move.name),
         )
-        for move in queue.legal(row, *viewer.actor.roles_for(row))
+        for move in queue.available_actions(row, *viewer.actor.roles_for(row))
     ]  # fmt: skip
     return sorted(found, key=lambda button: _LOOKS.index(button.look))
 
@@ -51,14 +51,14 @@ def of_other_party(queue: Queue, row: QueueObject, viewer: Viewer) -> list[str]:
     """Return the names of the moves that the other party may make."""
     other = DISTRIBUTOR if viewer.role == VENDOR else VENDOR
     own = viewer.actor.roles_for(row)
-    return [labels.label(move.name) for move in queue.legal(row, *({other} - own))]
+    return [labels.label(move.name) for move in queue.available_actions(row, *({other} - own))]
 
 
 def _asks(queue: Queue, row: QueueObject, name: str) -> bool:
     about = validation.of(queue.object_class)
     return bool(
         fields_of(queue, name)
-        or services.file_of(queue, name)
+        or services.upload_field(queue, name)
         or (about and _params(about, row, name))
     )
 
@@ -79,9 +79,9 @@ class ActionPage:
         self.queue, self.row, self.name, self.request = queue, row, name, request
         post = request.POST if request.method == "POST" else None
         # A move that asks for nothing is made by its button alone, which sends no fields.
-        self.form = MoveForm(queue, name, [row.product_id], post)
+        self.form = ActionForm(queue, name, [row.product_id], post)
         self.form.use_required_attribute = False
-        self.file = services.file_of(queue, name)
+        self.file = services.upload_field(queue, name)
         if self.file:
             self.form.fields[self.file] = forms.FileField(label="Spreadsheet (xlsx or csv)")
             self.form.files = request.FILES
@@ -105,7 +105,7 @@ class ActionPage:
 
     def _make(self, viewer: Viewer) -> None:
         if self.file:
-            services.send(self.queue, viewer.actor, self.row.pk, self.name, self.request)
+            services.upload(self.queue, viewer.actor, self.row.pk, self.name, self.request)
             return
         model, entries = self.queue.model, self.params.entries()
         with transitions.atomic():

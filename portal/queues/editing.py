@@ -31,7 +31,7 @@ class EditPage:
         self, queue: Queue, row: QueueObject, viewer: Viewer, post: QueryDict | None
     ) -> None:
         self.queue, self.row, self.viewer, self.post = queue, row, viewer, post
-        self.shown = services.shown(queue, viewer.actor, row.pk)
+        self.shown = services.get(queue, viewer.actor, row.pk)
         judges = viewer.role == VENDOR
         phases = ("ordering", "fulfillment") if judges else ("ordering",)
         params = [p for p in parameters.of(queue, self.shown) if p.get("phase") in phases]
@@ -78,7 +78,7 @@ class EditPage:
         assert self.post is not None
         # Locked, so that nobody else's change comes between the look and what is written.
         list(self.queue.model._default_manager.select_for_update().filter(pk=self.row.pk))
-        self.shown = services.shown(self.queue, self.viewer.actor, self.row.pk)
+        self.shown = services.get(self.queue, self.viewer.actor, self.row.pk)
         if self.post.get("seen", self.seen) != self.seen:
             self.errors.append(
                 "It has been changed meanwhile. Nothing was written; what you typed is still "

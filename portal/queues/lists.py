@@ -54,7 +54,7 @@ class BoardColumn:
 
 def find(name: str) -> Queue:
     """Return the queue of a name in an address; raises Missing."""
-    queue = base.named(name)
+    queue = base.find_queue(name)
     if queue is None:
         raise Missing(name)
     return queue

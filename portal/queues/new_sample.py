@@ -20,10 +20,10 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account
 from requests_queue.errors import FieldError, Forbidden, Missing, Refused
 from requests_queue.queues import services
-from requests_queue.queues.base import Actor, Entry, Proposal, Queue, Wish
+from requests_queue.queues.base import Actor, Preview, PreviewField, Queue, SampleRequest
 
 
-def sample_request(queue: Queue, viewer: Viewer, asked: Mapping[str, str]) -> Wish:
+def sample_request(queue: Queue, viewer: Viewer, asked: Mapping[str, str]) -> SampleRequest:
     """Return what is wanted: the queue's first type and any product where nothing is said.
 
     Raises Missing for a product that the account may not see.
@@ -35,7 +35,7 @@ def sample_request(queue: Queue, viewer: Viewer, asked: Mapping[str, str]) -> Wi
             raise Missing(wanted)
     kinds = queue.types or ("",)
     kind = asked.get("type", "")
-    return Wish(
+    return SampleRequest(
         kind if kind in kinds else kinds[0], viewer.account, product, asked.get("about", ""),
         bool(asked.get("draft")) and queue.draft_sample is not None,
     )  # fmt: skip
@@ -50,11 +50,11 @@ class SamplePage:
     """The form of a proposal: its fields by section, its parameters, and what was refused."""
 
     def __init__(
-        self, queue: Queue, viewer: Viewer, wanted: Wish, post: QueryDict | None = None
+        self, queue: Queue, viewer: Viewer, wanted: SampleRequest, post: QueryDict | None = None
     ) -> None:
         self.queue, self.viewer = queue, viewer
-        assert queue.sketch is not None
-        self.proposal: Proposal = queue.sketch(wanted)
+        assert queue.preview is not None
+        self.proposal: Preview = queue.preview(wanted)
         self.form = _form(self.proposal, post)
         self.params = ParameterFields(list(self.proposal.params), post)
         self.errors: list[str] = []
@@ -113,7 +113,7 @@ def _check_seen(queue: Queue, pk: str, account: Account) -> None:
         raise Forbidden(f"Such a {queue.object_class} is not shown to a {role}.")
 
 
-def create_directly(queue: Queue, viewer: Viewer, wanted: Wish) -> str:
+def create_directly(queue: Queue, viewer: Viewer, wanted: SampleRequest) -> str:
     """Make a sample without looking at it first, with all that it needs; return its id.
 
     Raises Refused.
@@ -127,7 +127,7 @@ def create_directly(queue: Queue, viewer: Viewer, wanted: Wish) -> str:
     return row.pk
 
 
-def _form(proposal: Proposal, post: QueryDict | None) -> forms.Form:
+def _form(proposal: Preview, post: QueryDict | None) -> forms.Form:
     form = forms.Form(post)
     form.use_required_attribute = False
     for n, entry in enumerate(proposal.entries):
@@ -135,7 +135,7 @@ def _form(proposal: Proposal, post: QueryDict | None) -> forms.Form:
     return form
 
 
-def _field(entry: Entry, held: Any) -> forms.Field:
+def _field(entry: PreviewField, held: Any) -> forms.Field:
     # Checked by what creates it, as a caller's body is.
     attrs = {"autocomplete": "off"}
     if entry.kind == "number":
@@ -165,7 +165,7 @@ def _put(node: Any, path: str, value: Any) -> None:
     node[last] = value
 
 
-def _place(entries: tuple[Entry, ...], error: FieldError) -> int | None:
+def _place(entries: tuple[PreviewField, ...], error: FieldError) -> int | None:
     """Return the number of the field that an error is about, None where it is about none."""
     found = [n for n, entry in enumerate(entries) if entry.path == error.path]
     below = [n for n, entry in enumerate(entries) if entry.path.startswith(f"{error.path}.")]

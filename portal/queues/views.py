@@ -96,7 +96,7 @@ def one(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpRespons
 
 
 def _object(found: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
-    shown = services.shown(found, viewer.actor, row.pk)
+    shown = services.get(found, viewer.actor, row.pk)
     about = validation.of(found.object_class)
     activation = shown.get("activation")
     link = shown.get("params_form_url") or (activation or {}).get("link")
@@ -138,7 +138,7 @@ def head(found: Queue, row: QueueObject) -> dict[str, Any]:
 def source(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Show an object's JSON as the API gives it to its parties; passwords by a POST alone."""
     found, row = lists.find_object(name, pk, viewer.account)
-    shown = services.shown(found, viewer.actor, pk)
+    shown = services.get(found, viewer.actor, pk)
     hidden = request.method != "POST" and parameters.has_password(shown)
     text = json.dumps(parameters.masked(shown) if hidden else shown, indent=2, ensure_ascii=False)
     context = head(found, row) | {"text": text, "hidden": hidden}

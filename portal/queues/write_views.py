@@ -14,7 +14,7 @@ from portal.queues.views import head
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Missing, Refused
 from requests_queue.queues import validation
-from requests_queue.queues.base import Queue, Wish
+from requests_queue.queues.base import Queue, SampleRequest
 
 _FORM = ["GET", "HEAD", "POST"]
 
@@ -108,7 +108,7 @@ def new(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
 
 
 def _made(
-    request: HttpRequest, viewer: Viewer, queue: Queue, wanted: Wish
+    request: HttpRequest, viewer: Viewer, queue: Queue, wanted: SampleRequest
 ) -> tuple[new_sample.SamplePage | None, str, str]:
     """Return the proposal, why there is none, and the id of what a POST has created."""
     posted = request.POST if request.method == "POST" else None
@@ -116,7 +116,7 @@ def _made(
     try:
         if at_once:
             return None, "", new_sample.create_directly(queue, viewer, wanted)
-        if queue.sketch is None:
+        if queue.preview is None:
             return None, "", ""
         sketched = new_sample.SamplePage(queue, viewer, wanted, posted)
     except Refused as refused:

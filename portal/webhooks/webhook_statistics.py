@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from requests_queue.durations import lasted
+from requests_queue.durations import format_milliseconds
 from requests_queue.safe_text import visible
 from webhooks.delivery import cleared_backoffs
 from webhooks.models import Attempt, Delivery, Webhook
@@ -85,8 +85,8 @@ def chart(row: Webhook) -> AttemptChart:
     first = LATEST - len(rows)
     bars = [_bar(found, first + n, longest) for n, found in enumerate(reversed(rows))]
     for found in rows:
-        found["lasted"] = lasted(found["duration"])
-    return AttemptChart(bars, rows, lasted(longest), _said(rows))
+        found["lasted"] = format_milliseconds(found["duration"])
+    return AttemptChart(bars, rows, format_milliseconds(longest), _said(rows))
 
 
 def _bar(found: dict[str, Any], place: int, longest: int) -> AttemptBar:
@@ -96,7 +96,7 @@ def _bar(found: dict[str, Any], place: int, longest: int) -> AttemptBar:
     status = found["status_code"] or "no answer"
     said = (
         f"{found['started_at']:%m/%d/%Y %H:%M:%S} UTC: {found['outcome']} ({status}), "
-        f"{lasted(found['duration'])}"
+        f"{format_milliseconds(found['duration'])}"
     )
     return AttemptBar(place * _STEP, round(_TALL - height, 1), height, found["outcome"], said)
 

@@ -7,7 +7,7 @@ from typing import Any
 from requests_queue.catalog import agreements
 from requests_queue.catalog.models import Contract, Marketplace
 from requests_queue.catalog.representations import account_ref, marketplace_ref
-from requests_queue.rest import Json, happened, stamp
+from requests_queue.rest import Json, event_at, format_datetime
 
 # All contracts here are of one kind; the other is `test`.
 CONTRACT_KIND = "production"
@@ -28,14 +28,14 @@ def contract(row: Contract) -> Json:
         "type": row.type,
         "status": row.status,
         "version": 1,
-        "version_created": stamp(row.created),
+        "version_created": format_datetime(row.created),
         "kind": CONTRACT_KIND,
         "owner": account_ref(row.vendor),
         "issuer": account_ref(row.provider),
         "agreement": agreement_ref(row.marketplace),
         "marketplace": marketplace_ref(row.marketplace),
-        "enrolled": stamp(row.enrolled),
-        "events": {name: happened(at) for name, at in moments.items() if at is not None},
+        "enrolled": format_datetime(row.enrolled),
+        "events": {name: event_at(at) for name, at in moments.items() if at is not None},
     }
 
 
@@ -57,7 +57,7 @@ def agreement(row: Any) -> Json:
 
     The document lacks it: the fields are those that connect-sdk and the Haxe SDK read.
     """
-    created = stamp(row.created)
+    created = format_datetime(row.created)
     return {
         **agreement_ref(row),
         "type": agreements.KIND,

@@ -22,7 +22,7 @@ from requests_queue.catalog.models import (
     Template,
 )
 from requests_queue.catalog.representations import account_ref, icon, marketplace_ref, product_ref
-from requests_queue.rest import Json, happened, stamp
+from requests_queue.rest import Json, event_at, format_datetime
 
 _OFF: Json = {
     "ppu": None,
@@ -76,7 +76,7 @@ def product(row: Any) -> Json:
         },
         "customer_ui_settings": row.customer_ui_settings,
         "version": row.version,
-        "published_at": stamp(row.published),
+        "published_at": format_datetime(row.published),
         "owner": account_ref(row.owner),
         "latest": True,
         "stats": {"versions": row.version},
@@ -107,7 +107,7 @@ def _off_sale(row: Product) -> Json:
 
 def _events(row: Any, **more: Any) -> Json:
     moments = {"created": row.created, **more, "updated": row.updated}
-    return {name: happened(moment) for name, moment in moments.items() if moment is not None}
+    return {name: event_at(moment) for name, moment in moments.items() if moment is not None}
 
 
 def item(row: Item) -> Json:

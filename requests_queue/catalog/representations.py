@@ -16,7 +16,7 @@ from requests_queue.catalog.models import (
     TierAccount,
     User,
 )
-from requests_queue.rest import Json, happened, stamp
+from requests_queue.rest import Json, event_at, format_datetime
 
 # One sandbox is one database; the document demands its region.
 REGION = "EU"
@@ -63,7 +63,7 @@ def connection_in_asset(row: Connection) -> Json:
         "provider": company(row.provider),
         "vendor": company(row.vendor),
         "hub": {"id": row.hub_id, "name": row.hub.name},
-        "created_at": stamp(row.created),
+        "created_at": format_datetime(row.created),
     }
 
 
@@ -105,7 +105,7 @@ def account(row: Account) -> Json:
         "role": row.role,
         "brand": row.brand,
         "external_id": row.external_id,
-        "events": {"created": happened(row.created)},
+        "events": {"created": event_at(row.created)},
     }
 
 
@@ -120,7 +120,7 @@ def account_user(row: User) -> Json:
         "name": row.name,
         "active": row.is_active,
         "status": ACTIVE if row.is_active else DISABLED,
-        "events": {name: happened(at) for name, at in moments.items()},
+        "events": {name: event_at(at) for name, at in moments.items()},
     }
     # The document has an address in it, or no such key.
     return {**found, "email": row.email} if row.email else found
@@ -142,7 +142,7 @@ def hub(row: Any) -> Json:
         "name": row.name,
         "description": row.description,
         "company": account_ref(row.company),
-        "events": {"created": happened(row.created), "updated": happened(row.updated)},
+        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
         "stats": {"connections": row.connection_count, "marketplaces": row.marketplace_count},
         "instance": _instance(row),
     }
@@ -155,7 +155,7 @@ def _line(row: Connection) -> Json:
         "status": row.status,
         "provider": account_ref(row.provider),
         "vendor": account_ref(row.vendor),
-        "created_at": stamp(row.created),
+        "created_at": format_datetime(row.created),
     }
 
 
@@ -164,7 +164,7 @@ def connection(row: Connection) -> Json:
     return {
         **_line(row),
         "hub": {**hub_ref(row.hub), "instance": _instance(row.hub)},
-        "events": {"created": happened(row.created)},
+        "events": {"created": event_at(row.created)},
     }
 
 
@@ -189,7 +189,7 @@ def marketplace(row: Any) -> Json:
         "countries": row.countries,
         "currency": row.currency,
         "stats": {"hubs": row.hub_count, "contracts": row.contract_count},
-        "events": {"created": happened(row.created)},
+        "events": {"created": event_at(row.created)},
     }
 
 
@@ -212,7 +212,7 @@ def tier_account(row: Any) -> Json:
         "parent": _parent(row.parent),
         "owner": account_ref(row.owner),
         "scopes": [scope for scope, stands in standing if stands],
-        "events": {name: happened(moment) for name, moment in moments.items()},
+        "events": {name: event_at(moment) for name, moment in moments.items()},
     }
     if row.hub:
         # Left out where there is none: the document's reference can't be null.

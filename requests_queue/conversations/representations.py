@@ -12,7 +12,7 @@ from datetime import datetime
 from requests_queue.catalog.models import Account, User
 from requests_queue.catalog.representations import account_ref, icon
 from requests_queue.conversations.models import Conversation, Message
-from requests_queue.rest import Json, stamp
+from requests_queue.rest import Json, format_datetime
 
 # Whoever reads names expects one.
 _PLATFORM: Json = {"id": "UR-000-000-000", "name": "Connect", "icon": "/media/user/connect.svg"}
@@ -32,7 +32,7 @@ def conversation(row: Conversation) -> Json:
         "status": row.status,
         "accounts": [account_ref(account) for account in row.accounts.all()],
         "creator": creator,
-        "created": stamp(row.created),
+        "created": format_datetime(row.created),
         "events": events,
     }
 
@@ -51,7 +51,7 @@ def message(row: Message) -> Json:
     found: Json = {
         "id": row.shown_id,
         "conversation": Conversation(pk=row.conversation_id).shown_id,
-        "created": stamp(row.created),
+        "created": format_datetime(row.created),
         "creator": creator,
         "text": row.text,
         "type": row.type,
@@ -70,4 +70,4 @@ def _person(user: User | None, account: Account | None = None) -> Json:
 
 
 def _event(at: datetime, by: Json) -> Json:
-    return {"at": stamp(at), "by": by}
+    return {"at": format_datetime(at), "by": by}

@@ -20,7 +20,7 @@ from requests_queue.conversations.models import (
     Conversation,
     Message,
 )
-from requests_queue.errors import Conflict, Forbidden, IllegalMove, Invalid
+from requests_queue.errors import ActionNotAllowed, Conflict, Forbidden, Invalid
 from requests_queue.queues import base
 from requests_queue.queues.base import Actor
 from requests_queue.transitions import Change
@@ -143,7 +143,7 @@ def close(pk: int, actor: Actor) -> None:
         status=CLOSED, closed=clock.shown(clock.now()), closed_by=actor.user
     )
     if not ended:
-        raise IllegalMove(f"Conversation {Conversation(pk=pk).shown_id} is closed already.")
+        raise ActionNotAllowed(f"Conversation {Conversation(pk=pk).shown_id} is closed already.")
 
 
 def post(pk: int, data: Mapping[str, Any], actor: Actor) -> Message:
@@ -182,7 +182,7 @@ def _still_open(pk: int) -> None:
     """Hold the conversation open to the end of the transaction; raises IllegalMove."""
     row = Conversation.objects.select_for_update().get(pk=pk)
     if row.status != OPEN:
-        raise IllegalMove(f"Conversation {row.shown_id} is closed: it takes no more messages.")
+        raise ActionNotAllowed(f"Conversation {row.shown_id} is closed: it takes no more messages.")
 
 
 def _text(data: Mapping[str, Any]) -> str:

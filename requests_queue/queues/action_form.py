@@ -37,7 +37,7 @@ def fields_of(queue: Queue, name: str) -> tuple[str, ...]:
     return tuple(f for f in FIELDS.get(name, ()) if f.removesuffix("_id") in columns)
 
 
-class MoveForm(forms.Form):
+class ActionForm(forms.Form):
     """The body of a move, from a few friendly fields and JSON for all the rest."""
 
     reason = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))

@@ -22,9 +22,9 @@ from django.urls import path, reverse
 from requests_queue.catalog.admin_access import GuardedAdmin, account_of
 from requests_queue.catalog.admin_show import json_column, moment, moment_column
 from requests_queue.catalog.models import Account
-from requests_queue.errors import Forbidden, IllegalMove, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Forbidden, Missing, Refused
 from requests_queue.queues import admin_actions
-from requests_queue.queues.action_form import MoveForm, fields_of
+from requests_queue.queues.action_form import ActionForm, fields_of
 from requests_queue.queues.admin_filters import StatusFilter, TypeFilter
 from requests_queue.queues.base import QueueObject, for_model
 
@@ -117,12 +117,12 @@ class QueueAdmin(GuardedAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def _buttons(self, request: HttpRequest, row: QueueObject) -> list[dict[str, Any]]:
-        roles = admin_actions.sides(request, row)
+        roles = admin_actions.roles(request, row)
         return [
             {
                 "offer": offer,
                 "url": self._move_url(row, offer.name),
-                "form": MoveForm(self.queue, offer.name, [row.product_id],
+                "form": ActionForm(self.queue, offer.name, [row.product_id],
                                  auto_id=f"id_{offer.name}_%s")
                 if fields_of(self.queue, offer.name) else None,
             }
@@ -142,14 +142,14 @@ class QueueAdmin(GuardedAdmin):
         row = self.get_object(request, unquote(object_id))
         if row is None or name not in self.queue.by_name:
             raise Http404
-        if not self.has_view_permission(request, row) or not admin_actions.sides(request, row):
+        if not self.has_view_permission(request, row) or not admin_actions.roles(request, row):
             raise PermissionDenied
         given = request.POST if request.method == "POST" else None
-        form = MoveForm(self.queue, name, [row.product_id], given)
+        form = ActionForm(self.queue, name, [row.product_id], given)
         if form.is_valid():
             try:
                 done = admin_actions.make(self.queue, row, name, request, form.data_of_move())
-            except (IllegalMove, Forbidden, Missing) as refused:
+            except (ActionNotAllowed, Forbidden, Missing) as refused:
                 messages.error(request, str(refused))
                 return redirect(self._page_url(row))
             except Refused as refused:
@@ -166,7 +166,7 @@ class QueueAdmin(GuardedAdmin):
         )  # fmt: skip
 
     def _ask(
-        self, request: HttpRequest, name: str, form: MoveForm, **context: Any
+        self, request: HttpRequest, name: str, form: ActionForm, **context: Any
     ) -> TemplateResponse:
         return TemplateResponse(
             request,
@@ -184,8 +184,8 @@ class QueueAdmin(GuardedAdmin):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return the moves that the user's side can make as actions of the list."""
         actions: dict[str, Any] = super().get_actions(request)
-        roles = set(admin_actions.roles(request, self.model))
-        for name in dict.fromkeys(m.name for m in self.queue.moves if m.who & roles):
+        roles = set(admin_actions.roles_on(request, self.model))
+        for name in dict.fromkeys(m.name for m in self.queue.actions if m.actors & roles):
             key = f"move_{name}"
             actions[key] = (_action(name), key, name.replace("_", " ").capitalize())
         return actions
@@ -197,7 +197,7 @@ class QueueAdmin(GuardedAdmin):
         products = set(rows.order_by().values_list("product", flat=True).distinct()[:2])
         asks = fields_of(self.queue, name)
         confirmed = "confirmed" in request.POST
-        form = MoveForm(self.queue, name, products if len(products) == 1 else (),
+        form = ActionForm(self.queue, name, products if len(products) == 1 else (),
                         request.POST if confirmed or not asks else None)  # fmt: skip
         if not form.is_valid():
             title = f"{name.capitalize()}: {rows.count()} selected"

@@ -27,7 +27,7 @@ class Offer:
     target: str
 
 
-def roles(request: HttpRequest, model: type[Model]) -> tuple[str, ...]:
+def roles_on(request: HttpRequest, model: type[Model]) -> tuple[str, ...]:
     """Return the roles that the user can act in: an account its own, an administrator both."""
     account = account_of(request)
     if account is not None:
@@ -36,11 +36,11 @@ def roles(request: HttpRequest, model: type[Model]) -> tuple[str, ...]:
     return (VENDOR, DISTRIBUTOR) if may else ()
 
 
-def sides(request: HttpRequest, row: QueueObject) -> tuple[str, ...]:
+def roles(request: HttpRequest, row: QueueObject) -> tuple[str, ...]:
     """Return the roles that the user can act in with this object: an account as its party."""
     account = account_of(request)
     if account is None:
-        return roles(request, type(row))
+        return roles_on(request, type(row))
     if account.pk not in row.parties():
         return ()
     held = Actor(None, account).roles_for(row)
@@ -51,9 +51,9 @@ def offers(queue: Queue, row: QueueObject, acting: tuple[str, ...]) -> list[Offe
     """Return the legal moves of those roles; one that several may make, for the first."""
     found: dict[str, Offer] = {}
     for role in acting:
-        for move in queue.legal(row, role):
+        for move in queue.available_actions(row, role):
             found.setdefault(move.name, Offer(move.name, role, move.target))
-    order = [move.name for move in queue.moves]
+    order = [move.name for move in queue.actions]
     return sorted(found.values(), key=lambda offer: order.index(offer.name))
 
 
@@ -64,10 +64,10 @@ def make(
 
     A move that is not legal now is tried all the same: `transitions` says what is wrong with it.
     """
-    acting = sides(request, row)
+    acting = roles(request, row)
     offer = next((o for o in offers(queue, row, acting) if o.name == name), None)
     if offer is None:
-        who = {role for move in queue.by_name[name] for role in move.who}
+        who = {role for move in queue.by_name[name] for role in move.actors}
         role = next((r for r in acting if r in who), None)
         if role is None:
             raise Forbidden(f"{name} is not for a {' or '.join(acting) or 'stranger'}.")

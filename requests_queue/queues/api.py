@@ -128,7 +128,7 @@ def serving(queue: Queue) -> type[QueueCollection]:
 def queue_routes(prefix: str, view: type[QueueCollection]) -> list[Any]:
     """Return the URL patterns of a queue: its collection, and each move that a caller can make."""
     _served[view.queue.object_class] = view
-    names = {m.name: None for m in view.queue.moves if m.who - {SYSTEM}}
+    names = {m.name: None for m in view.queue.actions if m.actors - {SYSTEM}}
     act = view.as_view({"post": "act"})
     moves = [path(f"{prefix}/<str:pk>/{name}", act, {"name": name}) for name in names]
     return routes(prefix, view, *moves)

@@ -105,11 +105,11 @@ class Context:
 # Makes a realistic object of a type, for a product or for one that fits (None), that an account
 # (None: any) is a party to, adds it to its queue and returns it.  Raises Refused where the product
 # can't have such an object.
-Sample = Callable[[str, "Product | None", "Account | None"], "QueueObject"]
+SampleFactory = Callable[[str, "Product | None", "Account | None"], "QueueObject"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PreviewField:
     """A field of a proposal: the dotted path in the body where its value stands (numbers are
     places in a list), and what a person calls it. `kind` is text, number or email; `word` is
     one by which a refusal of the list that it stands in names it."""
@@ -123,7 +123,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class Preview:
     """An object that isn't created yet: the body of its POST, who would make the call, and what
     a person may change of the body first.
 
@@ -135,7 +135,7 @@ class Proposal:
     body: dict[str, Any]
     actor: Actor
     product: Product
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[PreviewField, ...] = ()
     params: tuple[dict[str, Any], ...] = ()
     params_path: str = "params"
     about_label: str = ""
@@ -144,7 +144,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SampleRequest:
     """What a sample is wanted of: a type, a product and what it is about (each empty or None:
     the first that fits), for an account that is a party to it; `draft`: one to be validated."""
 
@@ -156,7 +156,7 @@ class Wish:
 
 
 # Proposes a realistic object and makes nothing.  Raises Refused where there is none to propose.
-Sketch = Callable[[Wish], Proposal]
+PreviewBuilder = Callable[[SampleRequest], Preview]
 # Checks the body against the object and returns the columns to write beside the status
 # (a "status" among them overrides Move.to).  Raises Refused.
 Prepare = Callable[[Any, Context], dict[str, Any]]
@@ -165,13 +165,13 @@ Effect = Callable[[Any, Context], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Action:
     """One verb of a queue: `POST …/{id}/<name>`."""
 
     name: str
     source: frozenset[str]
     target: str
-    who: frozenset[str]
+    actors: frozenset[str]
     types: frozenset[str] | None = None
     prepare: Prepare | None = None
     effect: Effect | None = None
@@ -191,31 +191,31 @@ class Queue:
     statuses: tuple[str, ...]
     final: frozenset[str]
     types: tuple[str, ...]
-    moves: tuple[Move, ...]
-    sample: Sample | None = None
+    actions: tuple[Action, ...]
+    sample: SampleFactory | None = None
     # The same, born as a draft that can be validated, where the queue has such drafts.
-    draft_sample: Sample | None = None
+    draft_sample: SampleFactory | None = None
     # What a sample would be, to be looked at and changed first; created by the API's own POST.
-    sketch: Sketch | None = None
+    preview: PreviewBuilder | None = None
     # Births in these statuses are no queue change yet (Connect's drafts).
-    silent: frozenset[str] = frozenset({"draft"})
-    by_name: dict[str, tuple[Move, ...]] = field(default_factory=dict, init=False)
+    silent_statuses: frozenset[str] = frozenset({"draft"})
+    by_name: dict[str, tuple[Action, ...]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        for move in self.moves:
+        for move in self.actions:
             unknown = (move.source | {move.target}) - set(self.statuses)
             if unknown:
                 raise ValueError(f"{self.object_class}.{move.name}: no such status: {unknown}")
             self.by_name[move.name] = (*self.by_name.get(move.name, ()), move)
 
-    def legal(self, row: QueueObject, *roles: str) -> list[Move]:
+    def available_actions(self, row: QueueObject, *roles: str) -> list[Action]:
         """Return the moves that these roles may make with the object as it is."""
         kind = getattr(row, "type", None)
         return [
             m
-            for m in self.moves
+            for m in self.actions
             if row.status in m.source
-            and not m.who.isdisjoint(roles)
+            and not m.actors.isdisjoint(roles)
             and (m.types is None or kind in m.types)
         ]
 
@@ -236,7 +236,7 @@ def registered() -> tuple[Queue, ...]:
     return tuple(_queues.values())
 
 
-def named(name: str) -> Queue | None:
+def find_queue(name: str) -> Queue | None:
     """Return the queue of an object class, or of its app's name: `fulfillment`."""
     for queue in _queues.values():
         if name in (queue.object_class, queue.model._meta.app_label):
@@ -244,7 +244,7 @@ def named(name: str) -> Queue | None:
     return None
 
 
-def holding(pk: str) -> tuple[Queue, QueueObject] | None:
+def find_object(pk: str) -> tuple[Queue, QueueObject] | None:
     """Return the object of an id, and its queue."""
     for queue in _queues.values():
         row = queue.model._default_manager.filter(pk=pk).first()

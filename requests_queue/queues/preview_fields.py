@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from requests_queue.queues.base import Entry
+from requests_queue.queues.base import PreviewField
 
 _CONTACT = (
     ("name", "Company", "text"),
@@ -17,9 +17,9 @@ _CONTACT = (
 )
 
 
-def contact_entries(path: str, section: str) -> list[Entry]:
+def contact_entries(path: str, section: str) -> list[PreviewField]:
     """Return the fields of a company that an object is about: its name, and whom to write to."""
     return [
-        Entry(f"{path}.{name}", label, section, kind, required=name == "name")
+        PreviewField(f"{path}.{name}", label, section, kind, required=name == "name")
         for name, label, kind in _CONTACT
     ]

@@ -25,7 +25,7 @@ def _calling(
 ) -> Any:
     view: QueueCollection = serving(queue)()
     try:
-        view.caller, view.given = actor, json_validation.check(dict(data or {}))
+        view.caller, view.given = actor, json_validation.validate_json(dict(data or {}))
     except json_validation.NotStorable as refused:
         # As the reader of a call's body has it.
         raise Invalid(refused.path, str(refused)) from None
@@ -33,7 +33,7 @@ def _calling(
     return view
 
 
-def shown(queue: Queue, actor: Actor, pk: str) -> Json:
+def get(queue: Queue, actor: Actor, pk: str) -> Json:
     """Return an object as its GET answers the actor's account; raises Missing."""
     found: Json = _calling(queue, actor, pk).retrieve(None).data
     return found
@@ -57,14 +57,14 @@ def text(queue: Queue, actor: Actor, pk: str) -> str:
     return view.render(None, pk).content.decode() if hasattr(view, "render") else ""
 
 
-def file_of(queue: Queue, move: str) -> str:
+def upload_field(queue: Queue, move: str) -> str:
     """Return the form field by which a move takes a file, empty where it takes none."""
     documented = serving(queue).documented
     wanted = documented.bodies.get(move) if documented else None
     return wanted.field if isinstance(wanted, Form) else ""
 
 
-def send(queue: Queue, actor: Actor, pk: str, move: str, request: HttpRequest) -> None:
+def upload(queue: Queue, actor: Actor, pk: str, move: str, request: HttpRequest) -> None:
     """Make a move that takes a file, with the one that came with a form; raises Refused."""
     view = _calling(queue, actor, pk)
     getattr(view, move)(Request(request, parsers=[MultiPartParser()]), pk)

@@ -16,11 +16,11 @@ from django.db import transaction
 
 from requests_queue import clock
 from requests_queue.catalog.models import Product
-from requests_queue.errors import IllegalMove, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Missing, Refused
 from requests_queue.queues import answers
 from requests_queue.queues.answers import Reading, WrongAnswer
 from requests_queue.queues.base import Actor, Queue
-from requests_queue.signals import validation_wanted
+from requests_queue.signals import validation_requested
 
 Json = dict[str, Any]
 STATUSES = ("draft", "inquiring")
@@ -116,7 +116,7 @@ def validate(
     `validation_wanted` says of a handler that fails (400 `VAL_100`); then nothing is written.
     """
     wanted = _prepared(about, pk, data, actor)
-    found: list[Any] = validation_wanted.send(sender=about.queue.model, wanted=wanted)
+    found: list[Any] = validation_requested.send(sender=about.queue.model, wanted=wanted)
     readings: list[Reading] = [reading for _, each in found for reading in each or ()]
     try:
         _write(about, wanted, data if wanted.edited else {}, actor, readings, is_latest)
@@ -149,7 +149,7 @@ def _prepared(about: Validated, pk: str, data: Mapping[str, Any], actor: Actor) 
 
 def _check_status(pk: str, status: str) -> None:
     if status not in STATUSES:
-        raise IllegalMove(f"{pk} is {status}: validate is for {' or '.join(STATUSES)} only.")
+        raise ActionNotAllowed(f"{pk} is {status}: validate is for {' or '.join(STATUSES)} only.")
 
 
 def _timeless(node: Any) -> Any:
@@ -208,7 +208,7 @@ def _write(
         if row is None:
             raise Missing(pk)
         if row.status != wanted.status:
-            raise IllegalMove(
+            raise ActionNotAllowed(
                 f"{pk} has been moved to {row.status} while it was validated: the validator's "
                 f"answer comes too late."
             )

@@ -59,7 +59,7 @@ def add_conversations(at: datetime) -> dict[str, int]:
 def _told() -> Iterator[tuple[Queue, QueueObject]]:
     """Yield the objects of all queues that their parties have been told of."""
     for queue in base.registered():
-        rows = queue.model._default_manager.exclude(status__in=queue.silent)
+        rows = queue.model._default_manager.exclude(status__in=queue.silent_statuses)
         for row in rows.order_by("created", "pk"):
             yield queue, row
 

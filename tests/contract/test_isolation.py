@@ -217,7 +217,7 @@ def test_a_filter_looks_at_nothing_that_isnt_shown(platform: Platform) -> None:
                 if column.one_to_many or column.many_to_many:
                     wrong.add(f"{filters.__name__} {row['filter']}")
                 model = column.related_model
-    # A vendor sees the hubs of its marketplaces: `catalog.views.seen`.
+    # A vendor sees the hubs of its marketplaces: `catalog.visibility`.
     assert wrong == {"MarketplaceFilters hubs.id", "MarketplaceFilters hubs.name"}
 
 

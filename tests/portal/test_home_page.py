@@ -16,8 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from portal.home import first_steps, last_hour, system_status
 from requests_queue import clock, heartbeats
 from requests_queue.database_time import DatabaseTime
-from requests_queue.heartbeats import LOST, SCHEDULER, WORKER
-from requests_queue.models import Pulse
+from requests_queue.heartbeats import EXPIRES_AFTER, SCHEDULER, WORKER
+from requests_queue.models import Heartbeat
 from tests import make
 from tests.processes import free_port
 from tests.signed_in import signed_in, world  # noqa: F401  (fixture)
@@ -48,7 +48,7 @@ def text(client: Client, path: str = "/", **headers: str) -> str:
 
 def sign(kind: str, age: float, since: float = 100) -> None:
     now = DatabaseTime()
-    Pulse.objects.create(process=f"{kind} {age}", kind=kind, at=now - age, since=now - since)
+    Heartbeat.objects.create(process=f"{kind} {age}", kind=kind, at=now - age, since=now - since)
 
 
 def light(name: str) -> system_status.Component:
@@ -80,7 +80,7 @@ def test_worker_with_problem_is_shown_as_failing(vendor: Client) -> None:
     sign(WORKER, 1)
     sign(WORKER, 2)
     sign(SCHEDULER, 3)
-    Pulse.objects.filter(process=f"{WORKER} 2").update(
+    Heartbeat.objects.filter(process=f"{WORKER} 2").update(
         problem="The delivery engine's loop (RuntimeError)"
     )
     worker = light("Worker")
@@ -90,7 +90,7 @@ def test_worker_with_problem_is_shown_as_failing(vendor: Client) -> None:
         said.replace("&#x27;", "'")
     )
     # One that is gone is no problem of today.
-    Pulse.objects.filter(process=f"{WORKER} 2").update(at=DatabaseTime() - LOST - 1)
+    Heartbeat.objects.filter(process=f"{WORKER} 2").update(at=DatabaseTime() - EXPIRES_AFTER - 1)
     assert light("Worker").state == "good"
 
 
@@ -102,16 +102,16 @@ def test_nothing_was_ever_heard_of(vendor: Client) -> None:
 
 
 def test_a_worker_fell_silent_and_so_nothing_is_known_of_the_scheduler() -> None:
-    sign(WORKER, LOST + 100)
-    sign(SCHEDULER, LOST + 100)
+    sign(WORKER, EXPIRES_AFTER + 100)
+    sign(SCHEDULER, EXPIRES_AFTER + 100)
     assert light("Worker").says.startswith("Not heard of for 2 min.")
     assert light("Scheduler").state == "unknown"
 
 
 def test_a_scheduler_is_given_the_time_to_start() -> None:
-    sign(WORKER, 1, since=LOST - 5)
+    sign(WORKER, 1, since=EXPIRES_AFTER - 5)
     assert light("Scheduler").state == "unknown"
-    Pulse.objects.update(since=DatabaseTime() - LOST - 5)
+    Heartbeat.objects.update(since=DatabaseTime() - EXPIRES_AFTER - 5)
     assert light("Scheduler").state == "bad"
     assert "Deliveries go on" in light("Scheduler").says
 
@@ -124,7 +124,7 @@ def test_remedies_fit_the_set_up(settings: Any) -> None:
 
 def test_a_broker_that_does_not_answer_is_told_of(settings: Any) -> None:
     sign(WORKER, 1)
-    sign(SCHEDULER, LOST + 1)
+    sign(SCHEDULER, EXPIRES_AFTER + 1)
     settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{free_port()}/0"
     assert light("Broker").state == "bad"
     assert "none is lost" in light("Broker").says
@@ -295,7 +295,7 @@ def test_more_of_everything_takes_no_more_statements(vendor: Client, world: make
             row.save()
 
     more(range(1, 2))
-    heartbeats.leave(WORKER)
+    heartbeats.record(WORKER)
     few = [statements(path) for path in ("/", "/home/live/", "/password/")]
     more(range(2, 9))
     assert [statements(path) for path in ("/", "/home/live/", "/password/")] == few

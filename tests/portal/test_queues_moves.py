@@ -240,11 +240,11 @@ def test_a_validators_answer_stands_at_the_parameters(distributor: Client) -> No
         return [wanted.read({**wanted.shown, "asset": {"id": wanted.shown["asset"]["id"],
                                                        "params": said}})]  # fmt: skip
 
-    signals.validation_wanted.connect(answer)
+    signals.validation_requested.connect(answer)
     try:
         distributor.post(f"/queues/fulfillment/{DRAFT}/validate/")
     finally:
-        signals.validation_wanted.disconnect(answer)
+        signals.validation_requested.disconnect(answer)
     page = read(distributor, f"/queues/fulfillment/{DRAFT}/")
     assert "Validated. One parameter has an error." in page
     assert "Error: Nobody reads this." in page

@@ -234,7 +234,7 @@ def test_a_page_that_has_not_changed_costs_no_answer(vendor: Client, path: str) 
     poll = unescape(re.search(r'hx-get="([^"]+)"', html)[1])  # type: ignore[index]
     assert vendor.get(path + poll, headers={"HX-Request": "true"}).status_code == 204
     Request.objects.filter(pk=PENDING).update(updated=make.AT, status="failed")
-    base.named("billing").model.objects.all().delete()  # type: ignore[union-attr]
+    base.find_queue("billing").model.objects.all().delete()  # type: ignore[union-attr]
     changed = vendor.get(path + poll, headers={"HX-Request": "true"})
     assert changed.status_code == 200
     assert b"<html" not in changed.content

@@ -10,7 +10,7 @@ from django.test import Client
 from requests_queue import clock
 from requests_queue.catalog.models import Account, Asset, TierAccount
 from requests_queue.queues import base, services
-from requests_queue.queues.base import Wish
+from requests_queue.queues.base import SampleRequest
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests import make
@@ -38,7 +38,7 @@ def kinds() -> list[tuple[str, str]]:
     return [
         (queue.model._meta.app_label, kind)
         for queue in base.registered()
-        if queue.sketch
+        if queue.preview
         # All products of the demo are listed.
         for kind in queue.types
         if (queue.object_class, kind) != ("listing_request", "new")
@@ -49,7 +49,7 @@ def kinds() -> list[tuple[str, str]]:
 def test_every_type_is_proposed_and_created_as_proposed(
     distributor: Client, name: str, kind: str
 ) -> None:
-    queue = base.named(name)
+    queue = base.find_queue(name)
     assert queue
     path = f"/queues/{name}/new/?type={kind}"
     before = queue.model.objects.count()
@@ -136,7 +136,7 @@ def test_only_a_sandbox_lets_a_vendor_order(vendor: Client, settings: Any) -> No
 
 def test_what_the_reader_could_not_see_is_not_created(vendor: Client) -> None:
     path = "/queues/billing/new/?type=provider"
-    model = base.named("billing").model  # type: ignore[union-attr]
+    model = base.find_queue("billing").model  # type: ignore[union-attr]
     before = model.objects.count()
     answer = vendor.post(path, fields(vendor, path))
     assert answer.status_code == 400
@@ -183,10 +183,10 @@ def test_a_new_listing_is_proposed_where_a_contract_is_free() -> None:
 @pytest.mark.parametrize("account", [VENDOR, PROVIDER])
 def test_a_call_from_within_is_the_apis_own(seeded: Any, account: str) -> None:
     who = Account.objects.get(pk=account)
-    queue = base.named("fulfillment")
+    queue = base.find_queue("fulfillment")
     assert queue
-    assert queue.sketch
-    proposal = queue.sketch(Wish("purchase", who))
+    assert queue.preview
+    proposal = queue.preview(SampleRequest("purchase", who))
     made = services.create(queue, proposal.actor, proposal.body)
     assert caller(who).get(f"/requests/{made['id']}").json == made
     assert clock.now().isoformat()[:10] == made["created"][:10]

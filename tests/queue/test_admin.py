@@ -78,7 +78,9 @@ def test_the_moves_shown_are_the_legal_ones(
     root: Client, vendor: Client, distributor: Client, world: World, status: str
 ) -> None:
     row = request(world, status)
-    legal = {role: {m.name for m in QUEUE.legal(row, role)} for role in (VENDOR, DISTRIBUTOR)}
+    legal = {
+        role: {m.name for m in QUEUE.available_actions(row, role)} for role in (VENDOR, DISTRIBUTOR)
+    }
     assert {name for name, _ in offered(vendor, row)} == legal[VENDOR]
     assert {name for name, _ in offered(distributor, row)} == legal[DISTRIBUTOR]
     both = offered(root, row)
@@ -97,7 +99,9 @@ def test_the_actions_are_the_moves_of_ones_side(
         choices = client.get(LIST).context["action_form"].fields["action"].choices
         return {str(name).removeprefix("move_") for name, _ in choices if name}
 
-    sides = {role: {m.name for m in QUEUE.moves if role in m.who} for role in (VENDOR, DISTRIBUTOR)}
+    sides = {
+        role: {m.name for m in QUEUE.actions if role in m.actors} for role in (VENDOR, DISTRIBUTOR)
+    }
     assert actions(vendor) == sides[VENDOR]
     assert actions(distributor) == sides[DISTRIBUTOR]
     assert actions(root) == sides[VENDOR] | sides[DISTRIBUTOR]

@@ -92,7 +92,7 @@ def test_each_side_creates_its_own_type_and_is_told() -> None:
 
 
 def test_it_has_no_statuses_and_no_moves() -> None:
-    assert rules.QUEUE.statuses == rules.QUEUE.moves == ()
+    assert rules.QUEUE.statuses == rules.QUEUE.actions == ()
     world = make.world()
     subscribed(world)
     vendor = caller(world.vendor)

@@ -15,7 +15,7 @@ from requests_queue import seed, transitions
 from requests_queue.catalog.models import Account
 from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation, Message, label, number_of
-from requests_queue.errors import IllegalMove
+from requests_queue.errors import ActionNotAllowed
 from requests_queue.queues import base
 from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import creation
@@ -119,7 +119,7 @@ def test_what_the_platform_does_is_the_platforms(world: make.World, ours: Caller
 def test_a_change_without_a_new_status_says_nothing(world: make.World) -> None:
     row = order(world)
     with transaction.atomic():
-        transitions.touch(row, make.AT)
+        transitions.emit_unchanged(row, make.AT)
     assert len(said(row)) == 1
 
 
@@ -128,7 +128,7 @@ def test_each_queue_has_conversations_for_its_parties(seeded: seed.Summary, queu
     assert queue.sample
     for kind in queue.types or ("",):
         row = queue.sample(kind, None, None)
-        if row.status in queue.silent:
+        if row.status in queue.silent_statuses:
             continue
         held = of(row)
         assert {a.pk for a in held.accounts.all()} == set(row.parties())
@@ -399,7 +399,7 @@ def test_a_message_and_the_close_at_the_same_time() -> None:
             else:
                 writing.post(pk, {"text": name}, made.as_distributor)
             outcomes.append(name)
-        except IllegalMove:
+        except ActionNotAllowed:
             pass
         finally:
             connection.close()

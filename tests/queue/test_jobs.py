@@ -18,7 +18,7 @@ from requests_queue.models import FailedJob
 from requests_queue.queues.billing import due as billing
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.signals import next_due_wanted, run_due_wanted, unsettled_wanted
+from requests_queue.signals import collect_busy, collect_next_due, due_reached
 from requests_queue.tasks import run_due
 from sandbox import clock_control
 from tests import make
@@ -60,7 +60,7 @@ def test_a_job_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> No
     def after(**kwargs: Any) -> None:
         ran.append("after")
 
-    with receiving(run_due_wanted, before, broken, after):
+    with receiving(due_reached, before, broken, after):
         for _ in range(3):
             run_due()
     assert ran == ["before", "after"] * 3
@@ -78,7 +78,7 @@ def test_the_home_page_shows_a_job_until_it_succeeds(world: make.World) -> None:
             broken()
 
     browser = signed_in(world.vendor_user)
-    with receiving(run_due_wanted, sometimes):
+    with receiving(due_reached, sometimes):
         run_due()
         since = FailedJob.objects.get().since
         run_due()
@@ -117,7 +117,7 @@ def test_an_error_of_the_database_leaves_no_broken_transaction() -> None:
         seen.append(connection.in_atomic_block)
         FailedJob.objects.count()
 
-    with receiving(run_due_wanted, halfway, after):
+    with receiving(due_reached, halfway, after):
         run_due()
     assert seen == [False]
     [row] = FailedJob.objects.all()
@@ -147,7 +147,7 @@ def test_a_move_of_the_clock_goes_on_past_a_job_that_fails(platform: Platform) -
             broken()
 
     first = clock.now() + timedelta(days=40)
-    with receiving(next_due_wanted, due), receiving(run_due_wanted, run):
+    with receiving(collect_next_due, due), receiving(due_reached, run):
         answer = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})
     assert answer.status == 200 and answer.json["failed"] == [__name__]
     # Two months are billed after it, at their own moments.
@@ -157,7 +157,7 @@ def test_a_move_of_the_clock_goes_on_past_a_job_that_fails(platform: Platform) -
     assert FailedJob.objects.get().job == f"{__name__}.{run.__qualname__}"
 
 
-@pytest.mark.parametrize("signal", [next_due_wanted, unsettled_wanted])
+@pytest.mark.parametrize("signal", [collect_next_due, collect_busy])
 def test_a_move_goes_on_where_a_job_cannot_say_what_is_due(
     platform: Platform, signal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,22 +174,22 @@ def test_one_subscription_that_cannot_be_billed_stops_no_other(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assets = [reaching.subscription(platform) for _ in range(3)]
-    jobs.run_due(clock.now())
-    build = billing.births.build
+    jobs.run_due_jobs(clock.now())
+    build = billing.creation.build
 
     def build_or_fail(asset: Asset, *args: Any) -> Any:
         if asset.pk == assets[1]:
             broken()
         return build(asset, *args)
 
-    monkeypatch.setattr(billing.births, "build", build_or_fail)
+    monkeypatch.setattr(billing.creation, "build", build_or_fail)
     now = clock.now() + timedelta(days=35)
-    assert jobs.run_due(now) == ["Billing queue"]
+    assert jobs.run_due_jobs(now) == ["Billing queue"]
     assert set(BillingRequest.objects.values_list("asset", flat=True)) == {assets[0], assets[2]}
     # Nothing of the other is half-done: its period is still to be billed.
     assert SubscriptionBilling.objects.get(asset=assets[1]).next_date < now
     monkeypatch.undo()
-    assert jobs.run_due(now) == []
+    assert jobs.run_due_jobs(now) == []
     assert BillingRequest.objects.filter(asset=assets[1]).count() == 1
 
 
@@ -212,7 +212,7 @@ def test_one_order_that_cannot_be_released_stops_no_other(
         return move(model, pk, *args)
 
     monkeypatch.setattr(due.transitions, "move", move_or_fail)
-    assert "Fulfillment queue" in jobs.run_due(planned + timedelta(days=60))
+    assert "Fulfillment queue" in jobs.run_due_jobs(planned + timedelta(days=60))
     statuses = dict(Request.objects.filter(pk__in=pks).values_list("pk", "status"))
     assert statuses == {first: "scheduled", max(pks): "pending"}
     assert not Request.objects.filter(pk=draft).exists()
@@ -226,7 +226,7 @@ def test_an_unavailable_database_is_one_line_without_a_traceback(
     def away(**kwargs: Any) -> None:
         raise OperationalError("server closed the connection unexpectedly\n\tmore of it")
 
-    with receiving(run_due_wanted, away):
+    with receiving(due_reached, away):
         run_due()
     [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.exc_info is None and "\n" not in record.getMessage()

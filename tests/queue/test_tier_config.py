@@ -10,7 +10,7 @@ from django.conf import settings
 
 from requests_queue import clock, transitions
 from requests_queue.catalog.models import Asset, Template, TierAccount
-from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import creation as orders
 from requests_queue.queues.fulfillment.models import Request
@@ -447,13 +447,13 @@ class TestBirths:
         assert refused.value.params == {"request_id": row.pk, "request_status": "pending"}
         move(row, "approve", made.as_vendor, **TILE)
         again = setup_body(made, row.configuration.account, type="setup")
-        with pytest.raises(IllegalMove, match="is set up already"):
+        with pytest.raises(ActionNotAllowed, match="is set up already"):
             creation.create(again, made.as_distributor)
 
     def test_an_update_needs_something_that_is_set_up(self) -> None:
         made = world(level=1)
         account = reseller(made, 1)
-        with pytest.raises(IllegalMove, match="update is for active ones only"):
+        with pytest.raises(ActionNotAllowed, match="update is for active ones only"):
             creation.create(setup_body(made, account, type="update"), made.as_distributor)
         assert not TierConfig.objects.exists()
 

@@ -74,7 +74,7 @@ MAKES = {"new": "listed", "update": "listed", "remove": "unlisted"}
 
 
 def model(queue: str) -> Any:
-    found = base.named(queue)
+    found = base.find_queue(queue)
     assert found is not None
     return found.model
 
@@ -260,14 +260,14 @@ class Walk(RuleBasedStateMachine):
 
     # Moves.
 
-    @rule(seed=SEED, moves=st.integers(6, 14))
+    @rule(seed=SEED, actions=st.integers(6, 14))
     def go_on(self, seed: int, moves: int) -> None:
         """Make some of the moves that are legal as things are."""
         drawn = random.Random(seed)
         for _ in range(moves):
             self.go_a_step(drawn.choice(QUEUES), drawn)
 
-    @rule(seed=SEED, queue=st.sampled_from(QUEUES), moves=st.integers(6, 14))
+    @rule(seed=SEED, queue=st.sampled_from(QUEUES), actions=st.integers(6, 14))
     def go_far(self, seed: int, queue: str, moves: int) -> None:
         """Go on in one queue, whose workers keep up."""
         drawn = random.Random(seed)

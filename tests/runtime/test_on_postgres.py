@@ -27,7 +27,7 @@ WITHOUT = [
         "validation_failures",
         "admin_validation",
         # Every move and every admin page by everybody: `test_walks` and `test_admin` have the SQL.
-        "moves",
+        "actions",
         "admin_isolation",
     )
 ]

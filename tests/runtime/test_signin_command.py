@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 def root(world: make.World, settings: Any, tmp_path: Path) -> User:
     settings.SIM_DATA_DIR = tmp_path
     settings.SIM_API_URL = "http://127.0.0.1:8000"
-    heartbeats.end(heartbeats.WORKER)
+    heartbeats.delete(heartbeats.WORKER)
     return User.objects.create(username="root", uid="UR-000-000-001", is_superuser=True)
 
 
@@ -55,7 +55,7 @@ def test_a_sandbox_that_is_reached_from_elsewhere_runs_by_its_heartbeat(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs_at("http://host.docker.invalid:8000", tmp_path)
-    heartbeats.leave(heartbeats.WORKER)
+    heartbeats.record(heartbeats.WORKER)
     assert link(capsys).startswith("http://host.docker.invalid:8000/sign-in/")
 
 
@@ -73,7 +73,7 @@ def test_no_running_sandbox_is_one_line(tmp_path: Path) -> None:
 def test_processes_of_their_own_have_the_address_of_the_settings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    heartbeats.leave(heartbeats.WORKER)
+    heartbeats.record(heartbeats.WORKER)
     assert link(capsys).startswith("http://127.0.0.1:8000/sign-in/")
 
 

@@ -66,13 +66,13 @@ def test_draft_of_product_without_capability_is_refused(
 ) -> None:
     capability = DRAFTS[queue, type_]
     switch_off(Product.objects.get(pk=SUITE), capability)
-    before = base.named(queue).model._default_manager.count()  # type: ignore[union-attr]
+    before = base.find_queue(queue).model._default_manager.count()  # type: ignore[union-attr]
     response = vendor.post(
         SAMPLES, {"queue": queue, "type": type_, "product": SUITE, "draft": True}
     )
     refused(response, 400)
     assert capability in response.json["errors"][0]
-    assert before == base.named(queue).model._default_manager.count()  # type: ignore[union-attr]
+    assert before == base.find_queue(queue).model._default_manager.count()  # type: ignore[union-attr]
 
 
 def test_draft_defaults_to_a_product_with_the_capability(vendor: Caller) -> None:

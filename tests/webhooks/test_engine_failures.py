@@ -275,7 +275,7 @@ def test_failing_loop_is_logged_once_and_shown_until_it_works(
     logged = [r for r in caplog.records if engine_module.LOOP in r.getMessage()]
     assert [r.levelno for r in logged] == [logging.ERROR, logging.WARNING]
     assert logged[0].exc_info and "working again after" in logged[1].getMessage()
-    assert heartbeats.heard() == {}
+    assert heartbeats.by_kind() == {}
 
 
 def test_dead_loop_is_shown_while_it_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,11 +297,11 @@ def test_stop_ends_an_engine_whose_loop_cannot_start(monkeypatch: pytest.MonkeyP
     end_loop(engine, monkeypatch)
     engine.stop()
     assert not engine._thread.is_alive()
-    assert heartbeats.heard() == {}
+    assert heartbeats.by_kind() == {}
 
 
-def worker() -> heartbeats.Heard:
-    return heartbeats.heard().get(heartbeats.WORKER, heartbeats.Heard())
+def worker() -> heartbeats.Summary:
+    return heartbeats.by_kind().get(heartbeats.WORKER, heartbeats.Summary())
 
 
 def light() -> home.Component:

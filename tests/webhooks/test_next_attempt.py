@@ -29,10 +29,10 @@ def frozen(db: None) -> None:
 @pytest.fixture
 def worker(frozen: None) -> Any:
     """A worker process with a heartbeat."""
-    heartbeats.end(heartbeats.WORKER)
-    heartbeats.leave(heartbeats.WORKER)
+    heartbeats.delete(heartbeats.WORKER)
+    heartbeats.record(heartbeats.WORKER)
     yield
-    heartbeats.end(heartbeats.WORKER)
+    heartbeats.delete(heartbeats.WORKER)
 
 
 def hook(world: make.World, **more: Any) -> Webhook:

@@ -107,7 +107,7 @@ class Emitter(RuleBasedStateMachine):
         row = rows[pick % len(rows)]
         actors = {"V": self.world.as_vendor, "D": self.world.as_distributor, "S": Actor()}
         actor = actors[who]
-        legal = name in {m.name for m in rules.QUEUE.legal(row, actor.role)}
+        legal = name in {m.name for m in rules.QUEUE.available_actions(row, actor.role)}
         active = list(Webhook.objects.filter(active=True))
         later = (self.now + timedelta(days=1)).isoformat()
         data = {"reason": "Because", "planned_date": later}

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from requests_queue import clock, transitions
 from requests_queue.catalog.models import Asset
-from requests_queue.errors import IllegalMove, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Missing, Refused
 from requests_queue.queues.fulfillment import creation, lookups
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
@@ -178,7 +178,7 @@ def test_of_two_moves_at_once_one_wins() -> None:
                 Request, pk, "fail", world.as_vendor, {"reason": "No"}
             ),
         )
-        [loser] = [one for one in found if isinstance(one, IllegalMove)]
+        [loser] = [one for one in found if isinstance(one, ActionNotAllowed)]
         [winner] = [one for one in found if isinstance(one, Request)]
         row.refresh_from_db()
         row.asset.refresh_from_db()

@@ -13,10 +13,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_an_engine_is_heard_of_until_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeats, "_next", {})
-    assert heartbeats.heard() == {}
+    assert heartbeats.by_kind() == {}
     with running():
         until(
-            lambda: WORKER in heartbeats.heard() and heartbeats.heard()[WORKER].alive,
+            lambda: WORKER in heartbeats.by_kind() and heartbeats.by_kind()[WORKER].alive,
             "a sign of life",
         )
-    assert heartbeats.heard() == {}
+    assert heartbeats.by_kind() == {}

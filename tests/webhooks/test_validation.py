@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 
 from requests_queue import clock
-from requests_queue.errors import IllegalMove
+from requests_queue.errors import ActionNotAllowed
 from requests_queue.queues.fulfillment.models import Request
 from tests.engines import settled, until
 from tests.handlers import Answer, Got, handler
@@ -413,7 +413,7 @@ def test_an_answer_that_comes_too_late_says_so_in_its_attempt() -> None:
         served.next()
         Request.objects.filter(pk=row.pk).update(status="pending")
         served.release.set()
-        with pytest.raises(IllegalMove, match="comes too late"):
+        with pytest.raises(ActionNotAllowed, match="comes too late"):
             asking.result()
     assert says(row) == {}
     tried = Attempt.objects.get()

@@ -158,7 +158,7 @@ class Engine:
             self._unwritten[_key(claimed)] = Flight(claimed).lost()
         if self._started.done() and not self._started.exception():
             self._store_last()
-        self._sql.end(partial(heartbeats.end, heartbeats.WORKER))
+        self._sql.end(partial(heartbeats.delete, heartbeats.WORKER))
 
     def _failed(self, error: BaseException) -> float:
         """Note an error of the loop, and return for how many seconds it is to pause."""
@@ -419,7 +419,7 @@ class Engine:
         return True
 
     def _leave_sign(self, *, now: bool = False) -> None:
-        heartbeats.leave(heartbeats.WORKER, self._problems.summary(), now=now)
+        heartbeats.record(heartbeats.WORKER, self._problems.summary(), now=now)
 
     def _claim(self, look: _Look) -> None:
         """Claim as many deliveries as there are free slots."""

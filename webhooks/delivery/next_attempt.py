@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import Case, Count, DateTimeField, F, Q, QuerySet, When
 
 from requests_queue import heartbeats
-from requests_queue.durations import spelled
+from requests_queue.durations import format_seconds
 from webhooks.delivery.slots import Slots
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.types import EVENT
@@ -45,7 +45,7 @@ def announced(at: datetime, now: datetime) -> str:
 
 def until(at: datetime, now: datetime) -> str:
     """Return how long it is until a moment, in whole seconds that are left: `4 min 59 s`."""
-    return spelled(max(1, int((at - now).total_seconds())))
+    return format_seconds(max(1, int((at - now).total_seconds())))
 
 
 def clock_time(at: datetime, now: datetime) -> str:
@@ -75,7 +75,7 @@ class Situation:
     @cached_property
     def workers(self) -> int:
         """How many worker processes have a heartbeat."""
-        heard = heartbeats.heard().get(heartbeats.WORKER)
+        heard = heartbeats.by_kind().get(heartbeats.WORKER)
         return heard.alive if heard else 0
 
     @cached_property

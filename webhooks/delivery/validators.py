@@ -226,7 +226,9 @@ def _json(answer: Answer) -> Any:
             f"in the Content-Encoding {encoding[:40]!r}, though the call accepts identity only."
         )
     try:
-        return json_validation.check(json.loads(answer.body, parse_constant=_refuse_constant))
+        return json_validation.validate_json(
+            json.loads(answer.body, parse_constant=_refuse_constant)
+        )
     except json.JSONDecodeError as error:
         begins = answer.body[:40].decode("utf-8", "replace")
         raise WrongAnswer(f"not with JSON ({error}). It begins with {begins!r}.") from None

@@ -37,7 +37,7 @@ def _address() -> str:
     """Return the URL of the running sandbox, which its own settings gave it; a server's by ours."""
     if not settings.SANDBOX:
         return settings.SIM_API_URL
-    has_processes = any(heard.alive for heard in heartbeats.heard().values())
+    has_processes = any(heard.alive for heard in heartbeats.by_kind().values())
     try:
         url = sandbox_file.read(settings.SIM_DATA_DIR).url
     except sandbox_file.NoSandbox as error:

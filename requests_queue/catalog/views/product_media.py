@@ -114,7 +114,7 @@ def _given(request: Request, data: Mapping[str, Any]) -> Json:
             raise Invalid("body", "Expected an object.")
         given |= {name: inner[name] for name in _FIELDS if inner and name in inner}
     try:
-        found: Json = json_validation.check(given)
+        found: Json = json_validation.validate_json(given)
     except ValueError as refused:
         raise Invalid("", str(refused)) from None
     return found

@@ -12,7 +12,7 @@ from django.db.models import F
 from requests_queue import body, clock
 from requests_queue.catalog import tier_versions, tiers
 from requests_queue.catalog.models import Account, Hub, TierAccount, TierAccountVersion
-from requests_queue.errors import FieldError, IllegalMove, Invalid
+from requests_queue.errors import ActionNotAllowed, FieldError, Invalid
 
 _TEXTS = {"name": 255, "external_id": 255, "external_uid": 255, "tax_id": 100}
 _CHOICES = {
@@ -86,7 +86,9 @@ def decommission(pk: str) -> None:
 def _locked(pk: str) -> TierAccount:
     row = TierAccount.objects.select_for_update().get(pk=pk)
     if row.decommissioned:
-        raise IllegalMove(f"Tier account {pk} is decommissioned: it can't be changed any more.")
+        raise ActionNotAllowed(
+            f"Tier account {pk} is decommissioned: it can't be changed any more."
+        )
     return row
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from requests_queue import clock
 from requests_queue.catalog.models import Account, Contract
-from requests_queue.errors import Forbidden, IllegalMove, Missing
+from requests_queue.errors import ActionNotAllowed, Forbidden, Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +44,4 @@ def move(contract: Contract, name: str, account: Account) -> None:
     status = rows.values_list("status", flat=True).first()
     if status is None:
         raise Missing(contract.pk)
-    raise IllegalMove(f"{contract.pk} is {status}: {name} is for {step.source} ones only.")
+    raise ActionNotAllowed(f"{contract.pk} is {status}: {name} is for {step.source} ones only.")

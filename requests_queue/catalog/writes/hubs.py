@@ -10,7 +10,7 @@ from django.db import transaction
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, Connection, Hub, TierAccount
 from requests_queue.catalog.writes.given import Given
-from requests_queue.errors import Forbidden, IllegalMove, Missing
+from requests_queue.errors import ActionNotAllowed, Forbidden, Missing
 
 TYPES = ("OA", "API")
 
@@ -47,7 +47,7 @@ def delete(pk: str, account: Account) -> None:
     row = _lock(pk, account)
     for kind, title in ((Connection, "connections"), (TierAccount, "tier accounts")):
         if kind._default_manager.filter(hub=row).exists():
-            raise IllegalMove(f"{pk} has {title}: a hub that is in use is not deleted.")
+            raise ActionNotAllowed(f"{pk} has {title}: a hub that is in use is not deleted.")
     row.delete()
 
 

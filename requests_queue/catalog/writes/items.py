@@ -11,7 +11,7 @@ from requests_queue import clock
 from requests_queue.catalog.models import Asset, Item, Product
 from requests_queue.catalog.writes import products
 from requests_queue.catalog.writes.given import Given
-from requests_queue.errors import IllegalMove, Refused
+from requests_queue.errors import ActionNotAllowed, Refused
 
 TYPES = ("Reservation", "PPU")
 PERIODS = (
@@ -73,7 +73,7 @@ def end_sale(product: Product, item: Item, data: Mapping[str, Any]) -> None:
     products.lock(product)
     row, given, now = products.fresh(item), Given(data), clock.shown(clock.now())
     if row.status != "published":
-        raise IllegalMove(f"{row.pk} is {row.status}: only what is published goes off sale.")
+        raise ActionNotAllowed(f"{row.pk} is {row.status}: only what is published goes off sale.")
     row.replacement = products.replacement(given, Item.objects.filter(product=product), row)
     row.end_of_sale_notes = given.text("end_of_sale_notes", 2000)
     row.status, row.sale_ended, row.updated = "endofsale", now, now
@@ -86,7 +86,7 @@ def resume_sale(product: Product, item: Item) -> None:
     products.lock(product)
     row = products.fresh(item)
     if row.status != "endofsale":
-        raise IllegalMove(f"{row.pk} is {row.status}: only what went off sale is sold again.")
+        raise ActionNotAllowed(f"{row.pk} is {row.status}: only what went off sale is sold again.")
     row.replacement, row.end_of_sale_notes, row.sale_ended = None, "", None
     row.status, row.updated = "published", clock.shown(clock.now())
     row.save()

@@ -20,7 +20,7 @@ from requests_queue.catalog.models import (
 )
 from requests_queue.catalog.writes import capabilities
 from requests_queue.catalog.writes.given import Given
-from requests_queue.errors import IllegalMove, Invalid, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Invalid, Missing, Refused
 
 M = TypeVar("M", bound=models.Model)
 
@@ -126,7 +126,7 @@ def end_sale(product: Product, data: Mapping[str, Any]) -> None:
     """End the sale of a published product: `{replacement: {id}?, end_of_sale_notes?}`."""
     row, given = lock(product), Given(data)
     if row.status != "published":
-        raise IllegalMove(f"{row.pk} is {row.status}: only what is published goes off sale.")
+        raise ActionNotAllowed(f"{row.pk} is {row.status}: only what is published goes off sale.")
     row.replacement = replacement(given, Product.objects.filter(owner=row.owner), row)
     row.end_of_sale_notes = given.text("end_of_sale_notes", 2000)
     row.status, row.updated = "endofsale", clock.shown(clock.now())
@@ -138,7 +138,7 @@ def resume_sale(product: Product) -> None:
     """Sell a product again; raises IllegalMove where its sale hasn't ended."""
     row = lock(product)
     if row.status != "endofsale":
-        raise IllegalMove(f"{row.pk} is {row.status}: only what went off sale is sold again.")
+        raise ActionNotAllowed(f"{row.pk} is {row.status}: only what went off sale is sold again.")
     row.replacement, row.end_of_sale_notes = None, ""
     row.status, row.updated = "published", clock.shown(clock.now())
     row.save()

@@ -15,10 +15,10 @@ from requests_queue.catalog.models import Asset
 from requests_queue.queues.billing import creation, periods, subscriptions
 from requests_queue.queues.billing.models import VENDOR_TYPE, SubscriptionBilling
 from requests_queue.queues.billing.parsing import Items, Period
-from requests_queue.signals import next_due_wanted, run_due_wanted
+from requests_queue.signals import collect_next_due, due_reached
 
 
-@receiver(run_due_wanted)
+@receiver(due_reached)
 def run(now: datetime, **kwargs: Any) -> None:
     """Bill each period that is over, one request for each."""
     over = SubscriptionBilling.objects.filter(next_date__lte=now).order_by("next_date", "pk")
@@ -34,7 +34,7 @@ def _bill_all(pk: str, now: datetime) -> None:
         pass
 
 
-@receiver(next_due_wanted)
+@receiver(collect_next_due)
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
     """Return when the next period of an active subscription is over."""
     # One that has just been activated has its first period to come, within the same move.

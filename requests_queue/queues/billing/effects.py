@@ -27,7 +27,7 @@ def set_attributes(pk: str, data: Mapping[str, Any], actor: Actor) -> dict[str, 
             now = clock.now()
             row.attributes, row.updated = attributes, clock.shown(now)
             row.save(update_fields=["attributes", "updated"])
-            transitions.touch(row, now)
+            transitions.emit_unchanged(row, now)
     return attributes
 
 

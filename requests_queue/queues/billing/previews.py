@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor, Entry, Proposal, Wish
+from requests_queue.queues.base import Actor, Preview, PreviewField, SampleRequest
 from requests_queue.queues.billing import samples
 
 # Of more subscriptions the first are offered.
 OFFERED = 50
 
 
-def propose(wish: Wish) -> Proposal:
+def build_preview(wish: SampleRequest) -> Preview:
     """Return what `POST /subscriptions/requests` would be sent; raises Refused."""
     rows = samples.billable(wish.account)
     if wish.product is not None:
@@ -21,11 +21,11 @@ def propose(wish: Wish) -> Proposal:
     asset = next((row for row in found if row.pk == wish.about), found[0])
     side = samples.side_of(wish.kind, asset)
     entries = (
-        Entry("period.from", "From", "Period", required=True),
-        Entry("period.to", "To", "Period", required=True),
-        Entry(f"attributes.{side.type}.reference", "Reference", "Attributes"),
+        PreviewField("period.from", "From", "Period", required=True),
+        PreviewField("period.to", "To", "Period", required=True),
+        PreviewField(f"attributes.{side.type}.reference", "Reference", "Attributes"),
     )
-    return Proposal(
+    return Preview(
         samples.body_of(wish.kind, asset), Actor(None, side), asset.product, entries,
         about_label="Subscription",
         about=tuple((row.pk, f"{row.customer.name} · {row.product.name}") for row in found),

@@ -15,7 +15,7 @@ from requests_queue.catalog.representations import account_ref, icon, marketplac
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
 from requests_queue.queues.billing.parsing import quantity
 from requests_queue.queues.billing.periods import MONTHS
-from requests_queue.rest import Json, happened, stamp
+from requests_queue.rest import Json, event_at, format_datetime
 
 
 def request(row: BillingRequest) -> Json:
@@ -23,7 +23,7 @@ def request(row: BillingRequest) -> Json:
     return {
         "id": row.id,
         "type": row.type,
-        "events": {"created": happened(row.created), "updated": happened(row.updated)},
+        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
         "asset": _asset(row.asset),
         "items": row.items,
         "attributes": row.attributes,
@@ -78,8 +78,8 @@ def _stats(made: list[BillingRequest], kinds: tuple[str, ...]) -> Json:
 
 def _period(row: BillingRequest) -> Json:
     return {
-        "from": stamp(row.period_from),
-        "to": stamp(row.period_to),
+        "from": format_datetime(row.period_from),
+        "to": format_datetime(row.period_to),
         "delta": row.period_delta,
         "uom": row.period_uom,
     }
@@ -91,7 +91,7 @@ def _asset(row: Asset) -> Json:
     found = {
         "id": row.id,
         "status": row.status,
-        "events": {"created": happened(row.created), "updated": happened(row.updated)},
+        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
         "external_id": row.external_id,
         "external_uid": row.external_uid,
         "product": {
@@ -169,5 +169,5 @@ def _billing(row: SubscriptionBilling) -> Json:
         "anniversary": anniversary,
     }
     if row.next_date:
-        found["next_date"] = stamp(row.next_date)
+        found["next_date"] = format_datetime(row.next_date)
     return found

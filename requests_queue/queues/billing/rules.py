@@ -11,7 +11,7 @@ QUEUE = Queue(
     statuses=(),
     final=frozenset(),
     types=creation.TYPES,
-    moves=(),
+    actions=(),
     sample=samples.make,
-    sketch=previews.propose,
+    preview=previews.build_preview,
 )

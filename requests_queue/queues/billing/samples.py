@@ -14,7 +14,7 @@ from requests_queue.queues.base import Actor
 from requests_queue.queues.billing import creation, periods
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.subscriptions import BILLABLE, follow
-from requests_queue.rest import stamp
+from requests_queue.rest import format_datetime
 
 
 def make(kind: str, product: Product | None, account: Account | None = None) -> BillingRequest:
@@ -56,8 +56,8 @@ def body_of(kind: str, asset: Asset) -> dict[str, Any]:
         "asset": {"id": asset.pk},
         "items": [{"id": i["global_id"]} for i in asset.items if periods.months_of(i)],
         "period": {
-            "from": stamp(billing.billed_to),
-            "to": stamp(billing.next_date),
+            "from": format_datetime(billing.billed_to),
+            "to": format_datetime(billing.next_date),
             "delta": billing.period_delta,
             "uom": billing.period_uom,
         },

@@ -17,12 +17,12 @@ from requests_queue.conversations import writing
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.signals import next_due_wanted, run_due_wanted
+from requests_queue.signals import collect_next_due, due_reached
 
 logger = logging.getLogger(__name__)
 
 
-@receiver(run_due_wanted)
+@receiver(due_reached)
 def run(now: datetime, **kwargs: Any) -> None:
     """Return requests to pending whose planned date has come, and delete stale drafts."""
     planned = Request.objects.filter(status="scheduled", planned_date__lte=now)
@@ -42,7 +42,7 @@ def _release(pk: str) -> None:
         logger.info("%s was not released at its planned date: %s", pk, refused)
 
 
-@receiver(next_due_wanted)
+@receiver(collect_next_due)
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
     """Return when the next planned date comes."""
     rows = Request.objects.filter(status="scheduled", planned_date__gt=now)

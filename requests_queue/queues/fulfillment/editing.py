@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
-from requests_queue.errors import IllegalMove
+from requests_queue.errors import ActionNotAllowed
 from requests_queue.queues.base import DISTRIBUTOR, Actor, Context
 from requests_queue.queues.fulfillment import creation, effects, items
 from requests_queue.queues.fulfillment.models import Request
@@ -34,7 +34,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
             of_asset |= creation.tiers_of_draft(row, data, context.now)
         effects.check_unique(row.product_id, row.asset_id, columns["params"], row.params)
         if not Request.objects.filter(pk=pk, status=row.status).update(**columns):
-            raise IllegalMove(f"{pk} has just been moved by somebody else.")
+            raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")
         if row.type == "purchase":
             effects.set_asset(row, None, context.now, **of_asset)
 

@@ -14,7 +14,7 @@ from requests_queue.queues.base import DISTRIBUTOR, Context
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.fulfillment import unique_values
 from requests_queue.queues.fulfillment.models import OPEN, Request
-from requests_queue.signals import order_starting
+from requests_queue.signals import before_order_start
 
 # What each type makes of its asset: on create, on approve, on fail.  None: stays as it is.
 ASSET_STATUS: dict[str, tuple[str | None, str | None, str | None]] = {
@@ -43,7 +43,7 @@ def start_status(kind: str, asset: Asset, params: parameters.Params, now: dateti
     Who holds it moves it on later, by `release` or `fail`.
     """
     if kind in HELD and any(
-        held for _, held in order_starting.send(sender=Asset, asset=asset, now=now)
+        held for _, held in before_order_start.send(sender=Asset, asset=asset, now=now)
     ):
         return "tiers_setup"
     return birth_status(params)

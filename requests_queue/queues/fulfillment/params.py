@@ -190,7 +190,9 @@ def _set_plain(param: dict[str, Any], value: Any) -> str:
 def _set_object(param: dict[str, Any], value: str) -> str:
     try:
         # What the text of the body hid from the parser shows here.
-        structured = json_validation.check(json.loads(value, parse_constant=_refuse_constant))
+        structured = json_validation.validate_json(
+            json.loads(value, parse_constant=_refuse_constant)
+        )
     except (ValueError, RecursionError):
         return "value is not JSON that can be stored."
     param["structured_value"] = structured

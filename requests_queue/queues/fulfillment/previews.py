@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from requests_queue import sample_values
 from requests_queue.catalog.models import Account, Asset
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.base import Actor, Entry, Proposal, Wish
+from requests_queue.queues.base import Actor, Preview, PreviewField, SampleRequest
 from requests_queue.queues.fulfillment import params, rules, samples
 from requests_queue.queues.fulfillment.models import OPEN
 from requests_queue.queues.preview_fields import contact_entries
@@ -17,10 +17,10 @@ from requests_queue.queues.preview_fields import contact_entries
 Json = dict[str, Any]
 # Of more subscriptions the newest are offered.
 OFFERED = 50
-_NOTE = Entry("note", "Note", "Order")
+_NOTE = PreviewField("note", "Note", "Order")
 
 
-def propose(wish: Wish) -> Proposal:
+def build_preview(wish: SampleRequest) -> Preview:
     """Return what `POST /requests` would be sent; raises Refused."""
     types = tuple(rules.DRAFT_CAPABILITY) if wish.draft else rules.TYPES
     if wish.kind not in types:
@@ -28,26 +28,26 @@ def propose(wish: Wish) -> Proposal:
     return _purchase(wish) if wish.kind == "purchase" else _on_asset(wish)
 
 
-def _purchase(wish: Wish) -> Proposal:
+def _purchase(wish: SampleRequest) -> Preview:
     connection = samples.connection_for(wish.product, "purchase", wish.account, draft=wish.draft)
     status = samples.draft_status("purchase", connection.product) if wish.draft else {}
     body = samples.purchase(connection) | status
     ordered = connection.product.items.all()[:2]
     blank = [p for p in params.blank(connection.product) if p["phase"] == "ordering"]
     entries = [_quantity(n, row.name, row.local_id) for n, row in enumerate(ordered)]
-    entries.append(Entry("asset.external_id", "External ID", "Order"))
+    entries.append(PreviewField("asset.external_id", "External ID", "Order"))
     entries += contact_entries("asset.tiers.customer", "Customer")
-    return Proposal(
+    return Preview(
         body, Actor(None, connection.provider), connection.product, (*entries, _NOTE),
         tuple(_proposed(p) for p in blank),
         "asset.params",
     )  # fmt: skip
 
 
-def _quantity(place: int, name: str, local_id: str, held: str = "") -> Entry:
+def _quantity(place: int, name: str, local_id: str, held: str = "") -> PreviewField:
     label = f"{name} (now {held})" if held else name
     path = f"asset.items.{place}.quantity"
-    return Entry(path, label, "Quantities", "number", required=True, word=local_id)
+    return PreviewField(path, label, "Quantities", "number", required=True, word=local_id)
 
 
 def _proposed(param: Json) -> Json:
@@ -57,7 +57,7 @@ def _proposed(param: Json) -> Json:
     return filled
 
 
-def _on_asset(wish: Wish) -> Proposal:
+def _on_asset(wish: SampleRequest) -> Preview:
     found = list(_free(wish))
     asset = next((row for row in found if row.pk == wish.about), found[0] if found else None)
     if asset is None:
@@ -77,7 +77,7 @@ def _on_asset(wish: Wish) -> Proposal:
     # An adjustment is either side's; all else is ordered.
     maker = wish.account if wish.kind == "adjustment" else asset.connection.provider
     phases = () if wish.kind in ("suspend", "resume", "cancel") else _phases(maker)
-    return Proposal(
+    return Preview(
         body, Actor(None, maker), asset.product, (*entries, _NOTE),
         tuple(p for p in asset.params if p["phase"] in phases), "asset.params",
         "Subscription", tuple((row.pk, f"{row.customer.name} · {row.pk}") for row in found),
@@ -89,7 +89,7 @@ def _phases(maker: Account) -> tuple[str, ...]:
     return ("ordering", "fulfillment") if maker.is_vendor else ("ordering",)
 
 
-def _free(wish: Wish) -> QuerySet[Asset]:
+def _free(wish: SampleRequest) -> QuerySet[Asset]:
     """Return the subscriptions of the account that a request of the type could be about."""
     side = "vendor" if wish.account.is_vendor else "provider"
     rows = Asset.objects.filter(

@@ -19,7 +19,7 @@ from requests_queue.catalog.representations import (
 from requests_queue.queues.fulfillment.effects import form_url
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.rendering import render
-from requests_queue.rest import Json, happened, stamp
+from requests_queue.rest import Json, event_at, format_datetime
 
 
 def asset_core(asset: Asset, items: list[Json], params: list[Json]) -> Json:
@@ -38,7 +38,7 @@ def asset_core(asset: Asset, items: list[Json], params: list[Json]) -> Json:
             "status": product.status,
         },
         "connection": connection_in_asset(asset.connection),
-        "events": {"created": happened(asset.created), "updated": happened(asset.updated)},
+        "events": {"created": event_at(asset.created), "updated": event_at(asset.updated)},
         "items": with_values(items, of_items),
         "params": params,
         "tiers": {
@@ -63,8 +63,8 @@ def request(row: Request) -> Json:
         "status": row.status,
         "note": row.note,
         "reason": row.reason,
-        "created": stamp(row.created),
-        "updated": stamp(row.updated),
+        "created": format_datetime(row.created),
+        "updated": format_datetime(row.updated),
         "answered": row.answered,
         "assignee": person(row.assignee) if row.assignee else "",
         "activation_key": "",
@@ -77,9 +77,9 @@ def request(row: Request) -> Json:
     if row.status == "inquiring":
         found["params_form_url"] = form_url(row)
     if row.planned_date:
-        found["planned_date"] = stamp(row.planned_date)
+        found["planned_date"] = format_datetime(row.planned_date)
     if row.effective_date:
-        found["effective_date"] = stamp(row.effective_date)
+        found["effective_date"] = format_datetime(row.effective_date)
     if row.previous_approved_request_id:
         found["previous_approved_request"] = {"id": row.previous_approved_request_id}
     return _with_texts(found, row)
@@ -127,6 +127,6 @@ def in_list_of_asset(row: Request) -> Json:
         "id": row.id,
         "type": row.type,
         "status": row.status,
-        "events": {"created": happened(row.created), "updated": happened(row.updated)},
+        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
         "assignee": {"id": row.assignee.uid, "name": row.assignee.name} if row.assignee else {},
     }

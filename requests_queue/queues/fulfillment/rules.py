@@ -11,10 +11,10 @@ from requests_queue.queues.base import (
     DISTRIBUTOR,
     SYSTEM,
     VENDOR,
-    Move,
-    Proposal,
+    Action,
+    Preview,
     Queue,
-    Wish,
+    SampleRequest,
 )
 from requests_queue.queues.fulfillment import effects
 from requests_queue.queues.fulfillment.models import Request
@@ -56,8 +56,8 @@ NEEDS_ASSET = {
 }
 
 
-def _move(name: str, source: str, target: str, who: str, **more: object) -> Move:
-    return Move(
+def _move(name: str, source: str, target: str, who: str, **more: object) -> Action:
+    return Action(
         name,
         frozenset(source.split()),
         target,
@@ -75,10 +75,10 @@ def _sample(
     return samples.make(kind, product, account, draft=draft)
 
 
-def _sketch(wish: Wish) -> Proposal:
+def _sketch(wish: SampleRequest) -> Preview:
     from requests_queue.queues.fulfillment import previews
 
-    return previews.propose(wish)
+    return previews.build_preview(wish)
 
 
 QUEUE = Queue(
@@ -87,11 +87,11 @@ QUEUE = Queue(
     model=Request,
     sample=_sample,
     draft_sample=partial(_sample, draft=True),
-    sketch=_sketch,
+    preview=_sketch,
     statuses=STATUSES,
     final=frozenset({"approved", "failed", "revoked"}),
     types=TYPES,
-    moves=(
+    actions=(
         _move(
             "purchase", "draft", "pending", DISTRIBUTOR,
             types=frozenset({"purchase"}), prepare=effects.leave_draft, effect=effects.start,

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from requests_queue import body, clock, ids, transitions
 from requests_queue.catalog.models import Contract, Listing, Product
 from requests_queue.conversations import writing
-from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
 from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.listing import effects
 from requests_queue.queues.listing.models import ListingRequest
@@ -142,7 +142,7 @@ def delete_draft(pk: str, actor: Actor) -> None:
     if row is None:
         raise Missing(pk)
     if row.status != "draft":
-        raise IllegalMove(f"{pk} is {row.status}: delete is for draft only.")
+        raise ActionNotAllowed(f"{pk} is {row.status}: delete is for draft only.")
     # A request that is being made for the listing has it locked.
     Listing.objects.select_for_update().get(pk=row.listing_id)
     row.delete()

@@ -11,7 +11,7 @@ from typing import Any
 from requests_queue.catalog.models import Product, User
 from requests_queue.catalog.representations import account_ref, icon, marketplace_ref
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.rest import Json, happened, stamp
+from requests_queue.rest import Json, event_at, format_datetime
 
 # There are no price lists and no offers here; the document demands the keys all the same.
 _NO_PRICELIST: Json = {"id": None, "name": "", "status": "draft"}
@@ -56,8 +56,8 @@ def listing(row: Any) -> Json:
         "product": _product(row.product),
         "vendor": account_ref(contract.vendor),
         "provider": account_ref(contract.provider),
-        "created": stamp(row.created),
-        "updated": stamp(row.updated),
+        "created": format_datetime(row.created),
+        "updated": format_datetime(row.updated),
         **_PRICES,
     }
     for request in row.open_requests:
@@ -71,7 +71,7 @@ def listing(row: Any) -> Json:
 
 def request(row: ListingRequest) -> Json:
     """Return a request as `GET /listing-requests/{id}` has it; its status is called `state`."""
-    created = happened(row.created) or {}
+    created = event_at(row.created) or {}
     return {
         "id": row.id,
         "type": row.type,
@@ -80,11 +80,11 @@ def request(row: ListingRequest) -> Json:
         "listing": listing(row.listing),
         "creator": _user(row.creator) if row.creator else {},
         "assignee": _user(row.assignee) if row.assignee else {},
-        "created": stamp(row.created),
-        "updated": stamp(row.updated),
+        "created": format_datetime(row.created),
+        "updated": format_datetime(row.updated),
         "note": row.note,
         "events": {
             "created": {**created, "by": _user(row.creator)} if row.creator else created,
-            "updated": happened(row.updated),
+            "updated": event_at(row.updated),
         },
     }

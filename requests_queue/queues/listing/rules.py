@@ -4,7 +4,7 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document; 
 stands in docs/fidelity.md.
 """
 
-from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Move, Queue
+from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Action, Queue
 from requests_queue.queues.listing import effects, previews, samples
 from requests_queue.queues.listing.models import ListingRequest
 
@@ -12,8 +12,8 @@ TYPES = ("new", "update", "remove")
 STATES = ("draft", "reviewing", "deploying", "completed", "canceled")
 
 
-def _move(name: str, source: str, target: str, who: str, **more: object) -> Move:
-    return Move(
+def _move(name: str, source: str, target: str, who: str, **more: object) -> Action:
+    return Action(
         name,
         frozenset(source.split()),
         target,
@@ -29,7 +29,7 @@ QUEUE = Queue(
     statuses=STATES,
     final=frozenset({"completed", "canceled"}),
     types=TYPES,
-    moves=(
+    actions=(
         _move("submit", "draft", "reviewing", VENDOR, prepare=effects.submit),
         _move("refine", "reviewing deploying", "draft", DISTRIBUTOR),
         _move("deploy", "reviewing", "deploying", DISTRIBUTOR),
@@ -37,5 +37,5 @@ QUEUE = Queue(
         _move("cancel", "reviewing deploying", "canceled", DISTRIBUTOR),
     ),
     sample=samples.make,
-    sketch=previews.propose,
+    preview=previews.build_preview,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor, Entry, Proposal, Wish
+from requests_queue.queues.base import Actor, Preview, PreviewField, SampleRequest
 from requests_queue.queues.tier_account import creation, samples
 
 # Of more subscriptions the first are looked at.
@@ -19,7 +19,7 @@ _CONTACT = (
 )  # fmt: skip
 
 
-def propose(wish: Wish) -> Proposal:
+def build_preview(wish: SampleRequest) -> Preview:
     """Return what `POST /tier/account-requests` would be sent; raises Refused."""
     rows = samples.with_customers(wish.account)
     if wish.product is not None:
@@ -38,16 +38,17 @@ def propose(wish: Wish) -> Proposal:
     )
 
 
-def _moving(asset: Asset, about: tuple[tuple[str, str], ...]) -> Proposal:
+def _moving(asset: Asset, about: tuple[tuple[str, str], ...]) -> Preview:
     customer = asset.customer
     body: dict[str, Any] = samples.moved(customer)
     contact = {**customer.contact_info, **body["account"]["contact_info"]}
     body["account"] |= {"name": customer.name, "contact_info": contact}
-    entries = [Entry("account.name", "Company", "Changed to", required=True)]
+    entries = [PreviewField("account.name", "Company", "Changed to", required=True)]
     entries += [
-        Entry(f"account.contact_info.{path}", label, "Changed to") for path, label in _CONTACT
+        PreviewField(f"account.contact_info.{path}", label, "Changed to")
+        for path, label in _CONTACT
     ]
-    return Proposal(
+    return Preview(
         body, Actor(None, customer.owner), asset.product, tuple(entries),
         about_label="Customer", about=about, chosen=customer.pk,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from requests_queue.catalog.representations import account_ref, icon, tier_account
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.queues.tier_account.models import TierAccountRequest
-from requests_queue.rest import Json, happened
+from requests_queue.rest import Json, event_at
 
 
 def request(row: TierAccountRequest) -> Json:
@@ -25,5 +25,5 @@ def request(row: TierAccountRequest) -> Json:
             "status": product.status,
         },
         "reason": row.reason,
-        "events": {"created": happened(row.created), "updated": happened(row.updated)},
+        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
     }

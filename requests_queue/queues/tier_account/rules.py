@@ -3,7 +3,7 @@
 From CloudBlue's published state machine and the verbs of its OpenAPI document.
 """
 
-from requests_queue.queues.base import VENDOR, Move, Queue
+from requests_queue.queues.base import VENDOR, Action, Queue
 from requests_queue.queues.tier_account import effects, previews, samples
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
@@ -14,13 +14,13 @@ QUEUE = Queue(
     statuses=("pending", "accepted", "ignored", "unsupported"),
     final=frozenset({"accepted", "ignored", "unsupported"}),
     types=("update",),
-    moves=(
-        Move("accept", frozenset({"pending"}), "accepted", frozenset({VENDOR})),
-        Move(
+    actions=(
+        Action("accept", frozenset({"pending"}), "accepted", frozenset({VENDOR})),
+        Action(
             "ignore", frozenset({"pending"}), "ignored", frozenset({VENDOR}),
             prepare=effects.ignore,
         ),
     ),
     sample=samples.make,
-    sketch=previews.propose,
+    preview=previews.build_preview,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from requests_queue import body, clock, transitions
 from requests_queue.catalog import preview, tiers, visibility
 from requests_queue.catalog.models import Account, Connection, Product, TierAccount
-from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor, Context
 from requests_queue.queues.fulfillment import lookups
 from requests_queue.queues.fulfillment import params as parameters
@@ -210,4 +210,4 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         columns = effects.update(row, Context(actor, data, clock.now()))
         rows = TierConfigRequest.objects.filter(pk=pk, status=row.status)
         if not rows.update(**columns):
-            raise IllegalMove(f"{pk} has just been moved by somebody else.")
+            raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")

@@ -13,10 +13,10 @@ from requests_queue import jobs
 from requests_queue.conversations import writing
 from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
-from requests_queue.signals import run_due_wanted
+from requests_queue.signals import due_reached
 
 
-@receiver(run_due_wanted)
+@receiver(due_reached)
 def run(now: datetime, **kwargs: Any) -> None:
     """Delete drafts that nobody has touched for long."""
     until = now - timedelta(days=settings.SIM_DRAFT_DAYS)

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from requests_queue import body, clock, transitions
 from requests_queue.catalog.models import Template
-from requests_queue.errors import Conflict, IllegalMove, Invalid, MissedField, Refused
+from requests_queue.errors import ActionNotAllowed, Conflict, Invalid, MissedField, Refused
 from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor, Context
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.fulfillment import unique_values
@@ -30,9 +30,9 @@ def check_free(config: TierConfig, kind: str) -> None:
             params={"request_id": twin.pk, "request_status": twin.status},
         )
     if kind == "setup" and config.activated is not None:
-        raise IllegalMove(f"{config.pk} is set up already: ask for an update.")
+        raise ActionNotAllowed(f"{config.pk} is set up already: ask for an update.")
     if kind != "setup" and config.status != "active":
-        raise IllegalMove(f"{config.pk} is {config.status}: {kind} is for active ones only.")
+        raise ActionNotAllowed(f"{config.pk} is {config.status}: {kind} is for active ones only.")
 
 
 def leave_draft(request: TierConfigRequest, context: Context) -> dict[str, Any]:

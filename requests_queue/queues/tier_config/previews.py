@@ -6,7 +6,7 @@ from typing import Any
 
 from requests_queue import sample_values
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.base import Actor, Entry, Proposal, Wish
+from requests_queue.queues.base import Actor, Preview, PreviewField, SampleRequest
 from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.preview_fields import contact_entries
 from requests_queue.queues.tier_config import creation, samples, setup
@@ -15,10 +15,10 @@ from requests_queue.queues.tier_config.models import OPEN, TierConfig
 Json = dict[str, Any]
 # Of more configurations the first are offered.
 OFFERED = 50
-_NOTES = Entry("notes", "Notes", "Request")
+_NOTES = PreviewField("notes", "Notes", "Request")
 
 
-def propose(wish: Wish) -> Proposal:
+def build_preview(wish: SampleRequest) -> Preview:
     """Return what `POST /tier/config-requests` would be sent; raises Refused."""
     types = tuple(creation.DRAFT_CAPABILITY) if wish.draft else creation.TYPES
     if wish.kind not in types:
@@ -26,19 +26,19 @@ def propose(wish: Wish) -> Proposal:
     return _setup(wish) if wish.kind == "setup" else _on_config(wish)
 
 
-def _setup(wish: Wish) -> Proposal:
+def _setup(wish: SampleRequest) -> Preview:
     capability = creation.DRAFT_CAPABILITY["setup"] if wish.draft else ""
     connection = samples.connection_for(wish.product, wish.account, capability)
     body = samples.setup_of(connection) | _status(wish)
     blank = parameters.blank(connection.product, setup.SCOPES[1])
     entries = contact_entries("configuration.account", "Reseller")
-    return Proposal(
+    return Preview(
         body, Actor(None, connection.provider), connection.product, (*entries, _NOTES),
         tuple(_proposed(p) for p in blank if p["phase"] == "ordering"),
     )  # fmt: skip
 
 
-def _status(wish: Wish) -> dict[str, str]:
+def _status(wish: SampleRequest) -> dict[str, str]:
     return {"status": "draft"} if wish.draft else {}
 
 
@@ -48,7 +48,7 @@ def _proposed(param: Json) -> Json:
     return filled
 
 
-def _on_config(wish: Wish) -> Proposal:
+def _on_config(wish: SampleRequest) -> Preview:
     rows = creation.visible_configs(wish.account).filter(status="active")
     if wish.product is not None:
         rows = rows.filter(product=wish.product)
@@ -66,7 +66,7 @@ def _on_config(wish: Wish) -> Proposal:
     return _of(config, found, wish)
 
 
-def _of(config: TierConfig, found: list[TierConfig], wish: Wish) -> Proposal:
+def _of(config: TierConfig, found: list[TierConfig], wish: SampleRequest) -> Preview:
     capability = creation.DRAFT_CAPABILITY.get(wish.kind, "")
     if wish.draft and not config.product.capability(capability):
         raise Refused(
@@ -75,7 +75,7 @@ def _of(config: TierConfig, found: list[TierConfig], wish: Wish) -> Proposal:
             f"request of type {wish.kind} is never a draft.",
         )
     body = {"type": wish.kind, "configuration": {"id": config.pk}, "params": []} | _status(wish)
-    return Proposal(
+    return Preview(
         body, Actor(None, config.connection.provider), config.product, (_NOTES,),
         tuple(p for p in config.params if p["phase"] == "ordering"), "params", "Configuration",
         tuple((row.pk, f"{row.account.name} · {row.product.name}") for row in found), config.pk,

@@ -9,11 +9,11 @@ from django.dispatch import receiver
 
 from requests_queue.catalog.models import Asset
 from requests_queue.queues.tier_config import setup
-from requests_queue.signals import order_starting, queue_changed
+from requests_queue.signals import before_order_start, queue_changed
 from requests_queue.transitions import Change
 
 
-@receiver(order_starting)
+@receiver(before_order_start)
 def on_order_starting(asset: Asset, now: datetime, **kwargs: Any) -> bool:
     """Hold an order whose resellers aren't set up.
 

@@ -12,7 +12,7 @@ from requests_queue.queues.fulfillment.params import Params
 from requests_queue.queues.tier_config import texts
 from requests_queue.queues.tier_config.effects import form_url
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
-from requests_queue.rest import Json, happened, stamp
+from requests_queue.rest import Json, event_at, format_datetime
 
 
 def config(row: TierConfig, line: TierConfig | None = None) -> Json:
@@ -30,7 +30,7 @@ def config(row: TierConfig, line: TierConfig | None = None) -> Json:
         },
         "tier_level": row.tier_level,
         "connection": connection_in_asset(line.connection),
-        "events": {"created": happened(row.created), "updated": happened(row.updated)},
+        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
         "params": _params(row.params),
         "status": row.status,
         "configuration": {"params": of_product(line.product, line.marketplace_id)[0]},
@@ -71,7 +71,7 @@ def request(row: TierConfigRequest) -> Json:
     if row.status == "inquiring":
         found["activation"] = {"link": form_url(row)}
     if row.effective_date:
-        found["effective_date"] = stamp(row.effective_date)
+        found["effective_date"] = format_datetime(row.effective_date)
     if row.previous_approved_request_id:
         found["previous_approved_request"] = {"id": row.previous_approved_request_id}
     return found
@@ -82,7 +82,7 @@ def approval(row: TierConfigRequest) -> Json:
     found: Json = {"representation": text_of_request(row)}
     if row.template_id:
         found["id"] = row.template_id
-    return {"template": found, "effective_date": stamp(row.effective_date)}
+    return {"template": found, "effective_date": format_datetime(row.effective_date)}
 
 
 def text_of_request(row: TierConfigRequest) -> str:
@@ -117,4 +117,4 @@ def _events(row: TierConfigRequest) -> Json:
         "created": row.created, "updated": row.updated, "inquired": row.inquired,
         "pended": row.pended,
     }  # fmt: skip
-    return {name: happened(moment) for name, moment in moments.items() if moment}
+    return {name: event_at(moment) for name, moment in moments.items() if moment}

@@ -4,14 +4,14 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document; 
 stands in docs/fidelity.md.
 """
 
-from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
+from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Action, Queue
 from requests_queue.queues.tier_config import effects, previews, samples
 from requests_queue.queues.tier_config.creation import TYPES
 from requests_queue.queues.tier_config.models import STATUSES, TierConfigRequest
 
 
-def _move(name: str, source: str, target: str, who: str, **more: object) -> Move:
-    return Move(
+def _move(name: str, source: str, target: str, who: str, **more: object) -> Action:
+    return Action(
         name,
         frozenset(source.split()),
         target,
@@ -27,7 +27,7 @@ QUEUE = Queue(
     statuses=STATUSES,
     final=frozenset({"approved", "failed"}),
     types=TYPES,
-    moves=(
+    actions=(
         _move(
             "submit", "draft", "pending", DISTRIBUTOR,
             prepare=effects.leave_draft, effect=effects.start,
@@ -50,5 +50,5 @@ QUEUE = Queue(
     ),
     sample=samples.make,
     draft_sample=samples.draft,
-    sketch=previews.propose,
+    preview=previews.build_preview,
 )  # fmt: skip

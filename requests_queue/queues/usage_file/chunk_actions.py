@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import body, clock, transitions
-from requests_queue.errors import Forbidden, IllegalMove, Invalid
+from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid
 from requests_queue.queues.base import DISTRIBUTOR, Actor
 from requests_queue.queues.usage_file import counting, reconciling
 from requests_queue.queues.usage_file.chunks import records_of
@@ -42,7 +42,7 @@ def close(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
             pk__in=records_of(chunk).filter(status="approved").values("pk")
         )
         if file.status != "accepted" or not waiting.update(**columns):
-            raise IllegalMove(f"{chunk.pk} is closed: close is for ready ones only.")
+            raise ActionNotAllowed(f"{chunk.pk} is closed: close is for ready ones only.")
         if reconciling.is_done(counting.recount(file.pk)):
             transitions.move(UsageFile, file.pk, "close", actor)
 
@@ -54,7 +54,7 @@ def check_regenerated(chunk: UsageChunk, actor: Actor) -> None:
     """
     _require_distributor(chunk, actor)
     if not records_of(chunk).filter(status="approved").exists():
-        raise IllegalMove(f"{chunk.pk} is closed: regenerate is for ready ones only.")
+        raise ActionNotAllowed(f"{chunk.pk} is closed: regenerate is for ready ones only.")
 
 
 def _require_distributor(chunk: UsageChunk, actor: Actor) -> None:

@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from requests_queue import body, clock, ids, transitions
 from requests_queue.catalog import preview
 from requests_queue.catalog.models import Connection, Contract, Product
-from requests_queue.errors import Forbidden, IllegalMove, Invalid
+from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid
 from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.usage_file import effects
 from requests_queue.queues.usage_file.models import UsageFile
@@ -72,7 +72,9 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         raise Forbidden("A usage file is changed by the vendor.")
     file = UsageFile.objects.select_for_update().get(pk=pk)
     if file.status not in EDITABLE:
-        raise IllegalMove(f"{pk} is {file.status}: it is changed in {' or '.join(EDITABLE)} only.")
+        raise ActionNotAllowed(
+            f"{pk} is {file.status}: it is changed in {' or '.join(EDITABLE)} only."
+        )
     columns = {**_described(file, data), "updated": clock.shown(clock.now())}
     UsageFile.objects.filter(pk=pk).update(**columns)
 

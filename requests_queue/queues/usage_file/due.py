@@ -9,16 +9,16 @@ from django.dispatch import receiver
 
 from requests_queue import jobs
 from requests_queue.queues.usage_file import leases, publishing
-from requests_queue.signals import run_due_wanted, unsettled_wanted
+from requests_queue.signals import collect_busy, due_reached
 
 
-@receiver(run_due_wanted)
+@receiver(due_reached)
 def run(now: datetime, **kwargs: Any) -> None:
     """Publish the task of each file whose lease has run out."""
     jobs.run_each(leases.lost(), publishing.send)
 
 
-@receiver(unsettled_wanted)
+@receiver(collect_busy)
 def unsettled(now: datetime, **kwargs: Any) -> set[str]:
     """Say which files are being processed, and see that it goes on."""
     run(now)

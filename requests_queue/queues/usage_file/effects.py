@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from requests_queue import body, clock
-from requests_queue.errors import IllegalMove, Invalid, Refused
+from requests_queue.errors import ActionNotAllowed, Invalid, Refused
 from requests_queue.queues.base import Actor, Context
 from requests_queue.queues.usage_file import (
     chunks,
@@ -24,7 +24,7 @@ from requests_queue.queues.usage_file.models import (
     UsageFile,
     UsageRecord,
 )
-from requests_queue.rest import Json, stamp
+from requests_queue.rest import Json, format_datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def _happened(file: UsageFile, name: str, context: Context) -> Json:
 
 def event(actor: Actor, now: Any) -> Json:
     """Return `{at, by{id, name}}`."""
-    found: Json = {"at": stamp(now)}
+    found: Json = {"at": format_datetime(now)}
     if actor.user is not None:
         found["by"] = {"id": actor.user.uid, "name": actor.user.name}
     return found
@@ -91,7 +91,7 @@ def tell_workers(file: UsageFile, context: Context) -> None:
 def by_worker(file: UsageFile, context: Context) -> Json:
     """Only the worker that has claimed the file moves it."""
     if file.sub_status != PROCESSING or file.claim != context.data.get("claim"):
-        raise IllegalMove(f"{file.pk} is processed by somebody else.")
+        raise ActionNotAllowed(f"{file.pk} is processed by somebody else.")
     columns: Json = context.data.get("columns") or {}
     return columns
 

@@ -13,7 +13,7 @@ from requests_queue.catalog.models import Hub, Item
 from requests_queue.catalog.representations import account_ref, hub_ref, marketplace_ref
 from requests_queue.queues.usage_file.models import Reconciliation, UsageFile
 from requests_queue.queues.usage_file.representations import item, number
-from requests_queue.rest import Json, happened
+from requests_queue.rest import Json, event_at
 
 _EVENTS = ("uploaded", "submitted", "accepted")
 
@@ -22,10 +22,10 @@ def chunk(row: Any) -> Json:
     """Return a chunk as `GET /usage/chunks/{id}` has it, counted by `chunks.counted`."""
     file: UsageFile = row.file
     closed = row.accepted == 0
-    events: Json = {"created": happened(row.created)}
+    events: Json = {"created": event_at(row.created)}
     events |= {name: file.events[name] for name in _EVENTS if name in file.events}
     if closed and row.closed_at is not None:
-        events["closed"] = happened(row.closed_at)
+        events["closed"] = event_at(row.closed_at)
     return {
         "id": row.id,
         "status": "closed" if closed else "ready",

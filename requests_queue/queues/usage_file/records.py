@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 
 from requests_queue import body, clock, transitions
-from requests_queue.errors import Forbidden, IllegalMove, Invalid, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
 from requests_queue.queues.base import DISTRIBUTOR, Actor
 from requests_queue.queues.usage_file import counting, reconciling
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
@@ -105,11 +105,13 @@ def _must_be_distributor(actor: Actor, file: UsageFile, does: str) -> None:
 
 def _must_be_in(file: UsageFile, statuses: tuple[str, ...], what: str) -> None:
     if file.status not in statuses:
-        raise IllegalMove(f"{file.pk} is {file.status}: {what} in {' or '.join(statuses)} only.")
+        raise ActionNotAllowed(
+            f"{file.pk} is {file.status}: {what} in {' or '.join(statuses)} only."
+        )
 
 
 def _change(pk: str, source: tuple[str, ...], rule: str, columns: dict[str, Any]) -> None:
     if UsageRecord.objects.filter(pk=pk, status__in=source).update(**columns):
         return
     status = UsageRecord.objects.filter(pk=pk).values_list("status", flat=True).first()
-    raise IllegalMove(f"{pk} is {status}: {rule} records only.")
+    raise ActionNotAllowed(f"{pk} is {status}: {rule} records only.")

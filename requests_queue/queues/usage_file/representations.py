@@ -11,7 +11,7 @@ from requests_queue.catalog.models import Item
 from requests_queue.catalog.representations import account_ref, marketplace_ref, product_ref
 from requests_queue.queues.usage_file import links
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
-from requests_queue.rest import Json, stamp
+from requests_queue.rest import Json, format_datetime
 
 
 def in_list(row: UsageFile) -> Json:
@@ -79,7 +79,7 @@ def record(row: UsageRecord) -> Json:
     return {
         "id": row.id,
         "status": row.status,
-        **{name: stamp(moment) for name, moment in moments.items() if moment},
+        **{name: format_datetime(moment) for name, moment in moments.items() if moment},
         "product_id": file.product_id,
         "item": _item(row.item, row),
         "item_id": row.item_id or "",
@@ -106,7 +106,7 @@ def record(row: UsageRecord) -> Json:
         },
         "external_billing_id": row.external_billing_id,
         "external_billing_note": row.external_billing_note,
-        "closed_at": stamp(row.closed_at),
+        "closed_at": format_datetime(row.closed_at),
         "closed_by": row.closed_by or None,
     }
 

@@ -4,7 +4,7 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document; 
 stands in docs/fidelity.md.
 """
 
-from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Move, Queue
+from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Action, Queue
 from requests_queue.queues.usage_file import effects, samples
 from requests_queue.queues.usage_file.models import UsageFile
 
@@ -23,8 +23,8 @@ STATUSES = (
 )
 
 
-def _move(name: str, source: str, target: str, who: str, **more: object) -> Move:
-    return Move(
+def _move(name: str, source: str, target: str, who: str, **more: object) -> Action:
+    return Action(
         name,
         frozenset(source.split()),
         target,
@@ -40,7 +40,7 @@ QUEUE = Queue(
     statuses=STATUSES,
     final=frozenset({"closed", "deleted"}),
     types=(),
-    moves=(
+    actions=(
         _move(
             "upload", "draft invalid ready uploaded rejected", "uploading", VENDOR,
             prepare=effects.upload, effect=effects.store_upload,

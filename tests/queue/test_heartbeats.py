@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from requests_queue import clock, heartbeats
 from requests_queue.database_time import DatabaseTime
-from requests_queue.heartbeats import LOST, SCHEDULER, WORKER
-from requests_queue.models import Clock, Pulse
+from requests_queue.heartbeats import EXPIRES_AFTER, SCHEDULER, WORKER
+from requests_queue.models import Clock, Heartbeat
 from requests_queue.tasks import run_due
 
 pytestmark = pytest.mark.django_db
@@ -24,13 +24,13 @@ def nobody_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sign(process: str, kind: str, age: float, since: float = 60) -> None:
     now = DatabaseTime()
-    Pulse.objects.create(process=process, kind=kind, at=now - age, since=now - since)
+    Heartbeat.objects.create(process=process, kind=kind, at=now - age, since=now - since)
 
 
 def test_a_process_that_left_a_sign_is_heard_of() -> None:
-    assert heartbeats.heard() == {}
-    heartbeats.leave(WORKER)
-    heard = heartbeats.heard()[WORKER]
+    assert heartbeats.by_kind() == {}
+    heartbeats.record(WORKER)
+    heard = heartbeats.by_kind()[WORKER]
     assert heard.alive == 1
     assert heard.age is not None and 0 <= heard.age < 5
     assert 0 <= heard.there_for < 5
@@ -38,61 +38,61 @@ def test_a_process_that_left_a_sign_is_heard_of() -> None:
 
 def test_those_who_fell_silent_count_no_more() -> None:
     sign("a", WORKER, 1, since=500)
-    sign("b", WORKER, LOST - 2, since=900)
-    sign("c", WORKER, LOST + 2, since=9000)
-    sign("scheduler", SCHEDULER, LOST + 100)
-    heard = heartbeats.heard()
+    sign("b", WORKER, EXPIRES_AFTER - 2, since=900)
+    sign("c", WORKER, EXPIRES_AFTER + 2, since=9000)
+    sign("scheduler", SCHEDULER, EXPIRES_AFTER + 100)
+    heard = heartbeats.by_kind()
     assert heard[WORKER].alive == 2
     assert heard[WORKER].age == pytest.approx(1, abs=1)
     assert heard[WORKER].there_for == pytest.approx(900, abs=1)
     assert heard[SCHEDULER].alive == 0
-    assert heard[SCHEDULER].age == pytest.approx(LOST + 100, abs=1)
+    assert heard[SCHEDULER].age == pytest.approx(EXPIRES_AFTER + 100, abs=1)
 
 
 def test_a_sign_is_left_once_in_a_while_by_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     def written() -> list[str]:
         with CaptureQueriesContext(connection) as found:
-            heartbeats.leave(WORKER)
+            heartbeats.record(WORKER)
         return [q["sql"] for q in found if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
 
     assert len(written()) == 2  # the first one clears away what is old
     assert written() == []
     monkeypatch.setattr(heartbeats, "_next", dict.fromkeys(heartbeats._next, 0.0))
     assert len(written()) == 1
-    assert Pulse.objects.count() == 1
+    assert Heartbeat.objects.count() == 1
 
 
 def test_a_restarted_process_of_the_same_name_is_a_new_one() -> None:
-    heartbeats.leave(WORKER)
-    Pulse.objects.update(since=DatabaseTime() - 5000)
+    heartbeats.record(WORKER)
+    Heartbeat.objects.update(since=DatabaseTime() - 5000)
     heartbeats._next.clear()
-    heartbeats.leave(WORKER)
-    assert heartbeats.heard()[WORKER].there_for < 60
+    heartbeats.record(WORKER)
+    assert heartbeats.by_kind()[WORKER].there_for < 60
 
 
 def test_what_was_heard_of_long_ago_is_forgotten() -> None:
     sign("old", WORKER, 4000)
     sign("not so old", WORKER, 3000)
-    heartbeats.leave(WORKER)
-    assert set(Pulse.objects.values_list("process", flat=True)) >= {"not so old"}
-    assert not Pulse.objects.filter(process="old").exists()
+    heartbeats.record(WORKER)
+    assert set(Heartbeat.objects.values_list("process", flat=True)) >= {"not so old"}
+    assert not Heartbeat.objects.filter(process="old").exists()
 
 
 def test_whoever_stops_takes_its_sign_back() -> None:
-    heartbeats.leave(WORKER)
+    heartbeats.record(WORKER)
     sign("another", WORKER, 1)
-    heartbeats.end(WORKER)
-    assert heartbeats.heard()[WORKER].alive == 1
+    heartbeats.delete(WORKER)
+    assert heartbeats.by_kind()[WORKER].alive == 1
 
 
 def test_signs_go_by_real_time(settings: Any) -> None:
     settings.SANDBOX = True
-    heartbeats.leave(WORKER)
+    heartbeats.record(WORKER)
     real = clock.now()
     Clock.objects.update_or_create(pk=1, defaults={"frozen_at": real.replace(year=2040)})
-    assert heartbeats.heard()[WORKER].alive == 1
+    assert heartbeats.by_kind()[WORKER].alive == 1
 
 
 def test_the_schedulers_task_leaves_its_sign() -> None:
     run_due()
-    assert heartbeats.heard()[SCHEDULER].alive == 1
+    assert heartbeats.by_kind()[SCHEDULER].alive == 1

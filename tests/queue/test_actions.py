@@ -57,7 +57,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def model(queue: str) -> Any:
-    found = base.named(queue)
+    found = base.find_queue(queue)
     assert found is not None
     return found.model
 
@@ -173,13 +173,13 @@ def assigned(platform: Platform, queue: str, pk: str, status: str) -> None:
 
 @pytest.mark.parametrize("queue", tables.TABLES)
 def test_the_rules_are_the_table(queue: str) -> None:
-    rules = base.named(queue)
+    rules = base.find_queue(queue)
     assert rules is not None
     declared = {
         (move.name, source, move.target, LETTERS[role])
-        for move in rules.moves
+        for move in rules.actions
         for source in move.source
-        for role in move.who
+        for role in move.actors
     }
     assert declared == {
         (row.verb, row.source, row.target, who) for row in tables.TABLES[queue] for who in row.who
