@@ -1,4 +1,4 @@
-// A Connect webhook handler: approves what is pending when it is woken, and validates orders.
+// A Connect webhook handler: approves pending orders of a product, and validates drafts.
 
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -25,7 +25,7 @@ async function approvePending({ api_url: apiUrl, product_id: product }) {
   }
 }
 
-// Says what is wrong with an order of Nimbus Secure Suite, and no longer what was.
+// Sets or clears the errors of an order of Nimbus Secure Suite, and returns it.
 function validate(order) {
   const params = Object.fromEntries(order.asset.params.map((p) => [p.id, p]));
   const { customer_domain: domain, data_region: region, edition, siem_url: siem } = params;
@@ -38,12 +38,12 @@ function validate(order) {
   return order;
 }
 
-// Calls overlap (each approval is a queue change too), but the queue is worked on once at a time.
-let turn = Promise.resolve();
+// Requests overlap, because each approval is a queue change too: process the queue once at a time.
+let previous = Promise.resolve();
 function oneAtATime(work) {
-  const mine = turn.then(work);
-  turn = mine.catch(() => {});
-  return mine;
+  const result = previous.then(work);
+  previous = result.catch(() => {});
+  return result;
 }
 
 const server = createServer(async (request, response) => {
@@ -57,13 +57,13 @@ const server = createServer(async (request, response) => {
   }
   try {
     const order = JSON.parse(await text(request) || '{}');
-    // A validator is sent the order, and answers with edits. Of a wake-up only the token counts:
-    // what that says is signed, what the body says is not.
-    const answer = order.asset ? validate(order) : await oneAtATime(() => approvePending(claims));
-    response.writeHead(200).end(JSON.stringify(answer ?? {}));
+    // A validator receives the order, and returns it with edits. For a queue change, trust the
+    // claims of the token, which are signed, and not the body.
+    const content = order.asset ? validate(order) : await oneAtATime(() => approvePending(claims));
+    response.writeHead(200).end(JSON.stringify(content ?? {}));
   } catch (error) {
     console.log(String(error));
-    response.writeHead(500).end(); // Connect calls again, five minutes later at the earliest.
+    response.writeHead(500).end(); // Connect retries, five minutes later at the earliest.
   }
 });
 

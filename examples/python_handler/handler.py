@@ -1,4 +1,4 @@
-"""A Connect webhook handler: approves what is pending when it is woken, and validates orders."""
+"""A Connect webhook handler: approves pending orders of a product, and validates drafts."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import jwt
 from connect.client import ClientError, ConnectClient, R
 
 API_KEY, JWT_SECRET = os.environ["CONNECT_API_KEY"], os.environ["JWT_SECRET"]
-# Calls overlap (each approval is a queue change too), but the queue is worked on once at a time.
+# Requests overlap, because each approval is a queue change too: process the queue once at a time.
 ONE_AT_A_TIME = Lock()
 FREE_MAIL = ("gmail.com", "outlook.com", "yahoo.com")
 
@@ -19,7 +19,7 @@ def approve_pending(api_url, product_id):
     templates = client.products[product_id].templates
     template = templates.filter(scope="asset", type="fulfillment").first()
     pending = R().status.eq("pending") & R().asset.product.id.eq(product_id)
-    # The whole list first: approving while paging through it would skip some.
+    # Read the whole list first: approving while paging through it would skip some.
     for request in list(client.requests.filter(pending).order_by("created")):
         params = [
             {"id": param["id"], "value": f"{param['id']}-{request['id']}"}
@@ -34,7 +34,7 @@ def approve_pending(api_url, product_id):
 
 
 def validate(order):
-    """Say what is wrong with an order of Nimbus Secure Suite, and no longer what was."""
+    """Set or clear the errors of an order of Nimbus Secure Suite, and return it."""
     params = {param["id"]: param for param in order["asset"]["params"]}
     value = {name: param["value"] for name, param in params.items()}
     advanced = value["edition"] == "advanced"
@@ -56,20 +56,20 @@ class Handler(BaseHTTPRequestHandler):
         try:
             claims = jwt.decode(token, JWT_SECRET, ["HS256"], options={"require": ["exp"]})
             order = json.loads(body or b"{}")
-            if "asset" in order:  # A validator is sent the order, and answers it with edits.
-                return self.answer(200, validate(order))
-            # A wake-up. What its token says is signed, what its body says is not.
+            if "asset" in order:  # A validator receives the order, and returns it with edits.
+                return self.respond(200, validate(order))
+            # A queue change: trust the claims of the token, which are signed, and not the body.
             with ONE_AT_A_TIME:
                 approve_pending(claims["api_url"], claims["product_id"])
-            self.answer(200)
+            self.respond(200)
         except jwt.InvalidTokenError:
-            self.answer(401)
+            self.respond(401)
         except ClientError as error:
             print(error, flush=True)
-            self.answer(500)  # Connect calls again, five minutes later at the earliest.
+            self.respond(500)  # Connect retries, five minutes later at the earliest.
 
-    def answer(self, status, said=None):
-        body = json.dumps(said or {}).encode()
+    def respond(self, status, content=None):
+        body = json.dumps(content or {}).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
