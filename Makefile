@@ -1,4 +1,4 @@
-# Everything that a fresh machine needs is Python 3.11+ and make.
+# A fresh machine needs only Python 3.11+ and make.
 PYTHON ?= python3
 BIN = .venv/bin
 

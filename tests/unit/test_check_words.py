@@ -18,6 +18,7 @@ from tools import check_words
         "OUTBOX = 1",
         "in case a flight is lost",
         "the call is under way",
+        "the call is under\n    # way",
     ],
 )
 def test_denied_word_is_found_in_prose_and_identifiers(line: str) -> None:
@@ -30,6 +31,7 @@ def test_denied_word_is_found_in_prose_and_identifiers(line: str) -> None:
         "requests in flight, in-flight requests",
         "class InFlightCall:",
         "in_flight = 3",
+        "requests that are in\n# flight",
         "amend the recommendation",
         "stillborn",
         "Northland",
