@@ -2,10 +2,13 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test nightly lint bench screenshots requirements clean
+.PHONY: run unit test nightly lint bench screenshots requirements clean
 
 run: .venv/run.stamp
 	$(BIN)/python manage.py sandbox
+
+unit: .venv/dev.stamp
+	$(BIN)/python -m pytest -c tests/unit/pytest.ini tests/unit $(ARGS)
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -1,5 +1,1 @@
-"""Composition: settings, URLs, Celery and the embedded runtime. Imports every room."""
-
-from connect_sim.celery import app as celery_app
-
-__all__ = ["celery_app"]
+"""Composition: settings, URLs, Celery and the embedded runtime. Imports all other packages."""

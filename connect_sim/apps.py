@@ -10,5 +10,5 @@ class ConnectSimConfig(AppConfig):
     verbose_name = "Connect Sim"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from connect_sim import checks  # noqa: F401  (registers on import)
+        """Register the system checks, and the Celery application as the current one."""
+        from connect_sim import celery, checks  # noqa: F401  (both register on import)

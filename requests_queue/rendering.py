@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.http import HttpResponse
-
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
 
@@ -56,8 +54,3 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, (str, int, float)) else ""
-
-
-def markdown(text: str) -> HttpResponse:
-    """Return the answer of a `render` call: 200, `text/markdown`."""
-    return HttpResponse(text, content_type="text/markdown; charset=utf-8")

@@ -15,6 +15,7 @@ from dj_rql._dataclasses import FilterArgs
 from dj_rql.fields import SelectField
 from dj_rql.filter_cls import RQLFilterClass
 from django.db.models import CharField, Model, Q, QuerySet
+from django.http import HttpResponse
 from py_rql.constants import RQL_NULL, ComparisonOperators, FilterLookups
 from py_rql.exceptions import RQLFilterLookupError, RQLFilterParsingError
 from rest_framework.request import Request
@@ -44,6 +45,11 @@ def format_datetime(moment: datetime | None) -> str | None:
 def event_at(moment: datetime | None) -> Json | None:
     """Return a date as the API's `events` have it."""
     return None if moment is None else {"at": format_datetime(moment)}
+
+
+def markdown(text: str) -> HttpResponse:
+    """Return the response of a `render` request: 200, `text/markdown`."""
+    return HttpResponse(text, content_type="text/markdown; charset=utf-8")
 
 
 def filters(*rows: str | tuple[str, str], search: Iterable[str] = ()) -> list[Json]:

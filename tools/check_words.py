@@ -58,7 +58,7 @@ EXEMPT = (
     "requirements.txt",
     "requirements-dev.txt",
     "tools/check_words.py",
-    "tests/unit/test_check_words.py",
+    "tests/unit/tools/test_check_words.py",
 )
 
 # Words of a phrase may be separated by a line break, also in a comment.

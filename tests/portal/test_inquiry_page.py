@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from requests_queue import seed
@@ -16,6 +16,7 @@ from requests_queue.catalog.models import Parameter
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests.api import Caller
+from tests.hypothesis_profiles import examples
 from tests.portal import asked
 from tests.portal.asked import SUITE, TIER_REQUEST, calls, post, visit
 
@@ -398,10 +399,7 @@ BODIES = st.lists(st.tuples(NAMES, TEXTS), max_size=25).map(urlencode)
 ANSWERS = ("", "/check")
 
 
-@settings(
-    max_examples=60, deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=BODIES, which=st.sampled_from(ANSWERS))
 def test_no_body_breaks_the_form_or_reaches_what_is_not_the_customers(
     path: str, edit: Callable[..., None], body: str, which: str

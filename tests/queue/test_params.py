@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from requests_queue.errors import Invalid
 from requests_queue.queues.fulfillment import creation, params
 from tests import make
 from tests.api import caller
+from tests.hypothesis_profiles import examples
 
 ORDERING, BOTH = ("ordering",), ("ordering", "fulfillment")
 PHONE = {"country_code": "+1", "area_code": "(555)", "phone_number": "01-00", "extension": "7"}
@@ -219,7 +219,7 @@ def test_no_structured_value_without_a_value_changes_nothing(none: Any) -> None:
     assert filled(held, structured_value={})["structured_value"] == {}
 
 
-@hypothesis_settings(deadline=None, max_examples=150)
+@examples(150)
 @given(st.sampled_from(TYPES), st.text(), st.sampled_from(NONE), st.text(), st.booleans())
 def test_no_type_takes_an_empty_structured_value_for_a_wrong_one(
     kind: str, value: str, none: Any, before: str, structured: bool
@@ -324,7 +324,7 @@ entries = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@hypothesis_settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     st.lists(st.sampled_from(["text", "phone", "address", "checkbox", "object", "dropdown"]),
              min_size=3, max_size=3),

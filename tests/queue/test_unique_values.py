@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from requests_queue import sample_values
@@ -17,6 +16,7 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from tests import make
 from tests.api import Answer, Caller, caller, refused
+from tests.hypothesis_profiles import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -294,7 +294,7 @@ TILE = {"template": {"representation": "Welcome"}}
 
 
 class TestSamples:
-    @hypothesis_settings(deadline=None, max_examples=60)
+    @examples(60)
     @given(
         st.sampled_from(["text", "password", "email", "subdomain", "domain", "address", "phone",
                          "object", "url"]),

@@ -1,6 +1,6 @@
 """Any walk through all queues at once, by both parties and the clock, leaves all of it in order.
 
-More of it: `pytest --hypothesis-profile=deep tests/queue/test_walks.py`.
+With `--hypothesis-profile=deep` there are more and longer walks, other ones each time.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.tasks import run_due
 from tests import make
 from tests.api import Answer
+from tests.hypothesis_profiles import is_deep
 from tests.queue import reaching, tables, walking
 from tests.queue.platforms import Platform
 from tests.queue.tables import (
@@ -407,9 +408,9 @@ class Walk(RuleBasedStateMachine):
 
 
 def test_any_walk_leaves_the_platform_in_order() -> None:
-    chosen = settings()
-    if settings.get_current_profile_name() != "deep":
-        # Bounded, and the same walks each time; a failing one isn't shortened.
+    chosen = settings(max_examples=300, stateful_step_count=100)
+    if not is_deep():
+        # The same walks each time; a failing one is not shortened.
         phases = (Phase.explicit, Phase.generate)
         chosen = settings(max_examples=20, stateful_step_count=25, derandomize=True, phases=phases)
     quiet = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}

@@ -9,13 +9,14 @@ from urllib.parse import quote
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from py_rql.exceptions import RQLFilterValueError
 
 from requests_queue import wildcards
 from requests_queue.queues.fulfillment.models import Request
 from tests.api import Caller, ids
+from tests.hypothesis_profiles import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -172,7 +173,7 @@ def _expression(pattern: str, flags: int = 0) -> re.Pattern[str]:
 _SOME = st.text(st.sampled_from("ab%_[]?*\\^-. \nÉé"), max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(text=_SOME, pattern=_SOME)
 @example(text="]", pattern="*]")
 @example(text="a\\", pattern="a\\\\")

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -26,6 +24,7 @@ from hypothesis.stateful import (
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
+from tests.hypothesis_profiles import sequences
 from webhooks import counters, lifecycle
 from webhooks.delivery import claims, fan_out, next_attempt, recording, resend, retry
 from webhooks.delivery.calls import Claimed, Finished
@@ -252,12 +251,7 @@ def run(mode: str, settings: Any, examples: int) -> None:
     settings.SIM_MAX_IN_FLIGHT = 6
     run_state_machine_as_test(
         Backoffs,
-        settings=hypothesis_settings(
-            deadline=None,
-            max_examples=examples,
-            stateful_step_count=40,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=sequences(examples, steps=40),
     )
 
 

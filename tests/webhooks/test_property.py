@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import transaction
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -30,6 +28,7 @@ from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import creation, rules
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
+from tests.hypothesis_profiles import sequences
 from webhooks import counters, lifecycle, pruning
 from webhooks.delivery import claims, fan_out, recording, resend, retry
 from webhooks.delivery.calls import Claimed, Finished
@@ -348,10 +347,5 @@ def test_any_sequence_leaves_the_emitter_in_order(mode: str, settings: Any) -> N
     settings.SIM_FAILURE_LIMIT = LIMIT
     run_state_machine_as_test(
         Emitter,
-        settings=hypothesis_settings(
-            deadline=None,
-            max_examples=25,
-            stateful_step_count=40,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=sequences(8, steps=40),
     )

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -25,6 +23,7 @@ from requests_queue.queues import validation as queues
 from requests_queue.queues.fulfillment.validation import VALIDATED
 from requests_queue.queues.validation import Wanted
 from tests import make
+from tests.hypothesis_profiles import sequences
 from tests.webhooks.validating import draft, platform
 from webhooks import counters, lifecycle, pruning
 from webhooks.delivery import claims, fan_out, recording, retry, validators
@@ -248,10 +247,5 @@ def test_any_sequence_of_validations_leaves_the_counters_in_order(mode: str, set
     settings.SIM_EVENT_MODE = mode
     run_state_machine_as_test(
         Validators,
-        settings=hypothesis_settings(
-            deadline=None,
-            max_examples=25,
-            stateful_step_count=40,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=sequences(8, steps=40),
     )

@@ -28,12 +28,12 @@ from requests_queue.queues.fulfillment import (
     validation,
 )
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.rendering import markdown
 from requests_queue.rest import (
     Collection,
     ConnectFilters,
     filters,
     inside_json,
+    markdown,
     parts,
     routes,
 )

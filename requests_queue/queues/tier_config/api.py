@@ -26,8 +26,7 @@ from requests_queue.queues.tier_config.filtering import (
     with_shown,
 )
 from requests_queue.queues.tier_config.models import TierConfig
-from requests_queue.rendering import markdown
-from requests_queue.rest import Collection, routes
+from requests_queue.rest import Collection, markdown, routes
 
 
 class TierConfigRequests(ValidatedCollection):

@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 from hypothesis import assume, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.hypothesis_profiles import examples
 from webhooks.delivery import retry
 from webhooks.delivery.retry import Attempt, BackoffState, Policy, decide
-
-checked = hypothesis_settings(deadline=None, max_examples=150)
 
 NOW = datetime(2026, 11, 2, 10, 0, 0, tzinfo=UTC)
 CONNECT = Policy(base=300, factor=2, cap=6 * 3600, limit=10)
@@ -151,7 +149,7 @@ steps = st.one_of(
 )
 
 
-@hypothesis_settings(deadline=None, max_examples=400)
+@examples(100)
 @given(st.lists(steps, min_size=10, max_size=60))
 def test_any_sequence_keeps_the_announced_backoff(sequence: list[tuple[Any, ...]]) -> None:
     simulation = Simulation()
@@ -166,7 +164,7 @@ def ceil(moment: datetime) -> datetime:
     return moment + timedelta(microseconds=-moment.microsecond % 1_000_000)
 
 
-@checked
+@examples(50)
 @given(policies, st.integers(1, 10**6))
 def test_delay_is_between_base_and_cap(policy: Policy, failures: int) -> None:
     delay = policy.delay(failures).total_seconds()
@@ -174,7 +172,7 @@ def test_delay_is_between_base_and_cap(policy: Policy, failures: int) -> None:
     assert delay >= min(policy.base, policy.cap) - 1e-6
 
 
-@checked
+@examples(50)
 @given(policies, st.integers(1, 10**6))
 def test_delays_grow_until_the_cap(policy: Policy, failures: int) -> None:
     this, following = policy.delay(failures), policy.delay(failures + 1)
@@ -193,7 +191,7 @@ def test_a_huge_failure_count_does_not_overflow() -> None:
     assert policy.delay(10**9) == timedelta(seconds=1e9)
 
 
-@checked
+@examples(50)
 @given(attempts, backoffs, moments, policies)
 def test_every_decision_is_sound(
     attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
@@ -219,7 +217,7 @@ def test_every_decision_is_sound(
         assert after.out_of_order or not backoff.out_of_order
 
 
-@checked
+@examples(50)
 @given(attempts, backoffs, moments, policies)
 def test_a_failed_delivery_waits_for_the_base_delay_after_its_own_failure(
     attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
@@ -236,7 +234,7 @@ def test_a_failed_delivery_waits_for_the_base_delay_after_its_own_failure(
         assert found.next_attempt_at == found.backoff.until
 
 
-@checked
+@examples(50)
 @given(healthy | recovering, moments, moments, st.booleans(), policies)
 def test_a_failure_without_a_backoff_starts_one(
     backoff: BackoffState, started: datetime, now: datetime, forced: bool, policy: Policy
@@ -247,7 +245,7 @@ def test_a_failure_without_a_backoff_starts_one(
     assert found.why == f"Failed (1 of {policy.limit})."
 
 
-@checked
+@examples(50)
 @given(st.lists(st.floats(0, 30), min_size=1, max_size=20), policies)
 def test_failures_in_a_row_count_one_by_one_to_the_limit(
     seconds: list[float], policy: Policy
@@ -265,7 +263,7 @@ def test_failures_in_a_row_count_one_by_one_to_the_limit(
         assert backoff.until == ceil(now + policy.delay(n))
 
 
-@checked
+@examples(50)
 @given(backing_off, st.timedeltas(timedelta(0), timedelta(days=9)), moments, policies)
 def test_a_failure_in_flight_when_backoff_began_is_not_counted_again(
     backoff: BackoffState, ago: timedelta, now: datetime, policy: Policy
@@ -293,7 +291,7 @@ def test_late_failures_move_the_end_but_the_first_retry_still_counts() -> None:
     assert decide(succeeded, moved, late, CONNECT).backoff == moved
 
 
-@checked
+@examples(50)
 @given(backing_off | out_of_order | recovering, moments, moments, policies)
 def test_a_success_in_flight_when_the_failure_came_clears_nothing(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
@@ -305,7 +303,7 @@ def test_a_success_in_flight_when_the_failure_came_clears_nothing(
     assert decide(forced, backoff, now, policy).backoff == backoff
 
 
-@checked
+@examples(50)
 @given(backing_off, st.timedeltas(timedelta(0), timedelta(days=9)), policies)
 def test_a_success_started_after_the_backoff_ends_it(
     backoff: BackoffState, later: timedelta, policy: Policy
@@ -316,7 +314,7 @@ def test_a_success_started_after_the_backoff_ends_it(
     assert (found.backoff, found.cleared) == (BackoffState(), retry.SUCCEEDED)
 
 
-@checked
+@examples(50)
 @given(backing_off | out_of_order, moments, moments, policies)
 def test_a_trigger_now_that_was_started_in_the_backoff_and_succeeds_clears_it(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
@@ -326,7 +324,7 @@ def test_a_trigger_now_that_was_started_in_the_backoff_and_succeeds_clears_it(
     assert (found.backoff, found.cleared) == (BackoffState(), retry.TRIGGERED)
 
 
-@checked
+@examples(50)
 @given(backing_off | out_of_order, moments, moments, policies)
 def test_a_failed_trigger_now_is_not_counted(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
@@ -346,7 +344,7 @@ def test_a_failed_trigger_now_leaves_an_end_that_is_far_enough_away() -> None:
     assert near.why == "Failed. Trigger now during the backoff; not counted."
 
 
-@checked
+@examples(50)
 @given(backoffs, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]),
        st.integers(0, 20), policies)  # fmt: skip
 def test_an_attempt_with_former_settings_changes_no_backoff(
@@ -358,7 +356,7 @@ def test_an_attempt_with_former_settings_changes_no_backoff(
     assert found.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.WAITING)
 
 
-@checked
+@examples(50)
 @given(backoffs, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]), policies)
 def test_an_altered_request_changes_no_backoff_and_is_not_repeated(
     backoff: BackoffState, now: datetime, outcome: str, policy: Policy
@@ -369,7 +367,7 @@ def test_an_altered_request_changes_no_backoff_and_is_not_repeated(
     assert found.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.FAILED)
 
 
-@checked
+@examples(50)
 @given(attempts, backoffs, moments, policies)
 def test_disabled_webhooks_validators_and_first_losses_leave_the_backoff(
     attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
@@ -384,7 +382,7 @@ def test_disabled_webhooks_validators_and_first_losses_leave_the_backoff(
         assert (found.state, found.backoff) == (retry.WAITING, backoff)
 
 
-@checked
+@examples(50)
 @given(backoffs, moments, moments, st.integers(2, 50), st.booleans(), policies)
 def test_from_the_second_lost_worker_in_a_row_on_it_is_as_a_failure(
     backoff: BackoffState, started: datetime, now: datetime, losses: int, forced: bool,

@@ -6,12 +6,11 @@ import json
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from portal.deliveries import bodies
+from tests.hypothesis_profiles import examples
 
-checked = hypothesis_settings(deadline=None, max_examples=150)
 values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -31,7 +30,7 @@ def is_harmless(text: str) -> bool:
     return all(c in "\n\t" or c.isprintable() or (c.isspace() and c > "\x7f") for c in text)
 
 
-@checked
+@examples(50)
 @given(st.binary(max_size=200), headers, st.booleans(), st.booleans())
 def test_any_body_becomes_harmless_text(
     raw: bytes, said: list[tuple[str, str]], as_sent: bool, whole: bool
@@ -41,7 +40,7 @@ def test_any_body_becomes_harmless_text(
     assert all(is_harmless(note) for note in body.notes)
 
 
-@checked
+@examples(50)
 @given(values, st.booleans())
 def test_formatting_changes_white_space_only(value: Any, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ROOT, environment, free_port, manage
-from tests.unit.test_settings import SERVER
+from tests.runtime.test_settings import SERVER
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

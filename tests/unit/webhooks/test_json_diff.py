@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.hypothesis_profiles import examples
 from webhooks.delivery import json_diff
 from webhooks.delivery.json_diff import NOTHING, PATH, ROWS, VALUE, Entry, compare, shorten, shown
-
-checked = hypothesis_settings(deadline=None, max_examples=200)
 
 scalars = (
     st.none()
@@ -77,14 +75,14 @@ def paths(sent: Any, got: Any) -> list[str]:
 # -- any two values
 
 
-@checked
+@examples(60)
 @given(values)
 def test_a_value_against_itself_has_no_difference(value: Any) -> None:
     found = compare(value, json.loads(json.dumps(value)))
     assert (found.rows, found.more, found.left_out) == ([], 0, 0)
 
 
-@checked
+@examples(60)
 @given(values, values)
 def test_each_path_leads_to_what_really_differs(sent: Any, got: Any) -> None:
     found = compare(sent, got)
@@ -94,7 +92,7 @@ def test_each_path_leads_to_what_really_differs(sent: Any, got: Any) -> None:
     assert len({row.steps for row in found.rows}) == len(found.rows)
 
 
-@checked
+@examples(60)
 @given(values, values)
 def test_without_differences_the_answer_says_nothing_new(sent: Any, got: Any) -> None:
     found = compare(sent, got)
@@ -119,7 +117,7 @@ def _unordered(value: Any) -> str:
     return text(order(value))
 
 
-@checked
+@examples(60)
 @given(values, values)
 def test_what_is_shown_is_short_and_never_fails(sent: Any, got: Any) -> None:
     for row in compare(sent, got).rows:
