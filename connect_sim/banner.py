@@ -6,7 +6,7 @@ import sys
 
 from django.conf import settings
 
-from portal import signin
+from portal import sign_in
 from requests_queue import first_order
 from requests_queue.catalog.models import User
 from sandbox.sandbox_file import Sandbox
@@ -39,7 +39,7 @@ def show(sandbox: Sandbox) -> None:
 
 def _links() -> list[str]:
     admin = User.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
-    return [signin.link(admin)] if admin else []
+    return [sign_in.link(admin)] if admin else []
 
 
 def _purchase(sandbox: Sandbox) -> str:

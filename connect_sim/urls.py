@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from connect_sim.api import errors, published
 from connect_sim.api.errors import envelope, is_api
-from portal import error_pages
+from portal import layout, pages
 
 
 class Nothing(APIView):
@@ -64,7 +64,7 @@ if settings.SANDBOX:
 def _page(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
     if is_api(request):
         return envelope(status, code, message)
-    return error_pages.failed(request, status, message)
+    return pages.error(request, status, message)
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -78,10 +78,10 @@ def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A path that leads nowhere."""
+    """Return the error for an unknown path."""
     if is_api(request):
         return envelope(404, "NFND_000", "There is nothing here.")
-    return error_pages.nothing(request)
+    return layout.not_found(request)
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

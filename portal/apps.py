@@ -1,9 +1,9 @@
-"""The pages' Django app."""
+"""The portal's Django app."""
 
 from django.apps import AppConfig
 
 
 class PortalConfig(AppConfig):
-    """All pages that people use: what the API does, and what only a page can show."""
+    """The pages for vendors and distributors."""
 
     name = "portal"

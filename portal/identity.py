@@ -1,7 +1,7 @@
-"""Who reads a page, and as which account: what may be seen and done follows it.
+"""The signed-in user and the account that they act as.
 
 A user of an account acts as that account. An administrator (a superuser) acts as one account at
-a time, and changes which in the head of every page; the session keeps it.
+a time, chosen in the header of every page and kept in the session.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from requests_queue.catalog.models import Account, User
 from requests_queue.queues.base import Actor
 
 _KEY = "acting_as"
-# An administrator of more accounts finds the others by a user of theirs.
-OFFERED = 50
+# An administrator reaches further accounts by signing in as one of their users.
+MAX_ACCOUNTS = 50
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """A user who is signed in, and the account that is acted as."""
+    """A signed-in user and the account that they act as."""
 
     user: User
     account: Account
@@ -34,29 +34,29 @@ class Viewer:
 
     @cached_property
     def actor(self) -> Actor:
-        """What the queues are told of who acts."""
+        """The actor of queue actions."""
         return Actor(self.user, self.account)
 
     @cached_property
-    def others(self) -> list[Account]:
-        """The accounts that the user can act as, if more than one: vendors first."""
+    def accounts(self) -> list[Account]:
+        """The accounts that an administrator can act as, vendors first; empty for others."""
         if not self.user.is_superuser:
             return []
         rows = Account.objects.exclude(pk=preview.ACCOUNT)
-        return list(rows.order_by("-type", "pk")[:OFFERED])
+        return list(rows.order_by("-type", "pk")[:MAX_ACCOUNTS])
 
 
 def get_viewer(request: HttpRequest) -> Viewer | None:
-    """Return who reads, or None where nobody is signed in or there is no account to act as."""
+    """Return the viewer; None if nobody is signed in or there is no account to act as."""
     user = request.user
     if not isinstance(user, User) or not user.is_active or user.is_service:
         return None
-    account = _chosen(request) if user.is_superuser else user.account
+    account = _chosen_account(request) if user.is_superuser else user.account
     return None if account is None else Viewer(user, account)
 
 
 def act_as(request: HttpRequest, pk: str) -> Account | None:
-    """Act as another account from now on; None where the user can't."""
+    """Act as another account from now on; None if the user may not or it doesn't exist."""
     user = request.user
     if not isinstance(user, User) or not user.is_superuser:
         return None
@@ -66,6 +66,6 @@ def act_as(request: HttpRequest, pk: str) -> Account | None:
     return account
 
 
-def _chosen(request: HttpRequest) -> Account | None:
-    wanted = Account.objects.filter(pk=request.session.get(_KEY, "")).first()
-    return wanted or Account.objects.order_by("-type", "pk").first()
+def _chosen_account(request: HttpRequest) -> Account | None:
+    chosen = Account.objects.filter(pk=request.session.get(_KEY, "")).first()
+    return chosen or Account.objects.order_by("-type", "pk").first()

@@ -1,10 +1,11 @@
-"""The frame of the portal's pages: who may read them, the way between them, and how they look.
+"""The layout that all pages share: sign-in check, navigation, alarms, polling, error pages.
 
-A page is a function of the request and its viewer, behind `signed_in`, that answers by `shown`.
+A page is a view behind `signed_in` that takes the request and its viewer and returns `render`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -25,17 +26,17 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True)
 class NavigationItem:
-    """An entry of the navigation: its name, and the address that its pages begin with."""
+    """A link of the main navigation, and the path that its pages begin with."""
 
     name: str
-    address: str
+    path: str
 
-    def holds(self, path: str) -> bool:
+    def contains(self, path: str) -> bool:
         """Whether a page belongs to it."""
-        return path == "/" if self.address == "/" else path.startswith(self.address)
+        return path == "/" if self.path == "/" else path.startswith(self.path)
 
 
-# A room above the portal adds its own when its app is ready.
+# Apps above the portal append theirs in `AppConfig.ready`.
 NAVIGATION: list[NavigationItem] = [
     NavigationItem("Home", "/"),
     NavigationItem("Webhooks", "/webhooks/"),
@@ -44,27 +45,26 @@ NAVIGATION: list[NavigationItem] = [
     NavigationItem("Products", "/products/"),
 ]
 
-# So many webhooks that are out of order are named on every page.
-ALARMS = 2
+MAX_ALARMS = 2  # webhooks that are out of order and named on every page
 
 
 def signed_in(
     view: Callable[Concatenate[HttpRequest, Viewer, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Let in whoever is signed in and acts as an account; others are sent to sign in.
+    """Call the view with the viewer; redirect to the sign-in page if there is none.
 
-    `Missing` becomes the page of an address that leads nowhere for its viewer.
+    `Missing` becomes the page for 404.
     """
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         viewer = identity.get_viewer(request)
         if viewer is None:
-            return _turned_away(request)
+            return _without_viewer(request)
         try:
             return view(request, viewer, *args, **kwargs)
         except Missing:
-            return not_found(request, viewer)
+            return not_found(request)
 
     return guarded
 
@@ -76,40 +76,50 @@ def render(
     context: Mapping[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """Return a page in its frame, or the piece of one that `is_piece` asks for."""
-    return pages.render(request, template, {**(context or {}), **_frame(request, viewer)}, status)
+    """Return a page with the layout's context, or the part of one that htmx requests."""
+    shared = {
+        "viewer": viewer,
+        "is_htmx": is_htmx(request),
+        "now": clock.now(),
+        "navigation": [(item, item.contains(request.path)) for item in NAVIGATION],
+        # Called by the template only, so that parts of pages don't query it.
+        "alarms": partial(webhook_health.out_of_order, viewer.account, MAX_ALARMS + 1),
+        "max_alarms": MAX_ALARMS,
+    }
+    return pages.render(request, template, {**(context or {}), **shared}, status)
 
 
 def is_htmx(request: HttpRequest) -> bool:
-    """Whether htmx asks for what has changed of a page."""
+    """Whether htmx requests a part of a page."""
     return "HX-Request" in request.headers
 
 
-def not_found(request: HttpRequest, viewer: Viewer) -> HttpResponse:
-    """Return the page of what isn't there, or not for the account that is acted as."""
-    return render(request, viewer, "nothing.html", status=404)
+def digest(*shown: Any) -> str:
+    """Return a value that changes with what a page shows, for the parameter `seen`."""
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
-def _frame(request: HttpRequest, viewer: Viewer) -> dict[str, Any]:
-    return {
-        "viewer": viewer,
-        "is_piece": is_htmx(request),
-        "now": clock.now(),
-        "places": [(place, place.holds(request.path)) for place in NAVIGATION],
-        # Asked for by the template, so that pieces of pages don't.
-        "alarms": partial(webhook_health.out_of_order, viewer.account, ALARMS + 1),
-        "most_alarms": ALARMS,
-    }
+def is_unchanged(request: HttpRequest, current: str) -> bool:
+    """Whether htmx polls with `seen` and the page still has that digest: the response is 204."""
+    return is_htmx(request) and request.GET.get("seen") == current
 
 
-def _turned_away(request: HttpRequest) -> HttpResponse:
+def not_found(request: HttpRequest) -> HttpResponse:
+    """Return the page for 404, with the layout if a user is signed in."""
+    viewer = identity.get_viewer(request) if hasattr(request, "user") else None
+    if viewer is None:
+        return pages.not_found(request)
+    return render(request, viewer, "not_found_here.html", status=404)
+
+
+def _without_viewer(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return pages.render(request, "no_account.html", status=403)
     if is_htmx(request):
-        # A piece of a page can't sign anybody in: the page itself is loaded anew, and asks.
-        answer = pages.render(request, "empty.html", status=403)
-        answer["HX-Refresh"] = "true"
-        return answer
+        # Part of a page can't show the sign-in form, so the page itself is reloaded.
+        response = pages.empty(403)
+        response["HX-Refresh"] = "true"
+        return response
     if request.method not in ("GET", "HEAD"):
         return pages.see_other(settings.LOGIN_URL)
     return pages.see_other(f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}")

@@ -1,4 +1,4 @@
-"""Markdown that vendors wrote, as HTML of a page: no HTML of theirs, nothing from elsewhere."""
+"""Markdown of vendors as HTML: their own HTML is escaped and external images are not loaded."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 
-def _picture(renderer: Any, tokens: Sequence[Token], n: int, options: Any, env: Any) -> str:
-    # Loading it would tell another host who reads the page.
+def _image_as_text(renderer: Any, tokens: Sequence[Token], n: int, options: Any, env: Any) -> str:
+    # Loading an image would reveal to another host who views the page.
     return escape(tokens[n].content)
 
 
-_reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-_reader.add_render_rule("image", _picture)
+_parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+_parser.add_render_rule("image", _image_as_text)
 
 
-def html(text: str) -> SafeString:
-    """Return the text as HTML, its headings below the page's own, and without gaps.
+def render(text: str) -> SafeString:
+    """Return the text as HTML; headings start below the page's own and skip no level.
 
-    The head that a table must have in Markdown is left out where nothing stands in it.
+    Markdown requires a table header: an empty one is left out.
     """
-    tokens = _without_empty_heads(_reader.parse(text))
-    last = 1
+    tokens = _without_empty_table_headers(_parser.parse(text))
+    level = 1
     for token in tokens:
         if token.type == "heading_open":
-            last = min(int(token.tag[1]) + 1, last + 1, 6)
+            level = min(int(token.tag[1]) + 1, level + 1, 6)
         if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{last}"
-    # Its reader escapes what it is given: `html` is off.
-    return SafeString(_reader.renderer.render(tokens, _reader.options, {}))
+            token.tag = f"h{level}"
+    # The parser escapes HTML in the text: `html` is off.
+    return SafeString(_parser.renderer.render(tokens, _parser.options, {}))
 
 
-def _without_empty_heads(tokens: list[Token]) -> list[Token]:
-    found: list[Token] = []
-    head: list[Token] | None = None
+def _without_empty_table_headers(tokens: list[Token]) -> list[Token]:
+    result: list[Token] = []
+    header: list[Token] | None = None
     for token in tokens:
         if token.type == "thead_open":
-            head = []
-        (found if head is None else head).append(token)
-        if token.type == "thead_close" and head is not None:
-            if any(one.content.strip() for one in head):
-                found += head
-            head = None
-    return found
+            header = []
+        (result if header is None else header).append(token)
+        if token.type == "thead_close" and header is not None:
+            if any(cell.content.strip() for cell in header):
+                result += header
+            header = None
+    return result

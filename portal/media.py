@@ -1,32 +1,74 @@
-"""`/media/product_media/<id>/<key>/<name>`: product pictures; the address is the permission.
+"""`/media/…`: pictures of products, and icons drawn from the names of objects.
 
-The API gives the address only to accounts that see the product.
+A URL contains a key derived from the object, which is the permission to read it. The API returns
+the URL only to accounts that may see the object.
 """
 
 from __future__ import annotations
+
+import hashlib
+from html import escape
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 
-from requests_queue.catalog.models import ProductMedia
+from requests_queue.catalog.models import Account, Marketplace, Product, ProductMedia
 from requests_queue.catalog.product_representations import thumbnail_key
+from requests_queue.catalog.representations import icon_key
+
+VIEW_BOX = "0 0 64 64"
+_MODELS: dict[str, Any] = {"account": Account, "marketplace": Marketplace, "product": Product}
 
 
 @require_safe
 def picture(request: HttpRequest, pk: str, key: str, name: str) -> HttpResponse:
-    """Return the bytes of a picture; 404 for an address made up, or of an older picture."""
+    """Return a product's picture; 404 for a wrong key, as after the picture was replaced."""
     row = ProductMedia.objects.defer("content").filter(pk=pk).first()
     if row is None or not constant_time_compare(key, thumbnail_key(row)):
-        error = {"error_code": "NFND_000", "errors": [f"Object `{pk}` not found."]}
-        return JsonResponse(error, status=404)
+        return _not_found(pk)
     return HttpResponse(
         bytes(row.content),
         content_type=row.content_type,
         headers={
             "Cache-Control": "private, max-age=300",
-            # What a vendor uploaded is a picture and nothing else, even where it is opened alone.
+            # An uploaded SVG must not run scripts, even when it is opened on its own.
             "Content-Security-Policy": "default-src 'none'; sandbox",
             "X-Content-Type-Options": "nosniff",
         },
     )
+
+
+@require_safe
+def icon(request: HttpRequest, model: str, pk: str, key: str) -> HttpResponse:
+    """Return an object's initials as SVG; 404 for a wrong key."""
+    has_key = constant_time_compare(key, icon_key(model, pk))
+    row = _MODELS[model].objects.filter(pk=pk).first() if has_key and model in _MODELS else None
+    if row is None:
+        return _not_found(pk)
+    # XML has no control characters, not even escaped.
+    label = escape("".join(c for c in row.name if c.isprintable()))
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64" viewBox="{VIEW_BOX}" '
+        f'role="img" aria-label="{label}">{icon_content(row.pk, row.name)}</svg>\n'
+    )
+    headers = {"Cache-Control": "public, max-age=300"}
+    return HttpResponse(svg, content_type="image/svg+xml", headers=headers)
+
+
+def icon_content(pk: str, name: str) -> str:
+    """Return the SVG elements of an icon: always the same for the same id and name."""
+    words = [word for word in name.split() if word[0].isalnum()]
+    letters = escape("".join(word[0] for word in words[:2]).upper() or "?")
+    hue = int.from_bytes(hashlib.sha256(pk.encode()).digest()[:2]) % 360
+    return (
+        f'<rect width="64" height="64" rx="12" fill="hsl({hue},45%,38%)"/>'
+        '<text x="32" y="41" fill="#fff" font-family="system-ui,sans-serif" font-size="26" '
+        f'font-weight="600" text-anchor="middle">{letters}</text>'
+    )
+
+
+def _not_found(pk: str) -> HttpResponse:
+    error = {"error_code": "NFND_000", "errors": [f"Object `{pk}` not found."]}
+    return JsonResponse(error, status=404)

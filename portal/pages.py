@@ -1,4 +1,4 @@
-"""Pages: HTML of a template, with the headers that keep a page to this server and its viewer."""
+"""Responses of pages: rendered templates and redirects, with security and cache headers."""
 
 from __future__ import annotations
 
@@ -18,44 +18,52 @@ POLICY = (
 _HEADERS = {
     POLICY_HEADER: POLICY,
     "Cache-Control": "no-store",
-    # Addresses of pages may hold what lets their viewer in.
+    # URLs of pages can contain a token that grants access.
     "Referrer-Policy": "same-origin",
     "X-Robots-Tag": "noindex, nofollow",
 }
-
-
-# A list's rows are alike: its page takes a tenth of its length on the way. Django adds a random
-# length, so that how long an answer is tells nothing of a secret in it.
-_shorter = GZipMiddleware(lambda request: HttpResponse())
+# Rows of a list are alike, so gzip makes pages about ten times smaller. Django adds random bytes,
+# so that the length reveals nothing about a secret in the page (BREACH).
+_gzip = GZipMiddleware(lambda request: HttpResponse())
 
 
 def render(
     request: HttpRequest, template: str, context: Mapping[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    """Return a page, or a piece of one."""
-    answer = _with_headers(shortcuts.render(request, f"portal/{template}", context, status=status))
-    _shorter.process_response(request, answer)
-    return answer
+    """Return a page or a part of one."""
+    response = shortcuts.render(request, f"portal/{template}", context, status=status)
+    _gzip.process_response(request, _with_headers(response))
+    return response
+
+
+def empty(status: int = 204) -> HttpResponse:
+    """Return a response without content."""
+    return _with_headers(HttpResponse(status=status))
 
 
 def not_found(request: HttpRequest) -> HttpResponse:
-    """Return the page of an address that leads nowhere, or nowhere for its viewer."""
+    """Return the page for 404 without the layout."""
     return render(request, "not_found.html", status=404)
 
 
+def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
+    """Return the page of an error; it needs no database, which may be unavailable."""
+    return render(request, "error.html", {"status": status, "message": message}, status)
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Return the page of a form that came without its token (Django's CSRF_FAILURE_VIEW)."""
+    """Return the page for a missing or wrong CSRF token (CSRF_FAILURE_VIEW)."""
     return render(request, "csrf.html", status=403)
 
 
 def local_path(address: str) -> str:
-    """Return the address of a page if it is one of ours, else nothing."""
-    is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(address, None)
-    return address if is_ours else ""
+    """Return the address if it is a path on this server, else an empty string."""
+    is_local = address.startswith("/") and url_has_allowed_host_and_scheme(address, None)
+    return address if is_local else ""
 
 
 def see_other(address: str) -> HttpResponse:
-    """Return the answer of a form that is done with: another page, to be read by a GET."""
+    """Redirect with 303, so that the browser follows a POST by a GET."""
     return _with_headers(_SeeOther(address))
 
 
@@ -63,7 +71,7 @@ class _SeeOther(HttpResponseRedirect):
     status_code = 303
 
 
-def _with_headers(answer: HttpResponse) -> HttpResponse:
+def _with_headers(response: HttpResponse) -> HttpResponse:
     for name, value in _HEADERS.items():
-        answer[name] = value
-    return answer
+        response[name] = value
+    return response

@@ -1,24 +1,65 @@
-"""The pages' addresses."""
+"""URLs of all pages."""
 
-from django.urls import include, path
+from django.urls import path
 
-from portal import icons, media, views
+from portal import media, views
+from portal.deliveries import views as deliveries
+from portal.home import views as home
 from portal.inquiry import views as inquiry
 from portal.products import action_page
+from portal.products import views as products
+from portal.queues import views as queues
+from portal.queues import write_views as queue_writes
+from portal.webhooks import views as webhooks
+from portal.webhooks import wizard_views as wizard
 
 urlpatterns = [
-    path("", include("portal.home.urls")),
-    path("webhooks/", include("portal.webhooks.urls")),
-    path("deliveries/", include("portal.deliveries.urls")),
-    path("queues/", include("portal.queues.urls")),
-    path("products/", include("portal.products.urls")),
+    path("", home.home, name="home"),
+    path("home/live/", home.live, name="home-live"),
+    path("webhooks/", webhooks.webhooks, name="webhooks"),
+    path("webhooks/new/", wizard.new, name="webhook-new"),
+    path("webhooks/new/<slug:key>/<slug:name>/", wizard.step, name="webhook-new-step"),
+    path("webhooks/<slug:pk>/", webhooks.general, name="webhook"),
+    path("webhooks/<slug:pk>/statistics/", webhooks.statistics, name="webhook-statistics"),
+    path("webhooks/<slug:pk>/http/", webhooks.http, name="webhook-http"),
+    path("webhooks/<slug:pk>/data/", webhooks.data, name="webhook-data"),
+    path("webhooks/<slug:pk>/last/<slug:outcome>/", webhooks.response, name="webhook-response"),
+    path("webhooks/<slug:pk>/edit/", webhooks.edit, name="webhook-edit"),
+    path("webhooks/<slug:pk>/delete/", webhooks.delete, name="webhook-delete"),
+    path("webhooks/<slug:pk>/do/<slug:name>/", webhooks.run_action, name="webhook-action"),
+    path("webhooks/<slug:pk>/secret/", webhooks.reveal, name="webhook-secret"),
+    path("webhooks/<slug:pk>/secret/new/", webhooks.renew, name="webhook-secret-new"),
+    path("deliveries/", deliveries.deliveries, name="deliveries"),
+    path("deliveries/<int:pk>/", deliveries.delivery, name="delivery"),
+    path("deliveries/<int:pk>/again/", deliveries.resend, name="delivery-resend"),
+    path("deliveries/<int:pk>/change/", deliveries.change, name="delivery-change"),
+    path("deliveries/<int:pk>/headers/", deliveries.headers, name="delivery-headers"),
+    path("deliveries/<int:pk>/curl/", deliveries.as_curl, name="delivery-curl"),
+    path("queues/", queues.queues, name="queues"),
+    path("queues/<str:name>/", queues.queue, name="queue"),
+    path("queues/<str:name>/new/", queue_writes.new, name="queue-new"),
+    path("queues/<str:name>/<str:pk>/", queues.queue_object, name="queue-object"),
+    path("queues/<str:name>/<str:pk>/json/", queues.source, name="queue-source"),
+    path("queues/<str:name>/<str:pk>/edit/", queue_writes.edit, name="queue-edit"),
+    path("queues/<str:name>/<str:pk>/validate/", queue_writes.validate, name="queue-validate"),
+    path(
+        "queues/<str:name>/<str:pk>/actions/<str:action>/",
+        queue_writes.run_action,
+        name="queue-action",
+    ),
+    path("products/", products.products, name="products"),
+    path("products/<str:pk>/", products.product, name="product"),
+    path("products/<str:pk>/items/", products.items, name="product-items"),
+    path("products/<str:pk>/parameters/", products.parameters, name="product-parameters"),
+    path("products/<str:pk>/templates/", products.templates, name="product-templates"),
+    path("products/<str:pk>/capabilities/", products.capabilities, name="product-capabilities"),
     path("sign-in/", views.sign_in, name="sign-in"),
     path("sign-in/<str:uid>/<str:token>", views.sign_in_by_link, name="sign-in-by-link"),
     path("password/", views.password, name="password"),
     path("sign-out/", views.sign_out, name="sign-out"),
     path("acting/", views.act_as, name="act-as"),
     path("media/product_media/<str:pk>/<str:key>/<str:name>", media.picture),
-    path("media/<str:model>/<str:pk>/<str:key>/icon.svg", icons.icon),
+    path("media/<str:model>/<str:pk>/<str:key>/icon.svg", media.icon),
     path("actions/<str:pk>", action_page.action, name="product-action"),
     path("forms/<str:pk>", inquiry.inquiry, name="inquiry"),
     path("forms/<str:pk>/check", inquiry.check, name="inquiry-check"),

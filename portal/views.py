@@ -1,4 +1,4 @@
-"""The views of the frame: who is signed in, by which password, and as which account."""
+"""Views of signing in and out, the password, and the account that an administrator acts as."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from portal import identity, layout, pages, sign_in_forms, signin
+from portal import identity, layout, pages
+from portal import sign_in as forms
+from portal.identity import Viewer
 from requests_queue.catalog import sign_in_limits
 
 
-# Not by HEAD, which whoever only looks at links sends.
+# HEAD is refused: link previews send it, and it would use up the link.
 @require_GET
 def sign_in_by_link(request: HttpRequest, uid: str, token: str) -> HttpResponse:
-    """Sign in whoever has the printed link, once. Anybody may ask; the token decides."""
-    user = signin.redeem(uid, token)
+    """Sign in by a link that works once. Public: the token is the permission."""
+    user = forms.redeem(uid, token)
     if user is None:
         return pages.render(request, "link_used.html", status=403)
     login(request, user)
@@ -28,28 +30,25 @@ def sign_in_by_link(request: HttpRequest, uid: str, token: str) -> HttpResponse:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Sign in by name and password. Anybody may ask."""
-    following = (
-        pages.local_path(request.POST.get("next") or request.GET.get("next") or "")
-        or settings.LOGIN_REDIRECT_URL
-    )
+    """Sign in by user name and password. Public."""
+    target = _next(request)
     if request.method != "POST" and identity.get_viewer(request) is not None:
-        return pages.see_other(following)
-    form = sign_in_forms.SignIn(request, request.POST or None)
+        return pages.see_other(target)
+    form = forms.SignInForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         login(request, form.get_user())
-        return pages.see_other(following)
-    context = {"form": form, "next": following, "is_sandbox": settings.SANDBOX}
+        return pages.see_other(target)
+    context = {"form": form, "next": target, "is_sandbox": settings.SANDBOX}
+    status = 429 if form.refused else 400 if form.is_bound else 200
+    response = pages.render(request, "sign_in.html", context, status)
     if form.refused:
-        answer = pages.render(request, "sign_in.html", context, status=429)
-        answer["Retry-After"] = f"{sign_in_limits.BLOCK:.0f}"
-        return answer
-    return pages.render(request, "sign_in.html", context, status=400 if form.is_bound else 200)
+        response["Retry-After"] = f"{sign_in_limits.BLOCK:.0f}"
+    return response
 
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """End the session. Anybody may ask."""
+    """End the session. Public."""
     logout(request)
     return pages.see_other(settings.LOGIN_URL)
 
@@ -57,23 +56,27 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 @layout.signed_in
-def password(request: HttpRequest, viewer: identity.Viewer) -> HttpResponse:
-    """Set one's own password, for whoever is signed in; other sessions of theirs end."""
-    form = sign_in_forms.password_form(viewer.user, request.POST or None)
+def password(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Set the viewer's own password and end their other sessions."""
+    form = forms.password_form(viewer.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         update_session_auth_hash(request, form.save())
-        messages.success(request, f"Your password is set. Your name is {viewer.user.username}.")
+        messages.success(request, f"Password saved. Your user name is {viewer.user.username}.")
         return pages.see_other(reverse("password"))
-    context = {"form": form, "has_one": viewer.user.has_usable_password()}
+    context = {"form": form, "has_password": viewer.user.has_usable_password()}
     return layout.render(request, viewer, "password.html", context, 400 if form.is_bound else 200)
 
 
 @require_POST
 @layout.signed_in
-def act_as(request: HttpRequest, viewer: identity.Viewer) -> HttpResponse:
-    """Act as another account, for administrators; back to the page that asked."""
+def act_as(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Act as another account and return to the previous page. Administrators only."""
     if identity.act_as(request, request.POST.get("account", "")) is None:
-        return layout.not_found(request, viewer)
-    return pages.see_other(
-        pages.local_path(request.POST.get("next", "")) or settings.LOGIN_REDIRECT_URL
-    )
+        return layout.not_found(request)
+    return pages.see_other(_next(request))
+
+
+def _next(request: HttpRequest) -> str:
+    """Return the local page to continue on, Home by default."""
+    requested = request.POST.get("next") or request.GET.get("next") or ""
+    return pages.local_path(requested) or settings.LOGIN_REDIRECT_URL

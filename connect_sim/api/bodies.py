@@ -14,7 +14,7 @@ from connect_sim.api.auth import SCHEME, ApiKeyAuthentication
 from connect_sim.api.errors import UNAUTHORIZED, envelope, is_api
 from connect_sim.server.bodies import LARGE
 from connect_sim.server.django_app import BODY, TOO_LARGE
-from portal import error_pages
+from portal import pages
 
 
 def refuse_bodies(
@@ -58,7 +58,7 @@ def _unauthorized() -> HttpResponse:
 def _refusal(request: HttpRequest, text: str) -> HttpResponse:
     if is_api(request):
         return envelope(413, "REQ_413", text)
-    return error_pages.failed(request, 413, text)
+    return pages.error(request, 413, text)
 
 
 def _most() -> int:

@@ -16,7 +16,7 @@ from py_rql.exceptions import RQLFilterError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from portal import error_pages
+from portal import pages
 from requests_queue import database_errors
 from requests_queue.errors import Refused
 from requests_queue.fields import field_errors
@@ -52,7 +52,7 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | No
     if is_api(request):
         response = envelope(503, UNAVAILABLE, sentence)
     else:
-        response = error_pages.failed(request, 503, sentence)
+        response = pages.error(request, 503, sentence)
     _log_unavailable(request, response, error)
     return response
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from connect_sim.api.errors import envelope, is_api
-from portal import error_pages
+from portal import pages
 
 # Of the OpenAPI document that the API follows; `ccli --version` reads it.
 CONNECT_VERSION = "37.0"
@@ -37,7 +37,7 @@ def normalise_api_path(
             response["Connect-Version"] = CONNECT_VERSION
             return response
         if has_nul:
-            return error_pages.failed(request, 400, _NUL)
+            return pages.error(request, 400, _NUL)
         return get_response(request)
 
     return middleware

@@ -14,8 +14,8 @@ from portal.deliveries import queries
 from portal.deliveries.bodies import harmless
 from requests_queue import clock
 from requests_queue.catalog.models import Account
-from requests_queue.durations import format_seconds
 from requests_queue.errors import Missing
+from requests_queue.time_format import format_span
 from webhooks.delivery import cleared_backoffs, next_attempt
 from webhooks.delivery.next_attempt import Told
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
@@ -142,7 +142,7 @@ class DeliveryView:
         return AttemptRow(
             row.number, row.outcome, row.status_code, row.duration,
             harmless(row.error[:500]), replace(told, why=harmless(told.why)), row.started_at,
-            "" if gap is None else format_seconds(gap.total_seconds()), ended,
+            "" if gap is None else format_span(gap.total_seconds()), ended,
         )  # fmt: skip
 
     @cached_property

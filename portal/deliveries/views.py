@@ -21,7 +21,7 @@ def deliveries(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show the log of the account's webhooks, to its users; 204 for who has seen just this."""
     log = logs.read(request.GET, viewer.account)
     if layout.is_htmx(request) and log.is_unchanged:
-        return pages.render(request, "empty.html", status=204)
+        return pages.empty()
     piece = "rows" if layout.is_htmx(request) else "log"
     return layout.render(request, viewer, f"deliveries/{piece}.html", {"log": log})
 
@@ -33,7 +33,7 @@ def delivery(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     now = clock.now()
     shown = DeliveryView(detail.find(viewer.account, pk), request.GET, now)
     if layout.is_htmx(request) and shown.is_unchanged:
-        return pages.render(request, "empty.html", status=204)
+        return pages.empty()
     raw, whole = (bool(request.GET.get(name)) for name in ("raw", "whole"))
     one = shown.attempt and AttemptView(shown.attempt, now, raw, whole)
     piece = "whole" if layout.is_htmx(request) else "delivery"
@@ -43,7 +43,7 @@ def delivery(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
 
 @require_POST
 @layout.signed_in
-def again(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
+def resend(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Send again what an attempt sent, for users of the webhook's account."""
     attempt = detail.attempt(viewer.account, pk, request.POST.get("attempt", ""))
     return pages.see_other(resend_actions.again(request, attempt))

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import connection
 
 from requests_queue import heartbeats
-from requests_queue.durations import format_seconds
 from requests_queue.heartbeats import Summary
+from requests_queue.time_format import format_span
 from webhooks.delivery import broker
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
@@ -114,4 +114,4 @@ def _remedy(process: str) -> str:
 
 
 def _ago(age: float | None) -> str:
-    return format_seconds(age or 0.0, most=1)
+    return format_span(round(age or 0.0), units=1)

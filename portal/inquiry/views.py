@@ -79,9 +79,9 @@ def _page(
     if form is None:
         # What came after the inquiry may be for others than the holders of its link.
         text = status_labels.text(about) if row.status == "pending" else ""
-        context |= {**status_labels.words(about), "text": markdown.html(text)}
+        context |= {**status_labels.words(about), "text": markdown.render(text)}
         return pages.render(request, "inquiry/standing.html", context, status)
-    context |= {"text": markdown.html(status_labels.text(about)), **_form(about, form)}
+    context |= {"text": markdown.render(status_labels.text(about)), **_form(about, form)}
     return pages.render(request, "inquiry/open.html", context, status)
 
 

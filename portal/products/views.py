@@ -39,7 +39,7 @@ def product(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 def items(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show a product's items, to whoever sees the product."""
     row = queries.find(viewer.account, pk)
-    found = paged(request, queries.items(row), first=queries.ROWS)
+    found = paged(request, queries.items(row), default=queries.ROWS)
     return _tab(request, viewer, "items", {"product": row, "paged": found})
 
 
@@ -49,7 +49,7 @@ def parameters(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show a product's parameters, to whoever sees the product."""
     row = queries.find(viewer.account, pk)
     phase = request.GET.get("phase", "")
-    found = paged(request, queries.parameters(row, phase), first=queries.ROWS)
+    found = paged(request, queries.parameters(row, phase), default=queries.ROWS)
     context = {"product": row, "paged": found, "phase": phase, "phases": queries.PHASES}
     return _tab(request, viewer, "parameters", context)
 

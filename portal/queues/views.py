@@ -37,7 +37,7 @@ def queue(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     is_list = not found.statuses or "status" in asked
     context = _list(request, viewer, found) if is_list else _board(viewer, found, asked)
     if layout.is_htmx(request) and seen == context["digest"]:
-        return pages.render(request, "empty.html", status=204)
+        return pages.empty()
     context |= {
         "queue": found, "name": labels.name_of(found), "asked": asked, "is_list": is_list,
         "has_sample": found.sample is not None,
@@ -83,13 +83,13 @@ def _list(request: HttpRequest, viewer: Viewer, found: Queue) -> dict[str, Any]:
 
 @require_safe
 @layout.signed_in
-def one(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
+def queue_object(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Show an object, what may be done with it, and who was called about it, to its parties."""
     found, row = lists.find_object(name, pk, viewer.account)
     entries = history.of(row, viewer.account)
     digest = lists.digest([row.status, row.updated, *history.state(entries)])
     if layout.is_htmx(request) and request.GET.get("seen") == digest:
-        return pages.render(request, "empty.html", status=204)
+        return pages.empty()
     context = _object(found, row, viewer) | {"entries": entries, "poll": f"?seen={digest}"}
     template = "object_shown" if layout.is_htmx(request) else "object"
     return layout.render(request, viewer, f"queues/{template}.html", context)
@@ -106,7 +106,7 @@ def _object(found: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
         "tiers": sections.tiers(shown),
         "items": sections.items(shown),
         "params": parameters.table(parameters.of(found, shown)),
-        "text": markdown.html(services.text(found, viewer.actor, row.pk)),
+        "text": markdown.render(services.text(found, viewer.actor, row.pk)),
         "form_link": link or "",
         "buttons": actions.buttons(found, row, viewer),
         "others_moves": actions.of_other_party(found, row, viewer),

@@ -21,17 +21,19 @@ _FORM = ["GET", "HEAD", "POST"]
 
 @require_http_methods(_FORM)
 @layout.signed_in
-def move(request: HttpRequest, viewer: Viewer, name: str, pk: str, move: str) -> HttpResponse:
+def run_action(
+    request: HttpRequest, viewer: Viewer, name: str, pk: str, action: str
+) -> HttpResponse:
     """Ask for what a move of an object needs, and make it as the viewer's side: its parties."""
     queue, row = lists.find_object(name, pk, viewer.account)
-    if move not in queue.by_name:
-        raise Missing(move)
-    asked = actions.ActionPage(queue, row, move, request)
+    if action not in queue.by_name:
+        raise Missing(action)
+    asked = actions.ActionPage(queue, row, action, request)
     if request.method == "POST" and asked.make(viewer):
         row.refresh_from_db(fields=["status"])
-        messages.success(request, f"{labels.label(move)}: {pk} is {labels.spaced(row.status)}.")
+        messages.success(request, f"{labels.label(action)}: {pk} is {labels.spaced(row.status)}.")
         return pages.see_other(_page(queue, pk))
-    context = head(queue, row) | {"asked": asked, "label": labels.label(move)}
+    context = head(queue, row) | {"asked": asked, "label": labels.label(action)}
     status = 400 if request.method == "POST" else 200
     return layout.render(request, viewer, "queues/move.html", context, status)
 

@@ -1,4 +1,4 @@
-"""What templates of the portal draw: icons, moments, query strings."""
+"""Template tags and filters of the portal: icons, times, statuses, query strings."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from portal import icons
+from portal import markdown as markdown_renderer
+from portal import media
+from portal.paging import with_values
+from portal.products import labels as product_labels
+from portal.queues import labels
 from requests_queue.catalog.models import Account, Marketplace, Product
+from requests_queue.time_format import format_moment, format_span
 from webhooks.delivery import next_attempt as next_attempts
 
 register = template.Library()
+register.filter("words", labels.spaced)
+register.filter("markdown", markdown_renderer.render)
+register.filter("constraints", product_labels.constraints)
 
 
 @register.simple_tag(takes_context=True)
 def icon(context: dict[str, Any], row: Account | Product | Marketplace) -> SafeString:
-    """Draw the row's icon within the page, where a picture of its own would cost a request.
-
-    It is drawn once; where it is shown again, it is referred to.
-    """
+    """Draw an icon inline, which saves a request; a second use on a page refers to the first."""
     drawn: set[str] = context["request"].__dict__.setdefault("_icons", set())
     symbol = ""
     if row.pk not in drawn:
         drawn.add(row.pk)
-        # Escaped where it is drawn.
-        face = SafeString(icons.face(row.pk, row.name))
+        # `icon_content` escapes the name.
+        content = SafeString(media.icon_content(row.pk, row.name))
         symbol = format_html(
-            '<symbol id="icon-{}" viewBox="{}">{}</symbol>', row.pk, icons.BOX, face
+            '<symbol id="icon-{}" viewBox="{}">{}</symbol>', row.pk, media.VIEW_BOX, content
         )
     return format_html(
         '<svg class="icon" aria-hidden="true">{}<use href="#icon-{}"/></svg>', symbol, row.pk
@@ -37,32 +42,29 @@ def icon(context: dict[str, Any], row: Account | Product | Marketplace) -> SafeS
 
 
 @register.simple_tag
-def moment(at: datetime | None, kind: str = "") -> SafeString | str:
-    """Show a moment as `05/18/2021 8:49 AM` UTC, to the second in its title; – for none.
+def moment(at: datetime | None, mode: str = "") -> SafeString | str:
+    """Show a moment as `2026-11-26 01:42:30 UTC`; – for none.
 
-    Kind `ago` has the browser say how long ago it is.
+    With mode `ago` the browser replaces it by the time since then.
     """
     if not at:
         return SafeString('<span class="none">–</span>')
-    hour = at.hour % 12 or 12
-    text = f"{at:%m/%d/%Y} {hour}:{at:%M} {at:%p}"
-    return format_html(
-        '<time datetime="{}" title="{} UTC"{}>{}</time>',
-        at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        at.strftime("%Y-%m-%d %H:%M:%S"),
-        format_html(' data-time="{}"', kind) if kind else "",
-        text,
-    )
+    return _time(at, mode, format_moment(at))
 
 
 @register.simple_tag
 def countdown(at: datetime, now: datetime) -> SafeString:
-    """Show how long it is until a moment, which the browser counts down: `in 4 min 59 s`."""
+    """Show the time until a moment, which the browser counts down: `in 4 min 59 s`."""
+    return _time(at, "countdown", f"in {next_attempts.until(at, now)}")
+
+
+def _time(at: datetime, mode: str, text: str) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{} UTC" data-time="countdown">in {}</time>',
+        '<time datetime="{}" title="{}"{}>{}</time>',
         at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        at.strftime("%Y-%m-%d %H:%M:%S"),
-        next_attempts.until(at, now),
+        format_moment(at),
+        format_html(' data-time="{}"', mode) if mode else "",
+        text,
     )
 
 
@@ -73,13 +75,21 @@ def next_attempt_at(at: datetime, now: datetime) -> SafeString:
     return format_html("Next attempt {}, at {}.", countdown(at, now), clock_time)
 
 
+@register.filter
+def milliseconds(duration: int) -> str:
+    """Show a duration in ms with its unit: `300 ms`, `1.2 s`."""
+    return format_span(duration / 1000) if duration else "0 ms"
+
+
+@register.simple_tag
+def badge(status: str) -> SafeString:
+    """Show a status in its color."""
+    tone = labels.tone(status)
+    more = f" badge-{tone}" if tone else ""
+    return format_html('<span class="badge{}">{}</span>', more, labels.spaced(status))
+
+
 @register.simple_tag(takes_context=True)
 def query(context: dict[str, Any], **values: Any) -> str:
-    """Return the page's query with some values changed (None: without them), on page 1."""
-    found = context["request"].GET.copy()
-    found.pop("page", None)
-    for name, value in values.items():
-        found.pop(name, None)
-        if value not in (None, ""):
-            found[name] = str(value)
-    return f"?{found.urlencode()}"
+    """Return the page's query with some values changed (None removes one), on page 1."""
+    return with_values(context["request"].GET, page=None, **values)

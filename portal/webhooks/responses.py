@@ -7,7 +7,6 @@ from typing import Any
 
 from django.urls import reverse
 
-from requests_queue.durations import format_milliseconds
 from requests_queue.safe_text import visible
 from webhooks.models import Attempt
 
@@ -26,7 +25,6 @@ def shown(row: Attempt) -> dict[str, Any]:
     return {
         "attempt": row,
         "address": delivery_address(row),
-        "lasted": format_milliseconds(row.duration),
         "headers": [(visible(str(k)), visible(str(v))) for k, v in row.response_headers],
         "body": body,
         "is_cut": row.truncated or len(row.response_body) > _SHOWN,

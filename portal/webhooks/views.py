@@ -73,7 +73,7 @@ def statistics(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
         if not layout.is_htmx(request):
             raise
         lookups.tell_gone(request, pk)
-        answer = pages.render(request, "empty.html")
+        answer = pages.empty(200)
         answer["HX-Redirect"] = reverse("webhooks")
         return answer
     now, pending = clock.now(), webhook_statistics.pending(row)
@@ -161,7 +161,7 @@ def delete(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 
 @require_POST
 @layout.signed_in
-def do(request: HttpRequest, viewer: Viewer, pk: str, name: str) -> HttpResponse:
+def run_action(request: HttpRequest, viewer: Viewer, pk: str, name: str) -> HttpResponse:
     """Trigger, enable, disable or recover a webhook, for users of its account."""
     if name not in DEEDS:
         raise Missing(name)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from requests_queue.durations import format_milliseconds
 from requests_queue.safe_text import visible
+from requests_queue.time_format import format_moment, format_span
 from webhooks.delivery import cleared_backoffs
 from webhooks.models import Attempt, Delivery, Webhook
 
@@ -84,9 +84,7 @@ def chart(row: Webhook) -> AttemptChart:
     longest = max([_LEAST_MS, *(found["duration"] for found in rows)])
     first = LATEST - len(rows)
     bars = [_bar(found, first + n, longest) for n, found in enumerate(reversed(rows))]
-    for found in rows:
-        found["lasted"] = format_milliseconds(found["duration"])
-    return AttemptChart(bars, rows, format_milliseconds(longest), _said(rows))
+    return AttemptChart(bars, rows, format_span(longest / 1000), _said(rows))
 
 
 def _bar(found: dict[str, Any], place: int, longest: int) -> AttemptBar:
@@ -95,8 +93,8 @@ def _bar(found: dict[str, Any], place: int, longest: int) -> AttemptBar:
     height = round(_LOW + (_TALL - _LOW) * share, 1)
     status = found["status_code"] or "no answer"
     said = (
-        f"{found['started_at']:%m/%d/%Y %H:%M:%S} UTC: {found['outcome']} ({status}), "
-        f"{format_milliseconds(found['duration'])}"
+        f"{format_moment(found['started_at'])}: {found['outcome']} ({status}), "
+        f"{format_span(found['duration'] / 1000)}"
     )
     return AttemptBar(place * _STEP, round(_TALL - height, 1), height, found["outcome"], said)
 

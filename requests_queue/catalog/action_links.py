@@ -19,6 +19,7 @@ from requests_queue import clock, encryption
 from requests_queue.catalog.models import Product, ProductAction
 from requests_queue.catalog.models.products import new_secret
 from requests_queue.errors import Refused
+from requests_queue.time_format import format_moment
 
 VALID = timedelta(minutes=10)
 UNVERIFIED = "Its signature does not verify with the secret of the product's actions."
@@ -78,7 +79,7 @@ def read(action: ProductAction, token: str) -> tuple[dict[str, Any], dict[str, A
     if claims["action_id"] != action.action:
         raise WrongToken("It was made for another action of the product.")
     if expires_at(claims) <= clock.now():
-        raise WrongToken(f"It expired at {expires_at(claims):%Y-%m-%d %H:%M:%S} UTC.")
+        raise WrongToken(f"It expired at {format_moment(expires_at(claims))}.")
     return header, claims
 
 

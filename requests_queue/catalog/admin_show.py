@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -18,13 +18,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from requests_queue.safe_text import visible
+from requests_queue.time_format import format_moment
 
 NOTHING = "–"
 
 
 def moment(value: datetime | None) -> str:
     """Return a date in full, in UTC, so that it can be compared with logs."""
-    return NOTHING if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return NOTHING if value is None else format_moment(value)
 
 
 def text(value: str | bytes | memoryview) -> SafeString | str:

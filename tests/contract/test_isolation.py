@@ -69,7 +69,7 @@ ELSEWHERE = {
     "sign-in/{}/{}": "signed links: tests/e2e/test_commands.py",
     "sign-in/": "for everybody: tests/portal/test_sign_in.py",
     "sign-out/": "for everybody: tests/portal/test_sign_in.py",
-    "acting/": "for administrators: tests/portal/test_frame.py",
+    "acting/": "for administrators: tests/portal/test_layout.py",
     "password/": "one's own: tests/portal/test_sign_in.py",
     "webhooks/new/": "begins a draft: tests/portal/test_webhooks_wizard.py",
     "webhooks/new/{}/{}/": "its beginner's: tests/portal/test_webhooks_wizard.py",

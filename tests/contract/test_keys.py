@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from portal import signin
+from portal import sign_in
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, ApiToken, User
 from tests import make
@@ -88,7 +88,7 @@ def test_the_refusal_says_nothing_of_what_was_asked_for(world: make.World) -> No
 def test_who_is_inactive_leaves_the_pages(world: make.World) -> None:
     client, user = Client(), staff(world.vendor_user)
     client.force_login(user)
-    link = signin.link(user)
+    link = sign_in.link(user)
     assert client.get("/admin/").status_code == 200
     User.objects.filter(pk=user.pk).update(is_active=False)
     assert client.get("/admin/").headers["Location"].startswith("/admin/login/")

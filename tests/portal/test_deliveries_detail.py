@@ -89,12 +89,12 @@ def test_attempts_say_what_they_led_to_and_when_the_next_one_is(
     said = words(found)
     # A backoff that is over has no time of a next attempt.
     assert (
-        "Attempt 1 500 failure 7 ms 11/01/2026 9:00:00 AM Handler returned HTTP 500. "
+        "Attempt 1 500 failure 7 ms 2026-11-01 09:00:00 UTC Handler returned HTTP 500. "
         "Failed (1 of 10). Backoff of 5 min. 5 min later Attempt 2 500 failure 7 ms "
-        "11/01/2026 9:05:00 AM Failed (2 of 10). Next attempt in 9 min 59 s , at 09:15:00 UTC."
+        "2026-11-01 09:05:00 UTC Failed (2 of 10). Next attempt in 9 min 59 s , at 09:15:00 UTC."
     ) in said
     assert "What happens next Next attempt in 9 min 59 s , at 09:15:00 UTC." in said
-    assert set(re.findall(r"\d\d:\d\d:\d\d UTC", said)) == {"09:15:00 UTC"}
+    assert set(re.findall(r"at (\d\d:\d\d:\d\d UTC)", said)) == {"09:15:00 UTC"}
     assert f'<time datetime="{last.next_attempt_at:%Y-%m-%dT%H:%M:%SZ}"' in found
     assert 'data-time="countdown"' in found
     # The last one is shown, unless another is chosen.
@@ -132,7 +132,7 @@ def test_a_next_attempt_that_was_moved_says_why(
     Webhook.objects.update(earliest_possible_trigger=until, round=1)
     freeze(last.finished_at)
     said = words(page(vendor, row))
-    assert set(re.findall(r"\d\d:\d\d:\d\d UTC", said)) == {f"{until:%H:%M:%S} UTC"}
+    assert set(re.findall(r"at (\d\d:\d\d:\d\d UTC)", said)) == {f"{until:%H:%M:%S} UTC"}
     assert f"UTC. {moved}".strip() in said
     assert ("recorded" in said) == bool(moved)
 
@@ -159,8 +159,8 @@ def test_what_cleared_a_backoff_stands_between_the_attempts(
     assert first.next_attempt_at
     said = words(page(vendor, row))
     assert (
-        "Failed (1 of 10). Backoff of 5 min. 11/01/2026 9:01:01 AM Backoff cleared: Trigger now "
-        f"succeeded (attempt 1 of delivery {other.pk}). 11/01/2026 9:01:30 AM Backoff cleared: "
+        "Failed (1 of 10). Backoff of 5 min. 2026-11-01 09:01:01 UTC Backoff cleared: Trigger now "
+        f"succeeded (attempt 1 of delivery {other.pk}). 2026-11-01 09:01:30 UTC Backoff cleared: "
         f"edited by {user.name} (endpoint URL). 5 min later Attempt 2"
     ) in said
     assert "recovered" not in said.lower() and "disabled by" not in said

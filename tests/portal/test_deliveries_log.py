@@ -142,4 +142,4 @@ def test_an_administrator_reads_as_the_account_that_is_acted_as(
 
 def test_the_times_stand_without_scripts(vendor: Client, hook: Webhook) -> None:
     delivery(hook, created_at=AT + timedelta(hours=6))
-    assert "11/01/2026 3:00 PM" in vendor.get("/deliveries/").content.decode()
+    assert "2026-11-01 15:00:00 UTC" in vendor.get("/deliveries/").content.decode()

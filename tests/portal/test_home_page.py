@@ -222,7 +222,7 @@ def test_every_page_names_what_is_out_of_order(vendor: Client, world: make.World
     for n in range(1, 5):
         make.webhook(world, n=n, out_of_order=True, failure_since_last_success=n)
     said = text(vendor, "/password/")
-    assert "Hook 1 WH-000-000-001 is out of order after 1 failure and isn't called" in said
+    assert "Hook 1 WH-000-000-001 is out of order after 1 failure and is not called." in said
     assert "Hook 2" in said and "Hook 3" not in said
     assert "More webhooks are out of order." in said
     page = vendor.get("/products/?q=x").content.decode()

@@ -498,5 +498,5 @@ def test_the_pages_are_accessible_and_fit(
     page.get_by_role("button", name="Send answers").click()
     look("Your answers are on their way")
     page.goto(link[:-1])
-    look("There is nothing here")
+    look("Page not found")
     context.close()

@@ -39,7 +39,7 @@ def test_vendor_finds_preview_orders_in_its_queue(vendor: Caller, maya: Client) 
     assert "CT-0000-0000-0000" in text(maya, f"{path}json/")
     # Both parties are the vendor.
     assert shown.count("Nimbus Inc") >= 2
-    assert f"{path}moves/fail/" in shown
+    assert f"{path}actions/fail/" in shown
     for page in ("/queues/", "/queues/fulfillment/", "/queues/fulfillment/?status=pending", "/"):
         text(maya, page)
     assert request["id"] in text(maya, f"/queues/fulfillment/?status=&q={request['id']}")
@@ -49,10 +49,10 @@ def test_vendor_purchases_its_draft_on_the_page(vendor: Caller, maya: Client) ->
     draft = placed(vendor, {**order(SUITE), "status": "draft"})
     path = f"/queues/fulfillment/{draft['id']}/"
     shown = text(maya, path)
-    assert f"{path}moves/purchase/" in shown
+    assert f"{path}actions/purchase/" in shown
     assert "can fail" not in shown
     assert 'name="quantity:' in text(maya, f"{path}edit/")
-    answer = maya.post(f"{path}moves/purchase/")
+    answer = maya.post(f"{path}actions/purchase/")
     assert answer.status_code in (302, 303), answer.content
     assert vendor.get(f"/requests/{draft['id']}").json["status"] != "draft"
 

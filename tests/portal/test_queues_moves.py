@@ -59,16 +59,16 @@ def test_the_legal_moves_are_buttons(vendor: Client, distributor: Client) -> Non
 def test_a_move_that_asks_nothing_is_made_by_its_button(vendor: Client) -> None:
     row = TierAccountRequest.objects.get(status="pending")
     at = f"/queues/tier_account/{row.pk}/"
-    answer = vendor.post(f"{at}moves/accept/")
+    answer = vendor.post(f"{at}actions/accept/")
     assert (answer.status_code, answer["Location"]) == (303, at)
     assert f"Accept: {row.pk} is accepted." in read(vendor, at)
-    again = vendor.post(f"{at}moves/accept/")
+    again = vendor.post(f"{at}actions/accept/")
     assert again.status_code == 400
     assert f"{row.pk} is accepted: accept is for pending only." in text(again)
 
 
 def test_it_is_made_by_whoever_is_signed_in(vendor: Client) -> None:
-    vendor.post(f"{AT}moves/fail/", {"reason": "Out of stock."})
+    vendor.post(f"{AT}actions/fail/", {"reason": "Out of stock."})
     row = Request.objects.get(pk=PENDING)
     person = User.objects.get(pk=vendor.session["_auth_user_id"])
     assert (row.status, row.reason, row.assignee) == ("failed", "Out of stock.", person)
@@ -76,14 +76,14 @@ def test_it_is_made_by_whoever_is_signed_in(vendor: Client) -> None:
 
 
 def test_a_missing_reason_is_said_at_its_field(vendor: Client) -> None:
-    answer = vendor.post(f"{AT}moves/fail/", {"reason": "", "body": "{}"})
+    answer = vendor.post(f"{AT}actions/fail/", {"reason": "", "body": "{}"})
     assert answer.status_code == 400
     assert "Reason optional Error: This field is required." in text(answer)
     assert status() == "pending"
 
 
 def test_an_approval_asks_for_what_it_lacks(vendor: Client) -> None:
-    at = f"{AT}moves/approve/"
+    at = f"{AT}actions/approve/"
     assert "Activation id" in read(vendor, at)
     refused = vendor.post(at, fields(vendor, at))
     assert refused.status_code == 400
@@ -96,7 +96,7 @@ def test_an_approval_asks_for_what_it_lacks(vendor: Client) -> None:
 
 
 def test_what_was_typed_for_a_refused_move_is_not_written_and_not_lost(vendor: Client) -> None:
-    at = f"{AT}moves/approve/"
+    at = f"{AT}actions/approve/"
     sent = fields(vendor, at, **{"value:activation_id": "A-17", "effective_date": "never"})
     answer = vendor.post(at, sent)
     assert answer.status_code == 400
@@ -109,7 +109,7 @@ def test_what_was_typed_for_a_refused_move_is_not_written_and_not_lost(vendor: C
 
 
 def test_an_inquiry_says_what_is_wrong(vendor: Client) -> None:
-    at = f"{AT}moves/inquire/"
+    at = f"{AT}actions/inquire/"
     assert "Now: United States (us)" in read(vendor, at)
     refused = vendor.post(at, fields(vendor, at))
     assert "at least one parameter should be marked as invalid" in text(refused)
@@ -121,21 +121,21 @@ def test_an_inquiry_says_what_is_wrong(vendor: Client) -> None:
 
 
 def test_a_date_comes_with_a_schedule(vendor: Client) -> None:
-    at = f"{AT}moves/schedule/"
+    at = f"{AT}actions/schedule/"
     past = vendor.post(at, {"planned_date": "2020-01-01T00:00"})
     assert "The date is in the past." in text(past)
     assert vendor.post(at, {"planned_date": "2099-01-01T00:00"}).status_code == 303
-    assert "01/01/2099 12:00 AM" in read(vendor, AT)
+    assert "2099-01-01 00:00:00 UTC" in read(vendor, AT)
 
 
 def test_the_other_sides_move_is_refused_in_words(distributor: Client) -> None:
-    answer = distributor.post(f"{AT}moves/approve/", {"template_id": ""})
+    answer = distributor.post(f"{AT}actions/approve/", {"template_id": ""})
     assert answer.status_code == 400
     assert "approve is not for a distributor." in text(answer)
     assert status() == "pending"
 
 
-@pytest.mark.parametrize("place", ["moves/release/", "moves/nothing/"])
+@pytest.mark.parametrize("place", ["actions/release/", "actions/nothing/"])
 def test_what_is_no_move_leads_nowhere(vendor: Client, place: str) -> None:
     answer = vendor.post(f"{AT}{place}")
     assert answer.status_code in (400, 404)
@@ -144,7 +144,7 @@ def test_what_is_no_move_leads_nowhere(vendor: Client, place: str) -> None:
 
 def test_a_spreadsheet_is_uploaded(vendor: Client) -> None:
     row = UsageFile.objects.get(status="draft")
-    at = f"/queues/usage_file/{row.pk}/moves/upload/"
+    at = f"/queues/usage_file/{row.pk}/actions/upload/"
     assert 'type="file"' in vendor.get(at).content.decode()
     bad = vendor.post(at, {"usage_file": SimpleUploadedFile("usage.xlsx", b"")})
     assert bad.status_code == 400
@@ -157,7 +157,7 @@ def test_a_spreadsheet_is_uploaded(vendor: Client) -> None:
 
 def test_moves_that_take_no_form_have_none_of_their_own(distributor: Client) -> None:
     row = ListingRequest.objects.get(status="reviewing")
-    answer = distributor.post(f"/queues/listing/{row.pk}/moves/deploy/")
+    answer = distributor.post(f"/queues/listing/{row.pk}/actions/deploy/")
     assert answer.status_code == 303
     row.refresh_from_db()
     assert row.status == "deploying"
@@ -178,7 +178,7 @@ def test_a_vendor_edits_values_and_errors(vendor: Client) -> None:
 
 
 def test_what_no_database_stores_is_refused_in_words(vendor: Client) -> None:
-    for at in (f"{AT}edit/", f"{AT}moves/approve/"):
+    for at in (f"{AT}edit/", f"{AT}actions/approve/"):
         answer = vendor.post(at, {"value:activation_id": "A\0B"})
         assert answer.status_code == 400
         assert "NUL" in text(answer)
@@ -260,6 +260,6 @@ def test_an_administrator_acts_as_the_other_side(seeded: Any) -> None:
     transitions.move(
         Request, INQUIRING, "pend", Actor(None, Request.objects.get(pk=INQUIRING).vendor)
     )
-    assert root.post(f"{AT}moves/fail/", {"reason": "No."}).status_code == 303
+    assert root.post(f"{AT}actions/fail/", {"reason": "No."}).status_code == 303
     row = Request.objects.get(pk=PENDING)
     assert (row.status, row.assignee and row.assignee.username) == ("failed", "r")

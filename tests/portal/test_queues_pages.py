@@ -46,7 +46,7 @@ API = {
     "listing": "/listing-requests",
     "usage_file": "/usage/files",
 }
-PLACES = ("", "json/", "edit/", "moves/approve/", "moves/fail/")
+PLACES = ("", "json/", "edit/", "actions/approve/", "actions/fail/")
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_an_object_is_shown_to_its_parties_alone(seeded: Any, account: str) -> N
         assert pk in read(party, f"/queues/{name}/{pk}/")
         for place in PLACES:
             assert pk not in read(stranger, f"/queues/{name}/{pk}/{place}", 404), (name, place)
-        for place in ("validate/", "moves/fail/", "edit/", "json/"):
+        for place in ("validate/", "actions/fail/", "edit/", "json/"):
             assert stranger.post(f"/queues/{name}/{pk}/{place}").status_code == 404
         assert pk not in read(stranger, f"/queues/{name}/")
         assert pk not in read(stranger, f"/queues/{name}/?status=")

@@ -1,4 +1,4 @@
-"""Sign-in, sign-out and passwords: who is let in, what a stranger learns, and where it leads."""
+"""Sign-in, sign-out and passwords."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from django.contrib.auth.hashers import check_password
 from django.test import Client
 
-from portal import signin
+from portal import sign_in
 from requests_queue.catalog.models import User
-from tests import make
+from tests import html, make
 from tests.signed_in import root, signed_in, world  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ PASSWORD = "a long enough sentence"
 
 @pytest.fixture(autouse=True)
 def quick(settings: Any) -> None:
-    """What makes guessing slow makes tests slow."""
+    """Hash passwords fast."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -40,7 +40,7 @@ def is_in(client: Client) -> bool:
 
 
 def without_token(answer: Any) -> str:
-    """Return a page without what differs each time."""
+    """Return a page without its CSRF token."""
     lines = answer.content.decode().splitlines()
     return "\n".join(line for line in lines if "csrfmiddlewaretoken" not in line)
 
@@ -48,14 +48,14 @@ def without_token(answer: Any) -> str:
 # -- by name and password
 
 
-def test_a_name_and_its_password_let_in(user: User) -> None:
+def test_password_signs_in(user: User) -> None:
     client = Client()
     answer = enter(client)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     assert is_in(client)
 
 
-def test_a_stranger_learns_nothing_of_who_there_is(user: User) -> None:
+def test_failed_sign_in_does_not_reveal_whether_the_user_exists(user: User) -> None:
     for name in ("inactive", "service"):
         other = User.objects.create(
             username=name, uid=f"UR-{name}", account=user.account, is_active=name != "inactive",
@@ -63,7 +63,7 @@ def test_a_stranger_learns_nothing_of_who_there_is(user: User) -> None:
         )  # fmt: skip
         other.set_password(PASSWORD)
         other.save()
-    said = set()
+    pages = set()
     for name, password in (
         ("vendor1", "wrong"), ("nobody", PASSWORD), ("inactive", PASSWORD), ("service", PASSWORD),
         ("provider1", PASSWORD),
@@ -71,13 +71,13 @@ def test_a_stranger_learns_nothing_of_who_there_is(user: User) -> None:
         client = Client()
         answer = enter(client, name, password)
         assert answer.status_code == 400 and not is_in(client)
-        assert "This name and password don't fit" in answer.content.decode().replace("&#x27;", "'")
-        said.add(without_token(answer).replace(name, "NAME"))
-    assert len(said) == 1
+        assert html.parse(answer).by_role("alert")
+        pages.add(without_token(answer).replace(name, "NAME"))
+    assert len(pages) == 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("requested", "expected"),
     [
         ("/products/?q=x", "/products/?q=x"),
         ("https://evil.example.com/", "/"),
@@ -90,21 +90,21 @@ def test_a_stranger_learns_nothing_of_who_there_is(user: User) -> None:
         ("", "/"),
     ],
 )
-def test_it_leads_to_pages_of_ours_only(asked: str, expected: str, user: User) -> None:
+def test_next_page_is_on_this_server(requested: str, expected: str, user: User) -> None:
     client = Client()
-    assert enter(client, next=asked).headers["Location"] == expected
-    # Whoever is in already needs no form.
-    again = client.get("/sign-in/", {"next": asked})
+    assert enter(client, next=requested).headers["Location"] == expected
+    # A signed-in user is redirected without a form.
+    again = client.get("/sign-in/", {"next": requested})
     assert (again.status_code, again.headers["Location"]) == (303, expected)
 
 
-def test_a_page_that_was_asked_for_comes_after_the_form(user: User) -> None:
+def test_requested_page_follows_the_sign_in(user: User) -> None:
     client = Client()
-    turned = client.get("/products/?q=x").headers["Location"]
-    assert 'name="next" value="/products/?q=x"' in client.get(turned).content.decode()
+    form = html.get(client, client.get("/products/?q=x").headers["Location"])
+    assert form.one("input[name=next]").value == "/products/?q=x"
 
 
-def test_a_session_is_another_one_after_the_sign_in(user: User) -> None:
+def test_sign_in_and_sign_out_replace_the_session(user: User) -> None:
     client = Client()
     session = client.session
     session["kept"] = 1
@@ -120,47 +120,50 @@ def test_a_session_is_another_one_after_the_sign_in(user: User) -> None:
     assert not is_in(client)
 
 
-def test_a_form_of_another_site_signs_nobody_in_or_out(user: User) -> None:
+def test_form_of_another_site_neither_signs_in_nor_out(user: User) -> None:
     client = Client(enforce_csrf_checks=True)
     answer = enter(client)
-    assert answer.status_code == 403 and "This was not sent" in answer.content.decode()
+    assert answer.status_code == 403 and html.parse(answer).by_role(
+        "heading", "The form was not sent"
+    )
     client.force_login(user)
     assert client.post("/sign-out/").status_code == 403
     assert client.get("/sign-out/").status_code == 405
     assert is_in(client)
 
 
-def test_a_server_tells_of_no_sandbox(settings: Any, world: make.World) -> None:
-    assert "The sandbox prints a link" in Client().get("/sign-in/").content.decode()
+def test_sign_in_hint_depends_on_the_sandbox(settings: Any, world: make.World) -> None:
+    assert html.get(Client(), "/sign-in/").one("[data-hint=sandbox]")
     settings.SANDBOX = False
-    said = Client().get("/sign-in/").content.decode()
-    assert "sandbox" not in said and "Ask whoever runs this server" in said
+    page = html.get(Client(), "/sign-in/")
+    assert page.one("[data-hint=server]") and "sandbox" not in page
 
 
 # -- by link
 
 
-def test_a_link_works_once_and_only_when_it_is_followed(world: make.World) -> None:
-    link = signin.link(world.vendor_user)
+def test_link_works_once_and_not_by_head(world: make.World) -> None:
+    link = sign_in.link(world.vendor_user)
     assert Client().head(link).status_code == 405
     client = Client()
     answer = client.get(link)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     assert is_in(client)
-    used = Client().get(link)
-    assert used.status_code == 403 and "has been used" in used.content.decode()
+    assert "has been used" in html.get(Client(), link, 403).by_role("heading")
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_service": True}])
-def test_a_link_lets_in_nobody_else(world: make.World, change: dict[str, bool]) -> None:
-    link = signin.link(world.vendor_user)
+def test_link_does_not_work_for_inactive_or_service_users(
+    world: make.World, change: dict[str, bool]
+) -> None:
+    link = sign_in.link(world.vendor_user)
     User.objects.filter(pk=world.vendor_user.pk).update(**change)
     client = Client()
     assert client.get(link).status_code == 403
     assert not is_in(client)
 
 
-# -- a password of one's own
+# -- the own password
 
 
 def new(client: Client, first: str = PASSWORD, second: str = PASSWORD, old: str = "") -> Any:
@@ -168,20 +171,20 @@ def new(client: Client, first: str = PASSWORD, second: str = PASSWORD, old: str 
     return client.post("/password/", body)
 
 
-def test_whoever_came_by_link_sets_a_password(world: make.World) -> None:
+def test_user_without_a_password_sets_one(world: make.World) -> None:
     world.vendor_user.set_unusable_password()
     world.vendor_user.save()
     client, elsewhere = Client(), Client()
     elsewhere.force_login(world.vendor_user)
-    client.get(signin.link(world.vendor_user))
-    unused = signin.link(User.objects.get(pk=world.vendor_user.pk))
-    assert "Set a password" in client.get("/").content.decode()
-    assert "old_password" not in client.get("/password/").content.decode()
+    client.get(sign_in.link(world.vendor_user))
+    unused = sign_in.link(User.objects.get(pk=world.vendor_user.pk))
+    assert html.get(client, "/").by_role("link", "Set a password")
+    assert not html.get(client, "/password/").all("[name=old_password]")
     answer = new(client)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/password/")
-    after = client.get("/password/").content.decode()
-    assert "Your password is set. Your name is vendor1." in after
-    assert "Change password" in after
+    after = html.get(client, "/password/")
+    assert after.messages == "Password saved. Your user name is vendor1."
+    assert after.by_role("button", "Change password")
     assert is_in(client) and not is_in(elsewhere)
     assert Client().get(unused).status_code == 403
     assert is_in_by(PASSWORD)
@@ -193,12 +196,12 @@ def is_in_by(password: str) -> bool:
     return is_in(client)
 
 
-def test_whoever_has_one_has_to_know_it(user: User) -> None:
+def test_changing_the_password_requires_the_old_one(user: User) -> None:
     client = Client()
     client.force_login(user)
     answer = new(client, "another long sentence", "another long sentence", "wrong")
     assert answer.status_code == 400
-    assert "This is not your old password." in answer.content.decode()
+    assert html.parse(answer).one("[data-field=old_password]").errors
     assert new(client, "another long sentence", "another long sentence").status_code == 400
     assert is_in_by(PASSWORD)
     assert (
@@ -208,30 +211,29 @@ def test_whoever_has_one_has_to_know_it(user: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second", "message"),
     [
         ("short", "short", "too short"),
         ("password1", "password1", "too common"),
-        (PASSWORD, PASSWORD + "!", "not the same"),
+        (PASSWORD, PASSWORD + "!", "do not match"),
         ("", "", "required"),
     ],
 )
-def test_a_bad_password_is_said_to_be(
-    world: make.World, first: str, second: str, said: str
+def test_invalid_password_is_refused(
+    world: make.World, first: str, second: str, message: str
 ) -> None:
     world.vendor_user.set_unusable_password()
     world.vendor_user.save()
     client = signed_in(world.vendor_user)
     answer = new(client, first, second)
-    assert answer.status_code == 400 and said in answer.content.decode()
-    if first:
-        assert f'value="{first}' not in answer.content.decode()
+    assert answer.status_code == 400
+    page = html.parse(answer)
+    assert message in " ".join(page.errors)
+    assert all(field.value == "" for field in page.all("input[type=password]"))
     assert not check_password(first, User.objects.get(pk=world.vendor_user.pk).password)
 
 
-def test_an_administrator_who_acts_for_others_sets_their_own(
-    root: Client, world: make.World
-) -> None:
+def test_administrator_changes_their_own_password(root: Client, world: make.World) -> None:
     before = User.objects.get(pk=world.vendor_user.pk).password
     User.objects.filter(username="root").update(password="!")
     root.force_login(User.objects.get(username="root"))
@@ -240,7 +242,7 @@ def test_an_administrator_who_acts_for_others_sets_their_own(
     assert User.objects.get(pk=world.vendor_user.pk).password == before
 
 
-def test_strangers_set_no_password(world: make.World) -> None:
+def test_password_page_requires_sign_in(world: make.World) -> None:
     assert Client().get("/password/").headers["Location"] == "/sign-in/?next=%2Fpassword%2F"
     assert new(Client()).headers["Location"] == "/sign-in/"
 
@@ -248,23 +250,22 @@ def test_strangers_set_no_password(world: make.World) -> None:
 # -- the admin
 
 
-def test_the_admin_is_for_staff(user: User) -> None:
+def test_admin_link_is_shown_to_staff(user: User) -> None:
     client = Client()
     enter(client)
-    assert is_in(client) and b'href="/admin/"' not in client.get("/").content
+    assert is_in(client) and not html.get(client, "/").roles("link", "Admin")
     assert client.get("/admin/").headers["Location"].startswith("/admin/login/")
     User.objects.filter(pk=user.pk).update(is_staff=True)
     assert client.get("/admin/").status_code == 200
-    assert b'href="/admin/"' in client.get("/").content
+    assert html.get(client, "/").by_role("link", "Admin")["href"] == "/admin/"
     by_admin = Client()
     body = {"username": "vendor1", "password": PASSWORD, "next": "/admin/"}
     assert by_admin.post("/admin/login/", body).status_code == 302
     assert by_admin.get("/admin/").status_code == 200
 
 
-def test_a_user_without_an_account_is_told_so(user: User) -> None:
+def test_user_without_an_account_sees_an_explanation(user: User) -> None:
     User.objects.filter(pk=user.pk).update(account=None)
     client = Client()
     enter(client)
-    answer = client.get("/")
-    assert answer.status_code == 403 and "You belong to no account" in answer.content.decode()
+    assert html.get(client, "/", 403).by_role("heading", "Your user has no account")

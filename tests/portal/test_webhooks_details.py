@@ -118,7 +118,7 @@ def test_general_says_who_made_it_and_who_changed_it(
 ) -> None:
     lifecycle.edit(row.pk, world.provider_user, {"description": "For orders.\nAll of them."})
     text = html(vendor, row)
-    for words in ("For orders.\nAll of them.", "11/01/2026 9:00 AM", world.vendor_user.name,
+    for words in ("For orders.\nAll of them.", "2026-11-01 09:00:00 UTC", world.vendor_user.name,
                   world.provider_user.name, f"/deliveries/?q=webhook:{row.pk}"):  # fmt: skip
         assert words in text, words
 
@@ -188,7 +188,7 @@ def test_the_chart_has_the_latest_fifty(vendor: Client, row: Webhook) -> None:
     assert heights == sorted(heights) and heights[-1] == 100
     assert chart.said == "17 successes, 16 failures, 17 unknown"
     text = html(vendor, row, "statistics/")
-    assert text.count("<title>11/01") == 50 and text.count("<td>unknown") == 0
+    assert text.count("<title>2026-11-01") == 50 and text.count("<td>unknown") == 0
     assert text.count("no answer</td>") == 17
 
 

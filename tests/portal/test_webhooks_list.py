@@ -52,7 +52,7 @@ def test_a_row_says_what_connect_says(vendor: Client, world: World) -> None:
     row.save()
     html = vendor.get(LIST).content.decode()
     for words in (
-        "Orders", row.pk, "Product", world.product.pk, "New orders", "11/01/2026 9:49 AM",
+        "Orders", row.pk, "Product", world.product.pk, "New orders", "2026-11-01 09:49:00 UTC",
         "Subscription — Fulfillment Requests — Queue Changes", "Enabled", "Rows per page: 10",
     ):  # fmt: skip
         assert words in html, words

@@ -406,9 +406,8 @@ def test_pages_show_the_next_attempt_and_what_ended_backoffs(vendor: Client, wor
     assert (
         f"Failed (1 of 10). {announced}" in vendor.get("/admin/webhooks/attempt/").content.decode()
     )
-    cleared = (
-        f"{now:%Y-%m-%d %H:%M:%S} Backoff cleared: edited by {world.vendor_user.name} (headers)."
-    )
+    editor = world.vendor_user.name
+    cleared = f"{now:%Y-%m-%d %H:%M:%S} UTC Backoff cleared: edited by {editor} (headers)."
     assert cleared in pages["webhook"] and cleared in pages["delivery"]
     Clock.objects.update(frozen_at=until)
     html = vendor.get(f"/admin/webhooks/delivery/{delivery.pk}/change/").content.decode()

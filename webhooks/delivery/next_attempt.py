@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import Case, Count, DateTimeField, F, Q, QuerySet, When
 
 from requests_queue import heartbeats
-from requests_queue.durations import format_seconds
+from requests_queue.time_format import format_moment, format_span
 from webhooks.delivery.slots import Slots
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.types import EVENT
@@ -45,13 +45,13 @@ def announced(at: datetime, now: datetime) -> str:
 
 def until(at: datetime, now: datetime) -> str:
     """Return how long it is until a moment, in whole seconds that are left: `4 min 59 s`."""
-    return format_seconds(max(1, int((at - now).total_seconds())))
+    return format_span(max(1, int((at - now).total_seconds())))
 
 
 def clock_time(at: datetime, now: datetime) -> str:
     """Return a moment in UTC, with its date where that isn't today's."""
     at, today = at.astimezone(UTC), now.astimezone(UTC).date()
-    return f"{at:%H:%M:%S} UTC" if at.date() == today else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{at:%H:%M:%S} UTC" if at.date() == today else format_moment(at)
 
 
 def future(at: datetime | None, now: datetime) -> datetime | None:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 
-from portal import signin
+from portal import sign_in
 from requests_queue import heartbeats
 from requests_queue.catalog.models import User
 from sandbox import client, sandbox_file
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         user = users.filter(**({"username": name} if name else {"is_superuser": True})).first()
         if user is None:
             raise CommandError(f"There is no user {name or 'who is an administrator'}.")
-        self.stdout.write(f"{_address()}{signin.link(user)}")
+        self.stdout.write(f"{_address()}{sign_in.link(user)}")
 
 
 def _address() -> str:

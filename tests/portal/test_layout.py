@@ -1,4 +1,4 @@
-"""Who is let in to the pages, as which account, and where their buttons lead."""
+"""The layout of the pages: sign-in check, the account that is acted as, redirects, headers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from requests_queue.catalog.models import User
-from tests import make
+from tests import html, make
 from tests.make import World
 from tests.signed_in import distributor, root, signed_in, stranger, vendor, world
 
@@ -18,70 +18,66 @@ PAGES = ("/", "/webhooks/", "/deliveries/", "/queues/", "/products/", "/password
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_nobody_is_asked_to_sign_in_and_brought_back(client: Client, path: str) -> None:
+def test_page_redirects_to_the_sign_in_page_and_back(client: Client, path: str) -> None:
     answer = client.get(f"{path}?a=1")
     assert answer.status_code == 303
     assert answer["Location"].startswith("/sign-in/?next=%2F")
     assert client.post("/acting/").status_code == 303
 
 
-def test_a_piece_of_a_page_has_the_page_loaded_anew(client: Client) -> None:
+def test_htmx_request_without_a_session_reloads_the_page(client: Client) -> None:
     answer = client.get("/home/live/", headers={"HX-Request": "true"})
     assert (answer.status_code, answer["HX-Refresh"], answer.content) == (403, "true", b"")
 
 
 @pytest.mark.parametrize("path", PAGES[:-1])
-def test_who_belongs_to_no_account_is_told_so(path: str, world: World) -> None:
+def test_user_without_an_account_sees_an_explanation(path: str, world: World) -> None:
     user = User.objects.create(username="lost", uid="UR-300-000-001")
-    answer = signed_in(user).get(path)
-    assert answer.status_code == 403
-    assert b"You belong to no account" in answer.content
+    assert html.get(signed_in(user), path, 403).by_role("heading", "Your user has no account")
 
 
-def test_a_service_user_sees_nothing(world: World) -> None:
+def test_service_user_sees_no_page(world: World) -> None:
     world.vendor_user.is_service = True
     world.vendor_user.save()
     assert signed_in(world.vendor_user).get("/").status_code in (303, 403)
 
 
-def test_an_administrator_acts_as_one_account_at_a_time(root: Client, world: World) -> None:
-    assert world.vendor.name in root.get("/").content.decode()
+def test_administrator_acts_as_one_account_at_a_time(root: Client, world: World) -> None:
+    assert html.get(root, "/").one(".who summary").text == f"vendor {world.vendor.name}"
     choice = {"account": world.provider.pk, "next": "/queues/"}
     assert root.post("/acting/", choice)["Location"] == "/queues/"
-    page = root.get("/queues/").content.decode()
-    assert 'role-distributor">distributor</span> <span class="who-name">' in page
+    who = html.get(root, "/queues/").one(".who summary")
+    assert who.text == f"distributor {world.provider.name}"
 
 
-def test_a_user_of_an_account_acts_as_no_other(vendor: Client, world: World) -> None:
+def test_user_of_an_account_acts_as_no_other(vendor: Client, world: World) -> None:
     assert vendor.post("/acting/", {"account": world.provider.pk}).status_code == 404
-    page = vendor.get("/queues/").content.decode()
-    assert "Act as" not in page
-    assert 'role-vendor">vendor</span> <span class="who-name">' in page
+    page = html.get(vendor, "/queues/")
+    assert not page.all("button[name=account]")
+    assert page.one(".who summary").text == f"vendor {world.vendor.name}"
 
 
-def test_an_account_that_is_gone_is_acted_as_no_more(root: Client, world: World) -> None:
+def test_deleted_account_is_replaced_by_another(root: Client, world: World) -> None:
     other = make.world("2").provider
     root.post("/acting/", {"account": other.pk})
     other.delete()
-    assert world.vendor.name in root.get("/queues/").content.decode()
+    assert world.vendor.name in html.get(root, "/queues/").one(".who summary")
 
 
 @pytest.mark.parametrize(
     "elsewhere", ["https://example.com/", "//example.com", "/\\example.com", "javascript:alert(1)"]
 )
-def test_buttons_lead_to_pages_of_ours_only(root: Client, world: World, elsewhere: str) -> None:
+def test_redirects_stay_on_this_server(root: Client, world: World, elsewhere: str) -> None:
     answer = root.post("/acting/", {"account": world.provider.pk, "next": elsewhere})
     assert answer["Location"] == "/"
 
 
-def test_a_page_says_that_it_belongs_to_this_server(vendor: Client) -> None:
+def test_page_has_security_headers(vendor: Client) -> None:
     answer = vendor.get("/queues/")
     assert "default-src 'self'" in answer["Content-Security-Policy"]
     assert answer["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", ["/queues/%00/", "/queues/?q=%00", "/forms/PR-1?code=%00"])
-def test_a_nul_in_an_address_is_a_page(vendor: Client, path: str) -> None:
-    answer = vendor.get(path)
-    assert answer.status_code == 400
-    assert b"NUL" in answer.content
+def test_nul_in_an_address_is_an_error_page(vendor: Client, path: str) -> None:
+    assert "NUL" in html.get(vendor, path, 400).by_role("heading")

@@ -1,4 +1,4 @@
-"""The frame of the pages in a real browser."""
+"""The layout of the pages in a real browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 __all__ = ["chromium", "site"]
 
 
-def test_an_administrator_acts_as_either_side(site: Site) -> None:
+def test_administrator_acts_as_either_party(site: Site) -> None:
     with site.open("/") as watched:
         page = watched.page
         page.locator(".who summary").click()
@@ -22,7 +22,7 @@ def test_an_administrator_acts_as_either_side(site: Site) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_frame_has_no_violation(site: Site, scheme: str) -> None:
+def test_layout_has_no_accessibility_violation(site: Site, scheme: str) -> None:
     with site.open("/", scheme=scheme, width=380) as watched:
         watched.page.locator(".who summary").click()
         assert accessible.violations(watched.page) == []
