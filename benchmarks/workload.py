@@ -96,7 +96,7 @@ def commit(rate: int, seconds: int) -> dict[str, list[float]]:
     from django.db import transaction
 
     from requests_queue import transitions
-    from requests_queue.queues.base import Actor
+    from requests_queue.catalog.actors import Actor
     from requests_queue.queues.fulfillment.models import Request
     from webhooks.models import Webhook
 

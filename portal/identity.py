@@ -12,8 +12,8 @@ from functools import cached_property
 from django.http import HttpRequest
 
 from requests_queue.catalog import preview
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, User
-from requests_queue.queues.base import Actor
 
 _KEY = "acting_as"
 # An administrator reaches further accounts by signing in as one of their users.

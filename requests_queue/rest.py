@@ -25,10 +25,10 @@ from rest_framework.viewsets import GenericViewSet
 
 from requests_queue import typed, wildcards
 from requests_queue.catalog import preview
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
 from requests_queue.in_lookup import InLookup
-from requests_queue.queues.base import Actor
 from requests_queue.schema import Documented, Form
 
 Json = dict[str, Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from requests_queue import transitions
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product
 from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.queues import base
@@ -38,6 +39,6 @@ def make(
     kind = kind or (queue.types[0] if queue.types else "")
     row = sample(kind, product, account)
     if not queue.model.visible_to(account).filter(pk=row.pk).exists():
-        role = base.Actor(None, account).role
+        role = Actor(None, account).role
         raise Forbidden(f"A {queue.object_class} of type {kind} is not for a {role}.")
     return row

@@ -10,6 +10,10 @@ queue_changed = Signal()
 # changes: a tuple of requests_queue.transitions.Change, in order
 changes_made = Signal()
 
+# Sent in the transaction in which an object of a queue is deleted; its id may be used again.
+# object_id: str
+object_deleted = Signal()
+
 # Sent where an object is to be validated, outside any transaction: whoever calls handlers makes
 # the calls while the sender waits, and answers with a list of what `wanted.read` made of each
 # answer.  wanted: requests_queue.queues.validation.Wanted.  Raises Refused (VAL_100) where a

@@ -16,9 +16,10 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
+from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.errors import ActionNotAllowed, Forbidden, Missing
-from requests_queue.queues.base import VENDOR, Action, Actor, Context, Queue, QueueObject, for_model
-from requests_queue.signals import changes_made, queue_changed
+from requests_queue.queues.base import Action, Context, Queue, QueueObject, for_model
+from requests_queue.signals import changes_made, object_deleted, queue_changed
 
 # Who acts where nobody else does.
 PLATFORM = Actor()
@@ -112,6 +113,16 @@ def move(
         if row.status != before:
             _emit_change(queue, row, before, context.now, actor)
     return row
+
+
+def delete(row: QueueObject) -> None:
+    """Delete an object, a draft, with what other apps keep about it.
+
+    Call inside a transaction. Its id may be used again by the next object.
+    """
+    pk = row.pk
+    row.delete()
+    object_deleted.send(sender=type(row), object_id=pk)
 
 
 def emit_unchanged(row: QueueObject, at: datetime) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from requests_queue import transitions
+from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import User
 from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.queues import base, validation
-from requests_queue.queues.base import SYSTEM, Actor, QueueObject
+from requests_queue.queues.base import QueueObject
 
 Params = list[dict[str, Any]]
 

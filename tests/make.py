@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import (
     Account,
     Asset,
@@ -21,7 +22,6 @@ from requests_queue.catalog.models import (
     TierAccount,
     User,
 )
-from requests_queue.queues.base import Actor
 from webhooks.models import Webhook
 
 AT = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)

@@ -65,8 +65,9 @@ def fill(count: int) -> None:
 
 
 def _product_data(product: str) -> _ProductData:
+    from requests_queue.catalog import parameter_values
     from requests_queue.catalog.models import Connection, Listing, Template, User
-    from requests_queue.queues.fulfillment import items, params
+    from requests_queue.queues.fulfillment import items
 
     connection = Connection.objects.select_related("product").get(product=product)
     names = connection.product.items.exclude(type="PPU").values_list("local_id", flat=True)
@@ -77,7 +78,7 @@ def _product_data(product: str) -> _ProductData:
         Template.objects.filter(product=product, scope="asset", type="fulfillment").first(),
         User.objects.filter(account=connection.vendor_id).first(),
         order,
-        params.blank(connection.product),
+        parameter_values.blank(connection.product),
     )
 
 

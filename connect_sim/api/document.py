@@ -14,8 +14,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 from connect_sim.api.components import Components
+from requests_queue.catalog.actors import SYSTEM
 from requests_queue.queues.api import QueueCollection
-from requests_queue.queues.base import SYSTEM, Queue
+from requests_queue.queues.base import Queue
 from requests_queue.rest import Collection
 from requests_queue.schema import Answer, Assignee, Documented, Error, Form, Free, Json
 

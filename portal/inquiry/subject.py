@@ -11,9 +11,10 @@ from django.utils.crypto import constant_time_compare
 
 from portal.inquiry import values
 from portal.inquiry.values import Param
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Parameter
 from requests_queue.queues import base, validation
-from requests_queue.queues.base import Actor, Queue
+from requests_queue.queues.base import Queue
 from requests_queue.queues.validation import Validated
 
 _ID = re.compile(r"[A-Z]{2,4}-[0-9-]{1,36}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from requests_queue.queues.fulfillment.params import is_empty
+from requests_queue.catalog.parameter_values import is_empty
 
 Param = Mapping[str, Any]
 Value = str | list[str] | dict[str, str]

@@ -12,11 +12,12 @@ from portal.identity import Viewer
 from portal.queues import labels
 from portal.queues.parameters import ParameterFields
 from requests_queue import transitions
+from requests_queue.catalog import parameter_values as parameters
+from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.errors import Refused
 from requests_queue.queues import services, validation
 from requests_queue.queues.action_form import ActionForm, fields_of
-from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Queue, QueueObject
-from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.base import Queue, QueueObject
 from requests_queue.queues.validation import Validated
 
 _LOOKS = ("", "button-plain", "button-bad")

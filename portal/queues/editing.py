@@ -11,9 +11,10 @@ from portal.identity import Viewer
 from portal.queues import lists, parameters, sections
 from portal.queues.parameters import ParameterFields
 from requests_queue import transitions
+from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.errors import Refused
 from requests_queue.queues import services, validation
-from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Queue, QueueObject
+from requests_queue.queues.base import Queue, QueueObject
 
 _OPEN = ("draft", "pending", "inquiring", "scheduled")
 _NOTES = ("note", "notes")

@@ -17,10 +17,11 @@ from portal.identity import Viewer
 from portal.queues.parameters import ParameterFields
 from requests_queue import samples, transitions
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account
 from requests_queue.errors import FieldError, Forbidden, Missing, Refused
 from requests_queue.queues import services
-from requests_queue.queues.base import Actor, Preview, PreviewField, Queue, SampleRequest
+from requests_queue.queues.base import Preview, PreviewField, Queue, SampleRequest
 
 
 def sample_request(queue: Queue, viewer: Viewer, asked: Mapping[str, str]) -> SampleRequest:

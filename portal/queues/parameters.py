@@ -14,10 +14,10 @@ from portal.inquiry import fields, values
 from portal.inquiry.checks import WHOLE, FieldErrors
 from portal.inquiry.fields import Field
 from portal.inquiry.values import Param, Value
+from requests_queue.catalog.parameter_values import is_empty
 from requests_queue.errors import FieldError
 from requests_queue.queues import validation
 from requests_queue.queues.base import Queue
-from requests_queue.queues.fulfillment.params import is_empty
 
 MASK = "••••••••"
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import body, clock
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import User
 from requests_queue.conversations.models import (
     CLOSED,
@@ -22,7 +23,6 @@ from requests_queue.conversations.models import (
 )
 from requests_queue.errors import ActionNotAllowed, Conflict, Forbidden, Invalid
 from requests_queue.queues import base
-from requests_queue.queues.base import Actor
 from requests_queue.transitions import Change
 
 # Longer logs have other places; a detail shows a thousand messages whole.
@@ -95,11 +95,6 @@ def ensure(
         ignore_conflicts=True,
     )
     return row
-
-
-def forget(instance_id: str) -> None:
-    """Delete the conversation about an object that is deleted."""
-    Conversation.objects.filter(instance_id=instance_id).delete()
 
 
 def create(data: Mapping[str, Any], actor: Actor) -> Conversation:

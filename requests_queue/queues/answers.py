@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.catalog import parameter_values as parameters
 
 Params = parameters.Params
 # Parameter id -> key -> new value; `constraints` are the ones that change.

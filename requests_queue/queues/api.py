@@ -12,10 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue import body, clock, transitions
+from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
 from requests_queue.queues import validation
-from requests_queue.queues.base import SYSTEM, Actor, Queue
+from requests_queue.queues.base import Queue
 from requests_queue.queues.validation import Validated
 from requests_queue.rest import Collection, routes
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import models
 
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.rows import Row
-
-# Who may move an object; the letters of docs/fidelity.md.
-VENDOR, DISTRIBUTOR, SYSTEM = "vendor", "distributor", "system"
 
 
 def list_indexes(name: str) -> list[models.Index]:
@@ -62,35 +60,6 @@ class QueueObject(Row):
     def parties(self) -> tuple[str, ...]:
         """Return the ids of the accounts that are told of this object's changes."""
         return tuple(dict.fromkeys((self.vendor_id, self.provider_id)))
-
-
-class Parties(Protocol):
-    """What has a vendor and a provider: an object of a queue, a connection."""
-
-    vendor_id: str
-    provider_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts: a user of an account, or the platform itself (`user` and `account` None)."""
-
-    user: User | None = None
-    account: Account | None = None
-
-    @property
-    def role(self) -> str:
-        """`vendor`, `distributor` or `system`."""
-        if self.account is None:
-            return SYSTEM
-        return VENDOR if self.account.is_vendor else DISTRIBUTOR
-
-    def roles_for(self, about: Parties) -> frozenset[str]:
-        """Return the roles that the actor has with an object or a connection: in the preview
-        environment the vendor is both of its parties."""
-        if self.account is not None and about.vendor_id == about.provider_id == self.account.pk:
-            return frozenset({VENDOR, DISTRIBUTOR})
-        return frozenset({self.role})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
 from requests_queue import json_validation
+from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Invalid
 from requests_queue.queues.api import QueueCollection, serving
-from requests_queue.queues.base import Actor, Queue
+from requests_queue.queues.base import Queue
 from requests_queue.rest import Json
 from requests_queue.schema import Form
 

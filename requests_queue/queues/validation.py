@@ -15,11 +15,12 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Product
 from requests_queue.errors import ActionNotAllowed, Missing, Refused
 from requests_queue.queues import answers
 from requests_queue.queues.answers import Reading, WrongAnswer
-from requests_queue.queues.base import Actor, Queue
+from requests_queue.queues.base import Queue
 from requests_queue.signals import validation_requested
 
 Json = dict[str, Any]

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from requests_queue import clock, ids
+from requests_queue.catalog import parameter_values
 from requests_queue.catalog.models import (
     Asset,
     Connection,
@@ -22,7 +23,7 @@ from requests_queue.catalog.models import (
     User,
 )
 from requests_queue.errors import Invalid
-from requests_queue.queues.fulfillment import effects, items, params
+from requests_queue.queues.fulfillment import effects, items
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.seed.accounts import VENDOR_USER
 from requests_queue.seed.orders import SUBSCRIPTIONS, Step, Subscription
@@ -80,7 +81,7 @@ def _asset(row: Subscription, at: datetime) -> Asset | None:
         tier1=tiers[row.tier1],
         tier2=tiers[row.tier2] if row.tier2 else None,
         items=[],
-        params=params.blank(product),
+        params=parameter_values.blank(product),
         created=_moment(at, -row.steps[0].days),
         updated=_moment(at, -row.steps[0].days),
     )
@@ -130,14 +131,14 @@ def _items(asset: Asset, step: Step) -> items.Items:
     return items.ordered(asset.product, given, asset.items)
 
 
-def _params(asset: Asset, step: Step) -> params.Params:
+def _params(asset: Asset, step: Step) -> parameter_values.Params:
     given: dict[str, dict[str, Any]] = {}
     for name, value in step.params.items():
         key = "structured_value" if isinstance(value, Mapping) else "value"
         given[name] = {"id": name, key: value}
     for name, message in step.errors.items():
         given.setdefault(name, {"id": name})["value_error"] = message
-    return params.fill(asset.params, list(given.values()), ("ordering", "fulfillment"))
+    return parameter_values.fill(asset.params, list(given.values()), ("ordering", "fulfillment"))
 
 
 def _sign(request: Request) -> None:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from requests_queue import clock, ids
+from requests_queue.catalog import parameter_values
 from requests_queue.catalog.models import Connection, Listing, Template, TierAccount, User
 from requests_queue.errors import Invalid
-from requests_queue.queues.fulfillment import params
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from requests_queue.queues.tier_config.setup import SCOPES
 from requests_queue.seed.accounts import VENDOR_USER
@@ -133,7 +133,7 @@ def _config(row: Config, at: datetime) -> TierConfig | None:
         account=account,
         tier_level=row.level,
         parent_id=row.parent,
-        params=params.blank(connection.product, SCOPES[row.level]),
+        params=parameter_values.blank(connection.product, SCOPES[row.level]),
         requests_made=len(row.steps),
         created=created,
         updated=created,
@@ -184,13 +184,15 @@ def _request(
     )
 
 
-def _params(config: TierConfig, step: Step) -> params.Params:
+def _params(config: TierConfig, step: Step) -> parameter_values.Params:
     given: dict[str, dict[str, Any]] = {
         name: {"id": name, "value": value} for name, value in step.values.items()
     }
     for name, message in step.errors.items():
         given.setdefault(name, {"id": name})["value_error"] = message
-    return params.fill(config.params, list(given.values()), ("ordering", "fulfillment"), "params")
+    return parameter_values.fill(
+        config.params, list(given.values()), ("ordering", "fulfillment"), "params"
+    )
 
 
 def _template(config: TierConfig, step: Step) -> Template | None:

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from requests_queue import clock
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Asset, Contract, Item, Product, User
-from requests_queue.queues.base import Actor
 from requests_queue.queues.usage_file import (
     chunks,
     counting,

@@ -6,8 +6,8 @@ import itertools
 from typing import Any
 
 from requests_queue import transitions
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Contract
-from requests_queue.queues.base import Actor
 from requests_queue.queues.usage_file import leases, processing
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Answer, Caller

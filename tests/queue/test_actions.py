@@ -9,9 +9,9 @@ import pytest
 from django.db import transaction
 
 from requests_queue import transitions
+from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
 from requests_queue.queues import base
-from requests_queue.queues.base import Actor
 from requests_queue.queues.usage_file import api as usage_api
 from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from requests_queue import seed
+from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.catalog.models import (
     Account,
     ApiToken,
@@ -28,7 +29,6 @@ from requests_queue.catalog.models import (
     User,
 )
 from requests_queue.queues import action_form, base
-from requests_queue.queues.base import DISTRIBUTOR, VENDOR
 from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request

@@ -12,12 +12,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from requests_queue import seed, transitions
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account
 from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation, Message, label, number_of
 from requests_queue.errors import ActionNotAllowed
 from requests_queue.queues import base
-from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make

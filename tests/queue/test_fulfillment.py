@@ -9,11 +9,11 @@ import pytest
 from django.db import transaction
 
 from requests_queue import clock, transitions
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
-from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import creation, due
 from requests_queue.queues.fulfillment.models import Request
 from tests import make

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from requests_queue import transitions
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Contract, Listing, Product
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor
 from requests_queue.queues.listing import creation, rules, samples
 from requests_queue.queues.listing.models import ListingRequest
 from tests import make

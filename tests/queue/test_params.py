@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from requests_queue.catalog import parameter_values
 from requests_queue.errors import Invalid
-from requests_queue.queues.fulfillment import creation, params
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.api import caller
 from tests.hypothesis_profiles import examples
@@ -28,13 +29,13 @@ def param(name: str = "p", **more: Any) -> dict[str, Any]:
         "id": name, "name": name, "type": kind, "phase": "ordering", "value": "",
         "value_error": "", "constraints": {"required": False, "hidden": False},
     }  # fmt: skip
-    if kind in params.STRUCTURED:
+    if kind in parameter_values.STRUCTURED:
         found["structured_value"] = {}
     return {**found, **more}
 
 
 def filled(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> dict[str, Any]:
-    [found] = params.fill([held], [{"id": held["id"], **entry}], phases)
+    [found] = parameter_values.fill([held], [{"id": held["id"], **entry}], phases)
     return found
 
 
@@ -56,7 +57,7 @@ def test_blank_has_the_ordering_and_fulfillment_parameters_of_assets_in_order() 
          {"type": "heading"}, {"type": "content"})
     ):  # fmt: skip
         make.parameter(world, f"no{n}", **hidden)
-    found = params.blank(world.product)
+    found = parameter_values.blank(world.product)
     assert [p["id"] for p in found] == ["first", "b", "a"]
     assert found[2]["phase"] == "fulfillment"
     assert found[2]["constraints"] == {
@@ -75,7 +76,7 @@ def test_blank_has_choices_structures_and_defaults() -> None:
     make.parameter(world, "phone", type="phone", default=PHONE)
     make.parameter(world, "name", default="Nimbus")
     make.parameter(world, "odd", default={"a": 1})
-    region, size, phone, name, odd = params.blank(world.product)
+    region, size, phone, name, odd = parameter_values.blank(world.product)
     assert region["value_choices"] == choices and "choices" not in region["constraints"]
     assert size["value_choices"] == []
     assert phone["structured_value"] == PHONE
@@ -86,7 +87,7 @@ def test_blank_has_choices_structures_and_defaults() -> None:
 def test_given_values_are_filled_in_and_what_was_held_is_left() -> None:
     held = [param("a", value="1"), param("b", value="2")]
     before = copy.deepcopy(held)
-    found = params.fill(held, [{"id": "b", "value": "3"}], ORDERING)
+    found = parameter_values.fill(held, [{"id": "b", "value": "3"}], ORDERING)
     assert [p["value"] for p in found] == ["1", "3"]
     assert held == before
 
@@ -94,7 +95,7 @@ def test_given_values_are_filled_in_and_what_was_held_is_left() -> None:
 @pytest.mark.parametrize("nothing", [None, "", []])
 def test_nothing_given_changes_nothing(nothing: Any) -> None:
     held = [param("a", value="1")]
-    assert params.fill(held, nothing, ORDERING) == held
+    assert parameter_values.fill(held, nothing, ORDERING) == held
 
 
 @pytest.mark.parametrize(
@@ -108,16 +109,16 @@ def test_values_are_strings(value: Any, stored: str) -> None:
 def test_what_is_no_list_of_parameters_is_refused() -> None:
     for given_ in ({"id": "a"}, "a", 7):
         with pytest.raises(Invalid, match="Expected a list"):
-            params.fill([param("a")], given_, ORDERING)
+            parameter_values.fill([param("a")], given_, ORDERING)
     for entry in ("a", None, {}, {"id": 7}, ["a"]):
         with pytest.raises(Invalid, match="an object with an id"):
-            params.fill([param("a")], [entry], ORDERING)
+            parameter_values.fill([param("a")], [entry], ORDERING)
 
 
 def test_every_fault_is_told_at_once_with_its_path() -> None:
     entries = [{"id": "x", "value": "1"}, {"id": "a", "value": []}, {"id": "b", "value": "fine"}]
     with pytest.raises(Invalid) as raised:
-        params.fill([param("a"), param("b")], entries, ORDERING, "configuration.params")
+        parameter_values.fill([param("a"), param("b")], entries, ORDERING, "configuration.params")
     assert raised.value.messages == [
         "configuration.params: Parameter x does not exist.",
         "configuration.params: Parameter a: value is a string.",
@@ -225,13 +226,13 @@ def test_no_type_takes_an_empty_structured_value_for_a_wrong_one(
     kind: str, value: str, none: Any, before: str, structured: bool
 ) -> None:
     held = param(type=kind, value=before, value_choices=[])
-    if structured and kind in params.STRUCTURED:
+    if structured and kind in parameter_values.STRUCTURED:
         held["structured_value"] = {"a": "b"}
     plain = {"id": "p", "value": value}
 
     def result(entry: dict[str, Any]) -> Any:
         try:
-            return params.fill([held], [entry], ORDERING)[0]
+            return parameter_values.fill([held], [entry], ORDERING)[0]
         except Invalid as invalid:
             return invalid.messages
 
@@ -307,8 +308,8 @@ def test_missing_are_the_required_visible_empty_ones_of_the_phase() -> None:
         param("bare", constraints=needed, type="phone"),
         param("old", constraints={}),
     ]
-    assert params.missing(rows, "ordering") == ["empty", "bare"]
-    assert params.missing(rows, "fulfillment") == ["later"]
+    assert parameter_values.missing(rows, "ordering") == ["empty", "bare"]
+    assert parameter_values.missing(rows, "fulfillment") == ["later"]
 
 
 json_values = st.recursive(
@@ -334,7 +335,7 @@ def test_whatever_is_given_it_is_filled_in_or_refused(kinds: list[str], given_: 
     held = [param(name, type=kind) for name, kind in zip("abc", kinds, strict=True)]
     before = copy.deepcopy(held)
     try:
-        found = params.fill(held, given_, BOTH)
+        found = parameter_values.fill(held, given_, BOTH)
     except Invalid as invalid:
         assert invalid.messages and all(e.startswith("asset.params: ") for e in invalid.messages)
     else:
@@ -343,5 +344,5 @@ def test_whatever_is_given_it_is_filled_in_or_refused(kinds: list[str], given_: 
         assert all(isinstance(p["value_error"], str) for p in found)
         assert [p["type"] for p in found] == kinds
         # To send back what one got is always fine.
-        assert params.fill(found, copy.deepcopy(found), BOTH) == found
+        assert parameter_values.fill(found, copy.deepcopy(found), BOTH) == found
     assert held == before

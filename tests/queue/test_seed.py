@@ -15,6 +15,8 @@ from django.core import serializers
 from django.core.management import call_command
 
 from requests_queue import clock, first_order, ids, seed
+from requests_queue.catalog import parameter_values
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import (
     Asset,
     Connection,
@@ -26,8 +28,7 @@ from requests_queue.catalog.models import (
     User,
 )
 from requests_queue.catalog.tiers import check_contact_info
-from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import creation, effects, params, rules
+from requests_queue.queues.fulfillment import creation, effects, request_types, rules
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, METER, SUITE
@@ -149,7 +150,7 @@ def test_another_administrator_of_that_name_is_no_trouble() -> None:
 def test_every_status_and_type_is_there(seeded: seed.Summary) -> None:
     found = Request.objects.all()
     assert {r.status for r in found} == set(rules.STATUSES)
-    assert {r.type for r in found} == set(rules.TYPES)
+    assert {r.type for r in found} == set(request_types.TYPES)
     assert {a.status for a in Asset.objects.all()} == {
         "draft", "processing", "active", "suspended", "terminating", "terminated",
     }  # fmt: skip
@@ -163,13 +164,13 @@ def test_one_open_request_per_subscription(seeded: seed.Summary) -> None:
 
 def test_parameters_have_the_queues_own_shape(seeded: seed.Summary) -> None:
     for request in Request.objects.select_related("product"):
-        blank = {p["id"]: p for p in params.blank(request.product)}
+        blank = {p["id"]: p for p in parameter_values.blank(request.product)}
         assert [p["id"] for p in request.params] == list(blank)
         for param in request.params:
             assert param.keys() == blank[param["id"]].keys()
         if request.status == "approved":
-            assert params.missing(request.params, "ordering") == []
-            assert params.missing(request.params, "fulfillment") == []
+            assert parameter_values.missing(request.params, "ordering") == []
+            assert parameter_values.missing(request.params, "fulfillment") == []
 
 
 def test_items_are_the_products_and_quantities_strings(seeded: seed.Summary) -> None:
@@ -204,9 +205,9 @@ def test_subscriptions_are_what_their_requests_made_them(seeded: seed.Summary) -
 
 def test_types_are_asked_for_where_the_product_allows_them(seeded: seed.Summary) -> None:
     for request in Request.objects.select_related("product"):
-        wanted = [rules.TYPE_CAPABILITY.get(request.type)]
+        wanted = [request_types.TYPE_CAPABILITY.get(request.type)]
         if request.status == "draft":
-            wanted.append(rules.DRAFT_CAPABILITY[request.type])
+            wanted.append(request_types.DRAFT_CAPABILITY[request.type])
         if request.planned_date:
             wanted.append(f"subscription.{request.type}.scheduling")
         if request.type in ("suspend", "resume") and request.status != "failed":
@@ -232,7 +233,7 @@ def test_a_purchase_of_the_plain_product_is_born_pending(seeded: seed.Summary) -
     request = creation.create(purchase(BACKUP), distributor())
     assert request.status == "pending"
     assert request.asset.status == "processing"
-    assert params.missing(request.params, "fulfillment") == ["activation_id"]
+    assert parameter_values.missing(request.params, "fulfillment") == ["activation_id"]
     assert not any(_leaves(Product.objects.get(pk=BACKUP).capabilities))
 
 
@@ -250,7 +251,7 @@ def test_a_purchase_of_the_suite_is_inquiring_without_what_it_requires(
     tiers = {**purchase(SUITE)["asset"]["tiers"], "tier1": {"id": CASCADE}}
     request = creation.create(purchase(SUITE, tiers=tiers), distributor())
     assert request.status == "inquiring"
-    assert params.missing(request.params, "ordering") == ["admin_email"]
+    assert parameter_values.missing(request.params, "ordering") == ["admin_email"]
     given = [{"id": "admin_email", "value": "security@harbour.example.com"}]
     order = creation.create(purchase(SUITE, tiers=tiers, params=given), distributor())
     assert order.status == "pending"

@@ -9,9 +9,9 @@ import pytest
 from django.conf import settings
 
 from requests_queue import clock, transitions
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Asset, Template, TierAccount
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
-from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment import creation as orders
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config import creation, due, samples

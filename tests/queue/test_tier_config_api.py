@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from requests_queue import seed
-from requests_queue.queues.fulfillment import params
+from requests_queue.catalog import parameter_values
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config import rules, setup
 from requests_queue.queues.tier_config.creation import DRAFT_CAPABILITY, TYPES
@@ -313,7 +313,7 @@ class TestDemoData:
             assert [row.type == "setup" for row in rows] == [True] + [False] * (len(rows) - 1)
             is_open = any(row.status in OPEN for row in rows)
             assert config.status == ("processing" if is_open else "active")
-            blank = params.blank(config.product, setup.SCOPES[config.tier_level])
+            blank = parameter_values.blank(config.product, setup.SCOPES[config.tier_level])
             assert [p["id"] for p in config.params] == [p["id"] for p in blank]
             for row in rows:
                 assert row.created <= row.updated
@@ -321,9 +321,9 @@ class TestDemoData:
                 if row.status == "draft":
                     assert row.product.capability(DRAFT_CAPABILITY[row.type])
                 if row.status == "approved":
-                    assert not params.missing(row.params, "fulfillment")
+                    assert not parameter_values.missing(row.params, "fulfillment")
                 if row.status in ("approved", "pending"):
-                    assert not params.missing(row.params, "ordering")
+                    assert not parameter_values.missing(row.params, "ordering")
                 if row.status == "tiers_setup":
                     assert config.parent is not None and config.parent.activated is None
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from requests_queue import sample_values
+from requests_queue.catalog import parameter_values
 from requests_queue.catalog.models import Asset, Parameter, Product
-from requests_queue.queues.fulfillment import params
 from requests_queue.queues.fulfillment import samples as request_samples
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
@@ -97,7 +97,7 @@ class TestOrders:
     def test_subscriptions_of_any_status_but_terminated_hold_theirs(
         self, world: make.World
     ) -> None:
-        held = [{**params.blank(world.product)[0], "value": "acme"}]
+        held = [{**parameter_values.blank(world.product)[0], "value": "acme"}]
         asset = make.asset(world, params=held)
         for status in ("draft", "processing", "active", "suspended", "terminating"):
             Asset.objects.filter(pk=asset.pk).update(status=status)

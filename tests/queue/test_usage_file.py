@@ -9,8 +9,8 @@ import pytest
 from openpyxl import load_workbook
 
 from requests_queue import transitions
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Contract, Marketplace, Product
-from requests_queue.queues.base import Actor
 from requests_queue.queues.usage_file import leases, links, processing, samples
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make

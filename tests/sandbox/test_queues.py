@@ -11,9 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from requests_queue import seed
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product
 from requests_queue.queues import base
-from requests_queue.queues.base import Actor
 from requests_queue.queues.billing.models import PROVIDER_TYPE
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.creation import edit

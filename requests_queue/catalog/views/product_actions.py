@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.apps import apps
 from django.db.models import QuerySet
 from django.urls import path
 from rest_framework.decorators import action
@@ -17,7 +18,6 @@ from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views.of_product import PartOfProduct
 from requests_queue.catalog.writes import actions
 from requests_queue.errors import Invalid
-from requests_queue.queues.tier_config.models import TierConfig
 from requests_queue.rest import ConnectFilters, filters, parts, routes
 
 
@@ -70,8 +70,10 @@ class Actions(PartOfProduct):
             if not assets.exists():
                 raise Invalid("asset_id", f"Subscription {wanted} does not exist.")
             return {"asset_id": wanted}
-        configs = TierConfig.objects.filter(**visibility.party(self.account, "connection__"))
         level = int(row.scope.removeprefix("tier"))
+        # By name: the queues import the catalog.
+        rows = apps.get_model("tier_config", "TierConfig")._default_manager
+        configs = rows.filter(**visibility.party(self.account, "connection__"))
         if not configs.filter(product=row.product_id, pk=wanted, tier_level=level).exists():
             raise Invalid("tier_config_id", f"Tier {level} configuration {wanted} does not exist.")
         return {"configuration_id": wanted}

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from requests_queue import body, clock, transitions
+from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import Forbidden, Refused
-from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.billing import effects, parsing
 from requests_queue.queues.billing.models import PROVIDER_TYPE, VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.parsing import Items, Period

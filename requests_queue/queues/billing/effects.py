@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from requests_queue import clock, transitions
+from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.errors import Forbidden, Invalid, Missing
-from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.billing.models import BillingRequest
 
 SIDES = ("vendor", "provider")

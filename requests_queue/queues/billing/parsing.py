@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from requests_queue import body
+from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import FieldError, Invalid
-from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.billing.periods import MONTHS
 
 # Items as the API shows them.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor, Preview, PreviewField, SampleRequest
+from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.billing import samples
 
 # Of more subscriptions the first are offered.

@@ -8,9 +8,9 @@ from django.db.models import QuerySet
 
 from requests_queue import clock
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Product
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor
 from requests_queue.queues.billing import creation, periods
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.subscriptions import BILLABLE, follow

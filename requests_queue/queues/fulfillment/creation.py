@@ -13,11 +13,11 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from requests_queue import body, clock, ids, transitions
-from requests_queue.catalog import preview, tiers
+from requests_queue.catalog import parameter_values, preview, tiers
+from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Asset, Connection, TierAccount
 from requests_queue.errors import Forbidden, Invalid, Refused
-from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor
-from requests_queue.queues.fulfillment import effects, items, lookups, params, rules
+from requests_queue.queues.fulfillment import effects, items, lookups, request_types
 from requests_queue.queues.fulfillment.models import OPEN, Request
 
 NO_HOLD = "The product doesn't support suspend/resume operations."
@@ -28,7 +28,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
 
     Raises Invalid, Forbidden, or Conflict (409) where Connect has such a request already.
     """
-    kind = body.choice(data, "type", rules.TYPES)
+    kind = body.choice(data, "type", request_types.TYPES)
     asset = data.get("asset")
     if not _names_preview(asset):
         _check_creator(kind, actor, Connection.objects.filter(vendor=actor.account))
@@ -81,11 +81,13 @@ def _purchase(
     for name in ("customer", "tier1"):
         if found.get(name) is None:
             raise Invalid(f"asset.tiers.{name}", "This field is required.")
-    wanted = params.fill(params.blank(product), given.get("params"), ("ordering",))
+    wanted = parameter_values.fill(
+        parameter_values.blank(product), given.get("params"), ("ordering",)
+    )
     order = items.ordered(product, given.get("items"), [])
     effects.check_unique(product.pk, None, wanted, [])
     draft = body.word(data, "status") == "draft" and bool(
-        product.capability(rules.DRAFT_CAPABILITY["purchase"])
+        product.capability(request_types.DRAFT_CAPABILITY["purchase"])
     )
     asset = ids.create(
         lambda pk: Asset(
@@ -117,25 +119,25 @@ def _on_asset(
     twin = asset.requests.filter(status__in=OPEN).first()
     if twin is not None:
         raise lookups.conflict(twin)
-    if asset.status not in rules.NEEDS_ASSET[kind]:
+    if asset.status not in request_types.NEEDS_ASSET[kind]:
         raise Refused(
             "REQ_003", f"Request type {kind} is not allowed when asset state is {asset.status}"
         )
-    capability = rules.TYPE_CAPABILITY.get(kind)
+    capability = request_types.TYPE_CAPABILITY.get(kind)
     if capability and not asset.product.capability(capability):
         raise Refused("REQ_003", f"The product doesn't support {kind} operations.")
     held = [{**row, "old_quantity": row["quantity"]} for row in asset.items]
     order = (
         items.ordered(asset.product, given["items"], asset.items) if _orders(kind, given) else held
     )
-    wanted = params.fill(asset.params, given.get("params"), _writable(kind, actor))
+    wanted = parameter_values.fill(asset.params, given.get("params"), _writable(kind, actor))
     if kind == "change" and items.is_unchanged(order) and wanted == asset.params:
         raise Invalid("asset.items", "Item quantities are not changed.")
     effects.check_unique(asset.product_id, asset.pk, wanted, asset.params)
     if kind in ("suspend", "resume") and not asset.product.capability("subscription.hold"):
         return _add(asset, kind, "failed", data, actor, now, order, wanted, reason=NO_HOLD)
     draft = body.word(data, "status") == "draft" and bool(
-        asset.product.capability(rules.DRAFT_CAPABILITY.get(kind, "-"))
+        asset.product.capability(request_types.DRAFT_CAPABILITY.get(kind, "-"))
     )
     status = "draft" if draft else effects.start_status(kind, asset, wanted, now)
     if kind in ("suspend", "resume", "cancel"):
@@ -166,7 +168,7 @@ def _add(
     actor: Actor,
     now: datetime,
     items: items.Items,
-    params: params.Params,
+    params: parameter_values.Params,
     reason: str = "",
 ) -> Request:
     shown = clock.shown(now)

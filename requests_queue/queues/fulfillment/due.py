@@ -12,10 +12,9 @@ from django.db.models import Min
 from django.dispatch import receiver
 
 from requests_queue import jobs, transitions
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Asset
-from requests_queue.conversations import writing
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.signals import collect_next_due, due_reached
 
@@ -59,8 +58,6 @@ def _delete_draft(pk: str) -> None:
     row = Request.objects.select_for_update().filter(pk=pk, status="draft").first()
     if row is None:
         return
-    row.delete()
-    # The next request of the asset has its id again.
-    writing.forget(pk)
+    transitions.delete(row)
     # The asset of a draft purchase has never been more than its draft.
     Asset.objects.filter(pk=row.asset_id, status="draft", requests=None).delete()

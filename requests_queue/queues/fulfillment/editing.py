@@ -8,8 +8,9 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
+from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.errors import ActionNotAllowed
-from requests_queue.queues.base import DISTRIBUTOR, Actor, Context
+from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import creation, effects, items
 from requests_queue.queues.fulfillment.models import Request
 

@@ -8,10 +8,11 @@ from typing import Any
 from django.conf import settings
 
 from requests_queue import body, clock
+from requests_queue.catalog import parameter_values as parameters
+from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid, MissedField, Refused
-from requests_queue.queues.base import DISTRIBUTOR, Context
-from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import unique_values
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.signals import before_order_start

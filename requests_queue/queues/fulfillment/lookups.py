@@ -7,6 +7,7 @@ from typing import Any
 
 from requests_queue import body
 from requests_queue.catalog import preview, templates
+from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import (
     Asset,
     Connection,
@@ -16,7 +17,6 @@ from requests_queue.catalog.models import (
     Product,
 )
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
-from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.fulfillment import effects
 from requests_queue.queues.fulfillment.models import OPEN, Request
 

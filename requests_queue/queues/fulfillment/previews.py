@@ -7,10 +7,12 @@ from typing import Any
 from django.db.models import QuerySet
 
 from requests_queue import sample_values
+from requests_queue.catalog import parameter_values
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.base import Actor, Preview, PreviewField, SampleRequest
-from requests_queue.queues.fulfillment import params, rules, samples
+from requests_queue.queues.base import Preview, PreviewField, SampleRequest
+from requests_queue.queues.fulfillment import request_types, samples
 from requests_queue.queues.fulfillment.models import OPEN
 from requests_queue.queues.preview_fields import contact_entries
 
@@ -22,7 +24,7 @@ _NOTE = PreviewField("note", "Note", "Order")
 
 def build_preview(wish: SampleRequest) -> Preview:
     """Return what `POST /requests` would be sent; raises Refused."""
-    types = tuple(rules.DRAFT_CAPABILITY) if wish.draft else rules.TYPES
+    types = tuple(request_types.DRAFT_CAPABILITY) if wish.draft else request_types.TYPES
     if wish.kind not in types:
         raise Invalid("type", f'"{wish.kind}" is not one of {", ".join(types)}.')
     return _purchase(wish) if wish.kind == "purchase" else _on_asset(wish)
@@ -33,7 +35,7 @@ def _purchase(wish: SampleRequest) -> Preview:
     status = samples.draft_status("purchase", connection.product) if wish.draft else {}
     body = samples.purchase(connection) | status
     ordered = connection.product.items.all()[:2]
-    blank = [p for p in params.blank(connection.product) if p["phase"] == "ordering"]
+    blank = [p for p in parameter_values.blank(connection.product) if p["phase"] == "ordering"]
     entries = [_quantity(n, row.name, row.local_id) for n, row in enumerate(ordered)]
     entries.append(PreviewField("asset.external_id", "External ID", "Order"))
     entries += contact_entries("asset.tiers.customer", "Customer")
@@ -53,7 +55,7 @@ def _quantity(place: int, name: str, local_id: str, held: str = "") -> PreviewFi
 def _proposed(param: Json) -> Json:
     """Return a parameter with a plausible value."""
     filled = dict(param)
-    params.set_value(filled, sample_values.fill(param, f"sample {param['id']}"))
+    parameter_values.set_value(filled, sample_values.fill(param, f"sample {param['id']}"))
     return filled
 
 
@@ -61,7 +63,7 @@ def _on_asset(wish: SampleRequest) -> Preview:
     found = list(_free(wish))
     asset = next((row for row in found if row.pk == wish.about), found[0] if found else None)
     if asset is None:
-        statuses = " or ".join(rules.NEEDS_ASSET[wish.kind])
+        statuses = " or ".join(request_types.NEEDS_ASSET[wish.kind])
         raise Refused(
             "REQ_003",
             f"A {wish.kind} request needs a subscription that is {statuses} and has no open "
@@ -93,7 +95,7 @@ def _free(wish: SampleRequest) -> QuerySet[Asset]:
     """Return the subscriptions of the account that a request of the type could be about."""
     side = "vendor" if wish.account.is_vendor else "provider"
     rows = Asset.objects.filter(
-        status__in=rules.NEEDS_ASSET[wish.kind], **{f"connection__{side}": wish.account}
+        status__in=request_types.NEEDS_ASSET[wish.kind], **{f"connection__{side}": wish.account}
     ).exclude(requests__status__in=OPEN)
     if wish.product is not None:
         rows = rows.filter(product=wish.product)

@@ -6,20 +6,12 @@ stands in docs/fidelity.md.
 
 from functools import partial
 
-from requests_queue.catalog.models import Account, Product
-from requests_queue.queues.base import (
-    DISTRIBUTOR,
-    SYSTEM,
-    VENDOR,
-    Action,
-    Preview,
-    Queue,
-    SampleRequest,
-)
-from requests_queue.queues.fulfillment import effects
+from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
+from requests_queue.queues.base import Action, Queue
+from requests_queue.queues.fulfillment import effects, previews, samples
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.fulfillment.request_types import TYPES
 
-TYPES = ("purchase", "change", "suspend", "resume", "cancel", "adjustment", "renew", "transfer")
 STATUSES = (
     "draft",
     "tiers_setup",
@@ -32,29 +24,6 @@ STATUSES = (
     "revoked",
 )
 
-# The capability that lets a type be born as a draft.
-DRAFT_CAPABILITY = {
-    "purchase": "cart.validation",
-    "change": "subscription.change.validation",
-    "renew": "subscription.renew.validation",
-    "transfer": "subscription.transfer.validation",
-}
-# The capability without which a type can't be asked for at all.
-TYPE_CAPABILITY = {
-    "renew": "subscription.renew.enable_renew",
-    "transfer": "subscription.transfer.enable_transfer",
-}
-# The asset statuses in which a type can be asked for.
-NEEDS_ASSET = {
-    "change": ("active",),
-    "adjustment": ("active",),
-    "renew": ("active",),
-    "transfer": ("active",),
-    "suspend": ("active",),
-    "resume": ("suspended",),
-    "cancel": ("active", "suspended"),
-}
-
 
 def _move(name: str, source: str, target: str, who: str, **more: object) -> Action:
     return Action(
@@ -66,28 +35,13 @@ def _move(name: str, source: str, target: str, who: str, **more: object) -> Acti
     )
 
 
-def _sample(
-    kind: str, product: Product | None, account: Account | None, *, draft: bool = False
-) -> Request:
-    # Samples are made through the ordinary births, which know these rules.
-    from requests_queue.queues.fulfillment import samples
-
-    return samples.make(kind, product, account, draft=draft)
-
-
-def _sketch(wish: SampleRequest) -> Preview:
-    from requests_queue.queues.fulfillment import previews
-
-    return previews.build_preview(wish)
-
-
 QUEUE = Queue(
     object_class="fulfillment_request",
     title="Fulfillment requests",
     model=Request,
-    sample=_sample,
-    draft_sample=partial(_sample, draft=True),
-    preview=_sketch,
+    sample=samples.make,
+    draft_sample=partial(samples.make, draft=True),
+    preview=previews.build_preview,
     statuses=STATUSES,
     final=frozenset({"approved", "failed", "revoked"}),
     types=TYPES,

@@ -6,15 +6,15 @@ import secrets
 from typing import Any
 
 from requests_queue import sample_values, transitions
-from requests_queue.catalog import visibility
+from requests_queue.catalog import parameter_values, visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Connection, Product
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import creation, editing, params, rules
+from requests_queue.queues.fulfillment import creation, editing, request_types
 from requests_queue.queues.fulfillment.models import OPEN, Request
 
 _NEEDS = {
-    **rules.TYPE_CAPABILITY,
+    **request_types.TYPE_CAPABILITY,
     "suspend": "subscription.hold",
     "resume": "subscription.hold",
 }
@@ -34,7 +34,7 @@ def make(
     A type that needs a subscription takes one that is free, or orders and approves one first.
     Raises Invalid or Refused where there is none or the product can't have it.
     """
-    types = tuple(rules.DRAFT_CAPABILITY) if draft else rules.TYPES
+    types = tuple(request_types.DRAFT_CAPABILITY) if draft else request_types.TYPES
     if kind not in types:
         known = ", ".join(types)
         raise Invalid("type", f'"{kind}" is not one of {known}{" (drafts)" if draft else ""}.')
@@ -42,13 +42,13 @@ def make(
     status = draft_status(kind, connection.product) if draft else {}
     if kind == "purchase":
         return creation.create(purchase(connection) | status, _distributor(connection))
-    asset = _free_asset(connection, rules.NEEDS_ASSET[kind])
+    asset = _free_asset(connection, request_types.NEEDS_ASSET[kind])
     return creation.create(on_asset(kind, asset) | status, _distributor(connection))
 
 
 def draft_status(kind: str, product: Product) -> dict[str, str]:
     """Return what makes a body a draft's; without the capability it would be born as no draft."""
-    capability = rules.DRAFT_CAPABILITY[kind]
+    capability = request_types.DRAFT_CAPABILITY[kind]
     if not product.capability(capability):
         raise Refused(
             "REQ_003",
@@ -62,7 +62,7 @@ def connection_for(
     product: Product | None, kind: str, account: Account | None, *, draft: bool
 ) -> Connection:
     """Return the line through which a sample of the type is ordered; raises Invalid."""
-    needed = [_NEEDS.get(kind), rules.DRAFT_CAPABILITY[kind] if draft else None]
+    needed = [_NEEDS.get(kind), request_types.DRAFT_CAPABILITY[kind] if draft else None]
     rows = visibility.connections(account).select_related("product", "provider", "vendor")
     rows = rows.filter(product__listings__status="listed", product__items__isnull=False)
     rows = (rows.filter(product=product) if product else rows).order_by("pk").distinct()
@@ -86,7 +86,7 @@ def purchase(connection: Connection) -> dict[str, Any]:
     product = connection.product
     name, first, last = secrets.choice(_CUSTOMERS)
     number = secrets.randbelow(10**6)
-    wanted = [p for p in params.blank(product) if p["phase"] == "ordering"]
+    wanted = [p for p in parameter_values.blank(product) if p["phase"] == "ordering"]
     return {
         "type": "purchase",
         "asset": {
@@ -177,7 +177,7 @@ def _approved(request: Request) -> Request:
     values = [
         sample_values.fill(p, f"sample {p['id']}")
         for p in request.params
-        if p["id"] in params.missing(request.params, "fulfillment")
+        if p["id"] in parameter_values.missing(request.params, "fulfillment")
     ]
     if values:
         editing.edit(request.pk, {"asset": {"params": values}}, vendor)

@@ -17,8 +17,8 @@ from django.db.models import BooleanField, Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from requests_queue.catalog.models import Parameter
+from requests_queue.catalog.parameter_values import STRUCTURED, Params, about, is_empty
 from requests_queue.errors import Invalid
-from requests_queue.queues.fulfillment.params import STRUCTURED, Params, about, is_empty
 
 Param = Mapping[str, Any]
 # The expression of the indexes that the apps' migrations make on PostgreSQL.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from requests_queue import clock
+from requests_queue.catalog.parameter_values import Params
 from requests_queue.queues import validation
 from requests_queue.queues.fulfillment import editing, effects, queries, rules
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.queues.fulfillment.params import Params
 
 
 def write(row: Request, params: Params, now: datetime) -> None:

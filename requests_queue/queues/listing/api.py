@@ -10,10 +10,10 @@ from rest_framework.response import Response
 
 from requests_queue import clock
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Listing
 from requests_queue.errors import Forbidden, Invalid
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.base import DISTRIBUTOR
 from requests_queue.queues.listing import creation, representations, rules, schema
 from requests_queue.queues.listing.filtering import ListingFilters, ListingRequestFilters
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest

@@ -10,10 +10,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from requests_queue import body, clock, ids, transitions
+from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Contract, Listing, Product
-from requests_queue.conversations import writing
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
-from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.listing import effects
 from requests_queue.queues.listing.models import ListingRequest
 
@@ -145,9 +144,7 @@ def delete_draft(pk: str, actor: Actor) -> None:
         raise ActionNotAllowed(f"{pk} is {row.status}: delete is for draft only.")
     # A request that is being made for the listing has it locked.
     Listing.objects.select_for_update().get(pk=row.listing_id)
-    row.delete()
-    # Refined, it has been talked about; the next draft has its id again.
-    writing.forget(pk)
+    transitions.delete(row)
     # The listing of a draft that was never completed has never been more than its draft.
     if row.type == "new":
         Listing.objects.filter(pk=row.listing_id, status="unlisted", requests=None).delete()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from requests_queue import clock
+from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Listing
 from requests_queue.errors import Refused
-from requests_queue.queues.base import DISTRIBUTOR, Context
+from requests_queue.queues.base import Context
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
 
 # What each type needs its listing to be, and makes of it.

@@ -7,9 +7,9 @@ from django.db.models import Q, QuerySet
 
 from requests_queue import clock, ids
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Contract, Listing, Product, User
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor
 from requests_queue.queues.listing import creation
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
 

@@ -14,11 +14,11 @@ from typing import Any
 from django.dispatch import receiver
 
 from requests_queue import body, clock, ids, transitions
+from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset, Product, TierAccount, TierAccountVersion
 from requests_queue.catalog.tier_versions import SCOPES, tier_account_changed
 from requests_queue.catalog.views import tier_writes
 from requests_queue.errors import Forbidden, Invalid, Refused
-from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
 CAPABILITY = "tiers.updates"

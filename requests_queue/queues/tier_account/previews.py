@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor, Preview, PreviewField, SampleRequest
+from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.tier_account import creation, samples
 
 # Of more subscriptions the first are looked at.

@@ -3,7 +3,8 @@
 From CloudBlue's published state machine and the verbs of its OpenAPI document.
 """
 
-from requests_queue.queues.base import VENDOR, Action, Queue
+from requests_queue.catalog.actors import VENDOR
+from requests_queue.queues.base import Action, Queue
 from requests_queue.queues.tier_account import effects, previews, samples
 from requests_queue.queues.tier_account.models import TierAccountRequest
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Product, TierAccount
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor
 from requests_queue.queues.tier_account import creation
 from requests_queue.queues.tier_account.models import TierAccountRequest
 

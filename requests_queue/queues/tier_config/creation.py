@@ -13,12 +13,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from requests_queue import body, clock, transitions
+from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog import preview, tiers, visibility
+from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Account, Connection, Product, TierAccount
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
-from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor, Context
+from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import lookups
-from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.tier_config import effects, setup
 from requests_queue.queues.tier_config.models import STATUSES, TierConfig, TierConfigRequest
 

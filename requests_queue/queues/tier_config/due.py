@@ -9,8 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.dispatch import receiver
 
-from requests_queue import jobs
-from requests_queue.conversations import writing
+from requests_queue import jobs, transitions
 from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from requests_queue.signals import due_reached
@@ -31,8 +30,7 @@ def _delete_draft(pk: str) -> None:
         return
     config = row.configuration
     setup.lock_with_parent(config)
-    row.delete()
-    writing.forget(pk)
+    transitions.delete(row)
     # A configuration that was never asked for has been no more than its draft.
     unused = TierConfig.objects.filter(requests=None, activated=None, children=None)
     unused.filter(pk=config.pk).delete()

@@ -8,10 +8,11 @@ from typing import Any
 from django.conf import settings
 
 from requests_queue import body, clock, transitions
+from requests_queue.catalog import parameter_values as parameters
+from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Template
 from requests_queue.errors import ActionNotAllowed, Conflict, Invalid, MissedField, Refused
-from requests_queue.queues.base import DISTRIBUTOR, VENDOR, Actor, Context
-from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import unique_values
 from requests_queue.queues.tier_config import setup, waiting
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from requests_queue import sample_values
+from requests_queue.catalog import parameter_values as parameters
+from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.base import Actor, Preview, PreviewField, SampleRequest
-from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.preview_fields import contact_entries
 from requests_queue.queues.tier_config import creation, samples, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig

@@ -7,8 +7,8 @@ of objects that connect-python-sdk's tests captured.
 from __future__ import annotations
 
 from requests_queue.catalog.configured_values import of_product
+from requests_queue.catalog.parameter_values import Params
 from requests_queue.catalog.representations import connection_in_asset, icon, marketplace_ref, tier
-from requests_queue.queues.fulfillment.params import Params
 from requests_queue.queues.tier_config import texts
 from requests_queue.queues.tier_config.effects import form_url
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from requests_queue import ids, sample_values, transitions
+from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Connection, Listing, Product
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.base import Actor, QueueObject
-from requests_queue.queues.fulfillment import params as parameters
+from requests_queue.queues.base import QueueObject
 from requests_queue.queues.tier_config import creation, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 

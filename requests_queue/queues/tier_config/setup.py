@@ -13,6 +13,8 @@ from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from requests_queue import clock, ids, transitions
+from requests_queue.catalog import parameter_values as parameters
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import (
     Asset,
     Connection,
@@ -22,8 +24,6 @@ from requests_queue.catalog.models import (
     Product,
     TierAccount,
 )
-from requests_queue.queues.base import Actor
-from requests_queue.queues.fulfillment import params as parameters
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
 SCOPES = {1: "tier1", 2: "tier2"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from requests_queue import clock
+from requests_queue.catalog.parameter_values import Params
 from requests_queue.queues import validation
-from requests_queue.queues.fulfillment.params import Params
 from requests_queue.queues.tier_config import creation, effects, queries, rules
 from requests_queue.queues.tier_config.models import TierConfigRequest
 

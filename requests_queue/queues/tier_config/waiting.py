@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from django.db.models import Q
 
 from requests_queue import transitions
-from requests_queue.queues.base import Actor
+from requests_queue.catalog.actors import Actor
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import TierConfig

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import body, clock, transitions
+from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid
-from requests_queue.queues.base import DISTRIBUTOR, Actor
 from requests_queue.queues.usage_file import counting, reconciling
 from requests_queue.queues.usage_file.chunks import records_of
 from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord

@@ -11,9 +11,9 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from requests_queue import body, clock, ids, transitions
 from requests_queue.catalog import preview
+from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Connection, Contract, Product
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid
-from requests_queue.queues.base import VENDOR, Actor
 from requests_queue.queues.usage_file import effects
 from requests_queue.queues.usage_file.models import UsageFile
 

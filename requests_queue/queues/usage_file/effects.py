@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 
 from requests_queue import body, clock
+from requests_queue.catalog.actors import Actor
 from requests_queue.errors import ActionNotAllowed, Invalid, Refused
-from requests_queue.queues.base import Actor, Context
+from requests_queue.queues.base import Context
 from requests_queue.queues.usage_file import (
     chunks,
     counting,

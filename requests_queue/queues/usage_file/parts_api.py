@@ -16,10 +16,10 @@ from rest_framework.response import Response
 
 from requests_queue import transitions
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Item
 from requests_queue.catalog.views.filtering import computed
 from requests_queue.errors import Forbidden, Invalid
-from requests_queue.queues.base import DISTRIBUTOR
 from requests_queue.queues.usage_file import (
     chunk_actions,
     chunks,

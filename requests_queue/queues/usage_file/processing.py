@@ -13,8 +13,8 @@ from itertools import islice
 from django.db import transaction
 
 from requests_queue import clock, database_limits, transitions
+from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor
 from requests_queue.queues.usage_file import counting, leases, limits, spreadsheet, writing
 from requests_queue.queues.usage_file.checking import Checker
 from requests_queue.queues.usage_file.leases import LostClaim

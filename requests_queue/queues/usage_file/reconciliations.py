@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from requests_queue import clock, ids
+from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.errors import Invalid
-from requests_queue.queues.base import DISTRIBUTOR, Actor
 from requests_queue.queues.usage_file import reconciling, writing
 from requests_queue.queues.usage_file.models import (
     Reconciliation,

@@ -8,8 +8,9 @@ from typing import Any
 from django.db import connection
 
 from requests_queue import clock
+from requests_queue.catalog.actors import Actor
 from requests_queue.errors import FieldError, Invalid
-from requests_queue.queues.base import Actor, Context
+from requests_queue.queues.base import Context
 from requests_queue.queues.usage_file import cells, limits, spreadsheet
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 from requests_queue.queues.usage_file.spool import Cells

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import F
 
 from requests_queue import body, clock, transitions
+from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
-from requests_queue.queues.base import DISTRIBUTOR, Actor
 from requests_queue.queues.usage_file import counting, reconciling
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 

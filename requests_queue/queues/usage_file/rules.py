@@ -4,7 +4,8 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document; 
 stands in docs/fidelity.md.
 """
 
-from requests_queue.queues.base import DISTRIBUTOR, SYSTEM, VENDOR, Action, Queue
+from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
+from requests_queue.queues.base import Action, Queue
 from requests_queue.queues.usage_file import effects, samples
 from requests_queue.queues.usage_file.models import UsageFile
 

@@ -9,9 +9,9 @@ from openpyxl import Workbook
 
 from requests_queue import clock, transitions
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Item, Product, User
 from requests_queue.errors import Refused
-from requests_queue.queues.base import Actor
 from requests_queue.queues.usage_file import columns, creation, processing
 from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import UsageFile
