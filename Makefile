@@ -2,10 +2,14 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run unit test nightly lint bench screenshots requirements clean
+.PHONY: run fresh unit test nightly lint bench screenshots requirements clean
 
 run: .venv/run.stamp
 	$(BIN)/python manage.py sandbox
+
+# Delete the sandbox's data; FRESH=yes answers the question.
+fresh: .venv/run.stamp
+	$(BIN)/python manage.py fresh $(if $(filter yes,$(FRESH)),--yes)
 
 unit: .venv/dev.stamp
 	$(BIN)/python -m pytest -c tests/unit/pytest.ini tests/unit $(ARGS)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,20 @@ def check_settings(**kwargs: Any) -> None:
     if errors := checks.serious():
         # SystemExit passes through Celery's signals; an exception would only be logged.
         sys.exit("\n".join(str(error) for error in errors))
+
+
+@celeryd_init.connect
+def check_migrations(**kwargs: Any) -> None:
+    """End a worker whose database was created by an older version."""
+    from django.db import Error, connection
+
+    from connect_sim import migration_history
+
+    # The engine waits for a database that is unavailable.
+    with suppress(Error):
+        if problem := migration_history.problem():
+            sys.exit(problem)
+    connection.close()
 
 
 @worker_init.connect

@@ -33,6 +33,12 @@ def create(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
+def own_files(folder: Path) -> list[Path]:
+    """Return the files of a sandbox in the folder: database, keys, address and log."""
+    own = (*_OWN_FILES, "sandbox.log")
+    return sorted(path for path in folder.glob("*") if path.name.startswith(own))
+
+
 @contextmanager
 def failures_named(path: Path) -> Iterator[None]:
     """Turn an error of the file system into one sentence that names the path."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.management import CommandError
 from django.core.management.commands import migrate
 
+from connect_sim import migration_history
 from requests_queue import database_limits
 
 
@@ -14,5 +16,8 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate with the limits of statements, locks and transactions lifted."""
+        # `--prune` removes the names that no longer exist.
+        if not options["prune"] and (problem := migration_history.problem(options["database"])):
+            raise CommandError(problem)
         with database_limits.lifted(transactions=True, using=options["database"]):
             super().handle(*args, **options)

@@ -1,0 +1,201 @@
+"""A database of an older version is refused, and `make fresh` deletes the data of a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+
+from connect_sim import migration_history
+from tests.postgres_server import postgres_database
+from tests.processes import ROOT, environment, manage
+
+REFUSAL = "webhooks.0000_removed no longer exists): run `make fresh` to start with an empty one."
+ROW = "('webhooks', '0000_removed', '2026-01-01 00:00:00')"
+INSERT = f"INSERT INTO django_migrations (app, name, applied) VALUES {ROW}"
+CELERY = str(Path(sys.executable).parent / "celery")
+PROCESSES = {
+    "sandbox": manage("sandbox"),
+    "web": manage("web"),
+    "worker": [CELERY, "-A", "connect_sim", "worker", "--pool", "threads"],
+}
+
+
+def run(
+    command: list[str], env: dict[str, str], **options: int
+) -> subprocess.CompletedProcess[str]:
+    options = {"stdin": subprocess.DEVNULL, **options}
+    return subprocess.run(
+        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def migrated(env: dict[str, str]) -> None:
+    """Create the tables of one app that has few: what matters is the table of migrations."""
+    done = run(manage("migrate", "-v0", "contenttypes"), env)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a sandbox, which tests copy."""
+    data = tmp_path_factory.mktemp("first") / "var"
+    migrated(environment(data))
+    (data / "sandbox.json").write_text(
+        json.dumps({"url": "http://127.0.0.1:9", "vendor_api_key": "a", "provider_api_key": "b"})
+    )
+    return data
+
+
+@pytest.fixture
+def data(first: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(first, tmp_path / "var"))
+
+
+@pytest.fixture
+def env(data: Path) -> dict[str, str]:
+    return environment(data)
+
+
+@pytest.fixture
+def old_sqlite(env: dict[str, str], data: Path) -> dict[str, str]:
+    """An environment whose SQLite database has the name of a removed migration."""
+    with closing(sqlite3.connect(data / "connect.sqlite3")) as database, database:
+        database.execute(INSERT)
+    return env
+
+
+@pytest.fixture(scope="module")
+def old_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The same with PostgreSQL."""
+    with postgres_database() as url:
+        env = environment(tmp_path_factory.mktemp("data"), DATABASE_URL=url)
+        migrated(env)
+        with psycopg.connect(url) as database:
+            database.execute(INSERT)
+        yield env
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_process_refuses_sqlite_of_older_version(old_sqlite: dict[str, str], process: str) -> None:
+    assert_refused(run(PROCESSES[process], old_sqlite))
+
+
+@pytest.mark.parametrize("process", ["web", "worker"])
+def test_process_refuses_postgres_of_older_version(
+    old_postgres: dict[str, str], process: str
+) -> None:
+    assert_refused(run(PROCESSES[process], old_postgres))
+
+
+def assert_refused(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].endswith(REFUSAL), done.stderr
+
+
+def test_migrate_prunes_names_of_removed_migrations(old_sqlite: dict[str, str], data: Path) -> None:
+    assert run(manage("migrate", "--prune", "webhooks"), old_sqlite).returncode == 0
+    with closing(sqlite3.connect(data / "connect.sqlite3")) as database:
+        query = "SELECT name FROM django_migrations WHERE app = 'webhooks'"
+        assert database.execute(query).fetchall() == []
+
+
+@pytest.mark.django_db
+def test_current_database_is_accepted() -> None:
+    assert migration_history.problem() is None
+
+
+@pytest.mark.django_db
+def test_names_of_other_apps_are_not_checked() -> None:
+    recorder = MigrationRecorder(connection)
+    recorder.record_applied("auth", "9999_newer_django")
+    recorder.record_applied("removed_app", "0001_initial")
+    assert migration_history.problem() is None
+    recorder.record_applied("portal", "9999_newer")
+    assert "portal.9999_newer" in (migration_history.problem() or "")
+
+
+# `make fresh`
+
+
+def names(data: Path) -> set[str]:
+    return {path.name for path in data.iterdir()} if data.exists() else set()
+
+
+def make_fresh(env: dict[str, str], *variables: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed: `make fresh` was not run")
+    # This Python has the packages: nothing is to be installed.
+    python = f"BIN={Path(sys.executable).parent}"
+    return run(["make", "-s", "-o", ".venv/run.stamp", "fresh", python, *variables], env)
+
+
+def test_make_fresh_deletes_database_and_keys(env: dict[str, str], data: Path) -> None:
+    assert {"connect.sqlite3", "secret_key", "encryption_key", "sandbox.json"} <= names(data)
+    done = make_fresh(env, "FRESH=yes")
+    assert done.returncode == 0, done.stderr
+    assert not data.exists()
+
+
+def test_fresh_keeps_files_of_others(env: dict[str, str], data: Path) -> None:
+    (data / "notes.txt").touch()
+    assert run(manage("fresh", "--yes"), env).returncode == 0
+    assert names(data) == {"notes.txt"}
+
+
+def test_fresh_without_terminal_needs_confirmation(env: dict[str, str], data: Path) -> None:
+    before = names(data)
+    done = make_fresh(env)
+    assert done.returncode != 0
+    assert "FRESH=yes" in done.stderr and "--yes" in done.stderr
+    assert names(data) == before
+
+
+@pytest.mark.parametrize(("answer", "deletes"), [("y", True), ("", False)])
+def test_fresh_asks_on_a_terminal(
+    env: dict[str, str], data: Path, answer: str, deletes: bool
+) -> None:
+    terminal, child = pty.openpty()
+    try:
+        os.write(terminal, f"{answer}\n".encode())
+        done = run(manage("fresh"), env, stdin=child)
+    finally:
+        os.close(terminal)
+        os.close(child)
+    assert str(data) in done.stdout
+    assert (done.returncode == 0) == deletes
+    assert data.exists() != deletes
+
+
+def test_fresh_refuses_while_the_sandbox_runs(env: dict[str, str], data: Path) -> None:
+    before = names(data)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        text = (data / "sandbox.json").read_text().replace("http://127.0.0.1:9", url)
+        (data / "sandbox.json").write_text(text)
+        done = run(manage("fresh", "--yes"), env)
+    assert done.returncode == 1 and url in done.stderr
+    assert names(data) == before
+
+
+def test_fresh_names_the_steps_for_other_databases(data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.sqlite3"
+    urls = {"postgres://sim:hidden@127.0.0.1:9/orders": "dropdb", f"sqlite:///{other}": str(other)}
+    for url, step in urls.items():
+        done = run(manage("fresh", "--yes"), environment(data, DATABASE_URL=url))
+        assert done.returncode == 1
+        assert "DATABASE_URL" in done.stderr and step in done.stderr
+        assert "hidden" not in done.stderr
