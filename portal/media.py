@@ -15,8 +15,8 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 
 from requests_queue.catalog.models import Account, Marketplace, Product, ProductMedia
-from requests_queue.catalog.product_representations import thumbnail_key
 from requests_queue.catalog.representations import icon_key
+from requests_queue.catalog.representations.products import thumbnail_key
 
 VIEW_BOX = "0 0 64 64"
 _MODELS: dict[str, Any] = {"account": Account, "marketplace": Marketplace, "product": Product}

@@ -37,6 +37,11 @@ def draw(kind: str) -> str:
     return drawn if set(drawn) & set("123456789") else draw(kind)
 
 
+def placeholder(kind: str) -> str:
+    """Return the identifier that the preview environment has for a row of that kind: MP-00000."""
+    return FORMS[kind].replace("d", "0")
+
+
 def _insert(row: models.Model) -> None:
     row.save(force_insert=True)
 

@@ -12,7 +12,7 @@ from requests_queue import samples
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid
 from requests_queue.queues.base import QueueObject
-from requests_queue.rest import format_datetime
+from requests_queue.resources import format_datetime
 from sandbox import clock_control, durations, queue_actions
 
 

@@ -12,16 +12,10 @@ from rest_framework.response import Response
 
 from requests_queue import clock
 from requests_queue.catalog.representations import company, person, product_ref
-from requests_queue.catalog.views.filtering import computed
-from requests_queue.rest import (
-    Collection,
-    ConnectFilters,
-    Json,
-    filters,
-    format_datetime,
-    parts,
-    routes,
-)
+from requests_queue.filtering import ConnectFilters, computed, filters, parts
+from requests_queue.resources import format_datetime
+from requests_queue.rest import Collection, routes
+from requests_queue.schema import Json
 from webhooks import conf, lifecycle, schema, validation_rules
 from webhooks.delivery import fan_out, next_attempt
 from webhooks.models import Attempt, Webhook

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
+from functools import partial
 from typing import (
     Annotated,
     Any,
@@ -18,7 +20,8 @@ from typing import (
 
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
-from requests_queue.schema import Json
+from requests_queue.resources import Field, Part
+from requests_queue.schema import AnyReference, Json
 
 _BASIC = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
@@ -35,8 +38,10 @@ class Components:
             return {}
         if hint in _BASIC:
             return {"type": _BASIC[hint]}
+        if isinstance(hint, Part):
+            return self._component(hint.name, partial(self._part, hint))
         if is_typeddict(hint):
-            return self._component(hint)
+            return self._component(hint.__name__, partial(self._object, hint))
         origin, inner = get_origin(hint), get_args(hint)
         if origin is Annotated:
             return {**self.schema(inner[0]), **inner[1].words}
@@ -55,26 +60,33 @@ class Components:
     def _either(self, hints: tuple[Any, ...]) -> Json:
         schemas = [self.schema(hint) for hint in hints if hint is not type(None)]
         found = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-        if type(None) not in hints:
-            return found
-        if "enum" in found:
-            found = {**found, "enum": [*found["enum"], None]}
-        # In OpenAPI 3.0 nothing may stand beside a reference.
-        return {"allOf": [found], "nullable": True} if "$ref" in found else {
-            **found, "nullable": True,
-        }  # fmt: skip
+        return _nullable(found) if type(None) in hints else found
 
-    def _component(self, kind: Any) -> Json:
+    def _component(self, name: str, build: Callable[[], Json]) -> Json:
         component = ResolvedComponent(  # type: ignore[no-untyped-call]
-            name=kind.__name__, type=ResolvedComponent.SCHEMA, object=kind.__name__
+            name=name, type=ResolvedComponent.SCHEMA, object=name
         )
         if component not in self.registry:
             # Known before it is made: types may refer to each other in a circle.
             component.schema = {"type": "object"}
             self.registry.register(component)
-            self.registry[component].schema = self._object(kind)
+            self.registry[component].schema = build()
         reference: Json = component.ref
         return reference
+
+    def _part(self, part: Part) -> Json:
+        return {
+            "type": "object",
+            "properties": {key: self._field(field) for key, field in part.fields.items()},
+            "description": part.description,
+            "required": [key for key, field in part.fields.items() if not field.optional],
+        }
+
+    def _field(self, field: Field) -> Json:
+        if field.empty == {}:
+            return self.schema(AnyReference)
+        found = self.schema(field.type)
+        return _nullable(found) if field.empty is None else found
 
     def _object(self, kind: Any) -> Json:
         hints = get_type_hints(kind, include_extras=True)
@@ -87,3 +99,12 @@ class Components:
         if kind.__required_keys__:
             found["required"] = [name for name in hints if name in kind.__required_keys__]
         return found
+
+
+def _nullable(schema: Json) -> Json:
+    if "enum" in schema:
+        schema = {**schema, "enum": [*schema["enum"], None]}
+    # In OpenAPI 3.0 nothing may stand beside a reference.
+    return {"allOf": [schema], "nullable": True} if "$ref" in schema else {
+        **schema, "nullable": True,
+    }  # fmt: skip

@@ -24,13 +24,6 @@ HUB, MARKETPLACE = "HB-0000-0000", "MP-00000"
 # Owns the rows that all vendors share; nobody is a user of it.
 ACCOUNT = "PA-000-000"
 TYPE = "preview"
-# By the end of an ORM route: what a row of the preview environment has there.
-PLACEHOLDERS = {
-    "connection__public_id": CONNECTION,
-    "contract__id": CONTRACT,
-    "hub__id": HUB,
-    "marketplace__id": MARKETPLACE,
-}
 
 
 def connection_of(product: Product) -> Connection:

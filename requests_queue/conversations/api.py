@@ -14,7 +14,8 @@ from rest_framework.response import Response
 from requests_queue.conversations import representations, schema, writing
 from requests_queue.conversations.models import Conversation, Message, number_of
 from requests_queue.errors import Missing
-from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+from requests_queue.filtering import ConnectFilters, filters, parts
+from requests_queue.rest import Collection, routes
 
 _OF_MESSAGE = ("creator", "account", "updated_by")
 # Messages inside a conversation: the last ones, as many as the longest page has.

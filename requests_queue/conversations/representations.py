@@ -12,7 +12,8 @@ from datetime import datetime
 from requests_queue.catalog.models import Account, User
 from requests_queue.catalog.representations import account_ref, icon
 from requests_queue.conversations.models import Conversation, Message
-from requests_queue.rest import Json, format_datetime
+from requests_queue.resources import format_datetime
+from requests_queue.schema import Json
 
 # Whoever reads names expects one.
 _PLATFORM: Json = {"id": "UR-000-000-000", "name": "Connect", "icon": "/media/user/connect.svg"}

@@ -17,8 +17,7 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Invalid
 from requests_queue.queues.api import QueueCollection, serving
 from requests_queue.queues.base import Queue
-from requests_queue.rest import Json
-from requests_queue.schema import Form
+from requests_queue.schema import Form, Json
 
 
 def _calling(

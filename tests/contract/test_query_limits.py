@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from py_rql.parser import RQLParser
 
 from connect_sim.api.rql import MAX_DEPTH, MAX_LENGTH, ParsedQueries, flat
-from requests_queue.rest import MAX_CONDITIONS
+from requests_queue.filtering import MAX_CONDITIONS
 from tests.api import Caller, ids
 from tests.contract import calls, ours
 

@@ -10,7 +10,6 @@ from requests_queue.schema import (
     Documented,
     Happened,
     Id,
-    Made,
     Named,
     Pictured,
     Stamp,
@@ -49,30 +48,11 @@ class AccountUser(TypedDict):
     events: AccountUserEvents
 
 
-class HubStats(TypedDict):
-    """How many of what the caller sees of a hub."""
-
-    connections: int
-    marketplaces: int
-
-
 class HubInstance(TypedDict):
     """The commerce system behind a hub."""
 
     id: str
     type: str
-
-
-class Hub(TypedDict):
-    """A distributor's system that orders come from."""
-
-    id: str
-    name: str
-    description: str
-    company: Pictured
-    events: Made
-    stats: HubStats
-    instance: HubInstance
 
 
 class _GivenHub(TypedDict, total=False):
@@ -91,38 +71,6 @@ class HubUpdate(_GivenHub, total=False):
     """What changes of a hub."""
 
     name: str
-
-
-class ProductOfConnection(TypedDict):
-    """A product, as a hub's connections name it."""
-
-    id: str
-    name: str
-    icon: str
-    short_description: str
-    version: int
-
-
-class HubConnection(TypedDict):
-    """A product's connection, as its hub lists it."""
-
-    id: str
-    type: Environment
-    status: str
-    provider: Pictured
-    vendor: Pictured
-    created_at: Stamp
-    product: ProductOfConnection
-
-
-class HubMarketplace(TypedDict):
-    """A marketplace, as a hub lists it."""
-
-    id: str
-    name: str
-    icon: str
-    description: str
-    external_id: str
 
 
 class HubOfMarketplace(TypedDict):
@@ -277,9 +225,6 @@ class TierAccountUpdate(GivenTierAccount, total=False):
 
 ACCOUNTS = Documented("Accounts", "account", Account)
 ACCOUNT_USERS = Documented("Accounts", "user of an account", AccountUser)
-HUBS = Documented("Hubs", "hub", Hub, bodies={"create": HubCreate, "update": HubUpdate})
-HUB_CONNECTIONS = Documented("Hubs", "connection of a hub", HubConnection)
-HUB_MARKETPLACES = Documented("Hubs", "marketplace of a hub", HubMarketplace)
 MARKETPLACES = Documented("Marketplaces", "marketplace", Marketplace)
 CONTRACTS = Documented(
     "Contracts", "contract", Contract,

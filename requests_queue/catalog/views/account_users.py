@@ -8,9 +8,9 @@ from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 from requests_queue.catalog import representations
 from requests_queue.catalog.models import User
 from requests_queue.catalog.schema import directory
-from requests_queue.catalog.views.filtering import computed
 from requests_queue.errors import Missing
-from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+from requests_queue.filtering import ConnectFilters, computed, filters, parts
+from requests_queue.rest import Collection, routes
 
 
 class AccountUserFilters(ConnectFilters):

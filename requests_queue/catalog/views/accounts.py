@@ -7,7 +7,8 @@ from django.db.models import QuerySet
 from requests_queue.catalog import representations
 from requests_queue.catalog.models import Account
 from requests_queue.catalog.schema import directory
-from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+from requests_queue.filtering import ConnectFilters, filters, parts
+from requests_queue.rest import Collection, routes
 
 
 class AccountFilters(ConnectFilters):

@@ -7,15 +7,16 @@ from typing import Any
 from django.db.models import Exists, Model, OuterRef, QuerySet, TextField, Value
 from django.urls import path
 
-from requests_queue.catalog import agreements, contract_representations, visibility
+from requests_queue.catalog import agreements, visibility
 from requests_queue.catalog.models import Listing, Marketplace, Product
+from requests_queue.catalog.representations import contracts as contract_representations
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views.filtering import computed
 from requests_queue.catalog.views.marketplaces import Marketplaces
 from requests_queue.catalog.views.products import Products
 from requests_queue.errors import Missing
-from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+from requests_queue.filtering import ConnectFilters, computed, filters, parts
+from requests_queue.rest import Collection, routes
 
 
 class AgreementFilters(ConnectFilters):

@@ -10,19 +10,22 @@ from py_rql.constants import FilterLookups
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import product_representations, visibility
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Configuration, Parameter
+from requests_queue.catalog.representations import products as product_representations
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views.filtering import (
+from requests_queue.catalog.views.of_product import OfProduct
+from requests_queue.catalog.writes import configurations
+from requests_queue.filtering import (
+    ConnectFilters,
     computed,
+    filters,
     looked_up,
+    parts,
     plain,
     switch_in,
     text_in,
 )
-from requests_queue.catalog.views.of_product import OfProduct
-from requests_queue.catalog.writes import configurations
-from requests_queue.rest import ConnectFilters, filters, parts
 
 
 class ConfigurationFilters(ConnectFilters):

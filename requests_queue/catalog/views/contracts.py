@@ -7,13 +7,14 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import agreements, contract_representations, visibility
+from requests_queue.catalog import agreements, visibility
 from requests_queue.catalog.models import Contract
+from requests_queue.catalog.representations import contracts as contract_representations
 from requests_queue.catalog.schema import directory
-from requests_queue.catalog.views.filtering import computed
 from requests_queue.catalog.writes import contracts
 from requests_queue.errors import Missing
-from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+from requests_queue.filtering import ConnectFilters, computed, filters, parts
+from requests_queue.rest import Collection, routes
 
 
 class ContractFilters(ConnectFilters):

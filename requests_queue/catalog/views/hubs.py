@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-from django.db.models import IntegerField, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import representations, visibility
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Hub, Marketplace
+from requests_queue.catalog.representations.hubs import HUB, HUB_CONNECTION, HUB_MARKETPLACE
 from requests_queue.catalog.schema import directory
-from requests_queue.catalog.views.filtering import computed
 from requests_queue.catalog.writes import hubs
 from requests_queue.errors import Missing
-from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
-
-
-class HubFilters(ConnectFilters):
-    """What hubs can be filtered and ordered by."""
-
-    MODEL = Hub
-    FILTERS = [
-        *filters(
-            "id", "name", "description", ("company.id", "company__id"),
-            ("company.name", "company__name"), ("instance.id", "instance_id"),
-            ("instance.type", "instance_type"), ("events.created.at", "created"),
-            ("events.updated.at", "updated"),
-            search=("id", "name"),
-        ),
-        computed("stats.connections", "connection_count", IntegerField()),
-        computed("stats.marketplaces", "marketplace_count", IntegerField()),
-        *parts("stats", "events", "instance", "company"),
-    ]  # fmt: skip
+from requests_queue.rest import Collection, routes
+from requests_queue.schema import Documented
 
 
 class Hubs(Collection):
     """`/hubs`, for both sides: a provider's own, which it writes; a vendor's by connections and
     contracts."""
 
-    documented = directory.HUBS
-    related = ("company",)
-    represent = staticmethod(representations.hub)
-    rql_filter_class = HubFilters
+    documented = Documented(
+        "Hubs", "hub", HUB, bodies={"create": directory.HubCreate, "update": directory.HubUpdate}
+    )
 
     def visible(self) -> QuerySet[Hub]:
         """Return the hubs."""
@@ -88,46 +70,20 @@ class InHub(Collection):
         return row
 
 
-class HubConnectionFilters(ConnectFilters):
-    """What a hub's connections can be filtered and ordered by."""
-
-    MODEL = Connection
-    FILTERS = [
-        *filters(
-            "id", "type", "status", ("created_at", "created"), ("product.id", "product__id"),
-            ("product.name", "product__name"), ("provider.id", "provider__id"),
-            ("vendor.id", "vendor__id"), ("vendor.name", "vendor__name"),
-        ),
-        *parts("product", "provider", "vendor"),
-    ]  # fmt: skip
-
-
 class HubConnections(InHub):
     """`/hubs/{id}/connections`, for both sides: those that the caller is a party of."""
 
-    documented = directory.HUB_CONNECTIONS
-    related = ("product", "provider", "vendor")
-    represent = staticmethod(representations.connection_in_hub)
-    rql_filter_class = HubConnectionFilters
+    documented = Documented("Hubs", "connection of a hub", HUB_CONNECTION)
 
     def visible(self) -> QuerySet[Connection]:
         """Return the hub's connections."""
         return visibility.connections(self.account).filter(hub=self.hub)
 
 
-class HubMarketplaceFilters(ConnectFilters):
-    """What a hub's marketplaces can be filtered and ordered by."""
-
-    MODEL = Marketplace
-    FILTERS = [*filters("id", "name", "description"), *parts("icon")]
-
-
 class HubMarketplaces(InHub):
     """`/hubs/{id}/marketplaces`, for both sides: those that the caller sees."""
 
-    documented = directory.HUB_MARKETPLACES
-    represent = staticmethod(representations.marketplace_in_hub)
-    rql_filter_class = HubMarketplaceFilters
+    documented = Documented("Hubs", "marketplace of a hub", HUB_MARKETPLACE)
 
     def visible(self) -> QuerySet[Marketplace]:
         """Return the hub's marketplaces."""

@@ -10,16 +10,9 @@ from django.db.models.functions import Coalesce
 from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import Marketplace
 from requests_queue.catalog.schema import directory
-from requests_queue.catalog.views.filtering import computed
+from requests_queue.filtering import ConnectFilters, computed, filters, inside_json, parts
 from requests_queue.inside_json import any_element
-from requests_queue.rest import (
-    Collection,
-    ConnectFilters,
-    filters,
-    inside_json,
-    parts,
-    routes,
-)
+from requests_queue.rest import Collection, routes
 
 
 class MarketplaceFilters(ConnectFilters):

@@ -12,13 +12,15 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import action_links, product_representations, visibility
+from requests_queue.catalog import action_links, visibility
 from requests_queue.catalog.models import ProductAction
+from requests_queue.catalog.representations import products as product_representations
 from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views.of_product import PartOfProduct
 from requests_queue.catalog.writes import actions
 from requests_queue.errors import Invalid
-from requests_queue.rest import ConnectFilters, filters, parts, routes
+from requests_queue.filtering import ConnectFilters, filters, parts
+from requests_queue.rest import routes
 
 
 class ActionFilters(ConnectFilters):

@@ -12,13 +12,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue import body, json_validation
-from requests_queue.catalog import product_representations
 from requests_queue.catalog.models import ProductMedia
+from requests_queue.catalog.representations import products as product_representations
 from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views.of_product import OfProduct
 from requests_queue.catalog.writes import media
 from requests_queue.errors import Invalid
-from requests_queue.rest import ConnectFilters, Json, filters, parts, routes
+from requests_queue.filtering import ConnectFilters, filters, parts
+from requests_queue.rest import routes
+from requests_queue.schema import Json
 
 # What the form around a picture may take.
 _FRAME = 64 * 1024

@@ -11,22 +11,27 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import product_representations, representations, visibility
+from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import Connection, Item, Parameter, Template
+from requests_queue.catalog.representations import products as product_representations
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views.filtering import (
-    computed,
-    looked_up,
-    plain,
-    switch_in,
-    text_in,
-)
 from requests_queue.catalog.views.of_product import OfProduct, PartOfProduct
 from requests_queue.catalog.writes import connections as connection_writes
 from requests_queue.catalog.writes import items as item_writes
 from requests_queue.catalog.writes import parameters as parameter_writes
 from requests_queue.catalog.writes import templates as template_writes
-from requests_queue.rest import ConnectFilters, Json, filters, parts, routes
+from requests_queue.filtering import (
+    ConnectFilters,
+    computed,
+    filters,
+    looked_up,
+    parts,
+    plain,
+    switch_in,
+    text_in,
+)
+from requests_queue.rest import routes
+from requests_queue.schema import Json
 
 _EVENTS = (("events.created.at", "created"), ("events.updated.at", "updated"))
 _SWITCHES = ("required", "hidden", "unique", "reconciliation")

@@ -10,13 +10,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import product_representations, visibility
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
+from requests_queue.catalog.representations import products as product_representations
 from requests_queue.catalog.schema import products as documents
-from requests_queue.catalog.views.filtering import computed, looked_up, plain
 from requests_queue.catalog.writes import products as writes
 from requests_queue.errors import Forbidden, Invalid
-from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+from requests_queue.filtering import ConnectFilters, computed, filters, looked_up, parts, plain
+from requests_queue.rest import Collection, routes
 
 
 class ProductFilters(ConnectFilters):

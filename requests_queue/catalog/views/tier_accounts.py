@@ -16,9 +16,17 @@ from requests_queue.catalog.models import TierAccount, TierAccountVersion
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.catalog.views import tier_writes
-from requests_queue.catalog.views.filtering import computed, looked_up, plain, text_in
 from requests_queue.errors import Forbidden, Missing
-from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+from requests_queue.filtering import (
+    ConnectFilters,
+    computed,
+    filters,
+    looked_up,
+    parts,
+    plain,
+    text_in,
+)
+from requests_queue.rest import Collection, routes
 
 _PROVIDERS_ONLY = "Only the provider can change tier accounts."
 _SCOPES = {"customer": "as_customer", "tier1": "as_tier1", "tier2": "as_tier2"}

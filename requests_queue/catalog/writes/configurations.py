@@ -16,7 +16,7 @@ from requests_queue.catalog.models import (
     Parameter,
     Product,
 )
-from requests_queue.catalog.product_representations import parameter_by_id
+from requests_queue.catalog.representations.products import parameter_by_id
 from requests_queue.catalog.writes import products
 from requests_queue.catalog.writes.given import Given
 from requests_queue.catalog.writes.parameters import STRUCTURED

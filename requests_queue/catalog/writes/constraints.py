@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from requests_queue.catalog.models import Parameter
-from requests_queue.catalog.product_representations import parameter_by_id
+from requests_queue.catalog.representations.products import parameter_by_id
 from requests_queue.catalog.writes.given import Given
 
 CHOOSING = ("dropdown", "choice", "checkbox")

@@ -12,12 +12,13 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import sales_context, templates
 from requests_queue.catalog.models import Asset
+from requests_queue.filtering import ConnectFilters, filters, inside_json, parts
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.billing import creation, effects, representations, rules, schema
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.fulfillment.models import OPEN, Request
-from requests_queue.rest import Collection, ConnectFilters, filters, inside_json, parts, routes
+from requests_queue.rest import Collection, routes
 
 _RELATED = ("billing", "customer", "tier1", "tier2")
 

@@ -15,7 +15,8 @@ from requests_queue.catalog.representations import account_ref, icon, marketplac
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
 from requests_queue.queues.billing.parsing import quantity
 from requests_queue.queues.billing.periods import MONTHS
-from requests_queue.rest import Json, event_at, format_datetime
+from requests_queue.resources import event_at, format_datetime
+from requests_queue.schema import Json
 
 
 def request(row: BillingRequest) -> Json:

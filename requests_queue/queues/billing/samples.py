@@ -14,7 +14,7 @@ from requests_queue.errors import Refused
 from requests_queue.queues.billing import creation, periods
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.subscriptions import BILLABLE, follow
-from requests_queue.rest import format_datetime
+from requests_queue.resources import format_datetime
 
 
 def make(kind: str, product: Product | None, account: Account | None = None) -> BillingRequest:

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.catalog.models import Asset, Template
-from requests_queue.catalog.views.filtering import computed
 from requests_queue.errors import Invalid, Missing
+from requests_queue.filtering import ConnectFilters, computed, filters, inside_json, parts
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import ValidatedCollection, queue_routes
 from requests_queue.queues.fulfillment import (
@@ -28,15 +28,7 @@ from requests_queue.queues.fulfillment import (
     validation,
 )
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.rest import (
-    Collection,
-    ConnectFilters,
-    filters,
-    inside_json,
-    markdown,
-    parts,
-    routes,
-)
+from requests_queue.rest import Collection, markdown, routes
 
 _TIER = (
     "id", "version", "name", "type", "external_id", "external_uid", "tax_id", "environment",

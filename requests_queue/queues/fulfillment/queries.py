@@ -10,7 +10,7 @@ from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.errors import Missing
 from requests_queue.queues.fulfillment import representations
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.rest import Json
+from requests_queue.schema import Json
 
 RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
 

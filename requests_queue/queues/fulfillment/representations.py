@@ -19,7 +19,8 @@ from requests_queue.catalog.representations import (
 from requests_queue.queues.fulfillment.effects import form_url
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.rendering import render
-from requests_queue.rest import Json, event_at, format_datetime
+from requests_queue.resources import event_at, format_datetime
+from requests_queue.schema import Json
 
 
 def asset_core(asset: Asset, items: list[Json], params: list[Json]) -> Json:

@@ -14,12 +14,9 @@ from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Listing
 from requests_queue.errors import Forbidden, Invalid
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.listing import creation, representations, rules, schema
-from requests_queue.queues.listing.filtering import ListingFilters, ListingRequestFilters
+from requests_queue.queues.listing import creation, rules, schema
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
 from requests_queue.rest import Collection, routes
-
-_RELATED = ("product", "contract__marketplace", "contract__vendor", "contract__provider")
 
 
 def _open(route: str) -> Prefetch[Any]:
@@ -32,11 +29,8 @@ class ListingRequests(QueueCollection):
 
     documented = schema.LISTING_REQUESTS
     queue = rules.QUEUE
-    related = ("product", "creator", "assignee", *(f"listing__{name}" for name in _RELATED))
     # The document's call has no body.
     assigns_caller = True
-    represent = staticmethod(representations.request)
-    rql_filter_class = ListingRequestFilters
 
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the requests, each listing with what is pending about it."""
@@ -58,9 +52,6 @@ class Listings(Collection):
     """`/listings`, for both sides: those under the caller's contracts."""
 
     documented = schema.LISTINGS
-    related = _RELATED
-    represent = staticmethod(representations.listing)
-    rql_filter_class = ListingFilters
 
     def visible(self) -> QuerySet[Listing]:
         """Return the listings, each with what is pending about it to filter by."""

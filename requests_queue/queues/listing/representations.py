@@ -1,4 +1,4 @@
-"""What a listing request and its listing look like in the API.
+"""Listings, and the requests about them.
 
 `GET /listing-requests/{id}` and `GET /listings/{id}` of Connect's OpenAPI document; the
 marketplace in a listing's contract is from objects that published clients captured.
@@ -6,85 +6,139 @@ marketplace in a listing's contract is from objects that published clients captu
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from requests_queue.catalog.models import Product, User
-from requests_queue.catalog.representations import account_ref, icon, marketplace_ref
+from requests_queue.catalog.models import Listing, Product
+from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.rest import Json, event_at, format_datetime
+from requests_queue.resources import HAPPENED, Constant, Field, Part, Resource
+from requests_queue.schema import AnyReference, Stamp
 
-# There are no price lists and no offers here; the document demands the keys all the same.
-_NO_PRICELIST: Json = {"id": None, "name": "", "status": "draft"}
-_PRICES: Json = {
-    "offer": {"id": None, "name": "", "plans": [], "type": None},
-    "pricelist": _NO_PRICELIST,
-    "alt_pricelist_1": _NO_PRICELIST,
-    "alt_pricelist_2": _NO_PRICELIST,
-}
+Kind = Literal["new", "update", "remove"]
+State = Literal["draft", "reviewing", "deploying", "completed", "canceled"]
 
 
-def _product(row: Product) -> Json:
+def _category(row: Product) -> Any:
     category = row.category
-    found: Json = {
-        "id": row.id,
-        "name": row.name,
-        "icon": icon(row),
-        "status": row.status,
-        "description": row.short_description,
-    }
     if category.get("name"):
-        found["category"] = {"id": category.get("id", ""), "name": category["name"]}
-    return found
+        return {"id": category.get("id", ""), "name": category["name"]}
+    return None
 
 
-def _user(row: User) -> Json:
-    return {"id": row.uid, "name": row.name, "icon": f"/media/user/{row.uid}/icon.svg"}
+def _user_icon(row: Any) -> str:
+    return f"/media/user/{row.uid}/icon.svg"
 
 
-def listing(row: Any) -> Json:
-    """Return a listing as `GET /listings/{id}` has it, `open_requests` prefetched by the view."""
-    contract = row.contract
-    found: Json = {
-        "id": row.id,
-        "status": row.status,
-        "contract": {
-            "id": contract.id,
-            "type": contract.type,
-            "name": contract.name,
-            "marketplace": marketplace_ref(contract.marketplace),
-        },
-        "product": _product(row.product),
-        "vendor": account_ref(contract.vendor),
-        "provider": account_ref(contract.provider),
-        "created": format_datetime(row.created),
-        "updated": format_datetime(row.updated),
-        **_PRICES,
-    }
-    for request in row.open_requests:
-        found["pending_request"] = {
-            "id": request.id,
-            "type": request.type,
-            "status": request.status,
-        }
-    return found
+def _pending(row: Any) -> ListingRequest | None:
+    """Return the open request of a listing, which the view has prefetched."""
+    return next(iter(row.open_requests), None)
 
 
-def request(row: ListingRequest) -> Json:
-    """Return a request as `GET /listing-requests/{id}` has it; its status is called `state`."""
-    created = event_at(row.created) or {}
-    return {
-        "id": row.id,
-        "type": row.type,
-        "state": row.status,
-        "product": _product(row.product),
-        "listing": listing(row.listing),
-        "creator": _user(row.creator) if row.creator else {},
-        "assignee": _user(row.assignee) if row.assignee else {},
-        "created": format_datetime(row.created),
-        "updated": format_datetime(row.updated),
-        "note": row.note,
-        "events": {
-            "created": {**created, "by": _user(row.creator)} if row.creator else created,
-            "updated": event_at(row.updated),
-        },
-    }
+_USER = Part(
+    "Pictured", "", {"id": Field(str, "uid"), "name": Field(str, unfiltered=True),
+                     "icon": Field(str, _user_icon)},
+)  # fmt: skip
+_PRODUCT = Part(
+    "ListedProduct", "A product, as listings have it.",
+    {
+        "id": str,
+        "name": str,
+        "icon": Field(str, icon),
+        "status": str,
+        "description": Field(str, "short_description"),
+        "category": Field(AnyReference, _category, optional=True),
+    },
+)  # fmt: skip
+_PRICELIST = Part(
+    "PriceList", "Not simulated: always empty.",
+    {"id": Constant(None, str | None), "name": Constant("", str), "status": Constant("draft", str)},
+)  # fmt: skip
+
+LISTING = Resource(
+    "Listing", "A product on a marketplace.",
+    {
+        "id": str,
+        "status": Literal["listed", "unlisted"],
+        "contract": Field(
+            Part(
+                "ListedContract", "A contract with its marketplace.",
+                {"id": str, "type": str, "name": str, "marketplace": Field(PICTURED)},
+            )
+        ),
+        "product": Field(_PRODUCT),
+        "vendor": Field(PICTURED, "contract.vendor"),
+        "provider": Field(PICTURED, "contract.provider"),
+        "created": Stamp,
+        "updated": Stamp,
+        "offer": Part(
+            "Offer", "Not simulated: always empty.",
+            {
+                "id": Constant(None, str | None),
+                "name": Constant("", str),
+                "plans": Constant([], list[Any]),
+                "type": Constant(None, str | None),
+            },
+        ),
+        "pricelist": _PRICELIST,
+        "alt_pricelist_1": _PRICELIST,
+        "alt_pricelist_2": _PRICELIST,
+        "pending_request": Field(
+            Part(
+                "PendingListingRequest", "The open request about a listing.",
+                {"id": str, "type": Kind, "status": State},
+            ),
+            _pending, optional=True,
+        ),
+    },
+    model=Listing, search=("id",),
+    also={
+        "state": "status",
+        "product_id": "product__id",
+        "product.version": "product__version",
+        "marketplace.id": "contract__marketplace__id",
+        "marketplace.name": "contract__marketplace__name",
+        "pending_request.id": Field(str, "pending_id"),
+        "pending_request.type": Field(str, "pending_type"),
+        "pending_request.status": Field(str, "pending_status"),
+        "pending_request.is_null": Field(bool, "pending_is_null"),
+    },
+)  # fmt: skip
+# A request is filtered by the parties and places of its listing, with and without the prefix.
+_OF_LISTING = {
+    name: route if name.startswith("product.") else f"listing__{route}"
+    for name, route in LISTING.routes.items()
+    if name.startswith(("contract.", "marketplace.", "product.", "provider.", "vendor."))
+}
+LISTING_REQUEST = Resource(
+    "ListingRequest", "A vendor's request to list a product, or to take it off.",
+    {
+        "id": str,
+        "type": Kind,
+        "state": Field(State, "status"),
+        "product": Field(_PRODUCT),
+        "listing": Field(LISTING),
+        "creator": Field(_USER, empty={}),
+        "assignee": Field(_USER, empty={}),
+        "created": Stamp,
+        "updated": Stamp,
+        "note": str,
+        "events": Part(
+            "ListingRequestEvents", "The moments of a request.",
+            {
+                "created": Part(
+                    "MadeBy", "A moment, and whose.",
+                    {"at": Field(Stamp, "created"), "by": Field(_USER, "creator", optional=True)},
+                ),
+                "updated": Field(HAPPENED),
+            },
+        ),
+    },
+    model=ListingRequest, search=("id",),
+    also={
+        "status": "status",
+        "product_id": "product__id",
+        "listing.status": "listing__status",
+        **_OF_LISTING,
+        **{f"listing.{name}": route for name, route in _OF_LISTING.items()},
+    },
+)  # fmt: skip

@@ -1,111 +1,9 @@
-"""The types of listings and the requests about them in the OpenAPI document."""
+"""What is written of listings and the requests about them, in the OpenAPI document."""
 
-from typing import Any, Literal, NotRequired, Required, TypedDict
+from typing import Literal, Required, TypedDict
 
-from requests_queue.schema import (
-    AnyReference,
-    Documented,
-    Happened,
-    Id,
-    Pictured,
-    Stamp,
-)
-
-Kind = Literal["new", "update", "remove"]
-State = Literal["draft", "reviewing", "deploying", "completed", "canceled"]
-
-
-class ListedProduct(TypedDict):
-    """A product, as listings have it."""
-
-    id: str
-    name: str
-    icon: str
-    status: str
-    description: str
-    category: AnyReference
-
-
-class ListedContract(TypedDict):
-    """A contract with its marketplace."""
-
-    id: str
-    type: str
-    name: str
-    marketplace: Pictured
-
-
-class Offer(TypedDict):
-    """Not simulated: always empty."""
-
-    id: str | None
-    name: str
-    plans: list[Any]
-    type: str | None
-
-
-class PriceList(TypedDict):
-    """Not simulated: always empty."""
-
-    id: str | None
-    name: str
-    status: str
-
-
-class PendingListingRequest(TypedDict):
-    """The request that is under way about a listing."""
-
-    id: str
-    type: Kind
-    status: State
-
-
-class Listing(TypedDict):
-    """A product on a marketplace."""
-
-    id: str
-    status: Literal["listed", "unlisted"]
-    contract: ListedContract
-    product: ListedProduct
-    vendor: Pictured
-    provider: Pictured
-    created: Stamp
-    updated: Stamp
-    offer: Offer
-    pricelist: PriceList
-    alt_pricelist_1: PriceList
-    alt_pricelist_2: PriceList
-    pending_request: NotRequired[PendingListingRequest]
-
-
-class MadeBy(TypedDict):
-    """A moment, and whose."""
-
-    at: Stamp
-    by: NotRequired[Pictured]
-
-
-class ListingRequestEvents(TypedDict):
-    """The moments of a request."""
-
-    created: MadeBy
-    updated: Happened
-
-
-class ListingRequest(TypedDict):
-    """A vendor's wish to list a product, or to take it off."""
-
-    id: str
-    type: Kind
-    state: State
-    product: ListedProduct
-    listing: Listing
-    creator: AnyReference
-    assignee: AnyReference
-    created: Stamp
-    updated: Stamp
-    note: str
-    events: ListingRequestEvents
+from requests_queue.queues.listing.representations import LISTING, LISTING_REQUEST, Kind
+from requests_queue.schema import Documented, Id
 
 
 class GivenListing(TypedDict, total=False):
@@ -137,6 +35,6 @@ class ListingUpdate(TypedDict, total=False):
 
 
 LISTING_REQUESTS = Documented(
-    "Listings", "listing request", ListingRequest, bodies={"create": ListingRequestCreate}
+    "Listings", "listing request", LISTING_REQUEST, bodies={"create": ListingRequestCreate}
 )
-LISTINGS = Documented("Listings", "listing", Listing, bodies={"update": ListingUpdate})
+LISTINGS = Documented("Listings", "listing", LISTING, bodies={"update": ListingUpdate})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.filtering import ConnectFilters, filters, parts
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.tier_account import creation, representations, rules, schema
 from requests_queue.queues.tier_account.models import TierAccountRequest
-from requests_queue.rest import ConnectFilters, filters, parts
 
 
 class TierAccountRequestFilters(ConnectFilters):

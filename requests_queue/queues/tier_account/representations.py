@@ -5,7 +5,8 @@ from __future__ import annotations
 from requests_queue.catalog.representations import account_ref, icon, tier_account
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.queues.tier_account.models import TierAccountRequest
-from requests_queue.rest import Json, event_at
+from requests_queue.resources import event_at
+from requests_queue.schema import Json
 
 
 def request(row: TierAccountRequest) -> Json:

@@ -9,11 +9,19 @@ from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 from py_rql.constants import FilterLookups
 
 from requests_queue.catalog import templates
-from requests_queue.catalog.views.filtering import computed, looked_up, plain
+from requests_queue.filtering import (
+    ConnectFilters,
+    computed,
+    filters,
+    inside_json,
+    looked_up,
+    parts,
+    plain,
+)
 from requests_queue.inside_json import any_element
 from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
-from requests_queue.rest import ConnectFilters, Json, filters, inside_json, parts
+from requests_queue.schema import Json
 
 
 def _of_config(prefix: str, route: str) -> list[Json]:

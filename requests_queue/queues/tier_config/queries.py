@@ -10,7 +10,7 @@ from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.errors import Missing
 from requests_queue.queues.tier_config import representations
 from requests_queue.queues.tier_config.models import OPEN, TierConfigRequest
-from requests_queue.rest import Json
+from requests_queue.schema import Json
 
 RELATED_OF_CONFIG = ("account", "template")
 RELATED = (

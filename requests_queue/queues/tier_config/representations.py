@@ -12,7 +12,8 @@ from requests_queue.catalog.representations import connection_in_asset, icon, ma
 from requests_queue.queues.tier_config import texts
 from requests_queue.queues.tier_config.effects import form_url
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
-from requests_queue.rest import Json, event_at, format_datetime
+from requests_queue.resources import event_at, format_datetime
+from requests_queue.schema import Json
 
 
 def config(row: TierConfig, line: TierConfig | None = None) -> Json:

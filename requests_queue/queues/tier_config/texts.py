@@ -11,7 +11,7 @@ from requests_queue.catalog.models import Template
 from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from requests_queue.rendering import render
-from requests_queue.rest import Json
+from requests_queue.schema import Json
 
 
 def of_request(request: TierConfigRequest, shown: Json) -> str:

@@ -25,7 +25,8 @@ from requests_queue.queues.usage_file.models import (
     UsageFile,
     UsageRecord,
 )
-from requests_queue.rest import Json, format_datetime
+from requests_queue.resources import format_datetime
+from requests_queue.schema import Json
 
 
 @dataclass(frozen=True, slots=True)

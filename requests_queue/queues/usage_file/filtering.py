@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from requests_queue.filtering import ConnectFilters, filters, parts
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
-from requests_queue.rest import ConnectFilters, filters, parts
 
 
 class UsageFileFilters(ConnectFilters):

@@ -18,8 +18,8 @@ from requests_queue import transitions
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Item
-from requests_queue.catalog.views.filtering import computed
 from requests_queue.errors import Forbidden, Invalid
+from requests_queue.filtering import ConnectFilters, computed, filters, parts
 from requests_queue.queues.usage_file import (
     chunk_actions,
     chunks,
@@ -37,7 +37,7 @@ from requests_queue.queues.usage_file.models import (
     UsageFile,
     UsageRecord,
 )
-from requests_queue.rest import Collection, ConnectFilters, filters, parts, routes
+from requests_queue.rest import Collection, routes
 
 # When the vendor submitted a record's file; Django takes what it compares with a key for JSON.
 _SUBMITTED = Cast(KeyTextTransform("at", KeyTransform("submitted", "file__events")), TextField())

@@ -13,7 +13,8 @@ from requests_queue.catalog.models import Hub, Item
 from requests_queue.catalog.representations import account_ref, hub_ref, marketplace_ref
 from requests_queue.queues.usage_file.models import Reconciliation, UsageFile
 from requests_queue.queues.usage_file.representations import item, number
-from requests_queue.rest import Json, event_at
+from requests_queue.resources import event_at
+from requests_queue.schema import Json
 
 _EVENTS = ("uploaded", "submitted", "accepted")
 

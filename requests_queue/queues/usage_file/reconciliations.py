@@ -15,7 +15,7 @@ from requests_queue.queues.usage_file.models import (
     UsageFile,
     UsageRecord,
 )
-from requests_queue.rest import Json
+from requests_queue.schema import Json
 
 PROCESSED = "processed"
 

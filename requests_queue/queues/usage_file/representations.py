@@ -11,7 +11,8 @@ from requests_queue.catalog.models import Item
 from requests_queue.catalog.representations import account_ref, marketplace_ref, product_ref
 from requests_queue.queues.usage_file import links
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
-from requests_queue.rest import Json, format_datetime
+from requests_queue.resources import format_datetime
+from requests_queue.schema import Json
 
 
 def in_list(row: UsageFile) -> Json:

@@ -22,7 +22,8 @@ from requests_queue.catalog.models import (
     Template,
 )
 from requests_queue.catalog.representations import account_ref, icon, marketplace_ref, product_ref
-from requests_queue.rest import Json, event_at, format_datetime
+from requests_queue.resources import event_at, format_datetime
+from requests_queue.schema import Json
 
 _OFF: Json = {
     "ppu": None,

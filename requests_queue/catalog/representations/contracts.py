@@ -7,7 +7,8 @@ from typing import Any
 from requests_queue.catalog import agreements
 from requests_queue.catalog.models import Contract, Marketplace
 from requests_queue.catalog.representations import account_ref, marketplace_ref
-from requests_queue.rest import Json, event_at, format_datetime
+from requests_queue.resources import event_at, format_datetime
+from requests_queue.schema import Json
 
 # All contracts here are of one kind; the other is `test`.
 CONTRACT_KIND = "production"

@@ -16,7 +16,8 @@ from requests_queue.catalog.models import (
     TierAccount,
     User,
 )
-from requests_queue.rest import Json, event_at, format_datetime
+from requests_queue.resources import Field, Part, event_at, format_datetime
+from requests_queue.schema import Json
 
 # One sandbox is one database; the document demands its region.
 REGION = "EU"
@@ -37,6 +38,12 @@ def icon_key(model: str, pk: str) -> str:
     Browsers and reports fetch pictures without an API key, and a picture tells the name.
     """
     return salted_hmac("catalog.icon", f"{model}/{pk}").hexdigest()[:16]
+
+
+PICTURED = Part(
+    "Pictured", "A reference to an object that has a picture; its path is relative to the host.",
+    {"id": str, "name": str, "icon": Field(str, icon)},
+)  # fmt: skip
 
 
 def person(user: User) -> Json:
@@ -135,20 +142,8 @@ def _instance(row: Hub) -> Json:
     return {"id": row.instance_id, "type": row.instance_type}
 
 
-def hub(row: Any) -> Json:
-    """Return a hub as `GET /hubs/{id}` has it, counted by the view's annotations."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "description": row.description,
-        "company": account_ref(row.company),
-        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
-        "stats": {"connections": row.connection_count, "marketplaces": row.marketplace_count},
-        "instance": _instance(row),
-    }
-
-
-def _line(row: Connection) -> Json:
+def connection(row: Connection) -> Json:
+    """Return a connection as `GET /products/{id}/connections/{id}` has it."""
     return {
         "id": row.public_id,
         "type": row.type,
@@ -156,23 +151,9 @@ def _line(row: Connection) -> Json:
         "provider": account_ref(row.provider),
         "vendor": account_ref(row.vendor),
         "created_at": format_datetime(row.created),
-    }
-
-
-def connection(row: Connection) -> Json:
-    """Return a connection as `GET /products/{id}/connections/{id}` has it."""
-    return {
-        **_line(row),
         "hub": {**hub_ref(row.hub), "instance": _instance(row.hub)},
         "events": {"created": event_at(row.created)},
     }
-
-
-def connection_in_hub(row: Connection) -> Json:
-    """Return a connection as `GET /hubs/{id}/connections` lists it."""
-    product = row.product
-    more = {"short_description": product.short_description, "version": product.version}
-    return {**_line(row), "product": {**product_ref(product), **more}}
 
 
 def marketplace(row: Any) -> Json:
@@ -191,11 +172,6 @@ def marketplace(row: Any) -> Json:
         "stats": {"hubs": row.hub_count, "contracts": row.contract_count},
         "events": {"created": event_at(row.created)},
     }
-
-
-def marketplace_in_hub(row: Marketplace) -> Json:
-    """Return a marketplace as `GET /hubs/{id}/marketplaces` lists it."""
-    return {**marketplace_ref(row), "description": row.description, "external_id": ""}
 
 
 def tier_account(row: Any) -> Json:

@@ -1,0 +1,196 @@
+"""RQL filters: tables of names and ORM routes, evaluated by django-rql with Connect's spellings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from dj_rql._dataclasses import FilterArgs
+from dj_rql.fields import SelectField
+from dj_rql.filter_cls import RQLFilterClass
+from django.db.models import BooleanField, Case, CharField, Field, Q, TextField, Value, When
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
+from py_rql.constants import RQL_NULL, ComparisonOperators, FilterLookups
+from py_rql.exceptions import RQLFilterLookupError, RQLFilterParsingError
+
+from requests_queue import ids, wildcards
+from requests_queue.in_lookup import InLookup
+from requests_queue.schema import Json
+
+# SQLite takes no expression that is nested a thousand deep, and joined conditions are nested.
+MAX_CONDITIONS = 500
+# By the end of an ORM route: what a row of the preview environment has there.
+PLACEHOLDERS = {
+    "connection__public_id": ids.placeholder("connection"),
+    "contract__id": ids.placeholder("contract"),
+    "hub__id": ids.placeholder("hub"),
+    "marketplace__id": ids.placeholder("marketplace"),
+}
+
+
+def filters(*rows: str | tuple[str, str], search: Iterable[str] = ()) -> list[Json]:
+    """Return RQL filters from names, or (name, ORM route): each can be ordered by."""
+    found = []
+    for row in rows:
+        name, source = (row, row.replace(".", "__")) if isinstance(row, str) else row
+        item = {"filter": name, "source": source, "ordering": True, "search": name in search}
+        if source.rpartition("__")[2] == "public_id":
+            # django-rql does not know generated columns.
+            item |= {"dynamic": True, "field": CharField(null=True)}
+        found.append(item)
+    return found
+
+
+def computed(name: str, annotation: str, field: Field) -> Json:  # type: ignore[type-arg]
+    """Return an RQL filter, also to order by, of an annotation or alias of that type."""
+    return {
+        "filter": name, "dynamic": True, "field": field, "source": annotation, "ordering": True,
+    }  # fmt: skip
+
+
+def looked_up(name: str, *, ordering: bool = False) -> Json:
+    """Return an RQL filter by single values whose condition the filter class makes itself."""
+    lookups = {FilterLookups.EQ, FilterLookups.NE, FilterLookups.IN, FilterLookups.OUT}
+    return {"filter": name, "custom": True, "lookups": lookups, "ordering": ordering}
+
+
+def inside_json(*names: str) -> list[Json]:
+    """Return filters that look into a JSON list; `build_q_for_custom_filter` makes the query."""
+    lookups = {FilterLookups.EQ, FilterLookups.NE, FilterLookups.IN, FilterLookups.OUT,
+               FilterLookups.LIKE, FilterLookups.I_LIKE}  # fmt: skip
+    return [{"filter": name, "custom": True, "lookups": lookups} for name in names]
+
+
+def parts(*names: str, hidden: bool = False) -> list[Json]:
+    """Return parts of the representation that `select` knows but that can't be filtered by."""
+    return [
+        {"filter": name, "dynamic": True, "field": SelectField(), "hidden": hidden}
+        for name in names
+    ]
+
+
+class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
+    """django-rql's filters, with Connect's spellings.
+
+    `asset__product__id` is `asset.product.id`; an unknown name is an error rather than no
+    filter, because a handler that filters by a misspelt name would process everything.
+    """
+
+    SELECT = True
+    Q_CLS = InLookup
+
+    # How many conditions the query has so far.
+    _conditions = 0
+
+    def apply_filters(self, query: str, request: Any = None, view: Any = None) -> Any:
+        """Return the parsed query and the rows that fit it; raises RQLFilterError."""
+        self._conditions = 0
+        return super().apply_filters(query, request, view)
+
+    def build_q_for_filter(self, data: FilterArgs) -> Q:
+        """Return the condition for one comparison; raises RQLFilterError."""
+        if data.filter_name in ("limit", "offset"):
+            # Paging, which the paginator reads.
+            return Q()
+        name = self._known(data.filter_name)
+        if name != data.filter_name:
+            data = FilterArgs(name, data.operator, data.str_value, list_operator=data.list_operator)
+        shown = self._placeholder(data)
+        self._count(data, is_own=shown is not None)
+        if shown is not None:
+            return ~shown if data.operator == ComparisonOperators.NE else shown
+        condition: Q = super().build_q_for_filter(data)
+        return condition
+
+    def _placeholder(self, data: FilterArgs) -> Q | None:
+        """Return the condition that a row has no hub, contract, … or the preview environment's,
+        where `null()` or the placeholder's identifier is asked for: in Connect they are equal."""
+        item = self.get_filter_base_item(data.filter_name)
+        route = str(item.get("orm_route", "")) if item else ""
+        given = PLACEHOLDERS.get("__".join(route.split("__")[-2:]))
+        equal = data.operator in (ComparisonOperators.EQ, ComparisonOperators.NE)
+        if given is None or not equal or data.str_value not in (given, RQL_NULL):
+            return None
+        return Q(**{route: given}) | Q(**{f"{route}__isnull": True})
+
+    def _count(self, data: FilterArgs, *, is_own: bool) -> None:
+        """Raise RQLFilterParsingError where the query has too many conditions.
+
+        Values of a list become one condition (`one_of`), except nulls, and where a filter makes
+        its own (`is_own`: a placeholder's).
+        """
+        item = self.get_filter_base_item(data.filter_name) or {}
+        is_own = is_own or data.str_value == RQL_NULL or bool(item.get("custom"))
+        if data.list_operator and not is_own:
+            return
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise RQLFilterParsingError(
+                details={
+                    "error": f"A query may have at most {MAX_CONDITIONS} conditions. Write "
+                    "several values of one property as a list: in(id,(A,B))."
+                }
+            )
+
+    @classmethod
+    def _get_searching_django_lookup(cls, filter_lookup: str, str_value: str) -> str:
+        if filter_lookup == FilterLookups.I_LIKE:
+            return wildcards.ILike.lookup_name
+        # An index finds what is compared as a whole.
+        is_whole = wildcards.literal(cls.remove_quotes(str_value)) is not None
+        return "exact" if is_whole else wildcards.Like.lookup_name
+
+    @classmethod
+    def _get_searching_typed_value(cls, django_lookup: str, str_value: str) -> str:
+        text: str = cls.remove_quotes(str_value)
+        if django_lookup == "exact":
+            return wildcards.literal(text) or ""
+        wildcards.pieces(text)
+        return text
+
+    def _known(self, name: str) -> str:
+        if name == "search" or name in self.filters:
+            return name
+        dotted = name.replace("__", ".")
+        if dotted in self.filters:
+            return dotted
+        raise RQLFilterLookupError(details={"error": f"Unknown property: {name}."})
+
+    def _get_filter_name_with_sign_for_ordering(self, prop: str) -> tuple[str, str]:
+        sign = "-" if prop.startswith("-") else ""
+        name = prop.lstrip("+- ").replace("__", ".")
+        return {"pk": "id"}.get(name, name), sign
+
+    @classmethod
+    def _is_field_nullable(cls, field: Any) -> bool:
+        # A relation can be missing though the column behind it can't be null: `assignee.id`.
+        return True
+
+    @staticmethod
+    def _convert_datetime_value(value: str) -> datetime:
+        moment: datetime = RQLFilterClass._convert_datetime_value(value)
+        try:
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except OverflowError:
+            raise ValueError(value) from None
+
+
+def text_in(path: str) -> Coalesce:
+    """Return the text at a path of a JSON column, `unit__title`; empty where there is none.
+
+    Cast, because Django takes what it compares with a key for JSON.
+    """
+    return Coalesce(Cast(KT(path), TextField()), Value("", TextField()))
+
+
+def switch_in(path: str) -> Case:
+    """Return whether a path of a JSON column says true."""
+    return Case(When(**{path: True}, then=True), default=False, output_field=BooleanField())
+
+
+def plain(value: str) -> str:
+    """Return the value of a comparison without its quotes."""
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value
