@@ -1,1 +1,1 @@
-"""Composition: settings, URLs, Celery and the embedded runtime. Imports all other packages."""
+"""The project: settings, URLs, Celery, web server and embedded runtime."""

@@ -1,10 +1,10 @@
-"""The composition's own app: its commands and checks."""
+"""The app of the project: its commands and system checks."""
 
 from django.apps import AppConfig
 
 
 class ConnectSimConfig(AppConfig):
-    """Settings, URLs, Celery, the embedded runtime."""
+    """Register the commands and checks."""
 
     name = "connect_sim"
     verbose_name = "Connect Sim"

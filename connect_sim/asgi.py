@@ -1,14 +1,14 @@
-"""The ASGI application: Django, and beside it the endpoints that wait without a thread.
+"""The ASGI application: routes to Django and to ASGI endpoints, which wait without a thread.
 
-An app registers its endpoints in its AppConfig, by the prefix of their path:
+An app registers its endpoints by path prefix in its AppConfig:
 
     class SandboxConfig(AppConfig):
         asgi_routes = {"/sandbox/wait": "sandbox.waiting.endpoint"}
         asgi_lifespan = "sandbox.waiting.lifespan"
 
-Both name what is imported once all apps are ready: ASGI applications, which check their callers
-and hosts themselves, and a function that returns an asynchronous context manager, entered before
-the first request and left after the last.
+The dotted paths are imported when all apps are ready. Endpoints are ASGI applications, which check
+authentication and host themselves. A lifespan is a function that returns an asynchronous context
+manager, entered before the first request and exited after the last.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SLASHES = re.compile("/{2,}")
 
 
 def registered_routes() -> dict[str, Application]:
-    """Return the endpoints of all apps by prefix."""
+    """Return the endpoints of all apps by path prefix."""
     return {
         prefix: import_string(path)
         for config in apps.get_app_configs()
@@ -53,8 +53,8 @@ def registered_lifespans() -> list[Lifespan]:
     return [import_string(path) for path in paths if path]
 
 
-class Composition:
-    """Routes by path prefix, the longest first; everything else is Django's."""
+class Router:
+    """Route by the longest matching path prefix, otherwise to Django."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Composition:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a websocket, or run the lifespan."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
             return
         self._proxies.apply(scope)
         application = self._route(scope["path"])
@@ -80,7 +80,7 @@ class Composition:
             else:
                 await application(scope, receive, send)
             return
-        await (application or self._django)(scope, receive, _dated(send))
+        await (application or self._django)(scope, receive, _with_date(send))
 
     def _route(self, path: str) -> Application | None:
         if not self._routes:
@@ -91,14 +91,14 @@ class Composition:
                 return application
         return None
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         async with AsyncExitStack() as stack:
             try:
                 for lifespan in self._lifespans:
                     await stack.enter_async_context(lifespan())
             except Exception:
-                logger.exception("The web server could not be started.")
+                logger.exception("The web server could not start.")
                 await send({"type": "lifespan.startup.failed"})
                 return
             await send({"type": "lifespan.startup.complete"})
@@ -106,10 +106,10 @@ class Composition:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _dated(send: Send) -> Send:
-    """Add `Date` to a response that has none."""
+def _with_date(send: Send) -> Send:
+    """Add a `Date` header to responses without one."""
 
-    async def send_dated(message: MutableMapping[str, Any]) -> None:
+    async def send_with_date(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             if not any(name.lower() == b"date" for name, _ in headers):
@@ -117,7 +117,7 @@ def _dated(send: Send) -> Send:
             message = {**message, "headers": headers}
         await send(message)
 
-    return send_dated
+    return send_with_date
 
 
 @lru_cache(maxsize=1)

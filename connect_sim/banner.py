@@ -1,4 +1,4 @@
-"""What a sandbox prints when it is up: where it is, how to get in, what to try first."""
+"""The text that a sandbox prints when it has started: URLs, keys and a first order."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sandbox.sandbox_file import Sandbox
 
 
 def show(sandbox: Sandbox) -> None:
-    """Print it. The keys are meant to be copied, so nothing is wrapped or decorated."""
+    """Print the banner without wrapping or markup, because the keys are copied from it."""
     lines = [
         "",
-        f"Connect Sim is up: {sandbox.url}",
+        f"Connect Sim is running at {sandbox.url}",
         "",
         f"  Portal     {sandbox.url}/",
         f"  API        {sandbox.url}/public/v1",
         f"  Admin      {sandbox.url}/admin/",
         f"  Data       {settings.SIM_DATA_DIR}",
-        *(f"  Sign in    {sandbox.url}{path}   (works once)" for path in _links()),
+        *(f"  Sign in    {sandbox.url}{path}   (can be used once)" for path in _links()),
         "",
         f"  Vendor       ApiKey {sandbox.vendor_api_key}",
         f"  Distributor  ApiKey {sandbox.provider_api_key}",
@@ -31,7 +31,7 @@ def show(sandbox: Sandbox) -> None:
         "",
         _purchase(sandbox),
         "",
-        "Ctrl-C stops it.",
+        "Press Ctrl-C to stop.",
         "",
     ]
     print("\n".join(lines), flush=True, file=sys.stdout)

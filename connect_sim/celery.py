@@ -1,4 +1,4 @@
-"""The Celery application; tasks are found in the `tasks` module of each room."""
+"""The Celery application; tasks are discovered in the `tasks` modules of the apps."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
 
 if "celery" in Path(sys.argv[0]).parts[-2:]:
-    # Celery shows a traceback of settings that cannot be read.
+    # Celery would print a traceback for invalid settings.
     try:
         settings.DEBUG  # noqa: B018  (reads the settings)
     except ImproperlyConfigured as error:
@@ -30,10 +30,10 @@ app.autodiscover_tasks(
 @celeryd_init.connect
 @beat_init.connect
 def check_settings(**kwargs: Any) -> None:
-    """End the process where settings cannot work: Celery runs the checks, but ignores errors."""
+    """End the process if settings are invalid: Celery runs the checks, but ignores errors."""
     from connect_sim import checks
 
-    if errors := checks.serious():
+    if errors := checks.serious_errors():
         # SystemExit passes through Celery's signals; an exception would only be logged.
         sys.exit("\n".join(str(error) for error in errors))
 
@@ -54,13 +54,13 @@ def check_migrations(**kwargs: Any) -> None:
 
 @worker_init.connect
 def start_engine(**kwargs: Any) -> None:
-    """Start the delivery engine before the broker answers: it needs none."""
+    """Start the delivery engine, which needs no broker."""
     from webhooks.delivery import engine
 
     try:
         engine.start()
     except Exception as error:
-        # Celery would log any other exception of a signal, and run without an engine.
+        # Celery would log any other exception of a signal handler, and run without an engine.
         raise SystemExit(f"The worker cannot start. {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""System checks of the settings: what cannot work is refused with a sentence before it fails."""
+"""System checks of the settings: invalid settings are reported before they cause failures."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from requests_queue.catalog import keys
 from requests_queue.errors import Invalid
 
 TAG = "settings"
-_KEY_HINT = "Correct the key, or remove the variable: a sandbox creates keys by itself."
+_KEY_HINT = "Correct the key, or remove the variable: a sandbox creates its own keys."
 
 
-def serious() -> list[CheckMessage]:
-    """Return what a process must not start with; for those that Django does not check."""
-    return [found for found in run_checks(tags=[TAG]) if found.is_serious()]
+def serious_errors() -> list[CheckMessage]:
+    """Return the errors that prevent a start, for processes that do not run Django's checks."""
+    return [message for message in run_checks(tags=[TAG]) if message.is_serious()]
 
 
 @register(TAG)
 def values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Report each variable of the environment that cannot be used."""
-    found: list[CheckMessage] = [
+    """Report each invalid environment variable."""
+    messages: list[CheckMessage] = [
         Error(problem.message, hint=problem.hint, id="connect_sim.E001")
         for problem in settings.SETTING_PROBLEMS
     ]
@@ -30,23 +30,23 @@ def values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         try:
             if value := getattr(settings, name):
                 keys.parse(value)
-        except Invalid as refused:
-            found.append(
-                Error(f"{name} cannot be used. {refused}", hint=_KEY_HINT, id="connect_sim.E002")
+        except Invalid as error:
+            messages.append(
+                Error(f"{name} cannot be used. {error}", hint=_KEY_HINT, id="connect_sim.E002")
             )
-    return found
+    return messages
 
 
 @register(TAG)
 def proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """A redirect to https needs a proxy that says which requests came by https."""
+    """Report a redirect to https without a trusted proxy that marks requests that used https."""
     if not settings.SECURE_SSL_REDIRECT or settings.SIM_TRUSTED_PROXY.strip(", "):
         return []
     return [
         Error(
-            "SIM_SSL_REDIRECT redirects every request to https, but no proxy is trusted to say "
-            "which requests came by https: the redirects would never end.",
-            hint="Set SIM_TRUSTED_PROXY to the address of the proxy that ends TLS, or "
+            "SIM_SSL_REDIRECT redirects every request to https, but no trusted proxy marks the "
+            "requests that used https: the redirects would never end.",
+            hint="Set SIM_TRUSTED_PROXY to the address of the TLS proxy, or "
             "SIM_SSL_REDIRECT=false.",
             id="connect_sim.E012",
         )
@@ -55,24 +55,24 @@ def proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def combinations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The database and the broker fit how the processes are spread."""
+    """Report a database or broker that cannot be shared by several processes."""
     if settings.SANDBOX:
         return []
-    found: list[CheckMessage] = []
+    messages: list[CheckMessage] = []
     if settings.CELERY_BROKER_URL.startswith("memory:"):
-        found.append(
+        messages.append(
             Error(
-                "CELERY_BROKER_URL is memory://, which exists in one process only.",
+                "CELERY_BROKER_URL is memory://, which is limited to one process.",
                 hint="Set CELERY_BROKER_URL, for example to redis://localhost:6379/0.",
                 id="connect_sim.E010",
             )
         )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        found.append(
+        messages.append(
             Warning(
-                "SQLite serves the processes of one machine only.",
+                "SQLite is limited to the processes of one machine.",
                 hint="Set DATABASE_URL, for example to postgres://user:password@host/name.",
                 id="connect_sim.W011",
             )
         )
-    return found
+    return messages

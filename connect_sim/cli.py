@@ -1,13 +1,13 @@
-"""The console script `connect-sim`: the same commands as `manage.py`."""
+"""The console script `connect-sim`, with the same commands as `manage.py`."""
 
 import os
 import sys
 
 
 def main() -> None:
-    """Run a management command; `connect-sim sandbox` is `python manage.py sandbox`.
+    """Run a management command: `connect-sim sandbox` is `python manage.py sandbox`.
 
-    What an operator can correct is one line and exit code 1, not a traceback.
+    Errors of settings and database are printed as one line, with exit code 1.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
     from django.core.exceptions import ImproperlyConfigured

@@ -1,8 +1,8 @@
-"""Celery's consumer, which an error at the broker restarts instead of ending its worker.
+"""Celery consumer that restarts after broker errors, which would otherwise end the worker.
 
-When Redis goes away while a message is acknowledged, kombu raises errors that Celery does not
-count as connection errors, also while it cleans up after one; the worker would then end with exit
-code 1. Deliveries do not need the consumer: the engine runs in a thread of its own.
+If Redis fails during an acknowledgement or the cleanup after an error, kombu raises errors that
+Celery does not handle as connection errors, and the worker ends with exit code 1. Deliveries do not
+need the consumer: the engine runs in its own thread.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from celery.worker import consumer
 
 logger = logging.getLogger(__name__)
 
-COLLECT_SOCKET_TIMEOUT = 1.0  # seconds that a frozen broker may hold up the cleanup
+COLLECT_SOCKET_TIMEOUT = 1.0  # seconds that the cleanup waits for a frozen broker
 
 
 class Consumer(consumer.Consumer):
-    """A consumer that goes on after any error; a stop ends it as usual."""
+    """A consumer that restarts after any error."""
 
     def start(self) -> None:
         """Consume until the worker stops."""
@@ -29,24 +29,25 @@ class Consumer(consumer.Consumer):
             try:
                 super().start()
             except Exception:
-                # Celery pauses for a second itself once restarts are frequent.
+                # Celery itself pauses for a second if restarts are frequent.
                 logger.warning(
-                    "The task consumer failed and is restarted. Deliveries continue.", exc_info=True
+                    "The task consumer failed and is restarting. Deliveries continue.",
+                    exc_info=True,
                 )
                 self._reset()
 
     def _reset(self) -> None:
-        """Drop the connection and what belongs to it, as Celery does after a connection error."""
+        """Drop the connection and its resources, as Celery does after a connection error."""
         connection, self.connection = self.connection, None
         if connection is not None:
-            _attempt(partial(connection.collect, socket_timeout=COLLECT_SOCKET_TIMEOUT))
-        _attempt(self.on_close)
-        _attempt(partial(self.blueprint.restart, self))
+            _clean_up(partial(connection.collect, socket_timeout=COLLECT_SOCKET_TIMEOUT))
+        _clean_up(self.on_close)
+        _clean_up(partial(self.blueprint.restart, self))
 
 
-def _attempt(cleanup: Callable[[], Any]) -> None:
-    """Clean up a broken connection; its errors say nothing that is not logged already."""
+def _clean_up(cleanup: Callable[[], Any]) -> None:
+    """Run a cleanup of a broken connection; its errors add nothing to what is already logged."""
     try:
         cleanup()
     except Exception as error:
-        logger.debug("Cleaning up a broken connection failed: %r", error, exc_info=error)
+        logger.debug("The cleanup of a broken connection failed: %r", error, exc_info=error)

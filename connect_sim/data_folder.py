@@ -1,4 +1,4 @@
-"""The data folder is private to its owner: the folder 0700, each file in it 0600."""
+"""The data folder, with permissions for its owner only: 0700, and 0600 for its files."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-# A folder that holds one of these is a data folder of ours.
+# A folder with one of these is a data folder.
 _OWN_FILES = ("secret_key", "encryption_key", "sandbox.json", "connect.sqlite3")
 
 
 def prepare(folder: Path, database: Path) -> None:
     """Create the folder and the SQLite file, and remove other users' permissions on them.
 
-    Raises ImproperlyConfigured, with one sentence, where they cannot be created or written.
+    Raises ImproperlyConfigured with one sentence if they cannot be created or written.
     """
     with failures_named(folder):
         create(folder)
         _make_private(folder)
     with failures_named(database):
         database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # SQLite gives -wal and -shm the permissions of the database.
+        # SQLite copies the permissions of the database to -wal and -shm.
         os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def create(folder: Path) -> None:
-    """Create the folder with the parents that it lacks."""
+    """Create the folder and missing parents."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
@@ -41,7 +41,7 @@ def own_files(folder: Path) -> list[Path]:
 
 @contextmanager
 def failures_named(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into one sentence that names the path."""
+    """Convert file system errors to ImproperlyConfigured with one sentence that names the path."""
     try:
         yield
     except OSError as error:
@@ -51,14 +51,14 @@ def failures_named(path: Path) -> Iterator[None]:
 
 
 def unusable(path: Path, reason: str) -> ImproperlyConfigured:
-    """Return the error of a file or folder that cannot be used."""
+    """Return the error for an unusable file or folder."""
     return ImproperlyConfigured(
         f"{path} cannot be used: {reason}. Correct it, or choose another folder with SIM_DATA_DIR."
     )
 
 
 def _make_private(folder: Path) -> None:
-    """Remove the permissions of others, which older versions or a lax umask left."""
+    """Remove permissions of other users, which older versions or a permissive umask left."""
     is_own = _is_own(folder)
     if is_own:
         folder.chmod(0o700)
@@ -71,12 +71,12 @@ def _make_private(folder: Path) -> None:
 
 
 def _is_own(folder: Path) -> bool:
-    """Return whether the folder is used for our data only.
+    """Return whether the folder contains our data only.
 
-    A folder shared with others (`/tmp`), a home folder or a checkout keeps its permissions.
+    A shared folder (`/tmp`), a home folder or a checkout keeps its permissions.
     """
-    found = folder.stat()
-    if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX:
+    status = folder.stat()
+    if status.st_uid != os.geteuid() or status.st_mode & stat.S_ISVTX:
         return False
     if folder.resolve() in (Path("/"), Path(os.environ.get("HOME", "/")).resolve(), Path.cwd()):
         return False

@@ -1,7 +1,7 @@
-"""Typed settings from the environment.
+"""Typed settings from environment variables.
 
-A wrong value never raises while settings are imported: it is recorded in `problems`, the default
-takes its place, and the system checks refuse to start with one sentence for each.
+An invalid value does not raise while settings are imported: it is recorded in `problems`, the
+default is used, and the system checks report one error for each and prevent the start.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
-_SHOWN = 60
+_MAX_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A variable that cannot be used: a sentence, and what to do about it."""
+    """An invalid variable: a sentence, and a hint what to do."""
 
     name: str
     message: str
@@ -33,19 +33,19 @@ class Problem:
 
 
 class Environment:
-    """Reads variables; an empty one means the default."""
+    """Reader of environment variables; an empty variable means the default."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
     def read_file(self, name: str, default: Path) -> None:
-        """Read the variables of the file that `name` gives; those of the environment win."""
-        given = os.environ.get(name, "").strip()
-        path = Path(given or default)
-        if not given and not path.exists():
+        """Read variables from the file that `name` names; existing variables win."""
+        configured = os.environ.get(name, "").strip()
+        path = Path(configured or default)
+        if not configured and not path.exists():
             return
         try:
-            # Opened here: environ passes over a file that it cannot open.
+            # Opened here, because environ ignores unreadable files.
             with path.open(encoding="utf-8") as file:
                 environ.Env.read_env(file)
         except (OSError, ValueError) as error:
@@ -54,11 +54,11 @@ class Environment:
             self.report(name, f"names {path}, which cannot be read: {reason}.", hint)
 
     def report(self, name: str, sentence: str, hint: str) -> None:
-        """Record what is wrong with a variable; `sentence` continues its name."""
+        """Record an invalid variable; `sentence` follows its name."""
         self.problems.append(Problem(name, f"{name} {sentence}", hint))
 
     def __call__(self, name: str, default: str = "", *, blank: bool = False) -> str:
-        """Return a text; with `blank`, an empty variable is a value too."""
+        """Return a string; with `blank`, an empty variable is a value too."""
         value = os.environ.get(name)
         if value is None or (not value.strip() and not blank):
             return default
@@ -68,7 +68,7 @@ class Environment:
         self, name: str, default: builtins.int, *, minimum: builtins.int = 1,
         maximum: builtins.int = 10**9,
     ) -> builtins.int:  # fmt: skip
-        """Return a whole number within the limits."""
+        """Return an integer within the limits."""
 
         def convert(text: str) -> builtins.int:
             number = int(text)
@@ -76,14 +76,14 @@ class Environment:
                 raise ValueError
             return number
 
-        wanted = f"must be a whole number from {minimum} to {maximum}"
-        return self._read(name, default, convert, wanted)
+        requirement = f"must be a whole number from {minimum} to {maximum}"
+        return self._read(name, default, convert, requirement)
 
     def float(
         self, name: str, default: builtins.float, *, minimum: builtins.float | None = None,
         maximum: builtins.float = 366 * 24 * 3600,
     ) -> builtins.float:  # fmt: skip
-        """Return a number above 0, or from `minimum` on, up to `maximum`."""
+        """Return a number greater than 0, or at least `minimum`, and at most `maximum`."""
 
         def convert(text: str) -> builtins.float:
             number = float(text)
@@ -93,11 +93,11 @@ class Environment:
             return number
 
         least = "greater than 0" if minimum is None else f"of {minimum:g} or more"
-        wanted = f"must be a number {least}, and at most {maximum:.12g}"
-        return self._read(name, builtins.float(default), convert, wanted)
+        requirement = f"must be a number {least}, and at most {maximum:.12g}"
+        return self._read(name, builtins.float(default), convert, requirement)
 
     def bool(self, name: str, default: builtins.bool) -> builtins.bool:
-        """Return a flag."""
+        """Return a boolean."""
 
         def convert(text: str) -> builtins.bool:
             if text.lower() not in _TRUE + _FALSE:
@@ -107,7 +107,7 @@ class Environment:
         return self._read(name, default, convert, "must be true or false")
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """Return one of the values that are allowed."""
+        """Return one of the allowed values."""
 
         def convert(text: str) -> str:
             if text not in allowed:
@@ -120,9 +120,9 @@ class Environment:
         self, name: str, default: T, check: Callable[[str], T], *, example: str,
         secret: builtins.bool = False, blank: builtins.bool = False,
     ) -> T:  # fmt: skip
-        """Return what `check` makes of a text; its ValueError is the rest of the sentence.
+        """Return the result of `check`; its ValueError is the rest of the sentence.
 
-        A `secret` is never shown in the sentence.
+        The value of a `secret` is not shown.
         """
         text = self(name, "", blank=blank)
         if not text and not (blank and name in os.environ):
@@ -130,27 +130,27 @@ class Environment:
         try:
             return check(text)
         except ValueError as error:
-            shown = "" if secret else f" The value is {_shown(text)}."
+            shown = "" if secret else f" The value is {_quote(text)}."
             self.report(name, f"{error}{shown}", f"Set, for example, {example}.")
             return default
 
-    def _read(self, name: str, default: T, convert: Callable[[str], T], wanted: str) -> T:
+    def _read(self, name: str, default: T, convert: Callable[[str], T], requirement: str) -> T:
         text = self(name)
         if not text:
             return default
         try:
             return convert(text)
         except ValueError:
-            hint = f"Correct the variable or remove it; the default is {_plain(default)}."
-            self.report(name, f"{wanted}, not {_shown(text)}.", hint)
+            hint = f"Correct the variable or remove it; the default is {_format(default)}."
+            self.report(name, f"{requirement}, not {_quote(text)}.", hint)
             return default
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+def _quote(text: str) -> str:
+    return repr(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…")
 
 
-def _plain(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.12g}" if isinstance(value, float) else str(value)

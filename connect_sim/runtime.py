@@ -1,8 +1,7 @@
 """The embedded runtime: web server, Celery worker, scheduler and engine in one process.
 
-The parts are the ones that the distributed set-up runs as processes of their own. Stopping goes
-from the outside in: no new HTTP, no scheduler, no new claims, calls under way get a few seconds,
-then the worker.
+The distributed set-up runs the same parts as separate processes. The stop order is: no new HTTP
+requests, no scheduler, no new claims, a few seconds for requests in flight, then the worker.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from webhooks.delivery import engine
 
 logger = logging.getLogger(__name__)
 WEB_THREADS = 8
-RESTART = 1.0  # seconds before a task worker that has ended is started again
+RESTART = 1.0  # seconds before an ended task worker is restarted
 
 
 class Runtime:
-    """All parts of a sandbox; `start` them, wait, `stop` them. Raises web.PortTaken."""
+    """All parts of a sandbox; raises web.PortTaken."""
 
     def __init__(self, wsgi: Any) -> None:
         self._web = web.Web(wsgi, WEB_THREADS)
@@ -36,16 +35,16 @@ class Runtime:
         )
 
     def start(self) -> None:
-        """Start the engine first, which needs none of the others, and the web server last."""
+        """Start the engine first, which needs no other part, and the web server last."""
         engine.start()
         self._worker.start()
         self._beat.start()
         self._web.start()
 
     def stop(self) -> None:
-        """Stop in order, each part with a limit."""
-        # The worker notices within two seconds, so it is told before the others are waited for.
-        self._worker.tell()
+        """Stop the parts in order, each with a time limit."""
+        # The worker notices within 2 s, so it is asked first and awaited last.
+        self._worker.request_stop()
         self._web.stop()
         self._beat.stop()
         engine.stop()
@@ -53,7 +52,7 @@ class Runtime:
 
 
 class _Worker:
-    """Celery's worker in a thread; one that ends although nobody stopped it is started again."""
+    """Celery's worker in a thread; restarted if it ends without being stopped."""
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
@@ -67,10 +66,10 @@ class _Worker:
             except BaseException:
                 logger.exception("The task worker failed.")
             if not self._stopping.wait(RESTART):
-                logger.error("The task worker ended and is started again. Deliveries continue.")
+                logger.error("The task worker has ended and is restarting. Deliveries continue.")
 
     def _controller(self) -> WorkController:
-        # WorkController rather than celery.apps.worker: the latter takes the process's signals.
+        # Not celery.apps.worker, which installs signal handlers of the process.
         return self._celery.WorkController(
             pool="threads",
             concurrency=settings.CELERY_WORKER_CONCURRENCY,
@@ -85,13 +84,13 @@ class _Worker:
         """Start consuming."""
         self._thread.start()
 
-    def tell(self) -> None:
-        """Ask it to stop consuming."""
+    def request_stop(self) -> None:
+        """Ask the worker to stop consuming."""
         self._stopping.set()
         state.should_stop = 0  # type: ignore[assignment]
 
     def stop(self) -> None:
-        """Wait until it has stopped; a running task may finish."""
-        self.tell()
+        """Wait for the stop; running tasks may finish."""
+        self.request_stop()
         self._thread.join(5)
         state.should_stop = None

@@ -1,4 +1,4 @@
-"""Check settings that are more than a number or a word; each function returns the value to use.
+"""Checks of structured settings; each function returns the value to use.
 
 Each raises ValueError with the rest of a sentence that begins with the variable's name.
 """
@@ -24,7 +24,7 @@ _KEY_LENGTH, _KEY_CHARACTERS = 32, 8
 
 
 def bind(text: str) -> str:
-    """Return `host:port`, or several of them, separated by spaces."""
+    """Return `host:port`, or several, separated by spaces."""
     for address in text.split():
         host, _, port = address.rpartition(":")
         if not host or "/" in address or not _is_port(port):
@@ -35,7 +35,7 @@ def bind(text: str) -> str:
 
 
 def api_url(text: str) -> str:
-    """Return the root of the server's URL, without a slash at its end."""
+    """Return the root URL of the server, without a trailing slash."""
     root = text.rstrip("/").removesuffix("/public/v1").rstrip("/")
     parts = _http_url(root)
     if parts.username is not None or parts.password is not None:
@@ -59,21 +59,21 @@ def hosts(text: str) -> list[str]:
 
 
 def networks(text: str) -> str:
-    """Return networks that handlers may be in."""
+    """Return the networks that handlers may be in."""
     try:
         parse_networks(text)
     except ValueError as error:
-        # Its sentence begins with the name of the setting already.
+        # The message already begins with the name of the setting.
         raise ValueError(str(error).partition(" ")[2]) from None
     return text
 
 
 def trusted_proxies(text: str) -> str:
-    """Return addresses and networks of proxies in front."""
+    """Return addresses and networks of trusted proxies."""
     try:
         TrustedProxies(text)
     except ValueError as error:
-        # Its sentence begins with the name of the setting already.
+        # The message already begins with the name of the setting.
         raise ValueError(str(error).partition(" ")[2]) from None
     return text
 
@@ -87,7 +87,7 @@ def proxy(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """Return a key of a server, which must be hard to guess."""
+    """Return a key that is hard to guess."""
     if len(text) < _KEY_LENGTH or len(set(text)) < _KEY_CHARACTERS:
         raise ValueError(
             f"is too easy to guess: it must have {_KEY_LENGTH} characters or more, of which "
@@ -97,7 +97,7 @@ def key(text: str) -> str:
 
 
 def database(text: str) -> dict[str, Any]:
-    """Return Django's database settings of a URL."""
+    """Return Django's database settings for a URL."""
     _scheme(text, _DATABASES)
     try:
         config: dict[str, Any] = dict(environ.Env.db_url_config(text))
@@ -123,7 +123,7 @@ def _http_url(text: str) -> SplitResult:
     _scheme(text, ("http", "https"))
     parts = _split(text)
     try:
-        # The same rules as for a handler's URL; a proxy's may carry credentials.
+        # The same rules as for a handler's URL, except that a proxy's may contain credentials.
         check_url(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
     except ValueError as error:
         raise ValueError(f"is not a valid URL. {error}") from None
@@ -142,7 +142,7 @@ def _split(text: str) -> SplitResult:
         raise ValueError("must be a URL without spaces.")
     try:
         parts = urlsplit(text)
-        # Its port is read here: a wrong one is an error only when it is asked for.
+        # urlsplit validates the port only when it is read.
         assert parts.port is None or parts.port > 0
     except (ValueError, AssertionError):
         raise ValueError("is not a valid URL: check its host and port.") from None

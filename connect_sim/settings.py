@@ -4,40 +4,42 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from connect_sim import data_folder, databases, keys, setting_values
+from connect_sim import data_folder, databases, secret_keys, setting_values
 from connect_sim.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
 env.read_file("SIM_ENV_FILE", BASE_DIR / ".env")
-# What the system checks refuse to start with; each such setting has its default until then.
+# Reported by the system checks, which prevent the start; the defaults are used until then.
 SETTING_PROBLEMS = env.problems
 
 SIM_PROFILE = env.choice("SIM_PROFILE", "sandbox", ("sandbox", "server"))
 SANDBOX = SIM_PROFILE == "sandbox"
 
-# Beside the checkout; where the package is installed, in the current folder.
+# In the checkout, or in the current folder if the package is installed.
 _home = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
 SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(_home / "var"))).absolute()
 SIM_BIND = env.checked(
     "SIM_BIND", "127.0.0.1:8000", setting_values.bind, example="SIM_BIND=127.0.0.1:8000"
 )
-# Of several addresses the first one is in SIM_API_URL.
+# SIM_API_URL has the first of several addresses.
 _bind_host, _, _bind_port = SIM_BIND.split()[0].rpartition(":")
-_reached_as = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(
+_public_host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(
     _bind_host, _bind_host
 )
 SIM_API_URL = env.checked(
-    "SIM_API_URL", f"http://{_reached_as}:{_bind_port}", setting_values.api_url,
+    "SIM_API_URL", f"http://{_public_host}:{_bind_port}", setting_values.api_url,
     example="SIM_API_URL=https://sim.example.com",
 )  # fmt: skip
 SIM_VENDOR_API_KEY = env("SIM_VENDOR_API_KEY")
 SIM_PROVIDER_API_KEY = env("SIM_PROVIDER_API_KEY")
 
-SECRET_KEY = keys.read(env, "SIM_SECRET_KEY", SIM_DATA_DIR, is_server=not SANDBOX)
-SIM_ENCRYPTION_KEY = keys.read(env, "SIM_ENCRYPTION_KEY", SIM_DATA_DIR, is_server=not SANDBOX)
+SECRET_KEY = secret_keys.read(env, "SIM_SECRET_KEY", SIM_DATA_DIR, is_server=not SANDBOX)
+SIM_ENCRYPTION_KEY = secret_keys.read(
+    env, "SIM_ENCRYPTION_KEY", SIM_DATA_DIR, is_server=not SANDBOX
+)
 
-# The delivery engine; what each number means: .env.example, and whose it is: docs/fidelity.md.
+# The delivery engine. .env.example explains each value, docs/fidelity.md its origin.
 SIM_CALLS = env.int("SIM_CALLS", default=4000, maximum=100_000)
 SIM_HTTP_TIMEOUT = env.float("SIM_HTTP_TIMEOUT", default=300)
 SIM_PROCESSING_TIMEOUT = env.int("SIM_PROCESSING_TIMEOUT", default=600, maximum=366 * 24 * 3600)
@@ -51,7 +53,7 @@ SIM_JWT_HEADER = env.choice("SIM_JWT_HEADER", "both", ("both", "authentication",
 SIM_OBJECT_CLASS_FORM = env.choice("SIM_OBJECT_CLASS_FORM", "plural", ("plural", "singular"))
 SIM_VALIDATION_TIMEOUT = env.float("SIM_VALIDATION_TIMEOUT", default=30)
 SIM_VALIDATIONS = env.int("SIM_VALIDATIONS", default=100, maximum=10_000)
-# Empty is a value here: the public internet only.
+# An empty value allows the public internet only.
 SIM_ALLOW_NETWORKS = env.checked(
     "SIM_ALLOW_NETWORKS", "loopback,private" if SANDBOX else "", setting_values.networks,
     example="SIM_ALLOW_NETWORKS=loopback,10.1.0.0/16", blank=True,
@@ -64,14 +66,14 @@ SIM_USAGE_PROCESSED = env.choice("SIM_USAGE_PROCESSED", "ready", ("ready", "uplo
 SIM_KEEP_DAYS = env.int("SIM_KEEP_DAYS", default=30, maximum=36_500)
 SIM_DRAFT_DAYS = env.int("SIM_DRAFT_DAYS", default=30, maximum=36_500)
 
-# The web server's limits against slow and hostile clients (.env.example has the units).
+# Limits of the web server for slow and hostile clients (units: .env.example).
 SIM_CONNECTIONS = env.int("SIM_CONNECTIONS", default=8000, maximum=1_000_000)
 SIM_MAX_BODY = env.int("SIM_MAX_BODY", default=20 * 1024 * 1024, maximum=2**31 - 1)
 SIM_HEAD_TIMEOUT = env.float("SIM_HEAD_TIMEOUT", default=30)
 SIM_BODY_RATE = env.float("SIM_BODY_RATE", default=1024)
 SIM_BODY_WINDOW = env.float("SIM_BODY_WINDOW", default=10)
 SIM_IDLE_TIMEOUT = env.float("SIM_IDLE_TIMEOUT", default=75)
-# Whose X-Forwarded-For, -Proto and -Host are believed (connect_sim.server.proxies).
+# Proxies whose X-Forwarded-For, -Proto and -Host are used (connect_sim.server.proxies).
 SIM_TRUSTED_PROXY = env.checked(
     "SIM_TRUSTED_PROXY", "", setting_values.trusted_proxies, example="SIM_TRUSTED_PROXY=127.0.0.1"
 )
@@ -121,8 +123,8 @@ INSTALLED_APPS = [
     "dj_rql",
 ]
 MIDDLEWARE = [
-    "connect_sim.api.paths.normalise_api_path",
-    "connect_sim.admin_policy.protect_admin",
+    "connect_sim.middleware.normalize_api_path",
+    "connect_sim.middleware.protect_admin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -131,7 +133,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "connect_sim.api.bodies.refuse_bodies",
+    "connect_sim.middleware.refuse_bodies",
 ]
 TEMPLATES = [
     {
@@ -147,8 +149,8 @@ TEMPLATES = [
     },
 ]
 
-# PostgreSQL's limits, in seconds; 0 for none. A session that is idle in a transaction for longer
-# is ended, so that a process that was stopped lets go of its locks.
+# Limits of PostgreSQL in seconds; 0 for none. The idle limit releases the locks of a process that
+# is suspended in a transaction.
 SIM_LOCK_TIMEOUT = env.float("SIM_LOCK_TIMEOUT", default=10, minimum=0)
 SIM_STATEMENT_TIMEOUT = env.float("SIM_STATEMENT_TIMEOUT", default=60, minimum=0)
 SIM_IDLE_IN_TRANSACTION_TIMEOUT = env.float("SIM_IDLE_IN_TRANSACTION_TIMEOUT", default=4, minimum=0)
@@ -169,8 +171,8 @@ DATABASES["default"]["CONN_MAX_AGE"] = 60
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     data_folder.prepare(SIM_DATA_DIR, Path(DATABASES["default"]["NAME"]))
     DATABASES["default"]["OPTIONS"] = dict(databases.SQLITE)
-    # A file, also for tests: the shared in-memory database answers a second thread
-    # with "table is locked".
+    # Tests use a file too: a shared in-memory database fails with "table is locked" in a second
+    # thread.
     DATABASES["default"]["TEST"] = {"NAME": str(SIM_DATA_DIR / "test.sqlite3")}
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     DATABASES["default"]["OPTIONS"] = databases.postgresql(
@@ -194,7 +196,7 @@ CELERY_BROKER_URL = env.checked(
     example="CELERY_BROKER_URL=redis://localhost:6379/0", secret=True,
 )  # fmt: skip
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# 20 ms only where polling costs a dictionary look-up; Redis blocks for messages instead.
+# Polling memory:// is a dictionary lookup; Redis blocks for messages instead.
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"polling_interval": 0.02} if CELERY_BROKER_URL.startswith("memory:") else {}
 )
@@ -206,14 +208,14 @@ CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = 4
 CELERY_WORKER_CONSUMER = "connect_sim.consumer:Consumer"
 CELERY_TIMEZONE = "UTC"
-# Celery closes the connection after each task, whatever CONN_MAX_AGE says, unless told so.
+# Without this Celery closes the connection after each task, despite CONN_MAX_AGE.
 CELERY_DB_REUSE_MAX = 1000
 CELERY_BEAT_SCHEDULE = {
     "platform": {"task": "requests_queue.tasks.run_due", "schedule": 5.0},
     "remove": {
         "task": "webhooks.tasks.remove_deleted",
         "schedule": 5.0,
-        # Without a worker they would pile up in the broker.
+        # Without a worker the messages would accumulate in the broker.
         "options": {"expires": 30},
     },
     "prune": {"task": "webhooks.tasks.prune", "schedule": 3600.0},
@@ -226,7 +228,7 @@ LANGUAGE_CODE = "en"
 DATETIME_FORMAT = "Y-m-d H:i:s T"
 DATE_FORMAT = "Y-m-d"
 STATIC_URL = "/static/"
-# Files are served from where they are installed: nothing has to be collected first.
+# Static files are served from their packages, without collectstatic.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
@@ -239,7 +241,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["connect_sim.api.rql.ConnectRQLFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "connect_sim.api.pagination.ContentRangePagination",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "connect_sim.api.parsing.AlwaysJSON",
-    # OPTIONS is 405: nobody asks, and what DRF would say of serializers isn't Connect's.
+    # OPTIONS returns 405: DRF's description of serializers is not part of Connect's API.
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "connect_sim.api.errors.handle",
     "DEFAULT_SCHEMA_CLASS": "connect_sim.api.document.ConnectSchema",
@@ -256,7 +258,7 @@ SPECTACULAR_SETTINGS = {
     ),
     "SCHEMA_PATH_PREFIX": "/public/v1",
     "SCHEMA_PATH_PREFIX_TRIM": True,
-    # Relative first, so that Swagger UI calls the address that it was opened at.
+    # The relative URL first, so that Swagger UI calls the host that it is served from.
     "SERVERS": [{"url": "/public/v1"}, {"url": f"{SIM_API_URL}/public/v1"}],
     "PREPROCESSING_HOOKS": ["connect_sim.api.document.only_documented"],
     "POSTPROCESSING_HOOKS": ["connect_sim.api.document.paging_by_reference"],
@@ -264,7 +266,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-# Cookies over plain http in a sandbox on loopback; a server stands behind TLS.
+# A sandbox on loopback uses plain HTTP; a server is behind TLS.
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not SANDBOX
 SECURE_SSL_REDIRECT = env.bool("SIM_SSL_REDIRECT", default=True) and not SANDBOX
@@ -281,8 +283,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    # Answers of 400 and 404 are the caller's business, and the answer says what is wrong.
-    # So is what is no HTTP, which uvicorn logs as a warning.
+    # Django and uvicorn log 4xx responses and malformed HTTP as warnings. They are the client's
+    # errors, and the response explains them.
     "loggers": {"django.request": {"level": "ERROR"}, "uvicorn.error": {"level": "ERROR"}},
     "root": {"handlers": ["console"], "level": SIM_LOG_LEVEL},
 }

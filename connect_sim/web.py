@@ -1,8 +1,4 @@
-"""The web server: uvicorn, with Django in threads and ASGI endpoints beside it.
-
-A validation waits for somebody else's program, thirty seconds or more. Among the ordinary threads
-a few of them would stop the API for everybody, so they have threads of their own.
-"""
+"""The web server: uvicorn, with Django in thread pools and ASGI endpoints."""
 
 from __future__ import annotations
 
@@ -28,20 +24,20 @@ from webhooks.delivery import event_loops, validator_client
 
 logger = logging.getLogger(__name__)
 
-# Seconds that requests in flight get at a stop.
+# Seconds for requests in flight at a stop.
 GRACE = 3
 
 
 class PortTaken(Exception):
-    """The address of SIM_BIND can't be bound; the text says which and why."""
+    """An address of SIM_BIND cannot be bound; the text says which and why."""
 
 
 class NotStarted(Exception):
-    """The server ended before it served a request; the log says why."""
+    """The server ended before it was ready; the log says why."""
 
 
 class Web:
-    """A server that is bound to SIM_BIND; `start` it, wait, `stop` it. Raises PortTaken."""
+    """A server bound to SIM_BIND; raises PortTaken."""
 
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         event_loops.raise_file_limit()
@@ -58,14 +54,14 @@ class Web:
             raise NotStarted
 
     def stop(self) -> None:
-        """Take no new requests; those in flight get a few seconds."""
+        """Accept no new requests, and wait a few seconds for those in flight."""
         self._server.should_exit = True
-        # Those who wait for a validator are told that it stops.
+        # Validations in flight fail, so that their requests can end.
         validator_client.stop()
         self._thread.join(GRACE + 2)
 
     def is_running(self) -> bool:
-        """Return whether the server's thread lives."""
+        """Return whether the server's thread is alive."""
         return self._thread.is_alive()
 
     def _run(self) -> None:
@@ -73,19 +69,19 @@ class Web:
             with asyncio.Runner(loop_factory=event_loops.new_loop_factory()) as runner:
                 runner.run(self._server.serve(self._sockets))
         except SystemExit:
-            # uvicorn's way to say that the start has failed, which it has logged.
+            # uvicorn raises it if the start fails, and logs the reason.
             pass
         finally:
             self._server.ready.set()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which says when it is ready, and takes no signals outside the main thread."""
+    """uvicorn with an event that is set when it is ready."""
 
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         connections = Connections(Limits.from_settings(threads))
         django = DjangoApplication(wsgi, threads)
-        application = asgi.Composition(
+        application = asgi.Router(
             django,
             TrustedProxies(settings.SIM_TRUSTED_PROXY),
             asgi.registered_routes(),
@@ -97,7 +93,7 @@ class _Server(uvicorn.Server):
             interface="asgi3",
             lifespan="on",
             log_config=None,
-            # A query may hold a secret.
+            # A query may contain a secret.
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -108,7 +104,7 @@ class _Server(uvicorn.Server):
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start, and set the event."""
         await super().startup(sockets)
         self.ready.set()
 
@@ -127,6 +123,6 @@ def _bind() -> list[socket.socket]:
     except (OSError, ValueError) as error:
         reason: Any = error.args[-1] if error.args else error
         raise PortTaken(
-            f"{settings.SIM_BIND} can't be bound ({reason}). "
-            f"Stop what listens there, or choose another address with SIM_BIND=127.0.0.1:8001."
+            f"Cannot bind {settings.SIM_BIND} ({reason}). "
+            f"Stop the program that uses it, or set another address: SIM_BIND=127.0.0.1:8001."
         ) from None

@@ -1,4 +1,4 @@
-"""Django's WSGI application, which the web server runs in threads."""
+"""Django's WSGI application, which the web server runs in thread pools."""
 
 import os
 
@@ -8,8 +8,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
 application = get_wsgi_application()
 
-# After the apps are loaded. A server other than ours runs no system checks.
+# Requires loaded apps. Other WSGI servers do not run the system checks.
 from connect_sim import checks  # noqa: E402
 
-if errors := checks.serious():
+if errors := checks.serious_errors():
     raise ImproperlyConfigured("\n".join(str(error) for error in errors))

@@ -1,1 +1,1 @@
-"""What the API of every room has in common; the rooms get it by DRF's settings."""
+"""Shared parts of the API, which the apps use through DRF's settings."""

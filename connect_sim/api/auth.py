@@ -1,4 +1,4 @@
-"""ApiKey authentication, as Connect has it: `Authorization: ApiKey SU-ddd-ddd-ddd:secret`."""
+"""Connect's ApiKey authentication: `Authorization: ApiKey SU-ddd-ddd-ddd:secret`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEME = "ApiKey"
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """The service user of an API key; a request without a valid one is answered 401 AUTH_001."""
+    """Authenticate the service user of an API key; an invalid key is 401 AUTH_001."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         """Return the service user, or None without a key; raises AuthenticationFailed."""
@@ -28,13 +28,13 @@ class ApiKeyAuthentication(BaseAuthentication):
         return user, None
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the challenge; with one, DRF answers 401 rather than 403."""
+        """Return the challenge; without one, DRF would return 403 instead of 401."""
         return SCHEME
 
 
 class HasAccount(BasePermission):
-    """Who may use the API: a service user of an account."""
+    """Allow service users of an account."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Whether the caller belongs to an account."""
+        """Return whether the caller belongs to an account."""
         return getattr(request.user, "account_id", None) is not None

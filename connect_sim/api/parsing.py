@@ -1,4 +1,4 @@
-"""Bodies as published clients send them: none, `null`, or JSON whatever its label."""
+"""Parsing of request bodies: none, `null`, or JSON with any content type."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from requests_queue.errors import Invalid
 
 
 class ConnectJSONParser(BaseParser):
-    """A JSON object, and nothing else: an empty body and `null` are no body."""
+    """Parse a JSON object; an empty body and `null` are an empty object."""
 
     media_type = "*/*"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the body, `{}` where there is none; raises Invalid, RequestDataTooBig."""
+        """Return the body, `{}` if there is none; raises Invalid, RequestDataTooBig."""
         value = body.read(stream)
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise Invalid("", f"The body is a JSON object, not a {type(value).__name__}.")
+            raise Invalid("", f"The body must be a JSON object, not a {type(value).__name__}.")
         return value
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """One renderer: a client that asks for anything else gets JSON all the same."""
+    """Render JSON, whatever content type the client accepts."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         """Return the first parser."""

@@ -1,1 +1,1 @@
-"""The web server's parts: connections, request bodies, threads for Django, proxy headers."""
+"""Parts of the web server: connections, request bodies, thread pools, proxy headers."""

@@ -1,4 +1,4 @@
-"""Request bodies, received as a whole before a thread is taken: a slow one holds up nobody."""
+"""Request bodies, received completely before a thread is used, so slow ones block no thread."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import IO, Any
 
 from django.conf import settings
 
-# What the form around a file of the full size may take.
+# Allowance for the form fields around a file of the maximum size.
 FORM = 64 * 1024
-# More than this is received only of somebody who may send it.
+# Larger bodies are received only from clients that are allowed to send them.
 LARGE = 64 * 1024
 _IN_MEMORY = 512 * 1024
 
@@ -23,15 +23,15 @@ class TooLarge(Exception):
 
 
 class NotAllowed(Exception):
-    """The sender may not send a large body; the response has been sent."""
+    """The client may not send a large body; the response has been sent."""
 
 
 class Disconnected(Exception):
-    """The client has gone."""
+    """The client has disconnected."""
 
 
 class Body:
-    """A request's body: in memory, or in a temporary file where it is large."""
+    """A request body: in memory, or in a temporary file if it is large."""
 
     def __init__(self, scope: MutableMapping[str, Any]) -> None:
         self.size = 0
@@ -50,13 +50,13 @@ class Body:
                     self.expects_continue = value.lower() == b"100-continue"
 
     async def receive(self, receive: Receive, may_be_large: Callable[[], Awaitable[bool]]) -> None:
-        """Receive all of it; raises TooLarge, NotAllowed, Disconnected, OSError (disk full)."""
+        """Receive the body; raises TooLarge, NotAllowed, Disconnected, OSError (disk full)."""
         if self._declared > self._limit:
             raise TooLarge
-        asked, more = False, self._declared > 0
+        is_checked, more = False, self._declared > 0
         while more:
-            if not asked and max(self.size, self._declared) > LARGE:
-                asked = True
+            if not is_checked and max(self.size, self._declared) > LARGE:
+                is_checked = True
                 if not await may_be_large():
                     raise NotAllowed
             message = await receive()
@@ -68,15 +68,15 @@ class Body:
         self.file.seek(0)
 
     def close(self) -> None:
-        """Free the memory or the file."""
+        """Release the memory or the file."""
         self.file.close()
 
-    def _write(self, piece: bytes) -> None:
-        self.size += len(piece)
+    def _write(self, chunk: bytes) -> None:
+        self.size += len(chunk)
         if self.size > self._limit:
             raise TooLarge
         if self.size > _IN_MEMORY and isinstance(self.file, io.BytesIO):
             spooled = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
             spooled.write(self.file.getbuffer())
             self.file = spooled
-        self.file.write(piece)
+        self.file.write(chunk)

@@ -1,7 +1,7 @@
-"""Every open connection by what it waits for, and one periodic sweep that ends the slow ones.
+"""Open connections grouped by what they wait for, and a periodic sweep that closes slow ones.
 
-Each group is a dict in order of entry, so the connections whose time is up are at its front. All
-of it runs in the event loop's thread.
+Each group is a dict in order of entry, so expired connections are at its front. Everything runs in
+the event loop's thread.
 """
 
 from __future__ import annotations
@@ -17,51 +17,50 @@ from typing import Any, Protocol
 
 from django.conf import settings
 
-# Seconds that the rest of a refused body, or of a response to a closed connection, may take.
+# Seconds for the rest of a refused body, or of a response on a closing connection.
 LINGER = 30.0
-# A client that doesn't keep up takes as many bytes a second as a body has to bring, on average over
-# so many seconds.
+# Seconds over which a stalled client must read at the minimum rate, the same as for bodies.
 STALLED = 30.0
-# Small pieces that are read in a second, over all connections that are throttled.
+# Small reads per second, over all throttled connections.
 _THROTTLED_READS = 4000
 _TICK = 0.1
-# A connection this young isn't closed to make room for others, if there are older ones.
+# Seconds for which a new connection is not evicted if there are older ones.
 _YOUNG = 1.0
-# Open files of a process of ours beside its connections: database, broker, static files.
+# Open files of a process other than connections: database, broker, static files.
 _OTHER_FILES = 100
 
 Group = dict["Watched", float]
 
 
 class Watched(Protocol):
-    """What is watched of a connection."""
+    """The connection's interface for the sweep."""
 
     group: Group | None
     body_bytes: int
-    """Bytes of the current body so far."""
+    """Received bytes of the current body."""
 
-    def is_writing(self) -> int:
-        """Return the bytes of responses that the client hasn't taken."""
+    def unsent_bytes(self) -> int:
+        """Return the bytes of responses that the client has not read."""
 
     def is_paused(self) -> bool:
-        """Whether the server itself has stopped reading."""
+        """Return whether the server itself has stopped reading."""
 
     def resume(self) -> None:
         """Read again after a throttle."""
 
     def time_out(self) -> None:
-        """Answer 408 and close."""
+        """Send 408 and close."""
 
     def close(self) -> None:
-        """Close after what has been written."""
+        """Close after sending what has been written."""
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Durations in seconds, rate in bytes per second."""
+    """Limits: durations in seconds, rate in bytes per second."""
 
     connections: int
     head: float
@@ -71,12 +70,12 @@ class Limits:
 
     @property
     def throttle(self) -> float:
-        """The most seconds for which a client that sends byte by byte isn't read."""
+        """Return the maximum seconds for which a byte-by-byte client is not read."""
         return min(1.0, self.head / 4, self.body_window / 4)
 
     @classmethod
     def from_settings(cls, threads: int) -> Limits:
-        """Return the limits of the settings, and no more connections than files allow."""
+        """Return the limits of the settings, with connections limited by open files."""
         return cls(
             max(16, min(settings.SIM_CONNECTIONS, _files_for_connections(threads))),
             settings.SIM_HEAD_TIMEOUT,
@@ -90,24 +89,24 @@ def _files_for_connections(threads: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return int(settings.SIM_CONNECTIONS)
-    # The engine's requests may be in this process; SQLite opens three files a thread.
+    # The engine may run in this process; SQLite opens three files per thread.
     requests = min(settings.SIM_CALLS + settings.SIM_VALIDATIONS, soft // 2)
     return soft - requests - _OTHER_FILES - 3 * threads
 
 
 class Connections:
-    """The groups of a server's connections; a connection that is being served is in none."""
+    """The groups of a server's connections; a connection with a running request is in none."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.count = 0
-        # Without a complete head: the first one, or one that has begun on a kept connection.
+        # Waiting for a complete head: the first, or a started one on a keep-alive connection.
         self.heads: Group = {}
         self.bodies: Group = {}
-        # The response is complete, and the rest of the request's body is discarded.
+        # The response is complete, and the rest of the request body is discarded.
         self.discards: Group = {}
         self.idle: Group = {}
-        # Closed by the server, with parts of a response still to be sent.
+        # Closed by the server, with unsent parts of a response.
         self.closing: Group = {}
         self._progress: dict[Watched, int] = {}
         self._stalled: dict[Watched, tuple[float, int]] = {}
@@ -116,7 +115,7 @@ class Connections:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Sweep while the server runs."""
+        """Run the sweep for the lifespan of the server."""
         self._loop = asyncio.get_running_loop()
         task = self._loop.create_task(self._sweep_forever())
         try:
@@ -125,20 +124,20 @@ class Connections:
             task.cancel()
 
     def opened(self, connection: Watched) -> None:
-        """Watch a new connection, and make room for it."""
+        """Add a new connection, and evict another one if there are too many."""
         self.count += 1
         self.move(connection, self.heads)
         if self.count > self.limits.connections:
             self._evict(connection)
 
     def closed(self, connection: Watched) -> None:
-        """Forget a connection."""
+        """Remove a closed connection."""
         self.count -= 1
         self.move(connection, None)
         self._stalled.pop(connection, None)
 
     def move(self, connection: Watched, group: Group | None) -> None:
-        """Let a connection enter a group from now on; it stays where it is if it is there."""
+        """Move a connection to a group; keep its place if it is already there."""
         if connection.group is group:
             return
         if connection.group is not None:
@@ -149,19 +148,19 @@ class Connections:
             group[connection] = self._loop.time()
 
     def throttle(self, connection: Watched) -> None:
-        """Read a connection again after a moment; it has been paused."""
+        """Resume a paused connection later."""
         self._throttled.append((self._loop.time(), connection))
 
-    def stalls(self, connection: Watched) -> None:
-        """Watch a connection that doesn't take what is written."""
-        self._stalled[connection] = (self._loop.time(), connection.is_writing())
+    def stalled(self, connection: Watched) -> None:
+        """Add a connection whose client does not read its response."""
+        self._stalled[connection] = (self._loop.time(), connection.unsent_bytes())
 
-    def flows(self, connection: Watched) -> None:
-        """Stop watching it: what was written has been taken."""
+    def recovered(self, connection: Watched) -> None:
+        """Remove a connection whose client has read its response."""
         self._stalled.pop(connection, None)
 
     def sweep(self, now: float) -> None:
-        """Close what has taken too long."""
+        """Close connections that exceed their limits."""
         for connection in _entered_before(self.heads, now - self.limits.head):
             connection.time_out()
         for connection in _entered_before(self.idle, now - self.limits.idle):
@@ -171,26 +170,26 @@ class Connections:
                 connection.abort()
         for connection in list(self.bodies):
             self._check_body(connection, now)
-        for connection, (since, left) in list(self._stalled.items()):
+        for connection, (since, unsent) in list(self._stalled.items()):
             if now - since < STALLED:
                 continue
-            if left - connection.is_writing() < self.limits.body_rate * STALLED:
+            if unsent - connection.unsent_bytes() < self.limits.body_rate * STALLED:
                 connection.abort()
             else:
-                self._stalled[connection] = (now, connection.is_writing())
+                self._stalled[connection] = (now, connection.unsent_bytes())
 
     def _check_body(self, connection: Watched, now: float) -> None:
-        """End a body that brought less than the rate in one window."""
+        """Time out a body that was slower than the minimum rate in one window."""
         window = now - self.bodies[connection]
         if window < self.limits.body_window:
             return
         received = connection.body_bytes - self._progress.get(connection, 0)
-        # The last pieces may not have been read yet.
+        # The last chunks of a throttled connection may not have been read yet.
         expected = self.limits.body_rate * (window - self.limits.throttle)
         if received < expected and not connection.is_paused():
             connection.time_out()
             return
-        # A value that is replaced keeps its place: the group stays in order of entry.
+        # Replacing a value keeps its position, so the group stays in order of entry.
         self.bodies[connection] = now
         self._progress[connection] = connection.body_bytes
 
@@ -205,17 +204,17 @@ class Connections:
     async def _sweep_forever(self) -> None:
         limits = self.limits
         shortest = min(limits.head, limits.body_window, limits.idle)
-        swept = 0.0
+        last_sweep = 0.0
         while True:
             await asyncio.sleep(min(_TICK, shortest / 10))
             now = self._loop.time()
             self._resume(now)
-            if now - swept >= min(1.0, shortest / 10):
+            if now - last_sweep >= min(1.0, shortest / 10):
                 self.sweep(now)
-                swept = now
+                last_sweep = now
 
     def _evict(self, newest: Watched) -> None:
-        """Close the connection that has been incomplete for longest, the new one last."""
+        """Close the connection that has been incomplete longest, or else the new one."""
         old = self._loop.time() - _YOUNG
         for group, before in (
             (self.heads, old),
@@ -228,7 +227,7 @@ class Connections:
         ):
             for connection, entered in islice(group.items(), 1):
                 if connection is not newest and (before is None or entered < before):
-                    # Otherwise it would be chosen again until the event loop has closed it.
+                    # Otherwise it would be evicted again until the event loop closes it.
                     self.move(connection, None)
                     connection.abort()
                     return
@@ -236,9 +235,9 @@ class Connections:
 
 
 def _entered_before(group: Group, moment: float) -> Iterable[Any]:
-    found = []
+    expired = []
     for connection, entered in group.items():
         if entered > moment:
             break
-        found.append(connection)
-    return found
+        expired.append(connection)
+    return expired

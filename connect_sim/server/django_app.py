@@ -1,41 +1,41 @@
-"""Django's WSGI application as an ASGI application, in two pools of threads.
+"""ASGI adapter for Django's WSGI application, which runs in thread pools.
 
-An adapter of our own, because a2wsgi takes a thread while the body is still on its way and while
-the client takes the response, takes a lost connection for the end of the body, fails for queries
-that are not ASCII, and needs three steps between threads for each response, not one.
+Our own, because a2wsgi occupies a thread while the body is received and while the client reads the
+response, treats a lost connection as the end of the body, fails for queries that are not ASCII, and
+needs three thread switches per response instead of one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, MutableMapping
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import IO, Any
+from urllib.parse import unquote_to_bytes
+from wsgiref.util import FileWrapper
 
 from django.conf import settings
 from django.db import connections
 
-from connect_sim.server import environ, refusals
+from connect_sim.server import error_response
 from connect_sim.server.bodies import Body, Disconnected, NotAllowed, Receive, TooLarge
-from connect_sim.server.fair_threads import FairThreads, is_sign_in
 from connect_sim.server.response import Failed, Response, Send
-from connect_sim.server.threads import ThreadPool
+from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
 
 logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
-# Set in the environment of a request whose body was not received (see connect_sim.api.bodies):
-# refuse it as too large, or say by 204 that a large body may be sent.
+# Key of the environment of a request whose body is not received (see connect_sim.middleware):
+# Django refuses it as too large, or returns 204 if the client may send a large body.
 BODY = "connect_sim.body"
 TOO_LARGE, MAY_BE_LARGE = "too large", "may be large"
 
-
-def waits(path: str) -> bool:
-    """Return whether a request of this path may wait for a validator."""
-    return path.startswith("/forms/") or path.rstrip("/").endswith("/validate")
+_FILE_BLOCK = 64 * 1024
+_UNPREFIXED = ("CONTENT_LENGTH", "CONTENT_TYPE")
 
 
 class DjangoApplication:
@@ -44,17 +44,17 @@ class DjangoApplication:
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         self._wsgi = wsgi
         self._ordinary = ThreadPool(threads, "web")
-        self._waiting = ThreadPool(settings.SIM_VALIDATIONS, "waits-for-validator")
-        self._sign_ins = FairThreads()
+        self._validations = ThreadPool(settings.SIM_VALIDATIONS, "waits-for-validator")
+        self._sign_ins = FairThreadPool()
 
     def stop(self) -> None:
         """End the threads as they become idle."""
         self._ordinary.stop()
-        self._waiting.stop()
+        self._validations.stop()
         self._sign_ins.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Receive the body, run Django, and send what it returns."""
+        """Receive the body, run Django, and send the response."""
         body = Body(scope)
         try:
             await body.receive(receive, lambda: self._may_be_large(scope, send, body))
@@ -65,61 +65,124 @@ class DjangoApplication:
             pass
         except OSError:
             logger.exception("A request body could not be stored.")
-            text = "The server can't store the request body. Try again later."
+            text = "The server cannot store the request body. Try again later."
             await _send_error(scope, send, 503, "SYS_503", text)
         finally:
             body.close()
 
     async def _may_be_large(self, scope: Scope, send: Send, body: Body) -> bool:
-        """Return whether the sender may send a large body; otherwise send the refusal."""
+        """Return whether the client may send a large body; otherwise send the refusal."""
         return await self._run(scope, body, send, MAY_BE_LARGE)
 
     async def _run(self, scope: Scope, body: Body, send: Send, question: str = "") -> bool:
-        """Run Django and send its response, unless it is the yes to a question."""
+        """Run Django and send its response, except a 204 that answers the question: True."""
         empty = Body({"headers": []}) if question else body
-        request = environ.build(scope, empty.file, empty.size)
+        environ = build_environ(scope, empty.file, empty.size)
         if question:
-            request[BODY] = question
+            environ[BODY] = question
         response = Response(asyncio.get_running_loop(), close=body.expects_continue)
-        waiting = not question and waits(scope["path"])
-        work = partial(response.run, self._wsgi, request)
-        if not question and is_sign_in(scope["method"], scope["path"]):
-            address = (scope.get("client") or ("",))[0]
-            if not self._sign_ins.submit(address, partial(_then_disconnect, work)):
-                text = "Too many tries to sign in from this address. Try again in a minute."
-                await _send_error(scope, send, 429, "SYS_429", text)
-                return False
-        elif waiting:
-            self._waiting.submit(partial(_then_disconnect, work))
-        else:
-            self._ordinary.submit(work)
+        if not self._submit(scope, partial(response.run, self._wsgi, environ), question):
+            text = "Too many sign-in attempts from this address. Try again in a minute."
+            await _send_error(scope, send, 429, "SYS_429", text)
+            return False
         try:
             if question == MAY_BE_LARGE and await response.status() == 204:
                 return True
             await response.send_to(send)
         except Failed:
             if not response.started:
-                text = "The server failed in an unexpected way; its log says more."
+                text = "Unexpected server error. See the server's log."
                 await _send_error(scope, send, 500, "SYS_001", text)
         except asyncio.CancelledError:
             if not response.started:
-                text = "The server is stopping. What became of the request is unknown."
+                text = "The server is stopping. The outcome of the request is unknown."
                 await _send_error(scope, send, 503, "SYS_503", text)
         finally:
             response.abandon()
         return False
 
+    def _submit(self, scope: Scope, job: Callable[[], None], question: str) -> bool:
+        """Submit a request to its thread pool; return False if the address has too many."""
+        if not question and is_sign_in(scope["method"], scope["path"]):
+            address = (scope.get("client") or ("",))[0]
+            return self._sign_ins.submit(address, partial(_then_disconnect, job))
+        if not question and waits(scope["path"]):
+            self._validations.submit(partial(_then_disconnect, job))
+        else:
+            self._ordinary.submit(job)
+        return True
 
-def _then_disconnect(work: Callable[[], None]) -> None:
+
+def waits(path: str) -> bool:
+    """Return whether a request of this path may wait for a validator."""
+    return path.startswith("/forms/") or path.rstrip("/").endswith("/validate")
+
+
+def build_environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
+    """Return the WSGI environment of a request whose body has `length` bytes.
+
+    Unlike a2wsgi's it accepts queries that are not ASCII and paths that are not UTF-8, and leaves
+    out headers with an underscore in their name, which could imitate a proxy's header.
+    """
+    client = scope.get("client") or ("", 0)
+    path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        # Django would take the first segment of `//name/` for a host.
+        "PATH_INFO": "/" + path.lstrip("/") if path.startswith("/") else path,
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        # Only for requests without a Host header, which Django refuses.
+        "SERVER_NAME": "no-host-header.invalid",
+        "SERVER_PORT": str((scope.get("server") or ("", 0))[1] or 0),
+        "REMOTE_ADDR": client[0],
+        "REMOTE_PORT": str(client[1]),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": body,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": _file_wrapper,
+        "asgi.scope": scope,
+    }
+    for name, value in scope["headers"]:
+        key = _environ_key(name)
+        if key is None:
+            continue
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]}, {text}" if key in environ else text
+    # A chunked body has no declared length.
+    if length or "CONTENT_LENGTH" in environ:
+        environ["CONTENT_LENGTH"] = str(length)
+    return environ
+
+
+@lru_cache(maxsize=1024)
+def _environ_key(name: bytes) -> str | None:
+    if b"_" in name or name == b"transfer-encoding":
+        return None
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in _UNPREFIXED else f"HTTP_{key}"
+
+
+def _file_wrapper(file: Any, block: int) -> FileWrapper:
+    """Read a file in blocks larger than Django's 4 KiB: each block is a thread switch."""
+    return FileWrapper(file, max(block, _FILE_BLOCK))
+
+
+def _then_disconnect(job: Callable[[], None]) -> None:
     try:
-        work()
+        job()
     finally:
-        # A thread of this pool may be idle for hours, and PostgreSQL counts its connections.
+        # A thread of these pools may be idle for hours, and PostgreSQL limits connections.
         connections.close_all()
 
 
 async def _send_error(scope: Scope, send: Send, status: int, code: str, text: str) -> None:
-    content_type, content = refusals.body(scope["path"], code, text)
+    content_type, content = error_response.body(scope["path"], code, text)
     headers = [
         (b"content-type", content_type),
         (b"content-length", str(len(content)).encode()),

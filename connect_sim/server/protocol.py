@@ -1,6 +1,6 @@
 """uvicorn's HTTP/1.1 protocol with limits for slow and hostile clients.
 
-Every private part of uvicorn that is used is named in `tests/runtime/test_uvicorn_parts.py`, and
+`tests/runtime/test_uvicorn_parts.py` lists the private attributes of uvicorn that it uses, and
 pyproject.toml caps the version.
 """
 
@@ -13,59 +13,58 @@ from urllib.parse import unquote_to_bytes
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from connect_sim.server import refusals
+from connect_sim.server import error_response
 from connect_sim.server.connections import Connections, Group
 from connect_sim.server.request_line import RequestLine
 
-# Of the request line and all headers together.
+# Bytes of the request line and all headers.
 MAX_HEAD = 256 * 1024
-# Requests of one connection that wait for an earlier one's response.
+# Pipelined requests of one connection.
 MAX_PIPELINE = 100
-# From the ninth read of less than 1 KiB that completes nothing, a connection is throttled.
+# A connection is throttled from the ninth read of less than 1 KiB that completes no request.
 _SMALL, _FEW = 1024, 8
 
 TRANSPORT = "connect_sim.transport"
 
 
 class NotServed(Exception):
-    """Raised in a call of the parser's, which takes it for a malformed request."""
+    """Raised in a callback of the parser, which handles it as a malformed request."""
 
 
 class Connection(HttpToolsProtocol):
     """One client's connection.
 
-    An endpoint finds the connection's transport as `scope["extensions"][TRANSPORT]`, for example
-    to cut it.
+    Endpoints find its transport in `scope["extensions"][TRANSPORT]`, for example to cut it.
     """
 
     def __init__(self, *arguments: Any, connections: Connections, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # A query may hold a secret.
+        # A query may contain a secret.
         self.access_log = False
         self.group: Group | None = None
         self.body_bytes = 0
         self._watch = connections
         self._in_head = self._in_body = self._throttled = False
-        # Nothing is read any more; nothing can be done with the transport any more.
+        # _ended: data is ignored; _lost: the transport is closed.
         self._ended = self._lost = False
         self._head_bytes = self._small_reads = 0
         self._line = RequestLine()
 
-    # -- the transport's calls
+    # -- callbacks of the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Watch the connection from now on."""
+        """Register the connection."""
         super().connection_made(transport)
         self._watch.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Unregister the connection."""
         self._ended = self._lost = True
         self._watch.closed(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and note what the connection waits for then."""
+        """Parse the data, and move the connection to its group."""
         if self._ended:
             return
         self._feed(self._line.escape(data, self._in_head))
@@ -74,7 +73,7 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
-                self._refuse(431, f"The request's head is larger than {MAX_HEAD // 1024} KiB.")
+                self._refuse(431, f"The request head is larger than {MAX_HEAD // 1024} KiB.")
                 return
         elif not self._in_body:
             self._line.reset()
@@ -82,16 +81,16 @@ class Connection(HttpToolsProtocol):
         self._throttle(len(data))
 
     def pause_writing(self) -> None:
-        """Watch whether the client takes what is written."""
+        """Watch a client that does not read its response."""
         super().pause_writing()
-        self._watch.stalls(self)
+        self._watch.stalled(self)
 
     def resume_writing(self) -> None:
-        """It does."""
+        """Stop watching it."""
         super().resume_writing()
-        self._watch.flows(self)
+        self._watch.recovered(self)
 
-    # -- the parser's calls
+    # -- callbacks of the parser
 
     def on_message_begin(self) -> None:
         """Start a request."""
@@ -101,16 +100,16 @@ class Connection(HttpToolsProtocol):
         self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
-        """Start the application with path and query as they were received.
+        """Start the application with path and query as received.
 
-        uvicorn's own reading of the target fails for bytes that clients send unescaped.
+        uvicorn's parsing of the target fails for unescaped bytes.
         """
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise NotServed
             if self._should_upgrade():
                 super().on_headers_complete()
-            # A websocket's own protocol takes over, or the request is fed again without the offer.
+            # The websocket protocol takes over, or `_ignore_upgrade` parses the request again.
             return
         if len(self.pipeline) >= MAX_PIPELINE:
             raise NotServed
@@ -124,7 +123,7 @@ class Connection(HttpToolsProtocol):
         scope["path"] = unquote_to_bytes(raw_path).decode(errors="replace")
 
     def on_body(self, body: bytes) -> None:
-        """Count what came."""
+        """Count the bytes of the body."""
         self.body_bytes += len(body)
         super().on_body(body)
 
@@ -135,44 +134,44 @@ class Connection(HttpToolsProtocol):
         self._in_body, self._small_reads = False, 0
         super().on_message_complete()
 
-    # -- the server's calls
+    # -- callbacks of the server
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, in place of a timer for each response."""
+        """Wait for the next request, without uvicorn's timer."""
         super().on_response_complete()
         self._unset_keepalive_if_required()
         if self._lost:
             return
         if self.pipeline:
-            # Read on when they have been answered.
+            # Resume when the pipelined requests have responses.
             self.flow.pause_reading()
         self._regroup()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP."""
+        """Refuse malformed HTTP."""
         self._refuse(400, msg)
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the transport over; a websocket's own protocol watches it."""
+        """Hand the transport over to the websocket protocol."""
         self._ended = True
         self._watch.closed(self)
         super().handle_websocket_upgrade()
 
     def shutdown(self) -> None:
-        """Close what isn't being served; the others close with their response."""
+        """Close the connection, after the response if a request is running."""
         if self.group is None:
             super().shutdown()
         else:
             self.close()
 
-    # -- what the sweep does
+    # -- the interface for the sweep
 
-    def is_writing(self) -> int:
-        """Return the bytes of responses that the client hasn't taken."""
+    def unsent_bytes(self) -> int:
+        """Return the bytes of responses that the client has not read."""
         return self.transport.get_write_buffer_size()
 
     def is_paused(self) -> bool:
-        """Whether the server itself has stopped reading."""
+        """Return whether the server itself has stopped reading."""
         if self.cycle is not None and self.cycle.waiting_for_100_continue:
             return True
         return self.flow.read_paused and not self._throttled
@@ -184,24 +183,24 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def time_out(self) -> None:
-        """Answer 408 to a request that has begun, and close."""
+        """Send 408 if a request has begun, and close."""
         if self._in_head or self._in_body:
             self._refuse(408, "The request was not complete in time.")
         else:
             self.close()
 
     def close(self) -> None:
-        """Close after what has been written."""
+        """Close after sending what has been written."""
         self._ended = True
         self.transport.close()
         self._watch.move(self, self._watch.closing)
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close immediately."""
         self._ended = True
         self.transport.abort()
 
-    # -- ours
+    # -- implementation
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -215,9 +214,9 @@ class Connection(HttpToolsProtocol):
             self.send_400_response("The request is not valid HTTP.")
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Serve by HTTP/1.1 a request that offers HTTP/2, as Java's clients do.
+        """Serve a request that offers HTTP/2, as Java's clients do, by HTTP/1.1.
 
-        The parser would take the request's body for the other protocol.
+        The parser would treat the request body as data of the other protocol.
         """
         version = self.scope["http_version"].encode()
         head = [b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)]
@@ -226,16 +225,16 @@ class Connection(HttpToolsProtocol):
         self._feed(b"".join([*head, b"\r\n", rest]))
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answer an error and close, but never into another request's response."""
+        """Send an error and close, but never within the response to another request."""
         self._ended = True
         cycle = self.cycle
         if self.pipeline or (cycle and not cycle.response_complete and not self._in_body):
-            # Earlier requests are answered; the last response closes the connection.
+            # Earlier requests get their responses; the last one closes the connection.
             cycle.keep_alive = False
             return
         if cycle is None or cycle.response_complete or not cycle.response_started:
             path = self.scope.get("path", "") if self._in_body else ""
-            content_type, body = refusals.body(path, f"REQ_{status}", text)
+            content_type, body = error_response.body(path, f"REQ_{status}", text)
             head = (
                 b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
                 % (content_type, len(body))
@@ -244,24 +243,24 @@ class Connection(HttpToolsProtocol):
         self.close()
 
     def _regroup(self) -> None:
-        """Enter the group of what the connection waits for."""
+        """Move the connection to the group of what it waits for."""
         cycle, watch = self.cycle, self._watch
-        served = cycle is None or cycle.response_complete
+        is_complete = cycle is None or cycle.response_complete
         group: Group | None = None
         if self.transport.is_closing():
             group = watch.closing
         elif self.pipeline:
             pass
         elif self._in_body:
-            group = watch.discards if served else watch.bodies
-        elif served:
+            group = watch.discards if is_complete else watch.bodies
+        elif is_complete:
             group = watch.heads if self._in_head or cycle is None else watch.idle
         watch.move(self, group)
 
     def _throttle(self, size: int) -> None:
-        """Stop reading for a moment where many small pieces complete nothing.
+        """Pause reading after many small reads that complete no request.
 
-        Each piece costs as much as a whole request would; read later, they come as one.
+        Each read costs as much as a whole request; after a pause the data arrives in one.
         """
         if size >= _SMALL or not (self._in_head or self._in_body):
             self._small_reads = 0

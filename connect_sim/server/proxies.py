@@ -1,4 +1,4 @@
-"""What a reverse proxy in front says of the client: believed of SIM_TRUSTED_PROXY only."""
+"""Forwarded headers of reverse proxies, used only from SIM_TRUSTED_PROXY."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _FORWARDED = frozenset(
 class TrustedProxies:
     """The proxies whose X-Forwarded-For, -Proto and -Host describe the client; raises ValueError.
 
-    `setting` holds addresses and networks, and the words `loopback` and `private`. A word trusts
-    who is connected, and no further: clients in private networks are no proxies. A proxy in front
-    of the proxy is trusted by its address or network.
+    `setting` has addresses, networks, and the words `loopback` and `private`. A word only trusts
+    the connected peer, because clients in private networks are not proxies. A proxy in front of
+    another proxy is trusted by address or network.
     """
 
     def __init__(self, setting: str) -> None:
@@ -40,46 +40,46 @@ class TrustedProxies:
         self._is_peer = lru_cache(maxsize=1024)(lambda text: _is_in(text, self._peers))
 
     def apply(self, scope: Scope) -> None:
-        """Set client, scheme and host of a scope, and remove the headers that they come from.
+        """Set client, scheme and host of a scope from the forwarded headers, and remove these.
 
-        Of anybody else the headers are removed, and nothing is set.
+        Headers of untrusted peers are only removed.
         """
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if not any(name in _FORWARDED for name, _ in headers):
             return
-        given: dict[bytes, list[str]] = {}
+        forwarded: dict[bytes, list[str]] = {}
         kept = []
         for name, value in headers:
             if name in _FORWARDED:
-                given.setdefault(name, []).extend(value.decode("latin-1").split(","))
+                forwarded.setdefault(name, []).extend(value.decode("latin-1").split(","))
             else:
                 kept.append((name, value))
         client = scope.get("client")
         if client and self._is_peer(client[0]):
-            _set_scheme(scope, given.get(b"x-forwarded-proto", []))
-            kept = _with_host(kept, given.get(b"x-forwarded-host", []))
-            scope["client"] = self._client(client, given.get(b"x-forwarded-for", []))
+            _set_scheme(scope, forwarded.get(b"x-forwarded-proto", []))
+            kept = _with_host(kept, forwarded.get(b"x-forwarded-host", []))
+            scope["client"] = self._client(client, forwarded.get(b"x-forwarded-for", []))
         scope["headers"] = kept
 
     def _client(self, proxy: tuple[str, int], hops: list[str]) -> tuple[str, int]:
-        """Return the nearest address that is no trusted proxy's.
+        """Return the nearest address that is not a trusted proxy's.
 
-        Each proxy adds the address that it was called from at the end. What is before the first
-        address that isn't trusted may be made up.
+        Each proxy appends its client's address. Addresses before the last untrusted one could be
+        forged.
         """
-        found = proxy
+        client = proxy
         for hop in reversed(hops):
             address = _parse(hop)
             if address is None:
                 break
-            found = (str(address), 0)
-            if not _is_in(found[0], self._proxies):
+            client = (str(address), 0)
+            if not _is_in(client[0], self._proxies):
                 break
-        return found
+        return client
 
 
 def _set_scheme(scope: Scope, values: list[str]) -> None:
-    # The last one is the nearest proxy's own.
+    # The last value is from the nearest proxy.
     scheme = values[-1].strip().lower() if values else ""
     if scheme in ("http", "https"):
         scope["scheme"] = scheme.replace("http", "ws") if scope["type"] == "websocket" else scheme
@@ -93,7 +93,7 @@ def _with_host(headers: list[tuple[bytes, bytes]], values: list[str]) -> list[tu
     return [(b"host", host.encode("latin-1")), *others]
 
 
-_MAPPED = IPv6Network("::ffff:0:0/96")
+_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def _parse(hop: str) -> IPv4Address | IPv6Address | None:
@@ -107,7 +107,7 @@ def _parse(hop: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    if isinstance(address, IPv6Address) and address in _MAPPED:
+    if isinstance(address, IPv6Address) and address in _IPV4_MAPPED:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 

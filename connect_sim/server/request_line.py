@@ -1,4 +1,4 @@
-"""The request line with bytes that clients send unescaped, and the parser refuses."""
+"""Escaping of bytes in the request line that clients send raw and the parser refuses."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _UNESCAPED = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\xff]")
 
 
 class RequestLine:
-    """The line of the request that is being received, however many pieces it comes in."""
+    """The line of the current request, received in any number of chunks."""
 
     def __init__(self) -> None:
         self._received, self._is_open = b"", True
 
     def escape(self, data: bytes, begun: bool) -> bytes:
-        """Return what was received, with the line's unescaped bytes escaped for the parser."""
+        """Return the received data with raw bytes of the line escaped for the parser."""
         if not self._is_open:
             return data
         if not begun:
-            # Empty lines may come before a request.
+            # A request may be preceded by empty lines.
             data = data.lstrip(b"\r\n")
         end = data.find(b"\n")
         line = data if end < 0 else data[:end]
@@ -28,21 +28,21 @@ class RequestLine:
         if not _UNESCAPED.search(line):
             return data
         rest = b"" if end < 0 else data[end:]
-        return _UNESCAPED.sub(lambda found: b"%%%02X" % found[0][0], line) + rest
+        return _UNESCAPED.sub(lambda match: b"%%%02X" % match[0][0], line) + rest
 
     def target(self, parsed: bytes) -> tuple[bytes, bytes]:
-        """Return path and query as they were received; `parsed` is what the parser has found."""
+        """Return path and query as received; `parsed` is the parser's target."""
         line, self._received = self._received, b""
         parts = line.split(b" ") if _UNESCAPED.search(line) else []
         return _split(parts[1] if len(parts) > 1 else parsed)
 
     def reset(self) -> None:
-        """Start with the next request's line."""
+        """Start the next request."""
         self._received, self._is_open = b"", True
 
 
 def _split(target: bytes) -> tuple[bytes, bytes]:
-    """Return path and query of a request target, an absolute one included."""
+    """Return path and query of a request target, which may be an absolute URL."""
     if not target.startswith(b"/"):
         try:
             parts = urlsplit(target)

@@ -1,4 +1,4 @@
-"""A WSGI response on its way from the thread that makes it to the event loop that sends it."""
+"""Transfer of a WSGI response from the thread that produces it to the event loop."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ logger = logging.getLogger(__name__)
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
-# Bytes of a response that wait for the client before its thread does.
-UNSENT = 4 * 1024 * 1024
+# Bytes of a response that are buffered before its thread waits for the client.
+MAX_UNSENT = 4 * 1024 * 1024
 _WITHOUT_BODY = (204, 304)
 
 
 class Failed(Exception):
-    """The application raised an exception, which is in the log."""
+    """The application raised an exception, which has been logged."""
 
 
 class Abandoned(Exception):
-    """Nobody takes the response any more."""
+    """The client no longer needs the response."""
 
 
 class Response:
@@ -32,24 +32,24 @@ class Response:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, close: bool = False) -> None:
         self._loop = loop
         self._close = close
-        # In the thread.
+        # Used in the thread.
         self._status, self._headers = 0, list[tuple[bytes, bytes]]()
         self._remaining: int | None = None
         self._begun = self._complete = False
         self._put_bytes = 0
-        # In the event loop.
+        # Used in the event loop.
         self._queue: asyncio.Queue[list[Message] | None] = asyncio.Queue()
         self._first: list[Message] | None = None
         self._sent_bytes = 0
         self.started = False
-        # In both.
+        # Used in both.
         self._abandoned = False
         self._taken = threading.Event()
 
     # -- in the thread
 
     def run(self, application: Callable[..., Any], environ: dict[str, Any]) -> None:
-        """Run a WSGI application, and hand over what it returns."""
+        """Run a WSGI application, and hand its response over to the event loop."""
         try:
             chunks = application(environ, self._start_response)
             try:
@@ -60,7 +60,7 @@ class Response:
         except Abandoned:
             pass
         except BaseException:
-            # Without the query, which may hold secrets.
+            # Without the query, which may contain secrets.
             path = environ["PATH_INFO"].encode("unicode_escape").decode()
             logger.exception("%s %s failed.", environ["REQUEST_METHOD"], path)
             if not self._complete:
@@ -97,7 +97,7 @@ class Response:
         if self._remaining is not None:
             chunk = chunk[: self._remaining]
             self._remaining -= len(chunk)
-            # Known to be the last, it is handed over together with its end.
+            # Hand the last chunk over together with the end of the body.
             last = last or self._remaining == 0
         messages: list[Message] = []
         if not self._begun:
@@ -110,7 +110,7 @@ class Response:
         self._complete = last
         self._put_bytes += len(chunk)
         self._hand_over(messages)
-        while not last and self._put_bytes - self._sent_bytes > UNSENT:
+        while not last and self._put_bytes - self._sent_bytes > MAX_UNSENT:
             self._taken.wait()
             self._taken.clear()
             if self._abandoned:
@@ -128,7 +128,7 @@ class Response:
     # -- in the event loop
 
     async def status(self) -> int:
-        """Wait for the response's beginning and return its status; raises Failed."""
+        """Wait for the start of the response and return its status; raises Failed."""
         self._first = await self._queue.get()
         if self._first is None:
             raise Failed
@@ -150,6 +150,6 @@ class Response:
                 return
 
     def abandon(self) -> None:
-        """Let the thread end at its next step, if it hasn't."""
+        """Let the thread end at its next chunk."""
         self._abandoned = True
         self._taken.set()

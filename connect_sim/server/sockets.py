@@ -1,4 +1,4 @@
-"""Listening sockets of SIM_BIND: `host:port`, several separated by spaces."""
+"""Listening sockets for SIM_BIND: `host:port`, or several separated by spaces."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import errno
 import socket
 from typing import Any
 
-# Connections that the kernel completes while the event loop is busy.
+# Connections that the kernel accepts while the event loop is busy.
 BACKLOG = 2048
 
 
 def listen(bind: str) -> list[socket.socket]:
-    """Return sockets that listen at every address that SIM_BIND means.
+    """Return sockets that listen on every address of SIM_BIND.
 
-    `*` means all addresses, IPv6 addresses are in brackets, a name may stand for several.
-    Raises OSError where an address can't be bound, ValueError where it is none.
+    `*` means all addresses, IPv6 addresses are in brackets, and a name may have several addresses.
+    Raises OSError if an address cannot be bound, ValueError if it is malformed.
     """
     sockets: list[socket.socket] = []
     try:
@@ -35,7 +35,7 @@ def _listen(entry: str) -> list[socket.socket]:
         try:
             sockets.append(_bound(family, address))
         except OSError as error:
-            # A name may stand for an address of a family that this machine doesn't have.
+            # A name may have an address of a family that this machine does not support.
             if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(addresses) > 1:
                 missing = error
                 continue
@@ -50,18 +50,18 @@ def _listen(entry: str) -> list[socket.socket]:
 def _addresses(entry: str) -> list[tuple[int, Any]]:
     host, _, port = entry.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    # The system would take 99999 for another port.
+    # The system would map 99999 to another port.
     if not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"{entry!r} is not host:port")
     try:
-        found = socket.getaddrinfo(
+        results = socket.getaddrinfo(
             None if host == "*" else host, int(port), type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE,
         )  # fmt: skip
     except UnicodeError:
         raise ValueError(f"{entry!r} is not host:port") from None
-    # The system may list an address twice.
-    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    # The system may return an address twice.
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in results))
 
 
 def _bound(family: int, address: Any) -> socket.socket:
@@ -71,7 +71,7 @@ def _bound(family: int, address: Any) -> socket.socket:
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(address)
-        # At once: two processes may both have bound an address at which none listens yet.
+        # Listen now: two processes can bind the same address before one of them listens.
         bound.listen(BACKLOG)
         bound.setblocking(False)
     except BaseException:

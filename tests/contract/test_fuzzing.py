@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from connect_sim.api import published
+from connect_sim.api import schema_views
 from tests.processes import ROOT, Sandbox, sandbox
 
 CHECKS = (
@@ -63,7 +63,7 @@ def _ids(running: Sandbox, key: str) -> dict[str, Any]:
         )
     }  # fmt: skip
     bodies["connection"] = [row["connection"]["id"] for row in read("/assets")]
-    paths = {path: filled(path) for path in published.document()["paths"] if "{" in path}
+    paths = {path: filled(path) for path in schema_views.document()["paths"] if "{" in path}
     return {"paths": paths, "bodies": {k: v for k, v in bodies.items() if v}}
 
 

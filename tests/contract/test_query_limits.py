@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from py_rql.parser import RQLParser
 
-from connect_sim.api.rql import MAX_DEPTH, MAX_LENGTH, ParsedQueries, flat
+from connect_sim.api.rql import MAX_DEPTH, MAX_LENGTH, ParsedQueries, flatten_and
 from requests_queue.filtering import MAX_CONDITIONS
 from tests.api import Caller, ids
 from tests.contract import calls, ours
@@ -275,11 +275,11 @@ def test_no_query_fails(vendor: Caller, query: str, cut: int) -> None:
 
 
 def test_joined_conditions_mean_the_same_flat() -> None:
-    assert flat("a=1&b=2") == "and(a=1,b=2)"
-    assert flat("(a=1&b=2|c=3)&d=4") == "and((and(a=1,b=2)|c=3),d=4)"
-    assert flat("""a='&('&b="x&'y",c=1""") == """and(a='&(',b="x&'y"),c=1"""
-    assert flat("a=1") == "a=1"
-    assert flat("a)&b") == "a)&b"
+    assert flatten_and("a=1&b=2") == "and(a=1,b=2)"
+    assert flatten_and("(a=1&b=2|c=3)&d=4") == "and((and(a=1,b=2)|c=3),d=4)"
+    assert flatten_and("""a='&('&b="x&'y",c=1""") == """and(a='&(',b="x&'y"),c=1"""
+    assert flatten_and("a=1") == "a=1"
+    assert flatten_and("a)&b") == "a)&b"
 
 
 def test_the_cache_of_parsed_queries_is_bounded(vendor: Caller) -> None:

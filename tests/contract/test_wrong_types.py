@@ -20,7 +20,7 @@ import pytest
 from django.apps import apps
 from django.db import connection, transaction
 
-from connect_sim.api import published
+from connect_sim.api import schema_views
 from tests.api import Answer, Caller
 from tests.contract import calls
 from tests.make import CONTACT
@@ -86,7 +86,7 @@ def _resolved(schema: Any) -> Any:
     if "$ref" not in schema:
         return schema
     name = schema["$ref"].rpartition("/")[2]
-    return published.document()["components"]["schemas"][name]
+    return schema_views.document()["components"]["schemas"][name]
 
 
 def _kinds(schema: Any, path: tuple[str, ...]) -> set[str]:
@@ -119,7 +119,7 @@ def with_value(body: Any, path: tuple[str, ...], value: Any, parameter: str) -> 
 def bodies() -> dict[tuple[str, str], Any]:
     """Return the schema of the JSON body of every write, by method and path as `calls` has them."""
     found = {}
-    for path, methods in published.document()["paths"].items():
+    for path, methods in schema_views.document()["paths"].items():
         for method, operation in methods.items():
             content = operation.get("requestBody", {}).get("content", {})
             if "application/json" in content:

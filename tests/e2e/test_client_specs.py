@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connect_sim.api import client_copy, published
+from connect_sim.api import schema_views
 from tests.e2e.test_openapi_client import interpreter, run, running
 from tests.processes import Sandbox
 
@@ -17,13 +17,13 @@ __all__ = ["interpreter", "running"]
 
 @pytest.fixture(scope="module")
 def found(interpreter: Any, running: Sandbox) -> dict[str, Any]:
-    paths = published.document()["paths"]
+    paths = schema_views.document()["paths"]
     operations = [
         f"{method} {path}"
         for path, methods in paths.items()
         for method in methods
         # The paths that `help()` of the client fails on.
-        if not client_copy.is_left_out(path, paths)
+        if not schema_views.is_left_out(path, paths)
     ]
     return run(
         interpreter,

@@ -341,7 +341,7 @@ def test_command_after_the_sandbox_has_stopped_fails(tmp_path: Path) -> None:
 
 def test_banner_lists_the_portal_first(running: Sandbox) -> None:
     printed = running.process.printed
-    assert f"Connect Sim is up: {running.url}\n\n  Portal     {running.url}/\n" in printed
+    assert f"Connect Sim is running at {running.url}\n\n  Portal     {running.url}/\n" in printed
     assert f"  Admin      {running.url}/admin/\n" in printed
 
 

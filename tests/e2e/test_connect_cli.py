@@ -401,8 +401,8 @@ def test_what_is_chosen_filters(desk: Desk, printed: dict[str, str], listed: Lis
 
 
 def test_what_is_not_served_says_so(printed: dict[str, str]) -> None:
-    assert "There is nothing at /public/v1/helpdesk/cases." in printed["helpdesk"]
-    assert "There is nothing at" not in printed["catalog"]
+    assert "Unknown path /public/v1/helpdesk/cases." in printed["helpdesk"]
+    assert "Unknown path" not in printed["catalog"]
     assert "not expected to be executed on vendor accounts" in printed["not a vendor's"]
     assert f"404 - Not Found: Product {orders.PLAIN} not found." in printed["export"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connect_sim.api import published
+from connect_sim.api import schema_views
 from tests import environments, orders
 from tests.e2e import validating
 from tests.e2e.test_openapi_client import interpreter, run, running
@@ -406,7 +406,7 @@ NOT_SERVED = {
 def test_what_the_page_calls_not_served_is_not() -> None:
     served = {
         (method, re.sub(r"\{\w+\}", "{}", path))
-        for path, methods in published.document()["paths"].items()
+        for path, methods in schema_views.document()["paths"].items()
         for method in methods
     }
     assert served & NOT_SERVED == set()

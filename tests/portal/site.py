@@ -76,7 +76,7 @@ class Site:
 def printed_link(running: Sandbox) -> str:
     """Return the sign-in link that the sandbox prints soon after it answers."""
     deadline = time.monotonic() + 30
-    while "Ctrl-C stops it." not in running.process.printed:
+    while "Press Ctrl-C to stop." not in running.process.printed:
         assert time.monotonic() < deadline, running.process.printed
         pause()
     found = re.search(rf"{running.url}/sign-in/\S+", running.process.printed)

@@ -154,7 +154,7 @@ def test_a_reference_that_is_not_used_has_the_right_type_all_the_same(vendor: Ca
 def test_a_body_is_an_object(vendor: Caller, request_id: str, raw: str) -> None:
     answer = vendor.post(f"/requests/{request_id}/approve", raw)
     assert answer.status == 400
-    assert answer.json["errors"][0].startswith("The body is a JSON object")
+    assert answer.json["error_code"] == "VAL_001"
     assert Request.objects.get(pk=request_id).status == "pending"
 
 

@@ -108,7 +108,7 @@ def test_the_longest_prefix_wins() -> None:
 
         return application
 
-    composition = asgi.Composition(
+    composition = asgi.Router(
         named("django"), TrustedProxies(""), {"/a": named("a"), "/a/b": named("a/b")}, []
     )
     for path in ("/a", "/a/", "/a/bc", "/a/b", "/a/b/c", "/ab"):
@@ -123,7 +123,7 @@ def test_a_websocket_without_an_endpoint_is_closed() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    composition = asgi.Composition(None, TrustedProxies(""), {}, [])  # type: ignore[arg-type]
+    composition = asgi.Router(None, TrustedProxies(""), {}, [])  # type: ignore[arg-type]
     scope = {"type": "websocket", "path": "/x", "headers": [], "client": None}
     asyncio.run(composition(scope, None, send))  # type: ignore[arg-type]
     assert [message["type"] for message in sent] == ["websocket.close"]
@@ -137,6 +137,6 @@ def test_a_lifespan_that_fails_is_an_error_of_the_start(
     server = web.Web(echo, 1)
     with pytest.raises(web.NotStarted):
         server.start()
-    assert "The web server could not be started." in caplog.text and "on purpose" in caplog.text
+    assert "The web server could not start." in caplog.text and "on purpose" in caplog.text
     server.stop()
     assert not server.is_running()

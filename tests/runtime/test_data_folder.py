@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from connect_sim import data_folder, keys
+from connect_sim import data_folder, secret_keys
 from connect_sim.environment import Environment
 from sandbox import sandbox_file
 
@@ -30,7 +30,7 @@ def mode(path: Path) -> int:
 def test_everything_that_is_created_is_private(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     database = folder / "connect.sqlite3"
-    keys.read(Environment(), "SIM_SECRET_KEY", folder, is_server=False)
+    secret_keys.read(Environment(), "SIM_SECRET_KEY", folder, is_server=False)
     data_folder.prepare(folder, database)
     sandbox_file.write(folder, sandbox_file.Sandbox("http://x", "a", "b"))
     line = sqlite3.connect(database)
@@ -102,5 +102,5 @@ def test_a_draft_of_a_key_is_removed_where_the_disk_is_full(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ImproperlyConfigured, match="No space left on device"):
-        keys.read(Environment(), "SIM_SECRET_KEY", tmp_path / "var", is_server=False)
+        secret_keys.read(Environment(), "SIM_SECRET_KEY", tmp_path / "var", is_server=False)
     assert list((tmp_path / "var").iterdir()) == []

@@ -92,7 +92,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
         for name in ("SETTING_PROBLEMS", "SANDBOX", "CELERY_BROKER_URL", "SIM_VENDOR_API_KEY",
                      "SIM_PROVIDER_API_KEY"):  # fmt: skip
             setattr(settings, name, found[name])
-        return found, checks.serious()
+        return found, checks.serious_errors()
 
     return run
 

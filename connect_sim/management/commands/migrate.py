@@ -1,4 +1,4 @@
-"""Django's `migrate`, without the limits that servers have: a migration may take its time."""
+"""Django's `migrate` without the time limits of statements, locks and transactions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from requests_queue import database_limits
 
 
 class Command(migrate.Command):
-    """Migrate as Django does."""
+    """Django's command without time limits."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate with the limits of statements, locks and transactions lifted."""
+        """Migrate without the time limits, which are meant for servers."""
         # `--prune` removes the names that no longer exist.
         if not options["prune"] and (problem := migration_history.problem(options["database"])):
             raise CommandError(problem)

@@ -1,4 +1,4 @@
-"""`manage.py sandbox`: everything in one process, set up on first use."""
+"""`manage.py sandbox`: run everything in one process, set up on first use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from connect_sim import banner, data_folder, runtime, stopping, web
+from connect_sim import banner, data_folder, runtime, shutdown, web
 from requests_queue import seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     help = "Run the whole sandbox in one process (SQLite and no broker by default)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Options of the command."""
+        """Define the command's options."""
         parser.add_argument("--no-seed", action="store_true", help="start without demo data")
 
     def handle(self, **options: Any) -> None:
@@ -36,12 +36,12 @@ class Command(BaseCommand):
                 "`sandbox` is for SIM_PROFILE=sandbox; a server runs web, worker and beat "
                 "(docker-compose.yml)."
             )
-        # Whatever this process writes into the data folder is its owner's only.
+        # Files in the data folder are readable by their owner only.
         os.umask(0o077)
         call_command("migrate", verbosity=0, interactive=False)
         if not options["no_seed"] and seed.is_empty():
             seed.run(lambda line: self.stdout.write(line))
-        sandbox = self._keys()
+        sandbox = self._connection()
         clock_control.recover()
         from connect_sim.wsgi import application
 
@@ -49,43 +49,46 @@ class Command(BaseCommand):
             running = runtime.Runtime(application)
         except web.PortTaken as error:
             raise CommandError(str(error)) from None
-        wait_for_signal = stopping.on_signals()
+        wait_for_signal = shutdown.on_signals()
         with data_folder.failures_named(settings.SIM_DATA_DIR / sandbox_file.NAME):
             sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
         if connection.vendor == "sqlite":
-            # Nobody else works on this file: what was under way at a kill needn't wait for its
-            # lease to run out.
+            # No other process uses this file, so claims of a killed process need not wait for
+            # their lease to expire.
             claims.give_back()
         try:
             running.start()
         except web.NotStarted:
-            raise CommandError("The web server can't start; the log above says why.") from None
+            raise CommandError("The web server cannot start. See the log above.") from None
         banner.show(sandbox)
         wait_for_signal()
-        self.stdout.write("Stopping; calls under way get a few seconds. Again: stop at once.")
+        self.stdout.write("Stopping, after requests in flight. Press Ctrl-C again to stop now.")
         running.stop()
 
-    def _keys(self) -> Sandbox:
-        """Return the keys of both accounts, the given ones or the same as ever, made valid."""
+    def _connection(self) -> Sandbox:
+        """Return URL and keys: configured, from the last start, or new; store the keys' hashes."""
         try:
-            known = sandbox_file.read(settings.SIM_DATA_DIR)
+            last = sandbox_file.read(settings.SIM_DATA_DIR)
         except sandbox_file.NoSandbox:
-            known = None
-        vendor = settings.SIM_VENDOR_API_KEY or (known and known.vendor_api_key) or keys.new_key()
+            last = None
+        vendor = settings.SIM_VENDOR_API_KEY or (last and last.vendor_api_key) or keys.new_key()
         provider = (
-            settings.SIM_PROVIDER_API_KEY or (known and known.provider_api_key) or keys.new_key()
+            settings.SIM_PROVIDER_API_KEY or (last and last.provider_api_key) or keys.new_key()
         )
-        found = Sandbox(
+        sandbox = Sandbox(
             settings.SIM_API_URL,
             vendor.removeprefix("ApiKey ").strip(),
             provider.removeprefix("ApiKey ").strip(),
         )
-        for kind, key in (("vendor", found.vendor_api_key), ("provider", found.provider_api_key)):
-            account = Account.objects.filter(type=kind).order_by("created", "pk").first()
+        for party, key in (
+            ("vendor", sandbox.vendor_api_key),
+            ("provider", sandbox.provider_api_key),
+        ):
+            account = Account.objects.filter(type=party).order_by("created", "pk").first()
             if account is None:
                 continue
             try:
-                keys.store(account, key, f"Sandbox {kind} token")
+                keys.store(account, key, f"Sandbox {party} token")
             except Refused as error:
-                raise CommandError(f"SIM_{kind.upper()}_API_KEY: {error}") from None
-        return found
+                raise CommandError(f"SIM_{party.upper()}_API_KEY: {error}") from None
+        return sandbox

@@ -1,4 +1,4 @@
-"""`manage.py signin`: a link to sign in with, once, at the address of the running sandbox."""
+"""`manage.py signin`: print a one-time sign-in link of the running sandbox."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from sandbox import client, sandbox_file
 class Command(BaseCommand):
     """Print a sign-in link of a user."""
 
-    help = "Print a link that signs a user in, once."
+    help = "Print a one-time sign-in link of a user."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Options of the command."""
+        """Define the command's options."""
         parser.add_argument("username", nargs="?", help="default: the first administrator")
 
     def handle(self, **options: Any) -> None:
@@ -29,12 +29,14 @@ class Command(BaseCommand):
         name = options["username"]
         user = users.filter(**({"username": name} if name else {"is_superuser": True})).first()
         if user is None:
-            raise CommandError(f"There is no user {name or 'who is an administrator'}.")
-        self.stdout.write(f"{_address()}{sign_in.link(user)}")
+            raise CommandError(
+                f"There is no user {name}." if name else "There is no administrator."
+            )
+        self.stdout.write(f"{_server_url()}{sign_in.link(user)}")
 
 
-def _address() -> str:
-    """Return the URL of the running sandbox, which its own settings gave it; a server's by ours."""
+def _server_url() -> str:
+    """Return the URL of the running sandbox from its file, or a server's from our settings."""
     if not settings.SANDBOX:
         return settings.SIM_API_URL
     has_processes = any(heard.alive for heard in heartbeats.by_kind().values())
@@ -42,7 +44,7 @@ def _address() -> str:
         url = sandbox_file.read(settings.SIM_DATA_DIR).url
     except sandbox_file.NoSandbox as error:
         if has_processes:
-            # Its parts run as processes of their own, which write no such file.
+            # Its parts run as separate processes, which do not write the file.
             return settings.SIM_API_URL
         raise CommandError(str(error)) from None
     if not has_processes and not client.accepts_connections(url):

@@ -1,4 +1,4 @@
-"""`manage.py web`: the web server of a distributed set-up; migrates first."""
+"""`manage.py web`: run the web server of a distributed set-up, after migrations."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 
-from connect_sim import stopping, web
+from connect_sim import shutdown, web
 
 
 class Command(BaseCommand):
-    """Serve the API and the pages, in 32 threads by default."""
+    """Serve the API and the pages."""
 
-    help = "Run the web server (workers and beat are processes of their own)."
+    help = "Run the web server (workers and beat are separate processes)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Options of the command."""
+        """Define the command's options."""
         parser.add_argument("--threads", type=int, default=32)
 
     def handle(self, **options: Any) -> None:
-        """Migrate, and serve until SIGINT or SIGTERM; a second signal ends the process at once."""
+        """Migrate, and serve until SIGINT or SIGTERM; a second signal ends the process."""
         call_command("migrate", verbosity=0, interactive=False)
         from connect_sim.wsgi import application
 
         try:
-            serving = web.Web(application, options["threads"])
+            server = web.Web(application, options["threads"])
         except web.PortTaken as error:
             raise CommandError(str(error)) from None
-        wait_for_signal = stopping.on_signals()
+        wait_for_signal = shutdown.on_signals()
         try:
-            serving.start()
+            server.start()
         except web.NotStarted:
-            raise CommandError("The web server can't start; the log above says why.") from None
+            raise CommandError("The web server cannot start. See the log above.") from None
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
         wait_for_signal()
-        serving.stop()
+        server.stop()

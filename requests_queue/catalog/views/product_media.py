@@ -45,7 +45,7 @@ class MediaParser(BaseParser):
             return MultiPartParser().parse(stream, media_type, parser_context)
         value = body.read(stream)
         if value is not None and not isinstance(value, dict):
-            raise Invalid("", f"The body is a JSON object, not a {type(value).__name__}.")
+            raise Invalid("", f"The body must be a JSON object, not a {type(value).__name__}.")
         return value or {}
 
 

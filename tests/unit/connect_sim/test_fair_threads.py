@@ -6,7 +6,7 @@ import threading
 import time
 from itertools import pairwise
 
-from connect_sim.server.fair_threads import MOST, FairThreads, is_sign_in
+from connect_sim.server.thread_pools import MAX_QUEUED, FairThreadPool, is_sign_in
 
 
 def test_only_tries_of_a_password_are_meant() -> None:
@@ -17,7 +17,7 @@ def test_only_tries_of_a_password_are_meant() -> None:
 
 
 def test_an_address_that_floods_delays_itself_only() -> None:
-    threads = FairThreads(threads=1, interval=0.0)
+    threads = FairThreadPool(threads=1, interval=0.0)
     served: list[str] = []
     begin, done = threading.Event(), threading.Event()
     threads.submit("first", lambda: begin.wait(5) and None)
@@ -32,7 +32,7 @@ def test_an_address_that_floods_delays_itself_only() -> None:
 
 
 def test_a_thread_starts_one_in_an_interval() -> None:
-    threads = FairThreads(threads=1, interval=0.05)
+    threads = FairThreadPool(threads=1, interval=0.05)
     at: list[float] = []
     done = threading.Event()
     for _ in range(4):
@@ -44,7 +44,7 @@ def test_a_thread_starts_one_in_an_interval() -> None:
 
 
 def test_work_that_fails_ends_no_thread() -> None:
-    threads = FairThreads(threads=1, interval=0.0)
+    threads = FairThreadPool(threads=1, interval=0.0)
     done = threading.Event()
 
     def fail() -> None:
@@ -58,12 +58,12 @@ def test_work_that_fails_ends_no_thread() -> None:
 
 
 def test_what_one_address_may_queue_is_bounded() -> None:
-    threads = FairThreads(threads=1, interval=0.0)
+    threads = FairThreadPool(threads=1, interval=0.0)
     begin, began = threading.Event(), threading.Event()
     threads.submit("flood", lambda: began.set() or (begin.wait(5) and None))
     assert began.wait(5)
-    taken = [threads.submit("flood", lambda: None) for _ in range(MOST + 5)]
-    assert taken == [True] * MOST + [False] * 5
+    taken = [threads.submit("flood", lambda: None) for _ in range(MAX_QUEUED + 5)]
+    assert taken == [True] * MAX_QUEUED + [False] * 5
     assert threads.submit("other", lambda: None)
     begin.set()
     threads.stop()

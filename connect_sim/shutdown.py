@@ -1,4 +1,4 @@
-"""How a process of ours learns that it is to stop."""
+"""Shutdown of a process by signals."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any
 
 
 def on_signals() -> Callable[[], Any]:
-    """Return what waits for the first SIGINT or SIGTERM; the second ends the process at once."""
-    # A pipe: a lock that a signal's handler wants could be held by what the signal interrupts.
+    """Return a function that waits for SIGINT or SIGTERM; a second signal ends the process.
+
+    It waits on a pipe: the interrupted code could hold a lock that the signal handler needs.
+    """
     read_end, write_end = os.pipe()
-    seen: list[int] = []
+    received: list[int] = []
 
     def stop(signum: int, frame: Any) -> None:
-        if seen:
+        if received:
             raise SystemExit(128 + signum)
-        seen.append(signum)
+        received.append(signum)
         os.write(write_end, b"x")
 
     signal.signal(signal.SIGINT, stop)

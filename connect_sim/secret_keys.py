@@ -1,4 +1,4 @@
-"""The two secret keys: a server is given them; a sandbox creates them in its data folder."""
+"""The two secret keys: configured on a server, created in the data folder by a sandbox."""
 
 import os
 import secrets
@@ -11,24 +11,24 @@ _HOW = 'Create one with: python -c "import secrets; print(secrets.token_urlsafe(
 
 
 def read(env: Environment, name: str, data_dir: Path, *, is_server: bool) -> str:
-    """Return the key of that name, given or from the data folder, created there on first use.
+    """Return a configured key, or the one of the data folder, which is created on first use.
 
-    A key that is missing or weak on a server is recorded in `env`, and a random one is returned.
-    Raises ImproperlyConfigured where the data folder cannot be used.
+    On a server a missing or weak key is recorded in `env`, and a random one is returned. Raises
+    ImproperlyConfigured if the data folder cannot be used.
     """
-    given = env(name)
+    configured = env(name)
     if not is_server:
-        # A start that is going to be refused creates nothing.
+        # A start that the system checks refuse must not create files.
         may_create = not env.problems
-        return given or (_read_or_create(name, data_dir) if may_create else _random())
-    if not given:
+        return configured or (_read_or_create(name, data_dir) if may_create else _random())
+    if not configured:
         env.report(name, "is not set; SIM_PROFILE=server creates no keys.", _HOW)
         return _random()
     try:
-        return setting_values.key(given)
+        return setting_values.key(configured)
     except ValueError as error:
         env.report(name, str(error), _HOW)
-        return given
+        return configured
 
 
 def _read_or_create(name: str, data_dir: Path) -> str:
@@ -51,7 +51,7 @@ def _create(path: Path) -> None:
             file.write(_random())
             file.flush()
             os.fsync(file.fileno())
-        # A link, unlike a rename, fails where another process was first: both read its key.
+        # Unlike a rename, a link fails if another process was faster: both then read its key.
         os.link(draft, path)
     except FileExistsError:
         pass
