@@ -290,6 +290,6 @@ def test_the_cache_of_parsed_queries_is_bounded(vendor: Caller) -> None:
     assert len(cache) == 1
     vendor.get(f"/requests?in(id,({','.join(f'x{n}' for n in range(1000))}))")
     assert len(cache) == 1
-    for number in range(cache.MOST + 5):
+    for number in range(cache.MAX_QUERIES + 5):
         cache[number] = RQLParser.parse("a=1")
-    assert len(cache) <= cache.MOST
+    assert len(cache) <= cache.MAX_QUERIES
