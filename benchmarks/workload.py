@@ -76,15 +76,15 @@ def _unfinished() -> Any:
 def posts() -> list[dict[str, Any]]:
     """Return one signed request for each of the 99 webhooks, for the baseline."""
     from requests_queue import clock
-    from webhooks.delivery import calls, claims
+    from webhooks.delivery import claims, in_flight
     from webhooks.models import Webhook
 
     ids = set(Webhook.objects.filter(external_url__contains="/drain/").values_list("pk", flat=True))
     claimed_rows = [
-        calls.Claimed(0, uuid.uuid4(), 1, False, clock.now(), row)
-        for row in claims.load(ids).values()
+        in_flight.ClaimedDelivery(0, uuid.uuid4(), 1, False, clock.now(), row)
+        for row in claims.load_webhooks(ids).values()
     ]
-    sent = [calls.prepare(claimed).call for claimed in claimed_rows]
+    sent = [in_flight.prepare(claimed).request for claimed in claimed_rows]
     return [
         {"url": c.url, "headers": dict(c.headers), "body": (c.body or b"").decode()} for c in sent
     ]

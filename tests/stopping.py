@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 # In the middle of a claim: holding deliveries and the advisory lock.
-IN_CLAIM = "webhooks.delivery.claims.load"
+IN_CLAIM = "webhooks.delivery.claims.load_webhooks"
 # In the middle of a flush: holding deliveries and webhooks.
-IN_FLUSH = "webhooks.delivery.attempts.insert"
+IN_FLUSH = "webhooks.delivery.recording.insert_attempts"
 
 
 def install(where: str) -> None:

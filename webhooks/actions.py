@@ -1,28 +1,169 @@
-"""Webhook actions for the portal and the admin.
+"""Webhook actions for the API, the portal and the admin.
 
-Each goes through `webhooks.lifecycle` or `webhooks.delivery.fan_out`, and returns a sentence.
+Rows are locked in the order of the delivery path: deliveries, then webhooks. Whatever ends a
+backoff is recorded together with its user.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from requests_queue.catalog.models import User
-from requests_queue.errors import Refused
-from webhooks import lifecycle
-from webhooks.delivery import fan_out
-from webhooks.models import Webhook
+from django.db import transaction
+
+from requests_queue import clock, ids
+from requests_queue.catalog.models import Account, User
+from requests_queue.errors import Missing, Refused
+from webhooks import cleanup
+from webhooks.delivery import fan_out, wakeup
+from webhooks.models import ClearedBackoff, Delivery, Webhook
+
+# After an edit of one of these, older failures say nothing about the webhook.
+REQUEST_FIELDS = frozenset({"external_url", "http_method", "jwt_secret", "headers", "data"})
+EDITABLE = REQUEST_FIELDS | {"label", "description", "active"}
+HEALTHY: Mapping[str, Any] = {
+    "earliest_possible_trigger": None,
+    "gate_closed_at": None,
+    "round": 0,
+    "out_of_order": False,
+}
+
+
+def create(account: Account, user: User, fields: Mapping[str, Any]) -> Webhook:
+    """Create a webhook from validated fields."""
+    at = clock.shown(clock.now())
+    return ids.create(
+        lambda pk: Webhook(pk=pk, account=account, created_by=user, created_at=at, **fields),
+        "webhook",
+    )
+
+
+def edit(webhook_id: str, user: User, fields: Mapping[str, Any]) -> Webhook:
+    """Change a webhook by validated fields and return it.
+
+    Disabling cancels pending deliveries; enabling starts without a backoff; a change of the
+    request's settings clears the backoff; and any edit of an active webhook that is out of order
+    recovers it. Raises Missing if it has been deleted.
+    """
+    with transaction.atomic():
+        if fields.get("active") is False:
+            cancel_pending(webhook_id)
+        row = Webhook.objects.select_for_update().filter(pk=webhook_id).first()
+        if row is None:
+            raise Missing(webhook_id)
+        now = clock.now()
+        _apply(row, _changes(row, fields, now), user, now)
+        if row.active:
+            wakeup.after_commit()
+    return row
+
+
+def _changes(row: Webhook, fields: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    changes = {k: v for k, v in fields.items() if getattr(row, k) != v}
+    if REQUEST_FIELDS & changes.keys():
+        changes |= {**HEALTHY, "revision": row.revision + 1}
+    if row.out_of_order and row.active:
+        # Overrides HEALTHY: after out of order, one delivery goes first.
+        changes |= _recovered(row.pk, now)
+    if "active" in changes:
+        changes |= HEALTHY
+    return changes
+
+
+def _recovered(webhook_id: str, now: datetime) -> dict[str, Any]:
+    """Return the backoff of a recovered webhook: one that has just ended, so that one pending
+    delivery goes first and the others follow its success."""
+    if not Delivery.objects.filter(webhook=webhook_id, state=Delivery.WAITING).exists():
+        return {**HEALTHY}
+    return {**HEALTHY, "earliest_possible_trigger": clock.shown(now), "gate_closed_at": now}
+
+
+def _apply(row: Webhook, changes: dict[str, Any], user: User, now: datetime) -> None:
+    if "active" in changes:
+        # Cancels deliveries of events that committed since; events that have not committed yet
+        # wait for the lock, and then cancel their own.
+        cancel_pending(row.pk, locked=True)
+    if HEALTHY.keys() <= changes.keys():
+        cause = ClearedBackoff.DISABLED if "active" in changes else ClearedBackoff.EDITED
+        _record_cleared(row, cause, user, now, _labels(changes))
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.modified_at, row.modified_by = clock.shown(now), user
+    row.save(update_fields=[*changes, "modified_at", "modified_by"])
+
+
+def _record_cleared(
+    row: Webhook, cause: str, user: User | None, now: datetime, detail: str = ""
+) -> None:
+    """Record what ends the backoff of the locked row, if it has one; call before it changes."""
+    if not row.round and not row.out_of_order:
+        return
+    ClearedBackoff.objects.create(
+        webhook=row, at=now, cause=cause, user=user, detail=detail, began_at=row.gate_closed_at,
+        until=row.earliest_possible_trigger, failures=row.round, was_out_of_order=row.out_of_order,
+    )  # fmt: skip
+
+
+def cancel_pending(webhook_id: str, *, locked: bool = False) -> int:
+    """Mark the pending deliveries of a webhook as cancelled and return their number.
+
+    With the webhook `locked`, deliveries that an event is just joining are skipped: to wait for
+    them could deadlock, and that event cancels them itself.
+    """
+    rows = Delivery.objects.filter(webhook=webhook_id, state=Delivery.WAITING)
+    if locked:
+        pks = list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True))
+        rows = Delivery.objects.filter(pk__in=pks, state=Delivery.WAITING)
+    return rows.update(state=Delivery.CANCELLED)
+
+
+def _labels(changes: Mapping[str, Any]) -> str:
+    """Return the names of the changed settings, as forms show them."""
+    labels = {field.name: str(field.verbose_name) for field in Webhook._meta.fields}
+    return ", ".join(labels[name] for name in changes if name in EDITABLE)
+
+
+@transaction.atomic
+def recover(webhook_id: str, user: User | None = None) -> bool:
+    """Recover a webhook that is out of order, and return whether it was.
+
+    Pending deliveries are sent, one of them first.
+    """
+    rows = Webhook.objects.select_for_update().filter(pk=webhook_id)
+    row = rows.filter(out_of_order=True, active=True).first()
+    if row is None:
+        return False
+    now = clock.now()
+    _record_cleared(row, ClearedBackoff.RECOVERED, user, now)
+    rows.update(**_recovered(webhook_id, now))
+    wakeup.after_commit()
+    return True
+
+
+def delete(*webhook_ids: str) -> None:
+    """Mark webhooks as deleted, so that they are neither shown nor called, and remove their rows
+    in steps.
+
+    The attempt of a request in flight is not recorded.
+    """
+    with transaction.atomic():
+        rows = Webhook.objects.filter(pk__in=webhook_ids)
+        list(rows.select_for_update().order_by("pk").values_list("pk"))
+        # No later attempt is recorded, so these references stay empty.
+        rows.update(deleted_at=clock.now(), active=False, last_success=None, last_failure=None)
+    cleanup.remove_now(webhook_ids)
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """Something that can be done to a webhook; `sense` says whether its button makes sense."""
+class WebhookAction:
+    """A button of the portal and the admin; `run` returns a message."""
 
     name: str
     label: str
-    do: Callable[[Webhook, User], str]
-    sense: Callable[[Webhook], bool]
+    run: Callable[[Webhook, User], str]
+    is_available: Callable[[Webhook], bool]
 
 
 def _trigger(row: Webhook, user: User) -> str:
@@ -31,27 +172,27 @@ def _trigger(row: Webhook, user: User) -> str:
 
 
 def _enable(row: Webhook, user: User) -> str:
-    lifecycle.edit(row.pk, user, {"active": True})
+    edit(row.pk, user, {"active": True})
     return f"{row.pk} is enabled."
 
 
 def _disable(row: Webhook, user: User) -> str:
-    lifecycle.edit(row.pk, user, {"active": False})
+    edit(row.pk, user, {"active": False})
     return f"{row.pk} is disabled; pending deliveries are cancelled."
 
 
 def _recover(row: Webhook, user: User) -> str:
-    if not lifecycle.recover(row.pk, user):
+    if not recover(row.pk, user):
         raise Refused("WH_002", f"{row.pk} is not out of order.")
     return f"{row.pk} has recovered; pending deliveries will be sent."
 
 
-DEEDS = {
-    deed.name: deed
-    for deed in (
-        Deed("trigger", "Trigger now", _trigger, lambda row: True),
-        Deed("enable", "Enable", _enable, lambda row: not row.active),
-        Deed("disable", "Disable", _disable, lambda row: row.active),
-        Deed("recover", "Recover", _recover, lambda row: row.out_of_order and row.active),
+ACTIONS = {
+    action.name: action
+    for action in (
+        WebhookAction("trigger", "Trigger now", _trigger, lambda row: True),
+        WebhookAction("enable", "Enable", _enable, lambda row: not row.active),
+        WebhookAction("disable", "Disable", _disable, lambda row: row.active),
+        WebhookAction("recover", "Recover", _recover, lambda row: row.out_of_order and row.active),
     )
 }

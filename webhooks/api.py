@@ -16,7 +16,7 @@ from requests_queue.filtering import ConnectFilters, computed, filters, parts
 from requests_queue.resources import format_datetime
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Json
-from webhooks import conf, lifecycle, schema, validation_rules
+from webhooks import actions, conf, schema, validation_rules
 from webhooks.delivery import fan_out, next_attempt
 from webhooks.models import Attempt, Webhook
 
@@ -120,20 +120,20 @@ class Webhooks(Collection):
     def create(self, request: Request) -> Response:
         """Create a webhook: 201, or 400 with `field: message`."""
         fields = validation_rules.for_create(self.body, self.account)
-        row = lifecycle.create(self.account, self.user, fields)
+        row = actions.create(self.account, self.user, fields)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a webhook: 200; a field that the body lacks stays as it is."""
         row = self.get_object()
         fields = validation_rules.for_update(self.body, row.type, row.external_url)
-        lifecycle.edit(pk, self.user, fields)
+        actions.edit(pk, self.user, fields)
         return self.answer(self.get_object())
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a webhook, enabled or not: 204."""
         self.get_object()
-        lifecycle.delete(pk)
+        actions.delete(pk)
         return Response(status=204)
 
     @action(detail=True, methods=["post"])

@@ -1,8 +1,12 @@
-"""The platform's signals, each passed on to the function that does the work."""
+"""Receivers of the platform's signals: queue changes, validations, and moves of the clock."""
 
-from datetime import datetime
+from __future__ import annotations
+
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
+from django.db import transaction
 from django.dispatch import receiver
 
 from requests_queue.queues.validation import Wanted
@@ -13,29 +17,62 @@ from requests_queue.signals import (
     validation_requested,
 )
 from requests_queue.transitions import Change
-from webhooks import clock_hooks
-from webhooks.delivery import fan_out, validators
+from webhooks.delivery import claims, fan_out, sql, validators, wakeup
+from webhooks.models import Delivery
+from webhooks.types import EVENT
 
 
 @receiver(changes_made)
-def on_changes_made(changes: tuple[Change, ...], **kwargs: Any) -> None:
+def record_changes(changes: tuple[Change, ...], **kwargs: Any) -> None:
     """Record the changes of a transaction, in that transaction."""
     fan_out.record(*changes)
 
 
 @receiver(validation_requested)
-def on_validation_wanted(wanted: Wanted, **kwargs: Any) -> list[Any]:
-    """Call the validators, and return what their answers change."""
-    return validators.ask(wanted)
+def validate(wanted: Wanted, **kwargs: Any) -> list[Any]:
+    """Call the validators, and return what their responses change."""
+    return validators.validate(wanted)
 
 
 @receiver(collect_next_due)
-def on_next_due_wanted(now: datetime, **kwargs: Any) -> datetime | None:
-    """Say when the emitter has something to do next."""
-    return clock_hooks.next_due(now)
+def next_due(now: datetime, **kwargs: Any) -> datetime | None:
+    """Return when the next backoff with pending deliveries ends, or a request times out."""
+    moments = [claims.next_due(now), *(at for _, at in _deadlines() if at and at > now)]
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 @receiver(collect_busy)
-def on_unsettled_wanted(now: datetime, **kwargs: Any) -> set[str]:
-    """Say what is due or under way, and see that it goes on."""
-    return clock_hooks.unsettled(now)
+def unsettled(now: datetime, **kwargs: Any) -> set[str]:
+    """Return labels of what is due or in flight at `now`, and wake the engine for it.
+
+    The label of a request in flight changes when its deadline has passed: until then the clock
+    may move while it is in flight, afterwards it must end.
+    """
+    with transaction.atomic():
+        # Nothing is claimed between the two queries, and due deliveries are read last: a delivery
+        # that becomes pending when its request ends is in one of the two.
+        sql.lock_claims()
+        calling = {
+            f"{'overdue' if at and at <= now else 'calling'}:{label}" for label, at in _deadlines()
+        }
+        due = {f"due:{pk}" for pk in claims.peek_due(now)}
+    if due or calling:
+        wakeup.send()
+    return due | calling
+
+
+def _deadlines() -> list[tuple[str, datetime | None]]:
+    """Return each request in flight (its delivery and attempt number) and its deadline.
+
+    None for a validator's, whose timeout is real time because a person or client waits for it.
+    """
+    timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
+    rows = Delivery.objects.filter(
+        state=Delivery.CALLING, started_at__isnull=False, webhook__deleted_at=None
+    )
+    columns = ("pk", "attempts", "started_at", "webhook__type", "forced")
+    return [
+        (f"{pk}.{attempts + 1}", started_at + timeout if type_ == EVENT or forced else None)
+        for pk, attempts, started_at, type_, forced in rows.values_list(*columns)
+        if started_at is not None
+    ]

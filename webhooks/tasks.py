@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from webhooks import pruning, removal
+from webhooks import cleanup
 from webhooks.delivery import engine, wakeup
 
 
@@ -16,10 +16,10 @@ def pump() -> None:
 @shared_task
 def prune() -> None:
     """Remove what is older than SIM_KEEP_DAYS."""
-    pruning.prune()
+    cleanup.prune()
 
 
 @shared_task
 def remove_deleted() -> None:
     """Remove rows of deleted webhooks, for a few seconds."""
-    removal.run()
+    cleanup.remove_deleted()

@@ -22,7 +22,7 @@ PLURALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fires:
+class ValidatorTrigger:
     """When a validator is called: for requests of which type, level of the tiers, and status."""
 
     kind: str
@@ -31,7 +31,7 @@ class Fires:
     capability: str
     level: int | None = None
 
-    def missing(self, product: Product) -> str | None:
+    def missing_capability(self, product: Product) -> str | None:
         """Return the capability that the product lacks for such a validation, or None."""
         enabling = _ENABLING.get(self.kind)
         if enabling and not product.capability(enabling):
@@ -61,12 +61,12 @@ class WebhookType:
     # One line for whoever chooses a type.
     explanation: str
     # Validators only: called synchronously, with the whole object; for vendors.
-    fires: Fires | None = None
+    trigger: ValidatorTrigger | None = None
 
     @property
     def is_validator(self) -> bool:
         """Whether it is a validator."""
-        return self.fires is not None
+        return self.trigger is not None
 
 
 _types: dict[tuple[str, str], WebhookType] = {}
@@ -87,16 +87,16 @@ def find(type_: str, object_class: str) -> WebhookType | None:
     )
 
 
-def validating(
+def find_validator(
     object_class: str, kind: str, status: str, level: int | None = None
 ) -> WebhookType | None:
     """Return the validator type for such a request in such a status, or None."""
     for found in _types.values():
-        fires = found.fires
+        trigger = found.trigger
         if (
             found.object_class == object_class
-            and fires is not None
-            and (fires.kind, fires.status, fires.level) == (kind, status, level)
+            and trigger is not None
+            and (trigger.kind, trigger.status, trigger.level) == (kind, status, level)
         ):
             return found
     return None
@@ -190,7 +190,7 @@ for _type, _kind, _status, _capability in _ORDERS:
             _FULFILLMENT,
             f"Subscription — {_kind.capitalize()} Request — {_WORDS[_status]}",
             _SAID[_status].format(f"{_kind} request"),
-            Fires(_kind, _status, _capability),
+            ValidatorTrigger(_kind, _status, _capability),
         )
     )
 for _type, _kind, _status, _capability in _CONFIGS:
@@ -201,6 +201,6 @@ for _type, _kind, _status, _capability in _CONFIGS:
                 _TIER_CONFIG,
                 f"Tier {_level} Config — {_kind.capitalize()} Request — {_WORDS[_status]}",
                 _SAID[_status].format(f"tier {_level} {_kind} request"),
-                Fires(_kind, _status, _capability, _level),
+                ValidatorTrigger(_kind, _status, _capability, _level),
             )
         )

@@ -11,7 +11,7 @@ from requests_queue import json_validation
 from requests_queue.catalog.models import Account, Connection, Product
 from requests_queue.errors import FieldError, Invalid
 from webhooks import types
-from webhooks.delivery import tokens
+from webhooks.delivery.request import check_secret
 from webhooks.http.addresses import check_literal
 from webhooks.http.client import check_url
 from webhooks.http.headers import HeaderRefused, check_headers
@@ -53,7 +53,7 @@ def for_update(
     """
     fields: dict[str, Any] = {}
     errors: list[FieldError] = []
-    for name, check in _CHECKS.items():
+    for name, check in FIELD_VALIDATORS.items():
         if name not in data:
             continue
         try:
@@ -106,18 +106,18 @@ def _type(
     elif (found := types.find(type_, object_class)) is None:
         message = f'"{type_}" does not fit object class {object_class}.'
         errors.append(FieldError("type", message))
-    elif lacking := obstacle(found, account, product):
+    elif lacking := why_unavailable(found, account, product):
         errors.append(FieldError("type", lacking))
     return {"type": type_, "object_class": object_class}
 
 
-def obstacle(found: WebhookType, account: Account, product: Product | None) -> str:
+def why_unavailable(found: WebhookType, account: Account, product: Product | None) -> str:
     """Return why an account can't have a webhook of a type for a product, empty where it can."""
-    if found.fires is None:
+    if found.trigger is None:
         return ""
     if not account.is_vendor:
         return "Validators are for vendors only."
-    if product is None or not (lacking := found.fires.missing(product)):
+    if product is None or not (lacking := found.trigger.missing_capability(product)):
         return ""
     return (
         f"{product.pk} doesn't have the capability {lacking}, so it never calls "
@@ -168,13 +168,13 @@ def _url(value: Any) -> str:
     return check_url(_text(4096, blank=False)(value))
 
 
-_CHECKS: dict[str, Any] = {
+FIELD_VALIDATORS: dict[str, Any] = {
     "label": _text(100, blank=False),
     "description": _text(None, blank=True),
     "active": _flag,
     "external_url": _url,
     "http_method": _method,
-    "jwt_secret": tokens.check_secret,
+    "jwt_secret": check_secret,
     "headers": _headers,
     "data": _object,
 }

@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from webhooks.http.addresses import WORDS, Network
+from webhooks.http.addresses import KEYWORDS, Network
 
 Scope = MutableMapping[str, Any]
 
@@ -35,7 +35,7 @@ class TrustedProxies:
         entries = setting.replace(",", " ").lower().split()
         self._peers = tuple(network for entry in entries for network in _networks(entry))
         self._proxies = tuple(
-            network for entry in entries if entry not in WORDS for network in _networks(entry)
+            network for entry in entries if entry not in KEYWORDS for network in _networks(entry)
         )
         self._is_peer = lru_cache(maxsize=1024)(lambda text: _is_in(text, self._peers))
 
@@ -119,9 +119,9 @@ def _is_in(text: str, networks: Iterable[Network]) -> bool:
 
 def _networks(entry: str) -> tuple[Network, ...]:
     try:
-        return WORDS.get(entry) or (ip_network(entry),)
+        return KEYWORDS.get(entry) or (ip_network(entry),)
     except ValueError:
         raise ValueError(
             f"SIM_TRUSTED_PROXY holds {entry!r}, which is neither an address like 10.1.2.3, nor a "
-            f"network like 10.1.0.0/16, nor one of the words {' and '.join(WORDS)}."
+            f"network like 10.1.0.0/16, nor one of the words {' and '.join(KEYWORDS)}."
         ) from None

@@ -11,9 +11,9 @@ from typing import Any
 
 from portal.deliveries import bodies
 from portal.deliveries.bodies import Body, harmless
-from webhooks.delivery import payload, resend, response_diff, tokens
-from webhooks.delivery.json_diff import NOTHING, compare, shorten, shown
-from webhooks.delivery.tokens import SecretRefused
+from webhooks.delivery import resend, response_diff
+from webhooks.delivery.json_diff import NOTHING, compare, format_value, shorten
+from webhooks.delivery.request import JOSE, SecretRefused, is_short_secret, order_claims, sign_token
 from webhooks.http.headers import MASK, masked
 from webhooks.models import Attempt
 
@@ -117,9 +117,9 @@ class AttemptView:
         return response_diff.is_validation(self.row)
 
     @cached_property
-    def judged(self) -> response_diff.Judged:
+    def judged(self) -> response_diff.ResponseDiff:
         """What a validator's answer has otherwise than what was sent."""
-        return response_diff.judge(self.row)
+        return response_diff.build_diff(self.row)
 
     @cached_property
     def before(self) -> list[tuple[str, str, str]]:
@@ -133,7 +133,7 @@ def _headers(pairs: Iterable[Any]) -> list[tuple[str, str]]:
 
 
 def _token(row: Attempt, now: datetime, whole: bool) -> Token:
-    told = payload.ordered(row.claims)
+    told = order_claims(row.claims)
     exp = told.get("exp")
     try:
         expires = datetime.fromtimestamp(exp, UTC) if isinstance(exp, int) else None
@@ -141,7 +141,7 @@ def _token(row: Attempt, now: datetime, whole: bool) -> Token:
         expires = None
     text = json.dumps(told, ensure_ascii=False)
     return Token(
-        header=json.dumps(tokens.JOSE, indent=2),
+        header=json.dumps(JOSE, indent=2),
         claims=bodies.read(text.encode(), [], as_sent=False, whole=whole),
         expires=expires,
         is_expired=expires is not None and expires <= now,
@@ -152,7 +152,7 @@ def _token(row: Attempt, now: datetime, whole: bool) -> Token:
 def _signature(row: Attempt, told: dict[str, Any]) -> Iterable[TokenCheck]:
     hook = row.webhook
     try:
-        tokens.sign(told, hook.jwt_secret)
+        sign_token(told, hook.jwt_secret)
     except SecretRefused as refused:
         yield TokenCheck("bad", str(refused))
         return
@@ -174,17 +174,22 @@ def _signature(row: Attempt, told: dict[str, Any]) -> Iterable[TokenCheck]:
             "since. If its JWT secret was among that, the signature no longer verifies; signed "
             "again, the same claims do.",
         )
-    if tokens.is_short(hook.jwt_secret):
+    if is_short_secret(hook.jwt_secret):
         yield TokenCheck("quiet", "The secret is shorter than the 32 bytes that HS256 wants.")
 
 
 def _differences(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:
     old, new = _parts(before), _parts(now)
     old["request"]["headers"], new["request"]["headers"] = _masked_pair(before, now)
-    found = [(row.path, shown(row.sent) or "–", shown(row.got)) for row in compare(old, new).rows]
+    found = [
+        (row.path, format_value(row.sent) or "–", format_value(row.got))
+        for row in compare(old, new).rows
+    ]
     # What is there no more, `compare` leaves out: it is there once more, the other way round.
     found += [
-        (row.path, shown(row.got), "–") for row in compare(new, old).rows if row.sent is NOTHING
+        (row.path, format_value(row.got), "–")
+        for row in compare(new, old).rows
+        if row.sent is NOTHING
     ]
     return [(harmless(path), harmless(was), harmless(is_)) for path, was, is_ in found]
 

@@ -7,10 +7,10 @@ import uuid
 
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
-from webhooks.delivery import calls, claims, resend
-from webhooks.delivery.calls import Claimed
-from webhooks.delivery.tokens import SecretRefused
-from webhooks.http.exchange import Call
+from webhooks.delivery import claims, resend
+from webhooks.delivery.in_flight import ClaimedDelivery, prepare, with_resend
+from webhooks.delivery.request import SecretRefused
+from webhooks.http.client import Request
 from webhooks.models import Attempt
 
 
@@ -29,17 +29,17 @@ def command(attempt: Attempt) -> str:
 
     Raises Refused where nobody knows what was sent, or the secret can't sign.
     """
-    row = claims.load({attempt.webhook_id}).get(attempt.webhook_id)
+    row = claims.load_webhooks({attempt.webhook_id}).get(attempt.webhook_id)
     if row is None:
         raise Missing(attempt.webhook_id)
-    claimed = Claimed(attempt.delivery_id, uuid.uuid4(), 1, True, clock.now(), row)
+    claimed = ClaimedDelivery(attempt.delivery_id, uuid.uuid4(), 1, True, clock.now(), row)
     try:
-        return spelled(calls.prepare(resend.put(claimed, resend.sent(attempt))).call)
+        return spelled(prepare(with_resend(claimed, resend.sent_request(attempt))).request)
     except SecretRefused as refused:
         raise Refused("WH_003", str(refused)) from None
 
 
-def spelled(call: Call) -> str:
+def spelled(call: Request) -> str:
     """Return the call as one command of several lines."""
     parts = [f"curl --globoff --include --request {call.method} {shlex.quote(call.url)}"]
     for name, value in call.headers.items():

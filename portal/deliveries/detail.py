@@ -16,8 +16,8 @@ from requests_queue import clock
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Missing
 from requests_queue.time_format import format_span
-from webhooks.delivery import cleared_backoffs, next_attempt
-from webhooks.delivery.next_attempt import Told
+from webhooks.delivery import next_attempt
+from webhooks.delivery.next_attempt import AttemptFollowUp
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
 from webhooks.types import EVENT
 
@@ -50,7 +50,7 @@ class AttemptRow:
     status: int | None
     duration: int
     error: str
-    told: Told
+    told: AttemptFollowUp
     at: datetime
     after: str
     cleared: list[Cleared]
@@ -131,7 +131,7 @@ class DeliveryView:
         if not attempts or (attempts[-1].number == 1 and not self.is_live):
             # Most deliveries have one attempt, and nothing to explain.
             return []
-        rows = cleared_backoffs.of(self.row.webhook_id, attempts[0].finished_at)
+        rows = next_attempt.cleared_backoffs(self.row.webhook_id, attempts[0].finished_at)
         if not self.is_live:
             rows = rows.filter(at__lte=attempts[-1].finished_at)
         return list(rows[:_CLEARED])
@@ -257,7 +257,7 @@ def _between(
         # While a move has stopped the clock, an attempt that follows has the same moment.
         ended.remove(one)
     return [
-        Cleared(one.at, harmless(cleared_backoffs.told(one)))
+        Cleared(one.at, harmless(next_attempt.describe_cleared(one)))
         for one in found[:_CLEARED_SHOWN][::-1]
     ]
 

@@ -9,7 +9,7 @@ from django import forms
 from requests_queue.errors import Invalid
 from requests_queue.json_field import JsonField
 from webhooks.delivery import resend
-from webhooks.delivery.resend import Sent
+from webhooks.delivery.in_flight import ResendOverride
 from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Attempt
 from webhooks.types import EVENT
@@ -34,10 +34,10 @@ class ChangesForm(forms.Form):
     )
     content = JsonField(required=False, widget=forms.Textarea({**_JSON, "rows": 18}))
 
-    def __init__(self, attempt: Attempt, sent: Sent, data: Any = None) -> None:
+    def __init__(self, attempt: Attempt, sent: ResendOverride, data: Any = None) -> None:
         initial = {
             "external_url": sent.url, "http_method": sent.method, "headers": masked(sent.headers),
-            "content": sent.content,
+            "content": resend.content_of(sent),
         }  # fmt: skip
         super().__init__(data, initial=initial)
         self._type, self._url = attempt.webhook.type, sent.url
@@ -61,7 +61,7 @@ class ChangesForm(forms.Form):
             if "headers" in self.cleaned_data:
                 given = self.cleaned_data["headers"]
                 self.cleaned_data["headers"] = unmasked(given, self._sent_headers)
-            resend.check(self.cleaned_data, self._type, self._url)
+            resend.check_changes(self.cleaned_data, self._type, self._url)
         except HeaderRefused as refused:
             self.add_error("headers", str(refused))
         except Invalid as refused:

@@ -21,7 +21,7 @@ def again(request: HttpRequest, attempt: Attempt) -> str:
     Raises Missing where webhook or delivery have gone.
     """
     try:
-        made = resend.send(attempt)
+        made = resend.create_resend(attempt)
     except Missing:
         raise
     except Refused as refused:
@@ -33,7 +33,7 @@ def again(request: HttpRequest, attempt: Attempt) -> str:
 def form(request: HttpRequest, attempt: Attempt) -> ChangesForm | str:
     """Return the form of changes, or an address where nobody knows what was sent."""
     try:
-        return ChangesForm(attempt, resend.sent(attempt), request.POST or None)
+        return ChangesForm(attempt, resend.sent_request(attempt), request.POST or None)
     except Refused as refused:
         return _refused(request, attempt, refused)
 
@@ -45,7 +45,7 @@ def changed(request: HttpRequest, attempt: Attempt, filled: ChangesForm) -> str:
     if not filled.is_valid():
         return ""
     try:
-        made = resend.send(attempt, filled.cleaned_data)
+        made = resend.create_resend(attempt, filled.cleaned_data)
     except Missing:
         raise
     except Refused as refused:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from webhooks.recent import Minute
+from webhooks.webhook_health import MinuteCounts
 
 # The chart's own units, whatever its size on the screen.
 HEIGHT = 100.0
@@ -52,7 +52,7 @@ class HourChart:
         return self.success + self.failure + self.unknown
 
 
-def draw(minutes: Sequence[Minute]) -> HourChart:
+def draw(minutes: Sequence[MinuteCounts]) -> HourChart:
     """Return the chart of the minutes."""
     top = _round(max((minute.total for minute in minutes), default=0))
     return HourChart(
@@ -71,7 +71,7 @@ def draw(minutes: Sequence[Minute]) -> HourChart:
     )
 
 
-def words(minute: Minute) -> str:
+def words(minute: MinuteCounts) -> str:
     """Return a minute's calls in words: `3 succeeded, 1 failed`."""
     counts = (
         (minute.success, "succeeded"),
@@ -81,7 +81,7 @@ def words(minute: Minute) -> str:
     return ", ".join(f"{count} {what}" for count, what in counts if count)
 
 
-def _pieces(n: int, minute: Minute, top: int) -> list[Piece]:
+def _pieces(n: int, minute: MinuteCounts, top: int) -> list[Piece]:
     counts = (
         ("success", minute.success), ("unknown", minute.unknown), ("failure", minute.failure),
     )  # fmt: skip

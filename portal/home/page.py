@@ -7,21 +7,21 @@ from typing import Any
 from portal.home import first_steps, last_hour, system_status
 from requests_queue import clock, first_order, jobs
 from requests_queue.catalog.models import Account
-from webhooks import conf, recent, webhook_health
-from webhooks.delivery.next_attempt import Situation
+from webhooks import conf, webhook_health
+from webhooks.delivery.next_attempt import WorkerLoad
 
 _TROUBLES = 10
 
 
 def live(account: Account) -> dict[str, Any]:
     """Return what changes while the page is looked at."""
-    now, situation = clock.now(), Situation()
-    troubles = webhook_health.in_trouble(account, _TROUBLES + 1)
+    now, load = clock.now(), WorkerLoad()
+    troubles = webhook_health.failing(account, _TROUBLES + 1)
     return {
         "lights": system_status.components(),
         "failed_jobs": jobs.failures(),
-        "chart": last_hour.draw(recent.last_hour(account, now)),
-        "troubles": [(one, one.next(now, situation)) for one in troubles],
+        "chart": last_hour.draw(webhook_health.last_hour(account, now)),
+        "troubles": [(one, one.next(now, load)) for one in troubles],
         "now": now,
         "most": _TROUBLES,
         "progress": first_steps.progress(account),

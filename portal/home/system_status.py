@@ -13,7 +13,7 @@ from django.db import connection
 from requests_queue import heartbeats
 from requests_queue.heartbeats import Summary
 from requests_queue.time_format import format_span
-from webhooks.delivery import broker
+from webhooks.delivery import wakeup
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
 _WORDS = {GOOD: "Running", BAD: "Not running", UNKNOWN: "Not known yet"}
@@ -39,7 +39,7 @@ def components() -> list[Component]:
     """Return the parts; one statement, and one question to the broker."""
     heard = heartbeats.by_kind()
     worker = heard.get(heartbeats.WORKER, Summary())
-    reached = broker.answers()
+    reached = wakeup.is_broker_reachable()
     return [
         Component("Web", GOOD, "It has sent this page."),
         _worker(worker),
@@ -84,13 +84,13 @@ def _scheduler(heard: Summary, worker: Summary, reached: bool) -> Component:
 
 
 def _broker(reached: bool) -> Component:
-    if broker.is_in_process():
+    if wakeup.is_broker_in_memory():
         return Component("Broker", GOOD, "In the memory of this process.")
     if reached:
         return Component("Broker", GOOD, "It answers.")
     return Component(
         "Broker", BAD,
-        f"No answer within {broker.TIMEOUT:g} s. Deliveries start up to a second later than "
+        f"No answer within {wakeup.TIMEOUT:g} s. Deliveries start up to a second later than "
         "usual; none is lost.",
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def _silence(heard: Summary) -> str:
 
 
 def _remedy(process: str) -> str:
-    if settings.SANDBOX and broker.is_in_process():
+    if settings.SANDBOX and wakeup.is_broker_in_memory():
         return "Restart the sandbox; what it printed says why."
     return f"Start it: celery -A connect_sim {process}"
 

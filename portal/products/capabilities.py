@@ -84,7 +84,7 @@ def _field(path: str, label: str, value: Any) -> forms.Field:
 
 def _opens(path: str) -> str:
     """Return which webhook types a capability makes possible."""
-    labels = [t.label for t in types.registered() if t.fires and t.fires.capability == path]
+    labels = [t.label for t in types.registered() if t.trigger and t.trigger.capability == path]
     return f"For webhooks of type {', '.join(labels)}." if labels else ""
 
 

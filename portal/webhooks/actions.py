@@ -14,8 +14,8 @@ from portal import pages
 from portal.identity import Viewer
 from portal.webhooks import history, lookups
 from requests_queue.errors import Missing
-from webhooks import lifecycle
-from webhooks.delivery import tokens
+from webhooks import actions
+from webhooks.delivery.request import new_secret
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 _LABELS = {field.name: str(field.verbose_name) for field in Webhook._meta.fields}
@@ -25,7 +25,7 @@ def edit(request: HttpRequest, viewer: Viewer, row: Webhook, found: Mapping[str,
     """Save checked fields; raises Missing where the webhook was deleted meanwhile."""
     changed = [name for name, value in found.items() if getattr(row, name) != value]
     try:
-        lifecycle.edit(row.pk, viewer.user, found)
+        actions.edit(row.pk, viewer.user, found)
     except Missing:
         lookups.tell_gone(request, row.pk)
         raise
@@ -41,7 +41,7 @@ def renew_secret(request: HttpRequest, viewer: Viewer, row: Webhook) -> str | No
     A page that is loaded again sends its form again: that must not make another secret.
     Raises Missing where the webhook was deleted meanwhile.
     """
-    secret = tokens.new_secret()
+    secret = new_secret()
     try:
         kept = not _put_secret(request, viewer, row, secret)
     except Missing:
@@ -62,7 +62,7 @@ def _put_secret(request: HttpRequest, viewer: Viewer, row: Webhook, secret: str)
     held = Webhook.objects.select_for_update().filter(pk=row.pk).values_list("revision", flat=True)
     if any(str(revision) != request.POST.get("revision") for revision in held):
         return False
-    lifecycle.edit(row.pk, viewer.user, {"jwt_secret": secret})
+    actions.edit(row.pk, viewer.user, {"jwt_secret": secret})
     return True
 
 

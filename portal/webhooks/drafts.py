@@ -18,7 +18,7 @@ from django.utils.crypto import get_random_string
 
 from portal.identity import Viewer
 from webhooks import encrypted_fields
-from webhooks.delivery import tokens
+from webhooks.delivery.request import new_secret
 
 KEPT_FOR = timedelta(days=1)
 
@@ -30,7 +30,7 @@ class Draft:
     user: int
     account: str
     # The one that is offered; what was typed in its place stands with the rest.
-    secret: str = field(default_factory=tokens.new_secret, repr=False)
+    secret: str = field(default_factory=new_secret, repr=False)
     # What was sent of each step, as it was sent.
     typed: dict[str, str] = field(default_factory=dict, repr=False)
     # The steps whose errors are told: those that somebody tried to leave forwards.

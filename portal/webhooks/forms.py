@@ -112,7 +112,7 @@ class TypeForm(StepForm):
         found = types.find(type_, object_class)
         if found is None:
             raise forms.ValidationError("Choose a type.")
-        if lacking := validation_rules.obstacle(found, self.account, self.product):
+        if lacking := validation_rules.why_unavailable(found, self.account, self.product):
             raise forms.ValidationError(lacking)
         return found
 

@@ -24,9 +24,11 @@ from portal.webhooks import (
 from portal.webhooks.forms import EditForm
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
-from webhooks import lifecycle, types
-from webhooks.actions import DEEDS
-from webhooks.delivery import next_attempt, tokens
+from webhooks import actions as webhook_actions
+from webhooks import types
+from webhooks.actions import ACTIONS
+from webhooks.delivery import next_attempt
+from webhooks.delivery.request import is_short_secret, mask_secret
 from webhooks.http.headers import masked
 from webhooks.models import Webhook
 
@@ -96,8 +98,8 @@ def http(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show how a webhook calls, its secret masked, to users of its account."""
     row = lookups.find(viewer, pk)
     context = {
-        "mask": tokens.mask(row.jwt_secret),
-        "is_short": tokens.is_short(row.jwt_secret),
+        "mask": mask_secret(row.jwt_secret),
+        "is_short": is_short_secret(row.jwt_secret),
         "headers": masked(row.headers).items(),
     }
     return _tab(request, viewer, row, "webhook-http", "http.html", context)
@@ -154,7 +156,7 @@ def delete(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
         return layout.render(request, viewer, "webhooks/delete.html", context)
     row = lookups.find_to_change(request, viewer, pk)
     history.note(viewer, row, "", history.DELETION)
-    lifecycle.delete(row.pk)
+    webhook_actions.delete(row.pk)
     messages.success(request, f"{row} is deleted.")
     return pages.see_other(reverse("webhooks"))
 
@@ -163,18 +165,18 @@ def delete(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 @layout.signed_in
 def run_action(request: HttpRequest, viewer: Viewer, pk: str, name: str) -> HttpResponse:
     """Trigger, enable, disable or recover a webhook, for users of its account."""
-    if name not in DEEDS:
+    if name not in ACTIONS:
         raise Missing(name)
     row = lookups.find_to_change(request, viewer, pk)
     try:
-        said = DEEDS[name].do(row, viewer.user)
+        said = ACTIONS[name].run(row, viewer.user)
     except Missing:
         lookups.tell_gone(request, pk)
     except Refused as refused:
         messages.error(request, str(refused))
     else:
         messages.success(request, said)
-        history.note(viewer, row, f"{DEEDS[name].label}.")
+        history.note(viewer, row, f"{ACTIONS[name].label}.")
     return pages.see_other(actions.back(request, row))
 
 
@@ -188,7 +190,7 @@ def reveal(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     context = {
         "row": row,
         "secret": row.jwt_secret,
-        "is_short": tokens.is_short(row.jwt_secret),
+        "is_short": is_short_secret(row.jwt_secret),
         "headers": row.headers.items(),
         "oob": layout.is_htmx(request),
     }

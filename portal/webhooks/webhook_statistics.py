@@ -9,7 +9,7 @@ from typing import Any
 
 from requests_queue.safe_text import visible
 from requests_queue.time_format import format_moment, format_span
-from webhooks.delivery import cleared_backoffs
+from webhooks.delivery import next_attempt
 from webhooks.models import Attempt, Delivery, Webhook
 
 LATEST = 50
@@ -62,7 +62,8 @@ def counters(row: Webhook) -> list[tuple[str, int]]:
 def recent_cleared_backoffs(row: Webhook) -> list[tuple[datetime, str]]:
     """Return when the latest backoffs ended, and what ended them; the latest first."""
     return [
-        (one.at, visible(cleared_backoffs.told(one))) for one in cleared_backoffs.of(row)[:_CLEARED]
+        (one.at, visible(next_attempt.describe_cleared(one)))
+        for one in next_attempt.cleared_backoffs(row)[:_CLEARED]
     ]
 
 

@@ -18,7 +18,7 @@ from portal.webhooks.forms import (
     TypeForm,
 )
 from requests_queue.catalog.models import Product
-from webhooks import lifecycle, types, validation_rules
+from webhooks import actions, types, validation_rules
 from webhooks.models import Webhook
 from webhooks.types import WebhookType
 
@@ -126,7 +126,7 @@ def create(draft: Draft, viewer: Viewer) -> Webhook:
         part.full_clean()
         found |= part.found
     body = {**found, "product_id": found.pop("product").pk}
-    row = lifecycle.create(
+    row = actions.create(
         viewer.account, viewer.user, validation_rules.for_create(body, viewer.account)
     )
     # Who presses the button twice is led to the one webhook.
@@ -151,7 +151,7 @@ def offers(draft: Draft, viewer: Viewer) -> tuple[list[tuple[str, list[Offer]]],
     groups: dict[str, list[Offer]] = {}
     refused: list[Offer] = []
     for found in types.registered():
-        offer = Offer(found, validation_rules.obstacle(found, viewer.account, about))
+        offer = Offer(found, validation_rules.why_unavailable(found, viewer.account, about))
         if offer.obstacle:
             refused.append(offer)
         else:

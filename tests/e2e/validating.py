@@ -16,7 +16,7 @@ from tests import orders
 from tests.make import CONTACT
 from tests.processes import ROOT, Process, Sandbox, environment, pause
 from webhooks import types
-from webhooks.types import Fires, WebhookType
+from webhooks.types import ValidatorTrigger, WebhookType
 
 Json = dict[str, Any]
 SUITE = "PRD-362-917-440"
@@ -131,7 +131,7 @@ class Flow:
 
     base, submit = "/requests", "submit"
 
-    def __init__(self, running: Sandbox, fires: Fires) -> None:
+    def __init__(self, running: Sandbox, fires: ValidatorTrigger) -> None:
         self.running, self.fires = running, fires
         self.names = NAMES[fires.level]
         self.pk = self.make()
@@ -207,7 +207,9 @@ class Configuration(Flow):
     def make(self) -> str:
         made = self.ask("setup") if self.fires.kind == "setup" else None
         if made is None:
-            first = Configuration(self.running, Fires("setup", "pending", "", self.fires.level))
+            first = Configuration(
+                self.running, ValidatorTrigger("setup", "pending", "", self.fires.level)
+            )
             first.approve()
             made = self.ask("update", id=first.read()["configuration"]["id"])
         return str(made["id"])
@@ -231,9 +233,9 @@ class Configuration(Flow):
 
 def begin(running: Sandbox, webhook_type: WebhookType) -> Flow:
     """Bring a request into the place where a validator of the type is called for it."""
-    assert webhook_type.fires is not None
+    assert webhook_type.trigger is not None
     kind = Order if webhook_type.object_class == "fulfillment_request" else Configuration
-    return kind(running, webhook_type.fires)
+    return kind(running, webhook_type.trigger)
 
 
 def draft(running: Sandbox) -> Flow:

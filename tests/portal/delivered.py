@@ -10,15 +10,15 @@ from django.test import Client
 
 from tests import make
 from tests.make import AT
-from webhooks.delivery import payload
+from webhooks.delivery.request import build_claims, encode_payload, format_timestamp
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
-CLAIMS = payload.claims(
+CLAIMS = build_claims(
     {
         "webhook_id": "WH-000-000-001", "webhook_name": "Hook 1",
         "object_class": "fulfillment_requests", "account_id": "VA-111-111",
         "product_id": "PRD-111-111-111", "api_url": "http://127.0.0.1/public/v1",
-        "triggered_at": payload.stamp(AT), "last_success_at": None, "last_failure_at": None,
+        "triggered_at": format_timestamp(AT), "last_success_at": None, "last_failure_at": None,
         "processing_timeout": 600, "data": {},
     },
     AT,
@@ -44,7 +44,7 @@ def attempt(row: Delivery, outcome: str = "success", **more: Any) -> Attempt:
         "url": row.webhook.external_url, "claims": CLAIMS, "started_at": began,
         "finished_at": began + timedelta(milliseconds=7), "duration": 7, "revision": 0,
         "request_headers": {"Content-Type": "application/json", "Authorization": "Bearer (…)"},
-        "request_body": payload.encode(told).decode(), "response_body": b'{"ok": true}',
+        "request_body": encode_payload(told).decode(), "response_body": b'{"ok": true}',
         "response_headers": [["Content-Type", "application/json"]], "why": "Delivered.", **more,
     }  # fmt: skip
     made = Attempt.objects.create(

@@ -15,7 +15,7 @@ from requests_queue.models import Clock
 from tests import make
 from tests.portal.delivered import CLAIMS, attempt, delivery, hook
 from tests.signed_in import distributor, stranger, vendor, world
-from webhooks.delivery import payload
+from webhooks.delivery.request import encode_payload
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
 
 __all__ = ["distributor", "hook", "stranger", "vendor", "world"]
@@ -291,7 +291,7 @@ def test_the_token_is_told_and_judged(vendor: Client, hook: Webhook) -> None:
     assert hook.jwt_secret not in found
     hook.jwt_secret = ""
     hook.save()
-    assert "The JWT secret can't be read" in words(page(vendor, row))
+    assert "The JWT secret cannot be decrypted" in words(page(vendor, row))
 
 
 def test_nothing_was_signed_where_the_call_never_went_out(vendor: Client, hook: Webhook) -> None:
@@ -308,7 +308,7 @@ def test_what_differs_from_the_attempt_before(vendor: Client, hook: Webhook) -> 
     row = delivery(hook)
     told = {k: v for k, v in CLAIMS.items() if k != "exp"}
     attempt(row, "failure", response_body=b'{"error": "away", "gone": 1}')
-    attempt(row, request_body=payload.encode({**told, "data": {"n": 1}}).decode())
+    attempt(row, request_body=encode_payload({**told, "data": {"n": 1}}).decode())
     assert "What differs from attempt 0" not in page(vendor, row, "?attempt=1")
     said = words(page(vendor, row))
     for change in (

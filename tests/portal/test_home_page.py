@@ -22,7 +22,7 @@ from tests import make
 from tests.processes import free_port
 from tests.signed_in import signed_in, world  # noqa: F401  (fixture)
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.recent import Minute
+from webhooks.webhook_health import MinuteCounts
 
 pytestmark = pytest.mark.django_db
 
@@ -165,7 +165,8 @@ def test_an_hour_without_calls_says_so(vendor: Client, world: make.World) -> Non
 def test_bars_fill_the_chart_and_never_leave_it() -> None:
     now = clock.now()
     chart = last_hour.draw([
-        Minute(now, 1, 0, 0), Minute(now), Minute(now, 990, 9, 1), Minute(now, 0, 0, 1),
+        MinuteCounts(now, 1, 0, 0), MinuteCounts(now), MinuteCounts(now, 990, 9, 1),
+        MinuteCounts(now, 0, 0, 1),
     ])  # fmt: skip
     assert chart.top == 1000
     assert (chart.success, chart.failure, chart.unknown, chart.total) == (991, 9, 2, 1002)
@@ -176,7 +177,7 @@ def test_bars_fill_the_chart_and_never_leave_it() -> None:
     for bar in chart.bars:
         for piece in bar.pieces:
             assert piece.y >= 0 and piece.height > 0.5
-    assert [last_hour.draw([Minute(now, n)]).top for n in (0, 4, 5, 11, 99, 100, 101)] == [
+    assert [last_hour.draw([MinuteCounts(now, n)]).top for n in (0, 4, 5, 11, 99, 100, 101)] == [
         4, 4, 5, 20, 100, 100, 200,
     ]  # fmt: skip
 

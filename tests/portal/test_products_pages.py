@@ -203,7 +203,7 @@ def test_each_capability_is_in_one_group() -> None:
 def test_capabilities_say_which_webhooks_they_make_possible(nimbus: Client) -> None:
     page = nimbus.get(f"/products/{SUITE}/capabilities/").content.decode()
     for kind in types.registered():
-        assert not kind.fires or kind.label in page
+        assert not kind.trigger or kind.label in page
 
 
 def sent(client: Client, group: str) -> dict[str, Any]:

@@ -25,14 +25,14 @@ def test_of_two_who_ask_for_a_new_secret_one_gets_it(
 ) -> None:
     row = make.webhook(world, "http://127.0.0.1:9/")
     clients = [vendor, signed_in(staff(world.vendor_user))]
-    both_looked, new = threading.Barrier(2), actions.tokens.new_secret
+    both_looked, new = threading.Barrier(2), actions.new_secret
 
     def made() -> str:
         # Each has found the webhook as it was asked about.
         both_looked.wait(10)
         return new()
 
-    monkeypatch.setattr(actions.tokens, "new_secret", made)
+    monkeypatch.setattr(actions, "new_secret", made)
 
     def ask(client: Client) -> Any:
         try:

@@ -18,7 +18,7 @@ from tests import make
 from tests.make import AT, World
 from tests.portal.webhooks import CANARY, attempt, said
 from tests.signed_in import distributor, root, stranger, vendor, world  # noqa: F401  (fixtures)
-from webhooks import lifecycle
+from webhooks import actions
 from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -116,7 +116,7 @@ def test_the_secret_is_in_no_page_but_the_answer_that_reveals_it(
 def test_general_says_who_made_it_and_who_changed_it(
     vendor: Client, row: Webhook, world: World
 ) -> None:
-    lifecycle.edit(row.pk, world.provider_user, {"description": "For orders.\nAll of them."})
+    actions.edit(row.pk, world.provider_user, {"description": "For orders.\nAll of them."})
     text = html(vendor, row)
     for words in ("For orders.\nAll of them.", "2026-11-01 09:00:00 UTC", world.vendor_user.name,
                   world.provider_user.name, f"/deliveries/?q=webhook:{row.pk}"):  # fmt: skip
@@ -200,7 +200,7 @@ def test_no_attempts_make_no_chart(vendor: Client, row: Webhook) -> None:
 def test_htmx_gets_the_piece_that_changes(vendor: Client, row: Webhook) -> None:
     piece = html(vendor, row, "statistics/", **HTMX)
     assert "<html" not in piece and 'hx-swap-oob="innerHTML"' in piece and "Events" in piece
-    lifecycle.delete(row.pk)
+    actions.delete(row.pk)
     answer = vendor.get(path(row, "statistics/"), headers=HTMX)
     assert (answer.status_code, answer["HX-Redirect"]) == (200, "/webhooks/")
     assert "may have been deleted" in said(vendor.get("/webhooks/"))
@@ -367,13 +367,13 @@ def test_an_edit_of_a_validator_keeps_to_post(vendor: Client, world: World) -> N
 def test_an_edit_of_what_is_deleted_meanwhile(
     vendor: Client, row: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit = lifecycle.edit
+    edit = actions.edit
 
     def deleted_just_before(pk: str, *rest: Any) -> Any:
-        lifecycle.delete(pk)
+        actions.delete(pk)
         return edit(pk, *rest)
 
-    monkeypatch.setattr(lifecycle, "edit", deleted_just_before)
+    monkeypatch.setattr(actions, "edit", deleted_just_before)
     answer = vendor.post(path(row, "edit/"), form())
     assert answer.status_code == 404 and "may have been deleted" in said(answer)
 
@@ -417,7 +417,7 @@ def test_triggering_what_is_deleted_meanwhile(
     trigger = fan_out.trigger
 
     def deleted_just_before(found: Webhook) -> Delivery:
-        lifecycle.delete(found.pk)
+        actions.delete(found.pk)
         return trigger(found)
 
     monkeypatch.setattr(fan_out, "trigger", deleted_just_before)

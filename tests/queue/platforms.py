@@ -26,7 +26,7 @@ from tests.queue.tables import (
     TIER_CONFIG,
     USAGE,
 )  # fmt: skip
-from webhooks import counters
+from webhooks import webhook_health
 from webhooks.models import Event, Webhook
 
 CLASSES = (FULFILLMENT, TIER_CONFIG, TIER_ACCOUNT, LISTING, USAGE, BILLING)
@@ -190,7 +190,7 @@ def told(platform: Platform, since: int, changes: Sequence[Change]) -> None:
     for change in changes:
         wanted.update((side, change._replace(sides="VD")) for side in change.sides)
     assert heard(platform, since) == wanted
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
     assert not Webhook.objects.exclude(pk__in=platform.owner).exclude(events=0).exists()
 
 

@@ -18,7 +18,7 @@ from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 from tests.queue import tables
 from tests.queue.platforms import Platform
 from tests.queue.tables import BILLING
-from webhooks import counters
+from webhooks import webhook_health
 from webhooks.models import Event, Webhook
 
 OPEN = ("draft", "tiers_setup", "pending", "inquiring", "scheduled", "revoking")
@@ -72,7 +72,7 @@ class Books:
             times = {side: self.times[BILLING, pk, side] for side in "VD"}
             changes = 1 + touched[pk]
             assert times == {"V": changes if kind == "vendor" else 0, "D": changes}, pk
-        assert counters.discrepancies() == []
+        assert webhook_health.counter_discrepancies() == []
         assert Webhook.objects.aggregate(n=Sum("events"))["n"] == sum(self.times.values())
 
 

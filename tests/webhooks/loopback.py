@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from webhooks.http.addresses import AddressPolicy, parse_networks
-from webhooks.http.client import Answer, Call, CallFailed, Transport
+from webhooks.http.client import Request, RequestFailed, Response, Transport
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -37,8 +37,8 @@ def run(request: pytest.FixtureRequest) -> Run:
 class Outcome:
     """What came of one call: an answer or a failure, and how long it took."""
 
-    answer: Answer | None
-    failure: CallFailed | None
+    answer: Response | None
+    failure: RequestFailed | None
     seconds: float
 
     @property
@@ -47,7 +47,7 @@ class Outcome:
         return str(self.failure)
 
     @property
-    def success(self) -> Answer:
+    def success(self) -> Response:
         assert self.failure is None, f"the call failed: {self.failure}"
         assert self.answer is not None
         return self.answer
@@ -64,11 +64,11 @@ async def attempt(
     read_cap: int = 65536,
 ) -> Outcome:
     """Make one call of a transport."""
-    call = Call(method, url, headers or {}, None if method == "GET" else body)
+    call = Request(method, url, headers or {}, None if method == "GET" else body)
     began = time.monotonic()
     try:
-        answer = await transport.call(call, timeout=timeout, read_cap=read_cap)
-    except CallFailed as failure:
+        answer = await transport.send(call, timeout=timeout, read_cap=read_cap)
+    except RequestFailed as failure:
         return Outcome(None, failure, time.monotonic() - began)
     return Outcome(answer, None, time.monotonic() - began)
 

@@ -21,8 +21,8 @@ from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import Got, handler
 from tests.postgres_server import PostgresServer, from_environment
-from webhooks import counters
-from webhooks.delivery import attempts, claims, fan_out, recording, sql
+from webhooks import webhook_health
+from webhooks.delivery import claims, fan_out, recording, sql
 from webhooks.delivery import engine as engine_module
 from webhooks.models import Attempt, Webhook
 
@@ -70,7 +70,7 @@ def outcomes() -> list[str]:
     ("where", "name", "mode"),
     [
         (recording, "_classify", "fast"),
-        (attempts, "insert", "immediate"),
+        (recording, "insert_attempts", "immediate"),
         (recording, "_write_deliveries", "immediate"),
     ],
 )
@@ -98,7 +98,7 @@ def test_restart_in_the_middle_of_a_flush_loses_no_result(
         assert len(served.seen) == 5
     assert outcomes() == ["success"] * 5
     assert Webhook.objects.values_list("triggers", "success_triggers").get() == (5, 5)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_server_that_is_away_for_three_leases_loses_no_result(
@@ -138,7 +138,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
         with running(2) as engines:
             for _ in answers:
                 served.next()
-            stopped = once(monkeypatch, attempts, "insert", server.stop)
+            stopped = once(monkeypatch, recording, "insert_attempts", server.stop)
             hold.set()
             assert stopped.wait(30)
             connection.close()
@@ -150,7 +150,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
             until(lambda: Attempt.objects.count() == 3, "the slow one is stored", 30)
         assert len(served.seen) == 3
     assert sorted(outcomes()) == ["failure", "success", "success"]
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.mark.parametrize("table", ["webhooks_webhook", "webhooks_delivery"])
@@ -178,7 +178,7 @@ def test_row_that_a_transaction_holds_keeps_no_other_result_from_storage(
             until(settled, "the held one is stored")
         assert len(served.seen) == 3
     assert outcomes() == ["success"] * 3
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def holding(table: str, webhook_id: str) -> AbstractContextManager[Any]:

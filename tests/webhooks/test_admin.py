@@ -18,7 +18,8 @@ from tests import make
 from tests.make import AT, World
 from tests.signed_in import root, signed_in, staff, stranger, vendor, world  # noqa: F401  (fixtures)
 from webhooks.admin.forms import kinds
-from webhooks.delivery import fan_out, tokens
+from webhooks.delivery import fan_out
+from webhooks.delivery.request import new_secret
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +60,7 @@ def form(**more: Any) -> dict[str, Any]:
 
 def new(world: World, **more: Any) -> dict[str, Any]:
     return form(product=world.product.pk, kind="event:fulfillment_request",
-                jwt_secret=tokens.new_secret(), **more)  # fmt: skip
+                jwt_secret=new_secret(), **more)  # fmt: skip
 
 
 def said(response: Any) -> str:
@@ -200,12 +201,12 @@ def test_deleting_counts_what_goes_along(vendor: Client, world: World) -> None:
 
 
 def test_buttons_are_those_that_make_sense(vendor: Client, world: World) -> None:
-    def deeds(row: Webhook) -> list[str]:
-        return [deed.name for deed in vendor.get(page(row)).context["deeds"]]
+    def available(row: Webhook) -> list[str]:
+        return [action.name for action in vendor.get(page(row)).context["actions"]]
 
-    assert deeds(hook(world, 1)) == ["trigger", "disable"]
-    assert deeds(hook(world, 2, active=False)) == ["trigger", "enable"]
-    assert deeds(hook(world, 3, out_of_order=True)) == ["trigger", "disable", "recover"]
+    assert available(hook(world, 1)) == ["trigger", "disable"]
+    assert available(hook(world, 2, active=False)) == ["trigger", "enable"]
+    assert available(hook(world, 3, out_of_order=True)) == ["trigger", "disable", "recover"]
 
 
 @pytest.mark.parametrize("by_list", [False, True])

@@ -16,7 +16,7 @@ from tests import make
 from tests.make import AT, World
 from tests.signed_in import root, signed_in, staff, vendor, world  # noqa: F401  (fixtures)
 from webhooks import types
-from webhooks.delivery import tokens
+from webhooks.delivery.request import new_secret
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -247,7 +247,7 @@ def new(world: World, type_: types.WebhookType, **more: Any) -> dict[str, Any]:
     return {
         "label": "New", "description": "", "active": "on", "external_url": "http://127.0.0.1:9/x",
         "http_method": "POST", "headers": "{}", "data": "{}", "product": world.product.pk,
-        "kind": f"{type_.type}:{type_.object_class}", "jwt_secret": tokens.new_secret(), **more,
+        "kind": f"{type_.type}:{type_.object_class}", "jwt_secret": new_secret(), **more,
     }  # fmt: skip
 
 
@@ -260,10 +260,13 @@ def test_a_type_that_the_product_never_fires_is_refused_at_the_field(
 ) -> None:
     answer = vendor.post(ADD, new(world, type_))
     errors = answer.context["adminform"].form.errors
-    assert type_.fires is not None and list(errors) == ["kind"]
+    assert type_.trigger is not None and list(errors) == ["kind"]
     [said] = errors["kind"]
     assert f"{world.product.pk} doesn't have the capability" in said
-    assert str(type_.fires.missing(world.product)) in said and "Switch it on first." in said
+    assert (
+        str(type_.trigger.missing_capability(world.product)) in said
+        and "Switch it on first." in said
+    )
     assert not Webhook.objects.exists()
 
 

@@ -25,9 +25,9 @@ from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.hypothesis_profiles import sequences
-from webhooks import counters, lifecycle
+from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, next_attempt, recording, resend, retry
-from webhooks.delivery.calls import Claimed, Finished
+from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,7 @@ class Backoffs(RuleBasedStateMachine):
         self.hook = make.webhook(self.world)
         Clock.objects.create(pk=1, frozen_at=START)
         self.now = START
-        self.in_flight: list[Claimed] = []
+        self.in_flight: list[ClaimedDelivery] = []
         # Attempts that a setting was edited under: repeated at once, as the new settings say.
         self.outdated: set[tuple[int, int]] = set()
 
@@ -87,24 +87,24 @@ class Backoffs(RuleBasedStateMachine):
             Attempt.objects.filter(pk=attempt.pk).update(claims=CLAIMS)
             attempt.claims = CLAIMS
             changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
-            resend.send(attempt, changes)
+            resend.create_resend(attempt, changes)
 
     @rule(n=st.integers(0, 3), how=st.booleans())
     def edit(self, n: int, how: bool) -> None:
         self.tick()
         fields = {"data": {"n": n}} if how else {"label": f"Label {n}"}
-        lifecycle.edit(self.hook.pk, self.world.vendor_user, fields)
+        actions.edit(self.hook.pk, self.world.vendor_user, fields)
 
     @rule()
     def recover(self) -> None:
         self.tick()
-        lifecycle.recover(self.hook.pk, self.world.vendor_user)
+        actions.recover(self.hook.pk, self.world.vendor_user)
 
     @rule()
     def disable_and_enable(self) -> None:
         for active in (False, True):
             self.tick()
-            lifecycle.edit(self.hook.pk, self.world.vendor_user, {"active": active})
+            actions.edit(self.hook.pk, self.world.vendor_user, {"active": active})
 
     # Workers.
 
@@ -117,14 +117,14 @@ class Backoffs(RuleBasedStateMachine):
     @rule(picks=st.lists(PICK, min_size=1, max_size=4), outcome=OUTCOMES)
     def respond(self, picks: list[int], outcome: str) -> None:
         self.tick()
-        self.record([Finished(one, outcome, 5) for one in self.take(picks)])
+        self.record([AttemptResult(one, outcome, 5) for one in self.take(picks)])
 
     @precondition(lambda self: self.in_flight)
     @rule(picks=st.lists(PICK, min_size=1, max_size=4))
     def stop_a_worker(self, picks: list[int]) -> None:
         self.tick()
         before = self.backoff()
-        stopped = [Finished(one, retry.UNKNOWN, 5, stopped=True) for one in self.take(picks)]
+        stopped = [AttemptResult(one, retry.UNKNOWN, 5, stopped=True) for one in self.take(picks)]
         self.record(stopped)
         assert self.backoff() == before
 
@@ -134,12 +134,12 @@ class Backoffs(RuleBasedStateMachine):
         self.tick()
         pks = [one.delivery_id for one in self.take(picks)]
         Delivery.objects.filter(pk__in=pks).update(lease=1.0)
-        self.record(claims.abandoned())
+        self.record(claims.lost_attempts())
 
-    def take(self, picks: list[int]) -> list[Claimed]:
+    def take(self, picks: list[int]) -> list[ClaimedDelivery]:
         return [self.in_flight.pop(pick % len(self.in_flight)) for pick in picks if self.in_flight]
 
-    def record(self, finished: list[Finished]) -> None:
+    def record(self, finished: list[AttemptResult]) -> None:
         self.hook.refresh_from_db()
         for one in finished:
             edited = self.hook.modified_at and self.hook.modified_at >= (
@@ -242,7 +242,7 @@ class Backoffs(RuleBasedStateMachine):
         assert hook.out_of_order == (hook.round >= LIMIT)
         assert not hook.out_of_order or hook.earliest_possible_trigger is None
         assert hook.out_of_order or (hook.earliest_possible_trigger is not None) >= bool(hook.round)
-        assert counters.discrepancies() == []
+        assert webhook_health.counter_discrepancies() == []
 
 
 def run(mode: str, settings: Any, examples: int) -> None:

@@ -23,10 +23,10 @@ from sandbox import clock_control
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, handler
-from webhooks import clock_hooks, counters
+from webhooks import receivers, webhook_health
 from webhooks.delivery import claims, recording, retry, wakeup
-from webhooks.delivery.calls import Finished
 from webhooks.delivery.engine import Engine
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,7 +97,7 @@ def test_a_day_runs_the_whole_ladder_each_call_at_its_own_moment(engine: Engine)
     assert (hook.round, hook.out_of_order, hook.failure_triggers) == (10, True, 10)
     assert moved.end == moved.start + timedelta(days=1)
     assert moved.stops == 9
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_a_handler_that_recovers_is_called_no_more(engine: Engine) -> None:
@@ -217,7 +217,7 @@ def test_a_hanging_call_is_cut_at_its_simulated_deadline(engine: Engine, impatie
     assert hook.earliest_possible_trigger is not None
     assert 600 * S <= hook.earliest_possible_trigger - attempt.started_at < 601 * S
     assert Delivery.objects.get().state == "waiting"
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_the_next_call_of_a_delivery_that_hung_is_waited_for_as_well(
@@ -400,7 +400,7 @@ def probing(world: make.World) -> tuple[Webhook, Any]:
     hook = make.webhook(world)
     for _ in range(3):
         order(world)
-    recording.record([Finished(c, retry.FAILURE, 1) for c in claims.claim(10)])
+    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     move_clock(400)
     [probe] = claims.claim(10)
     return hook, probe
@@ -410,16 +410,16 @@ def test_a_call_that_ends_while_a_move_looks_is_not_overlooked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, probe = probing(make.world())
-    peek = claims.peek
+    peek = claims.peek_due
 
     def then_succeed(now: datetime) -> list[int]:
         found = peek(now)
-        in_background(lambda: recording.record([Finished(probe, retry.SUCCESS, 1)])).wait(0.4)
+        in_background(lambda: recording.record([AttemptResult(probe, retry.SUCCESS, 1)])).wait(0.4)
         return found
 
-    monkeypatch.setattr(claims, "peek", then_succeed)
+    monkeypatch.setattr(claims, "peek_due", then_succeed)
     # Either the call is seen, or what its success lets go.
-    assert clock_hooks.unsettled(clock.now())
+    assert receivers.unsettled(clock.now())
     until(lambda: Attempt.objects.filter(outcome="success").exists(), "recorded")
 
 
@@ -429,13 +429,13 @@ def test_a_call_that_begins_while_a_move_looks_is_not_overlooked(
     order_of = make.world()
     make.webhook(order_of)
     order(order_of)
-    deadlines = clock_hooks._deadlines
+    deadlines = receivers._deadlines
 
     def then_claim() -> Any:
         found = deadlines()
         in_background(lambda: claims.claim(10)).wait(0.4)
         return found
 
-    monkeypatch.setattr(clock_hooks, "_deadlines", then_claim)
-    assert clock_hooks.unsettled(clock.now())
+    monkeypatch.setattr(receivers, "_deadlines", then_claim)
+    assert receivers.unsettled(clock.now())
     until(lambda: Delivery.objects.get().state == "calling", "claimed")

@@ -14,10 +14,10 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
-from webhooks import counters, lifecycle
+from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry
 from webhooks.delivery import engine as engine_module
-from webhooks.delivery.calls import Finished
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +33,7 @@ def failing(world: make.World, waiting: int) -> Webhook:
     hook = make.webhook(world)
     order(world, waiting)
     claimed = claims.claim(100)
-    recording.record([Finished(c, retry.FAILURE, 1) for c in claimed])
+    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
     move_clock(400)
     return hook
 
@@ -82,7 +82,7 @@ def test_an_engine_has_no_more_calls_under_way_than_slots() -> None:
         with running(slots=3) as [engine]:
             for _ in range(3):
                 served.next()
-            assert engine.under_way == 3
+            assert engine.in_flight == 3
             assert Delivery.objects.filter(state="calling").count() == 3
             served.release.set()
             until(settled, "all delivered")
@@ -134,7 +134,7 @@ def test_one_probe_goes_first_across_engines() -> None:
             served.next()
             for engine in engines:
                 engine.wake()
-            assert claims.peek(clock.now()) == []
+            assert claims.peek_due(clock.now()) == []
             assert Delivery.objects.filter(state="calling").count() == 1
             served.release.set()
             until(settled, "all delivered")
@@ -163,7 +163,7 @@ def test_disabled_in_the_middle_of_a_call(answer: int) -> None:
         order(world)
         with running():
             served.next()
-            lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+            actions.edit(hook.pk, world.vendor_user, {"active": False})
             assert Delivery.objects.get().state == "calling"
             release.set()
             until(settled, "the call is recorded")
@@ -172,7 +172,7 @@ def test_disabled_in_the_middle_of_a_call(answer: int) -> None:
     # The call was made, so it counts; but it moves no gate.
     assert (hook.triggers, hook.success_triggers + hook.failure_triggers) == (1, 1)
     assert (hook.earliest_possible_trigger, hook.round) == (None, 0)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_disabled_and_enabled_again_in_the_middle_of_a_call() -> None:
@@ -184,8 +184,8 @@ def test_disabled_and_enabled_again_in_the_middle_of_a_call() -> None:
         with running() as [engine]:
             served.next()
             order(world)
-            lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
-            lifecycle.edit(hook.pk, world.vendor_user, {"active": True})
+            actions.edit(hook.pk, world.vendor_user, {"active": False})
+            actions.edit(hook.pk, world.vendor_user, {"active": True})
             release.set()
             until(settled, "the call is recorded")
             order(world)
@@ -203,9 +203,9 @@ def test_deleted_in_the_middle_of_a_call() -> None:
         order(world)
         with running() as [engine]:
             served.next()
-            lifecycle.delete(hook.pk)
+            actions.delete(hook.pk)
             served.release.set()
-            until(lambda: engine.under_way == 0, "the call ends")
+            until(lambda: engine.in_flight == 0, "the call ends")
             # The engine goes on with another webhook.
             make.webhook(world, served.url, n=2)
             order(world)
@@ -223,7 +223,7 @@ def test_edited_in_the_middle_of_a_call_it_is_tried_again_as_it_now_is() -> None
         order(world)
         with running():
             served.next()
-            lifecycle.edit(hook.pk, world.vendor_user, {"external_url": f"{served.url}new"})
+            actions.edit(hook.pk, world.vendor_user, {"external_url": f"{served.url}new"})
             release.set()
             until(settled, "delivered")
     hook.refresh_from_db()
@@ -238,7 +238,7 @@ def test_an_old_success_says_nothing_of_new_settings() -> None:
     hook = failing(world, waiting=2)
     [probe] = claims.claim(10)
     Webhook.objects.update(earliest_possible_trigger=clock.now() + timedelta(hours=1), revision=1)
-    recording.record([Finished(probe, retry.SUCCESS, 1)])
+    recording.record([AttemptResult(probe, retry.SUCCESS, 1)])
     hook.refresh_from_db()
     assert hook.earliest_possible_trigger is not None
     assert (hook.success_triggers, hook.failure_since_last_success) == (1, 0)
@@ -268,7 +268,7 @@ def test_an_event_never_joins_a_delivery_that_is_being_called() -> None:
     late = Delivery.objects.latest("pk")
     assert (late.pk != probe.delivery_id, late.state) == (True, "waiting")
     # The probe fails, and both go on waiting.
-    recording.record([Finished(probe, retry.FAILURE, 1)])
+    recording.record([AttemptResult(probe, retry.FAILURE, 1)])
     assert Delivery.objects.filter(state="waiting").count() == 2
 
 
@@ -289,21 +289,21 @@ def test_the_call_of_a_lost_worker_is_recorded_as_unknown_and_made_again() -> No
     hook.refresh_from_db()
     assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (2, 1, 0)
     assert (hook.failure_since_last_success, hook.round) == (0, 0)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_a_claim_holds_as_long_as_its_lease() -> None:
     order(make.world())
-    assert claims.abandoned() == []
+    assert claims.lost_attempts() == []
     make.webhook(world := make.world("2"))
     order(world)
     [claimed] = claims.claim(10)
-    assert claims.abandoned() == []
+    assert claims.lost_attempts() == []
     # The lease is real time: moving the platform's makes no worker lost.
     move_clock(3600)
-    assert claims.abandoned() == []
+    assert claims.lost_attempts() == []
     expire_leases()
-    assert [f.claimed for f in claims.abandoned()] == [claimed]
+    assert [f.claimed for f in claims.lost_attempts()] == [claimed]
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["waiting again", "claimed by another"])
@@ -314,10 +314,10 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
     order(world)
     [late] = claims.claim(10)
     expire_leases()
-    assert recording.record(claims.abandoned()) == ["settled"]
+    assert recording.record(claims.lost_attempts()) == ["settled"]
     other = claims.claim(10)[0] if again else None
     before = settlement(hook)
-    assert recording.record([Finished(late, outcome, 1)]) == ["late"]
+    assert recording.record([AttemptResult(late, outcome, 1)]) == ["late"]
     assert settlement(hook) == before
     assert list(Attempt.objects.values_list("number", "outcome")) == [(2, outcome), (1, "unknown")]
     assert "Recorded late" in Attempt.objects.latest("pk").why
@@ -329,10 +329,10 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
     )
     if other:
         # One that comes still later, together with the one that settles.
-        finished = [Finished(late, retry.FAILURE, 7), Finished(other, retry.SUCCESS, 1)]
+        finished = [AttemptResult(late, retry.FAILURE, 7), AttemptResult(other, retry.SUCCESS, 1)]
         assert recording.record(finished) == ["late", "settled"]
         assert Delivery.objects.values_list("state", "attempts").get() == ("delivered", 4)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def settlement(hook: Webhook) -> Any:
@@ -350,8 +350,8 @@ def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
     order(world)
     [late] = claims.claim(10)
     expire_leases()
-    recording.record(claims.abandoned())
-    assert recording.record([Finished(late, retry.UNKNOWN, 1)]) == ["dropped"]
+    recording.record(claims.lost_attempts())
+    assert recording.record([AttemptResult(late, retry.UNKNOWN, 1)]) == ["dropped"]
     assert Attempt.objects.count() == 1
 
 
@@ -360,12 +360,12 @@ def test_flush_whose_commit_was_not_confirmed_is_not_counted_twice() -> None:
     hook = make.webhook(world)
     order(world, 2)
     first, second = claims.claim(10)
-    flush_ = [Finished(first, retry.SUCCESS, 3), Finished(second, retry.SUCCESS, 3)]
+    flush_ = [AttemptResult(first, retry.SUCCESS, 3), AttemptResult(second, retry.SUCCESS, 3)]
     assert recording.record(flush_) == ["settled", "settled"]
     assert recording.record(flush_) == ["repeated", "repeated"]
     hook.refresh_from_db()
     assert (hook.triggers, Attempt.objects.count()) == (2, 2)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def lease() -> float:
@@ -417,18 +417,18 @@ def test_a_delivery_comes_back_while_the_call_that_lost_it_still_hangs(
             served.next()
             expire_leases()
             # Another worker finds it; this one claims it again.
-            assert recording.record(claims.abandoned()) == ["settled"]
+            assert recording.record(claims.lost_attempts()) == ["settled"]
             engine.wake()
             served.next()
-            assert engine.under_way == 2
+            assert engine.in_flight == 2
             served.release.set()
-            until(lambda: engine.under_way == 0 and Attempt.objects.count() == 3, "both recorded")
+            until(lambda: engine.in_flight == 0 and Attempt.objects.count() == 3, "both recorded")
     assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == [
         "unknown",
         "success",
         "success",
     ]
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_a_stopped_engine_records_calls_under_way_as_unknown(
@@ -446,7 +446,7 @@ def test_a_stopped_engine_records_calls_under_way_as_unknown(
     hook.refresh_from_db()
     assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (2, 0, 0)
     assert hook.earliest_possible_trigger is None
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
     with handler() as served:
         is_called(served, hook)
         with running():

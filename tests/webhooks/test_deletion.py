@@ -21,9 +21,9 @@ from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.webhooks.background import Background
-from webhooks import counters, lifecycle, recent, removal
+from webhooks import actions, cleanup, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry
-from webhooks.delivery.calls import Finished
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +36,7 @@ class Crash(BaseException):
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "STEP", 10)
+    monkeypatch.setattr(cleanup, "STEP", 10)
 
 
 def order(world: make.World) -> Any:
@@ -49,9 +49,9 @@ def used(world: make.World, times: int = 12, waiting: int = 3) -> Webhook:
     for n in range(times):
         order(world)
         if n < times - waiting:
-            recording.record([Finished(c, retry.SUCCESS, 1) for c in claims.claim(10)])
+            recording.record([AttemptResult(c, retry.SUCCESS, 1) for c in claims.claim(10)])
     Attempt.objects.update(claims={"webhook_id": hook.pk, "processing_timeout": 600})
-    resend.send(Attempt.objects.earliest("pk"))
+    resend.create_resend(Attempt.objects.earliest("pk"))
     return hook
 
 
@@ -62,14 +62,14 @@ def left() -> list[int]:
 def remove_all() -> list[list[int]]:
     """Remove what is left of deleted webhooks; return the counts after each step."""
     after: list[list[int]] = []
-    removal.run(pause=lambda seconds: after.append(left()))
+    cleanup.remove_deleted(pause=lambda seconds: after.append(left()))
     return after
 
 
 def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     world = make.world()
     hook = used(world)
-    lifecycle.delete(hook.pk)
+    actions.delete(hook.pk)
     assert sum(left()) > 10
     client = APIClient()
     client.force_authenticate(world.vendor_user)
@@ -83,8 +83,8 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     assert not queries.visible(world.vendor).exists()
     row = Request.objects.earliest("created")
     assert [entry for entry in history.of(row, world.vendor) if entry.calls] == []
-    assert sum(m.total for m in recent.last_hour(world.vendor, clock.now())) == 0
-    assert counters.discrepancies() == []
+    assert sum(m.total for m in webhook_health.last_hour(world.vendor, clock.now())) == 0
+    assert webhook_health.counter_discrepancies() == []
     assert claims.claim(10) == []
 
 
@@ -113,7 +113,7 @@ def test_rows_are_removed_in_steps_and_the_webhook_last() -> None:
     world = make.world()
     hook = used(world)
     total = sum(left())
-    lifecycle.delete(hook.pk)
+    actions.delete(hook.pk)
     sums = [total, sum(left()), *map(sum, remove_all())]
     assert all(0 <= before - after <= 10 for before, after in itertools.pairwise(sums))
     assert len(sums) > 4 and sums[-1] == 0
@@ -121,38 +121,38 @@ def test_rows_are_removed_in_steps_and_the_webhook_last() -> None:
 
 
 def test_small_webhook_is_removed_by_the_deletion_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "STEP", 1000)
-    lifecycle.delete(used(make.world()).pk)
+    monkeypatch.setattr(cleanup, "STEP", 1000)
+    actions.delete(used(make.world()).pk)
     assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 def test_removal_goes_on_after_a_crash_and_the_webhook_never_comes_back() -> None:
     world = make.world()
     hook = used(world)
-    lifecycle.delete(hook.pk)
+    actions.delete(hook.pk)
 
     def crash(seconds: float) -> None:
         raise Crash
 
     with pytest.raises(Crash):
-        removal.run(pause=crash)
+        cleanup.remove_deleted(pause=crash)
     assert sum(left()) > 0
     with pytest.raises(Missing):
-        lifecycle.edit(hook.pk, world.vendor_user, {"active": True})
+        actions.edit(hook.pk, world.vendor_user, {"active": True})
     with pytest.raises(Missing):
         fan_out.trigger(hook)
     with pytest.raises(Missing):
-        resend.send(Attempt.objects.latest("pk"))
-    assert not lifecycle.recover(hook.pk)
+        resend.create_resend(Attempt.objects.latest("pk"))
+    assert not actions.recover(hook.pk)
     # An interrupted run is not in the way of the next one, and to delete it twice is harmless.
-    lifecycle.delete(hook.pk)
+    actions.delete(hook.pk)
     remove_all()
     assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 def test_others_go_on_between_the_steps() -> None:
     world = make.world()
-    lifecycle.delete(used(world).pk)
+    actions.delete(used(world).pk)
     other = make.webhook(world, n=2)
     claimed = []
 
@@ -161,19 +161,19 @@ def test_others_go_on_between_the_steps() -> None:
         Background(lambda: order(world)).result()
         claimed.extend(Background(lambda: claims.claim(10)).result())
 
-    removal.run(pause=meanwhile)
+    cleanup.remove_deleted(pause=meanwhile)
     assert len(claimed) == Event.objects.count() >= 3
     assert {c.webhook["id"] for c in claimed} == {other.pk}
     assert set(Delivery.objects.values_list("webhook", flat=True)) == {other.pk}
     assert not Webhook.with_deleted.exclude(pk=other.pk).exists()
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_rows_that_others_hold_are_left_for_the_next_run() -> None:
     if connection.vendor != "postgresql":
         return
     hook = used(make.world())
-    lifecycle.delete(hook.pk)
+    actions.delete(hook.pk)
     with transaction.atomic():
         held = Delivery.objects.select_for_update().latest("pk")
         began = time.monotonic()
@@ -192,19 +192,19 @@ def test_request_in_flight_ends_and_is_not_recorded() -> None:
             order(world)
         with running() as [engine]:
             served.next()
-            lifecycle.delete(hook.pk)
+            actions.delete(hook.pk)
             served.release.set()
-            until(lambda: engine.under_way == 0, "the requests end")
+            until(lambda: engine.in_flight == 0, "the requests end")
             until(lambda: remove_all() is not None and left() == [0, 0, 0], "nothing is left")
     assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 def test_deletion_of_many_webhooks_marks_them_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "AT_ONCE", 1)
+    monkeypatch.setattr(cleanup, "AT_ONCE", 1)
     world = make.world()
     hooks = [make.webhook(world, n=n) for n in range(1, 6)]
     order(world)
-    lifecycle.delete(*[hook.pk for hook in hooks])
+    actions.delete(*[hook.pk for hook in hooks])
     assert not Webhook.objects.exists()
     assert Webhook.with_deleted.count() == 4
     remove_all()
@@ -213,7 +213,7 @@ def test_deletion_of_many_webhooks_marks_them_at_once(monkeypatch: pytest.Monkey
 
 @pytest.mark.nightly
 def test_hundred_thousand_deliveries_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "STEP", 1000)
+    monkeypatch.setattr(cleanup, "STEP", 1000)
     world = make.world()
     hook, count = make.webhook(world), 100_000
     fields = {"webhook": hook, "created_at": make.AT}
@@ -245,7 +245,7 @@ def test_hundred_thousand_deliveries_hold_up_nobody(monkeypatch: pytest.MonkeyPa
     assert client.delete(f"/public/v1/notifications/webhooks/{hook.pk}").status_code == 204
     deleted = time.monotonic() - began
     start = time.monotonic()
-    removing = Background(lambda: removal.run(seconds=600))
+    removing = Background(lambda: cleanup.remove_deleted(seconds=600))
     took = []
     while not removing.ended.is_set():
         began = time.monotonic()

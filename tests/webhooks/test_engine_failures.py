@@ -18,11 +18,11 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
-from webhooks import clock_hooks, conf, counters
-from webhooks.delivery import attempts, claims, event_loops, in_flight, recording
+from webhooks import conf, receivers, webhook_health
+from webhooks.delivery import claims, event_loops, in_flight, recording
 from webhooks.delivery import engine as engine_module
 from webhooks.delivery.engine import Engine
-from webhooks.delivery.sql_thread import SqlThread
+from webhooks.delivery.event_loops import SqlThread
 from webhooks.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,13 +73,13 @@ def outcomes() -> list[str]:
 
 SQL_SEAMS: dict[str, tuple[Any, str]] = {
     "record": (recording, "record"),
-    "attempts": (attempts, "insert"),
-    "row of an attempt": (attempts, "row"),
+    "attempts": (recording, "insert_attempts"),
+    "row of an attempt": (recording, "attempt_row"),
     "claim": (claims, "claim"),
-    "lost attempts": (claims, "abandoned"),
+    "lost attempts": (claims, "lost_attempts"),
     "leases": (claims, "renew"),
     "schedule": (claims, "next_due"),
-    "heartbeat": (heartbeats, "leave"),
+    "heartbeat": (heartbeats, "record"),
     "clock": (engine_module.clock, "now"),
     "SQL thread": (SqlThread, "run"),
 }
@@ -128,11 +128,11 @@ def test_error_at_seam_to_the_database_loses_no_result(
     else:
         assert len(served.seen) == 2
         assert outcomes() == ["success", "success"]
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.mark.parametrize("error", [*ERRORS, SystemExit("no thread ends by it")], ids=of)
-@pytest.mark.parametrize("seam", ["_turn", "_cut_overdue", "_sleep", "_forget_stored"])
+@pytest.mark.parametrize("seam", ["_tick", "_cut_overdue", "_sleep", "_forget_stored"])
 def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
     seam: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +157,7 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
         # The loop itself ended, and what was in flight with it: nobody knows the response.
         # Lost twice in a row it backs off, and the second order joins it.
         assert set(outcomes()) == {"success", "unknown"}
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), ValueError("x"), SystemExit()], ids=of)
@@ -210,7 +210,7 @@ def drain(engine: Engine) -> None:
     def drained() -> bool:
         if settled():
             return True
-        if not clock_hooks.unsettled(clock.now()):
+        if not receivers.unsettled(clock.now()):
             move_clock(3700)
             engine.wake()
         return False
@@ -220,11 +220,11 @@ def drain(engine: Engine) -> None:
 
 def end_loop(engine: Engine, patch: pytest.MonkeyPatch) -> None:
     """Let the engine's loop end by an error that no turn can take."""
-    break_(patch, Engine, "_turn", SystemExit("the loop ends"), times=1)
+    break_(patch, Engine, "_tick", SystemExit("the loop ends"), times=1)
     engine.wake()
 
 
-@pytest.mark.parametrize("seam", ["constructor", "fly", "cancelled"])
+@pytest.mark.parametrize("seam", ["constructor", "run", "cancelled"])
 def test_request_that_fails_in_the_program_is_recorded_as_failure(
     seam: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,15 +233,17 @@ def test_request_that_fails_in_the_program_is_recorded_as_failure(
         hook = make.webhook(world, served.url)
         with running() as [engine]:
             if seam == "constructor":
-                failing = break_(monkeypatch, engine_module, "Flight", RuntimeError("x"), times=1)
+                failing = break_(
+                    monkeypatch, engine_module, "InFlightCall", RuntimeError("x"), times=1
+                )
             else:
-                error = RuntimeError("x") if seam == "fly" else asyncio.CancelledError()
-                failing = Failing(in_flight.Flight.fly, error, times=1)
+                error = RuntimeError("x") if seam == "run" else asyncio.CancelledError()
+                failing = Failing(in_flight.InFlightCall.run, error, times=1)
 
-                async def fly(*args: Any) -> Any:
+                async def run(*args: Any) -> Any:
                     return await failing(*args)
 
-                monkeypatch.setattr(in_flight.Flight, "fly", fly)
+                monkeypatch.setattr(in_flight.InFlightCall, "run", run)
             order(world)
             engine.wake()
             until(lambda: Attempt.objects.exists(), "the attempt is recorded")
@@ -249,7 +251,7 @@ def test_request_that_fails_in_the_program_is_recorded_as_failure(
             drain(engine)
             assert failing.over.wait(10)
     assert "success" in outcomes()
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
     hook.refresh_from_db()
     assert hook.triggers == hook.success_triggers + hook.failure_triggers + (
         outcomes().count("unknown")
@@ -325,10 +327,10 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             served.next()
             away = OperationalError("away")
             failing = break_(patch, recording, "record", away, times=10**6)
-            heartbeat = break_(patch, heartbeats, "leave", away, times=10**6)
+            heartbeat = break_(patch, heartbeats, "record", away, times=10**6)
             served.release.set()
             until(lambda: engine._kept, "the result is kept")
-            for where, name in ((claims, "claim"), (claims, "abandoned")):
+            for where, name in ((claims, "claim"), (claims, "lost_attempts")):
                 real = getattr(where, name)
                 patch.setattr(
                     where, name, lambda *a, real=real, name=name: (done.append(name), real(*a))[1]
@@ -339,7 +341,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             assert done == []
             failing.left = heartbeat.left = 0
             until(settled, "all delivered")
-            until(lambda: set(done) == {"claim", "abandoned"}, "both are done again")
+            until(lambda: set(done) == {"claim", "lost_attempts"}, "both are done again")
     assert outcomes() == ["success", "success"]
     assert len(served.seen) == 2
 
@@ -355,7 +357,9 @@ def test_slots_are_held_by_results_that_are_not_stored(
         order(world)
         with monkeypatch.context() as patch, running(slots=3) as [engine]:
             # Errors of the rows' own, as far as the engine can tell: claims go on.
-            failing = break_(patch, attempts, "insert", ProgrammingError("x"), times=10**6)
+            failing = break_(
+                patch, recording, "insert_attempts", ProgrammingError("x"), times=10**6
+            )
             for _ in range(3):
                 served.next()
             until(lambda: engine_module.SLOTS in caplog.text, "the bound is reached")
@@ -369,14 +373,14 @@ def test_slots_are_held_by_results_that_are_not_stored(
     assert len(served.seen) == 10
     assert caplog.text.count(f"{engine_module.SLOTS}: failing") == 1
     assert caplog.text.count(f"{engine_module.STORING}: failing") == 1
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_one_row_that_fails_keeps_no_other_webhook_from_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = make.world()
-    real = attempts.row
+    real = recording.attempt_row
     with handler() as served:
         bad = make.webhook(world, f"{served.url}bad")
         make.webhook(world, f"{served.url}good", n=2)
@@ -387,7 +391,7 @@ def test_one_row_that_fails_keeps_no_other_webhook_from_work(
             return real(call, *args)
 
         with monkeypatch.context() as patch, running() as [engine]:
-            patch.setattr(attempts, "row", row)
+            patch.setattr(recording, "attempt_row", row)
             for n in range(1, 4):
                 order(world)
                 engine.wake()
@@ -397,7 +401,7 @@ def test_one_row_that_fails_keeps_no_other_webhook_from_work(
             until(settled, "all delivered")
     assert outcomes() == ["success"] * 6
     assert len(served.seen) == 6
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
@@ -413,7 +417,7 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
             until(lambda: engine._kept, "the result is kept")
             # Another process, which the outage did not concern, takes the claim for lost.
             Delivery.objects.update(lease=1.0)
-            assert failing.real(claims.abandoned()) == ["settled"]
+            assert failing.real(claims.lost_attempts()) == ["settled"]
             failing.left = 0
             until(lambda: settled() and len(outcomes()) == 3, "all recorded")
     assert sorted(outcomes()) == ["success", "success", "unknown"]
@@ -421,7 +425,7 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
     hook.refresh_from_db()
     assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (3, 2, 0)
     assert hook.earliest_possible_trigger is None
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -491,7 +495,7 @@ def test_start_that_fails_is_an_error(
 
 
 def test_start_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_loops, "START", 0.1)
+    monkeypatch.setattr(event_loops, "START_TIMEOUT", 0.1)
     release = threading.Event()
     monkeypatch.setattr(event_loops, "new_loop_factory", lambda: release.wait(10))
     engine = Engine()

@@ -20,9 +20,9 @@ from django.db import (
 from requests_queue import clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
-from webhooks import counters, lifecycle
-from webhooks.delivery import attempts, claims, flush, recording, retry
-from webhooks.delivery.calls import Claimed, Finished
+from webhooks import actions, webhook_health
+from webhooks.delivery import claims, flush, recording, retry
+from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
 from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,7 +67,7 @@ def name(error: BaseException) -> str:
     return f"{type(error).__name__} {getattr(error.__cause__, 'sqlstate', '')}".strip()
 
 
-def claimed(count: int = 5) -> list[Claimed]:
+def claimed(count: int = 5) -> list[ClaimedDelivery]:
     """Return claimed deliveries of one webhook, in the order of their ids."""
     world = make.world()
     make.webhook(world)
@@ -78,27 +78,27 @@ def claimed(count: int = 5) -> list[Claimed]:
     return found
 
 
-def succeeded(calls: Sequence[Claimed]) -> list[Finished]:
-    return [Finished(call, retry.SUCCESS, 5) for call in calls]
+def succeeded(calls: Sequence[ClaimedDelivery]) -> list[AttemptResult]:
+    return [AttemptResult(call, retry.SUCCESS, 5) for call in calls]
 
 
 def breaks(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, when: Callable[[Finished], bool]
+    monkeypatch: pytest.MonkeyPatch, error: Exception, when: Callable[[AttemptResult], bool]
 ) -> None:
     """Let the rows of some attempts raise an error."""
-    real = attempts.row
+    real = recording.attempt_row
 
-    def row(call: Finished, *args: Any) -> Any:
+    def row(call: AttemptResult, *args: Any) -> Any:
         if when(call):
             raise error
         return real(call, *args)
 
-    monkeypatch.setattr(attempts, "row", row)
+    monkeypatch.setattr(recording, "attempt_row", row)
 
 
 def counted() -> tuple[int, int, int]:
     hook = Webhook.objects.get()
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
     return hook.triggers, hook.success_triggers, hook.failure_triggers
 
 
@@ -186,11 +186,11 @@ def test_lost_attempt_that_cannot_be_stored_does_not_keep_the_others(
     calls = claimed(3)
     breaks(monkeypatch, RuntimeError("x"), lambda call: call.claimed == calls[1])
     Delivery.objects.update(lease=1.0)
-    assert flush.write(claims.abandoned()).stored == ["settled", "released", "settled"]
+    assert flush.write(claims.lost_attempts()).stored == ["settled", "released", "settled"]
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["unknown", "unknown"]
     assert counted() == (2, 0, 0)
     assert set(Delivery.objects.values_list("state", flat=True)) == {"waiting"}
-    assert claims.abandoned() == []
+    assert claims.lost_attempts() == []
 
 
 def test_isolation_stores_the_others_while_one_row_fails_as_if_the_database_were_away(
@@ -216,7 +216,7 @@ def test_isolation_gives_up_when_many_rows_fail(
     tried: list[int] = []
     real = recording.record
 
-    def record(calls: Sequence[Finished], **more: Any) -> Any:
+    def record(calls: Sequence[AttemptResult], **more: Any) -> Any:
         tried.append(len(calls))
         return real(calls, **more)
 
@@ -228,7 +228,7 @@ def test_isolation_gives_up_when_many_rows_fail(
 
 def test_attempt_of_deleted_webhook_is_no_error() -> None:
     calls = claimed(2)
-    lifecycle.delete(calls[0].webhook["id"])
+    actions.delete(calls[0].webhook["id"])
     assert flush.write(succeeded(calls)).stored == ["settled", "settled"]
     assert not Attempt.objects.exists()
 
@@ -237,7 +237,7 @@ def test_commit_that_was_not_confirmed_is_recorded_once(monkeypatch: pytest.Monk
     finished = succeeded(claimed(3))
     real = recording.record
 
-    def record(calls: Sequence[Finished], **more: Any) -> Any:
+    def record(calls: Sequence[AttemptResult], **more: Any) -> Any:
         real(calls, **more)
         raise OperationalError("server closed the connection unexpectedly")
 

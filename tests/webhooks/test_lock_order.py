@@ -17,7 +17,7 @@ from tests.queue import reaching
 from tests.queue.platforms import Platform
 from tests.queue.tables import PATHS, TIER_CONFIG
 from tests.webhooks.background import Background, together
-from webhooks import counters, lifecycle
+from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out
 from webhooks.models import Delivery, Event, Webhook
 
@@ -54,7 +54,7 @@ def test_changes_in_opposite_order_do_not_deadlock(
 
     together(lambda: change(*requests[0]), lambda: change(*reversed(requests[1])))
     assert [Event.objects.filter(webhook=hook).count() for hook in hooks] == [4, 4]
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
     found: list[set[str]] = []
     count = fan_out._count
 
-    def counted(made: list[fan_out._Made]) -> None:
+    def counted(made: list[fan_out._RecordedEvent]) -> None:
         ids = {each.webhook_id for each in made}
         classes = Webhook.objects.filter(pk__in=ids).values_list("object_class", flat=True)
         found.append(set(classes))
@@ -118,7 +118,7 @@ def test_events_of_one_transaction_are_counted_by_webhook() -> None:
         for pk in (first, second, first):
             touch(pk)
     assert [Webhook.objects.get(pk=hook.pk).events for hook in (one, two)] == [5, 2]
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_claims_and_deletions_in_the_middle_of_a_transaction_wait_for_nobody() -> None:
@@ -132,6 +132,6 @@ def test_claims_and_deletions_in_the_middle_of_a_transaction_wait_for_nobody() -
         list(Delivery.objects.select_for_update().filter(webhook=hook))
         [claimed] = Background(lambda: claims.claim(10)).result()
         assert claimed.webhook["id"] == other.pk
-    Background(lambda: lifecycle.delete(hook.pk)).result()
+    Background(lambda: actions.delete(hook.pk)).result()
     touch(pk)
     assert Webhook.objects.get().events == 2

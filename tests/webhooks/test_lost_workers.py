@@ -13,9 +13,9 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks import counters, lifecycle
+from webhooks import actions, webhook_health
 from webhooks.delivery import claims, engine, fan_out, recording, retry
-from webhooks.delivery.calls import Claimed, Finished
+from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
 from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +38,7 @@ def move(seconds: float) -> None:
     Clock.objects.update(frozen_at=clock.now() + timedelta(seconds=seconds))
 
 
-def claim(count: int) -> list[Claimed]:
+def claim(count: int) -> list[ClaimedDelivery]:
     move(1)
     found = claims.claim(100)
     assert len(found) == count
@@ -49,8 +49,8 @@ def lose(count: int = 1) -> None:
     """Claim deliveries and lose the worker that has them."""
     claim(count)
     move(1)
-    claims.give_back()
-    recording.record(claims.abandoned())
+    claims.expire_leases()
+    recording.record(claims.lost_attempts())
 
 
 def backoff(hook: Webhook) -> tuple[int, Any, bool]:
@@ -64,12 +64,12 @@ def test_the_first_lost_worker_is_no_failure(world: make.World) -> None:
     lose()
     assert backoff(hook) == (0, None, False)
     [again] = claim(1)
-    recording.record([Finished(again, retry.SUCCESS, 1)])
+    recording.record([AttemptResult(again, retry.SUCCESS, 1)])
     first = Attempt.objects.get(number=1)
     assert (first.outcome, first.next_attempt_at) == ("unknown", None)
     assert first.why == "Outcome unknown. Repeated, so the handler may receive the request twice."
     assert Delivery.objects.get().losses == 0
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_a_request_that_loses_its_workers_backs_off_until_out_of_order(
@@ -94,7 +94,7 @@ def test_a_request_that_loses_its_workers_backs_off_until_out_of_order(
     claim(0)
     # No response was a failure.
     assert (hook.triggers, hook.failure_triggers) == (5, 0)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_thirty_requests_in_flight_of_a_worker_lost_twice_are_one_failure(
@@ -123,7 +123,7 @@ def test_a_success_between_forgives_the_lost_workers(world: make.World) -> None:
     order(world)
     lose()
     [again] = claim(1)
-    recording.record([Finished(again, retry.FAILURE, 1)])
+    recording.record([AttemptResult(again, retry.FAILURE, 1)])
     assert backoff(hook)[0] == 1 and Delivery.objects.get().losses == 0
     move(300)
     lose()
@@ -137,12 +137,12 @@ def test_orderly_stops_never_count(world: make.World) -> None:
     order(world)
     for _ in range(12):
         [one] = claim(1)
-        recording.record([Finished(one, retry.UNKNOWN, 1, stopped=True)])
+        recording.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
         assert backoff(hook) == (0, None, False)
     # Nor do they forgive a lost worker.
     lose()
     [one] = claim(1)
-    recording.record([Finished(one, retry.UNKNOWN, 1, stopped=True)])
+    recording.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
     lose()
     assert backoff(hook)[0] == 1
 
@@ -154,9 +154,9 @@ def test_an_edit_forgives_the_lost_workers(world: make.World) -> None:
     lose()
     claim(1)
     move(5)
-    lifecycle.edit(hook.pk, world.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
-    claims.give_back()
-    recording.record(claims.abandoned())
+    actions.edit(hook.pk, world.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
+    claims.expire_leases()
+    recording.record(claims.lost_attempts())
     assert backoff(hook) == (0, None, False)
     claim(1)
 
@@ -202,7 +202,7 @@ def test_what_an_error_of_the_engines_loop_cuts_off_is_no_orderly_stop(world: ma
     make.webhook(world)
     order(world)
     [one] = claim(1)
-    cut_off = Finished(one, retry.UNKNOWN, 1, stopped=True)
+    cut_off = AttemptResult(one, retry.UNKNOWN, 1, stopped=True)
     crashed = engine.Engine()
     assert crashed._as_lost(cut_off).stopped is False
     crashed._stopping.set()

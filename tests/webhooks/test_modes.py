@@ -14,9 +14,10 @@ from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Got, handler
-from webhooks import counters, lifecycle
-from webhooks.delivery import claims, fan_out, payload, recording, retry
-from webhooks.delivery.calls import Finished
+from webhooks import actions, webhook_health
+from webhooks.delivery import claims, fan_out, recording, retry
+from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery.request import format_timestamp
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,7 +77,7 @@ def test_coalesce_events_join_the_one_delivery_that_waits(settings: Any) -> None
         assert len(served.seen) == 1
     hook.refresh_from_db()
     assert (hook.events, hook.triggers) == (5, 1)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_coalesce_events_during_a_call_wait_for_one_more_call(settings: Any) -> None:
@@ -94,7 +95,7 @@ def test_coalesce_events_during_a_call_wait_for_one_more_call(settings: Any) -> 
             served.release.set()
             until(settled, "delivered")
         assert len(served.seen) == 2
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_coalesce_what_fails_and_what_waits_become_one(settings: Any) -> None:
@@ -104,18 +105,18 @@ def test_coalesce_what_fails_and_what_waits_become_one(settings: Any) -> None:
     order(world)
     [first] = claims.claim(10)
     order(world, 2)
-    recording.record([Finished(first, retry.FAILURE, 1)])
+    recording.record([AttemptResult(first, retry.FAILURE, 1)])
     # The older one stays, and has the events of both.
     assert states() == [("waiting", 3)]
     assert Delivery.objects.get().pk == first.delivery_id
     # Two under way that fail together: one of them waits, the other is seen as cancelled.
-    lifecycle.edit(hook.pk, world.vendor_user, {"data": {"gate": "open"}})
+    actions.edit(hook.pk, world.vendor_user, {"data": {"gate": "open"}})
     [again] = claims.claim(10)
     order(world)
     [second] = claims.claim(10)
-    recording.record([Finished(c, retry.FAILURE, 1) for c in (again, second)])
+    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in (again, second)])
     assert states() == [("waiting", 4), ("cancelled", 0)]
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
@@ -126,8 +127,8 @@ def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
     order(world, 2)
     claimed = claims.claim(10)
     order(world, 2)
-    recording.record([Finished(c, retry.FAILURE, 1) for c in claimed[:2]])
-    recording.record([Finished(claimed[2], retry.SUCCESS, 1)])
+    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed[:2]])
+    recording.record([AttemptResult(claimed[2], retry.SUCCESS, 1)])
     for hook in Webhook.objects.all():
         assert hook.deliveries.filter(state="waiting").count() == 1
         assert sum(d.events.count() for d in hook.deliveries.all()) == 4
@@ -183,7 +184,7 @@ def test_the_body_is_the_claims_without_exp(settings: Any) -> None:
     assert (got.json["account_id"], got.json["product_id"]) == (world.vendor.pk, world.product.pk)
     assert got.json["webhook_name"] == hook.label
     attempt = Attempt.objects.get()
-    assert got.json["triggered_at"] == payload.stamp(attempt.started_at)
+    assert got.json["triggered_at"] == format_timestamp(attempt.started_at)
     assert exp == int(attempt.started_at.timestamp()) + 450
     assert jwt.get_unverified_header(got.token) == {"typ": "JWT", "alg": "HS256"}
     assert attempt.claims == {**signed, "exp": exp}
@@ -238,7 +239,7 @@ def test_a_call_says_when_the_last_success_and_failure_were() -> None:
                 served.next()
                 until(lambda n=n: Attempt.objects.count() == n + 1, f"call {n + 1}")
         told = [(got.json["last_success_at"], got.json["last_failure_at"]) for got in served.seen]
-    ended = [payload.stamp(a.finished_at) for a in Attempt.objects.order_by("pk")]
+    ended = [format_timestamp(a.finished_at) for a in Attempt.objects.order_by("pk")]
     assert told == [
         (None, None),
         (ended[0], None),
@@ -260,7 +261,7 @@ def test_each_call_is_signed_afresh_with_the_secret_as_it_is() -> None:
         with running() as [engine]:
             first = served.next()
             until(lambda: Attempt.objects.exists(), "the failure")
-            lifecycle.edit(hook.pk, world.vendor_user, {"jwt_secret": "JWT-" + "new" * 12})
+            actions.edit(hook.pk, world.vendor_user, {"jwt_secret": "JWT-" + "new" * 12})
             engine.wake()
             second = served.next()
             until(settled, "delivered")
@@ -276,27 +277,27 @@ def test_a_disabled_webhook_counts_nothing_and_enabling_starts_clean() -> None:
     with handler() as served:
         hook = make.webhook(world, served.url)
         order(world, 2)
-        lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+        actions.edit(hook.pk, world.vendor_user, {"active": False})
         assert states() == [("cancelled", 1), ("cancelled", 1)]
         order(world, 2)
         hook.refresh_from_db()
         assert hook.events == Event.objects.count() == 2
-        lifecycle.edit(hook.pk, world.vendor_user, {"active": True})
+        actions.edit(hook.pk, world.vendor_user, {"active": True})
         order(world)
         with running():
             until(settled, "delivered")
         assert len(served.seen) == 1
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_disabling_and_enabling_heals_but_cancels_what_waited() -> None:
     world = make.world()
     hook = make.webhook(world)
     order(world, 2)
-    recording.record([Finished(c, retry.FAILURE, 1) for c in claims.claim(10)])
+    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     Webhook.objects.update(out_of_order=True, earliest_possible_trigger=None, round=10)
     for active in (False, True):
-        lifecycle.edit(hook.pk, world.vendor_user, {"active": active})
+        actions.edit(hook.pk, world.vendor_user, {"active": active})
     hook.refresh_from_db()
     assert (hook.round, hook.out_of_order, hook.earliest_possible_trigger) == (0, False, None)
     assert [state for state, _ in states()] == ["cancelled", "cancelled"]
@@ -401,4 +402,4 @@ def test_a_secret_that_cannot_sign_is_a_failed_call_and_disturbs_no_other() -> N
             until(lambda: Attempt.objects.count() == 2, "both recorded")
         assert len(served.seen) == 1
     attempt = Attempt.objects.get(webhook=broken)
-    assert attempt.outcome == "failure" and "can't sign" in attempt.error
+    assert attempt.outcome == "failure" and "cannot sign" in attempt.error

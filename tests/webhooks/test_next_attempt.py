@@ -12,7 +12,7 @@ from requests_queue.models import Clock
 from tests import make
 from tests.api import Caller, caller
 from webhooks.delivery import next_attempt
-from webhooks.delivery.next_attempt import Situation
+from webhooks.delivery.next_attempt import WorkerLoad
 from webhooks.models import Delivery, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +137,7 @@ def test_a_webhook_says_what_comes_next(worker: None) -> None:
     def told(pending: int, **fields: Any) -> str:
         row = hook(world, **fields)
         try:
-            found = next_attempt.of_webhook(row, NOW, pending=pending, situation=Situation())
+            found = next_attempt.of_webhook(row, NOW, pending=pending, load=WorkerLoad())
             return found.sentence(NOW)
         finally:
             row.delete()

@@ -18,7 +18,7 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import Got, handler
-from webhooks import counters
+from webhooks import webhook_health
 from webhooks.delivery import claims, flush
 from webhooks.delivery import engine as engine_module
 from webhooks.models import Attempt, Webhook
@@ -68,10 +68,10 @@ def test_results_survive_a_lock_of_70_s_at_production_settings(
 def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lock the file as results are stored, for so long; nothing may be lost or untrue after it."""
     monkeypatch.setattr(heartbeats, "_next", {})
-    failed: list[flush.Flush] = []
+    failed: list[flush.FlushResult] = []
     real = flush.write
 
-    def write(*args: Any, **more: Any) -> flush.Flush:
+    def write(*args: Any, **more: Any) -> flush.FlushResult:
         found = real(*args, **more)
         if found.unavailable:
             failed.append(found)
@@ -113,4 +113,4 @@ def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
         "triggers", "success_triggers", "failure_triggers", "round"
     )
     assert list(counted) == [(1, 1, 0, 0), (1, 0, 1, 1), (1, 1, 0, 0)]
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []

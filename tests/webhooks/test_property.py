@@ -29,9 +29,9 @@ from requests_queue.queues.fulfillment import creation, rules
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.hypothesis_profiles import sequences
-from webhooks import counters, lifecycle, pruning
+from webhooks import actions, cleanup, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry
-from webhooks.delivery.calls import Claimed, Finished
+from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -60,8 +60,8 @@ class Emitter(RuleBasedStateMachine):
         self.events: Counter[str] = Counter()
         self.calls: Counter[tuple[str, str]] = Counter()
         self.since: Counter[str] = Counter()
-        self.flights: list[Claimed] = []
-        self.lost: list[Claimed] = []
+        self.flights: list[ClaimedDelivery] = []
+        self.lost: list[ClaimedDelivery] = []
         # Which of the lost have come late, and with which outcome.
         self.told: set[Any] = set()
         self.disabled_at: dict[str, Any] = {}
@@ -145,7 +145,7 @@ class Emitter(RuleBasedStateMachine):
         attempt.claims = CLAIMS
         changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
         try:
-            made = resend.send(attempt, changes)
+            made = resend.create_resend(attempt, changes)
         except Refused:
             assert not attempt.webhook.active
         else:
@@ -155,7 +155,7 @@ class Emitter(RuleBasedStateMachine):
     def switch(self, pick: int, active: bool) -> None:
         self.tick()
         hook = self.hook(pick)
-        lifecycle.edit(hook.pk, self.world.vendor_user, {"active": active})
+        actions.edit(hook.pk, self.world.vendor_user, {"active": active})
         if active != hook.active:
             self.disabled_at[hook.pk] = self.now
             assert not Delivery.objects.filter(webhook=hook, state="waiting").exists()
@@ -164,13 +164,13 @@ class Emitter(RuleBasedStateMachine):
     def edit(self, pick: int, n: int, how: bool) -> None:
         self.tick()
         fields = {"data": {"n": n}} if how else {"label": f"Label {n}"}
-        lifecycle.edit(self.hook(pick).pk, self.world.vendor_user, fields)
+        actions.edit(self.hook(pick).pk, self.world.vendor_user, fields)
 
     @rule(pick=PICK)
     def recover(self, pick: int) -> None:
         self.tick()
         hook = self.hook(pick)
-        recovered = lifecycle.recover(hook.pk)
+        recovered = actions.recover(hook.pk)
         assert recovered == (hook.out_of_order and hook.active)
 
     # Workers.
@@ -189,16 +189,16 @@ class Emitter(RuleBasedStateMachine):
             assert one.forced or gate is None or gate <= self.now
         self.flights += claimed
         if len(claimed) < slots:
-            assert claims.peek(self.now) == []
+            assert claims.peek_due(self.now) == []
 
     @rule(picks=st.lists(PICK, min_size=1, max_size=5), outcome=OUTCOMES, late=PICK)
     def record(self, picks: list[int], outcome: str, late: int) -> None:
         """One flush of a worker: some of its calls, and perhaps one whose claim was lost."""
         self.tick()
         ended = [self.flights.pop(pick % len(self.flights)) for pick in picks if self.flights]
-        finished = [Finished(one, outcome, 5) for one in ended]
+        finished = [AttemptResult(one, outcome, 5) for one in ended]
         if self.lost:
-            finished.insert(0, Finished(self.lost[late % len(self.lost)], outcome, 5))
+            finished.insert(0, AttemptResult(self.lost[late % len(self.lost)], outcome, 5))
             expected = self.late(finished[0])
         found = recording.record(finished)
         assert found.count("settled") == len(ended)
@@ -208,7 +208,7 @@ class Emitter(RuleBasedStateMachine):
             if kind in ("settled", "late"):
                 self.book(one.claimed, outcome)
 
-    def late(self, call: Finished) -> str:
+    def late(self, call: AttemptResult) -> str:
         """Return what is to become of an attempt whose claim was lost."""
         exists = Delivery.objects.filter(pk=call.claimed.delivery_id).exists()
         if call.outcome == retry.UNKNOWN or not exists:
@@ -219,7 +219,7 @@ class Emitter(RuleBasedStateMachine):
         self.told.add(key)
         return "late"
 
-    def book(self, one: Claimed, outcome: str) -> None:
+    def book(self, one: ClaimedDelivery, outcome: str) -> None:
         pk = one.webhook["id"]
         self.calls[pk, outcome] += 1
         if outcome == retry.SUCCESS:
@@ -236,7 +236,7 @@ class Emitter(RuleBasedStateMachine):
         self.lost.append(one)
         Delivery.objects.filter(pk=one.delivery_id, claim=one.claim).update(lease=1.0)
         # Two others find it.
-        found = claims.abandoned(), claims.abandoned()
+        found = claims.lost_attempts(), claims.lost_attempts()
         assert [f.claimed.delivery_id for f in found[0]] == [one.delivery_id]
         assert recording.record(found[0]) == ["settled"]
         assert recording.record(found[1]) == ["dropped"]
@@ -245,7 +245,7 @@ class Emitter(RuleBasedStateMachine):
     @rule()
     def renew(self) -> None:
         claims.renew([*self.flights, *self.lost])
-        assert claims.abandoned() == []
+        assert claims.lost_attempts() == []
 
     # Time.
 
@@ -255,13 +255,13 @@ class Emitter(RuleBasedStateMachine):
 
     @rule()
     def prune(self) -> None:
-        pruning.prune()
+        cleanup.prune()
 
     # What always holds.
 
     @invariant()
     def counters_are_what_happened(self) -> None:
-        assert counters.discrepancies() == []
+        assert webhook_health.counter_discrepancies() == []
         for hook in Webhook.objects.all():
             calls = {outcome: self.calls[hook.pk, outcome] for _, outcome in self.calls}
             assert hook.events == self.events[hook.pk]
@@ -324,7 +324,7 @@ class Emitter(RuleBasedStateMachine):
         while self.flights:
             self.record([0] * 5, retry.SUCCESS, 0)
         for hook in Webhook.objects.filter(out_of_order=True):
-            lifecycle.recover(hook.pk)
+            actions.recover(hook.pk)
         for _ in range(200):
             self.claim(10)
             if not self.flights:

@@ -13,9 +13,9 @@ from django.db.models import F
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock
-from webhooks import counters, lifecycle, pruning
+from webhooks import actions, cleanup, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry
-from webhooks.delivery.calls import Finished
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ DAY = 24 * 3600
 def call(outcome: str = retry.SUCCESS) -> list[int]:
     """Make all calls that may be made now, with one outcome; return the deliveries."""
     claimed = claims.claim(100)
-    assert set(recording.record([Finished(c, outcome, 1) for c in claimed])) == {"settled"}
+    assert set(recording.record([AttemptResult(c, outcome, 1) for c in claimed])) == {"settled"}
     return [c.delivery_id for c in claimed]
 
 
@@ -58,7 +58,7 @@ def test_what_ended_long_ago_goes_and_its_numbers_stay() -> None:
     before = counted(hook)
     assert before == (2, 5, 2, 2)
     move_clock(40 * DAY)
-    assert pruning.prune() == 1
+    assert cleanup.prune() == 1
     # The second delivery's attempts are the webhook's last success and last failure.
     assert sums(hook) == (1, 1, 1, 1)
     assert counted(hook) == before
@@ -67,8 +67,8 @@ def test_what_ended_long_ago_goes_and_its_numbers_stay() -> None:
         hook.last_success_id,
         hook.last_failure_id,
     }
-    assert counters.discrepancies() == []
-    assert pruning.prune() == 0
+    assert webhook_health.counter_discrepancies() == []
+    assert cleanup.prune() == 0
 
 
 def test_what_a_webhook_points_to_stays_with_its_delivery_and_events() -> None:
@@ -76,7 +76,7 @@ def test_what_a_webhook_points_to_stays_with_its_delivery_and_events() -> None:
     fan_out.trigger(hook)
     call()
     move_clock(400 * DAY)
-    assert pruning.prune() == 0
+    assert cleanup.prune() == 0
     hook.refresh_from_db()
     assert hook.last_success is not None and hook.last_success.outcome == "success"
     assert hook.last_success.delivery.events.count() == 1
@@ -88,11 +88,11 @@ def test_the_last_failure_stays_though_its_delivery_was_given_up() -> None:
     fan_out.trigger(hook)
     call(retry.FAILURE)
     for active in (False, True):
-        lifecycle.edit(hook.pk, world.vendor_user, {"active": active})
+        actions.edit(hook.pk, world.vendor_user, {"active": active})
     move_clock(400 * DAY)
     fan_out.trigger(hook)
     call(retry.SUCCESS)
-    assert pruning.prune() == 0
+    assert cleanup.prune() == 0
     hook.refresh_from_db()
     assert hook.last_failure is not None and hook.last_failure.delivery.state == "cancelled"
 
@@ -105,7 +105,7 @@ def test_what_has_not_ended_stays_however_old_it_is(state: str) -> None:
     if state == "calling":
         assert len(claims.claim(10)) == 2
     move_clock(400 * DAY)
-    assert pruning.prune() == 0
+    assert cleanup.prune() == 0
     assert Delivery.objects.filter(state=state).count() == 2
 
 
@@ -119,32 +119,32 @@ def test_a_delivery_counts_as_old_from_its_last_call_on() -> None:
     call()
     move_clock(2 * DAY)
     # Its first call is 31 days old, its last one two.
-    assert pruning.prune() == 0
+    assert cleanup.prune() == 0
     move_clock(29 * DAY)
     fan_out.trigger(hook)
     call(retry.FAILURE)
     move_clock(400)
     call(retry.SUCCESS)
-    assert pruning.prune() == 2
+    assert cleanup.prune() == 2
     assert not Delivery.objects.filter(pk=old).exists()
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_cancelled_deliveries_go_too() -> None:
     world = make.world()
     hook = make.webhook(world)
     creation.create(make.purchase(world), world.as_distributor)
-    lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+    actions.edit(hook.pk, world.vendor_user, {"active": False})
     move_clock(31 * DAY)
-    assert pruning.prune() == 1
+    assert cleanup.prune() == 1
     assert sums(hook) == (1, 0, 0, 0)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_pruning_goes_in_batches_and_keeps_webhooks_apart(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(pruning, "_BATCH", 2)
+    monkeypatch.setattr(cleanup, "_PRUNE_BATCH", 2)
     settings.SIM_KEEP_DAYS = 3
     world = make.world()
     first, second = make.webhook(world), make.webhook(world, n=2)
@@ -153,10 +153,10 @@ def test_pruning_goes_in_batches_and_keeps_webhooks_apart(
             fan_out.trigger(hook)
     call()
     move_clock(3 * DAY + 60)
-    assert pruning.prune() == 6
+    assert cleanup.prune() == 6
     assert sums(first) == (4, 4, 0, 0)
     assert sums(second) == (2, 2, 0, 0)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ def test_a_wrong_counter_is_found(counter: str) -> None:
     for row in (hook, sound):
         fan_out.trigger(row)
     call(retry.FAILURE)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
     Webhook.objects.filter(pk=hook.pk).update(**{counter: F(counter) + 1})
-    found = counters.discrepancies()
+    found = webhook_health.counter_discrepancies()
     # A call that was pruned stands in two sums: of all, and of its outcome.
     assert len(found) == (2 if counter in ("pruned_successes", "pruned_failures") else 1)
     assert all(line.startswith(f"{hook.pk}: ") for line in found)
@@ -186,7 +186,7 @@ def test_a_lost_row_is_found() -> None:
     call(retry.FAILURE)
     Event.objects.all().delete()
     Attempt.objects.all().delete()
-    assert counters.discrepancies() == [
+    assert webhook_health.counter_discrepancies() == [
         f"{hook.pk}: events is 1, but 0 are recorded.",
         f"{hook.pk}: triggers is 1, but 0 are recorded.",
         f"{hook.pk}: failure_triggers is 1, but 0 are recorded.",
@@ -199,7 +199,7 @@ def test_the_check_takes_one_statement(django_assert_num_queries: Any) -> None:
         fan_out.trigger(make.webhook(world, n=n))
     call()
     with django_assert_num_queries(1):
-        assert counters.discrepancies() == []
+        assert webhook_health.counter_discrepancies() == []
 
 
 def test_the_command_prints_what_is_wrong_and_exits_with_1() -> None:
@@ -222,9 +222,9 @@ def test_event_and_last_call_must_both_be_old(settings: Any) -> None:
         call()
     ended = Attempt.objects.earliest("pk").finished_at
     Attempt.objects.update(finished_at=ended - timedelta(days=1) + timedelta(minutes=5))
-    assert pruning.prune() == 0
+    assert cleanup.prune() == 0
     Attempt.objects.update(finished_at=ended - timedelta(days=1, minutes=5))
     # The event's own age counts as well.
-    assert pruning.prune() == 0
+    assert cleanup.prune() == 0
     Delivery.objects.update(created_at=ended - timedelta(days=1, minutes=5))
-    assert pruning.prune() == 1
+    assert cleanup.prune() == 1

@@ -20,9 +20,9 @@ from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
 from tests.webhooks.background import Background, together
-from webhooks import counters, lifecycle, removal
-from webhooks.delivery import claims, coalescing, fan_out, recording, retry
-from webhooks.delivery.calls import Finished
+from webhooks import actions, cleanup, webhook_health
+from webhooks.delivery import claims, fan_out, recording, retry
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +38,7 @@ def failing(world: make.World, waiting: int) -> Webhook:
     hook = make.webhook(world)
     order(world, waiting)
     claimed = claims.claim(100)
-    recording.record([Finished(c, retry.FAILURE, 1) for c in claimed])
+    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
     move_clock(400)
     return hook
 
@@ -77,12 +77,12 @@ def test_two_workers_that_find_the_same_lost_call_record_it_once() -> None:
     order(world, 3)
     claims.claim(10)
     expire_leases()
-    found = together(*[lambda: recording.record(claims.abandoned())] * 2)
+    found = together(*[lambda: recording.record(claims.lost_attempts())] * 2)
     second, first = sorted(found, key=lambda one: one.count("settled"))
     # The second finds none, or three that the first has recorded.
     assert first == ["settled"] * 3 and set(second) <= {"dropped"}
     assert Attempt.objects.count() == 3
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
@@ -96,7 +96,7 @@ def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
     choose = claims._oldest
 
     def fail() -> Any:
-        return recording.record([Finished(failing, retry.FAILURE, 1)])
+        return recording.record([AttemptResult(failing, retry.FAILURE, 1)])
 
     def choose_after_the_failure(*args: Any) -> Any:
         # SQLite lets nobody write while a claim is under way.
@@ -147,7 +147,7 @@ def test_identical_purchases_at_the_same_time(both_have_looked: None) -> None:
     assert answers[409]["params"]["request_id"] == answers[201]["id"]
     assert Request.objects.count() == Asset.objects.count() == 1
     assert Event.objects.count() == 1
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_two_orders_of_the_same_new_customer_at_the_same_time(both_have_looked: None) -> None:
@@ -218,12 +218,12 @@ def test_disabled_while_an_event_is_recorded(
     ran = paused(
         monkeypatch,
         where,
-        lambda: lifecycle.edit(hook.pk, world.vendor_user, {"active": False}),
+        lambda: actions.edit(hook.pk, world.vendor_user, {"active": False}),
     )
     order(world)
     ran[0].result()
     assert set(Delivery.objects.values_list("state", flat=True)) == {"cancelled"}
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 @BOTH
@@ -234,15 +234,15 @@ def test_deleted_while_an_event_is_recorded(
     world = make.world()
     hook = failing(world, waiting=1) if backing_off else make.webhook(world)
     other = make.webhook(world, n=2)
-    ran = paused(monkeypatch, where, lambda: lifecycle.delete(hook.pk))
+    ran = paused(monkeypatch, where, lambda: actions.delete(hook.pk))
     order(world)
     ran[0].result()
     assert list(Webhook.objects.all()) == [other]
     # What the event had locked was left.
-    removal.run()
+    cleanup.remove_deleted()
     assert set(Event.objects.values_list("webhook", flat=True)) == {other.pk}
     assert set(Delivery.objects.values_list("webhook", flat=True)) == {other.pk}
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_an_event_taken_back_leaves_equal_ones_of_the_same_moment(
@@ -277,7 +277,7 @@ def test_an_event_taken_back_leaves_equal_ones_of_the_same_moment(
 
 def test_trigger_now_on_a_webhook_that_has_just_been_deleted() -> None:
     hook = make.webhook(make.world())
-    lifecycle.delete(hook.pk)
+    actions.delete(hook.pk)
     with pytest.raises(Missing):
         fan_out.trigger(hook)
 
@@ -303,15 +303,18 @@ def test_a_merge_leaves_what_is_just_claimed(
             claim_first()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(coalescing.Event.objects, "filter", filter_)
+    monkeypatch.setattr(recording.Event.objects, "filter", filter_)
     with transaction.atomic():
         list(Webhook.objects.select_for_update())
-        coalescing.merge_waiting([first.pk])
+        recording.coalesce([first.pk])
     monkeypatch.undo()
     # The claim passed over what the merge had locked; on SQLite it waited. Either way one is left.
     claimed = started[0].result() or claims.claim(10)
     assert [c.delivery_id for c in claimed] == [first.pk]
-    assert recording.record([Finished(c, retry.SUCCESS, 1) for c in claimed]).count("settled") == 1
+    assert (
+        recording.record([AttemptResult(c, retry.SUCCESS, 1) for c in claimed]).count("settled")
+        == 1
+    )
     assert settled()
     assert set(Event.objects.values_list("delivery__state", flat=True)) == {"delivered"}
     assert Event.objects.count() == 3
@@ -330,7 +333,7 @@ def test_a_storm_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def meddle(hook: Webhook) -> None:
             for n in range(8):
-                lifecycle.edit(hook.pk, world.vendor_user, {"active": n % 2 == 1, "data": {"n": n}})
+                actions.edit(hook.pk, world.vendor_user, {"active": n % 2 == 1, "data": {"n": n}})
                 move_clock(200)
                 try:
                     fan_out.trigger(hook)
@@ -340,20 +343,20 @@ def test_a_storm_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
         def drop(hook: Webhook) -> None:
             for _ in range(4):
                 fan_out.trigger(hook)
-            lifecycle.delete(hook.pk)
+            actions.delete(hook.pk)
             with pytest.raises(Missing):
-                lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+                actions.edit(hook.pk, world.vendor_user, {"active": False})
 
         with running(2) as engines:
             together(buy, buy, lambda: meddle(hooks[0]), lambda: drop(hooks[1]))
             served.answer = lambda got: 200
             for hook in Webhook.objects.all():
-                lifecycle.edit(hook.pk, world.vendor_user, {"headers": {"X-Now": "better"}})
+                actions.edit(hook.pk, world.vendor_user, {"headers": {"X-Now": "better"}})
             for engine in engines:
                 engine.wake()
-            removal.run()
+            cleanup.remove_deleted()
             until(settled, "all delivered")
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
     for hook in hooks[2:]:
         hook.refresh_from_db()
         assert hook.events == 48

@@ -10,7 +10,7 @@ from django.db import connection
 
 from tests import make
 from tests.make import AT
-from webhooks import recent, webhook_health
+from webhooks import webhook_health
 from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +37,7 @@ def test_an_hour_is_sixty_minutes_by_outcome(world: make.World) -> None:
     attempt(row, NOW, "failure")
     attempt(row, NOW - timedelta(minutes=59), "unknown")
     attempt(row, NOW - timedelta(minutes=60), "failure")
-    found = recent.last_hour(world.vendor, NOW)
+    found = webhook_health.last_hour(world.vendor, NOW)
     assert len(found) == 60
     assert found[0].at == AT.replace(hour=8, minute=42)
     assert found[-1].at == AT.replace(hour=9, minute=41)
@@ -48,8 +48,8 @@ def test_an_hour_is_sixty_minutes_by_outcome(world: make.World) -> None:
 
 def test_another_accounts_calls_are_not_counted(world: make.World) -> None:
     attempt(make.webhook(world, account=world.provider), NOW)
-    assert sum(minute.total for minute in recent.last_hour(world.vendor, NOW)) == 0
-    assert sum(minute.total for minute in recent.last_hour(world.provider, NOW)) == 1
+    assert sum(minute.total for minute in webhook_health.last_hour(world.vendor, NOW)) == 0
+    assert sum(minute.total for minute in webhook_health.last_hour(world.provider, NOW)) == 1
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's plan")
@@ -75,12 +75,12 @@ def test_the_worst_trouble_comes_first(world: make.World) -> None:
     make.webhook(world, n=7, out_of_order=True, account=world.provider)
     for forced in (False, False, True):
         Delivery.objects.create(webhook=lost, forced=forced, created_at=NOW)
-    found = webhook_health.in_trouble(world.vendor, 10)
-    assert (found[0].webhook, found[0].waiting) == (lost, 2)
+    found = webhook_health.failing(world.vendor, 10)
+    assert (found[0].webhook, found[0].pending) == (lost, 2)
     assert {one.webhook.pk[-1] for one in found} == {"2", "3", "4", "5"}
     assert [one.webhook.pk[-1] for one in found if one.webhook.round] == ["3", "2"]
     assert [one.webhook.pk[-1] for one in found if one.is_validator] == ["5"]
-    assert len(webhook_health.in_trouble(world.vendor, 2)) == 2
+    assert len(webhook_health.failing(world.vendor, 2)) == 2
     assert [row.pk for row in webhook_health.out_of_order(world.vendor, 5)] == [lost.pk]
 
 
@@ -90,7 +90,7 @@ def test_trouble_takes_two_statements(world: make.World, django_assert_num_queri
         row.last_failure = attempt(row, NOW, "failure", error="No.", why="Because.")
         row.save()
     with django_assert_num_queries(2):
-        for one in webhook_health.in_trouble(world.vendor, 10):
+        for one in webhook_health.failing(world.vendor, 10):
             assert one.webhook.last_failure and one.webhook.last_failure.error == "No."
             assert one.webhook.product.name == "Product"
     with django_assert_num_queries(1):

@@ -16,9 +16,9 @@ from tests.handlers import Got, handler
 from tests.make import World
 from tests.webhooks import validating
 from tests.webhooks.background import together
-from webhooks import counters, lifecycle, pruning
+from webhooks import actions, cleanup, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry
-from webhooks.delivery.calls import Finished, prepare
+from webhooks.delivery.in_flight import AttemptResult, prepare
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,7 +34,7 @@ def told(got: Got, hook: Webhook) -> dict[str, Any]:
 def call(outcome: str = retry.SUCCESS) -> Attempt:
     """Make the first call that may be made now, with an outcome and without HTTP."""
     [claimed] = claims.claim(1)
-    recording.record([Finished(claimed, outcome, 5, prepare(claimed))])
+    recording.record([AttemptResult(claimed, outcome, 5, prepare(claimed))])
     return Attempt.objects.get(delivery=claimed.delivery_id, number=claimed.number)
 
 
@@ -64,7 +64,7 @@ def test_the_handler_gets_the_same_once_more_signed_afresh() -> None:
         until(settled, "delivered")
         move_clock(3600)
         attempt = Attempt.objects.get()
-        made = resend.send(attempt)
+        made = resend.create_resend(attempt)
         engine.wake()
         second = served.next()
         until(settled, "delivered again")
@@ -81,7 +81,7 @@ def test_the_handler_gets_the_same_once_more_signed_afresh() -> None:
     assert Event.objects.count() == 1
     made.refresh_from_db()
     assert (made.state, made.resend.repeats_id) == ("delivered", attempt.delivery_id)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_changes_hold_for_that_call_and_leave_the_webhook_as_it_is() -> None:
@@ -97,7 +97,7 @@ def test_changes_hold_for_that_call_and_leave_the_webhook_as_it_is() -> None:
         changes = {
             "external_url": f"{other.url}other", "headers": {"X-Try": "1"}, "content": content,
         }  # fmt: skip
-        made = resend.send(Attempt.objects.get(), changes)
+        made = resend.create_resend(Attempt.objects.get(), changes)
         engine.wake()
         got = other.next()
         until(settled, "delivered again")
@@ -116,10 +116,10 @@ def test_changes_hold_for_that_call_and_leave_the_webhook_as_it_is() -> None:
 def test_a_get_has_its_payload_in_the_token_and_no_data() -> None:
     world = make.world()
     attempt = triggered(world, data={"n": 1})
-    resend.send(attempt, {"http_method": "GET"})
+    resend.create_resend(attempt, {"http_method": "GET"})
     [claimed] = claims.claim(1)
     prepared = prepare(claimed)
-    assert (prepared.call.method, prepared.call.body) == ("GET", None)
+    assert (prepared.request.method, prepared.request.body) == ("GET", None)
     assert prepared.claims["data"] == {}
     assert prepared.claims["webhook_id"] == attempt.webhook_id
 
@@ -130,7 +130,7 @@ def test_a_failure_moves_the_gate_as_that_of_trigger_now_does(healthy: bool) -> 
     attempt = triggered(world, retry.SUCCESS if healthy else retry.FAILURE)
     twin = triggered(world, retry.SUCCESS if healthy else retry.FAILURE, n=2)
     move_clock(1)
-    resend.send(attempt)
+    resend.create_resend(attempt)
     call(retry.FAILURE)
     fan_out.trigger(twin.webhook)
     call(retry.FAILURE)
@@ -143,9 +143,9 @@ def test_a_failure_moves_the_gate_as_that_of_trigger_now_does(healthy: bool) -> 
 def test_its_retry_is_a_call_like_any_other() -> None:
     world = make.world()
     attempt = triggered(world)
-    resend.send(attempt)
+    resend.create_resend(attempt)
     call(retry.FAILURE)
-    lifecycle.edit(attempt.webhook_id, world.vendor_user, {"external_url": "http://127.0.0.1:9/n"})
+    actions.edit(attempt.webhook_id, world.vendor_user, {"external_url": "http://127.0.0.1:9/n"})
     assert call().url == "http://127.0.0.1:9/n"
 
 
@@ -157,42 +157,42 @@ def test_what_is_sent_otherwise_says_nothing_of_the_webhook(edited: bool, outcom
     hook = attempt.webhook
     changes = None if edited else {"external_url": "http://127.0.0.1:9/other"}
     if edited:
-        lifecycle.edit(hook.pk, world.vendor_user, {"data": {"n": 2}})
+        actions.edit(hook.pk, world.vendor_user, {"data": {"n": 2}})
         fan_out.trigger(hook)
         call(retry.FAILURE)
     before = standing(hook)
     assert before[0] is not None
-    made = resend.send(attempt, changes)
+    made = resend.create_resend(attempt, changes)
     again = call(outcome)
     assert standing(hook) == before
     made.refresh_from_db()
     assert made.state == ("delivered" if outcome == retry.SUCCESS else "failed")
     assert "its backoff does not change" in again.why
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
     # What was altered stays so when it is repeated.
-    resend.send(again)
+    resend.create_resend(again)
     call(retry.FAILURE)
     assert standing(hook) == before
 
 
 def test_a_lost_worker_leaves_what_it_called_on_record() -> None:
     attempt = triggered(make.world())
-    made = resend.send(attempt, {"external_url": "http://127.0.0.1:9/other"})
+    made = resend.create_resend(attempt, {"external_url": "http://127.0.0.1:9/other"})
     assert len(claims.claim(1)) == 1
     Delivery.objects.filter(pk=made.pk).update(lease=1.0)
-    recording.record(claims.abandoned())
+    recording.record(claims.lost_attempts())
     lost = Attempt.objects.get(delivery=made)
     assert (lost.outcome, lost.url) == ("unknown", "http://127.0.0.1:9/other")
     with pytest.raises(Refused, match="was not recorded"):
-        resend.send(lost)
+        resend.create_resend(lost)
 
 
 def test_a_disabled_webhook_sends_nothing_again() -> None:
     world = make.world()
     attempt = triggered(world)
-    lifecycle.edit(attempt.webhook_id, world.vendor_user, {"active": False})
+    actions.edit(attempt.webhook_id, world.vendor_user, {"active": False})
     with pytest.raises(Refused, match="is disabled: enable it to send again"):
-        resend.send(attempt)
+        resend.create_resend(attempt)
     assert Delivery.objects.count() == 1 and not Resend.objects.exists()
 
 
@@ -213,7 +213,7 @@ def test_a_disabled_webhook_sends_nothing_again() -> None:
 def test_changes_obey_the_rules_of_a_webhook(changes: dict[str, Any], sentence: str) -> None:
     attempt = triggered(make.world())
     with pytest.raises(Invalid, match=sentence.replace("(", "\\(")):
-        resend.send(attempt, changes)
+        resend.create_resend(attempt, changes)
     assert not Resend.objects.exists()
 
 
@@ -221,13 +221,13 @@ def test_an_address_that_may_not_be_called_is_not() -> None:
     metadata = "http://169.254.169.254/latest/meta-data/"
     attempt = triggered(make.world())
     with pytest.raises(Invalid, match=r"external_url: .*link-local address"):
-        resend.send(attempt, {"external_url": metadata})
+        resend.create_resend(attempt, {"external_url": metadata})
     assert not Resend.objects.exists()
     # One that a webhook has from before is refused by the call.
     Attempt.objects.update(url=metadata)
     attempt.refresh_from_db()
     with running() as [engine]:
-        resend.send(attempt, {"external_url": metadata})
+        resend.create_resend(attempt, {"external_url": metadata})
         engine.wake()
         until(settled, "refused")
     assert "can't be called" in Attempt.objects.latest("pk").error
@@ -244,14 +244,14 @@ def test_a_validators_object_is_repeated_and_its_answer_left() -> None:
         before = Attempt.objects.get()
         row.refresh_from_db()
         params = row.params
-        resend.send(before)
+        resend.create_resend(before)
         engine.wake()
         second = served.next()
         until(settled, "called again")
         with pytest.raises(Invalid, match="Validators are called by POST"):
-            resend.send(before, {"http_method": "GET"})
+            resend.create_resend(before, {"http_method": "GET"})
         content = {**first.json, "note": "changed"}
-        resend.send(before, {"content": content})
+        resend.create_resend(before, {"content": content})
         engine.wake()
         third = served.next()
         until(settled, "called with changes")
@@ -266,20 +266,20 @@ def test_a_validators_object_is_repeated_and_its_answer_left() -> None:
 def test_it_goes_with_its_delivery_and_outlives_the_one_that_it_repeats() -> None:
     world = make.world()
     attempt = triggered(world)
-    resend.send(attempt), call()
+    resend.create_resend(attempt), call()
     # What the webhook points to stays: the last of these.
     fan_out.trigger(attempt.webhook), call()
     first, second, third = Delivery.objects.order_by("pk")
     move_clock(40 * 86400)
     Delivery.objects.filter(pk=second.pk).update(created_at="2100-01-01T00:00Z")
-    assert pruning.prune() == 1
+    assert cleanup.prune() == 1
     row = Resend.objects.get()
     assert (row.delivery_id, row.repeats) == (second.pk, None)
     Delivery.objects.filter(pk=second.pk).update(created_at=first.created_at)
-    assert pruning.prune() == 1
+    assert cleanup.prune() == 1
     assert not Resend.objects.exists()
     assert Delivery.objects.get() == third
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_calls_of_queue_changes_ask_nothing_about_it(django_assert_num_queries: Any) -> None:
@@ -300,9 +300,9 @@ def test_calls_of_queue_changes_ask_nothing_about_it(django_assert_num_queries: 
 
 def test_what_it_would_send_can_be_shown() -> None:
     attempt = triggered(make.world(), headers={"X-Env": "lab"})
-    found = resend.sent(attempt)
+    found = resend.sent_request(attempt)
     assert found.headers == {"X-Env": "lab"}
-    assert json.loads(json.dumps(found.content)) == found.payload
+    assert json.loads(json.dumps(resend.content_of(found))) == found.payload
     assert "exp" not in found.payload and found.body == ""
 
 
@@ -310,9 +310,9 @@ def test_whoever_disables_the_webhook_meanwhile_leaves_nothing_waiting() -> None
     world = make.world()
     attempt = triggered(world)
     together(
-        lambda: resend.send(attempt),
-        lambda: resend.send(attempt, {"headers": {"X-Try": "1"}}),
-        lambda: lifecycle.edit(attempt.webhook_id, world.vendor_user, {"active": False}),
+        lambda: resend.create_resend(attempt),
+        lambda: resend.create_resend(attempt, {"headers": {"X-Try": "1"}}),
+        lambda: actions.edit(attempt.webhook_id, world.vendor_user, {"active": False}),
     )
     assert not Delivery.objects.filter(state="waiting").exists()
     assert Resend.objects.count() == Delivery.objects.count() - 1

@@ -17,10 +17,10 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
-from webhooks import clock_hooks, counters, lifecycle
+from webhooks import actions, receivers, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry
-from webhooks.delivery.calls import Finished
 from webhooks.delivery.engine import Engine
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,7 +110,7 @@ def test_each_backoff_is_twice_as_long_until_the_webhook_is_out_of_order(setting
                 assert timedelta(seconds=seconds) <= gap < timedelta(seconds=seconds + 1)
                 assert last.why == f"Failed ({round_} of 5)."
                 assert last.next_attempt_at == hook.earliest_possible_trigger
-                assert claims.peek(clock.now()) == []
+                assert claims.peek_due(clock.now()) == []
                 assert claims.next_due(clock.now()) == hook.earliest_possible_trigger
                 end_backoff(hook, engine)
             attempts(5)
@@ -148,7 +148,7 @@ def test_ten_requests_in_flight_together_that_fail_are_one_failure() -> None:
             # After the backoff, one goes first ...
             end_backoff(hook, engine)
             served.next()
-            assert claims.peek(clock.now()) == []
+            assert claims.peek_due(clock.now()) == []
             assert Delivery.objects.filter(state="calling").count() == 1
             assert Delivery.objects.filter(state="waiting").count() == 9
             # ... and is the oldest; the others follow its success.
@@ -159,7 +159,7 @@ def test_ten_requests_in_flight_together_that_fail_are_one_failure() -> None:
     assert (hook.triggers, hook.success_triggers) == (20, 10)
     assert hook.failure_since_last_success == 0
     assert causes(hook) == ["succeeded"]
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_a_failure_of_the_first_one_after_a_backoff_counts_again() -> None:
@@ -250,12 +250,12 @@ def test_in_a_burst_no_failed_delivery_is_repeated_within_five_minutes() -> None
         assert later.started_at - former.finished_at >= timedelta(seconds=300)
         assert former.next_attempt_at and later.started_at >= former.next_attempt_at
     assert set(causes(hook)) == {"succeeded"}
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def quiet() -> None:
     """Wait until nothing is due or in flight."""
-    until(lambda: not clock_hooks.unsettled(clock.now()), "nothing due")
+    until(lambda: not receivers.unsettled(clock.now()), "nothing due")
 
 
 @pytest.mark.parametrize("answer", [199 + 1, 201, 204, 299])
@@ -332,14 +332,14 @@ def test_recovery_sends_one_first_and_then_what_waited(
             if way == "trigger":
                 fan_out.trigger(hook)
             elif way == "recover":
-                assert lifecycle.recover(hook.pk) is True
+                assert actions.recover(hook.pk) is True
             else:
                 changed = {"external_url": f"{served.url}new"} if way == "put_url" else {}
-                lifecycle.edit(hook.pk, world.vendor_user, {"label": "Mended"} | changed)
+                actions.edit(hook.pk, world.vendor_user, {"label": "Mended"} | changed)
             engine.wake()
             served.next()
             # One goes first, and the others wait for its success.
-            assert claims.peek(clock.now()) == []
+            assert claims.peek_due(clock.now()) == []
             assert Delivery.objects.filter(state="waiting").count() == (
                 4 if way == "trigger" else 3
             )
@@ -350,7 +350,7 @@ def test_recovery_sends_one_first_and_then_what_waited(
     assert hook.success_triggers == (5 if way == "trigger" else 4)
     assert causes(hook) == [{"recover": "recovered", "trigger": "triggered"}.get(way, "edited")]
     assert hook.cleared_backoffs.get().was_out_of_order
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.mark.parametrize("way", ["put", "recover"])
@@ -365,9 +365,9 @@ def test_a_recovered_webhook_that_fails_again_counts_from_one(
             broken(served, hook)
             settings.SIM_FAILURE_LIMIT = 10
             if way == "put":
-                lifecycle.edit(hook.pk, world.vendor_user, {"active": True})
+                actions.edit(hook.pk, world.vendor_user, {"active": True})
             else:
-                lifecycle.recover(hook.pk)
+                actions.recover(hook.pk)
             engine.wake()
             attempts(2)
             assert standing(hook) == (1, True, False)
@@ -376,10 +376,10 @@ def test_a_recovered_webhook_that_fails_again_counts_from_one(
 def test_recovery_with_nothing_pending_leaves_no_backoff(settings: Any) -> None:
     hook = make.webhook(make.world())
     Webhook.objects.update(out_of_order=True, round=10)
-    assert lifecycle.recover(hook.pk) is True
+    assert actions.recover(hook.pk) is True
     assert standing(hook) == (0, False, False)
     # A second time there is nothing to do.
-    assert lifecycle.recover(hook.pk) is False
+    assert actions.recover(hook.pk) is False
 
 
 def test_a_deleted_webhook_takes_what_ended_its_backoffs_along(settings: Any) -> None:
@@ -387,11 +387,11 @@ def test_a_deleted_webhook_takes_what_ended_its_backoffs_along(settings: Any) ->
     world = make.world()
     hook = make.webhook(world)
     order(world)
-    recording.record([Finished(one, retry.FAILURE, 1) for one in claims.claim(10)])
+    recording.record([AttemptResult(one, retry.FAILURE, 1) for one in claims.claim(10)])
     fan_out.trigger(hook)
-    recording.record([Finished(one, retry.SUCCESS, 1) for one in claims.claim(10)])
+    recording.record([AttemptResult(one, retry.SUCCESS, 1) for one in claims.claim(10)])
     assert causes(hook) == ["triggered"]
-    lifecycle.delete(hook.pk)
+    actions.delete(hook.pk)
     assert not ClearedBackoff.objects.exists() and not Attempt.objects.exists()
     with connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM webhooks_webhook")
@@ -435,7 +435,7 @@ def test_an_edit_of_how_it_is_called_clears_the_backoff(change: dict[str, Any]) 
             attempts(1)
             if "external_url" in change:
                 change = {"external_url": f"{served.url}more"}
-            lifecycle.edit(hook.pk, world.vendor_user, change)
+            actions.edit(hook.pk, world.vendor_user, change)
             assert standing(hook) == (0, False, False)
             engine.wake()
             until(settled, "delivered without waiting for the backoff")
@@ -459,7 +459,7 @@ def test_any_other_edit_leaves_the_backoff(change: dict[str, Any]) -> None:
             attempts(1)
             assert standing(hook) == (1, True, False)
             gate = hook.earliest_possible_trigger
-            lifecycle.edit(hook.pk, world.vendor_user, change)
+            actions.edit(hook.pk, world.vendor_user, change)
             assert standing(hook) == (1, True, False)
             assert hook.earliest_possible_trigger == gate
 
@@ -619,4 +619,4 @@ def test_trigger_now_on_a_validator_is_called_once(answer: int, state: str) -> N
     assert list(got.json)[-1] == "data"
     assert standing(hook) == (0, False, False)
     assert (hook.events, hook.triggers) == (1, 1)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []

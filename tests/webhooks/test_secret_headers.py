@@ -17,7 +17,7 @@ from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.webhooks.test_secrets import everything_stored
-from webhooks.delivery import calls, claims, fan_out, resend
+from webhooks.delivery import claims, fan_out, in_flight, resend
 from webhooks.models import Attempt, Resend, Webhook
 
 CANARY = "canary-9f2b1c77-key-of-a-handler"
@@ -38,8 +38,8 @@ def test_a_value_is_sent_and_neither_stored_nor_logged(
         assert served.next().headers["X-Api-Key"] == CANARY
         until(lambda: Attempt.objects.count() == 1, "the attempt")
         # What an attempt has stored is sent again.
-        resend.send(Attempt.objects.get(), {"headers": {**HEADERS, "X-More": CANARY}})
-        resend.send(Attempt.objects.get())
+        resend.create_resend(Attempt.objects.get(), {"headers": {**HEADERS, "X-More": CANARY}})
+        resend.create_resend(Attempt.objects.get())
         engine.wake()
         again = [served.next().headers for _ in range(2)]
         until(lambda: Attempt.objects.count() == 3, "the attempts of what is sent again")
@@ -56,9 +56,9 @@ def test_no_repr_shows_a_value() -> None:
     hook = make.webhook(world, headers=HEADERS)
     fan_out.trigger(hook)
     [claimed] = claims.claim(1)
-    prepared = calls.prepare(claimed)
-    assert prepared.call.headers["X-Api-Key"] == CANARY
-    shown = [hook, claimed, prepared, prepared.call]
+    prepared = in_flight.prepare(claimed)
+    assert prepared.request.headers["X-Api-Key"] == CANARY
+    shown = [hook, claimed, prepared, prepared.request]
     assert not [each for each in shown if CANARY in repr(each) + str(each)]
 
 

@@ -14,7 +14,7 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks.delivery import calls, claims, fan_out, wakeup
+from webhooks.delivery import claims, fan_out, in_flight, wakeup
 from webhooks.models import Attempt, Webhook
 
 CANARY = "JWT-canary-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"
@@ -56,7 +56,7 @@ def test_no_repr_shows_a_secret() -> None:
     hook = make.webhook(world, "http://127.0.0.1:9/", jwt_secret=CANARY)
     fan_out.trigger(hook)
     [claimed] = claims.claim(1)
-    shown = [repr(hook), str(hook), repr(claimed), repr(calls.prepare(claimed))]
+    shown = [repr(hook), str(hook), repr(claimed), repr(in_flight.prepare(claimed))]
     assert not [text for text in shown if CANARY in text or "Bearer ey" in text]
 
 
@@ -92,4 +92,4 @@ def test_a_secret_under_another_key_fails_with_a_sentence(settings: Any) -> None
         fan_out.trigger(other)
         engine.wake()
         until(lambda: Attempt.objects.count() == 2, "both attempts")
-    assert "SIM_ENCRYPTION_KEY isn't the key" in Attempt.objects.first().error
+    assert "SIM_ENCRYPTION_KEY is not the key" in Attempt.objects.first().error

@@ -9,7 +9,7 @@ from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
 from webhooks.delivery import claims, event_loops, fan_out, recording, retry
-from webhooks.delivery.calls import Finished
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.slots import Slots
 from webhooks.models import Attempt, Delivery, Webhook
 
@@ -47,7 +47,7 @@ def test_last_slots_are_for_webhooks_that_respond() -> None:
     healthy, failing, timed_out = (make.webhook(world, n=n) for n in range(1, 4))
     order(world)
     outcomes = {healthy.pk: retry.SUCCESS, failing.pk: retry.FAILURE, timed_out.pk: retry.FAILURE}
-    recording.record([Finished(c, outcomes[c.webhook["id"]], 1) for c in claims.claim(10)])
+    recording.record([AttemptResult(c, outcomes[c.webhook["id"]], 1) for c in claims.claim(10)])
     Attempt.objects.filter(webhook=failing).update(status_code=500)
     Webhook.objects.update(earliest_possible_trigger=None, round=0)
     Delivery.objects.update(state="delivered")
@@ -68,7 +68,7 @@ def test_one_webhook_with_a_long_backlog_takes_its_cap_only() -> None:
     world = make.world()
     hook = make.webhook(world)
     Delivery.objects.bulk_create(
-        Delivery(webhook=hook, created_at=make.AT) for _ in range(2 * claims.MOST)
+        Delivery(webhook=hook, created_at=make.AT) for _ in range(2 * claims.MAX_BATCH)
     )
     late = make.webhook(world, n=2)
     order(world)
@@ -80,7 +80,7 @@ def test_one_webhook_with_a_long_backlog_takes_its_cap_only() -> None:
 def test_a_claim_has_an_upper_bound_and_the_next_one_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(claims, "MOST", 3)
+    monkeypatch.setattr(claims, "MAX_BATCH", 3)
     world = make.world()
     for n in range(1, 6):
         make.webhook(world, n=n)
@@ -111,13 +111,13 @@ def test_healthy_webhook_is_called_while_all_others_hang() -> None:
             make.webhook(world, hangs.url, n=n)
         order(world, 12)
         with running(slots=8) as [engine]:
-            until(lambda: engine.under_way == 4, "the hanging ones have all that they may have")
+            until(lambda: engine.in_flight == 4, "the hanging ones have all that they may have")
             make.webhook(other, served.url, n=9)
             for _ in range(3):
                 order(other)
                 engine.wake()
                 served.next()
-            assert engine.under_way >= 4
+            assert engine.in_flight >= 4
             hangs.release.set()
 
 
@@ -128,5 +128,5 @@ def test_slots_fit_into_the_limit_of_open_files(
         [(65536, 65536), (4096, 4096), (1024, 1024), (event_loops.resource.RLIM_INFINITY, 0)]
     )
     monkeypatch.setattr(event_loops.resource, "getrlimit", lambda which: next(limits))
-    assert [event_loops.fitting(4000) for _ in range(4)] == [4000, 2596, 512, 4000]
+    assert [event_loops.fitting_slots(4000) for _ in range(4)] == [4000, 2596, 512, 4000]
     assert len(caplog.records) == 2 and "ulimit -n" in caplog.text

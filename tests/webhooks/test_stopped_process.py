@@ -26,7 +26,7 @@ from tests import make, stopping
 from tests.engines import running, settled, until
 from tests.handlers import handler
 from tests.processes import ROOT, environment
-from webhooks import counters
+from webhooks import webhook_health
 from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,7 +97,7 @@ def test_process_stopped_in_transaction_holds_up_others_for_the_timeout_only(
         until(settled, "the worker makes calls again, alone")
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["success"] * 3
     assert len(served.seen) == 3
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
     assert Webhook.objects.get().success_triggers == 3
     said = (tmp_path / "worker.log").read_text()
     assert "Traceback" not in said

@@ -79,10 +79,10 @@ def needed(said: Said) -> list[tuple[str, Any]]:
     return [*more, (said.capability, True)]
 
 
-def fires(said: Said) -> types.Fires:
+def fires(said: Said) -> types.ValidatorTrigger:
     found = types.find(said.type, said.object_class)
-    assert found is not None and found.fires is not None
-    return found.fires
+    assert found is not None and found.trigger is not None
+    return found.trigger
 
 
 def test_there_are_these_and_the_six_queue_changes() -> None:
@@ -104,7 +104,7 @@ def test_there_are_these_and_the_six_queue_changes() -> None:
 def test_when_it_fires(said: Said) -> None:
     found = fires(said)
     assert (found.kind, found.level, found.status, found.capability) == said[2:]
-    asked = types.validating(said.object_class, said.kind, said.status, said.level)
+    asked = types.find_validator(said.object_class, said.kind, said.status, said.level)
     assert asked is not None and asked.type == said.type
 
 
@@ -119,19 +119,19 @@ def test_its_label_says_the_same(said: Said) -> None:
 @named
 def test_nothing_else_of_it_is_validated(said: Said) -> None:
     for status in ("pending", "approved", "tiers_setup", ""):
-        assert types.validating(said.object_class, said.kind, status, said.level) is None
+        assert types.find_validator(said.object_class, said.kind, status, said.level) is None
     for kind in ("cancel", "suspend", "resume", "adjustment"):
-        assert types.validating(said.object_class, kind, said.status, said.level) is None
+        assert types.find_validator(said.object_class, kind, said.status, said.level) is None
     for level in {None, 0, 1, 2, 3} - ({1, 2} if said.level else {None}):
-        assert types.validating(said.object_class, said.kind, said.status, level) is None
+        assert types.find_validator(said.object_class, said.kind, said.status, level) is None
     other = ORDER if said.object_class == CONFIG else CONFIG
     assert types.find(said.type, other) is None
-    assert types.validating("usage_file", said.kind, said.status, said.level) is None
+    assert types.find_validator("usage_file", said.kind, said.status, said.level) is None
 
 
 @named
 def test_with_all_that_it_needs_nothing_is_missing(said: Said) -> None:
-    assert fires(said).missing(product(*needed(said))) is None
+    assert fires(said).missing_capability(product(*needed(said))) is None
 
 
 @named
@@ -141,19 +141,24 @@ def test_what_is_off_is_named(said: Said) -> None:
     for path in {path for path, _ in everything} - {"tiers.configs.level"}:
         rest = [switch for switch in everything if switch[0] != path]
         for off in (rest, [*rest, (path, False)], [*rest, (path, None)]):
-            assert fires(said).missing(product(*off)) == path
+            assert fires(said).missing_capability(product(*off)) == path
 
 
 @named
 def test_a_product_without_capabilities_never_fires(said: Said) -> None:
-    assert fires(said).missing(product()) is not None
-    assert fires(said).missing(Product(id="PRD-1", capabilities={"tiers": None, "cart": 1}))
+    assert fires(said).missing_capability(product()) is not None
+    assert fires(said).missing_capability(
+        Product(id="PRD-1", capabilities={"tiers": None, "cart": 1})
+    )
 
 
 @named
 def test_another_types_capabilities_are_not_enough(said: Said) -> None:
     switches = [s for other in TABLE for s in needed(other) if s[0] != said.capability]
-    assert fires(said).missing(product(*switches, ("tiers.configs.level", 2))) == said.capability
+    assert (
+        fires(said).missing_capability(product(*switches, ("tiers.configs.level", 2)))
+        == said.capability
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,8 +179,8 @@ def test_levels_of_the_tiers(configs: Any, first: str | None, second: str | None
     made = Product(id="PRD-1", capabilities={"tiers": {"validation": True, "configs": configs}})
     for type_, expected in (("draft_tcr_t1_val", first), ("draft_tcr_t2_val", second)):
         found = types.find(type_, CONFIG)
-        assert found is not None and found.fires is not None
-        assert found.fires.missing(made) == expected
+        assert found is not None and found.trigger is not None
+        assert found.trigger.missing_capability(made) == expected
 
 
 @pytest.mark.parametrize("kind", ["renew", "transfer"])
@@ -185,9 +190,9 @@ def test_renewals_and_transfers_have_a_switch_of_their_own(kind: str, switch: bo
     made = Product(id="PRD-1", capabilities={"subscription": {kind: branch}})
     for type_ in (f"{kind}_validator", f"{kind}_inquiring_validator"):
         found = types.find(type_, ORDER)
-        assert found is not None and found.fires is not None
+        assert found is not None and found.trigger is not None
         expected = None if switch else f"subscription.{kind}.enable_{kind}"
-        assert found.fires.missing(made) == expected
+        assert found.trigger.missing_capability(made) == expected
 
 
 def test_the_same_pair_twice_is_refused() -> None:

@@ -30,7 +30,7 @@ from tests.webhooks.validating import (
     validate,
     validator,
 )
-from webhooks import counters, lifecycle
+from webhooks import actions, webhook_health
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
@@ -119,7 +119,7 @@ def test_a_success_counts_and_merges() -> None:
     assert Event.objects.get().object_id == row.pk
     assert (tried.delivery.claim, tried.delivery.lease) == (None, None)
     assert says(row) == {"region": "Not offered"} and row.params[0]["value"] == "eu"
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_what_is_ignored_of_a_parameter_is_named() -> None:
@@ -154,7 +154,7 @@ def test_a_failure_counts_and_writes_nothing(given: Answer, said: str) -> None:
     assert tried.status_code == given[0] and said.partition(";")[0] in tried.error
     assert "validators are called once" in tried.why
     assert Request.objects.filter(pk=row.pk).values().get() == before
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_failures_in_a_row_are_counted_until_a_success() -> None:
@@ -169,7 +169,7 @@ def test_failures_in_a_row_are_counted_until_a_success() -> None:
         validate(world, row)
     assert counted(hook) == (4, 4, 1, 3, 0)
     assert hook.last_success.pk > hook.last_failure.pk
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_a_failure_never_moves_the_standing(settings: Any) -> None:
@@ -277,7 +277,7 @@ def test_two_validators_are_called_at_the_same_time_and_merged_in_order() -> Non
         assert validate(world, row)
     assert says(row) == {"region": "Second", "plan": "Same"}
     assert counted(older) == counted(younger) == (1, 1, 1, 0, 0)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_one_of_two_fails_and_nothing_is_merged() -> None:
@@ -326,13 +326,13 @@ def test_the_connection_is_closed_before_the_call(monkeypatch: pytest.MonkeyPatc
     from webhooks.delivery import validator_client
 
     world = platform()
-    real, seen = validator_client.fly, []
+    real, seen = validator_client.send, []
 
-    def fly(flights: Any) -> Any:
+    def send(calls: Any) -> Any:
         seen.append((connection.connection, connection.in_atomic_block))
-        return real(flights)
+        return real(calls)
 
-    monkeypatch.setattr(validator_client, "fly", fly)
+    monkeypatch.setattr(validator_client, "send", send)
     with handler(answer()) as served:
         validator(world, served.url)
         validate(world, draft(world))
@@ -357,13 +357,13 @@ def test_disabled_during_its_call(outcome: str) -> None:
         row = draft(world)
         asking = Background(lambda: validate(world, row))
         served.next()
-        lifecycle.edit(hook.pk, world.vendor_user, {"active": False})
+        actions.edit(hook.pk, world.vendor_user, {"active": False})
         served.release.set()
         until(asking.ended.is_set, "the validation")
     success = outcome == "success"
     assert counted(hook) == (1, 1, int(success), int(not success), int(not success))
     assert states() == ["cancelled"]
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def held(served: Any) -> Answer:
@@ -378,7 +378,7 @@ def test_deleted_during_its_call() -> None:
         row = draft(world)
         asking = Background(lambda: validate(world, row))
         served.next()
-        lifecycle.delete(hook.pk)
+        actions.delete(hook.pk)
         served.release.set()
         assert asking.result() is True
     assert not Attempt.objects.exists() and not Delivery.objects.exists()
@@ -391,12 +391,12 @@ def test_edited_during_its_call() -> None:
         row = draft(world)
         asking = Background(lambda: validate(world, row))
         served.next()
-        lifecycle.edit(hook.pk, world.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
+        actions.edit(hook.pk, world.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
         served.release.set()
         assert asking.result() is True
     assert counted(hook) == (1, 1, 1, 0, 0)
     assert Attempt.objects.get().url == served.url
-    assert settled() and counters.discrepancies() == []
+    assert settled() and webhook_health.counter_discrepancies() == []
 
 
 def test_an_answer_that_comes_too_late_says_so_in_its_attempt() -> None:

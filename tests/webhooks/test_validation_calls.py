@@ -32,7 +32,7 @@ from tests.webhooks.validating import (
     validate,
     validator,
 )
-from webhooks import clock_hooks, counters
+from webhooks import receivers, webhook_health
 from webhooks.delivery import claims, fan_out, recording, validator_client, validators, wakeup
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery
@@ -92,8 +92,8 @@ def test_a_handler_that_hangs_gets_half_of_the_slots(settings: Any) -> None:
     assert counted(hook) == (4, 4, 3, 1, 0)
     tried = Attempt.objects.get(outcome="failure")
     assert (tried.error, tried.status_code, tried.duration) == (TURNED_AWAY, None, 0)
-    assert not validators._under_way
-    assert counters.discrepancies() == []
+    assert not validators._in_flight
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_of_two_only_the_slow_one_is_turned_away(settings: Any) -> None:
@@ -126,7 +126,7 @@ def test_half_of_the_slots_is_never_more_and_never_none(
     with ExitStack() as held:
         free = [held.enter_context(validators._slots([one])) for one in claimed]
         assert [bool(found) for found in free] == [True] * most + [False]
-    assert not validators._under_way
+    assert not validators._in_flight
 
 
 def test_the_time_for_an_answer_is_kept(settings: Any) -> None:
@@ -164,7 +164,7 @@ def test_a_stop_ends_calls_under_way_and_says_so() -> None:
         validator_client.start()
         served.answer = lambda got: COMPLAINS
         assert validate(world, row)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_a_stop_at_any_moment_leaves_nobody_waiting() -> None:
@@ -181,7 +181,7 @@ def test_a_stop_at_any_moment_leaves_nobody_waiting() -> None:
                 assert one.result() in ([], [STOPPED])
             validator_client.start()
     assert settled() and "calling" not in states()
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def told(world: World, row: Request) -> list[str]:
@@ -224,7 +224,7 @@ def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: En
     late = Attempt.objects.get(outcome="success")
     assert late.why == "Nothing is merged: a response came after its lease had run out."
     assert (len(served.seen), Attempt.objects.count()) == (1, 2)
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_a_restart_gives_leases_back() -> None:
@@ -234,9 +234,9 @@ def test_a_restart_gives_leases_back() -> None:
         hook = validator(world, served.url)
         row = draft(world)
         waiting = asking(served, world, row)
-        assert claims.abandoned() == []
-        claims.give_back()
-        assert recording.record(claims.abandoned()) == ["settled"]
+        assert claims.lost_attempts() == []
+        claims.expire_leases()
+        assert recording.record(claims.lost_attempts()) == ["settled"]
         served.release.set()
         with pytest.raises(Refused):
             waiting.result()
@@ -253,7 +253,7 @@ def test_the_engine_leaves_validators_calls_to_those_who_ask(engine: Engine) -> 
         with handler() as other:
             fan_out.trigger(make.webhook(world, other.url, n=2))
             other.next()
-        assert engine.under_way <= 1 and states()[0] == "calling"
+        assert engine.in_flight <= 1 and states()[0] == "calling"
         served.release.set()
         assert waiting.result() is True
     until(settled, "both calls")
@@ -279,8 +279,8 @@ def test_a_move_neither_waits_for_ever_nor_cuts_the_call(
         assert real_time.monotonic() - began < 10
         assert moved.end - moved.start == timedelta(days=2)
         # Two days later it still hangs, and has no deadline in the platform's time.
-        assert clock_hooks.unsettled(clock.now()) == {f"calling:{pk}.1"}
-        assert clock_hooks.next_due(clock.now()) is None
+        assert receivers.unsettled(clock.now()) == {f"calling:{pk}.1"}
+        assert receivers.next_due(clock.now()) is None
         assert not waiting.ended.is_set()
         served.release.set()
         assert waiting.result() is True

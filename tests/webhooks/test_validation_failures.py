@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
@@ -13,7 +14,7 @@ import pytest
 
 from tests.handlers import handler
 from tests.webhooks.hostile import Peer, Server
-from tests.webhooks.loopback import loopback_only, names  # noqa: F401  (one is a fixture)
+from tests.webhooks.loopback import loopback_only, names, once  # noqa: F401  (one is a fixture)
 from tests.webhooks.test_secrets import everything_stored
 from tests.webhooks.validating import (
     answer,
@@ -25,10 +26,9 @@ from tests.webhooks.validating import (
 )
 from webhooks.delivery import validator_client
 from webhooks.http import http_errors
-from webhooks.http.addresses import AddressPolicy
+from webhooks.http.client import RequestFailed
 from webhooks.http.connection import BodyBroken, HeadTooLarge, Progress, TooManyInterim
-from webhooks.http.exchange import CallFailed
-from webhooks.http.http_errors import Place
+from webhooks.http.http_errors import Target
 from webhooks.models import Attempt
 
 pytestmark = [
@@ -167,8 +167,8 @@ EXCEPTIONS: list[Exception] = [
 def test_no_sentence_for_others_names_the_handler(
     exc: Exception, proxied: bool, progress: Progress
 ) -> None:
-    place = Place(HIDDEN[0], int(HIDDEN[1]), True, proxied)
-    own, others = http_errors.sentences(exc, place, progress)
+    place = Target(HIDDEN[0], int(HIDDEN[1]), True, proxied)
+    own, others = http_errors.describe_error(exc, place, progress)
     assert not any(part in others for part in HIDDEN)
     for said in (own, others):
         assert said[0].isupper() or said.startswith(HIDDEN[0])
@@ -183,15 +183,14 @@ def test_no_sentence_for_others_names_the_handler(
 )
 def test_a_default_port_is_not_left_over(host: str, port: int, peer: str) -> None:
     cause = _connector(OSError(errno.ECONNREFUSED, "x"))
-    own, others = http_errors.sentences(cause, Place(host, port, False, False), Progress())
+    own, others = http_errors.describe_error(cause, Target(host, port, False, False), Progress())
     assert own.startswith(f"{peer} refused the connection") and others == REFUSED
 
 
 def test_what_isnt_said_otherwise_is_said_to_both() -> None:
-    assert CallFailed("It failed.").told == "It failed."
-    with pytest.raises(CallFailed) as caught:
-        AddressPolicy().check("shop.example", "nonsense")
-    assert caught.value.told == FORBIDDEN
+    assert RequestFailed("It failed.").public_message == "It failed."
+    failure = asyncio.run(once("http://224.0.0.1/")).failure
+    assert failure is not None and failure.public_message == FORBIDDEN
 
 
 # -- secrets
@@ -222,18 +221,19 @@ def test_neither_secret_nor_token_is_stored_logged_or_told(
 def test_no_repr_of_a_call_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     world = platform()
     seen: list[str] = []
-    real = validator_client.fly
+    real = validator_client.send
 
-    def fly(flights: Any) -> Any:
-        seen.append(repr(flights))
-        found = real(flights)
+    def send(calls: Any) -> Any:
+        seen.append(repr(calls))
+        found = real(calls)
         seen.append(repr(found))
         return found
 
-    monkeypatch.setattr(validator_client, "fly", fly)
+    monkeypatch.setattr(validator_client, "send", send)
     with handler(answer()) as served:
         validator(world, served.url, jwt_secret=CANARY)
         validate(world, draft(world))
         token = served.next().token
-    assert len(seen) == 2 and "Flight(" in seen[0] and "Finished(" in seen[1]
+    assert len(seen) == 2
+    assert "InFlightCall(" in seen[0] and "AttemptResult(" in seen[1]
     assert not any(CANARY in text or token in text for text in seen)

@@ -25,10 +25,10 @@ from requests_queue.queues.validation import Wanted
 from tests import make
 from tests.hypothesis_profiles import sequences
 from tests.webhooks.validating import draft, platform
-from webhooks import counters, lifecycle, pruning
+from webhooks import actions, cleanup, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry, validators
-from webhooks.delivery.calls import Claimed, Finished
-from webhooks.http.exchange import Answer
+from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
+from webhooks.http.client import Response
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -37,12 +37,12 @@ START = make.AT + timedelta(days=30)
 PICK = st.integers(0, 10**6)
 COMPLAINS = {"asset": {"params": [{"id": "region", "value_error": "No"}]}}
 # What a call comes to: what the transport returns, and what that counts as.
-ENDS: dict[str, tuple[str, Answer | None, str]] = {
-    "right": (retry.SUCCESS, Answer(200, (), json.dumps(COMPLAINS).encode(), False), "success"),
-    "empty": (retry.SUCCESS, Answer(200, (), b"{}", False), "success"),
-    "wrong": (retry.SUCCESS, Answer(200, (), b"[]", False), "failure"),
-    "no JSON": (retry.SUCCESS, Answer(200, (), b"<p>", False), "failure"),
-    "refuses": (retry.FAILURE, Answer(500, (), b"{}", False), "failure"),
+ENDS: dict[str, tuple[str, Response | None, str]] = {
+    "right": (retry.SUCCESS, Response(200, (), json.dumps(COMPLAINS).encode(), False), "success"),
+    "empty": (retry.SUCCESS, Response(200, (), b"{}", False), "success"),
+    "wrong": (retry.SUCCESS, Response(200, (), b"[]", False), "failure"),
+    "no JSON": (retry.SUCCESS, Response(200, (), b"<p>", False), "failure"),
+    "refuses": (retry.FAILURE, Response(500, (), b"{}", False), "failure"),
     "silent": (retry.FAILURE, None, "failure"),
     "stopped": (retry.UNKNOWN, None, "unknown"),
 }
@@ -53,7 +53,7 @@ class Asking:
     """Somebody who waits for an object's validators."""
 
     wanted: Wanted
-    calls: list[Claimed]
+    calls: list[ClaimedDelivery]
 
 
 class Validators(RuleBasedStateMachine):
@@ -75,7 +75,7 @@ class Validators(RuleBasedStateMachine):
         self.row = draft(self.world)
         self.asking: list[Asking] = []
         self.lost: set[int] = set()
-        self.forced: list[Claimed] = []
+        self.forced: list[ClaimedDelivery] = []
         self.events: Counter[str] = Counter()
         self.calls: Counter[tuple[str, str]] = Counter()
         self.since: Counter[str] = Counter()
@@ -106,7 +106,7 @@ class Validators(RuleBasedStateMachine):
         self.tick()
         active = set(Webhook.objects.filter(active=True).values_list("pk", flat=True))
         wanted = queues._prepared(VALIDATED, self.row.pk, {}, self.world.as_distributor)
-        calls = validators._begin("validator", wanted)
+        calls = validators._claim("validator", wanted)
         # Those that are enabled, in the order of their creation.
         assert [c.webhook["id"] for c in calls] == [pk for pk in self.order if pk in active]
         self.events.update(active)
@@ -121,14 +121,14 @@ class Validators(RuleBasedStateMachine):
         one = self.asking.pop(pick % len(self.asking))
         came = [ENDS[end] for end, _ in zip(ends, one.calls, strict=False)]
         flown = [
-            Finished(call, outcome, 5, answer=answer, error="" if answer else "Silence.")
+            AttemptResult(call, outcome, 5, response=answer, error="" if answer else "Silence.")
             for call, (outcome, answer, _) in zip(one.calls, came, strict=True)
         ]
         ids = {call.delivery_id for call in one.calls}
         late = self.lost & set(Delivery.objects.filter(pk__in=ids).values_list("pk", flat=True))
         wrong = sum(counts != "success" for *_, counts in came)
         try:
-            readings = validators._end(flown, one.wanted)
+            readings = validators._finish(flown, one.wanted)
         except Refused as refused:
             assert refused.code == "VAL_100"
             # What comes late is merged as little as what is wrong.
@@ -141,7 +141,7 @@ class Validators(RuleBasedStateMachine):
             if comes_late or call.delivery_id not in self.lost:
                 self.book(call, counts)
 
-    def book(self, call: Claimed, counts: str) -> None:
+    def book(self, call: ClaimedDelivery, counts: str) -> None:
         pk = call.webhook["id"]
         self.calls[pk, counts] += 1
         if counts == "success":
@@ -158,8 +158,8 @@ class Validators(RuleBasedStateMachine):
         self.tick()
         call = calls[pick % len(calls)]
         Delivery.objects.filter(pk=call.delivery_id).update(lease=1.0)
-        assert recording.record(claims.abandoned()) == ["settled"]
-        assert claims.abandoned() == []
+        assert recording.record(claims.lost_attempts()) == ["settled"]
+        assert claims.lost_attempts() == []
         self.lost.add(call.delivery_id)
         self.book(call, "unknown")
 
@@ -180,7 +180,7 @@ class Validators(RuleBasedStateMachine):
         self.tick()
         self.forced = claims.claim(100)
         assert all(call.forced for call in self.forced)
-        recording.record([Finished(call, outcome, 5) for call in self.forced])
+        recording.record([AttemptResult(call, outcome, 5) for call in self.forced])
         for call in self.forced:
             self.book(call, outcome)
         self.forced = []
@@ -188,21 +188,21 @@ class Validators(RuleBasedStateMachine):
     @rule(pick=PICK, active=st.booleans())
     def switch(self, pick: int, active: bool) -> None:
         self.tick()
-        lifecycle.edit(self.hook(pick).pk, self.world.vendor_user, {"active": active})
+        actions.edit(self.hook(pick).pk, self.world.vendor_user, {"active": active})
 
     @rule(pick=PICK, n=st.integers(0, 3))
     def edit(self, pick: int, n: int) -> None:
         self.tick()
-        lifecycle.edit(self.hook(pick).pk, self.world.vendor_user, {"data": {"n": n}})
+        actions.edit(self.hook(pick).pk, self.world.vendor_user, {"data": {"n": n}})
 
     @rule(days=st.sampled_from([1, 40]))
     def wait_and_prune(self, days: int) -> None:
         self.tick(days * 24 * 3600)
-        pruning.prune()
+        cleanup.prune()
 
     @invariant()
     def counters_are_what_happened(self) -> None:
-        assert counters.discrepancies() == []
+        assert webhook_health.counter_discrepancies() == []
         for hook in Webhook.objects.all():
             calls = {counts: self.calls[hook.pk, counts] for _, counts in self.calls}
             assert hook.events == self.events[hook.pk]

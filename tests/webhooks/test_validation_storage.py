@@ -18,9 +18,8 @@ from tests.webhooks.validating import (
     validate,
     validator,
 )
-from webhooks import counters
+from webhooks import webhook_health
 from webhooks.delivery import (
-    attempts,
     claims,
     event_loops,
     in_flight,
@@ -63,7 +62,7 @@ def test_short_outage_of_the_database_loses_no_response(
     assert says(row) == {"region": "No."}
     assert Attempt.objects.get().outcome == "success"
     assert len(served.seen) == 1
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -81,14 +80,14 @@ def test_response_whose_attempt_is_not_stored_is_not_merged(
     assert says(row) == {}
     # What a worker records of it when the lease has run out is true.
     Delivery.objects.update(lease=1.0)
-    assert recording.record(claims.abandoned()) == ["settled"]
+    assert recording.record(claims.lost_attempts()) == ["settled"]
     assert Attempt.objects.get().outcome == "unknown"
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     world = platform()
-    real = attempts.row
+    real = recording.attempt_row
     with handler(COMPLAINT) as served:
         first = validator(world, f"{served.url}1")
         second = validator(world, f"{served.url}2", n=2)
@@ -98,7 +97,7 @@ def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.Monkey
                 raise DataError("a value that cannot be stored")
             return real(call, *args)
 
-        monkeypatch.setattr(attempts, "row", row_)
+        monkeypatch.setattr(recording, "attempt_row", row_)
         row = draft(world)
         assert refused(world, row) == ["Validate again: a response could not be stored."]
     assert says(row) == {}
@@ -111,7 +110,7 @@ def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.Monkey
         "failure",
         "The response could not be stored, so the attempt counts as a failure.",
     )
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_defect_in_reading_a_response_is_recorded_as_failure(
@@ -167,7 +166,7 @@ def test_client_that_does_not_start_keeps_nobody_waiting(monkeypatch: pytest.Mon
 
 
 def test_client_whose_loop_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fly(*args: Any) -> Any:
+    async def run(*args: Any) -> Any:
         raise SystemExit("the loop ends")
 
     world = platform()
@@ -176,8 +175,8 @@ def test_client_whose_loop_ended_is_started_again(monkeypatch: pytest.MonkeyPatc
         row = draft(world)
         assert validate(world, row)
         with monkeypatch.context() as patch:
-            patch.setattr(in_flight.Flight, "fly", fly)
+            patch.setattr(in_flight.InFlightCall, "run", run)
             assert len(refused(world, row)) == 1
         assert validate(world, row)
     assert len(served.seen) == 2
-    assert counters.discrepancies() == []
+    assert webhook_health.counter_discrepancies() == []

@@ -19,7 +19,7 @@ def test_the_page_has_every_validator() -> None:
             fires.status, fires.capability,
         )
         for found in types.registered()
-        if (fires := found.fires)
+        if (fires := found.trigger)
     }  # fmt: skip
     rows = ROW.findall(page)
     assert len(rows) == 16

@@ -24,7 +24,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Clock:
     clock = Clock()
     monkeypatch.setattr(wakeup, "time", clock)
     monkeypatch.setattr(wakeup, "_pending_until", 0.0)
-    monkeypatch.setattr(wakeup, "_silent_until", 0.0)
+    monkeypatch.setattr(wakeup, "_paused_until", 0.0)
     return clock
 
 

@@ -16,7 +16,8 @@ from requests_queue import clock
 from requests_queue.catalog.admin_show import NOTHING, link, moment, pairs
 from requests_queue.safe_text import visible
 from webhooks import types
-from webhooks.delivery import cleared_backoffs, next_attempt, tokens
+from webhooks.delivery import next_attempt
+from webhooks.delivery.request import is_short_secret, mask_secret
 from webhooks.http.headers import masked
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
@@ -95,9 +96,9 @@ def masked_secret(row: Webhook) -> SafeString | str:
     """Return the mask of the secret, and a hint where it is short."""
     if not row.jwt_secret:
         return "It can't be read with this SIM_ENCRYPTION_KEY: save a new one."
-    hint = " Shorter than the 32 bytes that HS256 wants." if tokens.is_short(row.jwt_secret) else ""
+    hint = " Shorter than the 32 bytes that HS256 wants." if is_short_secret(row.jwt_secret) else ""
     return format_html(
-        '<code>{}</code><span class="sim-quiet">{}</span>', tokens.mask(row.jwt_secret), hint
+        '<code>{}</code><span class="sim-quiet">{}</span>', mask_secret(row.jwt_secret), hint
     )
 
 
@@ -124,12 +125,12 @@ def next_trigger(row: Webhook) -> str:
 @admin.display(description="ended backoffs")
 def ended_backoffs(row: Webhook) -> SafeString | str:
     """Return what ended the latest backoffs, the latest first."""
-    return cleared_lines(cleared_backoffs.of(row)[:CLEARED])
+    return cleared_lines(next_attempt.cleared_backoffs(row)[:CLEARED])
 
 
 def cleared_lines(rows: Iterable[ClearedBackoff]) -> SafeString | str:
     """Return when backoffs ended and what ended them, a line each."""
-    lines = ((moment(one.at), visible(cleared_backoffs.told(one))) for one in rows)
+    lines = ((moment(one.at), visible(next_attempt.describe_cleared(one))) for one in rows)
     return format_html_join(SafeString("<br>"), "{} {}", lines) or NOTHING
 
 

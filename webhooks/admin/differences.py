@@ -26,7 +26,7 @@ _ROW = (
 
 def show(row: Attempt) -> SafeString | str:
     """Return the differences as a table, or a sentence where there is nothing to compare."""
-    found = response_diff.judge(row)
+    found = response_diff.build_diff(row)
     if not found.rows:
         return found.said
     rows = format_html_join("\n", _ROW, ((_breakable(path), *rest) for path, *rest in found.rows))

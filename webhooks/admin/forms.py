@@ -1,6 +1,6 @@
 """The admin's forms of a webhook: checked by `webhooks.validation_rules`, as the API's bodies are.
 
-They write nothing: the admin hands `fields` to `webhooks.lifecycle`.
+They write nothing: the admin hands `fields` to `webhooks.actions`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from requests_queue.catalog.models import Account, Product, User
 from requests_queue.errors import FieldError, Invalid
 from requests_queue.json_field import JsonField
 from webhooks import types, validation_rules
-from webhooks.delivery import tokens
+from webhooks.delivery.request import new_secret
 from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Webhook
 
@@ -134,7 +134,7 @@ class NewWebhookForm(WebhookForm):
     jwt_secret = forms.CharField(
         label="JWT secret",
         max_length=100,
-        initial=tokens.new_secret,
+        initial=new_secret,
         widget=forms.TextInput(SECRET),
         help_text="Keep the one made for you, or paste your own of 32 characters or more.",
     )

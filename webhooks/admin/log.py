@@ -19,7 +19,7 @@ from requests_queue.catalog.admin_show import NOTHING, as_json, link_to, moment,
 from requests_queue.safe_text import visible
 from webhooks.admin import differences
 from webhooks.admin.columns import CLEARED, cleared_lines
-from webhooks.delivery import cleared_backoffs, next_attempt, response_diff
+from webhooks.delivery import next_attempt, response_diff
 from webhooks.http.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -176,7 +176,7 @@ class DeliveryAdmin(LogAdmin):
         times = list(row.attempt_set.order_by("number").values_list("finished_at", flat=True))
         if not times:
             return NOTHING
-        rows = cleared_backoffs.of(row.webhook_id, times[0])
+        rows = next_attempt.cleared_backoffs(row.webhook_id, times[0])
         if row.state not in (Delivery.WAITING, Delivery.CALLING):
             rows = rows.filter(at__lte=times[-1])
         return cleared_lines(list(rows[:CLEARED])[::-1])

@@ -1,7 +1,7 @@
 """Webhooks in the admin: create, edit, delete, trigger, enable, disable, recover, reveal.
 
 Staff of an account have their account's webhooks here, superusers all. Every write goes through
-`webhooks.lifecycle`; secret and header values are in no page but the response to the POST
+`webhooks.actions`; secret and header values are in no page but the response to the POST
 that reveals them.
 """
 
@@ -22,23 +22,24 @@ from requests_queue import clock
 from requests_queue.catalog.admin_access import GuardedAdmin, account_of, user_of
 from requests_queue.catalog.admin_show import pairs
 from requests_queue.errors import Refused
-from webhooks import lifecycle
-from webhooks.actions import DEEDS, Deed
+from webhooks import actions as webhook_actions
+from webhooks.actions import ACTIONS, WebhookAction
 from webhooks.admin import columns
 from webhooks.admin.forms import NewWebhookForm, WebhookForm
-from webhooks.delivery import next_attempt, tokens
+from webhooks.delivery import next_attempt
+from webhooks.delivery.request import is_short_secret
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 _BODIES = ("request_headers", "request_body", "claims", "response_headers", "response_body")
 
 
-def _action(deed: Deed) -> Any:
-    @admin.action(description=deed.label, permissions=["change"])
+def _admin_action(action: WebhookAction) -> Any:
+    @admin.action(description=action.label, permissions=["change"])
     def act(page: WebhookAdmin, request: HttpRequest, rows: QuerySet[Webhook]) -> None:
         for row in rows:
-            page.do(request, row, deed)
+            page.run_action(request, row, action)
 
-    act.__name__ = deed.name
+    act.__name__ = action.name
     return act
 
 
@@ -49,7 +50,7 @@ class WebhookAdmin(GuardedAdmin):
     vendor_sees = provider_sees = ("account",)
     accounts_write = deletable = True
     change_form_template = "admin/webhooks/webhook/change_form.html"
-    actions = [_action(deed) for deed in DEEDS.values()]
+    actions = [_admin_action(action) for action in ACTIONS.values()]
     actions_selection_counter = True
     list_per_page = 50
     list_display = (
@@ -123,26 +124,26 @@ class WebhookAdmin(GuardedAdmin):
         """Show the webhook with its buttons."""
         row = self.get_object(request, unquote(object_id))
         may = row is not None and self.has_change_permission(request, row)
-        deeds = [deed for deed in DEEDS.values() if row and deed.sense(row)] if may else []
-        context = {**(extra_context or {}), "deeds": deeds, "may_reveal": may}
+        available = [a for a in ACTIONS.values() if row and a.is_available(row)] if may else []
+        context = {**(extra_context or {}), "actions": available, "may_reveal": may}
         return super().change_view(request, object_id, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Write the webhook by the emitter's own ways."""
         fields = form.fields_of_webhook
         if change:
-            lifecycle.edit(obj.pk, user_of(request), fields)
+            webhook_actions.edit(obj.pk, user_of(request), fields)
         else:
-            obj.pk = lifecycle.create(form.account_of_webhook, user_of(request), fields).pk
+            obj.pk = webhook_actions.create(form.account_of_webhook, user_of(request), fields).pk
         obj.refresh_from_db()
 
     def delete_model(self, request: HttpRequest, obj: Webhook) -> None:
         """Delete by the emitter's own way: hidden at once, removed in steps."""
-        lifecycle.delete(obj.pk)
+        webhook_actions.delete(obj.pk)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
         """Delete all of them by the emitter's own way."""
-        lifecycle.delete(*queryset.values_list("pk", flat=True))
+        webhook_actions.delete(*queryset.values_list("pk", flat=True))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Return what deleting takes along, counted: there may be 100,000 attempts."""
@@ -159,42 +160,42 @@ class WebhookAdmin(GuardedAdmin):
         """Return the page's addresses, the buttons' among them."""
         wrap = self.admin_site.admin_view
         return [
-            path("<path:object_id>/do/<str:name>/", wrap(self.do_view), name="webhooks_webhook_do"),
+            path(
+                "<path:object_id>/do/<str:name>/",
+                wrap(self.action_view),
+                name="webhooks_webhook_do",
+            ),
             path(
                 "<path:object_id>/secret/", wrap(self.secret_view), name="webhooks_webhook_secret"
             ),
             *super().get_urls(),
         ]
 
-    def do_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        """Do what the button says, and show the webhook again."""
+    def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """Run the action of a button, and show the webhook again."""
         row = self._changeable(request, object_id)
-        if name not in DEEDS:
+        if name not in ACTIONS:
             raise Http404
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        self.do(request, row, DEEDS[name])
+        self.run_action(request, row, ACTIONS[name])
         return redirect(reverse("admin:webhooks_webhook_change", args=[row.pk]))
 
-    def do(self, request: HttpRequest, row: Webhook, deed: Deed) -> None:
-        """Do it, and say what came of it."""
+    def run_action(self, request: HttpRequest, row: Webhook, action: WebhookAction) -> None:
+        """Run the action, and show its message."""
         try:
-            messages.success(request, deed.do(row, user_of(request)))
+            messages.success(request, action.run(row, user_of(request)))
         except Refused as refused:
             messages.error(request, str(refused))
         else:
-            self.log_change(request, row, f"{deed.label}.")
+            self.log_change(request, row, f"{action.label}.")
 
     def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the secret once, to whoever may change it; the history says that it was shown."""
         row = self._changeable(request, object_id)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        self.log_change(
-            request,
-            row,
-            _revealed(row),
-        )
+        self.log_change(request, row, _revealed(row))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -203,7 +204,7 @@ class WebhookAdmin(GuardedAdmin):
             "subtitle": str(row),
             "secret": row.jwt_secret,
             "headers": pairs(row.headers.items()) if row.headers else "",
-            "short": tokens.is_short(row.jwt_secret),
+            "short": is_short_secret(row.jwt_secret),
             "media": self.media,
         }
         return TemplateResponse(request, "admin/webhooks/webhook/secret.html", context)

@@ -8,8 +8,9 @@ so that a claim waits for nobody.
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,13 +20,13 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, Min, OuterRef
 
 from requests_queue import clock
-from webhooks.delivery import resend, retry, sql
-from webhooks.delivery.calls import Claimed, Finished
+from webhooks.delivery import retry, sql
+from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, ResendOverride, with_resend
 from webhooks.delivery.slots import Slots
-from webhooks.models import Delivery, Webhook
+from webhooks.models import Delivery, Resend, Webhook
 
 LEASE = 30.0  # seconds; a killed worker's deliveries come back after it
-MOST = 500  # deliveries of one statement, so that locks are held for milliseconds
+MAX_BATCH = 500  # deliveries of one statement, so that locks are held for milliseconds
 _CHUNK = 100  # parts of one compound SELECT; SQLite takes 500
 
 _COLUMNS = (
@@ -101,21 +102,21 @@ class _Choice:
             self.slots = self.slots and self.slots.taken(1)
 
 
-def claim(limit: int, slots: Slots | None = None) -> list[Claimed]:
+def claim(limit: int, slots: Slots | None = None) -> list[ClaimedDelivery]:
     """Take up to `limit` deliveries that may start now, MOST at most, for LEASE seconds.
 
     `slots` are those of the process, shared fairly; without them only the limit counts.
     """
     with transaction.atomic():
-        sql.one_claim_at_a_time()
+        sql.lock_claims()
         now = clock.now()
-        choice = _choose(_Choice(min(limit, MOST), slots), now)
+        choice = _choose(_Choice(min(limit, MAX_BATCH), slots), now)
         if not choice.ids:
             return []
-        return take(list(choice.ids), now, where=_ALLOWED, params=[sql.moment(now)])
+        return take(list(choice.ids), now, where=_ALLOWED, params=[sql.datetime_param(now)])
 
 
-def peek(now: datetime) -> list[int]:
+def peek_due(now: datetime) -> list[int]:
     """Return deliveries that could start now, one at least if there are any."""
     return list(_choose(_Choice(1), now).ids)
 
@@ -183,7 +184,7 @@ def _choose_due(choice: _Choice, now: datetime) -> None:
             WHERE head IS NOT NULL AND in_flight < cap AND in_flight < %s
             ORDER BY in_flight, head LIMIT %s
             """,
-            [settings.SIM_MAX_IN_FLIGHT, sql.moment(now), share, choice.limit],
+            [settings.SIM_MAX_IN_FLIGHT, sql.datetime_param(now), share, choice.limit],
         )
         found = {pk: (in_flight, cap) for pk, in_flight, cap in cursor.fetchall()}
     wanted = [(pk, min(cap, share) - in_flight) for pk, (in_flight, cap) in found.items()]
@@ -229,7 +230,7 @@ def take(
     *,
     where: str = "",
     params: Sequence[Any] = (),
-) -> list[Claimed]:
+) -> list[ClaimedDelivery]:
     """Take those of the deliveries that wait and that nobody else has locked, for `lease` seconds.
 
     Call inside a transaction. Those of a webhook that has just been deleted are left. `where` is
@@ -241,25 +242,25 @@ def take(
             f"""
             WITH free AS (
                 SELECT id FROM webhooks_delivery
-                WHERE state = 'waiting' AND id IN ({sql.marks(chosen)}) {sql.skip_locked()}
+                WHERE state = 'waiting' AND id IN ({sql.placeholders(chosen)}) {sql.skip_locked()}
             )
             UPDATE webhooks_delivery
             SET state = 'calling', claim = %s, lease = {sql.epoch()} + %s, started_at = %s
             WHERE state = 'waiting' AND id IN (SELECT id FROM free) {where}
             RETURNING id, webhook_id, attempts, forced
             """,
-            [*chosen, sql.uuid_(token), lease, sql.moment(now), *params],
+            [*chosen, sql.uuid_param(token), lease, sql.datetime_param(now), *params],
         )
         taken = sorted(cursor.fetchall())
-    webhooks = load({row[1] for row in taken})
-    return resend.apply(
-        Claimed(pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id])
+    webhooks = load_webhooks({row[1] for row in taken})
+    return apply_resends(
+        ClaimedDelivery(pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id])
         for pk, webhook_id, attempts, forced in taken
         if webhook_id in webhooks
     )
 
 
-def load(webhook_ids: set[str]) -> dict[str, dict[str, Any]]:
+def load_webhooks(webhook_ids: set[str]) -> dict[str, dict[str, Any]]:
     """Return what calls need of the webhooks, by id."""
     rows = Webhook.objects.filter(pk__in=webhook_ids).values(
         *_COLUMNS,
@@ -269,30 +270,51 @@ def load(webhook_ids: set[str]) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in rows}
 
 
-def renew(claimed: Sequence[Claimed]) -> None:
+def apply_resends(claimed: Iterable[ClaimedDelivery]) -> list[ClaimedDelivery]:
+    """Return the deliveries, with an override for the first attempt of each resend.
+
+    One statement if any of them may be a resend, none for events.
+    """
+    deliveries = list(claimed)
+    first = [c.delivery_id for c in deliveries if c.forced and c.number == 1]
+    rows = {row.pk: row for row in Resend.objects.filter(pk__in=first)} if first else {}
+    return [
+        with_resend(c, _override(row, altered=row.revision != c.webhook["revision"]))
+        if (row := rows.get(c.delivery_id))
+        else c
+        for c in deliveries
+    ]
+
+
+def _override(row: Resend, *, altered: bool) -> ResendOverride:
+    payload = json.loads(row.payload)
+    return ResendOverride(row.url, row.method, row.headers, payload, row.body, altered)
+
+
+def renew(claimed: Sequence[ClaimedDelivery]) -> None:
     """Prolong the leases of calls under way, except of rows that another transaction holds."""
-    for at in range(0, len(claimed), MOST):
-        part = claimed[at : at + MOST]
+    for at in range(0, len(claimed), MAX_BATCH):
+        part = claimed[at : at + MAX_BATCH]
         ids, tokens = [c.delivery_id for c in part], {c.claim for c in part}
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""
                 UPDATE webhooks_delivery SET lease = {sql.epoch()} + %s WHERE id IN (
                     SELECT id FROM webhooks_delivery
-                    WHERE state = 'calling' AND id IN ({sql.marks(ids)})
-                    AND claim IN ({sql.marks(list(tokens))}) {sql.skip_locked()}
+                    WHERE state = 'calling' AND id IN ({sql.placeholders(ids)})
+                    AND claim IN ({sql.placeholders(list(tokens))}) {sql.skip_locked()}
                 )
                 """,
-                [LEASE, *ids, *map(sql.uuid_, tokens)],
+                [LEASE, *ids, *map(sql.uuid_param, tokens)],
             )
 
 
-def give_back() -> None:
+def expire_leases() -> None:
     """Let every lease run out now: for a process that knows itself to be the only one."""
     Delivery.objects.filter(state=Delivery.CALLING).update(lease=0)
 
 
-def abandoned() -> list[Finished]:
+def lost_attempts() -> list[AttemptResult]:
     """Return the calls whose worker is lost, as calls whose outcome is unknown."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -305,9 +327,9 @@ def abandoned() -> list[Finished]:
     if not ids:
         return []
     rows = list(Delivery.objects.filter(pk__in=ids, claim__isnull=False))
-    webhooks = load({row.webhook_id for row in rows})
-    lost = resend.apply(
-        Claimed(
+    webhooks = load_webhooks({row.webhook_id for row in rows})
+    lost = apply_resends(
+        ClaimedDelivery(
             row.pk, row.claim, row.attempts + 1, row.forced, row.started_at,
             webhooks[row.webhook_id],
         )
@@ -315,7 +337,7 @@ def abandoned() -> list[Finished]:
         if row.claim and row.started_at and row.webhook_id in webhooks
     )  # fmt: skip
     said = "The worker was lost during the call; what the handler answered is unknown."
-    return [Finished(claimed, retry.UNKNOWN, 0, error=said) for claimed in lost]
+    return [AttemptResult(claimed, retry.UNKNOWN, 0, error=said) for claimed in lost]
 
 
 def next_due(now: datetime) -> datetime | None:

@@ -36,12 +36,11 @@ from django.db import connection
 from requests_queue import clock, heartbeats
 from webhooks import conf
 from webhooks.delivery import claims, event_loops, flush, in_flight
-from webhooks.delivery.calls import Claimed, Finished
+from webhooks.delivery.event_loops import SqlThread
 from webhooks.delivery.flush import Stored
-from webhooks.delivery.in_flight import Flight
+from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
 from webhooks.delivery.problems import Problems
 from webhooks.delivery.slots import Slots
-from webhooks.delivery.sql_thread import SqlThread
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ class _Look:
     """What one turn of the SQL thread found."""
 
     now: datetime | None = None
-    claimed: list[Claimed] = field(default_factory=list)
+    claimed: list[ClaimedDelivery] = field(default_factory=list)
     stored: dict[Key, Stored] = field(default_factory=dict)
     alone: list[Key] = field(default_factory=list)
     next_due: datetime | None = None
@@ -92,11 +91,11 @@ class Engine:
         self._sql = SqlThread()
         self._problems = Problems()
         # Claimed, and not started yet.
-        self._claims: deque[Claimed] = deque()
+        self._claims: deque[ClaimedDelivery] = deque()
         # By claim as well: a delivery may come back while a call that lost it still hangs.
-        self._flights: dict[Key, Flight] = {}
+        self._calls: dict[Key, InFlightCall] = {}
         # In order of completion; what was tried in vain is `_kept`.
-        self._unwritten: dict[Key, Finished] = {}
+        self._unwritten: dict[Key, AttemptResult] = {}
         self._kept: set[Key] = set()
         self._stopping = threading.Event()
         self._flush_is_due = False
@@ -107,7 +106,7 @@ class Engine:
     def start(self) -> None:
         """Start the loop's thread and wait until it can be woken; raises loops.StartFailed."""
         event_loops.raise_file_limit()
-        self._slots = event_loops.fitting(self._slots)
+        self._slots = event_loops.fitting_slots(self._slots)
         self._thread.start()
         try:
             event_loops.wait_for_start(self._started, "The delivery engine")
@@ -132,9 +131,9 @@ class Engine:
         self._thread.join(timeout)
 
     @property
-    def under_way(self) -> int:
-        """How many calls are under way."""
-        return len(self._flights)
+    def in_flight(self) -> int:
+        """Return how many requests are in flight."""
+        return len(self._calls)
 
     # The thread: it runs the loop, and runs it again where an error ended it.
 
@@ -148,14 +147,14 @@ class Engine:
                     self._started.set_exception(error)
                     break
                 pause = self._failed(error)
-                self._end_flights()
+                self._end_calls()
                 with suppress(Exception):
                     self._sql.submit(self._leave_sign)
                 self._stopping.wait(pause)
-        self._end_flights()
+        self._end_calls()
         while self._claims:
             claimed = self._claims.popleft()
-            self._unwritten[_key(claimed)] = Flight(claimed).lost()
+            self._unwritten[_key(claimed)] = InFlightCall(claimed).stopped()
         if self._started.done() and not self._started.exception():
             self._store_last()
         self._sql.end(partial(heartbeats.delete, heartbeats.WORKER))
@@ -167,13 +166,13 @@ class Engine:
         self._calm_from = time.monotonic() + CALM
         return PAUSES[min(self._errors, len(PAUSES)) - 1]
 
-    def _end_flights(self) -> None:
+    def _end_calls(self) -> None:
         """Take what is in flight without a loop for unknown."""
-        for key, one in list(self._flights.items()):
-            self._unwritten.setdefault(key, self._as_lost(one.lost()))
-            self._flights.pop(key, None)
+        for key, one in list(self._calls.items()):
+            self._unwritten.setdefault(key, self._as_lost(one.stopped()))
+            self._calls.pop(key, None)
 
-    def _as_lost(self, finished: Finished) -> Finished:
+    def _as_lost(self, finished: AttemptResult) -> AttemptResult:
         """Return the result; one that an error of the loop cut off is no orderly stop."""
         if finished.stopped and not self._stopping.is_set():
             return replace(finished, stopped=False)
@@ -188,7 +187,7 @@ class Engine:
                 found = self._sql.submit(flush.write, list(self._unwritten.values())).result()
             except Exception as error:
                 self._problems.begin(STORING, error, traceback=True)
-                found = flush.Flush()
+                found = flush.FlushResult()
             for key, stored in zip(keys, found.stored, strict=False):
                 if stored != Stored.KEPT:
                     del self._unwritten[key]
@@ -213,24 +212,24 @@ class Engine:
                 self._started.set_result(None)
             while not self._stopping.is_set():
                 try:
-                    await self._turn()
+                    await self._tick()
                 except Exception as error:
                     # The requests in flight go on: only the turn is repeated.
                     pause = self._failed(error)
                     with suppress(Exception):
                         await self._sql.run(self._leave_sign)
                     await self._pause(pause)
-            await self._land()
+            await self._drain()
         finally:
             # Before the transport closes, which would make failures of them.
-            await self._cancel_flights()
+            await self._cancel_calls()
             await self._transport.close()
 
-    async def _turn(self) -> None:
+    async def _tick(self) -> None:
         """Store what has finished, take what may start, and sleep until something happens."""
         self._wake.clear()
         self._flush_is_due = False
-        look = await self._sql.run(self._look)
+        look = await self._sql.run(self._poll_database)
         # Those of a look whose result was lost with its loop, too.
         while self._claims:
             self._begin(self._claims.popleft())
@@ -240,7 +239,7 @@ class Engine:
         if self._errors and time.monotonic() > self._calm_from:
             self._errors = 0
             self._problems.end(LOOP)
-        if len(look.claimed) >= claims.MOST:
+        if len(look.claimed) >= claims.MAX_BATCH:
             # There may be more.
             self._wake.set()
         if look.unavailable:
@@ -259,31 +258,31 @@ class Engine:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)
 
-    def _begin(self, claimed: Claimed) -> None:
+    def _begin(self, claimed: ClaimedDelivery) -> None:
         try:
-            one = self._flights[_key(claimed)] = Flight(claimed)
+            one = self._calls[_key(claimed)] = InFlightCall(claimed)
             self._first_deadline = min(self._first_deadline, one.deadline)
-            one.task = asyncio.create_task(one.fly(self._transport))
+            one.task = asyncio.create_task(one.run(self._transport))
             one.task.add_done_callback(partial(self._ended, one))
         except Exception:
             logger.exception("The request of delivery %s did not start.", claimed.delivery_id)
-            self._landed(in_flight.failed(claimed))
+            self._landed(in_flight.unexpected_failure(claimed))
 
-    def _ended(self, one: Flight, task: asyncio.Task[Finished]) -> None:
+    def _ended(self, one: InFlightCall, task: asyncio.Task[AttemptResult]) -> None:
         """Take the result of a request, however its task ended."""
         if task.cancelled():
-            self._landed(one.lost())
+            self._landed(one.stopped())
         elif error := task.exception():
             logger.error("A request failed in an unexpected way.", exc_info=error)
-            self._landed(in_flight.failed(one.claimed))
+            self._landed(in_flight.unexpected_failure(one.claimed))
         else:
             self._landed(task.result())
 
-    def _landed(self, finished: Finished) -> None:
+    def _landed(self, finished: AttemptResult) -> None:
         # In this order: the SQL thread reads flights first, and must find it in one of the two.
         self._unwritten[_key(finished.claimed)] = self._as_lost(finished)
-        self._flights.pop(_key(finished.claimed), None)
-        if not self._flights:
+        self._calls.pop(_key(finished.claimed), None)
+        if not self._calls:
             self._wake.set()
         elif not self._flush_is_due:
             self._flush_is_due = True
@@ -309,30 +308,30 @@ class Engine:
         if now < self._first_deadline:
             return
         self._first_deadline = _NEVER
-        for one in self._flights.values():
-            if one.cut or one.task is None:
+        for one in self._calls.values():
+            if one.timed_out or one.task is None:
                 continue
             if one.deadline <= now:
-                one.cut = True
+                one.timed_out = True
                 one.task.cancel()
             else:
                 self._first_deadline = min(self._first_deadline, one.deadline)
 
-    async def _land(self) -> None:
+    async def _drain(self) -> None:
         """Give the requests in flight a few seconds to end."""
-        tasks = [one.task for one in self._flights.values() if one.task]
+        tasks = [one.task for one in self._calls.values() if one.task]
         if tasks:
             await asyncio.wait(tasks, timeout=GRACE)
 
-    async def _cancel_flights(self) -> None:
-        tasks = [one.task for one in self._flights.values() if one.task]
+    async def _cancel_calls(self) -> None:
+        tasks = [one.task for one in self._calls.values() if one.task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # The SQL thread.
 
-    def _look(self) -> _Look:
+    def _poll_database(self) -> _Look:
         """One turn of the SQL thread: each step alone, so that none keeps the others from work."""
         look = _Look()
         with suppress(_Abandoned):
@@ -425,7 +424,7 @@ class Engine:
         """Claim as many deliveries as there are free slots."""
         stored = sum(kind != Stored.KEPT for kind in look.stored.values())
         waiting = len(self._unwritten) - stored
-        slots = Slots(self._slots, len(self._claims) + len(self._flights) + waiting)
+        slots = Slots(self._slots, len(self._claims) + len(self._calls) + waiting)
         if slots.free:
             look.claimed = claims.claim(slots.free, slots)
             self._claims.extend(look.claimed)
@@ -433,18 +432,18 @@ class Engine:
         elif waiting >= self._slots:
             self._problems.begin(SLOTS, f"all {self._slots} hold results that are not stored")
 
-    def _held(self) -> list[Claimed]:
+    def _held(self) -> list[ClaimedDelivery]:
         """Return what this engine holds: claims, requests in flight, and results in memory."""
         # In the order in which they move from one to the next, so that none is missed.
         found = list(self._claims)
-        found += [one.claimed for one in list(self._flights.values())]
+        found += [one.claimed for one in list(self._calls.values())]
         return found + [finished.claimed for finished in list(self._unwritten.values())]
 
     def _record_lost(self) -> None:
         """Record the calls of lost workers; this one was only held up, and keeps its own."""
         if time.monotonic() < self._reclaim_from:
             return
-        lost = claims.abandoned()
+        lost = claims.lost_attempts()
         if not lost:
             return
         held = self._held()
@@ -453,13 +452,13 @@ class Engine:
             claims.renew(held)
         self._write_lost([call for call in lost if _key(call.claimed) not in own])
 
-    def _write_lost(self, lost: Sequence[Finished]) -> None:
+    def _write_lost(self, lost: Sequence[AttemptResult]) -> None:
         found = flush.write(lost)
         if Stored.KEPT in found.stored and found.error is not None:
             raise found.error
 
 
-def _key(claimed: Claimed) -> Key:
+def _key(claimed: ClaimedDelivery) -> Key:
     return claimed.delivery_id, claimed.claim
 
 

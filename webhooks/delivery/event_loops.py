@@ -1,4 +1,4 @@
-"""Event loops in threads: how they start, and what a process needs for thousands of requests."""
+"""Event loops in threads: their start, their SQL thread, and the open files they need."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import asyncio
 import logging
 import resource
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any, TypeVar
 
 from django.core.management import CommandError
+from django.db import Error as DatabaseError
+from django.db import connection
 
 logger = logging.getLogger(__name__)
 
-START = 30.0  # seconds that the start of a loop may take
-# Files that a process needs beside those of requests in flight: the web server's connections, the
-# database's, and idle ones to handlers.
+T = TypeVar("T")
+
+START_TIMEOUT = 30.0  # seconds
+# Files that a process needs in addition to those of requests in flight: connections of the web
+# server, of the database, and idle ones to handlers.
 _OTHER_FILES = 1500
 
 
@@ -26,18 +31,20 @@ class StartFailed(CommandError):
     """
 
 
-def wait_for_start(started: Future[None], what: str) -> None:
-    """Wait until a loop in another thread has started; raises StartFailed, also if it hangs."""
+def wait_for_start(started: Future[None], name: str) -> None:
+    """Wait until a loop in another thread has started; raises StartFailed, also after a hang."""
     try:
-        started.result(START)
+        started.result(START_TIMEOUT)
     except TimeoutError:
-        raise StartFailed(f"{what} did not start within {START:g} s. Start it again.") from None
+        raise StartFailed(
+            f"{name} did not start within {START_TIMEOUT:g} s. Start it again."
+        ) from None
     except Exception as error:
-        raise StartFailed(f"{what} could not start. {error}") from error
+        raise StartFailed(f"{name} could not start. {error}") from error
 
 
 def new_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes a loop: uvloop where it runs, asyncio's own elsewhere."""
+    """Return the factory of event loops: uvloop's where it is installed, otherwise asyncio's."""
     try:
         import uvloop
     except ImportError:
@@ -47,24 +54,57 @@ def new_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def raise_file_limit() -> None:
-    """Raise the soft limit of open files, where it may be: each request in flight needs one."""
+    """Raise the soft limit of open files as far as allowed: each request in flight needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-    if soft < wanted:
+    limit = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft < limit:
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def fitting(slots: int) -> int:
+def fitting_slots(slots: int) -> int:
     """Return how many requests may be in flight: `slots`, or fewer where files are limited."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return slots
-    room = soft - min(_OTHER_FILES, soft // 2)
-    if slots > room:
+    available = soft - min(_OTHER_FILES, soft // 2)
+    if slots > available:
         logger.warning(
-            "SIM_CALLS is %d, but with %d open files there is room for %d requests in flight. "
-            "Raise the limit of open files (ulimit -n) to have more.",
-            slots, soft, room,
+            "SIM_CALLS is %d, but %d open files allow only %d requests in flight. "
+            "Raise the limit of open files (ulimit -n).",
+            slots, soft, available,
         )  # fmt: skip
-    return min(slots, room)
+    return min(slots, available)
+
+
+class SqlThread:
+    """A thread with one database connection, which runs functions one after another."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Run the function in the thread and return its result."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, _with_connection, function, *args)
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
+        """Run the function in the thread, for callers without a loop."""
+        return self._pool.submit(_with_connection, function, *args)
+
+    def end(self, last: Callable[[], Any]) -> None:
+        """Run a last function, ignoring its errors, and close the connection."""
+        with suppress(Exception):
+            self.submit(last).result()
+        with suppress(Exception):
+            self._pool.submit(lambda: connection.close()).result()
+        self._pool.shutdown()
+
+
+def _with_connection(function: Callable[..., T], *args: Any) -> T:
+    connection.close_if_unusable_or_obsolete()
+    try:
+        return function(*args)
+    except DatabaseError:
+        connection.close()
+        raise

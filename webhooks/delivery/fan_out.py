@@ -28,7 +28,7 @@ Rows = list[tuple[str, datetime | None, bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _RecordedEvent:
     """An event that was inserted, and its delivery, which may have been there before."""
 
     webhook_id: str
@@ -44,7 +44,7 @@ def record(*changes: Change) -> None:
 
     The webhooks of all changes are locked once, in the order of their ids.
     """
-    found = [(change, _listening(change)) for change in changes]
+    found = [(change, _matching_webhooks(change)) for change in changes]
     ids = {pk for _, rows in found for pk, *_ in rows}
     if not ids:
         return
@@ -52,14 +52,14 @@ def record(*changes: Change) -> None:
         # Two changes at once must not both find nothing waiting.
         watching = Webhook.objects.filter(pk__in=ids).order_by("pk").select_for_update()
         list(watching.values_list("pk"))
-    made: list[_Made] = []
+    made: list[_RecordedEvent] = []
     for change, rows in found:
         made += _insert(change, rows)
     _count(made)
     wakeup.after_commit()
 
 
-def _listening(change: Change) -> Rows:
+def _matching_webhooks(change: Change) -> Rows:
     """Return the webhooks that watch the change."""
     rows = Webhook.objects.filter(
         active=True,
@@ -71,7 +71,7 @@ def _listening(change: Change) -> Rows:
     return list(rows.values_list("pk", "earliest_possible_trigger", "out_of_order"))
 
 
-def _insert(change: Change, rows: Rows) -> list[_Made]:
+def _insert(change: Change, rows: Rows) -> list[_RecordedEvent]:
     """Insert the events of a change, each into a delivery that waits or into a new one."""
     coalesce = settings.SIM_EVENT_MODE == "coalesce"
     backing_off = [pk for pk, gate, lost in rows if coalesce or gate is not None or lost]
@@ -80,12 +80,12 @@ def _insert(change: Change, rows: Rows) -> list[_Made]:
     new = insert_deliveries([pk for pk, *_ in rows if pk not in has_joined], change.at)
     deliveries = dict(joined + new)
     return [
-        _Made(deliveries[pk], pk, event_id, change.at, deliveries[pk] in has_joined)
+        _RecordedEvent(deliveries[pk], pk, event_id, change.at, deliveries[pk] in has_joined)
         for event_id, pk in _insert_events(list(deliveries), change)
     ]
 
 
-def validators(change: Change, type_: str) -> list[str]:
+def matching_validators(change: Change, type_: str) -> list[str]:
     """Return the ids of the enabled validators of a type for an object, the oldest first."""
     rows = Webhook.objects.filter(
         active=True, type=type_, object_class=change.object_class,
@@ -103,7 +103,7 @@ def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
     deliveries = dict(insert_deliveries(webhook_ids, change.at))
     _count(
         [
-            _Made(deliveries[pk], pk, event_id, change.at)
+            _RecordedEvent(deliveries[pk], pk, event_id, change.at)
             for event_id, pk in _insert_events(list(deliveries), change)
         ]
     )
@@ -127,7 +127,7 @@ def _join_waiting(webhook_ids: Sequence[str]) -> Pairs:
             WITH youngest AS (
                 SELECT MAX(id) AS id FROM webhooks_delivery
                 WHERE state = 'waiting' AND NOT forced
-                AND webhook_id IN ({sql.marks(webhook_ids)}) GROUP BY webhook_id
+                AND webhook_id IN ({sql.placeholders(webhook_ids)}) GROUP BY webhook_id
             ), free AS (
                 SELECT id FROM webhooks_delivery WHERE id IN (SELECT id FROM youngest)
                 AND state = 'waiting' {sql.skip_locked()}
@@ -150,10 +150,10 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
             f"""
             INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts)
             SELECT id, 'waiting', %s, %s, 0 FROM webhooks_webhook
-            WHERE id IN ({sql.marks(webhook_ids)}) AND deleted_at IS NULL ORDER BY id
+            WHERE id IN ({sql.placeholders(webhook_ids)}) AND deleted_at IS NULL ORDER BY id
             RETURNING id, webhook_id
             """,
-            [forced, sql.moment(at), *webhook_ids],
+            [forced, sql.datetime_param(at), *webhook_ids],
         )
         return list(cursor.fetchall())
 
@@ -169,21 +169,21 @@ def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[tuple[in
             INSERT INTO webhooks_event
                 (webhook_id, delivery_id, object_id, status_from, status_to, at)
             SELECT webhook_id, id, %s, %s, %s, %s FROM webhooks_delivery
-            WHERE id IN ({sql.marks(delivery_ids)}) ORDER BY id
+            WHERE id IN ({sql.placeholders(delivery_ids)}) ORDER BY id
             RETURNING id, delivery_id
             """,
             [
                 change.object_id,
                 change.status_from or "",
                 change.status_to,
-                sql.moment(change.at),
+                sql.datetime_param(change.at),
                 *delivery_ids,
             ],
         )
         return list(cursor.fetchall())
 
 
-def _count(made: Sequence[_Made]) -> None:
+def _count(made: Sequence[_RecordedEvent]) -> None:
     """Count the events, last, so that the webhooks' locks are short.
 
     A webhook that was disabled or deleted since it was found counts none.
@@ -207,7 +207,7 @@ def _count(made: Sequence[_Made]) -> None:
         )
 
 
-def _take_back(made: Sequence[_Made]) -> None:
+def _take_back(made: Sequence[_RecordedEvent]) -> None:
     """Take events from webhooks that are disabled; what waits there is cancelled."""
     Delivery.objects.filter(
         pk__in=[each.delivery_id for each in made], state=Delivery.WAITING

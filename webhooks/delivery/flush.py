@@ -26,7 +26,7 @@ from django.db import (
 
 from requests_queue import clock
 from webhooks.delivery import recording, retry
-from webhooks.delivery.calls import Finished
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.recording import Recorded
 from webhooks.models import Delivery, Webhook
 from webhooks.types import EVENT
@@ -71,7 +71,7 @@ _STORED = {
 
 
 @dataclass(slots=True)
-class Flush:
+class FlushResult:
     """What became of each attempt, in their order, and the error that kept some, if any did."""
 
     stored: list[Stored] = field(default_factory=list)
@@ -81,17 +81,17 @@ class Flush:
     # Those (by position) that failed alone, and not because of another one.
     alone: list[int] = field(default_factory=list)
     # Those (by position) that are released once the others are stored: their webhooks pause.
-    _given_up: dict[int, Finished] = field(default_factory=dict)
+    _given_up: dict[int, AttemptResult] = field(default_factory=dict)
     _isolate: bool = False
 
 
-def write(finished: Sequence[Finished], *, isolate: bool = False) -> Flush:
+def write(finished: Sequence[AttemptResult], *, isolate: bool = False) -> FlushResult:
     """Record the attempts and return what became of each; raises no Exception.
 
     An error of the database as a whole keeps them all, unless the caller knows that the database
     answers: with `isolate`, the rows are then tried in ever smaller parts.
     """
-    flush = Flush(_isolate=isolate)
+    flush = FlushResult(_isolate=isolate)
     _write(flush, finished)
     for at, call in flush._given_up.items():
         flush.stored[at] = _released(call)
@@ -111,7 +111,7 @@ def _sqlstate(error: Exception) -> str:
     return getattr(error.__cause__, "sqlstate", None) or ""
 
 
-def _write(flush: Flush, finished: Sequence[Finished]) -> None:
+def _write(flush: FlushResult, finished: Sequence[AttemptResult]) -> None:
     """Record the attempts together, or else in halves; a flush that gives up keeps the rest."""
     if flush.unavailable or len(flush.alone) >= _PATIENCE:
         flush.stored += [Stored.KEPT] * len(finished)
@@ -134,7 +134,7 @@ def _write(flush: Flush, finished: Sequence[Finished]) -> None:
     _write(flush, finished[half:])
 
 
-def _write_alone(flush: Flush, call: Finished, error: Exception) -> None:
+def _write_alone(flush: FlushResult, call: AttemptResult, error: Exception) -> None:
     stored = _isolated(call, error)
     if stored == Stored.KEPT:
         flush.alone.append(len(flush.stored))
@@ -143,7 +143,7 @@ def _write_alone(flush: Flush, call: Finished, error: Exception) -> None:
     flush.stored.append(stored)
 
 
-def _record(finished: Sequence[Finished]) -> list[Stored]:
+def _record(finished: Sequence[AttemptResult]) -> list[Stored]:
     try:
         found = recording.record(finished)
     except OperationalError as error:
@@ -154,7 +154,7 @@ def _record(finished: Sequence[Finished]) -> list[Stored]:
     return [_STORED[kind] for kind in found]
 
 
-def _isolated(call: Finished, error: Exception) -> Stored:
+def _isolated(call: AttemptResult, error: Exception) -> Stored:
     """Return what becomes of an attempt that cannot be recorded alone."""
     if not _cannot_be_stored(error):
         return Stored.KEPT
@@ -178,22 +178,23 @@ def _cannot_be_stored(error: Exception) -> bool:
     return not isinstance(error, DatabaseError | InterfaceError | MemoryError)
 
 
-def _without_content(call: Finished) -> Finished:
+def _without_content(call: AttemptResult) -> AttemptResult:
     """Return the attempt without request and response, which are what may not be storable."""
     if call.outcome == retry.UNKNOWN:
-        return Finished(call.claimed, retry.UNKNOWN, 0, stopped=call.stopped)
+        return AttemptResult(call.claimed, retry.UNKNOWN, 0, stopped=call.stopped)
     duration = min(call.duration, _LONGEST)
-    return Finished(call.claimed, retry.FAILURE, duration, error=_NOT_STORED)
+    return AttemptResult(call.claimed, retry.FAILURE, duration, error=_NOT_STORED)
 
 
-def _released(call: Finished) -> Stored:
+def _released(call: AttemptResult) -> Stored:
     """Give up an attempt that cannot be recorded in any form, and release its delivery.
 
     The webhook pauses, since the request would otherwise be repeated without end.
     """
     claimed = call.claimed
-    again = claimed.again is not None and claimed.again.altered
-    state = Delivery.WAITING if claimed.webhook["type"] == EVENT and not again else Delivery.FAILED
+    altered = claimed.override is not None and claimed.override.altered
+    retried = claimed.webhook["type"] == EVENT and not altered
+    state = Delivery.WAITING if retried else Delivery.FAILED
     logger.error(
         "The attempt of delivery %s of %s cannot be recorded in any form (outcome: %s); the "
         "delivery is released.",

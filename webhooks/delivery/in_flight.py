@@ -1,84 +1,241 @@
-"""One call under way: it always ends in a Finished, whatever the handler or the clock does."""
+"""One attempt of a delivery: from the claimed row to the request and its result.
+
+`InFlightCall.run` always returns an AttemptResult: after a response, a failure, a timeout, a
+cancellation and an unexpected error alike.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 
-from webhooks.delivery import calls, retry
-from webhooks.delivery.calls import Claimed, Finished
-from webhooks.delivery.tokens import SecretRefused
-from webhooks.http.client import READ_CAP, CallFailed, Transport
+from webhooks import conf
+from webhooks.delivery import retry
+from webhooks.delivery.request import (
+    SecretRefused,
+    WebhookPayload,
+    build_claims,
+    build_payload,
+    encode_payload,
+    format_timestamp,
+    sign_token,
+    token_headers,
+)
+from webhooks.http.client import READ_CAP, Request, RequestFailed, Response, Transport
 
 logger = logging.getLogger(__name__)
 
+USER_AGENT = "Connect-Sim"
+_SHOWN_TOKEN = "Bearer (decoded below)"
 _STOPPED = "The sandbox stopped during the call; what the handler answered is unknown."
-_BROKEN = "The call failed in an unexpected way; the log of the worker says more."
+_UNEXPECTED = "The call failed in an unexpected way; the log of the worker says more."
+
+
+@dataclass(frozen=True, slots=True)
+class ResendOverride:
+    """What an attempt sends in place of the webhook's own settings.
+
+    `payload` is the content of the token; `body` replaces it as the body where it isn't empty.
+    `altered`: the request differs from the webhook's settings, so it doesn't change the backoff.
+    """
+
+    url: str
+    method: str
+    headers: Mapping[str, str] = field(repr=False)
+    payload: Mapping[str, Any]
+    body: str
+    altered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDelivery:
+    """A delivery that this process has claimed, with all that its request needs."""
+
+    delivery_id: int
+    claim: uuid.UUID
+    number: int
+    forced: bool
+    started_at: datetime
+    # Not in the repr: it contains the secret.
+    webhook: Mapping[str, Any] = field(repr=False)
+    override: ResendOverride | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRequest:
+    """A request, and what is stored of it; the repr has neither token, secret nor headers."""
+
+    request: Request = field(repr=False)
+    claims: Mapping[str, Any]
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """How an attempt ended; `duration` in milliseconds.
+
+    `public_message` replaces `error` for readers who may not see the handler's address. `note`
+    replaces the retry decision's explanation. `stopped` is an unknown outcome of an orderly stop;
+    any other unknown outcome may have been caused by the request.
+    """
+
+    claimed: ClaimedDelivery
+    outcome: str
+    duration: int
+    prepared: PreparedRequest | None = None
+    response: Response | None = None
+    error: str = ""
+    public_message: str = ""
+    note: str = ""
+    stopped: bool = False
 
 
 @dataclass(slots=True)
-class Flight:
-    """A call under way, and the task that makes it."""
+class InFlightCall:
+    """A request in flight, and the task that sends it."""
 
-    claimed: Claimed
-    # What is sent in place of the payload, and how much of the answer is read.
+    claimed: ClaimedDelivery
+    # What is sent in place of the payload, and how many bytes of the response are read.
     body: bytes | None = None
     read_cap: int = READ_CAP
-    # Seconds; None is that of the settings for wake-up calls.
+    # Seconds; None is SIM_HTTP_TIMEOUT.
     timeout: float | None = None
-    task: asyncio.Task[Finished] | None = None
-    # Set where the platform's time has passed the deadline of a call that really still hangs.
-    cut: bool = False
+    task: asyncio.Task[AttemptResult] | None = None
+    # Set when platform time has passed the deadline, though less real time has passed.
+    timed_out: bool = False
 
     @property
     def limit(self) -> float:
-        """How many seconds the call may take."""
+        """Return the timeout in seconds."""
         return settings.SIM_HTTP_TIMEOUT if self.timeout is None else self.timeout
 
     @property
     def deadline(self) -> datetime:
-        """Return when the request times out, by the platform's time."""
+        """Return when the request times out, by platform time."""
         return self.claimed.started_at + timedelta(seconds=self.limit)
 
-    async def fly(self, transport: Transport) -> Finished:
-        """Make the call and return how it ended."""
+    async def run(self, transport: Transport) -> AttemptResult:
+        """Send the request and return how the attempt ended."""
         began = time.monotonic()
-        outcome, error, told, prepared, answer = retry.FAILURE, "", "", None, None
+        outcome, error, public, prepared, response = retry.FAILURE, "", "", None, None
         try:
-            prepared = calls.prepare(self.claimed, self.body)
-            answer = await transport.call(prepared.call, timeout=self.limit, read_cap=self.read_cap)
-            outcome, error = calls.judge(answer)
+            prepared = prepare(self.claimed, self.body)
+            response = await transport.send(
+                prepared.request, timeout=self.limit, read_cap=self.read_cap
+            )
+            outcome, error = classify_response(response)
         except SecretRefused as refused:
-            error, told = str(refused), "The call could not be signed."
-        except CallFailed as failed:
-            error, told, answer = str(failed), failed.told, failed.answer
+            error, public = str(refused), "The call could not be signed."
+        except RequestFailed as failed:
+            error, public, response = str(failed), failed.public_message, failed.response
         except asyncio.CancelledError:
             outcome, error = self._cancelled()
         except Exception:
-            # Whatever went wrong is ours, and must not stop the other calls.
+            # An error of the program, which must not stop the other requests.
             logger.exception("A call failed in an unexpected way.")
-            error = _BROKEN
-        duration = self.limit if self.cut else time.monotonic() - began
-        return Finished(
-            self.claimed, outcome, round(duration * 1000), prepared, answer, error, told,
+            error = _UNEXPECTED
+        duration = self.limit if self.timed_out else time.monotonic() - began
+        return AttemptResult(
+            self.claimed, outcome, round(duration * 1000), prepared, response, error, public,
             stopped=outcome == retry.UNKNOWN,
         )  # fmt: skip
 
-    def lost(self) -> Finished:
-        """Return a call that was stopped before it could say how it ended."""
-        return Finished(self.claimed, retry.UNKNOWN, 0, error=_STOPPED, stopped=True)
+    def stopped(self) -> AttemptResult:
+        """Return the result of a request that a stop ended: the outcome is unknown."""
+        return AttemptResult(self.claimed, retry.UNKNOWN, 0, error=_STOPPED, stopped=True)
 
     def _cancelled(self) -> tuple[str, str]:
-        if self.cut:
+        if self.timed_out:
             return retry.FAILURE, f"There was no complete answer within {self.limit:g} s."
         return retry.UNKNOWN, _STOPPED
 
 
-def failed(claimed: Claimed) -> Finished:
-    """Return a call that an error of the program ended, before or after it was sent."""
-    return Finished(claimed, retry.FAILURE, 0, error=_BROKEN)
+def unexpected_failure(claimed: ClaimedDelivery) -> AttemptResult:
+    """Return the result of an attempt that an error of the program ended."""
+    return AttemptResult(claimed, retry.FAILURE, 0, error=_UNEXPECTED)
+
+
+def with_resend(claimed: ClaimedDelivery, override: ResendOverride) -> ClaimedDelivery:
+    """Return the claimed delivery with an override of what its request sends."""
+    own = {
+        "external_url": override.url,
+        "http_method": override.method,
+        "headers": override.headers,
+    }
+    return replace(claimed, webhook={**claimed.webhook, **own}, override=override)
+
+
+def prepare(claimed: ClaimedDelivery, body: bytes | None = None) -> PreparedRequest:
+    """Return the signed request; raises SecretRefused where the secret can't sign.
+
+    `body` is sent to a validator in place of the payload; the token has the payload either way.
+    """
+    row, override = claimed.webhook, claimed.override
+    payload = _payload(claimed)
+    claims = build_claims(payload, claimed.started_at)
+    if override is not None and override.body:
+        body = override.body.encode()
+    if body is None and row["http_method"] == "POST":
+        body = encode_payload(payload)
+    signed = token_headers(sign_token(claims, row["jwt_secret"]), settings.SIM_JWT_HEADER)
+    headers = _headers(row["headers"], signed, has_body=body is not None)
+    request = Request(row["http_method"], row["external_url"], headers, body)
+    return PreparedRequest(request, claims, headers | dict.fromkeys(signed, _SHOWN_TOKEN))
+
+
+def _payload(claimed: ClaimedDelivery) -> dict[str, Any]:
+    row = claimed.webhook
+    if claimed.override is not None:
+        triggered_at = format_timestamp(claimed.started_at)
+        return {**claimed.override.payload, "triggered_at": triggered_at}
+    return build_payload(
+        WebhookPayload(
+            webhook_id=row["id"],
+            webhook_name=row["label"],
+            object_class=conf.sent_object_class(row["object_class"]),
+            account_id=row["account_id"],
+            product_id=row["product_id"],
+            api_url=conf.api_url(),
+            triggered_at=claimed.started_at,
+            last_success_at=row["last_success_at"],
+            last_failure_at=row["last_failure_at"],
+            processing_timeout=settings.SIM_PROCESSING_TIMEOUT,
+            # A GET has no body, so it has no additional data either.
+            data=row["data"] if row["http_method"] == "POST" else {},
+        )
+    )
+
+
+def _headers(
+    custom: Mapping[str, str], signed: Mapping[str, str], *, has_body: bool
+) -> dict[str, str]:
+    reserved = {name.lower() for name in signed}
+    headers = {k: v for k, v in custom.items() if k.lower() not in reserved}
+    names = {name.lower() for name in headers}
+    if has_body and "content-type" not in names:
+        headers["Content-Type"] = "application/json"
+    if "user-agent" not in names:
+        headers["User-Agent"] = USER_AGENT
+    return {**headers, **signed}
+
+
+def classify_response(response: Response) -> tuple[str, str]:
+    """Return the outcome of a response (2xx is success), and the error message of a failure."""
+    if 200 <= response.status < 300:
+        return retry.SUCCESS, ""
+    if 300 <= response.status < 400:
+        location = next((v for k, v in response.headers if k.lower() == "location"), "")
+        target = f" to {location}" if location else ""
+        return retry.FAILURE, (
+            f"The handler answered {response.status}, a redirect{target}. Redirects are not "
+            "followed; only 2xx is success."
+        )
+    return retry.FAILURE, f"The handler answered {response.status}; only 2xx is success."

@@ -15,14 +15,14 @@ PATH = 200  # characters of a path that are shown
 VALUE = 160  # characters of a value that are shown
 
 
-class Entry(NamedTuple):
+class ItemId(NamedTuple):
     """A step into a list whose entries have ids."""
 
     id: str
 
 
 # A key of an object, an entry by its id, or a position where the entries have none.
-Step = str | Entry | int
+Step = str | ItemId | int
 Steps = tuple[Step, ...]
 
 
@@ -36,7 +36,7 @@ NOTHING: Any = _Nothing()
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DiffRow:
     """One difference: where it is, what was sent there, and what came back."""
 
     steps: Steps
@@ -51,19 +51,19 @@ class Row:
     @property
     def is_long(self) -> bool:
         """Whether something of it is shown shortened."""
-        return any(len(shown(value, VALUE + 1)) > VALUE for value in (self.sent, self.got))
+        return any(len(format_value(value, VALUE + 1)) > VALUE for value in (self.sent, self.got))
 
 
 @dataclass(slots=True)
-class Difference:
+class JsonDiff:
     """All differences, in the order of what was sent."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[DiffRow] = field(default_factory=list)
     # How many more there are than the rows, and how many parts the answer leaves out.
     more: int = 0
     left_out: int = 0
 
-    def add(self, row: Row) -> None:
+    def add(self, row: DiffRow) -> None:
         """Keep a difference, or count it where there are many."""
         if len(self.rows) < ROWS:
             self.rows.append(row)
@@ -71,9 +71,9 @@ class Difference:
             self.more += 1
 
 
-def compare(sent: Any, got: Any) -> Difference:
+def compare(sent: Any, got: Any) -> JsonDiff:
     """Return what `got` has otherwise than `sent`, both as `json.loads` returns them."""
-    found = Difference()
+    found = JsonDiff()
     # A stack rather than recursion: JSON may be nested deeper than functions can be.
     todo: list[tuple[Steps, Any, Any]] = [((), sent, got)]
     while todo:
@@ -81,7 +81,7 @@ def compare(sent: Any, got: Any) -> Difference:
         parts = _parts(old, new)
         if parts is None:
             if not _same(old, new):
-                found.add(Row(steps, old, new))
+                found.add(DiffRow(steps, old, new))
             continue
         olds, news = parts
         found.left_out += sum(step not in news for step in olds)
@@ -90,7 +90,7 @@ def compare(sent: Any, got: Any) -> Difference:
     return found
 
 
-def shown(value: Any, limit: int = VALUE) -> str:
+def format_value(value: Any, limit: int = VALUE) -> str:
     """Return a value as JSON, shortened; empty where there is none."""
     if value is NOTHING:
         return ""
@@ -112,7 +112,7 @@ def shorten(text: str, limit: int) -> str:
 
 def _step(step: Step) -> str:
     match step:
-        case Entry(pk):
+        case ItemId(pk):
             return f"[{pk}]"
         case int():
             return f"[{step}]"
@@ -133,14 +133,14 @@ def _parts(old: Any, new: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]] | 
     return None
 
 
-def _by_id(entries: list[Any]) -> dict[Entry, Any] | None:
+def _by_id(entries: list[Any]) -> dict[ItemId, Any] | None:
     """Return the entries by their ids, None where one has none or shares it with another."""
-    found: dict[Entry, Any] = {}
+    found: dict[ItemId, Any] = {}
     for entry in entries:
         pk = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(pk, str) or Entry(pk) in found:
+        if not isinstance(pk, str) or ItemId(pk) in found:
             return None
-        found[Entry(pk)] = entry
+        found[ItemId(pk)] = entry
     return found
 
 

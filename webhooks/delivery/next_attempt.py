@@ -6,6 +6,7 @@ A moment that is past is never shown: what is due then says what it is due for. 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -16,7 +17,7 @@ from django.db.models import Case, Count, DateTimeField, F, Q, QuerySet, When
 from requests_queue import heartbeats
 from requests_queue.time_format import format_moment, format_span
 from webhooks.delivery.slots import Slots
-from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 from webhooks.types import EVENT
 
 PAUSED = "Paused: the webhook is out of order."
@@ -69,7 +70,7 @@ def annotate(rows: QuerySet[Webhook], now: datetime) -> QuerySet[Webhook]:
     )
 
 
-class Situation:
+class WorkerLoad:
     """What may hold back requests that are due; read once, and only if something is due."""
 
     @cached_property
@@ -138,10 +139,10 @@ def _responds(row: Webhook) -> bool:
 
 
 def of_webhook(
-    row: Webhook, now: datetime, *, pending: int, situation: Situation | None = None
+    row: Webhook, now: datetime, *, pending: int, load: WorkerLoad | None = None
 ) -> NextAttempt:
     """Return when a webhook is called next; `pending` is how many deliveries wait."""
-    situation = situation or Situation()
+    load = load or WorkerLoad()
     if not row.active:
         return NextAttempt(None, "Disabled: no requests are sent until it is enabled.")
     if row.out_of_order:
@@ -156,12 +157,12 @@ def of_webhook(
     if at is not None:
         return NextAttempt(at, _failed(row))
     if pending:
-        return NextAttempt(None, situation.why_due(row), is_due=True)
-    if not situation.workers:
+        return NextAttempt(None, load.why_due(row), is_due=True)
+    if not load.workers:
         return NextAttempt(None, "No worker is running: new events wait for one.")
     if row.earliest_possible_trigger is None:
         return NextAttempt(None, "Healthy. New events are delivered immediately.")
-    if situation.in_flight_of(row.pk):
+    if load.in_flight_of(row.pk):
         return NextAttempt(None, f"{_failed(row)} The next attempt is in flight.".strip())
     return NextAttempt(None, "The backoff has ended. New events are delivered immediately.")
 
@@ -170,7 +171,7 @@ def _failed(row: Webhook) -> str:
     return f"Failed ({row.round} of {settings.SIM_FAILURE_LIMIT})." if row.round else ""
 
 
-def of_delivery(row: Delivery, now: datetime, situation: Situation | None = None) -> NextAttempt:
+def of_delivery(row: Delivery, now: datetime, load: WorkerLoad | None = None) -> NextAttempt:
     """Return when a delivery is attempted next; its webhook is read with it."""
     hook = row.webhook
     if row.state == Delivery.CALLING:
@@ -186,7 +187,7 @@ def of_delivery(row: Delivery, now: datetime, situation: Situation | None = None
         at = future(hook.earliest_possible_trigger, now)
         if at is not None:
             return NextAttempt(at, "")
-    why = (situation or Situation()).why_due(hook, forced=row.forced)
+    why = (load or WorkerLoad()).why_due(hook, forced=row.forced)
     return NextAttempt(None, why, is_due=True)
 
 
@@ -199,7 +200,7 @@ def times_out_at(row: Delivery) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AttemptFollowUp:
     """What an attempt led to: a sentence, the next attempt as it is now, and what moved it."""
 
     why: str
@@ -212,7 +213,7 @@ class Told:
         return " ".join(part for part in (self.why, next_, self.moved) if part)
 
 
-def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> Told:
+def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> AttemptFollowUp:
     """Return what an attempt of the delivery led to.
 
     Only the last attempt of a pending delivery has a next one to come, and that is when the
@@ -221,16 +222,16 @@ def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> Told:
     why, recorded = attempt.why, attempt.next_attempt_at
     if row.state != Delivery.WAITING or attempt.number != row.attempts:
         span = f"Backoff of {until(recorded, attempt.finished_at)}." if recorded else ""
-        return Told(f"{why} {span}".strip())
+        return AttemptFollowUp(f"{why} {span}".strip())
     hook = row.webhook
     if not hook.active:
-        return Told(why)
+        return AttemptFollowUp(why)
     if hook.out_of_order:
-        return Told(why if "out of order" in why else f"{why} {PAUSED}".strip())
+        return AttemptFollowUp(why if "out of order" in why else f"{why} {PAUSED}".strip())
     at = future(hook.earliest_possible_trigger, now)
     if at is None:
-        return Told(f"{why} Due now.".strip())
-    return Told(why, NextAttempt(at, ""), _moved(recorded, at))
+        return AttemptFollowUp(f"{why} Due now.".strip())
+    return AttemptFollowUp(why, NextAttempt(at, ""), _moved(recorded, at))
 
 
 def _moved(recorded: datetime | None, at: datetime) -> str:
@@ -239,3 +240,44 @@ def _moved(recorded: datetime | None, at: datetime) -> str:
     if at < recorded:
         return "Sooner than recorded: that backoff was cleared, and another one began."
     return f"Later than recorded by {until(at, recorded)}: another request failed since."
+
+
+_BY_PERSON: Mapping[str, str] = {
+    ClearedBackoff.EDITED: "edited by",
+    ClearedBackoff.DISABLED: "disabled by",
+}
+
+
+def cleared_backoffs(
+    webhook: Webhook | str, since: datetime | None = None
+) -> QuerySet[ClearedBackoff]:
+    """Return what ended backoffs of a webhook, the latest first, with what is shown of each."""
+    rows = ClearedBackoff.objects.filter(webhook=webhook).select_related("user", "attempt")
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    shown = ("webhook", "at", "cause", "detail", "failures", "was_out_of_order",
+             "user__username", "user__first_name", "user__last_name",
+             "attempt__number", "attempt__delivery")  # fmt: skip
+    return rows.only(*shown).order_by("-at", "-pk")
+
+
+def describe_cleared(row: ClearedBackoff) -> str:
+    """Return what ended the backoff: `Backoff cleared: edited by Ada Ray (endpoint URL).`"""
+    what = "Recovered" if row.was_out_of_order else "Backoff cleared"
+    if row.cause == ClearedBackoff.RECOVERED:
+        return f"Recovered by {_who(row)}."
+    if row.cause in _BY_PERSON:
+        detail = f" ({row.detail})" if row.detail and row.cause == ClearedBackoff.EDITED else ""
+        return f"{what}: {_BY_PERSON[row.cause]} {_who(row)}{detail}."
+    which = (
+        f"attempt {row.attempt.number} of delivery {row.attempt.delivery_id}"
+        if row.attempt
+        else "an attempt that is no longer stored"
+    )
+    if row.cause == ClearedBackoff.TRIGGERED:
+        return f"{what}: Trigger now succeeded ({which})."
+    return f"Backoff ended: {which} succeeded."
+
+
+def _who(row: ClearedBackoff) -> str:
+    return row.user.name if row.user else "the platform"

@@ -1,12 +1,13 @@
 """Record finished attempts: the attempts, their deliveries and their webhooks in one transaction.
 
-Only an attempt whose claim still holds settles its delivery and moves the backoff. One that comes
-late, because another worker has taken over its delivery, is recorded and counted all the same.
-Counters change in the transaction that records the attempts, in order of completion.
+Only an attempt whose claim still holds settles its delivery and changes the backoff. A late one,
+whose delivery another worker has taken over, is recorded and counted all the same. Counters
+change in the transaction that records the attempts, in order of completion.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,20 +15,29 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from requests_queue import clock
-from webhooks.delivery import attempts, retry, sql, webhook_update
-from webhooks.delivery.calls import Finished
-from webhooks.delivery.coalescing import merge_waiting
+from webhooks import encrypted_fields
+from webhooks.delivery import retry, sql, webhook_update
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.webhook_update import WebhookUpdate
-from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.models import Attempt, Delivery, Event, Webhook
 
 _LATE = (
     "Recorded late: another worker had taken over the delivery meanwhile. The attempt counts, and "
     "changes neither the delivery nor the backoff."
 )
+# The columns of an attempt, in the order of `attempt_row`.
+_COLUMNS = (
+    "webhook_id", "delivery_id", "number", "outcome", "started_at", "finished_at", "duration",
+    "method", "url", "request_headers", "request_body", "claims", "status_code",
+    "response_headers", "response_body", "truncated", "revision", "error", "why",
+    "next_attempt_at",
+)  # fmt: skip
+_CHUNK = 1000  # attempts of one INSERT; SQLite takes 32,766 parameters
+_AttemptRow = tuple[Any, ...]
 
 
 class Recorded(StrEnum):
@@ -39,7 +49,7 @@ class Recorded(StrEnum):
     LATE = "late"
     # An earlier flush recorded it, and its commit was not confirmed.
     REPEATED = "repeated"
-    # Nothing to record: the webhook was deleted, or both workers know nothing of the response.
+    # Nothing to record: the webhook was deleted, or no worker knows the response.
     DROPPED = "dropped"
     # Another transaction holds the rows: try again.
     BUSY = "busy"
@@ -49,9 +59,9 @@ _COUNTED = (Recorded.SETTLED, Recorded.LATE)
 
 
 @dataclass(slots=True)
-class _Row:
-    """A locked delivery: its claim while an attempt is in flight, its count of attempts, and how
-    many of the latest in a row have lost their worker."""
+class _LockedDelivery:
+    """A locked row: its claim while an attempt is in flight, its number of attempts, and how many
+    of the latest in a row have lost their worker."""
 
     claim: Any
     attempts: int
@@ -63,141 +73,196 @@ class _Row:
         self.added += 1
         return self.attempts + self.added
 
-    def lose(self, call: Finished) -> int:
-        """Count the workers lost in a row, and return the count that the attempt is judged by.
+    def count_loss(self, result: AttemptResult) -> int:
+        """Count the lost workers in a row, and return the count that the retry decision uses.
 
-        An orderly stop neither counts nor ends the row.
+        An orderly stop is neither counted nor does it reset the count.
         """
-        if call.outcome != retry.UNKNOWN:
+        if result.outcome != retry.UNKNOWN:
             self.losses = 0
-        elif not call.stopped:
+        elif not result.stopped:
             self.losses += 1
-        return 0 if call.stopped else self.losses
+        return 0 if result.stopped else self.losses
 
 
-def record(finished: Sequence[Finished], *, skip_locked: bool = False) -> list[Recorded]:
+def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> list[Recorded]:
     """Write the attempts, their deliveries and their webhooks; return what became of each.
 
-    With `skip_locked`, what another transaction holds is BUSY; without, it is waited for, on
-    PostgreSQL for sql.LOCK_WAIT seconds, after which OperationalError is raised.
+    With `skip_locked`, rows that another transaction holds are BUSY; without, they are waited for,
+    on PostgreSQL for sql.LOCK_WAIT seconds, after which OperationalError is raised.
     Lock order: deliveries, then webhooks, each by id.
     """
     with transaction.atomic():
         sql.limit_lock_wait()
-        deliveries = _lock_deliveries(finished, skip_locked)
-        found = _classify(finished, deliveries)
-        counted = [f for f, kind in zip(finished, found, strict=True) if kind in _COUNTED]
-        updates = webhook_update.lock(
-            {f.claimed.webhook["id"] for f in counted}, skip_locked=skip_locked
-        )
-        found = _without_webhook(finished, found, updates)
-        # Read with the webhooks locked, so that what is recorded of one has the order of its times.
+        deliveries = _lock_deliveries(results, skip_locked)
+        recorded = _classify(results, deliveries)
+        counted = _counted_webhooks(results, recorded)
+        updates = webhook_update.lock(counted, skip_locked=skip_locked)
+        recorded = _without_webhook(results, recorded, counted - updates.keys())
+        # Read with the webhooks locked, so that attempts of one webhook are ordered by time.
         now = clock.now()
-        rows, states = _apply(finished, found, deliveries, updates, now)
+        rows, states = _apply(results, recorded, deliveries, updates, now)
         if not rows:
-            return found
-        attempt_ids = attempts.insert(rows)
+            return recorded
+        attempt_ids = insert_attempts(rows)
         _write_deliveries(deliveries, states)
         webhook_update.write(updates, attempt_ids, now)
         if settings.SIM_EVENT_MODE == "coalesce":
-            merge_waiting([pk for pk, state in states.items() if state == Delivery.WAITING])
-    return found
+            coalesce([pk for pk, state in states.items() if state == Delivery.WAITING])
+    return recorded
 
 
-def _without_webhook(
-    finished: Sequence[Finished], found: Sequence[Recorded], updates: dict[str, WebhookUpdate]
-) -> list[Recorded]:
-    """Return what is to be done with each attempt, now that the webhooks are locked."""
-    missing = {
-        call.claimed.webhook["id"]
-        for call, kind in zip(finished, found, strict=True)
-        if kind in _COUNTED
-    } - updates.keys()
-    busy = set(Webhook.objects.filter(pk__in=missing).values_list("pk", flat=True))
-
-    def decide(webhook_id: str, kind: Recorded) -> Recorded:
-        if kind not in _COUNTED or webhook_id not in missing:
-            return kind
-        return Recorded.BUSY if webhook_id in busy else Recorded.DROPPED
-
-    return [decide(f.claimed.webhook["id"], kind) for f, kind in zip(finished, found, strict=True)]
-
-
-def _apply(
-    finished: Sequence[Finished],
-    found: Sequence[Recorded],
-    deliveries: dict[int, _Row],
-    updates: dict[str, WebhookUpdate],
-    now: datetime,
-) -> tuple[list[attempts.Row], dict[int, str]]:
-    """Apply the attempts to their webhooks, in order; return their rows and deliveries' states."""
-    rows: list[attempts.Row] = []
-    states: dict[int, str] = {}
-    for call, kind in zip(finished, found, strict=True):
-        if kind not in _COUNTED:
-            continue
-        pk, update = call.claimed.delivery_id, updates[call.claimed.webhook["id"]]
-        delivery, why, next_attempt_at = deliveries[pk], _LATE, None
-        if kind == Recorded.SETTLED:
-            decision = update.settle(call, len(rows), delivery.lose(call), now)
-            states[pk], why = decision.state, call.note or decision.why
-            next_attempt_at = decision.next_attempt_at
-        update.count(call, len(rows))
-        rows.append(attempts.row(call, delivery.next_number(), why, now, next_attempt_at))
-    return rows, states
-
-
-def _lock_deliveries(finished: Sequence[Finished], skip_locked: bool) -> dict[int, _Row]:
-    rows = Delivery.objects.filter(pk__in={f.claimed.delivery_id for f in finished})
+def _lock_deliveries(
+    results: Sequence[AttemptResult], skip_locked: bool
+) -> dict[int, _LockedDelivery]:
+    rows = Delivery.objects.filter(pk__in={r.claimed.delivery_id for r in results})
     locked = rows.select_for_update(skip_locked=skip_locked).order_by("pk")
     return {
-        pk: _Row(claim if state == Delivery.CALLING else None, count, losses)
+        pk: _LockedDelivery(claim if state == Delivery.CALLING else None, count, losses)
         for pk, state, claim, count, losses in locked.values_list(
             "pk", "state", "claim", "attempts", "losses"
         )
     }
 
 
-def _classify(finished: Sequence[Finished], deliveries: dict[int, _Row]) -> list[Recorded]:
-    """Return what is to be done with each attempt, judged by its delivery."""
-    missing = {f.claimed.delivery_id for f in finished} - deliveries.keys()
+def _classify(
+    results: Sequence[AttemptResult], deliveries: dict[int, _LockedDelivery]
+) -> list[Recorded]:
+    """Return what to do with each attempt, according to its delivery."""
+    missing = {r.claimed.delivery_id for r in results} - deliveries.keys()
     busy = set(Delivery.objects.filter(pk__in=missing).values_list("pk", flat=True))
-    lost = [f for f in finished if not _holds(f, deliveries) and f.outcome != retry.UNKNOWN]
-    recorded = _recorded(lost)
+    lost = [r for r in results if not _holds(r, deliveries) and r.outcome != retry.UNKNOWN]
+    repeated = _recorded_identities(lost)
 
-    def classify(call: Finished) -> Recorded:
-        if call.claimed.delivery_id in missing:
-            return Recorded.BUSY if call.claimed.delivery_id in busy else Recorded.DROPPED
-        if _holds(call, deliveries):
+    def classify(result: AttemptResult) -> Recorded:
+        if result.claimed.delivery_id in missing:
+            return Recorded.BUSY if result.claimed.delivery_id in busy else Recorded.DROPPED
+        if _holds(result, deliveries):
             return Recorded.SETTLED
-        if call.outcome == retry.UNKNOWN:
+        if result.outcome == retry.UNKNOWN:
             return Recorded.DROPPED
-        return Recorded.REPEATED if _identity(call) in recorded else Recorded.LATE
+        return Recorded.REPEATED if _identity(result) in repeated else Recorded.LATE
 
-    return [classify(call) for call in finished]
-
-
-def _holds(call: Finished, deliveries: dict[int, _Row]) -> bool:
-    delivery = deliveries.get(call.claimed.delivery_id)
-    return delivery is not None and delivery.claim == call.claimed.claim
+    return [classify(result) for result in results]
 
 
-def _identity(call: Finished) -> tuple[Any, ...]:
-    return call.claimed.delivery_id, call.claimed.started_at, call.duration, call.outcome
+def _holds(result: AttemptResult, deliveries: dict[int, _LockedDelivery]) -> bool:
+    delivery = deliveries.get(result.claimed.delivery_id)
+    return delivery is not None and delivery.claim == result.claimed.claim
 
 
-def _recorded(finished: Sequence[Finished]) -> set[tuple[Any, ...]]:
-    """Return the identities of the recorded attempts of these ones' deliveries.
+def _identity(result: AttemptResult) -> tuple[Any, ...]:
+    return result.claimed.delivery_id, result.claimed.started_at, result.duration, result.outcome
 
-    A connection that breaks during COMMIT leaves open whether the flush was committed, so the
-    attempts are written again: those that are there already must not be counted twice.
+
+def _recorded_identities(results: Sequence[AttemptResult]) -> set[tuple[Any, ...]]:
+    """Return the identities of the recorded attempts of the same deliveries.
+
+    After a connection broke during COMMIT it is unknown whether the flush was committed, so the
+    attempts are written again: those that are recorded already must not be counted twice.
     """
-    rows = Attempt.objects.filter(delivery__in={f.claimed.delivery_id for f in finished})
+    rows = Attempt.objects.filter(delivery__in={r.claimed.delivery_id for r in results})
     return set(rows.values_list("delivery_id", "started_at", "duration", "outcome"))
 
 
-def _write_deliveries(deliveries: dict[int, _Row], states: dict[int, str]) -> None:
-    """Count the attempts of the deliveries, and end the claims of those that are settled."""
+def _counted_webhooks(results: Sequence[AttemptResult], recorded: Sequence[Recorded]) -> set[str]:
+    return {
+        result.claimed.webhook["id"]
+        for result, how in zip(results, recorded, strict=True)
+        if how in _COUNTED
+    }
+
+
+def _without_webhook(
+    results: Sequence[AttemptResult], recorded: Sequence[Recorded], missing: set[str]
+) -> list[Recorded]:
+    """Return what to do with each attempt, now that all webhooks but the missing are locked."""
+    busy = set(Webhook.objects.filter(pk__in=missing).values_list("pk", flat=True))
+
+    def decide(webhook_id: str, how: Recorded) -> Recorded:
+        if how not in _COUNTED or webhook_id not in missing:
+            return how
+        return Recorded.BUSY if webhook_id in busy else Recorded.DROPPED
+
+    return [decide(r.claimed.webhook["id"], how) for r, how in zip(results, recorded, strict=True)]
+
+
+def _apply(
+    results: Sequence[AttemptResult],
+    recorded: Sequence[Recorded],
+    deliveries: dict[int, _LockedDelivery],
+    updates: dict[str, WebhookUpdate],
+    now: datetime,
+) -> tuple[list[_AttemptRow], dict[int, str]]:
+    """Apply the attempts to their webhooks, in order; return their rows and deliveries' states."""
+    rows: list[_AttemptRow] = []
+    states: dict[int, str] = {}
+    for result, how in zip(results, recorded, strict=True):
+        if how not in _COUNTED:
+            continue
+        pk, update = result.claimed.delivery_id, updates[result.claimed.webhook["id"]]
+        delivery, why, next_attempt_at = deliveries[pk], _LATE, None
+        if how == Recorded.SETTLED:
+            decision = update.settle(result, len(rows), delivery.count_loss(result), now)
+            states[pk], why = decision.state, result.note or decision.why
+            next_attempt_at = decision.next_attempt_at
+        update.count(result, len(rows))
+        rows.append(attempt_row(result, delivery.next_number(), why, now, next_attempt_at))
+    return rows, states
+
+
+def attempt_row(
+    result: AttemptResult, number: int, why: str, now: datetime, next_attempt_at: datetime | None
+) -> _AttemptRow:
+    """Return the values of an attempt; `number` counts the attempts of its delivery."""
+    claimed, prepared, response = result.claimed, result.prepared, result.response
+    return (
+        claimed.webhook["id"],
+        claimed.delivery_id,
+        number,
+        result.outcome,
+        sql.datetime_param(claimed.started_at),
+        sql.datetime_param(now),
+        result.duration,
+        claimed.webhook["http_method"],
+        claimed.webhook["external_url"],
+        json.dumps(encrypted_fields.seal(dict(prepared.headers))) if prepared else "{}",
+        (prepared.request.body or b"").decode() if prepared else "",
+        json.dumps(dict(prepared.claims)) if prepared else "{}",
+        response.status if response else None,
+        json.dumps(response.headers) if response else "[]",
+        response.body if response else b"",
+        response.truncated if response else False,
+        claimed.webhook["revision"],
+        # PostgreSQL stores no NUL in text.
+        result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        why,
+        sql.datetime_param(next_attempt_at),
+    )
+
+
+def insert_attempts(rows: Sequence[_AttemptRow]) -> list[int]:
+    """Insert the attempts and return their ids.
+
+    Raw SQL: `bulk_create` of model instances takes a fifth of the CPU time of a delivery.
+    """
+    ids: list[int] = []
+    with connection.cursor() as cursor:
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            cursor.execute(
+                f"""
+                INSERT INTO webhooks_attempt ({", ".join(_COLUMNS)})
+                VALUES {", ".join([f"({sql.placeholders(_COLUMNS)})"] * len(chunk))} RETURNING id
+                """,
+                [value for row in chunk for value in row],
+            )
+            ids += [pk for (pk,) in cursor.fetchall()]
+    return ids
+
+
+def _write_deliveries(deliveries: dict[int, _LockedDelivery], states: dict[int, str]) -> None:
+    """Write the attempt counts of the deliveries, and end the claims of the settled ones."""
     groups: dict[tuple[str | None, int, int], list[int]] = {}
     for pk, row in deliveries.items():
         if row.added:
@@ -207,3 +272,30 @@ def _write_deliveries(deliveries: dict[int, _Row], states: dict[int, str]) -> No
         if state is not None:
             changes |= {"state": state, "claim": None, "lease": None, "forced": False}
         Delivery.objects.filter(pk__in=pks).update(**changes)
+
+
+def coalesce(delivery_ids: Sequence[int]) -> None:
+    """Merge the pending deliveries of these deliveries' webhooks into the oldest of each.
+
+    Call with the webhooks locked. Events move to the oldest, so none is lost; a merged delivery
+    with attempts stays visible as cancelled, one without is deleted.
+    """
+    webhooks = Delivery.objects.filter(pk__in=delivery_ids).values("webhook")
+    # Locked, so that none is claimed meanwhile. Those that another transaction holds are being
+    # claimed or cancelled; to wait for them with the webhooks locked could deadlock.
+    pending = (
+        Delivery.objects.filter(webhook__in=webhooks, state=Delivery.WAITING, forced=False)
+        .select_for_update(skip_locked=True)
+        .order_by("pk")
+    )
+    oldest: dict[str, int] = {}
+    for pk, webhook_id, attempts in pending.values_list("pk", "webhook_id", "attempts"):
+        keep = oldest.setdefault(webhook_id, pk)
+        if pk == keep:
+            continue
+        Event.objects.filter(delivery=pk).update(delivery=keep)
+        merged = Delivery.objects.filter(pk=pk, state=Delivery.WAITING)
+        if attempts:
+            merged.update(state=Delivery.CANCELLED)
+        else:
+            merged.delete()

@@ -1,16 +1,16 @@
-"""What was sent is sent again: a delivery of its own, whose first call repeats an older one's.
+"""Send a recorded request again: a new delivery, whose first attempt repeats an older one.
 
-A trigger and a response are counted, but no event: nothing changed in a queue. The call is signed
-afresh, with `triggered_at` = now. Sent as the webhook is set, it is a Trigger now in all that
-follows, and a retry of it is a call like any other; sent otherwise (by hand, or because the
-webhook was edited since) it is one call that says nothing of the webhook.
+The attempt is counted, but no event: nothing changed in a queue. The request is signed anew, with
+the current time as `triggered_at`. If it equals what the webhook's current settings send, its
+result counts like that of a Trigger now. If it is altered (by the user, or because the webhook was
+edited since), it is not retried and does not change the backoff.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -18,68 +18,25 @@ from django.db import transaction
 from requests_queue import clock
 from requests_queue.errors import FieldError, Invalid, Missing, Refused
 from webhooks import validation_rules
-from webhooks.delivery import payload, tokens, wakeup
-from webhooks.delivery.calls import USER_AGENT, Again, Claimed
+from webhooks.delivery import wakeup
 from webhooks.delivery.fan_out import insert_deliveries
+from webhooks.delivery.in_flight import USER_AGENT, ResendOverride
+from webhooks.delivery.request import TOKEN_HEADERS, order_claims
 from webhooks.models import Attempt, Delivery, Resend, Webhook
 
-# A token that expired before it was sent is worth a try, one of another century isn't.
+# A token that has expired already is a useful test; this limits `exp` to reasonable dates.
 MAX_TIMEOUT = 366 * 24 * 3600
-# What a call has by itself.
-_BY_ITSELF = {"content-type": "application/json", "user-agent": USER_AGENT}
-_SIGNER = {name.lower() for name in tokens.HEADERS["both"]}
+# Headers that each request gets by default.
+_DEFAULT_HEADERS = {"content-type": "application/json", "user-agent": USER_AGENT}
+_TOKEN_HEADERS = {name.lower() for name in TOKEN_HEADERS["both"]}
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What an attempt sent, less what each call says anew.
-
-    `payload` is what the token says; `body` is what was sent in its place, else empty.
-    """
-
-    url: str
-    method: str
-    headers: dict[str, str] = field(repr=False)
-    payload: dict[str, Any]
-    body: str
-
-    @property
-    def content(self) -> Any:
-        """Return what the handler reads: the payload, or the object that a validator is sent."""
-        return json.loads(self.body) if self.body else self.payload
-
-    def changed(self, changes: Mapping[str, Any]) -> Sent:
-        """Return it with other `external_url`, `http_method`, `headers` or `content`."""
-        content = changes.get("content", self.content)
-        found = replace(
-            self,
-            url=changes.get("external_url", self.url),
-            method=changes.get("http_method", self.method),
-            headers=dict(changes.get("headers", self.headers)),
-        )
-        # To Python 1 is true, and the order of keys nothing.
-        if json.dumps(content) != json.dumps(self.content):
-            found = found._saying(content)
-        if found.method == "GET" and not found.body:
-            # A GET carries no body, so it has no additional data either.
-            found = replace(found, payload={**found.payload, "data": {}})
-        return found
-
-    def _saying(self, content: dict[str, Any]) -> Sent:
-        if self.body:
-            return replace(self, body=json.dumps(content, ensure_ascii=False))
-        timeout = self.payload["processing_timeout"]
-        told = {**content, "processing_timeout": content.get("processing_timeout", timeout)}
-        # The token's own: made anew from the two.
-        told.pop("exp", None)
-        return replace(self, payload=told)
-
-
-def sent(attempt: Attempt) -> Sent:
-    """Return what the attempt sent; raises Refused where nobody knows."""
-    told = payload.ordered(attempt.claims)
-    told.pop("exp", None)
-    if not told:
+def sent_request(attempt: Attempt) -> ResendOverride:
+    """Return what the attempt sent, without what each request gets anew; raises Refused where
+    that was not recorded."""
+    payload = order_claims(attempt.claims)
+    payload.pop("exp", None)
+    if not payload:
         raise Refused(
             "WH_002",
             f"What attempt {attempt.number} sent was not recorded: the call never went out, or "
@@ -88,41 +45,74 @@ def sent(attempt: Attempt) -> Sent:
     headers = {
         name: value
         for name, value in attempt.request_headers.items()
-        if name.lower() not in _SIGNER and _BY_ITSELF.get(name.lower()) != value
+        if name.lower() not in _TOKEN_HEADERS and _DEFAULT_HEADERS.get(name.lower()) != value
     }
     body = attempt.request_body
-    if body and json.loads(body) == told:
-        told, body = json.loads(body), ""
-    return Sent(attempt.url, attempt.method, headers, told, body)
+    if body and json.loads(body) == payload:
+        payload, body = json.loads(body), ""
+    return ResendOverride(attempt.url, attempt.method, headers, payload, body)
+
+
+def content_of(sent: ResendOverride) -> Any:
+    """Return what the handler reads: the payload, or the object that a validator is sent."""
+    return json.loads(sent.body) if sent.body else sent.payload
+
+
+def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOverride:
+    """Return it with other `external_url`, `http_method`, `headers` or `content`."""
+    content = changes.get("content", content_of(sent))
+    changed = replace(
+        sent,
+        url=changes.get("external_url", sent.url),
+        method=changes.get("http_method", sent.method),
+        headers=dict(changes.get("headers", sent.headers)),
+    )
+    # Compare as JSON: `1 == True` in Python, and dict equality ignores key order.
+    if json.dumps(content) != json.dumps(content_of(sent)):
+        changed = _with_content(changed, content)
+    if changed.method == "GET" and not changed.body:
+        # A GET has no body, so it has no additional data either.
+        changed = replace(changed, payload={**changed.payload, "data": {}})
+    return changed
+
+
+def _with_content(sent: ResendOverride, content: dict[str, Any]) -> ResendOverride:
+    if sent.body:
+        return replace(sent, body=json.dumps(content, ensure_ascii=False))
+    timeout = sent.payload["processing_timeout"]
+    payload = {**content, "processing_timeout": content.get("processing_timeout", timeout)}
+    # Computed anew from `triggered_at` and `processing_timeout`.
+    payload.pop("exp", None)
+    return replace(sent, payload=payload)
 
 
 @transaction.atomic
-def send(attempt: Attempt, changes: Mapping[str, Any] | None = None) -> Delivery:
-    """Send again what the attempt sent, at once; `changes` (see Sent.changed) are for that call.
+def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) -> Delivery:
+    """Send what the attempt sent again, immediately; `changes` as in `with_changes`.
 
-    Raises Refused for a disabled webhook and where what was sent is unknown, Invalid for changes
-    that a webhook couldn't have, Missing where webhook or delivery have gone meanwhile.
+    Raises Refused for a disabled webhook and where what was sent was not recorded, Invalid for
+    changes that a webhook can't have, Missing where webhook or delivery were deleted.
     """
-    before = sent(attempt)
-    found = before
+    before = sent_request(attempt)
+    sent = before
     if changes is not None:
-        found = before.changed(check(changes, attempt.webhook.type, before.url))
-    # Locked in the order of the delivery path: the older delivery, the new one, the webhook.
+        sent = with_changes(before, check_changes(changes, attempt.webhook.type, before.url))
+    # Lock order of the delivery path: the older delivery, the new one, the webhook.
     repeated = Delivery.objects.select_for_update().filter(pk=attempt.delivery_id).first()
     inserted = insert_deliveries([attempt.webhook_id], clock.now(), forced=True)
     if repeated is None or not inserted:
         raise Missing(str(attempt.delivery_id))
     [(delivery_id, _)] = inserted
-    alike = changes is None and not is_altered(attempt)
+    unchanged = changes is None and not is_altered(attempt)
     Resend.objects.create(
-        delivery_id=delivery_id, repeats=repeated, number=attempt.number, changed=found != before,
-        revision=attempt.revision if alike else None,
-        url=found.url, method=found.method, headers=found.headers,
-        payload=json.dumps(found.payload, ensure_ascii=False), body=found.body,
+        delivery_id=delivery_id, repeats=repeated, number=attempt.number, changed=sent != before,
+        revision=attempt.revision if unchanged else None,
+        url=sent.url, method=sent.method, headers=sent.headers,
+        payload=json.dumps(sent.payload, ensure_ascii=False), body=sent.body,
     )  # fmt: skip
     webhooks = Webhook.objects.select_for_update().filter(pk=attempt.webhook_id)
     active = webhooks.values_list("active", flat=True).first()
-    # The exceptions take the rows back.
+    # The exceptions roll the rows back.
     if active is None:
         raise Missing(attempt.webhook_id)
     if not active:
@@ -131,28 +121,28 @@ def send(attempt: Attempt, changes: Mapping[str, Any] | None = None) -> Delivery
     return Delivery.objects.get(pk=delivery_id)
 
 
-def check(changes: Mapping[str, Any], type_: str, url: str = "") -> dict[str, Any]:
-    """Return the changes as they will be sent; raises Invalid with all that is wrong at once.
+def check_changes(changes: Mapping[str, Any], type_: str, url: str = "") -> dict[str, Any]:
+    """Return the changes as they will be sent; raises Invalid with all errors at once.
 
-    They obey the rules of a webhook's fields; `content` is called so in the sentences. `url` is
-    the one that was called before.
+    The rules are those of a webhook's fields; errors of the content are reported at `content`.
+    `url` is the one that was called before.
     """
     body = {k: v for k, v in changes.items() if k != "content"}
-    wrong: list[FieldError] = []
-    found: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    checked: dict[str, Any] = {}
     try:
-        found = validation_rules.for_update(body, type_, url)
+        checked = validation_rules.for_update(body, type_, url)
     except Invalid as refused:
-        wrong += refused.errors
+        errors += refused.errors
     if "content" in changes:
-        found["content"] = changes["content"]
-        wrong += _wrong(changes["content"], type_)
-    if wrong:
-        raise Invalid.of(wrong)
-    return found
+        checked["content"] = changes["content"]
+        errors += _content_errors(changes["content"], type_)
+    if errors:
+        raise Invalid.of(errors)
+    return checked
 
 
-def _wrong(content: Any, type_: str) -> list[FieldError]:
+def _content_errors(content: Any, type_: str) -> list[FieldError]:
     try:
         validation_rules.for_update({"data": content}, type_)
     except Invalid as refused:
@@ -168,35 +158,8 @@ def _wrong(content: Any, type_: str) -> list[FieldError]:
 
 
 def is_altered(attempt: Attempt) -> bool:
-    """Whether the attempt itself was sent otherwise than the webhook was set."""
+    """Whether the attempt was sent differently from the webhook's settings at that time."""
     if attempt.number > 1:
         return False
     row = Resend.objects.filter(pk=attempt.delivery_id).only("revision").first()
     return row is not None and row.revision != attempt.revision
-
-
-def apply(claimed: Iterable[Claimed]) -> list[Claimed]:
-    """Return the calls, with what is sent again in those that are the first of a Resend.
-
-    One statement where any of them may be one, none for the calls of queue changes.
-    """
-    found = list(claimed)
-    first = [c.delivery_id for c in found if c.forced and c.number == 1]
-    rows = {row.pk: row for row in Resend.objects.filter(pk__in=first)} if first else {}
-    return [
-        put(call, _of(row), altered=row.revision != call.webhook["revision"])
-        if (row := rows.get(call.delivery_id))
-        else call
-        for call in found
-    ]
-
-
-def put(claimed: Claimed, what: Sent, *, altered: bool = False) -> Claimed:
-    """Return the call with what is sent again in it."""
-    own = {"external_url": what.url, "http_method": what.method, "headers": what.headers}
-    again = Again(what.payload, what.body, altered)
-    return replace(claimed, webhook={**claimed.webhook, **own}, again=again)
-
-
-def _of(row: Resend) -> Sent:
-    return Sent(row.url, row.method, row.headers, json.loads(row.payload), row.body)

@@ -10,7 +10,7 @@ from typing import Any
 from requests_queue.queues import validation as queues
 from requests_queue.queues.answers import WrongAnswer
 from requests_queue.safe_text import visible
-from webhooks.delivery.json_diff import Difference, Entry, Row, Steps, compare, shown
+from webhooks.delivery.json_diff import DiffRow, ItemId, JsonDiff, Steps, compare, format_value
 from webhooks.delivery.validators import NOTHING_MERGED
 from webhooks.models import Attempt, Resend
 from webhooks.types import EVENT
@@ -24,32 +24,32 @@ def is_validation(row: Attempt) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ResponseDiff:
     """The differences as path, sent, came back, what became of it; and what else is to be said."""
 
     rows: list[tuple[str, str, str, str]]
     said: str
 
 
-def judge(row: Attempt) -> Judged:
+def build_diff(row: Attempt) -> ResponseDiff:
     """Return the differences, none where there is nothing to compare: what is said tells why."""
     if not row.response_body:
-        return Judged([], "There is no body of an answer to compare.")
+        return ResponseDiff([], "There is no body of an answer to compare.")
     if row.truncated:
         said = (
             "The answer was longer than what is stored of it, so it can't be compared here. What "
             "was merged stands above."
         )
-        return Judged([], said)
+        return ResponseDiff([], said)
     try:
         got = json.loads(bytes(row.response_body), parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return Judged([], "The answer is no JSON, so there is nothing to compare.")
+        return ResponseDiff([], "The answer is no JSON, so there is nothing to compare.")
     sent = _sent(row)
     about = queues.of(row.webhook.object_class)
     found = compare(_as_read(about, sent, got), got)
     if not found.rows:
-        return Judged([], f"Nothing differs. {_left_out(found)}".strip())
+        return ResponseDiff([], f"Nothing differs. {_left_out(found)}".strip())
     # Nobody waits for what is sent again.
     nothing = (
         row.outcome != Attempt.SUCCESS
@@ -57,7 +57,7 @@ def judge(row: Attempt) -> Judged:
         or Resend.objects.filter(pk=row.delivery_id).exists()
     )
     merged = None if nothing else _merged(about, sent, got)
-    return Judged([_cells(each, merged) for each in found.rows], _said(found, merged))
+    return ResponseDiff([_cells(each, merged) for each in found.rows], _said(found, merged))
 
 
 def _sent(row: Attempt) -> Json:
@@ -112,12 +112,12 @@ def _merged(about: queues.Validated | None, sent: Json, got: Any) -> set[Steps]:
     for path in about.paths:
         for pk, changed in changes.items():
             rules = changed.get("constraints", {})
-            places |= {(*path, Entry(pk), key) for key in changed if key != "constraints"}
-            places |= {(*path, Entry(pk), "constraints", name) for name in rules}
+            places |= {(*path, ItemId(pk), key) for key in changed if key != "constraints"}
+            places |= {(*path, ItemId(pk), "constraints", name) for name in rules}
     return places
 
 
-def _said(found: Difference, merged: set[Steps] | None) -> str:
+def _said(found: JsonDiff, merged: set[Steps] | None) -> str:
     said = [
         f"There are {found.more} more differences than these." if found.more else "",
         "" if merged is not None else "Nothing of the answer was merged.",
@@ -129,12 +129,12 @@ def _said(found: Difference, merged: set[Steps] | None) -> str:
     return " ".join(filter(None, said))
 
 
-def _cells(row: Row, merged: set[Steps] | None) -> tuple[str, str, str, str]:
-    sent, got = (visible(shown(value)) or "–" for value in (row.sent, row.got))
+def _cells(row: DiffRow, merged: set[Steps] | None) -> tuple[str, str, str, str]:
+    sent, got = (visible(format_value(value)) or "–" for value in (row.sent, row.got))
     return visible(row.path), sent, got, _became(row, merged)
 
 
-def _became(row: Row, merged: set[Steps] | None) -> str:
+def _became(row: DiffRow, merged: set[Steps] | None) -> str:
     """Return what became of a difference; of several within one value all were taken over."""
     if merged is None:
         return "not merged"
@@ -142,7 +142,7 @@ def _became(row: Row, merged: set[Steps] | None) -> str:
     return "merged" if taken else "ignored"
 
 
-def _left_out(found: Difference) -> str:
+def _left_out(found: JsonDiff) -> str:
     match found.left_out:
         case 0:
             return ""

@@ -19,7 +19,7 @@ OUTCOMES = SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
 STATES = WAITING, CALLING, DELIVERED, FAILED, CANCELLED = (
     "waiting", "calling", "delivered", "failed", "cancelled",
 )  # fmt: skip
-# What ends a backoff here; people end it as well (`webhooks.lifecycle`).
+# What ends a backoff here; people end it as well (`webhooks.actions`).
 TRIGGERED, SUCCEEDED = "triggered", "succeeded"
 # A first lost worker is an ordinary restart; from this one on, the request may be the cause.
 LOSSES_TOLERATED = 1
@@ -64,7 +64,7 @@ class BackoffState:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class AttemptSummary:
     """What a decision needs of an attempt."""
 
     outcome: str
@@ -99,7 +99,9 @@ class Decision:
     cleared: str = ""
 
 
-def decide(attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy) -> Decision:
+def decide(
+    attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
+) -> Decision:
     """Return what follows from an attempt that has ended `now`."""
     if not attempt.active:
         return Decision(CANCELLED, backoff, "Not repeated: the webhook is disabled.")
@@ -119,14 +121,14 @@ def decide(attempt: Attempt, backoff: BackoffState, now: datetime, policy: Polic
     return _after_failure(attempt, backoff, now, policy)
 
 
-def _after_altered(attempt: Attempt, backoff: BackoffState) -> Decision:
+def _after_altered(attempt: AttemptSummary, backoff: BackoffState) -> Decision:
     why = "Sent differently from the webhook's settings, so its backoff does not change."
     if attempt.outcome == SUCCESS:
         return Decision(DELIVERED, backoff, f"Delivered. {why}")
     return Decision(FAILED, backoff, f"Not repeated. {why}")
 
 
-def _after_success(attempt: Attempt, backoff: BackoffState, now: datetime) -> Decision:
+def _after_success(attempt: AttemptSummary, backoff: BackoffState, now: datetime) -> Decision:
     if backoff.is_healthy:
         return Decision(DELIVERED, backoff, "Delivered.")
     if attempt.outdated:
@@ -151,7 +153,7 @@ def _after_success(attempt: Attempt, backoff: BackoffState, now: datetime) -> De
     return Decision(DELIVERED, BackoffState(), why, cleared=cause if is_cleared else "")
 
 
-def _ends_backoff(attempt: Attempt, backoff: BackoffState) -> bool:
+def _ends_backoff(attempt: AttemptSummary, backoff: BackoffState) -> bool:
     """Whether the request was started after the backoff, or in it by a person."""
     if attempt.forced:
         return attempt.backoff_began_at == backoff.began_at
@@ -159,7 +161,7 @@ def _ends_backoff(attempt: Attempt, backoff: BackoffState) -> bool:
 
 
 def _after_failure(
-    attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
+    attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> Decision:
     what = (
         "Failed" if attempt.outcome == FAILURE else f"Worker lost {attempt.losses} times in a row"
@@ -178,7 +180,7 @@ def _after_failure(
     return Decision(WAITING, replace(backoff, until=until), why, until)
 
 
-def _is_counted(attempt: Attempt, backoff: BackoffState, policy: Policy) -> bool:
+def _is_counted(attempt: AttemptSummary, backoff: BackoffState, policy: Policy) -> bool:
     """Whether a failure starts a backoff or prolongs it to the next step.
 
     Requests that fail together are one failure: only one that was started after the backoff, as

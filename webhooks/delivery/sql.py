@@ -22,19 +22,19 @@ def epoch() -> str:
     return _EPOCH[connection.vendor]
 
 
-def moment(value: datetime | None) -> Any:
+def datetime_param(value: datetime | None) -> Any:
     """Return a datetime as a parameter of raw SQL (passed raw, SQLite stores it unlike the ORM)."""
     return connection.ops.adapt_datetimefield_value(value)
 
 
-def minute(column: str) -> str:
+def minute_of(column: str) -> str:
     """Return the expression for a moment's minute in UTC, `2026-11-25 09:41`."""
     if connection.vendor == "postgresql":
         return f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')"
     return f"substr({column}, 1, 16)"
 
 
-def marks(values: Sequence[Any]) -> str:
+def placeholders(values: Sequence[Any]) -> str:
     """Return `%s, %s, …` for an IN list."""
     return ", ".join(["%s"] * len(values))
 
@@ -56,7 +56,7 @@ def skip_locked(strength: str = "NO KEY UPDATE") -> str:
     return f"FOR {strength} SKIP LOCKED" if connection.vendor == "postgresql" else ""
 
 
-def one_claim_at_a_time() -> None:
+def lock_claims() -> None:
     """Hold off every other claim until commit; on SQLite a write transaction does so already."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -73,7 +73,7 @@ def limit_lock_wait() -> None:
             cursor.execute(f"SET LOCAL lock_timeout = {round(LOCK_WAIT * 1000)}")
 
 
-def values(rows: Iterable[Sequence[Any]], types: Sequence[str]) -> tuple[str, list[Any]]:
+def values_list(rows: Iterable[Sequence[Any]], types: Sequence[str]) -> tuple[str, list[Any]]:
     """Return a VALUES list and its parameters; `types` are PostgreSQL's, which must be told."""
     cast = connection.vendor == "postgresql"
     row_marks = ", ".join(f"CAST(%s AS {t})" if cast else "%s" for t in types)
@@ -81,6 +81,6 @@ def values(rows: Iterable[Sequence[Any]], types: Sequence[str]) -> tuple[str, li
     return ", ".join([f"({row_marks})"] * len(rows)), [v for row in rows for v in row]
 
 
-def uuid_(value: Any) -> Any:
+def uuid_param(value: Any) -> Any:
     """Return a UUID as a parameter of raw SQL."""
     return value if connection.features.has_native_uuid_field else value.hex

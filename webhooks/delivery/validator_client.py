@@ -1,7 +1,7 @@
-"""The loop that makes validators' calls: one thread of a process, started at the first call.
+"""The event loop that sends validators' requests: one thread of a process, started when needed.
 
-The engine's loop won't do: it lives in worker processes, and a validator's caller waits in a web
-process.
+The engine's loop can't be used: it runs in worker processes, while the caller of a validator
+waits in a web process.
 """
 
 from __future__ import annotations
@@ -14,47 +14,46 @@ from concurrent.futures import CancelledError, Future
 
 from webhooks import conf
 from webhooks.delivery import event_loops, retry
-from webhooks.delivery.calls import Finished
-from webhooks.delivery.in_flight import Flight
+from webhooks.delivery.in_flight import AttemptResult, InFlightCall
 
 logger = logging.getLogger(__name__)
 
-_SPARE = 10.0  # seconds beyond the longest deadline after which nobody waits any more
+_SPARE = 10.0  # seconds beyond the longest timeout after which the loop counts as hanging
 
 
-class Caller:
-    """A loop in a thread; `fly` from any other. Raises loops.StartFailed."""
+class ValidatorClient:
+    """A loop in a thread; `send` from any other thread. Raises event_loops.StartFailed."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop
         self._started: Future[None] = Future()
         self._guard = threading.Lock()
         self._stopped = False
-        self._tasks: set[asyncio.Task[Finished]] = set()
-        self._thread = threading.Thread(target=self._run, name="validator-calls", daemon=True)
+        self._tasks: set[asyncio.Task[AttemptResult]] = set()
+        self._thread = threading.Thread(target=self._run, name="validator-requests", daemon=True)
         self._thread.start()
         event_loops.wait_for_start(self._started, "The client for validators")
 
     @property
     def is_running(self) -> bool:
-        """Whether calls can be made."""
+        """Whether requests can be sent."""
         return self._thread.is_alive() and not self._stopped
 
-    def fly(self, flights: Sequence[Flight]) -> list[Finished]:
-        """Make the calls, all at once, and return how each ended."""
+    def send(self, calls: Sequence[InFlightCall]) -> list[AttemptResult]:
+        """Send the requests concurrently, and return their results."""
         with self._guard:
-            # A loop that has stopped would never say anything.
+            # A stopped loop would never set a result.
             if self._stopped:
-                return [flight.lost() for flight in flights]
-            flying = asyncio.run_coroutine_threadsafe(self._fly(flights), self._loop)
+                return [call.stopped() for call in calls]
+            sending = asyncio.run_coroutine_threadsafe(self._send(calls), self._loop)
         try:
-            return flying.result(max(flight.limit for flight in flights) + _SPARE)
+            return sending.result(max(call.limit for call in calls) + _SPARE)
         except (CancelledError, TimeoutError):
-            # Stopped before they had begun, or the loop ended.
-            return [flight.lost() for flight in flights]
+            # The loop was stopped before the requests started, or it hangs.
+            return [call.stopped() for call in calls]
 
     def stop(self) -> None:
-        """End the calls under way, whose answers are unknown then, and make no more."""
+        """End the requests in flight, whose outcome is unknown then, and send no more."""
         with self._guard:
             if not self._stopped:
                 self._stopped = True
@@ -67,7 +66,7 @@ class Caller:
                 try:
                     runner.run(self._main())
                 finally:
-                    # Before the loop closes: no call must be left in it.
+                    # Before the loop closes, so that no request is submitted to a closed loop.
                     with self._guard:
                         self._stopped = True
         except BaseException as error:
@@ -89,48 +88,48 @@ class Caller:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._transport.close()
 
-    async def _fly(self, flights: Sequence[Flight]) -> list[Finished]:
-        tasks = [asyncio.create_task(flight.fly(self._transport)) for flight in flights]
+    async def _send(self, calls: Sequence[InFlightCall]) -> list[AttemptResult]:
+        tasks = [asyncio.create_task(call.run(self._transport)) for call in calls]
         for task in tasks:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
         return [
-            one if isinstance(one, Finished) else flight.lost()
-            for one, flight in zip(ended, flights, strict=True)
+            result if isinstance(result, AttemptResult) else call.stopped()
+            for result, call in zip(results, calls, strict=True)
         ]
 
 
-_caller: Caller | None = None
+_client: ValidatorClient | None = None
 _stopped = False
 _guard = threading.Lock()
 
 
-def fly(flights: Sequence[Flight]) -> list[Finished]:
-    """Make the calls by this process's loop, and return how each ended."""
-    global _caller
+def send(calls: Sequence[InFlightCall]) -> list[AttemptResult]:
+    """Send the requests by this process's client, and return their results."""
+    global _client
     with _guard:
         if _stopped:
-            return [flight.lost() for flight in flights]
-        if _caller is None or not _caller.is_running:
+            return [call.stopped() for call in calls]
+        if _client is None or not _client.is_running:
             try:
-                _caller = Caller()
+                _client = ValidatorClient()
             except event_loops.StartFailed as error:
                 logger.error("%s", error)
-                return [_not_made(flight, error) for flight in flights]
-        running = _caller
-    return running.fly(flights)
+                return [_not_sent(call, error) for call in calls]
+        running = _client
+    return running.send(calls)
 
 
-def _not_made(flight: Flight, error: Exception) -> Finished:
-    told = "The validator could not be called; the log of the server says why."
-    return Finished(flight.claimed, retry.FAILURE, 0, error=str(error), told=told)
+def _not_sent(call: InFlightCall, error: Exception) -> AttemptResult:
+    public = "The validator could not be called; the log of the server says why."
+    return AttemptResult(call.claimed, retry.FAILURE, 0, error=str(error), public_message=public)
 
 
 def start() -> None:
-    """Let calls be made again after a stop; the loop starts with the first one.
+    """Allow requests again after `stop`; the loop starts with the first one.
 
-    Raises loops.StartFailed where the settings allow no call.
+    Raises event_loops.StartFailed if the settings don't allow any request.
     """
     global _stopped
     try:
@@ -142,9 +141,9 @@ def start() -> None:
 
 
 def stop() -> None:
-    """End the calls under way; who asks from now on learns that the sandbox has stopped."""
-    global _caller, _stopped
+    """End the requests in flight; later ones get the result of a stopped request."""
+    global _client, _stopped
     with _guard:
-        running, _caller, _stopped = _caller, None, True
+        running, _client, _stopped = _client, None, True
     if running is not None:
         running.stop()

@@ -1,7 +1,8 @@
-"""A hint to the engines that something is due: one message however many deliveries wait.
+"""Wake-up messages: tell the engines of other processes that a delivery is due.
 
-Only a hint: the engines look at the table themselves, each second. So a broker that is away
-costs latency, never an event, and never the caller's time.
+One message is enough for any number of deliveries. It is only a hint, since every engine polls
+the database each second: without a broker, deliveries start a second later, and the caller of
+`after_commit` neither waits nor fails.
 """
 
 from __future__ import annotations
@@ -18,57 +19,82 @@ from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
 _KEY = "connect-sim:wake-up"
-_SOCKET_TIMEOUT = 0.5
-_REST_AFTER_FAILURE = 5.0
-# Seconds for which a message is taken to be on its way; a lost one costs no more than that.
+TIMEOUT = 0.5  # seconds
+_PAUSE_AFTER_FAILURE = 5.0
+# Seconds for which a message is assumed to be on its way; a lost one delays by no more than that.
 _EXPIRY = 1.0
 _guard = threading.Lock()
-# Until when (monotonic) a message on `memory://` is on its way.
+# Until when (monotonic) a message on `memory://` is assumed to be on its way.
 _pending_until = 0.0
-_silent_until = 0.0
+# Until when (monotonic) nothing is published, since the broker has just failed.
+_paused_until = 0.0
 
 
 def after_commit() -> None:
-    """Wake the engine once the transaction is committed (robust: a failure is not the caller's)."""
+    """Wake the engine once the transaction is committed; a failure doesn't reach the caller."""
     transaction.on_commit(send, robust=True)
 
 
 def send() -> None:
-    """Publish `pump`, unless one is under way or the broker has just failed."""
-    global _silent_until
-    if time.monotonic() < _silent_until:
+    """Publish `pump`, unless a message is on its way or the broker has just failed."""
+    global _paused_until
+    if time.monotonic() < _paused_until:
         return
     try:
-        if _take_flag():
+        if _acquire_flag():
             _publish()
     except (OperationalError, redis.RedisError, OSError) as error:
-        _silent_until = time.monotonic() + _REST_AFTER_FAILURE
+        _paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE
         logger.warning(
-            "The broker is away (%s): deliveries start a second later.", type(error).__name__
+            "The broker is unavailable (%s): deliveries start up to 1 s later.",
+            type(error).__name__,
         )
 
 
 def clear() -> None:
-    """Take the flag down, so that the next change sends a new message."""
+    """Clear the flag of a pending message, so that the next event sends a new one."""
     global _pending_until
-    if _in_memory():
+    if is_broker_in_memory():
         _pending_until = 0.0
     else:
         try:
-            _flags().delete(_KEY)
+            _redis().delete(_KEY)
         except redis.RedisError:
-            logger.info("The wake-up flag could not be cleared; it runs out by itself.")
+            logger.info("The wake-up flag could not be cleared; it expires by itself.")
 
 
-def _take_flag() -> bool:
-    """Return whether to send a message: none is on its way, or it must have been lost."""
+def is_broker_in_memory() -> bool:
+    """Whether the broker is `memory://`: no other process can reach it."""
+    return bool(settings.CELERY_BROKER_URL.startswith("memory:"))
+
+
+def is_broker_reachable() -> bool:
+    """Whether the broker responds within half a second."""
+    if is_broker_in_memory():
+        return True
+    try:
+        with redis.Redis.from_url(
+            settings.CELERY_BROKER_URL,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
+        ) as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError, ValueError):
+        return False
+
+
+def _acquire_flag() -> bool:
+    """Return whether to send a message: none is on its way, or the last one was lost."""
     global _pending_until
-    if not _in_memory():
-        return bool(_flags().set(_KEY, "1", nx=True, px=round(_EXPIRY * 1000)))
+    if not is_broker_in_memory():
+        return bool(_redis().set(_KEY, "1", nx=True, px=round(_EXPIRY * 1000)))
     now = time.monotonic()
     with _guard:
         if now < _pending_until:
@@ -78,33 +104,27 @@ def _take_flag() -> bool:
 
 
 def _publish() -> None:
-    with producers[_connection()].acquire(block=True, timeout=_SOCKET_TIMEOUT) as producer:
+    with producers[_connection()].acquire(block=True, timeout=TIMEOUT) as producer:
         current_app.send_task(
             "webhooks.tasks.pump", producer=producer, retry=False, ignore_result=True
         )
 
 
-def _in_memory() -> bool:
-    return bool(settings.CELERY_BROKER_URL.startswith("memory:"))
-
-
 @lru_cache(maxsize=1)
 def _connection() -> Any:
     options: dict[str, Any] = dict(settings.CELERY_BROKER_TRANSPORT_OPTIONS)
-    if not _in_memory():
+    if not is_broker_in_memory():
         options |= {
-            "socket_timeout": _SOCKET_TIMEOUT,
-            "socket_connect_timeout": _SOCKET_TIMEOUT,
+            "socket_timeout": TIMEOUT,
+            "socket_connect_timeout": TIMEOUT,
         }
-    return current_app.connection_for_write(
-        connect_timeout=_SOCKET_TIMEOUT, transport_options=options
-    )
+    return current_app.connection_for_write(connect_timeout=TIMEOUT, transport_options=options)
 
 
 @lru_cache(maxsize=1)
-def _flags() -> redis.Redis:
+def _redis() -> redis.Redis:
     return redis.Redis.from_url(
         settings.CELERY_BROKER_URL,
-        socket_timeout=_SOCKET_TIMEOUT,
-        socket_connect_timeout=_SOCKET_TIMEOUT,
+        socket_timeout=TIMEOUT,
+        socket_connect_timeout=TIMEOUT,
     )

@@ -16,7 +16,7 @@ from django.db import connection
 from requests_queue import clock
 from webhooks import conf
 from webhooks.delivery import retry, sql
-from webhooks.delivery.calls import Finished
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.retry import BackoffState, Decision
 from webhooks.models import ClearedBackoff, Webhook
 from webhooks.types import EVENT
@@ -41,21 +41,21 @@ class WebhookUpdate:
     last: dict[str, int] = field(default_factory=dict)
     cleared: list[tuple[int, str, BackoffState]] = field(default_factory=list)
 
-    def settle(self, call: Finished, index: int, losses: int, now: datetime) -> Decision:
+    def settle(self, call: AttemptResult, index: int, losses: int, now: datetime) -> Decision:
         """Decide what follows from an attempt, the flush's `index`-th, and change the backoff.
 
         `losses` is how many attempts of the delivery in a row have lost their worker.
         """
         claimed = call.claimed
         decision = retry.decide(
-            retry.Attempt(
+            retry.AttemptSummary(
                 call.outcome,
                 claimed.started_at,
                 forced=claimed.forced,
                 repeatable=claimed.webhook["type"] == EVENT,
                 active=self.active,
                 outdated=self._is_outdated(call, losses),
-                altered=claimed.again is not None and claimed.again.altered,
+                altered=claimed.override is not None and claimed.override.altered,
                 backoff_began_at=claimed.webhook["gate_closed_at"],
                 losses=losses,
             ),
@@ -68,7 +68,7 @@ class WebhookUpdate:
         self.backoff = decision.backoff
         return decision
 
-    def _is_outdated(self, call: Finished, losses: int) -> bool:
+    def _is_outdated(self, call: AttemptResult, losses: int) -> bool:
         if self.revision != call.claimed.webhook["revision"]:
             return True
         # The settings that a lost worker used are not known, but when the webhook was last saved.
@@ -78,7 +78,7 @@ class WebhookUpdate:
             and self.modified_at >= clock.shown(call.claimed.started_at)
         )
 
-    def count(self, call: Finished, index: int) -> None:
+    def count(self, call: AttemptResult, index: int) -> None:
         """Count an attempt, the flush's `index`-th, in the statistics."""
         self.triggers += 1
         self.last[call.outcome] = index
@@ -137,7 +137,7 @@ _TYPES = (
 def _write_webhooks(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int]) -> None:
     """Write all webhooks in one statement; null means "as it was" for the two pointers."""
     rows = [_row(pk, update, attempt_ids) for pk, update in sorted(updates.items())]
-    marks, params = sql.values(rows, _TYPES)
+    marks, params = sql.values_list(rows, _TYPES)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -168,8 +168,8 @@ def _row(pk: str, update: WebhookUpdate, attempt_ids: Sequence[int]) -> tuple[An
         update.successes,
         update.failures,
         update.since_success,
-        sql.moment(backoff.until),
-        sql.moment(backoff.began_at),
+        sql.datetime_param(backoff.until),
+        sql.datetime_param(backoff.began_at),
         backoff.failures,
         backoff.out_of_order,
         attempt_ids[last[retry.SUCCESS]] if retry.SUCCESS in last else None,

@@ -18,8 +18,6 @@ from ipaddress import (
 )
 from urllib.parse import urlsplit
 
-from webhooks.http.exchange import CallFailed
-
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -39,7 +37,7 @@ def _rules(*rows: tuple[str, str]) -> tuple[Rule, ...]:
 
 
 # Nothing that a webhook calls lives here, and what does live here gives away credentials.
-NEVER = _rules(
+ALWAYS_FORBIDDEN = _rules(
     ("0.0.0.0/8", "the unspecified address and its network"),
     ("100.100.100.200/32", "a cloud metadata service (Alibaba)"),
     ("168.63.129.16/32", "a cloud platform service (Azure)"),
@@ -55,7 +53,7 @@ NEVER = _rules(
 )
 
 # The IANA special-purpose registries, less what is reachable everywhere by design.
-UNLESS_ALLOWED = _rules(
+FORBIDDEN_BY_DEFAULT = _rules(
     ("10.0.0.0/8", "a private address"),
     ("100.64.0.0/10", "a shared address of carrier-grade NAT"),
     ("127.0.0.0/8", "a loopback address"),
@@ -81,7 +79,7 @@ UNLESS_ALLOWED = _rules(
     ("fec0::/10", "a site-local address, which is no longer in use"),
 )
 
-WORDS: dict[str, tuple[Network, ...]] = {
+KEYWORDS: dict[str, tuple[Network, ...]] = {
     "loopback": (ip_network("127.0.0.0/8"), ip_network("::1/128")),
     "private": (
         ip_network("10.0.0.0/8"),
@@ -105,8 +103,6 @@ _CARRIERS = tuple(
     )
 )
 _TEREDO = IPv6Network("2001::/32")
-# For those who mustn't learn the handler's address.
-_TOLD = "The handler has an address that the simulator doesn't call."
 _NO_CARRIER = (IPv6Address("::"), IPv6Address("::1"))
 
 
@@ -121,10 +117,11 @@ def check_literal(url: str) -> None:
         ip_address(host)
     except ValueError:
         return
-    try:
-        _ANYWHERE.check(host, host)
-    except CallFailed as refused:
-        raise ValueError(str(refused)) from None
+    _ANYWHERE.check(host, host)
+
+
+class AddressRefused(ValueError):
+    """An address that may not be called; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +134,24 @@ class AddressPolicy:
         object.__setattr__(self, "allow", tuple(self.allow))
 
     def check(self, host: str, address: str) -> None:
-        """Raise CallFailed if `address`, which `host` stands for, may not be called."""
+        """Raise AddressRefused if `address`, which `host` stands for, may not be called."""
         try:
             # A zone id changes nothing of what the address is.
             outer = ip_address(address.partition("%")[0])
         except ValueError:
-            said = f"{host} can't be called: {address!r} is not an IP address."
-            raise CallFailed(said, told=_TOLD) from None
+            raise AddressRefused(
+                f"{host} can't be called: {address!r} is not an IP address."
+            ) from None
         meant = (outer, *_carried(outer))
         for inner in meant:
-            if rule := _first(NEVER, inner):
-                said = _refusal(host, outer, inner, rule, "No setting allows that.")
-                raise CallFailed(said, told=_TOLD)
+            if rule := _first(ALWAYS_FORBIDDEN, inner):
+                raise AddressRefused(_refusal(host, outer, inner, rule, "No setting allows that."))
         for inner in meant:
             if any(inner in network for network in self.allow):
                 continue
-            if rule := _first(UNLESS_ALLOWED, inner):
+            if rule := _first(FORBIDDEN_BY_DEFAULT, inner):
                 way_out = f"To allow it, add {_named(rule.network)} to {SETTING}."
-                raise CallFailed(_refusal(host, outer, inner, rule, way_out), told=_TOLD)
+                raise AddressRefused(_refusal(host, outer, inner, rule, way_out))
 
 
 # What no setting allows, and nothing else.
@@ -165,7 +162,7 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     """Return the networks of a setting such as `loopback,private,10.1.0.0/16`."""
     networks: list[Network] = []
     for entry in text.replace(",", " ").split():
-        networks.extend(WORDS.get(entry.lower()) or (_parse(entry),))
+        networks.extend(KEYWORDS.get(entry.lower()) or (_parse(entry),))
     return tuple(networks)
 
 
@@ -175,14 +172,14 @@ def _parse(entry: str) -> Network:
     except ValueError:
         raise ValueError(
             f"{SETTING} holds {entry!r}, which is neither a network like 10.1.0.0/16 "
-            f"nor one of the words {' and '.join(WORDS)}."
+            f"nor one of the words {' and '.join(KEYWORDS)}."
         ) from None
     if "/" in entry and str(network.network_address) != str(ip_address(entry.partition("/")[0])):
         raise ValueError(
             f"{SETTING} holds {entry}, which is an address inside a network: write {network} "
             f"for the whole of it."
         )
-    for rule in NEVER:
+    for rule in ALWAYS_FORBIDDEN:
         if _within(network, rule.network):
             raise ValueError(
                 f"{SETTING} holds {entry}, but {rule.network} is {rule.what}: "
@@ -215,7 +212,7 @@ def _carried(address: Address) -> Iterator[IPv4Address]:
 
 
 def _named(network: Network) -> str:
-    for word, networks in WORDS.items():
+    for word, networks in KEYWORDS.items():
         if network in networks:
             return f'{network} (or the word "{word}")'
     return str(network)

@@ -1,7 +1,7 @@
-"""The one HTTP seam: a call goes out, an answer or a sentence comes back. No ORM, no Django.
+"""The HTTP client for handlers: sends one request and returns the response. No ORM, no Django.
 
-The engine and the validators call handlers through here and through nothing else. What may be
-called is `addresses`' business, what a failure is called that of `failures`.
+The engine and the validators send all their requests through here. `addresses` decides what may
+be called, `http_errors` words the failures.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,44 +20,78 @@ from aiohappyeyeballs import AddrInfoType
 from multidict import CIMultiDict
 from yarl import URL
 
-from webhooks.http.addresses import AddressPolicy
-from webhooks.http.connection import Connector, Progress, current
-from webhooks.http.exchange import Answer, Call, CallFailed
+from webhooks.http.addresses import AddressPolicy, AddressRefused
+from webhooks.http.connection import DNS_THREADS, Connector, Progress, Resolver, current
 from webhooks.http.headers import FRAMING, HeaderRefused, check_written
-from webhooks.http.http_errors import Place, sentences
-from webhooks.http.resolver import THREADS, Resolver
+from webhooks.http.http_errors import Target, describe_error
 from webhooks.http.url_validation import check_url
 
-__all__ = ["AddressPolicy", "Answer", "Call", "CallFailed", "Transport", "check_url"]
+__all__ = ["AddressPolicy", "Request", "RequestFailed", "Response", "Transport", "check_url"]
 
 READ_CAP = 65536
-_PIECE = 65536
-# For those who mustn't learn of a webhook's own headers.
-_TOLD = "The webhook has a header that can't be sent."
+_CHUNK = 65536
+# For readers who may not see the webhook's own headers, or the handler's address.
+_PUBLIC_HEADER_MESSAGE = "The webhook has a header that can't be sent."
+_PUBLIC_ADDRESS_MESSAGE = "The handler has an address that the simulator doesn't call."
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; the repr has no headers, which contain the token."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response; the body as received, up to the read cap."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    truncated: bool
+
+
+class RequestFailed(Exception):
+    """A request without a complete response; the text says why and what to do.
+
+    `response` is what had arrived by then, for display only: its status doesn't decide anything.
+    `public_message` is for readers who may not see the handler's address.
+    """
+
+    def __init__(
+        self, message: str, response: Response | None = None, *, public_message: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.response = response
+        self.public_message = public_message or message
 
 
 @dataclass(slots=True)
-class _Attempt:
-    """One call under way: what is sent, and what is known of the answer however it ends."""
+class _PendingRequest:
+    """A request that is being sent, and what has arrived of its response."""
 
-    call: Call
+    request: Request
     url: URL
     headers: CIMultiDict[str]
     read_cap: int
     progress: Progress = field(default_factory=Progress)
-    response: aiohttp.ClientResponse | None = None
+    received: aiohttp.ClientResponse | None = None
     body: bytearray = field(default_factory=bytearray)
 
-    def answer(self, *, truncated: bool) -> Answer | None:
-        """Return the answer as far as it has arrived."""
-        if self.response is None:
+    def response(self, *, truncated: bool) -> Response | None:
+        """Return what has arrived of the response."""
+        if self.received is None:
             return None
-        headers = tuple((_text(k), _text(v)) for k, v in self.response.raw_headers)
-        return Answer(self.response.status, headers, bytes(self.body), truncated)
+        headers = tuple((_text(k), _text(v)) for k, v in self.received.raw_headers)
+        return Response(self.received.status, headers, bytes(self.body), truncated)
 
 
 class Transport:
-    """Calls handlers; create it inside the running loop, and close it there."""
+    """Sends requests to handlers; create and close it inside the running loop."""
 
     def __init__(
         self, policy: AddressPolicy, *, proxy: str | None = None, tls: ssl.SSLContext | None = None
@@ -65,57 +100,61 @@ class Transport:
         self._proxy = proxy_url(proxy)
         self._tls = tls
         self._closed = False
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="dns")
+        self._pool = ThreadPoolExecutor(DNS_THREADS, thread_name_prefix="dns")
         self._checked = Resolver(policy, self._pool)
-        # With a proxy, aiohttp only ever looks up the proxy: the operator's choice, unchecked.
+        # With a proxy, aiohttp looks up the proxy only, which the operator chose: no check.
         self._resolver = Resolver(None, self._pool) if self._proxy else self._checked
         self._session = self._open_session(force_close=False)
-        # For what died on a used connection: the pool may hold more of the kind.
+        # For the second try after a reused connection was closed: the pool may hold more of them.
         self._fresh_session = self._open_session(force_close=True)
 
-    async def call(self, call: Call, *, timeout: float, read_cap: int = READ_CAP) -> Answer:
-        """Return the complete answer (or the first `read_cap` bytes of it), or raise CallFailed."""
+    async def send(self, request: Request, *, timeout: float, read_cap: int = READ_CAP) -> Response:
+        """Return the complete response (its body up to `read_cap` bytes); raises RequestFailed."""
         if self._closed:
-            raise CallFailed("The simulator is stopping: the call was not made.")
-        attempt = _Attempt(call, _target(call.url), _headers(call), read_cap)
+            raise RequestFailed("The simulator is stopping: the call was not made.")
+        pending = _PendingRequest(request, _url(request.url), _headers(request), read_cap)
         deadline = asyncio.timeout(timeout)
-        token = current.set(attempt.progress)
+        token = current.set(pending.progress)
         try:
-            # One deadline around all of it: aiohttp's own are a socket's, and rounded up.
+            # One deadline for everything: aiohttp's own are per socket operation, and rounded up.
             async with deadline:
-                return await self._attempt(attempt)
-        except CallFailed:
+                return await self._send_twice(pending)
+        except RequestFailed:
             raise
+        except AddressRefused as refused:
+            message, public = str(refused), _PUBLIC_ADDRESS_MESSAGE
+            raise RequestFailed(message, public_message=public) from None
         except Exception as exc:
-            # Whatever it is, it becomes a sentence.
             if deadline.expired():
-                said = told = f"There was no complete answer within {timeout:g} s."
+                message = public = f"There was no complete answer within {timeout:g} s."
             else:
-                said, told = sentences(exc, self._place(attempt.url), attempt.progress)
-            raise CallFailed(said, attempt.answer(truncated=True), told=told) from None
+                message, public = describe_error(exc, self._peer(pending.url), pending.progress)
+            response = pending.response(truncated=True)
+            raise RequestFailed(message, response, public_message=public) from None
         finally:
             current.reset(token)
 
     async def close(self) -> None:
-        """Close every connection; calls under way fail."""
+        """Close all connections; requests in flight fail."""
         self._closed = True
         await self._session.close()
         await self._fresh_session.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _attempt(self, attempt: _Attempt) -> Answer:
-        await self._check_target(attempt.url)
+    async def _send_twice(self, pending: _PendingRequest) -> Response:
+        """Send the request, once more if a reused connection was closed without a response."""
+        await self._check_target(pending.url)
         try:
-            return await self._send(self._session, attempt)
+            return await self._send(self._session, pending)
         except (aiohttp.ClientConnectionError, OSError):
-            # A server may close an idle connection just as we write to it. It hasn't begun to
-            # answer, so the request goes out once more (RFC 9112, 9.3.1).
-            if not attempt.progress.unanswered_reuse:
+            # A server may close an idle connection while we write to it. It has not processed the
+            # request, so repeating it is allowed (RFC 9112, 9.3.1).
+            if not pending.progress.unanswered_reuse:
                 raise
-        return await self._send(self._fresh_session, attempt)
+        return await self._send(self._fresh_session, pending)
 
     async def _check_target(self, url: URL) -> None:
-        """Check what the resolver never sees: literals, and names that the proxy looks up."""
+        """Check what aiohttp's resolver is not asked: IP literals, and names behind a proxy."""
         host = url.raw_host or ""
         try:
             ip_address(host)
@@ -125,32 +164,32 @@ class Transport:
         else:
             self._policy.check(host, host)
 
-    async def _send(self, session: aiohttp.ClientSession, attempt: _Attempt) -> Answer:
-        attempt.response = response = await session.request(
-            attempt.call.method,
-            attempt.url,
-            data=attempt.call.body,
-            headers=attempt.headers,
+    async def _send(self, session: aiohttp.ClientSession, pending: _PendingRequest) -> Response:
+        pending.received = received = await session.request(
+            pending.request.method,
+            pending.url,
+            data=pending.request.body,
+            headers=pending.headers,
             allow_redirects=False,
             proxy=self._proxy,
         )
         try:
-            if response.status == 101:
-                raise CallFailed(
+            if received.status == 101:
+                raise RequestFailed(
                     "The handler answered 101 and wants to switch protocols; "
                     "only a plain answer will do.",
-                    attempt.answer(truncated=False),
+                    pending.response(truncated=False),
                 )
-            truncated = await _read(response, attempt.body, attempt.read_cap)
+            truncated = await _read(received, pending.body, pending.read_cap)
         finally:
-            # Closes nothing once the body has been read to its end: the connection is back then.
-            response.close()
-        answer = attempt.answer(truncated=truncated)
-        assert answer is not None
-        return answer
+            # After a complete body the connection is in the pool already, and stays open.
+            received.close()
+        response = pending.response(truncated=truncated)
+        assert response is not None
+        return response
 
-    def _place(self, url: URL) -> Place:
-        return Place(url.raw_host or "", url.port, url.scheme == "https", bool(self._proxy))
+    def _peer(self, url: URL) -> Target:
+        return Target(url.raw_host or "", url.port, url.scheme == "https", bool(self._proxy))
 
     def _open_session(self, *, force_close: bool) -> aiohttp.ClientSession:
         connector = Connector(
@@ -163,63 +202,64 @@ class Transport:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            # The caller's business: aiohttp would name itself.
+            # The caller sets it; aiohttp would send its own name.
             skip_auto_headers=("User-Agent",),
             trust_env=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            read_bufsize=_PIECE,
+            read_bufsize=_CHUNK,
         )
-        # aiohttp would repeat a GET by itself, even one that died on a fresh connection.
+        # aiohttp would repeat a GET by itself, even after a fresh connection was closed.
         session._retry_connection = False
         return session
 
     def _open_socket(self, info: AddrInfoType) -> socket.socket:
-        """Open the socket for one address: the last look before a packet leaves."""
+        """Open the socket for one address: the final address check, after DNS."""
         family, kind, protocol, _, sockaddr = info
         if not self._proxy:
             self._policy.check(str(sockaddr[0]), str(sockaddr[0]))
         return socket.socket(family, kind, protocol)
 
 
-async def _read(response: aiohttp.ClientResponse, body: bytearray, cap: int) -> bool:
-    """Read the body up to the cap; return whether there was more."""
-    # `read(n)` returns what is there, so a dripped body needs the loop; the one byte beyond the
-    # cap tells a body that just fits from one that doesn't.
+async def _read(received: aiohttp.ClientResponse, body: bytearray, cap: int) -> bool:
+    """Read the body up to the cap; return whether it was longer."""
+    # `read(n)` returns what has arrived, so a slow body needs the loop; one byte beyond the cap
+    # distinguishes a body that is longer from one that just fits.
     while len(body) <= cap:
-        piece = await response.content.read(min(_PIECE, cap + 1 - len(body)))
-        if not piece:
+        chunk = await received.content.read(min(_CHUNK, cap + 1 - len(body)))
+        if not chunk:
             return False
-        body += piece
+        body += chunk
     del body[cap:]
     return True
 
 
 @lru_cache(maxsize=4096)
-def _target(url: str) -> URL:
+def _url(url: str) -> URL:
     try:
-        # Encoded already: yarl would change the query otherwise.
+        # Encoded already: otherwise yarl would change the query.
         return URL(check_url(url), encoded=True)
     except ValueError as exc:
-        raise CallFailed(str(exc), told="The handler's URL can't be called.") from None
+        public = "The handler's URL can't be called."
+        raise RequestFailed(str(exc), public_message=public) from None
 
 
-def _headers(call: Call) -> CIMultiDict[str]:
+def _headers(request: Request) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in call.headers.items():
+    for name, value in request.headers.items():
         try:
             check_written(name, value)
         except HeaderRefused as exc:
-            raise CallFailed(str(exc), told=_TOLD) from None
+            raise RequestFailed(str(exc), public_message=_PUBLIC_HEADER_MESSAGE) from None
         if name.lower() in FRAMING:
-            said = f"The header {name} belongs to the connection and can't be set."
-            raise CallFailed(said, told=_TOLD)
+            message = f"The header {name} belongs to the connection and can't be set."
+            raise RequestFailed(message, public_message=_PUBLIC_HEADER_MESSAGE)
         headers[name] = value
     headers["Accept-Encoding"] = "identity"
     return headers
 
 
 def proxy_url(proxy: str | None) -> URL | None:
-    """Return the proxy's URL, or None without one; raises ValueError, without what it was."""
+    """Return the proxy's URL, or None without one; raises ValueError that doesn't quote it."""
     if not proxy:
         return None
     try:
@@ -228,7 +268,7 @@ def proxy_url(proxy: str | None) -> URL | None:
     except (ValueError, TypeError):
         is_usable = False
     if not is_usable:
-        # Not shown: it may have a password in it.
+        # Not shown: it may contain a password.
         raise ValueError(
             "The proxy must be a URL of scheme http or https, such as http://proxy.example:3128."
         )
@@ -236,7 +276,7 @@ def proxy_url(proxy: str | None) -> URL | None:
 
 
 def _text(raw: bytes) -> str:
-    """Return a header as text that a database takes: no NUL, no lone surrogates."""
+    """Return a header as text that a database can store: no NUL, no lone surrogates."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

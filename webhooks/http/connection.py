@@ -1,7 +1,8 @@
-"""One connection to a handler: aiohttp's own, with an eye on what arrives before the answer does.
+"""Connections to handlers: aiohttp's connection, connector and resolver, with checks of our own.
 
-Made by `transport`. It knows what a retry and a sentence need to know (was the connection used
-before, has a byte arrived), and it ends what aiohttp would take without end.
+A connection knows whether it was used before and whether a byte of the response has arrived,
+which retries and error messages need, and limits what aiohttp would read without end. The
+resolver looks up a name once for a connection, and checks every address before any is used.
 """
 
 from __future__ import annotations
@@ -11,18 +12,24 @@ import functools
 import re
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+
+from webhooks.http.addresses import AddressPolicy
 
 # A handler that says "wait" more often than this isn't going to answer.
 MAX_INTERIM = 16
 # All headers of an answer together, interim answers included.
 MAX_HEAD = 65536
+
+DNS_THREADS = 32
 
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 
@@ -163,3 +170,67 @@ class Connector(aiohttp.TCPConnector):
             "functools.partial[ResponseHandler]",
             functools.partial(Connection, loop=self._loop),
         )
+
+
+_Lookup = asyncio.Future[list[str]]
+
+
+class Resolver(AbstractResolver):
+    """`getaddrinfo` in threads of its own, so that a slow name delays nothing else.
+
+    Without a policy it resolves and checks nothing: for the operator's own proxy.
+    """
+
+    def __init__(self, policy: AddressPolicy | None, pool: ThreadPoolExecutor) -> None:
+        self._policy = policy
+        self._pool = pool
+        self._lookups: dict[str, _Lookup] = {}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name; raises AddressRefused if any is forbidden."""
+        addresses = await self._look_up(host)
+        if self._policy is not None:
+            for address in addresses:
+                self._policy.check(host, address)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: the pool belongs to the transport."""
+
+    async def _look_up(self, host: str) -> list[str]:
+        # One lookup a name at a time: a hundred calls to one slow name wait in one thread.
+        lookup = self._lookups.get(host)
+        if lookup is None:
+            loop = asyncio.get_running_loop()
+            lookup = loop.run_in_executor(self._pool, _addresses, host)
+            self._lookups[host] = lookup
+            lookup.add_done_callback(lambda done: self._forget(host, done))
+        # The thread can't be stopped, and others may wait for it: a cancelled call just leaves.
+        return await asyncio.shield(lookup)
+
+    def _forget(self, host: str, lookup: _Lookup) -> None:
+        self._lookups.pop(host, None)
+        if not lookup.cancelled():
+            # Everyone who asked may have left: an error that nobody fetches would be logged.
+            lookup.exception()
+
+
+def _addresses(host: str) -> list[str]:
+    """Return the addresses of a name, each once.
+
+    No AI_ADDRCONFIG: on a machine without a network it hides the loopback addresses.
+    """
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -56,7 +56,7 @@ _OS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Target:
     """Whom the call was for, and by which way."""
 
     host: str
@@ -87,14 +87,14 @@ class Place:
         return f"The host name {self.host}" if self.named else "The host name of the handler"
 
 
-def sentences(exc: Exception, place: Place, progress: Progress) -> tuple[str, str]:
+def describe_error(exc: Exception, place: Target, progress: Progress) -> tuple[str, str]:
     """Return the sentence for an exception that ended a call: for its owner, and for others."""
     both = [_sentence(exc, each, progress) for each in (place, replace(place, named=False))]
     own, others = (s[:1].upper() + s[1:] if s.startswith("the ") else s for s in both)
     return own, others
 
 
-def _sentence(exc: Exception, place: Place, progress: Progress) -> str:
+def _sentence(exc: Exception, place: Target, progress: Progress) -> str:
     if isinstance(exc, aiohttp.ClientHttpProxyError):
         return f"The proxy refused to connect to {place.who}: it answered {exc.status}."
     if isinstance(exc, aiohttp.ClientConnectorDNSError | socket.gaierror | UnicodeError):
@@ -111,7 +111,7 @@ def _sentence(exc: Exception, place: Place, progress: Progress) -> str:
     return _bad_head(exc, place, progress)
 
 
-def _unknown_host(exc: Exception, place: Place) -> str:
+def _unknown_host(exc: Exception, place: Target) -> str:
     if place.proxied and isinstance(exc, aiohttp.ClientConnectorDNSError):
         return "The host name of the proxy is unknown: correct the proxy setting."
     cause = exc.os_error if isinstance(exc, aiohttp.ClientConnectorDNSError) else exc
@@ -120,20 +120,20 @@ def _unknown_host(exc: Exception, place: Place) -> str:
     return f"{place.name} is unknown: correct the URL, or make the name resolvable."
 
 
-def _bad_certificate(exc: Exception, place: Place) -> str:
+def _bad_certificate(exc: Exception, place: Target) -> str:
     code = getattr(exc, "verify_code", 0)
     why = _CERTIFICATE.get(code, "it could not be verified")
     return f"The TLS certificate of {place.who} was refused: {why}."
 
 
-def _bad_tls(exc: ssl.SSLError, place: Place) -> str:
+def _bad_tls(exc: ssl.SSLError, place: Target) -> str:
     reason = getattr(exc, "os_error", exc)
     if getattr(reason, "reason", "") in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
         return f"{place.peer} does not speak TLS: use http:// for this port, or another port."
     return f"{place.peer} and the simulator could not agree on TLS: the handshake failed."
 
 
-def _not_connected(cause: OSError, place: Place) -> str:
+def _not_connected(cause: OSError, place: Target) -> str:
     text = _OS.get(cause.errno or 0, "No connection to {peer} could be opened.")
     return text.format(peer=place.peer, tls=", during the TLS handshake" if place.tls else "")
 
@@ -149,7 +149,7 @@ def _bad_body(exc: Exception) -> str:
     return "The answer broke off: the connection was lost in the middle of its body."
 
 
-def _bad_head(exc: Exception, place: Place, progress: Progress) -> str:
+def _bad_head(exc: Exception, place: Target, progress: Progress) -> str:
     if isinstance(exc, TooManyInterim):
         return f"{place.peer} sent more than {MAX_INTERIM} interim answers (1xx) and no final one."
     if isinstance(exc, HeadTooLarge):

@@ -55,7 +55,7 @@ class Command(BaseCommand):
         if connection.vendor == "sqlite":
             # No other process uses this file, so claims of a killed process need not wait for
             # their lease to expire.
-            claims.give_back()
+            claims.expire_leases()
         try:
             running.start()
         except web.NotStarted:

@@ -21,7 +21,7 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     once,
     run,
 )
-from webhooks.http.client import AddressPolicy, Call, CallFailed, Transport
+from webhooks.http.client import AddressPolicy, Request, RequestFailed, Transport
 
 Main = Callable[[Transport], Coroutine[Any, Any, Any]]
 CLOSED_UNANSWERED = "closed the connection without an answer"
@@ -289,8 +289,8 @@ def test_cancelling_passes_through_and_leaves_nothing_behind(run: Run) -> None:
         peer.gone()
 
     async def main(transport: Transport) -> None:
-        call = Call("POST", server.url, {}, b"{}")
-        task = asyncio.create_task(transport.call(call, timeout=300))
+        call = Request("POST", server.url, {}, b"{}")
+        task = asyncio.create_task(transport.send(call, timeout=300))
         assert await asyncio.to_thread(here.wait, 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -320,8 +320,8 @@ def test_cancelling_an_upload_hangs_up_at_once(run: Run) -> None:
             ended.set()
 
     async def main(transport: Transport) -> None:
-        call = Call("POST", server.url, {}, b"x" * size)
-        task = asyncio.create_task(transport.call(call, timeout=300))
+        call = Request("POST", server.url, {}, b"x" * size)
+        task = asyncio.create_task(transport.send(call, timeout=300))
         assert await asyncio.to_thread(here.wait, 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -350,8 +350,8 @@ def test_cancelling_a_lookup_does_not_wait_for_it(
 
     async def main(transport: Transport) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
-        call = Call("POST", "http://slow.example/", {}, b"{}")
-        task = asyncio.create_task(transport.call(call, timeout=300))
+        call = Request("POST", "http://slow.example/", {}, b"{}")
+        task = asyncio.create_task(transport.send(call, timeout=300))
         assert await asyncio.to_thread(asked.wait, 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -366,8 +366,8 @@ def test_cancelling_a_lookup_does_not_wait_for_it(
 def test_a_closed_transport_makes_no_calls(run: Run) -> None:
     async def main(transport: Transport) -> None:
         await transport.close()
-        with pytest.raises(CallFailed, match="stopping"):
-            await transport.call(Call("POST", server.url, {}, b"{}"), timeout=1)
+        with pytest.raises(RequestFailed, match="stopping"):
+            await transport.send(Request("POST", server.url, {}, b"{}"), timeout=1)
 
     with Server(polite) as server:
         with_transport(run, main)

@@ -66,14 +66,14 @@ def test_c1_a_handler_that_never_answers(run: Run) -> None:
     outcome = met(run, hangs)
     assert outcome.sentence == LATE
     assert outcome.failure is not None
-    assert outcome.failure.answer is None
+    assert outcome.failure.response is None
 
 
 def test_c2_a_dripped_body(run: Run) -> None:
     outcome = met(run, drips(HEAD + b"Content-Length: 1000\r\n\r\n"))
     assert outcome.sentence == LATE
     assert outcome.failure is not None
-    partial = outcome.failure.answer
+    partial = outcome.failure.response
     assert partial is not None
     assert partial.status == 200
     assert partial.truncated
@@ -89,7 +89,7 @@ def test_c3_dripped_headers(run: Run, head: bytes) -> None:
     outcome = met(run, drips(head, drop))
     assert outcome.sentence == LATE
     assert outcome.failure is not None
-    assert outcome.failure.answer is None
+    assert outcome.failure.response is None
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_c7_a_broken_head(run: Run, behaviour: Behaviour, words: str) -> None:
     outcome = met(run, behaviour)
     assert words in outcome.sentence
     assert outcome.failure is not None
-    assert outcome.failure.answer is None
+    assert outcome.failure.response is None
 
 
 BROKEN_BODIES: list[tuple[str, Behaviour, str, bytes]] = [
@@ -237,7 +237,7 @@ def test_c7_a_broken_body(
     outcome = met(run, behaviour)
     assert words in outcome.sentence
     assert outcome.failure is not None
-    partial = outcome.failure.answer
+    partial = outcome.failure.response
     assert partial is not None
     assert (partial.status, partial.body, partial.truncated) == (200, body, True)
 
@@ -247,8 +247,8 @@ def test_c7_switching_protocols_is_a_failure(run: Run) -> None:
     outcome = met(run, says_and_stays(head))
     assert "101" in outcome.sentence
     assert outcome.failure is not None
-    assert outcome.failure.answer is not None
-    assert outcome.failure.answer.status == 101
+    assert outcome.failure.response is not None
+    assert outcome.failure.response.status == 101
 
 
 def test_a_few_interim_answers_are_passed_over(run: Run) -> None:

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from tests.hypothesis_profiles import examples
 from webhooks.delivery import json_diff
-from webhooks.delivery.json_diff import NOTHING, PATH, ROWS, VALUE, Entry, compare, shorten, shown
+from webhooks.delivery.json_diff import (
+    NOTHING,
+    PATH,
+    ROWS,
+    VALUE,
+    ItemId,
+    compare,
+    format_value,
+    shorten,
+)
 
 scalars = (
     st.none()
@@ -43,7 +52,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 def at(value: Any, steps: json_diff.Steps) -> Any:
     """Follow the steps, as a reader of the path would."""
     for step in steps:
-        if isinstance(step, Entry):
+        if isinstance(step, ItemId):
             value = next((e for e in value if e["id"] == step.id), NOTHING)
         elif isinstance(step, int):
             value = value[step]
@@ -123,8 +132,8 @@ def test_what_is_shown_is_short_and_never_fails(sent: Any, got: Any) -> None:
     for row in compare(sent, got).rows:
         assert 0 < len(row.path) <= PATH
         for value in (row.sent, row.got):
-            assert len(shown(value)) <= VALUE
-        assert row.sent is NOTHING or shown(row.sent)
+            assert len(format_value(value)) <= VALUE
+        assert row.sent is NOTHING or format_value(row.sent)
 
 
 # -- lists, keys, kinds of values
@@ -135,7 +144,7 @@ def test_parameters_are_compared_by_id_whatever_their_order() -> None:
     got = {"asset": {"params": [{"id": "plan", "v": 1}, {"id": "region", "value_error": "No"}]}}
     [row] = compare(sent, got).rows
     assert row.path == "asset.params[region].value_error"
-    assert row.steps == ("asset", "params", Entry("region"), "value_error")
+    assert row.steps == ("asset", "params", ItemId("region"), "value_error")
     assert (row.sent, row.got) == ("", "No")
 
 
@@ -150,7 +159,7 @@ def test_what_only_the_answer_has_came_back() -> None:
     [key, entry] = compare({"params": []}, {"x": None, "params": [{"id": "new"}]}).rows[::-1]
     assert (key.path, key.sent, key.got) == ("x", NOTHING, None)
     assert (entry.path, entry.sent, entry.got) == ("params[new]", NOTHING, {"id": "new"})
-    assert (shown(key.sent), shown(key.got)) == ("", "null")
+    assert (format_value(key.sent), format_value(key.got)) == ("", "null")
 
 
 @pytest.mark.parametrize(
@@ -193,14 +202,14 @@ def test_deep_nesting_is_walked_and_shown_as_far_as_it_is_short() -> None:
     assert paths({"a": other}, {"a": other}) == []
     [row] = compare({"a": deep}, {"a": other}).rows
     assert row.path == "a"
-    assert shown(row.sent) == "[" * (VALUE - 1) + "…"
-    assert shown(row.got).startswith('{"a": {"a": ')
+    assert format_value(row.sent) == "[" * (VALUE - 1) + "…"
+    assert format_value(row.got).startswith('{"a": {"a": ')
 
 
 def test_long_values_and_paths_are_shortened() -> None:
     [row] = compare({}, {"k" * 10**6: "v" * 10**6}).rows
     assert row.path == "k" * (PATH - 1) + "…"
-    assert shown(row.got) == '"' + "v" * (VALUE - 2) + "…"
-    assert shown(list(range(10**6))).startswith("[0, 1, 2, ")
-    assert len(shown(list(range(10**6)))) == VALUE
+    assert format_value(row.got) == '"' + "v" * (VALUE - 2) + "…"
+    assert format_value(list(range(10**6))).startswith("[0, 1, 2, ")
+    assert len(format_value(list(range(10**6)))) == VALUE
     assert (shorten("abc", 3), shorten("abcd", 3)) == ("abc", "ab…")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.hypothesis_profiles import examples
 from webhooks.delivery import retry
-from webhooks.delivery.retry import Attempt, BackoffState, Policy, decide
+from webhooks.delivery.retry import AttemptSummary, BackoffState, Policy, decide
 
 NOW = datetime(2026, 11, 2, 10, 0, 0, tzinfo=UTC)
 CONNECT = Policy(base=300, factor=2, cap=6 * 3600, limit=10)
@@ -36,7 +36,7 @@ out_of_order = st.builds(
 )
 backoffs = healthy | backing_off | recovering | out_of_order
 attempts = st.builds(
-    Attempt,
+    AttemptSummary,
     outcome=st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]),
     started_at=moments,
     forced=st.booleans(),
@@ -67,7 +67,7 @@ class Simulation:
         self.now = NOW
         self.backoff = BackoffState()
         self.pending: list[Tried] = []
-        self.in_flight: list[tuple[Tried, Attempt]] = []
+        self.in_flight: list[tuple[Tried, AttemptSummary]] = []
         # When somebody last cleared the backoff, and the failures that count in a row.
         self.cleared_at = NOW
         self.counted_at: list[datetime] = []
@@ -94,7 +94,7 @@ class Simulation:
             ended, failed, next_attempt_at = delivery.ended[-1]
             assert next_attempt_at is None or self.now >= next_attempt_at
             assert not failed or self.now - ended >= timedelta(seconds=CONNECT.base)
-        attempt = Attempt(
+        attempt = AttemptSummary(
             retry.SUCCESS, self.now, forced=forced, backoff_began_at=self.backoff.began_at
         )
         self.in_flight.append((delivery, attempt))
@@ -194,7 +194,7 @@ def test_a_huge_failure_count_does_not_overflow() -> None:
 @examples(50)
 @given(attempts, backoffs, moments, policies)
 def test_every_decision_is_sound(
-    attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
+    attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
     found = decide(attempt, backoff, now, policy)
     after = found.backoff
@@ -220,7 +220,7 @@ def test_every_decision_is_sound(
 @examples(50)
 @given(attempts, backoffs, moments, policies)
 def test_a_failed_delivery_waits_for_the_base_delay_after_its_own_failure(
-    attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
+    attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
     """Whichever request failed first, and however late this one did."""
     attempt = replace(
@@ -240,7 +240,7 @@ def test_a_failure_without_a_backoff_starts_one(
     backoff: BackoffState, started: datetime, now: datetime, forced: bool, policy: Policy
 ) -> None:
     assume(policy.limit > 1 and (backoff.until is None or backoff.until <= now))
-    found = decide(Attempt(retry.FAILURE, started, forced=forced), backoff, now, policy)
+    found = decide(AttemptSummary(retry.FAILURE, started, forced=forced), backoff, now, policy)
     assert found.backoff == BackoffState(ceil(now + policy.delay(1)), now, 1)
     assert found.why == f"Failed (1 of {policy.limit})."
 
@@ -254,7 +254,7 @@ def test_failures_in_a_row_count_one_by_one_to_the_limit(
     for n, took in enumerate(seconds, 1):
         started = backoff.until or now
         now = max(now, started + timedelta(seconds=took, microseconds=1))
-        found = decide(Attempt(retry.FAILURE, started), backoff, now, policy)
+        found = decide(AttemptSummary(retry.FAILURE, started), backoff, now, policy)
         backoff = found.backoff
         assert (found.state, backoff.failures) == (retry.WAITING, n)
         assert backoff.out_of_order == (n >= policy.limit)
@@ -270,21 +270,21 @@ def test_a_failure_in_flight_when_backoff_began_is_not_counted_again(
 ) -> None:
     assert backoff.until and backoff.began_at
     end = min(backoff.until, backoff.began_at + policy.delay(backoff.failures))
-    found = decide(Attempt(retry.FAILURE, end - ago - US), backoff, now, policy)
+    found = decide(AttemptSummary(retry.FAILURE, end - ago - US), backoff, now, policy)
     assert (found.state, found.backoff.failures) == (retry.WAITING, backoff.failures)
     assert found.backoff.began_at == backoff.began_at
     assert "Already in flight when backoff began; not counted again." in found.why
-    later = decide(Attempt(retry.FAILURE, end), backoff, now, policy)
+    later = decide(AttemptSummary(retry.FAILURE, end), backoff, now, policy)
     assert later.backoff.failures == backoff.failures + 1
 
 
 def test_late_failures_move_the_end_but_the_first_retry_still_counts() -> None:
-    first = decide(Attempt(retry.FAILURE, NOW), BackoffState(), NOW, CONNECT).backoff
+    first = decide(AttemptSummary(retry.FAILURE, NOW), BackoffState(), NOW, CONNECT).backoff
     late = NOW + timedelta(seconds=301)
-    moved = decide(Attempt(retry.FAILURE, NOW), first, late, CONNECT).backoff
+    moved = decide(AttemptSummary(retry.FAILURE, NOW), first, late, CONNECT).backoff
     assert (moved.until, moved.failures) == (late + timedelta(seconds=300), 1)
     # The retry that was started at the former end was in flight meanwhile.
-    retried = Attempt(retry.FAILURE, NOW + timedelta(seconds=300))
+    retried = AttemptSummary(retry.FAILURE, NOW + timedelta(seconds=300))
     after = decide(retried, moved, late + timedelta(seconds=1), CONNECT).backoff
     assert (after.failures, after.until) == (2, late + timedelta(seconds=601))
     succeeded = replace(retried, outcome=retry.SUCCESS)
@@ -297,9 +297,9 @@ def test_a_success_in_flight_when_the_failure_came_clears_nothing(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
     assume(backoff.until is None or started < backoff.until)
-    found = decide(Attempt(retry.SUCCESS, started), backoff, now, policy)
+    found = decide(AttemptSummary(retry.SUCCESS, started), backoff, now, policy)
     assert (found.state, found.backoff, found.cleared) == (retry.DELIVERED, backoff, "")
-    forced = Attempt(retry.SUCCESS, started, forced=True)
+    forced = AttemptSummary(retry.SUCCESS, started, forced=True)
     assert decide(forced, backoff, now, policy).backoff == backoff
 
 
@@ -310,7 +310,7 @@ def test_a_success_started_after_the_backoff_ends_it(
 ) -> None:
     assert backoff.until is not None
     started = backoff.until + later
-    found = decide(Attempt(retry.SUCCESS, started), backoff, started + US, policy)
+    found = decide(AttemptSummary(retry.SUCCESS, started), backoff, started + US, policy)
     assert (found.backoff, found.cleared) == (BackoffState(), retry.SUCCEEDED)
 
 
@@ -319,7 +319,7 @@ def test_a_success_started_after_the_backoff_ends_it(
 def test_a_trigger_now_that_was_started_in_the_backoff_and_succeeds_clears_it(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
-    attempt = Attempt(retry.SUCCESS, started, forced=True, backoff_began_at=backoff.began_at)
+    attempt = AttemptSummary(retry.SUCCESS, started, forced=True, backoff_began_at=backoff.began_at)
     found = decide(attempt, backoff, now, policy)
     assert (found.backoff, found.cleared) == (BackoffState(), retry.TRIGGERED)
 
@@ -329,7 +329,7 @@ def test_a_trigger_now_that_was_started_in_the_backoff_and_succeeds_clears_it(
 def test_a_failed_trigger_now_is_not_counted(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
-    attempt = Attempt(retry.FAILURE, started, forced=True, backoff_began_at=backoff.began_at)
+    attempt = AttemptSummary(retry.FAILURE, started, forced=True, backoff_began_at=backoff.began_at)
     after = decide(attempt, backoff, now, policy).backoff
     assert replace(after, until=backoff.until) == backoff
 
@@ -337,7 +337,7 @@ def test_a_failed_trigger_now_is_not_counted(
 def test_a_failed_trigger_now_leaves_an_end_that_is_far_enough_away() -> None:
     until = NOW + timedelta(seconds=600)
     backoff = BackoffState(until, NOW, 2)
-    attempt = Attempt(retry.FAILURE, NOW, forced=True, backoff_began_at=NOW)
+    attempt = AttemptSummary(retry.FAILURE, NOW, forced=True, backoff_began_at=NOW)
     assert decide(attempt, backoff, NOW + timedelta(seconds=300), CONNECT).backoff == backoff
     near = decide(attempt, backoff, NOW + timedelta(seconds=599), CONNECT)
     assert near.next_attempt_at == NOW + timedelta(seconds=899)
@@ -350,7 +350,7 @@ def test_a_failed_trigger_now_leaves_an_end_that_is_far_enough_away() -> None:
 def test_an_attempt_with_former_settings_changes_no_backoff(
     backoff: BackoffState, now: datetime, outcome: str, losses: int, policy: Policy
 ) -> None:
-    attempt = Attempt(outcome, now, outdated=True, losses=losses)
+    attempt = AttemptSummary(outcome, now, outdated=True, losses=losses)
     found = decide(attempt, backoff, now, policy)
     assert found.backoff == backoff
     assert found.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.WAITING)
@@ -361,7 +361,7 @@ def test_an_attempt_with_former_settings_changes_no_backoff(
 def test_an_altered_request_changes_no_backoff_and_is_not_repeated(
     backoff: BackoffState, now: datetime, outcome: str, policy: Policy
 ) -> None:
-    attempt = Attempt(outcome, now, forced=True, altered=True, losses=5)
+    attempt = AttemptSummary(outcome, now, forced=True, altered=True, losses=5)
     found = decide(attempt, backoff, now, policy)
     assert found.backoff == backoff
     assert found.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.FAILED)
@@ -370,7 +370,7 @@ def test_an_altered_request_changes_no_backoff_and_is_not_repeated(
 @examples(50)
 @given(attempts, backoffs, moments, policies)
 def test_disabled_webhooks_validators_and_first_losses_leave_the_backoff(
-    attempt: Attempt, backoff: BackoffState, now: datetime, policy: Policy
+    attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
     attempt = replace(attempt, altered=False)
     found = decide(attempt, backoff, now, policy)
@@ -388,7 +388,7 @@ def test_from_the_second_lost_worker_in_a_row_on_it_is_as_a_failure(
     backoff: BackoffState, started: datetime, now: datetime, losses: int, forced: bool,
     policy: Policy,
 ) -> None:  # fmt: skip
-    lost = Attempt(retry.UNKNOWN, started, forced=forced, losses=losses)
+    lost = AttemptSummary(retry.UNKNOWN, started, forced=forced, losses=losses)
     failed = replace(lost, outcome=retry.FAILURE, losses=0)
     found, expected = (decide(a, backoff, now, policy) for a in (lost, failed))
     assert (found.backoff, found.state) == (expected.backoff, expected.state)
@@ -406,12 +406,12 @@ def test_from_the_second_lost_worker_in_a_row_on_it_is_as_a_failure(
 )
 def test_the_reason_says_the_failure_count(failures: int, why: str, minutes: int) -> None:
     backoff = BackoffState(NOW, NOW - timedelta(days=1), failures)
-    found = decide(Attempt(retry.FAILURE, NOW), backoff, NOW, CONNECT)
+    found = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
     assert (found.why, found.next_attempt_at) == (why, NOW + timedelta(minutes=minutes))
 
 
 def test_the_reason_says_that_the_webhook_is_out_of_order() -> None:
     backoff = BackoffState(NOW, NOW - timedelta(days=1), 9)
-    found = decide(Attempt(retry.FAILURE, NOW), backoff, NOW, CONNECT)
+    found = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
     assert found.why.startswith("Failed (10 of 10). The webhook is out of order")
     assert found.next_attempt_at is None

@@ -22,7 +22,7 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
 )
 from webhooks.http.addresses import AddressPolicy, parse_networks
 from webhooks.http.client import Transport, check_url
-from webhooks.http.resolver import Resolver
+from webhooks.http.connection import Resolver
 
 CLOSED = AddressPolicy()
 
@@ -203,7 +203,7 @@ def test_no_spelling_of_a_literal_slips_past(
     assert means in outcome.sentence
     assert ("SIM_ALLOW_NETWORKS" in outcome.sentence) == ((host, means) in LITERALS)
     assert outcome.failure is not None
-    assert outcome.failure.answer is None
+    assert outcome.failure.response is None
     assert asked == []
 
 

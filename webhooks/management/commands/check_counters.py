@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management import BaseCommand
 
 from requests_queue import database_limits
-from webhooks import counters
+from webhooks import webhook_health
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         """Compare."""
         # One statement over all events and attempts.
         with database_limits.lifted():
-            found = counters.discrepancies()
+            found = webhook_health.counter_discrepancies()
         for line in found:
             self.stdout.write(line)
         if found:

@@ -1,0 +1,164 @@
+"""The payload of a request to a handler, and the token that signs it.
+
+One dict makes both the body and the claims of the token. Keys and order are Connect's (the
+example in its webhooks article). No ORM, no Django.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from jwt import PyJWS
+from jwt.algorithms import HMACAlgorithm
+from jwt.exceptions import PyJWTError
+from jwt.warnings import InsecureKeyLengthWarning
+
+TOKEN_HEADERS = {
+    "both": ("Authentication", "Authorization"),
+    "authentication": ("Authentication",),
+    "authorization": ("Authorization",),
+}
+# Connect's tokens begin with `typ`, as PyJWT 1 wrote them.
+JOSE = {"typ": "JWT", "alg": "HS256"}
+
+# Connect accepts short secrets; the form shows a hint instead.
+warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPayload:
+    """The content of a payload, in Connect's order; `object_class` in the form that is sent."""
+
+    webhook_id: str
+    webhook_name: str
+    object_class: str
+    account_id: str
+    product_id: str
+    api_url: str
+    triggered_at: datetime
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    processing_timeout: int
+    data: Mapping[str, Any]
+
+
+def format_timestamp(moment: datetime) -> str:
+    """Return a datetime as Connect has it, in whole seconds: `2026-11-02T10:00:00+00:00`."""
+    return moment.replace(microsecond=0).isoformat()
+
+
+def build_payload(content: WebhookPayload) -> dict[str, Any]:
+    """Return the payload as JSON types."""
+    return {
+        "webhook_id": content.webhook_id,
+        "webhook_name": content.webhook_name,
+        "object_class": content.object_class,
+        "account_id": content.account_id,
+        "product_id": content.product_id,
+        "api_url": content.api_url,
+        "triggered_at": format_timestamp(content.triggered_at),
+        "last_success_at": content.last_success_at and format_timestamp(content.last_success_at),
+        "last_failure_at": content.last_failure_at and format_timestamp(content.last_failure_at),
+        "processing_timeout": content.processing_timeout,
+        "data": content.data,
+    }
+
+
+def build_claims(payload: Mapping[str, Any], triggered_at: datetime) -> dict[str, Any]:
+    """Return the claims of the token: the payload and `exp`.
+
+    `exp` is `triggered_at` + `processing_timeout`, in seconds since 1970. There is no `iat`:
+    Connect sends none, and PyJWT refuses one that is ahead of the handler's clock.
+    """
+    valid = timedelta(seconds=payload["processing_timeout"])
+    return {**payload, "exp": int((triggered_at.replace(microsecond=0) + valid).timestamp())}
+
+
+def order_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored claims in Connect's order, `exp` last: PostgreSQL's JSON keeps no order."""
+    names = (field.name for field in fields(WebhookPayload))
+    return {name: claims[name] for name in names if name in claims} | dict(claims)
+
+
+def encode_payload(payload: Mapping[str, Any]) -> bytes:
+    """Return the body of a POST."""
+    return json.dumps(payload, ensure_ascii=False).encode()
+
+
+class _HMAC(HMACAlgorithm):
+    """PyJWT's HMAC, which checks each secret only once for keys in PEM or SSH form."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """Return the key, checked; raises InvalidKeyError."""
+        return _checked(key)
+
+
+@lru_cache(maxsize=4096)
+def _checked(key: str | bytes) -> bytes:
+    return HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(key)
+
+
+_jws = PyJWS(algorithms=[])
+_jws.register_algorithm("HS256", _HMAC(HMACAlgorithm.SHA256))
+
+
+class SecretRefused(ValueError):
+    """A secret that can't sign; the text says why."""
+
+
+def new_secret() -> str:
+    """Return a new random secret in Connect's form."""
+    return f"JWT-{uuid.uuid4()}"
+
+
+def sign_token(claims: Mapping[str, Any], secret: str) -> str:
+    """Return the signed token; raises SecretRefused where the secret can't sign."""
+    if not secret:
+        raise SecretRefused(
+            "The JWT secret cannot be decrypted: SIM_ENCRYPTION_KEY is not the key that it was "
+            "stored with. Restore that key, or save the webhook with a new secret."
+        )
+    try:
+        return _jws.encode(
+            json.dumps(dict(claims), separators=(",", ":")).encode(),
+            secret,
+            algorithm="HS256",
+            headers=JOSE,
+            sort_headers=False,
+        )
+    except (PyJWTError, UnicodeError, TypeError, ValueError):
+        raise SecretRefused(
+            "The JWT secret cannot sign a token: use plain text, not a key in PEM or SSH form."
+        ) from None
+
+
+def check_secret(secret: Any) -> str:
+    """Return the secret if it can sign; raises SecretRefused."""
+    if not isinstance(secret, str) or not secret:
+        raise SecretRefused("The JWT secret may not be blank.")
+    if len(secret) > 100:
+        raise SecretRefused("Ensure the JWT secret has no more than 100 characters.")
+    sign_token({}, secret)
+    return secret
+
+
+def is_short_secret(secret: str) -> bool:
+    """Whether the secret is shorter than HS256 recommends (32 bytes)."""
+    return len(secret.encode()) < 32
+
+
+def mask_secret(secret: str) -> str:
+    """Return the secret as Connect's pages show it (`JWT-f841*****33da`); short ones hidden."""
+    return "*****" if len(secret) < 24 else f"{secret[:8]}*****{secret[-4:]}"
+
+
+def token_headers(token: str, mode: str) -> dict[str, str]:
+    """Return the headers that carry the token; `mode` is SIM_JWT_HEADER."""
+    return dict.fromkeys(TOKEN_HEADERS[mode], f"Bearer {token}")
