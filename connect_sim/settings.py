@@ -258,6 +258,8 @@ SPECTACULAR_SETTINGS = {
     ),
     "SCHEMA_PATH_PREFIX": "/public/v1",
     "SCHEMA_PATH_PREFIX_TRIM": True,
+    # A partial body has a name of its own (`ConnectSchema`).
+    "COMPONENT_SPLIT_PATCH": False,
     # The relative URL first, so that Swagger UI calls the host that it is served from.
     "SERVERS": [{"url": "/public/v1"}, {"url": f"{SIM_API_URL}/public/v1"}],
     "PREPROCESSING_HOOKS": ["connect_sim.api.document.only_documented"],

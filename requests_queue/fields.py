@@ -8,6 +8,7 @@ the field is then left out of the values, or has its `null_value`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -29,11 +30,15 @@ class Strict(serializers.Field[Any, Any, Any, Any]):
     # The error where null is not allowed.
     null_error = "required"
 
-    def __init__(self, *, required: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, required: bool = False, null_value: Any = ..., **kwargs: Any) -> None:
         super().__init__(required=required, **kwargs)
+        if null_value is not ...:
+            self.null_value = null_value
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
         """Return whether the value is complete already, and the value; raises SkipField."""
+        if data is None and self.allow_null and self.null_value is empty:
+            data = empty
         if data is empty:
             # A partial body may lack what a whole one requires; objects within it are whole.
             if self.required and not getattr(self.parent, "partial", False):
@@ -43,9 +48,7 @@ class Strict(serializers.Field[Any, Any, Any, Any]):
             return False, data
         if not self.allow_null:
             self.fail(self.null_error)
-        if self.null_value is empty:
-            raise SkipField
-        return True, self.null_value
+        return True, copy(self.null_value)
 
 
 class Text(Strict, serializers.CharField):
@@ -56,10 +59,12 @@ class Text(Strict, serializers.CharField):
 
     null_value: Any = ""
 
-    def __init__(self, max_length: int | None = None, *, required: bool = False) -> None:
+    def __init__(
+        self, max_length: int | None = None, *, required: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(
             max_length=max_length, required=required, allow_null=not required,
-            allow_blank=not required, trim_whitespace=False,
+            allow_blank=not required, trim_whitespace=False, **kwargs,
         )  # fmt: skip
 
     def to_internal_value(self, data: Any) -> str:
@@ -91,19 +96,28 @@ class Id(String):
 
 
 class Choice(Strict, serializers.ChoiceField):
-    """One of some words, in any case where `any_case`."""
+    """One of some words."""
 
-    def __init__(self, choices: Iterable[str], *, any_case: bool = False, **kwargs: Any) -> None:
-        super().__init__(choices=list(choices), **kwargs)
-        self.any_case = any_case
-        self.words = {(w.lower() if any_case else w): w for w in choices}
+    def __init__(self, words: Iterable[str], **kwargs: Any) -> None:
+        self.words = tuple(words)
+        super().__init__(choices=self.words, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the word; raises ValidationError."""
+        if not isinstance(data, str) or data not in self.words:
+            self.fail("invalid_choice", input=data)
+        return data
+
+
+class AnyCaseChoice(Choice):
+    """One of some words, written in any case."""
 
     def to_internal_value(self, data: Any) -> str:
         """Return the word as it is declared; raises ValidationError."""
-        key = data.lower() if self.any_case and isinstance(data, str) else data
-        if not isinstance(data, str) or key not in self.words:
-            self.fail("invalid_choice", input=data)
-        return self.words[key]
+        lower = {word.lower(): word for word in self.words}
+        return super().to_internal_value(
+            lower.get(data.lower(), data) if isinstance(data, str) else data
+        )
 
 
 class Boolean(Strict, serializers.BooleanField):
@@ -194,13 +208,10 @@ class Anything(Strict, serializers.JSONField):
 class List(Strict, serializers.ListField):
     """A list; its errors have the list's path, without the place in it."""
 
-    def __init__(self, child: serializers.Field[Any, Any, Any, Any], **kwargs: Any) -> None:
-        super().__init__(child=child, **kwargs)
+    null_value: Any = []
 
-    @property
-    def null_value(self) -> list[Any]:
-        """An empty list."""
-        return []
+    def __init__(self, child: serializers.Field[Any, Any, Any, Any], **kwargs: Any) -> None:
+        super().__init__(child=child, allow_null=not kwargs.get("required"), **kwargs)
 
     def to_internal_value(self, data: Any) -> list[Any]:
         """Return the values of the entries; raises ValidationError."""
@@ -212,16 +223,21 @@ class List(Strict, serializers.ListField):
 class Input(Strict, serializers.Serializer[Any]):
     """An object of a request body, or a whole body.
 
-    `texts` declares optional texts by their greatest length. Keys without a field are ignored. An
-    instance has no state, so one serves every request.
+    `texts` declares optional texts by their greatest length, `booleans` optional booleans. Keys
+    without a field are ignored. An instance has no state, so one serves every request.
     """
 
     texts: ClassVar[Mapping[str, int]] = {}
+    booleans: ClassVar[tuple[str, ...]] = ()
+    # Whether a text may come in place of the object.
+    also_text = False
     default_error_messages = {"invalid": "Expected an object."}
 
     def get_fields(self) -> dict[str, Any]:
-        """Return the fields, texts first."""
-        return {name: Text(limit) for name, limit in self.texts.items()} | super().get_fields()
+        """Return the fields, those of `texts` and `booleans` first."""
+        texts = {name: Text(limit) for name, limit in self.texts.items()}
+        booleans = {name: Boolean() for name in self.booleans}
+        return {**texts, **booleans, **super().get_fields()}
 
     def run_validation(self, data: Any = empty) -> Any:
         """Return the values; raises ValidationError, SkipField."""

@@ -21,6 +21,7 @@ from requests_queue import typed
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
+from requests_queue.fields import Input
 from requests_queue.filtering import ConnectFilters
 from requests_queue.resources import Resource
 from requests_queue.schema import Documented, Form, Json
@@ -60,6 +61,8 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
     # What the OpenAPI document says of it; None leaves it to what the code shows. Unless the view
     # has its own, `related`, `represent` and `rql_filter_class` come from a resource in it.
     documented: ClassVar[Documented | None] = None
+    # The bodies that calls take, by the name of the view's method.
+    bodies: ClassVar[Mapping[str, Input]] = {}
     # Calls that answer with a page of objects, beside `list`.
     lists: ClassVar[frozenset[str]] = frozenset()
 
@@ -87,11 +90,10 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
 
     @property
     def body(self) -> dict[str, Any]:
-        """The body of the call; the parser lets in only objects.
-
-        Raises Invalid where a field has another JSON type than the document gives it.
-        """
+        """The values of the call's body; the parser lets in only objects. Raises Invalid."""
         found = cast("dict[str, Any]", self.request.data)
+        if serializer := self.bodies.get(self.action):
+            return cast("dict[str, Any]", serializer.check(found))
         bodies = self.documented.bodies if self.documented else {}
         hint = bodies.get(self.kwargs.get("name") or self.action)
         # A form has texts and a file only.

@@ -11,9 +11,9 @@ import re
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.openapi import AutoSchema
 
 from connect_sim.api.components import Components
+from connect_sim.api.inputs import InputSchema
 from requests_queue.catalog.actors import SYSTEM
 from requests_queue.queues.api import QueueCollection
 from requests_queue.queues.base import Queue
@@ -71,7 +71,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         }
 
 
-class ConnectSchema(AutoSchema):
+class ConnectSchema(InputSchema):
     """One operation of the document."""
 
     # `only_documented` leaves no other views.
@@ -179,6 +179,8 @@ class ConnectSchema(AutoSchema):
     def _get_request_body(self, direction: str = "request") -> Json | None:
         if self.method not in ("POST", "PUT"):
             return None
+        if body := self.view.bodies.get(self.call):
+            return self.request_body(body, is_new=self.call == "create")
         wanted = self.told.bodies.get(self.call)
         if wanted is None and self.call == "assign":
             wanted = Assignee

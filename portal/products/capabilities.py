@@ -52,7 +52,8 @@ def save(product: Product, account: Account, among: list[Group]) -> Group | None
     for group in among:
         if group.form.is_bound and group.form.is_valid():
             try:
-                writes.update(product, {"capabilities": _body(group.form.cleaned_data)})
+                body = {"capabilities": _body(group.form.cleaned_data)}
+                writes.update(product, writes.ProductUpdate(partial=True).check(body))
             except Refused as error:
                 group.form.add_error(None, str(error))
                 return None

@@ -55,24 +55,6 @@ class HubInstance(TypedDict):
     type: str
 
 
-class _GivenHub(TypedDict, total=False):
-    description: str
-    instance_id: str | None
-    instance_type: Literal["oa", "api"]
-
-
-class HubCreate(_GivenHub, total=False):
-    """A new hub."""
-
-    name: Required[str]
-
-
-class HubUpdate(_GivenHub, total=False):
-    """What changes of a hub."""
-
-    name: str
-
-
 class HubOfMarketplace(TypedDict):
     """A hub of a marketplace, and what it calls it."""
 

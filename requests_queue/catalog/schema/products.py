@@ -1,6 +1,6 @@
 """The types of products and what they are made of in the OpenAPI document."""
 
-from typing import Any, Literal, NotRequired, Required, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from requests_queue.catalog.schema import (
     Choice,
@@ -17,7 +17,6 @@ from requests_queue.schema import (
     Form,
     Free,
     Happened,
-    Id,
     Made,
     Named,
     Pictured,
@@ -111,32 +110,6 @@ class Product(TypedDict):
     end_of_sale_notes: NotRequired[str]
 
 
-class ProductCreate(TypedDict, total=False):
-    """A new product, a draft."""
-
-    name: Required[str]
-    external_id: str
-    purchase_model: str
-
-
-class ProductUpdate(TypedDict, total=False):
-    """What changes of a product; capabilities and settings in part."""
-
-    name: str
-    external_id: str
-    short_description: str
-    detailed_description: str
-    capabilities: Free
-    customer_ui_settings: CustomerUISettings
-
-
-class EndOfSale(TypedDict, total=False):
-    """What to buy instead, and why."""
-
-    replacement: Id | None
-    end_of_sale_notes: str
-
-
 class Unit(TypedDict):
     """What an item is counted in."""
 
@@ -201,47 +174,6 @@ class Item(TypedDict):
     events: ItemEvents
 
 
-class GivenUnit(TypedDict, total=False):
-    """What an item is counted in."""
-
-    id: Required[str]
-    title: str
-
-
-class GivenCommitment(TypedDict):
-    """How many billing periods are bought at once, 1 to 120."""
-
-    count: int
-
-
-class _GivenItem(TypedDict, total=False):
-    description: str
-    external_id: str
-    period: str
-    precision: str
-    commitment: GivenCommitment
-    dynamic: bool
-    ui: Visible
-
-
-class ItemUpdate(_GivenItem, total=False):
-    """What changes of an item."""
-
-    name: str
-    mpn: str
-    type: str
-    unit: GivenUnit
-
-
-class ItemCreate(_GivenItem, total=False):
-    """A new item, a draft."""
-
-    name: Required[str]
-    mpn: Required[str]
-    type: Required[str]
-    unit: Required[GivenUnit]
-
-
 class ParameterChoice(Choice):
     """A value to choose, and whether it is chosen to begin with."""
 
@@ -286,30 +218,6 @@ class Parameter(TypedDict):
     events: Made
 
 
-class _GivenParameter(TypedDict, total=False):
-    description: str
-    scope: Scope
-    phase: Phase
-    hint: str
-    placeholder: str
-    constraints: Constraints
-
-
-class ParameterUpdate(_GivenParameter, total=False):
-    """What changes of a parameter."""
-
-    title: str
-    type: ParameterType
-
-
-class ParameterCreate(_GivenParameter, total=False):
-    """A new parameter."""
-
-    name: Required[str]
-    title: Required[str]
-    type: Required[ParameterType]
-
-
 class Template(TypedDict):
     """A text that the customer sees: Markdown with placeholders."""
 
@@ -321,25 +229,6 @@ class Template(TypedDict):
     type: Literal["fulfillment", "inquire", "pending"] | None
     position: int
     events: Made
-
-
-class TemplateUpdate(TypedDict, total=False):
-    """What changes of a template."""
-
-    title: str
-    name: str
-    body: str
-
-
-class TemplateCreate(TypedDict, total=False):
-    """A new template; its scope and type stay."""
-
-    title: str
-    name: Required[str]
-    body: str
-    scope: Literal["asset", "tier1", "tier2"]
-    type: Literal["fulfillment", "inquire", "pending"]
-    position: int
 
 
 class ProductAction(TypedDict):
@@ -366,29 +255,6 @@ class ActionSecret(TypedDict):
     """The secret that signs the links of a product's actions."""
 
     jwt_secret: str
-
-
-class _GivenAction(TypedDict, total=False):
-    url: str
-    title: str
-    type: str
-    description: str
-
-
-class ProductActionUpdate(_GivenAction, total=False):
-    """What changes of a button."""
-
-    action: str
-    name: str
-    scope: Literal["asset", "tier1", "tier2"]
-
-
-class ProductActionCreate(_GivenAction, total=False):
-    """A new button."""
-
-    action: Required[str]
-    name: Required[str]
-    scope: Required[Literal["asset", "tier1", "tier2"]]
 
 
 class Media(TypedDict):
@@ -427,16 +293,6 @@ class Configuration(TypedDict):
     marketplace: NotRequired[Pictured]
 
 
-class ConfigurationPut(TypedDict, total=False):
-    """A value to configure; none clears it."""
-
-    parameter: Required[Id]
-    item: Id
-    marketplace: Id
-    value: str | None
-    structured_value: Any
-
-
 class ConnectedHub(TypedDict):
     """The hub of a connection."""
 
@@ -458,43 +314,16 @@ class Connection(TypedDict):
     events: Created
 
 
-class ConnectionCreate(TypedDict, total=False):
-    """A new connection."""
-
-    hub: Required[Id]
-    type: Literal["test", "production"]
-    provider: Id
-    vendor: Id
-    product_version_type: Literal["public"]
-
-
-class ConnectionUpdate(TypedDict, total=False):
-    """What changes of a connection."""
-
-    type: Literal["test", "production"]
-
-
-PRODUCTS = Documented(
-    "Products", "product", Product,
-    bodies={"create": ProductCreate, "update": ProductUpdate, "endsale": EndOfSale},
-)  # fmt: skip
+PRODUCTS = Documented("Products", "product", Product)
 AGREEMENT_PRODUCTS = Documented("Agreements", "product of an agreement", Product)
 ITEMS = Documented(
     "Products", "item", Item,
-    bodies={"create": ItemCreate, "update": ItemUpdate, "endsale": EndOfSale},
     answers={"endsale": Answer(200), "resumesale": Answer(200)},
 )  # fmt: skip
-PARAMETERS = Documented(
-    "Products", "parameter", Parameter,
-    bodies={"create": ParameterCreate, "update": ParameterUpdate},
-)  # fmt: skip
-TEMPLATES = Documented(
-    "Products", "template", Template,
-    bodies={"create": TemplateCreate, "update": TemplateUpdate},
-)  # fmt: skip
+PARAMETERS = Documented("Products", "parameter", Parameter)
+TEMPLATES = Documented("Products", "template", Template)
 ACTIONS = Documented(
     "Products", "action", ProductAction,
-    bodies={"create": ProductActionCreate, "update": ProductActionUpdate},
     answers={
         "action_link": Answer(200, ActionLink),
         "regenerate_secret": Answer(200, ActionSecret),
@@ -513,10 +342,5 @@ MEDIA = Documented(
         "update": Form("thumbnail", position=int, type=str, url=str),
     },
 )  # fmt: skip
-CONFIGURATIONS = Documented(
-    "Products", "configuration", Configuration, bodies={"create": ConfigurationPut}
-)
-CONNECTIONS = Documented(
-    "Products", "connection", Connection,
-    bodies={"create": ConnectionCreate, "update": ConnectionUpdate},
-)  # fmt: skip
+CONFIGURATIONS = Documented("Products", "configuration", Configuration)
+CONNECTIONS = Documented("Products", "connection", Connection)

@@ -58,6 +58,7 @@ class Configurations(OfProduct):
     """`/products/{id}/configurations`: what is set; both sides read it, the vendor writes it."""
 
     documented = documents.CONFIGURATIONS
+    bodies = {"create": configurations.ConfigurationInput()}
     related = ("parameter", "item", "marketplace")
     represent = staticmethod(product_representations.configuration)
     rql_filter_class = ConfigurationFilters

@@ -11,7 +11,6 @@ from rest_framework.response import Response
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations.hubs import HUB, HUB_CONNECTION, HUB_MARKETPLACE
-from requests_queue.catalog.schema import directory
 from requests_queue.catalog.writes import hubs
 from requests_queue.errors import Missing
 from requests_queue.rest import Collection, routes
@@ -22,9 +21,8 @@ class Hubs(Collection):
     """`/hubs`, for both sides: a provider's own, which it writes; a vendor's by connections and
     contracts."""
 
-    documented = Documented(
-        "Hubs", "hub", HUB, bodies={"create": directory.HubCreate, "update": directory.HubUpdate}
-    )
+    documented = Documented("Hubs", "hub", HUB)
+    bodies = {"create": hubs.HubInput(), "update": hubs.HubInput(partial=True)}
 
     def visible(self) -> QuerySet[Hub]:
         """Return the hubs."""
@@ -43,18 +41,24 @@ class Hubs(Collection):
 
     def create(self, request: Request) -> Response:
         """Create a hub, for its provider: 201, 400 or 403."""
+        hubs.require_provider(self.account)
         row = hubs.create(self.body, self.account)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a hub, for its provider: 200; what the body lacks stays as it is."""
-        hubs.update(self.get_object().pk, self.body, self.account)
+        hubs.update(self._own().pk, self.body, self.account)
         return self.answer(self.get_object())
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a hub that has neither connections nor tier accounts, for its provider: 204."""
-        hubs.delete(self.get_object().pk, self.account)
+        hubs.delete(self._own().pk, self.account)
         return Response(status=204)
+
+    def _own(self) -> Hub:
+        row: Hub = self.get_object()
+        hubs.require_provider(self.account)
+        return row
 
 
 class InHub(Collection):

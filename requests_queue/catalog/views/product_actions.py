@@ -40,6 +40,10 @@ class Actions(PartOfProduct):
     """`/products/{id}/actions`, for both sides; the vendor writes them."""
 
     documented = documents.ACTIONS
+    bodies = {
+        "create": actions.ProductActionInput(),
+        "update": actions.ProductActionInput(partial=True),
+    }
     writes = actions
     represent = staticmethod(product_representations.action)
     rql_filter_class = ActionFilters

@@ -69,7 +69,8 @@ class Media(OfProduct):
         """Create media, for the product's vendor: 201, 400, 403 or 413."""
         product = self.own_product
         picture = _picture(request, self.body)
-        row = media.create(product, _given(request, self.body), picture)
+        values = media.MediaInput().check(_fields(request, self.body))
+        row = media.create(product, values, picture)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: Request, **kwargs: Any) -> Response:
@@ -77,7 +78,8 @@ class Media(OfProduct):
         row = self.get_object()
         product = self.own_product
         picture = _picture(request, self.body)
-        media.update(product, row, _given(request, self.body), picture)
+        values = media.MediaInput(partial=True).check(_fields(request, self.body))
+        media.update(product, row, values, picture)
         return self.answer(self.get_object())
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
@@ -103,7 +105,7 @@ def _picture(request: Request, data: Mapping[str, Any]) -> bytes | None:
     return None
 
 
-def _given(request: Request, data: Mapping[str, Any]) -> Json:
+def _fields(request: Request, data: Mapping[str, Any]) -> Json:
     """Return the fields of a body: of a form its own, and those of its JSON part `body`, as
     connect-cli sends them; raises Invalid."""
     given = {name: data[name] for name in _FIELDS if name in data}

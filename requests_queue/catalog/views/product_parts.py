@@ -20,6 +20,7 @@ from requests_queue.catalog.writes import connections as connection_writes
 from requests_queue.catalog.writes import items as item_writes
 from requests_queue.catalog.writes import parameters as parameter_writes
 from requests_queue.catalog.writes import templates as template_writes
+from requests_queue.catalog.writes.products import EndOfSaleInput
 from requests_queue.filtering import (
     ConnectFilters,
     computed,
@@ -67,6 +68,10 @@ class Items(PartOfProduct):
     """`/products/{id}/items`, for both sides; in the path an item's global or local id."""
 
     documented = documents.ITEMS
+    bodies = {
+        "create": item_writes.ItemInput(), "update": item_writes.ItemInput(partial=True),
+        "endsale": EndOfSaleInput(),
+    }  # fmt: skip
     related = ("replacement",)
     writes = item_writes
     represent = staticmethod(product_representations.item)
@@ -125,6 +130,10 @@ class Parameters(PartOfProduct):
     """`/products/{id}/parameters`, for both sides; in the path a parameter's id or its name."""
 
     documented = documents.PARAMETERS
+    bodies = {
+        "create": parameter_writes.ParameterInput(),
+        "update": parameter_writes.ParameterUpdate(partial=True),
+    }
     writes = parameter_writes
     represent = staticmethod(product_representations.parameter)
     rql_filter_class = ParameterFilters
@@ -156,6 +165,10 @@ class Templates(PartOfProduct):
     """`/products/{id}/templates`, for both sides."""
 
     documented = documents.TEMPLATES
+    bodies = {
+        "create": template_writes.TemplateInput(),
+        "update": template_writes.TemplateUpdate(partial=True),
+    }
     writes = template_writes
     represent = staticmethod(product_representations.template)
     rql_filter_class = TemplateFilters
@@ -186,6 +199,10 @@ class Connections(OfProduct):
     """`/products/{id}/connections`, for both sides: those that the caller is a party of."""
 
     documented = documents.CONNECTIONS
+    bodies = {
+        "create": connection_writes.ConnectionInput(),
+        "update": connection_writes.ConnectionUpdate(partial=True),
+    }
     related = ("hub", "provider", "vendor")
     represent = staticmethod(representations.connection)
     rql_filter_class = ConnectionFilters

@@ -74,6 +74,10 @@ class Products(Collection):
     """`/products`: a vendor's own, which it writes; those that are sold to a provider."""
 
     documented = documents.PRODUCTS
+    bodies = {
+        "create": writes.ProductInput(), "update": writes.ProductUpdate(partial=True),
+        "endsale": writes.EndOfSaleInput(),
+    }  # fmt: skip
     related = ("owner", "replacement")
     represent = staticmethod(product_representations.product)
     rql_filter_class = ProductFilters

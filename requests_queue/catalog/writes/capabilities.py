@@ -1,11 +1,13 @@
-"""Capabilities as a product's PUT gives them: a part of the tree, merged into what is there."""
+"""Capabilities in a product's PUT: a part of the tree, merged into what is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from requests_queue.catalog.writes.given import Given
+from rest_framework.exceptions import ValidationError
+
+from requests_queue.fields import AnyCaseChoice, Boolean, Choice, Free, List, String, Values
 
 _OFFLINE = ("no", "auto", "allowed")
 _EDITS = {"editable_ordering_parameters": bool, "editable_fulfillment_parameters": bool}
@@ -47,44 +49,61 @@ TREE: Mapping[str, Any] = {
 _SWITCHED = ("ppu", "configs")
 
 
-def merge(old: Mapping[str, Any], given: Given) -> dict[str, Any]:
-    """Return the capabilities with the given ones in place of theirs; raises Invalid."""
-    return _merge(old, given, TREE)
+class _Level(Choice):
+    """A tier: the document has words here, captured products have numbers."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the number."""
+        return int(super().to_internal_value(str(data)))
 
 
-def _merge(old: Mapping[str, Any], given: Given, tree: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(old)
-    for name, value in given.data.items():
-        kind = tree.get(name)
-        if kind is None:
-            raise given.wrong(name, "Unknown capability.")
-        if isinstance(kind, Mapping):
-            found[name] = _branch(name, value, old.get(name), given, kind)
-        else:
-            found[name] = _leaf(name, given, kind)
-    return found
+class Capabilities(Free):
+    """A part of `TREE`."""
+
+    def to_internal_value(self, data: Any) -> Values:
+        """Return the part; raises ValidationError."""
+        return _values(super().to_internal_value(data), TREE)
 
 
-def _branch(name: str, value: Any, old: Any, given: Given, tree: Mapping[str, Any]) -> Any:
-    if name in _SWITCHED and (value is None or value is False):
-        return {name: False}
-    before = old if isinstance(old, Mapping) else {}
-    found = _merge(before, given.inner(name), tree)
-    if name not in _SWITCHED:
-        return found
-    # What is switched off keeps nothing that could still be found on.
-    return {**found, name: True} if value.get(name, True) else {name: False}
+def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> Values:
+    """Return the capabilities with the new ones in place of theirs."""
+    merged = dict(old)
+    for name, value in new.items():
+        before = merged.get(name)
+        # A branch that is switched off keeps nothing.
+        is_off = name in _SWITCHED and isinstance(value, Mapping) and value.get(name) is False
+        if isinstance(value, Mapping) and not is_off:
+            value = merge(before if isinstance(before, Mapping) else {}, value)
+        merged[name] = value
+    return merged
 
 
-def _leaf(name: str, given: Given, kind: Any) -> Any:
-    if kind is bool:
-        return given.switch(name)
-    if kind is int:
-        # The document has words here, captured products have numbers.
-        return int(Given({name: str(given.data[name])}, given.path).choice(name, ("1", "2")))
-    if kind is list:
-        texts = given.several(name)
-        if not all(isinstance(text, str) for text in texts):
-            raise given.wrong(name, "Not a valid string.")
-        return texts
-    return given.choice(name, kind)
+def _values(data: Mapping[str, Any], tree: Mapping[str, Any]) -> Values:
+    values: Values = {}
+    errors = {}
+    for name, value in data.items():
+        try:
+            values[name] = _value(name, value, tree.get(name))
+        except ValidationError as error:
+            errors[name] = error.detail
+    if errors:
+        raise ValidationError(errors)
+    return values
+
+
+def _value(name: str, value: Any, kind: Any) -> Any:
+    if isinstance(kind, Mapping):
+        if name not in _SWITCHED:
+            return _values(_BRANCH.run_validation(value), kind)
+        if value is None or value is False:
+            return {name: False}
+        branch = {name: True} | _values(_BRANCH.run_validation(value), kind)
+        return branch if branch[name] else {name: False}
+    field = _FIELDS.get(kind) or (AnyCaseChoice(kind) if kind else None)
+    if field is None:
+        raise ValidationError("Unknown capability.")
+    return field.run_validation(value)
+
+
+_BRANCH = Free()
+_FIELDS = {bool: Boolean(), int: _Level(("1", "2")), list: List(String())}

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from django.db import transaction
 
 from requests_queue import clock, ids
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Product
 from requests_queue.catalog.writes import products
-from requests_queue.catalog.writes.given import Given
 from requests_queue.errors import Invalid
+from requests_queue.fields import AnyCaseChoice, Input, Reference, Values
 
 TYPES = ("test", "production")
 
 
-@transaction.atomic
-def create(product: Product, data: Mapping[str, Any]) -> Connection:
-    """Connect the product to a hub that the vendor sees: `{hub: {id}, type?}`.
+class ConnectionUpdate(Input):
+    """What changes of a connection."""
 
-    `provider`, `vendor` and `product_version_type` may be there too, but say nothing new. The
-    sandbox approves it at once. Raises Invalid.
+    type = AnyCaseChoice(TYPES, allow_null=True)
+
+
+class ConnectionInput(ConnectionUpdate):
+    """A new connection; all but hub and type follows from them."""
+
+    hub = Reference(required=True)
+    provider = Reference(allow_null=True)
+    vendor = Reference(allow_null=True)
+    product_version_type = AnyCaseChoice(("public",), allow_null=True)
+
+
+@transaction.atomic
+def create(product: Product, values: Values) -> Connection:
+    """Connect the product to a hub that the vendor sees; raises Invalid.
+
+    The sandbox approves it at once.
     """
-    row, given, now = products.lock(product), Given(data), clock.shown(clock.now())
-    kind = "test"
-    if data.get("type") is not None:
-        kind = given.choice("type", TYPES)
-    pk = given.id_of("hub")
+    row, now = products.lock(product), clock.shown(clock.now())
+    kind, pk = values.get("type", "test"), values["hub"]
     # The lock keeps the hub from being deleted until commit.
     locked = visibility.hubs(row.owner).select_for_update(of=("self",), no_key=True)
     hub = locked.filter(pk=pk).select_related("company").first()
     if hub is None:
         raise Invalid("hub.id", f"Hub {pk} does not exist.")
-    if data.get("provider") is not None and given.id_of("provider") != hub.company_id:
+    if values.get("provider") not in (None, hub.company_id):
         raise Invalid("provider.id", f"Hub {pk} belongs to another provider.")
-    if data.get("vendor") is not None and given.id_of("vendor") != row.owner_id:
+    if values.get("vendor") not in (None, row.owner_id):
         raise Invalid("vendor.id", f"Product {row.pk} belongs to another vendor.")
-    if data.get("product_version_type") is not None:
-        given.choice("product_version_type", ("public",))
     _check_free(row, pk, kind)
     return ids.create(
         lambda pk: Connection(
@@ -51,13 +57,10 @@ def create(product: Product, data: Mapping[str, Any]) -> Connection:
 
 
 @transaction.atomic
-def update(product: Product, connection: Connection, data: Mapping[str, Any]) -> None:
-    """Change a connection's type, all that a body can change of it; raises Invalid."""
-    row, given = products.lock(product), Given(data)
-    if data.get("type") is None:
-        return
-    kind = given.choice("type", TYPES)
-    fresh = products.fresh(connection)
+def update(product: Product, connection: Connection, values: Values) -> None:
+    """Change a connection's type, all that can change of it; raises Invalid."""
+    row, fresh = products.lock(product), products.fresh(connection)
+    kind = values.get("type", fresh.type)
     if kind != fresh.type:
         _check_free(row, fresh.hub_id, kind)
         Connection.objects.filter(pk=fresh.pk).update(type=kind)

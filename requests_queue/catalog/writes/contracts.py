@@ -33,7 +33,7 @@ STEPS = {
 
 @transaction.atomic
 def move(contract: Contract, name: str, account: Account) -> None:
-    """Move a contract; raises Forbidden, or IllegalMove in another state."""
+    """Move a contract; raises Forbidden, or ActionNotAllowed in another state."""
     step = STEPS[name]
     if account.type not in step.who:
         raise Forbidden(f"A contract is moved by {name} by its {step.who[0]} only.")

@@ -2,48 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from django.db import transaction
 
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, Connection, Hub, TierAccount
-from requests_queue.catalog.writes.given import Given
+from requests_queue.catalog.writes.products import save
 from requests_queue.errors import ActionNotAllowed, Forbidden, Missing
+from requests_queue.fields import AnyCaseChoice, Input, String, Text, Values
 
 TYPES = ("OA", "API")
 
 
-def create(data: Mapping[str, Any], account: Account) -> Hub:
-    """Create a hub from `{name, description?, instance_id?, instance_type?}`.
+class InstanceInput(Input):
+    """The commerce system behind a hub, as a hub shows it."""
 
-    `instance: {id, type}`, as a hub is read, is taken as well. Raises Invalid, Forbidden.
-    """
-    _require_provider(account)
-    given, now = Given(data), clock.shown(clock.now())
-    given.text("name", 256, blank=False)
+    id = String(255)
+    type = AnyCaseChoice(TYPES, allow_null=True)
 
-    def make(pk: str) -> Hub:
-        row = Hub(pk=pk, company=account, created=now, updated=now)
-        _write(row, given)
-        return row
 
-    return ids.create(make, "hub")
+class HubInput(Input):
+    """What can be written of a hub; its commerce system in either form."""
+
+    texts = {"description": 2000, "instance_id": 255}
+    name = Text(256, required=True)
+    instance_type = AnyCaseChoice(TYPES, allow_null=True)
+    instance = InstanceInput(allow_null=True)
+
+    def validate(self, attrs: Values) -> Values:
+        """Return the columns."""
+        nested = {f"instance_{name}": value for name, value in attrs.pop("instance", {}).items()}
+        return nested | attrs
+
+
+def create(values: Values, account: Account) -> Hub:
+    """Create a hub of `HubInput`."""
+    now = clock.shown(clock.now())
+    return ids.create(
+        lambda pk: Hub(pk=pk, company=account, created=now, updated=now, **values), "hub"
+    )
 
 
 @transaction.atomic
-def update(pk: str, data: Mapping[str, Any], account: Account) -> None:
-    """Change what the body names; raises Invalid, Forbidden, Missing."""
-    row = _lock(pk, account)
-    _write(row, Given(data))
-    row.updated = clock.shown(clock.now())
-    row.save()
+def update(pk: str, values: Values, account: Account) -> None:
+    """Change what the values name; raises Missing."""
+    save(_lock(pk, account), values)
 
 
 @transaction.atomic
 def delete(pk: str, account: Account) -> None:
-    """Delete a hub that nothing has come from; raises Forbidden, IllegalMove, Missing."""
+    """Delete a hub that nothing has come from; raises ActionNotAllowed, Missing."""
     row = _lock(pk, account)
     for kind, title in ((Connection, "connections"), (TierAccount, "tier accounts")):
         if kind._default_manager.filter(hub=row).exists():
@@ -51,27 +58,14 @@ def delete(pk: str, account: Account) -> None:
     row.delete()
 
 
-def _require_provider(account: Account) -> None:
+def require_provider(account: Account) -> None:
+    """Raise Forbidden for a vendor."""
     if account.is_vendor:
         raise Forbidden("Hubs are written by their provider only.")
 
 
 def _lock(pk: str, account: Account) -> Hub:
-    _require_provider(account)
     row = Hub.objects.select_for_update().filter(pk=pk, company=account).first()
     if row is None:
         raise Missing(pk)
     return row
-
-
-def _write(row: Hub, given: Given) -> None:
-    if "name" in given:
-        row.name = given.text("name", 256, blank=False)
-    if "description" in given:
-        row.description = given.text("description", 2000)
-    nested = given.inner("instance").data if given.data.get("instance") is not None else {}
-    named = Given({**{f"instance_{name}": value for name, value in nested.items()}, **given.data})
-    if "instance_id" in named:
-        row.instance_id = named.text("instance_id", 255)
-    if named.data.get("instance_type") is not None:
-        row.instance_type = named.choice("instance_type", TYPES)

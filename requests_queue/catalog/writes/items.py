@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -10,8 +9,8 @@ from django.db import transaction
 from requests_queue import clock
 from requests_queue.catalog.models import Asset, Item, Product
 from requests_queue.catalog.writes import products
-from requests_queue.catalog.writes.given import Given
-from requests_queue.errors import ActionNotAllowed, Refused
+from requests_queue.errors import ActionNotAllowed, Invalid, Refused
+from requests_queue.fields import AnyCaseChoice, Boolean, Input, Integer, String, Text, Values
 
 TYPES = ("Reservation", "PPU")
 PERIODS = (
@@ -19,23 +18,61 @@ PERIODS = (
     "days_7_trial", "days_14_trial", "days_30_trial", "monthly_trial",
 )  # fmt: skip
 PRECISIONS = ("Integer", "Decimal(1)", "Decimal(2)", "Decimal(4)", "Decimal(8)")
-_REQUIRED = ("name", "mpn", "type", "unit")
-_TAKEN = "Item with same {} already exists for the product."
+
+
+class UnitInput(Input):
+    """What an item is counted in."""
+
+    texts = {"title": 255, "name": 255}
+    id = String(64, required=True)
+
+
+class CommitmentInput(Input):
+    """How many billing periods are bought at once."""
+
+    count = Integer(1, 120, required=True)
+
+
+class VisibleInput(Input):
+    """Whether customers see an item."""
+
+    visibility = Boolean()
+
+
+class ItemInput(Input):
+    """What can be written of an item."""
+
+    texts = {"description": 2000, "external_id": 128}
+    name = Text(255, required=True)
+    mpn = Text(128, required=True)
+    type = AnyCaseChoice(TYPES, required=True)
+    unit = UnitInput(required=True)
+    period = AnyCaseChoice(PERIODS)
+    precision = AnyCaseChoice(PRECISIONS)
+    commitment = CommitmentInput()
+    dynamic = Boolean()
+    ui = VisibleInput()
+
+    def to_internal_value(self, data: Any) -> Values:
+        """Return the columns, but for the unit's title; a new item's texts are not blank."""
+        if not self.partial:
+            blank = [n for n, f in self.fields.items() if f.required and data.get(n) == ""]
+            data = {name: value for name, value in data.items() if name not in blank}
+        attrs = super().to_internal_value(data)
+        if "commitment" in attrs:
+            attrs["commitment"] = attrs["commitment"]["count"]
+        if "visibility" in (ui := attrs.pop("ui", {})):
+            attrs["visible"] = ui["visibility"]
+        return attrs
 
 
 @transaction.atomic
-def create(product: Product, data: Mapping[str, Any]) -> Item:
-    """Create a draft from `{name, mpn, type, unit: {id}, period?, commitment: {count}?, …}`.
-
-    Words may be written small, as the API's own answers have them. Raises Invalid.
-    """
+def create(product: Product, values: Values) -> Item:
+    """Create a draft of `ItemInput`; raises Invalid."""
     products.lock(product)
-    given, now = Given(data), clock.shown(clock.now())
-    for name in _REQUIRED:
-        if data.get(name) in (None, ""):
-            raise given.wrong(name, "This field is required.")
+    now = clock.shown(clock.now())
     row = Item(product=product, status="draft", created=now, updated=now)
-    _write(row, given)
+    _assign(row, values)
     row.id = next_id(product.pk)
     row.local_id = row.id.replace("-", "_")
     row.position = products.next_position(Item.objects.filter(product=product))
@@ -44,13 +81,12 @@ def create(product: Product, data: Mapping[str, Any]) -> Item:
 
 
 @transaction.atomic
-def update(product: Product, item: Item, data: Mapping[str, Any]) -> None:
-    """Change what the body names; raises Invalid."""
+def update(product: Product, item: Item, values: Values) -> None:
+    """Change what the values name; raises Invalid."""
     products.lock(product)
     row = products.fresh(item)
-    _write(row, Given(data))
-    row.updated = clock.shown(clock.now())
-    row.save()
+    _assign(row, values)
+    products.save(row, {})
 
 
 @transaction.atomic
@@ -68,28 +104,26 @@ def delete(product: Product, item: Item) -> None:
 
 
 @transaction.atomic
-def end_sale(product: Product, item: Item, data: Mapping[str, Any]) -> None:
-    """End the sale of a published item: `{replacement: {id}?, end_of_sale_notes?}`."""
+def end_sale(product: Product, item: Item, values: Values) -> None:
+    """End the sale of a published item, by `EndOfSaleInput`."""
     products.lock(product)
-    row, given, now = products.fresh(item), Given(data), clock.shown(clock.now())
+    row = products.fresh(item)
     if row.status != "published":
         raise ActionNotAllowed(f"{row.pk} is {row.status}: only what is published goes off sale.")
-    row.replacement = products.replacement(given, Item.objects.filter(product=product), row)
-    row.end_of_sale_notes = given.text("end_of_sale_notes", 2000)
-    row.status, row.sale_ended, row.updated = "endofsale", now, now
-    row.save()
+    row.replacement = products.replacement(values, Item.objects.filter(product=product), row)
+    row.end_of_sale_notes = values.get("end_of_sale_notes", "")
+    products.save(row, {"status": "endofsale", "sale_ended": clock.shown(clock.now())})
 
 
 @transaction.atomic
 def resume_sale(product: Product, item: Item) -> None:
-    """Sell an item again; raises IllegalMove where its sale hasn't ended."""
+    """Sell an item again; raises ActionNotAllowed where its sale hasn't ended."""
     products.lock(product)
     row = products.fresh(item)
     if row.status != "endofsale":
         raise ActionNotAllowed(f"{row.pk} is {row.status}: only what went off sale is sold again.")
-    row.replacement, row.end_of_sale_notes, row.sale_ended = None, "", None
-    row.status, row.updated = "published", clock.shown(clock.now())
-    row.save()
+    on_sale = {"replacement": None, "end_of_sale_notes": "", "sale_ended": None}
+    products.save(row, on_sale | {"status": "published"})
 
 
 def next_id(product_id: str) -> str:
@@ -99,45 +133,25 @@ def next_id(product_id: str) -> str:
     return f"{product_id}-{max(numbers, default=0) + 1:04d}"
 
 
-def _write(row: Item, given: Given) -> None:
-    """Set what the body names; raises Invalid."""
-    _texts(row, given)
-    for name, words in (("type", TYPES), ("period", PERIODS), ("precision", PRECISIONS)):
-        if name in given:
-            setattr(row, name, given.choice(name, words))
-    if "dynamic" in given:
-        row.dynamic = given.switch("dynamic")
-    if "commitment" in given:
-        row.commitment = given.inner("commitment").number("count", 1, 120)
-    if "ui" in given:
-        ui = given.inner("ui")
-        row.visible = ui.switch("visibility") if "visibility" in ui else row.visible
-    if "unit" in given:
-        row.unit = _unit(row, given.inner("unit"))
-    if row.type == "PPU" and row.period != "Monthly":
-        raise given.wrong("period", "Pay-as-you-go items are billed monthly.")
-    if row.type == "Reservation" and row.precision != "Integer":
-        raise given.wrong("precision", "Reservation items are counted in whole numbers.")
-
-
-def _texts(row: Item, given: Given) -> None:
+def _assign(row: Item, values: Values) -> None:
     others = Item.objects.filter(product=row.product).exclude(pk=row.pk)
-    for name, limit in (("name", 255), ("mpn", 128)):
-        if name in given:
-            text = given.text(name, limit, blank=False)
-            if others.filter(**{name: text}).exists():
-                raise given.wrong(name, _TAKEN.format(name))
-            setattr(row, name, text)
-    for name, limit in (("description", 2000), ("external_id", 128)):
-        if name in given:
-            setattr(row, name, given.text(name, limit))
+    for name in ("name", "mpn"):
+        if name in values and others.filter(**{name: values[name]}).exists():
+            raise Invalid(name, f"Item with same {name} already exists for the product.", "unique")
+    products.assign(row, values)
+    if "unit" in values:
+        row.unit = _unit(row, values["unit"])
+    if row.type == "PPU" and row.period != "Monthly":
+        raise Invalid("period", "Pay-as-you-go items are billed monthly.")
+    if row.type == "Reservation" and row.precision != "Integer":
+        raise Invalid("precision", "Reservation items are counted in whole numbers.")
 
 
-def _unit(row: Item, given: Given) -> dict[str, str]:
-    """Return the unit, called as it is called elsewhere at the vendor's; raises Invalid."""
-    pk = given.text("id", 64, blank=False)
-    title = given.text("title", 255) or given.text("name", 255)
-    known = Item.objects.filter(product__owner=row.product.owner_id, unit__id=pk).first()
-    if not title and known is not None:
-        title = str(known.unit.get("title", ""))
+def _unit(row: Item, values: Values) -> dict[str, str]:
+    """Return the unit, by default with the title that the vendor's other items give it."""
+    pk = values["id"]
+    title = values.get("title") or values.get("name")
+    same = Item.objects.filter(product__owner=row.product.owner_id, unit__id=pk).first()
+    if not title and same is not None:
+        title = str(same.unit.get("title", ""))
     return {"id": pk, "title": title or pk}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,8 +10,8 @@ from django.db import IntegrityError, transaction
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Product, ProductMedia
 from requests_queue.catalog.writes import products
-from requests_queue.catalog.writes.given import Given
 from requests_queue.errors import Invalid, Refused
+from requests_queue.fields import AnyCaseChoice, Input, Integer, Text, Values
 
 MAX_BYTES = 2 * 1024 * 1024
 TYPES = ("image", "video")
@@ -30,49 +29,56 @@ _FORMATS = (
 )
 
 
+class _Position(Integer):
+    """A number or its digits, as forms have it."""
+
+    default_error_messages = {"required": "A valid integer is required."}
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number; raises ValidationError."""
+        is_digits = isinstance(data, str) and data.isascii() and data.isdecimal() and len(data) < 4
+        return super().to_internal_value(int(data) if is_digits else data)
+
+
+class MediaInput(Input):
+    """What can be written of media, beside the picture."""
+
+    position = _Position(1, LAST_POSITION, required=True, allow_null=True)
+    type = AnyCaseChoice(TYPES, required=True, allow_null=True)
+    url = Text(2000)
+
+
 def too_large() -> Refused:
     """Return the 413 of a picture beyond MAX_BYTES."""
     text = f"thumbnail: The file is larger than {MAX_BYTES // 1024 // 1024} MiB."
     return Refused("REQ_413", text, status=413)
 
 
-def create(product: Product, data: Mapping[str, Any], picture: bytes | None) -> ProductMedia:
-    """Create media from `{position, type, url?}` and a picture; raises Invalid, Refused (413)."""
-    given, now = Given(data), clock.shown(clock.now())
+def create(product: Product, values: Values, picture: bytes | None) -> ProductMedia:
+    """Create media of `MediaInput` and a picture; raises Invalid, Refused (413)."""
+    now = clock.shown(clock.now())
     if picture is None:
         raise Invalid("thumbnail", "No file was submitted.")
-    position, kind = _position(given), given.choice("type", TYPES)
-    columns = {"content": picture, "content_type": _format(picture), "url": _url(given, kind)}
+    columns = values | _columns(picture) | {"url": _url(values, values["type"])}
     with _single_position(), transaction.atomic():
         products.lock(product)
         return ids.create(
-            lambda pk: ProductMedia(
-                pk=pk, product=product, position=position, type=kind, created=now, updated=now,
-                **columns,
-            ),
+            lambda pk: ProductMedia(pk=pk, product=product, created=now, updated=now, **columns),
             f"PRDM-{product.pk.removeprefix('PRD-')}-ddddd",
-        )  # fmt: skip
+        )
 
 
-def update(
-    product: Product, row: ProductMedia, data: Mapping[str, Any], picture: bytes | None
-) -> None:
-    """Change what the body names, and the picture if there is one; raises Invalid, Refused."""
-    given = Given(data)
-    columns: dict[str, Any] = {}
-    if picture is not None:
-        columns = {"content": picture, "content_type": _format(picture)}
+def update(product: Product, row: ProductMedia, values: Values, picture: bytes | None) -> None:
+    """Change what the values name, and the picture if there is one; raises Invalid, Refused."""
+    columns = _columns(picture) if picture is not None else {}
     with _single_position(), transaction.atomic():
         products.lock(product)
         fresh = products.fresh(row)
-        kind = given.choice("type", TYPES) if data.get("type") is not None else fresh.type
-        if data.get("position") is not None:
-            columns["position"] = _position(given)
-        if "url" in data or kind != fresh.type:
-            columns["url"] = _url(given, kind)
-        columns |= {"type": kind, "updated": clock.shown(clock.now())}
-        revision = fresh.revision + (picture is not None)
-        ProductMedia.objects.filter(pk=fresh.pk).update(**columns, revision=revision)
+        kind = values.get("type", fresh.type)
+        if "url" in values or kind != fresh.type:
+            values = values | {"url": _url(values, kind)}
+        columns |= {"updated": clock.shown(clock.now()), "revision": fresh.revision + bool(columns)}
+        ProductMedia.objects.filter(pk=fresh.pk).update(**values, **columns)
 
 
 @transaction.atomic
@@ -93,38 +99,30 @@ class _single_position:
             raise Invalid("position", _TAKEN, "unique") from None
 
 
-def _position(given: Given) -> int:
-    """Return the position, a number or its digits, as forms have it; raises Invalid."""
-    value = given.data.get("position")
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 4:
-        value = int(value)
-    return Given({"position": value}).number("position", 1, LAST_POSITION)
-
-
-def _format(picture: bytes) -> str:
-    """Return the content type of a picture, by how it begins; raises Invalid, Refused (413)."""
+def _columns(picture: bytes) -> Values:
+    """Return the columns of a picture, its type by how it begins; raises Invalid, Refused (413)."""
     if len(picture) > MAX_BYTES:
         raise too_large()
     for start, content_type in _FORMATS:
         if picture.startswith(start):
-            return content_type
+            return {"content": picture, "content_type": content_type}
     if picture[:4] == b"RIFF" and picture[8:12] == b"WEBP":
-        return "image/webp"
+        return {"content": picture, "content_type": "image/webp"}
     raise Invalid("thumbnail", "Upload a PNG, JPEG, GIF or WebP image.")
 
 
-def _url(given: Given, kind: str) -> str:
+def _url(values: Values, kind: str) -> str:
     """Return where a video is; a picture has no URL. Raises Invalid."""
-    url = given.text("url", 2000)
+    url: str = values.get("url", "")
     if kind == "image":
         return ""
     if not url:
-        raise given.wrong("url", "This field is required for a video.")
+        raise Invalid("url", "This field is required for a video.")
     try:
         parts = urlsplit(url)
         right = parts.scheme == "https" and parts.netloc in VIDEO_HOSTS
     except ValueError:
         right = False
     if not right or not all(c.isprintable() and not c.isspace() for c in url):
-        raise given.wrong("url", "Videos are hosted on YouTube or Vimeo: enter an https URL there.")
+        raise Invalid("url", "Videos are hosted on YouTube or Vimeo: enter an https URL there.")
     return url

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any, TypeVar
 
+from django.core.validators import RegexValidator
 from django.db import models, transaction
 
 from requests_queue import clock, ids
@@ -19,88 +20,103 @@ from requests_queue.catalog.models import (
     Template,
 )
 from requests_queue.catalog.writes import capabilities
-from requests_queue.catalog.writes.given import Given
 from requests_queue.errors import ActionNotAllowed, Invalid, Missing, Refused
+from requests_queue.fields import (
+    AnyCaseChoice,
+    Input,
+    List,
+    Reference,
+    String,
+    Text,
+    Values,
+)
 
 M = TypeVar("M", bound=models.Model)
 
-_TEXTS = {
-    "name": 255, "external_id": 128, "short_description": 2000, "detailed_description": 20000,
-}  # fmt: skip
-_UI_TEXTS = {"description": 255, "getting_started": 4096, "provisioning_message": 4096}
-# What goes with its product.
+# What is deleted with its product.
 _PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia)
 
 
-def create(data: Mapping[str, Any], owner: Account) -> Product:
-    """Create a draft from `{name, external_id?, purchase_model?}`; raises Invalid."""
-    given, now = Given(data), clock.shown(clock.now())
-    fields = {
-        "name": given.text("name", 255, blank=False),
-        "external_id": given.text("external_id", 128),
-        "purchase_model": given.text("purchase_model", 64),
-    }
+class DocumentLinkInput(Input):
+    """A link to a document."""
+
+    title = Text(64, required=True)
+    url = Text(1024, required=True, validators=[RegexValidator("^https?://", "Enter a valid URL.")])
+
+
+class DownloadLinkInput(DocumentLinkInput):
+    """A link to a download; customers' administrators see it, or users too."""
+
+    visible_for = AnyCaseChoice(("admin", "user"))
+
+    def validate(self, attrs: Values) -> Values:
+        """Return the link, for administrators by default."""
+        return {"visible_for": "admin"} | attrs
+
+
+class LanguageInput(Input):
+    """A language that the product speaks."""
+
+    id = String(16, required=True)
+    name = Text(64)
+
+    def validate(self, attrs: Values) -> Values:
+        """Return the language, its name empty by default."""
+        return {"name": ""} | attrs
+
+
+class CustomerUISettingsInput(Input):
+    """What customers see of a product."""
+
+    texts = {"description": 255, "getting_started": 4096, "provisioning_message": 4096}
+    download_links = List(DownloadLinkInput())
+    documents = List(DocumentLinkInput())
+    languages = List(LanguageInput())
+
+
+class ProductInput(Input):
+    """A new product, a draft."""
+
+    texts = {"external_id": 128, "purchase_model": 64}
+    name = Text(255, required=True)
+
+
+class ProductUpdate(Input):
+    """What changes of a product; capabilities and settings in part."""
+
+    texts = {"external_id": 128, "short_description": 2000, "detailed_description": 20000}
+    name = Text(255, required=True)
+    capabilities = capabilities.Capabilities(allow_null=True)
+    customer_ui_settings = CustomerUISettingsInput(allow_null=True)
+
+
+class EndOfSaleInput(Input):
+    """What to buy instead, and why."""
+
+    texts = {"end_of_sale_notes": 2000}
+    replacement = Reference(allow_null=True)
+
+
+def create(values: Values, owner: Account) -> Product:
+    """Create a draft of `ProductInput`."""
+    now = clock.shown(clock.now())
     return ids.create(
         lambda pk: Product(
-            pk=pk, owner=owner, status="draft", created=now, updated=now, **fields
+            pk=pk, owner=owner, status="draft", created=now, updated=now, **values
         ),
         "product",
     )  # fmt: skip
 
 
 @transaction.atomic
-def update(product: Product, data: Mapping[str, Any]) -> None:
-    """Change what the body names; capabilities in part. Raises Invalid."""
-    row, given = lock(product), Given(data)
-    for name, limit in _TEXTS.items():
-        if name in given:
-            setattr(row, name, given.text(name, limit, blank=name != "name"))
-    if data.get("capabilities") is not None:
-        row.capabilities = capabilities.merge(row.capabilities, given.inner("capabilities"))
-    if data.get("customer_ui_settings") is not None:
-        shown = _ui_settings(given.inner("customer_ui_settings"))
-        row.customer_ui_settings = {**row.customer_ui_settings, **shown}
-    row.updated = clock.shown(clock.now())
-    row.save(update_fields=[*_TEXTS, "capabilities", "customer_ui_settings", "updated"])
-
-
-def _ui_settings(given: Given) -> dict[str, Any]:
-    """Return the settings that the body names; raises Invalid."""
-    found: dict[str, Any] = {}
-    for name, limit in _UI_TEXTS.items():
-        if name in given:
-            found[name] = given.text(name, limit)
-    for name in ("download_links", "documents"):
-        if name in given:
-            found[name] = [_link(given, name, entry) for entry in given.several(name)]
-    if "languages" in given:
-        found["languages"] = [
-            {"id": row.text("id", 16, blank=False), "name": row.text("name", 64)}
-            for row in _objects(given, "languages")
-        ]
-    return found
-
-
-def _objects(given: Given, name: str) -> list[Given]:
-    entries = given.several(name)
-    if not all(isinstance(entry, Mapping) for entry in entries):
-        raise given.wrong(name, "Expected objects.")
-    return [Given(entry, f"{given.path}{name}.") for entry in entries]
-
-
-def _link(given: Given, name: str, entry: Any) -> dict[str, str]:
-    if not isinstance(entry, Mapping):
-        raise given.wrong(name, "Expected objects.")
-    row = Given(entry, f"{given.path}{name}.")
-    url = row.text("url", 1024, blank=False)
-    if not url.startswith(("http://", "https://")):
-        raise row.wrong("url", "Enter a valid URL.")
-    found = {"title": row.text("title", 64, blank=False), "url": url}
-    if name == "download_links":
-        found["visible_for"] = row.choice("visible_for", ("admin", "user")) if (
-            "visible_for" in row
-        ) else "admin"  # fmt: skip
-    return found
+def update(product: Product, values: Values) -> None:
+    """Change what the values of `ProductUpdate` name."""
+    row = lock(product)
+    merged = {
+        "capabilities": capabilities.merge(row.capabilities, values.get("capabilities", {})),
+        "customer_ui_settings": row.customer_ui_settings | values.get("customer_ui_settings", {}),
+    }
+    save(row, values | merged, only=True)
 
 
 @transaction.atomic
@@ -109,50 +125,38 @@ def delete(product: Product) -> None:
     row = lock(product, whole=True)
     if row.status != "draft":
         raise Refused("PRD_038", "Only draft Product can be deleted.")
-    for relation in Product._meta.get_fields(include_hidden=True):
-        model = relation.related_model
-        if not isinstance(relation, models.ManyToOneRel) or model in _PARTS:
-            continue
-        if relation.on_delete is not models.CASCADE or not isinstance(model, type):
-            continue
-        if model._default_manager.filter(**{relation.field.name: row}).exists():
-            what = model._meta.verbose_name_plural
-            raise Refused("REQ_003", f"{row.pk} can't be deleted: there are {what} of it.")
+    refuse_in_use(row, "of it", _PARTS, models.CASCADE)
     row.delete()
 
 
 @transaction.atomic
-def end_sale(product: Product, data: Mapping[str, Any]) -> None:
-    """End the sale of a published product: `{replacement: {id}?, end_of_sale_notes?}`."""
-    row, given = lock(product), Given(data)
+def end_sale(product: Product, values: Values) -> None:
+    """End the sale of a published product, by `EndOfSaleInput`."""
+    row = lock(product)
     if row.status != "published":
         raise ActionNotAllowed(f"{row.pk} is {row.status}: only what is published goes off sale.")
-    row.replacement = replacement(given, Product.objects.filter(owner=row.owner), row)
-    row.end_of_sale_notes = given.text("end_of_sale_notes", 2000)
-    row.status, row.updated = "endofsale", clock.shown(clock.now())
-    row.save()
+    row.replacement = replacement(values, Product.objects.filter(owner=row.owner), row)
+    row.end_of_sale_notes = values.get("end_of_sale_notes", "")
+    save(row, {"status": "endofsale"})
 
 
 @transaction.atomic
 def resume_sale(product: Product) -> None:
-    """Sell a product again; raises IllegalMove where its sale hasn't ended."""
+    """Sell a product again; raises ActionNotAllowed where its sale hasn't ended."""
     row = lock(product)
     if row.status != "endofsale":
         raise ActionNotAllowed(f"{row.pk} is {row.status}: only what went off sale is sold again.")
-    row.replacement, row.end_of_sale_notes = None, ""
-    row.status, row.updated = "published", clock.shown(clock.now())
-    row.save()
+    save(row, {"status": "published", "replacement": None, "end_of_sale_notes": ""})
 
 
-def replacement(given: Given, among: models.QuerySet[M], row: M) -> M | None:
+def replacement(values: Values, among: models.QuerySet[M], row: M) -> M | None:
     """Return what replaces a product or an item, if anything does; raises Invalid."""
-    if given.data.get("replacement") in (None, {}):
+    if (pk := values.get("replacement")) is None:
         return None
-    pk = given.id_of("replacement")
-    found = among.filter(pk=pk).exclude(pk=row.pk).first()
-    if found is None:
-        raise Invalid("replacement.id", f"{pk} does not exist.")
-    return found
+    other = among.filter(pk=pk).exclude(pk=row.pk).first()
+    if other is None:
+        raise Invalid("replacement.id", f"{pk} does not exist.", "does_not_exist")
+    return other
 
 
 def lock(product: Product, *, whole: bool = False) -> Product:
@@ -168,11 +172,39 @@ def lock(product: Product, *, whole: bool = False) -> Product:
 
 
 def fresh(row: M) -> M:
-    """Return the row as it is under the product's lock; raises Missing where it has gone."""
-    found = type(row)._default_manager.filter(pk=row.pk).first()
-    if found is None:
+    """Return the row as it is under the product's lock; raises Missing where it is deleted."""
+    current = type(row)._default_manager.filter(pk=row.pk).first()
+    if current is None:
         raise Missing(str(row.pk))
-    return found
+    return current
+
+
+def assign(row: models.Model, values: Values) -> None:
+    """Set columns of a row."""
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def save(row: models.Model, values: Values, *, only: bool = False) -> None:
+    """Set columns of a row and write it; `only` those, so that no other change is undone."""
+    values = values | {"updated": clock.shown(clock.now())}
+    assign(row, values)
+    row.save(update_fields=values if only else None)
+
+
+def refuse_in_use(
+    row: models.Model, how: str, parts: Collection[Any] = (), on_delete: Any = None
+) -> None:
+    """Raise Refused where rows refer to this one, other than `parts` and by other rules."""
+    for relation in row._meta.get_fields(include_hidden=True):
+        model = relation.related_model
+        if not isinstance(relation, models.ManyToOneRel) or not isinstance(model, type):
+            continue
+        if model in parts or on_delete not in (None, relation.on_delete):
+            continue
+        if model._default_manager.filter(**{relation.field.name: row}).exists():
+            what = model._meta.verbose_name_plural
+            raise Refused("REQ_003", f"{row.pk} can't be deleted: there are {what} {how}.")
 
 
 def next_position(rows: models.QuerySet[Any]) -> int:
