@@ -61,7 +61,7 @@ EXEMPT = (
 )
 
 # Words of a phrase may be separated by a line break, also in a comment.
-_GAP = r"[^\w.]+"
+_GAP = r"[\s#*/]+"
 _DENIED = [
     (re.compile(rf"\b(?:{words.replace(' ', _GAP)})\b", re.IGNORECASE), instead)
     for words, instead in WORDS
