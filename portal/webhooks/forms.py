@@ -63,7 +63,7 @@ class GeneralForm(StepForm):
 
     label = forms.CharField(label="Name", max_length=100)
     description = forms.CharField(
-        required=False, widget=forms.Textarea({"rows": 3, "class": "wh-prose"})
+        required=False, widget=forms.Textarea({"rows": 3, "class": "prose"})
     )
     active = forms.BooleanField(label="Enabled", required=False)
 

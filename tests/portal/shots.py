@@ -91,6 +91,10 @@ def _menu(where: str) -> Callable[[Page], None]:
     return lambda page: page.locator(f"{where} summary").first.click()
 
 
+def _click(selector: str) -> Callable[[Page], None]:
+    return lambda page: page.locator(selector).click()
+
+
 _OBJECT = "/queues/fulfillment/*/"
 SHOTS = [
     Shot("first-steps", "/", fresh=True),
@@ -118,7 +122,7 @@ SHOTS = [
     Shot("webhook-delete", _of("well", "/webhooks/*/delete/")),
     Shot("deliveries", "/deliveries/"),
     Shot("deliveries-narrow", "/deliveries/", width=380),
-    Shot("deliveries-keys", "/deliveries/", act=lambda page: page.locator("button.keys").click()),
+    Shot("deliveries-keys", "/deliveries/", act=_click("button.shortcuts-button")),
     Shot("deliveries-wrong-search", "/deliveries/?q=foo:bar"),
     Shot("deliveries-nothing-found", "/deliveries/?q=status:418"),
     Shot("delivery", _of("lost", "/deliveries/?q=webhook:*"), act=_oldest),
@@ -126,7 +130,7 @@ SHOTS = [
     Shot("delivery-sent-again", _of("well", "/deliveries/?q=webhook:*"), act=_again),
     Shot("delivery-of-validator", _of("judge", "/deliveries/?q=webhook:*"), act=_first),
     Shot("delivery-change", _of("well", "/deliveries/?q=webhook:*"), act=_changes),
-    Shot("acting-as", "/queues/", act=_menu(".who")),
+    Shot("acting-as", "/queues/", act=_menu(".account-menu")),
     Shot("queues", "/queues/"),
     Shot("queue-board", "/queues/fulfillment/"),
     Shot("queue-board-narrow", "/queues/fulfillment/", width=380),

@@ -87,7 +87,7 @@ def printed_link(running: Sandbox) -> str:
 def act_as(page: Page, account: str) -> None:
     """Have the administrator act as an account; all of the sandbox's windows share the choice."""
     page.goto("/password/")
-    page.locator(".who summary").click()
+    page.locator(".account-menu summary").click()
     page.locator(f'button[name="account"][value="{account}"]').click()
     page.wait_for_load_state()
 

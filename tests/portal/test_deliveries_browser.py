@@ -96,7 +96,7 @@ def test_the_keys_lead_from_the_search_to_a_call_that_is_sent_again(site: Site, 
         got = site.served.next()
         assert got.headers["X-Env"] == "lab"
         # It was called meanwhile, and the page has seen it.
-        expect(page.locator(".rung-success")).to_contain_text("200 success")
+        expect(page.locator(".attempt-success")).to_contain_text("200 success")
         expect(
             page.get_by_text(f"Sent again from delivery {chosen.removeprefix('l')}")
         ).to_be_visible()
@@ -152,16 +152,16 @@ def test_attempts_are_walked_by_keys_and_the_next_one_is_counted_down_to(site: S
         with site.open(f"/deliveries/?q=webhook:{pk}") as watched:
             page = watched.page
             page.locator("[data-step]").first.click()
-            expect(page.locator(".rung-next")).to_contain_text("Attempt 2 in 4 min")
+            expect(page.locator(".attempt-next")).to_contain_text("Attempt 2 in 4 min")
             site.running.advance("6m")
             site.served.next()
             expect(page.locator("#rung2")).to_contain_text("503 failure")
-            expect(page.locator(".rung-next")).to_contain_text("Attempt 3 in ")
+            expect(page.locator(".attempt-next")).to_contain_text("Attempt 3 in ")
             # What was being read stays.
             expect(page.locator("#rung1")).to_have_attribute("aria-current", "true")
             page.keyboard.press("j")
             page.wait_for_url("**?attempt=2*")
-            expect(page.locator("#response-title ~ .line")).to_have_text("HTTP 503")
+            expect(page.locator("#response-title ~ .start-line")).to_have_text("HTTP 503")
             page.keyboard.press("k")
             page.wait_for_url("**?attempt=1*")
             assert watched.complaints == []

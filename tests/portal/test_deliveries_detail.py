@@ -1,4 +1,4 @@
-"""The page of one delivery: its ladder, what was sent and answered, the token, what comes next."""
+"""The page of one delivery: attempts, what was sent and returned, the token, what comes next."""
 
 from __future__ import annotations
 
@@ -98,9 +98,7 @@ def test_attempts_say_what_they_led_to_and_when_the_next_one_is(
     assert f'<time datetime="{last.next_attempt_at:%Y-%m-%dT%H:%M:%SZ}"' in found
     assert 'data-time="countdown"' in found
     # The last one is shown, unless another is chosen.
-    assert (
-        '<a class="rung-link" id="rung2" data-step href="?attempt=2" aria-current="true">' in found
-    )
+    assert 'id="attempt2" data-step href="?attempt=2" aria-current="true">' in found
     assert 'href="?attempt=1" aria-current="true">' in page(vendor, row, "?attempt=1")
 
 
@@ -356,8 +354,8 @@ def test_it_is_looked_at_again_until_it_has_ended(vendor: Client, hook: Webhook)
     Delivery.objects.filter(pk=row.pk).update(state="delivered")
     piece = look().content.decode()
     assert piece.lstrip().startswith('<div id="delivery"') and "<html" not in piece
-    # What is being read stays, and the ladder has the new one.
-    assert 'href="?attempt=1" aria-current="true"' in piece and 'id="rung2"' in piece
+    # What is being read stays, and the list of attempts has the new one.
+    assert 'href="?attempt=1" aria-current="true"' in piece and 'id="attempt2"' in piece
     assert "every 2s" not in piece
 
 
@@ -372,5 +370,5 @@ def test_statements_are_bounded(
     with django_assert_max_num_queries(18) as asked:
         found = page(vendor, row)
     assert "The latest 40 of 120." in found
-    assert found.count("rung-link") == 40 and 'id="rung120"' in found
+    assert found.count('class="attempt-link') == 41 and 'id="attempt120"' in found
     assert sum("response_body" in query["sql"] for query in asked) == 2

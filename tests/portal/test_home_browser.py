@@ -39,12 +39,12 @@ def entered(site: Site, name: str) -> Iterator[Watched]:
 
 
 def light(page: Page, name: str) -> str:
-    return str(page.locator(".lights > div", has_text=name).first.inner_text())
+    return str(page.locator(".system-status > div", has_text=name).first.inner_text())
 
 
 def test_all_parts_of_a_sandbox_are_seen_to_run(site: Site) -> None:
     with site.open("/") as watched:
-        scheduler = watched.page.locator(".lights > div", has_text="Scheduler")
+        scheduler = watched.page.locator(".system-status > div", has_text="Scheduler")
         expect(scheduler).to_contain_text("Its last task ran", timeout=SOON)
         for name in ("Web", "Worker", "Scheduler", "Broker", "Database"):
             assert "Running" in light(watched.page, name)
@@ -66,7 +66,7 @@ def test_news_come_by_themselves_and_steps_are_ticked(site: Site) -> None:
         sample(site, METER)
         expect(page.locator("#step-request")).to_contain_text("Done", timeout=SOON)
         expect(page.locator("#step-handler")).to_contain_text("Done", timeout=SOON)
-        expect(page.locator(".hour-figures")).to_contain_text("Succeeded")
+        expect(page.locator(".last-hour .figures")).to_contain_text("Succeeded")
         assert page.locator(".bar-success").count() >= 1
         # What was unfolded is still there to be copied.
         expect(page.locator("#command-order")).to_be_visible()
@@ -80,17 +80,17 @@ def test_what_is_out_of_order_is_told_everywhere(site: Site) -> None:
     with site.open("/") as watched:
         page = watched.page
         sample(site, SUITE)
-        troubles = page.locator(".troubles")
+        troubles = page.locator(".failing-webhooks")
         expect(troubles).to_contain_text("Backing off", timeout=SOON)
         expect(troubles).to_contain_text("The handler answered 503")
         site.running.advance("3d")
         expect(troubles).to_contain_text("Out of order", timeout=SOON)
-        assert page.locator(".alarms").count() == 0
+        assert page.locator(".alerts").count() == 0
         page.goto("/products/")
-        expect(page.locator(".alarms")).to_contain_text("Down")
+        expect(page.locator(".alerts")).to_contain_text("Down")
         site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
         page.reload()
-        expect(page.locator(".alarms")).to_have_count(0)
+        expect(page.locator(".alerts")).to_have_count(0)
         assert watched.complaints == []
 
 
@@ -121,13 +121,13 @@ def test_a_capability_is_switched(site: Site) -> None:
 def test_who_came_by_link_sets_a_password_and_signs_in_by_it(site: Site) -> None:
     with entered(site, "vendor") as watched:
         page = watched.page
-        page.locator(".who summary").click()
+        page.locator(".account-menu summary").click()
         page.get_by_role("link", name="Set a password").click()
         for label in ("New password", "New password, once more"):
             page.get_by_label(label, exact=True).fill("a long enough sentence")
         page.get_by_role("button", name="Set password").click()
         expect(page.get_by_role("status")).to_contain_text("Your name is vendor.")
-        page.locator(".who summary").click()
+        page.locator(".account-menu summary").click()
         page.get_by_role("button", name="Sign out").click()
         page.get_by_label("Username").fill("vendor")
         page.get_by_label("Password").fill("wrong")
@@ -135,5 +135,5 @@ def test_who_came_by_link_sets_a_password_and_signs_in_by_it(site: Site) -> None
         expect(page.get_by_role("alert")).to_contain_text("incorrect")
         page.get_by_label("Password").fill("a long enough sentence")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.locator(".who")).to_contain_text("Nimbus Inc")
+        expect(page.locator(".account-menu")).to_contain_text("Nimbus Inc")
         assert [line for line in watched.complaints if "400" not in line] == []

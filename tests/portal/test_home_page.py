@@ -245,7 +245,9 @@ def test_a_newcomer_is_shown_the_way(vendor: Client, world: make.World) -> None:
 def test_steps_are_ticked_as_they_are_made(vendor: Client, world: make.World) -> None:
     def ticked() -> str:
         answer = vendor.get("/home/live/?steps=1", headers={"HX-Request": "true"})
-        marks = re.findall(r'class="mark( is-done)?" id="step-(\w+)"', answer.content.decode())
+        marks = re.findall(
+            r'class="step-number( is-done)?" id="step-(\w+)"', answer.content.decode()
+        )
         assert [name for _, name in marks] == ["handler", "webhook", "request"]
         return " ".join(name for done, name in marks if done)
 

@@ -43,10 +43,10 @@ def test_service_user_sees_no_page(world: World) -> None:
 
 
 def test_administrator_acts_as_one_account_at_a_time(root: Client, world: World) -> None:
-    assert html.get(root, "/").one(".who summary").text == f"vendor {world.vendor.name}"
+    assert html.get(root, "/").one(".account-menu summary").text == f"vendor {world.vendor.name}"
     choice = {"account": world.provider.pk, "next": "/queues/"}
     assert root.post("/acting/", choice)["Location"] == "/queues/"
-    who = html.get(root, "/queues/").one(".who summary")
+    who = html.get(root, "/queues/").one(".account-menu summary")
     assert who.text == f"distributor {world.provider.name}"
 
 
@@ -54,14 +54,14 @@ def test_user_of_an_account_acts_as_no_other(vendor: Client, world: World) -> No
     assert vendor.post("/acting/", {"account": world.provider.pk}).status_code == 404
     page = html.get(vendor, "/queues/")
     assert not page.all("button[name=account]")
-    assert page.one(".who summary").text == f"vendor {world.vendor.name}"
+    assert page.one(".account-menu summary").text == f"vendor {world.vendor.name}"
 
 
 def test_deleted_account_is_replaced_by_another(root: Client, world: World) -> None:
     other = make.world("2").provider
     root.post("/acting/", {"account": other.pk})
     other.delete()
-    assert world.vendor.name in html.get(root, "/queues/").one(".who summary")
+    assert world.vendor.name in html.get(root, "/queues/").one(".account-menu summary")
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_an_administrator_takes_the_other_side(site: Site) -> None:
     with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
         page = watched.page
         page.get_by_role("button", name="Act as Northland Distribution").click()
-        expect(page.locator(".who summary")).to_contain_text("distributor")
+        expect(page.locator(".account-menu summary")).to_contain_text("distributor")
         expect(page.locator("#move-approve")).to_have_count(0)
         # The session is the other tests', too.
         page.get_by_role("button", name="Act as Nimbus Inc").click()

@@ -194,7 +194,7 @@ def test_the_chart_has_the_latest_fifty(vendor: Client, row: Webhook) -> None:
 
 def test_no_attempts_make_no_chart(vendor: Client, row: Webhook) -> None:
     text = html(vendor, row, "statistics/")
-    assert "No call has been made yet" in text and '<svg class="wh-chart"' not in text
+    assert "No call has been made yet" in text and '<svg class="attempts-chart"' not in text
 
 
 def test_htmx_gets_the_piece_that_changes(vendor: Client, row: Webhook) -> None:

@@ -29,7 +29,7 @@ function addRow(place) {
 function canRemove(row) {
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "wh-remove";
+  button.className = "button button-plain remove";
   button.dataset.removesRow = "";
   button.textContent = "×";
   button.title = "Empty this header";
@@ -38,7 +38,7 @@ function canRemove(row) {
 }
 
 for (const headers of document.querySelectorAll("[data-headers]")) {
-  const rows = headers.querySelector(".wh-header-rows");
+  const rows = headers.querySelector(".header-rows");
   rows.querySelectorAll("[data-row]").forEach(canRemove);
   headers.addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -88,13 +88,13 @@ function judged(text) {
 
 for (const area of document.querySelectorAll("textarea[data-json]")) {
   const said = document.createElement("p");
-  said.className = "wh-judged";
+  said.className = "json-status quiet small";
   said.setAttribute("role", "status");
   area.after(said);
   const judge = () => {
     const [text, isGood] = judged(area.value);
     said.textContent = text;
-    said.classList.toggle("wh-is-bad", !isGood);
+    said.classList.toggle("is-bad", !isGood);
   };
   let waiting;
   area.addEventListener("input", () => {

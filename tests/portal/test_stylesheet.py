@@ -1,0 +1,37 @@
+"""The stylesheet: one response of all files, and no class that only one side knows."""
+
+from __future__ import annotations
+
+import re
+
+from django.test import Client
+
+from portal import stylesheet
+
+
+def test_stylesheet_joins_every_file() -> None:
+    response = Client().get("/portal.css")
+    assert response.status_code == 200 and response["Content-Type"].startswith("text/css")
+    text = response.content.decode()
+    files = sorted(stylesheet.FOLDER.glob("*.css"))
+    assert [file.stem for file in files] == sorted(stylesheet.NAMES)
+    assert all(file.read_text() in text for file in files)
+
+
+def test_stylesheet_is_not_sent_again_unchanged() -> None:
+    tag = Client().get("/portal.css")["ETag"]
+    assert Client().get("/portal.css", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_stylesheet_has_no_rule_without_elements() -> None:
+    """Each class of a selector occurs in a template, a script or a module of the portal."""
+    portal = stylesheet.FOLDER.parent.parent
+    files = [file for kind in ("html", "js", "py") for file in portal.rglob(f"*.{kind}")]
+    text = " ".join(file.read_text() for file in files)
+    for file in stylesheet.FOLDER.glob("*.css"):
+        rules = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
+        selectors = " ".join(re.findall(r"([^{};]+)\{", rules))
+        for name in set(re.findall(r"\.([a-z][\w-]+)", selectors)):
+            # `parts-{{ field.kind }}`: the end of a class may be a value.
+            stem = re.sub(r"[-_][a-z]+(_[a-z0-9]+)?$", "-{", name)
+            assert re.search(rf"(?<![\w-]){name}(?![\w-])", text) or stem in text, name
