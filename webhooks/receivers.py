@@ -17,7 +17,7 @@ from requests_queue.signals import (
     validation_requested,
 )
 from requests_queue.transitions import Change
-from webhooks.delivery import claims, fan_out, sql, validators, wakeup
+from webhooks.delivery import claims, fan_out, selection, sql, validators, wakeup
 from webhooks.models import Delivery
 from webhooks.types import EVENT
 
@@ -55,7 +55,7 @@ def unsettled(now: datetime, **kwargs: Any) -> set[str]:
         calling = {
             f"{'overdue' if at and at <= now else 'calling'}:{label}" for label, at in _deadlines()
         }
-        due = {f"due:{pk}" for pk in claims.peek_due(now)}
+        due = {f"due:{pk}" for pk in selection.select(1, now)}
     if due or calling:
         wakeup.send()
     return due | calling

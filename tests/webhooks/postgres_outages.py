@@ -22,8 +22,7 @@ from tests.engines import running, settled, until
 from tests.handlers import Got, handler
 from tests.postgres_server import PostgresServer, from_environment
 from webhooks import webhook_health
-from webhooks.delivery import claims, fan_out, recording, sql
-from webhooks.delivery import engine as engine_module
+from webhooks.delivery import claims, fan_out, polling, recording, sql
 from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,8 +35,8 @@ def server() -> PostgresServer:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "TICK", 0.05)
-    monkeypatch.setattr(engine_module, "RENEW", 0.05)
+    monkeypatch.setattr(polling, "TICK", 0.05)
+    monkeypatch.setattr(polling, "RENEW", 0.05)
     monkeypatch.setattr(heartbeats, "_next", {})
 
 
@@ -111,8 +110,8 @@ def test_server_that_is_away_for_three_leases_loses_no_result(
 def test_server_that_is_away_for_70_s_loses_no_result(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "TICK", 1.0)
-    monkeypatch.setattr(engine_module, "RENEW", 10.0)
+    monkeypatch.setattr(polling, "TICK", 1.0)
+    monkeypatch.setattr(polling, "RENEW", 10.0)
     outlast(None, server, monkeypatch)
 
 
@@ -143,7 +142,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
             assert stopped.wait(30)
             connection.close()
             threading.Event().wait(seconds)
-            assert sum(len(engine._unwritten) for engine in engines) == 2
+            assert sum(len(engine._window.results) for engine in engines) == 2
             server.start()
             until(lambda: Attempt.objects.count() == 2, "the results are stored", 30)
             late.set()
@@ -173,7 +172,7 @@ def test_row_that_a_transaction_holds_keeps_no_other_result_from_storage(
                 fan_out.trigger(free)
                 engine.wake()
                 until(lambda: Attempt.objects.filter(webhook=free).count() == 2, "stored", 2)
-                until(lambda: len(engine._unwritten) == 1, "only the held one is kept")
+                until(lambda: len(engine._window.results) == 1, "only the held one is kept")
                 assert not Attempt.objects.filter(webhook=held).exists()
             until(settled, "the held one is stored")
         assert len(served.seen) == 3

@@ -24,7 +24,7 @@ from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, handler
 from webhooks import receivers, webhook_health
-from webhooks.delivery import claims, recording, retry, wakeup
+from webhooks.delivery import claims, recording, retry, selection, wakeup
 from webhooks.delivery.engine import Engine
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -410,14 +410,14 @@ def test_a_call_that_ends_while_a_move_looks_is_not_overlooked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, probe = probing(make.world())
-    peek = claims.peek_due
+    select = selection.select
 
-    def then_succeed(now: datetime) -> list[int]:
-        found = peek(now)
+    def then_succeed(limit: int, now: datetime) -> list[int]:
+        found = select(limit, now)
         in_background(lambda: recording.record([AttemptResult(probe, retry.SUCCESS, 1)])).wait(0.4)
         return found
 
-    monkeypatch.setattr(claims, "peek_due", then_succeed)
+    monkeypatch.setattr(selection, "select", then_succeed)
     # Either the call is seen, or what its success lets go.
     assert receivers.unsettled(clock.now())
     until(lambda: Attempt.objects.filter(outcome="success").exists(), "recorded")

@@ -15,7 +15,7 @@ from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry
+from webhooks.delivery import claims, fan_out, polling, recording, retry, selection
 from webhooks.delivery import engine as engine_module
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -134,7 +134,7 @@ def test_one_probe_goes_first_across_engines() -> None:
             served.next()
             for engine in engines:
                 engine.wake()
-            assert claims.peek_due(clock.now()) == []
+            assert selection.select(1, clock.now()) == []
             assert Delivery.objects.filter(state="calling").count() == 1
             served.release.set()
             until(settled, "all delivered")
@@ -373,8 +373,8 @@ def lease() -> float:
 
 
 def test_a_long_call_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "RENEW", 0.05)
-    monkeypatch.setattr(engine_module, "TICK", 0.05)
+    monkeypatch.setattr(polling, "RENEW", 0.05)
+    monkeypatch.setattr(polling, "TICK", 0.05)
     world = make.world()
     with handler(None) as served:
         make.webhook(world, served.url)
@@ -390,7 +390,7 @@ def test_a_long_call_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_engine_does_not_take_its_own_calls_for_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     # A process that stood still, or a database that was away, for longer than the lease.
-    monkeypatch.setattr(engine_module, "TICK", 0.02)
+    monkeypatch.setattr(polling, "TICK", 0.02)
     world = make.world()
     with handler(None) as served:
         make.webhook(world, served.url)
@@ -408,7 +408,7 @@ def test_an_engine_does_not_take_its_own_calls_for_lost(monkeypatch: pytest.Monk
 def test_a_delivery_comes_back_while_the_call_that_lost_it_still_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine_module, "TICK", 3600)
+    monkeypatch.setattr(polling, "TICK", 3600)
     world = make.world()
     with handler(None) as served:
         make.webhook(world, served.url)

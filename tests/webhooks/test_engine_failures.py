@@ -19,10 +19,11 @@ from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
 from webhooks import conf, receivers, webhook_health
-from webhooks.delivery import claims, event_loops, in_flight, recording
+from webhooks.delivery import claims, event_loops, in_flight, polling, recording
 from webhooks.delivery import engine as engine_module
 from webhooks.delivery.engine import Engine
 from webhooks.delivery.event_loops import SqlThread
+from webhooks.delivery.polling import Window
 from webhooks.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,9 +32,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine try again soon."""
-    monkeypatch.setattr(engine_module, "TICK", 0.02)
-    monkeypatch.setattr(engine_module, "RENEW", 0.02)
-    monkeypatch.setattr(engine_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(polling, "TICK", 0.02)
+    monkeypatch.setattr(polling, "RENEW", 0.02)
+    monkeypatch.setattr(polling, "PATIENCE", 0.05)
     monkeypatch.setattr(engine_module, "PAUSES", (0.02,))
     monkeypatch.setattr(heartbeats, "_next", {})
 
@@ -80,9 +81,12 @@ SQL_SEAMS: dict[str, tuple[Any, str]] = {
     "leases": (claims, "renew"),
     "schedule": (claims, "next_due"),
     "heartbeat": (heartbeats, "record"),
-    "clock": (engine_module.clock, "now"),
+    "clock": (polling.clock, "now"),
     "SQL thread": (SqlThread, "run"),
 }
+LOOP_SEAMS = [
+    (Engine, "_tick"), (Engine, "_time_out"), (Engine, "_sleep"), (Window, "forget_stored"),
+]  # fmt: skip
 ERRORS = [
     OperationalError("away"),
     InterfaceError("closed"),
@@ -110,15 +114,15 @@ def test_error_at_seam_to_the_database_loses_no_result(
             isinstance(error, RuntimeError)
         )
         with monkeypatch.context() as patch:
-            if where is engine_module.clock:
+            if where is polling.clock:
                 # The engine's own look at it; orders read the same clock.
                 where = type("Clock", (), {"now": staticmethod(clock.now)})
-                patch.setattr(engine_module, "clock", where)
+                patch.setattr(polling, "clock", where)
             failing = break_(patch, where, name, error)
             with running() as [engine]:
                 assert failing.over.wait(10)
                 if is_row_error:
-                    until(lambda: not engine._held(), "all recorded or released")
+                    until(lambda: not engine._window.held(), "all recorded or released")
                     move_clock(400)
                     engine.wake()
                 until(settled, "all delivered")
@@ -132,9 +136,9 @@ def test_error_at_seam_to_the_database_loses_no_result(
 
 
 @pytest.mark.parametrize("error", [*ERRORS, SystemExit("no thread ends by it")], ids=of)
-@pytest.mark.parametrize("seam", ["_tick", "_cut_overdue", "_sleep", "_forget_stored"])
+@pytest.mark.parametrize("seam", LOOP_SEAMS, ids=lambda seam: seam[1])
 def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
-    seam: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+    seam: tuple[Any, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make.world()
     release = threading.Event()
@@ -143,7 +147,7 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
         order(world)
         with running() as [engine]:
             served.next()
-            failing = break_(monkeypatch, Engine, seam, error)
+            failing = break_(monkeypatch, *seam, error)
             engine.wake()
             assert failing.over.wait(10)
             release.set()
@@ -265,7 +269,7 @@ def test_failing_loop_is_logged_once_and_shown_until_it_works(
     with running() as [engine]:
         until(lambda: worker().alive, "a sign of life")
         assert light().state == "good"
-        failing = break_(monkeypatch, Engine, "_cut_overdue", RuntimeError("secret text"), 10**6)
+        failing = break_(monkeypatch, Engine, "_time_out", RuntimeError("secret text"), 10**6)
         until(lambda: worker().failing, "the page shows it")
         assert (light().state, light().word) == ("bad", "Failing")
         assert "The delivery engine's loop (RuntimeError)" in light().says
@@ -329,7 +333,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             failing = break_(patch, recording, "record", away, times=10**6)
             heartbeat = break_(patch, heartbeats, "record", away, times=10**6)
             served.release.set()
-            until(lambda: engine._kept, "the result is kept")
+            until(lambda: engine._window.kept, "the result is kept")
             for where, name in ((claims, "claim"), (claims, "lost_attempts")):
                 real = getattr(where, name)
                 patch.setattr(
@@ -362,8 +366,8 @@ def test_slots_are_held_by_results_that_are_not_stored(
             )
             for _ in range(3):
                 served.next()
-            until(lambda: engine_module.SLOTS in caplog.text, "the bound is reached")
-            assert len(engine._unwritten) == 3
+            until(lambda: polling.SLOTS in caplog.text, "the bound is reached")
+            assert len(engine._window.results) == 3
             tries = failing.left
             until(lambda: failing.left < tries - 10, "the flush is tried")
             assert len(served.seen) == 3
@@ -371,8 +375,8 @@ def test_slots_are_held_by_results_that_are_not_stored(
             until(settled, "all delivered")
     assert outcomes() == ["success"] * 10
     assert len(served.seen) == 10
-    assert caplog.text.count(f"{engine_module.SLOTS}: failing") == 1
-    assert caplog.text.count(f"{engine_module.STORING}: failing") == 1
+    assert caplog.text.count(f"{polling.SLOTS}: failing") == 1
+    assert caplog.text.count(f"{polling.STORING}: failing") == 1
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -414,7 +418,7 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
         failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
-            until(lambda: engine._kept, "the result is kept")
+            until(lambda: engine._window.kept, "the result is kept")
             # Another process, which the outage did not concern, takes the claim for lost.
             Delivery.objects.update(lease=1.0)
             assert failing.real(claims.lost_attempts()) == ["settled"]
@@ -436,7 +440,7 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
         failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
-            until(lambda: engine._kept, "the result is kept")
+            until(lambda: engine._window.kept, "the result is kept")
             stop = threading.Thread(target=engine.stop)
             stop.start()
             engine._stopping.wait(5)
@@ -458,7 +462,7 @@ def test_stop_says_how_many_results_are_lost(
             break_(patch, recording, "record", OperationalError("away"), times=10**6)
             with running() as [engine]:
                 served.next()
-                until(lambda: engine._kept, "the result is kept")
+                until(lambda: engine._window.kept, "the result is kept")
     assert "1 results could not be stored before the stop" in caplog.text
 
 

@@ -19,8 +19,7 @@ from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import Got, handler
 from webhooks import webhook_health
-from webhooks.delivery import claims, flush
-from webhooks.delivery import engine as engine_module
+from webhooks.delivery import claims, flush, polling
 from webhooks.models import Attempt, Webhook
 
 pytestmark = [
@@ -50,10 +49,10 @@ def test_results_survive_a_lock_that_outlasts_timeout_and_lease(
     monkeypatch.setitem(connections.settings["default"]["OPTIONS"], "timeout", timeout)
     monkeypatch.setattr(claims, "take", partial(claims.take, lease=lease))
     monkeypatch.setattr(claims, "LEASE", lease)
-    monkeypatch.setattr(engine_module, "TICK", 0.05)
-    monkeypatch.setattr(engine_module, "RENEW", 30.0)
+    monkeypatch.setattr(polling, "TICK", 0.05)
+    monkeypatch.setattr(polling, "RENEW", 30.0)
     outlast_lock(times * max(timeout, lease), monkeypatch)
-    for what in (engine_module.STORING, engine_module.DATABASE):
+    for what in (polling.STORING, polling.DATABASE):
         # Two engines, each of which says so once.
         assert 1 <= caplog.text.count(f"{what}: failing") <= 2
 
@@ -101,7 +100,7 @@ def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
                 hold.set()
                 until(lambda: failed, "a flush fails", 60)
                 until(lambda: time.monotonic() - began >= seconds, "the lock's time", seconds + 5)
-                assert sum(len(engine._unwritten) for engine in engines) == 2
+                assert sum(len(engine._window.results) for engine in engines) == 2
             until(lambda: Attempt.objects.count() == 2, "the results are stored", 45)
             late.set()
             until(lambda: Attempt.objects.count() == 3, "the slow one is stored", 45)

@@ -30,7 +30,7 @@ from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.hypothesis_profiles import sequences
 from webhooks import actions, cleanup, webhook_health
-from webhooks.delivery import claims, fan_out, recording, resend, retry
+from webhooks.delivery import claims, fan_out, recording, resend, retry, selection
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -189,7 +189,7 @@ class Emitter(RuleBasedStateMachine):
             assert one.forced or gate is None or gate <= self.now
         self.flights += claimed
         if len(claimed) < slots:
-            assert claims.peek_due(self.now) == []
+            assert selection.select(1, self.now) == []
 
     @rule(picks=st.lists(PICK, min_size=1, max_size=5), outcome=OUTCOMES, late=PICK)
     def record(self, picks: list[int], outcome: str, late: int) -> None:

@@ -21,7 +21,7 @@ from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
 from tests.webhooks.background import Background, together
 from webhooks import actions, cleanup, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry
+from webhooks.delivery import claims, fan_out, recording, retry, selection
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -93,7 +93,7 @@ def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
     order(world)
     [failing] = claims.claim(10)
     order(world)
-    choose = claims._oldest
+    choose = selection._oldest
 
     def fail() -> Any:
         return recording.record([AttemptResult(failing, retry.FAILURE, 1)])
@@ -104,7 +104,7 @@ def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
             Background(fail).result()
         return choose(*args)
 
-    monkeypatch.setattr(claims, "_oldest", choose_after_the_failure)
+    monkeypatch.setattr(selection, "_oldest", choose_after_the_failure)
     if connection.vendor != "postgresql":
         fail()
     assert claims.claim(10) == []

@@ -18,7 +18,7 @@ from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
 from webhooks import actions, receivers, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry
+from webhooks.delivery import claims, fan_out, recording, retry, selection
 from webhooks.delivery.engine import Engine
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
@@ -110,7 +110,7 @@ def test_each_backoff_is_twice_as_long_until_the_webhook_is_out_of_order(setting
                 assert timedelta(seconds=seconds) <= gap < timedelta(seconds=seconds + 1)
                 assert last.why == f"Failed ({round_} of 5)."
                 assert last.next_attempt_at == hook.earliest_possible_trigger
-                assert claims.peek_due(clock.now()) == []
+                assert selection.select(1, clock.now()) == []
                 assert claims.next_due(clock.now()) == hook.earliest_possible_trigger
                 end_backoff(hook, engine)
             attempts(5)
@@ -148,7 +148,7 @@ def test_ten_requests_in_flight_together_that_fail_are_one_failure() -> None:
             # After the backoff, one goes first ...
             end_backoff(hook, engine)
             served.next()
-            assert claims.peek_due(clock.now()) == []
+            assert selection.select(1, clock.now()) == []
             assert Delivery.objects.filter(state="calling").count() == 1
             assert Delivery.objects.filter(state="waiting").count() == 9
             # ... and is the oldest; the others follow its success.
@@ -339,7 +339,7 @@ def test_recovery_sends_one_first_and_then_what_waited(
             engine.wake()
             served.next()
             # One goes first, and the others wait for its success.
-            assert claims.peek_due(clock.now()) == []
+            assert selection.select(1, clock.now()) == []
             assert Delivery.objects.filter(state="waiting").count() == (
                 4 if way == "trigger" else 3
             )

@@ -79,7 +79,7 @@ class FlushResult:
     # Whether the database as a whole is unavailable, as far as the errors say.
     unavailable: bool = False
     # Those (by position) that failed alone, and not because of another one.
-    alone: list[int] = field(default_factory=list)
+    failed_alone: list[int] = field(default_factory=list)
     # Those (by position) that are released once the others are stored: their webhooks pause.
     _given_up: dict[int, AttemptResult] = field(default_factory=dict)
     _isolate: bool = False
@@ -113,7 +113,7 @@ def _sqlstate(error: Exception) -> str:
 
 def _write(flush: FlushResult, finished: Sequence[AttemptResult]) -> None:
     """Record the attempts together, or else in halves; a flush that gives up keeps the rest."""
-    if flush.unavailable or len(flush.alone) >= _PATIENCE:
+    if flush.unavailable or len(flush.failed_alone) >= _PATIENCE:
         flush.stored += [Stored.KEPT] * len(finished)
         return
     try:
@@ -137,7 +137,7 @@ def _write(flush: FlushResult, finished: Sequence[AttemptResult]) -> None:
 def _write_alone(flush: FlushResult, call: AttemptResult, error: Exception) -> None:
     stored = _isolated(call, error)
     if stored == Stored.KEPT:
-        flush.alone.append(len(flush.stored))
+        flush.failed_alone.append(len(flush.stored))
     elif stored == Stored.RELEASED:
         flush._given_up[len(flush.stored)] = call
     flush.stored.append(stored)

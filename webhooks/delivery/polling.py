@@ -1,0 +1,272 @@
+"""The database side of an engine: store results, claim deliveries, renew leases, record losses.
+
+`Poller.poll` runs in the engine's SQL thread. An error in one step is logged and reported by the
+heartbeat, and the other steps run all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from requests_queue import clock, heartbeats
+from webhooks.delivery import claims, flush
+from webhooks.delivery.flush import Stored
+from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
+from webhooks.delivery.slots import Slots
+
+logger = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds between polls
+RENEW = 10.0  # seconds between renewals of leases
+PATIENCE = 10.0  # seconds after an outage in which no delivery of another worker is taken over
+SLOW = 1.0  # seconds after which a failing step ends the poll: the next might take as long
+REPEAT = 600.0  # seconds after which a lasting problem is logged again
+
+# Names of what may fail, for the log and the home page.
+DATABASE = "Access to the database"
+STORING = "Storing results"
+SLOTS = "Free slots"
+
+Key = tuple[int, uuid.UUID]
+
+
+def key_of(claimed: ClaimedDelivery) -> Key:
+    """Return the key of a claim: another worker may claim the same delivery again."""
+    return claimed.delivery_id, claimed.claim
+
+
+@dataclass(slots=True)
+class _Problem:
+    reason: str
+    since: float
+    logged: float
+
+
+class Problems:
+    """What fails in a process: logged when it begins and ends. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._problems: dict[str, _Problem] = {}
+
+    def begin(self, what: str, reason: BaseException | str, *, traceback: bool = False) -> None:
+        """Note that `what` fails, and log it unless it has been failing before."""
+        now = time.monotonic()
+        problem = self._problems.get(what)
+        if problem is None:
+            problem = self._problems[what] = _Problem("", now, now - REPEAT)
+        # Only the type of an error: its text may contain a secret.
+        problem.reason = reason if isinstance(reason, str) else type(reason).__name__
+        if now - problem.logged >= REPEAT:
+            problem.logged = now
+            error = reason if traceback and isinstance(reason, BaseException) else None
+            logger.error("%s: failing (%s); trying again.", what, problem.reason, exc_info=error)
+
+    def end(self, what: str) -> None:
+        """Note that `what` works, and log it if it has been failing."""
+        problem = self._problems.pop(what, None)
+        if problem is not None:
+            seconds = time.monotonic() - problem.since
+            logger.warning("%s: working again after %.1f s.", what, seconds)
+
+    def is_failing(self, what: str) -> bool:
+        """Whether `what` has been failing."""
+        return what in self._problems
+
+    def summary(self) -> str:
+        """Return the problems in one line for a page; empty without any."""
+        problems = sorted(self._problems.copy().items())
+        return "; ".join(f"{what} ({problem.reason})" for what, problem in problems)
+
+
+@dataclass(slots=True)
+class PollResult:
+    """The result of one poll."""
+
+    now: datetime | None = None
+    claimed: list[ClaimedDelivery] = field(default_factory=list)
+    stored: dict[Key, Stored] = field(default_factory=dict)
+    # Results that failed by themselves, not because of another one of their flush.
+    failed_alone: list[Key] = field(default_factory=list)
+    next_due: datetime | None = None
+    unavailable: bool = False
+
+
+@dataclass(slots=True)
+class Window:
+    """What an engine holds: claimed deliveries, requests in flight, results not stored yet."""
+
+    # Claimed, but not started yet.
+    claimed: deque[ClaimedDelivery] = field(default_factory=deque)
+    calls: dict[Key, InFlightCall] = field(default_factory=dict)
+    # In order of completion; `kept` are those of which storing has failed.
+    results: dict[Key, AttemptResult] = field(default_factory=dict)
+    kept: set[Key] = field(default_factory=set)
+
+    def held(self) -> list[ClaimedDelivery]:
+        """Return the claimed deliveries of all three."""
+        # In the order in which they move from one to the next, so that none is missed.
+        held = list(self.claimed)
+        held += [call.claimed for call in list(self.calls.values())]
+        return held + [result.claimed for result in list(self.results.values())]
+
+    def forget_stored(self, poll: PollResult) -> None:
+        """Remove the results that a poll has stored."""
+        for key, stored in poll.stored.items():
+            if stored == Stored.KEPT:
+                self.kept.add(key)
+            else:
+                self.kept.discard(key)
+                self.results.pop(key, None)
+        for key in poll.failed_alone:
+            # Move it behind the others, so that they are stored before it is tried again.
+            if result := self.results.pop(key, None):
+                self.results[key] = result
+
+
+class _PollAborted(Exception):
+    """A step failed slowly: the remaining steps are left for the next poll."""
+
+
+class Poller:
+    """Polls the database for an engine; `poll` and `record_heartbeat` run in its SQL thread."""
+
+    def __init__(
+        self, window: Window, problems: Problems, slots: int, stopping: threading.Event
+    ) -> None:
+        self._window, self._problems = window, problems
+        self._slots, self._stopping = slots, stopping
+        self._next_renewal = self._next_tick = self._next_retry = self._reclaim_from = 0.0
+
+    def poll(self) -> PollResult:
+        """Run all steps; results are stored before anything is claimed or taken over."""
+        poll = PollResult()
+        with suppress(_PollAborted):
+            self._step(poll, STORING, self._store, poll)
+            if poll.unavailable:
+                return poll
+            poll.now = self._step(poll, "Reading the clock", clock.now)
+            if time.monotonic() >= self._next_tick:
+                self._next_tick = time.monotonic() + TICK
+                self._step(poll, "Recording lost attempts", self._record_lost)
+                self._step(poll, "The heartbeat", self.record_heartbeat)
+            if time.monotonic() >= self._next_renewal:
+                self._next_renewal = time.monotonic() + RENEW
+                self._step(poll, "Renewing leases", claims.renew, self._window.held())
+            if not self._stopping.is_set():
+                self._step(poll, "Claiming deliveries", self._claim, poll)
+            if not poll.claimed and poll.now is not None:
+                next_due = self._step(poll, "Reading the schedule", claims.next_due, poll.now)
+                poll.next_due = next_due
+            if not poll.unavailable:
+                self._problems.end(DATABASE)
+        return poll
+
+    def record_heartbeat(self, *, now: bool = False) -> None:
+        """Record that this worker is alive, and its problems."""
+        heartbeats.record(heartbeats.WORKER, self._problems.summary(), now=now)
+
+    def _step(self, poll: PollResult, name: str, step: Callable[..., Any], *args: Any) -> Any:
+        """Run one step; note a failure, and end the poll if it took long."""
+        began = time.monotonic()
+        try:
+            result = step(*args)
+        except Exception as error:
+            if isinstance(error, DatabaseError):
+                connection.close()
+            if flush.is_unavailable(error):
+                self._note_unavailable(poll, error)
+            else:
+                self._problems.begin(name, error, traceback=True)
+            if time.monotonic() - began >= SLOW:
+                raise _PollAborted from None
+            return None
+        if name != STORING:
+            self._problems.end(name)
+        return result
+
+    def _note_unavailable(self, poll: PollResult, error: BaseException) -> None:
+        poll.unavailable = True
+        self._problems.begin(DATABASE, error)
+        # No worker could renew its leases during the outage: leave them time to do so.
+        self._reclaim_from = time.monotonic() + PATIENCE
+
+    def _store(self, poll: PollResult) -> None:
+        """Store the results; those of which storing has failed at most once a TICK."""
+        kept = self._window.kept
+        is_retry = bool(kept) and time.monotonic() >= self._next_retry
+        results = self._window.results
+        batch = {k: result for k, result in list(results.items()) if is_retry or k not in kept}
+        if not batch:
+            return
+        flushed = flush.write(list(batch.values()))
+        is_repeated = is_retry or self._problems.is_failing(STORING)
+        if flushed.unavailable and is_repeated and self._database_responds():
+            flushed = flush.write(list(batch.values()), isolate=True)
+        keys = list(batch)
+        poll.stored = dict(zip(keys, flushed.stored, strict=True))
+        poll.failed_alone = [keys[at] for at in flushed.failed_alone]
+        not_stored = sum(stored == Stored.KEPT for stored in flushed.stored)
+        if not_stored:
+            self._next_retry = time.monotonic() + TICK
+            error = flushed.error
+            reason = type(error).__name__ if error else "locked by a transaction"
+            self._problems.begin(STORING, f"{not_stored} kept in memory, {reason}")
+        elif is_retry or not kept:
+            self._problems.end(STORING)
+        if flushed.unavailable and flushed.error is not None:
+            self._note_unavailable(poll, flushed.error)
+
+    def _database_responds(self) -> bool:
+        """Whether the database stores anything else: a heartbeat."""
+        try:
+            self.record_heartbeat(now=True)
+        except Exception:
+            connection.close()
+            return False
+        return True
+
+    def _claim(self, poll: PollResult) -> None:
+        """Claim as many deliveries as there are free slots."""
+        window = self._window
+        stored = sum(how != Stored.KEPT for how in poll.stored.values())
+        waiting = len(window.results) - stored
+        slots = Slots(self._slots, len(window.claimed) + len(window.calls) + waiting)
+        if slots.free:
+            poll.claimed = claims.claim(slots.free, slots)
+            window.claimed.extend(poll.claimed)
+            self._problems.end(SLOTS)
+        elif waiting >= self._slots:
+            self._problems.begin(SLOTS, f"all {self._slots} hold results that are not stored")
+
+    def _record_lost(self) -> None:
+        """Record attempts of lost workers as unknown.
+
+        If this worker's own leases have expired, it was only delayed: it renews them.
+        """
+        if time.monotonic() < self._reclaim_from:
+            return
+        lost = claims.lost_attempts()
+        if not lost:
+            return
+        held = self._window.held()
+        own = {key_of(claimed) for claimed in held}
+        if any(key_of(result.claimed) in own for result in lost):
+            claims.renew(held)
+        self._write_lost([result for result in lost if key_of(result.claimed) not in own])
+
+    def _write_lost(self, lost: Sequence[AttemptResult]) -> None:
+        flushed = flush.write(lost)
+        if Stored.KEPT in flushed.stored and flushed.error is not None:
+            raise flushed.error

@@ -1,0 +1,172 @@
+"""Select the deliveries that may start now, for a claim.
+
+Forced deliveries come first, then the oldest ones of each webhook, within its backoff, its limit
+of requests in flight, its share of the slots, and one at a time after a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from webhooks.delivery import sql
+from webhooks.delivery.slots import Slots
+
+_CHUNK = 100  # parts of one compound SELECT; SQLite takes 500
+
+# Whether the last request of webhook `w` got a response, of any status.
+_RESPONDS = """
+    AND CASE WHEN w.failure_since_last_success = 0 THEN w.last_success_id IS NOT NULL
+    ELSE EXISTS (SELECT 1 FROM webhooks_attempt a
+        WHERE a.id = w.last_failure_id AND a.status_code IS NOT NULL) END
+"""
+# Two ways to count the requests in flight: for each webhook, or for all at once.
+_COUNT_EACH = """
+    (SELECT COUNT(*) FROM webhooks_delivery c
+        WHERE c.webhook_id = w.id AND c.state = 'calling' AND NOT c.forced)
+"""
+_COUNT_ALL = (
+    "COALESCE(c.in_flight, 0)",
+    """
+    LEFT JOIN (
+        SELECT webhook_id, COUNT(*) AS in_flight FROM webhooks_delivery
+        WHERE state = 'calling' AND NOT forced GROUP BY webhook_id
+    ) c ON c.webhook_id = w.id
+    """,
+)
+
+
+@dataclass(slots=True)
+class _Selection:
+    """The deliveries selected so far, `limit` at most, each within its webhook's share of `slots`.
+
+    Without slots, nothing is shared. With `responds`, only webhooks whose last request got a
+    response are considered; they may use the last slots.
+    """
+
+    limit: int
+    slots: Slots | None = None
+    responds: bool = False
+    ids: dict[int, None] = field(default_factory=dict)
+    # Requests in flight and deliveries selected, by webhook and whether they are forced.
+    _used: dict[tuple[str, bool], int] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        """Return how many more may be selected."""
+        return self.limit - len(self.ids)
+
+    def share(self, limit: int) -> int:
+        """Return how many requests a webhook may have in flight, `limit` at most."""
+        if self.slots is None:
+            return limit
+        return self.slots.share(limit, responds=self.responds)
+
+    def offer(self, pk: int, webhook_id: str, forced: bool, in_flight: int, limit: int) -> None:
+        """Select the delivery of a webhook with requests in flight, if its share allows it."""
+        used = self._used.setdefault((webhook_id, forced), in_flight)
+        if self.left > 0 and pk not in self.ids and used < self.share(limit):
+            self.ids[pk] = None
+            self._used[webhook_id, forced] = used + 1
+            self.slots = self.slots and self.slots.taken(1)
+
+
+def select(limit: int, now: datetime, slots: Slots | None = None) -> list[int]:
+    """Return the ids of up to `limit` deliveries that may start now, in order."""
+    selection = _Selection(limit, slots)
+    _select_forced(selection)
+    _select_due(selection, now)
+    if selection.slots is not None and not selection.slots.unreserved:
+        selection.responds = True
+        _select_forced(selection)
+        _select_due(selection, now)
+    return list(selection.ids)
+
+
+def _select_forced(selection: _Selection) -> None:
+    """Select the oldest forced deliveries; only the slots limit those of one webhook."""
+    limit = selection.limit if selection.slots is None else selection.slots.total
+    share = selection.share(limit)
+    if selection.left <= 0 or not share:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT id, webhook_id, in_flight FROM (
+                SELECT d.id, d.webhook_id, (SELECT COUNT(*) FROM webhooks_delivery c
+                    {sql.indexed_by("delivery_calling")} WHERE c.webhook_id = d.webhook_id
+                    AND c.state = 'calling' AND c.forced) AS in_flight
+                FROM webhooks_delivery d JOIN webhooks_webhook w ON w.id = d.webhook_id
+                WHERE d.state = 'waiting' AND d.forced AND w.active
+                {_RESPONDS if selection.responds else ""}
+            ) candidate WHERE in_flight < %s ORDER BY id LIMIT %s
+            """,
+            [share, selection.limit],
+        )
+        for pk, webhook_id, in_flight in cursor.fetchall():
+            selection.offer(pk, webhook_id, True, in_flight, limit)
+
+
+def _select_due(selection: _Selection, now: datetime) -> None:
+    """Select the oldest pending deliveries, of webhooks with few requests in flight first."""
+    share = selection.share(settings.SIM_MAX_IN_FLIGHT)
+    if selection.left <= 0 or not share:
+        return
+    webhooks = _due_webhooks(selection, now, share)
+    counts = [(pk, min(cap, share) - in_flight) for pk, (in_flight, cap) in webhooks.items()]
+    for start in range(0, len(counts), _CHUNK):
+        if selection.left <= 0:
+            break
+        for pk, webhook_id in _oldest(counts[start : start + _CHUNK], selection.left):
+            selection.offer(pk, webhook_id, False, *webhooks[webhook_id])
+
+
+def _due_webhooks(selection: _Selection, now: datetime, share: int) -> dict[str, tuple[int, int]]:
+    """Return the webhooks that may start something, with their requests in flight and limits."""
+    # With `responds`, thousands may be in flight and few webhooks remain. Only SQLite evaluates
+    # the count after the other conditions; PostgreSQL would count for every webhook.
+    is_each_cheap = selection.responds and connection.vendor == "sqlite"
+    count, join = (_COUNT_EACH, "") if is_each_cheap else _COUNT_ALL
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT id, in_flight, cap FROM (
+                SELECT w.id, {count} AS in_flight,
+                    CASE WHEN w.earliest_possible_trigger IS NULL THEN %s ELSE 1 END AS cap,
+                    (SELECT MIN(d.id) FROM webhooks_delivery d {sql.indexed_by("delivery_waiting")}
+                        WHERE d.webhook_id = w.id AND d.state = 'waiting' AND NOT d.forced) AS head
+                FROM webhooks_webhook w {join}
+                WHERE w.active AND NOT w.out_of_order
+                AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %s)
+                {_RESPONDS if selection.responds else ""}
+            ) candidate
+            WHERE head IS NOT NULL AND in_flight < cap AND in_flight < %s
+            ORDER BY in_flight, head LIMIT %s
+            """,
+            [settings.SIM_MAX_IN_FLIGHT, sql.datetime_param(now), share, selection.limit],
+        )
+        return {pk: (in_flight, cap) for pk, in_flight, cap in cursor.fetchall()}
+
+
+def _oldest(counts: Sequence[tuple[str, int]], limit: int) -> list[tuple[int, str]]:
+    """Return the oldest pending deliveries and their webhooks: up to `n` of each webhook.
+
+    One index lookup per webhook, so a backlog during a backoff doesn't slow the others down.
+    """
+    index = sql.indexed_by("delivery_waiting")
+    parts: list[str] = []
+    params: list[Any] = []
+    for webhook_id, n in counts:
+        parts.append(
+            f"SELECT id, webhook_id FROM (SELECT id, webhook_id FROM webhooks_delivery {index} "
+            "WHERE webhook_id = %s AND state = 'waiting' AND NOT forced ORDER BY id LIMIT %s) part"
+        )
+        params += [webhook_id, min(n, limit)]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), params)
+        return sorted(cursor.fetchall())
