@@ -1,4 +1,4 @@
-"""The request that a link of an inquiring form is about, and whom it is between."""
+"""The request that a link of the inquiring form leads to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from portal.inquiry import values
 from portal.inquiry.values import Param
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Parameter
-from requests_queue.queues import base, validation
+from requests_queue.queues import base, customer_texts, validation
 from requests_queue.queues.base import Queue
 from requests_queue.queues.validation import Validated
 
@@ -41,6 +41,31 @@ class Subject:
     def open_params(self) -> list[Param]:
         """Return the parameters that the customer may see."""
         return [param for param in self.row.params if values.is_open(param)]
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what the request is and whom it is about, as (label, text)."""
+        row = self.row
+        return [
+            ("Request", row.pk), ("Type", str(row.type).capitalize()),
+            ("Product", row.product.name), ("Vendor", row.vendor.name),
+            *self.about.customers(row),
+        ]  # fmt: skip
+
+    def closed(self) -> dict[str, str]:
+        """Return what to show of a request that can't be answered in its status."""
+        row = self.row
+        customer = self.queue.status(row.status).customer or customer_texts.OTHER
+        return {
+            "heading": customer.title,
+            "sentence": customer.text.format(vendor=row.vendor.name),
+            "reason": row.reason if customer.with_reason else "",
+            "tone": customer.tone or "plain",
+        }
+
+    @cached_property
+    def text(self) -> str:
+        """What the vendor writes about the request in its status: Markdown."""
+        return self.about.text(self.row.pk)
 
     @cached_property
     def product_rows(self) -> dict[str, Parameter]:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import markdown, pages
 from portal.inquiry import form as forms
-from portal.inquiry import status_labels, subject, submission
+from portal.inquiry import subject, submission
 from portal.inquiry.form import InquiryForm
 from portal.inquiry.subject import Subject
 from portal.inquiry.submission import Closed
@@ -74,14 +74,14 @@ def _page(
         "product": row.product,
         "vendor": row.vendor,
         "icon": icon(row.product),
-        "facts": status_labels.facts(about),
+        "facts": about.facts(),
     }
     if form is None:
         # What came after the inquiry may be for others than the holders of its link.
-        text = status_labels.text(about) if row.status == "pending" else ""
-        context |= {**status_labels.words(about), "text": markdown.render(text)}
+        text = about.text if row.status == "pending" else ""
+        context |= {**about.closed(), "text": markdown.render(text)}
         return pages.render(request, "inquiry/standing.html", context, status)
-    context |= {"text": markdown.render(status_labels.text(about)), **_form(about, form)}
+    context |= {"text": markdown.render(about.text), **_form(about, form)}
     return pages.render(request, "inquiry/open.html", context, status)
 
 

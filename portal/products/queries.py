@@ -54,7 +54,7 @@ def product_rows(account: Account, rows: Sequence[Product]) -> list[ProductRow]:
     """Return the products with what is open in their queues; a statement a queue."""
     found: Counter[str] = Counter()
     for queue in base.registered() if rows else ():
-        going_on = [status for status in queue.statuses if status not in queue.final]
+        going_on = [status for status in queue.status_names if status not in queue.final]
         if not going_on:
             continue
         objects = queue.model.visible_to(account).filter(

@@ -1,4 +1,4 @@
-"""The moves of an object by hand: which are legal for the viewer, what each asks, and making it."""
+"""The actions of an object for the viewer: their buttons, their forms, and taking them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django import forms
 from django.http import HttpRequest
 
 from portal.identity import Viewer
-from portal.queues import labels
 from portal.queues.parameters import ParameterFields
 from requests_queue import transitions
 from requests_queue.catalog import parameter_values as parameters
@@ -17,15 +16,16 @@ from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.errors import Refused
 from requests_queue.queues import services, validation
 from requests_queue.queues.action_form import ActionForm, fields_of
-from requests_queue.queues.base import Queue, QueueObject
+from requests_queue.queues.base import DESTRUCTIVE, PRIMARY, Queue, QueueObject
 from requests_queue.queues.validation import Validated
 
-_LOOKS = ("", "button-plain", "button-bad")
+# The CSS class of a button by the emphasis of its action, in the order of the page.
+_CLASSES = {PRIMARY: "", "": "button-plain", DESTRUCTIVE: "button-bad"}
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A legal move: where it leads, how it looks, and whether it asks for anything first."""
+    """An action that the viewer may take; `asks`: its page has a form of its own."""
 
     name: str
     label: str
@@ -35,24 +35,24 @@ class Button:
 
 
 def buttons(queue: Queue, row: QueueObject, viewer: Viewer) -> list[Button]:
-    """Return the moves that the viewer's side may make with the object as it is: the way on
-    first, what ends it badly last.
-    """
-    found = [
+    """Return the actions that the viewer may take now: primary ones first, destructive last."""
+    actions = queue.available_actions(row, *viewer.actor.roles_for(row))
+    return [
         Button(
-            move.name, labels.label(move.name), labels.spaced(move.target),
-            labels.button(move.name, move.target), _asks(queue, row, move.name),
+            action.name, action.title, queue.status(action.target).title, css_class,
+            _asks(queue, row, action.name),
         )
-        for move in queue.available_actions(row, *viewer.actor.roles_for(row))
+        for emphasis, css_class in _CLASSES.items()
+        for action in actions
+        if queue.emphasis(action) == emphasis
     ]  # fmt: skip
-    return sorted(found, key=lambda button: _LOOKS.index(button.look))
 
 
 def of_other_party(queue: Queue, row: QueueObject, viewer: Viewer) -> list[str]:
-    """Return the names of the moves that the other party may make."""
+    """Return the titles of the actions that only the other party may take."""
     other = DISTRIBUTOR if viewer.role == VENDOR else VENDOR
     own = viewer.actor.roles_for(row)
-    return [labels.label(move.name) for move in queue.available_actions(row, *({other} - own))]
+    return [action.title for action in queue.available_actions(row, *({other} - own))]
 
 
 def _asks(queue: Queue, row: QueueObject, name: str) -> bool:

@@ -12,14 +12,18 @@ from typing import Any
 
 from django.db.models import OuterRef, Subquery
 
-from portal.queues import labels
 from requests_queue import clock
 from requests_queue.catalog.models import Account
 from requests_queue.conversations import writing
 from requests_queue.conversations.models import MESSAGE, PRIVATE, Message
-from requests_queue.queues.base import Queue, QueueObject
+from requests_queue.queues.base import BAD, BUSY, GOOD, Queue, QueueObject
 from webhooks import types
 from webhooks.models import Attempt, Delivery, Event, Webhook
+
+_TONES = {
+    Delivery.WAITING: BUSY, Delivery.CALLING: BUSY,
+    Delivery.DELIVERED: GOOD, Delivery.FAILED: BAD,
+}  # fmt: skip
 
 # Of each kind the latest are shown.
 SHOWN = 100
@@ -41,10 +45,8 @@ class HistoryDelivery:
     def tone(self) -> str:
         """How it looks."""
         if self.state == Delivery.WAITING and self.attempts:
-            return "bad"
-        return {Delivery.DELIVERED: "good", Delivery.FAILED: "bad"}.get(
-            self.state, labels.tone(self.state)
-        )
+            return BAD
+        return _TONES.get(self.state, "")
 
     @property
     def standing(self) -> str:

@@ -105,7 +105,7 @@ def columns(queue: Queue, account: Account, rows: QuerySet[Any]) -> list[BoardCo
             tuple(cards(queue, account, rows.filter(status=status)[:SHOWN]))
             if found.get(status) else (),
         )
-        for status in queue.statuses
+        for status in queue.status_names
     ]  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def summaries(account: Account) -> list[tuple[Queue, str, int, list[tuple[str, i
     found = []
     for queue in base.registered():
         counted = counts(queue.model.visible_to(account))
-        shown = [(status, counted[status]) for status in queue.statuses if counted.get(status)]
+        shown = [(status, counted[status]) for status in queue.status_names if counted.get(status)]
         name, total = labels.name_of(queue), sum(counted.values())
         found.append((queue, name, total, shown, queue.sample is not None))
     return found

@@ -70,13 +70,13 @@ def _list(request: HttpRequest, viewer: Viewer, found: Queue) -> dict[str, Any]:
     rows = lists.filtered(found, viewer.account, request.GET)
     counted = lists.counts(rows) if found.statuses else {}
     status = request.GET.get("status", "")
-    if status in found.statuses:
+    if status in found.by_status:
         rows = rows.filter(status=status)
     page = paged(request, rows)
     cards = lists.cards(found, viewer.account, page.rows)
     return {
         "paged": page, "cards": cards, "status": status, "total": sum(counted.values()),
-        "statuses": [(each, counted.get(each, 0)) for each in found.statuses],
+        "statuses": [(each, counted.get(each, 0)) for each in found.status_names],
         "digest": lists.digest([*counted.items(), *((c.pk, c.updated) for c in cards)]),
     }  # fmt: skip
 

@@ -24,16 +24,17 @@ _FORM = ["GET", "HEAD", "POST"]
 def run_action(
     request: HttpRequest, viewer: Viewer, name: str, pk: str, action: str
 ) -> HttpResponse:
-    """Ask for what a move of an object needs, and make it as the viewer's side: its parties."""
+    """Show the form of an action, and take the action as the viewer, for the object's parties."""
     queue, row = lists.find_object(name, pk, viewer.account)
     if action not in queue.by_name:
         raise Missing(action)
+    title = queue.by_name[action][0].title
     asked = actions.ActionPage(queue, row, action, request)
     if request.method == "POST" and asked.make(viewer):
         row.refresh_from_db(fields=["status"])
-        messages.success(request, f"{labels.label(action)}: {pk} is {labels.spaced(row.status)}.")
+        messages.success(request, f"{title}: {pk} is {queue.status(row.status).title}.")
         return pages.see_other(_page(queue, pk))
-    context = head(queue, row) | {"asked": asked, "label": labels.label(action)}
+    context = head(queue, row) | {"asked": asked, "label": title}
     status = 400 if request.method == "POST" else 200
     return layout.render(request, viewer, "queues/move.html", context, status)
 

@@ -15,6 +15,7 @@ from portal.paging import with_values
 from portal.products import labels as product_labels
 from portal.queues import labels
 from requests_queue.catalog.models import Account, Marketplace, Product
+from requests_queue.queues.base import Queue
 from requests_queue.time_format import format_moment, format_span
 from webhooks.delivery import next_attempt as next_attempts
 
@@ -81,12 +82,18 @@ def milliseconds(duration: int) -> str:
     return format_span(duration / 1000) if duration else "0 ms"
 
 
+@register.filter
+def status_title(queue: Queue, name: str) -> str:
+    """Show a status of a queue in words."""
+    return queue.status(name).title
+
+
 @register.simple_tag
-def badge(status: str) -> SafeString:
-    """Show a status in its color."""
-    tone = labels.tone(status)
-    more = f" badge-{tone}" if tone else ""
-    return format_html('<span class="badge{}">{}</span>', more, labels.spaced(status))
+def badge(queue: Queue, name: str) -> SafeString:
+    """Show a status of a queue in its color."""
+    status = queue.status(name)
+    color = f" badge-{status.tone}" if status.tone else ""
+    return format_html('<span class="badge{}">{}</span>', color, status.title)
 
 
 @register.simple_tag(takes_context=True)

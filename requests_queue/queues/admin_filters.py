@@ -25,7 +25,7 @@ class StatusFilter(_Choice):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the queue's statuses."""
-        return [(status, status) for status in model_admin.queue.statuses]
+        return [(status.name, status.title) for status in model_admin.queue.statuses]
 
 
 class TypeFilter(_Choice):

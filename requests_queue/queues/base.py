@@ -1,4 +1,4 @@
-"""What a queue is: a declaration of statuses and moves, found by every room in one registry."""
+"""The declaration of a queue, its statuses and actions, and the registry of queues."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from django.db import models
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.rows import Row
+
+# How pages show a status, and the button of an action.
+GOOD, BAD, BUSY = "good", "bad", "busy"
+PRIMARY, DESTRUCTIVE = "primary", "destructive"
 
 
 def list_indexes(name: str) -> list[models.Index]:
@@ -64,7 +68,7 @@ class QueueObject(Row):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a move is made with: who, with which body, when."""
+    """The actor, the body and the moment of an action."""
 
     actor: Actor
     data: Mapping[str, Any]
@@ -81,7 +85,7 @@ SampleFactory = Callable[[str, "Product | None", "Account | None"], "QueueObject
 class PreviewField:
     """A field of a proposal: the dotted path in the body where its value stands (numbers are
     places in a list), and what a person calls it. `kind` is text, number or email; `word` is
-    one by which a refusal of the list that it stands in names it."""
+    one by which an error of the list that it stands in names it."""
 
     path: str
     label: str
@@ -127,15 +131,53 @@ class SampleRequest:
 # Proposes a realistic object and makes nothing.  Raises Refused where there is none to propose.
 PreviewBuilder = Callable[[SampleRequest], Preview]
 # Checks the body against the object and returns the columns to write beside the status
-# (a "status" among them overrides Move.to).  Raises Refused.
+# (a "status" among them overrides Action.target).  Raises Refused.
 Prepare = Callable[[Any, Context], dict[str, Any]]
 # Changes other objects, after the status has been written.
 Effect = Callable[[Any, Context], None]
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerText:
+    """What the inquiring form says of a request that it can't be answered for.
+
+    `text` may contain `{vendor}`, the vendor's name; `tone` is GOOD, BAD or none. With
+    `with_reason` the request's reason follows.
+    """
+
+    title: str
+    text: str
+    tone: str = ""
+    with_reason: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A status of a queue and how pages show it.
+
+    `tone` chooses the color (GOOD, BAD, BUSY, or none), `label` defaults to the name in words.
+    An object in a `final` status takes no more actions.
+    """
+
+    name: str
+    tone: str = ""
+    label: str = ""
+    final: bool = False
+    customer: CustomerText | None = None
+
+    @property
+    def title(self) -> str:
+        """The status in words: `tiers_setup` is `tiers setup`."""
+        return self.label or self.name.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
-    """One verb of a queue: `POST …/{id}/<name>`."""
+    """An action of a queue: `POST …/{id}/<name>`.
+
+    `label` is what pages call it, by default the name in words. `emphasis` is how its button
+    looks: PRIMARY, DESTRUCTIVE, or as the tone of the target says.
+    """
 
     name: str
     source: frozenset[str]
@@ -144,6 +186,18 @@ class Action:
     types: frozenset[str] | None = None
     prepare: Prepare | None = None
     effect: Effect | None = None
+    label: str = ""
+    emphasis: str = ""
+
+    @property
+    def title(self) -> str:
+        """What pages call the action."""
+        return self.label or self.name.replace("_", " ").capitalize()
+
+
+def action(name: str, source: str, target: str, *actors: str, **more: Any) -> Action:
+    """Return an action; `source` names its statuses, separated by spaces."""
+    return Action(name, frozenset(source.split()), target, frozenset(actors), **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,41 +205,61 @@ class Queue:
     """The declaration of a queue, `object_class` in Connect's singular form.
 
     A queue whose objects have no status (Connect's billing requests) has no statuses and no
-    moves.
+    actions.
     """
 
     object_class: str
     title: str
     model: type[QueueObject]
-    statuses: tuple[str, ...]
-    final: frozenset[str]
+    statuses: tuple[Status, ...]
     types: tuple[str, ...]
     actions: tuple[Action, ...]
     sample: SampleFactory | None = None
-    # The same, born as a draft that can be validated, where the queue has such drafts.
+    # The same, created as a draft that can be validated, where the queue has such drafts.
     draft_sample: SampleFactory | None = None
-    # What a sample would be, to be looked at and changed first; created by the API's own POST.
+    # What a sample would be, to be viewed and edited first; created by the API's own POST.
     preview: PreviewBuilder | None = None
-    # Births in these statuses are no queue change yet (Connect's drafts).
+    # Creation in these statuses is no queue change yet (Connect's drafts).
     silent_statuses: frozenset[str] = frozenset({"draft"})
     by_name: dict[str, tuple[Action, ...]] = field(default_factory=dict, init=False)
+    by_status: dict[str, Status] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        for move in self.actions:
-            unknown = (move.source | {move.target}) - set(self.statuses)
+        self.by_status.update({status.name: status for status in self.statuses})
+        for one in self.actions:
+            unknown = (one.source | {one.target}) - self.by_status.keys()
             if unknown:
-                raise ValueError(f"{self.object_class}.{move.name}: no such status: {unknown}")
-            self.by_name[move.name] = (*self.by_name.get(move.name, ()), move)
+                raise ValueError(f"{self.object_class}.{one.name}: unknown statuses: {unknown}")
+            self.by_name[one.name] = (*self.by_name.get(one.name, ()), one)
+
+    @property
+    def status_names(self) -> tuple[str, ...]:
+        """The names of the statuses, in the order of the declaration."""
+        return tuple(self.by_status)
+
+    @property
+    def final(self) -> frozenset[str]:
+        """The names of the final statuses."""
+        return frozenset(status.name for status in self.statuses if status.final)
+
+    def status(self, name: str) -> Status:
+        """Return the status of a name; one that the queue doesn't declare has no color."""
+        return self.by_status.get(name) or Status(name)
+
+    def emphasis(self, one: Action) -> str:
+        """Return how the button of an action looks: PRIMARY, DESTRUCTIVE or neither."""
+        is_bad = self.status(one.target).tone == BAD
+        return one.emphasis or (DESTRUCTIVE if is_bad else "")
 
     def available_actions(self, row: QueueObject, *roles: str) -> list[Action]:
-        """Return the moves that these roles may make with the object as it is."""
+        """Return the actions that these roles may take with the object as it is."""
         kind = getattr(row, "type", None)
         return [
-            m
-            for m in self.actions
-            if row.status in m.source
-            and not m.actors.isdisjoint(roles)
-            and (m.types is None or kind in m.types)
+            one
+            for one in self.actions
+            if row.status in one.source
+            and not one.actors.isdisjoint(roles)
+            and (one.types is None or kind in one.types)
         ]
 
 

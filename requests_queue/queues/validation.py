@@ -38,8 +38,12 @@ class Validated:
     shown: Callable[[str], Json]
     # Writes an object's parameters (row, parameters, now).
     write: Callable[[Any, answers.Params, datetime], None]
-    # Where bodies and answers have the parameters; the first one counts.
+    # Where bodies and responses have the parameters; the first one counts.
     paths: tuple[tuple[str, ...], ...]
+    # Returns whom an object is about, as (label, name) of customers and resellers.
+    customers: Callable[[Any], list[tuple[str, str]]]
+    # Returns the Markdown that a customer or reseller reads of an object, by its id.
+    text: Callable[[str], str]
     # The level of the tiers that an object is of.
     level: Callable[[Any], int | None] = lambda row: None
 

@@ -170,6 +170,26 @@ def test_it_has_pages_in_the_portal(running: Sandbox, tree: Path, cases: list[st
     assert '<option value="business" selected>Business</option>' in new.text
 
 
+def test_its_statuses_and_actions_have_the_declared_labels_and_looks(
+    running: Sandbox, tree: Path, cases: list[str]
+) -> None:
+    link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
+    body = {"subject": "Which plan?", "product": {"id": orders.PLAIN}}
+    made = running.as_distributor("POST", "/helpdesk/cases", body)["id"]
+    page = f"{running.url}/queues/helpdesk/{made}/"
+    with requests.Session() as browser:
+        browser.get(link, timeout=10)
+        pending = browser.get(page, timeout=10).text
+        running.as_vendor("POST", f"/helpdesk/cases/{made}/inquire", {"reason": "Which logs?"})
+        inquiring = browser.get(page, timeout=10).text
+        board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10).text
+    assert '<span class="badge badge-busy">pending</span>' in pending
+    buttons = re.findall(r'class="button ([\w-]*)" id="move-\w+"[^>]*>(\w+)', pending)
+    assert buttons == [("", "Resolve"), ("button-plain", "Ask")]
+    assert '<span class="badge">waiting for the customer</span>' in inquiring
+    assert "waiting for the customer" in board
+
+
 def test_its_objects_have_conversations(running: Sandbox, cases: list[str]) -> None:
     found = running.as_vendor("GET", f"/conversations?instance_id={cases[0]}")
     messages = running.as_vendor("GET", f"/conversations/{found[0]['id']}/messages")

@@ -184,7 +184,7 @@ def test_the_rules_are_the_table(queue: str) -> None:
     assert declared == {
         (row.verb, row.source, row.target, who) for row in tables.TABLES[queue] for who in row.who
     }
-    assert rules.statuses == tables.STATUSES[queue]
+    assert rules.status_names == tables.STATUSES[queue]
     assert rules.types == tables.TYPES[queue]
     leave = {source for source, _ in tables.links(queue)}
     assert rules.final == set(tables.STATUSES[queue]) - leave

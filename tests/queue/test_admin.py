@@ -73,7 +73,7 @@ def test_every_queue_has_a_page() -> None:
     assert all(admin.site.is_registered(queue.model) for queue in base.registered())
 
 
-@pytest.mark.parametrize("status", QUEUE.statuses)
+@pytest.mark.parametrize("status", QUEUE.status_names)
 def test_the_moves_shown_are_the_legal_ones(
     root: Client, vendor: Client, distributor: Client, world: World, status: str
 ) -> None:
@@ -114,7 +114,7 @@ def test_the_page_of_every_queue_opens(
     opts = queue.model._meta
     url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
     for client in (root, vendor, distributor):
-        assert client.get(f"{url}?q=x&status={(*queue.statuses, '')[0]}").status_code == 200
+        assert client.get(f"{url}?q=x&status={(*queue.status_names, '')[0]}").status_code == 200
 
 
 # -- making them

@@ -149,7 +149,7 @@ def test_another_administrator_of_that_name_is_no_trouble() -> None:
 
 def test_every_status_and_type_is_there(seeded: seed.Summary) -> None:
     found = Request.objects.all()
-    assert {r.status for r in found} == set(rules.STATUSES)
+    assert {r.status for r in found} == set(rules.QUEUE.status_names)
     assert {r.type for r in found} == set(request_types.TYPES)
     assert {a.status for a in Asset.objects.all()} == {
         "draft", "processing", "active", "suspended", "terminating", "terminated",

@@ -303,7 +303,7 @@ class TestIsolation:
 class TestDemoData:
     def test_every_status_and_type(self, seeded: seed.Summary) -> None:
         rows = TierConfigRequest.objects.all()
-        assert {row.status for row in rows} == set(rules.STATUSES)
+        assert {row.status for row in rows} == set(rules.QUEUE.status_names)
         assert {row.type for row in rows} == set(TYPES)
 
     def test_they_are_as_the_moves_would_have_left_them(self, seeded: seed.Summary) -> None:

@@ -117,7 +117,7 @@ class Emitter(RuleBasedStateMachine):
             # `inquire` is refused as well where no parameter is at fault.
             assert not legal or name == "inquire"
         else:
-            assert legal and moved.status in rules.STATUSES
+            assert legal and moved.status in rules.QUEUE.by_status
             self.count_event(active)
 
     @rule(pick=PICK)
@@ -294,7 +294,9 @@ class Emitter(RuleBasedStateMachine):
 
     @invariant()
     def statuses_and_numbers_are_legal(self) -> None:
-        assert set(Request.objects.values_list("status", flat=True)) <= set(rules.STATUSES)
+        assert set(Request.objects.values_list("status", flat=True)) <= set(
+            rules.QUEUE.status_names
+        )
         for row in Delivery.objects.prefetch_related("attempt_set"):
             numbers = sorted(attempt.number for attempt in row.attempt_set.all())
             assert numbers == list(range(1, row.attempts + 1))

@@ -9,7 +9,6 @@ QUEUE = Queue(
     title="Billing requests",
     model=BillingRequest,
     statuses=(),
-    final=frozenset(),
     types=creation.TYPES,
     actions=(),
     sample=samples.make,

@@ -22,9 +22,14 @@ def complete(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.select_related(*RELATED).prefetch_related(*shared)
 
 
-def shown(pk: str) -> Json:
-    """Return a request as its GET shows it; raises Missing."""
-    row = complete(Request.objects.filter(pk=pk)).first()
+def get(pk: str) -> Request:
+    """Return a request with everything that its representation needs; raises Missing."""
+    row: Request | None = complete(Request.objects.filter(pk=pk)).first()
     if row is None:
         raise Missing(pk)
-    return representations.request(row)
+    return row
+
+
+def shown(pk: str) -> Json:
+    """Return the representation of a request; raises Missing."""
+    return representations.request(get(pk))

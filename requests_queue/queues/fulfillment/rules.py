@@ -1,39 +1,29 @@
-"""The fulfillment queue as data: statuses, types, and who may move what from where to where.
+"""The fulfillment queue as data: statuses, types, actions, and who may take them.
 
-From CloudBlue's published state machine and the verbs of its OpenAPI document; what is assumed
-stands in docs/fidelity.md.
+From CloudBlue's published state machine and the verbs of its OpenAPI document; docs/fidelity.md
+lists what is assumed.
 """
 
 from functools import partial
 
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
-from requests_queue.queues.base import Action, Queue
+from requests_queue.queues import customer_texts
+from requests_queue.queues.base import BAD, BUSY, DESTRUCTIVE, GOOD, PRIMARY, Queue, Status, action
 from requests_queue.queues.fulfillment import effects, previews, samples
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.request_types import TYPES
 
 STATUSES = (
-    "draft",
-    "tiers_setup",
-    "pending",
-    "inquiring",
-    "approved",
-    "failed",
-    "scheduled",
-    "revoking",
-    "revoked",
+    Status("draft", customer=customer_texts.DRAFT),
+    Status("tiers_setup", BUSY, customer=customer_texts.TIERS_SETUP),
+    Status("pending", BUSY, customer=customer_texts.PENDING),
+    Status("inquiring"),
+    Status("approved", GOOD, final=True, customer=customer_texts.APPROVED),
+    Status("failed", BAD, final=True, customer=customer_texts.FAILED),
+    Status("scheduled", customer=customer_texts.SCHEDULED),
+    Status("revoking", BUSY, customer=customer_texts.REVOKING),
+    Status("revoked", BAD, final=True, customer=customer_texts.REVOKED),
 )
-
-
-def _move(name: str, source: str, target: str, who: str, **more: object) -> Action:
-    return Action(
-        name,
-        frozenset(source.split()),
-        target,
-        frozenset(who.split()),
-        **more,  # type: ignore[arg-type]
-    )
-
 
 QUEUE = Queue(
     object_class="fulfillment_request",
@@ -43,39 +33,46 @@ QUEUE = Queue(
     draft_sample=partial(samples.make, draft=True),
     preview=previews.build_preview,
     statuses=STATUSES,
-    final=frozenset({"approved", "failed", "revoked"}),
     types=TYPES,
     actions=(
-        _move(
+        action(
             "purchase", "draft", "pending", DISTRIBUTOR,
             types=frozenset({"purchase"}), prepare=effects.leave_draft, effect=effects.start,
+            emphasis=PRIMARY,
         ),
-        _move(
+        action(
             "submit", "draft", "pending", DISTRIBUTOR,
             types=frozenset(TYPES) - {"purchase"},
             prepare=effects.leave_draft, effect=effects.start,
+            emphasis=PRIMARY,
         ),
-        _move(
+        action(
             "release", "tiers_setup", "pending", SYSTEM,
             prepare=effects.release, effect=effects.start,
         ),
-        _move("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire),
-        _move("pend", "inquiring", "pending", f"{VENDOR} {DISTRIBUTOR}", prepare=effects.answer),
-        _move("pend", "scheduled", "pending", f"{VENDOR} {SYSTEM}", prepare=effects.unschedule),
-        _move(
+        action("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire),
+        action("pend", "inquiring", "pending", VENDOR, DISTRIBUTOR, prepare=effects.answer),
+        action("pend", "scheduled", "pending", VENDOR, SYSTEM, prepare=effects.unschedule),
+        action(
             "approve", "pending", "approved", VENDOR,
-            prepare=effects.approve, effect=effects.hand_over,
+            prepare=effects.approve, effect=effects.hand_over, emphasis=PRIMARY,
         ),
-        _move(
-            "fail", "pending inquiring", "failed", f"{VENDOR} {DISTRIBUTOR}",
+        action(
+            "fail", "pending inquiring", "failed", VENDOR, DISTRIBUTOR,
             prepare=effects.fail, effect=effects.give_back,
         ),
-        _move(
+        action(
             "fail", "tiers_setup", "failed", SYSTEM,
             prepare=effects.fail, effect=effects.give_back,
         ),
-        _move("schedule", "pending", "scheduled", VENDOR, prepare=effects.schedule),
-        _move("revoke", "scheduled", "revoking", DISTRIBUTOR, prepare=effects.fail),
-        _move("confirm", "revoking", "revoked", VENDOR, effect=effects.give_back),
+        action("schedule", "pending", "scheduled", VENDOR, prepare=effects.schedule),
+        action(
+            "revoke", "scheduled", "revoking", DISTRIBUTOR,
+            prepare=effects.fail, emphasis=DESTRUCTIVE,
+        ),
+        action(
+            "confirm", "revoking", "revoked", VENDOR,
+            effect=effects.give_back, emphasis=PRIMARY,
+        ),
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import datetime
 from requests_queue import clock
 from requests_queue.catalog.parameter_values import Params
 from requests_queue.queues import validation
-from requests_queue.queues.fulfillment import editing, effects, queries, rules
+from requests_queue.queues.fulfillment import editing, effects, queries, rules, texts
 from requests_queue.queues.fulfillment.models import Request
 
 
@@ -22,6 +22,11 @@ def write(row: Request, params: Params, now: datetime) -> None:
         effects.set_asset(row, None, now, params=params)
 
 
+def customers(row: Request) -> list[tuple[str, str]]:
+    """Return the customer and the reseller of a request, with their labels."""
+    return [("Customer", row.asset.customer.name), ("Reseller", row.asset.tier1.name)]
+
+
 VALIDATED = validation.register(
     validation.Validated(
         queue=rules.QUEUE,
@@ -29,5 +34,7 @@ VALIDATED = validation.register(
         shown=queries.shown,
         write=write,
         paths=(("asset", "params"),),
+        customers=customers,
+        text=lambda pk: texts.of_request(queries.get(pk)),
     )
 )

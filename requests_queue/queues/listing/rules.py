@@ -1,42 +1,43 @@
-"""The listing queue as data: states, types, and who may move what from where to where.
+"""The listing queue as data: statuses, types, actions, and who may take them.
 
-From CloudBlue's published state machine and the verbs of its OpenAPI document; what is assumed
-stands in docs/fidelity.md.
+From CloudBlue's published state machine and the verbs of its OpenAPI document; docs/fidelity.md
+lists what is assumed.
 """
 
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
-from requests_queue.queues.base import Action, Queue
+from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
 from requests_queue.queues.listing import effects, previews, samples
 from requests_queue.queues.listing.models import ListingRequest
 
 TYPES = ("new", "update", "remove")
-STATES = ("draft", "reviewing", "deploying", "completed", "canceled")
-
-
-def _move(name: str, source: str, target: str, who: str, **more: object) -> Action:
-    return Action(
-        name,
-        frozenset(source.split()),
-        target,
-        frozenset({who}),
-        **{"prepare": effects.take, **more},  # type: ignore[arg-type]
-    )
-
+STATUSES = (
+    Status("draft"),
+    Status("reviewing", BUSY),
+    Status("deploying", BUSY),
+    Status("completed", GOOD, final=True),
+    Status("canceled", BAD, final=True),
+)
 
 QUEUE = Queue(
     object_class="listing_request",
     title="Listing requests",
     model=ListingRequest,
-    statuses=STATES,
-    final=frozenset({"completed", "canceled"}),
+    statuses=STATUSES,
     types=TYPES,
     actions=(
-        _move("submit", "draft", "reviewing", VENDOR, prepare=effects.submit),
-        _move("refine", "reviewing deploying", "draft", DISTRIBUTOR),
-        _move("deploy", "reviewing", "deploying", DISTRIBUTOR),
-        _move("complete", "deploying", "completed", DISTRIBUTOR, effect=effects.complete),
-        _move("cancel", "reviewing deploying", "canceled", DISTRIBUTOR),
+        action("submit", "draft", "reviewing", VENDOR, prepare=effects.submit, emphasis=PRIMARY,
+        ),
+        action("refine", "reviewing deploying", "draft", DISTRIBUTOR, prepare=effects.take),
+        action(
+            "deploy", "reviewing", "deploying", DISTRIBUTOR,
+            prepare=effects.take, emphasis=PRIMARY,
+        ),
+        action(
+            "complete", "deploying", "completed", DISTRIBUTOR,
+            prepare=effects.take, effect=effects.complete, emphasis=PRIMARY,
+        ),
+        action("cancel", "reviewing deploying", "canceled", DISTRIBUTOR, prepare=effects.take),
     ),
     sample=samples.make,
     preview=previews.build_preview,
-)
+)  # fmt: skip

@@ -39,9 +39,14 @@ def complete(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.select_related(*RELATED).prefetch_related(*shared, *both)
 
 
-def shown(pk: str) -> Json:
-    """Return a request as its GET shows it; raises Missing."""
-    row = complete(TierConfigRequest.objects.filter(pk=pk)).first()
+def get(pk: str) -> TierConfigRequest:
+    """Return a request with everything that its representation needs; raises Missing."""
+    row: TierConfigRequest | None = complete(TierConfigRequest.objects.filter(pk=pk)).first()
     if row is None:
         raise Missing(pk)
-    return representations.request(row)
+    return row
+
+
+def shown(pk: str) -> Json:
+    """Return the representation of a request; raises Missing."""
+    return representations.request(get(pk))

@@ -1,51 +1,47 @@
-"""The tier configuration queue as data: statuses, types, and who may move what where.
+"""The tier configuration queue as data: statuses, types, actions, and who may take them.
 
-From CloudBlue's published state machine and the verbs of its OpenAPI document; what is assumed
-stands in docs/fidelity.md.
+From CloudBlue's published state machine and the verbs of its OpenAPI document; docs/fidelity.md
+lists what is assumed.
 """
 
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
-from requests_queue.queues.base import Action, Queue
+from requests_queue.queues import customer_texts
+from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
 from requests_queue.queues.tier_config import effects, previews, samples
 from requests_queue.queues.tier_config.creation import TYPES
-from requests_queue.queues.tier_config.models import STATUSES, TierConfigRequest
-
-
-def _move(name: str, source: str, target: str, who: str, **more: object) -> Action:
-    return Action(
-        name,
-        frozenset(source.split()),
-        target,
-        frozenset(who.split()),
-        **more,  # type: ignore[arg-type]
-    )
-
+from requests_queue.queues.tier_config.models import TierConfigRequest
 
 QUEUE = Queue(
     object_class="tier_config_request",
     title="Tier configuration requests",
     model=TierConfigRequest,
-    statuses=STATUSES,
-    final=frozenset({"approved", "failed"}),
+    statuses=(
+        Status("draft", customer=customer_texts.DRAFT),
+        Status("tiers_setup", BUSY, customer=customer_texts.TIERS_SETUP),
+        Status("pending", BUSY, customer=customer_texts.PENDING),
+        Status("inquiring"),
+        Status("approved", GOOD, final=True, customer=customer_texts.APPROVED),
+        Status("failed", BAD, final=True, customer=customer_texts.FAILED),
+    ),
     types=TYPES,
     actions=(
-        _move(
+        action(
             "submit", "draft", "pending", DISTRIBUTOR,
-            prepare=effects.leave_draft, effect=effects.start,
+            prepare=effects.leave_draft, effect=effects.start, emphasis=PRIMARY,
         ),
-        _move("release", "tiers_setup", "pending", SYSTEM, prepare=effects.release),
-        _move("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire),
-        _move("pend", "inquiring", "pending", f"{VENDOR} {DISTRIBUTOR}", prepare=effects.answer),
-        _move(
+        action("release", "tiers_setup", "pending", SYSTEM, prepare=effects.release),
+        action("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire),
+        action("pend", "inquiring", "pending", VENDOR, DISTRIBUTOR, prepare=effects.answer),
+        action(
             "approve", "pending", "approved", VENDOR,
-            prepare=effects.approve, effect=effects.apply,
+            prepare=effects.approve, effect=effects.apply, emphasis=PRIMARY,
         ),
-        _move(
-            "fail", "pending inquiring", "failed", f"{VENDOR} {DISTRIBUTOR}",
+        action(
+            "fail", "pending inquiring", "failed", VENDOR, DISTRIBUTOR,
             prepare=effects.fail, effect=effects.give_up,
         ),
-        _move(
-            "fail", "tiers_setup", "failed", f"{VENDOR} {DISTRIBUTOR} {SYSTEM}",
+        action(
+            "fail", "tiers_setup", "failed", VENDOR, DISTRIBUTOR, SYSTEM,
             prepare=effects.fail, effect=effects.give_up,
         ),
     ),

@@ -7,7 +7,7 @@ from datetime import datetime
 from requests_queue import clock
 from requests_queue.catalog.parameter_values import Params
 from requests_queue.queues import validation
-from requests_queue.queues.tier_config import creation, effects, queries, rules
+from requests_queue.queues.tier_config import creation, effects, queries, representations, rules
 from requests_queue.queues.tier_config.models import TierConfigRequest
 
 
@@ -18,6 +18,13 @@ def write(row: TierConfigRequest, params: Params, now: datetime) -> None:
     rows.update(params=params, updated=clock.shown(now))
 
 
+def customers(row: TierConfigRequest) -> list[tuple[str, str]]:
+    """Return the reseller of a request, with its label."""
+    is_first = row.configuration.tier_level == 1
+    label = "Reseller" if is_first else "Reseller of the upper tier"
+    return [(label, row.configuration.account.name)]
+
+
 VALIDATED = validation.register(
     validation.Validated(
         queue=rules.QUEUE,
@@ -26,6 +33,8 @@ VALIDATED = validation.register(
         write=write,
         # MuleSoft's handlers answer in the second place.
         paths=(("params",), ("configuration", "params")),
+        customers=customers,
+        text=lambda pk: representations.text_of_request(queries.get(pk)),
         level=lambda row: int(row.configuration.tier_level),
     )
 )
