@@ -56,6 +56,7 @@ class Subject:
         row = self.row
         customer = self.queue.status(row.status).customer or customer_texts.OTHER
         return {
+            "status": row.status,
             "heading": customer.title,
             "sentence": customer.text.format(vendor=row.vendor.name),
             "reason": row.reason if customer.with_reason else "",

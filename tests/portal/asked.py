@@ -138,6 +138,8 @@ class Page(HTMLParser):
         self.fields: dict[str, Shown] = {}
         self.sent: list[tuple[str, str]] = []
         self.action = ""
+        # The status that the page of a request that can't be answered is about.
+        self.outcome = ""
         self._field: Shown | None = None
         self._part = ""
         self._depth = 0
@@ -149,6 +151,7 @@ class Page(HTMLParser):
         found: dict[str, Any] = {k: True if v is None else v for k, v in attributes}
         if tag == "form":
             self.action = found["action"]
+        self.outcome = found.get("data-outcome", self.outcome)
         if tag == "div":
             self._depth += self._field is not None
             if "data-field" in found:

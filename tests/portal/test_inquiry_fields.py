@@ -154,7 +154,7 @@ def test_what_is_typed_is_what_the_request_has(
 ) -> None:
     form = ask(pk)
     page = form.send(**changes)
-    assert "Your answers are on their way" in page.text, page.text
+    assert page.outcome == "pending"
     key = "structured_value" if isinstance(wanted, dict) else "value"
     found = form.param(pk)
     assert found[key] == wanted
