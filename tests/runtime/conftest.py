@@ -1,4 +1,4 @@
-"""Fixtures of all tests that run servers."""
+"""Fixtures of the tests that run servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webhooks.delivery import validator_client
 
 
 @pytest.fixture(autouse=True)
-def validators_can_be_called() -> Iterator[None]:
-    """Let later tests of this process call validators: a web server that stops forbids it."""
+def restart_validator_client() -> Iterator[None]:
+    """Restart the validator client, which a web server stops at its end."""
     yield
     validator_client.start()

@@ -1,4 +1,4 @@
-"""The set-up of docker-compose.yml as processes here: its commands, its environment."""
+"""The set-up of docker-compose.yml as local processes, with its commands and environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 
 @dataclass
 class Server(Sandbox):
-    """Web, workers and beat as processes of their own."""
+    """Web server, workers and beat as separate processes."""
 
     workers: list[Process] = field(default_factory=list)
     beat: Process | None = None
@@ -43,7 +43,7 @@ def server(
     beat: bool = True,
     **variables: str,
 ) -> Iterator[Server]:
-    """Run web, workers and beat until the block ends, on seeded data."""
+    """Run web server, workers and beat for the block, with the demo data."""
     port = free_port()
     env = environment(
         folder,
@@ -63,16 +63,16 @@ def server(
     }  # fmt: skip
     for arguments in (("migrate", "-v0"), ("seed",)):
         subprocess.run(manage(*arguments), env=env, cwd=ROOT, check=True, capture_output=True)
-    made = {}
+    api_keys = {}
     for account in ("VA-610-138", "PA-318-442"):
-        made[account] = keys.new_key()
+        api_keys[account] = keys.new_key()
         subprocess.run(
-            manage("apikey", account), env={**env, "SIM_API_KEY": made[account]}, cwd=ROOT,
+            manage("apikey", account), env={**env, "SIM_API_KEY": api_keys[account]}, cwd=ROOT,
             check=True, capture_output=True,
         )  # fmt: skip
     running = Server(
         f"http://127.0.0.1:{port}", folder, Process(command("web"), env, folder / "web.log"),
-        made["VA-610-138"], made["PA-318-442"],
+        api_keys["VA-610-138"], api_keys["PA-318-442"],
     )  # fmt: skip
     running.workers = [
         Process([*command("worker"), "-n", f"w{n}@test"], env, folder / f"worker{n}.log")

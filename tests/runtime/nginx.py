@@ -1,4 +1,4 @@
-"""A real nginx with TLS in front of a server; skips loudly where nginx is not installed."""
+"""Run nginx as a TLS proxy of a server; skips with a message if nginx is not installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.processes import Process, free_port
 from tests.runtime.serving import connect
 from tests.webhooks.certificates import certificate
 
-# As docs/server.md shows it, with the addresses of a test.
+# The configuration of docs/server.md with the addresses of a test.
 _CONFIGURATION = """\
 daemon off;
 pid {folder}/nginx.pid;
@@ -50,7 +50,7 @@ http {{
 
 @dataclass(frozen=True)
 class Proxy:
-    """Where it listens, and the certificate that its clients trust."""
+    """Ports of a running nginx, and its certificate."""
 
     https_port: int
     http_port: int
@@ -67,14 +67,14 @@ class Proxy:
 
 @contextmanager
 def nginx(folder: Path, upstream: int, https: int = 0) -> Iterator[Proxy]:
-    """Run nginx in front of a port until the block ends."""
-    # Debian keeps it out of the path of ordinary users.
+    """Run nginx as a proxy of a port for the block."""
+    # Debian installs it outside the PATH of ordinary users.
     binary = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if binary is None:
         pytest.skip("nginx is not installed: the tests behind a TLS proxy were not run")
     certificate(folder)
     proxy = Proxy(https or free_port(), free_port(), folder / "certificate.pem")
-    # Its workers are another user where root starts it.
+    # Started by root, its workers run as another user.
     folder.chmod(0o755)
     file = folder / "nginx.conf"
     file.write_text(

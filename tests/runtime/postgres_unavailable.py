@@ -1,4 +1,4 @@
-"""A PostgreSQL server that is away, or ends a connection: 503; run by test_on_postgres."""
+"""503 for an unreachable PostgreSQL or a lost connection; run by test_on_postgres."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unavailable import (  # noqa: F401  (fixtures)
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_server_that_is_away(callers: Callers, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreachable_server(callers: Callers, caplog: pytest.LogCaptureFixture) -> None:
     port = connection.settings_dict["PORT"]
     connection.close()
     connection.settings_dict["PORT"] = free_port()
@@ -33,7 +33,7 @@ def test_a_server_that_is_away(callers: Callers, caplog: pytest.LogCaptureFixtur
     all_well(callers)
 
 
-def test_a_connection_that_was_lost_fails_one_request_at_most(callers: Callers) -> None:
+def test_lost_connection_fails_at_most_one_request(callers: Callers) -> None:
     for path in (*API, *PAGES):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")

@@ -1,4 +1,4 @@
-"""The web server in this process, with a small WSGI application, and raw connections to it."""
+"""Run the web server in this process with a small WSGI application, and connect to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.processes import free_port
 
 @dataclass
 class App:
-    """A WSGI application: what may wait for a validator waits until it is released."""
+    """A WSGI application in which validations wait for `release`."""
 
     arrived: queue.Queue[str] = field(default_factory=queue.Queue)
     release: threading.Event = field(default_factory=threading.Event)
@@ -30,16 +30,16 @@ class App:
         self.arrived.put(path)
         if waits(path):
             assert self.release.wait(30)
-        said = f"{path} by {threading.current_thread().name}".encode()
-        start("200 OK", [("Content-Length", str(len(said)))])
-        return [said]
+        content = f"{path} by {threading.current_thread().name}".encode()
+        start("200 OK", [("Content-Length", str(len(content)))])
+        return [content]
 
 
 @contextmanager
-def serving(wsgi: Any, settings: Any, threads: int = 1, lane: int = 4) -> Iterator[str]:
-    """Run the server until the block ends; return its address."""
+def serving(wsgi: Any, settings: Any, threads: int = 1, validations: int = 4) -> Iterator[str]:
+    """Run the server for the block; yield its URL."""
     settings.SIM_BIND = f"127.0.0.1:{free_port()}"
-    settings.SIM_VALIDATIONS = lane
+    settings.SIM_VALIDATIONS = validations
     server = web.Web(wsgi, threads)
     server.start()
     try:
@@ -52,21 +52,21 @@ def serving(wsgi: Any, settings: Any, threads: int = 1, lane: int = 4) -> Iterat
 
 
 def connect(url: str, timeout: float = 10) -> socket.socket:
-    """Return a raw connection to a server."""
+    """Open a raw connection to a server."""
     host, _, port = url.removeprefix("http://").rpartition(":")
     return socket.create_connection((host, int(port)), timeout=timeout)
 
 
 def read(line: socket.socket, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
     """Read one response: status, headers by lower-case name, body."""
-    answer = HTTPResponse(line, method=method)
-    answer.begin()
-    headers = {name.lower(): value for name, value in answer.getheaders()}
-    return answer.status, headers, answer.read()
+    response = HTTPResponse(line, method=method)
+    response.begin()
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return response.status, headers, response.read()
 
 
 def is_closed(line: socket.socket) -> bool:
-    """Wait until the server closes a connection, reading what is left of it."""
+    """Read the rest of a connection; return whether the server closes it."""
     try:
         while line.recv(65536):
             pass

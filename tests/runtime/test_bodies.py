@@ -1,4 +1,4 @@
-"""Request bodies: at most 20 MiB, counted as they arrive, and none stored for strangers."""
+"""Request bodies: size limits, counted on arrival, and no files for unauthenticated clients."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def vendor(world: make.World) -> Caller:
 
 @pytest.fixture
 def stored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return a list that notes each temporary file."""
-    made: list[int] = []
+    """Record the creation of temporary files."""
+    created: list[int] = []
 
     original = tempfile.TemporaryFile
 
-    def note(*arguments: Any, **options: Any) -> Any:
-        made.append(1)
+    def record(*arguments: Any, **options: Any) -> Any:
+        created.append(1)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(bodies.tempfile, "TemporaryFile", note)
-    return made
+    monkeypatch.setattr(bodies.tempfile, "TemporaryFile", record)
+    return created
 
 
 def post(
@@ -64,28 +64,28 @@ def post(
         head = "".join(f"{header}\r\n" for header in (length, *headers))
         line.sendall(b"POST " + target + b" HTTP/1.1\r\n" + HEAD + head.encode() + b"\r\n")
         if chunked:
-            pieces = [body[n : n + 65536] for n in range(0, len(body), 65536)]
-            for piece in pieces:
-                line.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+            chunks = [body[n : n + 65536] for n in range(0, len(body), 65536)]
+            for chunk in chunks:
+                line.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
             line.sendall(b"0\r\n\r\n")
         else:
             line.sendall(body)
-        answer = read(line)
-        # The body was taken off the line, so that the response arrived, and the next one does.
+        response = read(line)
+        # The server has read the whole body, so the next request on the connection works.
         if declared is None:
             line.sendall(b"GET /public/v1/requests HTTP/1.1\r\n" + HEAD + b"\r\n")
             assert read(line)[0] == 401
-        return answer
+        return response
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("key", ["", "Authorization: ApiKey SU-000-000-000:nothing"])
-def test_a_body_beyond_the_limit_is_413_in_connects_form(
+def test_body_above_the_limit_gets_413_in_connects_envelope(
     url: str, stored: list[int], chunked: bool, key: str
 ) -> None:
     headers = [key] if key else []
     if chunked:
-        # Of a stranger not even that much is taken.
+        # Without a valid key the limit is lower.
         status, _, content = post(url, b"x" * (MIB + 1), *headers, chunked=True)
         assert (status, json.loads(content)["error_code"]) == (401, "AUTH_001")
     else:
@@ -97,7 +97,7 @@ def test_a_body_beyond_the_limit_is_413_in_connects_form(
     assert stored == []
 
 
-def test_a_chunked_body_beyond_the_limit_is_413_for_a_valid_key(
+def test_chunked_body_above_the_limit_gets_413_with_valid_key(
     url: str, vendor: Caller, stored: list[int]
 ) -> None:
     key = f"Authorization: ApiKey {vendor.key}"
@@ -105,11 +105,11 @@ def test_a_chunked_body_beyond_the_limit_is_413_for_a_valid_key(
     assert (status, received["content-type"]) == (413, "application/json")
     assert json.loads(content)["errors"] == ["The request body is larger than 1 MiB."]
     assert received["connect-version"]
-    # Up to the limit it may be in a file.
+    # Up to the limit it is stored in a file.
     assert len(stored) == 1
 
 
-def test_a_wrong_length_is_no_way_around_the_limit(url: str, stored: list[int]) -> None:
+def test_wrong_content_length_does_not_bypass_the_limit(url: str, stored: list[int]) -> None:
     status, _, content = post(url, b"x", declared=1 << 40)
     assert (status, json.loads(content)["error_code"]) == (413, "REQ_413")
     status, _, _ = post(url, b"x" * 100_000, declared=MIB)
@@ -118,7 +118,7 @@ def test_a_wrong_length_is_no_way_around_the_limit(url: str, stored: list[int]) 
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_large_body_of_a_stranger_is_401_and_never_stored(
+def test_large_body_without_valid_key_gets_401_and_is_not_stored(
     url: str, stored: list[int], chunked: bool
 ) -> None:
     status, received, content = post(url, b"x" * 700_000, chunked=chunked)
@@ -128,7 +128,7 @@ def test_a_large_body_of_a_stranger_is_401_and_never_stored(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_large_body_with_a_key_reaches_the_view(
+def test_large_body_with_valid_key_reaches_the_view(
     url: str, vendor: Caller, stored: list[int], chunked: bool
 ) -> None:
     body = json.dumps({"label": "x" * 700_000}).encode()
@@ -138,7 +138,7 @@ def test_a_large_body_with_a_key_reaches_the_view(
     assert stored == [1]
 
 
-def test_a_page_takes_a_large_body_only_of_who_is_signed_in(url: str, stored: list[int]) -> None:
+def test_large_body_of_a_page_requires_sign_in(url: str, stored: list[int]) -> None:
     status, headers, content = post(url, b"x" * 100_000, target=b"/sign-in/")
     assert status == 413 and headers["content-type"].startswith("text/html")
     assert b"larger than 64 KiB" in content
@@ -148,15 +148,15 @@ def test_a_page_takes_a_large_body_only_of_who_is_signed_in(url: str, stored: li
     assert "content-security-policy" in headers
 
 
-def test_a_signed_in_user_may_send_a_large_form(url: str, world: make.World, client: Any) -> None:
+def test_signed_in_user_may_send_a_large_form(url: str, world: make.World, client: Any) -> None:
     client.force_login(world.vendor_user)
     cookie = f"Cookie: sessionid={client.cookies['sessionid'].value}"
     status, _, content = post(url, b"x" * 100_000, cookie, target=b"/queues/")
-    # Not 413: the form's own check comes next.
+    # Not 413: the CSRF check has refused it.
     assert status == 403, content
 
 
-def test_a_form_may_be_larger_by_its_frame_than_the_file_in_it(settings: Any) -> None:
+def test_limit_of_a_form_allows_for_its_fields(settings: Any) -> None:
     settings.SIM_MAX_BODY = 10_000
     form = "Content-Type: multipart/form-data; boundary=x"
     with serving(echo, settings) as url:
@@ -169,11 +169,11 @@ def test_a_form_may_be_larger_by_its_frame_than_the_file_in_it(settings: Any) ->
                 if expected == 200:
                     assert json.loads(read(line)[2])["size"] == size
                 else:
-                    # `echo` doesn't know the question, and is asked with an empty body.
+                    # `echo` ignores the key, and gets an empty body.
                     assert json.loads(read(line)[2])["connect_sim.body"] == "too large"
 
 
-def test_an_expected_continue_is_not_sent_for_a_body_that_is_refused(url: str) -> None:
+def test_refused_body_gets_no_100_continue(url: str) -> None:
     for length, expected in ((MIB + 1, 413), (100_000, 401)):
         with connect(url) as line:
             head = f"Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n".encode()
@@ -183,7 +183,7 @@ def test_an_expected_continue_is_not_sent_for_a_body_that_is_refused(url: str) -
             assert is_closed(line)
 
 
-def test_a_client_that_goes_away_in_its_body_never_reaches_django(settings: Any) -> None:
+def test_incomplete_body_does_not_reach_django(settings: Any) -> None:
     app = App()
     with serving(app, settings) as url:
         with connect(url) as line:
@@ -194,7 +194,7 @@ def test_a_client_that_goes_away_in_its_body_never_reaches_django(settings: Any)
     assert list(app.arrived.queue) == ["/whole"]
 
 
-def test_a_body_that_arrives_slowly_holds_no_thread(settings: Any) -> None:
+def test_slow_body_uses_no_thread(settings: Any) -> None:
     with serving(echo, settings, threads=1) as url:
         slow = [connect(url) for _ in range(5)]
         for line in slow:
@@ -208,7 +208,7 @@ def test_a_body_that_arrives_slowly_holds_no_thread(settings: Any) -> None:
             line.close()
 
 
-def test_a_full_disk_is_503_in_connects_form(
+def test_full_disk_gets_503_in_connects_envelope(
     url: str, vendor: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""An SQLite file that is locked, full, read-only, removed or damaged: 503, one line in the log."""
+"""503 and one log line for an SQLite file that is locked, full, read-only, missing or damaged."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def locked() -> Iterator[None]:
 
 @contextmanager
 def full() -> Iterator[None]:
-    """Leave the database no page beyond those that it has."""
+    """Limit the database to its current pages."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM")
         cursor.execute("PRAGMA page_count")
@@ -64,7 +64,7 @@ def read_only() -> Iterator[None]:
 
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
-    """Take the database file away, with what SQLite keeps beside it; yield its path."""
+    """Move the database file away with its -wal and -shm; yield its path."""
     connection.close()
     file = Path(connection.settings_dict["NAME"])
     for each in file.parent.glob(f"{file.name}*"):
@@ -98,13 +98,13 @@ def new_webhook(callers: Callers, n: int = 0) -> Any:
         (read_only, "The database file is read-only"),
     ],
 )
-def test_sqlite_that_cannot_be_written(
+def test_sqlite_that_is_not_writable(
     callers: Callers, caplog: pytest.LogCaptureFixture, state: Any, sentence: str
 ) -> None:
     path = "/public/v1/notifications/webhooks"
     with state():
-        answers = (new_webhook(callers, n) for n in range(50))
-        refused = next(answer for answer in answers if answer.status_code != 201)
+        responses = (new_webhook(callers, n) for n in range(50))
+        refused = next(response for response in responses if response.status_code != 201)
         assert sentence in is_unavailable(refused, path, caplog)
         # A page that writes: a draft of the wizard.
         step = {"label": "x", "go": "next", "description": "x" * 200_000}
@@ -114,7 +114,7 @@ def test_sqlite_that_cannot_be_written(
     all_well(callers)
 
 
-def test_a_database_file_that_was_removed(
+def test_missing_database_file(
     callers: Callers, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     with replaced(tmp_path):
@@ -122,7 +122,7 @@ def test_a_database_file_that_was_removed(
     all_well(callers)
 
 
-def test_a_database_file_that_is_damaged(
+def test_damaged_database_file(
     callers: Callers, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     with replaced(tmp_path) as file:
@@ -131,13 +131,13 @@ def test_a_database_file_that_is_damaged(
     all_well(callers)
 
 
-def test_a_defect_of_the_program_is_not_taken_for_the_database(
+def test_programming_error_is_500(
     callers: Callers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         connection.cursor().execute("SELECT nothing_of_the_kind FROM webhooks_webhook")
 
     monkeypatch.setattr("webhooks.api.Webhooks.list", broken)
-    answer = callers.get("/public/v1/notifications/webhooks")
-    assert (answer.status_code, answer.json()["error_code"]) == (500, "SYS_001")
+    response = callers.get("/public/v1/notifications/webhooks")
+    assert (response.status_code, response.json()["error_code"]) == (500, "SYS_001")
     assert [record for record in caplog.records if record.exc_info]

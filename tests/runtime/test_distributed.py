@@ -1,4 +1,4 @@
-"""PostgreSQL + Redis + two worker processes: each delivery once, and nothing depends on Redis."""
+"""PostgreSQL, Redis and two workers: each delivery runs once, and does not depend on Redis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.postgres_server import postgres_database
 from tests.processes import Redis, manage, redis_server
 from tests.runtime.distributed import Server, server
 
-# The same on both: many threads of one process, and of several.
+# Test classes that also run on one process.
 __all__ = ["TestHanging", "TestSlow", "event", "hook", "pool", "validator"]
 
 
@@ -35,60 +35,60 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 def running(redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with (
         postgres_database() as database,
-        server(tmp_path_factory.mktemp("server"), database, redis.url) as found,
+        server(tmp_path_factory.mktemp("server"), database, redis.url) as running,
     ):
-        yield found
+        yield running
 
 
 @pytest.fixture
 def served() -> Iterator[Handler]:
-    with handler() as found:
-        yield found
+    with handler() as served:
+        yield served
 
 
-def test_each_delivery_goes_out_once(running: Server, served: Handler) -> None:
+def test_each_delivery_is_sent_once(running: Server, served: Handler) -> None:
     hook = orders.webhook(running, served.url)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: orders.purchase(running), range(40)))
     orders.until_stats(running, hook["id"], events=40, triggers=40, success_triggers=40)
     assert len(served.seen) == 40
-    # Both workers took part, or at least none repeated what the other had done.
+    # No worker has repeated a delivery of the other.
     assert Counter(got.json["webhook_id"] for got in served.seen) == {hook["id"]: 40}
     running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
-def test_redis_may_be_gone(running: Server, redis: Redis, served: Handler) -> None:
+def test_deliveries_continue_without_redis(running: Server, redis: Redis, served: Handler) -> None:
     hook = orders.webhook(running, served.url)
     redis.stop()
     try:
-        took = []
+        durations = []
         for _ in range(3):
-            began = time.monotonic()
+            started = time.monotonic()
             orders.purchase(running)
-            took.append(time.monotonic() - began)
+            durations.append(time.monotonic() - started)
             served.next(timeout=2)
     finally:
         redis.start()
-    # Three calls each: two look-ups and the purchase.
-    assert max(took) < 1
+    # Three API requests each: two lookups and the purchase.
+    assert max(durations) < 1
     orders.until_stats(running, hook["id"], events=3, triggers=3, success_triggers=3)
     orders.purchase(running)
     served.next(timeout=5)
     running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
-def entered(running: Server) -> dict[str, str]:
-    """Return the headers of a browser in which the administrator is signed in."""
+def session_headers(running: Server) -> dict[str, str]:
+    """Sign in the administrator and return the headers of the session."""
     done = subprocess.run(
         manage("signin"), env=running.process.env, capture_output=True, text=True, check=True
     )
-    answer = requests.get(done.stdout.strip(), allow_redirects=False, timeout=10)
-    # The cookie is for TLS, which ends before this server.
-    return {"Cookie": f"sessionid={answer.cookies['sessionid']}"}
+    response = requests.get(done.stdout.strip(), allow_redirects=False, timeout=10)
+    # The cookie is restricted to TLS, so it is set here.
+    return {"Cookie": f"sessionid={response.cookies['sessionid']}"}
 
 
 def test_the_first_page_tells_what_runs_in_other_processes(running: Server, redis: Redis) -> None:
-    headers = entered(running)
+    headers = session_headers(running)
 
     def said(*words: str) -> bool:
         page = requests.get(f"{running.url}/home/live/", headers=headers, timeout=10)
@@ -111,7 +111,7 @@ def test_the_first_page_tells_what_runs_in_other_processes(running: Server, redi
     assert left.popen.poll() is None
 
 
-def test_beat_may_be_gone(running: Server, served: Handler) -> None:
+def test_deliveries_continue_without_beat(running: Server, served: Handler) -> None:
     hook = orders.webhook(running, served.url)
     assert running.beat is not None
     running.beat.stop()
@@ -123,7 +123,7 @@ def test_beat_may_be_gone(running: Server, served: Handler) -> None:
     running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
-def test_a_web_server_that_stops_tells_those_who_wait(
+def test_stop_of_web_server_ends_validation_in_flight(
     running: Server, validator: Validator, hook: Json, pool: ThreadPoolExecutor
 ) -> None:
     flow = validating.draft(running)
@@ -132,10 +132,10 @@ def test_a_web_server_that_stops_tells_those_who_wait(
     waiting = pool.submit(flow.validate)
     validator.until_seen(1, flow.pk)
     assert running.process.stop() == 0
-    answer = waiting.result()
+    response = waiting.result()
     running.process.start()
     running.wait_for_web()
-    assert (answer.status_code, answer.json()) == (400, {
+    assert (response.status_code, response.json()) == (400, {
         "error_code": "VAL_100",
         "errors": [
             "Validation service is not available.",
@@ -147,7 +147,7 @@ def test_a_web_server_that_stops_tells_those_who_wait(
     assert (stats["triggers"], stats["success_triggers"], stats["failure_triggers"]) == (1, 0, 0)
 
 
-def test_a_killed_worker_loses_nothing(running: Server) -> None:
+def test_delivery_of_killed_worker_is_repeated(running: Server) -> None:
     with handler(None) as hanging:
         hook = orders.webhook(running, hanging.url)
         orders.purchase(running)

@@ -1,4 +1,4 @@
-"""The task worker of a sandbox that uses Redis as its broker."""
+"""The task worker of a sandbox with Redis as its broker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.engines import until
 from tests.processes import redis_server, sandbox
 
 
-def test_a_task_worker_that_was_shut_down_is_started_again(tmp_path: Path) -> None:
+def test_ended_task_worker_is_restarted(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with (
         redis_server(tmp_path / "redis") as redis,
@@ -22,4 +22,4 @@ def test_a_task_worker_that_was_shut_down_is_started_again(tmp_path: Path) -> No
         until(lambda: not outside.control.ping(timeout=0.5), "the worker has ended")
         until(lambda: outside.control.ping(timeout=0.5), "the worker answers again", timeout=30)
         assert running.process.stop() == 0
-    assert "started again" in running.process.printed
+    assert "task worker has ended" in running.process.printed

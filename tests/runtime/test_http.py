@@ -1,4 +1,4 @@
-"""HTTP as clients really send it: what reaches Django, and what comes back, byte for byte."""
+"""HTTP requests as real clients send them, and the responses, byte for byte."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ HEAD = b"Host: localhost\r\n"
 def echo(environ: dict[str, Any], start: Any) -> list[bytes]:
     """Return the environment and the length of the body as JSON."""
     body = environ["wsgi.input"].read()
-    seen = {name: value for name, value in environ.items() if isinstance(value, str)}
-    said = json.dumps({**seen, "body": body[:100].decode("latin-1"), "size": len(body)}).encode()
-    start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(said)))])
-    return [said]
+    texts = {name: value for name, value in environ.items() if isinstance(value, str)}
+    content = json.dumps(
+        {**texts, "body": body[:100].decode("latin-1"), "size": len(body)}
+    ).encode()
+    start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(content)))])
+    return [content]
 
 
 @pytest.fixture
@@ -30,7 +32,9 @@ def url(settings: Any) -> Iterator[str]:
         yield address
 
 
-def seen(url: str, target: bytes, headers: bytes = b"", body: bytes = b"", method: bytes = b"GET"):  # type: ignore[no-untyped-def]
+def request(
+    url: str, target: bytes, headers: bytes = b"", body: bytes = b"", method: bytes = b"GET"
+):  # type: ignore[no-untyped-def]
     with connect(url) as line:
         line.sendall(method + b" " + target + b" HTTP/1.1\r\n" + HEAD + headers + b"\r\n" + body)
         status, _, content = read(line)
@@ -65,35 +69,35 @@ def seen(url: str, target: bytes, headers: bytes = b"", body: bytes = b"", metho
         (b"/" + b"x" * 100_000 + b"?" + b"y" * 100_000, "/" + "x" * 100_000, "y" * 100_000),
     ],
 )  # fmt: skip
-def test_path_and_query_reach_django_as_sent(
+def test_path_and_query_reach_django_unchanged(
     url: str, target: bytes, path: str | None, query: str | None
 ) -> None:
     if path is None:
-        # A space ends the target.
+        # The target ends at a space.
         with connect(url) as line:
             line.sendall(b"GET " + target + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
             assert read(line)[0] == 400
         return
-    environ = seen(url, target)
+    environ = request(url, target)
     assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == (path, query)
 
 
-def test_a_request_line_may_come_in_pieces(url: str) -> None:
+def test_request_line_may_arrive_in_chunks(url: str) -> None:
     with connect(url) as line:
-        for piece in (b"\r\n", b"GET /\xc3", b"\xa9?a=\xff", b" HTT", b"P/1.1\r", b"\n" + HEAD):
-            line.sendall(piece)
+        for chunk in (b"\r\n", b"GET /\xc3", b"\xa9?a=\xff", b" HTT", b"P/1.1\r", b"\n" + HEAD):
+            line.sendall(chunk)
         line.sendall(b"X-A: \xe9\r\n\r\n")
         environ = json.loads(read(line)[2])
         assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == ("/\xc3\xa9", "a=\xff")
         assert environ["HTTP_X_A"] == "\xe9"
-        # And the next one on the same connection.
+        # The next request on the same connection.
         line.sendall(b"GET /\xff?b HTTP/1.1\r\n" + HEAD + b"\r\n")
         environ = json.loads(read(line)[2])
         assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == ("/\xff", "b")
 
 
 def test_headers_reach_django_joined_and_without_underscores(url: str) -> None:
-    environ = seen(
+    environ = request(
         url, b"/", b"X-Two: a\r\nX-Two: b\r\nX_Forwarded_For: 1.2.3.4\r\nX-Bytes: \xe9\xff\r\n"
         b"content-TYPE: text/x\r\nX-Empty:\r\n",
     )  # fmt: skip
@@ -105,12 +109,12 @@ def test_headers_reach_django_joined_and_without_underscores(url: str) -> None:
     assert "CONTENT_LENGTH" not in environ
 
 
-def test_the_environment_is_that_of_wsgi(url: str) -> None:
-    environ = seen(url, b"/x")
+def test_environment_follows_wsgi(url: str) -> None:
+    environ = request(url, b"/x")
     assert environ["REMOTE_ADDR"] == "127.0.0.1" and environ["wsgi.url_scheme"] == "http"
     assert environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ["SCRIPT_NAME"] == ""
     assert environ["HTTP_HOST"] == "localhost"
-    # Django refuses a request without a host: nothing stands in for it.
+    # Django refuses a request without a host, so no default is set.
     with connect(url) as line:
         line.sendall(b"GET / HTTP/1.0\r\n\r\n")
         _, headers, content = read(line)
@@ -134,14 +138,14 @@ def test_the_environment_is_that_of_wsgi(url: str) -> None:
         (b"Content-Length: 5\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n", b"hello", "hello"),
     ],
 )
-def test_a_body_reaches_django(url: str, headers: bytes, body: bytes, expected: str) -> None:
-    environ = seen(url, b"/", headers, body, b"POST")
+def test_body_reaches_django(url: str, headers: bytes, body: bytes, expected: str) -> None:
+    environ = request(url, b"/", headers, body, b"POST")
     assert environ["body"] == expected
     assert environ.get("CONTENT_LENGTH", "0") == str(len(expected))
     assert "HTTP_TRANSFER_ENCODING" not in environ
 
 
-def test_expect_100_continue_is_answered_before_the_body(url: str) -> None:
+def test_100_continue_is_sent_before_the_body(url: str) -> None:
     with connect(url) as line:
         line.sendall(b"PUT / HTTP/1.1\r\n" + HEAD + b"Expect: 100-continue\r\n")
         line.sendall(b"Content-Length: 3\r\n\r\n")
@@ -150,7 +154,7 @@ def test_expect_100_continue_is_answered_before_the_body(url: str) -> None:
         assert json.loads(read(line)[2])["body"] == "abc"
 
 
-def test_a_connection_is_kept_and_head_has_no_body(url: str) -> None:
+def test_connection_is_kept_alive_and_head_has_no_body(url: str) -> None:
     with connect(url) as line:
         line.sendall(b"HEAD /a HTTP/1.1\r\n" + HEAD + b"\r\n")
         status, headers, content = read(line, "HEAD")
@@ -178,7 +182,7 @@ def test_a_connection_is_kept_and_head_has_no_body(url: str) -> None:
         b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_refused_without_a_log_line(
+def test_malformed_http_is_refused_without_an_error_log(
     url: str, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with connect(url) as line:
@@ -189,7 +193,7 @@ def test_what_is_no_http_is_refused_without_a_log_line(
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_garbage_after_a_request_does_not_break_into_its_response(url: str) -> None:
+def test_garbage_after_a_request_does_not_corrupt_its_response(url: str) -> None:
     with connect(url) as line:
         line.sendall(b"GET /a HTTP/1.1\r\n" + HEAD + b"\r\nGARBAGE\r\n\r\n")
         status, _, content = read(line)
@@ -198,16 +202,16 @@ def test_garbage_after_a_request_does_not_break_into_its_response(url: str) -> N
 
 
 @pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
-def test_too_many_pipelined_requests_end_the_connection(url: str, offer: bytes) -> None:
+def test_too_many_pipelined_requests_close_the_connection(url: str, offer: bytes) -> None:
     with connect(url) as line:
         line.sendall((b"GET / HTTP/1.1\r\n" + HEAD + offer + b"\r\n") * 2000)
         received = b""
-        while piece := line.recv(65536):
-            received += piece
+        while chunk := line.recv(65536):
+            received += chunk
     assert 100 <= received.count(b"HTTP/1.1 200 OK") <= 110
 
 
-def test_a_head_beyond_256_kib_is_refused(url: str) -> None:
+def test_head_above_256_kib_is_refused(url: str) -> None:
     with connect(url) as line:
         line.sendall(b"GET / HTTP/1.1\r\n")
         with pytest.raises(OSError):
@@ -218,12 +222,12 @@ def test_a_head_beyond_256_kib_is_refused(url: str) -> None:
         assert read(line)[0] == 431
 
 
-def test_responses_are_dated_once_and_name_no_server(settings: Any) -> None:
+def test_response_has_one_date_and_no_server_header(settings: Any) -> None:
     def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
-        given = (
+        headers = (
             [("Date", "Thu, 26 Nov 2026 10:00:00 GMT")] if environ["PATH_INFO"] == "/own" else []
         )
-        start("200 OK", [*given, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+        start("200 OK", [*headers, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
         return [b"x"]
 
     with serving(wsgi, settings) as url, connect(url) as line:
@@ -242,7 +246,7 @@ def test_responses_are_dated_once_and_name_no_server(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
-def test_a_status_without_a_body_has_no_length(settings: Any, status: str) -> None:
+def test_status_without_body_has_no_content_length(settings: Any, status: str) -> None:
     def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
         start(status, [("Content-Length", "4")])
         return [b"body"]
@@ -255,10 +259,10 @@ def test_a_status_without_a_body_has_no_length(settings: Any, status: str) -> No
             assert "content-length" not in headers and "transfer-encoding" not in headers
 
 
-def test_a_response_in_pieces_arrives_whole(settings: Any) -> None:
+def test_chunked_response_arrives_completely(settings: Any) -> None:
     closed = []
 
-    class Pieces:
+    class Chunks:
         def __iter__(self) -> Iterator[bytes]:
             for n in range(300):
                 yield b"%d" % (n % 10) * 65536
@@ -266,12 +270,12 @@ def test_a_response_in_pieces_arrives_whole(settings: Any) -> None:
         def close(self) -> None:
             closed.append(True)
 
-    def wsgi(environ: dict[str, Any], start: Any) -> Pieces:
+    def wsgi(environ: dict[str, Any], start: Any) -> Chunks:
         length = [("Content-Length", str(300 * 65536))] if environ["PATH_INFO"] == "/length" else []
         start("200 OK", length)
-        return Pieces()
+        return Chunks()
 
-    expected = b"".join(Pieces())
+    expected = b"".join(Chunks())
     with serving(wsgi, settings) as url, connect(url) as line:
         for path in (b"/length", b"/chunked"):
             line.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
@@ -279,8 +283,8 @@ def test_a_response_in_pieces_arrives_whole(settings: Any) -> None:
     assert closed == [True, True]
 
 
-def test_a_client_that_reads_slowly_holds_no_thread(settings: Any) -> None:
-    """A static file's 1.4 MB are handed over at once, whether the client takes them or not."""
+def test_slow_reader_uses_no_thread(settings: Any) -> None:
+    """The event loop buffers a response of 3 MB, so its thread is free."""
 
     def wsgi(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
         size = 3_000_000 if environ["PATH_INFO"] == "/large" else 3
@@ -299,7 +303,7 @@ def test_a_client_that_reads_slowly_holds_no_thread(settings: Any) -> None:
             line.close()
 
 
-def test_an_exception_logs_no_query_and_answers_in_connects_form(
+def test_exception_is_logged_without_query_and_gets_connects_envelope(
     settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
@@ -312,28 +316,28 @@ def test_an_exception_logs_no_query_and_answers_in_connects_form(
         status, headers, content = read(line)
     assert (status, headers["content-type"]) == (500, "application/json")
     assert json.loads(content)["error_code"] == "SYS_001"
-    assert "GET /public/v1/x\\n failed." in caplog.text and "on purpose" in caplog.text
+    assert "GET /public/v1/x\\n" in caplog.text and "on purpose" in caplog.text
     assert "S3CRET" not in caplog.text
 
 
-def test_a_response_that_breaks_off_closes_the_connection(settings: Any) -> None:
+def test_incomplete_response_closes_the_connection(settings: Any) -> None:
     def wsgi(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
         start("200 OK", [("Content-Length", "10")])
 
-        def pieces() -> Iterator[bytes]:
+        def chunks() -> Iterator[bytes]:
             yield b"12345"
             if environ["PATH_INFO"] == "/fails":
                 raise RuntimeError("on purpose")
 
-        return pieces()
+        return chunks()
 
     with serving(wsgi, settings) as url:
         for path in (b"/fails", b"/short"):
             with connect(url) as line:
                 line.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
                 received = b""
-                while piece := line.recv(65536):
-                    received += piece
+                while chunk := line.recv(65536):
+                    received += chunk
                 assert received.endswith(b"\r\n\r\n12345")
 
 
@@ -347,7 +351,7 @@ def test_a_response_that_breaks_off_closes_the_connection(settings: Any) -> None
         ("[::]:{0} 0.0.0.0:{0}", ["127.0.0.1:{0}", "[::1]:{0}"]),
     ],
 )
-def test_every_address_of_sim_bind_is_served(settings: Any, bind: str, reached: list[str]) -> None:
+def test_each_address_of_sim_bind_is_served(settings: Any, bind: str, reached: list[str]) -> None:
     from connect_sim import web
 
     ports = [free_port(), free_port()]
@@ -365,7 +369,7 @@ def test_every_address_of_sim_bind_is_served(settings: Any, bind: str, reached: 
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1:x", "127.0.0.1:99999", "nowhere.invalid:80", "8000"])
-def test_an_address_that_is_none_is_an_error_of_one_line(settings: Any, bind: str) -> None:
+def test_malformed_address_is_reported_in_one_line(settings: Any, bind: str) -> None:
     from connect_sim import web
 
     settings.SIM_BIND = bind

@@ -1,4 +1,4 @@
-"""Redis is frozen and killed under a backlog of messages: no worker ends, deliveries go on."""
+"""Redis is frozen and killed with a backlog of messages: workers and deliveries continue."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 def running(redis: Redis, tmp_path: Path) -> Iterator[Server]:
     with (
         postgres_database() as database,
-        server(tmp_path, database, redis.url, workers=3, beat=False) as found,
+        server(tmp_path, database, redis.url, workers=3, beat=False) as running,
     ):
-        yield found
+        yield running
 
 
 def queue_messages(redis: Redis) -> None:
-    """Fill the broker's queue, so that messages are acknowledged when Redis goes away."""
+    """Fill the broker's queue, so that messages are acknowledged when Redis fails."""
     with Celery(broker=redis.url) as app, app.producer_or_acquire() as producer:
         for _ in range(BACKLOG):
             app.send_task("webhooks.tasks.pump", producer=producer, retry=False)
 
 
 def is_consuming(redis: Redis) -> bool:
-    """Whether a worker has taken messages of the backlog."""
+    """Return whether a worker has consumed messages of the backlog."""
     with Celery(broker=redis.url) as app, app.connection_for_read() as connection:
         return connection.default_channel.client.llen("celery") < BACKLOG
 
 
 def interrupt(redis: Redis) -> None:
-    """Freeze Redis for a moment while workers acknowledge, kill it, and start an empty one."""
+    """Freeze Redis while workers acknowledge, kill it, and start an empty one."""
     redis.process.popen.send_signal(signal.SIGSTOP)
     for _ in range(3):
         pause()
@@ -58,7 +58,7 @@ def interrupt(redis: Redis) -> None:
 
 
 def run_outages(running: Server, redis: Redis, count: int) -> None:
-    """Interrupt Redis `count` times, each time with one worker that has just started."""
+    """Interrupt Redis `count` times, each time with one newly started worker."""
     for number in range(count):
         worker = running.workers[number % len(running.workers)]
         worker.kill()
@@ -67,13 +67,13 @@ def run_outages(running: Server, redis: Redis, count: int) -> None:
         until(lambda: is_consuming(redis), "messages are consumed", timeout=30)
         queue_messages(redis)
         interrupt(redis)
-        until(lambda: is_idle(redis), "the consumers are back", timeout=30)
+        until(lambda: is_idle(redis), "the consumers continue", timeout=30)
         ended = [each for each in running.workers if each.popen.poll() is not None]
         assert not ended, ended[0].printed[-5000:]
 
 
 def is_idle(redis: Redis) -> bool:
-    """Whether a message that is queued now is taken."""
+    """Return whether a newly queued message is consumed."""
     with Celery(broker=redis.url) as app, app.connection_for_read() as connection:
         client = connection.default_channel.client
         if client.llen("celery") == 0:

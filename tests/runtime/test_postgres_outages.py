@@ -1,4 +1,4 @@
-"""Outages of PostgreSQL, on a server of the tests' own that they restart."""
+"""Outages of PostgreSQL, with a server that the tests restart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.postgres_server import VARIABLE, postgres_server
 from tests.processes import ROOT
 
-WHERE = "tests/webhooks/postgres_outages.py"
+TESTS = "tests/webhooks/postgres_outages.py"
 
 
 @pytest.mark.postgres
@@ -26,11 +26,11 @@ def test_results_survive_an_outage_of_postgres_at_production_settings() -> None:
 
 
 def run_outages(*options: str) -> None:
-    """Run the tests in a process of their own, since Django has one database a process."""
+    """Run the tests in a separate process, because Django has one database per process."""
     with postgres_server() as server:
         database = f"{server.url.rpartition('/')[0]}/outages"
-        found = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *options, WHERE],
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *options, TESTS],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -40,5 +40,5 @@ def run_outages(*options: str) -> None:
             capture_output=True,
             text=True,
         )  # fmt: skip
-    assert found.returncode == 0, found.stdout[-20000:]
-    assert " passed" in found.stdout
+    assert done.returncode == 0, done.stdout[-20000:]
+    assert " passed" in done.stdout

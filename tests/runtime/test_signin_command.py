@@ -1,4 +1,4 @@
-"""`manage.py signin` prints the address of the running sandbox, not that of this shell."""
+"""`manage.py signin` prints a link with the URL of the running sandbox."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def root(world: make.World, settings: Any, tmp_path: Path) -> User:
 
 @pytest.fixture
 def listening() -> Iterator[str]:
-    """The URL of something that listens."""
+    """The URL of a listening socket."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def runs_at(url: str, folder: Path) -> None:
+def write_sandbox_file(url: str, folder: Path) -> None:
     sandbox_file.write(folder, sandbox_file.Sandbox(url, "a", "b"))
 
 
@@ -44,40 +44,40 @@ def link(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out.strip()
 
 
-def test_the_address_is_that_of_the_running_sandbox(
+def test_link_has_the_url_of_the_running_sandbox(
     listening: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs_at(listening, tmp_path)
+    write_sandbox_file(listening, tmp_path)
     assert link(capsys).startswith(f"{listening}/sign-in/UR-000-000-001/")
 
 
-def test_a_sandbox_that_is_reached_from_elsewhere_runs_by_its_heartbeat(
+def test_unreachable_sandbox_with_heartbeat_is_running(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs_at("http://host.docker.invalid:8000", tmp_path)
+    write_sandbox_file("http://host.docker.invalid:8000", tmp_path)
     heartbeats.record(heartbeats.WORKER)
     assert link(capsys).startswith("http://host.docker.invalid:8000/sign-in/")
 
 
-def test_no_running_sandbox_is_one_line(tmp_path: Path) -> None:
+def test_missing_sandbox_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"sandbox\.json") as raised:
         call_command("signin")
     assert "\n" not in str(raised.value)
     url = f"http://127.0.0.1:{free_port()}"
-    runs_at(url, tmp_path)
+    write_sandbox_file(url, tmp_path)
     with pytest.raises(CommandError, match=f"No sandbox is running at {url}") as raised:
         call_command("signin")
     assert "\n" not in str(raised.value)
 
 
-def test_processes_of_their_own_have_the_address_of_the_settings(
+def test_separate_processes_use_the_url_of_the_settings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     heartbeats.record(heartbeats.WORKER)
     assert link(capsys).startswith("http://127.0.0.1:8000/sign-in/")
 
 
-def test_a_server_has_the_address_of_its_settings(
+def test_server_uses_the_url_of_its_settings(
     settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.SANDBOX = False

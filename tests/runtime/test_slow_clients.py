@@ -1,4 +1,4 @@
-"""Clients that are slow, on purpose or not: each is ended in time, and the others are served."""
+"""Slow clients: their connections are closed in time, and other clients are served."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REQUEST = b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n"
 
 @pytest.fixture
 def limits(settings: Any) -> Any:
-    """Set limits that a test needn't wait for."""
+    """Set short limits."""
     settings.SIM_HEAD_TIMEOUT = 0.4
     settings.SIM_IDLE_TIMEOUT = 0.4
     settings.SIM_BODY_WINDOW = 0.4
@@ -36,7 +36,7 @@ def url(limits: Any) -> Iterator[str]:
         yield address
 
 
-def answers(url: str) -> bool:
+def responds(url: str) -> bool:
     with connect(url) as line:
         line.sendall(REQUEST)
         return read(line)[0] == 200
@@ -45,17 +45,17 @@ def answers(url: str) -> bool:
 # -- heads
 
 
-def test_a_head_that_is_not_complete_in_time_is_408(url: str) -> None:
+def test_incomplete_head_gets_408_after_the_timeout(url: str) -> None:
     with connect(url, 2) as line:
-        began = time.monotonic()
+        started = time.monotonic()
         line.sendall(b"GET / HTTP/1.1\r\nHos")
         status, headers, _ = read(line)
         assert (status, headers["connection"]) == (408, "close")
-        assert 0.3 < time.monotonic() - began < 2
+        assert 0.3 < time.monotonic() - started < 2
         assert is_closed(line)
 
 
-def test_sending_bytes_one_by_one_extends_no_deadline(url: str) -> None:
+def test_byte_by_byte_head_does_not_extend_the_timeout(url: str) -> None:
     with connect(url, 0.05) as line:
         deadline = time.monotonic() + 3
         line.sendall(b"GET / HTTP/1.1\r\n")
@@ -69,12 +69,12 @@ def test_sending_bytes_one_by_one_extends_no_deadline(url: str) -> None:
     assert received.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_connection_without_a_request_is_closed(url: str) -> None:
+def test_connection_without_request_is_closed(url: str) -> None:
     with connect(url, 2) as line:
         assert line.recv(100) == b""
 
 
-def test_an_idle_connection_is_closed_and_a_used_one_is_not(settings: Any) -> None:
+def test_idle_connection_is_closed_and_used_one_is_not(settings: Any) -> None:
     settings.SIM_IDLE_TIMEOUT = 1
     with serving(echo, settings) as url, connect(url, 2) as line:
         for _ in range(8):
@@ -84,7 +84,7 @@ def test_an_idle_connection_is_closed_and_a_used_one_is_not(settings: Any) -> No
         assert line.recv(100) == b""
 
 
-def test_a_second_head_on_a_kept_connection_has_a_deadline_too(url: str) -> None:
+def test_second_head_on_keep_alive_connection_has_a_timeout(url: str) -> None:
     with connect(url, 2) as line:
         line.sendall(REQUEST + b"GET /")
         assert read(line)[0] == 200
@@ -92,7 +92,7 @@ def test_a_second_head_on_a_kept_connection_has_a_deadline_too(url: str) -> None
         assert is_closed(line)
 
 
-def test_a_request_in_progress_has_no_deadline(limits: Any) -> None:
+def test_running_request_has_no_timeout(limits: Any) -> None:
     others_timed_out = Event()
 
     def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
@@ -100,7 +100,7 @@ def test_a_request_in_progress_has_no_deadline(limits: Any) -> None:
         return echo(environ, start)
 
     with serving(wsgi, limits) as url, connect(url) as line:
-        # The next request has begun meanwhile.
+        # The next request has begun.
         line.sendall(REQUEST + b"GET /next")
         for _ in range(2):
             with connect(url, 5) as other:
@@ -124,7 +124,7 @@ def _readable(line: socket.socket, seconds: float) -> bool:
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 9000", b"Transfer-Encoding: chunked"])
-def test_a_body_slower_than_the_rate_is_408(url: str, framing: bytes) -> None:
+def test_body_below_the_minimum_rate_gets_408(url: str, framing: bytes) -> None:
     with connect(url, 2) as line:
         line.sendall(b"POST /public/v1/x HTTP/1.1\r\n" + HEAD + framing + b"\r\n\r\n")
         line.sendall(b"1\r\na\r\n")
@@ -134,8 +134,8 @@ def test_a_body_slower_than_the_rate_is_408(url: str, framing: bytes) -> None:
         assert is_closed(line)
 
 
-def test_a_body_that_keeps_the_rate_is_received(settings: Any) -> None:
-    """However long it takes altogether: only each window counts."""
+def test_body_at_the_minimum_rate_is_received(settings: Any) -> None:
+    """The rate applies to each window, not to the total duration."""
     settings.SIM_BODY_WINDOW, settings.SIM_BODY_RATE = 0.7, 50
     with serving(echo, settings) as url, connect(url) as line:
         line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 600\r\n\r\n")
@@ -146,7 +146,7 @@ def test_a_body_that_keeps_the_rate_is_received(settings: Any) -> None:
         assert b'"size": 600' in read(line)[2]
 
 
-def test_the_rest_of_a_refused_body_is_not_taken_forever(
+def test_discard_of_a_refused_body_has_a_timeout(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "LINGER", 0.3)
@@ -157,7 +157,7 @@ def test_the_rest_of_a_refused_body_is_not_taken_forever(
         assert is_closed(line)
 
 
-def test_a_client_that_takes_no_response_is_given_up(
+def test_client_that_reads_no_response_is_disconnected(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "STALLED", 0.3)
@@ -173,35 +173,35 @@ def test_a_client_that_takes_no_response_is_given_up(
 
     with serving(wsgi, settings) as url, connect(url) as line:
         line.sendall(REQUEST)
-        # The thread doesn't wait for this client any longer.
-        until(lambda: ended, "the thread's end", timeout=5)
+        # The thread no longer waits for this client.
+        until(lambda: ended, "the thread ends", timeout=5)
 
 
 # -- many
 
 
-def test_byte_by_byte_heads_leave_the_others_served(settings: Any) -> None:
-    """200 connections whose heads come in bits; `make bench ARGS="web"` has 4,000."""
+def test_byte_by_byte_heads_do_not_delay_other_clients(settings: Any) -> None:
+    """200 connections; `make bench ARGS="web"` has 4,000."""
     with serving(echo, settings, threads=2) as url, ExitStack() as stack:
         slow = [stack.enter_context(connect(url)) for _ in range(200)]
         for line in slow:
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             line.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
-        took = []
+        durations = []
         for n in range(40):
             for line in slow[n % 4 :: 4]:
                 line.sendall(b"x")
-            began = time.monotonic()
-            assert answers(url)
-            took.append(time.monotonic() - began)
-        assert sorted(took)[20] < 0.5
-        # None of the slow ones has lost anything.
+            started = time.monotonic()
+            assert responds(url)
+            durations.append(time.monotonic() - started)
+        assert sorted(durations)[20] < 0.5
+        # The slow requests are complete.
         for line in slow[:5]:
             line.sendall(b"\r\n" + HEAD + b"\r\n")
             assert b'"HTTP_X_SLOW": "xxxxxxxxxx"' in read(line)[2]
 
 
-def test_a_client_of_small_pieces_is_read_at_intervals(
+def test_byte_by_byte_client_is_read_at_intervals(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from connect_sim.server.protocol import Connection
@@ -222,33 +222,33 @@ def test_a_client_of_small_pieces_is_read_at_intervals(
     assert len(reads) < 20 and len(b"".join(reads)) > 2000
 
 
-@pytest.mark.parametrize("kind", ["silent", "head", "body", "idle"])
-def test_the_oldest_incomplete_connection_makes_room(settings: Any, kind: str) -> None:
+@pytest.mark.parametrize("state", ["silent", "head", "body", "idle"])
+def test_oldest_incomplete_connection_is_evicted(settings: Any, state: str) -> None:
     settings.SIM_CONNECTIONS = 20
     first = {
         "silent": b"",
         "head": b"GET / HTTP/1.1\r\n",
         "body": b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 9\r\n\r\nx",
         "idle": REQUEST,
-    }[kind]
+    }[state]
     with serving(echo, settings) as url, ExitStack() as stack:
         lines = []
         for _ in range(30):
             line = stack.enter_context(connect(url, 5))
             line.sendall(first)
-            if kind == "idle":
+            if state == "idle":
                 assert read(line)[0] == 200
             lines.append(line)
-        assert answers(url)
+        assert responds(url)
         assert all(is_closed(line) for line in lines[:10])
-        # The youngest are still there.
-        rest = {"silent": REQUEST, "head": HEAD + b"\r\n", "body": b"x" * 8, "idle": REQUEST}[kind]
+        # The newest connections are still open.
+        rest = {"silent": REQUEST, "head": HEAD + b"\r\n", "body": b"x" * 8, "idle": REQUEST}[state]
         for line in lines[12:]:
             line.sendall(rest)
             assert read(line)[0] == 200
 
 
-def test_a_request_in_progress_makes_no_room(settings: Any) -> None:
+def test_running_request_is_not_evicted(settings: Any) -> None:
     settings.SIM_CONNECTIONS = 16
     app = App()
     with serving(app, settings, threads=1) as url, ExitStack() as stack:
@@ -257,7 +257,7 @@ def test_a_request_in_progress_makes_no_room(settings: Any) -> None:
         assert app.arrived.get(timeout=10) == "/validate"
         for _ in range(40):
             stack.enter_context(connect(url))
-        assert answers(url)
+        assert responds(url)
         app.release.set()
         assert read(busy)[0] == 200
 

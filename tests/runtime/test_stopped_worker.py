@@ -1,4 +1,4 @@
-"""A worker of a team server is stopped in the middle of a transaction, at production settings."""
+"""A worker of a server is suspended in a transaction, with production settings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.postgres_server import postgres_database
 from tests.processes import Process, redis_server
 from tests.runtime.distributed import Server, command, server
 
-AT_MOST = 5.0
+MAX_SECONDS = 5.0
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("where", [stopping.IN_CLAIM, stopping.IN_FLUSH])
-def test_api_and_deliveries_go_on_within_five_seconds(where: str, tmp_path: Path) -> None:
+def test_api_and_deliveries_continue_within_five_seconds(where: str, tmp_path: Path) -> None:
     flag = tmp_path / "stop"
     with (
         handler() as served,
@@ -39,11 +39,11 @@ def test_api_and_deliveries_go_on_within_five_seconds(where: str, tmp_path: Path
             until(lambda: _workers(database) == 3, "all workers have started", 60)
             hook = orders.webhook(running, served.url)
             ordered = _order_until_stopped(running, stopped, flag)
-            began, before = time.monotonic(), len(served.seen)
+            started, before = time.monotonic(), len(served.seen)
             orders.purchase(running)
-            assert time.monotonic() - began < AT_MOST
-            until(lambda: len(served.seen) > before, "deliveries go on")
-            assert time.monotonic() - began < AT_MOST
+            assert time.monotonic() - started < MAX_SECONDS
+            until(lambda: len(served.seen) > before, "deliveries continue")
+            assert time.monotonic() - started < MAX_SECONDS
             stopped.popen.send_signal(signal.SIGCONT)
             count = ordered + 1
             orders.until_stats(running, hook["id"], 60, events=count, success_triggers=count)
@@ -54,16 +54,16 @@ def test_api_and_deliveries_go_on_within_five_seconds(where: str, tmp_path: Path
 
 
 def _order_until_stopped(running: Server, stopped: Process, flag: Path) -> int:
-    """Order until the worker has taken a part in it and stopped itself; return how often."""
+    """Order until the worker has suspended itself; return the number of orders."""
     flag.touch()
     for count in range(1, 200):
         orders.purchase(running)
         if stopping.is_stopped(stopped.popen.pid):
             return count
-    raise AssertionError("the worker never took a delivery")
+    raise AssertionError("the worker has claimed no delivery")
 
 
 def _workers(database: str) -> int:
     with psycopg.connect(database) as connection:
-        found = connection.execute("SELECT COUNT(*) FROM requests_queue_pulse WHERE kind='worker'")
-        return int(found.fetchone()[0])
+        result = connection.execute("SELECT COUNT(*) FROM requests_queue_heartbeat WHERE kind='worker'")
+        return int(result.fetchone()[0])

@@ -33,18 +33,18 @@ User.objects.create_superuser("root", uid="UR-900-000-001", password=os.environ[
 PASSWORD = "a-passphrase-of-the-test-1"
 
 
-def composed(service: str, given: dict[str, str]) -> dict[str, str]:
-    """Return a service's environment, with `${NAME:-default}` and `${NAME:?…}` filled in."""
+def composed(service: str, variables: dict[str, str]) -> dict[str, str]:
+    """Return a service's environment with `${NAME:-default}` and `${NAME:?…}` replaced."""
 
     def fill(match: re.Match[str]) -> str:
         name, kind, rest = match.groups()
-        if name in given:
-            return given[name]
+        if name in variables:
+            return variables[name]
         assert kind == ":-", f"docker-compose.yml needs {name}"
         return str(rest)
 
-    found = COMPOSE["services"][service]["environment"]
-    return {name: re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", fill, str(v)) for name, v in found.items()}
+    environ = COMPOSE["services"][service]["environment"]
+    return {name: re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", fill, str(v)) for name, v in environ.items()}
 
 
 @dataclass
@@ -56,11 +56,11 @@ class Team:
     port: int
 
     def session(self) -> requests.Session:
-        found = requests.Session()
-        found.verify = str(self.proxy.certificate)
-        # REQUESTS_CA_BUNDLE would win.
-        found.trust_env = False
-        return found
+        session = requests.Session()
+        session.verify = str(self.proxy.certificate)
+        # REQUESTS_CA_BUNDLE would take precedence.
+        session.trust_env = False
+        return session
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             "SIM_ENCRYPTION_KEY": "another-secret-of-the-test-that-is-long-enough-0123456789",
             "POSTGRES_PASSWORD": "unused",
         }))  # fmt: skip
-        # The addresses that Docker's network would give.
+        # The addresses of Docker's network.
         env |= {
             "DATABASE_URL": database,
             "CELERY_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0",
@@ -97,7 +97,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             return True
 
         try:
-            until(listens, "the web server", timeout=60)
+            until(listens, "the web server listens", timeout=60)
             with nginx(folder, port, https) as proxy:
                 yield Team(proxy, key, port)
         finally:
@@ -109,32 +109,32 @@ pytestmark = pytest.mark.postgres
 
 def test_http_redirects_once_and_https_does_not(team: Team) -> None:
     session = team.session()
-    answer = session.get(f"{team.proxy.http}/sign-in/", allow_redirects=False, timeout=10)
-    assert (answer.status_code, answer.headers["location"]) == (
+    response = session.get(f"{team.proxy.http}/sign-in/", allow_redirects=False, timeout=10)
+    assert (response.status_code, response.headers["location"]) == (
         301, f"{team.proxy.https}/sign-in/",
     )  # fmt: skip
-    answer = session.get(f"{team.proxy.http}/sign-in/", timeout=10)
-    assert (answer.status_code, len(answer.history)) == (200, 1)
-    assert answer.headers["strict-transport-security"]
-    answer = session.get(f"{team.proxy.https}/sign-in/", allow_redirects=False, timeout=10)
-    assert answer.status_code == 200
+    response = session.get(f"{team.proxy.http}/sign-in/", timeout=10)
+    assert (response.status_code, len(response.history)) == (200, 1)
+    assert response.headers["strict-transport-security"]
+    response = session.get(f"{team.proxy.https}/sign-in/", allow_redirects=False, timeout=10)
+    assert response.status_code == 200
 
 
-def test_a_user_signs_in_and_cookies_are_secure(team: Team) -> None:
+def test_sign_in_sets_secure_cookies(team: Team) -> None:
     session = team.session()
     page = session.get(f"{team.proxy.https}/sign-in/", timeout=10)
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
     assert token is not None
     form = {"username": "root", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
-    answer = session.post(
+    response = session.post(
         f"{team.proxy.https}/sign-in/", form, allow_redirects=False, timeout=10,
         headers={"Origin": team.proxy.https, "Referer": f"{team.proxy.https}/sign-in/"},
     )  # fmt: skip
-    assert answer.status_code in (302, 303), answer.text
+    assert response.status_code in (302, 303), response.text
     assert {cookie.name: cookie.secure for cookie in session.cookies} == {
         "csrftoken": True, "sessionid": True,
     }  # fmt: skip
-    # The session counts: another page is no redirect to the sign-in.
+    # The session is valid: no redirect to the sign-in.
     page = session.get(f"{team.proxy.https}/", allow_redirects=False, timeout=10)
     assert page.status_code == 200
     forged = session.post(
@@ -144,29 +144,29 @@ def test_a_user_signs_in_and_cookies_are_secure(team: Team) -> None:
     assert forged.status_code == 403
 
 
-def test_the_api_answers_behind_the_proxy(team: Team) -> None:
+def test_api_responds_behind_the_proxy(team: Team) -> None:
     session = team.session()
     session.headers["Authorization"] = f"ApiKey {team.key}"
-    answer = session.get(f"{team.proxy.https}/public/v1/requests?limit=1", timeout=10)
-    assert answer.status_code == 200 and len(answer.json()) == 1
-    answer = session.post(
+    response = session.get(f"{team.proxy.https}/public/v1/requests?limit=1", timeout=10)
+    assert response.status_code == 200 and len(response.json()) == 1
+    response = session.post(
         f"{team.proxy.https}/public/v1/requests", data=iter([b"{", b"}"]), timeout=10
     )
-    assert answer.status_code in (400, 403) and answer.json()["errors"]
+    assert response.status_code in (400, 403) and response.json()["errors"]
 
 
-def test_what_a_client_makes_up_is_not_believed_behind_the_proxy(
-    settings: Any, tmp_path: Path
-) -> None:
+def test_forged_headers_are_ignored_behind_the_proxy(settings: Any, tmp_path: Path) -> None:
     settings.SIM_TRUSTED_PROXY = COMPOSE["services"]["web"]["environment"][
         "SIM_TRUSTED_PROXY"
     ].rpartition(":-")[2].rstrip("}")  # fmt: skip
-    made_up = {
+    forged_headers = {
         "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "http", "X_Forwarded_For": "1.2.3.4",
         "Forwarded": "for=203.0.113.7;proto=http",
     }  # fmt: skip
     with serving(echo, settings) as url, nginx(tmp_path, int(url.rpartition(":")[2])) as proxy:
         verify = str(proxy.certificate)
-        seen = requests.get(proxy.https, headers=made_up, verify=verify, timeout=10).json()
-    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("127.0.0.1", "https")
-    assert not any("FORWARDED" in name for name in seen)
+        environ = requests.get(
+            proxy.https, headers=forged_headers, verify=verify, timeout=10
+        ).json()
+    assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == ("127.0.0.1", "https")
+    assert not any("FORWARDED" in name for name in environ)

@@ -1,6 +1,6 @@
-"""The private parts of uvicorn and httptools that `connect_sim.server` uses, by name.
+"""Private attributes of uvicorn and httptools that `connect_sim.server` uses.
 
-Where this fails after an update, read what has become of the part before changing the test.
+If a test fails after an update, check how the attribute has changed before changing the test.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tests.processes import ROOT
         "_should_upgrade", "shutdown", "data_received", "send_400_response",
     ],
 )  # fmt: skip
-def test_the_protocol_has_the_method(name: str) -> None:
+def test_protocol_has_method(name: str) -> None:
     assert callable(getattr(HttpToolsProtocol, name))
 
 
-def test_the_protocol_has_the_attributes() -> None:
+def test_protocol_has_attributes() -> None:
     async def app(*arguments: object) -> None: ...
 
     async def make() -> HttpToolsProtocol:
@@ -48,32 +48,32 @@ def test_the_protocol_has_the_attributes() -> None:
     assert list(inspect.signature(HttpToolsProtocol.__init__).parameters)[1:] == [
         "config", "server_state", "app_state", "_loop",
     ]  # fmt: skip
-    # `on_headers_complete` reads the target here, and starts the application as a task.
+    # `on_headers_complete` reads the target from `url`, and starts the application as a task.
     source = inspect.getsource(HttpToolsProtocol.on_headers_complete)
     assert "httptools.parse_url(self.url)" in source
     assert "create_task" in inspect.getsource(HttpToolsProtocol._start_asgi_task)
     assert httptools_impl.STATUS_LINE[408] == b"HTTP/1.1 408 Request Timeout\r\n"
 
 
-def test_a_cycle_has_the_attributes() -> None:
+def test_cycle_has_attributes() -> None:
     source = inspect.getsource(RequestResponseCycle.__init__)
     for name in ("keep_alive", "response_complete", "response_started", "disconnected",
                  "waiting_for_100_continue"):  # fmt: skip
         assert re.search(rf"self\.{name}\b", source), name
 
 
-def test_flow_control_and_server_have_the_parts() -> None:
+def test_flow_control_and_server_have_methods() -> None:
     for name in ("pause_reading", "resume_reading"):
         assert callable(getattr(FlowControl, name))
     assert "read_paused" in inspect.getsource(FlowControl.__init__)
     assert list(inspect.signature(Server.startup).parameters) == ["self", "sockets"]
     assert list(inspect.signature(Server.serve).parameters) == ["self", "sockets"]
-    # The protocol class may be anything that makes one, a partial here.
+    # The protocol class may be any callable, here a partial.
     source = inspect.getsource(Config.load)
     assert "self.http_protocol_class = self.http\n" in source
 
 
-def test_the_parser_has_the_parts() -> None:
+def test_parser_has_methods() -> None:
     for name in ("feed_data", "should_upgrade", "get_method"):
         assert callable(getattr(httptools.HttpRequestParser, name))
 
@@ -83,13 +83,13 @@ def test_the_parser_has_the_parts() -> None:
     offer = b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\nx"
     with pytest.raises(httptools.HttpParserUpgrade) as raised:
         httptools.HttpRequestParser(Quiet()).feed_data(offer)
-    # Where the body begins.
+    # The argument is the offset of the body.
     assert offer[raised.value.args[0] :] == b"x"
     assert not issubclass(httptools.HttpParserUpgrade, httptools.HttpParserError)
     assert issubclass(httptools.HttpParserCallbackError, httptools.HttpParserError)
 
 
-def test_the_version_is_capped() -> None:
+def test_version_is_capped() -> None:
     requirement = re.search(r'"uvicorn>=[\d.]+,<([\d.]+)"', (ROOT / "pyproject.toml").read_text())
     assert requirement is not None
     installed = tuple(map(int, uvicorn.__version__.split(".")[:2]))

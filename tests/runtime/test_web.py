@@ -1,4 +1,4 @@
-"""The web server: calls that wait for a handler have threads of their own, and nobody waits."""
+"""The web server: validations have separate threads, and stops end requests in time."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ VALIDATE = "/public/v1/requests/PR-1/validate"
 
 
 def in_background(work: Callable[[], Any]) -> Callable[[], Any]:
-    """Run a function in a thread, and return what waits for its result."""
-    found: queue.Queue[Any] = queue.Queue()
-    threading.Thread(target=lambda: found.put(work()), daemon=True).start()
-    return lambda: found.get(timeout=20)
+    """Run a function in a thread; return a function that waits for its result."""
+    results: queue.Queue[Any] = queue.Queue()
+    threading.Thread(target=lambda: results.put(work()), daemon=True).start()
+    return lambda: results.get(timeout=20)
 
 
 def get(url: str) -> str:
     return requests.get(url, timeout=20).text
 
 
-# -- which calls
+# -- requests that may wait for a validator
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def get(url: str) -> str:
         ("", False),
     ],
 )
-def test_which_calls_may_wait_for_a_handler(path: str, expected: bool) -> None:
+def test_validations_and_forms_may_wait_for_a_handler(path: str, expected: bool) -> None:
     assert waits(path) is expected
 
 
-def test_each_call_is_served_in_its_lane(settings: Any) -> None:
+def test_request_runs_in_the_pool_of_its_path(settings: Any) -> None:
     app = App()
     app.release.set()
     with serving(app, settings) as url:
@@ -83,26 +83,26 @@ def test_each_call_is_served_in_its_lane(settings: Any) -> None:
         assert "by web-" in get(f"{url}/public/v1/requests?next=/validate")
 
 
-# -- one doesn't wait for the other
+# -- pools do not block each other
 
 
-def test_calls_that_wait_delay_no_others(settings: Any) -> None:
+def test_waiting_validations_do_not_delay_other_requests(settings: Any) -> None:
     app = App()
-    with serving(app, settings, threads=1, lane=3) as url:
-        # More of them than the lane has threads.
+    with serving(app, settings, threads=1, validations=3) as url:
+        # More validations than threads.
         waiting = [in_background(lambda n=n: get(f"{url}/{n}/validate")) for n in range(5)]
         assert sorted(app.arrived.get(timeout=10)[-8:] for _ in range(3)) == ["validate"] * 3
         for _ in range(3):
-            began = time.monotonic()
+            started = time.monotonic()
             assert get(f"{url}/quick").startswith("/quick by web-")
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - started < 2
         assert [app.arrived.get(timeout=10) for _ in range(3)] == ["/quick"] * 3
         app.release.set()
-        said = [wait() for wait in waiting]
-    assert all(f"/{n}/validate by waits" in text for n, text in enumerate(said))
+        texts = [wait() for wait in waiting]
+    assert all(f"/{n}/validate by waits" in text for n, text in enumerate(texts))
 
 
-def test_ordinary_calls_that_take_long_delay_no_validation(settings: Any) -> None:
+def test_slow_ordinary_requests_do_not_delay_validations(settings: Any) -> None:
     app, held = App(), threading.Event()
     app.release.set()
     app.inside = lambda path: held.wait(30) if path == "/slow" else None
@@ -113,7 +113,7 @@ def test_ordinary_calls_that_take_long_delay_no_validation(settings: Any) -> Non
         assert slow().startswith("/slow")
 
 
-def test_one_connections_calls_are_answered_in_order(settings: Any) -> None:
+def test_pipelined_requests_get_responses_in_order(settings: Any) -> None:
     app = App()
     paths = [VALIDATE, "/a", f"{VALIDATE}/", "/b", "/forms/x", "/c"]
     with serving(app, settings, threads=2) as url:
@@ -121,21 +121,21 @@ def test_one_connections_calls_are_answered_in_order(settings: Any) -> None:
         with socket.create_connection((host, int(port)), timeout=20) as line:
             line.sendall(b"".join(f"GET {p} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for p in paths))
             assert app.arrived.get(timeout=10) == VALIDATE
-            # The next one of the connection doesn't overtake it.
+            # The next request of the connection has not started.
             assert get(f"{url}/other").startswith("/other")
             assert app.arrived.get(timeout=10) == "/other"
             app.release.set()
-            said = b""
-            while said.count(b" by ") < len(paths):
-                piece = line.recv(65536)
-                assert piece, f"closed after {said!r}"
-                said += piece
+            received = b""
+            while received.count(b" by ") < len(paths):
+                chunk = line.recv(65536)
+                assert chunk, f"closed after {received!r}"
+                received += chunk
     assert [app.arrived.get(timeout=10) for _ in paths[1:]] == paths[1:]
-    places = [said.index(f"\r\n\r\n{p} by ".encode()) for p in paths]
-    assert places == sorted(places) and said.count(b"HTTP/1.1 200 OK") == len(paths)
+    positions = [received.index(f"\r\n\r\n{p} by ".encode()) for p in paths]
+    assert positions == sorted(positions) and received.count(b"HTTP/1.1 200 OK") == len(paths)
 
 
-def test_a_call_that_fails_ends_no_thread(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_exception_does_not_end_its_thread(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     app = App()
     app.release.set()
 
@@ -143,7 +143,7 @@ def test_a_call_that_fails_ends_no_thread(settings: Any, caplog: pytest.LogCaptu
         raise RuntimeError("on purpose")
 
     app.inside = fail
-    with serving(app, settings, lane=1) as url:
+    with serving(app, settings, validations=1) as url:
         for _ in range(3):
             assert requests.get(f"{url}{VALIDATE}", timeout=20).status_code == 500
         app.inside = lambda path: None
@@ -152,7 +152,7 @@ def test_a_call_that_fails_ends_no_thread(settings: Any, caplog: pytest.LogCaptu
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_thread_of_the_lane_keeps_no_connection_of_the_database(settings: Any) -> None:
+def test_validation_thread_closes_its_database_connection(settings: Any) -> None:
     app = App()
     app.release.set()
     opened: list[Any] = []
@@ -163,11 +163,11 @@ def test_a_thread_of_the_lane_keeps_no_connection_of_the_database(settings: Any)
         assert connections["default"].connection is not None
 
     app.inside = connect
-    with serving(app, settings, lane=1) as url:
+    with serving(app, settings, validations=1) as url:
         for _ in range(3):
             get(f"{url}{VALIDATE}")
-            # It belongs to the lane's thread, and is looked at only.
-            until(lambda: opened[-1].connection is None, "the connection's end")
+            # The connection belongs to the other thread: only read its attribute.
+            until(lambda: opened[-1].connection is None, "the connection is closed")
     assert len(opened) == 3
 
 
@@ -175,7 +175,7 @@ def test_a_thread_of_the_lane_keeps_no_connection_of_the_database(settings: Any)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_stop_lets_requests_in_flight_be_answered(settings: Any, host: str) -> None:
+def test_stop_waits_for_requests_in_flight(settings: Any, host: str) -> None:
     settings.SIM_BIND = f"{host}:{free_port()}"
     settings.SIM_VALIDATIONS = 2
     app = App()
@@ -194,7 +194,7 @@ def test_a_stop_lets_requests_in_flight_be_answered(settings: Any, host: str) ->
         assert waiting().startswith(VALIDATE)
 
 
-def test_a_request_that_outlasts_the_stop_is_answered_503(
+def test_request_that_exceeds_the_grace_period_gets_503(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.SIM_BIND = f"127.0.0.1:{free_port()}"
@@ -207,10 +207,10 @@ def test_a_request_that_outlasts_the_stop_is_answered_503(
     assert app.arrived.get(timeout=10) == VALIDATE
     server.stop()
     assert not server.is_running()
-    answer = waiting()
+    response = waiting()
     app.release.set()
-    assert answer.status_code == 503
-    assert answer.json()["error_code"] == "SYS_503"
+    assert response.status_code == 503
+    assert response.json()["error_code"] == "SYS_503"
 
 
 def connects(bind: str) -> bool:
@@ -222,7 +222,7 @@ def connects(bind: str) -> bool:
     return True
 
 
-def test_a_job_that_has_not_begun_at_the_stop_is_dropped() -> None:
+def test_stop_drops_queued_jobs() -> None:
     pool, held, done = ThreadPool(1, "test"), threading.Event(), threading.Event()
     began = threading.Event()
     later: list[str] = []
@@ -237,12 +237,15 @@ def test_a_job_that_has_not_begun_at_the_stop_is_dropped() -> None:
     pool.stop()
     held.set()
     pool.submit(done.set)
-    until(lambda: not any(t.name.startswith("test-") for t in threading.enumerate()), "the end")
+    until(
+        lambda: not any(t.name.startswith("test-") for t in threading.enumerate()),
+        "the threads end",
+    )
     assert later == [] and not done.is_set()
 
 
-def test_no_thread_of_a_pool_outlives_the_main_thread() -> None:
-    """A second signal raises SystemExit: a request that hangs must not hold up the exit."""
+def test_hanging_thread_does_not_delay_the_exit() -> None:
+    """A second signal raises SystemExit, which must not wait for a hanging request."""
     script = (
         "import threading\n"
         "from connect_sim.server.thread_pools import ThreadPool\n"
@@ -256,7 +259,7 @@ def test_no_thread_of_a_pool_outlives_the_main_thread() -> None:
 
 
 @pytest.mark.parametrize("command", ["sandbox", "web"])
-def test_a_port_that_is_taken_is_an_error_of_one_line(tmp_path: Path, command: str) -> None:
+def test_port_in_use_is_reported_in_one_line(tmp_path: Path, command: str) -> None:
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
         ended = subprocess.run(
@@ -269,7 +272,7 @@ def test_a_port_that_is_taken_is_an_error_of_one_line(tmp_path: Path, command: s
 
 
 def _validated_draft(box: Sandbox, served: Handler) -> str:
-    """Make a validator and a draft, and return the path of its validation."""
+    """Create a validator and a draft, and return the path of its validation."""
     product = "PRD-362-917-440"
     box.as_vendor("POST", "/notifications/webhooks", {
         "label": "Cart", "product_id": product, "type": "validator", "active": True,
@@ -279,28 +282,28 @@ def _validated_draft(box: Sandbox, served: Handler) -> str:
     [connection, *_] = box.as_distributor("GET", f"/products/{product}/connections")
     [item, *_] = box.as_distributor("GET", f"/products/{product}/items")
     tier = {"name": "Harbour Cafe", "contact_info": CONTACT}
-    made = box.as_distributor("POST", "/requests", {
+    draft = box.as_distributor("POST", "/requests", {
         "type": "purchase", "status": "draft",
         "asset": {
             "connection": {"id": connection["id"]}, "items": [{"id": item["id"], "quantity": 1}],
             "tiers": {"customer": tier, "tier1": tier},
         },
     })  # fmt: skip
-    return f"/public/v1/requests/{made['id']}/validate"
+    return f"/public/v1/requests/{draft['id']}/validate"
 
 
-def test_a_sandbox_stops_in_time_and_tells_those_who_wait(tmp_path: Path) -> None:
+def test_stop_of_sandbox_ends_validation_in_flight(tmp_path: Path) -> None:
     with handler(None) as served, sandbox(tmp_path / "data") as box:
         path = _validated_draft(box, served)
         waiting = in_background(lambda: box.call("POST", path, key=box.provider_key))
         served.next()
-        # The others are served while it waits.
+        # Other requests are served meanwhile.
         assert box.as_vendor("GET", "/requests?limit=1")
-        began = time.monotonic()
+        started = time.monotonic()
         assert box.process.stop() == 0
-        assert time.monotonic() - began < 15
-        answer = waiting()
-        assert (answer.status_code, answer.json()) == (400, {
+        assert time.monotonic() - started < 15
+        response = waiting()
+        assert (response.status_code, response.json()) == (400, {
             "error_code": "VAL_100",
             "errors": [
                 "Validation service is not available.",
@@ -314,7 +317,7 @@ def test_a_sandbox_stops_in_time_and_tells_those_who_wait(tmp_path: Path) -> Non
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_web_process_stops_in_time_and_tells_those_who_wait(
+def test_stop_of_web_process_ends_validation_in_flight(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     broker = f"redis://127.0.0.1:{free_port()}/0"
@@ -326,24 +329,24 @@ def test_a_web_process_stops_in_time_and_tells_those_who_wait(
         path = _validated_draft(running, served)
         waiting = in_background(lambda: running.call("POST", path, key=running.provider_key))
         served.next()
-        began = time.monotonic()
+        started = time.monotonic()
         assert running.process.stop(number) == 0
-        assert time.monotonic() - began < 10
-        answer = waiting()
-        assert answer.status_code == 400 and "The sandbox stopped" in answer.json()["errors"][1]
+        assert time.monotonic() - started < 10
+        response = waiting()
+        assert response.status_code == 400 and "The sandbox stopped" in response.json()["errors"][1]
 
 
-def test_a_call_of_a_killed_sandbox_is_recorded_by_the_next_one(tmp_path: Path) -> None:
+def test_validation_of_a_killed_sandbox_is_recorded_at_the_next_start(tmp_path: Path) -> None:
     with handler(None) as served, sandbox(tmp_path / "data") as box:
         path = _validated_draft(box, served)
 
-        def ask() -> str:
+        def validate() -> str:
             try:
                 return str(box.call("POST", path, key=box.provider_key).status_code)
             except requests.ConnectionError:
                 return "connection lost"
 
-        waiting = in_background(ask)
+        waiting = in_background(validate)
         served.next()
         box.process.kill()
         assert waiting() == "connection lost"
@@ -351,10 +354,10 @@ def test_a_call_of_a_killed_sandbox_is_recorded_by_the_next_one(tmp_path: Path) 
 
         def stats() -> dict[str, int]:
             [hook] = box.as_vendor("GET", "/notifications/webhooks?type=validator")
-            found: dict[str, int] = hook["stats"]
-            return found
+            statistics: dict[str, int] = hook["stats"]
+            return statistics
 
-        until(lambda: stats()["triggers"] == 1, "the lost call's attempt")
+        until(lambda: stats()["triggers"] == 1, "the lost attempt")
         assert stats()["events"] == 1
         assert (stats()["success_triggers"], stats()["failure_triggers"]) == (0, 0)
         assert len(served.seen) == 1
