@@ -65,5 +65,5 @@ def _order_until_stopped(running: Server, stopped: Process, flag: Path) -> int:
 
 def _workers(database: str) -> int:
     with psycopg.connect(database) as connection:
-        result = connection.execute("SELECT COUNT(*) FROM requests_queue_heartbeat WHERE kind='worker'")
-        return int(result.fetchone()[0])
+        query = "SELECT COUNT(*) FROM requests_queue_heartbeat WHERE kind='worker'"
+        return int(connection.execute(query).fetchone()[0])
