@@ -1,6 +1,8 @@
 # A fresh machine needs only Python 3.11+ and make.
 PYTHON ?= python3
 BIN = .venv/bin
+# The tests start many processes, which would each compile all modules.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: run fresh unit test nightly lint bench screenshots requirements clean
 

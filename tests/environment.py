@@ -5,6 +5,7 @@ Loaded first (`-p tests.environment`); imports nothing of Django.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -23,7 +24,4 @@ for _name in ("DATABASE_URL", "CELERY_BROKER_URL"):
 if "SIM_TEST_DATABASE_URL" in os.environ:
     os.environ["DATABASE_URL"] = os.environ["SIM_TEST_DATABASE_URL"]
 
-
-def pytest_unconfigure() -> None:
-    """Delete the data of this process."""
-    shutil.rmtree(_DATA_DIR, ignore_errors=True)
+atexit.register(shutil.rmtree, _DATA_DIR, ignore_errors=True)
