@@ -105,6 +105,17 @@ class Constant(Field):
         return repr(self.constant)
 
 
+class Many(Field):
+    """A JSON list: each row that `source` finds, shown by a part."""
+
+    def __init__(self, part: Part, source: Callable[[Any], Any]) -> None:
+        super().__init__(part, source)
+
+    def shown(self, value: str, names: Json) -> str:
+        """Return the Python expression of the list."""
+        return f"[{_bind(self.type.represent, names)}(each) for each in {value}]"
+
+
 class Leaf(NamedTuple):
     """A key at any depth: its dotted name and its ORM route, empty where it has no column."""
 
@@ -119,13 +130,15 @@ class Part:
     """A JSON object inside another: a component of the OpenAPI document.
 
     `keys` has a Field for each key, or its type alone; a Part in it shows the same row. Behind a
-    relation, RQL filters by the keys in `named` only.
+    relation, RQL filters by the keys in `named` only. A part that is `{}` where it is empty is not
+    `required` to have its keys.
     """
 
     name: str
     description: str
     keys: Mapping[str, Any]
     named: Sequence[str] = ("id", "name")
+    required: bool = True
 
     @cached_property
     def fields(self) -> dict[str, Field]:
@@ -171,11 +184,13 @@ class Part:
                 yield Leaf(f"{name}{key}", "", each, False)
                 continue
             path = route if source == SELF else f"{route}{source.replace('.', '__')}__"
+            filtered = not each.unfiltered
             if isinstance(each.type, Part):
-                yield Leaf(f"{name}{key}", "", each, False)
-                yield from each.type.leaves(f"{name}{key}.", path, related or source != SELF)
+                yield Leaf(f"{name}{key}", path.removesuffix("__"), each, False)
+                for leaf in each.type.leaves(f"{name}{key}.", path, related or source != SELF):
+                    yield leaf._replace(filtered=filtered and leaf.filtered)
             else:
-                filtered = not each.unfiltered and (not related or key in self.named)
+                filtered = filtered and (not related or key in self.named)
                 yield Leaf(f"{name}{key}", path.removesuffix("__"), each, filtered)
 
 
@@ -184,12 +199,13 @@ class Resource(Part):
     """The JSON object that the API serves of a model's rows.
 
     `search` are the keys that `search=` looks into. `also` are more filters: an ORM route, or a
-    Field whose source the view's query annotates.
+    Field whose source the view's query annotates. `custom` are filters ready for django-rql.
     """
 
     model: type[Model]
     search: Sequence[str] = ()
     also: Mapping[str, str | Field] = field(default_factory=dict)
+    custom: Sequence[Json] = ()
 
     @cached_property
     def routes(self) -> dict[str, str]:
@@ -206,12 +222,14 @@ class Resource(Part):
         fields = {leaf.name: leaf.field for leaf in self.leaves()}
         fields |= {name: each for name, each in self.also.items() if isinstance(each, Field)}
         is_column = {name: self._is_column(route) for name, route in self.routes.items()}
+        taken = {*self.routes, *(each["filter"] for each in self.custom)}
         return [
             *filters(*(row for row in self.routes.items() if is_column[row[0]]),
                      search=self.search),
             *(computed(name, route, _COLUMNS[fields[name].type])
               for name, route in self.routes.items() if not is_column[name]),
-            *parts(*(name for name, each in fields.items() if name not in self.routes
+            *self.custom,
+            *parts(*(name for name, each in fields.items() if name not in taken
                      and ("." not in name or isinstance(each.type, Part)))),
         ]  # fmt: skip
 

@@ -20,7 +20,7 @@ from typing import (
 
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
-from requests_queue.resources import Field, Part
+from requests_queue.resources import Field, Many, Part
 from requests_queue.schema import AnyReference, Json
 
 _BASIC = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -75,17 +75,20 @@ class Components:
         return reference
 
     def _part(self, part: Part) -> Json:
-        return {
+        found: Json = {
             "type": "object",
             "properties": {key: self._field(field) for key, field in part.fields.items()},
             "description": part.description,
-            "required": [key for key, field in part.fields.items() if not field.optional],
         }
+        required = [key for key, field in part.fields.items() if not field.optional]
+        return {**found, "required": required} if part.required and required else found
 
     def _field(self, field: Field) -> Json:
-        if field.empty == {}:
+        if field.empty == {} and (not isinstance(field.type, Part) or field.type.required):
             return self.schema(AnyReference)
         found = self.schema(field.type)
+        if isinstance(field, Many):
+            return {"type": "array", "items": found}
         return _nullable(found) if field.empty is None else found
 
     def _object(self, kind: Any) -> Json:

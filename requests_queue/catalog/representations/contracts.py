@@ -1,76 +1,98 @@
-"""What contracts and agreements look like in the API: `GET /contracts/{id}`, `/agreements/{id}`."""
+"""Contracts and the agreements that they are made from."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from requests_queue.catalog import agreements
 from requests_queue.catalog.models import Contract, Marketplace
-from requests_queue.catalog.representations import account_ref, marketplace_ref
-from requests_queue.resources import event_at, format_datetime
-from requests_queue.schema import Json
+from requests_queue.catalog.representations import PICTURED
+from requests_queue.resources import HAPPENED, NAMED, Constant, Field, Part, Resource
+from requests_queue.schema import Stamp
 
 # All contracts here are of one kind; the other is `test`.
 CONTRACT_KIND = "production"
 
+_AGREEMENT = replace(
+    NAMED, keys={"id": Field(str, agreements.id_of), "name": Field(str, agreements.name_of)}
+)
+# `signed` is the vendor's enrolment, `countersigned` the provider's signature.
+_CONTRACT: dict[str, Any] = {
+    "id": str,
+    "name": str,
+    "type": str,
+    "status": Literal["enrolling", "pending", "active", "rejected", "terminated"],
+    "version": Constant(1, int),
+    "version_created": Field(Stamp, "created", unfiltered=True),
+    "kind": Constant(CONTRACT_KIND, Literal["production", "test"]),
+    "owner": Field(PICTURED, "vendor"),
+    "issuer": Field(PICTURED, "provider"),
+    "agreement": Field(_AGREEMENT, "marketplace"),
+    "enrolled": Stamp | None,
+    "events": Part(
+        "ContractEvents", "The moments of a contract.",
+        {
+            "created": Field(HAPPENED),
+            "signed": Field(HAPPENED, "enrolled", optional=True),
+            "countersigned": Field(HAPPENED, "signed", optional=True),
+            "terminated": Field(HAPPENED, optional=True),
+        },
+    ),
+}  # fmt: skip
+CONTRACT = Resource(
+    "Contract", "A distribution contract, and the marketplace that it is for.",
+    {**_CONTRACT, "marketplace": Field(PICTURED)},
+    model=Contract, search=("id", "name"),
+    also={
+        "agreement.id": Field(str, "agreement_id"),
+        "agreement.name": Field(str, "agreement_name"),
+        "agreement.owner.id": "provider__id",
+        "kind": Field(str, "kind_of_all"),
+    },
+)  # fmt: skip
+CONTRACT_VERSION = Part(
+    "ContractVersion", "A version of a contract: there is one.",
+    {
+        "contract": Part(
+            "ContractOfVersion", "A distribution contract: the vendor's, issued by the provider.",
+            _CONTRACT,
+        ),
+        "version": Constant("1", str),
+        "version_created": Field(Stamp, "created"),
+    },
+)  # fmt: skip
 
-def contract(row: Contract) -> Json:
-    """Return a contract as `GET /contracts/{id}` has it: the vendor's, issued by the provider.
-
-    `signed` is the vendor's enrolment, `countersigned` the provider's signature.
-    """
-    moments = {
-        "created": row.created, "signed": row.enrolled, "countersigned": row.signed,
-        "terminated": row.terminated,
-    }  # fmt: skip
-    return {
-        "id": row.id,
-        "name": row.name,
-        "type": row.type,
-        "status": row.status,
-        "version": 1,
-        "version_created": format_datetime(row.created),
-        "kind": CONTRACT_KIND,
-        "owner": account_ref(row.vendor),
-        "issuer": account_ref(row.provider),
-        "agreement": agreement_ref(row.marketplace),
-        "marketplace": marketplace_ref(row.marketplace),
-        "enrolled": format_datetime(row.enrolled),
-        "events": {name: event_at(at) for name, at in moments.items() if at is not None},
-    }
-
-
-def contract_version(row: Contract) -> Json:
-    """Return a contract's only version as `GET /contracts/{id}/versions` lists it."""
-    whole = contract(row)
-    version, created = str(whole["version"]), whole["version_created"]
-    del whole["marketplace"]
-    return {"contract": whole, "version": version, "version_created": created}
-
-
-def agreement_ref(row: Marketplace) -> Json:
-    """Return a marketplace's agreement as a reference."""
-    return {"id": agreements.id_of(row), "name": agreements.name_of(row)}
-
-
-def agreement(row: Any) -> Json:
-    """Return a marketplace's agreement as `GET /agreements/{id}` has it, counted by the view.
-
-    The document lacks it: the fields are those that connect-sdk and the Haxe SDK read.
-    """
-    created = format_datetime(row.created)
-    return {
-        **agreement_ref(row),
-        "type": agreements.KIND,
-        "title": agreements.name_of(row),
-        "description": "",
-        "created": created,
-        "updated": created,
-        "owner": account_ref(row.owner),
-        "marketplace": marketplace_ref(row),
-        "version": 1,
-        "active": True,
-        "version_created": created,
-        "version_contracts": row.contract_count,
-        "stats": {"contracts": row.contract_count, "versions": 1},
-    }
+# The document lacks it: the fields are those that connect-sdk and the Haxe SDK read.
+AGREEMENT = Resource(
+    "Agreement", "What the contracts of a marketplace are made from.",
+    {
+        "id": Field(str, agreements.id_of),
+        "name": Field(str, agreements.name_of),
+        "type": Constant(agreements.KIND, Literal["distribution"]),
+        "title": Field(str, agreements.name_of),
+        "description": Constant("", str),
+        "created": Stamp,
+        "updated": Field(Stamp, "created"),
+        "owner": Field(PICTURED),
+        "marketplace": PICTURED,
+        "version": Constant(1, int),
+        "active": Constant(True, bool),
+        "version_created": Field(Stamp, "created", unfiltered=True),
+        "version_contracts": Field(int, "contract_count", unfiltered=True),
+        "stats": Part(
+            "AgreementStats", "How many of what an agreement has.",
+            {
+                "contracts": Field(int, "contract_count", unfiltered=True),
+                "versions": Constant(1, int),
+            },
+        ),
+    },
+    model=Marketplace,
+    also={
+        "id": Field(str, "agreement_id"),
+        "name": Field(str, "agreement_name"),
+        "type": Field(str, "agreement_type"),
+        "title": Field(str, "agreement_name"),
+    },
+)  # fmt: skip

@@ -1,13 +1,18 @@
-"""Hubs, and what is connected to them."""
+"""Hubs, and the connections of products to them."""
 
 from __future__ import annotations
 
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.catalog.schema import Environment
-from requests_queue.resources import MADE, Constant, Field, Part, Resource
+from requests_queue.resources import CREATED, MADE, NAMED, Constant, Field, Part, Resource
 from requests_queue.schema import Stamp
 
+_INSTANCE = Part(
+    "HubInstance", "The commerce system behind a hub.",
+    {"id": Field(str, "instance_id"), "type": Field(str, "instance_type")},
+    named=("id", "type"),
+)  # fmt: skip
 HUB = Resource(
     "Hub", "A distributor's system that orders come from.",
     {
@@ -23,22 +28,33 @@ HUB = Resource(
                 "marketplaces": Field(int, "marketplace_count"),
             },
         ),
-        "instance": Part(
-            "HubInstance", "The commerce system behind a hub.",
-            {"id": Field(str, "instance_id"), "type": Field(str, "instance_type")},
-        ),
+        "instance": _INSTANCE,
     },
     model=Hub, search=("id", "name"),
+)  # fmt: skip
+_CONNECTION = {
+    "id": Field(str, "public_id"),
+    "type": Environment,
+    "status": str,
+    "provider": Field(PICTURED),
+    "vendor": Field(PICTURED),
+    "created_at": Field(Stamp, "created"),
+}
+CONNECTION = Resource(
+    "Connection", "A product's connection to a hub.",
+    {
+        **_CONNECTION,
+        "hub": Field(
+            Part("ConnectedHub", "The hub of a connection.", {**NAMED.keys, "instance": _INSTANCE})
+        ),
+        "events": CREATED,
+    },
+    model=Connection, search=("id", "hub.name"),
 )  # fmt: skip
 HUB_CONNECTION = Resource(
     "HubConnection", "A product's connection, as its hub lists it.",
     {
-        "id": Field(str, "public_id"),
-        "type": Environment,
-        "status": str,
-        "provider": Field(PICTURED),
-        "vendor": Field(PICTURED),
-        "created_at": Field(Stamp, "created"),
+        **_CONNECTION,
         "product": Field(
             Part(
                 "ProductOfConnection", "A product, as a hub's connections name it.",

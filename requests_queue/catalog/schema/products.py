@@ -5,14 +5,11 @@ from typing import Any, Literal, NotRequired, TypedDict
 from requests_queue.catalog.schema import (
     Choice,
     Dependency,
-    Environment,
     ParameterType,
 )
-from requests_queue.catalog.schema.directory import HubInstance
 from requests_queue.schema import (
     Answer,
     AnyReference,
-    Created,
     Documented,
     Form,
     Free,
@@ -293,27 +290,6 @@ class Configuration(TypedDict):
     marketplace: NotRequired[Pictured]
 
 
-class ConnectedHub(TypedDict):
-    """The hub of a connection."""
-
-    id: str
-    name: str
-    instance: HubInstance
-
-
-class Connection(TypedDict):
-    """A product's connection to a hub."""
-
-    id: str
-    type: Environment
-    status: str
-    provider: Pictured
-    vendor: Pictured
-    created_at: Stamp
-    hub: ConnectedHub
-    events: Created
-
-
 PRODUCTS = Documented("Products", "product", Product)
 AGREEMENT_PRODUCTS = Documented("Agreements", "product of an agreement", Product)
 ITEMS = Documented(
@@ -343,4 +319,3 @@ MEDIA = Documented(
     },
 )  # fmt: skip
 CONFIGURATIONS = Documented("Products", "configuration", Configuration)
-CONNECTIONS = Documented("Products", "connection", Connection)

@@ -5,36 +5,18 @@ from __future__ import annotations
 from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
-from requests_queue.catalog import representations
 from requests_queue.catalog.models import User
-from requests_queue.catalog.schema import directory
+from requests_queue.catalog.representations.accounts import ACCOUNT_USER, ACTIVE, DISABLED
 from requests_queue.errors import Missing
-from requests_queue.filtering import ConnectFilters, computed, filters, parts
 from requests_queue.rest import Collection, routes
-
-
-class AccountUserFilters(ConnectFilters):
-    """What users can be filtered and ordered by."""
-
-    MODEL = User
-    FILTERS = [
-        *filters(
-            ("id", "uid"), "email", ("active", "is_active"), ("events.created.at", "date_joined"),
-            search=("id", "email"),
-        ),
-        computed("name", "shown_name", TextField()),
-        computed("status", "shown_status", TextField()),
-        *parts("events"),
-    ]  # fmt: skip
+from requests_queue.schema import Documented
 
 
 class AccountUsers(Collection):
     """`/accounts/{id}/users`, for both sides: of the caller's own account, service users left out;
     404 for any other account."""
 
-    documented = directory.ACCOUNT_USERS
-    represent = staticmethod(representations.account_user)
-    rql_filter_class = AccountUserFilters
+    documented = Documented("Accounts", "user of an account", ACCOUNT_USER)
 
     def visible(self) -> QuerySet[User]:
         """Return the account's people; raises Missing."""
@@ -45,8 +27,8 @@ class AccountUsers(Collection):
         return User.objects.filter(account=self.account, is_service=False).alias(
             shown_name=Coalesce(NullIf(full, Value("")), F("username"), output_field=TextField()),
             shown_status=Case(
-                When(is_active=True, then=Value(representations.ACTIVE)),
-                default=Value(representations.DISABLED),
+                When(is_active=True, then=Value(ACTIVE)),
+                default=Value(DISABLED),
                 output_field=TextField(),
             ),
         )

@@ -9,40 +9,20 @@ from django.urls import path
 
 from requests_queue.catalog import agreements, visibility
 from requests_queue.catalog.models import Listing, Marketplace, Product
-from requests_queue.catalog.representations import contracts as contract_representations
-from requests_queue.catalog.schema import directory
+from requests_queue.catalog.representations.contracts import AGREEMENT
+from requests_queue.catalog.representations.marketplaces import MARKETPLACE
 from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views.marketplaces import Marketplaces
 from requests_queue.catalog.views.products import Products
 from requests_queue.errors import Missing
-from requests_queue.filtering import ConnectFilters, computed, filters, parts
 from requests_queue.rest import Collection, routes
-
-
-class AgreementFilters(ConnectFilters):
-    """What agreements can be filtered and ordered by."""
-
-    MODEL = Marketplace
-    FILTERS = [
-        computed("id", "agreement_id", TextField()),
-        computed("type", "agreement_type", TextField()),
-        computed("name", "agreement_name", TextField()),
-        computed("title", "agreement_name", TextField()),
-        *filters(
-            ("owner.id", "owner__id"), ("owner.name", "owner__name"), ("marketplace.id", "id"),
-            ("marketplace.name", "name"), "created", ("updated", "created"),
-        ),
-        *parts("owner", "marketplace", "stats", "description"),
-    ]  # fmt: skip
+from requests_queue.schema import Documented
 
 
 class Agreements(Collection):
     """`/agreements`, for both sides, read-only: those of the marketplaces that the caller sees."""
 
-    documented = directory.AGREEMENTS
-    related = ("owner",)
-    represent = staticmethod(contract_representations.agreement)
-    rql_filter_class = AgreementFilters
+    documented = Documented("Agreements", "agreement", AGREEMENT)
 
     def visible(self) -> QuerySet[Marketplace]:
         """Return the marketplaces, each with what its agreement is called."""
@@ -89,7 +69,7 @@ class AgreementProducts(InAgreement, Products):
 class AgreementMarketplaces(InAgreement, Marketplaces):
     """`/agreements/{id}/products/{id}/marketplaces`, for both sides: where it is listed."""
 
-    documented = directory.AGREEMENT_MARKETPLACES
+    documented = Documented("Agreements", "marketplace of an agreement", MARKETPLACE)
 
     def visible(self) -> QuerySet[Marketplace]:
         """Return the marketplaces; raises Missing where the product isn't listed."""

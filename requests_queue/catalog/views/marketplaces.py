@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import IntegerField, Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from requests_queue.catalog import representations, visibility
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Marketplace
-from requests_queue.catalog.schema import directory
-from requests_queue.filtering import ConnectFilters, computed, filters, inside_json, parts
+from requests_queue.catalog.representations.marketplaces import MARKETPLACE
+from requests_queue.filtering import ConnectFilters
 from requests_queue.inside_json import any_element
 from requests_queue.rest import Collection, routes
+from requests_queue.schema import Documented
 
 
 class MarketplaceFilters(ConnectFilters):
@@ -21,19 +22,7 @@ class MarketplaceFilters(ConnectFilters):
     MODEL = Marketplace
     # A marketplace of two hubs is one marketplace, also where both fit.
     DISTINCT = True
-    FILTERS = [
-        *filters(
-            "id", "name", "description", "currency", "zone", ("owner.id", "owner__id"),
-            ("owner_id", "owner__id"), ("owner.name", "owner__name"), ("hubs.id", "hubs__id"),
-            ("hubs.name", "hubs__name"), ("events.created.at", "created"),
-            search=("id", "name"),
-        ),
-        computed("stats.hubs", "hub_count", IntegerField()),
-        computed("stats.contracts", "contract_count", IntegerField()),
-        computed("active_contracts", "active_contract_count", IntegerField()),
-        *inside_json("countries.id", "countries.name"),
-        *parts("stats", "hubs", "countries", "owner", "icon", "events"),
-    ]  # fmt: skip
+    FILTERS = MARKETPLACE.filters
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Look into the countries."""
@@ -43,9 +32,7 @@ class MarketplaceFilters(ConnectFilters):
 class Marketplaces(Collection):
     """`/marketplaces`, for both sides: a provider's own, a vendor's by contracts."""
 
-    documented = directory.MARKETPLACES
-    related = ("owner",)
-    represent = staticmethod(representations.marketplace)
+    documented = Documented("Marketplaces", "marketplace", MARKETPLACE)
     rql_filter_class = MarketplaceFilters
 
     def visible(self) -> QuerySet[Marketplace]:

@@ -11,9 +11,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.catalog import representations, visibility
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Item, Parameter, Template
 from requests_queue.catalog.representations import products as product_representations
+from requests_queue.catalog.representations.hubs import CONNECTION
 from requests_queue.catalog.schema import products as documents
 from requests_queue.catalog.views.of_product import OfProduct, PartOfProduct
 from requests_queue.catalog.writes import connections as connection_writes
@@ -32,7 +33,7 @@ from requests_queue.filtering import (
     text_in,
 )
 from requests_queue.rest import routes
-from requests_queue.schema import Json
+from requests_queue.schema import Documented, Json
 
 _EVENTS = (("events.created.at", "created"), ("events.updated.at", "updated"))
 _SWITCHES = ("required", "hidden", "unique", "reconciliation")
@@ -178,34 +179,14 @@ class Templates(PartOfProduct):
         return Template.objects.filter(product=self.product)
 
 
-class ConnectionFilters(ConnectFilters):
-    """What a product's connections can be filtered and ordered by."""
-
-    MODEL = Connection
-    FILTERS = [
-        *filters(
-            "id", "type", "status", ("created_at", "created"), ("events.created.at", "created"),
-            ("hub.id", "hub__id"), ("hub.name", "hub__name"),
-            ("hub.instance.id", "hub__instance_id"), ("hub.instance.type", "hub__instance_type"),
-            ("provider.id", "provider__id"), ("provider.name", "provider__name"),
-            ("vendor.id", "vendor__id"), ("vendor.name", "vendor__name"),
-            search=("id", "hub.name"),
-        ),
-        *parts("hub", "provider", "vendor", "events"),
-    ]  # fmt: skip
-
-
 class Connections(OfProduct):
     """`/products/{id}/connections`, for both sides: those that the caller is a party of."""
 
-    documented = documents.CONNECTIONS
+    documented = Documented("Products", "connection", CONNECTION)
     bodies = {
         "create": connection_writes.ConnectionInput(),
         "update": connection_writes.ConnectionUpdate(partial=True),
     }
-    related = ("hub", "provider", "vendor")
-    represent = staticmethod(representations.connection)
-    rql_filter_class = ConnectionFilters
 
     def visible(self) -> QuerySet[Connection]:
         """Return the product's connections."""

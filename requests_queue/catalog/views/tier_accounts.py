@@ -13,20 +13,18 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
+from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT
 from requests_queue.catalog.schema import directory
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.catalog.views import tier_writes
 from requests_queue.errors import Forbidden, Missing
 from requests_queue.filtering import (
     ConnectFilters,
-    computed,
-    filters,
-    looked_up,
-    parts,
     plain,
     text_in,
 )
 from requests_queue.rest import Collection, routes
+from requests_queue.schema import Documented
 
 _PROVIDERS_ONLY = "Only the provider can change tier accounts."
 _SCOPES = {"customer": "as_customer", "tier1": "as_tier1", "tier2": "as_tier2"}
@@ -36,21 +34,7 @@ class TierAccountFilters(ConnectFilters):
     """What tier accounts can be filtered and ordered by."""
 
     MODEL = TierAccount
-    FILTERS = [
-        *filters(
-            "id", "version", "name", "type", "external_id", "external_uid", "tax_id",
-            "environment", ("hub.id", "hub__id"), ("hub.name", "hub__name"),
-            ("owner.id", "owner__id"), ("owner.name", "owner__name"), ("parent.id", "parent__id"),
-            ("parent.name", "parent__name"), ("parent.parent.id", "parent__parent__id"),
-            ("events.created.at", "created"), ("events.updated.at", "updated"),
-            ("events.decommissioned.at", "decommissioned"),
-            search=("id", "name", "external_id", "external_uid"),
-        ),
-        computed("contact_info.contact.email", "contact_email", TextField()),
-        computed("db", "region", TextField()),
-        looked_up("scopes"),
-        *parts("contact_info", "contact_info.contact", "parent", "owner", "hub", "events"),
-    ]  # fmt: skip
+    FILTERS = TIER_ACCOUNT.filters
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Ask where the tier account stands."""
@@ -62,9 +46,10 @@ class TierAccountFilters(ConnectFilters):
 class TierAccounts(Collection):
     """`/tier/accounts`: providers read and write their own; vendors read those in their assets."""
 
-    documented = directory.TIER_ACCOUNTS
-    related = ("owner", "hub", "parent")
-    represent = staticmethod(representations.tier_account)
+    documented = Documented(
+        "Tiers", "tier account", TIER_ACCOUNT,
+        bodies={"create": directory.TierAccountCreate, "update": directory.TierAccountUpdate},
+    )  # fmt: skip
     rql_filter_class = TierAccountFilters
 
     def visible(self) -> QuerySet[TierAccount]:
@@ -110,21 +95,20 @@ class TierAccounts(Collection):
 class TierAccountVersions(Collection):
     """`/tier/accounts/{id}/versions`, the newest first; 404 where the account isn't seen."""
 
-    documented = directory.TIER_ACCOUNT_VERSIONS
+    documented = Documented("Tiers", "version of a tier account", TIER_ACCOUNT)
+    rql_filter_class = None
 
     def list(self, request: Request, **kwargs: Any) -> Response:
         """List the versions: 200, paged."""
         page = self.paginate_queryset(self._versions(self._account()))
-        return self.get_paginated_response(
-            [representations.tier_account(row) for row in page or []]
-        )
+        return self.get_paginated_response([TIER_ACCOUNT.represent(row) for row in page or []])
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """Return the version of that number: 200 or 404."""
         row = self._account()
         for version in self._versions(row):
             if str(version.version) == kwargs["pk"]:
-                return Response(representations.tier_account(version))
+                return Response(TIER_ACCOUNT.represent(version))
         raise Missing(f"{row.pk} version {kwargs['pk']}")
 
     def _account(self) -> TierAccount:

@@ -6,6 +6,7 @@ marketplace in a listing's contract is from objects that published clients captu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from requests_queue.catalog.models import Listing, Product
@@ -34,10 +35,14 @@ def _pending(row: Any) -> ListingRequest | None:
     return next(iter(row.open_requests), None)
 
 
-_USER = Part(
-    "Pictured", "", {"id": Field(str, "uid"), "name": Field(str, unfiltered=True),
-                     "icon": Field(str, _user_icon)},
-)  # fmt: skip
+_USER = replace(
+    PICTURED,
+    keys={
+        "id": Field(str, "uid"),
+        "name": Field(str, unfiltered=True),
+        "icon": Field(str, _user_icon),
+    },
+)
 _PRODUCT = Part(
     "ListedProduct", "A product, as listings have it.",
     {

@@ -5,45 +5,23 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.filtering import ConnectFilters, filters, parts
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.tier_account import creation, representations, rules, schema
-from requests_queue.queues.tier_account.models import TierAccountRequest
-
-
-class TierAccountRequestFilters(ConnectFilters):
-    """What tier account requests can be filtered and ordered by."""
-
-    MODEL = TierAccountRequest
-    FILTERS = [
-        *filters(
-            "id", "status", "type", "reason", ("product.id", "product__id"),
-            ("product.name", "product__name"), ("account.id", "account__account__id"),
-            ("account.external_id", "account__external_id"),
-            ("account.external_uid", "account__external_uid"), ("account.name", "account__name"),
-            ("account.type", "account__type"), ("account.version", "account__version"),
-            ("account.environment", "account__environment"),
-            ("account.hub.id", "account__hub__id"), ("account.hub.name", "account__hub__name"),
-            ("vendor.id", "vendor__id"), ("vendor.name", "vendor__name"),
-            ("provider.id", "provider__id"), ("provider.name", "provider__name"),
-            ("events.created.at", "created"), ("events.updated.at", "updated"),
-            search=("id",),
-        ),
-        *parts("account", "account.contact_info", "product", "vendor", "provider", "events"),
-    ]  # fmt: skip
+from requests_queue.queues.tier_account import creation, rules, schema
+from requests_queue.queues.tier_account.representations import TIER_ACCOUNT_REQUEST
+from requests_queue.schema import Documented
 
 
 class TierAccountRequests(QueueCollection):
     """`/tier/account-requests`: for both parties; distributors create, vendors decide."""
 
-    documented = schema.TIER_ACCOUNT_REQUESTS
+    documented = Documented(
+        "Tiers", "tier account request", TIER_ACCOUNT_REQUEST,
+        bodies={"create": schema.TierAccountRequestCreate, "ignore": schema.Ignore},
+    )  # fmt: skip
     queue = rules.QUEUE
     related = (
-        "account__account__owner", "account__hub", "account__parent", "product", "vendor",
-        "provider",
+        *TIER_ACCOUNT_REQUEST.related, "account__account__owner", "account__hub", "account__parent",
     )  # fmt: skip
-    represent = staticmethod(representations.request)
-    rql_filter_class = TierAccountRequestFilters
     # Connect has no such calls here.
     assign = None  # type: ignore[assignment]
     unassign = None  # type: ignore[assignment]

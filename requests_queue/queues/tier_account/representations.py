@@ -1,30 +1,48 @@
-"""What a tier account request looks like in the API: `GET /tier/account-requests/{id}`."""
+"""Tier account requests: `GET /tier/account-requests/{id}`."""
 
 from __future__ import annotations
 
-from requests_queue.catalog.representations import account_ref, icon, tier_account
+from typing import Literal
+
+from requests_queue.catalog.models import TierAccount
+from requests_queue.catalog.representations import PICTURED, PRODUCT
+from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT
 from requests_queue.catalog.tier_versions import as_account
+from requests_queue.filtering import parts
 from requests_queue.queues.tier_account.models import TierAccountRequest
-from requests_queue.resources import event_at
-from requests_queue.schema import Json
+from requests_queue.resources import MADE, Field, Resource
 
 
-def request(row: TierAccountRequest) -> Json:
-    """Return a request with the version of the account that it is about."""
-    product = row.product
-    return {
-        "id": row.id,
-        "type": row.type,
-        "status": row.status,
-        "account": tier_account(as_account(row.account, row.scopes)),
-        "vendor": account_ref(row.vendor),
-        "provider": account_ref(row.provider),
-        "product": {
-            "id": product.id,
-            "name": product.name,
-            "icon": icon(product),
-            "status": product.status,
-        },
-        "reason": row.reason,
-        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
-    }
+def _account(row: TierAccountRequest) -> TierAccount:
+    """Return the account in the version that the request is about."""
+    return as_account(row.account, row.scopes)
+
+
+TIER_ACCOUNT_REQUEST = Resource(
+    "TierAccountRequest",
+    "The vendor is asked whether it keeps a change of a customer or reseller.",
+    {
+        "id": str,
+        "type": Literal["update"],
+        "status": Literal["pending", "unsupported", "accepted", "ignored"],
+        "account": Field(TIER_ACCOUNT, _account),
+        "vendor": Field(PICTURED),
+        "provider": Field(PICTURED),
+        "product": Field(PRODUCT),
+        "reason": str,
+        "events": MADE,
+    },
+    model=TierAccountRequest, search=("id",),
+    also={
+        "account.id": "account__account__id",
+        "account.external_id": "account__external_id",
+        "account.external_uid": "account__external_uid",
+        "account.name": "account__name",
+        "account.type": "account__type",
+        "account.version": "account__version",
+        "account.environment": "account__environment",
+        "account.hub.id": "account__hub__id",
+        "account.hub.name": "account__hub__name",
+    },
+    custom=parts("account.contact_info"),
+)  # fmt: skip

@@ -1,24 +1,8 @@
-"""The types of tier account requests in the OpenAPI document."""
+"""What is written of tier account requests, in the OpenAPI document."""
 
 from typing import Literal, TypedDict
 
-from requests_queue.catalog.schema import ProductReference
-from requests_queue.catalog.schema.directory import TierAccount, TierAccountUpdate
-from requests_queue.schema import Documented, Made, Pictured
-
-
-class TierAccountRequest(TypedDict):
-    """The vendor is asked whether it keeps a change of a customer or reseller."""
-
-    id: str
-    type: Literal["update"]
-    status: Literal["pending", "unsupported", "accepted", "ignored"]
-    account: TierAccount
-    vendor: Pictured
-    provider: Pictured
-    product: ProductReference
-    reason: str
-    events: Made
+from requests_queue.catalog.schema.directory import TierAccountUpdate
 
 
 class ChangedAccount(TierAccountUpdate, total=False):
@@ -38,9 +22,3 @@ class Ignore(TypedDict, total=False):
     """Why the change isn't kept."""
 
     reason: str
-
-
-TIER_ACCOUNT_REQUESTS = Documented(
-    "Tiers", "tier account request", TierAccountRequest,
-    bodies={"create": TierAccountRequestCreate, "ignore": Ignore},
-)  # fmt: skip

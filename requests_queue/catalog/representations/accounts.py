@@ -1,0 +1,55 @@
+"""Accounts, and the people in them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from requests_queue.catalog.models import Account, User
+from requests_queue.catalog.representations import icon
+from requests_queue.resources import CREATED, HAPPENED, Field, Part, Resource
+
+# What a user is; Connect's document has no list of words.
+ACTIVE, DISABLED = "active", "disabled"
+
+ACCOUNT = Resource(
+    "Account", "A vendor or a provider.",
+    {
+        "id": str,
+        "name": str,
+        "icon": Field(str, icon),
+        "description": Field(str, unfiltered=True),
+        "type": Literal["vendor", "provider"],
+        "role": Literal["vendor", "distributor", "reseller"],
+        "brand": str,
+        "external_id": str,
+        "events": CREATED,
+    },
+    model=Account, search=("id", "name"),
+)  # fmt: skip
+
+
+def _status(row: User) -> str:
+    return ACTIVE if row.is_active else DISABLED
+
+
+# Nobody is invited or signs terms here: a user is active from the moment of its creation.
+ACCOUNT_USER = Resource(
+    "AccountUser", "A person of an account.",
+    {
+        "id": Field(str, "uid"),
+        "name": str,
+        "active": Field(bool, "is_active"),
+        "status": Field(Literal["active", "disabled"], _status),
+        "events": Part(
+            "AccountUserEvents", "The moments of a user.",
+            {
+                "created": Field(HAPPENED, "date_joined"),
+                "activated": Field(HAPPENED, "date_joined", unfiltered=True),
+            },
+        ),
+        # The document has an address in it, or no such key.
+        "email": Field(str, optional=True),
+    },
+    model=User, search=("id", "email"),
+    also={"name": Field(str, "shown_name"), "status": Field(str, "shown_status")},
+)  # fmt: skip

@@ -1,0 +1,63 @@
+"""Tier accounts: customers and resellers, in orders and by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from requests_queue.catalog.models import TierAccount
+from requests_queue.catalog.representations import PICTURED, REGION
+from requests_queue.catalog.schema import ContactInfo, Environment
+from requests_queue.catalog.tier_versions import SCOPES
+from requests_queue.filtering import looked_up, parts
+from requests_queue.resources import HAPPENED, NAMED, Constant, Field, Part, Resource
+
+_KEYS: dict[str, Any] = {
+    "id": str,
+    "version": int,
+    "name": str,
+    "type": Literal["customer", "reseller"],
+    "external_id": str,
+    "external_uid": str,
+    "tax_id": str,
+    "environment": Environment,
+    "contact_info": Field(ContactInfo, unfiltered=True),
+}
+TIER = Part(
+    "Tier", "A customer or a reseller of an order; empty where there is none.", _KEYS,
+    required=False,
+)  # fmt: skip
+
+
+def _scopes(row: Any) -> list[str]:
+    """Return where the account stands in subscriptions, by the view's annotations."""
+    return [scope for scope in SCOPES if getattr(row, f"as_{scope}")]
+
+
+TIER_ACCOUNT = Resource(
+    "TierAccount", "A customer or a reseller; `scopes` says where it stands in subscriptions.",
+    {
+        **_KEYS,
+        "db": Constant(REGION, str),
+        "parent": Field(replace(NAMED, keys={**NAMED.keys, "external_id": str}), empty={}),
+        "owner": Field(PICTURED),
+        "scopes": Field(list[Literal["customer", "tier1", "tier2"]], _scopes),
+        "events": Part(
+            "TierAccountEvents", "The moments of a tier account.",
+            {
+                "created": Field(HAPPENED),
+                "updated": Field(HAPPENED),
+                "decommissioned": Field(HAPPENED, optional=True),
+            },
+        ),
+        # Left out where there is none: the document's reference can't be null.
+        "hub": Field(NAMED, optional=True),
+    },
+    model=TierAccount, search=("id", "name", "external_id", "external_uid"),
+    also={
+        "parent.parent.id": "parent__parent__id",
+        "contact_info.contact.email": Field(str, "contact_email"),
+        "db": Field(str, "region"),
+    },
+    custom=[looked_up("scopes"), *parts("contact_info.contact")],
+)  # fmt: skip
