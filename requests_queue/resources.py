@@ -58,8 +58,8 @@ class Field:
 
     `type` is a type of the document (`schema.py`), or the part that shows the value. `source` is
     a path of attributes, by default the key, or a function of the row. Where the value is None,
-    `empty` is shown (`{}` is an AnyReference in the document). An `optional` key is left out
-    while its value is empty. RQL filters by every column, unless the field is `unfiltered`.
+    `empty` is shown (`{}` is an AnyReference in the document), or an `optional` key is left out.
+    RQL filters by every column, unless the field is `unfiltered`.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Part:
         for key, each in self.fields.items():
             if each.optional:
                 held = _bind(None, names)
-                lines.append(f"    if {held} := {each.value(key, 'row', names)}:")
+                lines.append(f"    if ({held} := {each.value(key, 'row', names)}) is not None:")
                 lines.append(f"        data[{key!r}] = {each.shown(held, names)}")
         exec("\n".join([*lines, "    return data"]), names)
         represent: Callable[[Any], Json] = names["represent"]
@@ -214,7 +214,11 @@ class Resource(Part):
             name: str(each.source) if isinstance(each, Field) else each
             for name, each in self.also.items()
         }
-        return {leaf.name: leaf.route for leaf in self.leaves() if leaf.filtered} | more
+        own = {leaf.name: leaf.route for leaf in self.leaves() if leaf.filtered}
+        return {
+            name: route for name, route in (own | more).items()
+            if name not in {each["filter"] for each in self.custom}
+        }  # fmt: skip
 
     @cached_property
     def filters(self) -> list[Json]:

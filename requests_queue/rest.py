@@ -50,6 +50,8 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
     """List and detail of a kind of object, as far as the caller's account may see them."""
 
     lookup_value_regex = "[^/]+"
+    # The resource in `documented`.
+    resource: ClassVar[Resource | None] = None
     rql_filter_class: ClassVar[type[ConnectFilters] | None] = None
     # What one SELECT brings along.
     related: ClassVar[tuple[str, ...]] = ()
@@ -69,7 +71,8 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
     def __init_subclass__(cls) -> None:
         documented = cls.__dict__.get("documented")
         resource = documented.listed or documented.shown if documented else None
-        if isinstance(resource, Resource):
+        if isinstance(resource, Resource) and resource is not cls.resource:
+            cls.resource = resource
             defaults = {
                 "related": resource.related,
                 "represent": staticmethod(resource.represent),

@@ -17,7 +17,7 @@ from django.db import connection, models
 
 from requests_queue.catalog import agreements
 from requests_queue.catalog.models import Marketplace, Parameter
-from requests_queue.catalog.representations.products import parameter_id
+from requests_queue.catalog.representations.parameters import parameter_id
 from requests_queue.conversations.models import Conversation, Message, label
 
 # `PRD-814-505-018`, `UF-2026-05-0001`, `CO-000-000-001`; in texts too.

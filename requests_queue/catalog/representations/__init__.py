@@ -44,7 +44,7 @@ PICTURED = Part(
 )  # fmt: skip
 
 
-PRODUCT = Part(
+PRODUCT_REFERENCE = Part(
     "ProductReference", "A product, as orders name it.",
     {"id": str, "name": str, "icon": Field(str, icon), "status": str},
 )  # fmt: skip

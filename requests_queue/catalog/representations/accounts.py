@@ -32,6 +32,10 @@ def _status(row: User) -> str:
     return ACTIVE if row.is_active else DISABLED
 
 
+def _email(row: User) -> str | None:
+    return row.email or None
+
+
 # Nobody is invited or signs terms here: a user is active from the moment of its creation.
 ACCOUNT_USER = Resource(
     "AccountUser", "A person of an account.",
@@ -48,8 +52,8 @@ ACCOUNT_USER = Resource(
             },
         ),
         # The document has an address in it, or no such key.
-        "email": Field(str, optional=True),
+        "email": Field(str, _email, optional=True),
     },
     model=User, search=("id", "email"),
-    also={"name": Field(str, "shown_name"), "status": Field(str, "shown_status")},
+    also={"email": "email", "name": Field(str, "shown_name"), "status": Field(str, "shown_status")},
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a product and what it is made of look like in the API.
+"""Products, and what they are made of.
 
 Keys and words are those of Connect's OpenAPI document and of objects that CloudBlue's command
 line tool captured; a key that the document demands is there even where we have nothing to say.
@@ -6,24 +6,16 @@ line tool captured; a key that the document demands is there even where we have 
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal, TypedDict
 
-from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
-from requests_queue.catalog.models import (
-    Configuration,
-    Item,
-    Parameter,
-    Product,
-    ProductAction,
-    ProductMedia,
-    Template,
-)
-from requests_queue.catalog.representations import account_ref, icon, marketplace_ref, product_ref
-from requests_queue.resources import event_at, format_datetime
-from requests_queue.schema import Json
+from requests_queue.catalog.models import Item, Product, ProductAction, ProductMedia, Template
+from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE, icon
+from requests_queue.filtering import looked_up
+from requests_queue.resources import HAPPENED, MADE, NAMED, Constant, Field, Part, Resource
+from requests_queue.schema import Free, Json, Named, Stamp, Uri
 
 _OFF: Json = {
     "ppu": None,
@@ -58,177 +50,225 @@ def _branch(value: Any, switch: str) -> Json | None:
     return {key: inner for key, inner in value.items() if key != switch}
 
 
-def product(row: Any) -> Json:
-    """Return a product as `GET /products/{id}` has it, as the view annotated it."""
-    # The document demands a category's name: a product without one has no such key.
-    category = {"category": row.category} if row.category else {}
-    return {
-        **category,
-        "id": row.id,
-        "name": row.name,
-        "external_id": row.external_id,
-        "icon": icon(row),
-        "status": row.status,
-        "short_description": row.short_description,
-        "detailed_description": row.detailed_description,
-        "configurations": {
-            "suspend_resume_supported": bool(row.capability("subscription.hold")),
-            "requires_reseller_information": True,
-        },
-        "customer_ui_settings": row.customer_ui_settings,
-        "version": row.version,
-        "published_at": format_datetime(row.published),
-        "owner": account_ref(row.owner),
-        "latest": True,
-        "stats": {"versions": row.version},
-        "capabilities": capabilities(row.capabilities),
-        "visibility": {
-            "owner": row.seen_by_owner,
-            "listing": row.seen_by_listing,
-            "syndication": row.seen_by_syndication,
-            "catalog": row.seen_by_catalog,
-        },
-        "changes_description": "",
-        "public": row.published is not None,
-        "staging": False,
-        "events": _events(row, published=row.published),
-        "purchase_model": row.purchase_model,
-        **_off_sale(row),
-    }
+def _capabilities(row: Product) -> Json:
+    return capabilities(row.capabilities)
 
 
-def _off_sale(row: Product) -> Json:
-    if row.status != "endofsale":
-        return {}
-    found: Json = {"end_of_sale_notes": row.end_of_sale_notes}
-    if row.replacement:
-        found["replacement"] = {**product_ref(row.replacement), "status": row.replacement.status}
-    return found
+def _can_suspend(row: Product) -> bool:
+    return bool(row.capability("subscription.hold"))
 
 
-def _events(row: Any, **more: Any) -> Json:
-    moments = {"created": row.created, **more, "updated": row.updated}
-    return {name: event_at(moment) for name, moment in moments.items() if moment is not None}
+def _category(row: Product) -> Json | None:
+    """Return the category; the document demands its name, so without one there is no such key."""
+    return row.category or None
 
 
-def item(row: Item) -> Json:
-    """Return an item as `GET /products/{id}/items/{id}` has it: its words written small."""
+def _is_public(row: Product) -> bool:
+    return row.published is not None
+
+
+def _end_of_sale_notes(row: Product) -> str | None:
+    return row.end_of_sale_notes if row.status == "endofsale" else None
+
+
+def _replacement(row: Product) -> Product | None:
+    return row.replacement if row.status == "endofsale" else None
+
+
+class DownloadLink(TypedDict):
+    """Something to download for the product."""
+
+    title: str
+    url: str
+    visible_for: Literal["admin", "user"]
+
+
+class DocumentLink(TypedDict):
+    """Something to read about the product."""
+
+    title: str
+    url: str
+
+
+class CustomerUISettings(TypedDict, total=False):
+    """What the customer sees of a product."""
+
+    description: str
+    getting_started: str
+    download_links: list[DownloadLink]
+    documents: list[DocumentLink]
+    languages: list[Named]
+    provisioning_message: str
+
+
+# The view annotates why the caller sees a product.
+_SEEN_BY = {name: Field(bool, f"seen_by_{name}")
+            for name in ("owner", "listing", "syndication", "catalog")}  # fmt: skip
+PRODUCT = Resource(
+    "Product", "A product; `capabilities` are the switches that queues and validators ask for.",
+    {
+        "id": str,
+        "name": str,
+        "external_id": str,
+        "icon": Field(str, icon),
+        "status": Literal["draft", "published", "endofsale"],
+        "short_description": str,
+        "detailed_description": Field(str, unfiltered=True),
+        "configurations": Part(
+            "LegacyConfigurations", "Two switches from before capabilities.",
+            {
+                "suspend_resume_supported": Field(bool, _can_suspend),
+                "requires_reseller_information": Constant(True, bool),
+            },
+        ),
+        "customer_ui_settings": Field(CustomerUISettings, unfiltered=True),
+        "version": int,
+        "published_at": Field(Stamp | None, "published"),
+        "owner": Field(PICTURED),
+        "latest": Constant(True, bool),
+        "stats": Part(
+            "Versions", "How many versions a product has.",
+            {"versions": Field(int, "version", unfiltered=True)},
+        ),
+        "capabilities": Field(Free, _capabilities),
+        "visibility": Part("Visibility", "Why the caller sees a product.", _SEEN_BY),
+        "changes_description": Constant("", str),
+        "public": Field(bool, _is_public),
+        "staging": Constant(False, bool),
+        "events": Part(
+            "ProductEvents", "The moments of a product.",
+            {
+                "created": Field(HAPPENED),
+                "published": Field(HAPPENED, optional=True),
+                "updated": Field(HAPPENED),
+            },
+        ),
+        "purchase_model": str,
+        "category": Field(Free, _category, optional=True),
+        "replacement": Field(PRODUCT_REFERENCE, _replacement, optional=True),
+        "end_of_sale_notes": Field(str, _end_of_sale_notes, optional=True),
+    },
+    model=Product, search=("id", "name"),
+    also={
+        "replacement.id": "replacement__id",
+        # CloudBlue's Zapier app asks for `product.visibility.owner`.
+        **{f"product.visibility.{name}": field for name, field in _SEEN_BY.items()},
+    },
+    custom=[
+        looked_up("version", ordering=True), looked_up("category.id"), looked_up("category.name"),
+    ],
+)  # fmt: skip
+
+
+class Unit(TypedDict):
+    """What an item is counted in."""
+
+    id: str
+    name: str
+    title: str
+    unit: str
+
+
+def _unit(row: Item) -> Json:
     title = row.unit.get("title", "")
-    return {
-        "id": row.id,
-        "name": row.name,
-        "status": row.status,
-        "external_id": row.external_id,
-        "unit": {"name": title, "title": title, "unit": row.unit.get("id", ""), **row.unit},
-        "mpn": row.mpn,
-        "position": row.position,
-        "type": row.type.lower(),
-        "local_id": row.local_id,
-        "display_name": row.name,
-        "period": row.period.lower(),
-        "precision": row.precision.lower(),
-        "commitment": {"multiplier": "billing_period", "count": row.commitment},
-        "dynamic": row.dynamic,
-        "description": row.description,
-        "parent": {},
-        "depth": 0,
-        "replacement": _replacement(row),
-        "end_of_sale_notes": row.end_of_sale_notes,
-        "group": {"name": row.name, "mpn": row.mpn},
-        "ui": {"visibility": row.visible},
-        "events": _events(row, saleended=row.sale_ended),
-    }
+    return {"name": title, "title": title, "unit": row.unit.get("id", ""), **row.unit}
 
 
-def _replacement(row: Item) -> Json:
-    new = row.replacement
-    return {"id": new.id, "name": new.name, "status": new.status} if new else {}
+def _type(row: Item) -> str:
+    return row.type.lower()
 
 
-def parameter_id(row: Parameter) -> str:
-    """Return a parameter's id, `PRM-ddd-ddd-ddd-dddd`; `name` is what assets call it."""
-    return f"PRM-{row.product_id.partition('-')[2]}-{row.pk:04d}"
+def _period(row: Item) -> str:
+    return row.period.lower()
 
 
-def parameter_by_id(given: str) -> Q:
-    """Return the condition that a parameter has this id, or this name."""
-    match = re.fullmatch(r"PRM-(\d{3}-\d{3}-\d{3})-(\d{4,18})", given)
-    if match is None:
-        return Q(name=given)
-    return Q(pk=int(match[2]), product=f"PRD-{match[1]}")
+def _precision(row: Item) -> str:
+    return row.precision.lower()
 
 
-def parameter(row: Parameter) -> Json:
-    """Return a parameter as `GET /products/{id}/parameters/{id}` has it."""
-    found: Json = {
-        "id": parameter_id(row),
-        "name": row.name,
-        "title": row.title,
-        "description": row.description,
-        "type": row.type,
-        "scope": row.scope,
-        "phase": row.phase,
-        "hint": row.hint,
-        "placeholder": row.placeholder,
-        "constraints": {
-            "required": False, "hidden": False, "unique": False, "reconciliation": False,
-            **row.constraints,
-        },
-        "position": row.position,
-        "events": _events(row),
-    }  # fmt: skip
-    choices = row.constraints.get("choices")
-    if choices and isinstance(row.default, str):
-        # Of choices the default is a mark on one of them.
-        found["constraints"]["choices"] = [
-            {**c, "default": True} if c["value"] == row.default else c for c in choices
-        ]
-    elif row.default is not None:
-        found["default"] = row.default
-    return found
+ITEM = Resource(
+    "Item", "An item of a product; words are small here, orders capitalise them.",
+    {
+        "id": str,
+        "name": str,
+        "status": Literal["draft", "published", "endofsale"],
+        "external_id": str,
+        "unit": Field(Unit, _unit),
+        "mpn": str,
+        "position": int,
+        "type": Field(Literal["reservation", "ppu"], _type),
+        "local_id": str,
+        "display_name": Field(str, "name"),
+        "period": Field(str, _period),
+        "precision": Field(str, _precision),
+        "commitment": Part(
+            "Commitment", "How many billing periods are bought at once.",
+            {"multiplier": Constant("billing_period", str), "count": Field(int, "commitment")},
+        ),
+        "dynamic": bool,
+        "description": str,
+        "parent": Constant({}, Free),
+        "depth": Constant(0, int),
+        "replacement": Field(
+            replace(NAMED, keys={**NAMED.keys, "status": str}, named=("id",)), empty={}
+        ),
+        "end_of_sale_notes": Field(str, unfiltered=True),
+        "group": Part("Group", "What items are grouped by.", {"name": str, "mpn": str}),
+        "ui": Part(
+            "Visible", "Whether customers see an item.",
+            {"visibility": Field(bool, "visible", unfiltered=True)}, required=False,
+        ),
+        "events": Part(
+            "ItemEvents", "The moments of an item.",
+            {
+                "created": Field(HAPPENED),
+                "updated": Field(HAPPENED),
+                "saleended": Field(HAPPENED, "sale_ended", optional=True),
+            },
+        ),
+    },
+    model=Item, search=("id", "local_id", "mpn", "name"),
+    also={
+        "verbose_id": "id",
+        "global_id": "id",
+        "description.value": "description",
+        "type": Field(str, "small_type"),
+        "item_type": Field(str, "small_type"),
+        "period": Field(str, "small_period"),
+        "precision": Field(str, "small_precision"),
+        "unit.id": Field(str, "unit_id"),
+        "unit.title": Field(str, "unit_title"),
+    },
+)  # fmt: skip
 
 
-def configuration(row: Configuration) -> Json:
-    """Return a configured value as `GET /products/{id}/configurations` has it."""
-    about = parameter(row.parameter)
-    found: Json = {
-        "value": row.value,
-        "structured_value": row.structured_value or {},
-        "parameter": {k: v for k, v in about.items() if k not in ("position", "events")},
-        "events": _events(row),
-    }
-    if row.item:
-        found["item"] = {"id": row.item.id, "name": row.item.name}
-    if row.marketplace:
-        found["marketplace"] = marketplace_ref(row.marketplace)
-    return found
+class ActionLink(TypedDict):
+    """Where an action runs for a subscription or a tier configuration, with a signed token."""
+
+    link: Uri
 
 
-def action(row: ProductAction) -> Json:
-    """Return an action as `GET /products/{id}/actions/{id}` has it."""
-    return {
-        "id": row.id,
-        "action": row.action,
-        "name": row.name,
-        "title": row.title,
-        "type": row.type,
-        "scope": row.scope,
-        "description": row.description,
-        "url": row.url,
-        "events": _events(row),
-    }
+class ActionSecret(TypedDict):
+    """The secret that signs the links of a product's actions."""
+
+    jwt_secret: str
 
 
-def media(row: ProductMedia) -> Json:
-    """Return a picture or a video as `GET /products/{id}/media/{id}` has it."""
-    return {
-        "id": row.id,
-        "position": row.position,
-        "type": row.type,
-        "thumbnail": thumbnail(row),
-        # Of a picture, where the picture is.
-        "url": row.url or thumbnail(row),
-    }
+ACTION = Resource(
+    "ProductAction", "A button on the pages of a subscription.",
+    {
+        "id": str,
+        "action": str,
+        "name": str,
+        "title": str,
+        "type": str,
+        "scope": str,
+        "description": Field(str, unfiltered=True),
+        "url": Field(str, unfiltered=True),
+        "events": MADE,
+    },
+    model=ProductAction, search=("id", "action", "name"),
+)  # fmt: skip
 
 
 def thumbnail(row: ProductMedia) -> str:
@@ -245,15 +285,39 @@ def thumbnail_key(row: ProductMedia) -> str:
     return salted_hmac("catalog.media", f"{row.pk}/{row.revision}").hexdigest()[:16]
 
 
-def template(row: Template) -> Json:
-    """Return a template as `GET /products/{id}/templates/{id}` has it."""
-    return {
-        "id": row.id,
-        "title": row.title or row.name,
-        "name": row.name,
-        "body": row.body,
-        "scope": row.scope,
-        "type": row.type,
-        "position": row.position,
-        "events": _events(row),
-    }
+def _media_url(row: ProductMedia) -> str:
+    """Return the address; of a picture, where the picture is."""
+    return row.url or thumbnail(row)
+
+
+MEDIA = Resource(
+    "Media", "A picture or a video of a product; `thumbnail` is a path relative to the host.",
+    {
+        "id": str,
+        "position": int,
+        "type": Literal["image", "video"],
+        "thumbnail": Field(str, thumbnail),
+        "url": Field(str, _media_url),
+    },
+    model=ProductMedia, also={"url": "url"},
+)  # fmt: skip
+
+
+def _title(row: Template) -> str:
+    return row.title or row.name
+
+
+TEMPLATE = Resource(
+    "Template", "A text that the customer sees: Markdown with placeholders.",
+    {
+        "id": str,
+        "title": Field(str, _title),
+        "name": str,
+        "body": Field(str, unfiltered=True),
+        "scope": Literal["asset", "tier1", "tier2"],
+        "type": Literal["fulfillment", "inquire", "pending"] | None,
+        "position": int,
+        "events": MADE,
+    },
+    model=Template, search=("id", "name", "title"), also={"title": "title"},
+)  # fmt: skip

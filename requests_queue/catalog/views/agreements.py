@@ -11,7 +11,7 @@ from requests_queue.catalog import agreements, visibility
 from requests_queue.catalog.models import Listing, Marketplace, Product
 from requests_queue.catalog.representations.contracts import AGREEMENT
 from requests_queue.catalog.representations.marketplaces import MARKETPLACE
-from requests_queue.catalog.schema import products as documents
+from requests_queue.catalog.representations.products import PRODUCT
 from requests_queue.catalog.views.marketplaces import Marketplaces
 from requests_queue.catalog.views.products import Products
 from requests_queue.errors import Missing
@@ -59,7 +59,7 @@ class InAgreement(Collection):
 class AgreementProducts(InAgreement, Products):
     """`/agreements/{id}/products`, for both sides: what is listed under it."""
 
-    documented = documents.AGREEMENT_PRODUCTS
+    documented = Documented("Agreements", "product of an agreement", PRODUCT)
 
     def visible(self) -> QuerySet[Product]:
         """Return the products."""

@@ -14,39 +14,35 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import action_links, visibility
 from requests_queue.catalog.models import ProductAction
-from requests_queue.catalog.representations import products as product_representations
-from requests_queue.catalog.schema import products as documents
+from requests_queue.catalog.representations.products import ACTION, ActionLink, ActionSecret
 from requests_queue.catalog.views.of_product import PartOfProduct
 from requests_queue.catalog.writes import actions
 from requests_queue.errors import Invalid
-from requests_queue.filtering import ConnectFilters, filters, parts
 from requests_queue.rest import routes
-
-
-class ActionFilters(ConnectFilters):
-    """What actions can be filtered and ordered by."""
-
-    MODEL = ProductAction
-    FILTERS = [
-        *filters(
-            "id", "action", "name", "title", "type", "scope", ("events.created.at", "created"),
-            ("events.updated.at", "updated"), search=("id", "action", "name"),
-        ),
-        *parts("description", "events"),
-    ]  # fmt: skip
+from requests_queue.schema import Answer, Documented
 
 
 class Actions(PartOfProduct):
     """`/products/{id}/actions`, for both sides; the vendor writes them."""
 
-    documented = documents.ACTIONS
+    documented = Documented(
+        "Products", "action", ACTION,
+        answers={
+            "action_link": Answer(200, ActionLink),
+            "regenerate_secret": Answer(200, ActionSecret),
+        },
+        queries={
+            "action_link": {
+                "asset_id": "The subscription that the action is for.",
+                "tier_config_id": "The tier configuration that an action of a tier scope is for.",
+            }
+        },
+    )  # fmt: skip
     bodies = {
         "create": actions.ProductActionInput(),
         "update": actions.ProductActionInput(partial=True),
     }
     writes = actions
-    represent = staticmethod(product_representations.action)
-    rql_filter_class = ActionFilters
 
     def visible(self) -> QuerySet[ProductAction]:
         """Return the product's actions."""

@@ -13,25 +13,16 @@ from rest_framework.response import Response
 
 from requests_queue import body, json_validation
 from requests_queue.catalog.models import ProductMedia
-from requests_queue.catalog.representations import products as product_representations
-from requests_queue.catalog.schema import products as documents
+from requests_queue.catalog.representations.products import MEDIA
 from requests_queue.catalog.views.of_product import OfProduct
 from requests_queue.catalog.writes import media
 from requests_queue.errors import Invalid
-from requests_queue.filtering import ConnectFilters, filters, parts
 from requests_queue.rest import routes
-from requests_queue.schema import Json
+from requests_queue.schema import Documented, Form, Json
 
 # What the form around a picture may take.
 _FRAME = 64 * 1024
 _FIELDS = ("position", "type", "url")
-
-
-class MediaFilters(ConnectFilters):
-    """What media can be filtered and ordered by."""
-
-    MODEL = ProductMedia
-    FILTERS = [*filters("id", "position", "type", "url"), *parts("thumbnail")]
 
 
 class MediaParser(BaseParser):
@@ -52,9 +43,13 @@ class MediaParser(BaseParser):
 class Media(OfProduct):
     """`/products/{id}/media`, for both sides; the vendor writes it."""
 
-    documented = documents.MEDIA
-    represent = staticmethod(product_representations.media)
-    rql_filter_class = MediaFilters
+    documented = Documented(
+        "Products", "media of a product", MEDIA,
+        bodies={
+            "create": Form("thumbnail", position=int, type=str, url=str),
+            "update": Form("thumbnail", position=int, type=str, url=str),
+        },
+    )  # fmt: skip
     parser_classes = (MediaParser,)
 
     def visible(self) -> QuerySet[ProductMedia]:

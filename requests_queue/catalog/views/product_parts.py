@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import BooleanField, Model, Q, QuerySet, TextField
+from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Lower
 from py_rql.constants import FilterLookups
 from rest_framework.decorators import action
@@ -13,9 +13,9 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Item, Parameter, Template
-from requests_queue.catalog.representations import products as product_representations
 from requests_queue.catalog.representations.hubs import CONNECTION
-from requests_queue.catalog.schema import products as documents
+from requests_queue.catalog.representations.parameters import PARAMETER, parameter_by_id
+from requests_queue.catalog.representations.products import ITEM, TEMPLATE
 from requests_queue.catalog.views.of_product import OfProduct, PartOfProduct
 from requests_queue.catalog.writes import connections as connection_writes
 from requests_queue.catalog.writes import items as item_writes
@@ -24,59 +24,28 @@ from requests_queue.catalog.writes import templates as template_writes
 from requests_queue.catalog.writes.products import EndOfSaleInput
 from requests_queue.filtering import (
     ConnectFilters,
-    computed,
-    filters,
-    looked_up,
-    parts,
     plain,
     switch_in,
     text_in,
 )
 from requests_queue.rest import routes
-from requests_queue.schema import Documented, Json
+from requests_queue.schema import Answer, Documented
 
-_EVENTS = (("events.created.at", "created"), ("events.updated.at", "updated"))
 _SWITCHES = ("required", "hidden", "unique", "reconciliation")
-
-
-def _written_small(name: str, source: str) -> Json:
-    """Return a filter of a word that the API writes small and assets capitalise."""
-    return computed(name, f"small_{source}", TextField())
-
-
-class ItemFilters(ConnectFilters):
-    """What items can be filtered and ordered by."""
-
-    MODEL = Item
-    FILTERS = [
-        *filters(
-            "id", ("verbose_id", "id"), ("global_id", "id"), "local_id", "mpn", "name",
-            ("display_name", "name"), "description", ("description.value", "description"),
-            "status", "dynamic", "position", ("commitment.count", "commitment"), "external_id",
-            ("replacement.id", "replacement__id"), ("events.saleended.at", "sale_ended"),
-            ("group.mpn", "mpn"), ("group.name", "name"), *_EVENTS,
-            search=("id", "local_id", "mpn", "name"),
-        ),
-        _written_small("type", "type"), _written_small("item_type", "type"),
-        _written_small("period", "period"), _written_small("precision", "precision"),
-        computed("unit.id", "unit_id", TextField()),
-        computed("unit.title", "unit_title", TextField()),
-        *parts("unit", "commitment", "ui", "events", "group", "parent", "replacement"),
-    ]  # fmt: skip
 
 
 class Items(PartOfProduct):
     """`/products/{id}/items`, for both sides; in the path an item's global or local id."""
 
-    documented = documents.ITEMS
+    documented = Documented(
+        "Products", "item", ITEM,
+        answers={"endsale": Answer(200), "resumesale": Answer(200)},
+    )  # fmt: skip
     bodies = {
         "create": item_writes.ItemInput(), "update": item_writes.ItemInput(partial=True),
         "endsale": EndOfSaleInput(),
     }  # fmt: skip
-    related = ("replacement",)
     writes = item_writes
-    represent = staticmethod(product_representations.item)
-    rql_filter_class = ItemFilters
 
     def visible(self) -> QuerySet[Item]:
         """Return the product's items."""
@@ -108,18 +77,11 @@ class ParameterFilters(ConnectFilters):
     """What parameters can be filtered and ordered by."""
 
     MODEL = Parameter
-    FILTERS = [
-        looked_up("id", ordering=True),
-        *filters("name", "title", "description", "type", "scope", "phase", "position", *_EVENTS,
-                 search=("name", "title")),
-        *(computed(f"constraints.{name}", f"is_{name}", BooleanField()) for name in _SWITCHES),
-        computed("constraints.shared", "shared", TextField()),
-        *parts("constraints", "constraints.choices", "default", "hint", "placeholder", "events"),
-    ]  # fmt: skip
+    FILTERS = PARAMETER.filters
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Compare the id, which the row doesn't hold as it is."""
-        found = product_representations.parameter_by_id(plain(data.str_value))
+        found = parameter_by_id(plain(data.str_value))
         return ~found if data.filter_lookup == FilterLookups.NE else found
 
     def build_name_for_custom_ordering(self, filter_name: str) -> str:
@@ -130,13 +92,12 @@ class ParameterFilters(ConnectFilters):
 class Parameters(PartOfProduct):
     """`/products/{id}/parameters`, for both sides; in the path a parameter's id or its name."""
 
-    documented = documents.PARAMETERS
+    documented = Documented("Products", "parameter", PARAMETER)
     bodies = {
         "create": parameter_writes.ParameterInput(),
         "update": parameter_writes.ParameterUpdate(partial=True),
     }
     writes = parameter_writes
-    represent = staticmethod(product_representations.parameter)
     rql_filter_class = ParameterFilters
 
     def visible(self) -> QuerySet[Parameter]:
@@ -148,31 +109,18 @@ class Parameters(PartOfProduct):
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the parameter by its id, else by its name, which is its id in assets."""
-        return rows.filter(product_representations.parameter_by_id(pk)).first()
-
-
-class TemplateFilters(ConnectFilters):
-    """What templates can be filtered and ordered by."""
-
-    MODEL = Template
-    FILTERS = [
-        *filters("id", "name", "title", "scope", "type", "position", *_EVENTS,
-                 search=("id", "name", "title")),
-        *parts("body", "events"),
-    ]  # fmt: skip
+        return rows.filter(parameter_by_id(pk)).first()
 
 
 class Templates(PartOfProduct):
     """`/products/{id}/templates`, for both sides."""
 
-    documented = documents.TEMPLATES
+    documented = Documented("Products", "template", TEMPLATE)
     bodies = {
         "create": template_writes.TemplateInput(),
         "update": template_writes.TemplateUpdate(partial=True),
     }
     writes = template_writes
-    represent = staticmethod(product_representations.template)
-    rql_filter_class = TemplateFilters
 
     def visible(self) -> QuerySet[Template]:
         """Return the product's templates."""

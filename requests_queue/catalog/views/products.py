@@ -12,40 +12,19 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
-from requests_queue.catalog.representations import products as product_representations
-from requests_queue.catalog.schema import products as documents
+from requests_queue.catalog.representations.products import PRODUCT
 from requests_queue.catalog.writes import products as writes
 from requests_queue.errors import Forbidden, Invalid
-from requests_queue.filtering import ConnectFilters, computed, filters, looked_up, parts, plain
+from requests_queue.filtering import ConnectFilters, plain
 from requests_queue.rest import Collection, routes
+from requests_queue.schema import Documented
 
 
 class ProductFilters(ConnectFilters):
     """What products can be filtered and ordered by."""
 
     MODEL = Product
-    FILTERS = [
-        *filters(
-            "id", "name", "status", "external_id", "short_description", "purchase_model",
-            ("replacement.id", "replacement__id"),
-            ("owner.id", "owner__id"), ("owner.name", "owner__name"),
-            ("events.created.at", "created"), ("events.updated.at", "updated"),
-            ("events.published.at", "published"), ("published_at", "published"),
-            search=("id", "name"),
-        ),
-        # CloudBlue's Zapier app asks for `product.visibility.owner`.
-        *(
-            computed(f"{whose}visibility.{name}", f"seen_by_{name}", BooleanField())
-            for whose in ("", "product.")
-            for name in ("owner", "listing", "syndication", "catalog")
-        ),
-        looked_up("version", ordering=True),
-        looked_up("category.id"),
-        looked_up("category.name"),
-        *parts("icon", "category", "capabilities", "configurations", "customer_ui_settings",
-               "detailed_description", "owner", "stats", "visibility", "events",
-               "replacement"),
-    ]  # fmt: skip
+    FILTERS = PRODUCT.filters
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Compare a version, or look into the category."""
@@ -73,13 +52,12 @@ def _is_version(value: str) -> Q:
 class Products(Collection):
     """`/products`: a vendor's own, which it writes; those that are sold to a provider."""
 
-    documented = documents.PRODUCTS
+    documented = Documented("Products", "product", PRODUCT)
     bodies = {
         "create": writes.ProductInput(), "update": writes.ProductUpdate(partial=True),
         "endsale": writes.EndOfSaleInput(),
     }  # fmt: skip
-    related = ("owner", "replacement")
-    represent = staticmethod(product_representations.product)
+    related = (*PRODUCT.related, "replacement")
     rql_filter_class = ProductFilters
 
     def visible(self) -> QuerySet[Product]:

@@ -15,7 +15,7 @@ from requests_queue.catalog.models import (
     Parameter,
     Product,
 )
-from requests_queue.catalog.representations.products import parameter_by_id
+from requests_queue.catalog.representations.parameters import parameter_by_id
 from requests_queue.catalog.writes import products
 from requests_queue.catalog.writes.parameters import STRUCTURED
 from requests_queue.errors import Invalid

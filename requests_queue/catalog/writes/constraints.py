@@ -8,7 +8,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
 from requests_queue.catalog.models import Parameter
-from requests_queue.catalog.representations.products import parameter_by_id
+from requests_queue.catalog.representations.parameters import parameter_by_id
 from requests_queue.errors import Invalid
 from requests_queue.fields import (
     AnyCaseChoice,

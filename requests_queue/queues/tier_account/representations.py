@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from requests_queue.catalog.models import TierAccount
-from requests_queue.catalog.representations import PICTURED, PRODUCT
+from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.filtering import parts
@@ -28,7 +28,7 @@ TIER_ACCOUNT_REQUEST = Resource(
         "account": Field(TIER_ACCOUNT, _account),
         "vendor": Field(PICTURED),
         "provider": Field(PICTURED),
-        "product": Field(PRODUCT),
+        "product": Field(PRODUCT_REFERENCE),
         "reason": str,
         "events": MADE,
     },
