@@ -1,4 +1,4 @@
-"""Environments of their own for published clients: made once, kept under `.test-venvs/`."""
+"""Environments for published clients, created once and kept under `.test-venvs/`."""
 
 from __future__ import annotations
 
@@ -29,49 +29,71 @@ def python(
 ) -> Path:
     """Return the interpreter of a venv with these requirements; skip loudly without one.
 
-    `newest` is the last Python that the client can be imported by. `built_by` are the versions of
-    pip and setuptools that install it, `built_with` what limits the tools of its builds.
+    `newest` is the latest Python that can import the client. `built_by` are the versions of pip
+    and setuptools that install it, `built_with` the constraints of its build dependencies.
     """
     base, version = _base(name, newest)
 
-    def make(folder: Path) -> None:
-        _run([base, "-m", "venv", str(folder)])
-        wanted, limits = folder / "requirements.txt", folder / "limits.txt"
-        wanted.write_text(requirements)
-        limits.write_text(f"{built_with}\n")
-        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        if built_by:
-            _run([*install, *built_by.split()])
-        # pip 25.3 and later read the second name for builds.
-        names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT") if built_with else ()
-        _run([*install, "-r", str(wanted)], **dict.fromkeys(names, str(limits)))
+    def create(folder: Path) -> None:
+        if not (built_by or built_with):
+            try:
+                return _create_with_uv(folder, base, requirements)
+            except (subprocess.SubprocessError, OSError):
+                # pip also reads its own configuration of indexes.
+                shutil.rmtree(folder, ignore_errors=True)
+        _create_with_pip(folder, base, requirements, built_by, built_with)
 
-    made = _made(name, f"{version}\n{requirements}{built_by}\n{built_with}", make)
-    return made / "bin" / "python"
+    contents = f"{version}\n{requirements}{built_by}\n{built_with}"
+    return _created(name, contents, create) / "bin" / "python"
+
+
+def _create_with_uv(folder: Path, base: str, requirements: str) -> None:
+    """Create a venv in a tenth of pip's CPU time."""
+    uv = str(Path(sys.executable).parent / "uv")
+    _run([uv, "venv", "--quiet", "--python", base, str(folder)])
+    listed = folder / "requirements.txt"
+    listed.write_text(requirements)
+    interpreter = str(folder / "bin" / "python")
+    _run([uv, "pip", "install", "--quiet", "--python", interpreter, "-r", str(listed)])
+
+
+def _create_with_pip(
+    folder: Path, base: str, requirements: str, built_by: str, built_with: str
+) -> None:
+    _run([base, "-m", "venv", str(folder)])
+    listed, constraints = folder / "requirements.txt", folder / "constraints.txt"
+    listed.write_text(requirements)
+    constraints.write_text(f"{built_with}\n")
+    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    if built_by:
+        _run([*install, *built_by.split()])
+    # pip 25.3 and later read the second name for builds.
+    names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT") if built_with else ()
+    _run([*install, "-r", str(listed)], **dict.fromkeys(names, str(constraints)))
 
 
 def older(version: str) -> str | None:
     """Return an interpreter of that version, on the path or of pyenv; None where there is none."""
-    found = shutil.which(f"python{version}")
+    on_path = shutil.which(f"python{version}")
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     managed = sorted(root.glob(f"versions/{version}.*/bin/python"), reverse=True)
-    for path in ([found] if found else []) + [str(path) for path in managed]:
-        # A shim of pyenv is there for versions that are not switched on, and fails.
+    for path in ([on_path] if on_path else []) + [str(path) for path in managed]:
+        # A shim of pyenv exists for versions that are not enabled, and fails.
         if subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
             return path
     return None
 
 
 def _base(name: str, newest: tuple[int, int]) -> tuple[str, str]:
-    """Return this interpreter, or an older one that the client can do with, and its version."""
-    found = sys.version_info[:2]
-    if found <= newest:
-        return sys.executable, f"{found[0]}.{found[1]}"
-    wanted = f"{newest[0]}.{newest[1]}"
-    path = older(wanted)
+    """Return this interpreter, or an older one that can import the client, and its version."""
+    current = sys.version_info[:2]
+    if current <= newest:
+        return sys.executable, f"{current[0]}.{current[1]}"
+    version = f"{newest[0]}.{newest[1]}"
+    path = older(version)
     if path is None:
-        pytest.skip(f"python{wanted} is not installed, which {name} needs: its tests were not run")
-    return path, wanted
+        pytest.skip(f"python{version} is not installed, which {name} needs: its tests were not run")
+    return path, version
 
 
 def node(name: str, package: Path) -> Path:
@@ -80,18 +102,18 @@ def node(name: str, package: Path) -> Path:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: the tests with Node.js were not run")
 
-    def make(folder: Path) -> None:
+    def create(folder: Path) -> None:
         folder.mkdir()
         shutil.copy(package, folder / "package.json")
         options = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"]
         _run(["npm", "install", *options], cwd=folder)
 
-    return _made(name, package.read_text(), make)
+    return _created(name, package.read_text(), create)
 
 
 def calling_loopback() -> dict[str, str]:
-    """Return the environment of a client: this process's, without the sandbox's settings and
-    without a proxy on the way to this machine."""
+    """Return the environment of a client: that of this process without the sandbox's settings,
+    and without a proxy for loopback addresses."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -100,20 +122,21 @@ def calling_loopback() -> dict[str, str]:
     return {**kept, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
-def _made(name: str, wanted: str, make: Callable[[Path], None]) -> Path:
-    """Return the environment's folder, made if it isn't there; one process makes it at a time."""
-    folder = FOLDER / f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+def _created(name: str, contents: str, create: Callable[[Path], None]) -> Path:
+    """Return the environment's folder, created unless it exists; one process creates at a time."""
+    folder = FOLDER / f"{name}-{hashlib.sha256(contents.encode()).hexdigest()[:12]}"
     done = folder / "installed"
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            # What an interrupted installation left.
+            # An interrupted installation may have left files.
             shutil.rmtree(folder, ignore_errors=True)
             try:
-                make(folder)
+                create(folder)
             except (subprocess.SubprocessError, OSError) as error:
-                pytest.skip(f"{name} can't be installed, so its tests were not run: {_said(error)}")
+                reason = _last_line(error)
+                pytest.skip(f"{name} cannot be installed, so its tests were not run: {reason}")
             done.touch()
     return folder
 
@@ -125,7 +148,7 @@ def _run(command: Sequence[str], cwd: Path | None = None, **variables: str) -> N
     )
 
 
-def _said(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     output = getattr(error, "stderr", None) or b""
     lines = output.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else str(error)
