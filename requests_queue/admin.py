@@ -1,6 +1,6 @@
-"""The queues in the admin: a page for each that is registered, so a new one needs no line here.
+"""Admin pages of the queues: one for each registered queue.
 
-Django finds this module when every app is ready, and so every queue's registration is done.
+Django imports this module after all apps are ready, so every queue is registered.
 """
 
 from django.contrib import admin
@@ -12,7 +12,7 @@ from requests_queue.queues.admin import QueueAdmin
 
 
 class AdminSignIn(LimitedSignIn, AdminAuthenticationForm):
-    """The admin's form of name and password, within the limits of failed tries."""
+    """The sign-in form of the admin, with the limits on failed attempts."""
 
 
 admin.site.login_form = AdminSignIn

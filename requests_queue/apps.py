@@ -1,4 +1,4 @@
-"""The room of the queues; knows no listener of its signals."""
+"""The Django app of the simulated platform."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from django.db.backends.signals import connection_created
 
 
 class RequestsQueueConfig(AppConfig):
-    """Connect's platform under the webhooks."""
+    """The platform: catalog, queues, clock."""
 
     name = "requests_queue"
     verbose_name = "Platform"
 
     def ready(self) -> None:
-        """Give each SQLite connection the function that `wildcards` calls."""
+        """Register the SQL function of `wildcards` on each SQLite connection."""
         connection_created.connect(_add_functions)
 
 

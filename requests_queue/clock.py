@@ -1,7 +1,7 @@
-"""The platform's time: the only clock of the domain, read once per transaction, claim or flush.
+"""Platform time: the only clock of the domain, read once per transaction, claim or flush.
 
-In a sandbox it can be moved forward (an offset in the database, so that all processes agree);
-under the server profile it is the real time.
+A sandbox can move it forward by an offset in the database, which all processes share; under the
+server profile it is real time.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from requests_queue.models import Clock
 
 
 def now() -> datetime:
-    """Return the platform's time, aware, in UTC, with microseconds."""
+    """Return platform time: aware, in UTC, with microseconds."""
     real = datetime.now(UTC)
     if not settings.SANDBOX:
         return real
@@ -24,8 +24,10 @@ def now() -> datetime:
 
 
 def shown(moment: datetime) -> datetime:
-    """Return the moment as the API can show it: without microseconds, so that a client
-    that filters by what it read finds the same row."""
+    """Return the moment without microseconds, as the API shows it.
+
+    A client that filters by a moment that it has read finds the same row.
+    """
     return moment.replace(microsecond=0)
 
 

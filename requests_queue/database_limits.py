@@ -1,4 +1,4 @@
-"""PostgreSQL's limits of statements and locks, lifted for work that takes its time."""
+"""PostgreSQL's statement and lock timeouts, disabled for long-running work."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _OF_TRANSACTIONS = ("idle_in_transaction_session_timeout",)
 
 @contextmanager
 def lifted(*, transactions: bool = False, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Let statements of this connection take, and wait for locks, as long as they need.
+    """Disable statement and lock timeouts of this connection.
 
-    With `transactions`, a transaction may be idle as long, too: for a command that computes much
-    between two statements, and that nobody else waits for. SQLite has no such limits.
+    With `transactions`, also the timeout of idle transactions: for a command that computes
+    between two statements and holds no locks that others need. SQLite has no such timeouts.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":
@@ -32,5 +32,5 @@ def lifted(*, transactions: bool = False, using: str = DEFAULT_DB_ALIAS) -> Iter
             with connection.cursor() as cursor:
                 cursor.execute("; ".join(f"RESET {name}" for name in names))
         except Error:
-            # The next connection has the limits again.
+            # A new connection has the timeouts.
             connection.close()

@@ -1,5 +1,4 @@
-"""The database's own wall clock: leases and signs of life are measured by it, whatever a machine
-believes."""
+"""The database's wall clock, which all machines share: for leases and heartbeats."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from django.db.models import FloatField, Func
 
 
 class DatabaseTime(Func):
-    """Seconds since 1970, as the database has them at this moment."""
+    """Unix time in seconds by the database's clock, at execution."""
 
     output_field = FloatField()
 
@@ -18,9 +17,9 @@ class DatabaseTime(Func):
         return "((julianday('now') - 2440587.5) * 86400.0)", []
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Return PostgreSQL's; its `now()` would stand still within a transaction."""
+        """Return PostgreSQL's expression; `now()` is constant within a transaction."""
         return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)", []
 
     def get_group_by_cols(self) -> list[Any]:
-        """Return no columns: groups by a clock that goes on would be one a row."""
+        """Return no columns: the value differs for each row."""
         return []

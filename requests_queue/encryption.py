@@ -1,4 +1,4 @@
-"""Texts that are encrypted at rest, with the key of `SIM_ENCRYPTION_KEY`."""
+"""Encryption at rest, with the key of `SIM_ENCRYPTION_KEY`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.conf import settings
 
 @lru_cache(maxsize=4)
 def _box(key: str) -> Fernet:
-    # Any text is taken as a key, so that a person may choose one.
+    # Derive the key, so that any text can be a key.
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
 
 
@@ -30,16 +30,16 @@ def _read(key: str, stored: str) -> str:
     try:
         return _box(key).decrypt(stored.encode()).decode()
     except InvalidToken:
-        # One unreadable secret must not stop the calls of other webhooks: a call without a
-        # secret fails, and says why.
+        # One unreadable secret must not stop the deliveries of other webhooks: an attempt
+        # without a secret fails with a message.
         return ""
 
 
 def decrypt(stored: str) -> str:
-    """Return the text that was encrypted, or an empty one where the key is another."""
+    """Return the decrypted text; empty if it was encrypted with another key."""
     return _open(settings.SIM_ENCRYPTION_KEY, stored)
 
 
 def decrypt_once(stored: str) -> str:
-    """Return the text as `decrypt` does, and keep it nowhere: for what is large and read seldom."""
+    """Return the decrypted text without caching it, for large texts that are rarely read."""
     return _read(settings.SIM_ENCRYPTION_KEY, stored)

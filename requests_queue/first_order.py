@@ -1,4 +1,4 @@
-"""The order that a newcomer makes first: a plain product, with only what a distributor sends."""
+"""The first order of the tutorial: a plain product, with the minimal body of a distributor."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LOOKED_AT = 100
 
 
 def body(account: Account | None = None) -> dict[str, Any] | None:
-    """Return the body of a purchase of a product of the account, or of any; None: there is none.
+    """Return the body of a purchase of a product of the account, or of any, or None.
 
-    Nothing validates such an order, and nobody is asked for more.
+    The product needs no validation and no further input.
     """
     rows = visibility.connections(account)
     plain = [
@@ -54,7 +54,7 @@ def body(account: Account | None = None) -> dict[str, Any] | None:
 
 
 def curl(url: str, key: str, body: dict[str, Any]) -> str:
-    """Return the command that makes the order, to be pasted into a shell."""
+    """Return the order as a shell command."""
     return "\n".join(
         [
             f"curl -s {url}/public/v1/requests \\",

@@ -1,6 +1,6 @@
-"""Signs of life: what runs by itself leaves one every few seconds, for whoever wonders if it does.
+"""Heartbeats: signs of life of processes, recorded every few seconds.
 
-By the database's wall clock: machines disagree, and a sandbox's own time is moved.
+By the database's wall clock: machines' clocks differ, and platform time can be moved.
 """
 
 from __future__ import annotations
@@ -16,34 +16,36 @@ from requests_queue.database_time import DatabaseTime
 from requests_queue.models import PROBLEM, Heartbeat
 
 WORKER, SCHEDULER = "worker", "scheduler"
-INTERVAL = 4.0  # seconds between two signs of a process
-EXPIRES_AFTER = 20.0  # seconds without one after which it counts as gone
-_FORGOTTEN = 3600.0  # seconds after which a row goes
+INTERVAL = 4.0  # seconds between two heartbeats of a process
+EXPIRES_AFTER = 20.0  # seconds without a heartbeat after which a process counts as gone
+_FORGOTTEN = 3600.0  # seconds after which a row is deleted
 
-# When a sign is next due, by process, on this machine's monotonic clock.
+# When a heartbeat is next due, by process (monotonic seconds).
 _next: dict[str, float] = {}
-# The problem that its last sign named.
+# The problem that the last heartbeat reported, by process.
 _problems: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What has been heard of a kind: how many live, how old the last sign is (None: there never
-    was one), and for how many seconds the first of those that live has been there."""
+    """The heartbeats of a kind of process.
+
+    `alive` processes; `age` of the last heartbeat in seconds (None: never one); `there_for`:
+    seconds since the first live process started.
+    """
 
     alive: int = 0
     age: float | None = None
     there_for: float = 0.0
-    # How many of those that live have a problem, and what it is with one of them.
+    # How many live processes report a problem, and the problem of one of them.
     failing: int = 0
     problem: str = ""
 
 
 def record(kind: str, problem: str = "", *, now: bool = False) -> None:
-    """Leave a sign of this process, one statement, if one is due or its `problem` has changed.
+    """Record a heartbeat if one is due, `problem` has changed, or with `now`; one statement.
 
-    With `now` it is due in any case.
-    There is one scheduler, whose signs come with what it sends, by way of any worker.
+    The scheduler's heartbeat is recorded by the worker that runs its task.
     """
     process = _process(kind)
     due = _next.get(process)
@@ -56,7 +58,7 @@ def record(kind: str, problem: str = "", *, now: bool = False) -> None:
     row = Heartbeat(
         process=process, kind=kind, since=DatabaseTime(), at=DatabaseTime(), problem=problem
     )
-    # After a restart a container's process has the number that the one before had.
+    # After a restart, a container's process may have the same process id.
     fresh = ["since"] if due is None else []
     Heartbeat.objects.bulk_create(
         [row],
@@ -69,7 +71,7 @@ def record(kind: str, problem: str = "", *, now: bool = False) -> None:
 
 
 def delete(kind: str) -> None:
-    """Take back the sign of this process, which stops: it is not to be believed alive any more."""
+    """Delete this process's heartbeat on shutdown."""
     Heartbeat.objects.filter(process=_process(kind)).delete()
     _next.pop(_process(kind), None)
     _problems.pop(_process(kind), None)
@@ -80,7 +82,7 @@ def _process(kind: str) -> str:
 
 
 def by_kind() -> dict[str, Summary]:
-    """Return what has been heard of each kind that ever left a sign, by one statement."""
+    """Return a summary for each kind of process, by one statement."""
     now = DatabaseTime()
     lives = {"at__gte": now - EXPIRES_AFTER}
     rows = Heartbeat.objects.values("kind").annotate(

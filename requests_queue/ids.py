@@ -8,7 +8,7 @@ from django.db import IntegrityError, models, transaction
 
 M = TypeVar("M", bound=models.Model)
 
-# A form per kind: every `d` is a digit (fixtures of published clients; docs/fidelity.md).
+# The pattern of each kind; `d` is a digit (from fixtures of published clients; docs/fidelity.md).
 FORMS = {
     "webhook": "WH-ddd-ddd-ddd",
     "vendor": "VA-ddd-ddd",
@@ -30,15 +30,15 @@ FORMS = {
 
 
 def draw(kind: str) -> str:
-    """Return a random identifier of that kind, or of a form of the caller's own: `CA-ddd-ddd`."""
+    """Return a random identifier of a kind, or of a pattern such as `CA-ddd-ddd`."""
     form = FORMS.get(kind, kind)
     drawn = "".join(secrets.choice("0123456789") if c == "d" else c for c in form)
-    # All zeros are the preview environment's placeholders: MP-00000.
+    # All zeros are reserved for placeholders of the preview environment: MP-00000.
     return drawn if set(drawn) & set("123456789") else draw(kind)
 
 
 def placeholder(kind: str) -> str:
-    """Return the identifier that the preview environment has for a row of that kind: MP-00000."""
+    """Return the identifier of a kind in the preview environment: MP-00000."""
     return FORMS[kind].replace("d", "0")
 
 
@@ -47,10 +47,10 @@ def _insert(row: models.Model) -> None:
 
 
 def create(make: Callable[[str], M], kind: str, insert: Callable[[M], None] = _insert) -> M:
-    """Create a row under a fresh identifier; draw again where the one drawn is taken.
+    """Create a row with a random identifier; retry with another one if it is taken.
 
     `make(id)` builds an unsaved row, `insert(row)` saves it: `transitions.add` for an object of
-    a queue. Any other broken constraint is raised as it is.
+    a queue. Raises IntegrityError for any other violated constraint.
     """
     while True:
         row = make(draw(kind))
@@ -58,7 +58,7 @@ def create(make: Callable[[str], M], kind: str, insert: Callable[[M], None] = _i
             with transaction.atomic():
                 insert(row)
         except IntegrityError:
-            # A webhook that is deleted may still have its row.
+            # A deleted webhook keeps its row until cleanup.
             if type(row)._base_manager.filter(pk=row.pk).exists():
                 continue
             raise
@@ -66,5 +66,5 @@ def create(make: Callable[[str], M], kind: str, insert: Callable[[M], None] = _i
 
 
 def next_in(parent_id: str, prefix: str, taken: int) -> str:
-    """Return the identifier of a part: the digits of its whole, and a number from 001."""
+    """Return the identifier of a child object: the parent's digits and a number from 001."""
     return f"{prefix}{parent_id.partition('-')[2]}-{taken + 1:03d}"

@@ -1,6 +1,6 @@
-"""Long lists of a query as one comparison: `in(id,(A,B,…))` is `id IN (…)`, not `id = A OR …`.
+"""Lists of values in a query as one `IN`: `in(id,(A,B,…))` is `id IN (…)`, not `id = A OR …`.
 
-django-rql joins a comparison for each value, and SQLite takes no expression a thousand deep.
+django-rql joins one comparison per value, and SQLite limits the depth of expressions to 1,000.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _EXACT, _IN = "__exact", "__in"
 
 
 class InLookup(Q):
-    """A condition that joins equal comparisons of one column, and of none of some values."""
+    """A condition that merges comparisons of the same column into `IN` or `NOT IN`."""
 
     def __or__(self, other: Any) -> Any:
         """Return `a = 1 or a = 2` as `a in (1, 2)`."""

@@ -1,4 +1,4 @@
-"""Conditions on the elements of a JSON list; each database says them in its own way."""
+"""Conditions on the elements of a JSON list, in the SQL of each database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _EACH = {
 
 
 def any_element(model: type[Model], column: str, key: str, data: Any) -> Q:
-    """Return the condition that some element has `key` as `data` (RQL's FilterArgs) asks.
+    """Return the condition that an element's `key` matches `data` (RQL's FilterArgs).
 
-    `key` and `column` come from tables of ours, the compared value is a parameter.
+    `key` and `column` are our own constants; the compared value is a parameter.
     """
     table = connection.ops.quote_name(model._meta.db_table)
     each, value = _EACH[connection.vendor]

@@ -1,7 +1,7 @@
-"""The platform's own jobs: each runs alone, and one that fails is recorded until it succeeds.
+"""Scheduled jobs: each runs in isolation, and a failure is recorded until the job succeeds.
 
-A job is a receiver of one of the signals that ask all apps (`run_due_wanted`, `next_due_wanted`,
-`unsettled_wanted`). What it has committed before it failed stays; it runs again at the next turn.
+A job is a receiver of `due_reached`, `collect_next_due` or `collect_busy`. What a failed job has
+committed is kept; the job runs again at the next turn.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _logged: dict[tuple[str, str], float] = {}
 
 
 def run_due_jobs(now: datetime) -> list[str]:
-    """Run each job that may have something due; return the names of those that failed."""
+    """Run every job; return the names of those that failed."""
     _, failed = _ask(due_reached, now)
     return failed
 
@@ -43,16 +43,16 @@ def next_due(now: datetime) -> list[datetime]:
 
 
 def busy(now: datetime) -> set[str]:
-    """Return the labels of all that is due or under way; a job that fails counts as such."""
+    """Return the labels of work that is due or running; a failing job counts as busy."""
     responses, failed = _ask(collect_busy, now)
     labels = {label for found in responses for label in found or ()}
     return labels | {f"failed:{name}" for name in failed}
 
 
 def run_each(units: Iterable[T], run: Callable[[T], Any]) -> None:
-    """Run each unit of a job alone; raise the first error after the last unit.
+    """Run each unit of a job in isolation; raise the first error after the last unit.
 
-    An unavailable database fails all units, so the first one is enough.
+    An unavailable database would fail every unit, so it ends the job at once.
     """
     first: Exception | None = None
     for unit in units:
@@ -68,16 +68,16 @@ def run_each(units: Iterable[T], run: Callable[[T], Any]) -> None:
 
 
 def failures() -> list[FailedJob]:
-    """Return the jobs that failed at their last turn, in any process."""
+    """Return the jobs whose last run failed, in any process."""
     return list(FailedJob.objects.order_by("since", "job"))
 
 
 def _ask(signal: Signal, now: datetime) -> tuple[list[Any], list[str]]:
-    """Send a signal, each receiver alone; return the responses, and the names of failed jobs."""
+    """Call the receivers of a signal in isolation; return responses and names of failed jobs."""
     responses: list[Any] = []
     failed: list[str] = []
     known = _known()
-    # Not `send_robust`: it logs a traceback at every turn, and leaves a lost connection in place.
+    # `send_robust` would log a traceback at every turn and keep a lost connection.
     receivers, _ = signal._live_receivers(None)
     for receiver in receivers:
         job, name = _job(receiver), _name(receiver)
@@ -106,19 +106,19 @@ def _known() -> set[str]:
     try:
         return set(FailedJob.objects.values_list("job", flat=True))
     except (DatabaseError, InterfaceError):
-        # The first job says so.
+        # The first job reports the error.
         _reset_connection()
         return set()
 
 
 def _reset_connection() -> None:
-    """Close a connection that was lost, so that the next job gets another."""
+    """Close a lost connection, so that the next job opens a new one."""
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
 
 
 def _report(job: str, name: str, error: Exception) -> None:
-    """Log and record a failure: the first of its type in this process with a traceback."""
+    """Log and record a failure; log the traceback of the first of its type in this process."""
     key = (job, type(error).__name__)
     last = _logged.get(key)
     if last is not None and time.monotonic() < last + QUIET:
@@ -139,7 +139,7 @@ def _record(job: str, name: str, error: Exception) -> None:
             changed = FailedJob.objects.filter(job=job).update(error=kind, count=F("count") + 1)
             if not changed:
                 row = FailedJob(job=job, name=name, error=kind, since=clock.now(), count=1)
-                # Another process may record its first failure at the same moment.
+                # Race: another process may insert the first failure.
                 FailedJob.objects.bulk_create([row], ignore_conflicts=True)
     except (DatabaseError, InterfaceError):
         logger.warning("The failure of the job %s could not be recorded.", job)

@@ -1,4 +1,4 @@
-"""The form field for JSON that a person types: what is wrong is said, and where."""
+"""A form field for JSON, whose errors name the line and column."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ def _refuse_constant(name: str) -> Any:
 
 
 class JsonField(forms.JSONField):
-    """JSON of one kind (`dict`, `list`; None: any), shown indented; empty is the empty kind.
+    """JSON of a type (`dict`, `list`; None: any), shown indented; empty means an empty value.
 
-    Refuses what the API refuses too: NaN, deep nesting, and characters that PostgreSQL can't
-    store.
+    Rejects what the API rejects: NaN, deep nesting, and characters that PostgreSQL cannot store.
     """
 
     widget = forms.Textarea(
@@ -32,7 +31,7 @@ class JsonField(forms.JSONField):
         super().__init__(**kwargs)
 
     def to_python(self, value: Any) -> Any:
-        """Return the parsed value; raises ValidationError with the place of the mistake."""
+        """Return the parsed value; raises ValidationError with line and column."""
         if isinstance(value, str) and not value.strip():
             value = None
         if value is None:
@@ -46,7 +45,7 @@ class JsonField(forms.JSONField):
         return found
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Return what was typed, as it was typed."""
+        """Return the submitted text unchanged."""
         if self.disabled or data is None:
             return initial if self.disabled else None
         return InvalidJSONInput(data)

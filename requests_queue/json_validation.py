@@ -1,4 +1,4 @@
-"""Which JSON values every database of ours can store; one check for the API, forms and rules."""
+"""Validation of JSON values that SQLite and PostgreSQL can both store: API, forms, webhooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_DEPTH = 60
 
 
 class NotStorable(ValueError):
-    """A value that can't be stored; the text is a sentence, `path` where in the whole it is."""
+    """A value that cannot be stored; the text is a message, `path` its dotted path."""
 
     def __init__(self, sentence: str, keys: tuple[str, ...]) -> None:
         super().__init__(sentence)
@@ -18,29 +18,29 @@ class NotStorable(ValueError):
 
 
 def validate_json(value: Any) -> Any:
-    """Return the value; raises NotStorable with a sentence where it can't be stored.
+    """Return the value; raises NotStorable if it cannot be stored.
 
-    Nesting is capped, because what is stored is walked again by recursion; NUL and lone
-    surrogates are refused, because PostgreSQL has neither, and numbers that are none, which
-    Python makes of `1e400`.
+    Limits nesting, because stored values are processed by recursion, and rejects NUL and lone
+    surrogates, which PostgreSQL cannot store, and infinity, which Python reads from `1e400`.
     """
     for item, depth, keys in _walk(value):
         if depth > MAX_DEPTH:
             raise NotStorable(f"This is nested deeper than {MAX_DEPTH} levels.", keys)
         if isinstance(item, float):
             if not math.isfinite(item):
-                raise NotStorable("This has a number that is too large.", keys)
+                raise NotStorable("This contains a number that is too large.", keys)
         elif "\0" in item or any("\ud800" <= c <= "\udfff" for c in item):
             raise NotStorable(
-                "This has characters that can't be stored (NUL, or half of a surrogate pair).", keys
+                "This contains characters that cannot be stored (NUL or half a surrogate pair).",
+                keys,
             )
     return value
 
 
 def _walk(value: Any) -> Iterator[tuple[str | float, int, tuple[str, ...]]]:
-    """Yield the texts and fractions of a value, with how deep they are, and under which keys.
+    """Yield the texts and floats of a value, with their depth and keys.
 
-    The keys of an object come before its values, so a bad one is in no path.
+    The keys of an object come before its values, so that an invalid key is in no path.
     """
     stack: list[tuple[Any, int, tuple[str, ...]]] = [(value, 0, ())]
     while stack:

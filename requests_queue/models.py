@@ -1,18 +1,18 @@
-"""What all processes share: the platform's time, and the signs of life that they leave."""
+"""Tables that all processes share: platform time, heartbeats, failures, sign-in attempts."""
 
 from datetime import timedelta
 
 from django.db import models
 
-PROBLEM = 400  # characters of a process's problem that are kept
+PROBLEM = 400  # stored characters of a process's problem
 
 
 class Clock(models.Model):
-    """How far the platform's time is from the real one (sandbox only; ours).
+    """Platform time relative to real time (sandbox only; ours).
 
-    `offset` is added to real time; while `frozen_at` is set, time stands still there.
-    `moving_since` marks a move under way, `moving_lease` (seconds of Unix time, the
-    database's own) says until when its mover is believed to be alive.
+    `offset` is added to real time; while `frozen_at` is set, platform time is that moment.
+    `moving_lease` is until when a process that moves the clock holds it, in Unix seconds by the
+    database's clock.
     """
 
     offset = models.DurationField(default=timedelta)
@@ -24,16 +24,16 @@ class Clock(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a process was last seen alive, and since when it has been (ours).
+    """The last heartbeat of a process, and when the process started (ours).
 
-    Seconds of Unix time, by the database's own clock: see `requests_queue.heartbeats`.
+    Unix seconds by the database's clock: see `requests_queue.heartbeats`.
     """
 
     process = models.CharField(max_length=100, primary_key=True)
     kind = models.CharField(max_length=16)
     since = models.FloatField()
     at = models.FloatField()
-    # What keeps it from its work, in words; empty while all is well.
+    # What keeps the process from working; empty if nothing does.
     problem = models.CharField(max_length=PROBLEM, blank=True, db_default="")
 
     def __str__(self) -> str:
@@ -41,10 +41,10 @@ class Heartbeat(models.Model):
 
 
 class FailedJob(models.Model):
-    """A job of the platform whose last turn failed (ours); deleted when it succeeds.
+    """A scheduled job whose last run failed (ours); deleted when it succeeds.
 
-    `job` is the function, `name` its app in words, `error` the type of the last error, `since` the
-    first failure by the platform's time, `count` the failures since then.
+    `job` is the function, `name` the title of its app, `error` the type of the last error, `since`
+    the first failure in platform time, `count` the failures since then.
     """
 
     job = models.CharField(max_length=200, primary_key=True)
@@ -58,10 +58,10 @@ class FailedJob(models.Model):
 
 
 class SignInTries(models.Model):
-    """Failed tries to sign in, of a name from an address or of an address (ours).
+    """Failed sign-ins of a name from an address, or of an address (ours).
 
-    `key` is a keyed hash of them, `at` the last try in seconds of Unix time by the database's own
-    clock: see `requests_queue.catalog.sign_in_limits`.
+    `key` is a keyed hash of them, `at` the last attempt in Unix seconds by the database's clock:
+    see `requests_queue.catalog.sign_in_limits`.
     """
 
     key = models.CharField(max_length=64, primary_key=True)

@@ -1,7 +1,7 @@
-"""Templates of products, filled with an object's values: `{{ asset.params.region.value }}`.
+"""Rendering of product templates with an object's values: `{{ asset.params.region.value }}`.
 
-A placeholder is a dotted path and nothing else; it is looked up, never executed. What is filled
-in is not looked into again.
+A placeholder is a dotted path that is looked up, never executed. Inserted values are not rendered
+again.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 def render(template: str, values: Mapping[str, Any]) -> str:
     """Return the template with each placeholder replaced by the text at its path.
 
-    A path leads through keys of objects and ids of a list's elements. One that leads nowhere, or
-    to an object or a list, becomes empty.
+    A path consists of keys of objects and ids of list elements. A path without a value, or to
+    an object or a list, is replaced by nothing.
     """
     return _PLACEHOLDER.sub(lambda found: _text(look_up(values, found[1].strip())), template)
 
 
 def look_up(node: Any, path: str) -> Any:
-    """Return what stands at a dotted path, or None.
+    """Return the value at a dotted path, or None.
 
-    Of several names that fit the longest counts, so that an id with dots in it is found too.
+    The longest matching name wins, so that ids may contain dots.
     """
     while path:
         best = ""
         inner: Any = None
         for name, value in _named(node):
             size = len(name)
-            # Compared in place: a path may be long, and most names don't fit.
+            # Compare in place: a path may be long, and most names do not match.
             if size > len(best) and path.startswith(name) and path[size : size + 1] in ("", "."):
                 best, inner = name, value
         if not best:

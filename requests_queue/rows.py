@@ -1,4 +1,4 @@
-"""How rows of the platform become objects: without what Django's constructor does for others."""
+"""A model base class that creates instances from rows faster than Django's constructor."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django.db.models.base import ModelState
 class Row(models.Model):
     """A model whose rows are read by the hundred.
 
-    A list of 50 requests is some 800 objects, and `Model.__init__` (a setattr a column, two
-    signals) is the dearest part of making them.
+    A list of 50 requests has about 800 instances, and `Model.__init__` (a setattr per column, two
+    signals) takes most of the time to create them.
     """
 
     class Meta:
@@ -26,7 +26,7 @@ class Row(models.Model):
         field_names: Collection[str],
         values: Collection[Any],
     ) -> Self:
-        """Return the object of a row; a column that wasn't read is fetched when it is asked for."""
+        """Return the instance of a row; deferred columns are fetched on access."""
         row = cls.__new__(cls)
         row.__dict__ = {"_state": ModelState(), **dict(zip(field_names, values, strict=True))}
         row._state.adding, row._state.db = False, db

@@ -1,4 +1,4 @@
-"""What others wrote, as text that nothing obeys: for every page that shows it."""
+"""Text from other programs, made safe to show in terminals and pages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import unicodedata
 
 
 def visible(value: str | bytes | memoryview) -> str:
-    """Return the text with all that a terminal or a page might obey made visible.
+    """Return the text with control characters made visible.
 
-    Bytes that are not UTF-8 become U+FFFD; control characters become their pictures, and
-    what reverses or hides text becomes `[U+202E]`.
+    Bytes that are not UTF-8 become U+FFFD, control characters their symbols (U+2400), and
+    characters that reverse or hide text their code points, `[U+202E]`.
     """
     text = value if isinstance(value, str) else bytes(value).decode("utf-8", "replace")
     return "".join(map(_visible, text.replace("\r\n", "\n")))

@@ -1,4 +1,4 @@
-"""Plausible values of parameters, by type: for samples, and for handlers that only play."""
+"""Sample values of parameters by type, for sample objects and example handlers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXTS = {
     "password": "sample-Passw0rd",
     "object": "{}",
 }
-# Where the types of other than plain text have what makes a value another one.
+# How a token makes a value unique, for types with a syntax.
 _MARKED = {
     "email": "{token}.{value}",
     "url": "{value}/{token}",
@@ -43,8 +43,8 @@ _STRUCTURED: dict[str, dict[str, Any]] = {
 def fill(param: Mapping[str, Any], text: str) -> dict[str, Any]:
     """Return `{id, value | structured_value}` for a parameter as the API shows it.
 
-    `text` is for parameters of type text. The value keeps to choices and length, and that of a
-    unique parameter is another one each time, where the type has enough values.
+    `text` is the value of parameters of type text. The value satisfies choices and lengths; that
+    of a unique parameter differs each time, if the type has enough values.
     """
     if (param.get("constraints") or {}).get("unique"):
         return _unique(param, text)
@@ -64,7 +64,7 @@ def _unique(param: Mapping[str, Any], text: str) -> dict[str, Any]:
     value = _MARKED.get(kind, "{value}-{token}").format(value=found["value"], token=token)
     limit = int((param.get("constraints") or {}).get("max_length") or len(value))
     if len(value) > limit:
-        # What tells it from the others is kept.
+        # Keep the token.
         value = f"{found['value'][: max(limit - len(token) - 1, 0)]}-{token}"[-limit:]
     return {**found, "value": value}
 

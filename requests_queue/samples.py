@@ -1,4 +1,4 @@
-"""A realistic object of any queue: what `queue add` and the sandbox's endpoint make."""
+"""Sample objects of any queue, for `queue add` and the sandbox's endpoint."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from requests_queue.queues import base
 def make(
     name: str, kind: str | None, product_id: str | None, account: Account, *, draft: bool = False
 ) -> base.QueueObject:
-    """Make an object of the queue `name` (its object class, or short), of a type and a product.
+    """Create a sample of the queue `name` (its object class or app), of a type and a product.
 
-    Without a type it is the queue's first, without a product one that fits. The account is a
-    party to it. A draft is one that can be validated. All or nothing.
-    Raises Invalid, Missing, Forbidden for one that the account may not see, or what the queue
-    refuses.
+    Defaults to the queue's first type and a product that fits. The account is a party to it. A
+    draft can be validated. Atomic.
+    Raises Invalid, Missing, Forbidden (the account could not see the object), or what the queue
+    raises.
     """
     queue = base.find_queue(name)
     if queue is None or queue.sample is None:

@@ -1,4 +1,4 @@
-"""What the platform itself does when it is due; asked by the scheduler every few seconds."""
+"""The Celery task of scheduled jobs, sent by the scheduler every few seconds."""
 
 from celery import shared_task
 
@@ -7,6 +7,6 @@ from requests_queue import clock, heartbeats, jobs
 
 @shared_task
 def run_due() -> None:
-    """Let each queue do what is due by the platform's clock."""
+    """Run the jobs that are due by platform time."""
     heartbeats.record(heartbeats.SCHEDULER)
     jobs.run_due_jobs(clock.now())

@@ -1,7 +1,7 @@
 """The only writers of a status: `add` an object to a queue, `move` it to another status.
 
-Both tell of the change in their own transaction, so whoever listens commits or rolls back
-with it. A transaction that makes several changes opens with `atomic`.
+Both send the change in their own transaction, so receivers commit or roll back with it. Use
+`atomic` for a transaction with several changes.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from requests_queue.errors import ActionNotAllowed, Forbidden, Missing
 from requests_queue.queues.base import Action, Context, Queue, QueueObject, for_model
 from requests_queue.signals import changes_made, object_deleted, queue_changed
 
-# Who acts where nobody else does.
+# The actor of scheduled jobs.
 PLATFORM = Actor()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a queue: which object went from which status (None: born) to which."""
+    """One change of a queue: an object, its status before (None: created) and after."""
 
     object_class: str
     object_id: str
     product_id: str
-    # The accounts that are told.
+    # The accounts whose webhooks are notified.
     account_ids: tuple[str, ...]
     status_from: str | None
     status_to: str
@@ -41,7 +41,7 @@ class Change:
 
 
 class _Made(threading.local):
-    """The changes of this thread's transaction, and how many `atomic` blocks are open."""
+    """The changes in this thread's transaction, and the number of open `atomic` blocks."""
 
     def __init__(self) -> None:
         self.changes: list[Change] = []
@@ -53,10 +53,10 @@ _made = _Made()
 
 @contextmanager
 def atomic() -> Iterator[None]:
-    """Open a transaction, as `transaction.atomic` does, and send its changes at its end.
+    """Open a transaction like `transaction.atomic`, and send its changes at the end.
 
-    `changes_made` is sent once, before the outermost block ends, so that whoever locks rows for
-    the changes locks those of all of them in one order, and after the queues' own rows.
+    Lock order: `changes_made` is sent once, before the outermost block ends, so that receivers
+    lock the rows of all changes in one order, after the rows of the queues.
     """
     with transaction.atomic():
         first = len(_made.changes)
@@ -66,7 +66,7 @@ def atomic() -> Iterator[None]:
             if _made.blocks == 1 and _made.changes:
                 changes_made.send(sender=None, changes=tuple(_made.changes))
         except BaseException:
-            # The savepoint takes these back.
+            # The savepoint rolls these back.
             del _made.changes[first:]
             raise
         finally:
@@ -76,9 +76,9 @@ def atomic() -> Iterator[None]:
 
 
 def add(row: QueueObject, actor: Actor = PLATFORM) -> None:
-    """Insert the object, born in the status that it ends up in, and tell of it and who did it.
+    """Insert an object in its first status, and send the change.
 
-    Call inside a transaction that also makes what the object needs.
+    Call inside a transaction that also creates what the object refers to.
     """
     queue = for_model(type(row))
     row.save(force_insert=True)
@@ -93,11 +93,11 @@ def move(
     actor: Actor,
     data: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Make the move `name` with the object `pk` and return the object as it then is.
+    """Take the action `name` with the object `pk`, and return the updated object.
 
-    Raises Missing, Forbidden (not this account's move), IllegalMove (wrong status), or what
-    the move's own check refuses. Of two moves at the same time one wins; the other is illegal.
-    A move that leaves the status as it was is no change of the queue.
+    Raises Missing, Forbidden (not this account's action), ActionNotAllowed (wrong status), or
+    what the action's own check raises. Of two concurrent actions one wins, the other is not
+    allowed. An action that does not change the status is not a change of the queue.
     """
     queue = for_model(row_class)
     with atomic():
@@ -126,14 +126,14 @@ def delete(row: QueueObject) -> None:
 
 
 def emit_unchanged(row: QueueObject, at: datetime) -> None:
-    """Tell of a change that left the status as it was; call in the transaction of the change."""
+    """Send a change that did not change the status; call in the transaction of the change."""
     _emit_change(for_model(type(row)), row, row.status, at)
 
 
 def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Action:
     candidates, roles = queue.by_name[name], actor.roles_for(row)
     if all(roles.isdisjoint(m.actors) for m in candidates):
-        # Whatever the status: a side that never makes the move learns that first.
+        # Checked before the status: the role never takes the action.
         raise Forbidden(f"{name} is not for a {actor.role}.")
     in_status = [m for m in candidates if row.status in m.source]
     if not in_status:
@@ -159,7 +159,7 @@ def _write(row: QueueObject, chosen: Action, context: Context) -> None:
         columns |= chosen.prepare(row, context)
     won = type(row)._default_manager.filter(pk=row.pk, status=row.status).update(**columns)
     if not won:
-        raise ActionNotAllowed(f"{row.pk} has just been moved by somebody else.")
+        raise ActionNotAllowed(f"{row.pk} was changed by another request at the same time.")
     for name, value in columns.items():
         setattr(row, name, value)
 
@@ -177,11 +177,11 @@ def _emit_change(
         at=at,
         actor=actor,
     )
-    # In a transaction without a block of its own, a change ends with what follows from it.
+    # Outside `atomic`, a change and what follows from it are one block.
     with nullcontext() if _made.blocks else atomic():
         first = len(_made.changes)
         try:
-            # Before it is sent: a receiver may make changes that follow from it.
+            # Before sending: a receiver may make further changes.
             _made.changes.append(change)
             queue_changed.send(sender=type(row), change=change)
         except BaseException:

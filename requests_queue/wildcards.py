@@ -1,8 +1,8 @@
 """RQL's `like` and `ilike` as SQL: `*` is any text, `\\*` an asterisk, `\\\\` a backslash.
 
-Each becomes the database's own LIKE, or GLOB on SQLite where case counts: their time grows with
-the product of text and pattern, whatever the number of wildcards. A regular expression made of a
-caller's text could take exponential time, and on SQLite would run under Python's GIL.
+Each becomes the database's LIKE, or GLOB on SQLite if case matters: their time grows with the
+product of text and pattern lengths, regardless of the number of wildcards. A regular expression
+from a caller's text could take exponential time, and on SQLite would hold Python's GIL.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db.models import CharField, Lookup, TextField
 from py_rql.exceptions import RQLFilterValueError
 
 MAX_LENGTH = 500
-# The SQL function by which SQLite lowers letters beyond ASCII (registered by the app).
+# The SQL function that lowers non-ASCII letters on SQLite (registered by the app).
 LOWER = "sim_lower"
 
 _TOKEN = re.compile(r"\\\\|\\\*|\*|[^\\*]+|\\")
@@ -36,7 +36,7 @@ def pieces(text: str) -> list[str]:
 
 
 def literal(text: str) -> str | None:
-    """Return the only text that a pattern without a wildcard matches, None for other patterns."""
+    """Return the text that a pattern without wildcards matches, None for other patterns."""
     found = _split(text)
     return found[0] if len(found) == 1 else None
 
@@ -62,10 +62,10 @@ def condition(vendor: str, column: str, text: str, *, ignore_case: bool) -> tupl
     """
     found = pieces(text)
     if vendor == "sqlite" and not ignore_case:
-        # SQLite's LIKE takes A for a.
+        # SQLite's LIKE ignores case.
         return f"{column} GLOB %s", "*".join(_IN_GLOB.sub(r"[\g<0>]", piece) for piece in found)
     if vendor == "sqlite" and not text.isascii():
-        # SQLite's LIKE knows upper and lower case of ASCII only.
+        # SQLite's LIKE ignores case of ASCII letters only.
         column, found = f"{LOWER}({column})", [piece.lower() for piece in found]
     operator = "ILIKE" if ignore_case and vendor == "postgresql" else "LIKE"
     pattern = "%".join(_IN_LIKE.sub(r"\\\g<0>", piece) for piece in found)
@@ -73,7 +73,7 @@ def condition(vendor: str, column: str, text: str, *, ignore_case: bool) -> tupl
 
 
 def lower(value: Any) -> Any:
-    """Return a text in lower case (SQLite's `sim_lower`); anything else as it is."""
+    """Return a text in lower case (SQLite's `sim_lower`), other values unchanged."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -82,7 +82,7 @@ class Like(Lookup):
 
     lookup_name = "rql_like"
     ignore_case: ClassVar[bool] = False
-    # A pattern is no value of the column's: longer ones fit, too.
+    # A pattern is not a value of the column: it may be longer.
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
@@ -93,7 +93,7 @@ class Like(Lookup):
 
 
 class ILike(Like):
-    """`column__rql_ilike=pattern`, whatever the case of the letters."""
+    """`column__rql_ilike=pattern`, ignoring case."""
 
     lookup_name = "rql_ilike"
     ignore_case = True

@@ -309,7 +309,7 @@ def test_clock_advance_runs_the_retry(running: Sandbox) -> None:
         ("queue validate PR-0000", "404 "),
         ("queue add listing --draft", "A listing_request is never validated as a draft"),
         ("signin nobody", "There is no user nobody."),
-        ("apikey VA-000-000", "There is no account VA-000-000 (accounts: "),
+        ("apikey VA-000-000", "Unknown account VA-000-000. Available: "),
     ],
 )
 def test_invalid_argument_prints_one_line(running: Sandbox, arguments: str, error: str) -> None:

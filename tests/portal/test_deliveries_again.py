@@ -118,7 +118,7 @@ def test_changes_are_for_that_call(vendor: Client, row: Delivery) -> None:
         ("content", "[]", "This must be an object"),
         ("content", '{"a": ', "This is not valid JSON"),
         ("content", '{"processing_timeout": "x"}', "must be a whole number of seconds"),
-        ("content", '{"a": "\\u0000"}', "can't be stored"),
+        ("content", '{"a": "\\u0000"}', "cannot be stored"),
     ],
 )
 def test_a_wrong_form_says_what_is_wrong_and_loses_nothing(

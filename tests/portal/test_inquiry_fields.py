@@ -196,7 +196,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         for text in ("{", "7", "[NaN]", "1e999", "[" * 100_000, '{"a": "\\u0000"}')
     ),
     ("company_alias", {"value__company_alias": "a\0b"},
-     "This has characters that can't be stored (NUL, or half of a surrogate pair)."),
+     "This contains characters that cannot be stored (NUL or half a surrogate pair)."),
 ]  # fmt: skip
 
 

@@ -179,7 +179,7 @@ def test_the_sandbox_takes_no_wrong_type(vendor: Caller, path: str) -> None:
 
 
 def test_the_field_is_named_that_cannot_be_stored(vendor: Caller, distributor: Caller) -> None:
-    stored = "This has characters that can't be stored (NUL, or half of a surrogate pair)."
+    stored = "This contains characters that cannot be stored (NUL or half a surrogate pair)."
     hook = {**WEBHOOK, "external_url": "http://127.0.0.1/\0"}
     refused(vendor.post("/notifications/webhooks", hook), 400, f"external_url: {stored}")
     made = vendor.post("/notifications/webhooks", WEBHOOK).json["id"]
@@ -190,7 +190,7 @@ def test_the_field_is_named_that_cannot_be_stored(vendor: Caller, distributor: C
     refused(distributor.post("/requests", given), 400, f"asset.params.value: {stored}")
     refused(vendor.post("/products", {"na\0me": "x"}), 400, stored)
     refused(vendor.post("/products", '{"name": {"a": 1e400}}'), 400,
-            "name.a: This has a number that is too large.")  # fmt: skip
+            "name.a: This contains a number that is too large.")  # fmt: skip
 
 
 def test_texts_and_words() -> None:

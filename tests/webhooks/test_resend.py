@@ -205,7 +205,7 @@ def test_a_disabled_webhook_sends_nothing_again() -> None:
         ({"headers": {"authorization": "x"}}, "belongs to the signer"),
         ({"http_method": "PUT"}, 'http_method: "PUT" is not a valid choice'),
         ({"content": []}, "content: Expected a JSON object"),
-        ({"content": {"a": "\0"}}, "content: This has characters that can't be stored"),
+        ({"content": {"a": "\0"}}, "content: This contains characters that cannot be stored"),
         ({"content": {"processing_timeout": "x"}}, "content: processing_timeout must be"),
         ({"content": {"processing_timeout": 10**12}}, "content: processing_timeout must be"),
     ],

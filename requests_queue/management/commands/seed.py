@@ -1,4 +1,4 @@
-"""`manage.py seed`: demo data, as often as you like."""
+"""`manage.py seed`: add demo data; idempotent."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from requests_queue import seed
 
 
 class Command(BaseCommand):
-    """Add the demo data that are missing."""
+    """Add missing demo data."""
 
-    help = "Add demo data: products, customers, requests. What is there stays as it is."
+    help = "Add demo data: products, customers, requests. Existing data is not changed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Options of the command."""
         parser.add_argument("--quiet", action="store_true", help="print nothing")
 
     def handle(self, **options: Any) -> None:
-        """Seed, and say what was made."""
+        """Add the data and print what was added."""
         try:
             if options["quiet"]:
                 seed.run(lambda line: None)
@@ -32,11 +32,11 @@ class Command(BaseCommand):
                 self.stdout.write(str(seed.run(self.stdout.write)))
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
-                f"The database says: {error}. If it is a new one, run `migrate` first."
+                f"The database reported: {error}. Run `migrate` first if the database is new."
             ) from error
 
     def _on_terminal(self) -> None:
-        """Print the lines above one that moves while the database works."""
+        """Print the lines above a spinner."""
         console = Console(highlight=False)
         with console.status("Adding demo data"):
             summary = seed.run(console.print)
