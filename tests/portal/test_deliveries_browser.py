@@ -155,10 +155,10 @@ def test_attempts_are_walked_by_keys_and_the_next_one_is_counted_down_to(site: S
             expect(page.locator(".attempt-next")).to_contain_text("Attempt 2 in 4 min")
             site.running.advance("6m")
             site.served.next()
-            expect(page.locator("#rung2")).to_contain_text("503 failure")
+            expect(page.locator("#attempt2")).to_contain_text("503 failure")
             expect(page.locator(".attempt-next")).to_contain_text("Attempt 3 in ")
             # What was being read stays.
-            expect(page.locator("#rung1")).to_have_attribute("aria-current", "true")
+            expect(page.locator("#attempt1")).to_have_attribute("aria-current", "true")
             page.keyboard.press("j")
             page.wait_for_url("**?attempt=2*")
             expect(page.locator("#response-title ~ .start-line")).to_have_text("HTTP 503")
