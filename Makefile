@@ -20,7 +20,7 @@ test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 nightly: .venv/dev.stamp
-	$(BIN)/python -m pytest --nightly $(ARGS)
+	$(BIN)/python -m tests.nightly $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

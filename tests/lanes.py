@@ -29,14 +29,14 @@ def pytest_addoption(parser: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers(config: Any) -> int:
-    """Return the number of workers for `-n auto`: SIM_TEST_WORKERS, 0 for a few files, or one
+    """Return the number of workers for `-n auto`: SIM_TEST_WORKERS, 0 for a few files, or two
     more than there are cores, since tests also wait."""
     if workers := os.environ.get("SIM_TEST_WORKERS"):
         return int(workers)
     paths = [Path(argument.partition("::")[0]) for argument in config.args]
     if len(paths) <= FEW_FILES and all(path.is_file() for path in paths):
         return 0
-    return min((os.cpu_count() or 1) + 1, 12)
+    return min((os.cpu_count() or 1) + 2, 12)
 
 
 @pytest.hookimpl(optionalhook=True)
