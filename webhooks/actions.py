@@ -19,10 +19,11 @@ from requests_queue.errors import Missing, Refused
 from webhooks import cleanup
 from webhooks.delivery import fan_out, wakeup
 from webhooks.models import ClearedBackoff, Delivery, Webhook
+from webhooks.validation_rules import FIELD_VALIDATORS
 
 # After an edit of one of these, older failures say nothing about the webhook.
 REQUEST_FIELDS = frozenset({"external_url", "http_method", "jwt_secret", "headers", "data"})
-EDITABLE = REQUEST_FIELDS | {"label", "description", "active"}
+
 HEALTHY: Mapping[str, Any] = {
     "earliest_possible_trigger": None,
     "gate_closed_at": None,
@@ -122,7 +123,7 @@ def cancel_pending(webhook_id: str, *, locked: bool = False) -> int:
 def _labels(changes: Mapping[str, Any]) -> str:
     """Return the names of the changed settings, as forms show them."""
     labels = {field.name: str(field.verbose_name) for field in Webhook._meta.fields}
-    return ", ".join(labels[name] for name in changes if name in EDITABLE)
+    return ", ".join(labels[name] for name in changes if name in FIELD_VALIDATORS)
 
 
 @transaction.atomic

@@ -13,11 +13,16 @@ from django import forms
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.errors import FieldError, Invalid
 from requests_queue.json_field import JsonField
+from webhooks import actions as webhook_actions
 from webhooks import types, validation_rules
 from webhooks.delivery.request import new_secret
 from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Webhook
 
+# The fields that no other section of the page has.
+GENERAL = [
+    name for name in validation_rules.FIELD_VALIDATORS if name not in webhook_actions.REQUEST_FIELDS
+]
 # Where an error of the rules is shown, if not at the field of its name.
 SHOWN_AT = {"product_id": "product", "type": "kind", "object_class": "kind"}
 METHODS = [("POST", "POST"), ("GET", "GET")]
@@ -73,8 +78,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Webhook
-        fields = ["label", "description", "active", "external_url", "http_method", "headers",
-                  "data"]  # fmt: skip
+        fields = [name for name in validation_rules.FIELD_VALIDATORS if name != "jwt_secret"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -25,7 +25,7 @@ from requests_queue.errors import Refused
 from webhooks import actions as webhook_actions
 from webhooks.actions import ACTIONS, WebhookAction
 from webhooks.admin import columns
-from webhooks.admin.forms import NewWebhookForm, WebhookForm
+from webhooks.admin.forms import GENERAL, NewWebhookForm, WebhookForm
 from webhooks.delivery import next_attempt
 from webhooks.delivery.request import is_short_secret
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -82,7 +82,7 @@ class WebhookAdmin(GuardedAdmin):
             own = ["account"] if account_of(request) is None else []
             http: list[Any] = ["external_url", "http_method", "jwt_secret", "headers"]
             return [
-                ("General", {"fields": [*own, "label", "description", "active"]}),
+                ("General", {"fields": [*own, *GENERAL]}),
                 ("Product and type", {"fields": ["product", "kind"]}),
                 ("HTTP settings", {"fields": http}),
                 data,
@@ -91,7 +91,7 @@ class WebhookAdmin(GuardedAdmin):
         http = ["external_url", "http_method", columns.masked_secret,
                 *(["new_secret", "headers"] if may else [columns.masked_headers])]  # fmt: skip
         return [
-            ("General", {"fields": ["label", "description", "active"]}),
+            ("General", {"fields": GENERAL}),
             ("HTTP settings", {"fields": http}),
             data,
             *columns.FACTS,
