@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db.models import Model
 from django.http import HttpRequest
 
 from requests_queue.catalog import preview
@@ -44,6 +46,10 @@ class Viewer:
             return []
         rows = Account.objects.exclude(pk=preview.ACCOUNT)
         return list(rows.order_by("-type", "pk")[:MAX_ACCOUNTS])
+
+    def record(self, row: Model, text: str, flag: int = CHANGE) -> None:
+        """Add an entry to the history of an object, which the admin shows."""
+        LogEntry.objects.log_actions(self.user.pk, [row], flag, text, single_object=True)
 
 
 def get_viewer(request: HttpRequest) -> Viewer | None:

@@ -20,7 +20,7 @@ _STEP = re.compile(r"([\w-]+|\*)?((?:#[\w-]+|\.[\w-]+|\[[^\]]+\])*)")
 _CONDITION = re.compile(r'#([\w-]+)|\.([\w-]+)|\[([\w-]+)(?:(\^?=)"?([^"\]]*)"?)?\]')
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Element:
     """An element, or a whole page: its attributes and what is inside it."""
 
@@ -28,6 +28,9 @@ class Element:
     attributes: dict[str, str] = field(default_factory=dict)
     parent: Element | None = None
     children: list[Element | str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<{self.tag} {self.attributes}: {self.text}>"
 
     def __getitem__(self, name: str) -> str:
         return self.attributes[name]
@@ -46,7 +49,9 @@ class Element:
 
     @property
     def text(self) -> str:
-        """The text, with a space between elements and single spaces elsewhere."""
+        """The text without icons, with a space between elements and single spaces elsewhere."""
+        if self.tag == "svg" and self.get("aria-hidden"):
+            return ""
         parts = (c if isinstance(c, str) else f" {c.text} " for c in self.children)
         return re.sub(r"\s+([.,:;])", r"\1", " ".join("".join(parts).split()))
 
@@ -59,7 +64,7 @@ class Element:
 
     def all(self, selector: str) -> list[Element]:
         """Return the elements that match `tag#id.class[attribute="value"]`, or a path of them."""
-        *outer, last = selector.split()
+        *outer, last = re.findall(r"(?:\[[^\]]*\]|\S)+", selector)
         return [e for e in self.descendants() if e.matches(last) and e.is_within(outer)]
 
     def one(self, selector: str) -> Element:
@@ -173,7 +178,7 @@ class Element:
     @property
     def messages(self) -> str:
         """The messages at the top of the page."""
-        return " ".join(e.text for e in self.all(".message"))
+        return " ".join(e.text for e in self.all("[role=status] p"))
 
 
 def _only(found: list[Element], what: str, inside: Element) -> Element:

@@ -1,1 +1,1 @@
-"""The pages of deliveries."""
+"""Pages of deliveries: the log, one delivery, and resending."""

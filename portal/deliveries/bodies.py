@@ -1,7 +1,7 @@
-"""Bodies of requests and answers as text that does nothing: readable, whatever was sent.
+"""Bodies of requests and responses as readable text.
 
-What was written by others is never obeyed: controls become visible, what isn't text is escaped,
-and a page shows so much of it as a person reads.
+Bodies come from other programs: control characters are escaped, bytes that are not text as well,
+and a page shows a limited part.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 from requests_queue.safe_text import visible
 
-SHOWN = 12_000  # characters of a body on a page, unless the whole is asked for
-WHOLE = 400_000
+SHOWN = 12_000  # characters of a body on a page, unless the full body is requested
+FULL = 400_000
 _INFLATED = 64 * 1024
-_DEEP = 30  # levels of JSON that are indented
+_MAX_INDENT = 30  # levels of JSON that are indented
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -28,50 +28,47 @@ _ENCODINGS = ("utf-8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16", "utf-
 
 @dataclass(slots=True)
 class Body:
-    """A body to be read: its text, what to know of it, and how much more there is."""
+    """The text of a body, notes about its decoding, and how much is left out."""
 
     text: str = ""
     size: int = 0
     notes: list[str] = field(default_factory=list)
-    # Whether it is JSON that is shown with line breaks of ours.
     is_formatted: bool = False
-    # Characters that aren't shown.
-    more: int = 0
+    more: int = 0  # characters that are not shown
 
 
-def harmless(text: str) -> str:
-    """Return the text with control characters as `\\x1b`, and what reverses or hides it visible.
+def escape_controls(text: str) -> str:
+    """Return the text with control characters as `\\x1b`, and bidirectional overrides visible.
 
-    Not as their pictures: many fonts have none.
+    Not as Unicode control pictures: many fonts lack them.
     """
-    shown = text.replace("\r\n", "\n")
-    return visible(_CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", shown))
+    text = text.replace("\r\n", "\n")
+    return visible(_CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text))
 
 
 def read(
-    raw: bytes, headers: Iterable[tuple[str, str]], *, as_sent: bool, whole: bool, cut: bool = False
+    raw: bytes, headers: Iterable[tuple[str, str]], *, as_sent: bool, full: bool, cut: bool = False
 ) -> Body:
-    """Return a body; JSON is formatted unless `as_sent`; `cut`: the rest was never stored."""
-    found = {name.lower(): value for name, value in headers}
+    """Return a body; JSON is formatted unless `as_sent`. With `cut`, the rest was not stored."""
+    by_name = {name.lower(): value for name, value in headers}
     body = Body(size=len(raw))
     if cut:
         body.notes.append(f"Only the first {len(raw):,} bytes are stored.")
-    raw = _inflated(raw, found.get("content-encoding", ""), body.notes)
-    text = _decoded(raw, found.get("content-type", ""), body.notes)
-    limit = WHOLE if whole else SHOWN
+    raw = _inflated(raw, by_name.get("content-encoding", ""), body.notes)
+    text = _decoded(raw, by_name.get("content-type", ""), body.notes)
+    limit = FULL if full else SHOWN
     if not as_sent and _is_json(text):
         body.is_formatted = True
         text = formatted(text, limit + 1_000)
-    shown = harmless(text)
-    body.text, body.more = shown[:limit], max(0, len(shown) - limit)
+    text = escape_controls(text)
+    body.text, body.more = text[:limit], max(0, len(text) - limit)
     return body
 
 
-def formatted(text: str, limit: int = WHOLE) -> str:
-    """Return JSON with line breaks, every value as it was written; the rest beyond the limit as it
-    came.
+def formatted(text: str, limit: int = FULL) -> str:
+    """Return JSON with line breaks; beyond the limit it is left as it is.
 
-    By its marks alone: reading and writing it would lose doubled keys and how numbers were written.
+    Formats tokens instead of parsed values, which keeps duplicate keys and how numbers are written.
     """
     pieces: list[str] = []
     length = 0
@@ -87,21 +84,21 @@ def formatted(text: str, limit: int = WHOLE) -> str:
 def _pieces(text: str) -> Iterator[tuple[str, int]]:
     depth, opened = 0, False
     for match in _TOKEN.finditer(text):
-        mark = match[0]
-        if mark in "]}":
+        token = match[0]
+        if token in "]}":
             depth -= 1
-            yield ("" if opened else _line(depth)) + mark, match.end()
+            yield ("" if opened else _line(depth)) + token, match.end()
             opened = False
             continue
         lead = _line(depth) if opened else ""
-        opened = mark in "[{"
+        opened = token in "[{"
         depth += opened
-        after = _line(depth) if mark == "," else " " if mark == ":" else ""
-        yield lead + mark + after, match.end()
+        after = _line(depth) if token == "," else " " if token == ":" else ""
+        yield lead + token + after, match.end()
 
 
 def _line(depth: int) -> str:
-    return "\n" + "  " * min(max(depth, 0), _DEEP)
+    return "\n" + "  " * min(max(depth, 0), _MAX_INDENT)
 
 
 def _is_json(text: str) -> bool:
@@ -115,37 +112,37 @@ def _is_json(text: str) -> bool:
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON.")
+    raise ValueError(f"{name} is not JSON.")
 
 
 def _inflated(raw: bytes, encoding: str, notes: list[str]) -> bytes:
-    """Return what was compressed, so much of it as may be read: a little may unpack to a lot."""
+    """Return a decompressed body up to a limit: a small one may expand to gigabytes."""
     encoding = encoding.strip().lower()
     if encoding not in ("gzip", "x-gzip", "deflate") or not raw:
         return raw
     reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
-        found = reader.decompress(raw, _INFLATED)
+        inflated = reader.decompress(raw, _INFLATED)
     except zlib.error:
-        notes.append(f"It says that it is compressed ({encoding}), and isn't, or is broken.")
+        notes.append(f"Content-Encoding is {encoding}, but the body cannot be decompressed.")
         return raw
-    notes.append(f"It came compressed ({encoding}), and is shown unpacked.")
+    notes.append(f"Decompressed ({encoding}).")
     if reader.unconsumed_tail:
-        notes.append(f"Only the first {_INFLATED:,} bytes were unpacked.")
-    return found
+        notes.append(f"Only the first {_INFLATED:,} bytes are decompressed.")
+    return inflated
 
 
 def _decoded(raw: bytes, content_type: str, notes: list[str]) -> str:
     match = _CHARSET.search(content_type)
-    said = match[1].lower() if match else "utf-8"
-    encoding = said if said in _ENCODINGS else "utf-8"
-    if encoding != said:
-        notes.append(f"It says that it is {harmless(said[:40])}, and is read as UTF-8.")
+    charset = match[1].lower() if match else "utf-8"
+    encoding = charset if charset in _ENCODINGS else "utf-8"
+    if encoding != charset:
+        notes.append(f"Unknown charset {escape_controls(charset[:40])}: decoded as UTF-8.")
     text = raw.decode(encoding, "backslashreplace")
     try:
         raw.decode(encoding)
     except UnicodeDecodeError:
-        notes.append(f"It isn't valid {encoding.upper()}: bytes that aren't are shown as \\xNN.")
+        notes.append(f"Not valid {encoding.upper()}: other bytes are shown as \\xNN.")
     if _CONTROL.search(text.replace("\r\n", "\n")):
         notes.append("Control characters are shown as \\xNN.")
     return text

@@ -1,38 +1,37 @@
-"""One delivery: what it is about, the list of its attempts, and what happens next and why."""
+"""One delivery: its events, its attempts with what each led to, and the next attempt."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from django.db.models import QuerySet
 from django.http import QueryDict
 
+from portal import layout
 from portal.deliveries import queries
-from portal.deliveries.bodies import harmless
+from portal.paging import with_values
 from requests_queue import clock
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Missing
 from requests_queue.time_format import format_span
 from webhooks.delivery import next_attempt
 from webhooks.delivery.next_attempt import AttemptFollowUp
-from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
-from webhooks.types import EVENT
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend
 
-MAX_ATTEMPTS = 40  # attempts of the ladder; of more the latest are shown
-_NAMED = 5  # events that are named
-_AHEAD = 100  # deliveries before this one that are counted
-_SMALL = ("pk", "number", "outcome", "status_code", "duration", "error", "why", "started_at",
-          "finished_at", "next_attempt_at")  # fmt: skip
-_CLEARED = 200  # ended backoffs that are looked at, and the latest ones between two attempts
-_CLEARED_SHOWN = 5
+MAX_ATTEMPTS = 40  # the latest attempts, which are listed
+_MAX_EVENTS = 5
+_MAX_AHEAD = 100  # older deliveries that are counted
+_LISTED = ("pk", "number", "outcome", "status_code", "duration", "error", "why", "started_at",
+           "finished_at", "next_attempt_at")  # fmt: skip
+_MAX_CLEARED = 200  # cleared backoffs that are read
+_MAX_CLEARED_SHOWN = 5  # and shown between two attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What ended a backoff that the delivery waited for, and when."""
+    """A cleared backoff: when, and the reason."""
 
     at: datetime
     text: str
@@ -40,19 +39,14 @@ class Cleared:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """An attempt in the list: how long after the one before it came, and what it led to.
+    """An attempt in the list: the time since the previous one, and what it led to.
 
-    `cleared` is what ended the webhook's backoffs between this attempt and the next one.
+    `cleared` are the backoffs of the webhook that were cleared before the next attempt.
     """
 
-    number: int
-    outcome: str
-    status: int | None
-    duration: int
-    error: str
-    told: AttemptFollowUp
-    at: datetime
-    after: str
+    attempt: Attempt
+    gap: str
+    result: AttemptFollowUp
     cleared: list[Cleared]
 
 
@@ -60,157 +54,137 @@ class AttemptRow:
 class NextStep:
     """What happens next, and when, if that is known."""
 
-    said: str
+    text: str
     at: datetime | None = None
 
 
 @dataclass
 class DeliveryView:
-    """A delivery and what its page needs of it."""
+    """A delivery and what its page shows about it."""
 
     row: Delivery
     query: QueryDict
     now: datetime
 
     @property
-    def webhook(self) -> Webhook:
-        """Its webhook."""
-        return self.row.webhook
-
-    @property
-    def is_live(self) -> bool:
-        """Whether something will still happen to it."""
+    def is_pending(self) -> bool:
+        """Whether it can still change."""
         return self.row.state in (Delivery.WAITING, Delivery.CALLING)
-
-    @property
-    def is_validator(self) -> bool:
-        """Whether somebody waited for its answer."""
-        return self.webhook.type != EVENT
 
     @cached_property
     def events(self) -> list[Event]:
-        """The first of its events, in order."""
-        return list(self.row.events.order_by("pk")[:_NAMED])
+        """Its first events, in order."""
+        return list(self.row.events.order_by("pk")[:_MAX_EVENTS])
 
     @cached_property
     def more_events(self) -> int:
-        """How many more there are."""
-        return self.row.events.count() - len(self.events) if len(self.events) == _NAMED else 0
+        """The number of its other events."""
+        if len(self.events) < _MAX_EVENTS:
+            return 0
+        return self.row.events.count() - len(self.events)
 
     @cached_property
     def resend(self) -> Resend | None:
-        """What it sends again, if it does."""
+        """Which attempt it resends; None if it is no resend."""
         return Resend.objects.filter(pk=self.row.pk).only("repeats", "number", "changed").first()
 
     @cached_property
     def resends(self) -> list[int]:
-        """The latest deliveries that send it again."""
+        """The latest deliveries that resend it."""
         rows = Resend.objects.filter(repeats=self.row.pk).order_by("-pk")
-        return list(rows.values_list("pk", flat=True)[:_NAMED])
+        return list(rows.values_list("pk", flat=True)[:_MAX_EVENTS])
 
     @property
     def _attempts(self) -> QuerySet[Attempt]:
-        # One that has ended since the delivery was read would contradict what is said of that.
+        # Without attempts that finished after the delivery was read, which would contradict it.
         return Attempt.objects.filter(delivery=self.row.pk, number__lte=self.row.attempts)
 
     @cached_property
-    def rungs(self) -> list[AttemptRow]:
-        """Its attempts, the first first."""
-        rows = self._attempts.order_by("-number").only(*_SMALL)
-        found = list(rows[:MAX_ATTEMPTS])[::-1]
-        ended = self._cleared(found)
-        nexts: list[Attempt | None] = [*found[1:], None]
-        befores: list[Attempt | None] = [None, *found]
+    def attempts(self) -> list[AttemptRow]:
+        """Its latest attempts, the oldest first."""
+        rows = list(self._attempts.order_by("-number").only(*_LISTED)[:MAX_ATTEMPTS])[::-1]
+        cleared = self._cleared(rows)
+        following: list[Attempt | None] = [*rows[1:], None]
+        previous: list[Attempt | None] = [None, *rows]
         return [
-            self._rung(row, before, _between(ended, row, next_, self.row))
-            for row, before, next_ in zip(found, befores, nexts, strict=False)
-        ]
+            AttemptRow(
+                row,
+                format_span((row.started_at - before.finished_at).total_seconds())
+                if before else "",
+                next_attempt.after_attempt(row, self.row, self.now),
+                _cleared_between(cleared, row, after, self.row),
+            )
+            for row, before, after in zip(rows, previous, following, strict=False)
+        ]  # fmt: skip
 
     def _cleared(self, attempts: list[Attempt]) -> list[ClearedBackoff]:
-        """Return what ended the webhook's backoffs since the first attempt, the latest first."""
-        if not attempts or (attempts[-1].number == 1 and not self.is_live):
-            # Most deliveries have one attempt, and nothing to explain.
+        """Return the backoffs that were cleared since the first attempt, the latest first."""
+        if not attempts or (attempts[-1].number == 1 and not self.is_pending):
+            # A delivery with one attempt waited for no backoff.
             return []
         rows = next_attempt.cleared_backoffs(self.row.webhook_id, attempts[0].finished_at)
-        if not self.is_live:
+        if not self.is_pending:
             rows = rows.filter(at__lte=attempts[-1].finished_at)
-        return list(rows[:_CLEARED])
-
-    def _rung(self, row: Attempt, before: Attempt | None, ended: list[Cleared]) -> AttemptRow:
-        gap = row.started_at - before.finished_at if before else None
-        told = next_attempt.after_attempt(row, self.row, self.now)
-        return AttemptRow(
-            row.number, row.outcome, row.status_code, row.duration,
-            harmless(row.error[:500]), replace(told, why=harmless(told.why)), row.started_at,
-            "" if gap is None else format_span(gap.total_seconds()), ended,
-        )  # fmt: skip
+        return list(rows[:_MAX_CLEARED])
 
     @cached_property
     def attempt(self) -> Attempt | None:
-        """The attempt that is chosen: by number, else the last."""
-        asked = self.query.get("attempt", "")
-        rows = self._attempts.select_related("webhook")
-        if asked:
-            if not asked.isascii() or not asked.isdigit() or len(asked) > 9:
-                raise Missing(asked)
-            rows = rows.filter(number=int(asked))
-        found = rows.order_by("-number").first()
-        if asked and found is None:
-            raise Missing(asked)
-        return found
+        """The attempt of the query's number, else the last; raises Missing."""
+        number = self.query.get("attempt", "")
+        rows = self._attempts.select_related("webhook").order_by("-number")
+        if not number:
+            return rows.first()
+        is_number = number.isascii() and number.isdigit() and len(number) < 10
+        row = rows.filter(number=int(number)).first() if is_number else None
+        if row is None:
+            raise Missing(number)
+        return row
 
     @cached_property
     def next(self) -> NextStep:
         """What happens next."""
-        return _next(self.row, self.now, last=self.rungs[-1].told.why if self.rungs else "")
+        row = self.row
+        if row.state == Delivery.WAITING:
+            step = next_attempt.of_delivery(row, self.now)
+            return NextStep(step.why, step.at)
+        if row.state == Delivery.CALLING:
+            return _in_flight(row, self.now)
+        if row.state == Delivery.CANCELLED:
+            return NextStep(
+                "Cancelled: the webhook was disabled, or another delivery took over its events."
+            )
+        return NextStep(self.attempts[-1].result.why if self.attempts else "None.")
 
     @cached_property
-    def ahead(self) -> int:
-        """How many older deliveries wait before this one, if it waits in the row."""
+    def ahead(self) -> str:
+        """How many older deliveries are sent first, as a sentence; empty for none."""
         if self.row.state != Delivery.WAITING or self.row.forced:
-            return 0
-        rows = Delivery.objects.filter(
+            return ""
+        older = Delivery.objects.filter(
             webhook=self.row.webhook_id, state=Delivery.WAITING, forced=False, pk__lt=self.row.pk
         )
-        return len(rows.order_by("pk").values_list("pk", flat=True)[: _AHEAD + 1])
-
-    @property
-    def ahead_said(self) -> str:
-        """The same in words."""
-        if not self.ahead:
-            return ""
-        count = f"more than {_AHEAD}" if self.ahead > _AHEAD else str(self.ahead)
-        what = "delivery is" if self.ahead == 1 else "deliveries are"
-        return f"{count} older {what} pending before it."
+        number = len(older.order_by("pk").values_list("pk", flat=True)[: _MAX_AHEAD + 1])
+        if number > _MAX_AHEAD:
+            return f"More than {_MAX_AHEAD} older deliveries are pending."
+        what = "delivery is" if number == 1 else "deliveries are"
+        return f"{number} older {what} pending." if number else ""
 
     @cached_property
-    def stamp(self) -> str:
-        """What changes with anything that is shown of it while it is live."""
-        hook = self.webhook
-        known = (
+    def digest(self) -> str:
+        """A value that changes with what the page shows of a pending delivery."""
+        hook = self.row.webhook
+        return layout.digest(
             self.row.state, self.row.attempts, self.row.started_at, hook.active, hook.out_of_order,
             hook.earliest_possible_trigger, hook.revision, self.ahead, self.resends,
             [event.pk for event in self.events], self.more_events, self.next,
-            [(rung.told, rung.cleared) for rung in self.rungs],
+            [(row.result, row.cleared) for row in self.attempts],
         )  # fmt: skip
-        return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
     @property
-    def again(self) -> str:
-        """The query that looks at it again, at the attempt that is being read."""
-        found = QueryDict(mutable=True)
-        if self.attempt is not None:
-            found["attempt"] = str(self.attempt.number)
-        for name in ("raw", "whole"):
-            if self.query.get(name):
-                found[name] = "1"
-        found["stamp"] = self.stamp
-        return f"?{found.urlencode()}"
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether who asks has seen just this."""
-        return self.query.get("stamp") == self.stamp
+    def poll(self) -> str:
+        """The query by which htmx polls the page at the chosen attempt."""
+        number = self.attempt.number if self.attempt else None
+        return with_values(self.query, attempt=number, seen=self.digest)
 
 
 def find(account: Account, pk: int) -> Delivery:
@@ -221,69 +195,48 @@ def find(account: Account, pk: int) -> Delivery:
     return row
 
 
-def attempt(account: Account, pk: int, number: str) -> Attempt:
-    """Return an attempt of a delivery of the account; raises Missing."""
-    query = QueryDict(mutable=True)
-    query["attempt"] = number
-    found = DeliveryView(find(account, pk), query, clock.now()).attempt
-    if found is None:
+def find_attempt(account: Account, pk: int, query: QueryDict) -> Attempt:
+    """Return the attempt of a delivery of the account that a query names; raises Missing."""
+    attempt = DeliveryView(find(account, pk), query, clock.now()).attempt
+    if attempt is None:
         raise Missing(str(pk))
-    return found
+    return attempt
 
 
-def _between(
-    ended: list[ClearedBackoff],
-    row: Attempt,
-    following: Attempt | None,
-    delivery: Delivery,
+def _cleared_between(
+    cleared: list[ClearedBackoff], row: Attempt, following: Attempt | None, delivery: Delivery
 ) -> list[Cleared]:
-    """Return what ended backoffs while the delivery waited between two attempts, in order.
+    """Return the backoffs that were cleared between two attempts, in order.
 
-    What the following attempt itself ended is said there.
+    Those cleared by the following attempt itself are part of its own result.
     """
     if row.outcome == Attempt.SUCCESS:
         return []
-    last = following.finished_at if following else None
     if following is None and delivery.state not in (Delivery.WAITING, Delivery.CALLING):
         return []
-    found = [
-        one
-        for one in ended
-        if row.finished_at <= one.at
-        and (last is None or one.at <= last)
-        and not (following and one.attempt_id == following.pk)
+    between = [
+        each
+        for each in cleared
+        if row.finished_at <= each.at
+        and (following is None or each.at <= following.finished_at)
+        and not (following and each.attempt_id == following.pk)
     ]
-    for one in found:
-        # While a move has stopped the clock, an attempt that follows has the same moment.
-        ended.remove(one)
+    for each in between:
+        # While platform time stands still, the next attempt has the same time: list it only once.
+        cleared.remove(each)
     return [
-        Cleared(one.at, harmless(next_attempt.describe_cleared(one)))
-        for one in found[:_CLEARED_SHOWN][::-1]
+        Cleared(each.at, next_attempt.describe_cleared(each))
+        for each in between[:_MAX_CLEARED_SHOWN][::-1]
     ]
-
-
-def _next(row: Delivery, now: datetime, last: str) -> NextStep:
-    match row.state:
-        case Delivery.WAITING:
-            found = next_attempt.of_delivery(row, now)
-            return NextStep(found.why, found.at)
-        case Delivery.CALLING:
-            return _in_flight(row, now)
-        case Delivery.CANCELLED:
-            return NextStep(
-                "Cancelled: the webhook was disabled, or another delivery took over its events."
-            )
-        case _:
-            return NextStep(last or "Nothing more.")
 
 
 def _in_flight(row: Delivery, now: datetime) -> NextStep:
-    ends = next_attempt.times_out_at(row)
-    if ends is None:
+    times_out = next_attempt.times_out_at(row)
+    if times_out is None:
         return NextStep("In flight.")
-    if ends > now:
-        return NextStep("In flight. Times out", ends)
+    if times_out > now:
+        return NextStep("In flight. Times out", times_out)
     return NextStep(
         "In flight, and past its timeout. The outcome is recorded when its worker reports it, or "
-        "as unknown when its lease has run out."
+        "as unknown when its lease expires."
     )

@@ -1,11 +1,13 @@
-"""Deliveries by the terms of a search: conditions that both databases answer in bounded time.
+"""Deliveries that match the terms of a search, with bounded work on both databases.
 
-What looks into texts (bodies, errors, names) looks at the newest 10,000 only.
+Terms that search texts (bodies, errors, names) cover only the newest 10,000 rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import (
@@ -26,20 +28,20 @@ from portal.deliveries.search import Between, Term
 from requests_queue.catalog.models import Account
 from webhooks.models import Attempt, Delivery, Event
 
-LOOKED_AT = 10_000
+TEXT_SEARCH_LIMIT = 10_000
 
 
 class _BytesIndex(Func):
-    """Where bytes begin within a binary column, from 1; 0 where they aren't in it."""
+    """The position of bytes in a binary column, from 1; 0 if absent."""
 
     function = "INSTR"
     output_field = IntegerField()
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """PostgreSQL has the two the other way round, and a word between them."""
-        turned = self.copy()
-        turned.set_source_expressions(self.get_source_expressions()[::-1])
-        return turned.as_sql(
+        """Write `POSITION(needle IN column)`, with the arguments swapped."""
+        swapped = self.copy()
+        swapped.set_source_expressions(self.get_source_expressions()[::-1])
+        return swapped.as_sql(
             compiler, connection, template="POSITION(%(expressions)s)", arg_joiner=" IN ", **context
         )
 
@@ -54,63 +56,57 @@ def _own(account: Account) -> dict[str, Any]:
 
 
 def deliveries(account: Account, terms: Sequence[Term]) -> QuerySet[Delivery]:
-    """Return what the account may see and all terms are true of."""
+    """Return the account's deliveries that match all terms."""
     rows = visible(account)
     for term in terms:
-        if term.key in _ON_DELIVERY:
-            rows = rows.filter(_any(_ON_DELIVERY[term.key](value) for value in term.values))
-    about_calls = calls(terms)
-    if about_calls:
-        called = Attempt.objects.filter(about_calls, delivery=OuterRef("pk"))
-        if is_bounded(terms, "body"):
-            called = called.filter(pk__gte=_floor(Attempt.objects.filter(**_own(account))))
-        rows = rows.filter(Exists(called))
-    if is_bounded(terms, ""):
-        rows = rows.filter(pk__gte=_floor(visible(account)))
+        if term.key in _OF_DELIVERY:
+            rows = rows.filter(_any(map(_OF_DELIVERY[term.key], term.values)))
+    if of_attempt := attempts(terms):
+        matching = Attempt.objects.filter(of_attempt, delivery=OuterRef("pk"))
+        if searches_text(terms, "body"):
+            own = Attempt.objects.filter(**_own(account))
+            matching = matching.filter(pk__gte=_oldest_searched(own))
+        rows = rows.filter(Exists(matching))
+    if searches_text(terms, ""):
+        rows = rows.filter(pk__gte=_oldest_searched(visible(account)))
     return rows
 
 
-def calls(terms: Sequence[Term]) -> Q:
-    """Return what the terms say of calls: all of it must be true of one and the same."""
-    found = Q()
+def attempts(terms: Sequence[Term]) -> Q:
+    """Return the terms on attempts: one attempt must match all of them."""
+    condition = Q()
     for term in terms:
-        if term.key in _ON_CALL:
-            found &= _any(_ON_CALL[term.key](value) for value in term.values)
-    return found
+        if term.key in _OF_ATTEMPT:
+            condition &= _any(map(_OF_ATTEMPT[term.key], term.values))
+    return condition
 
 
-def is_bounded(terms: Iterable[Term], *keys: str) -> bool:
-    """Whether any of the terms looks into texts, and so at the newest only."""
+def searches_text(terms: Iterable[Term], *keys: str) -> bool:
+    """Whether a term (of one of the keys) searches text, and so only the newest rows."""
     return any(term.key in (keys or ("", "body")) and term.values for term in terms)
 
 
-def _floor(rows: QuerySet[Any]) -> int:
-    """Return the key of the oldest row that is still looked at."""
-    oldest = rows.order_by("-pk").values_list("pk", flat=True)[LOOKED_AT - 1 : LOOKED_AT]
-    return next(iter(oldest), 0)
+def _oldest_searched(rows: QuerySet[Any]) -> int:
+    last = slice(TEXT_SEARCH_LIMIT - 1, TEXT_SEARCH_LIMIT)
+    return next(iter(rows.order_by("-pk").values_list("pk", flat=True)[last]), 0)
 
 
 def _any(conditions: Iterable[Q]) -> Q:
-    found = Q()
-    for condition in conditions:
-        found |= condition
-    return found
+    return reduce(or_, conditions, Q())
 
 
 def _webhook(value: str) -> Q:
     return Q(webhook=value.upper()) | Q(webhook__label__icontains=value)
 
 
-def _object(value: str) -> Q:
-    about = Event.objects.filter(delivery=OuterRef("pk"), object_id__startswith=value.upper())
-    return Q(Exists(about))
+def _has_event(**condition: str) -> Q:
+    return Q(Exists(Event.objects.filter(delivery=OuterRef("pk"), **condition)))
 
 
 def _word(value: str) -> Q:
-    about = Event.objects.filter(delivery=OuterRef("pk"), object_id__icontains=value)
     failed = Attempt.objects.filter(delivery=OuterRef("pk"), error__icontains=value)
     named = Q(webhook__label__icontains=value) | Q(webhook__id__icontains=value)
-    return named | Q(Exists(about)) | Q(Exists(failed))
+    return named | _has_event(object_id__icontains=value) | Q(Exists(failed))
 
 
 def _status(value: Between | None) -> Q:
@@ -120,20 +116,20 @@ def _status(value: Between | None) -> Q:
 
 
 def _body(value: str) -> Q:
-    got = _BytesIndex(F("response_body"), Value(value.encode(), output_field=BinaryField()))
-    sent = StrIndex(F("request_body"), Value(value))
-    return Q(GreaterThan(sent, 0)) | Q(GreaterThan(got, 0))
+    in_response = _BytesIndex(F("response_body"), Value(value.encode(), output_field=BinaryField()))
+    in_request = StrIndex(F("request_body"), Value(value))
+    return Q(GreaterThan(in_request, 0)) | Q(GreaterThan(in_response, 0))
 
 
-_ON_DELIVERY: dict[str, Any] = {
+_OF_DELIVERY: dict[str, Any] = {
     "": _word,
     "webhook": _webhook,
-    "object": _object,
+    "object": lambda value: _has_event(object_id__startswith=value.upper()),
     "state": lambda value: Q(state=value),
     "before": lambda value: Q(created_at__lt=value),
     "after": lambda value: Q(created_at__gte=value),
 }
-_ON_CALL: dict[str, Any] = {
+_OF_ATTEMPT: dict[str, Any] = {
     "status": _status,
     "outcome": lambda value: Q(outcome=value),
     "method": lambda value: Q(method=value),

@@ -1,7 +1,7 @@
-"""What a person types to find deliveries, read into terms: pure, no ORM, no Django.
+"""The search language of deliveries, parsed into terms: no ORM, no Django.
 
-`webhook:WH-100-000-001 status:>=500 after:1h "no answer"`: every term must hold, and of values
-that a comma parts one must. What can't be read is a sentence.
+`webhook:WH-100-000-001 status:>=500 after:1h "no response"`: terms are ANDed, comma-separated
+values are ORed.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ METHODS = ("POST", "GET")
 
 _TOKEN = re.compile(r'(?:([A-Za-z]+):)?(?:"((?:\\.|[^"\\])*)"|([^\s"]+))?(?=\s|$)', re.DOTALL)
 _STATUS = re.compile(r"(>=|<=|>|<|=|)([0-9]{3})")
-_CLASS = re.compile(r"([1-9])xx", re.IGNORECASE)
+_STATUS_CLASS = re.compile(r"([1-9])xx", re.IGNORECASE)
 _AGO = re.compile(r"([0-9]{1,6}) ?(s|min|m|h|d|w)", re.IGNORECASE)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SPACE = re.compile(r"\s*")
 
 
 class SearchError(ValueError):
-    """A search that can't be read; the text says what to do about it."""
+    """An invalid search; the message says how to correct it."""
 
 
 class Between(NamedTuple):
-    """HTTP statuses, both ends included."""
+    """A range of HTTP statuses, both ends included."""
 
     low: int
     high: int
@@ -40,9 +40,9 @@ class Between(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition: its key (empty for a free word), and values of which one must fit.
+    """One condition: its key (empty for a free word) and values, one of which must match.
 
-    Values are text, or Between for `status` (None: no answer), or a moment for `before`, `after`.
+    Values are text, Between for `status` (None: no response), datetimes for `before` and `after`.
     """
 
     key: str
@@ -50,35 +50,31 @@ class Term:
 
 
 def parse(text: str, now: datetime) -> tuple[Term, ...]:
-    """Return the terms of a search; raises NotUnderstood with a sentence."""
+    """Return the terms of a search; raises SearchError."""
     if len(text) > MAX_LENGTH:
-        raise SearchError(f"A search may have at most {MAX_LENGTH} characters.")
+        raise SearchError(f"Use at most {MAX_LENGTH} characters.")
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise SearchError("This has characters that can't be searched for: remove them.")
+        raise SearchError("Remove the characters that are not valid text.")
     terms: list[Term] = []
-    at = _skip(text, 0)
+    at = _skip_space(text, 0)
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None or match.end() == at:
+            rest = text[at : at + 20] + ("…" if len(text) > at + 20 else "")
             raise SearchError(
-                f"A quotation mark is not closed or stands within a word: {_near(text, at)} Put "
-                'the whole text in quotation marks, and write \\" for one within it.'
+                f'Unbalanced quotation mark near: {rest}. Quote the whole value, and write \\" '
+                "for a quotation mark inside it."
             )
         terms.append(_term(match, now))
-        at = _skip(text, match.end())
+        at = _skip_space(text, match.end())
     if len(terms) > MAX_TERMS:
-        raise SearchError(f"A search may have at most {MAX_TERMS} terms.")
+        raise SearchError(f"Use at most {MAX_TERMS} terms.")
     return tuple(terms)
 
 
-def _skip(text: str, at: int) -> int:
+def _skip_space(text: str, at: int) -> int:
     match = _SPACE.match(text, at)
     return match.end() if match else at
-
-
-def _near(text: str, at: int) -> str:
-    piece = text[at : at + 20]
-    return f"{piece}…" if len(text) > at + 20 else f"{piece}."
 
 
 def _term(match: re.Match[str], now: datetime) -> Term:
@@ -89,12 +85,12 @@ def _term(match: re.Match[str], now: datetime) -> Term:
     key = key.lower()
     if key not in _KEYS:
         raise SearchError(
-            f"Nothing can be searched for by {key}: there are {', '.join(_KEYS)}. To search for "
-            f'this very text, put it in quotation marks: "{match[0][:60]}".'
+            f"Unknown filter '{key}'. Available: {', '.join(_KEYS)}. To search for the text "
+            f'itself, quote it: "{match[0][:60]}".'
         )
     read, splits, example = _KEYS[key]
     if not value:
-        raise SearchError(f"{key}: needs a value, as in {example}.")
+        raise SearchError(f"{key}: requires a value, as in {example}.")
     values = value.split(",") if splits and quoted is None else [value]
     return Term(key, tuple(read(key, each, now) for each in values if each) or (value,))
 
@@ -108,7 +104,7 @@ def _one_of(*allowed: str) -> Callable[[str, str, datetime], str]:
         for each in allowed:
             if value.lower() == each.lower():
                 return each
-        raise SearchError(f"{key}:{value[:40]} is none. It is one of {', '.join(allowed)}.")
+        raise SearchError(f"Unknown value {key}:{value[:40]}. Available: {', '.join(allowed)}.")
 
     return read
 
@@ -116,13 +112,13 @@ def _one_of(*allowed: str) -> Callable[[str, str, datetime], str]:
 def _status(key: str, value: str, now: datetime) -> Between | None:
     if value.lower() == "none":
         return None
-    if match := _CLASS.fullmatch(value):
+    if match := _STATUS_CLASS.fullmatch(value):
         return Between(int(match[1]) * 100, int(match[1]) * 100 + 99)
     match = _STATUS.fullmatch(value)
     if match is None:
         raise SearchError(
-            f"status:{value[:40]} can't be read. Write status:404, status:>=500, status:<300, "
-            "status:5xx, or status:none for calls without an answer."
+            f"Invalid value status:{value[:40]}. Use status:404, status:>=500, status:<300, "
+            "status:5xx, or status:none for attempts without a response."
         )
     code = int(match[2])
     return {
@@ -131,20 +127,20 @@ def _status(key: str, value: str, now: datetime) -> Between | None:
     }.get(match[1], Between(code, code))  # fmt: skip
 
 
-def _moment(key: str, value: str, now: datetime) -> datetime:
+def _datetime(key: str, value: str, now: datetime) -> datetime:
     try:
         if match := _AGO.fullmatch(value):
             return now - timedelta(seconds=int(match[1]) * _UNITS[match[2].lower()])
-        found = datetime.fromisoformat(value)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        at = datetime.fromisoformat(value)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise SearchError(
-            f"{key}:{value[:40]} is no moment. Write {key}:2026-11-02T10:00 (UTC), "
+            f"Invalid value {key}:{value[:40]}. Use {key}:2026-11-02T10:00 (UTC), "
             f"{key}:2026-11-02, or {key}:1h for an hour ago (s, min, h, d, w)."
         ) from None
 
 
-# How each key is read, whether commas part its values, and an example.
+# For each key: how to read a value, whether commas separate values, and an example.
 _KEYS: dict[str, tuple[Callable[[str, str, datetime], Any], bool, str]] = {
     "webhook": (_text, True, 'webhook:WH-100-000-001 or webhook:"its name"'),
     "object": (_text, True, "object:PR-2934-6610-1178-001"),
@@ -153,7 +149,7 @@ _KEYS: dict[str, tuple[Callable[[str, str, datetime], Any], bool, str]] = {
     "outcome": (_one_of(*OUTCOMES), True, "outcome:failure"),
     "method": (_one_of(*METHODS), True, "method:GET"),
     "body": (_text, False, 'body:"some text"'),
-    "before": (_moment, False, "before:2026-11-02T10:00"),
-    "after": (_moment, False, "after:1h"),
+    "before": (_datetime, False, "before:2026-11-02T10:00"),
+    "after": (_datetime, False, "after:1h"),
 }
 KEYS = tuple(_KEYS)

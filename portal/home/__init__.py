@@ -1,1 +1,1 @@
-"""The pages of the first page."""
+"""Home."""

@@ -1,4 +1,4 @@
-"""The first three steps of somebody who has just arrived, and which of them are done."""
+"""The first steps to a delivery: start a handler, create a webhook, create a request."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from webhooks.models import Webhook
 
 @dataclass(frozen=True, slots=True)
 class ReadyHandler:
-    """A handler that is there to be started: by which command, and where it listens then."""
+    """A handler that comes with the installation: its command and the URL at which it listens."""
 
     command: str
     url: str
 
-    def listens(self) -> bool:
-        """Whether something listens there, found out at once: it is on this machine."""
+    def is_running(self) -> bool:
+        """Whether something accepts connections at the URL, which is on this machine."""
         parts = urlsplit(self.url)
         try:
             socket.create_connection((parts.hostname or "", parts.port or 80), timeout=0.2).close()
@@ -29,32 +29,32 @@ class ReadyHandler:
         return True
 
 
-# A room above the portal that brings one adds it when its app is ready.
+# Apps above the portal append theirs in `AppConfig.ready`.
 READY_HANDLERS: list[ReadyHandler] = []
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Which of the steps are done: a handler runs, a webhook is there, a request was told of."""
+    """Which steps are done."""
 
     handler: bool
     webhook: bool
     request: bool
 
     @property
-    def wanted(self) -> bool:
-        """Whether somebody is still to be shown the way."""
+    def is_incomplete(self) -> bool:
+        """Whether Home shows the steps."""
         return not (self.webhook and self.request)
 
 
 def progress(account: Account) -> Progress:
-    """Return how far the account has come, by one statement."""
-    answered = Q(last_success__isnull=False) | Q(last_failure__status_code__isnull=False)
-    found = Webhook.objects.filter(account=account).aggregate(
-        webhooks=Count("pk"), events=Sum("events"), answered=Count("pk", filter=answered)
+    """Return the account's progress; one statement."""
+    responded = Q(last_success__isnull=False) | Q(last_failure__status_code__isnull=False)
+    totals = Webhook.objects.filter(account=account).aggregate(
+        webhooks=Count("pk"), events=Sum("events"), responded=Count("pk", filter=responded)
     )
-    webhook, request = bool(found["webhooks"]), bool(found["events"])
-    # Whose first steps are made is not looked for.
-    looked_for = () if webhook and request else READY_HANDLERS
-    handler = bool(found["answered"]) or any(ready.listens() for ready in looked_for)
+    webhook, request = bool(totals["webhooks"]), bool(totals["events"])
+    # Don't connect to handlers once the steps are no longer shown.
+    candidates = () if webhook and request else READY_HANDLERS
+    handler = bool(totals["responded"]) or any(each.is_running() for each in candidates)
     return Progress(handler, webhook, request)

@@ -1,4 +1,4 @@
-"""The chart of the last hour: a bar a minute, its outcomes one upon the other, and its words."""
+"""The chart of the last hour: one stacked bar a minute, with the attempts by outcome."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from datetime import datetime
 
 from webhooks.webhook_health import MinuteCounts
 
-# The chart's own units, whatever its size on the screen.
-HEIGHT = 100.0
-# What is there is seen, however small beside the highest.
-_LEAST = 2.0
+HEIGHT = 100.0  # in units of the SVG
+_MIN_HEIGHT = 2.0  # a single attempt stays visible beside a thousand
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A rectangle of a bar."""
+class Segment:
+    """The part of a bar that shows one outcome."""
 
     outcome: str
     x: float
@@ -26,16 +24,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class MinuteBar:
-    """A minute: its words, and the rectangles that show it."""
+    """The bar of a minute, and its counts as text."""
 
     at: datetime
-    says: str
-    pieces: list[Piece]
+    text: str
+    segments: list[Segment]
 
 
 @dataclass(frozen=True, slots=True)
 class HourChart:
-    """The hour; `top` is what its full height stands for."""
+    """The bars, the totals, and `top`: the number of attempts at full height."""
 
     bars: list[MinuteBar]
     success: int
@@ -48,16 +46,16 @@ class HourChart:
 
     @property
     def total(self) -> int:
-        """How many calls ended in the hour."""
+        """The number of attempts in the hour."""
         return self.success + self.failure + self.unknown
 
 
-def draw(minutes: Sequence[MinuteCounts]) -> HourChart:
+def build_chart(minutes: Sequence[MinuteCounts]) -> HourChart:
     """Return the chart of the minutes."""
-    top = _round(max((minute.total for minute in minutes), default=0))
+    top = _axis_top(max((minute.total for minute in minutes), default=0))
     return HourChart(
         [
-            MinuteBar(minute.at, words(minute), _pieces(n, minute, top))
+            MinuteBar(minute.at, _as_text(minute), _segments(n, minute, top))
             for n, minute in enumerate(minutes)
             if minute.total
         ],
@@ -71,37 +69,36 @@ def draw(minutes: Sequence[MinuteCounts]) -> HourChart:
     )
 
 
-def words(minute: MinuteCounts) -> str:
-    """Return a minute's calls in words: `3 succeeded, 1 failed`."""
+def _as_text(minute: MinuteCounts) -> str:
+    """Return the counts of a minute: `3 succeeded, 1 failed`."""
     counts = (
-        (minute.success, "succeeded"),
-        (minute.failure, "failed"),
+        (minute.success, "succeeded"), (minute.failure, "failed"),
         (minute.unknown, "with an unknown outcome"),
-    )
-    return ", ".join(f"{count} {what}" for count, what in counts if count)
+    )  # fmt: skip
+    return ", ".join(f"{count} {label}" for count, label in counts if count)
 
 
-def _pieces(n: int, minute: MinuteCounts, top: int) -> list[Piece]:
+def _segments(n: int, minute: MinuteCounts, top: int) -> list[Segment]:
     counts = (
         ("success", minute.success), ("unknown", minute.unknown), ("failure", minute.failure),
     )  # fmt: skip
     heights = {
-        outcome: max(count / top * HEIGHT, _LEAST) for outcome, count in counts if count
+        outcome: max(count / top * HEIGHT, _MIN_HEIGHT) for outcome, count in counts if count
     }  # fmt: skip
-    # What the small ones got more than their share, the highest gives.
+    # The highest segment makes room for the minimum heights of the others.
     highest = max(heights, key=lambda outcome: heights[outcome])
     heights[highest] -= max(0.0, sum(heights.values()) - HEIGHT)
-    found: list[Piece] = []
+    segments: list[Segment] = []
     y = HEIGHT
     for outcome, height in heights.items():
         y -= height
-        found.append(Piece(outcome, n + 0.12, round(y, 2), round(height, 2)))
-    return found
+        segments.append(Segment(outcome, n + 0.12, round(y, 2), round(height, 2)))
+    return segments
 
 
-def _round(highest: int) -> int:
-    """Return the next number that reads well on an axis: 4, 10, 20, 50, 100 ..."""
+def _axis_top(highest: int) -> int:
+    """Return the next round number for the axis: 4, 10, 20, 50, 100 …"""
     if highest <= 4:
         return 4
-    size = int(f"1{'0' * (len(str(highest)) - 1)}")
+    size = int(10 ** (len(str(highest)) - 1))
     return next(step * size for step in (1, 2, 5, 10) if highest <= step * size)

@@ -1,6 +1,6 @@
-"""What the set-up consists of, and whether each part of it runs, in words.
+"""The status of the processes and services: web, worker, scheduler, broker, database.
 
-True of one process as of many: the page knows of the others only what they left in the database.
+Processes are known by their heartbeats in the database, whether there are one or many.
 """
 
 from __future__ import annotations
@@ -16,102 +16,81 @@ from requests_queue.time_format import format_span
 from webhooks.delivery import wakeup
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
-_WORDS = {GOOD: "Running", BAD: "Not running", UNKNOWN: "Not known yet"}
+_LABELS = {GOOD: "Running", BAD: "Not running", UNKNOWN: "Unknown"}
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One part: its name, how it is, and a sentence."""
+    """A process or service, its state, and a sentence about it."""
 
     name: str
     state: str
-    says: str
-    # In place of the state's own word.
-    called: str = ""
+    text: str
+    # Replaces the label of the state.
+    own_label: str = ""
 
     @property
-    def word(self) -> str:
-        """How it is, in a word or two."""
-        return self.called or _WORDS[self.state]
+    def label(self) -> str:
+        """The state in a word or two."""
+        return self.own_label or _LABELS[self.state]
 
 
 def components() -> list[Component]:
-    """Return the parts; one statement, and one question to the broker."""
-    heard = heartbeats.by_kind()
-    worker = heard.get(heartbeats.WORKER, Summary())
-    reached = wakeup.is_broker_reachable()
+    """Return the components; one statement and one connection to the broker."""
+    summaries = heartbeats.by_kind()
+    worker = summaries.get(heartbeats.WORKER, Summary())
+    is_reachable = wakeup.is_broker_reachable()
+    database = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(connection.vendor, "")
     return [
-        Component("Web", GOOD, "It has sent this page."),
+        Component("Web", GOOD, "Serving requests."),
         _worker(worker),
-        _scheduler(heard.get(heartbeats.SCHEDULER, Summary()), worker, reached),
-        _broker(reached),
-        Component("Database", GOOD, f"{_database()}: this page was read from it."),
+        _scheduler(summaries.get(heartbeats.SCHEDULER, Summary()), worker, is_reachable),
+        _broker(is_reachable),
+        Component("Database", GOOD, f"{database}, reachable."),
     ]
 
 
-def _worker(heard: Summary) -> Component:
-    if heard.failing:
-        which = f"{heard.failing} of {heard.alive} processes" if heard.alive > 1 else "The process"
-        return Component(
-            "Worker", BAD,
-            f"{which} cannot work properly: {heard.problem}. It goes on trying; the log of the "
-            "worker has the details.",
-            called="Failing",
-        )  # fmt: skip
-    if heard.alive:
-        many = f"{heard.alive} processes call" if heard.alive > 1 else "It calls"
-        return Component("Worker", GOOD, f"{many} handlers; last sign {_ago(heard.age)} ago.")
-    return Component(
-        "Worker", BAD,
-        f"{_silence(heard)} No handler is called until one runs; what is due waits. "
-        f"{_remedy('worker')}",
-    )  # fmt: skip
+def _worker(worker: Summary) -> Component:
+    if worker.failing:
+        which = f"{worker.failing} of {worker.alive} processes" if worker.alive > 1 else "Process"
+        text = f"{which} failing: {worker.problem}. It keeps retrying; see the log of the worker."
+        return Component("Worker", BAD, text, own_label="Failing")
+    if worker.alive:
+        count = f"{worker.alive} processes. " if worker.alive > 1 else ""
+        return Component("Worker", GOOD, f"{count}{_last_heartbeat(worker)}")
+    text = f"{_last_heartbeat(worker)} Deliveries stay pending until a worker runs."
+    return Component("Worker", BAD, f"{text} {_remedy('worker')}")
 
 
-def _scheduler(heard: Summary, worker: Summary, reached: bool) -> Component:
-    if heard.alive:
-        return Component("Scheduler", GOOD, f"Its last task ran {_ago(heard.age)} ago.")
-    if not worker.alive or not reached:
-        lacking = "a worker runs" if not worker.alive else "the broker answers"
-        return Component("Scheduler", UNKNOWN, f"Its tasks can't be seen to run before {lacking}.")
+def _scheduler(scheduler: Summary, worker: Summary, is_reachable: bool) -> Component:
+    if scheduler.alive:
+        return Component("Scheduler", GOOD, _last_heartbeat(scheduler))
+    if not worker.alive or not is_reachable:
+        missing = "a worker runs" if not worker.alive else "the broker responds"
+        return Component("Scheduler", UNKNOWN, f"Unknown until {missing}.")
     if worker.there_for < heartbeats.EXPIRES_AFTER:
-        return Component("Scheduler", UNKNOWN, "Just started: its first task is due any second.")
-    return Component(
-        "Scheduler", BAD,
-        f"{_silence(heard)} Deliveries go on; what the platform does by itself, such as orders "
-        f"with a planned date, waits. {_remedy('beat')}",
-    )  # fmt: skip
+        return Component("Scheduler", UNKNOWN, "Just started. Its first task is due.")
+    text = f"{_last_heartbeat(scheduler)} Deliveries continue. Scheduled changes, such as orders "
+    text += f"with a planned date, are delayed. {_remedy('beat')}"
+    return Component("Scheduler", BAD, text)
 
 
-def _broker(reached: bool) -> Component:
+def _broker(is_reachable: bool) -> Component:
     if wakeup.is_broker_in_memory():
         return Component("Broker", GOOD, "In the memory of this process.")
-    if reached:
-        return Component("Broker", GOOD, "It answers.")
-    return Component(
-        "Broker", BAD,
-        f"No answer within {wakeup.TIMEOUT:g} s. Deliveries start up to a second later than "
-        "usual; none is lost.",
-    )  # fmt: skip
+    if is_reachable:
+        return Component("Broker", GOOD, "Reachable.")
+    text = f"No response within {format_span(wakeup.TIMEOUT)}. Deliveries start up to 1 s later; "
+    return Component("Broker", BAD, f"{text}none is lost.")
 
 
-def _database() -> str:
-    return {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(
-        connection.vendor, connection.vendor
-    )
-
-
-def _silence(heard: Summary) -> str:
-    if heard.age is None:
-        return "Never heard of."
-    return f"Not heard of for {_ago(heard.age)}."
+def _last_heartbeat(summary: Summary) -> str:
+    if summary.age is None:
+        return "No heartbeat yet."
+    return f"Last heartbeat {format_span(round(summary.age), units=1)} ago."
 
 
 def _remedy(process: str) -> str:
     if settings.SANDBOX and wakeup.is_broker_in_memory():
-        return "Restart the sandbox; what it printed says why."
+        return "Restart the sandbox; its output contains the reason."
     return f"Start it: celery -A connect_sim {process}"
-
-
-def _ago(age: float | None) -> str:
-    return format_span(round(age or 0.0), units=1)

@@ -1,24 +1,57 @@
-"""The views of the first page."""
+"""Views of Home: system status, the last hour, failing webhooks, and the first steps."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from portal import layout
-from portal.home import page
+from portal.home import first_steps, last_hour, system_status
 from portal.identity import Viewer
+from requests_queue import clock, first_order, jobs
+from requests_queue.catalog.models import Account
+from webhooks import conf, webhook_health
+from webhooks.delivery.next_attempt import WorkerLoad
+
+_MAX_FAILING = 10
 
 
 @require_safe
 @layout.signed_in
 def home(request: HttpRequest, viewer: Viewer) -> HttpResponse:
-    """Show what runs, and what happened and broke in their account, to whoever is signed in."""
-    return layout.render(request, viewer, "home/home.html", page.whole(viewer.account))
+    """Show Home of the viewer's account."""
+    context = _context(viewer.account)
+    if context["progress"].is_incomplete:
+        context |= _first_steps(viewer.account)
+    return layout.render(request, viewer, "home/home.html", context)
 
 
 @require_safe
 @layout.signed_in
 def live(request: HttpRequest, viewer: Viewer) -> HttpResponse:
-    """Return the piece of the first page that changes, to whoever is signed in."""
-    return layout.render(request, viewer, "home/live.html", page.live(viewer.account))
+    """Return the part of Home that htmx polls."""
+    return layout.render(request, viewer, "home/live.html", _context(viewer.account))
+
+
+def _context(account: Account) -> dict[str, Any]:
+    now, load = clock.now(), WorkerLoad()
+    failing = webhook_health.failing(account, _MAX_FAILING + 1)
+    return {
+        "components": system_status.components(),
+        "failed_jobs": jobs.failures(),
+        "chart": last_hour.build_chart(webhook_health.last_hour(account, now)),
+        "failing": [(each, each.next(now, load)) for each in failing],
+        "max_failing": _MAX_FAILING,
+        "progress": first_steps.progress(account),
+    }
+
+
+def _first_steps(account: Account) -> dict[str, Any]:
+    body = first_order.body(account)
+    url = conf.api_url().removesuffix("/public/v1")
+    return {
+        "ready": next(iter(first_steps.READY_HANDLERS), None),
+        "curl": first_order.curl(url, "KEY-OF-THE-DISTRIBUTOR", body) if body else "",
+    }

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from portal import markdown as markdown_renderer
 from portal import media
+from portal.deliveries.bodies import escape_controls
 from portal.paging import with_values
 from portal.products import labels as product_labels
 from portal.queues import labels
@@ -21,6 +22,7 @@ from webhooks.delivery import next_attempt as next_attempts
 
 register = template.Library()
 register.filter("words", labels.spaced)
+register.filter("escape_controls", escape_controls)
 register.filter("markdown", markdown_renderer.render)
 register.filter("constraints", product_labels.constraints)
 

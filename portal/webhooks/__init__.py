@@ -1,1 +1,1 @@
-"""The pages of webhooks."""
+"""Pages of webhooks: list, details, edit, and the wizard that creates one."""

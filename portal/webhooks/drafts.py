@@ -1,8 +1,8 @@
-"""What was typed into the wizard so far, kept here between its steps.
+"""Drafts of the wizard: what was typed so far, stored between its steps.
 
-A draft is a row of the sessions' table, of its own: two tabs never write the same one, no other
-page reads it, and it expires as sessions do. It holds a secret, so it is encrypted as webhooks'
-secrets are; the address of a step has its key, which is of use to the one who began it only.
+A draft is a row of its own in the table of sessions: two tabs never write the same one, other
+pages don't read it, and it expires as sessions do. It contains a secret, so it is encrypted. The
+URL of a step contains its key, which works only for the user who started the draft.
 """
 
 from __future__ import annotations
@@ -20,79 +20,83 @@ from portal.identity import Viewer
 from webhooks import encrypted_fields
 from webhooks.delivery.request import new_secret
 
-KEPT_FOR = timedelta(days=1)
+LIFETIME = timedelta(days=1)
 
 
 @dataclass
 class Draft:
-    """A webhook in the making."""
+    """A webhook that is being created."""
 
     user: int
     account: str
-    # The one that is offered; what was typed in its place stands with the rest.
+    # The generated secret; a typed one is part of `typed`.
     secret: str = field(default_factory=new_secret, repr=False)
-    # What was sent of each step, as it was sent.
+    # The submitted form of each step.
     typed: dict[str, str] = field(default_factory=dict, repr=False)
-    # The steps whose errors are told: those that somebody tried to leave forwards.
-    told: list[str] = field(default_factory=list)
-    # The webhook that has come of it.
+    # The steps that were submitted with Next or Create, and so show their errors.
+    submitted: list[str] = field(default_factory=list)
+    # The created webhook.
     webhook: str = ""
     key: str = ""
 
     def data(self, step: str) -> QueryDict | None:
-        """Return what was sent of a step, None before that."""
+        """Return the submitted form of a step, None before that."""
         return QueryDict(self.typed[step]) if step in self.typed else None
 
-    def tell(self, step: str) -> None:
-        """Have the errors of a step told from now on."""
-        if step not in self.told:
-            self.told.append(step)
+    def value(self, step: str, name: str) -> str:
+        """Return a submitted value; empty before that."""
+        data = self.data(step)
+        return str(data.get(name, "")).replace("\0", "") if data is not None else ""
+
+    def submit(self, step: str) -> None:
+        """Show the errors of a step from now on."""
+        if step not in self.submitted:
+            self.submitted.append(step)
 
 
-def blank(viewer: Viewer) -> Draft:
-    """Return a draft that is kept nowhere yet."""
+def new(viewer: Viewer) -> Draft:
+    """Return a draft that is not stored yet."""
     return Draft(viewer.user.pk, viewer.account.pk)
 
 
-def begin(viewer: Viewer) -> Draft:
-    """Begin to keep a draft; those that have expired go."""
+def start(viewer: Viewer) -> Draft:
+    """Return a draft with a key, and delete expired ones."""
     Session.objects.filter(expire_date__lt=timezone.now()).delete()
-    draft = blank(viewer)
+    draft = new(viewer)
     draft.key = get_random_string(32)
     return draft
 
 
 def save(draft: Draft) -> None:
-    """Keep a draft as it is, for a day from now."""
-    values = {"session_data": _written(draft), "expire_date": timezone.now() + KEPT_FOR}
+    """Store a draft for a day."""
+    text = json.dumps({**asdict(draft), "key": None})
+    values = {
+        "session_data": encrypted_fields.encrypt(text), "expire_date": timezone.now() + LIFETIME
+    }  # fmt: skip
     Session.objects.update_or_create(session_key=draft.key, defaults=values)
 
 
 def find(viewer: Viewer, key: str, *, locked: bool = False) -> Draft | None:
-    """Return a draft that the viewer began as this account, and that hasn't expired."""
-    # Real time: a draft is a person's at the browser, not the platform's.
+    """Return an unexpired draft that the viewer started as this account."""
+    # Real time: platform time may be moved forward while the user fills in the wizard.
     rows = Session.objects.filter(session_key=key, expire_date__gt=timezone.now())
     row = (rows.select_for_update() if locked else rows).first()
-    draft = _read(key, row.session_data) if row else None
+    draft = _decode(key, row.session_data) if row else None
     if draft is None or (draft.user, draft.account) != (viewer.user.pk, viewer.account.pk):
         return None
     return draft
 
 
-def drop(draft: Draft) -> None:
-    """Forget a draft."""
+def delete(draft: Draft) -> None:
+    """Delete a draft."""
     Session.objects.filter(session_key=draft.key).delete()
 
 
-def _written(draft: Draft) -> str:
-    return encrypted_fields.encrypt(json.dumps({**asdict(draft), "key": None}))
-
-
-def _read(key: str, stored: str) -> Draft | None:
-    # Anything else in that table, a sign-in's session above all, can't be decrypted.
+def _decode(key: str, stored: str) -> Draft | None:
+    # Other rows of the table, such as sessions of users, can't be decrypted.
     text = encrypted_fields.decrypt_once(stored)
     try:
         return Draft(**{**json.loads(text), "key": key}) if text else None
     except TypeError:
-        # Kept by another version of this program.
+        # Stored by another version of this program.
         return None

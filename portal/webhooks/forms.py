@@ -1,6 +1,6 @@
-"""The forms of a webhook: its wizard's steps, of which three make the page of an edit.
+"""Forms of a webhook: the steps of the wizard, three of which make up the page for editing.
 
-Each is checked by `webhooks.validation_rules`, as the API's bodies are, and writes nothing.
+`webhooks.validation_rules` validates them as it validates bodies of the API. They write nothing.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from webhooks.http.headers import HeaderRefused
 from webhooks.models import Webhook
 from webhooks.types import WebhookType
 
-METHODS = [("POST", "POST"), ("GET", "GET")]
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 
 
 class StepForm(forms.Form):
-    """Some fields of a webhook; once they are valid, `found` has them as the rules return them."""
+    """Some fields of a webhook. A valid form has `fields_to_save`, as the rules return them."""
 
     required_css_class = "required"
-
-    # The URL that the webhook has; a new one has none.
+    # The current URL of a webhook that is edited.
     stored_url = ""
 
     def __init__(self, data: QueryDict | None = None, *, type_: str = types.EVENT, **more: Any):
         super().__init__(data, **more)
         self.type_ = type_
-        self.found: dict[str, Any] = {}
+        self.fields_to_save: dict[str, Any] = {}
 
     def clean(self) -> dict[str, Any]:
-        """Apply the rules to what each field could read; their errors go to the fields."""
+        """Apply the rules to the parsed fields; errors are added to their fields."""
         try:
-            self.found = validation_rules.for_update(self.body(), self.type_, self.stored_url)
+            self.fields_to_save = validation_rules.for_update(
+                self.body(), self.type_, self.stored_url
+            )
         except Invalid as refused:
             for error in refused.errors:
                 if (name := error.path) not in self.errors:
@@ -49,17 +49,17 @@ class StepForm(forms.Form):
         return self.cleaned_data
 
     def body(self) -> dict[str, Any]:
-        """Return what the rules check."""
+        """Return what the rules validate."""
         return dict(self.cleaned_data)
 
-    def forget_errors(self) -> None:
-        """Say nothing yet of what is wrong with what was typed."""
+    def hide_errors(self) -> None:
+        """Show no errors yet."""
         self.full_clean()
         self.errors.clear()
 
 
 class GeneralForm(StepForm):
-    """Name, description, and whether it is enabled."""
+    """Name, description, and whether the webhook is enabled."""
 
     label = forms.CharField(label="Name", max_length=100)
     description = forms.CharField(
@@ -68,39 +68,39 @@ class GeneralForm(StepForm):
     active = forms.BooleanField(label="Enabled", required=False)
 
     def clean_description(self) -> str:
-        """Return the text with ends of lines that are no browser's."""
+        """Return the text without the line ends of browsers."""
         return str(self.cleaned_data["description"]).replace("\r\n", "\n")
 
 
 class ProductForm(StepForm):
-    """The one product that the webhook is for."""
+    """The product of the webhook."""
 
-    product = forms.CharField(error_messages={"required": "Choose a product."})
+    product = forms.CharField(error_messages={"required": "Select a product."})
 
     def __init__(self, *args: Any, account: Account, **more: Any) -> None:
         super().__init__(*args, **more)
         self.account = account
 
     def clean_product(self) -> Product:
-        """Return the product, if the account may have webhooks for it."""
+        """Return the product if the account may have webhooks for it."""
         pk = self.cleaned_data["product"]
-        found = validation_rules.products(self.account).filter(pk=pk).first()
-        if found is None:
+        product = validation_rules.products(self.account).filter(pk=pk).first()
+        if product is None:
             raise forms.ValidationError(
-                f"{self.account.name} has no product {pk} any more: choose another one."
+                f"Product {pk} is not available to {self.account.name}. Select another product."
             )
-        return found
+        return product
 
     def clean(self) -> dict[str, Any]:
-        """Take the product: no other rule is about it."""
-        self.found = dict(self.cleaned_data)
+        """Take the product, which no other rule is about."""
+        self.fields_to_save = dict(self.cleaned_data)
         return self.cleaned_data
 
 
 class TypeForm(StepForm):
-    """What the webhook is called for: a type that the account and the product can have."""
+    """The type of the webhook, which must be available to the account and the product."""
 
-    kind = forms.CharField(error_messages={"required": "Choose a type."})
+    kind = forms.CharField(error_messages={"required": "Select a type."})
 
     def __init__(self, *args: Any, account: Account, product: Product | None, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -109,36 +109,38 @@ class TypeForm(StepForm):
     def clean_kind(self) -> WebhookType:
         """Return the type."""
         type_, _, object_class = self.cleaned_data["kind"].partition(":")
-        found = types.find(type_, object_class)
-        if found is None:
-            raise forms.ValidationError("Choose a type.")
-        if lacking := validation_rules.why_unavailable(found, self.account, self.product):
-            raise forms.ValidationError(lacking)
-        return found
+        webhook_type = types.find(type_, object_class)
+        if webhook_type is None:
+            raise forms.ValidationError("Select a type.")
+        if reason := validation_rules.why_unavailable(webhook_type, self.account, self.product):
+            raise forms.ValidationError(reason)
+        return webhook_type
 
     def clean(self) -> dict[str, Any]:
-        """Take the two names of the type."""
+        """Take both fields of the type."""
         if kind := self.cleaned_data.get("kind"):
-            self.found = {"type": kind.type, "object_class": kind.object_class}
+            self.fields_to_save = {"type": kind.type, "object_class": kind.object_class}
         return self.cleaned_data
 
 
 class HttpForm(StepForm):
-    """How the handler is called. `rows` are the headers, each with its error."""
+    """URL, method, secret and headers; `rows` are the headers, each with its error."""
 
     external_url = forms.CharField(
         label="Endpoint URL",
         widget=forms.TextInput(
             {**_PLAIN, "inputmode": "url", "placeholder": "https://example.com/webhooks/connect"}
         ),
-        help_text="Where your handler accepts the calls.",
+        help_text="The URL of your handler.",
     )
-    http_method = forms.ChoiceField(label="Method", choices=METHODS, initial="POST")
+    http_method = forms.ChoiceField(
+        label="Method", choices=[("POST", "POST"), ("GET", "GET")], initial="POST"
+    )
     jwt_secret = forms.CharField(
         label="JWT secret",
         widget=forms.TextInput({**_PLAIN, "class": "mono"}),
-        help_text="It signs each call's token (HS256); give it to your handler, which checks the "
-        "token with it. Keep the one made for you, or paste your own of 32 characters or more.",
+        help_text="Signs the token of each request (HS256); your handler needs it to verify the "
+        "token. Keep the generated secret, or enter your own of at least 32 characters.",
     )
     headers = forms.Field(required=False)
 
@@ -154,56 +156,56 @@ class HttpForm(StepForm):
         self.rows: Sequence[HeaderRow]
         self.rows = header_rows.stored(self.stored) if data is None else header_rows.typed(data)
         if self.type_ != types.EVENT:
-            self.fields["http_method"].help_text = "A validator is called by POST."
+            self.fields["http_method"].help_text = "Validators use POST."
 
     def clean_headers(self) -> dict[str, str]:
-        """Return the headers; each row tells its own error."""
+        """Return the headers; each row shows its own error."""
         try:
-            found = header_rows.check(self.rows, self.stored)
+            headers = header_rows.check(self.rows, self.stored)
         except HeaderRefused as refused:
             raise forms.ValidationError(str(refused)) from None
-        if wrong := sum(bool(row.error) for row in self.rows):
+        if invalid := sum(bool(row.error) for row in self.rows):
             raise forms.ValidationError(
-                "One header needs another look." if wrong == 1 else
-                f"{wrong} headers need another look."
+                "Correct the header below." if invalid == 1
+                else f"Correct the {invalid} headers below."
             )  # fmt: skip
-        return found
+        return headers
 
-    def forget_errors(self) -> None:
-        """Say nothing yet of what is wrong with what was typed."""
-        super().forget_errors()
+    def hide_errors(self) -> None:
+        """Show no errors yet, neither of fields nor of headers."""
+        super().hide_errors()
         for row in self.rows:
             row.error = ""
 
 
 class DataForm(StepForm):
-    """What is appended to each token."""
+    """The JSON that is added to each token."""
 
     data = JsonField(  # type: ignore[assignment]  # a form's class keeps its fields elsewhere
         label="Arbitrary JSON object",
         required=False,
         widget=forms.Textarea({"rows": 12, "spellcheck": "false", "data-json": ""}),
-        help_text="Will be appended to the token as .data property, and to the body of the call.",
+        help_text="Added to the token and the request body as .data.",
     )
 
 
 class EditHttpForm(HttpForm):
-    """The same for a webhook that has a secret already: it keeps it unless a new one is given."""
+    """The same for an existing webhook, which keeps its secret unless a new one is entered."""
 
     jwt_secret = forms.CharField(
         label="New JWT secret",
         required=False,
         widget=forms.TextInput({**_PLAIN, "class": "mono"}),
-        help_text="Leave it empty to keep the secret that the webhook has.",
+        help_text="Leave empty to keep the current secret.",
     )
 
     def body(self) -> dict[str, Any]:
-        """Return what the rules check, without a secret that wasn't given."""
+        """Return what the rules validate, without an empty secret."""
         return {k: v for k, v in self.cleaned_data.items() if k != "jwt_secret" or v}
 
 
 class EditForm:
-    """The page of an edit: three steps of the wizard at once."""
+    """The page for editing: three steps of the wizard at once."""
 
     def __init__(self, row: Webhook, data: QueryDict | None = None) -> None:
         initial = {
@@ -214,19 +216,19 @@ class EditForm:
         self.http = EditHttpForm(data, initial=initial, headers=row.headers, type_=row.type)
         self.http.stored_url = row.external_url
         self.data = DataForm(data, initial=initial)
-        self._parts: list[StepForm] = [self.general, self.http, self.data]
+        self._steps: list[StepForm] = [self.general, self.http, self.data]
 
     @property
-    def found(self) -> dict[str, Any]:
-        """Return all fields that were sent; of a form that is valid."""
-        return {name: value for part in self._parts for name, value in part.found.items()}
+    def fields_to_save(self) -> dict[str, Any]:
+        """Return the fields of a valid form."""
+        return {name: value for step in self._steps for name, value in step.fields_to_save.items()}
 
     def is_valid(self) -> bool:
-        """Whether nothing is wrong with any part: each is looked at, so that each tells."""
-        valid = [part.is_valid() for part in self._parts]
-        return all(valid)
+        """Whether all steps are valid. All are validated, so that each shows its errors."""
+        results = [step.is_valid() for step in self._steps]
+        return all(results)
 
-    def forget_errors(self) -> None:
-        """Say nothing yet of what is wrong with what was typed."""
-        for part in self._parts:
-            part.forget_errors()
+    def hide_errors(self) -> None:
+        """Show no errors yet."""
+        for step in self._steps:
+            step.hide_errors()

@@ -1,4 +1,4 @@
-"""The headers of a webhook as rows of a form: what was typed, and what is wrong with each."""
+"""The headers of a webhook as rows of a form."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.http import QueryDict
 from webhooks.http.headers import MAX_HEADERS, HeaderRefused, check_headers, masked, unmasked
 
 NAME, VALUE = "header_name", "header_value"
-_SPARE = 2
+_EMPTY_ROWS = 2
 
 
 @dataclass(slots=True)
 class HeaderRow:
-    """A row: name and value as they were typed, and a sentence where they can't be sent."""
+    """A header as it was typed, and its error."""
 
     name: str = ""
     value: str = field(default="", repr=False)
@@ -23,26 +23,26 @@ class HeaderRow:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is in it, so that it counts for nothing."""
+        """Whether the row is ignored."""
         return not self.name and not self.value
 
 
 def typed(data: QueryDict) -> list[HeaderRow]:
-    """Return the rows of a form that was sent; names without the white space around them."""
+    """Return the rows of a submitted form, with names stripped."""
     pairs = zip(data.getlist(NAME), data.getlist(VALUE), strict=False)
     return [HeaderRow(name.strip(), value) for name, value in pairs]
 
 
 def stored(headers: Mapping[str, str]) -> list[HeaderRow]:
-    """Return the rows of headers that a webhook has, values masked, and some to fill in."""
-    found = [HeaderRow(name, value) for name, value in masked(headers).items()]
-    return [*found, *(HeaderRow() for _ in range(min(_SPARE, MAX_HEADERS - len(found))))]
+    """Return the rows of a webhook's headers, values masked, and some empty rows."""
+    rows = [HeaderRow(name, value) for name, value in masked(headers).items()]
+    return [*rows, *(HeaderRow() for _ in range(min(_EMPTY_ROWS, MAX_HEADERS - len(rows))))]
 
 
 def check(rows: Sequence[HeaderRow], stored: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers, with stored values in place of masks; each row tells its own error.
+    """Return the headers, with stored values in place of masks; errors are set on the rows.
 
-    Raises HeaderRefused for what is wrong with all of them together.
+    Raises HeaderRefused for errors of all headers together.
     """
     seen: dict[str, str] = {}
     headers: dict[str, str] = {}
@@ -55,13 +55,13 @@ def check(rows: Sequence[HeaderRow], stored: Mapping[str, str]) -> dict[str, str
             row.error = str(refused)
             continue
         if first := seen.get(row.name.lower()):
-            row.error = f"{row.name} is the same header as {first}: keep one of them."
+            row.error = f"{row.name} is the same header as {first}. Remove one of them."
         seen.setdefault(row.name.lower(), row.name)
     return check_headers(headers) if not any(row.error for row in rows) else {}
 
 
 def add(data: QueryDict) -> QueryDict:
-    """Return a form that was sent, with one more row in it."""
+    """Return a submitted form with an additional row."""
     more = data.copy()
     if len(more.getlist(NAME)) < MAX_HEADERS:
         more.appendlist(NAME, "")

@@ -1,4 +1,4 @@
-"""The list of webhooks: what its query asks for, and what can be asked for."""
+"""The list of webhooks: search, filters and sorting."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from webhooks.models import Webhook
 STATUSES = {
     "enabled": ("Enabled", Q(active=True)),
     "disabled": ("Disabled", Q(active=False)),
-    # A success that was in flight when backoff began leaves the backoff, but no failure since.
+    # A success that was already in flight resets the failures, but doesn't end the backoff.
     "failing": (
         "Failing",
         Q(active=True, out_of_order=False) & (Q(failure_since_last_success__gt=0) | Q(round__gt=0)),
     ),
     "out-of-order": ("Out of order", Q(active=True, out_of_order=True)),
 }
-# What a list shows of a row, and so all that it reads.
-_SHOWN = (
+_LISTED = (
     "label", "description", "type", "object_class", "active", "out_of_order",
     "round", "failure_since_last_success", "account", "product__name",
     "last_success__finished_at",
@@ -39,7 +38,7 @@ _ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What is asked for: empty where anything will do; `sort` is a column, `-` first to reverse."""
+    """What the query requests; empty for no restriction. `-` before `sort` reverses it."""
 
     q: str
     status: str
@@ -48,56 +47,55 @@ class ListQuery:
     sort: str
 
     @property
-    def is_narrow(self) -> bool:
-        """Whether some webhooks may have been left out."""
+    def is_filtered(self) -> bool:
+        """Whether webhooks may be left out."""
         return bool(self.q or self.status or self.product or self.type)
 
 
 @dataclass(frozen=True, slots=True)
 class SortColumn:
-    """A column: its name, the `sort` of its link, and whether the rows stand in its order."""
+    """A column header: its label, the `sort` of its link, and its current direction."""
 
     label: str
     sort: str
-    order: str
+    direction: str
 
 
-def asked(query: Mapping[str, str]) -> ListQuery:
-    """Return what a query asks for."""
-    found = {name: query.get(name, "").strip() for name in ListQuery.__slots__}
-    if found["status"] not in STATUSES:
-        found["status"] = ""
-    if found["sort"].removeprefix("-") not in _ORDERS:
-        found["sort"] = ""
-    return ListQuery(**found)
+def parse(query: Mapping[str, str]) -> ListQuery:
+    """Return what a query requests, without unknown values."""
+    values = {name: query.get(name, "").strip() for name in ListQuery.__slots__}
+    if values["status"] not in STATUSES:
+        values["status"] = ""
+    if values["sort"].removeprefix("-") not in _ORDERS:
+        values["sort"] = ""
+    return ListQuery(**values)
 
 
-def rows(own: QuerySet[Webhook], wanted: ListQuery) -> QuerySet[Webhook]:
-    """Return the account's webhooks that are asked for, in the order that is asked for."""
-    found = own.select_related("product", "last_success").only(*_SHOWN)
-    if wanted.q:
-        found = found.filter(
-            Q(label__icontains=wanted.q) | Q(pk__icontains=wanted.q)
-            | Q(external_url__icontains=wanted.q) | Q(description__icontains=wanted.q)
+def rows(own: QuerySet[Webhook], query: ListQuery) -> QuerySet[Webhook]:
+    """Return the requested webhooks in the requested order."""
+    result = own.select_related("product", "last_success").only(*_LISTED)
+    if query.q:
+        result = result.filter(
+            Q(label__icontains=query.q) | Q(pk__icontains=query.q)
+            | Q(external_url__icontains=query.q) | Q(description__icontains=query.q)
         )  # fmt: skip
-    if wanted.status:
-        found = found.filter(STATUSES[wanted.status][1])
-    if wanted.product:
-        found = found.filter(product=wanted.product)
-    if wanted.type:
-        type_, _, object_class = wanted.type.partition(":")
-        found = found.filter(type=type_, object_class=object_class)
-    return found.order_by(*_order(wanted.sort), "-created_at", "pk")
+    if query.status:
+        result = result.filter(STATUSES[query.status][1])
+    if query.product:
+        result = result.filter(product=query.product)
+    if query.type:
+        type_, _, object_class = query.type.partition(":")
+        result = result.filter(type=type_, object_class=object_class)
+    return result.order_by(*_order(query.sort), "-created_at", "pk")
 
 
 def _order(sort: str) -> list[OrderBy]:
-    down = sort.startswith("-")
     _, fields = _ORDERS.get(sort.removeprefix("-"), ("", ()))
-    return [OrderBy(F(name), descending=down, nulls_last=True) for name in fields]
+    return [OrderBy(F(name), descending=sort.startswith("-"), nulls_last=True) for name in fields]
 
 
 def columns(sort: str) -> list[SortColumn]:
-    """Return the columns, each with the order that a click on it asks for."""
+    """Return the column headers."""
     return [
         SortColumn(
             label,
@@ -108,17 +106,17 @@ def columns(sort: str) -> list[SortColumn]:
     ]
 
 
-def choices(own: QuerySet[Webhook], wanted: ListQuery) -> dict[str, Any]:
-    """Return what the filters offer: what the account's webhooks have, and what is chosen."""
+def choices(own: QuerySet[Webhook], query: ListQuery) -> dict[str, Any]:
+    """Return the choices of the filters: values of the account's webhooks, and the selected."""
     products = dict(
         own.order_by("product__name").values_list("product", "product__name").distinct()
     )
     pairs = own.order_by("object_class", "type").values_list("type", "object_class").distinct()
     kinds = {f"{type_}:{of}": types.label(type_, of) for type_, of in pairs}
-    if wanted.product:
-        products.setdefault(wanted.product, wanted.product)
-    if wanted.type:
-        kinds.setdefault(wanted.type, wanted.type)
+    if query.product:
+        products.setdefault(query.product, query.product)
+    if query.type:
+        kinds.setdefault(query.type, query.type)
     return {
         "statuses": [(name, label) for name, (label, _) in STATUSES.items()],
         "products": list(products.items()),

@@ -1,25 +1,25 @@
-"""The statistics of a webhook: its counters, its latest attempts, what ended its backoffs."""
+"""Statistics of a webhook: counters, pending deliveries, the latest attempts, cleared backoffs."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from requests_queue.safe_text import visible
 from requests_queue.time_format import format_moment, format_span
 from webhooks.delivery import next_attempt
 from webhooks.models import Attempt, Delivery, Webhook
 
 LATEST = 50
-_CLEARED = 5  # ended backoffs that are shown
+_MAX_CLEARED = 5  # cleared backoffs that are shown
 _COLUMNS = ("delivery_id", "number", "outcome", "status_code", "duration",
             "started_at")  # fmt: skip
-# The chart, in units of its own: a bar's place is 12 wide, the tallest one 100 high.
-_STEP, _BAR, _TALL, _LOW = 12, 9, 100, 4
-# The tallest bar stands for a second at least: a handler's usual milliseconds stay low.
-_LEAST_MS = 1000
+# In units of the SVG: a bar and the gap after it are 12 wide, the highest bar is 100 high.
+_STEP, _HIGHEST, _LOWEST = 12, 100, 4
+# The axis ends at 1 s or above, so that the usual milliseconds stay low.
+_MIN_AXIS_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,85 +30,84 @@ class AttemptBar:
     y: float
     height: float
     outcome: str
-    said: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptChart:
-    """The latest attempts: as bars from the oldest to the newest, and as rows from the newest."""
+    """The latest attempts: bars from the oldest to the newest, rows from the newest."""
 
     bars: list[AttemptBar]
     rows: list[dict[str, Any]]
     longest: str
-    said: str
+    text: str
     width: int = LATEST * _STEP
-    height: int = _TALL + 12
-    # Where the line is, and below it the marks of failures.
-    tall: int = _TALL
-    base: int = _TALL + 6
+    height: int = _HIGHEST + 12
+    # The axis, and below it the marks of failures.
+    base: int = _HIGHEST
+    marks: int = _HIGHEST + 6
 
 
-def counters(row: Webhook) -> list[tuple[str, int]]:
-    """Return the five counters by Connect's names."""
-    return [
-        ("Events", row.events),
-        ("Triggers", row.triggers),
-        ("Success responses", row.success_triggers),
-        ("Failure responses", row.failure_triggers),
-        ("Failures since last success", row.failure_since_last_success),
-    ]
+def context(row: Webhook) -> dict[str, Any]:
+    """Return what the page shows, except for the next attempt."""
+    return {
+        # By Connect's names.
+        "counters": [
+            ("Events", row.events),
+            ("Triggers", row.triggers),
+            ("Success responses", row.success_triggers),
+            ("Failure responses", row.failure_triggers),
+            ("Failures since last success", row.failure_since_last_success),
+        ],
+        "cleared": _cleared(row),
+        "chart": chart(row),
+        **_pending(row),
+    }
 
 
-def recent_cleared_backoffs(row: Webhook) -> list[tuple[datetime, str]]:
-    """Return when the latest backoffs ended, and what ended them; the latest first."""
-    return [
-        (one.at, visible(next_attempt.describe_cleared(one)))
-        for one in next_attempt.cleared_backoffs(row)[:_CLEARED]
-    ]
+def _cleared(row: Webhook) -> list[tuple[datetime, str]]:
+    """Return the latest cleared backoffs, newest first: when, and the reason."""
+    rows = next_attempt.cleared_backoffs(row)[:_MAX_CLEARED]
+    return [(each.at, next_attempt.describe_cleared(each)) for each in rows]
 
 
-def pending(row: Webhook) -> dict[str, int]:
-    """Return how many deliveries are pending, and how many requests are in flight."""
+def _pending(row: Webhook) -> dict[str, int]:
+    """Return how many deliveries are waiting, and how many requests are in flight."""
     rows = Delivery.objects.filter(webhook=row)
-    # By `forced` apart: each has an index of its own, and there may be 100,000.
+    # Two counts, because there is a partial index for each value of `forced`, and many rows.
     waiting = [rows.filter(state=Delivery.WAITING, forced=forced) for forced in (False, True)]
     return {
-        "waiting": sum(found.count() for found in waiting),
+        "waiting": sum(each.count() for each in waiting),
         "calling": rows.filter(state=Delivery.CALLING).count(),
     }
 
 
 def chart(row: Webhook) -> AttemptChart:
-    """Return the latest attempts."""
-    latest = Attempt.objects.filter(webhook=row).order_by("-pk")
-    rows: list[dict[str, Any]] = [dict(found) for found in latest.values(*_COLUMNS)[:LATEST]]
-    longest = max([_LEAST_MS, *(found["duration"] for found in rows)])
+    """Return the chart of the latest attempts."""
+    latest = Attempt.objects.filter(webhook=row).order_by("-pk").values(*_COLUMNS)[:LATEST]
+    rows: list[dict[str, Any]] = [dict(each) for each in latest]
+    longest = max([_MIN_AXIS_MS, *(each["duration"] for each in rows)])
     first = LATEST - len(rows)
-    bars = [_bar(found, first + n, longest) for n, found in enumerate(reversed(rows))]
-    return AttemptChart(bars, rows, format_span(longest / 1000), _said(rows))
+    bars = [_bar(each, first + n, longest) for n, each in enumerate(reversed(rows))]
+    return AttemptChart(bars, rows, format_span(longest / 1000), _as_text(rows))
 
 
-def _bar(found: dict[str, Any], place: int, longest: int) -> AttemptBar:
-    # By the logarithm: milliseconds and the five minutes of a timeout share a chart.
-    share = math.log1p(max(0, found["duration"])) / math.log1p(longest)
-    height = round(_LOW + (_TALL - _LOW) * share, 1)
-    status = found["status_code"] or "no answer"
-    said = (
-        f"{format_moment(found['started_at'])}: {found['outcome']} ({status}), "
-        f"{format_span(found['duration'] / 1000)}"
+def _bar(attempt: dict[str, Any], place: int, longest: int) -> AttemptBar:
+    # Logarithmic: milliseconds and a timeout of five minutes share the axis.
+    share = math.log1p(max(0, attempt["duration"])) / math.log1p(longest)
+    height = round(_LOWEST + (_HIGHEST - _LOWEST) * share, 1)
+    status = attempt["status_code"] or "no response"
+    text = (
+        f"{format_moment(attempt['started_at'])}: {attempt['outcome']} ({status}), "
+        f"{format_span(attempt['duration'] / 1000)}"
     )
-    return AttemptBar(place * _STEP, round(_TALL - height, 1), height, found["outcome"], said)
+    return AttemptBar(place * _STEP, round(_HIGHEST - height, 1), height, attempt["outcome"], text)
 
 
-def _said(rows: list[dict[str, Any]]) -> str:
-    counted = {
-        outcome: sum(found["outcome"] == outcome for found in rows)
-        for outcome in (Attempt.SUCCESS, Attempt.FAILURE, Attempt.UNKNOWN)
-    }
-    words = (("success", "successes"), ("failure", "failures"), ("unknown", "unknown"))
-    parts = [
-        f"{count} {one if count == 1 else many}"
-        for (one, many), count in zip(words, counted.values(), strict=True)
-        if count
-    ]
-    return ", ".join(parts)
+def _as_text(rows: list[dict[str, Any]]) -> str:
+    """Return the outcomes, counted: `3 successes, 1 failure`."""
+    counts = Counter(row["outcome"] for row in rows)
+    labels = (("success", "successes"), ("failure", "failures"), ("unknown", "unknown"))
+    return ", ".join(
+        f"{counts[one]} {one if counts[one] == 1 else many}" for one, many in labels if counts[one]
+    )

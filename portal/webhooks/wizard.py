@@ -1,4 +1,4 @@
-"""The five steps of a new webhook, by Connect's names: what each asks, and where one may go."""
+"""The wizard that creates a webhook, in Connect's five steps."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ STEPS = {
     DATA: "Additional data",
 }
 NAMES = list(STEPS)
-_FIELDS = {"product_id": PRODUCT, "type": TYPE, "object_class": TYPE, "data": DATA} | dict.fromkeys(
-    ("external_url", "http_method", "jwt_secret", "headers"), HTTP
+_STEP_OF_FIELD = {"product_id": PRODUCT, "type": TYPE, "object_class": TYPE, "data": DATA} | (
+    dict.fromkeys(("external_url", "http_method", "jwt_secret", "headers"), HTTP)
 )
-# More than this many products are looked for rather than looked through.
-OFFERED = 30
+# With more products than this, a search is shown.
+MAX_PRODUCTS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """A type to choose, or why it can't be chosen."""
+class TypeChoice:
+    """A type, and why it is not available; empty if it is."""
 
     type: WebhookType
-    obstacle: str
+    why_unavailable: str
 
     @property
     def value(self) -> str:
-        """What the form sends for it."""
+        """The value of its radio button."""
         return f"{self.type.type}:{self.type.object_class}"
 
 
 def before(step: str) -> str:
-    """Return the step before, the first for the first."""
+    """Return the previous step, the first for the first."""
     return NAMES[max(0, NAMES.index(step) - 1)]
 
 
@@ -61,23 +61,23 @@ def after(step: str) -> str:
     return NAMES[min(len(NAMES) - 1, NAMES.index(step) + 1)]
 
 
-def of_field(path: str) -> str:
-    """Return the step that a field belongs to."""
-    return _FIELDS.get(path.partition(".")[0], GENERAL)
+def step_of(path: str) -> str:
+    """Return the step that has the field of an error."""
+    return _STEP_OF_FIELD.get(path.partition(".")[0], GENERAL)
 
 
-def keep(draft: Draft, step: str, sent: QueryDict) -> None:
-    """Keep what was sent of a step, as it was typed."""
-    typed = sent.copy()
+def store(draft: Draft, step: str, submitted: QueryDict) -> None:
+    """Store the submitted form of a step as it was typed."""
+    typed = submitted.copy()
     for name in ("csrfmiddlewaretoken", "go"):
         typed.pop(name, None)
-    # A webhook that is called by GET isn't asked for data, and keeps what was typed before.
+    # A webhook with GET has no field for data, and keeps what was typed earlier.
     if step != DATA or "data" in typed or step not in draft.typed:
         draft.typed[step] = typed.urlencode()
 
 
 def form(draft: Draft, viewer: Viewer, step: str) -> StepForm:
-    """Return the form of a step as it stands; unbound where nothing was sent of it yet."""
+    """Return the form of a step; unbound before it was submitted."""
     data, account = draft.data(step), viewer.account
     if step == GENERAL:
         return GeneralForm(data)
@@ -86,32 +86,24 @@ def form(draft: Draft, viewer: Viewer, step: str) -> StepForm:
     if step == TYPE:
         return TypeForm(data, account=account, product=product(draft, viewer))
     if step == HTTP:
-        kind = _typed(draft, TYPE, "kind").partition(":")[0]
+        kind = draft.value(TYPE, "kind").partition(":")[0]
         return HttpForm(data, type_=kind, initial={"jwt_secret": draft.secret})
     return StepForm(data) if is_get(draft) else DataForm(data)
 
 
-def shown(draft: Draft, viewer: Viewer, step: str) -> StepForm:
-    """Return the form of a step as its page shows it."""
-    found = form(draft, viewer, step)
-    if found.is_bound and step not in draft.told:
-        found.forget_errors()
-    return found
-
-
 def product(draft: Draft, viewer: Viewer) -> Product | None:
-    """Return the product that was chosen."""
-    pk = _typed(draft, PRODUCT, "product").replace("\0", "")
+    """Return the selected product."""
+    pk = draft.value(PRODUCT, "product")
     return validation_rules.products(viewer.account).filter(pk=pk).first()
 
 
 def is_get(draft: Draft) -> bool:
-    """Whether the handler will be called by GET, which carries no data."""
-    return _typed(draft, HTTP, "http_method") == "GET"
+    """Whether the method is GET, which has no data."""
+    return draft.value(HTTP, "http_method") == "GET"
 
 
-def wrong(draft: Draft, viewer: Viewer, until: str = "") -> str:
-    """Return the first step, of those before `until`, with which something is wrong; or none."""
+def first_invalid(draft: Draft, viewer: Viewer, until: str = "") -> str:
+    """Return the first invalid step (before `until`); empty if all are valid."""
     for step in NAMES[: NAMES.index(until)] if until else NAMES:
         if not form(draft, viewer, step).is_valid():
             return step
@@ -119,55 +111,48 @@ def wrong(draft: Draft, viewer: Viewer, until: str = "") -> str:
 
 
 def create(draft: Draft, viewer: Viewer) -> Webhook:
-    """Create the webhook of a draft with which nothing is wrong; raises Invalid."""
-    found: dict[str, Any] = {}
+    """Create the webhook of a valid draft; raises Invalid."""
+    fields: dict[str, Any] = {}
     for step in NAMES:
         part = form(draft, viewer, step)
         part.full_clean()
-        found |= part.found
-    body = {**found, "product_id": found.pop("product").pk}
+        fields |= part.fields_to_save
+    body = {**fields, "product_id": fields.pop("product").pk}
     row = actions.create(
         viewer.account, viewer.user, validation_rules.for_create(body, viewer.account)
     )
-    # Who presses the button twice is led to the one webhook.
+    # The draft keeps the webhook's id: submitting twice creates one webhook.
     draft.typed, draft.secret, draft.webhook = {}, "", row.pk
     return row
 
 
-def products(viewer: Viewer, words: str, chosen: str) -> tuple[list[Product], int]:
-    """Return products to choose from, the chosen one among them, and how many there are in all."""
+def products(viewer: Viewer, search: str, selected: str) -> tuple[list[Product], int]:
+    """Return products to choose from, with the selected one, and the number of all."""
     rows = validation_rules.products(viewer.account).only("name").order_by("name", "pk")
-    asked = words.replace("\0", "").strip()
-    found = rows.filter(name__icontains=asked) | rows.filter(pk__icontains=asked)
-    offered = list(found[:OFFERED])
-    if chosen and all(row.pk != chosen for row in offered):
-        offered = [*rows.filter(pk=chosen), *offered]
-    return offered, rows.count()
+    words = search.replace("\0", "").strip()
+    matching = rows.filter(name__icontains=words) | rows.filter(pk__icontains=words)
+    choices = list(matching[:MAX_PRODUCTS])
+    if selected and all(row.pk != selected for row in choices):
+        choices = [*rows.filter(pk=selected), *choices]
+    return choices, rows.count()
 
 
-def offers(draft: Draft, viewer: Viewer) -> tuple[list[tuple[str, list[Offer]]], list[Offer]]:
-    """Return the types that can be chosen, in groups, and those that can't be."""
-    about = product(draft, viewer)
-    groups: dict[str, list[Offer]] = {}
-    refused: list[Offer] = []
-    for found in types.registered():
-        offer = Offer(found, validation_rules.why_unavailable(found, viewer.account, about))
-        if offer.obstacle:
-            refused.append(offer)
-        else:
-            groups.setdefault(_group(found), []).append(offer)
-    return list(groups.items()), refused
+def type_choices(
+    draft: Draft, viewer: Viewer
+) -> tuple[list[tuple[str, list[TypeChoice]]], list[TypeChoice]]:
+    """Return the available types in groups, and the others."""
+    selected = product(draft, viewer)
+    groups: dict[str, list[TypeChoice]] = {}
+    unavailable: list[TypeChoice] = []
+    for each in types.registered():
+        choice = TypeChoice(each, validation_rules.why_unavailable(each, viewer.account, selected))
+        group = unavailable if choice.why_unavailable else groups.setdefault(_group(each), [])
+        group.append(choice)
+    return list(groups.items()), unavailable
 
 
-def _group(found: WebhookType) -> str:
-    if not found.is_validator:
+def _group(webhook_type: WebhookType) -> str:
+    if not webhook_type.is_validator:
         return "Queue changes"
-    watched = (
-        "tier configuration" if found.object_class == "tier_config_request" else "subscription"
-    )
-    return f"Validation of {watched} requests"
-
-
-def _typed(draft: Draft, step: str, name: str) -> str:
-    data = draft.data(step)
-    return str(data.get(name, "")) if data is not None else ""
+    is_tier = webhook_type.object_class == "tier_config_request"
+    return f"Validation of {'tier configuration' if is_tier else 'subscription'} requests"

@@ -1,10 +1,11 @@
-"""The views of the wizard: each step is read by a GET, and sent by a POST that leads on."""
+"""Views of the wizard: GET shows a step, POST stores it and redirects to another."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin.models import ADDITION
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -12,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from portal import layout, pages
 from portal.identity import Viewer
-from portal.webhooks import drafts, header_rows, history, wizard
+from portal.webhooks import drafts, header_rows, wizard
 from portal.webhooks.drafts import Draft
 from requests_queue.errors import Invalid, Missing
 
@@ -22,77 +23,78 @@ _FORM = require_http_methods(["GET", "HEAD", "POST"])
 @_FORM
 @layout.signed_in
 def new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
-    """Show the first step to whoever is signed in; sent, it becomes a draft of theirs."""
+    """Show the first step, or start a draft with it."""
     if request.method != "POST":
-        return _page(request, viewer, drafts.blank(viewer), wizard.GENERAL)
-    return _took(request, viewer, drafts.begin(viewer), wizard.GENERAL)
+        return _page(request, viewer, drafts.new(viewer), wizard.GENERAL)
+    return _submit(request, viewer, drafts.start(viewer), wizard.GENERAL)
 
 
 @_FORM
 @layout.signed_in
 def step(request: HttpRequest, viewer: Viewer, key: str, name: str) -> HttpResponse:
-    """Show or take a step of a draft, to the one who began it, as the account it was begun as."""
+    """Show or store a step of a draft, for the user and account that started it."""
     if name not in wizard.STEPS:
         raise Missing(name)
     with transaction.atomic():
         draft = drafts.find(viewer, key, locked=request.method == "POST")
         if draft is None:
-            messages.error(request, "That draft is gone: it is kept for a day. Please start again.")
+            messages.error(request, "The draft has expired after a day. Start again.")
             return pages.see_other(reverse("webhook-new"))
         if draft.webhook:
             return pages.see_other(reverse("webhook", args=[draft.webhook]))
         if request.method == "POST":
-            return _took(request, viewer, draft, name)
-    first = wizard.wrong(draft, viewer, until=name)
-    return _to(draft, first) if first else _page(request, viewer, draft, name)
+            return _submit(request, viewer, draft, name)
+    invalid = wizard.first_invalid(draft, viewer, until=name)
+    return _to(draft, invalid) if invalid else _page(request, viewer, draft, name)
 
 
-def _took(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> HttpResponse:
+def _submit(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> HttpResponse:
     go = request.POST.get("go", "next")
     if go == "cancel":
-        drafts.drop(draft)
+        drafts.delete(draft)
         return pages.see_other(reverse("webhooks"))
-    add = go == "row" and name == wizard.HTTP
-    wizard.keep(draft, name, header_rows.add(request.POST) if add else request.POST)
+    adds_header = go == "row" and name == wizard.HTTP
+    wizard.store(draft, name, header_rows.add(request.POST) if adds_header else request.POST)
     if go == "create":
         return _create(request, viewer, draft, name)
-    following = name
+    target = name
     if go == "back":
-        following = wizard.before(name)
+        target = wizard.before(name)
     elif go == "next":
-        draft.tell(name)
+        draft.submit(name)
         is_valid = wizard.form(draft, viewer, name).is_valid()
-        following = wizard.after(name) if is_valid else name
+        target = wizard.after(name) if is_valid else name
     drafts.save(draft)
-    return _to(draft, following, "#headers" if add else "")
+    return _to(draft, target, "#headers" if adds_header else "")
 
 
 def _create(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> HttpResponse:
-    draft.tell(name)
-    first = wizard.wrong(draft, viewer)
-    if first:
-        draft.tell(first)
+    draft.submit(name)
+    if invalid := wizard.first_invalid(draft, viewer):
+        draft.submit(invalid)
         drafts.save(draft)
-        return _to(draft, first)
+        return _to(draft, invalid)
     try:
         row = wizard.create(draft, viewer)
     except Invalid as refused:
         messages.error(request, str(refused))
         drafts.save(draft)
-        return _to(draft, wizard.of_field(refused.errors[0].path))
+        return _to(draft, wizard.step_of(refused.errors[0].path))
     drafts.save(draft)
-    history.note(viewer, row, "Created by the wizard.", history.ADDITION)
-    todo = "" if row.active else " It is disabled: enable it once your handler is ready."
-    messages.success(request, f"{row.label} ({row.pk}) is created.{todo}")
+    viewer.record(row, "Created by the wizard.", ADDITION)
+    hint = "" if row.active else ". It is disabled. Enable it when your handler is ready."
+    messages.success(request, f"Webhook created{hint}")
     return pages.see_other(reverse("webhook", args=[row.pk]))
 
 
-def _to(draft: Draft, name: str, place: str = "") -> HttpResponse:
-    return pages.see_other(reverse("webhook-new-step", args=[draft.key, name]) + place)
+def _to(draft: Draft, name: str, fragment: str = "") -> HttpResponse:
+    return pages.see_other(reverse("webhook-new-step", args=[draft.key, name]) + fragment)
 
 
 def _page(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> HttpResponse:
-    form = wizard.shown(draft, viewer, name)
+    form = wizard.form(draft, viewer, name)
+    if form.is_bound and name not in draft.submitted:
+        form.hide_errors()
     number = wizard.NAMES.index(name) + 1
     context: dict[str, Any] = {
         "form": form,
@@ -108,17 +110,16 @@ def _page(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> Http
 
 
 def _choices(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> dict[str, Any]:
-    data = draft.data(name)
     if name == wizard.PRODUCT:
-        words = request.GET.get("q", "")
-        chosen = data.get("product", "") if data is not None else ""
-        offered, count = wizard.products(viewer, words, str(chosen).replace("\0", ""))
-        if data is None and count == 1:
-            chosen = offered[0].pk if offered else ""
-        return {"products": offered, "count": count, "q": words, "chosen": chosen,
-                "most": wizard.OFFERED}  # fmt: skip
+        search, selected = request.GET.get("q", ""), draft.value(name, "product")
+        products, count = wizard.products(viewer, search, selected)
+        if name not in draft.typed and count == 1:
+            selected = products[0].pk if products else ""
+        return {"products": products, "count": count, "q": search, "selected": selected,
+                "max_products": wizard.MAX_PRODUCTS}  # fmt: skip
     if name == wizard.TYPE:
-        groups, refused = wizard.offers(draft, viewer)
-        return {"groups": groups, "refused": refused, "product": wizard.product(draft, viewer),
-                "chosen": data.get("kind", "") if data is not None else ""}  # fmt: skip
+        groups, unavailable = wizard.type_choices(draft, viewer)
+        return {"groups": groups, "unavailable": unavailable,
+                "product": wizard.product(draft, viewer),
+                "selected": draft.value(name, "kind")}  # fmt: skip
     return {"is_get": name == wizard.DATA and wizard.is_get(draft)}

@@ -1,4 +1,4 @@
-"""Deliveries as rows, without an engine, and a reader of their pages."""
+"""Deliveries as rows, without an engine, and a list of those that the log shows."""
 
 from __future__ import annotations
 

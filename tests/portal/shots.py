@@ -75,7 +75,7 @@ def _wizard(steps: int) -> Callable[[Page], None]:
 
 def _again(page: Page) -> None:
     _first(page)
-    page.locator("#again-button").click()
+    page.locator("#resend-button").click()
     page.get_by_text("Sent again from").wait_for()
 
 

@@ -1,10 +1,9 @@
-"""Sending again from the pages: as it was, with changes, and as a command for a shell."""
+"""Resending from the pages: unchanged, with changes, and as a curl command."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from html import unescape
 from typing import Any
 
 import jwt
@@ -12,6 +11,7 @@ import pytest
 from django.test import Client
 
 from requests_queue import clock
+from tests import html
 from tests.portal.delivered import CLAIMS, attempt, delivery, hook
 from tests.signed_in import vendor, world
 from webhooks.http.headers import MASK
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def row(hook: Webhook) -> Delivery:
-    """A delivery with an attempt that failed and one that didn't."""
+    """A delivery with a failure and a success."""
     made = delivery(hook, "PR-1111-1111-1111-001")
     attempt(made, "failure", request_headers={"X-Env": "it's", "Content-Type": "application/json"})
     attempt(made)
@@ -32,25 +32,28 @@ def row(hook: Webhook) -> Delivery:
 
 
 def made(answer: Any) -> Delivery:
-    """Return the delivery that a form has made."""
+    """Return the delivery that a form has created."""
     assert answer.status_code == 303, answer.content.decode()
     found = Delivery.objects.latest("pk")
     assert answer.headers["Location"] == f"/deliveries/{found.pk}/"
     return found
 
 
-def test_what_an_attempt_sent_is_sent_again(vendor: Client, row: Delivery) -> None:
+def test_attempt_is_sent_again(vendor: Client, row: Delivery) -> None:
     found = made(vendor.post(f"/deliveries/{row.pk}/again/", {"attempt": 1}))
     assert (found.state, found.forced, found.resend.repeats, found.resend.number) == (
         "waiting", True, row, 1,
     )  # fmt: skip
-    page = vendor.get(f"/deliveries/{found.pk}/").content.decode()
-    assert f"Sent again, as delivery {found.pk}: it is called at once." in page
-    assert f'href="/deliveries/{row.pk}/?attempt=1">delivery {row.pk}</a>, attempt 1' in page
-    assert f"delivery {found.pk}</a>" in vendor.get(f"/deliveries/{row.pk}/").content.decode()
+    page = html.get(vendor, f"/deliveries/{found.pk}/")
+    assert page.messages == f"Sent again as delivery {found.pk}."
+    assert page.terms()["Events"].startswith(f"Resend of delivery {row.pk}, attempt 1.")
+    link = page.by_role("link", f"delivery {row.pk}")
+    assert link["href"] == f"/deliveries/{row.pk}/?attempt=1"
+    page = html.get(vendor, f"/deliveries/{row.pk}/")
+    assert page.terms()["Resends"] == f"delivery {found.pk}"
 
 
-def test_only_by_a_form_of_the_page(vendor: Client, row: Delivery) -> None:
+def test_resend_requires_a_post_with_a_csrf_token(vendor: Client, row: Delivery) -> None:
     for path in ("again", "curl"):
         assert vendor.get(f"/deliveries/{row.pk}/{path}/").status_code == 405
     forging = Client(enforce_csrf_checks=True)
@@ -60,22 +63,21 @@ def test_only_by_a_form_of_the_page(vendor: Client, row: Delivery) -> None:
 
 
 @pytest.mark.parametrize("path", ["again", "change"])
-def test_a_disabled_webhook_says_so(vendor: Client, row: Delivery, path: str) -> None:
+def test_disabled_webhook_is_not_sent_again(vendor: Client, row: Delivery, path: str) -> None:
     Webhook.objects.update(active=False)
     sent = {**form(vendor, row), "attempt": 1}
     answer = vendor.post(f"/deliveries/{row.pk}/{path}/", sent, follow=True)
-    assert "is disabled: enable it to send again." in answer.content.decode()
+    assert "is disabled" in html.parse(answer)
     assert not Resend.objects.exists()
-    assert (
-        "enable it to send anything again" in vendor.get(f"/deliveries/{row.pk}/").content.decode()
-    )
+    button = html.get(vendor, f"/deliveries/{row.pk}/").by_role("button", "Send again")
+    assert "disabled" in button.attributes
 
 
 @pytest.mark.parametrize("path", ["again", "change", "curl"])
-def test_what_was_not_recorded_cannot_be_sent(vendor: Client, row: Delivery, path: str) -> None:
+def test_unrecorded_request_cannot_be_sent_again(vendor: Client, row: Delivery, path: str) -> None:
     Attempt.objects.update(claims={}, request_body="")
     answer = vendor.post(f"/deliveries/{row.pk}/{path}/", {"attempt": 1}, follow=True)
-    assert "was not recorded" in answer.content.decode()
+    assert "was not recorded" in html.parse(answer)
     assert not Resend.objects.exists()
 
 
@@ -85,14 +87,14 @@ def form(client: Client, row: Delivery) -> dict[str, str]:
     return {field.name: str(field.value()) for field in found}
 
 
-def test_the_form_is_filled_with_what_was_sent(vendor: Client, row: Delivery) -> None:
+def test_form_is_filled_with_the_sent_request(vendor: Client, row: Delivery) -> None:
     filled = form(vendor, row)
     assert json.loads(filled["headers"]) == {"X-Env": MASK}
     assert json.loads(filled["content"]) == {k: v for k, v in CLAIMS.items() if k != "exp"}
     assert (filled["external_url"], filled["http_method"]) == (row.webhook.external_url, "POST")
 
 
-def test_changes_are_for_that_call(vendor: Client, row: Delivery) -> None:
+def test_changes_apply_to_one_request(vendor: Client, row: Delivery) -> None:
     sent = {**form(vendor, row), "attempt": 1, "external_url": "http://127.0.0.1:9/new",
             "headers": '{"X-New": "1"}', "content": '{"data": {"n": 1}}'}  # fmt: skip
     found = made(vendor.post(f"/deliveries/{row.pk}/change/", sent))
@@ -121,7 +123,7 @@ def test_changes_are_for_that_call(vendor: Client, row: Delivery) -> None:
         ("content", '{"a": "\\u0000"}', "cannot be stored"),
     ],
 )
-def test_a_wrong_form_says_what_is_wrong_and_loses_nothing(
+def test_invalid_form_shows_errors_and_keeps_its_values(
     vendor: Client, row: Delivery, name: str, value: str, sentence: str
 ) -> None:
     sent = {**form(vendor, row), "attempt": 1, "external_url": "http://127.0.0.1/kept", name: value}
@@ -135,12 +137,10 @@ def test_a_wrong_form_says_what_is_wrong_and_loses_nothing(
     assert not Resend.objects.exists()
 
 
-def test_the_command_calls_as_sending_again_would(vendor: Client, row: Delivery) -> None:
+def test_curl_command_equals_a_resend(vendor: Client, row: Delivery) -> None:
     answer = vendor.post(f"/deliveries/{row.pk}/curl/", {"attempt": 1})
-    page = unescape(answer.content.decode())
     assert answer.headers["Cache-Control"] == "no-store"
-    command = page[page.index("curl --globoff") : page.index("</pre>")]
-    words = shlex.split(command)
+    words = shlex.split(html.parse(answer).one("#curl-command").raw_text)
     assert words[:4] == ["curl", "--globoff", "--include", "--request"]
     assert words[4:6] == ["POST", row.webhook.external_url]
     headers = [words[n + 1] for n, word in enumerate(words) if word == "--header"]
@@ -150,13 +150,14 @@ def test_the_command_calls_as_sending_again_would(vendor: Client, row: Delivery)
     assert claims.pop("exp") > clock.now().timestamp() + 500
     assert json.loads(words[words.index("--data-raw") + 1]) == claims
     assert not Resend.objects.exists() and Delivery.objects.count() == 1
-    # Nowhere else is there a token.
+    # No other page has a token.
     for path in ("", "change/?attempt=1", "?attempt=1&raw=1"):
         assert "eyJ" not in vendor.get(f"/deliveries/{row.pk}/{path}").content.decode()
 
 
-def test_a_piece_of_the_page_gets_the_command_alone(vendor: Client, row: Delivery) -> None:
+def test_htmx_gets_the_command_only(vendor: Client, row: Delivery) -> None:
     answer = vendor.post(
         f"/deliveries/{row.pk}/curl/", {"attempt": 1}, headers={"HX-Request": "true"}
     )
-    assert "<html" not in answer.content.decode() and "curl --globoff" in answer.content.decode()
+    page = html.parse(answer)
+    assert not page.all("html") and "curl --globoff" in page.one("#curl-command")

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from hypothesis import HealthCheck, given
 
-from tests import make
+from tests import html, make
 from tests.hypothesis_profiles import examples
 from tests.make import AT
 from tests.portal.delivered import attempt, delivery, hook, ids
@@ -21,22 +21,23 @@ pytestmark = pytest.mark.django_db
 
 @examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=typed)
-def test_no_search_makes_the_page_fail(vendor: Client, hook: Webhook, text: str) -> None:
+def test_any_search_shows_a_page(vendor: Client, hook: Webhook, text: str) -> None:
     answer = vendor.get("/deliveries/", {"q": text.encode("utf-8", "replace")})
     assert answer.status_code == (400 if "\0" in text else 200)
 
 
-def test_a_wrong_search_keeps_what_was_typed(vendor: Client, hook: Webhook) -> None:
+def test_invalid_search_is_kept_and_explained(vendor: Client, hook: Webhook) -> None:
     delivery(hook)
-    page = vendor.get("/deliveries/", {"q": 'foo:"<b>'}).content.decode()
-    assert 'value="foo:&quot;&lt;b&gt;"' in page
-    assert 'aria-describedby="q-error"' in page and "A quotation mark is not closed" in page
-    assert "mend the search above" in page
+    page = html.parse(vendor.get("/deliveries/", {"q": 'foo:"<b>'}))
+    field = page.by_label("Search")
+    assert field.value == 'foo:"<b>' and field["aria-describedby"] == "q-error"
+    assert "Unbalanced quotation mark" in page.errors[0]
+    assert "Fix the query above." in page.one("#log")
 
 
 @pytest.fixture
 def found(hook: Webhook, world: make.World) -> dict[str, int]:
-    """Three deliveries: one that failed first, one of another webhook, one that waits."""
+    """Three deliveries: one with a failure, one of another webhook, one that is waiting."""
     a = delivery(hook, "PR-1111-1111-1111-001", "PR-2222-2222-2222-001")
     attempt(a, "failure", status_code=503, response_body=b"\xff upstream \xe2\x82\xac down")
     attempt(a)
@@ -69,22 +70,23 @@ def test_deliveries_are_found_by(
     assert rows == [found[name] for name in names]
 
 
-def test_a_delivery_is_shown_by_the_call_that_was_searched_for(
+def test_delivery_is_shown_with_the_attempt_that_matches(
     vendor: Client, found: dict[str, int]
 ) -> None:
-    page = vendor.get("/deliveries/", {"q": "status:503"}).content.decode()
-    assert f'href="/deliveries/{found["a"]}/?attempt=1"' in page and "1 of 2" in page
-    page = vendor.get("/deliveries/", {"q": "webhook:WH-000-000-001"}).content.decode()
-    assert f'href="/deliveries/{found["a"]}/"' in page
+    def links(query: str) -> list[str]:
+        return [a["href"] for a in html.get(vendor, f"/deliveries/?q={query}").all("[data-step]")]
+
+    assert links("status:503") == [f"/deliveries/{found['a']}/?attempt=1"]
+    assert f"/deliveries/{found['a']}/" in links("webhook:WH-000-000-001")
 
 
-def test_texts_are_looked_for_in_the_newest_and_the_page_says_so(
+def test_text_search_covers_the_newest_rows_only(
     vendor: Client, found: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portal.deliveries.queries.LOOKED_AT", 1)
+    monkeypatch.setattr("portal.deliveries.queries.TEXT_SEARCH_LIMIT", 1)
     assert ids(vendor, "?q=body:upstream") == []
     assert ids(vendor, "?q=body:ok") == [found["b"]]
     assert ids(vendor, "?q=2222") == []
-    page = vendor.get("/deliveries/?q=body:upstream").content.decode()
-    assert "in the newest 10,000 only" in page and "hx-get" not in page
+    log = html.get(vendor, "/deliveries/?q=body:upstream").one("#log")
+    assert "newest 10,000" in log and not log.get("hx-get")
     assert ids(vendor, "?q=status:5xx") == [found["a"]]

@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import OperationalError, connection
 from django.test import Client
 
-from portal.home import page
+from portal.home import views
 from tests import html, make
 from tests.signed_in import signed_in, world  # noqa: F401  (fixture)
 
@@ -76,10 +76,10 @@ def test_unknown_path_is_not_found(vendor: Client) -> None:
 def test_failing_view_is_an_error_page_without_internals(
     error: Exception, status: int, message: str, vendor: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(account: Any) -> None:
+    def fail(*args: Any) -> None:
         raise error
 
-    monkeypatch.setattr(page, "whole", fail)
+    monkeypatch.setattr(views, "_context", fail)
     answer = vendor.get("/")
     assert answer.status_code == status
     assert html.parse(answer).by_role("heading", message)

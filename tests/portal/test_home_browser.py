@@ -1,4 +1,4 @@
-"""The first page, products and a password in a real browser, on a sandbox that really runs."""
+"""Home, products and a password in a real browser, on a running sandbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import Watched
 from tests.portal.site import SECRET, Site, chromium, site
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 __all__ = ["chromium", "site"]
 SUITE, METER = "PRD-362-917-440", "PRD-590-284-731"
-# The page asks for its news every five seconds.
+# The page polls every 5 s.
 SOON = 20_000
 
 
@@ -29,7 +29,7 @@ def sample(site: Site, product: str) -> None:
 
 @contextmanager
 def entered(site: Site, name: str) -> Iterator[Watched]:
-    """Open the first page as somebody who isn't the administrator, whom the other tests are."""
+    """Open Home as another user than the administrator of the other tests."""
     done = subprocess.run(
         manage("signin", name), env=site.running.process.env, cwd=ROOT, text=True,
         capture_output=True, check=True,
@@ -38,27 +38,26 @@ def entered(site: Site, name: str) -> Iterator[Watched]:
         yield watched
 
 
-def light(page: Page, name: str) -> str:
-    return str(page.locator(".system-status > div", has_text=name).first.inner_text())
+def component(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-component="{name}"]')
 
 
-def test_all_parts_of_a_sandbox_are_seen_to_run(site: Site) -> None:
+def test_all_components_of_a_sandbox_are_running(site: Site) -> None:
     with site.open("/") as watched:
-        scheduler = watched.page.locator(".system-status > div", has_text="Scheduler")
-        expect(scheduler).to_contain_text("Its last task ran", timeout=SOON)
+        scheduler = component(watched.page, "Scheduler")
+        expect(scheduler).to_contain_text("Last heartbeat", timeout=SOON)
         for name in ("Web", "Worker", "Scheduler", "Broker", "Database"):
-            assert "Running" in light(watched.page, name)
-        assert "It calls handlers" in light(watched.page, "Worker")
+            expect(component(watched.page, name)).to_have_attribute("data-state", "good")
         assert watched.complaints == []
 
 
-def test_news_come_by_themselves_and_steps_are_ticked(site: Site) -> None:
+def test_polling_updates_the_page_and_the_steps(site: Site) -> None:
     # The distributor has no webhook until this test makes one.
     with entered(site, "distributor") as watched:
         page = watched.page
-        expect(page.get_by_role("heading", name="From here to your first")).to_be_visible()
+        expect(page.get_by_role("heading", name="First steps")).to_be_visible()
         expect(page.locator("#step-webhook")).to_have_text("2")
-        page.get_by_text("Or order as a distributor's system does").click()
+        page.get_by_text("Or order through the API").click()
         hook = site.running.as_distributor("POST", "/notifications/webhooks", {
             "label": "First", "object_class": "fulfillment_request", "product_id": METER,
             "external_url": site.served.url, "active": True, "jwt_secret": SECRET,
@@ -68,23 +67,23 @@ def test_news_come_by_themselves_and_steps_are_ticked(site: Site) -> None:
         expect(page.locator("#step-handler")).to_contain_text("Done", timeout=SOON)
         expect(page.locator(".last-hour .figures")).to_contain_text("Succeeded")
         assert page.locator(".bar-success").count() >= 1
-        # What was unfolded is still there to be copied.
+        # Polling leaves the expanded command open.
         expect(page.locator("#command-order")).to_be_visible()
         site.running.as_distributor("DELETE", f"/notifications/webhooks/{hook['id']}")
         assert watched.complaints == []
 
 
-def test_what_is_out_of_order_is_told_everywhere(site: Site) -> None:
+def test_out_of_order_webhook_is_shown_on_every_page(site: Site) -> None:
     site.served.answer = lambda got: 503 if got.path == "/down" else 200
     hook = site.webhook(label="Down", external_url=f"{site.served.url}down", product_id=SUITE)
     with site.open("/") as watched:
         page = watched.page
         sample(site, SUITE)
-        troubles = page.locator(".failing-webhooks")
-        expect(troubles).to_contain_text("Backing off", timeout=SOON)
-        expect(troubles).to_contain_text("The handler answered 503")
+        failing = page.get_by_role("region", name="Failing webhooks")
+        expect(failing).to_contain_text("Backing off", timeout=SOON)
+        expect(failing).to_contain_text("HTTP 503")
         site.running.advance("3d")
-        expect(troubles).to_contain_text("Out of order", timeout=SOON)
+        expect(failing).to_contain_text("Out of order", timeout=SOON)
         assert page.locator(".alerts").count() == 0
         page.goto("/products/")
         expect(page.locator(".alerts")).to_contain_text("Down")
@@ -94,7 +93,7 @@ def test_what_is_out_of_order_is_told_everywhere(site: Site) -> None:
         assert watched.complaints == []
 
 
-def test_a_page_that_gets_no_news_says_so(site: Site) -> None:
+def test_page_says_that_polling_fails(site: Site) -> None:
     with site.open("/") as watched:
         page = watched.page
         page.route("**/home/live/*", lambda route: route.abort())
@@ -103,7 +102,7 @@ def test_a_page_that_gets_no_news_says_so(site: Site) -> None:
         expect(page.locator("#stale")).to_be_hidden(timeout=SOON)
 
 
-def test_a_capability_is_switched(site: Site) -> None:
+def test_capability_is_switched(site: Site) -> None:
     with site.open(f"/products/{METER}/") as watched:
         page = watched.page
         page.get_by_role("link", name="Capabilities").click()
@@ -118,15 +117,15 @@ def test_a_capability_is_switched(site: Site) -> None:
         assert watched.complaints == []
 
 
-def test_who_came_by_link_sets_a_password_and_signs_in_by_it(site: Site) -> None:
+def test_user_sets_a_password_and_signs_in_with_it(site: Site) -> None:
     with entered(site, "vendor") as watched:
         page = watched.page
         page.locator(".account-menu summary").click()
         page.get_by_role("link", name="Set a password").click()
-        for label in ("New password", "New password, once more"):
+        for label in ("New password", "Repeat new password"):
             page.get_by_label(label, exact=True).fill("a long enough sentence")
         page.get_by_role("button", name="Set password").click()
-        expect(page.get_by_role("status")).to_contain_text("Your name is vendor.")
+        expect(page.get_by_role("status")).to_contain_text("Your user name is vendor.")
         page.locator(".account-menu summary").click()
         page.get_by_role("button", name="Sign out").click()
         page.get_by_label("Username").fill("vendor")

@@ -1,4 +1,4 @@
-"""Pages that two people send at the same moment."""
+"""Forms that two users submit at the same time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from portal.webhooks import actions
+from portal.webhooks import own_webhooks
 from tests import make
 from tests.signed_in import signed_in, staff, vendor, world
 from webhooks.models import Webhook
@@ -20,19 +20,19 @@ __all__ = ["vendor", "world"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_of_two_who_ask_for_a_new_secret_one_gets_it(
+def test_concurrent_requests_for_a_new_secret_set_one(
     vendor: Client, world: make.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = make.webhook(world, "http://127.0.0.1:9/")
     clients = [vendor, signed_in(staff(world.vendor_user))]
-    both_looked, new = threading.Barrier(2), actions.new_secret
+    both_looked, new = threading.Barrier(2), own_webhooks.new_secret
 
     def made() -> str:
-        # Each has found the webhook as it was asked about.
+        # Both requests have read the webhook.
         both_looked.wait(10)
         return new()
 
-    monkeypatch.setattr(actions, "new_secret", made)
+    monkeypatch.setattr(own_webhooks, "new_secret", made)
 
     def ask(client: Client) -> Any:
         try:

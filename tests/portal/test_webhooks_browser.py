@@ -1,4 +1,4 @@
-"""Webhooks in a real browser, with a real sandbox and a real handler."""
+"""Webhooks in a real browser, with a running sandbox and handler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["chromium", "site"]
 
 @pytest.fixture(autouse=True)
 def quiet(site: Site) -> Iterator[None]:
-    """Leave the handler as it was found."""
+    """Reset the handler."""
     yield
     site.served.answer = lambda got: 200
     site.served.calls.queue.clear()
@@ -30,16 +30,16 @@ def press(page: Page, name: str) -> None:
 
 
 def claims(site: Site, secret: str) -> Any:
-    """Return what the token of the next call says, checked with the secret."""
+    """Return the claims of the next request's token, verified with the secret."""
     return jwt.decode(site.served.next().token, secret, ["HS256"], options={"verify_exp": False})
 
 
 def to_http(page: Page, name: str) -> None:
-    """Walk to the fourth step."""
+    """Go to the fourth step."""
     page.goto("/webhooks/")
     page.get_by_role("link", name="Create webhook").first.click()
     page.get_by_label("Name").fill(name)
-    # Enter goes on, not back.
+    # Enter submits with Next.
     page.get_by_label("Name").press("Enter")
     page.get_by_role("radio", name=re.compile("Nimbus Backup")).check()
     press(page, "Next")
@@ -48,14 +48,14 @@ def to_http(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Create webhook – Step 4")
 
 
-def test_the_wizard_makes_a_webhook_that_calls(site: Site) -> None:
+def test_wizard_creates_a_webhook_that_delivers(site: Site) -> None:
     with site.open() as watched:
         page = watched.page
         to_http(page, "Tutorial")
         page.get_by_label("Endpoint URL").fill(site.served.url)
         page.get_by_label("Header 1, key").fill("X-One")
         page.get_by_label("Header 1, value").fill("1")
-        press(page, "+ Add a header")
+        press(page, "+ Add header")
         expect(page.get_by_label("Header 3, key")).to_be_focused()
         page.keyboard.type("X-Three")
         page.get_by_label("Header 3, value").fill("3")
@@ -63,9 +63,9 @@ def test_the_wizard_makes_a_webhook_that_calls(site: Site) -> None:
         press(page, "Next")
         area = page.get_by_label("Arbitrary JSON object")
         area.fill('{"purpose": ')
-        expect(page.locator(".json-status")).to_contain_text("not valid JSON yet")
+        expect(page.locator(".json-status")).to_contain_text("Invalid JSON")
         area.fill('{"purpose": "demo"}')
-        expect(page.locator(".json-status")).to_have_text("This is a JSON object.")
+        expect(page.locator(".json-status")).to_have_text("Valid JSON object.")
         press(page, "Create")
         expect(page.get_by_role("status")).to_contain_text("It is disabled")
         press(page, "Trigger now")
@@ -79,12 +79,12 @@ def test_the_wizard_makes_a_webhook_that_calls(site: Site) -> None:
         assert watched.complaints == []
 
 
-def test_the_wizard_works_without_a_script(site: Site) -> None:
+def test_wizard_works_without_scripts(site: Site) -> None:
     with site.open(script=False) as watched:
         page = watched.page
         to_http(page, "Plain")
         page.get_by_label("Header 1, key").fill("Host")
-        press(page, "+ Add a header")
+        press(page, "+ Add header")
         page.get_by_label("Header 3, key").fill("X-Three")
         page.get_by_label("Endpoint URL").fill("nowhere")
         press(page, "Next")
@@ -105,27 +105,27 @@ def test_the_wizard_works_without_a_script(site: Site) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("Plain")
 
 
-def test_statistics_go_on_by_themselves(site: Site) -> None:
+def test_statistics_are_polled(site: Site) -> None:
     pk = site.webhook(label="Live")
     with site.open() as watched:
         page = watched.page
         page.clock.install()
         page.goto(f"/webhooks/{pk}/statistics/")
-        expect(page.get_by_text("No call has been made yet")).to_be_visible()
-        page.locator("summary", has_text="The same as a table").click()
+        expect(page.get_by_text("No attempts yet. Use")).to_be_visible()
+        page.locator("summary", has_text="View as table").click()
         site.served.answer = lambda got: (503, b'{"why": "<b>maintenance</b>"}')
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
         expect(page.locator("#next-trigger")).to_contain_text("in 4 min")
         expect(page.locator(".explanation")).to_contain_text(
             "Failed (1 of 10). Next attempt in 4 min"
         )
-        expect(page.locator("#standing")).to_contain_text("backing off")
+        expect(page.locator("#status")).to_contain_text("backing off")
         expect(page.locator("#attempts td", has_text="503")).to_be_visible()
         expect(page.locator("svg.attempts-chart title")).to_have_count(1)
         page.locator("#last-failure").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text('{"why": "<b>maintenance</b>"}')
-        # Nothing moves under its reader.
+        # Polling pauses while the dialog is open.
         before = len(watched.asked)
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
         page.clock.run_for(10_000)
@@ -134,18 +134,18 @@ def test_statistics_go_on_by_themselves(site: Site) -> None:
         expect(dialog).to_be_hidden()
         expect(page.locator("#attempts td", has_text="503")).to_have_count(2)
         assert watched.complaints == []
-        # What has the focus keeps it.
+        # Polling keeps the focus.
         page.locator("#attempts a").last.focus()
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
         expect(page.locator("#attempts td", has_text="503")).to_have_count(3)
         expect(page.locator("#attempts a").last).to_be_focused()
-        # Deleted elsewhere, it is told of in the list.
+        # After a delete elsewhere the list shows a message.
         site.running.as_vendor("DELETE", f"/notifications/webhooks/{pk}", None)
         page.wait_for_url("**/webhooks/")
         expect(page.get_by_role("status")).to_contain_text("may have been deleted")
 
 
-def test_the_secret_is_revealed_in_place_copied_and_made_anew(site: Site) -> None:
+def test_secret_is_revealed_copied_and_renewed(site: Site) -> None:
     pk = site.webhook(label="Keeper")
     with site.open(f"/webhooks/{pk}/http/") as watched:
         page = watched.page
@@ -164,7 +164,7 @@ def test_the_secret_is_revealed_in_place_copied_and_made_anew(site: Site) -> Non
         page.get_by_role("link", name="Hide").click()
         expect(page.locator("#secret")).to_contain_text("*****")
         page.get_by_role("link", name="New secret").click()
-        page.get_by_role("dialog").get_by_role("button", name="Make a new secret").click()
+        page.get_by_role("dialog").get_by_role("button", name="Create a new secret").click()
         made = page.locator("#secret-text").inner_text()
         assert made.startswith("JWT-") and made != SECRET
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
@@ -172,10 +172,10 @@ def test_the_secret_is_revealed_in_place_copied_and_made_anew(site: Site) -> Non
         assert watched.complaints == []
 
 
-def test_a_response_and_the_secret_without_a_script(site: Site) -> None:
+def test_response_and_secret_without_scripts(site: Site) -> None:
     pk = site.webhook(label="Scriptless")
     site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
-    # It waits for the call that is under way.
+    # This waits for the request in flight.
     site.running.advance("1s")
     with site.open(f"/webhooks/{pk}/statistics/", script=False) as watched:
         page = watched.page
@@ -187,10 +187,10 @@ def test_a_response_and_the_secret_without_a_script(site: Site) -> None:
         expect(page.get_by_role("button", name="Copy")).to_be_hidden()
         page.get_by_role("link", name="Hide").click()
         page.get_by_role("link", name="New secret").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Make a new secret?")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Create a new secret?")
 
 
-def test_the_list_is_narrowed_and_its_rows_have_menus(site: Site) -> None:
+def test_list_is_filtered_and_rows_have_menus(site: Site) -> None:
     pk = site.webhook(label="Narrow", description="Only this one")
     with site.open("/webhooks/") as watched:
         page = watched.page
@@ -200,10 +200,10 @@ def test_the_list_is_narrowed_and_its_rows_have_menus(site: Site) -> None:
         page.get_by_label("Actions for Narrow").click()
         press(page, "Disable")
         expect(page.get_by_role("status")).to_contain_text(f"{pk} is disabled")
-        # Still what was asked for.
+        # The search is kept.
         expect(page.locator("tbody tr")).to_have_count(1)
         page.get_by_label("Status").select_option("enabled")
-        expect(page.get_by_text("No webhook is like that")).to_be_visible()
+        expect(page.get_by_text("No matching webhooks")).to_be_visible()
         page.get_by_label("Status").select_option("disabled")
         page.get_by_role("link", name="Last success at").click()
         expect(page.locator("th[aria-sort=ascending]")).to_have_text("Last success at")
@@ -211,11 +211,11 @@ def test_the_list_is_narrowed_and_its_rows_have_menus(site: Site) -> None:
         page.get_by_label("Actions for Narrow").click()
         page.get_by_role("link", name="Delete").click()
         press(page, "Delete")
-        expect(page.get_by_role("status")).to_contain_text("is deleted")
+        expect(page.get_by_role("status")).to_contain_text("deleted")
         assert watched.complaints == []
 
 
-def test_an_edit_is_judged_and_saved(site: Site) -> None:
+def test_edit_is_validated_and_saved(site: Site) -> None:
     pk = site.webhook(label="Before", headers={"X-Env": "lab"})
     with site.open(f"/webhooks/{pk}/") as watched:
         page = watched.page
@@ -224,7 +224,7 @@ def test_an_edit_is_judged_and_saved(site: Site) -> None:
         page.get_by_label("Header 2, key").fill("x-env")
         press(page, "Save")
         expect(page.get_by_text("x-env is the same header as X-Env")).to_be_visible()
-        page.get_by_label("Empty this header").nth(1).click()
+        page.get_by_label("Clear this header").nth(1).click()
         expect(page.get_by_label("Header 2, key")).to_have_value("")
         press(page, "Save")
         expect(page.get_by_role("heading", level=1)).to_have_text("After")

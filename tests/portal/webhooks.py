@@ -1,4 +1,4 @@
-"""What tests of the pages of webhooks share: attempts, and walking through the wizard."""
+"""Helpers for tests of webhook pages: attempts, and going through the wizard."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def attempt(row: Webhook, number: int = 1, **more: Any) -> Attempt:
         "outcome": "failure", "started_at": AT, "finished_at": AT + timedelta(seconds=1),
         "duration": 1000, "method": "POST", "url": row.external_url, "status_code": 500,
         "response_headers": [["X-Evil", "<b>bold</b>"]],
-        "response_body": b"<script>alert(1)</script>\x00\xff", "why": "Failure: round 1 of 10.",
+        "response_body": b"<script>alert(1)</script>\x00\xff", "why": "Failed (1 of 10).",
         **more,
     }  # fmt: skip
     return Attempt.objects.create(webhook=row, delivery=delivery, number=number, **fields)
 
 
 def send(client: Client, path: str, go: str = "next", **fields: Any) -> str:
-    """Send a step; return where it leads."""
+    """Submit a step; return where it redirects to."""
     answer = client.post(path, {**fields, "go": go})
     assert answer.status_code == 303, answer.content
     return str(answer["Location"])
 
 
 def walk(client: Client, made: World, until: str, **changes: Any) -> str:
-    """Fill in the steps before one of them; return its address."""
+    """Submit the steps before one of them; return its path."""
     steps: list[tuple[str, dict[str, Any]]] = [
         ("general", GENERAL),
         ("product", {"product": made.product.pk}),
@@ -61,6 +61,6 @@ def walk(client: Client, made: World, until: str, **changes: Any) -> str:
     return path
 
 
-def said(answer: Any) -> str:
-    """Return the sentences at the head of a page."""
+def messages(answer: Any) -> str:
+    """Return the messages at the top of a page."""
     return " ".join(str(message) for message in answer.context["messages"])

@@ -1,28 +1,28 @@
-// The log and a delivery by keyboard, the pause of the log, and the command that is copied.
-// Without this both pages show all the same, and links and forms do the rest.
+// Keyboard shortcuts of the log and of a delivery, pausing the log, and copying as curl.
+// Without scripts, links and forms do the same.
 "use strict";
 
 const steps = () => [...document.querySelectorAll("[data-step]")];
 const isTyping = (target) => target.closest?.("input, textarea, select, [contenteditable]");
-const chosen = () => document.activeElement?.closest("tr[data-id]");
+const selectedRow = () => document.activeElement?.closest("tr[data-id]");
 
-// In the log the focus moves from row to row; of a delivery the attempt itself is changed.
+// In the log this moves the focus; on the page of a delivery it opens the next attempt.
 function step(by) {
-  const found = steps();
-  if (!found.length) return;
-  const current = found.findIndex((link) => link.ariaCurrent === "true");
+  const links = steps();
+  if (!links.length) return;
+  const current = links.findIndex((link) => link.ariaCurrent === "true");
   const row = document.activeElement?.closest("tr");
-  const at = current >= 0 ? current : found.findIndex((link) => row?.contains(link));
-  const next = found[at < 0 ? 0 : Math.min(Math.max(at + by, 0), found.length - 1)];
+  const at = current >= 0 ? current : links.findIndex((link) => row?.contains(link));
+  const next = links[at < 0 ? 0 : Math.min(Math.max(at + by, 0), links.length - 1)];
   next.focus();
   next.scrollIntoView({ block: "nearest" });
-  if (current >= 0 && next !== found[current]) next.click();
+  if (current >= 0 && next !== links[current]) next.click();
 }
 
-function sendAgain() {
-  const button = document.getElementById("again-button");
+function resend() {
+  const button = document.getElementById("resend-button");
   if (button) return button.click();
-  const row = chosen(), form = document.getElementById("again-any");
+  const row = selectedRow(), form = document.getElementById("resend-form");
   if (!row || !form) return;
   form.action = `/deliveries/${row.dataset.id}/again/`;
   form.elements.attempt.value = row.dataset.attempt;
@@ -32,7 +32,7 @@ function sendAgain() {
 function asCurl() {
   const button = document.getElementById("curl-button");
   if (button) return button.click();
-  const row = chosen(), form = document.getElementById("again-any");
+  const row = selectedRow(), form = document.getElementById("resend-form");
   if (!row || !form) return;
   const token = form.elements.csrfmiddlewaretoken.value;
   htmx.ajax("POST", `/deliveries/${row.dataset.id}/curl/`, {
@@ -47,28 +47,28 @@ function search() {
   field.select();
 }
 
-const KEYS = {
-  j: () => step(1), k: () => step(-1), r: sendAgain, c: asCurl, "/": search,
-  "?": () => document.getElementById("keys")?.showModal(),
+const SHORTCUTS = {
+  j: () => step(1), k: () => step(-1), r: resend, c: asCurl, "/": search,
+  "?": () => document.getElementById("shortcuts")?.showModal(),
 };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(event.key)) return;
   if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
-  if (!Object.hasOwn(KEYS, event.key)) return;
+  if (!Object.hasOwn(SHORTCUTS, event.key)) return;
   event.preventDefault();
-  KEYS[event.key]();
+  SHORTCUTS[event.key]();
 });
 if (location.hash === "#q") search();
 
-// Nothing is asked for while the log is paused, a menu or a dialog is open, or nobody looks.
+// Polling stops while the log is paused, a dialog is open, or the page is hidden.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!["log", "delivery"].includes(event.target.id)) return;
   const paused = event.target.id === "log" && document.getElementById("live")?.checked === false;
   if (paused || document.hidden || document.querySelector("dialog[open]")) event.preventDefault();
 });
 
-// Rows that weren't there are marked for a moment.
+// Highlight new rows for a moment.
 let known = null;
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.target.id === "log") known = new Set(steps().map((link) => link.id));
@@ -86,11 +86,11 @@ document.addEventListener("htmx:afterSwap", (event) => {
   document.getElementById("curl-copy")?.click();
 });
 
-// A token that is being looked at runs out.
+// Mark the token as expired while its page is open.
 setInterval(() => {
-  for (const said of document.querySelectorAll("[data-expires]")) {
-    if (Date.parse(said.dataset.expires) > Date.now() + ahead) continue;
-    said.firstElementChild.textContent = "Expired";
-    said.previousElementSibling.className = "dot dot-bad";
+  for (const each of document.querySelectorAll("[data-expires]")) {
+    if (Date.parse(each.dataset.expires) > Date.now() + ahead) continue;
+    each.firstElementChild.textContent = "Expired";
+    each.previousElementSibling.className = "dot dot-bad";
   }
 }, 1000);

@@ -1,4 +1,4 @@
-// The first page asks for its news every few seconds; this says so when nobody answers.
+// Shows a notice on Home while polling fails.
 "use strict";
 
 const stale = document.getElementById("stale");

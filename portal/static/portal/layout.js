@@ -1,33 +1,34 @@
-// What all pages share: times that go on, menus that close, copying, and rows that lead somewhere.
-// Without this every page still shows what it shows and every form still works.
+// Shared by all pages: relative times, menus, copy buttons, dialogs, and selects that submit.
+// Pages and forms also work without scripts.
 "use strict";
 
-// How far the platform's clock is ahead of this machine's.
+// Platform time minus this machine's time, in milliseconds.
 const platformTime = document.querySelector('meta[name="platform-time"]');
 const ahead = platformTime ? Date.parse(platformTime.content) - Date.now() : 0;
 
-function spelled(seconds) {
+// As requests_queue.time_format.format_span.
+function formatSpan(seconds) {
   const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const at = parts.findIndex(([size]) => seconds >= size);
   if (at < 0) return "0 s";
-  const said = [];
+  const result = [];
   let rest = seconds;
   for (const [size, unit] of parts.slice(at, at + 2)) {
     const count = Math.floor(rest / size);
-    if (count || !said.length) said.push(`${count} ${unit}`);
+    if (count || !result.length) result.push(`${count} ${unit}`);
     rest -= count * size;
   }
-  return said.join(" ");
+  return result.join(" ");
 }
 
 function tick() {
   for (const time of document.querySelectorAll("time[data-time]")) {
     const left = (Date.parse(time.dateTime) - Date.now() - ahead) / 1000;
     const seconds = Math.round(left);
-    // A countdown has whole seconds that are left, as the server spells them.
+    // A countdown shows whole remaining seconds, as the server does.
     const text = time.dataset.time === "countdown"
-      ? (left > 0 ? `in ${spelled(Math.max(1, Math.floor(left)))}` : "now")
-      : (seconds > 0 ? `in ${spelled(seconds)}` : seconds > -2 ? "just now" : `${spelled(-seconds)} ago`);
+      ? (left > 0 ? `in ${formatSpan(Math.max(1, Math.floor(left)))}` : "now")
+      : (seconds > 0 ? `in ${formatSpan(seconds)}` : seconds > -2 ? "just now" : `${formatSpan(-seconds)} ago`);
     if (time.textContent !== text) time.textContent = text;
   }
 }
@@ -35,7 +36,7 @@ tick();
 setInterval(tick, 1000);
 document.addEventListener("htmx:afterSettle", tick);
 
-// Menus: one at a time, and gone by a click elsewhere or by Escape.
+// Menus close on a click elsewhere and on Escape.
 const menus = () => document.querySelectorAll("details.menu[open]");
 document.addEventListener("click", (event) => {
   for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
@@ -48,28 +49,28 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Copying: `data-copy` names the element whose text is copied, or is empty for `data-text`.
+// Copy buttons: `data-copy` is the id of the element to copy, or empty to copy `data-text`.
 async function copy(button) {
   const from = button.dataset.copy ? document.getElementById(button.dataset.copy) : null;
   const text = from ? (from.value ?? from.textContent) : button.dataset.text;
-  const said = button.textContent;
+  const label = button.textContent;
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
-    // No clipboard without TLS or permission: the text is at least selected.
+    // The clipboard needs TLS and permission: select the text instead.
     if (from) getSelection().selectAllChildren(from);
     button.textContent = from ? "Press Ctrl+C" : "Not copied";
   }
-  setTimeout(() => { button.textContent = said; }, 1500);
+  setTimeout(() => { button.textContent = label; }, 1500);
 }
 document.addEventListener("click", (event) => {
   const button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;
   if (button) copy(button);
 });
 
-// Dialogs: `data-opens` names the <dialog> that a link or button opens; the link's page has the
-// same for a browser without scripts.
+// Dialogs: `data-opens` is the id of the <dialog> to open. Without scripts the link's page shows
+// the same.
 document.addEventListener("click", (event) => {
   const opener = event.target instanceof Element ? event.target.closest("[data-opens]") : null;
   const dialog = opener && document.getElementById(opener.dataset.opens);
@@ -78,7 +79,7 @@ document.addEventListener("click", (event) => {
   dialog.showModal();
 });
 
-// Selects that send their form at once: the button beside is for browsers without scripts.
+// Selects that submit their form on change; browsers without scripts use the button.
 document.addEventListener("change", (event) => {
   if (event.target.matches?.("[data-submits]")) event.target.form.requestSubmit();
 });

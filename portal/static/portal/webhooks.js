@@ -1,11 +1,11 @@
-// The pages of webhooks: rows of headers, JSON that is looked at as it is typed, and statistics
-// that stand still while a response is read. Without this every form works by its buttons.
+// Forms and statistics of webhooks: rows of headers, checking JSON, and pausing while a dialog is
+// open. Without scripts the buttons of the forms do the same.
 "use strict";
 
-// What is wrong is where one begins.
+// Focus the first invalid field.
 document.querySelector('main [aria-invalid="true"]')?.focus();
 
-// Headers: the button of the form adds a row in place rather than by the server.
+// Headers: add a row without a request.
 function addRow(place) {
   const rows = place.querySelectorAll("[data-row]");
   const row = rows[rows.length - 1].cloneNode(true);
@@ -22,24 +22,24 @@ function addRow(place) {
     labels[n].textContent = `Header ${number}, ${n ? "value" : "key"}`;
   });
   place.append(row);
-  canRemove(row);
+  addClearButton(row);
   row.querySelector("input").focus();
 }
 
-function canRemove(row) {
+function addClearButton(row) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "button button-plain remove";
   button.dataset.removesRow = "";
   button.textContent = "×";
-  button.title = "Empty this header";
-  button.setAttribute("aria-label", "Empty this header");
+  button.title = "Clear this header";
+  button.setAttribute("aria-label", "Clear this header");
   row.querySelectorAll("input")[1].after(button);
 }
 
 for (const headers of document.querySelectorAll("[data-headers]")) {
   const rows = headers.querySelector(".header-rows");
-  rows.querySelectorAll("[data-row]").forEach(canRemove);
+  rows.querySelectorAll("[data-row]").forEach(addClearButton);
   headers.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
@@ -55,54 +55,54 @@ for (const headers of document.querySelectorAll("[data-headers]")) {
   });
 }
 
-// The secret can be copied without being shown: it is asked for as Reveal does.
+// Copy the secret without showing it, with the request of Reveal.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copies-secret]");
   if (!button) return;
-  const said = button.textContent;
+  const label = button.textContent;
   try {
-    const answer = await fetch(button.form.action, {
+    const response = await fetch(button.form.action, {
       method: "POST", body: new FormData(button.form), headers: { "HX-Request": "true" },
     });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
     await navigator.clipboard.writeText(page.getElementById("secret-text").textContent);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Not copied";
   }
-  setTimeout(() => { button.textContent = said; }, 1500);
+  setTimeout(() => { button.textContent = label; }, 1500);
 });
 
-// JSON: said when typing pauses, and never in the way of sending it.
-function judged(text) {
+// JSON: checked when typing pauses. It does not block submitting.
+function check(text) {
   if (!text.trim()) return ["", true];
   try {
-    const found = JSON.parse(text);
-    if (found === null || typeof found !== "object" || Array.isArray(found))
-      return ["This must be an object, { … }.", false];
-    return ["This is a JSON object.", true];
+    const value = JSON.parse(text);
+    if (value === null || typeof value !== "object" || Array.isArray(value))
+      return ["Enter a JSON object: { … }.", false];
+    return ["Valid JSON object.", true];
   } catch (error) {
-    return [`This is not valid JSON yet: ${error.message}`, false];
+    return [`Invalid JSON: ${error.message}`, false];
   }
 }
 
 for (const area of document.querySelectorAll("textarea[data-json]")) {
-  const said = document.createElement("p");
-  said.className = "json-status quiet small";
-  said.setAttribute("role", "status");
-  area.after(said);
-  const judge = () => {
-    const [text, isGood] = judged(area.value);
-    said.textContent = text;
-    said.classList.toggle("is-bad", !isGood);
+  const note = document.createElement("p");
+  note.className = "json-status quiet small";
+  note.setAttribute("role", "status");
+  area.after(note);
+  const update = () => {
+    const [text, isGood] = check(area.value);
+    note.textContent = text;
+    note.classList.toggle("is-bad", !isGood);
   };
   let waiting;
   area.addEventListener("input", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(judge, 250);
+    waiting = setTimeout(update, 250);
   });
-  // What the server has said of it stands above.
-  if (area.getAttribute("aria-invalid") !== "true") judge();
+  // An error of the server is shown above.
+  if (area.getAttribute("aria-invalid") !== "true") update();
 }
 
 // Statistics: nothing moves under the viewer of a response.

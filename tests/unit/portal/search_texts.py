@@ -1,4 +1,4 @@
-"""Texts that somebody may type to search for deliveries."""
+"""Arbitrary texts for the search of deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any bytes are shown as text that does nothing, and formatting JSON changes white space only."""
+"""Bodies: any bytes become printable text, and formatting JSON changes white space only."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ headers = st.lists(
 )  # fmt: skip
 
 
-def is_harmless(text: str) -> bool:
-    """Whether nothing of it is obeyed by a page or a terminal."""
+def is_printable(text: str) -> bool:
+    """Whether a page or a terminal would show all characters."""
     return all(c in "\n\t" or c.isprintable() or (c.isspace() and c > "\x7f") for c in text)
 
 
 @examples(50)
 @given(st.binary(max_size=200), headers, st.booleans(), st.booleans())
-def test_any_body_becomes_harmless_text(
-    raw: bytes, said: list[tuple[str, str]], as_sent: bool, whole: bool
+def test_any_body_becomes_printable_text(
+    raw: bytes, headers: list[tuple[str, str]], as_sent: bool, full: bool
 ) -> None:
-    body = bodies.read(raw, said, as_sent=as_sent, whole=whole)
-    assert is_harmless(body.text)
-    assert all(is_harmless(note) for note in body.notes)
+    body = bodies.read(raw, headers, as_sent=as_sent, full=full)
+    assert is_printable(body.text)
+    assert all(is_printable(note) for note in body.notes)
 
 
 @examples(50)
 @given(values, st.booleans())
 def test_formatting_changes_white_space_only(value: Any, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
-    found = bodies.formatted(text)
-    assert json.loads(found) == value
+    formatted = bodies.formatted(text)
+    assert json.loads(formatted) == value
     if isinstance(value, dict | list):
-        assert found == json.dumps(value, ensure_ascii=ascii_only, indent=2)
+        assert formatted == json.dumps(value, ensure_ascii=ascii_only, indent=2)
