@@ -1,8 +1,8 @@
-"""Six accounts on one platform, and what each may know of the others.
+"""Six accounts on one platform, and the objects that each must not see.
 
-The demo data's vendor and distributor; strangers, who have nothing to do with them; a vendor that
-sells through the same distributor; a distributor that sells the same vendor's products. Each of
-the others has all that the first two have: `tests.copies`.
+Vendor and distributor of the demo data; two unrelated accounts; a vendor that sells through the
+same distributor; a distributor that sells the same vendor's products. The others have copies of all
+objects of the first two (`tests.copies`).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Webhook
 from webhooks.types import EVENT, registered
 
-# Objects of a list that are tried before one has parts of a kind.
+# Number of objects of a list that are searched for one with parts.
 TRIED = 3
 STRANGERS, NEW_VENDOR, NEW_DISTRIBUTOR = 1, 2, 3
-# Signed anew each time.
+# Paths that contain a new signature each time.
 _LINK = re.compile(r"(/usage/download/|\?jwt=)[^\"]+")
 
 Read = dict[str, tuple[int, Any, str]]
@@ -57,7 +57,7 @@ _OTHERS = {
 
 @dataclass
 class Remembering(Caller):
-    """A caller that reads nothing twice, while nothing changes."""
+    """A caller that caches responses; only for data that does not change."""
 
     known: dict[str, Answer] = field(default_factory=dict)
 
@@ -69,17 +69,17 @@ class Remembering(Caller):
 
 @dataclass
 class Platform:
-    """The accounts' callers, the copies by number, and an object of everything of each."""
+    """The callers of the accounts, the copies by number, and a path of every kind for each."""
 
     callers: dict[str, Caller]
     copies: dict[int, Copy] = field(default_factory=dict)
-    # By account and path of ours: the path of an object of the account's.
+    # By account and path pattern: the path of an object of the account.
     paths: dict[str, dict[str, str]] = field(default_factory=dict)
-    # What calls of each role are told of objects that aren't there.
+    # Responses for missing objects, by role.
     absent: dict[Any, Any] = field(default_factory=dict)
 
     def of_others(self, who: str) -> Iterator[tuple[str, str, str]]:
-        """Yield operations on what an account must not see: method, path of ours, path."""
+        """Yield operations on objects that an account must not see: method, pattern, path."""
         hidden = self.hidden_from(who)
         found = {
             (method, path, full): None
@@ -90,7 +90,7 @@ class Platform:
         yield from found
 
     def account_of(self, who: str) -> Account:
-        """Return the account by its name here."""
+        """Return an account by its name in NAMED."""
         number, original = NAMED[who]
         return Account.objects.get(pk=self.copies[number].of(original) if number else original)
 
@@ -110,7 +110,7 @@ class Platform:
         return found
 
     def hidden_from(self, who: str) -> set[str]:
-        """Return the identifiers that an account must never be told."""
+        """Return the identifiers that an account must not see."""
         copies = self.copies
         ours, theirs = set(copies[STRANGERS].ids), copies[STRANGERS].shown()
         match who:
@@ -127,7 +127,7 @@ class Platform:
 
 @dataclass
 class Reads:
-    """What the demo data's two accounts read: alone, beside others, and without secrets."""
+    """Reads of the two accounts of the demo data: alone, with others, and without secrets."""
 
     alone: dict[str, Read] = field(default_factory=dict)
     beside: dict[str, Read] = field(default_factory=dict)
@@ -136,7 +136,7 @@ class Reads:
 
 @pytest.fixture(scope="module")
 def platform(django_db_setup: None, django_db_blocker: Any) -> Iterator[Platform]:
-    """The platform; tests leave it as it is."""
+    """The platform; tests must not change it."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield _made()
         transaction.set_rollback(True)
@@ -144,7 +144,7 @@ def platform(django_db_setup: None, django_db_blocker: Any) -> Iterator[Platform
 
 @pytest.fixture(scope="module")
 def reads(django_db_setup: None, django_db_blocker: Any) -> Reads:
-    """What is read on a platform that is gone again."""
+    """Reads of a temporary platform."""
     found = Reads()
     with django_db_blocker.unblock(), transaction.atomic():
         callers, originals = _two(), rows()
@@ -158,7 +158,7 @@ def reads(django_db_setup: None, django_db_blocker: Any) -> Reads:
 
 
 def _two() -> dict[str, Caller]:
-    """Make the first two accounts, with secrets of each."""
+    """Create the first two accounts, with secrets of each."""
     seed.run(lambda line: None)
     vendor, distributor = Account.objects.get(pk=VENDOR), Account.objects.get(pk=PROVIDER)
     _add_webhooks(vendor, distributor)
@@ -185,13 +185,13 @@ def _made() -> Platform:
 
 
 def _copy(number: int, originals: Rows) -> Copy:
-    """Add the accounts of a number, with all that they have."""
+    """Add the accounts of a copy with all their objects."""
     kept = {(row._meta.model, row.pk) for found in _kept(number) for row in found}
     return Copy(number, kept).make(originals)
 
 
 def _kept(number: int) -> Iterator[QuerySet[Any]]:
-    """Yield what a copy shares with the original."""
+    """Yield the rows that a copy shares with the original."""
     yield User.objects.filter(account=None)
     if number == NEW_VENDOR:
         yield Account.objects.filter(pk=PROVIDER)
@@ -215,7 +215,7 @@ def _kept(number: int) -> Iterator[QuerySet[Any]]:
 
 
 def _secrets(account: str) -> list[QuerySet[Any]]:
-    """Return what the other side of a line must not see of an account's."""
+    """Return the rows of an account that its partner must not see."""
     hidden = BillingRequest.objects.none()
     if account == PROVIDER:
         hidden = BillingRequest.objects.filter(type=PROVIDER_TYPE, provider=account)
@@ -232,7 +232,7 @@ SECRETS = {calls.VENDOR: PROVIDER, calls.DISTRIBUTOR: VENDOR}
 
 
 def secret_paths(who: str) -> Iterator[tuple[str, str, str]]:
-    """Yield operations on the other side's secrets: method, path of ours, path."""
+    """Yield operations on secrets of the partner: method, pattern, path."""
     about, hidden, hooks, said = _secrets(SECRETS[who])
     one = said.exclude(conversation__in=about).first()
     found = {
@@ -250,7 +250,7 @@ def secret_paths(who: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _add_webhooks(*accounts: Account) -> None:
-    """Let each account have a webhook for every queue of every product, with a call each."""
+    """Create a webhook with one attempt for each account, product and queue."""
     now, number = clock.now(), 0
     for account in accounts:
         for product in catalog.Product.objects.filter(owner=VENDOR):
@@ -270,7 +270,7 @@ def _add_webhooks(*accounts: Account) -> None:
 
 
 def _add_messages(*accounts: Account) -> None:
-    """Let each account say something to itself, in each conversation that it has with another."""
+    """Add a private message of each account to each conversation with another one."""
     for row in Conversation.objects.filter(accounts=accounts[0]).filter(accounts=accounts[1]):
         for account in accounts:
             Message.objects.create(
@@ -280,14 +280,14 @@ def _add_messages(*accounts: Account) -> None:
 
 
 def _paths(who: Caller) -> Iterator[tuple[str, str]]:
-    """Yield each path of ours with what it is for an object that the account has."""
+    """Yield each path pattern with the path of an object of the account."""
     for path in sorted({path for _, path in ours.operations()}):
         for full in islice(calls.filled(path, who, TRIED), 1):
             yield path, full
 
 
 def _read(who: Caller) -> Read:
-    """Read all that an account may read: each list, also ordered in all ways, and an object."""
+    """Read everything that an account may read: each list in every order, and an object."""
     found: Read = {}
     views = ours.collections_by_path()
     for path, full in _paths(who):
@@ -311,7 +311,7 @@ def _seen(answer: Answer) -> tuple[int, Any, str]:
 
 
 def _read_beside(who: Caller, originals: Rows, *numbers: int) -> Read:
-    """Read all that an account may read while others are there, who are gone afterwards."""
+    """Read everything that an account may read while other accounts exist temporarily."""
     with transaction.atomic():
         for number in numbers:
             _copy(number, originals)
@@ -321,7 +321,7 @@ def _read_beside(who: Caller, originals: Rows, *numbers: int) -> Read:
 
 
 def _read_without(who: Caller, other: str) -> Read:
-    """Read all that an account may read while the other one has no secrets."""
+    """Read everything that an account may read while its partner has no secrets."""
     with transaction.atomic():
         for secrets in _secrets(other):
             secrets.delete()

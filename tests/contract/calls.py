@@ -1,4 +1,4 @@
-"""Every operation of ours, called on the demo data: reads by walking, writes from one table."""
+"""Every operation on the demo data: reads by following lists, writes from one table."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.make import CONTACT
 Callers = dict[str, Caller]
 VENDOR, DISTRIBUTOR = "vendor", "distributor"
 
-# Details read per list: the lists show every row by the same functions.
+# Number of details read per list; lists show all rows by the same functions.
 DETAILS = 3
 
 
 @dataclass(frozen=True)
 class Call:
-    """One write: by whom, with which body, on which object (a query of its list, or a maker)."""
+    """One write: caller, body, and object (a query of its list, or a function that creates it)."""
 
     who: str
     body: Any = None
@@ -56,7 +56,7 @@ def _must(answer: Answer) -> Any:
 
 
 def pending(callers: Callers) -> str:
-    """Make a pending purchase that may be approved, or inquired."""
+    """Create a pending purchase that can be approved or inquired."""
     made = _must(callers[DISTRIBUTOR].post("/requests", order()))
     params = [
         {"id": "activation_id", "value": "NB-1"},
@@ -80,7 +80,7 @@ def _revoking(callers: Callers) -> str:
 
 
 def _inquiring(callers: Callers) -> str:
-    """Make an inquiring purchase, of a reseller that is set up."""
+    """Create an inquiring purchase of a configured reseller."""
     body = order(SUITE)
     body["asset"]["tiers"]["tier1"] = {"id": CASCADE}
     return str(_must(callers[DISTRIBUTOR].post("/requests", body))["id"])
@@ -93,7 +93,7 @@ def _tier_setup(*params: dict[str, str]) -> dict[str, Any]:
 
 
 def tier_request(callers: Callers) -> str:
-    """Make a pending tier configuration request that may be approved, or inquired."""
+    """Create a pending tier configuration request that can be approved or inquired."""
     body = _tier_setup({"id": "partner_agreement", "value": "NSS-1-0200"})
     pk = str(_must(callers[DISTRIBUTOR].post("/tier/config-requests", body))["id"])
     params = [
@@ -105,7 +105,7 @@ def tier_request(callers: Callers) -> str:
 
 
 def _draft_change(callers: Callers) -> str:
-    """Make a draft on a subscription that has no other open request."""
+    """Create a draft for a subscription without another open request."""
     query = f"/assets?and(eq(status,active),eq(product.id,{SUITE}))"
     for asset in callers[DISTRIBUTOR].get(query).json:
         items = [{"id": asset["items"][0]["global_id"], "quantity": 77}]
@@ -117,7 +117,7 @@ def _draft_change(callers: Callers) -> str:
 
 
 def _listing_request(*moves: str) -> Callable[[Callers], str]:
-    """Return a maker of a listing request that has been moved so far."""
+    """Return a function that creates a listing request and runs the actions."""
 
     def make(callers: Callers) -> str:
         body = {"type": "update", "listing_id": "LST-731-204-558"}
@@ -131,7 +131,7 @@ def _listing_request(*moves: str) -> Callable[[Callers], str]:
 
 
 def _own_message(callers: Callers) -> str:
-    """Say something, and return the ids of conversation and message."""
+    """Create a message, and return the ids of conversation and message."""
     pk = _must(callers[VENDOR].get("/conversations?status=open"))[0]["id"]
     made = _must(callers[VENDOR].post(f"/conversations/{pk}/messages", {"text": "Working on it."}))
     return f"{pk} {made['id']}"
@@ -167,7 +167,7 @@ def _billed() -> str:
 
 
 def webhook(callers: Callers) -> str:
-    """Make a webhook of the vendor."""
+    """Create a webhook of the vendor."""
     return str(_must(callers[VENDOR].post("/notifications/webhooks", WEBHOOK))["id"])
 
 
@@ -216,7 +216,7 @@ def _off_sale(callers: Callers) -> str:
 
 
 def _part(kind: str, body: Any) -> Callable[[Callers], str]:
-    """Return a maker of a part of a product."""
+    """Return a function that creates a part of a product."""
 
     def make(callers: Callers) -> str:
         made = _must(callers[VENDOR].post(f"/products/{BACKUP}/{kind}", body))
@@ -232,7 +232,7 @@ def _item_off_sale(callers: Callers) -> str:
 
 
 def _contract(status: str) -> Callable[[Callers], str]:
-    """Return a maker of a contract in a status that the demo data have none in."""
+    """Return a function that creates a contract in a status that the demo data lack."""
 
     def make(callers: Callers) -> str:
         Contract.objects.filter(pk=CONTRACT).update(status=status)
@@ -251,7 +251,7 @@ _NEW_HUB = {
 }  # fmt: skip
 _TEMPLATE = {"name": "Ready", "scope": "asset", "type": "fulfillment", "body": "# Ready"}
 
-# A write that isn't here fails the test of the contract.
+# A write without an entry fails the test of the contract.
 WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/products"): Call(VENDOR, {"name": "Nimbus Archive", "external_id": "archive"}),
     ("PUT", "/products/{}"): Call(
@@ -430,7 +430,7 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/usage/records/close-records"): Call(
         DISTRIBUTOR, [{"id": "UR-2026-01-3391-0002-0000-0002"}, {"id": "UR-0"}]
     ),
-    # A draft: nobody has been told of it, so it has none yet.
+    # A draft has no conversation yet.
     ("POST", "/conversations"): Call(
         DISTRIBUTOR, {"instance_id": "PR-2934-6610-1185-001", "topic": "Prices"}
     ),
@@ -443,7 +443,7 @@ WRITES: dict[tuple[str, str], Call] = {
 
 
 def write(method: str, path: str, callers: Callers) -> Answer:
-    """Make the write of the table, and undo it."""
+    """Run the write of the table, and roll it back."""
     with ready(path, WRITES[method, path], callers) as full:
         call = WRITES[method, path]
         return callers[call.who].call(method, full, call.body, call.headers)
@@ -451,7 +451,7 @@ def write(method: str, path: str, callers: Callers) -> Answer:
 
 @contextmanager
 def ready(path: str, call: Call, callers: Callers) -> Iterator[str]:
-    """Make what the call is about, give its path, and undo all that is done there."""
+    """Create the object of the call, yield its path, and roll everything back."""
     with transaction.atomic():
         pk = call.on(callers) if callable(call.on) else _first(path, call, callers)
         yield at(path, pk)
@@ -459,7 +459,7 @@ def ready(path: str, call: Call, callers: Callers) -> Iterator[str]:
 
 
 def at(path: str, ids: str) -> str:
-    """Return the path with the ids, separated by blanks, in their order."""
+    """Return the path with the ids (separated by spaces) in order."""
     for each in ids.split():
         path = path.replace("{}", each, 1)
     return path
@@ -473,17 +473,17 @@ def _first(path: str, call: Call, callers: Callers) -> str:
 
 
 def reads(path: str, caller: Caller, limit: int = DETAILS) -> Iterator[Answer]:
-    """Read a path of ours: a list whole, of details the first ones of their list."""
+    """Read a path: a whole list, or the first details of their list."""
     for full in filled(path, caller, limit):
         yield caller.get(full)
 
 
-# Lists whose rows a path names by something else than their id.
+# Lists whose rows are identified in paths by another key than their id.
 _KEYS = {"/tier/accounts/{}/versions": "version"}
 
 
 def filled(path: str, caller: Caller, limit: int) -> Iterator[str]:
-    """Yield the path with the ids of what is there, and with the query that it needs."""
+    """Yield the path with ids of existing objects and its required query."""
     if "{}" not in path:
         yield path
         return
@@ -494,7 +494,7 @@ def filled(path: str, caller: Caller, limit: int) -> Iterator[str]:
 
 
 def _rows(full: str, caller: Caller, limit: int) -> list[Any]:
-    """Return what there is at a path; at one that is no list, what its parts are named by."""
+    """Return the rows at a path; for a detail, the keys of its parts."""
     match full:
         case "/usage/products":
             full = "/products"
@@ -506,7 +506,7 @@ def _rows(full: str, caller: Caller, limit: int) -> list[Any]:
 
 
 def _query(path: str, caller: Caller) -> str:
-    """Return what a path can't be read without."""
+    """Return the required query of a path."""
     return f"?request_id={_request(caller)['id']}" if path == "/templates/{}/render" else ""
 
 

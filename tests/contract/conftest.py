@@ -1,4 +1,4 @@
-"""What the tests of both documents share."""
+"""Fixtures shared by the tests of both documents."""
 
 from tests.contract.observed import called
 

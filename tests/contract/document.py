@@ -1,4 +1,4 @@
-"""Connect's OpenAPI document as a judge: what it says of an answer that fits it or doesn't."""
+"""Validation of responses against Connect's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 _formats = FormatChecker(formats=())
 
 
-# The document writes both; clients take dates apart by position, so there is one form only.
+# The document has both forms; clients parse dates by position, so we use one form only.
 @_formats.checks("datetime")
 @_formats.checks("date-time")
 def _is_date(value: object) -> bool:
@@ -30,19 +30,19 @@ def _is_email(value: object) -> bool:
     return not isinstance(value, str) or re.fullmatch(r"[^@\s]+@[^@\s]+", value) is not None
 
 
-# Connect's document comes in parts: the first has most resources, the second the others.
+# Connect's document has two parts: the first has most resources, the second the others.
 VARIABLES = ("CONNECT_OPENAPI", "CONNECT_OPENAPI_MORE")
 MISSING = [name for name in VARIABLES if not os.environ.get(name)]
 
 
 def read(path: Path) -> Any:
-    """Return a document as it is written."""
+    """Return a parsed document."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(path.read_text(encoding="utf-8"), loader)
 
 
 def connects() -> Document:
-    """Return Connect's document, of the files that the environment variables name."""
+    """Return Connect's document from the files that the environment variables name."""
     first, *others = (read(Path(os.environ[name])) for name in VARIABLES)
     for other in others:
         first["paths"] |= other["paths"]
@@ -56,7 +56,7 @@ class Document:
 
     def __init__(self, loaded: Mapping[str, Any]) -> None:
         self._components = loaded["components"]
-        # What stands for the errors that aren't listed; a document without it lists all.
+        # The schema of errors that are not listed; a document without it lists all.
         self._error = (
             {"$ref": "#/components/responses/dp.create_400"}
             if "dp.create_400" in self._components.get("responses", {})
@@ -73,7 +73,7 @@ class Document:
         }
 
     def findings(self, method: str, path: str, status: int, body: Any) -> Iterator[str]:
-        """Yield what the document doesn't allow of an answer, `METHOD path status place: what`."""
+        """Yield the violations of a response as `METHOD path status place: what`."""
         name = f"{method} {path} {status}"
         operation = self.operations.get((method, path))
         if operation is None:
@@ -81,7 +81,7 @@ class Document:
             return
         answer = operation["responses"].get(str(status))
         if status >= 400:
-            # Of errors the document lists few statuses, and one shape.
+            # The document lists few statuses of errors, with one schema.
             answer = answer or self._error
         if answer is None:
             yield f"{name}: not in the document"
@@ -94,27 +94,27 @@ class Document:
                 yield f"{name}: the document has no body"
             return
         if "application/json" not in content:
-            # A text or a file: the caller reads no JSON out of it.
+            # Text or a file: not parsed as JSON.
             if body is not None:
                 yield f"{name}: JSON instead of {' or '.join(content)}"
             return
         schema = _converted(content["application/json"]["schema"] or self._detail(path))
         if status >= 400:
-            # Clients take an error apart only where it has both keys.
+            # Clients parse an error only if it has both keys.
             schema["required"] = ["error_code", "errors"]
         for where, what in self._errors(schema, body):
             yield f"{name} {where or 'body'}: {what}"
 
     def filters(self, path: str) -> set[str]:
-        """Return what the document says that a list can be filtered by."""
-        # A path of our own has none.
+        """Return the filters of a list in the document."""
+        # Our own paths have none.
         given = self.operations.get(("GET", path), {}).get("parameters", ())
         known = self._components["parameters"]
         rows = [known[p["$ref"].rpartition("/")[2]] if "$ref" in p else p for p in given]
         return {row["name"] for row in rows if row["in"] == "query"} - {"limit", "offset"}
 
     def _detail(self, path: str) -> Any:
-        """Return the schema of the object itself, where a write says nothing of its answer."""
+        """Return the schema of the object if a write has no schema of its response."""
         read = self.operations.get(("GET", path if path.endswith("{}") else f"{path}/{{}}"), {})
         return read["responses"]["200"]["content"]["application/json"]["schema"]
 
@@ -126,7 +126,7 @@ class Document:
 
 
 def _described(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """Yield place and problem; places leave out the positions in lists."""
+    """Yield place and problem; places omit indexes of lists."""
     where = ".".join(str(part) for part in error.absolute_path if isinstance(part, str))
     inside = f"{where}." if where else ""
     value = error.instance
@@ -156,10 +156,10 @@ def _named(value: Any) -> str:
 
 
 def _converted(schema: Any) -> Any:
-    """Return an OpenAPI 3.0 schema as JSON Schema, as an answer has to fit it.
+    """Return an OpenAPI 3.0 schema as the JSON Schema of a response.
 
-    `nullable` becomes a type; what is only written may be missing from an answer; an object
-    whose properties are named has no others, so that a misspelt key is found.
+    `nullable` becomes a type; write-only properties may be missing; an object with properties
+    has no others, so that misspelled keys are found.
     """
     if isinstance(schema, list):
         return [_converted(part) for part in schema]

@@ -1,4 +1,4 @@
-"""Hooks of schemathesis: it fills in ids of what is really there, half of the time.
+"""Hooks of schemathesis: half of the ids are those of existing objects.
 
 Loaded by the `schemathesis` command (SCHEMATHESIS_HOOKS), never by pytest.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import schemathesis
 
-# Ids by the path that they fit in, and by the key that names them in a body.
+# Ids by path, and by the key of a body that refers to them.
 KNOWN: dict[str, dict[str, Any]] = json.loads(Path(os.environ["FUZZING_IDS"]).read_text())
 
 

@@ -1,4 +1,4 @@
-"""Every operation of ours, called on the demo data by each side that may, for both documents."""
+"""Every operation, called on the demo data by each party, for the tests of both documents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Called(NamedTuple):
 
 @pytest.fixture(scope="session")
 def called(django_db_setup: None, django_db_blocker: Any) -> list[Called]:
-    """Every operation, called once by each side that may."""
+    """Every operation, called once by each party that may."""
     with django_db_blocker.unblock(), transaction.atomic():
         seed.run(lambda line: None)
         callers = {
@@ -49,7 +49,7 @@ def _all(callers: calls.Callers) -> Iterator[Called]:
 
 
 def _called_once(webhook_id: str) -> None:
-    """Let a webhook have an answer and a failure, so that both show their shape."""
+    """Give a webhook a success and a failure, so that both are in responses."""
     now, hook = clock.now(), Webhook.objects.get(pk=webhook_id)
     delivery = Delivery.objects.create(webhook=hook, created_at=now)
     made = [

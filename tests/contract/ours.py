@@ -1,4 +1,4 @@
-"""Our side of the contract: every operation below `/public/v1`, from the URL patterns."""
+"""The served operations below `/public/v1`, from the URL patterns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFIX = "public/v1/"
 
 
 def operations() -> set[tuple[str, str]]:
-    """Return what we serve as (method, path), every parameter of a path as `{}`."""
+    """Return the served operations as (method, path), with parameters as `{}`."""
     return {
         (method, path)
         for path, view in views()
@@ -32,7 +32,7 @@ def views(prefix: str = PREFIX) -> Iterator[tuple[str, Any]]:
 
 
 def collections_by_path() -> dict[str, Any]:
-    """Return the views by path, of those that are collections."""
+    """Return the views of collections by path."""
     found: dict[str, Any] = {}
     for path, view in views():
         if getattr(view, "actions", None) and ("get" in view.actions or path not in found):
@@ -41,7 +41,7 @@ def collections_by_path() -> dict[str, Any]:
 
 
 def elsewhere() -> set[str]:
-    """Return what is served besides the operations: other views, and what lies outside of it."""
+    """Return the served paths other than operations, inside and outside of the API."""
     inside = {PREFIX + path[1:] for path, view in views() if not getattr(view, "actions", None)}
     return inside | {
         prefix + path[1:]
@@ -62,5 +62,5 @@ def _below(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def collections() -> set[str]:
-    """Return the roots of what we serve, `/tier/accounts`: lists that belong to nothing."""
+    """Return the top-level lists, such as `/tier/accounts`."""
     return {path for method, path in operations() if method == "GET" and "{}" not in path}

@@ -1,4 +1,4 @@
-"""The portal's pages, from the URL patterns: lists, and the pages of one thing."""
+"""The portal's pages, from the URL patterns: lists and details."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LISTS = ("", "home/live/", "webhooks/", "deliveries/", "queues/", "products/")
 
 
 def browser(platform: Platform, who: str) -> Client:
-    """Return a browser in which somebody of the account is signed in."""
+    """Return a client in which a user of the account is signed in."""
     user = platform.account_of(who).users.filter(is_service=False).first()
     assert user is not None
     client = Client()
@@ -28,7 +28,7 @@ def browser(platform: Platform, who: str) -> Client:
 
 
 def lists() -> Iterator[str]:
-    """Yield the paths of the pages that tell of many things."""
+    """Yield the paths of list pages."""
     yield from (f"/{path}" for path in _LISTS)
     for queue in base.registered():
         name = queue.model._meta.app_label
@@ -36,7 +36,7 @@ def lists() -> Iterator[str]:
 
 
 def of_hidden(platform: Platform, who: str) -> Iterator[tuple[str, str]]:
-    """Yield each page of something that an account must not see, and of something absent."""
+    """Yield each detail page of an object that an account must not see, and of a missing one."""
     models: dict[str, Any] = {"webhooks/{}": Webhook, "deliveries/{}": Delivery,
                               "products/{}": Product}  # fmt: skip
     for queue in base.registered():
@@ -49,7 +49,7 @@ def of_hidden(platform: Platform, who: str) -> Iterator[tuple[str, str]]:
 
 
 def _patterns(start: str) -> Iterator[str]:
-    """Yield the patterns of one thing's pages, with all but the thing filled in."""
+    """Yield the patterns of detail pages, with all parameters but the object filled in."""
     for found in sorted(ours.elsewhere()):
         if found.startswith("queues/{}/{}/") and start.startswith("queues/"):
             rest = found.removeprefix("queues/{}/{}/").replace("{}", "approve")

@@ -1,4 +1,4 @@
-"""Whatever is asked of the API, the answer is JSON in Connect's envelope."""
+"""Errors of the API are JSON in Connect's envelope."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ pytestmark = pytest.mark.django_db
         ("GET", "/requests?status=%00", 400, "VAL_001"),
     ],
 )
-def test_a_wrong_call(vendor: Caller, method: str, path: str, status: int, code: str) -> None:
+def test_invalid_request_gets_connects_envelope(
+    vendor: Caller, method: str, path: str, status: int, code: str
+) -> None:
     answer = vendor.call(method, path)
     assert (answer.status, answer.json["error_code"]) == (status, code)
     assert all(isinstance(said, str) for said in answer.json["errors"])
 
 
-def test_without_a_key_nothing_is_told(nobody: Caller) -> None:
+def test_missing_key_gets_401(nobody: Caller) -> None:
     for path in ("/requests", "/nothing", "/products/PRD-814-505-018"):
         answer = nobody.get(path)
         assert (answer.status, answer.json["error_code"]) == (401, "AUTH_001")
 
 
-def test_a_stranger_among_hosts(client: Client) -> None:
+def test_unknown_host_is_refused(client: Client) -> None:
     answer = client.get("/public/v1/requests", headers={"host": "evil.example"})
     assert answer.status_code == 400
     assert set(json.loads(answer.content)) == {"error_code", "errors"}
@@ -47,17 +49,17 @@ def test_a_stranger_among_hosts(client: Client) -> None:
     "body",
     ["{", "[]", '"text"', "<a/>", '{"a": NaN}', "[" * 5000, '{"a": "\\u0000"}', '{"a": [-1e999]}'],
 )
-def test_a_body_that_is_no_object(vendor: Caller, body: str) -> None:
+def test_body_that_is_not_an_object_is_refused(vendor: Caller, body: str) -> None:
     answer = vendor.post("/notifications/webhooks", body)
     assert (answer.status, answer.json["error_code"]) == (400, "VAL_001")
 
 
 @pytest.mark.parametrize("body", ["{}", "[", "[NaN]", "[1e999]", '["\\ud800"]', "7"])
-def test_a_body_that_is_no_list(distributor: Caller, body: str) -> None:
+def test_body_that_is_not_a_list_is_refused(distributor: Caller, body: str) -> None:
     answer = distributor.post("/usage/records/close-records", body)
     assert (answer.status, answer.json["error_code"]) == (400, "VAL_001")
 
 
-def test_a_list_that_is_too_large(distributor: Caller) -> None:
+def test_list_that_is_too_large_is_refused(distributor: Caller) -> None:
     answer = distributor.post("/usage/records/close-records", "[" + " " * 5_000_000 + "]")
     assert (answer.status, answer.json["error_code"]) == (413, "REQ_413")

@@ -1,4 +1,4 @@
-"""Lists take every filter that Connect's OpenAPI document names, save those of one table."""
+"""Lists support every filter of Connect's OpenAPI document, except those of one table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"{MISSING} name no document: filters are unchecked"),
 ]
 
-# Path: names, as the document has them, of which we hold no datum.
+# Path: filters of the document for data that we do not have.
 UNKNOWN = {
     "/accounts": {"public"},
     "/accounts/{}/users": {
@@ -53,7 +53,7 @@ UNKNOWN = {
 }  # fmt: skip
 
 
-def test_every_filter_of_the_document_is_one_of_ours(vendor: Caller) -> None:
+def test_every_filter_of_the_document_is_supported(vendor: Caller) -> None:
     document = connects()
     found: dict[str, set[str]] = {}
     for path in sorted(p for method, p in ours.operations() if method == "GET"):

@@ -31,7 +31,7 @@ READS, WRITES = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK"), ("INSERT", "UPDA
 
 @contextmanager
 def unchanged() -> Iterator[None]:
-    """Fail where a statement inside changes rows."""
+    """Fail if a statement in the block changes rows."""
     with transaction.atomic():
         with CaptureQueriesContext(connection) as found:
             yield
@@ -49,11 +49,11 @@ def body_of(method: str, path: str) -> calls.Call:
 
 
 def told(answer: Answer) -> Any:
-    """Return what a refusal tells, each identifier made the same."""
+    """Return a refusal with all identifiers replaced by the same one."""
     return answer.status, ID.sub("ID", repr(answer.json))
 
 
-# What the URL patterns have besides operations, and why nobody sees another's there.
+# URL patterns other than operations, and why they show nothing of others.
 ELSEWHERE = {
     "^public(/.*)?$": "404 for any other path",
     "^sandbox(/.*)?$": "404 for any other path",
@@ -64,8 +64,8 @@ ELSEWHERE = {
     "actions/{}": "signed links: tests/portal/test_action_page.py",
     "public/v1/usage/download/{}": "signed links: tests/queue/test_usage_file.py",
     "media/{}/{}/{}/icon.svg": "addresses that can't be guessed: tests/queue/test_catalog_api.py",
-    "forms/{}": "for whoever has the link: tests/portal/test_inquiry_page.py",
-    "forms/{}/check": "for whoever has the link: tests/portal/test_inquiry_page.py",
+    "forms/{}": "for everybody with the link: tests/portal/test_inquiry_page.py",
+    "forms/{}/check": "for everybody with the link: tests/portal/test_inquiry_page.py",
     "sign-in/{}/{}": "signed links: tests/e2e/test_commands.py",
     "sign-in/": "for everybody: tests/portal/test_sign_in.py",
     "sign-out/": "for everybody: tests/portal/test_sign_in.py",
@@ -79,16 +79,16 @@ ELSEWHERE = {
     "sandbox/queue/moves": "below",
     "sandbox/queue/validate": "tests/sandbox/test_validating.py",
 }
-# Of some objects only: the first file has no invalid rows.
+# Only some objects have these: the first file has no invalid rows.
 EMPTY = {"/usage/files/{}/errors"}
-# What accounts that have one partner in common both see.
+# Objects that two accounts with a common partner both see.
 SHARED = {
     "new vendor": ("/agreements/", "/hubs/", "/marketplaces/"),
     "new distributor": ("/products/", "/usage/products/"),
 }
 
 
-# Pages of the portal that the tests below look at.
+# Pages of the portal that the tests below check.
 PAGES = {
     "", "home/live/", "webhooks/", "deliveries/", "products/", "queues/", "queues/{}/",
     "queues/{}/new/",
@@ -96,13 +96,13 @@ PAGES = {
 THINGS = ("webhooks/{}/", "deliveries/{}/", "products/{}/", "queues/{}/{}/")
 
 
-def test_nothing_is_served_that_is_looked_at_nowhere() -> None:
+def test_every_url_pattern_is_covered() -> None:
     found = {path for path in ours.elsewhere() if not path.startswith(THINGS)}
     assert found == ELSEWHERE.keys() | PAGES
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_no_page_of_many_things_tells_of_others(platform: Platform, who: str) -> None:
+def test_list_pages_show_no_objects_of_others(platform: Platform, who: str) -> None:
     hidden, client = platform.hidden_from(who), pages.browser(platform, who)
     for path in pages.lists():
         answer = client.get(path, headers={"HX-Request": "true"} if "live" in path else {})
@@ -111,7 +111,7 @@ def test_no_page_of_many_things_tells_of_others(platform: Platform, who: str) ->
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_others_things_have_no_page(platform: Platform, who: str) -> None:
+def test_detail_pages_of_others_are_not_found(platform: Platform, who: str) -> None:
     client = pages.browser(platform, who)
     for path, absent in pages.of_hidden(platform, who):
         for method in ("get", "post"):
@@ -122,7 +122,7 @@ def test_others_things_have_no_page(platform: Platform, who: str) -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_every_account_has_something_of_everything_and_nothing_of_others(
+def test_every_account_has_objects_of_every_kind_and_none_of_others(
     platform: Platform, who: str
 ) -> None:
     hidden, caller = platform.hidden_from(who), platform.callers[who]
@@ -136,13 +136,13 @@ def test_every_account_has_something_of_everything_and_nothing_of_others(
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_no_list_finds_others_by_their_ids(platform: Platform, who: str) -> None:
+def test_lists_do_not_find_ids_of_others(platform: Platform, who: str) -> None:
     hidden, caller = platform.hidden_from(who), platform.callers[who]
     for path, view in ours.collections_by_path().items():
         if "{}" in path or "get" not in view.actions:
             continue
         row = caller.get(f"{path}?limit=1").json[0]
-        # Sums have no identifier of their own.
+        # Sums have no identifier.
         name, pk = ("id", row["id"]) if "id" in row else ("asset.id", row["asset"]["id"])
         kind = pk.partition("-")[0]
         of_others = [pk for pk in sorted(hidden) if pk.startswith(f"{kind}-")]
@@ -152,9 +152,7 @@ def test_no_list_finds_others_by_their_ids(platform: Platform, who: str) -> None
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_another_accounts_objects_are_as_if_they_were_not_there(
-    platform: Platform, who: str
-) -> None:
+def test_objects_of_others_are_not_found(platform: Platform, who: str) -> None:
     caller = platform.callers[who]
     role, wrong, tried = who.rpartition(" ")[2], [], set()
     for method, path, full in platform.of_others(who):
@@ -174,7 +172,7 @@ def test_another_accounts_objects_are_as_if_they_were_not_there(
 
 
 @pytest.mark.parametrize("who", SHARED)
-def test_of_what_a_partner_shows_both_nothing_is_the_others(platform: Platform, who: str) -> None:
+def test_partners_data_contains_nothing_of_the_other_account(platform: Platform, who: str) -> None:
     hidden, caller = platform.hidden_from(who), platform.callers[who]
     count = 0
     for method, path in sorted(ours.operations()):
@@ -191,9 +189,7 @@ def test_of_what_a_partner_shows_both_nothing_is_the_others(platform: Platform, 
 
 
 @pytest.mark.parametrize("who", ["vendor", "distributor"])
-def test_the_other_sides_secrets_are_as_if_they_were_not_there(
-    platform: Platform, who: str
-) -> None:
+def test_secrets_of_the_other_party_are_not_found(platform: Platform, who: str) -> None:
     tried = set()
     for method, path, full in secret_paths(who):
         call = body_of(method, path)
@@ -204,7 +200,7 @@ def test_the_other_sides_secrets_are_as_if_they_were_not_there(
     assert len(tried) == (8 if who == "vendor" else 3)
 
 
-def test_a_filter_looks_at_nothing_that_isnt_shown(platform: Platform) -> None:
+def test_filters_use_visible_data_only(platform: Platform) -> None:
     wrong = set()
     for view in ours.collections_by_path().values():
         filters = getattr(view.cls, "rql_filter_class", None)
@@ -222,7 +218,7 @@ def test_a_filter_looks_at_nothing_that_isnt_shown(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_nobody_plays_a_side_of_anothers_object(platform: Platform, who: str) -> None:
+def test_actions_on_objects_of_others_are_not_found(platform: Platform, who: str) -> None:
     hidden = platform.hidden_from(who)
     if who == "vendor":
         hidden |= set(BillingRequest.objects.filter(type="provider").values_list("pk", flat=True))
@@ -237,8 +233,8 @@ def test_nobody_plays_a_side_of_anothers_object(platform: Platform, who: str) ->
                 refused(answer, 404, f"Object `{pk}` not found.")
 
 
-def test_events_are_told_to_the_parties_alone(platform: Platform) -> None:
-    told_of: dict[str, set[str]] = {VENDOR: set(), PROVIDER: set()}
+def test_events_go_to_the_parties_only(platform: Platform) -> None:
+    notified: dict[str, set[str]] = {VENDOR: set(), PROVIDER: set()}
     known = list(Event.objects.values_list("pk", flat=True))
     for (method, path), call in calls.WRITES.items():
         with calls.ready(path, call, platform.callers) as full:
@@ -247,8 +243,8 @@ def test_events_are_told_to_the_parties_alone(platform: Platform) -> None:
             for account, kind, pk in events.values_list(
                 "webhook__account", "webhook__object_class", "object_id"
             ):
-                assert account in told_of, (method, path, account, pk)
+                assert account in notified, (method, path, account, pk)
                 assert not (account == VENDOR and pk.startswith("BRP-"))
-                told_of[account].add(kind)
+                notified[account].add(kind)
     kinds = {queue.object_class for queue in base.registered()}
-    assert told_of == {VENDOR: kinds, PROVIDER: kinds}
+    assert notified == {VENDOR: kinds, PROVIDER: kinds}

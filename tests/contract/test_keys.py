@@ -1,4 +1,4 @@
-"""Who is let in: a key counts while it and its service user are active."""
+"""API keys are valid while they and their service users are active."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def reads(key: str) -> int:
     return Caller(key).get("/accounts").status
 
 
-def test_a_key_is_its_accounts(world: make.World) -> None:
+def test_key_identifies_its_account(world: make.World) -> None:
     other = make.world("8")
     assert [row["id"] for row in Caller(KEY).get("/accounts").json] == [world.vendor.pk]
     assert Caller(KEY).get(f"/accounts/{other.vendor.pk}").status == 404
 
 
-def test_a_revoked_key_opens_nothing(world: make.World) -> None:
+def test_revoked_key_is_refused(world: make.World) -> None:
     assert reads(KEY) == 200
     ApiToken.objects.update(active=False)
     refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
@@ -42,17 +42,17 @@ def test_a_revoked_key_opens_nothing(world: make.World) -> None:
     assert reads(KEY) == 200
 
 
-def test_an_inactive_users_key_opens_nothing(world: make.World) -> None:
+def test_key_of_inactive_user_is_refused(world: make.World) -> None:
     User.objects.filter(uid="SU-777-000-001").update(is_active=False)
     refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
 
 
-def test_a_deleted_users_key_opens_nothing(world: make.World) -> None:
+def test_key_of_deleted_user_is_refused(world: make.World) -> None:
     User.objects.filter(uid="SU-777-000-001").delete()
     refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
 
 
-def test_a_deleted_accounts_key_opens_nothing() -> None:
+def test_key_of_deleted_account_is_refused() -> None:
     lonely = Account.objects.create(id="VA-909-909", name="Gone", type="vendor", created=make.AT)
     keys.store(lonely, "SU-909-000-001:secret-of-nobody", "Gone")
     lonely.delete()
@@ -64,28 +64,28 @@ def test_a_deleted_accounts_key_opens_nothing() -> None:
     ["SU-777-000-001:another-secret", "SU-777-000-002:the-secret-of-a-key",
      "UR-777-777-001:the-secret-of-a-key", "SU-777-000-001:", "SU-777-000-001", "", "x:y"],
 )  # fmt: skip
-def test_another_key_opens_nothing(world: make.World, key: str) -> None:
+def test_unknown_key_is_refused(world: make.World, key: str) -> None:
     refused(Caller(key or None).get("/accounts"), 401, UNAUTHORIZED)
 
 
-def test_a_new_secret_makes_the_old_one_void(world: make.World) -> None:
+def test_new_secret_replaces_the_old_one(world: make.World) -> None:
     keys.store(world.vendor, "SU-777-000-001:a-newer-secret", "Extension")
     assert (reads(KEY), reads("SU-777-000-001:a-newer-secret")) == (401, 200)
 
 
-def test_a_key_without_an_account_opens_nothing(world: make.World) -> None:
+def test_key_without_account_is_refused(world: make.World) -> None:
     User.objects.filter(uid="SU-777-000-001").update(account=None)
     for path in ("/accounts", "/requests", "/products/PRD-777-777-777/items"):
         assert Caller(KEY).get(path).status == 403
     assert Caller(KEY).get("/sandbox/clock").status == 403
 
 
-def test_the_refusal_says_nothing_of_what_was_asked_for(world: make.World) -> None:
+def test_refusal_does_not_reveal_the_object(world: make.World) -> None:
     for path in (f"/products/{world.product.pk}", "/products/PRD-000-000-000", "/nothing"):
         refused(Caller("SU-777-000-001:another-secret").get(path), 401, UNAUTHORIZED)
 
 
-def test_who_is_inactive_leaves_the_pages(world: make.World) -> None:
+def test_inactive_user_is_signed_out(world: make.World) -> None:
     client, user = Client(), staff(world.vendor_user)
     client.force_login(user)
     link = sign_in.link(user)

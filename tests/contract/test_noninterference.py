@@ -1,4 +1,4 @@
-"""What an account reads doesn't depend on what it may not see: lists, counts, orders, objects."""
+"""Reads of an account do not depend on data that it must not see."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def different(one: Read, other: Read) -> set[str]:
 
 
 @SIDES
-def test_it_is_the_same_whoever_else_there_is(reads: Reads, who: str) -> None:
+def test_reads_do_not_depend_on_other_accounts(reads: Reads, who: str) -> None:
     assert different(reads.alone[who], reads.beside[who]) == set()
 
 
 @SIDES
-def test_it_is_the_same_without_the_other_sides_secrets(reads: Reads, who: str) -> None:
+def test_reads_do_not_depend_on_secrets_of_the_other_party(reads: Reads, who: str) -> None:
     assert different(reads.alone[who], reads.without[who]) == set()

@@ -159,7 +159,7 @@ PAGE = ROOT / "docs" / "api.md"
 
 
 def not_served() -> set[str]:
-    """Return the operations that the docs say aren't served."""
+    """Return the operations that the docs list as not served."""
     rows = PAGE.read_text().partition("## What is not served")[2]
     calls = re.findall(r"`([A-Z]+ /[^`]*)`", rows)
     return {re.sub(r"\{\w+\}", "{}", call) for call in calls}
@@ -167,7 +167,7 @@ def not_served() -> set[str]:
 
 @dataclass
 class Observed:
-    """What all calls together showed."""
+    """The results of all calls."""
 
     document: Document
     findings: set[str] = field(default_factory=set)
@@ -204,7 +204,7 @@ def _is_empty(found: Iterable[str]) -> None:
 
 
 def _rest(document: Document) -> set[str]:
-    """Return the document's operations on our resources that we don't serve."""
+    """Return the operations of the document on our resources that are not served."""
     roots = tuple(ours.collections())
     served = ours.operations()
     return {
@@ -218,15 +218,15 @@ def _below(path: str, roots: tuple[str, ...]) -> bool:
     return any(path == root or path.startswith(f"{root}/") for root in roots)
 
 
-def test_every_answer_is_as_the_document_has_it(observed: Observed) -> None:
+def test_every_response_matches_connects_document(observed: Observed) -> None:
     _is_empty(f for f in observed.findings if not _fits(f, DEVIATIONS))
 
 
-def test_every_deviation_is_still_one(observed: Observed) -> None:
+def test_every_listed_deviation_still_exists(observed: Observed) -> None:
     _is_empty(_unused(DEVIATIONS, observed.findings))
 
 
-def test_every_operation_of_ours_has_succeeded(observed: Observed) -> None:
+def test_every_operation_succeeds_at_least_once(observed: Observed) -> None:
     assert ours.operations() - observed.succeeded == set()
 
 
@@ -236,5 +236,5 @@ def test_every_list_has_a_content_range(observed: Observed) -> None:
     assert without == set()
 
 
-def test_what_the_document_has_beside_is_known(observed: Observed) -> None:
+def test_operations_that_are_not_served_are_documented(observed: Observed) -> None:
     assert _rest(observed.document) == not_served()

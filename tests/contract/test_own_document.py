@@ -1,4 +1,4 @@
-"""The OpenAPI document that we publish is what we serve: each operation, each answer."""
+"""Our OpenAPI document matches the served operations and their responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def document() -> Document:
     return Document(schema_views.document())
 
 
-def test_every_answer_is_as_our_document_has_it(document: Document, called: list[Called]) -> None:
+def test_every_response_matches_our_document(document: Document, called: list[Called]) -> None:
     found = {
         finding
         for method, path, answer in called
@@ -31,15 +31,15 @@ def test_every_answer_is_as_our_document_has_it(document: Document, called: list
     assert not found, "\n".join(["", *sorted(found)])
 
 
-def test_every_operation_of_ours_is_in_it_and_no_other(document: Document) -> None:
+def test_document_has_exactly_the_served_operations(document: Document) -> None:
     assert set(document.operations) == ours.operations()
 
 
-def test_drf_spectacular_has_nothing_to_warn_of(tmp_path: object) -> None:
+def test_drf_spectacular_reports_no_warnings(tmp_path: object) -> None:
     call_command("spectacular", f"--file={tmp_path}/out.yml", "--validate", "--fail-on-warn")
 
 
-def test_every_operation_says_what_it_does_and_every_parameter_what_it_is() -> None:
+def test_operations_and_parameters_have_descriptions() -> None:
     silent = [
         f"{method} {path}"
         for path, methods in schema_views.document()["paths"].items()
@@ -52,7 +52,7 @@ def test_every_operation_says_what_it_does_and_every_parameter_what_it_is() -> N
 
 
 @pytest.mark.parametrize("path", ["/public/v1/schema", "/public/v1/schema/"])
-def test_it_is_read_without_a_key_as_json_and_as_yaml(client: Client, path: str) -> None:
+def test_document_is_public_as_json_and_yaml(client: Client, path: str) -> None:
     as_json = client.get(path)
     as_yaml = client.get(path, {"format": "yaml"})
     by_accept = client.get(path, headers={"accept": "application/yaml"})
@@ -63,18 +63,18 @@ def test_it_is_read_without_a_key_as_json_and_as_yaml(client: Client, path: str)
     assert yaml.safe_load(as_yaml.content) == schema_views.document()
 
 
-def test_another_format_is_refused(client: Client) -> None:
+def test_unknown_format_is_refused(client: Client) -> None:
     answer = client.get("/public/v1/schema?format=xml")
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VAL_001")
 
 
-def test_the_paths_are_below_the_address_that_the_sandbox_is_reached_by() -> None:
+def test_servers_have_the_relative_and_the_absolute_url() -> None:
     servers = [server["url"] for server in schema_views.document()["servers"]]
-    # The first is what a page calls that was opened at another name of this machine.
+    # Swagger UI uses the relative URL if it is opened by another host name.
     assert servers == ["/public/v1", f"{settings.SIM_API_URL}/public/v1"]
 
 
-def test_the_clients_copy_has_each_operation_where_the_client_looks_for_it() -> None:
+def test_client_copy_has_each_operation_at_the_clients_path() -> None:
     copy, paths = client_copy(schema_views.document()), schema_views.document()["paths"]
     assert [path for path in paths if is_left_out(path, paths)] == [
         "/products/{product_id}/media/{id}",

@@ -1,4 +1,4 @@
-"""What a body names is the caller's own: of others' it says the same as of what isn't there."""
+"""References in bodies: objects of others are refused like missing objects."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from tests.queue.spreadsheets import csv, row, send, table
 
 pytestmark = pytest.mark.django_db
 
-# Names that an owner gives: the copies have them with their number.
+# Names given by owners; the copies add their number.
 NAMES = ("external_uid", "external_id", "asset_external_uid")
 Reference = tuple[str, str, Call]
 
 
 def more() -> Iterator[Reference]:
-    """Yield calls whose bodies name what those of the table don't."""
+    """Yield calls with references that the bodies of the table do not have."""
     own = Asset.objects.filter(connection__provider=PROVIDER, connection__vendor=VENDOR)
     asset = own.filter(status="active", product=SUITE).first()
     free = Asset.objects.filter(pk="AS-5810-2277-4093").get()
@@ -119,7 +119,7 @@ def _moves() -> Iterator[Reference]:
     for who, user in ((V, VENDOR_USER), (D, DISTRIBUTOR_USER)):
         for path in ("/requests", "/tier/config-requests"):
             yield "POST", f"{path}/{{}}/assign", Call(who, {"id": user}, "?status=pending")
-    # Of the other side of the same request, too: no account assigns another's people.
+    # Users of the other party of the request cannot be assigned either.
     yield (
         "POST",
         "/listing-requests/{}/assign",
@@ -128,7 +128,7 @@ def _moves() -> Iterator[Reference]:
 
 
 def leaves(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """Yield the references in a body: where each is, and what it names."""
+    """Yield the references in a body: path and value."""
     pairs = body.items() if isinstance(body, dict) else enumerate(body)
     for key, value in pairs:
         if isinstance(value, (dict, list)):
@@ -148,14 +148,14 @@ def replaced(body: Any, path: tuple[Any, ...], value: str) -> Any:
 
 
 def tell(answer: Answer, *names: str) -> Any:
-    """Return status and refusal, each name and identifier made the same."""
+    """Return status and refusal with all names and identifiers replaced."""
     said = repr(answer.json) if answer.status >= 400 else ""
     for name in names:
         said = said.replace(name, "ID")
     return answer.status, ID.sub("ID", said)
 
 
-def test_what_a_body_names_is_the_callers_own_or_nothing(platform: Platform) -> None:
+def test_references_to_objects_of_others_are_refused_as_unknown(platform: Platform) -> None:
     tried, wrong, accepted = set(), [], set()
     table_ = [(*key, call) for key, call in calls.WRITES.items()]
     for method, path, call in [*table_, *more()]:
@@ -180,7 +180,7 @@ def test_what_a_body_names_is_the_callers_own_or_nothing(platform: Platform) -> 
                         named = set(ID.findall(repr(got.json)))
                         assert not named & (hidden - {foreign}), (method, path, at)
     assert wrong == []
-    # A new name is free whoever else uses it; a contract in an order says nothing.
+    # Another account may use the same new name; a contract in an order is ignored.
     assert {name for _, name in accepted} <= {*NAMES, "id"}, accepted
     assert len(tried) > 45
 
@@ -193,7 +193,7 @@ def _try(who: Any, method: str, path: str, body: Any) -> Answer:
 
 
 @pytest.mark.parametrize("number", [STRANGERS, NEW_VENDOR])
-def test_rows_of_usage_find_no_subscription_of_others(platform: Platform, number: int) -> None:
+def test_usage_rows_do_not_find_subscriptions_of_others(platform: Platform, number: int) -> None:
     vendor = platform.callers[V]
     asset = Asset.objects.filter(pk="AS-5810-2277-4093").get()
     foreign = Asset.objects.get(pk=platform.copies[number].of(asset.pk))
@@ -224,7 +224,7 @@ def test_rows_of_usage_find_no_subscription_of_others(platform: Platform, number
         transaction.set_rollback(True)
 
 
-def test_nobody_is_assigned_by_another_account(platform: Platform) -> None:
+def test_users_of_other_accounts_cannot_be_assigned(platform: Platform) -> None:
     theirs = User.objects.filter(account=Account.objects.get(pk=PROVIDER)).first()
     with calls.ready("/requests/{}/assign", Call(V, None, calls.pending), platform.callers) as at:
         for name, value, absent in (

@@ -1,4 +1,4 @@
-"""A longer page of a list takes no more SQL statements than a short one, whichever list it is."""
+"""A longer page of any list needs no more SQL statements than a short one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests import make
 from tests.api import Caller
 from tests.contract import calls, ours
 
-# Values, and lists of values: what is left is the same for any number of rows.
+# Values and lists of values, which are removed for the comparison.
 _VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
 _LIST = re.compile(r"\(\?(?:, \?)+\)")
-# So many rows of a list are read alone.
+# Number of rows of the short page.
 ALONE = 12
 # Companies and their places, of which there are one or two here; and two columns of one table.
 _SHORT = {
@@ -33,7 +33,7 @@ _SHORT = {
 
 @pytest.fixture
 def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
-    """Both sides, with three rows in lists that the demo data leave shorter."""
+    """Both parties, with three rows in lists that are shorter in the demo data."""
     customer = distributor.get("/tier/accounts?type=customer&limit=1").json[0]["id"]
     talk = vendor.get("/conversations?status=open&limit=1").json[0]["id"]
     for n in range(3):
@@ -54,7 +54,7 @@ def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
 
 
 def longest(who: Caller) -> Iterator[tuple[str, str, int]]:
-    """Yield every list of ours: its pattern, and of its paths the one with the most rows."""
+    """Yield every list: its pattern, and its path with the most rows."""
     for path in sorted(path for method, path in ours.operations() if method == "GET"):
         answers = {full: who.get(full) for full in calls.filled(path, who, 30)}
         rows = {k: len(v.json) for k, v in answers.items() if "Content-Range" in v.headers}
@@ -71,7 +71,7 @@ def statements(who: Caller, path: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("side", ["vendor", "distributor"])
-def test_more_rows_take_no_more_statements(callers: dict[str, Caller], side: str) -> None:
+def test_more_rows_need_no_more_statements(callers: dict[str, Caller], side: str) -> None:
     who = callers[side]
     lists = list(longest(who))
     assert len(lists) > 20

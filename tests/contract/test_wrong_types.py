@@ -27,7 +27,7 @@ from tests.make import CONTACT
 
 pytestmark = pytest.mark.django_db
 
-# By JSON type; the first is false to Python, and was taken for a field that isn't there.
+# By JSON type; the first value is falsy, and must not be treated as a missing field.
 VALUES: dict[str, list[Any]] = {
     "boolean": [False, True],
     "number": [0, 7],
@@ -35,11 +35,11 @@ VALUES: dict[str, list[Any]] = {
     "array": [[], ["x"], [{}]],
     "object": [{}, {"x": 1}],
 }
-# Texts that are no words of ours: Connect takes a number for its digits.
+# Free texts: Connect accepts a number and stores its digits.
 _WORDS = re.compile(r"(?!external_|instance_|tax_)(\w+_)?id|type|status|scope|phase")
-# What a body lacks on the way to a field.
+# Missing parents of a field in a body.
 _MISSING: dict[str, Any] = {"contact_info": CONTACT, "structured_value": {}}
-# By path: a parameter of the object that may be written there.
+# By path: a writable parameter of the object.
 _PARAMETERS = {
     "/requests": "region", "/requests/{}": "activation_id", "/requests/{}/pend": "data_region",
     "/requests/{}/validate": "data_region", "/tier/config-requests": "partner_agreement",
@@ -48,15 +48,14 @@ _PARAMETERS = {
     "/tier/config-requests/{}/validate": "partner_agreement",
 }  # fmt: skip
 
-# Operation, field and value, with wildcards: what is answered otherwise, and why. An unused row
-# fails.
+# Exceptions: operation, field and value with wildcards, and the reason. Unused rows fail.
 TAKEN: dict[str, str] = {
     "POST /usage/records/close-records []*: 206": "each entry is answered by itself",
 }
 
 
 class Field(NamedTuple):
-    """A field of a body: the keys that lead to it (`[]`: the first of a list), and its types."""
+    """A field of a body: its keys (`[]`: first of a list) and types."""
 
     path: tuple[str, ...]
     kinds: frozenset[str]
@@ -66,7 +65,7 @@ class Field(NamedTuple):
 
 
 def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[Field]:
-    """Yield the fields of a schema of the document, those within others included."""
+    """Yield the fields of a schema, including nested ones."""
     found = [_resolved(each) for each in _alternatives(schema)]
     kinds = frozenset(kind for each in found for kind in _kinds(each, path))
     if path and kinds:
@@ -98,12 +97,12 @@ def _kinds(schema: Any, path: tuple[str, ...]) -> set[str]:
 
 
 def wrong(field: Field) -> list[Any]:
-    """Return values that are of no type of the field's."""
+    """Return values of types that the field does not have."""
     return [v for kind, values in VALUES.items() if kind not in field.kinds for v in values]
 
 
 def with_value(body: Any, path: tuple[str, ...], value: Any, parameter: str) -> Any:
-    """Return a copy of a body with a value at a path, what leads there made where it lacks."""
+    """Return a copy of a body with a value at a path; create missing parents."""
     if not path:
         return value
     key, *rest = path
@@ -129,7 +128,7 @@ def bodies() -> dict[tuple[str, str], Any]:
 
 
 class Written:
-    """Whether a call has sent the database a statement that writes."""
+    """Return whether a call has executed a writing statement."""
 
     def __init__(self) -> None:
         self.any = False
@@ -149,14 +148,14 @@ def rows() -> dict[str, Any]:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Undo what is written within."""
+    """Roll back the changes of the block."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
 
 
 def refusal(who: Caller, method: str, path: str, body: Any) -> tuple[Answer, bool]:
-    """Make a call; return its answer, and whether it left the platform as it was."""
+    """Make a call; return its response, and whether it changed nothing."""
     written = Written()
     after: Any = None
     with undone():
@@ -164,12 +163,12 @@ def refusal(who: Caller, method: str, path: str, body: Any) -> tuple[Answer, boo
             answer = who.call(method, path, json.dumps(body))
         if written.any:
             after = rows()
-    # What was written may have been taken back; only then is it worth comparing everything.
+    # Only a call that has written needs the comparison: it may have been rolled back.
     return answer, not written.any or after == rows()
 
 
 def finding(field: Field, answer: Answer, same: bool) -> str:
-    """Return what is wrong with the answer to a value of a wrong type, empty where nothing is."""
+    """Return the problem of the response to a wrong type, empty if there is none."""
     if answer.status != 400 or not same:
         return f"{answer.status}{'' if same else ', and written'}"
     names = [key for key in field.path if key != "[]"]
@@ -200,7 +199,7 @@ def _everything(values: list[Any]) -> list[Any]:
 
 
 def _some(chance: random.Random) -> Any:
-    """Return a choice of values: all that are false to Python, and one of the others."""
+    """Return a selection of values: all falsy ones, and one of the others."""
 
     def pick(values: list[Any]) -> list[Any]:
         truthy = [value for value in values if value]
@@ -223,9 +222,9 @@ def callers(vendor: Caller, distributor: Caller) -> calls.Callers:
     return {calls.VENDOR: vendor, calls.DISTRIBUTOR: distributor}
 
 
-def test_a_wrong_type_is_refused_and_changes_nothing(callers: calls.Callers) -> None:
+def test_wrong_type_is_refused_and_changes_nothing(callers: calls.Callers) -> None:
     seed = os.environ.get("SIM_TEST_SEED") or str(random.randrange(10**6))
-    # pytest shows it where the test fails.
+    # Shown by pytest if the test fails.
     print(f"SIM_TEST_SEED={seed}")
     _check_all(callers, _some(random.Random(seed)))
 

@@ -1,4 +1,4 @@
-"""Which clients' tests there are on this machine."""
+"""Skip the tests of clients that this machine cannot run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/add-a-queue.md, followed to the letter in a copy of the project: a seventh queue."""
+"""The steps of docs/add-a-queue.md in a copy of the project: a seventh queue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMMANDS = re.compile(r"^(\.venv/bin/python manage\.py .+)$", re.M)
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with what the page says written into it."""
+    """A copy of the project with the code of the page."""
     found = tmp_path_factory.mktemp("project")
     for room in ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue"):
         leave_out = shutil.ignore_patterns("__pycache__")
@@ -68,7 +68,7 @@ def running(
 
 @pytest.fixture(scope="module")
 def cases(running: Sandbox, tree: Path, commands: list[str]) -> list[str]:
-    """The ids of what the page's other commands printed."""
+    """The ids that the page's other commands printed."""
     printed = [command(line, tree, running.process.env) for line in commands[1:]]
     assert len(printed) == 2
     assert all(re.fullmatch(r"CA-\d{3}-\d{3}-\d{3} pending\n", line) for line in printed)
@@ -83,7 +83,7 @@ def _paths(tree: Path) -> set[str]:
     }
 
 
-def test_nothing_but_the_folder_is_written(running: Sandbox, tree: Path) -> None:
+def test_new_queue_changes_its_folder_only(running: Sandbox, tree: Path) -> None:
     new = {path for path in _paths(tree) if not (ROOT / path).exists()}
     assert new > {f"{FOLDER}/api.py", f"{FOLDER}/migrations/0001_initial.py"}
     assert all(path.startswith(FOLDER) for path in new)
@@ -91,7 +91,7 @@ def test_nothing_but_the_folder_is_written(running: Sandbox, tree: Path) -> None
     assert changed == []
 
 
-def test_what_the_page_says_keeps_the_style_of_the_rest(running: Sandbox, tree: Path) -> None:
+def test_code_of_the_page_passes_lint(running: Sandbox, tree: Path) -> None:
     ruff = str(Path(sys.executable).parent / "ruff")
     for check in (["check"], ["format", "--check"]):
         done = subprocess.run(
@@ -100,13 +100,13 @@ def test_what_the_page_says_keeps_the_style_of_the_rest(running: Sandbox, tree: 
         assert done.returncode == 0, done.stdout
 
 
-def test_it_has_samples(running: Sandbox, cases: list[str]) -> None:
+def test_new_queue_has_samples(running: Sandbox, cases: list[str]) -> None:
     first, second = (running.as_vendor("GET", f"/helpdesk/cases/{pk}") for pk in cases)
     assert (first["type"], second["type"]) == ("technical", "business")
     assert second["product"]["id"] == "PRD-814-505-018"
 
 
-def test_it_has_an_api(running: Sandbox) -> None:
+def test_new_queue_has_an_api(running: Sandbox) -> None:
     body = {"subject": "Where are the logs?", "product": {"id": orders.PLAIN}}
     made = running.as_distributor("POST", "/helpdesk/cases", body)
     listed = running.call("GET", f"/public/v1/helpdesk/cases?eq(id,{made['id']})&limit=1")
@@ -127,7 +127,7 @@ def test_it_has_an_api(running: Sandbox) -> None:
     }
 
 
-def test_it_has_a_webhook_type(running: Sandbox) -> None:
+def test_new_queue_has_a_webhook_type(running: Sandbox) -> None:
     with handler() as served:
         hook = orders.webhook(running, served.url, object_class="helpdesk_case")
         body = {"subject": "Is it down?", "product": {"id": orders.PLAIN}}
@@ -141,7 +141,7 @@ def test_it_has_a_webhook_type(running: Sandbox) -> None:
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
-def test_it_has_a_page_in_the_admin(running: Sandbox, tree: Path, cases: list[str]) -> None:
+def test_new_queue_has_admin_pages(running: Sandbox, tree: Path, cases: list[str]) -> None:
     link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
     with requests.Session() as browser:
         browser.get(link, timeout=10)
@@ -154,7 +154,7 @@ def test_it_has_a_page_in_the_admin(running: Sandbox, tree: Path, cases: list[st
     assert "Helpdesk cases — Queue Changes" in kinds.text
 
 
-def test_it_has_pages_in_the_portal(running: Sandbox, tree: Path, cases: list[str]) -> None:
+def test_new_queue_has_portal_pages(running: Sandbox, tree: Path, cases: list[str]) -> None:
     link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
     with requests.Session() as browser:
         browser.get(link, timeout=10)
@@ -190,13 +190,13 @@ def test_its_statuses_and_actions_have_the_declared_labels_and_looks(
     assert "waiting for the customer" in board
 
 
-def test_its_objects_have_conversations(running: Sandbox, cases: list[str]) -> None:
+def test_new_queue_has_conversations(running: Sandbox, cases: list[str]) -> None:
     found = running.as_vendor("GET", f"/conversations?instance_id={cases[0]}")
     messages = running.as_vendor("GET", f"/conversations/{found[0]['id']}/messages")
     assert [message["text"] for message in messages] == ["Created in status pending."]
 
 
-def test_it_is_in_the_openapi_document(running: Sandbox) -> None:
+def test_new_queue_is_in_the_openapi_document(running: Sandbox) -> None:
     document = requests.get(f"{running.url}/public/v1/schema", timeout=30).json()
     place = document["paths"]["/helpdesk/cases/{id}/resolve"]["post"]
     assert place["description"] == "From pending to resolved, by the vendor."

@@ -35,7 +35,7 @@ def found(interpreter: Any, running: Sandbox) -> dict[str, Any]:
     )
 
 
-def test_the_client_knows_every_call_that_is_served(found: dict[str, Any]) -> None:
+def test_client_knows_every_operation(found: dict[str, Any]) -> None:
     assert found["unknown"] == []
 
 
@@ -48,7 +48,7 @@ def test_help_knows_every_path(found: dict[str, Any]) -> None:
     assert "items" in found["helps"]["/products/{id}"]
 
 
-def test_help_tells_of_namespaces_collections_and_filters(found: dict[str, Any]) -> None:
+def test_help_lists_namespaces_collections_and_filters(found: dict[str, Any]) -> None:
     assert set(found["namespaces"]) == {"notifications", "subscriptions", "tier", "usage"}
     assert "webhooks" in found["namespaces"]["notifications"]
     assert "Connect Sim" in found["whole"] and "requests" in found["whole"]
@@ -56,11 +56,11 @@ def test_help_tells_of_namespaces_collections_and_filters(found: dict[str, Any])
     assert "asset.product.id" in found["search"]
 
 
-def test_lists_and_actions_go_through(found: dict[str, Any]) -> None:
+def test_lists_and_actions_work(found: dict[str, Any]) -> None:
     assert found["lists"]["/requests"] > 10
     assert found["lists"]["/usage/records"] > 0
     assert found["assignee"] == "maya.ortiz@nimbus.example.com"
 
 
-def test_what_is_not_served_is_refused_by_the_client(found: dict[str, Any]) -> None:
+def test_client_refuses_unknown_operations(found: dict[str, Any]) -> None:
     assert "does not exist" in found["missing"]["text"]

@@ -142,7 +142,7 @@ Listed = dict[tuple[str, str], list[dict[str, Any]]]
 
 @dataclass
 class Desk:
-    """Where ccli works: its environment, a folder for what it writes, and the sandbox."""
+    """The environment of ccli, the folder of its output, and the sandbox."""
 
     interpreter: Path
     folder: Path
@@ -276,7 +276,7 @@ def report_jobs(desk: Desk) -> dict[str, Job]:
 
 @pytest.fixture(scope="module")
 def printed(desk: Desk) -> dict[str, str]:
-    """What each command printed: all in one go, since ccli takes seconds to start."""
+    """The output of each command, run in one process, because ccli takes seconds to start."""
     return desk.run({**account_jobs(desk), **command_jobs(desk), **report_jobs(desk)})
 
 
@@ -289,7 +289,7 @@ def api(desk: Desk, who: str, path: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def listed(desk: Desk, printed: dict[str, str]) -> Listed:
-    """What the API lists for each party right after that, before any test changes something."""
+    """The lists of the API for each party, before any test changes data."""
     paths = {path for _, _, path in REPORTS.values()} | {PENDING, CHOSEN}
     return {(who, path): api(desk, who, path) for who in (VENDOR, PROVIDER) for path in paths}
 
@@ -301,7 +301,7 @@ def test_accounts(printed: dict[str, str]) -> None:
     assert "Unauthorized: the provided api key is invalid." in printed["wrong key"]
 
 
-def test_the_active_account(printed: dict[str, str]) -> None:
+def test_active_account(printed: dict[str, str]) -> None:
     def active(said: str) -> list[str]:
         return [line for line in said.splitlines() if "✓" in line]
 
@@ -349,7 +349,7 @@ def test_customers_are_exported(
 
 @pytest.mark.parametrize("who", [VENDOR, PROVIDER])
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_report(desk: Desk, printed: dict[str, str], listed: Listed, who: str, name: str) -> None:
+def test_report(desk: Desk, printed: dict[str, str], listed: Listed, who: str, name: str) -> None:
     assert "Report has been completed" in printed[f"{who} {name}"], printed[f"{who} {name}"]
     _, column, path = REPORTS[name]
     rows = desk.rows(f"{who}-{name}")
@@ -360,7 +360,7 @@ def test_a_report(desk: Desk, printed: dict[str, str], listed: Listed, who: str,
     assert [row for row in rows if ROWS[name].items() <= row.items()], rows[:3]
 
 
-def test_a_provider_sees_more(desk: Desk, printed: dict[str, str]) -> None:
+def test_provider_sees_more(desk: Desk, printed: dict[str, str]) -> None:
     """Its own billing requests, and customers of nobody's product."""
     for name in ("billing_requests", "customers_list"):
         ours, theirs = (len(desk.rows(f"{who}-{name}")) for who in (VENDOR, PROVIDER))
@@ -368,7 +368,7 @@ def test_a_provider_sees_more(desk: Desk, printed: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("who", [VENDOR, PROVIDER])
-def test_the_report_on_what_waits(
+def test_report_of_pending_requests(
     desk: Desk, printed: dict[str, str], listed: Listed, who: str
 ) -> None:
     assert "Report has been completed" in printed[f"{who} sla"]
@@ -393,21 +393,21 @@ def test_other_formats(desk: Desk, printed: dict[str, str]) -> None:
     assert {line[0] for line in lines} == {row["request_id"] for row in rows}
 
 
-def test_what_is_chosen_filters(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
+def test_report_parameters_filter_rows(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
     found = [row["request_id"] for row in desk.rows("some")]
     assert sorted(found) == sorted(row["id"] for row in listed[VENDOR, CHOSEN])
     assert 0 < len(found) < len(desk.rows(f"{VENDOR}-fulfillment_requests"))
     assert desk.rows("past") == []
 
 
-def test_what_is_not_served_says_so(printed: dict[str, str]) -> None:
+def test_commands_without_api_report_the_unknown_path(printed: dict[str, str]) -> None:
     assert "Unknown path /public/v1/helpdesk/cases." in printed["helpdesk"]
     assert "Unknown path" not in printed["catalog"]
     assert "not expected to be executed on vendor accounts" in printed["not a vendor's"]
     assert f"404 - Not Found: Product {orders.PLAIN} not found." in printed["export"]
 
 
-def test_customers_are_synchronised(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
+def test_customers_are_synchronized(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
     """A reseller and its customer are new, an address is changed, a stranger is refused."""
     book = openpyxl.load_workbook(desk.folder / PROVIDER / "customers.xlsx")
     path = desk.folder / "changed.xlsx"

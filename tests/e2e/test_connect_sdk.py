@@ -67,7 +67,7 @@ def directory(interpreter: Path, running: Sandbox) -> Found:
         ("unready", "pending", "processing", ""),
     ],
 )
-def test_an_order_ends_as_its_processor_says(
+def test_order_gets_the_status_of_its_processor(
     fulfillment: Found, way: str, status: str, asset_status: str, result: str
 ) -> None:
     found = fulfillment["first"][way]
@@ -81,25 +81,23 @@ def test_an_order_ends_as_its_processor_says(
         ("template", "Activated using template TL-213-870-001."),
         ("looked_up", "Activated using template TL-213-870-001."),
         ("tile", "Activated using custom activation tile."),
-        ("inquire_by", "Please mend the address."),
+        ("inquire_by", "Please correct the address."),
         ("refuse", "We are sold out."),
         ("later", "Not yet."),
     ],
 )
-def test_the_engine_writes_to_the_orders_conversation(
-    fulfillment: Found, way: str, message: str
-) -> None:
+def test_processor_writes_to_the_conversation(fulfillment: Found, way: str, message: str) -> None:
     found = fulfillment["first"][way]
     assert found["messages"][0] == "Created in status pending."
     assert (found["messages"][-1], found["creators"][-1]) == (message, "Sandbox vendor token")
 
 
-def test_nothing_is_said_where_the_engine_says_nothing(fulfillment: Found) -> None:
+def test_processor_without_message_writes_nothing(fulfillment: Found) -> None:
     for way in ("forgotten", "unready"):
         assert fulfillment["first"][way]["messages"] == ["Created in status pending."]
 
 
-def test_what_the_processor_leaves_on_the_order(fulfillment: Found) -> None:
+def test_processor_stores_its_results_on_the_order(fulfillment: Found) -> None:
     first, orders = fulfillment["first"], fulfillment["orders"]
     assert first["template"]["activation_id"] == orders["template"]
     assert first["template"]["assignee"].startswith("su-")
@@ -109,7 +107,7 @@ def test_what_the_processor_leaves_on_the_order(fulfillment: Found) -> None:
     assert first["refuse"]["reason"] == "We are sold out."
 
 
-def test_a_template_is_rendered_with_the_request(fulfillment: Found) -> None:
+def test_template_is_rendered_with_the_request(fulfillment: Found) -> None:
     tile = fulfillment["first"]["rendered"]["tile"]
     order = fulfillment["orders"]["rendered"]
     assert "Hello Ada," in tile
@@ -117,19 +115,19 @@ def test_a_template_is_rendered_with_the_request(fulfillment: Found) -> None:
     assert "{{" not in tile
 
 
-def test_what_was_skipped_is_found_by_the_next_run(fulfillment: Found) -> None:
+def test_skipped_request_is_processed_by_the_next_run(fulfillment: Found) -> None:
     orders, now = fulfillment["orders"], fulfillment["now"]
     assert fulfillment["again"] == sorted(orders[w] for w in ("later", "forgotten", "unready"))
     assert {now[way] for way in ("later", "forgotten", "unready")} == {"approved"}
 
 
-def test_an_inquiry_is_answered_by_the_distributor(fulfillment: Found) -> None:
+def test_distributor_answers_an_inquiry(fulfillment: Found) -> None:
     assert fulfillment["answered"] == {
-        "note": "The address is mended.", "status": "inquiring", "email": "people@example.com",
+        "note": "The address is corrected.", "status": "inquiring", "email": "people@example.com",
     }  # fmt: skip
 
 
-def test_a_model_is_ordered_changed_and_suspended(fulfillment: Found) -> None:
+def test_model_can_be_ordered_changed_and_suspended(fulfillment: Found) -> None:
     assert fulfillment["model"] == {"made": "pending", "bought": "active", "uid": "sdk-model"}
     assert fulfillment["new"] == [fulfillment["by_mpn"]] == [fulfillment["by_global_id"]]
     assert fulfillment["changed"] == [[8, 3]]
@@ -153,7 +151,7 @@ def test_requests_are_searched_by_words_and_by_queries(fulfillment: Found) -> No
         ("missing", "NFND_000"),
     ],
 )
-def test_a_refusal_has_code_and_texts(fulfillment: Found, call: str, code: str) -> None:
+def test_refusal_has_code_and_messages(fulfillment: Found, call: str, code: str) -> None:
     said = fulfillment["refusals"][call]
     assert said["error_code"] == code
     assert all(isinstance(text, str) and text for text in said["errors"])
@@ -170,17 +168,17 @@ def test_a_refusal_has_code_and_texts(fulfillment: Found, call: str, code: str) 
         ("forgotten", "pending", "processing", "tiers_setup", ""),
     ],
 )
-def test_a_reseller_is_set_up_as_the_processor_says(
+def test_setup_gets_the_status_of_its_processor(
     tiers: Found, way: str, status: str, configuration: str, order: str, result: str
 ) -> None:
     found = tiers["processed"][way]
-    assert (found["born"], found["waiting"]) == ("inquiring", "pending")
+    assert (found["created"], found["waiting"]) == ("inquiring", "pending")
     assert (found["status"], found["configuration"]) == (status, configuration)
     assert (found["order_was"], found["order"]) == ("tiers_setup", order)
     assert found["result"] == result
 
 
-def test_what_the_processor_leaves_on_the_setup(tiers: Found) -> None:
+def test_processor_stores_its_results_on_the_setup(tiers: Found) -> None:
     processed = tiers["processed"]
     assert tiers["seen"] == len(processed)
     assert processed["template"]["template"] == "TL-561-035-001"
@@ -189,7 +187,7 @@ def test_what_the_processor_leaves_on_the_setup(tiers: Found) -> None:
     assert processed["refuse"]["reason"] == "Not our partner."
 
 
-def test_each_call_of_a_setup_answers_as_the_client_wants(tiers: Found) -> None:
+def test_actions_of_a_setup_return_what_the_client_expects(tiers: Found) -> None:
     answers = tiers["answers"]
     for call in ("assign", "unassign", "inquire", "pend", "fail"):
         assert answers[call] == ["", 204]
@@ -199,15 +197,15 @@ def test_each_call_of_a_setup_answers_as_the_client_wants(tiers: Found) -> None:
     assert tiers["update"] == ["update", "pending", "failed", "Not now.", "active"]
 
 
-def test_an_assignment_without_a_name_is_to_the_caller(tiers: Found) -> None:
+def test_assignment_without_user_is_to_the_caller(tiers: Found) -> None:
     assert tiers["assignee"] == "Sandbox vendor token"
     assert tiers["unassigned"] is None
 
 
-def test_a_configuration_is_found_by_account_and_product(tiers: Found) -> None:
+def test_configuration_is_found_by_account_and_product(tiers: Found) -> None:
     assert tiers["of_account"] == [[tiers["config_id"], 1, "later"]] * 2
     assert tiers["config"] == "Configuration of later"
-    assert tiers["tenant"] == "by hand"
+    assert tiers["tenant"] == "manual"
 
 
 def test_changes_of_accounts_are_accepted_ignored_and_skipped(tiers: Found) -> None:
@@ -257,12 +255,12 @@ def test_usage_files_go_through_every_status(usage: Found) -> None:
     ]  # fmt: skip
 
 
-def test_the_clerk_finds_what_is_ready_and_says_what_was_forgotten(usage: Found) -> None:
+def test_usage_automation_processes_ready_files(usage: Found) -> None:
     assert usage["mine"] == ["sdk forget", "sdk skip"]
     assert usage["warned"].startswith("UsageFileAutomation.process_request")
 
 
-def test_the_template_of_usage_is_a_workbook(usage: Found) -> None:
+def test_template_of_usage_is_a_workbook(usage: Found) -> None:
     assert usage["sheets"] == ["instructions", "categories", "records", "items"]
     assert usage["columns"][:2] == ["record_id", "record_note"]
     assert usage["all_listings"] == 3
@@ -303,7 +301,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_query_finds_what_it_says(directory: Found, name: str) -> None:
+def test_query_finds_the_expected_rows(directory: Found, name: str) -> None:
     wanted = {row[0] for row in directory["assets"] if EXPECTED[name](row, directory)}
     assert set(directory["queries"][name]) == wanted
     # One that finds nothing, or everything, would prove nothing.
@@ -337,7 +335,7 @@ def test_billing(directory: Found) -> None:
     assert billing["attributes"] == [200, "INV-7", {"external_id": "INV-7"}]
 
 
-def test_a_conversation_is_read_by_the_other_party(directory: Found) -> None:
+def test_conversation_is_read_by_the_other_party(directory: Found) -> None:
     said = ["Looking into it.", "Thanks."]
     assert directory["conversation"] == {
         "instance": True, "said": said, "read": said, "conversation": True,
@@ -345,7 +343,7 @@ def test_a_conversation_is_read_by_the_other_party(directory: Found) -> None:
     }  # fmt: skip
 
 
-def test_a_template_is_rendered_for_either_party(directory: Found) -> None:
+def test_template_is_rendered_for_either_party(directory: Found) -> None:
     assert directory["asset"] in directory["rendered"]
     assert directory["contact"].endswith("example.com")
     assert directory["global_config"] is True

@@ -41,7 +41,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         ("later", "pending", ["Not yet."]),
     ],
 )
-def test_order_ends_as_its_processor_says(
+def test_order_gets_the_status_of_its_processor(
     found: Found, way: str, status: str, said: list[str]
 ) -> None:
     row = found["orders"][way]

@@ -1,4 +1,4 @@
-"""The examples run for real: ordered, called within a second, approved; down, and back again."""
+"""The examples run: orders are approved within a second, also after an outage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METER, SUITE = "PRD-590-284-731", "PRD-362-917-440"
 
 @dataclass
 class Example:
-    """An example as a process, and where it listens."""
+    """An example as a process, and its URL."""
 
     process: Process
     port: int
@@ -85,7 +85,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @contextmanager
 def example(running: Sandbox, command: Command, folder: Path) -> Iterator[Example]:
-    """Run an example against the sandbox until the block ends."""
+    """Run an example against the sandbox for the block."""
     port = free_port()
     env = {
         **environments.calling_loopback(),
@@ -103,7 +103,7 @@ def example(running: Sandbox, command: Command, folder: Path) -> Iterator[Exampl
 
 @contextmanager
 def hooked(running: Sandbox, url: str, product: str = orders.PLAIN, **more: str) -> Iterator[str]:
-    """Have a webhook until the block ends."""
+    """Create a webhook for the block."""
     hook = orders.webhook(running, url, product, **more)
     try:
         yield hook["id"]
@@ -113,7 +113,7 @@ def hooked(running: Sandbox, url: str, product: str = orders.PLAIN, **more: str)
 
 @pytest.fixture
 def empty(running: Sandbox) -> None:
-    """Nothing is pending but what the test orders: the seed's requests would be approved too."""
+    """Remove pending requests of the demo data, which would be approved too."""
     for product in (orders.PLAIN, METER, SUITE):
         query = f"?in(status,(pending,inquiring))&asset.product.id={product}"
         for request in running.as_vendor("GET", f"/requests{query}"):
@@ -121,7 +121,7 @@ def empty(running: Sandbox) -> None:
 
 
 def within(seconds: float, look: Callable[[], Any]) -> float:
-    """Wait until `look` finds something, and return how long that took."""
+    """Wait until `look` returns something, and return the duration."""
     began = time.monotonic()
     while not look():
         assert time.monotonic() - began < seconds, f"not within {seconds} s"
@@ -134,7 +134,7 @@ def read(running: Sandbox, path: str) -> Any:
 
 
 @EVERY
-def test_an_order_is_approved_within_a_second(
+def test_order_is_approved_within_a_second(
     running: Sandbox, empty: None, command: Command, tmp_path: Path,
 ) -> None:  # fmt: skip
     with example(running, command, tmp_path) as handler, hooked(running, handler.url) as hook:
@@ -160,7 +160,7 @@ def test_an_order_is_approved_within_a_second(
 
 
 @EVERY
-def test_several_orders_at_once_are_each_approved_once(
+def test_concurrent_orders_are_each_approved_once(
     running: Sandbox, empty: None, command: Command, tmp_path: Path,
 ) -> None:  # fmt: skip
     with (
@@ -179,7 +179,7 @@ def test_several_orders_at_once_are_each_approved_once(
 
 
 @EVERY
-def test_a_handler_that_was_down_gets_it_later(
+def test_delivery_is_retried_after_the_handler_was_down(
     running: Sandbox, empty: None, command: Command, tmp_path: Path,
 ) -> None:  # fmt: skip
     with example(running, command, tmp_path) as handler, hooked(running, handler.url) as hook:
@@ -190,12 +190,12 @@ def test_a_handler_that_was_down_gets_it_later(
         first = read(running, path)
         assert first["last_failure"]["status_code"] is None
         assert "refused" in first["last_failure"]["errors"].lower()
-        assert _gate_after(first) in (300, 301)
+        assert _backoff_after(first) in (300, 301)
 
         running.advance("5m5s")
         orders.until_stats(running, hook, triggers=2, failure_triggers=2)
         second = read(running, path)
-        assert _gate_after(second) in (600, 601)
+        assert _backoff_after(second) in (600, 601)
         assert second["stats"]["failure_since_last_success"] == 2
 
         handler.start()
@@ -213,7 +213,7 @@ def test_a_handler_that_was_down_gets_it_later(
 
 
 @EVERY
-def test_a_call_with_a_bad_token_gets_401(
+def test_request_with_invalid_token_gets_401(
     running: Sandbox, empty: None, command: Command, tmp_path: Path,
 ) -> None:  # fmt: skip
     claims = {
@@ -237,7 +237,7 @@ def test_a_call_with_a_bad_token_gets_401(
 
 
 @EVERY
-def test_what_the_api_refuses_is_a_failure_of_the_call(
+def test_refusal_by_the_api_fails_the_delivery(
     running: Sandbox, empty: None, command: Command, tmp_path: Path,
 ) -> None:  # fmt: skip
     claims = {
@@ -251,7 +251,7 @@ def test_what_the_api_refuses_is_a_failure_of_the_call(
 
 
 @EVERY
-def test_an_order_is_validated_until_it_is_right_then_approved(
+def test_order_is_validated_until_valid_then_approved(
     running: Sandbox, empty: None, command: Command, tmp_path: Path,
 ) -> None:  # fmt: skip
     """One process serves both webhooks of a product: the validator and the queue's."""
@@ -287,10 +287,10 @@ def test_an_order_is_validated_until_it_is_right_then_approved(
 
 
 @EVERY
-def test_an_order_of_another_product_is_a_failure_of_the_validation(
+def test_validation_of_another_product_fails(
     running: Sandbox, command: Command, tmp_path: Path
 ) -> None:  # fmt: skip
-    """The process goes on: what can't be validated is no reason to end."""
+    """The process continues after a failed validation."""
     claims = {
         "product_id": orders.PLAIN,
         "api_url": f"{running.url}/public/v1",
@@ -307,7 +307,7 @@ def test_an_order_of_another_product_is_a_failure_of_the_validation(
 
 
 def _validated(running: Sandbox, pk: str, **values: str) -> dict[str, str]:
-    """Return what is said against a draft after it was changed and validated."""
+    """Change and validate a draft, and return the errors of its parameters."""
     params = [{"id": name, "value": value} for name, value in values.items()]
     body = {"asset": {"params": params}}
     found = running.as_distributor("POST", f"/requests/{pk}/validate", body)
@@ -324,10 +324,10 @@ def _called(url: str, token: str | None, body: Any = None) -> int:
     return requests.post(url, json=body or {}, headers=headers, timeout=10).status_code
 
 
-def _gate_after(webhook: dict[str, Any]) -> float:
-    """Return how many seconds after the failed call the webhook may be called again.
+def _backoff_after(webhook: dict[str, Any]) -> float:
+    """Return the backoff of a webhook in seconds after the failed attempt.
 
-    A call's time is shown without its fraction and the gate is rounded up, so it may be one more.
+    It may be one more, because times have no fractions and the backoff is rounded up.
     """
-    gate = datetime.fromisoformat(webhook["earliest_possible_trigger"])
-    return (gate - datetime.fromisoformat(webhook["last_failure"]["time"])).total_seconds()
+    backoff_until = datetime.fromisoformat(webhook["earliest_possible_trigger"])
+    return (backoff_until - datetime.fromisoformat(webhook["last_failure"]["time"])).total_seconds()

@@ -1,4 +1,4 @@
-"""The first two minutes of somebody new, as the README has them: the pages, and a real handler."""
+"""The first steps of the README: the pages, and a real handler."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["chromium", "site"]
 
 @contextmanager
 def listening(site: Site, log: Path, port: int) -> Iterator[Process]:
-    """Run `manage.py listen --approve` in a second terminal."""
+    """Run `manage.py listen --approve` as a second process."""
     command = manage("listen", "--port", str(port), "--approve")
     process = Process(command, site.running.process.env, log).start()
     deadline = time.monotonic() + 15
@@ -36,7 +36,7 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
-def test_from_the_first_page_to_a_delivery_that_is_sent_again(site: Site, tmp_path: Path) -> None:
+def test_tour_from_the_first_page_to_a_resent_delivery(site: Site, tmp_path: Path) -> None:
     port = free_port()
     with site.open("/") as watched:
         page = watched.page

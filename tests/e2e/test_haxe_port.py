@@ -59,7 +59,7 @@ def usage(interpreter: Path, running: Sandbox) -> Found:
         ("unprepared", "pending", "processing", f"{SKIPPED}no connection to the backend"),
     ],
 )
-def test_an_order_ends_as_its_flow_says_and_the_conversation_tells(
+def test_order_gets_the_status_of_its_flow_and_a_message(
     flows: Found, way: str, status: str, asset_status: str, said: str
 ) -> None:
     found = flows["orders"][way]
@@ -69,12 +69,12 @@ def test_an_order_ends_as_its_flow_says_and_the_conversation_tells(
 
 
 @pytest.mark.parametrize("way", ["note", "later", "stop"])
-def test_what_a_flow_leaves_alone_is_pending_without_a_word(flows: Found, way: str) -> None:
+def test_request_without_outcome_stays_pending_without_message(flows: Found, way: str) -> None:
     found = flows["orders"][way]
     assert (found["status"], found["said"]) == ("pending", ["Created in status pending."])
 
 
-def test_what_a_flow_changed_in_the_model_is_sent_before_the_move(flows: Found) -> None:
+def test_changes_of_the_model_are_sent_before_the_action(flows: Found) -> None:
     orders = flows["orders"]
     assert orders["template"]["activation_id"] == "id-of-template"
     assert orders["tile"]["activation_id"] == "id-of-tile"
@@ -84,12 +84,12 @@ def test_what_a_flow_changed_in_the_model_is_sent_before_the_move(flows: Found) 
     assert orders["note"]["note"] == "Seen by the flow."
 
 
-def test_the_distributor_answers_an_inquiry_by_a_flow(flows: Found) -> None:
+def test_distributor_answers_an_inquiry_by_a_flow(flows: Found) -> None:
     assert flows["answered"] == ["pending", "people@example.com"]
     assert set(flows["released"].values()) == {"pending"}
 
 
-def test_steps_follow_each_other_until_one_ends_the_request(flows: Found) -> None:
+def test_steps_run_until_one_ends_the_request(flows: Found) -> None:
     # All but the order whose flow could not be set up.
     assert flows["noted"] == len(flows["orders"]) - 1 + len(flows["tiers"])
     assert flows["after"] == ["note", "note"]
@@ -105,7 +105,7 @@ def test_steps_follow_each_other_until_one_ends_the_request(flows: Found) -> Non
         ("later", "pending", "processing", "tiers_setup"),
     ],
 )
-def test_a_reseller_is_set_up_as_its_flow_says(
+def test_setup_gets_the_status_of_its_flow(
     flows: Found, way: str, status: str, configuration: str, order: str
 ) -> None:
     found = flows["tiers"][way]
@@ -113,7 +113,7 @@ def test_a_reseller_is_set_up_as_its_flow_says(
     assert found["order"] == order
 
 
-def test_what_a_flow_leaves_on_the_setup(flows: Found) -> None:
+def test_flow_stores_its_results_on_the_setup(flows: Found) -> None:
     tiers = flows["tiers"]
     assert tiers["template"]["tenant"] == "pt-1"
     assert tiers["ask"]["error"] == "We know no such agreement."
@@ -129,14 +129,14 @@ def test_listings_and_usage_files_go_through_flows(flows: Found) -> None:
     assert ready > 0
 
 
-def test_a_flow_reports_usage_and_another_submits_it(usage: Found) -> None:
+def test_flow_reports_usage_and_another_submits_it(usage: Found) -> None:
     assert [row[:2] for row in usage["registered"]] == [["draft", "USD"]] * 4
     assert usage["uploaded"] is True
     assert usage["submitted"] == ["pending", "pending"]
     assert usage["records"] == [["NM-CALLS-PPU", "calls", n] for n in (1, 2, 3)]
 
 
-def test_usage_files_are_moved_by_both_parties(usage: Found) -> None:
+def test_both_parties_run_actions_of_usage_files(usage: Found) -> None:
     assert usage["accepted"] == ["accepted", "Looks right."]
     assert usage["rejected"] == ["rejected", "Counted twice."]
     assert (usage["reprocessed"], usage["closed"]) == ("accepted", "closed")
@@ -183,7 +183,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_query_finds_what_it_says(models: Found, name: str) -> None:
+def test_query_finds_the_expected_rows(models: Found, name: str) -> None:
     queries = models["queries"]
     rows, at = queries["everything"], queries["moment"]
     wanted = {row[0] for row in rows if EXPECTED[name](row, at)}
@@ -201,12 +201,12 @@ def test_order_pages_and_plain_queries(models: Found) -> None:
     assert queries["plain"] == queries["forced"] != []
 
 
-def test_the_calls_of_a_request(models: Found) -> None:
+def test_operations_of_a_request(models: Found) -> None:
     found = models["requests"]
     assert found["made"] == ["pending", "purchase", True]
     # The client names the assignee in the path.
     assert found["assigned"] == ["UR-426-913-070"] * 2
-    assert (found["updated"], found["unchanged"]) == (["By hand.", "ws-1"], True)
+    assert (found["updated"], found["unchanged"]) == (["Manually.", "ws-1"], True)
     assert found["inquired"] == ["inquiring", "Which?"]
     assert (found["pended"], found["approved"]) == ("pending", "active")
     assert found["new"] == ["NM-PLATFORM"]
@@ -216,13 +216,13 @@ def test_the_calls_of_a_request(models: Found) -> None:
     assert found["rendered"] == "# Nimbus Meter"
 
 
-def test_what_is_not_there_is_none(models: Found) -> None:
+def test_missing_object_is_none(models: Found) -> None:
     # An order without what its product demands isn't refused: its reseller is set up first.
     assert models["requests"]["incomplete"] == "tiers_setup"
     assert models["requests"]["unknown"] == [None, None, None]
 
 
-def test_the_calls_of_a_tier_configuration_request(models: Found) -> None:
+def test_operations_of_a_tier_configuration_request(models: Found) -> None:
     found = models["tiers"]
     assert found["made"] == ["pending", "setup"]
     assert found["assigned"] == [True, "Sandbox vendor token"]
@@ -235,7 +235,7 @@ def test_the_calls_of_a_tier_configuration_request(models: Found) -> None:
     assert found["of_asset"] == [True, None]
 
 
-def test_the_calls_of_listings(models: Found) -> None:
+def test_operations_of_listings(models: Found) -> None:
     found = models["listings"]
     assert (found["made"], found["submitted"]) == ("draft", [True, "reviewing"])
     assert found["not_the_vendors"] is False
@@ -246,7 +246,7 @@ def test_the_calls_of_listings(models: Found) -> None:
     assert found["new"] == ["new", True, "canceled"]
 
 
-def test_the_calls_of_billing_requests(models: Found) -> None:
+def test_operations_of_billing_requests(models: Found) -> None:
     found = models["billing"]
     assert found["made"] == ["provider", True, 1]
     assert found["period"] == {
@@ -260,7 +260,7 @@ def test_the_calls_of_billing_requests(models: Found) -> None:
     assert found["lost"] is None
 
 
-def test_what_a_vendor_writes_of_a_product(models: Found) -> None:
+def test_vendor_writes_product_data(models: Found) -> None:
     found = models["products"]
     assert found["parameter"] == ["cost_unit", "Cost unit (internal)", False]
     assert found["deleted"] == [True, None]
@@ -269,7 +269,7 @@ def test_what_a_vendor_writes_of_a_product(models: Found) -> None:
     assert found["filtered"] == [f"{SUITE}-0002"]
 
 
-def test_what_is_said_about_a_draft(models: Found) -> None:
+def test_conversation_of_a_draft(models: Found) -> None:
     said = ["May we have a discount?"]
     assert models["conversations"] == {
         "draft": "draft", "begun": ["Prices", True], "said": said, "seen": said,
@@ -277,7 +277,7 @@ def test_what_is_said_about_a_draft(models: Found) -> None:
     }  # fmt: skip
 
 
-def test_what_connects_document_has_not_isnt_served(models: Found) -> None:
+def test_operations_outside_connects_document_are_not_served(models: Found) -> None:
     assert models["products"]["not_served"] == {
         "versions": 0, "version": None, "agreements": 0, "media": [2, None],
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""CloudBlue's JavaScript SDK, unmodified: every method of it, the queues, and its Zapier app."""
+"""CloudBlue's JavaScript SDK, unmodified: every method, the queues, and the Zapier app."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def served() -> Iterator[Handler]:
 def run(
     running: Sandbox, served: Handler, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Found]:
-    """Return a runner of scripts, in a folder where they find the SDK."""
+    """Return a function that runs scripts in a folder with the SDK."""
     folder = tmp_path_factory.mktemp("scripts")
     for script in SCRIPTS.glob("*.mjs"):
         shutil.copy(script, folder)
@@ -148,7 +148,7 @@ def missing(run: Callable[..., Found]) -> Found:
     return run("absent", METHODS=json.dumps(sorted(absent())))
 
 
-def test_every_method_works_or_is_known_to_be_absent(
+def test_every_method_works_or_is_listed_as_absent(
     queues: Found, directory: Found, zapier: Found, missing: Found
 ) -> None:
     methods = set(missing["methods"])
@@ -163,7 +163,7 @@ def test_every_method_works_or_is_known_to_be_absent(
     assert worked | absent() == methods
 
 
-def test_what_is_absent_is_refused_as_an_api_error(missing: Found) -> None:
+def test_absent_method_raises_an_api_error(missing: Found) -> None:
     assert missing["called"].keys() >= absent()
     for name in absent():
         said = missing["called"][name]
@@ -172,7 +172,7 @@ def test_what_is_absent_is_refused_as_an_api_error(missing: Found) -> None:
 
 
 @pytest.mark.openapi
-def test_what_is_absent_is_not_in_connects_document(missing: Found) -> None:
+def test_absent_method_is_not_in_connects_document(missing: Found) -> None:
     if MISSING:
         pytest.skip(f"{MISSING} name no document: what the SDK may call is unchecked")
     document = connects()
@@ -188,7 +188,7 @@ def test_what_is_absent_is_not_in_connects_document(missing: Found) -> None:
 
 
 class TestQueues:
-    def test_a_purchase_is_inquired_and_approved(self, queues: Found) -> None:
+    def test_purchase_is_inquired_and_approved(self, queues: Found) -> None:
         found = queues["fulfillment"]
         states = [found[name]["status"] for name in ("made", "inquired", "pended", "approved")]
         assert states == ["pending", "inquiring", "pending", "approved"]
@@ -202,12 +202,12 @@ class TestQueues:
         assert found["asset"]["status"] == "active"
         assert (found["again"]["status"], found["again"]["error_code"]) == (400, "REQ_003")
 
-    def test_one_fails_with_a_reason_only(self, queues: Found) -> None:
+    def test_failing_requires_a_reason(self, queues: Found) -> None:
         found = queues["failure"]
         assert found["without"]["errors"] == ["Missed fields: reason."]
         assert (found["failed"]["status"], found["failed"]["reason"]) == ("failed", "No capacity.")
 
-    def test_a_subscription_goes_on_until_it_ends(self, queues: Found) -> None:
+    def test_subscription_lifecycle(self, queues: Found) -> None:
         states = {name: row["asset"]["status"] for name, row in queues["later"].items()}
         assert states == {
             "purchase": "active", "suspend": "suspended", "resume": "active", "change": "active",
@@ -216,7 +216,7 @@ class TestQueues:
         assert {row["status"] for row in queues["later"].values()} == {"approved"}
         assert queues["later"]["change"]["asset"]["items"][0]["quantity"] == "7"
 
-    def test_level_2_is_set_up_before_level_1_and_the_order_waits(self, queues: Found) -> None:
+    def test_level_2_is_set_up_before_level_1_and_the_order(self, queues: Found) -> None:
         found = queues["tier_configs"]
         assert found["order"]["status"] == found["waiting"]["status"] == "tiers_setup"
         assert (found["inquired"]["status"], found["inquired"]["notes"]) == ("inquiring", "Asked.")
@@ -228,7 +228,7 @@ class TestQueues:
         assert found["order_after"]["status"] == "pending"
         assert found["configs"] == [found["config"]["id"]]
 
-    def test_a_configuration_is_updated_and_that_fails(self, queues: Found) -> None:
+    def test_update_of_a_configuration_fails(self, queues: Found) -> None:
         found = queues["tier_configs"]
         assert (found["update"]["type"], found["failed"]["status"]) == ("update", "failed")
         assert (found["failed"]["reason"], found["config"]["status"]) == ("Not ours.", "active")
@@ -249,7 +249,7 @@ class TestQueues:
         assert found["unchanged"]["error_code"] == "TAR_004"
         assert found["found"] == [found["before"]["id"]]
 
-    def test_a_listing_is_completed_another_canceled(self, queues: Found) -> None:
+    def test_listing_is_completed_and_another_canceled(self, queues: Found) -> None:
         found = queues["listing"]
         assert (found["made"]["state"], found["refined"]["state"]) == ("draft", "draft")
         assert found["made"]["id"] in found["deploying"]
@@ -258,7 +258,7 @@ class TestQueues:
         )  # fmt: skip
         assert (found["canceled"]["state"], found["gone"]["status"]) == ("canceled", 404)
 
-    def test_billing_requests_of_both_sides(self, queues: Found) -> None:
+    def test_billing_requests_of_both_parties(self, queues: Found) -> None:
         found = queues["billing"]
         for row, kind in ((found["provided"], "provider"), (found["vended"], "vendor")):
             assert row["type"] == kind
@@ -274,7 +274,7 @@ class TestQueues:
 
 
 class TestDirectory:
-    def test_a_product_and_its_parts(self, directory: Found) -> None:
+    def test_product_and_its_parts(self, directory: Found) -> None:
         found = directory["product"]
         for row in (found, found["parts"]["actions"], found["parts"]["parameters"]):
             assert row["read"] == row["made"]
@@ -286,13 +286,13 @@ class TestDirectory:
         assert found["items"] == ["PRD-814-505-018-0001", "PRD-814-505-018-0002"]
         assert found["templates"] == [f"TL-213-870-00{n}" for n in (1, 2, 3)]
 
-    def test_a_connection_is_made_and_changed(self, directory: Found) -> None:
+    def test_connection_is_made_and_changed(self, directory: Found) -> None:
         found = directory["product"]["connection"]
         assert found["read"] == found["made"]
         assert found["changed"] == {**found["made"], "type": "production"}
         assert found["found"] == found["by_product"] == [found["made"]["id"]]
 
-    def test_the_inventory_helper(self, directory: Found) -> None:
+    def test_inventory_helper(self, directory: Found) -> None:
         found = directory["inventory"]
         assert found["parameters"] == ["region", "contact_email", "activation_id", "console_url"]
         assert "tenant_id" in found["fulfillment"]
@@ -315,7 +315,7 @@ class TestDirectory:
         assert (found["seen"], found["hub_by_vendor"]) == (["HB-7710-3391"], "Northland Hub")
         assert found["hub_of_another"]["status"] == 403
 
-    def test_a_tier_account_has_versions_and_an_end(self, directory: Found) -> None:
+    def test_tier_account_has_versions_and_is_deleted(self, directory: Found) -> None:
         found = directory["tier_accounts"]
         assert [row["version"] for row in found["versions"]] == [2, 1]
         assert found["changed"]["tax_id"] == "93-1"
@@ -331,7 +331,7 @@ class TestDirectory:
         assert [row["id"] for row in found["whole"]["messages"]] == found["listed"]
         assert found["begun"]["instance_id"] == found["draft"]
 
-    def test_a_webhook_is_made_triggered_and_deleted(
+    def test_webhook_is_created_triggered_and_deleted(
         self, directory: Found, served: Handler
     ) -> None:
         found = directory["webhooks"]
@@ -345,7 +345,7 @@ class TestDirectory:
 
 
 Row = dict[str, Any]
-# What each query of directory.mjs must find, told of a row by other means.
+# The rows that each query of directory.mjs must find, as predicates.
 QUERIES: dict[str, Callable[[Row, Found], bool]] = {
     "plain": lambda r, f: (r["status"], r["asset"]["product"]["id"]) == ("pending", orders.PLAIN),
     "in": lambda r, f: r["status"] in ("pending", "inquiring"),
@@ -365,7 +365,7 @@ QUERIES: dict[str, Callable[[Row, Found], bool]] = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_a_query_of_the_sdk_finds_what_it_says(directory: Found, name: str) -> None:
+def test_query_of_the_sdk_finds_the_expected_rows(directory: Found, name: str) -> None:
     found = directory["queries"]
     wanted = {row["id"] for row in found["all"] if QUERIES[name](row, found)}
     assert 0 < len(wanted) < len(found["all"])
@@ -395,7 +395,7 @@ def test_order_pages_and_select(directory: Found) -> None:
         ("method", 405, "REQ_405"),
     ],
 )
-def test_a_refusal_is_an_api_error(directory: Found, name: str, status: int, code: str) -> None:
+def test_refusal_raises_an_api_error(directory: Found, name: str, status: int, code: str) -> None:
     # Only of exactly `application/json` does the SDK build an APIError.
     said = directory["errors"][name]
     assert said["api_error"] is True
@@ -405,7 +405,7 @@ def test_a_refusal_is_an_api_error(directory: Found, name: str, status: int, cod
 
 
 class TestZapier:
-    def test_a_zap_is_woken_by_an_order(self, zapier: Found, served: Handler) -> None:
+    def test_order_triggers_a_zap(self, zapier: Found, served: Handler) -> None:
         found = zapier["subscription"]
         assert (found["made"]["type"], found["made"]["data"]) == ("event", {})
         assert found["after"]["stats"]["success_triggers"] == 1
@@ -417,7 +417,7 @@ class TestZapier:
             "triggered_at", "last_success_at", "last_failure_at", "processing_timeout", "data",
         }  # fmt: skip
 
-    def test_an_order_names_neither_product_nor_marketplace(self, zapier: Found) -> None:
+    def test_order_names_neither_product_nor_marketplace(self, zapier: Found) -> None:
         made = zapier["subscription"]["ordered"]
         assert made["asset"]["product"]["id"] == orders.PLAIN
         assert made["marketplace"]["id"] == "MP-40117"
@@ -425,17 +425,17 @@ class TestZapier:
         assert zapier["order"]["bought"] == zapier["order"]["found"]
         assert zapier["order"]["mpn"] == "NB-SEAT"
 
-    def test_a_tier_account_is_named_by_its_external_uid(self, zapier: Found) -> None:
+    def test_tier_account_is_named_by_its_external_uid(self, zapier: Found) -> None:
         found = zapier["tier_account"]
         assert found["made"]["account"]["id"] == found["account"]
         assert found["made"]["status"] == "pending"
         assert found["made"]["account"]["contact_info"]["city"] == "Salem"
 
-    def test_messages_stand_inside_the_conversation(self, zapier: Found) -> None:
+    def test_messages_are_part_of_the_conversation(self, zapier: Found) -> None:
         found = zapier["messages"]
         assert {row["id"]: row["text"] for row in found["found"]}[found["sent"]] == "From a zap."
 
-    def test_a_form_asks_for_the_parameters_that_are_shown(self, zapier: Found) -> None:
+    def test_form_asks_for_visible_parameters(self, zapier: Found) -> None:
         found = zapier["form"]
         shown = [
             row["id"]
@@ -469,7 +469,7 @@ class TestZapier:
 
 
 @pytest.mark.parametrize("number", range(len(SHOWN)))
-def test_what_the_page_shows_runs(running: Sandbox, tmp_path: Path, number: int) -> None:
+def test_code_on_the_page_runs(running: Sandbox, tmp_path: Path, number: int) -> None:
     installed = environments.node("node_handler", PACKAGE)
     (tmp_path / "node_modules").symlink_to(installed / "node_modules")
     (tmp_path / "var").symlink_to(running.data_dir)
@@ -486,7 +486,7 @@ def test_what_the_page_shows_runs(running: Sandbox, tmp_path: Path, number: int)
     assert done.stdout.strip()
 
 
-def test_the_page_counts_the_methods(missing: Found) -> None:
+def test_page_has_the_number_of_methods(missing: Found) -> None:
     total, gone = len(missing["methods"]), len(absent())
     said = f"all of its {total} methods"
     page = " ".join(PAGE.read_text().split())

@@ -42,7 +42,7 @@ def served() -> Iterator[Handler]:
 
 
 def run(interpreter: Path, running: Sandbox, script: str, **variables: str) -> dict[str, Any]:
-    """Run a script of the client's environment and return what it handed over."""
+    """Run a script in the client's environment and return its result."""
     done = subprocess.run(
         [str(interpreter), str(SCRIPTS / f"{script}.py")],
         env={
@@ -88,7 +88,7 @@ def asynchronous(interpreter: Path, running: Sandbox) -> dict[str, Any]:
 
 Row = dict[str, Any]
 
-# What each filter of lists.py must find, told of a row by other means.
+# The rows that each filter of lists.py must find, as predicates.
 EXPECTED: dict[str, Callable[[Row, dict[str, Any]], bool]] = {
     "eq": lambda r, f: r["status"] == "pending",
     "keyword": lambda r, f: r["status"] == "pending",
@@ -122,7 +122,7 @@ EXPECTED: dict[str, Callable[[Row, dict[str, Any]], bool]] = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_filter_finds_what_it_says(lists: dict[str, Any], name: str) -> None:
+def test_filter_finds_the_expected_rows(lists: dict[str, Any], name: str) -> None:
     wanted = {row["id"] for row in lists["everything"] if EXPECTED[name](row, lists)}
     found = lists["filters"][name]
     assert sorted(found) == sorted(wanted)
@@ -217,14 +217,14 @@ def test_other_collections(lists: dict[str, Any]) -> None:
         ("approve", "approved", "active"),
     ],
 )
-def test_an_action_answers_with_the_request_as_it_then_is(
+def test_action_returns_the_changed_request(
     actions: dict[str, Any], action: str, status: str, asset_status: str
 ) -> None:
     found = actions[action]
     assert (found["status"], found["asset"]["status"]) == (status, asset_status)
 
 
-def test_a_draft_is_purchased(actions: dict[str, Any]) -> None:
+def test_draft_is_purchased(actions: dict[str, Any]) -> None:
     found = actions["purchase"]
     assert found["id"] == actions["draft"]["id"]
     # The suite's reseller has to be set up first, where that queue is served.
@@ -232,7 +232,7 @@ def test_a_draft_is_purchased(actions: dict[str, Any]) -> None:
     assert found["asset"]["status"] == "processing"
 
 
-def test_what_the_actions_leave(actions: dict[str, Any]) -> None:
+def test_actions_store_their_results(actions: dict[str, Any]) -> None:
     assert actions["submit"]["asset"]["items"][0]["quantity"] == "7"
     asked = {p["id"]: p for p in actions["inquire"]["asset"]["params"]}["contact_email"]
     answered = {p["id"]: p for p in actions["pend"]["asset"]["params"]}["contact_email"]
@@ -253,13 +253,13 @@ def test_what_the_actions_leave(actions: dict[str, Any]) -> None:
     assert [r["asset"]["status"] for r in actions["later"]] == ["suspended", "active", "terminated"]
 
 
-def test_a_failure_without_a_reason_is_refused(actions: dict[str, Any]) -> None:
+def test_failing_without_reason_is_refused(actions: dict[str, Any]) -> None:
     said = actions["fail_without_reason"]
     assert (said["status"], said["error_code"]) == (400, "REQ_005")
     assert said["errors"] == ["Missed fields: reason."]
 
 
-def test_webhooks_are_made_read_and_changed(hooks: dict[str, Any]) -> None:
+def test_webhooks_are_created_read_and_changed(hooks: dict[str, Any]) -> None:
     made = hooks["made"]
     assert hooks["read"] == made
     assert (made["type"], made["http_method"], made["active"]) == ("event", "POST", True)
@@ -274,7 +274,7 @@ def test_webhooks_are_made_read_and_changed(hooks: dict[str, Any]) -> None:
     assert hooks["disabled"]["active"] is False
 
 
-def test_trigger_now_is_answered_without_a_body(hooks: dict[str, Any], served: Handler) -> None:
+def test_trigger_now_returns_no_body(hooks: dict[str, Any], served: Handler) -> None:
     assert hooks["triggered"] == [200, "b''"]
     assert hooks["after"]["stats"]["triggers"] == hooks["after"]["stats"]["success_triggers"] == 1
     calls = [got for got in served.seen if got.path == "/hook"]
@@ -284,7 +284,7 @@ def test_trigger_now_is_answered_without_a_body(hooks: dict[str, Any], served: H
     assert (said["status"], said["error_code"]) == (400, "WH_001")
 
 
-def test_webhooks_are_deleted_and_nobody_elses(hooks: dict[str, Any]) -> None:
+def test_webhooks_are_deleted_by_their_owner_only(hooks: dict[str, Any]) -> None:
     assert hooks["deleted"] == [204, None]
     assert hooks["exists"] is False
     assert (hooks["of_another"]["status"], hooks["of_another"]["error_code"]) == (404, "NFND_000")
@@ -308,7 +308,7 @@ def test_webhooks_are_deleted_and_nobody_elses(hooks: dict[str, Any]) -> None:
         ("again", 409, "REQ_009"),
     ],
 )
-def test_a_refusal_is_a_client_error_with_code_and_strings(
+def test_refusal_raises_a_client_error_with_code_and_strings(
     errors: dict[str, Any], call: str, status: int, code: str
 ) -> None:
     said = errors[call]
@@ -320,19 +320,19 @@ def test_a_refusal_is_a_client_error_with_code_and_strings(
     assert said["errors"][0] in said["text"]
 
 
-def test_every_field_that_is_wrong_is_named(errors: dict[str, Any]) -> None:
+def test_every_invalid_field_is_named(errors: dict[str, Any]) -> None:
     said = errors["invalid_in_several_ways"]["errors"]
     assert {text.partition(":")[0] for text in said} == {
         "product_id", "object_class", "external_url", "jwt_secret",
     }  # fmt: skip
 
 
-def test_a_conflict_says_with_what(errors: dict[str, Any]) -> None:
+def test_conflict_names_the_other_request(errors: dict[str, Any]) -> None:
     params = errors["again"]["params"]
     assert (params["request_id"], params["request_status"]) == (errors["first"], "pending")
 
 
-def test_the_client_on_asyncio(asynchronous: dict[str, Any]) -> None:
+def test_asyncio_client(asynchronous: dict[str, Any]) -> None:
     found = asynchronous
     assert len(found["everything"]) > 20
     assert found["everything"] == sorted(set(found["everything"]))
@@ -347,7 +347,7 @@ def test_the_client_on_asyncio(asynchronous: dict[str, Any]) -> None:
     assert found["exists"] is False
 
 
-def test_a_refusal_on_asyncio(asynchronous: dict[str, Any]) -> None:
+def test_refusal_in_the_asyncio_client(asynchronous: dict[str, Any]) -> None:
     said = asynchronous["refused"]
     assert (said["status"], said["error_code"]) == (400, "REQ_003")
     assert said["errors"] == [f"{asynchronous['made']} is approved: approve is for pending only."]

@@ -65,7 +65,7 @@ def test_account_users_and_media_are_read(found: Found) -> None:
     assert found["media"] == ["image", "video"]
 
 
-def test_refusals_are_told(found: Found) -> None:
+def test_refusals_are_reported(found: Found) -> None:
     said = "asset.product.id: Product PRD-000-000-001 does not exist."
     assert found["wrong_product"] == [400, "VAL_001", [said]]
     assert found["wrong_filter"][:2] == [400, "VAL_001"]

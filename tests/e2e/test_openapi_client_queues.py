@@ -91,7 +91,7 @@ class TestTierConfigs:
         assert flow["order_after"]["status"] == "pending"
         assert (flow["config"]["status"], flow["of_order"]) == ("active", [flow["config"]["id"]])
 
-    def test_it_is_assigned_inquired_and_pended_without_an_answer(self, found: Found) -> None:
+    def test_assign_inquire_and_pend_return_no_body(self, found: Found) -> None:
         flow = found["tiers_by_order"]
         nothing, status, assignee = flow["assigned"]
         assert (nothing, status, assignee["id"]) == (None, 204, "UR-426-913-070")
@@ -101,14 +101,14 @@ class TestTierConfigs:
         assert (flow["pended"]["status"], answered["value"]) == ("pending", "OAK")
         assert (flow["pended"]["notes"], answered["value_error"]) == ("Asked.", "")
 
-    def test_an_approval_answers_with_the_template(self, found: Found) -> None:
+    def test_approval_returns_the_template(self, found: Found) -> None:
         flow = found["tiers_by_order"]
         assert flow["answered"]["template"]["id"] == "TL-561-036-001"
         assert "Oak" in flow["answered"]["template"]["representation"]
         assert "**Oak" in flow["rendered"] and "`pt-1`" in flow["config_rendered"]
         refused(flow["without"], 400, "VAL_001")
 
-    def test_a_draft_is_submitted_and_approved(self, found: Found) -> None:
+    def test_draft_is_submitted_and_approved(self, found: Found) -> None:
         flow = found["tiers_by_api"]
         assert (flow["draft"]["status"], flow["submitted"]["status"]) == ("draft", "pending")
         assert flow["config"]["status"] == "active"
@@ -116,7 +116,7 @@ class TestTierConfigs:
         # The update failed, the adjustment did not.
         assert values == {"partner_agreement": "NSS-2", "partner_tenant": "pt-9"}
 
-    def test_an_update_fails_with_a_reason(self, found: Found) -> None:
+    def test_update_fails_with_a_reason(self, found: Found) -> None:
         flow = found["tiers_by_api"]
         assert (flow["update"]["type"], flow["failed"]["status"]) == ("update", "failed")
         assert flow["failed"]["reason"] == "Unknown."
@@ -128,7 +128,7 @@ class TestTierConfigs:
 
 
 class TestTierAccounts:
-    def test_each_change_is_a_version_and_a_request(self, found: Found) -> None:
+    def test_each_change_creates_a_version_and_a_request(self, found: Found) -> None:
         flow = found["tiers_accounts"]
         assert [row["version"] for row in flow["versions"]] == [3, 2, 1]
         assert flow["old"]["contact_info"]["city"] == "Portland"
@@ -138,7 +138,7 @@ class TestTierAccounts:
             assert (asked["status"], asked["account"]["version"]) == ("pending", version)
         assert flow["by_uid"] == [flow["made"]["id"]]
 
-    def test_the_vendor_accepts_and_ignores(self, found: Found) -> None:
+    def test_vendor_accepts_and_ignores(self, found: Found) -> None:
         flow = found["tiers_accounts"]
         assert (flow["accepted"]["status"], flow["ignored"]["status"]) == ("accepted", "ignored")
         assert flow["ignored"]["reason"] == "Not kept."
@@ -147,7 +147,7 @@ class TestTierAccounts:
         refused(flow["not_theirs"], 403, "AUTH_002")
         refused(flow["not_mine"], 403, "AUTH_002")
 
-    def test_one_that_is_deleted_is_decommissioned(self, found: Found) -> None:
+    def test_deleted_account_is_decommissioned(self, found: Found) -> None:
         flow = found["tiers_accounts"]
         assert flow["deleted"] == [None, 204]
         assert flow["after"]["events"]["decommissioned"]["at"]
@@ -155,7 +155,7 @@ class TestTierAccounts:
 
 class TestBilling:
     @pytest.mark.parametrize("name", ["provided", "provided_flat", "vended", "vended_flat"])
-    def test_either_form_of_a_body_is_taken(self, found: Found, name: str) -> None:
+    def test_both_forms_of_a_body_are_accepted(self, found: Found, name: str) -> None:
         flow = found["money_billing"]
         row = flow[name]
         assert row["id"].startswith("BRP-" if name.startswith("provided") else "BRV-")
@@ -166,7 +166,7 @@ class TestBilling:
         }  # fmt: skip
         assert (row["items"][0]["quantity"] == 3) == name.endswith("flat")
 
-    def test_a_providers_are_hidden_from_vendors(self, found: Found) -> None:
+    def test_requests_of_a_provider_are_hidden_from_vendors(self, found: Found) -> None:
         flow = found["money_billing"]
         theirs = {flow[name]["id"] for name in ("provided", "provided_flat")}
         mine = {flow[name]["id"] for name in ("vended", "vended_flat")}
@@ -182,9 +182,7 @@ class TestBilling:
         assert flow["vended"]["attributes"]["vendor"] == {"invoice": "1"}
         assert flow["after"]["attributes"]["vendor"] == {"invoice": "NB-1"}
 
-    def test_what_is_wrong_is_named_and_a_subscription_shows_its_billing(
-        self, found: Found
-    ) -> None:
+    def test_errors_name_fields_and_subscription_shows_its_billing(self, found: Found) -> None:
         flow = found["money_billing"]
         assert {e.partition(":")[0] for e in flow["no_period"]["errors"]} == {
             f"period.{name}" for name in ("from", "to", "delta", "uom")
@@ -194,7 +192,7 @@ class TestBilling:
 
 
 class TestUsage:
-    def test_a_workbook_goes_from_draft_to_closed(self, found: Found) -> None:
+    def test_workbook_goes_from_draft_to_closed(self, found: Found) -> None:
         flow = found["usage_accepted"]
         steps = ("made", "ready", "submitted", "accepted", "closed")
         assert [flow[name]["status"] for name in steps] == [
@@ -208,10 +206,10 @@ class TestUsage:
         refused(flow["not_theirs"], 403, "AUTH_002")
         refused(flow["upload_again"], 400, "REQ_003")
 
-    def test_the_template_is_a_workbook(self, found: Found) -> None:
+    def test_template_is_a_workbook(self, found: Found) -> None:
         assert found["usage_accepted"]["template"] == [200, "PK"]
 
-    def test_a_wrong_row_makes_a_file_invalid(self, found: Found) -> None:
+    def test_wrong_row_makes_a_file_invalid(self, found: Found) -> None:
         flow = found["usage_rejected"]
         assert flow["invalid"]["status"] == "invalid"
         assert flow["invalid"]["records"] == {"valid": 1, "invalid": 1, "closed": 0}
@@ -219,7 +217,7 @@ class TestUsage:
         assert wrong["row"] == 3
         assert wrong["errors"][0]["column"] == "asset_search_value"
 
-    def test_a_submit_right_after_the_upload_waits(self, found: Found) -> None:
+    def test_submit_waits_for_the_upload_to_be_read(self, found: Found) -> None:
         flow = found["usage_rejected"]
         assert (flow["submitted"]["status"], flow["rejected"]["status"]) == ("pending", "rejected")
         assert flow["rejected"]["rejection_note"] == "Counted twice."
@@ -227,7 +225,7 @@ class TestUsage:
         assert flow["deleted"]["status"] == "deleted"
         refused(flow["not_theirs"], 403, "AUTH_002")
 
-    def test_the_last_closed_record_closes_the_file(self, found: Found) -> None:
+    def test_last_closed_record_closes_the_file(self, found: Found) -> None:
         flow = found["usage_records"]
         assert [row["status"] for row in flow["records"]] == ["approved"] * 3
         assert (flow["closed"]["status"], flow["closed"]["external_billing_id"]) == (
@@ -240,7 +238,7 @@ class TestUsage:
 
 
 class TestProducts:
-    def test_a_product_is_built_of_parts(self, found: Found) -> None:
+    def test_product_is_built_of_parts(self, found: Found) -> None:
         flow = found["catalogue_product"]
         parts = flow["parts"]
         assert flow["made"]["status"] == "draft"
@@ -256,7 +254,7 @@ class TestProducts:
         refused(parts["twin"], 400, "VAL_001")
         refused(flow["not_theirs"], 403, "AUTH_002")
 
-    def test_it_is_listed_then_sold_and_rendered(self, found: Found) -> None:
+    def test_listed_product_is_sold_and_its_template_rendered(self, found: Found) -> None:
         flow = found["catalogue_product"]
         refused(flow["unlisted"], 400, "VAL_001")
         assert (flow["listing"]["state"], flow["listing"]["listing"]["status"]) == (
@@ -276,7 +274,7 @@ class TestProducts:
 
 
 class TestListings:
-    def test_a_removal_is_refined_and_completed(self, found: Found) -> None:
+    def test_removal_is_refined_and_completed(self, found: Found) -> None:
         flow = found["catalogue_listings"]
         assert (flow["removal"]["state"], flow["refined"]["state"]) == ("draft", "draft")
         assert flow["assigned"]["assignee"]
@@ -286,7 +284,7 @@ class TestListings:
         refused(flow["not_theirs"], 403, "AUTH_002")
         refused(flow["update"], 400, "REQ_003")
 
-    def test_another_is_canceled_and_the_distributor_lists_it(self, found: Found) -> None:
+    def test_canceled_listing_and_listing_by_the_distributor(self, found: Found) -> None:
         flow = found["catalogue_listings"]
         assert flow["canceled"]["state"] == "canceled"
         assert flow["changed"]["status"] == "listed"
@@ -295,7 +293,7 @@ class TestListings:
 
 
 class TestPlaces:
-    def test_who_and_where(self, found: Found) -> None:
+    def test_accounts_users_and_hubs(self, found: Found) -> None:
         flow = found["catalogue_places"]
         assert flow["accounts"] == ["VA-610-138", "PA-318-442"]
         assert flow["account"] == "vendor"
@@ -304,13 +302,13 @@ class TestPlaces:
         assert flow["marketplaces"] == [flow["marketplace"]["id"]] == ["MP-40117"]
         assert flow["currencies"] == [{"id": "MP-40117", "currency": "USD"}]
 
-    def test_contracts_are_moved_by_whose_turn_it_is(self, found: Found) -> None:
+    def test_contract_actions_belong_to_one_party(self, found: Found) -> None:
         flow = found["catalogue_places"]
         assert flow["contracts"] == [flow["contract"]["id"]]
         refused(flow["enroll"], 400, "REQ_003")
         refused(flow["sign"], 403, "AUTH_002")
 
-    def test_a_hub_is_written_by_its_provider(self, found: Found) -> None:
+    def test_provider_changes_its_hub(self, found: Found) -> None:
         flow = found["catalogue_places"]
         assert flow["hub"]["instance"]["type"] == "API"
         assert flow["changed"]["name"].startswith("Store")
@@ -318,7 +316,7 @@ class TestPlaces:
         refused(flow["in_use"], 400, "REQ_003")
 
 
-def test_a_conversation_has_private_messages_and_an_end(found: Found) -> None:
+def test_conversation_has_private_messages_and_can_be_closed(found: Found) -> None:
     flow = found["catalogue_conversations"]
     assert flow["talk"]["instance_id"] == flow["request"]
     assert flow["seen"] == [flow["said"]["id"], flow["edited"]["id"]]
@@ -328,7 +326,7 @@ def test_a_conversation_has_private_messages_and_an_end(found: Found) -> None:
 
 
 class TestValidation:
-    def test_a_cart_is_corrected_and_bought(self, found: Found, served: Validator) -> None:
+    def test_cart_is_corrected_and_bought(self, found: Found, served: Validator) -> None:
         flow = found["validation_cart"]
         assert flow["draft"]["status"] == flow["wrong"]["status"] == "draft"
         wrong, right, last = (
@@ -347,7 +345,7 @@ class TestValidation:
         stats = flow["webhook"]["stats"]
         assert (stats["events"], stats["triggers"], stats["success_triggers"]) == (2, 2, 2)
 
-    def test_a_resellers_set_up_is_corrected_and_submitted(
+    def test_setup_of_a_reseller_is_corrected_and_submitted(
         self, found: Found, served: Validator
     ) -> None:
         flow = found["validation_tier_cart"]
@@ -363,7 +361,7 @@ class TestValidation:
         assert [g["path"] for g in served.seen(flow["draft"]["id"])] == ["/tiers"] * 2
         assert flow["webhook"]["stats"]["success_triggers"] == 2
 
-    def test_a_handler_that_is_down_is_called_once(self, found: Found, served: Validator) -> None:
+    def test_unreachable_handler_is_called_once(self, found: Found, served: Validator) -> None:
         flow = found["validation_in_vain"]
         refused(flow["said"], 400, "VAL_100")
         assert flow["said"]["errors"] == [
@@ -379,7 +377,7 @@ class TestValidation:
 
 
 @pytest.mark.parametrize("number", range(len(SHOWN)))
-def test_what_the_page_shows_runs(
+def test_code_on_the_page_runs(
     interpreter: Path, running: Sandbox, tmp_path: Path, number: int
 ) -> None:
     (tmp_path / "var").symlink_to(running.data_dir)
@@ -403,7 +401,7 @@ NOT_SERVED = {
 }  # fmt: skip
 
 
-def test_what_the_page_calls_not_served_is_not() -> None:
+def test_operations_listed_as_not_served_are_not_served() -> None:
     served = {
         (method, re.sub(r"\{\w+\}", "{}", path))
         for path, methods in schema_views.document()["paths"].items()

@@ -35,7 +35,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def ccli(tmp_path: Path, request: pytest.FixtureRequest) -> Run:
-    """Return a runner of the command, told of the vendor's account."""
+    """Return a function that runs the command with the vendor's account."""
     requirements = "product-sync==1.5\nopenpyxl==3.1.5\n"
     python = environments.python("product_sync", requirements, newest=(3, 11))
     running: Sandbox = request.getfixturevalue("running")
@@ -56,7 +56,7 @@ def ccli(tmp_path: Path, request: pytest.FixtureRequest) -> Run:
     return run
 
 
-def test_items_go_to_a_workbook_and_back(ccli: Run, running: Sandbox, tmp_path: Path) -> None:
+def test_items_are_exported_and_imported(ccli: Run, running: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "items.xlsx"
     ccli("product", "dump", METER, "-o", str(file))
     book = load_workbook(file)
@@ -65,7 +65,7 @@ def test_items_go_to_a_workbook_and_back(ccli: Run, running: Sandbox, tmp_path: 
     assert [(row[1], row[7]) for row in sheet.iter_rows(min_row=2, values_only=True)] == [
         (item["mpn"], item["id"]) for item in items
     ]
-    sheet.cell(2, 5, value="Changed by hand")
+    sheet.cell(2, 5, value="Changed manually")
     for row in NEW:
         sheet.append([*row, None])
     book.save(file)
@@ -77,7 +77,7 @@ def test_items_go_to_a_workbook_and_back(ccli: Run, running: Sandbox, tmp_path: 
         item["mpn"]: item for item in running.as_vendor("GET", f"/products/{METER}/items?limit=50")
     }
     assert len(found) == len(items) + len(NEW) - 1
-    assert found[items[0]["mpn"]]["description"] == "Changed by hand"
+    assert found[items[0]["mpn"]]["description"] == "Changed manually"
     for name, mpn, period, is_reserved, description, is_yearly, _ in NEW[:-1]:
         item = found[mpn]
         assert (item["name"], item["description"]) == (name, description)
@@ -88,6 +88,6 @@ def test_items_go_to_a_workbook_and_back(ccli: Run, running: Sandbox, tmp_path: 
     assert rows[-1][8:10] == ("VAL_001", refusal)
 
 
-def test_a_product_that_is_not_there_is_skipped(ccli: Run, tmp_path: Path) -> None:
+def test_missing_product_is_skipped(ccli: Run, tmp_path: Path) -> None:
     said = ccli("product", "dump", "PRD-000-000-000", "-o", str(tmp_path / "nothing.xlsx"))
     assert "PRD-000-000-000" in said and "does not exist" in said

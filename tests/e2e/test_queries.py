@@ -1,4 +1,4 @@
-"""Query strings byte for byte as published clients send them; each finds what it says."""
+"""Query strings byte for byte as published clients send them, and the rows they find."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def everything(running: Sandbox) -> list[Row]:
-    """All requests, newest first; nothing changes them in this module."""
+    """All requests, newest first; tests do not change them."""
     rows: list[Row] = wire.get(running, "/requests?ordering(-created,id)&limit=1000").json
     return rows
 
 
 @pytest.fixture(scope="module")
 def dates(everything: list[Row]) -> dict[str, str]:
-    """What the queries are filled with: dates that rows have, so that the bounds matter."""
+    """Values of the queries: dates of existing rows, so that the bounds matter."""
     at = sorted(row["created"] for row in everything)
     return {"EARLY": at[5], "LATE": at[-5], "ONE": everything[0]["id"], "TWO": everything[-1]["id"]}
 
@@ -193,7 +193,7 @@ def wanted(everything: list[Row], dates: dict[str, str], condition: Wanted) -> s
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_a_query_finds_what_it_says(
+def test_query_finds_the_expected_rows(
     running: Sandbox, everything: list[Row], dates: dict[str, str], name: str
 ) -> None:
     query, condition = QUERIES[name]
@@ -245,7 +245,7 @@ def test_order(running: Sandbox, query: str, key: str, reverse: bool) -> None:
     assert values != sorted(values, reverse=not reverse)
 
 
-def test_select_leaves_out(running: Sandbox) -> None:
+def test_select_excludes_fields(running: Sandbox) -> None:
     query = "?select(-asset.items,-asset.params,-asset.tiers.customer)&limit=1"
     asset = wire.get(running, f"/requests{query}").json[0]["asset"]
     assert not {"items", "params"} & set(asset)
@@ -288,11 +288,11 @@ def test_other_collections(running: Sandbox, target: str, expected: list[str] | 
 @pytest.mark.parametrize(
     "query",
     [
-        "?eq(status", "?)", "?eq(status,pending", "?and(", "?colour=red", "?eq(colour,red)",
-        "?created=ge=yesterday", "?status=%FF", "?ordering(colour)", "?like(answered,*x*)",
+        "?eq(status", "?)", "?eq(status,pending", "?and(", "?color=red", "?eq(color,red)",
+        "?created=ge=yesterday", "?status=%FF", "?ordering(color)", "?like(answered,*x*)",
     ],
 )  # fmt: skip
-def test_a_bad_query_is_refused_in_connects_form(running: Sandbox, query: str) -> None:
+def test_malformed_query_gets_connects_envelope(running: Sandbox, query: str) -> None:
     answer = wire.get(running, f"/requests{query}")
     assert (answer.status, answer.json["error_code"]) == (400, "VAL_001")
     assert all(isinstance(text, str) and text for text in answer.json["errors"])

@@ -24,9 +24,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         found.process.kill()
 
 
-def test_it_comes_from_here_alone_and_calls_what_it_documents(
-    running: Sandbox, watched: Watched
-) -> None:
+def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, watched: Watched) -> None:
     # Another name of the host than the sandbox prints: the page's calls stay with the page.
     address = running.url.replace("127.0.0.1", "localhost")
     page = watched.page

@@ -28,7 +28,7 @@ WRONG, ERROR, REASON = "wrong", "Nobody reads this.", "We don't sell to you."
 
 @dataclass
 class Processor:
-    """What the vendor's handler does when it is woken: everything that is pending."""
+    """The vendor's handler: processes all pending requests."""
 
     running: Sandbox
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -51,12 +51,12 @@ class Processor:
         return 200
 
     def process(self, path: str) -> None:
-        """Inquire or fail what says so, and approve the rest."""
+        """Inquire or fail requests with such values, and approve the others."""
         request = self.running.as_vendor("GET", path)
         wrong = self.wrong(request)
         if wrong and request["id"] in self.inquired:
             # The library pends a request before it sends the new value.
-            request = self.until_mended(path)
+            request = self.until_fixed(path)
         elif wrong:
             self.inquired.add(request["id"])
             self.write(path, request, [{"id": wrong, "value_error": ERROR}])
@@ -84,7 +84,7 @@ class Processor:
             (p["id"] for p in self.params(request) if str(p["value"]).startswith(WRONG)), ""
         )
 
-    def until_mended(self, path: str) -> dict[str, Any]:
+    def until_fixed(self, path: str) -> dict[str, Any]:
         deadline = time.monotonic() + 20
         while self.wrong(found := self.running.as_vendor("GET", path)):
             assert time.monotonic() < deadline, f"{path} keeps its wrong value"
@@ -114,7 +114,7 @@ def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def processor(running: Sandbox) -> Iterator[Processor]:
-    """The vendor's handler, woken by webhooks of three queues."""
+    """The vendor's handler for webhooks of three queues."""
     found = Processor(running)
     with handler(found) as served:
         wake(running, served)
@@ -137,7 +137,7 @@ def values(params: list[dict[str, Any]]) -> dict[str, Any]:
     return {param["id"]: param["value"] for param in params}
 
 
-def test_an_order_is_approved(found: dict[str, Any]) -> None:
+def test_order_is_approved(found: dict[str, Any]) -> None:
     request = found["approved"]
     assert (request["status"], request["asset"]["status"]) == ("approved", "active")
     assert values(request["asset"]["params"])["activation_id"] == f"ID:{request['id']}"
@@ -150,13 +150,13 @@ def test_an_order_is_approved(found: dict[str, Any]) -> None:
     assert request["asset"]["tiers"]["tier1"]["type"] == "reseller"
 
 
-def test_an_order_fails(found: dict[str, Any]) -> None:
+def test_order_fails(found: dict[str, Any]) -> None:
     request = found["failed"]
     assert (request["status"], request["reason"]) == ("failed", REASON)
     assert request["asset"]["status"] == "terminated"
 
 
-def test_an_inquiry_is_answered(found: dict[str, Any]) -> None:
+def test_inquiry_is_answered(found: dict[str, Any]) -> None:
     inquired, answered = found["inquired"], found["answered"]
     errors = {p["id"]: p["value_error"] for p in inquired["asset"]["params"]}
     assert inquired["status"] == "inquiring" and errors["contact_email"] == ERROR
@@ -165,11 +165,11 @@ def test_an_inquiry_is_answered(found: dict[str, Any]) -> None:
     assert not any(p["value_error"] for p in answered["asset"]["params"])
 
 
-def test_without_a_difference_nothing_is_sent(found: dict[str, Any]) -> None:
+def test_unchanged_object_is_not_sent(found: dict[str, Any]) -> None:
     assert found["unchanged"] == found["approved"]
 
 
-def test_a_subscriptions_life(found: dict[str, Any]) -> None:
+def test_subscription_lifecycle(found: dict[str, Any]) -> None:
     seen = [(r["type"], r["status"], r["asset"]["status"]) for r in found["life"]]
     assert seen == [
         ("purchase", "approved", "active"), ("change", "approved", "active"),
@@ -184,7 +184,7 @@ def test_a_subscriptions_life(found: dict[str, Any]) -> None:
     assert values(adjusted["asset"]["params"])["workspace_id"] == "ws-adjusted"
 
 
-def test_a_reseller_is_set_up(found: dict[str, Any]) -> None:
+def test_reseller_is_set_up(found: dict[str, Any]) -> None:
     request = found["tier"]
     assert (request["type"], request["status"]) == ("setup", "approved")
     assert request["configuration"]["status"] == "active"
@@ -193,7 +193,7 @@ def test_a_reseller_is_set_up(found: dict[str, Any]) -> None:
     assert found["kinds"] == [True, True]
 
 
-def test_an_inquiry_about_a_reseller_is_answered(found: dict[str, Any]) -> None:
+def test_inquiry_about_a_reseller_is_answered(found: dict[str, Any]) -> None:
     inquired, answered = found["tier_inquired"], found["tier_answered"]
     assert inquired["status"] == "inquiring"
     assert answered["id"] == inquired["id"] and answered["status"] == "approved"
@@ -207,13 +207,13 @@ def test_assertions(found: dict[str, Any]) -> None:
     assert denied["asset_status"] == "Asset status 'active' is not 'something else'."
 
 
-def test_a_request_is_read_from_a_file(found: dict[str, Any]) -> None:
+def test_request_is_read_from_a_file(found: dict[str, Any]) -> None:
     approved = {k: v for k, v in found["approved"].items() if k != "asset"}
     assert found["from_file"] == {**approved, "id": "X"}
 
 
 def test_behave(interpreter: Path, running: Sandbox, processor: Processor) -> None:
-    """The library's steps, in a feature that behave runs."""
+    """A behave feature with the library's steps."""
     done = subprocess.run(
         [str(interpreter), "-m", "behave", "--no-color", "--no-timings", "--format", "plain",
          str(SCRIPTS / "features")],
@@ -228,6 +228,6 @@ def test_behave(interpreter: Path, running: Sandbox, processor: Processor) -> No
     assert "4 scenarios passed, 0 failed, 0 skipped" in done.stdout
 
 
-def test_the_handler_met_no_error(found: dict[str, Any], processor: Processor) -> None:
+def test_handler_has_no_errors(found: dict[str, Any], processor: Processor) -> None:
     assert processor.broken == []
     assert len(processor.inquired) >= 2

@@ -1,4 +1,4 @@
-"""A sandbox that is killed in the middle of a usage file reads it to its end after the restart."""
+"""A sandbox that is killed while it reads a usage file finishes it after the restart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = 3000
 
 
 def until(running: Sandbox, path: str, wanted: Callable[[Any], bool]) -> Any:
-    """Read a file until it is as wanted, and return it."""
+    """Poll a file until it has the status, and return it."""
     deadline = time.monotonic() + 240
     while True:
         found = running.as_vendor("GET", path)
@@ -28,7 +28,7 @@ def until(running: Sandbox, path: str, wanted: Callable[[Any], bool]) -> Any:
 
 
 def used(running: Sandbox) -> tuple[dict[str, Any], bytes]:
-    """Return the body of a file, and many rows of what a subscription has used."""
+    """Return the body of a file with many usage rows of a subscription."""
     asset = running.as_vendor("GET", "/assets?status=active&limit=1")[0]
     named = {
         "item_search_value": asset["items"][0]["mpn"], "asset_search_value": asset["id"],
@@ -39,13 +39,13 @@ def used(running: Sandbox) -> tuple[dict[str, Any], bytes]:
 
 
 def let_the_lease_pass(running: Sandbox) -> None:
-    """Make it two minutes later for what the dead worker was at, without waiting for it."""
+    """Expire the lease of the killed worker without waiting."""
     with sqlite3.connect(running.data_dir / "connect.sqlite3") as database:
         database.execute("UPDATE usage_file_usagefile SET lease = lease - 120 WHERE claim != ''")
     database.close()
 
 
-def test_a_killed_worker_is_replaced_after_the_restart(tmp_path: Path) -> None:
+def test_usage_file_of_killed_worker_is_read_after_the_restart(tmp_path: Path) -> None:
     with sandbox(tmp_path / "data") as running:
         body, content = used(running)
         path = f"/usage/files/{running.as_vendor('POST', '/usage/files', body)['id']}"

@@ -1,4 +1,4 @@
-"""Validators end to end: both parties call the API of a sandbox, and a handler's process answers.
+"""Validators end to end: both parties call a sandbox's API, and a handler process responds.
 
 Each of the types from the making of its request to the approval; each reason not to be called.
 """
@@ -65,7 +65,7 @@ NO_CALLS = {"events": 0, "triggers": 0, "success_triggers": 0, "failure_triggers
             "failure_since_last_success": 0, "out_of_order": False}  # fmt: skip
 
 
-def test_the_types_are_those_of_connect() -> None:
+def test_types_are_those_of_connect() -> None:
     assert set(VALIDATORS) == set(CAPABILITIES)
 
 
@@ -86,7 +86,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
 
 @pytest.fixture
 def hook(running: Sandbox, served: Validator, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Make webhooks that are there for one test."""
+    """Create webhooks for one test."""
     made: list[Json] = []
 
     def make(type_: str, **more: Any) -> Json:
@@ -99,7 +99,7 @@ def hook(running: Sandbox, served: Validator, request: pytest.FixtureRequest) ->
 
 
 def edits(flow: Flow) -> Json:
-    """Return what a handler may change of a parameter, all of it."""
+    """Return all the fields of a parameter that a handler may change."""
     return {
         flow.names["wrong"]: {"value_error": "Not known.", "structured_error": STRUCTURED},
         flow.names["text"]: {
@@ -111,7 +111,7 @@ def edits(flow: Flow) -> Json:
 
 
 def edited(flow: Flow, sent: Json) -> Json:
-    """Return what the platform must make of what was sent and those edits."""
+    """Return the expected result of the sent object and those edits."""
     wanted = copy.deepcopy(sent)
     params = flow.params(wanted)
     for pk, changes in edits(flow).items():
@@ -123,7 +123,7 @@ def edited(flow: Flow, sent: Json) -> Json:
 
 
 def not_to_be_taken(flow: Flow) -> Json:
-    """Return the other edits of an answer, which change nothing."""
+    """Return edits of other fields of a response, which are ignored."""
     if flow.base == "/requests":
         return {
             "status": "approved", "type": "cancel", "note": "By the handler.",
@@ -139,7 +139,7 @@ def not_to_be_taken(flow: Flow) -> Json:
 
 @pytest.fixture(scope="class")
 def hooks(running: Sandbox, served: Validator) -> Iterator[dict[str, Json]]:
-    """A webhook of each type: of all but one nothing is wanted."""
+    """A webhook of each type, of which only one must be called."""
     made = {name: validating.hook(running, served, name) for name in VALIDATORS}
     yield made
     validating.drop(running, *made.values())
@@ -147,7 +147,7 @@ def hooks(running: Sandbox, served: Validator) -> Iterator[dict[str, Json]]:
 
 class TestEachType:
     @pytest.mark.parametrize("name", VALIDATORS)
-    def test_a_request_is_validated_corrected_and_approved(
+    def test_request_is_validated_corrected_and_approved(
         self, running: Sandbox, served: Validator, hooks: dict[str, Json], name: str
     ) -> None:
         flow = validating.begin(running, VALIDATORS[name])
@@ -228,7 +228,7 @@ class TestEachType:
 
 
 def nothing_happens(running: Sandbox, served: Validator, flow: Flow, *hooks: Json) -> None:
-    """Check that a validation answers the object as it is, and that nobody hears of it."""
+    """Check that a validation returns the object unchanged and calls no webhook."""
     before, called = flow.read(), len(served.seen())
     answer = flow.validate()
     assert (answer.status_code, answer.json()) == (200, before)
@@ -240,27 +240,31 @@ def nothing_happens(running: Sandbox, served: Validator, flow: Flow, *hooks: Jso
 
 
 class TestNobodyIsCalled:
-    def test_the_webhook_is_disabled(self, running: Sandbox, served: Validator, hook: Any) -> None:
+    def test_disabled_webhook_is_not_called(
+        self, running: Sandbox, served: Validator, hook: Any
+    ) -> None:
         flow = validating.draft(running)
-        born, later = hook("validator", active=False), hook("validator")
+        disabled, later = hook("validator", active=False), hook("validator")
         running.as_vendor("PUT", f"/notifications/webhooks/{later['id']}", {"active": False})
-        nothing_happens(running, served, flow, born, later)
+        nothing_happens(running, served, flow, disabled, later)
         running.as_vendor("PUT", f"/notifications/webhooks/{later['id']}", {"active": True})
         assert flow.validate().status_code == 200
         assert [g["claims"]["webhook_id"] for g in served.seen(flow.pk)] == [later["id"]]
 
-    def test_the_webhook_is_deleted(self, running: Sandbox, served: Validator) -> None:
+    def test_deleted_webhook_is_not_called(self, running: Sandbox, served: Validator) -> None:
         flow = validating.draft(running)
         validating.drop(running, validating.hook(running, served, "validator"))
         nothing_happens(running, served, flow)
 
-    def test_it_is_of_another_product(self, running: Sandbox, served: Validator, hook: Any) -> None:
+    def test_webhook_of_another_product_is_not_called(
+        self, running: Sandbox, served: Validator, hook: Any
+    ) -> None:
         # Both products validate changes.
         other = hook("change_validator", product_id=METER)
         flow = validating.begin(running, VALIDATORS["change_validator"])
         nothing_happens(running, served, flow, other)
 
-    def test_a_distributor_has_none(self, running: Sandbox, served: Validator) -> None:
+    def test_distributor_cannot_have_a_validator(self, running: Sandbox, served: Validator) -> None:
         for name, found in VALIDATORS.items():
             body = {
                 "label": "Mine", "product_id": SUITE, "type": name, "jwt_secret": orders.SECRET,
@@ -273,7 +277,9 @@ class TestNobodyIsCalled:
             assert answer.json()["errors"] == ["type: Validators are for vendors only."]
         nothing_happens(running, served, validating.draft(running))
 
-    def test_it_is_another_vendors(self, running: Sandbox, served: Validator) -> None:
+    def test_webhook_of_another_vendor_is_not_called(
+        self, running: Sandbox, served: Validator
+    ) -> None:
         key = second_vendor(running)
         body = {
             "label": "Theirs", "type": "validator", "object_class": "fulfillment_request",
@@ -294,7 +300,7 @@ class TestNobodyIsCalled:
         )
 
     @pytest.mark.parametrize("name", VALIDATORS)
-    def test_the_capability_is_off_meanwhile(
+    def test_webhook_without_capability_is_not_called(
         self, running: Sandbox, served: Validator, hook: Any, name: str
     ) -> None:
         made = hook(name)
@@ -308,7 +314,7 @@ class TestNobodyIsCalled:
         assert len(served.seen(flow.pk)) == 1
 
     @pytest.mark.parametrize("name", ["validator", "draft_tcr_t1_val"])
-    def test_event_webhooks_hear_nothing_of_it(
+    def test_event_webhooks_are_not_called(
         self, running: Sandbox, served: Validator, hook: Any, name: str
     ) -> None:
         flow = validating.begin(running, VALIDATORS[name])
@@ -326,7 +332,7 @@ class TestNobodyIsCalled:
         ["validator", "change_inquiring_validator", "tcr_setup_t2_inq_val",
          "tcr_update_t1_validator"],
     )  # fmt: skip
-    def test_the_request_is_pending(
+    def test_pending_request_is_not_validated(
         self, running: Sandbox, served: Validator, hook: Any, name: str
     ) -> None:
         made = hook(name)
@@ -345,7 +351,7 @@ class TestNobodyIsCalled:
 
 class TestOthersAreNotCalled:
     @pytest.mark.parametrize("name", VALIDATORS)
-    def test_type_level_or_status_are_others(
+    def test_request_of_another_type_level_or_status_is_not_validated(
         self, running: Sandbox, served: Validator, hooks: dict[str, Json], name: str
     ) -> None:
         flow = validating.begin(running, VALIDATORS[name])
@@ -362,7 +368,7 @@ class TestOthersAreNotCalled:
 
 class TestCreation:
     @pytest.mark.parametrize("name", VALIDATORS)
-    def test_a_product_without_the_capability_is_refused(
+    def test_product_without_the_capability_is_refused(
         self, running: Sandbox, served: Validator, hook: Any, name: str
     ) -> None:
         switch(running, CAPABILITIES[name], False)
@@ -374,13 +380,11 @@ class TestCreation:
         assert (made["type"], made["active"], made["stats"]) == (name, True, NO_CALLS)
 
     @pytest.mark.parametrize("name", VALIDATORS)
-    def test_a_plain_product_is_refused(
-        self, running: Sandbox, served: Validator, name: str
-    ) -> None:
+    def test_plain_product_is_refused(self, running: Sandbox, served: Validator, name: str) -> None:
         assert lacking(running, served, name, BACKUP) == FIRST[name]
 
     @pytest.mark.parametrize("name", [name for name in VALIDATORS if "_t2_" in name])
-    def test_a_product_of_one_level_is_refused_the_second(
+    def test_product_of_one_level_is_refused_the_second(
         self, running: Sandbox, served: Validator, name: str
     ) -> None:
         switch(running, "tiers.configs.level", 1)
@@ -391,7 +395,7 @@ class TestCreation:
 
 
 def lacking(running: Sandbox, served: Validator, name: str, product: str) -> str:
-    """Return the capability for whose lack a webhook of the type is refused."""
+    """Return the capability that a webhook of the type requires."""
     body = {
         "label": "No", "product_id": product, "type": name, "jwt_secret": orders.SECRET,
         "object_class": VALIDATORS[name].object_class, "external_url": f"{served.url}/{name}",
@@ -407,7 +411,7 @@ def lacking(running: Sandbox, served: Validator, name: str, product: str) -> str
 
 
 def switch(running: Sandbox, capability: str, value: Any) -> None:
-    """Change a capability of the suite, as its vendor does."""
+    """Change a capability of the suite as its vendor."""
     body: Any = value
     for key in reversed(capability.split(".")):
         body = {key: body}
@@ -415,7 +419,7 @@ def switch(running: Sandbox, capability: str, value: Any) -> None:
 
 
 def second_vendor(running: Sandbox) -> str:
-    """Make another vendor in the sandbox, with a product that validates; return an API key."""
+    """Create another vendor with a product that validates; return its API key."""
     script = (
         "from requests_queue.catalog import keys\n"
         "from requests_queue.seed.products import capabilities\n"

@@ -1,4 +1,4 @@
-"""Validators that are down, slow or wrong: the caller is told in words, and the order goes on."""
+"""Validators that are down, slow or wrong: errors are reported, and the order continues."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def flow(running: Sandbox) -> Flow:
 
 @pytest.fixture(scope="module")
 def untouched(running: Sandbox) -> Flow:
-    """A draft that no validation changes."""
+    """A draft that validations do not change."""
     return validating.draft(running)
 
 
 def raw(body: bytes, **more: Any) -> Json:
-    """Return the rule of an answer that isn't made from the request."""
+    """Return the rule of a response that does not depend on the request."""
     return {"base64": base64.b64encode(body).decode(), **more}
 
 
@@ -129,7 +129,7 @@ WRONG: dict[str, tuple[Json, str]] = {
 
 
 def told(answer: Any) -> str:
-    """Return what a caller is told of a handler that failed."""
+    """Return the expected error of a failing handler."""
     assert answer.status_code == 400, answer.text
     assert set(answer.json()) == {"error_code", "errors"}
     assert answer.json()["error_code"] == "VAL_100"
@@ -139,14 +139,14 @@ def told(answer: Any) -> str:
 
 
 def goes_on(flow: Flow) -> None:
-    """Check that an order that nobody validated is bought and approved as if nobody had tried."""
+    """Check that the order can be bought and approved after failed validations."""
     flow.leave()
     flow.approve()
 
 
 class TestWrong:
     @pytest.mark.parametrize("name", WRONG)
-    def test_the_caller_is_told_and_nothing_changes(
+    def test_error_is_returned_and_nothing_changes(
         self, running: Sandbox, served: Validator, hook: Json, untouched: Flow, name: str
     ) -> None:
         rule, words = WRONG[name]
@@ -166,7 +166,7 @@ class TestWrong:
         assert found["earliest_possible_trigger"] is None
         served.release()
 
-    def test_nobody_listens(self, running: Sandbox, hook: Json, flow: Flow) -> None:
+    def test_unreachable_handler(self, running: Sandbox, hook: Json, flow: Flow) -> None:
         port = free_port()
         running.as_vendor(
             "PUT",
@@ -183,7 +183,7 @@ class TestWrong:
         assert str(port) in found["last_failure"]["errors"]
         goes_on(flow)
 
-    def test_the_secret_is_another(self, running: Sandbox, served: Validator, flow: Flow) -> None:
+    def test_wrong_secret(self, running: Sandbox, served: Validator, flow: Flow) -> None:
         made = validating.hook(running, served, "validator", jwt_secret="JWT-not-the-handlers-own")
         assert told(flow.validate()) == "The handler answered 401; only 2xx is success."
         (got,) = served.seen(flow.pk)
@@ -191,7 +191,7 @@ class TestWrong:
         validating.drop(running, made)
 
     @pytest.mark.parametrize("name", ["tcr_setup_t1_inq_val", "tcr_update_t2_validator"])
-    def test_a_configuration_of_another_id(
+    def test_configuration_of_another_id(
         self, running: Sandbox, served: Validator, name: str
     ) -> None:
         made = validating.hook(running, served, name)
@@ -226,7 +226,7 @@ class TestWrong:
         validating.drop(running, second)
         goes_on(flow)
 
-    def test_nothing_is_tried_again(
+    def test_failed_validation_is_not_retried(
         self, running: Sandbox, served: Validator, hook: Json, flow: Flow
     ) -> None:
         rules: list[Json] = [{"hold": True}, {"status": 500}, {"json": []}]
@@ -245,13 +245,15 @@ class TestWrong:
         goes_on(flow)
 
     @pytest.mark.parametrize("name", ["hangs", "500", "HTML", "another object"])
-    def test_the_order_goes_on(self, served: Validator, hook: Json, flow: Flow, name: str) -> None:
+    def test_order_continues_after_a_failure(
+        self, served: Validator, hook: Json, flow: Flow, name: str
+    ) -> None:
         served.rules(validator=WRONG[name][0])
         told(flow.validate())
         served.release()
         goes_on(flow)
 
-    def test_a_sandbox_that_is_killed_meanwhile(
+    def test_kill_of_the_sandbox_during_a_validation(
         self, running: Sandbox, served: Validator, hook: Json, flow: Flow
     ) -> None:
         served.rules(validator={"hold": True, "params": {"company_alias": {"value": "Lost"}}})
@@ -310,9 +312,7 @@ class TestOdd:
         stats = orders.stats(running, hook["id"])
         assert (stats["success_triggers"], stats["failure_triggers"]) == (1, 0)
 
-    def test_a_byte_order_mark_is_no_reason(
-        self, served: Validator, hook: Json, flow: Flow
-    ) -> None:
+    def test_byte_order_mark_is_ignored(self, served: Validator, hook: Json, flow: Flow) -> None:
         edit = {"asset": {"params": [{"id": "company_alias", "value": "Harbour"}]}}
         served.rules(validator=raw(b"\xef\xbb\xbf" + json.dumps(edit).encode()))
         found = flow.params(flow.validate().json())
@@ -322,7 +322,7 @@ class TestOdd:
         served.rules(validator=params({"id": "company_alias", "value": 17}))
         assert flow.params(flow.validate().json())["company_alias"]["value"] == "17"
 
-    def test_an_answer_of_3_MB_is_read_and_64_KiB_of_it_kept(
+    def test_response_of_3_MB_is_read_and_64_KiB_stored(
         self, running: Sandbox, served: Validator, hook: Json, flow: Flow
     ) -> None:
         edit = {"asset": {"params": [{"id": "company_alias", "value": "Harbour"}]}}

@@ -1,4 +1,4 @@
-"""Validators under load: who waits for a handler keeps nobody else waiting, and nothing is lost.
+"""Validators under load: waiting validations block no other requests, and nothing is lost.
 
 On a sandbox; tests/runtime/test_distributed.py has the same tests for web + worker with PostgreSQL
 and Redis.
@@ -58,7 +58,7 @@ def pool(validator: Validator) -> Iterator[ThreadPoolExecutor]:
 
 
 def timed(call: Callable[[], Any], limit: float = 1) -> Any:
-    """Make a call that must answer within a second, whoever waits meanwhile."""
+    """Make a request that must get a response within a second."""
     began = time.monotonic()
     found = call()
     assert time.monotonic() - began < limit
@@ -66,7 +66,7 @@ def timed(call: Callable[[], Any], limit: float = 1) -> Any:
 
 
 def others_are_served(running: Sandbox, validator: Validator, other: Flow, event: Json) -> None:
-    """Check that everything else works while validations wait."""
+    """Check that other requests work while validations wait."""
     assert timed(lambda: running.as_vendor("GET", "/requests?limit=50"))
     assert timed(lambda: running.as_distributor("GET", "/tier/config-requests"))
     assert timed(lambda: running.as_vendor("GET", "/notifications/webhooks"))
@@ -79,7 +79,7 @@ def others_are_served(running: Sandbox, validator: Validator, other: Flow, event
 
 @pytest.fixture
 def event(running: Sandbox, validator: Validator) -> Iterator[Json]:
-    """A webhook for changes of the plain product, which calls the same handler."""
+    """A webhook for changes of the plain product with the same handler."""
     made = orders.webhook(running, f"{validator.url}/event")
     yield made
     validating.drop(running, made)
@@ -87,7 +87,7 @@ def event(running: Sandbox, validator: Validator) -> Iterator[Json]:
 
 class TestSlow:
     @pytest.mark.parametrize("drafts", [10, 1])
-    def test_ten_at_once_take_as_long_as_one(
+    def test_ten_concurrent_validations_take_as_long_as_one(
         self, running: Sandbox, validator: Validator, hook: Json, event: Json,
         pool: ThreadPoolExecutor, drafts: int,
     ) -> None:  # fmt: skip
@@ -128,7 +128,7 @@ class TestHanging:
         validator.until_seen(count, flow.pk)
         return waiting
 
-    def test_more_than_there_are_threads_stop_nobody(
+    def test_more_validations_than_threads_block_no_other_request(
         self, running: Sandbox, validator: Validator, hook: Json, event: Json,
         pool: ThreadPoolExecutor, flow: Flow,
     ) -> None:  # fmt: skip
@@ -142,7 +142,7 @@ class TestHanging:
         assert flow.params(flow.read())["company_alias"]["value"] == "B"
         assert orders.stats(running, hook["id"])["success_triggers"] == HANGING
 
-    def test_what_is_written_meanwhile_and_what_is_answered_are_both_kept(
+    def test_concurrent_changes_and_the_response_are_both_kept(
         self, validator: Validator, hook: Json, pool: ThreadPoolExecutor, flow: Flow
     ) -> None:
         edit = {"customer_domain": {"value": "a.example.com", "value_error": "Not yours."}}
@@ -169,7 +169,7 @@ class TestHanging:
         assert params["customer_domain"]["value_error"] == "Not yours."
         assert flow.read() == found
 
-    def test_a_purchase_wins_over_a_late_answer(
+    def test_purchase_wins_over_a_late_response(
         self,
         running: Sandbox,
         validator: Validator,
@@ -193,7 +193,7 @@ class TestHanging:
         flow.approve()
 
 
-def test_one_handler_takes_half_of_the_callers(
+def test_one_handler_uses_at_most_half_of_the_slots(
     running: Sandbox, validator: Validator, hook: Json
 ) -> None:
     flow = validating.draft(running)
@@ -217,7 +217,7 @@ def test_one_handler_takes_half_of_the_callers(
     assert (stats["events"], stats["success_triggers"], stats["failure_triggers"]) == (60, 50, 10)
 
 
-def test_connections_that_are_only_open_stop_nobody(running: Sandbox) -> None:
+def test_open_connections_block_no_other_request(running: Sandbox) -> None:
     place = urlsplit(running.url)
     with ExitStack() as stack:
         for _ in range(150):

@@ -1,4 +1,4 @@
-"""Requests that are validated: the handler's process, and how the two parties make and end them."""
+"""Helpers for validated requests: the handler process, and the actions of both parties."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Validator:
 
 @contextmanager
 def validator(folder: Path, *options: str) -> Iterator[Validator]:
-    """Run a handler's process until the block ends."""
+    """Run a handler process for the block."""
     command = [sys.executable, str(SCRIPT), "--secret", orders.SECRET, *options]
     process = Process(command, environment(folder), folder / "handler.log", ROOT).start()
     try:
@@ -70,7 +70,7 @@ def validator(folder: Path, *options: str) -> Iterator[Validator]:
 
 
 def hook(running: Sandbox, served: Validator, type_: str, **more: Any) -> Json:
-    """Create a webhook of a validator type on the suite, as the vendor does."""
+    """Create a webhook of a validator type on the suite as the vendor."""
     body = {
         "label": type_, "type": type_, "object_class": VALIDATORS[type_].object_class,
         "data": {"tenant": "lab"}, **more,
@@ -89,7 +89,7 @@ def read_hook(running: Sandbox, made: Json) -> Json:
 
 
 def validate(running: Sandbox, path: str, body: Any = None) -> requests.Response:
-    """Validate as the distributor, and return the answer whatever it is."""
+    """Validate as the distributor, and return the response."""
     return running.call("POST", f"/public/v1{path}/validate", body, key=running.provider_key)
 
 
@@ -112,7 +112,7 @@ NAMES: dict[int | None, dict[str, str]] = {
 
 
 def add_tier_parameters(running: Sandbox) -> None:
-    """Give the tiers' configurations a parameter of each kind that orders have."""
+    """Add a parameter of each type that orders have to the tier configurations."""
     regions = [{"value": "eu", "label": "Europe"}, {"value": "us", "label": "United States"}]
     for level in (1, 2):
         for role, kind in (("text", "text"), ("phone", "phone"), ("choice", "dropdown")):
@@ -127,7 +127,7 @@ def add_tier_parameters(running: Sandbox) -> None:
 
 
 class Flow:
-    """A request on the suite, from its making to its approval, as the two parties call."""
+    """A request on the suite, from its creation to its approval."""
 
     base, submit = "/requests", "submit"
 
@@ -232,19 +232,19 @@ class Configuration(Flow):
 
 
 def begin(running: Sandbox, webhook_type: WebhookType) -> Flow:
-    """Bring a request into the place where a validator of the type is called for it."""
+    """Bring a request into the status in which a validator of the type is called."""
     assert webhook_type.trigger is not None
     kind = Order if webhook_type.object_class == "fulfillment_request" else Configuration
     return kind(running, webhook_type.trigger)
 
 
 def draft(running: Sandbox) -> Flow:
-    """Make a draft of a purchase."""
+    """Create a draft of a purchase."""
     return begin(running, VALIDATORS["validator"])
 
 
 def order(running: Sandbox, **more: Any) -> Json:
-    """Order the suite for a new customer of a reseller that is set up."""
+    """Order the suite for a new customer of a configured reseller."""
     body = {
         "type": "purchase",
         **more,
@@ -262,7 +262,7 @@ def order(running: Sandbox, **more: Any) -> Json:
 
 
 def active(running: Sandbox) -> str:
-    """Return a new subscription that is active."""
+    """Return a new active subscription."""
     made = order(running)
     given = [{"id": "tenant_id", "value": f"tn-{made['id']}"}]
     running.as_vendor("PUT", f"/requests/{made['id']}", {"asset": {"params": given}})

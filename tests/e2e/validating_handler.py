@@ -1,4 +1,4 @@
-"""A validator's handler as its author would run it: a process of its own, told what to answer.
+"""A validator's handler as a separate process, controlled by rules.
 
 It needs Python and PyJWT. Tests tell it the rules of its paths by `POST /rules`, read what it got
 at `GET /seen` (of the objects and webhooks in the query, or of all), and let go the calls that it
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 class Server(ThreadingHTTPServer):
-    """The server and what it knows."""
+    """The server and its rules."""
 
     daemon_threads = True
     block_on_close = False
@@ -37,7 +37,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One call: looked at, kept, and answered by the rule of its path."""
+    """Record a request, and respond by the rule of its path."""
 
     protocol_version = "HTTP/1.1"
     server: Server
@@ -121,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _said(rule: Json, body: Json | None) -> bytes:
-    """Return the answer's body: raw bytes, any JSON, or the request with edits."""
+    """Return the body of the response: raw bytes, any JSON, or the request with edits."""
     if "base64" in rule:
         return base64.b64decode(rule["base64"])
     if "json" in rule:
@@ -162,7 +162,7 @@ def _set(node: Any, keys: list[str], value: Any) -> None:
 
 
 def main() -> None:
-    """Serve until the process is ended; the first line printed is the address."""
+    """Serve until the process is terminated; print the URL first."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--secret", required=True)

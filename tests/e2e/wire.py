@@ -1,4 +1,4 @@
-"""Requests to a sandbox as bytes on a socket, which no client library tidies up."""
+"""Requests to a sandbox as raw bytes on a socket, without a client library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.processes import Sandbox
 
 @dataclass
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: dict[str, str]
@@ -57,7 +57,7 @@ def get(running: Sandbox, target: str, **options: Any) -> Answer:
 
 
 def post(running: Sandbox, target: str, body: Any = None, **options: Any) -> Answer:
-    """POST an object as JSON, bytes as they are, None as an empty body."""
+    """POST an object as JSON, bytes unchanged, None as an empty body."""
     return _with_body(running, "POST", target, body, options)
 
 

@@ -181,7 +181,7 @@ async function errors() {
     invalid: await refused(() => distributor.requests.create({ type: 'purchase' })),
     // The SDK's own name for it is none of the language's.
     gte: await refused(() => vendor.requests.search({ created: { $gte: '2026-01-01' } })),
-    bad_query: await refused(() => vendor.requests.search({ colour: 'red' })),
+    bad_query: await refused(() => vendor.requests.search({ color: 'red' })),
     not_yours: await refused(
       () => vendor.tierAccounts.create({ name: 'X', contact_info: CONTACT }),
     ),

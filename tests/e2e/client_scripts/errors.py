@@ -16,7 +16,7 @@ hand_over(
     invalid_in_several_ways=refused(
         lambda: vendor.ns("notifications").webhooks.create({"label": "Half"})
     ),
-    unknown_property=refused(lambda: list(vendor.requests.filter(R().colour.eq("red")))),
+    unknown_property=refused(lambda: list(vendor.requests.filter(R().color.eq("red")))),
     bad_query=refused(lambda: list(vendor.requests.filter("eq(status"))),
     bad_date=refused(lambda: list(vendor.requests.filter(R().created.ge("yesterday")))),
     wrong_key=refused(lambda: list(client(f"{VENDOR_KEY}x").requests.all())),

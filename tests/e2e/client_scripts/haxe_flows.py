@@ -96,7 +96,7 @@ class Files(Flow):
 
 
 class Answers(Flow):
-    """Puts an inquired request back to pending, the parameter being mended in the model."""
+    """Puts an inquired request back to pending, after correcting the parameter in the model."""
 
     def __init__(self):
         super().__init__(None)
@@ -193,7 +193,7 @@ Processor().flow(Files()).processUsageFiles(where(status="ready"))
 ready = UsageFile.list(where(status="ready")).length()
 
 # A processor logs what it can't do, and goes on.
-Processor().flow(Files()).processUsageFiles(where(colour="red"))
+Processor().flow(Files()).processUsageFiles(where(color="red"))
 
 hand_over(
     orders=orders,

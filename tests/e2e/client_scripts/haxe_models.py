@@ -77,7 +77,7 @@ def requests():
     by_email = request.assign("maya.ortiz@nimbus.example.com")
     found["assigned"] = [json.loads(one.assignee)["id"] for one in (by_id, by_email)]
     request.asset.getParamById("workspace_id").value = "ws-1"
-    request.note = "By hand."
+    request.note = "Manually."
     updated = request.update(None)
     found["updated"] = [updated.note, updated.asset.getParamById("workspace_id").value]
     same = updated.update(None)
@@ -334,7 +334,7 @@ hand_over(
     **found,
     refusals={
         "categories": refused(lambda: Category.list(None)),
-        "query": refused(lambda: Asset.list(Query().equal("colour", "red"))),
+        "query": refused(lambda: Asset.list(Query().equal("color", "red"))),
         "accounts": refused(Account.create),
     },
     agreements=[agreement.id for agreement in Agreement.list(None).toArray()],

@@ -179,7 +179,7 @@ hand_over(
         "key": refused(
             lambda: Directory(Config(api_url=VENDOR.api_url, api_key="SU-1:x")).list_products()
         ),
-        "query": refused(lambda: directory.list_assets(Query().equal("colour", "red"))),
+        "query": refused(lambda: directory.list_assets(Query().equal("color", "red"))),
         "parameter": refused(lambda: products.create_parameter(METER, {"name": "x"})),
         "template": refused(lambda: TemplateResource(VENDOR).render("TL-0", approved.id)),
         "request": refused(lambda: TemplateResource(VENDOR).render(template[0]["id"], "PR-0")),

@@ -51,7 +51,7 @@ class Processor(FulfillmentAutomation):
     def inquire_by(self, request):
         email = request.asset.get_param_by_id("contact_email")
         email.value_error = "Nobody reads this."
-        raise InquireRequest("Please mend the address.", params=[email])
+        raise InquireRequest("Please correct the address.", params=[email])
 
     def refuse(self, request):
         raise FailRequest("We are sold out.")
@@ -110,7 +110,7 @@ first = {name: as_found(name) for name in WAYS}
 distributor.update_param_asset_request(
     orders["inquire_by"],
     {"params": [{"id": "contact_email", "value": "people@example.com"}]},
-    "The address is mended.",
+    "The address is corrected.",
 )
 answered = AssetRequestResource(DISTRIBUTOR).get(orders["inquire_by"])
 wanted = dict.fromkeys(wanted, "template")

@@ -79,7 +79,7 @@ def setup_of(made):
 
 WAYS = ("template", "tile", "inquire_by", "refuse", "later", "forgotten")
 made = {name: order(name) for name in WAYS}
-born = {name: setups.list({"configuration.account.id": made[name].asset.tiers.tier1.id})[0]
+created = {name: setups.list({"configuration.account.id": made[name].asset.tiers.tier1.id})[0]
         for name in WAYS}  # fmt: skip
 waiting = {name: setup_of(made[name]) for name in WAYS}
 seen, results = [], {}
@@ -92,7 +92,7 @@ def as_found(name):
     param = request.get_param_by_id
     return {
         "result": results[name],
-        "born": born[name].status,
+        "created": created[name].status,
         "waiting": waiting[name].status,
         "status": request.status,
         "configuration": request.configuration.status,
@@ -118,7 +118,7 @@ setups.update(one, {"params": [{"id": "partner_agreement", "value_error": "Which
 answers["inquire"] = setups.inquire(one)
 inquired = setups.get(one)
 answers["pend"] = setups.pend(one)
-setups.update(one, {"params": [{"id": "partner_tenant", "value": "by hand"}]})
+setups.update(one, {"params": [{"id": "partner_tenant", "value": "manual"}]})
 approved = setups.approve(one)
 setups.update(waiting["forgotten"].id, {"params": [{"id": "partner_tenant", "value": "too"}]})
 answers["approve_by_template"] = [

@@ -61,8 +61,8 @@ class Reporter(UsageAutomation):
         outcomes.append(super().dispatch(listing))
 
 
-class Clerk(UsageFileAutomation):
-    """Raises what is wanted for a file."""
+class Automation(UsageFileAutomation):
+    """Raise the required outcome of a file."""
 
     def process_request(self, file):
         seen.append(file.id)
@@ -74,11 +74,11 @@ class Clerk(UsageFileAutomation):
 
 
 def work(config, status, **decisions):
-    """Let the clerk of one party loose on the files, and return what became of them."""
+    """Process the files of one party, and return their statuses."""
     global wanted
     wanted = {files[name]: decision for name, decision in decisions.items()}
-    clerk = Clerk(config)
-    clerk.process(clerk.filters(status, id=list(wanted)))
+    automation = Automation(config)
+    automation.process(automation.filters(status, id=list(wanted)))
     return {name: get(name).status for name in decisions}
 
 
@@ -112,7 +112,7 @@ states["accept"] = work(
 )
 states["reject"] = work(DISTRIBUTOR, "pending", reject=RejectUsageFile("Too much."))
 states["close"] = work(DISTRIBUTOR, "accepted", close=CloseUsageFile())
-mine = Clerk(only(METER)).list()
+mine = Automation(only(METER)).list()
 
 template = reporter.get_usage_template(Product(id=METER))
 book = openpyxl.load_workbook(io.BytesIO(template))

@@ -80,7 +80,7 @@ async def accepted():
 
 
 async def rejected():
-    """Upload text with a wrong row, mend it, submit, and have it rejected; delete another."""
+    """Upload text with a wrong row, correct it, submit, and have it rejected; delete another."""
     (asset,) = await _assets(1)
     pk = (await _draft("September"))["id"]
     await _upload(pk, "usage.csv", _csv((1, asset, "NSS-DESK-PPU"), (2, "AS-0", "NSS-DESK-PPU")))
