@@ -2,8 +2,8 @@
 
 The token is HS256 by the secret that all actions of a product share. Its claims are Connect's:
 `action_id` (the action's own `action` text), `asset_id` or, for the tier scopes,
-`configuration_id`, and `exp` in seconds since 1970. A link is good for whoever has it, as a
-browser has no API key. No URL of the vendor's: the link leads to a page of the portal.
+`configuration_id`, and `exp` in Unix seconds. Whoever has a link may use it, because a browser
+has no API key. For actions without a URL the link leads to a page of the portal.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from requests_queue.time_format import format_moment
 VALID = timedelta(minutes=10)
 UNVERIFIED = "Its signature does not verify with the secret of the product's actions."
 _ALGORITHM = "HS256"
-# 9999-12-31: later moments are no dates in Python.
+# 9999-12-31, the last date in Python.
 _LAST = 253_402_300_799
 
 
 class WrongToken(Exception):
-    """A token that a page must not believe; the text says why, in a sentence."""
+    """An invalid token; the text is the reason."""
 
 
 def to(action: ProductAction, about: dict[str, str]) -> str:
     """Return the link to an action, `about` being `{asset_id}`, `{configuration_id}` or empty.
 
-    Raises Refused where the secret can't be read.
+    Raises Refused if the secret cannot be read.
     """
     expires = clock.now() + VALID
     claims = {"action_id": action.action, **about, "exp": int(expires.timestamp())}
@@ -44,7 +44,7 @@ def to(action: ProductAction, about: dict[str, str]) -> str:
 
 
 def with_token(url: str, token: str) -> str:
-    """Return the URL with `jwt` added to its query; one that it has already is replaced."""
+    """Return the URL with `jwt` added to its query, or replaced."""
     parts = urlsplit(url)
     kept = [part for part in parts.query.split("&") if part and part.partition("=")[0] != "jwt"]
     return urlunsplit(parts._replace(query="&".join([*kept, f"jwt={token}"])))

@@ -1,8 +1,8 @@
-"""Who may see and change what in the admin: the base of all its pages.
+"""Permissions of the admin: the base class of its pages.
 
-A superuser may do everything that a page offers. Staff of an account (`is_staff`; no model
-permissions are needed) see their account's side of things and change what a page lets accounts
-write, which is their webhooks. Staff without an account have Django's model permissions.
+Superusers may do everything that a page offers. Staff of an account (`is_staff`, without model
+permissions) see the account's rows, and change them on pages with `accounts_write` (webhooks).
+Staff without an account have Django's model permissions.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from requests_queue.catalog.models import Account, User
 
 
 def user_of(request: HttpRequest) -> User:
-    """Return who is signed in: the admin lets nobody else in, but to its sign-in page."""
+    """Return the signed-in user; anonymous on the sign-in page only."""
     return cast(User, request.user)
 
 
 def account_of(request: HttpRequest) -> Account | None:
-    """Return the account that bounds what the request may see, None where nothing does."""
+    """Return the account whose rows the request may see, None for all rows."""
     user = user_of(request)
-    # The sign-in page asks too, and who sees it is nobody yet: without permissions, too.
+    # The sign-in page calls this, too, with an anonymous user.
     return None if user.is_superuser else getattr(user, "account", None)
 
 
 class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A page that shows each account its own side.
+    """A page that shows each account its own rows.
 
-    `vendor_sees` and `provider_sees` are ORM routes to an account: a row is seen by the account
-    that one of them leads to. Without a route nothing is seen.
+    `vendor_sees` and `provider_sees` are ORM routes from a row to the accounts that may see it.
+    Without a route accounts see nothing.
     """
 
     vendor_sees: ClassVar[tuple[str, ...]] = ()
     provider_sees: ClassVar[tuple[str, ...]] = ()
     # Whether staff of an account may add, change and delete what they see.
     accounts_write: ClassVar[bool] = False
-    # What nobody may do here, superusers included.
+    # Applies to superusers, too.
     read_only: ClassVar[bool] = False
     deletable: ClassVar[bool] = False
 
@@ -57,11 +57,11 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return rows if account is None else self.visible_to(rows, account)
 
     def deferred_in_list(self) -> tuple[str, ...]:
-        """Return the large columns that the page's list has no use for."""
+        """Return the large columns to defer in the list."""
         return ()
 
     def visible_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
-        """Return those of the rows that the account may see."""
+        """Return the rows that the account may see."""
         routes = self._routes(account)
         if not routes:
             return rows.none()
@@ -73,10 +73,10 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return rows.filter(seen)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """Whether a list's query may look there: an account's, by the list's own filters only.
+        """Whether a list may be filtered by the lookup: accounts use the list's filters only.
 
-        Django takes any relation of the row, and so would tell what others have to do with it.
-        Regular expressions are nobody's: on SQLite they run in Python, for as long as they like.
+        Django allows any relation, which would reveal rows of other accounts. Regular expressions
+        are refused for all: on SQLite they run in Python, without a time limit.
         """
         if lookup.rpartition("__")[2] in ("regex", "iregex"):
             return False
@@ -87,7 +87,7 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().lookup_allowed(lookup, value, request)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Whether the index names the page."""
+        """Whether the index lists the page."""
         account = account_of(request)
         if account is None:
             return super().has_module_permission(request)
@@ -133,7 +133,7 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _sees(self, request: HttpRequest, account: Account, obj: Model | None) -> bool:
         if obj is None:
             return bool(self._routes(account))
-        # A page asks several times for one row: the answer is kept with the request.
+        # Cache on the request: a page checks the same row several times.
         kept: dict[Any, bool] = request.__dict__.setdefault("_seen_by_account", {})
         key = (self.model, obj.pk)
         if key not in kept:
@@ -142,18 +142,18 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _parameter(given: Any) -> str:
-    """Return what a list's filter is called in the query."""
+    """Return the query parameter of a list filter."""
     if isinstance(given, type):
         return str(getattr(given, "parameter_name", ""))
     return str(given if isinstance(given, str) else given[0])
 
 
 class PartOfPage(admin.TabularInline):  # type: ignore[type-arg]
-    """Rows within another's page: whoever may change that one may change these."""
+    """An inline table, with the permissions of the page that contains it."""
 
     extra = 0
     show_change_link = False
-    # What nobody may do here.
+    # Applies to superusers, too.
     read_only: ClassVar[bool] = False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

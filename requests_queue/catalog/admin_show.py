@@ -1,6 +1,6 @@
-"""How the admin shows what others wrote: dates, JSON, and bodies of answers as harmless text.
+"""How the admin shows dates, JSON, headers and bodies, as escaped text.
 
-The pages of all rooms use it; nothing here is marked as safe that came from outside.
+Used by the admin pages of all apps. Text from outside is never marked as safe.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ NOTHING = "–"
 
 
 def moment(value: datetime | None) -> str:
-    """Return a date in full, in UTC, so that it can be compared with logs."""
+    """Return a date with seconds, in UTC, as logs have it."""
     return NOTHING if value is None else format_moment(value)
 
 
 def text(value: str | bytes | memoryview) -> SafeString | str:
-    """Return the text in a box that wraps and scrolls, a dash where there is none."""
+    """Return the text in a scrolling box, a dash if it is empty."""
     shown = visible(value)
     if not shown:
         return NOTHING
-    # In reach of the keyboard, since it scrolls. HTML drops a first line break, so one is given.
+    # Focusable, so that it scrolls by keyboard. HTML drops the first line break of <pre>: add one.
     return format_html('<pre class="sim-text" tabindex="0">\n{}</pre>', shown)
 
 
 def as_json(value: Any) -> SafeString | str:
-    """Return JSON, indented, in a box."""
+    """Return indented JSON in a box."""
     return text(json.dumps(value, indent=2, ensure_ascii=False)) if value else NOTHING
 
 
@@ -53,25 +53,25 @@ def pairs(rows: Iterable[tuple[str, Any]]) -> SafeString | str:
 
 
 def link(row: Model | None, label: str | None = None) -> SafeString | str:
-    """Return a link to a row's page, a dash where there is no row."""
+    """Return a link to a row's page, a dash without a row."""
     if row is None:
         return NOTHING
     return link_to(type(row), row.pk, label or str(row))
 
 
 def link_to(model: type[Model], pk: Any, label: str) -> SafeString:
-    """Return a link to the page of the row that has this key."""
+    """Return a link to the page of the row with this key."""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
     return format_html('<a href="{}">{}</a>', reverse(name, args=[quote(pk)]), label)
 
 
 def json_column(name: str, label: str) -> Callable[[Any], SafeString | str]:
-    """Return a read-only field of a page that shows a JSON column in a box."""
+    """Return a read-only admin field that shows a JSON column in a box."""
     return _column(name, label, as_json)
 
 
 def moment_column(name: str, label: str) -> Callable[[Any], SafeString | str]:
-    """Return a read-only field of a page that shows a date in full."""
+    """Return a read-only admin field that shows a date with seconds."""
     return _column(name, label, moment)
 
 
@@ -81,6 +81,6 @@ def _column(
     def column(row: Any) -> SafeString | str:
         return show(getattr(row, name))
 
-    # Django's admin takes the CSS class of a field's row from its name.
+    # Django's admin derives the CSS class of a field's row from this name.
     column.__name__ = name
     return admin.display(description=label)(column)

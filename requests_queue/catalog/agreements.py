@@ -1,6 +1,7 @@
-"""Distribution agreements: a marketplace has one, which all of its contracts are made from.
+"""Distribution agreements: one for each marketplace, derived from it.
 
-It says nothing of its own, so it needs no row: its id and its name follow from the marketplace's.
+It needs no row: its id and its name follow from the marketplace's. All contracts of a
+marketplace refer to it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def name_of(row: Marketplace) -> str:
 
 
 def id_by(route: str = "") -> Concat:
-    """Return the same id as an expression, `marketplace__` being the way to the marketplace."""
+    """Return the id as an expression; `route` leads to the marketplace, `marketplace__`."""
     pk = f"{route}id"
     return Concat(
         Value("AGD-000-0"), Substr(pk, 4, 2), Value("-"), Substr(pk, 6), output_field=TextField()
@@ -34,5 +35,5 @@ def id_by(route: str = "") -> Concat:
 
 
 def name_by(route: str = "") -> Concat:
-    """Return the same name as an expression."""
+    """Return the name as an expression."""
     return Concat(Value(_NAME), f"{route}name", output_field=TextField())

@@ -1,7 +1,4 @@
-"""The configured values of what is sold: of a product, on a marketplace, and of its items.
-
-They are read with the product, by `prefetch`.
-"""
+"""Configured values of a product, on a marketplace, and of its items; read by `prefetch`."""
 
 from __future__ import annotations
 
@@ -15,9 +12,9 @@ from requests_queue.schema import Json
 
 
 def prefetch(route: str = "") -> Prefetch[Any]:
-    """Return what rows bring along of it, `asset__` being the way to what has the product."""
+    """Return the prefetch of configured values; `route` leads to the product, `asset__`."""
     rows = Configuration.objects.select_related("parameter")
-    # To an attribute: the related manager would clone its rows' query for every asset.
+    # To an attribute: the related manager would clone the query for every asset.
     return Prefetch(f"{route}product__configurations", rows, to_attr="configured")
 
 

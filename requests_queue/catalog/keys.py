@@ -1,4 +1,4 @@
-"""API keys, `SU-ddd-ddd-ddd:secret`: made, stored hashed, and found again."""
+"""API keys, `SU-ddd-ddd-ddd:secret`: creation, storage of hashes, lookup."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FORM = re.compile(r"(SU-\d{3}-\d{3}-\d{3}):([\x21-\x7e]{8,200})")
 
 
 def new_key() -> str:
-    """Return a fresh key."""
+    """Return a random key."""
     return f"{ids.draw('service_user')}:{secrets.token_hex(20)}"
 
 
 def parse(key: str) -> tuple[str, str]:
-    """Return the service user's id and the secret; raises Invalid, without the key in it."""
+    """Return the service user's id and the secret; raises Invalid, whose text lacks the key."""
     match = FORM.fullmatch(key.removeprefix("ApiKey ").strip())
     if match is None:
         raise Invalid(
@@ -34,7 +34,7 @@ def _digest(secret: str) -> str:
 
 
 def store(account: Account, key: str, name: str) -> ApiToken:
-    """Make the key valid for the account, with a service user of its own; repeatable."""
+    """Store the key of a service user of the account; idempotent."""
     uid, secret = parse(key)
     user, _ = User.objects.get_or_create(
         uid=uid,
@@ -59,7 +59,7 @@ def store(account: Account, key: str, name: str) -> ApiToken:
 
 
 def owner(key: str) -> User | None:
-    """Return the service user whose key this is, or None."""
+    """Return the service user of a key, or None."""
     match = FORM.fullmatch(key)
     if match is None:
         return None

@@ -1,9 +1,9 @@
 """The preview environment: a vendor orders its own product and is both parties of the order.
 
-Connect shows placeholders where such an order would name a distributor's connection, contract, hub
-and marketplace, and a query finds them by these identifiers or by `null()`. Contract, hub and
-marketplace are one row each for all vendors; they belong to an account that nobody is a user of, so
-that no list shows them. The connection is a row per product, because it says whose an order is.
+For the connection, contract, hub and marketplace of such an order Connect shows placeholder ids,
+and queries find them by these ids or by `null()`. Contract, hub and marketplace are one row each
+for all vendors, owned by an account without users, so that no list shows them. There is one
+connection per product, because it determines the parties of an order.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from requests_queue.catalog.models.directory import PREVIEW_CONNECTION
 
 CONNECTION, CONTRACT = PREVIEW_CONNECTION, "CRD-00000-00000-00000"
 HUB, MARKETPLACE = "HB-0000-0000", "MP-00000"
-# Owns the rows that all vendors share; nobody is a user of it.
+# Owns the rows that all vendors share; has no users.
 ACCOUNT = "PA-000-000"
 TYPE = "preview"
 
 
 def connection_of(product: Product) -> Connection:
-    """Return the preview connection of a product, created when it is first asked for."""
+    """Return the preview connection of a product; created on first use."""
     hub = _hub()
     row, _ = Connection.objects.get_or_create(
         pk=f"{CONNECTION}/{product.pk.removeprefix('PRD-')}"[:32],
@@ -44,12 +44,12 @@ def connection_of(product: Product) -> Connection:
 
 
 def is_preview(connection: Connection) -> bool:
-    """Whether a connection is a product's own, with the placeholder for its identifier."""
+    """Whether a connection is a product's preview connection."""
     return connection.pk.startswith(CONNECTION)
 
 
 def contract() -> Contract:
-    """Return the contract that preview orders are made under, with its marketplace."""
+    """Return the contract of preview orders, with its marketplace."""
     found = Contract.objects.select_related("marketplace").filter(pk=CONTRACT).first()
     if found is not None:
         return found

@@ -1,7 +1,7 @@
-"""Where an asset or a configuration is sold, read once for all rows that have it in common.
+"""The product, connection, marketplace and contract of assets and configurations.
 
-Joined to each row it would be nine tables more: PostgreSQL needs longer to plan eighteen than to
-read them.
+Prefetched rather than joined: nine more joined tables would take PostgreSQL longer to plan than to
+read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from requests_queue.catalog.models import Connection
 
 
 def prefetch(route: str = "") -> list[str | Prefetch[Any]]:
-    """Return what rows bring along, `asset__` being the way to what is sold."""
+    """Return the prefetches; `route` leads to the asset or configuration, `asset__`."""
     lines = Connection.objects.select_related("provider", "vendor", "hub")
     return [
         f"{route}product",

@@ -1,9 +1,9 @@
-"""Slow down guesses of passwords: for the portal's sign-in form and the admin's.
+"""Limits on failed sign-ins, for the sign-in forms of the portal and the admin.
 
-After five failures of a name from an address, or 50 of an address, further tries are refused for a
-minute, without a look at the password. Nobody is locked out by what comes from other addresses.
-Counted in the database, for all processes, by its wall clock: a move of the sandbox's time neither
-locks nor unlocks. Names and addresses are stored as keyed hashes only.
+After 5 failures of a name from an address, or 50 of an address, further attempts are refused for
+a minute without checking the password. Attempts from other addresses do not count. Counts are in
+the database, for all processes, and use its wall clock, so that moving platform time has no
+effect. Names and addresses are stored as keyed hashes only.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from requests_queue.database_time import DatabaseTime
 from requests_queue.models import SignInTries
 
 PAIR_LIMIT, ADDRESS_LIMIT = 5, 50
-BLOCK = 60.0  # seconds for which tries are refused
+BLOCK = 60.0  # seconds for which attempts are refused
 WINDOW = 600.0  # seconds after which older failures no longer count
 _KEPT = 3600.0  # seconds after which a row is deleted
 
 REFUSED, BUSY = "too_many_tries", "busy"
 _MESSAGES = {
-    REFUSED: "Too many failed tries to sign in. Wait a minute, and try again.",
-    BUSY: "Too many people are signing in at this moment. Try again in a few seconds.",
+    REFUSED: "Too many failed sign-in attempts. Wait a minute, then try again.",
+    BUSY: "Too many people are signing in. Try again in a few seconds.",
 }
 
-# One hash takes a processor for a third of a second: one at a time in a process, and few threads
-# that wait for their turn, so that the others go on serving the API.
+# A hash uses a CPU for 0.3 s: compute one at a time in a process, and let only a few threads wait,
+# so that the others keep serving the API.
 HASH_WAIT = 3.0  # seconds
 _hashing = threading.BoundedSemaphore(1)
 _waiting = threading.BoundedSemaphore(3)
 
 
 class LimitedSignIn:
-    """Put before Django's AuthenticationForm: tries are counted, and refused beyond the limits."""
+    """A mixin for Django's AuthenticationForm that counts and limits attempts."""
 
     request: HttpRequest | None
     cleaned_data: dict[str, Any]
-    # Whether the try was refused without a look at the password.
+    # Whether the attempt was refused without checking the password.
     refused = False
 
     def clean(self) -> dict[str, Any]:
         """Check name and password within the limits."""
         name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         if name is None or not password:
-            # Incomplete: no password is looked at.
+            # Incomplete: the password is not checked.
             return super().clean()  # type: ignore[misc,no-any-return]
         address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
         pair, whole = _keys(name, address)
@@ -66,9 +66,9 @@ class LimitedSignIn:
                 _give_back(whole)
                 _give_back(pair)
                 raise self._refuse(BUSY)
-            # Raises ValidationError for a failure, which has been counted.
+            # A failure raises ValidationError; it has been counted.
             found: dict[str, Any] = super().clean()  # type: ignore[misc]
-        # One's own success doesn't clear an address from which others' names are tried.
+        # A success does not clear the failures of other names from the address.
         _give_back(whole)
         SignInTries.objects.filter(key=pair).delete()
         return found
@@ -89,7 +89,7 @@ def _key(kind: str, value: str) -> str:
 
 
 def _network(address: str) -> str:
-    """Return an IPv4 address, or the /64 network that one IPv6 client has to itself."""
+    """Return an IPv4 address, or the /64 network of an IPv6 client."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
@@ -102,8 +102,10 @@ def _network(address: str) -> str:
 
 
 def _take(key: str, limit: int) -> bool:
-    """Count a try before its password is checked, so that of many at once `limit` are; return
-    whether it may go on."""
+    """Count an attempt, and return whether it is within the limit.
+
+    Called before the password is checked, so that concurrent attempts are limited, too.
+    """
     now = DatabaseTime()
     _, is_new = SignInTries.objects.get_or_create(key=key, defaults={"tries": 0, "at": now})
     if is_new:
@@ -116,13 +118,13 @@ def _take(key: str, limit: int) -> bool:
 
 
 def _give_back(key: str) -> None:
-    """Take back a try that was no failure."""
+    """Uncount an attempt that was not a failure."""
     SignInTries.objects.filter(key=key, tries__gt=0).update(tries=F("tries") - 1)
 
 
 @contextmanager
 def _hash_turn() -> Iterator[bool]:
-    """Wait for the turn to hash a password; yield False where too many wait already."""
+    """Wait for the turn to hash a password; yield False if too many threads wait."""
     if not _waiting.acquire(blocking=False):
         yield False
         return

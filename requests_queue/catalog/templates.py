@@ -1,8 +1,7 @@
-"""Which template of a product a request shows: the chosen one, or the default of its status.
+"""The template of a product that a request shows: a chosen one, or the default of its status.
 
-Pending and inquiring requests carry one whether somebody chose it or not (read by CloudBlue's
-extension examples and by its Commerce connector); defaults are read with the product, by
-`prefetch`.
+Pending and inquiring requests always have one (CloudBlue's extension examples and its Commerce
+connector read it); `prefetch` reads the defaults with the product.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ DEFAULTS = {"pending": "pending", "inquiring": "inquire"}
 
 
 def prefetch(route: str = "") -> Prefetch[Any]:
-    """Return what rows bring along of it, `asset__` being the way to what has the product."""
+    """Return the prefetch of default templates; `route` leads to the product, `asset__`."""
     rows = Template.objects.filter(type__in=DEFAULTS.values())
     return Prefetch(f"{route}product__templates", rows, to_attr="default_templates")
 
@@ -32,10 +31,10 @@ def default(product: Product, scope: str, kind: str) -> Template | None:
 
 
 def shown(status: str, chosen: Template | None, product: Product, scope: str) -> Template | None:
-    """Return the template of a request in a status; `chosen` is its own column.
+    """Return the template of a request in a status; `chosen` is the request's column.
 
-    Approved: the one that was approved with; inquiring: the one chosen, or the default; pending:
-    the default; None in every other status.
+    Approved: the template of the approval; inquiring: the chosen one or the default; pending: the
+    default; None in other statuses.
     """
     if status == "approved" or (status == "inquiring" and chosen is not None):
         return chosen
@@ -44,7 +43,7 @@ def shown(status: str, chosen: Template | None, product: Product, scope: str) ->
 
 
 def shown_id(scopes: dict[str, Q]) -> Case:
-    """Return the id of what `shown` returns as SQL; `scopes` says which scope counts when."""
+    """Return the id of the shown template as SQL; `scopes` maps scopes to their conditions."""
     chosen = Q(status="approved") | Q(status="inquiring", template__isnull=False)
     defaults = [
         When(condition & Q(status=status), then=Subquery(_first(scope, kind)))

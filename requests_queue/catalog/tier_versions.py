@@ -1,4 +1,4 @@
-"""The versions of a tier account: each change keeps what was and what is, and tells of it."""
+"""The versions of a tier account: a change stores the former and the new version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.dispatch import Signal
 
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
 
-# Sent in the transaction of a change.  kwargs: version (the TierAccountVersion that it made), now
+# Sent in the transaction of a change.  kwargs: version (the new TierAccountVersion), now
 tier_account_changed = Signal()
 
 SCOPES = ("customer", "tier1", "tier2")
@@ -19,21 +19,21 @@ _COPIED = (
 
 
 def keep(row: TierAccount) -> TierAccountVersion:
-    """Store the account as it is as its version, and return that; one that is there stays."""
-    said = {name: getattr(row, name) for name in _COPIED}
+    """Store the account as its current version, if it is not stored, and return that."""
+    values = {name: getattr(row, name) for name in _COPIED}
     found, _ = TierAccountVersion.objects.get_or_create(
-        account=row, version=row.version, defaults=said
+        account=row, version=row.version, defaults=values
     )
     return found
 
 
 def as_account(version: TierAccountVersion, scopes: Container[str]) -> TierAccount:
-    """Return the account as it was in a version, not to be saved; `catalog.shape` shows it.
+    """Return an unsaved account with the values of a version, for its representation.
 
-    `scopes` are the tiers that it stands in.
+    `scopes` are the tiers that it has in assets.
     """
-    said = {name: getattr(version, name) for name in _COPIED}
-    row = TierAccount(id=version.account_id, owner=version.account.owner, **said)
+    values = {name: getattr(version, name) for name in _COPIED}
+    row = TierAccount(id=version.account_id, owner=version.account.owner, **values)
     for scope in SCOPES:
         setattr(row, f"as_{scope}", scope in scopes)
     return row

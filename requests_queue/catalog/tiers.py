@@ -1,4 +1,4 @@
-"""Customers and resellers as orders name them: by id, or whole, found or made."""
+"""Tier accounts in the bodies of orders: found by id or external id, or created."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, Hub, TierAccount
 from requests_queue.errors import FieldError, Invalid
 
-# The longest texts that the document takes.
+# Maximum lengths, from Connect's document.
 _PLACE = {
     "address_line1": 255, "address_line2": 255, "city": 100, "state": 100, "postal_code": 50,
     "country": 100,
@@ -27,10 +27,10 @@ _MAY_BE_BLANK = ("address_line2", "state")
 
 
 def check_contact_info(given: Any, path: str) -> dict[str, Any]:
-    """Return contact info in the API's shape, every key present; raises Invalid."""
+    """Return contact info with every key of the API; raises Invalid."""
     info = _mapping(given, path)
     contact = _mapping(info.get("contact"), f"{path}.contact")
-    # Published reports index phone_number's parts without asking whether they are there.
+    # Published reports access all keys of phone_number.
     phone = contact.get("phone_number")
     phone = {} if phone in (None, "") else _mapping(phone, f"{path}.contact.phone_number")
     place = _texts(info, _PLACE, path)
@@ -59,18 +59,18 @@ def _mapping(value: Any, path: str) -> Mapping[str, Any]:
 
 
 def _texts(data: Mapping[str, Any], limits: Mapping[str, int], path: str) -> dict[str, str]:
-    """Return texts of an object, empty where there are none; a number is taken as its digits."""
+    """Return the texts of an object, empty by default; numbers become digits."""
     within = f"{path}." if path else ""
     return {name: body.label(data, name, limit, within=within) for name, limit in limits.items()}
 
 
-def find_or_make(
+def find_or_create(
     given: Any, *, kind: str, owner: Account, hub: Hub | None, path: str, now: datetime
 ) -> TierAccount | None:
-    """Return the tier account that an order names, or None for an empty tier.
+    """Return the tier account of an order, or None for an empty tier.
 
-    By `id`, else by `external_uid`, else by `external_id` (never one that has another uid),
-    among the provider's own; else a new one from `name` and `contact_info`.  Raises Invalid.
+    Found by `id`, else by `external_uid`, else by `external_id` (unless it has another uid) among
+    the provider's own; else created from `name` and `contact_info`.  Raises Invalid.
     """
     if given in (None, {}, ""):
         return None
@@ -88,7 +88,7 @@ def find_or_make(
     if uid and TierAccount.objects.filter(owner=owner, external_uid=uid).exists():
         raise Invalid(f"{path}.external_uid", f"The tier account of {uid} is decommissioned.")
     if names["external_id"] and not uid:
-        # Nothing in the database keeps an external id single: who makes one looks first, alone.
+        # External ids have no unique constraint: lock the owner, then look again.
         Account.objects.select_for_update(no_key=True).get(pk=owner.pk)
         if (known := _known(mine, names)) is not None:
             return known

@@ -1,6 +1,6 @@
-"""Which rows of the catalogue an account sees: the one place that keeps companies apart.
+"""The rows of the catalog that an account may see: the isolation of accounts is defined here.
 
-Vendors see what is theirs and where it is sold; providers what they own and what is sold to them.
+Vendors see their own rows and where they sell; providers what they own and what they resell.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ def _side(account: Account) -> str:
 
 
 def party(account: Account | None, route: str = "") -> dict[str, Account]:
-    """Return the filter that leaves rows whose vendor or provider, behind `route`, is the account.
+    """Return the filter for rows whose vendor or provider, behind `route`, is the account.
 
-    Without an account, it leaves them all.
+    Without an account the filter is empty.
     """
     return {} if account is None else {f"{route}{_side(account)}": account}
 
 
 def connections(account: Account | None) -> QuerySet[Connection]:
-    """Return the connections that the account is a party of; without one, all.
+    """Return the connections that the account is a party to; without one, all.
 
-    Those of the preview environment are left out: they are placeholders.
+    Excludes those of the preview environment, which are placeholders.
     """
     rows = Connection.objects.exclude(public_id=PREVIEW_CONNECTION)
     return rows.filter(**party(account))
@@ -54,7 +54,7 @@ def assets(account: Account) -> QuerySet[Asset]:
 
 
 def contracts(account: Account) -> QuerySet[Contract]:
-    """Return the contracts that the account is a party of."""
+    """Return the contracts that the account is a party to."""
     return Contract.objects.filter(**party(account))
 
 
@@ -64,7 +64,7 @@ def listings(account: Account) -> QuerySet[Listing]:
 
 
 def require_vendor(account: Account) -> None:
-    """Raise Forbidden for a provider: what vendors write of their products, it only reads."""
+    """Raise Forbidden for a provider."""
     if not account.is_vendor:
         raise Forbidden("Only the product's vendor can change it.")
 
@@ -105,7 +105,7 @@ def tier_accounts(account: Account) -> QuerySet[TierAccount]:
 
 
 def tiers(account: Account) -> dict[str, Exists]:
-    """Return in which tiers of the account's assets a tier account stands: `as_customer`, ..."""
+    """Return annotations: whether a tier account is a customer or tier of the account's assets."""
     mine = assets(account)
     return {
         f"as_{tier}": Exists(mine.filter(**{tier: _OUTER}))
@@ -114,6 +114,6 @@ def tiers(account: Account) -> dict[str, Exists]:
 
 
 def count(rows: QuerySet[Any], link: str) -> Coalesce:
-    """Return the number of `rows` whose `link` is the row that is being annotated."""
+    """Return the number of `rows` whose `link` is the annotated row."""
     counted = rows.filter(**{link: _OUTER}).order_by().values(link)
     return Coalesce(Subquery(counted.annotate(n=Count("pk", distinct=True)).values("n")), 0)

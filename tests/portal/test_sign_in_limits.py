@@ -70,7 +70,7 @@ def enter(
 
 
 def is_refused(answer: Any) -> bool:
-    return "Too many failed tries to sign in." in answer.content.decode()
+    return "Too many failed sign-in attempts." in answer.content.decode()
 
 
 def is_in(answer: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The catalogue in the admin; Django finds this module, and it brings the pages in."""
+"""Admin pages of the catalog."""
 
 from requests_queue.catalog.admin import accounts, directory, products, subscriptions
 

@@ -1,4 +1,4 @@
-"""Accounts, and the people and service users in them, in the admin."""
+"""Admin pages of accounts and their users."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class AccountAdmin(CatalogAdmin):
         return obj.type
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Return what can't change: an account stays what it is."""
+        """Return the fields that cannot change after creation."""
         return [*super().get_readonly_fields(request, obj), *(["type"] if obj else [])]
 
 
 class ApiTokenInline(PartOfPage):
-    """The key of a service user: never its digest, and new ones are made elsewhere."""
+    """The API token of a service user, without its digest; `apikey` creates tokens."""
 
     model = ApiToken
     fields = ("name", "active", "created")
@@ -42,13 +42,13 @@ class ApiTokenInline(PartOfPage):
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: a row without a secret would open no door."""
+        """Return False: a token needs a secret, which only `apikey` creates."""
         return False
 
 
 @admin.register(User)
 class UserAdmin(GuardedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
-    """People and service users; an account sees its own, without passwords and permissions."""
+    """People and service users; accounts see their own, without passwords and permissions."""
 
     list_display = ("username", "uid", "name", "email", "account", "is_service", "is_staff",
                     "is_active")  # fmt: skip
@@ -67,14 +67,14 @@ class UserAdmin(GuardedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return what the user may see of another."""
+        """Return the fieldsets that the user may see."""
         if obj is not None and account_of(request) is not None:
             return (self.connect, self.personal)
         found = super().get_fieldsets(request, obj)
         return found if obj is None else (self.connect, *found)
 
     def get_list_filter(self, request: HttpRequest) -> Any:
-        """Return the filters; an account needs no choice of accounts."""
+        """Return the filters; those of accounts are for superusers only."""
         return self.list_filter[:3] if account_of(request) else self.list_filter
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
@@ -82,7 +82,7 @@ class UserAdmin(GuardedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         return self.inlines if obj is not None and obj.is_service else []
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the user; a new one under a fresh identifier."""
+        """Save the user; a new one gets an identifier."""
         while not obj.uid:
             drawn = ids.draw("user")
             if not User.objects.filter(uid=drawn).exists():

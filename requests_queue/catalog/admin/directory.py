@@ -1,4 +1,4 @@
-"""Where products are sold, in the admin: connections, contracts, hubs, marketplaces, listings."""
+"""Admin pages of connections, contracts, hubs, marketplaces and listings."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class HubAdmin(CatalogAdmin):
     provider_sees = ("company",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Hub]:
-        """Return the hubs, each with the marketplaces that the user may see."""
+        """Return the hubs with the marketplaces that the user may see."""
         rows: QuerySet[Hub] = super().get_queryset(request)
         account = account_of(request)
         if account is None:
@@ -73,7 +73,7 @@ class MarketplaceAdmin(CatalogAdmin):
 
 @admin.register(Listing)
 class ListingAdmin(CatalogAdmin):
-    """Products on marketplaces; their status is moved by listing requests."""
+    """Products on marketplaces; listing requests change their status."""
 
     kind = "listing"
     list_display = ("id", "status", "product", "contract", "updated")

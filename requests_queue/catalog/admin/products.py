@@ -1,4 +1,4 @@
-"""Products and what they are made of, in the admin."""
+"""Admin pages of products, with their items, parameters and templates."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from requests_queue.catalog.writes import items
 
 
 class _Part(PartOfPage):
-    """A part of a product."""
+    """An inline table of a product's page."""
 
     formfield_overrides = {
         models.TextField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 30})},
     }
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """Return the field of the form; JSON in a small box."""
+        """Return the form field; a small one for JSON."""
         if not isinstance(db_field, models.JSONField):
             return super().formfield_for_dbfield(db_field, request, **kwargs)
         found = json_formfield(db_field)
@@ -67,7 +67,7 @@ class ProductAdmin(CatalogAdmin):
     provider_sees = ("connections__provider",)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Give identifiers and dates to new parts."""
+        """Set identifiers and dates of new inline rows."""
         for row in formset.save(commit=False):
             stamp(row)
             if isinstance(row, Item) and not row.pk:

@@ -1,4 +1,4 @@
-"""Customers, resellers and their subscriptions, in the admin."""
+"""Admin pages of customers, resellers and subscriptions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from requests_queue.catalog.views import tier_writes
 
 @admin.register(TierAccount)
 class TierAccountAdmin(CatalogAdmin):
-    """Customers and resellers; a vendor sees those of its subscriptions."""
+    """Customers and resellers; vendors see those of their subscriptions."""
 
     kind = "tier_account"
     list_display = ("name", "id", "type", "external_id", "owner", "hub", "updated")
@@ -31,7 +31,7 @@ class TierAccountAdmin(CatalogAdmin):
     provider_sees = ("owner",)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save a new account, or change one as the API does: with a version, and requests."""
+        """Save a tier account; like the API, a change adds a version and requests."""
         if not change:
             super().save_model(request, obj, form, change)
             return
@@ -45,7 +45,7 @@ CONTENTS: Any = (json_column("items", "items"), json_column("params", "parameter
 
 @admin.register(Asset)
 class AssetAdmin(CatalogAdmin):
-    """Subscriptions, read-only: their requests change them."""
+    """Subscriptions, read-only: only requests change them."""
 
     list_display = ("id", "status", "product", "customer", "marketplace", "created", "updated")
     list_filter = ("status", ("product", admin.RelatedOnlyFieldListFilter))

@@ -1,4 +1,4 @@
-"""The rows of the catalogue, by Connect's names."""
+"""The models of the catalog, with Connect's names."""
 
 from requests_queue.catalog.models.accounts import Account, ApiToken, User
 from requests_queue.catalog.models.assets import Asset, TierAccount, TierAccountVersion

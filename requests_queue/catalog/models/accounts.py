@@ -1,4 +1,4 @@
-"""Accounts, the people and service users in them, and API tokens."""
+"""Accounts, their users, and API tokens."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Account(Row):
 
     @property
     def is_vendor(self) -> bool:
-        """Whether this account is the vendor's side."""
+        """Whether the account is a vendor."""
         return self.type == "vendor"
 
 
 class User(AbstractUser, Row):
-    """A person (`UR-`), who signs in, or a service user (`SU-`), who acts by an API token."""
+    """A person (`UR-`), who signs in, or a service user (`SU-`), who has an API token."""
 
     uid = models.CharField(max_length=32, unique=True, verbose_name="ID")
     account = models.ForeignKey(
@@ -53,11 +53,11 @@ class User(AbstractUser, Row):
 
 
 class ApiToken(Row):
-    """The key of a service user, stored hashed: `ApiKey SU-ddd-ddd-ddd:secret`."""
+    """The hashed API key of a service user: `ApiKey SU-ddd-ddd-ddd:secret`."""
 
     user = models.OneToOneField(User, models.CASCADE, related_name="token")
     name = models.CharField(max_length=100)
-    # SHA-256: the secret is long and random, so a slow hash would only slow each call.
+    # SHA-256: the secret is long and random; a slow hash would only slow down requests.
     digest = models.CharField(max_length=64)
     active = models.BooleanField(default=True)
     created = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Customers and resellers, and what they subscribed to."""
+"""Tier accounts (customers and resellers), their versions, and subscriptions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from requests_queue.rows import Row
 
 
 class TierAccountData(Row):
-    """What a tier account and each of its versions say."""
+    """The fields that a tier account and its versions share."""
 
     version = models.IntegerField(default=1)
     name = models.CharField(max_length=255)
@@ -35,7 +35,7 @@ class TierAccountData(Row):
 
 
 class TierAccount(TierAccountData):
-    """A customer or reseller (`TA-`), owned by the provider whose hub it came from."""
+    """A customer or reseller (`TA-`), owned by the provider of its hub."""
 
     id = models.CharField(max_length=32, primary_key=True)
     parent = models.ForeignKey(
@@ -63,8 +63,10 @@ class TierAccount(TierAccountData):
 
 
 class TierAccountVersion(TierAccountData):
-    """A tier account as it was, or is: stored by changes, so one that was never changed has none
-    and the account itself is its only version."""
+    """A former or the current version of a tier account.
+
+    Changes store versions; the only version of an unchanged account is the account itself.
+    """
 
     account = models.ForeignKey(TierAccount, models.CASCADE, related_name="versions")
     parent = models.ForeignKey(
@@ -115,7 +117,7 @@ class Asset(Row):
         ]
         indexes = [
             models.Index(fields=["product", "status"], name="asset_product_status"),
-            # A list is read the newest first; the connection tells whose an asset is.
+            # Lists are ordered by creation, newest first; the connection has the parties.
             models.Index(
                 fields=["-created", "id", "connection", "product", "status"], name="asset_dated"
             ),

@@ -1,4 +1,4 @@
-"""Where products are sold: hubs, marketplaces, connections, contracts, listings."""
+"""Hubs, marketplaces, connections, contracts and listings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db.models import Case, F, Value, When
 from requests_queue.catalog.models.accounts import Account
 from requests_queue.rows import Row
 
-# What Connect shows for the connection of every preview order.
+# The id that Connect shows for the connection of every preview order.
 PREVIEW_CONNECTION = "CT-0000-0000-0000"
 
 
@@ -52,7 +52,7 @@ class Hub(Row):
 
 
 class Connection(Row):
-    """A product's line to a hub (`CT-`): orders of the hub reach the vendor through it."""
+    """A connection (`CT-`) of a product to a hub, through which the hub orders."""
 
     id = models.CharField(max_length=32, primary_key=True)
     type = models.CharField(max_length=16, default="test")
@@ -62,8 +62,8 @@ class Connection(Row):
     vendor = models.ForeignKey(Account, models.CASCADE, related_name="vended_connections")
     hub = models.ForeignKey(Hub, models.CASCADE, related_name="connections")
     created = models.DateTimeField()
-    # What the API shows and filters by: `catalog.preview` has a row per product under one
-    # identifier.
+    # The id in the API, which the preview connections of all products share
+    # (`catalog.preview`).
     public_id = models.GeneratedField(
         expression=Case(
             When(id__startswith=PREVIEW_CONNECTION, then=Value(PREVIEW_CONNECTION)),

@@ -1,4 +1,4 @@
-"""A product and what it is made of: items, parameters and their values, templates, actions."""
+"""Products with their items, parameters, configured values, templates, media and actions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from requests_queue.rows import Row
 
 
 def new_secret() -> str:
-    """Return a fresh secret for the tokens of a product's actions, in Connect's form."""
+    """Return a random secret for the tokens of a product's actions, in Connect's form."""
     return f"JWT-{uuid.uuid4()}"
 
 
 def new_stored_secret() -> str:
-    """Return a fresh secret, encrypted."""
+    """Return a random secret, encrypted."""
     return encryption.encrypt(new_secret())
 
 
@@ -46,7 +46,7 @@ class Product(Row):
     created = models.DateTimeField()
     updated = models.DateTimeField()
     published = models.DateTimeField(null=True)
-    # Encrypted; decrypted by `catalog.action_links` alone, because lists read many products.
+    # Encrypted; only `catalog.action_links` decrypts it, because lists read many products.
     stored_action_secret = models.TextField(editable=False, default=new_stored_secret)
 
     class Meta:
@@ -56,18 +56,18 @@ class Product(Row):
         return f"{self.name} ({self.id})"
 
     def capability(self, path: str) -> Any:
-        """Return the capability at a dotted path, `subscription.hold`, or None where it is off."""
+        """Return the capability at a dotted path, `subscription.hold`, or None if it is off."""
         value: Any = self.capabilities
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
-            # A branch may have a switch of its own name: `ppu.ppu`, `tiers.configs.configs`.
+            # A branch may have a switch with its own name: `ppu.ppu`, `tiers.configs.configs`.
             if isinstance(value, dict) and value.get(key) is False:
                 return None
         return value
 
 
 class Item(Row):
-    """An item of a product: `id` is the global one (`PRD-ddd-ddd-ddd-dddd`)."""
+    """An item of a product; `id` is the global id (`PRD-ddd-ddd-ddd-dddd`)."""
 
     id = models.CharField(max_length=40, primary_key=True)
     local_id = models.CharField(max_length=64)
@@ -105,8 +105,11 @@ class Item(Row):
 
 
 class Parameter(Row):
-    """A parameter of a product. Assets and orders know it by `name`, unique in the product; the
-    product's own list gives it a `PRM-` id besides."""
+    """A parameter of a product.
+
+    Assets and requests use its `name`, unique in the product, as id; the product's list has a
+    `PRM-` id, too.
+    """
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="parameters")
     name = models.CharField(max_length=100)
@@ -132,7 +135,7 @@ class Parameter(Row):
 
 
 class Template(Row):
-    """A text that the customer sees (`TL-`): Markdown, by scope and type."""
+    """A Markdown text for customers and resellers (`TL-`), by scope and type."""
 
     id = models.CharField(max_length=32, primary_key=True)
     product = models.ForeignKey(Product, models.CASCADE, related_name="templates")
@@ -153,8 +156,10 @@ class Template(Row):
 
 
 class ProductMedia(Row):
-    """A picture or a video (`PRDM-`) that presents a product: of a video the content is its
-    thumbnail. `revision` counts the contents."""
+    """A picture or a video (`PRDM-`) of a product; the content of a video is its thumbnail.
+
+    `revision` counts the changes of the content.
+    """
 
     id = models.CharField(max_length=40, primary_key=True)
     product = models.ForeignKey(Product, models.CASCADE, related_name="media")
@@ -176,7 +181,7 @@ class ProductMedia(Row):
 
 
 class Configuration(Row):
-    """The value of a configuration parameter: of the product, of an item, on a marketplace."""
+    """The value of a configuration parameter, for a product, an item or a marketplace."""
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="configurations")
     parameter = models.ForeignKey(Parameter, models.CASCADE, related_name="values")
@@ -206,7 +211,7 @@ class Configuration(Row):
 
 
 class ProductAction(models.Model):
-    """A button on the pages of a subscription (`ACT-`): what it is called."""
+    """A product action (`ACT-`): a button on the pages of a subscription."""
 
     id = models.CharField(max_length=40, primary_key=True)
     product = models.ForeignKey(Product, models.CASCADE, related_name="actions")
@@ -214,7 +219,7 @@ class ProductAction(models.Model):
     name = models.CharField(max_length=100)
     title = models.CharField(max_length=255, blank=True)
     description = models.CharField(max_length=300, blank=True)
-    # Where its links lead; empty: to a page of the portal that explains the token.
+    # The target of its links; empty: a page of the portal that shows the token.
     url = models.CharField(max_length=2000, blank=True)
     type = models.CharField(max_length=16, default="button")
     scope = models.CharField(max_length=8, default="asset")

@@ -206,7 +206,7 @@ def named_tiers(
     if not isinstance(named, Mapping):
         raise Invalid("asset.tiers", "This field is required.")
     return {
-        name: tiers.find_or_make(
+        name: tiers.find_or_create(
             named.get(name), kind=kind, owner=connection.provider, hub=connection.hub,
             path=f"asset.tiers.{name}", now=now,
         )

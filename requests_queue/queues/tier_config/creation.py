@@ -148,7 +148,7 @@ def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig
     accounts: dict[int, TierAccount | None] = {level: account}
     if level == 1:
         accounts[2] = _account(given, "parent_account", connection, now) or account.parent
-    return setup.find_or_make(line, accounts, now)[-1]
+    return setup.find_or_create(line, accounts, now)[-1]
 
 
 def _product(given: Mapping[str, Any], actor: Actor) -> Product:
@@ -196,7 +196,7 @@ def _connection(given: Mapping[str, Any], product: Product, actor: Actor) -> Con
 def _account(
     given: Mapping[str, Any], name: str, connection: Connection, now: datetime
 ) -> TierAccount | None:
-    return tiers.find_or_make(
+    return tiers.find_or_create(
         given.get(name), kind="reseller", owner=connection.provider, hub=connection.hub,
         path=f"configuration.{name}", now=now,
     )  # fmt: skip

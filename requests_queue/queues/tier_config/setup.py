@@ -58,10 +58,10 @@ def levels(product: Product) -> frozenset[int]:
 def of_asset(asset: Asset, now: datetime) -> list[TierConfig]:
     """Return the configurations that an asset needs, locked, made where there are none."""
     line = Line(asset.product, asset.connection, asset.marketplace, asset.contract)
-    return find_or_make(line, {1: asset.tier1, 2: asset.tier2}, now)
+    return find_or_create(line, {1: asset.tier1, 2: asset.tier2}, now)
 
 
-def find_or_make(
+def find_or_create(
     line: Line, accounts: Mapping[int, TierAccount | None], now: datetime
 ) -> list[TierConfig]:
     """Return the configurations of these accounts by level, locked, the higher one first.
@@ -73,10 +73,10 @@ def find_or_make(
     found: list[TierConfig] = []
     above = _locked_above(line, accounts)
     if 2 in wanted and (account := accounts.get(2)) is not None:
-        above = _find_or_make(line, account, 2, None, now)
+        above = _find_or_create(line, account, 2, None, now)
         found.append(above)
     if 1 in wanted and (account := accounts.get(1)) is not None:
-        found.append(_find_or_make(line, account, 1, above, now))
+        found.append(_find_or_create(line, account, 1, above, now))
     return found
 
 
@@ -100,7 +100,7 @@ def _of(line: Line, account: TierAccount, level: int) -> QuerySet[TierConfig]:
     )
 
 
-def _find_or_make(
+def _find_or_create(
     line: Line, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
 ) -> TierConfig:
     rows = _of(line, account, level).select_for_update()
