@@ -32,10 +32,6 @@ def _status(row: User) -> str:
     return ACTIVE if row.is_active else DISABLED
 
 
-def _email(row: User) -> str | None:
-    return row.email or None
-
-
 # Nobody is invited or signs terms here: a user is active from the moment of its creation.
 ACCOUNT_USER = Resource(
     "AccountUser", "A person of an account.",
@@ -52,7 +48,7 @@ ACCOUNT_USER = Resource(
             },
         ),
         # The document has an address in it, or no such key.
-        "email": Field(str, _email, optional=True),
+        "email": Field(str, lambda row: row.email or None, optional=True),
     },
     model=User, search=("id", "email"),
     also={"email": "email", "name": Field(str, "shown_name"), "status": Field(str, "shown_status")},

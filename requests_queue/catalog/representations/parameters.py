@@ -97,15 +97,11 @@ PARAMETER = Resource(
 )  # fmt: skip
 
 
-def _structured_value(row: Configuration) -> Any:
-    return row.structured_value or {}
-
-
 CONFIGURATION = Resource(
     "Configuration", "A configured value.",
     {
         "value": str | None,
-        "structured_value": Field(Any, _structured_value),
+        "structured_value": Field(Any, lambda row: row.structured_value or {}),
         "parameter": Field(
             Part(
                 "ConfiguredParameter", "The parameter that a value is configured of.", _PARAMETER,

@@ -50,21 +50,8 @@ def _branch(value: Any, switch: str) -> Json | None:
     return {key: inner for key, inner in value.items() if key != switch}
 
 
-def _capabilities(row: Product) -> Json:
-    return capabilities(row.capabilities)
-
-
 def _can_suspend(row: Product) -> bool:
     return bool(row.capability("subscription.hold"))
-
-
-def _category(row: Product) -> Json | None:
-    """Return the category; the document demands its name, so without one there is no such key."""
-    return row.category or None
-
-
-def _is_public(row: Product) -> bool:
-    return row.published is not None
 
 
 def _end_of_sale_notes(row: Product) -> str | None:
@@ -130,10 +117,10 @@ PRODUCT = Resource(
             "Versions", "How many versions a product has.",
             {"versions": Field(int, "version", unfiltered=True)},
         ),
-        "capabilities": Field(Free, _capabilities),
+        "capabilities": Field(Free, lambda row: capabilities(row.capabilities)),
         "visibility": Part("Visibility", "Why the caller sees a product.", _SEEN_BY),
         "changes_description": Constant("", str),
-        "public": Field(bool, _is_public),
+        "public": Field(bool, lambda row: row.published is not None),
         "staging": Constant(False, bool),
         "events": Part(
             "ProductEvents", "The moments of a product.",
@@ -144,7 +131,8 @@ PRODUCT = Resource(
             },
         ),
         "purchase_model": str,
-        "category": Field(Free, _category, optional=True),
+        # The document demands a category's name: a product without one has no such key.
+        "category": Field(Free, lambda row: row.category or None, optional=True),
         "replacement": Field(PRODUCT_REFERENCE, _replacement, optional=True),
         "end_of_sale_notes": Field(str, _end_of_sale_notes, optional=True),
     },
@@ -174,18 +162,6 @@ def _unit(row: Item) -> Json:
     return {"name": title, "title": title, "unit": row.unit.get("id", ""), **row.unit}
 
 
-def _type(row: Item) -> str:
-    return row.type.lower()
-
-
-def _period(row: Item) -> str:
-    return row.period.lower()
-
-
-def _precision(row: Item) -> str:
-    return row.precision.lower()
-
-
 ITEM = Resource(
     "Item", "An item of a product; words are small here, orders capitalise them.",
     {
@@ -196,11 +172,11 @@ ITEM = Resource(
         "unit": Field(Unit, _unit),
         "mpn": str,
         "position": int,
-        "type": Field(Literal["reservation", "ppu"], _type),
+        "type": Field(Literal["reservation", "ppu"], lambda row: row.type.lower()),
         "local_id": str,
         "display_name": Field(str, "name"),
-        "period": Field(str, _period),
-        "precision": Field(str, _precision),
+        "period": Field(str, lambda row: row.period.lower()),
+        "precision": Field(str, lambda row: row.precision.lower()),
         "commitment": Part(
             "Commitment", "How many billing periods are bought at once.",
             {"multiplier": Constant("billing_period", str), "count": Field(int, "commitment")},
@@ -285,11 +261,6 @@ def thumbnail_key(row: ProductMedia) -> str:
     return salted_hmac("catalog.media", f"{row.pk}/{row.revision}").hexdigest()[:16]
 
 
-def _media_url(row: ProductMedia) -> str:
-    """Return the address; of a picture, where the picture is."""
-    return row.url or thumbnail(row)
-
-
 MEDIA = Resource(
     "Media", "A picture or a video of a product; `thumbnail` is a path relative to the host.",
     {
@@ -297,21 +268,18 @@ MEDIA = Resource(
         "position": int,
         "type": Literal["image", "video"],
         "thumbnail": Field(str, thumbnail),
-        "url": Field(str, _media_url),
+        # Of a picture, where the picture is.
+        "url": Field(str, lambda row: row.url or thumbnail(row)),
     },
     model=ProductMedia, also={"url": "url"},
 )  # fmt: skip
-
-
-def _title(row: Template) -> str:
-    return row.title or row.name
 
 
 TEMPLATE = Resource(
     "Template", "A text that the customer sees: Markdown with placeholders.",
     {
         "id": str,
-        "title": Field(str, _title),
+        "title": Field(str, lambda row: row.title or row.name),
         "name": str,
         "body": Field(str, unfiltered=True),
         "scope": Literal["asset", "tier1", "tier2"],

@@ -26,10 +26,6 @@ def _category(row: Product) -> Any:
     return None
 
 
-def _user_icon(row: Any) -> str:
-    return f"/media/user/{row.uid}/icon.svg"
-
-
 def _pending(row: Any) -> ListingRequest | None:
     """Return the open request of a listing, which the view has prefetched."""
     return next(iter(row.open_requests), None)
@@ -40,7 +36,7 @@ _USER = replace(
     keys={
         "id": Field(str, "uid"),
         "name": Field(str, unfiltered=True),
-        "icon": Field(str, _user_icon),
+        "icon": Field(str, lambda row: f"/media/user/{row.uid}/icon.svg"),
     },
 )
 _PRODUCT = Part(

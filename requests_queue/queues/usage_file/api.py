@@ -27,13 +27,13 @@ from requests_queue.queues.usage_file import (
     schema,
     uploads,
 )
-from requests_queue.queues.usage_file.filtering import UsageFileFilters
 from requests_queue.queues.usage_file.links import Download
 from requests_queue.queues.usage_file.models import UsageFile
 from requests_queue.queues.usage_file.parts_api import urlpatterns as of_parts
 from requests_queue.queues.usage_file.processing import UNREAD
 from requests_queue.queues.usage_file.records_api import urlpatterns as of_records
 from requests_queue.rest import Collection
+from requests_queue.schema import Answer, Documented, Form
 
 # Published clients submit right after the upload: so many seconds a submit waits for the workers.
 SUBMIT_WAITS = 10.0
@@ -45,13 +45,21 @@ _POLL = 0.05
 class UsageFiles(QueueCollection):
     """`/usage/files`: the usage queue, for both parties."""
 
-    documented = schema.USAGE_FILES
+    documented = Documented(
+        "Usage", "usage file", representations.FILE_DETAIL, listed=representations.FILE,
+        bodies={
+            "create": schema.UsageFileCreate, "update": schema.UsageFileUpdate,
+            "accept": schema.Accept, "reject": schema.Reject,
+            "upload": Form("usage_file"), "reconciliation": Form("recon_file"),
+        },
+        answers={
+            "upload": Answer(201, representations.FILE_DETAIL),
+            "errors": Answer(200, list[schema.InvalidRow]),
+        },
+    )  # fmt: skip
     lists = frozenset({"errors"})
     queue = rules.QUEUE
-    related = ("product", "vendor", "provider", "marketplace", "contract")
-    represent = staticmethod(representations.in_list)
     represent_detail = staticmethod(representations.detail)
-    rql_filter_class = UsageFileFilters
     # Connect's usage files have no assignee.
     assign = None  # type: ignore[assignment]
     unassign = None  # type: ignore[assignment]
@@ -125,7 +133,9 @@ def _wait_for_workers(pk: str) -> None:
 class UsageProducts(Collection):
     """`/usage/products/{id}`: what usage needs of a product, for both sides."""
 
-    documented = schema.USAGE_PRODUCTS
+    documented = Documented(
+        "Usage", "product with usage", answers={"template": Answer(200, schema.TemplateLink)}
+    )
     represent = staticmethod(representations.link)
 
     def visible(self) -> QuerySet[Product]:

@@ -19,7 +19,7 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Item
 from requests_queue.errors import Forbidden, Invalid
-from requests_queue.filtering import ConnectFilters, computed, filters, parts
+from requests_queue.filtering import ConnectFilters, filters, parts
 from requests_queue.queues.usage_file import (
     chunk_actions,
     chunks,
@@ -38,36 +38,25 @@ from requests_queue.queues.usage_file.models import (
     UsageRecord,
 )
 from requests_queue.rest import Collection, routes
+from requests_queue.schema import Answer, Documented, Form
 
+_SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_WORKBOOK = Answer(200, str, (_SHEET,))
 # When the vendor submitted a record's file; Django takes what it compares with a key for JSON.
 _SUBMITTED = Cast(KeyTextTransform("at", KeyTransform("submitted", "file__events")), TextField())
 # A file counts once the distributor has it; what it accepted is billed.
 _REPORTED, _ACCEPTED = ("pending", "accepted", "closed"), ("accepted", "closed")
 
 
-class ChunkFilters(ConnectFilters):
-    """What chunks can be filtered and ordered by."""
-
-    MODEL = UsageChunk
-    FILTERS = [
-        *filters(
-            "id", "external_id", ("usagefile.id", "file__id"), ("binding.hub.id", "hub__id"),
-            ("provider.id", "file__provider__id"), ("events.created.at", "created"),
-            search=("id",),
-        ),
-        computed("status", "part_status", TextField()),
-        *parts("usagefile", "binding", "marketplace", "provider", "events", "stats", "error"),
-    ]  # fmt: skip
-
-
 class Chunks(Collection):
     """`/usage/chunks`: the parts of accepted files by hub, for both parties; the distributor
     closes them."""
 
-    documented = schema.CHUNKS
-    related = ("hub", "file__marketplace", "file__provider")
-    represent = staticmethod(parts_representations.chunk)
-    rql_filter_class = ChunkFilters
+    documented = Documented(
+        "Usage", "usage chunk", parts_representations.CHUNK,
+        bodies={"update": schema.ChunkUpdate, "close": schema.ChunkClose},
+        answers={"download": _WORKBOOK},
+    )  # fmt: skip
 
     def visible(self) -> QuerySet[UsageChunk]:
         """Return the chunks of the caller's files."""
@@ -106,29 +95,17 @@ class Chunks(Collection):
         return links.attachment(f"{row.pk}.xlsx", content)
 
 
-class ReconciliationFilters(ConnectFilters):
-    """What reconciliations can be filtered and ordered by."""
-
-    MODEL = Reconciliation
-    FILTERS = [
-        *filters(
-            "id", "status", ("usagefile.id", "file__id"), ("partusagefile.id", "chunk__id"),
-            ("partusagefile.provider.id", "chunk__file__provider__id"),
-            ("binding.hub.id", "chunk__hub__id"), ("events.created.at", "created"),
-            search=("id",),
-        ),
-        *parts("usagefile", "partusagefile", "binding", "notes", "events", "error"),
-    ]  # fmt: skip
-
-
 class Reconciliations(Collection):
     """`/usage/reconciliations`: the spreadsheets that closed records, for both parties; the
     distributor uploads them."""
 
-    documented = schema.RECONCILIATIONS
-    related = ("file__provider", "chunk__hub")
-    represent = staticmethod(parts_representations.reconciliation)
-    rql_filter_class = ReconciliationFilters
+    documented = Documented(
+        "Usage", "usage reconciliation", parts_representations.RECONCILIATION,
+        bodies={"create": Form("recon_file", upload_note=str)},
+        answers={
+            "uploadedfile": Answer(200, str, (_SHEET, "text/csv")), "processedfile": _WORKBOOK,
+        },
+    )  # fmt: skip
     parser_classes = (MultiPartParser,)
 
     def visible(self) -> QuerySet[Reconciliation]:
@@ -188,7 +165,7 @@ class Aggregates(Collection):
     """`/usage/aggregates`, for both parties: what was used of each item by each subscription, in
     the files that the distributor has."""
 
-    documented = schema.AGGREGATES
+    documented = Documented("Usage", "usage aggregate", schema.UsageAggregate)
     rql_filter_class = AggregateFilters
 
     def visible(self) -> QuerySet[UsageRecord]:

@@ -1,82 +1,98 @@
-"""What chunks, reconciliations and aggregates of usage look like in the API.
-
-`GET /usage/chunks/{id}`, `/usage/reconciliations/{id}` and `/usage/aggregates` of Connect's
-OpenAPI document.
-"""
+"""Chunks, reconciliations and aggregates of usage: `GET /usage/chunks/{id}` and so on."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
-from requests_queue.catalog.models import Hub, Item
-from requests_queue.catalog.representations import account_ref, hub_ref, marketplace_ref
-from requests_queue.queues.usage_file.models import Reconciliation, UsageFile
-from requests_queue.queues.usage_file.representations import item, number
-from requests_queue.resources import event_at
+from requests_queue.catalog.models import Item
+from requests_queue.catalog.representations import PICTURED
+from requests_queue.queues.usage_file.models import Reconciliation, UsageChunk
+from requests_queue.queues.usage_file.representations import FILE_REFERENCE, STATS, item, number
+from requests_queue.queues.usage_file.schema import ErrorDetail, FileEvents
+from requests_queue.resources import NAMED, SELF, Constant, Field, Part, Resource, event_at
 from requests_queue.schema import Json
 
 _EVENTS = ("uploaded", "submitted", "accepted")
 
+_BINDING = Part(
+    "Binding", "The hub that a part of a file goes to, with what its provider calls it.",
+    {"hub": Field(NAMED), "external_id": Field(str, "hub.instance_id", unfiltered=True)},
+)  # fmt: skip
 
-def chunk(row: Any) -> Json:
-    """Return a chunk as `GET /usage/chunks/{id}` has it, counted by `chunks.counted`."""
-    file: UsageFile = row.file
-    closed = row.accepted == 0
-    events: Json = {"created": event_at(row.created)}
-    events |= {name: file.events[name] for name in _EVENTS if name in file.events}
-    if closed and row.closed_at is not None:
+
+def _events(row: Any) -> Json:
+    """Return the moments of a chunk, counted by `chunks.counted`."""
+    of_file = {name: row.file.events[name] for name in _EVENTS if name in row.file.events}
+    events: Json = {"created": event_at(row.created), **of_file}
+    if row.accepted == 0 and row.closed_at is not None:
         events["closed"] = event_at(row.closed_at)
-    return {
-        "id": row.id,
-        "status": "closed" if closed else "ready",
-        "outdated": False,
-        "usagefile": usage_file(file),
-        "binding": binding(row.hub),
-        "marketplace": marketplace_ref(file.marketplace),
-        "error": {},
-        "events": events,
-        "stats": {
-            "uploaded": row.records,
-            "validated": row.records,
-            "pending": 0,
-            "accepted": row.accepted,
-            "closed": row.closed,
-            "billed": row.billed,
-        },
-        "provider": account_ref(file.provider),
-        "external_id": row.external_id,
-    }
+    return events
 
 
-def usage_file(row: UsageFile) -> Json:
-    """Return a usage file as a reference."""
-    return {"id": row.id, "name": row.name, "schema": row.schema, "currency": row.currency}
+def _status(row: Any) -> str:
+    return "closed" if row.accepted == 0 else "ready"
 
 
-def binding(row: Hub) -> Json:
-    """Return the hub that a part of a file goes to, with what its provider calls it."""
-    return {"hub": hub_ref(row), "external_id": row.instance_id}
+CHUNK = Resource(
+    "UsageChunk", "The part of an accepted usage file that goes to one hub.",
+    {
+        "id": str,
+        "status": Field(Literal["draft", "ready", "closed", "failed"], _status),
+        "outdated": Constant(False, bool),
+        "usagefile": Field(replace(FILE_REFERENCE, named=("id",)), "file"),
+        "binding": _BINDING,
+        "marketplace": Field(PICTURED, "file.marketplace", unfiltered=True),
+        "error": Constant({}, ErrorDetail),
+        "events": Field(FileEvents, _events),
+        "stats": Field(
+            replace(
+                STATS,
+                keys={
+                    **STATS.keys,
+                    "uploaded": Field(int, "records"),
+                    "validated": Field(int, "records"),
+                    "pending": Constant(0, int),
+                },
+            ),
+            SELF, unfiltered=True,
+        ),
+        "provider": Field(PICTURED, "file.provider"),
+        "external_id": str,
+    },
+    model=UsageChunk, search=("id",),
+    also={"status": Field(str, "part_status"), "events.created.at": "created"},
+)  # fmt: skip
 
 
-def reconciliation(row: Reconciliation) -> Json:
-    """Return a reconciliation as `GET /usage/reconciliations/{id}` has it.
-
-    Chunk and hub are left out where its rows are of several.
-    """
-    found: Json = {
-        "id": row.id,
-        "status": row.status,
-        "usagefile": usage_file(row.file),
-        "error": {},
-        "notes": {"uploaded": row.upload_note, "processing": ""},
-        "events": {"created": row.event, "uploaded": row.event},
-    }
-    if row.chunk is not None:
-        provider = account_ref(row.file.provider)
-        found["partusagefile"] = {"id": row.chunk_id, "provider": provider}
-        found["binding"] = binding(row.chunk.hub)
-    return found
+# Chunk and hub are left out where its rows are of several.
+RECONCILIATION = Resource(
+    "Reconciliation", "A spreadsheet that closed records of a usage file.",
+    {
+        "id": str,
+        "status": Literal["uploaded", "processing", "processed", "failed"],
+        "usagefile": Field(replace(FILE_REFERENCE, named=("id",)), "file"),
+        "error": Constant({}, ErrorDetail),
+        "notes": Part(
+            "Notes", "What was said of a reconciliation.",
+            {
+                "uploaded": Field(str, "upload_note", unfiltered=True),
+                "processing": Constant("", str),
+            },
+        ),
+        "events": Field(FileEvents, lambda row: {"created": row.event, "uploaded": row.event}),
+        "partusagefile": Field(
+            Part(
+                "ChunkReference", "A chunk, and who bills it.",
+                {"id": str, "provider": Field(PICTURED, "file.provider")},
+            ),
+            "chunk", optional=True,
+        ),
+        "binding": Field(_BINDING, "chunk", optional=True),
+    },
+    model=Reconciliation, search=("id",), also={"events.created.at": "created"},
+)  # fmt: skip
 
 
 def aggregate(row: Json, of: Item) -> Json:

@@ -10,19 +10,25 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.queues.usage_file import records, representations, schema, uploads
-from requests_queue.queues.usage_file.filtering import UsageRecordFilters
+from requests_queue.queues.usage_file import records, schema, uploads
 from requests_queue.queues.usage_file.models import UsageRecord
+from requests_queue.queues.usage_file.representations import RECORD
 from requests_queue.rest import Collection, routes
+from requests_queue.schema import Answer, Documented
 
 
 class UsageRecords(Collection):
     """`/usage/records`, for both parties of their files."""
 
-    documented = schema.USAGE_RECORDS
-    related = ("file", "item", "asset")
-    represent = staticmethod(representations.record)
-    rql_filter_class = UsageRecordFilters
+    documented = Documented(
+        "Usage", "usage record", RECORD,
+        bodies={
+            "update": schema.RecordDecision, "close": schema.RecordClose,
+            "close_many": list[schema.RecordToClose],
+        },
+        answers={"close_many": Answer(206, list[schema.ClosedRecord])},
+    )  # fmt: skip
+    related = (*RECORD.related, "item", "asset")
 
     def visible(self) -> QuerySet[UsageRecord]:
         """Return the records of the caller's files."""

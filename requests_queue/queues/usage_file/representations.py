@@ -1,51 +1,24 @@
-"""What a usage file and its records look like in the API.
-
-`GET /usage/files/{id}` and `GET /usage/records/{id}` of Connect's OpenAPI document.
-"""
+"""Usage files and their records: `GET /usage/files/{id}` and `GET /usage/records/{id}`."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
+from typing import Literal
 
 from requests_queue.catalog.models import Item
-from requests_queue.catalog.representations import account_ref, marketplace_ref, product_ref
+from requests_queue.catalog.representations import PICTURED
+from requests_queue.catalog.schema import Environment
 from requests_queue.queues.usage_file import links
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
-from requests_queue.resources import format_datetime
-from requests_queue.schema import Json
+from requests_queue.queues.usage_file.schema import FileEvents, FilePeriod, RecordItem, Schema
+from requests_queue.resources import NAMED, SELF, Constant, Field, Part, Resource
+from requests_queue.schema import Json, Stamp
 
-
-def in_list(row: UsageFile) -> Json:
-    """Return a file as `GET /usage/files` lists it: without links."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "description": row.description,
-        "note": row.note,
-        "external_id": row.external_id,
-        "status": row.status,
-        "vendor": account_ref(row.vendor),
-        "provider": account_ref(row.provider),
-        "environment": row.environment,
-        "marketplace": marketplace_ref(row.marketplace),
-        "contract": {"id": row.contract_id, "name": row.contract.name},
-        "product": product_ref(row.product),
-        "schema": row.schema,
-        "currency": row.currency,
-        "period": _period(row),
-        "error_detail": row.error_detail,
-        "acceptance_note": row.acceptance_note,
-        "rejection_note": row.rejection_note,
-        "stats": {
-            "uploaded": row.uploaded,
-            "validated": row.validated,
-            "pending": row.pending,
-            "accepted": row.accepted,
-            "closed": row.closed,
-            "billed": row.billed,
-        },
-        "events": row.events,
-    }
+STATS = Part(
+    "FileStats", "How many records are how far.",
+    dict.fromkeys(("uploaded", "validated", "pending", "accepted", "closed", "billed"), int),
+)  # fmt: skip
 
 
 def _period(row: UsageFile) -> Json:
@@ -53,68 +26,158 @@ def _period(row: UsageFile) -> Json:
     return {name: end.isoformat() for name, end in ends.items() if end}
 
 
+FILE = Resource(
+    "UsageFile", "A file of usage records.",
+    {
+        "id": str,
+        "name": str,
+        "description": str,
+        "note": Field(str, unfiltered=True),
+        "external_id": str,
+        "status": Literal[
+            "draft", "uploading", "uploaded", "invalid", "processing", "ready", "rejected",
+            "pending", "accepted", "closed", "deleted",
+        ],
+        "vendor": Field(PICTURED),
+        "provider": Field(PICTURED),
+        "environment": Environment,
+        "marketplace": Field(PICTURED),
+        "contract": Field(NAMED),
+        "product": Field(PICTURED),
+        "schema": Schema,
+        "currency": str,
+        "period": Field(FilePeriod, _period),
+        "error_detail": Field(str, unfiltered=True),
+        "acceptance_note": Field(str, unfiltered=True),
+        "rejection_note": Field(str, unfiltered=True),
+        "stats": Field(STATS, SELF, unfiltered=True),
+        "events": Field(FileEvents, unfiltered=True),
+    },
+    model=UsageFile, search=("id", "name"),
+    also={
+        "created": "created",
+        "updated": "updated",
+        "created.at": "created",
+        "created_at": "created",
+        "events.created.at": "created",
+        "period.from": "period_from",
+        "period.to": "period_to",
+        "distribution_contract_id": "contract__id",
+        "marketplace_id": "marketplace__id",
+        "product_id": "product__id",
+        "provider_id": "provider__id",
+        "vendor_id": "vendor__id",
+    },
+)  # fmt: skip
+
+
+def _valid(row: UsageFile) -> int:
+    return row.validated - row.invalid
+
+
+def _link(kind: str, row: UsageFile) -> str:
+    kinds: set[str] = row.stored_kinds  # type: ignore[attr-defined]
+    return links.to_content(row.pk, kind) if kind in kinds else ""
+
+
+FILE_DETAIL = Part(
+    "UsageFileDetail",
+    "A file of usage records, with links to its contents that hold for ten minutes.",
+    {
+        **FILE.keys,
+        "sub_status": Field(str | None, lambda row: row.sub_status or None),
+        "records": Part(
+            "FileRecords", "How many records there are of each kind.",
+            {"valid": Field(int, _valid), "invalid": int, "closed": int},
+        ),
+        "usage_file_uri": Field(str, partial(_link, StoredFile.UPLOAD)),
+        "processed_file_uri": Field(str, partial(_link, StoredFile.PROCESSED)),
+        "reconciliation_file_uri": Field(str, partial(_link, StoredFile.RECONCILIATION)),
+    },
+)  # fmt: skip
+
+
 def detail(row: UsageFile) -> Json:
     """Return a file as `GET /usage/files/{id}` has it, with links to its contents."""
     kinds = set(row.contents.values_list("kind", flat=True))
-    return {
-        **in_list(row),
-        "sub_status": row.sub_status or None,
-        "records": {
-            "valid": row.validated - row.invalid,
-            "invalid": row.invalid,
-            "closed": row.closed,
-        },
-        **{
-            f"{kind}_file_uri": links.to_content(row.pk, kind) if kind in kinds else ""
-            for kind in (StoredFile.UPLOAD, StoredFile.PROCESSED, StoredFile.RECONCILIATION)
-        },
-    }
+    row.stored_kinds = kinds  # type: ignore[attr-defined]
+    return FILE_DETAIL.represent(row)
 
 
-def record(row: UsageRecord) -> Json:
-    """Return a record as `GET /usage/records/{id}` has it."""
-    file, asset = row.file, row.asset
-    moments = {"start_date": row.start_date, "end_date": row.end_date}
-    external_id = asset.external_id if asset else ""
-    external_uid = asset.external_uid if asset else ""
-    return {
-        "id": row.id,
-        "status": row.status,
-        **{name: format_datetime(moment) for name, moment in moments.items() if moment},
-        "product_id": file.product_id,
-        "item": _item(row.item, row),
-        "item_id": row.item_id or "",
-        "resource_local_id": row.item.local_id if row.item else "",
-        "asset": {
-            "id": row.asset_id or "",
-            "external_id": external_id,
-            "external_uid": external_uid,
-        },
-        "asset_id": row.asset_id or "",
-        "asset_external_id": external_id,
-        "asset_external_uid": external_uid,
-        "category": row.category,
-        "tier": row.tier,
-        "amount": number(row.amount),
-        "multiplier": 1,
-        "usage": number(row.quantity),
-        "params": row.params,
-        "usagefile": {
-            "id": file.id,
-            "name": file.name,
-            "schema": file.schema,
-            "currency": file.currency,
-        },
-        "external_billing_id": row.external_billing_id,
-        "external_billing_note": row.external_billing_note,
-        "closed_at": format_datetime(row.closed_at),
-        "closed_by": row.closed_by or None,
-    }
+FILE_REFERENCE = Part(
+    "FileReference", "A usage file, as its parts refer to it.",
+    {"id": str, "name": str, "schema": Schema, "currency": str}, named=("id", "schema"),
+)  # fmt: skip
 
 
-def _item(of: Item | None, row: UsageRecord) -> Json:
+def _item(row: UsageRecord) -> Json:
     """Return the item of a record; of one that wasn't found, how the row names it."""
-    return {"id": "", "name": row.item_search_value} if of is None else item(of)
+    return item(row.item) if row.item else {"id": "", "name": row.item_search_value}
+
+
+def _external_id(row: UsageRecord) -> str:
+    return row.asset.external_id if row.asset else ""
+
+
+def _external_uid(row: UsageRecord) -> str:
+    return row.asset.external_uid if row.asset else ""
+
+
+RECORD = Resource(
+    "UsageRecord", "A row of a usage file.",
+    {
+        "id": str,
+        "status": Literal["valid", "invalid", "approved", "rejected", "closed"],
+        "start_date": Field(Stamp, optional=True),
+        "end_date": Field(Stamp, optional=True),
+        "product_id": Field(str, "file.product_id"),
+        "item": Field(RecordItem, _item),
+        "item_id": Field(str, empty=""),
+        "resource_local_id": Field(str, lambda row: row.item.local_id if row.item else ""),
+        "asset": Part(
+            "RecordAsset", "The subscription of a record.",
+            {
+                "id": Field(str, "asset_id", empty=""),
+                "external_id": Field(str, _external_id),
+                "external_uid": Field(str, _external_uid),
+            },
+        ),
+        "asset_id": Field(str, empty=""),
+        "asset_external_id": Field(str, _external_id),
+        "asset_external_uid": Field(str, _external_uid),
+        "category": str,
+        "tier": int | None,
+        "amount": Field(float | None, lambda row: number(row.amount)),
+        "multiplier": Constant(1, float),
+        "usage": Field(float | None, lambda row: number(row.quantity)),
+        "params": Field(list[object], unfiltered=True),
+        "usagefile": Field(FILE_REFERENCE, "file"),
+        "external_billing_id": str,
+        "external_billing_note": Field(str, unfiltered=True),
+        "closed_at": Stamp | None,
+        "closed_by": Field(str | None, lambda row: row.closed_by or None),
+    },
+    model=UsageRecord, search=("id",),
+    also={
+        "usage_start_time": "start_date",
+        "created_time": "file__created",
+        "product.id": "file__product__id",
+        "product_id": "file__product__id",
+        "item.id": "item__id",
+        "item_id": "item__id",
+        "item.mpn": "item__mpn",
+        "asset.id": "asset__id",
+        "asset_id": "asset__id",
+        "asset.external_id": "asset__external_id",
+        "asset_external_id": "asset__external_id",
+        "asset.external_uid": "asset__external_uid",
+        "asset_external_uid": "asset__external_uid",
+        "usage_file": "file__id",
+        "usagefile.status": "file__status",
+        "hub.id": "asset__connection__hub__id",
+        "part_usage_file.hub.id": "asset__connection__hub__id",
+    },
+)  # fmt: skip
 
 
 def item(row: Item) -> Json:
