@@ -9,12 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 
-from requests_queue.encryption import decrypt, decrypt_once, encrypt
-
-__all__ = [
-    "EncryptedJSONField", "EncryptedTextField", "decrypt", "decrypt_once", "encrypt", "seal",
-    "unseal",
-]  # fmt: skip
+from requests_queue.encryption import decrypt, encrypt
 
 
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
@@ -52,7 +47,7 @@ class EncryptedJSONField(models.JSONField):
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         """Decrypt what was read."""
         found = super().from_db_value(value, expression, connection)
-        # Not a string before the migration that encrypted what there was.
+        # None where an outer join found no row.
         return unseal(found) if isinstance(found, str) else found
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
