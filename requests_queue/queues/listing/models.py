@@ -26,7 +26,7 @@ class ListingRequest(QueueObject):
             models.UniqueConstraint(
                 fields=["listing"],
                 condition=models.Q(status__in=UNDER_WAY),
-                name="listing_request_one_under_way",
+                name="listing_request_one_open",
             )
         ]
         indexes = list_indexes("listing_request")

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['-created', 'id'],
                 'indexes': [models.Index(fields=['vendor', 'status', 'product', '-created', 'id'], name='listing_request_vendor'), models.Index(fields=['vendor', '-created', 'id', 'status', 'product'], name='listing_request_vendor_dated'), models.Index(fields=['provider', 'status', 'product', '-created', 'id'], name='listing_request_provider'), models.Index(fields=['provider', '-created', 'id', 'status', 'product'], name='listing_request_provider_dated')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ('reviewing', 'deploying'))), fields=('listing',), name='listing_request_one_under_way')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ('reviewing', 'deploying'))), fields=('listing',), name='listing_request_one_open')],
             },
         ),
     ]
