@@ -23,6 +23,10 @@ def encrypt(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _open(key: str, stored: str) -> str:
+    return _read(key, stored)
+
+
+def _read(key: str, stored: str) -> str:
     try:
         return _box(key).decrypt(stored.encode()).decode()
     except InvalidToken:
@@ -34,3 +38,8 @@ def _open(key: str, stored: str) -> str:
 def decrypt(stored: str) -> str:
     """Return the decrypted text; empty if it was encrypted with another key."""
     return _open(settings.SIM_ENCRYPTION_KEY, stored)
+
+
+def decrypt_once(stored: str) -> str:
+    """Return the decrypted text without caching it, for large texts that are rarely read."""
+    return _read(settings.SIM_ENCRYPTION_KEY, stored)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from portal.identity import Viewer
-from webhooks import encrypted_fields
+from requests_queue import encryption
 from webhooks.delivery.request import new_secret
 
 LIFETIME = timedelta(days=1)
@@ -71,7 +71,7 @@ def save(draft: Draft) -> None:
     """Store a draft for a day."""
     text = json.dumps({**asdict(draft), "key": None})
     values = {
-        "session_data": encrypted_fields.encrypt(text), "expire_date": timezone.now() + LIFETIME
+        "session_data": encryption.encrypt(text), "expire_date": timezone.now() + LIFETIME
     }  # fmt: skip
     Session.objects.update_or_create(session_key=draft.key, defaults=values)
 
@@ -94,7 +94,7 @@ def delete(draft: Draft) -> None:
 
 def _decode(key: str, stored: str) -> Draft | None:
     # Other rows of the table, such as sessions of users, can't be decrypted.
-    text = encrypted_fields.decrypt_once(stored)
+    text = encryption.decrypt_once(stored)
     try:
         return Draft(**{**json.loads(text), "key": key}) if text else None
     except TypeError:
