@@ -40,7 +40,9 @@ def test_an_order_is_created_watched_and_approved(site: Site, hook: str) -> None
         )
         page.get_by_role("link", name="Approve").click()
         page.get_by_role("button", name="Approve").click()
-        expect(page.locator('[data-field="activation_id"] .error')).to_contain_text("Is required.")
+        expect(page.locator('[data-field="activation_id"] .error')).to_contain_text(
+            "This field is required."
+        )
         page.get_by_label("Activation id").fill("A-100")
         page.get_by_role("button", name="Approve").click()
         expect(page.locator("h1")).to_contain_text("approved")
