@@ -17,9 +17,14 @@ LONGEST_FIRST = (
     "tests/runtime/",
 )
 # Files are distributed as a whole, since their tests share servers; these tests are independent.
-ONE_BY_ONE = ("tests/runtime/test_on_postgres.py", "tests/contract/test_fuzzing.py")
+ONE_BY_ONE = ("tests/runtime/test_on_postgres.py",)
 # So few files start sooner without worker processes.
 FEW_FILES = 3
+
+
+def nightly(*values: Any) -> Any:
+    """Return parameters of a test that only `make nightly` runs."""
+    return pytest.param(*values, marks=pytest.mark.nightly)
 
 
 def pytest_addoption(parser: Any) -> None:

@@ -15,14 +15,22 @@ import pytest
 import requests
 
 from connect_sim.api import schema_views
+from tests.lanes import nightly
 from tests.processes import ROOT, Sandbox, sandbox
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_headers_conformance,response_schema_conformance"
 )
-# One example is enough without a key: every operation is refused.
-EXAMPLES = {"vendor": 6, "provider": 6, "nobody": 1}
+# The actor and the number of examples for each operation.
+EXAMPLES = [
+    ("vendor", 2),
+    ("provider", 2),
+    nightly("vendor", 20),
+    nightly("provider", 20),
+    # Without a key every operation is refused.
+    nightly("nobody", 1),
+]
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +81,16 @@ def _at(path: str, ids: list[str]) -> str:
     return path.replace("/usage/products", "/products")
 
 
-@pytest.mark.parametrize("who", EXAMPLES)
-def test_every_response_matches_the_document(running: Sandbox, who: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("who", "examples"), EXAMPLES)
+def test_every_response_matches_the_document(
+    running: Sandbox, who: str, examples: int, tmp_path: Path
+) -> None:
     key = {"vendor": running.vendor_key, "provider": running.provider_key}.get(who, "")
     ids = tmp_path / "ids.json"
     ids.write_text(json.dumps(_ids(running, key or running.vendor_key)))
     command = [
         str(Path(sys.executable).parent / "schemathesis"), "run",
-        f"{running.url}/public/v1/schema", "--checks", CHECKS, "--max-examples", str(EXAMPLES[who]),
+        f"{running.url}/public/v1/schema", "--checks", CHECKS, "--max-examples", str(examples),
         "--phases", "fuzzing", "--continue-on-failure", "--no-shrink", "--no-color",
         "--warnings", "off", "--suppress-health-check", "all",
     ]  # fmt: skip
@@ -97,7 +107,7 @@ def test_every_response_matches_the_document(running: Sandbox, who: str, tmp_pat
         },
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

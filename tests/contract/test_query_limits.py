@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from connect_sim.api.rql import MAX_DEPTH, MAX_LENGTH, ParsedQueries, flatten_an
 from requests_queue.filtering import MAX_CONDITIONS
 from tests.api import Caller, ids
 from tests.contract import calls, ours
+from tests.hypothesis_profiles import is_deep
 
 pytestmark = pytest.mark.django_db
 
@@ -257,8 +257,8 @@ _QUERIES = st.recursive(
 
 # The seed: different each night, constant in CI.
 @settings(
-    max_examples=int(os.environ.get("SIM_TEST_QUERIES", "100")),
-    derandomize="SIM_TEST_QUERIES" not in os.environ,
+    max_examples=2000 if is_deep() else 50,
+    derandomize=not is_deep(),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -16,6 +16,7 @@ import requests
 
 from tests import orders
 from tests.handlers import handler
+from tests.lanes import nightly
 from tests.processes import (
     ROOT,
     Process,
@@ -295,19 +296,19 @@ def test_clock_advance_runs_the_retry(running: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ("clock advance", "A duration is required"),
-        ("clock advance banana", "'banana' is not a duration"),
+        nightly("clock advance", "A duration is required"),
+        nightly("clock advance banana", "'banana' is not a duration"),
         ("clock advance 0s", "greater than 0"),
-        ("clock advance 99999999d", "at most ten years"),
-        ("listen --status 99", "--status"),
+        nightly("clock advance 99999999d", "at most ten years"),
+        nightly("listen --status 99", "--status"),
         ("listen --port 99999", "--port"),
-        ("listen --port -1", "--port"),
-        ("listen --delay nan", "--delay"),
-        ("listen --delay -1", "--delay"),
+        nightly("listen --port -1", "--port"),
+        nightly("listen --delay nan", "--delay"),
+        nightly("listen --delay -1", "--delay"),
         ("listen --validate region", "--validate"),
-        ("listen --validate =x", "--validate"),
+        nightly("listen --validate =x", "--validate"),
         ("queue validate PR-0000", "404 "),
-        ("queue add listing --draft", "A listing_request is never validated as a draft"),
+        nightly("queue add listing --draft", "A listing_request is never validated as a draft"),
         ("signin nobody", "There is no user nobody."),
         ("apikey VA-000-000", "Unknown account VA-000-000. Available: "),
     ],
@@ -378,7 +379,8 @@ def test_sandbox_reports_a_port_in_use(running: Sandbox, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "key", ["secret-without-a-form", "SU-123-456-789:short", "SU-1-2-3:0123456789"]
+    "key",
+    ["secret-without-a-form", nightly("SU-123-456-789:short"), nightly("SU-1-2-3:0123456789")],
 )
 def test_malformed_api_key_is_refused(key: str, tmp_path: Path) -> None:
     bind = f"127.0.0.1:{free_port()}"
