@@ -10,12 +10,24 @@ import os
 import shutil
 import tempfile
 
-# No test touches the data of a real sandbox.
-_DATA_DIR = tempfile.mkdtemp(prefix="connect-sim-tests-")
-os.environ["SIM_DATA_DIR"] = _DATA_DIR
+# The folder that all processes of a run share, deleted by the one that created it.
+RUN = "SIM_TEST_RUN"
+
+if RUN not in os.environ:
+    os.environ[RUN] = tempfile.mkdtemp(prefix="connect-sim-tests-")
+
+    def _delete(folder: str = os.environ[RUN], creator: int = os.getpid()) -> None:
+        # A child that was forked has inherited this function.
+        if os.getpid() == creator:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(_delete)
+
 for _name in list(os.environ):
-    if _name.startswith("SIM_") and not _name.startswith(("SIM_DATA_DIR", "SIM_TEST_")):
+    if _name.startswith("SIM_") and not _name.startswith("SIM_TEST_"):
         del os.environ[_name]
+# No test touches the data of a real sandbox.
+os.environ["SIM_DATA_DIR"] = tempfile.mkdtemp(prefix="data-", dir=os.environ[RUN])
 os.environ["SIM_ENV_FILE"] = os.devnull
 # A test's own transaction is idle while the test does other things.
 os.environ["SIM_IDLE_IN_TRANSACTION_TIMEOUT"] = "600"
@@ -23,5 +35,3 @@ for _name in ("DATABASE_URL", "CELERY_BROKER_URL"):
     os.environ.pop(_name, None)
 if "SIM_TEST_DATABASE_URL" in os.environ:
     os.environ["DATABASE_URL"] = os.environ["SIM_TEST_DATABASE_URL"]
-
-atexit.register(shutil.rmtree, _DATA_DIR, ignore_errors=True)

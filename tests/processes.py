@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import json
 import os
@@ -16,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -199,20 +199,26 @@ def sandbox(
 
 
 def _copy_first_data(data_dir: Path) -> None:
-    """Put the data of this run's first start there: making them takes longer than most tests."""
+    """Copy the data of this run's first start: creating them takes longer than most tests."""
     if any(data_dir.glob("*.sqlite3")):
         return
-    if not _first_data:
-        made = Path(tempfile.mkdtemp(prefix="connect-sim-first-"))
-        atexit.register(shutil.rmtree, made, ignore_errors=True)
-        with _started(made, ROOT):
-            pass
-        _first_data.append(made)
-    shutil.copytree(_first_data[0], data_dir, dirs_exist_ok=True,
+    shutil.copytree(_first_data(), data_dir, dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns("*.log"))  # fmt: skip
 
 
-_first_data: list[Path] = []
+@cache
+def _first_data() -> Path:
+    """Return the data of a first start, which one of the run's processes creates."""
+    # tests.environment sets it, for all processes of a run of pytest.
+    folder = Path(os.environ.get("SIM_TEST_RUN") or tempfile.mkdtemp(prefix="connect-sim-first-"))
+    data, done = folder / "first", folder / "first-done"
+    with (folder / "first-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            with _started(data, ROOT):
+                pass
+            done.touch()
+    return data
 
 
 @contextmanager
