@@ -22,7 +22,7 @@ from webhooks.models import Attempt, Webhook
 
 
 class WebhookFilters(ConnectFilters):
-    """What webhooks can be filtered and ordered by."""
+    """The filters and orderings of webhooks."""
 
     MODEL = Webhook
     FILTERS = [
@@ -32,7 +32,7 @@ class WebhookFilters(ConnectFilters):
             ("product_id", "product__id"),
             search=("id", "label", "description", "product.id", "product.name"),
         ),
-        # Null once it is past, as it is shown.
+        # Null once it has passed, as in the representation.
         computed(
             "earliest_possible_trigger", "next_attempt_at", models.DateTimeField(null=True)
         ),
@@ -40,11 +40,11 @@ class WebhookFilters(ConnectFilters):
     ]  # fmt: skip
 
 
-def last_call(attempt: Attempt | None) -> Json | None:
-    """Return Connect's LastTriggerInfo; `duration` in ms and the inside of `response` are ours."""
+def last_attempt(attempt: Attempt | None) -> Json | None:
+    """Return Connect's LastTriggerInfo; `duration` (ms) and the content of `response` are ours."""
     if attempt is None:
         return None
-    answered = attempt.status_code is not None
+    has_response = attempt.status_code is not None
     return {
         "time": format_datetime(attempt.finished_at),
         "status": attempt.outcome,
@@ -54,14 +54,14 @@ def last_call(attempt: Attempt | None) -> Json | None:
             "headers": dict(attempt.response_headers),
             "body": bytes(attempt.response_body).decode("utf-8", "replace"),
         }
-        if answered
+        if has_response
         else {},
         "errors": attempt.error,
     }
 
 
 def webhook(row: Any) -> Json:
-    """Return a webhook as `GET /notifications/webhooks/{id}` has it."""
+    """Return the representation of a webhook."""
     return {
         "id": row.id,
         "type": row.type,
@@ -81,7 +81,7 @@ def webhook(row: Any) -> Json:
         "created_by": person(row.created_by) if row.created_by else None,
         "modified_at": format_datetime(row.modified_at),
         "modified_by": person(row.modified_by) if row.modified_by else None,
-        # Annotated, so that it is null once it is past: `next_attempt.annotate`.
+        # Annotated by `next_attempt.annotate`: null once it has passed.
         "earliest_possible_trigger": format_datetime(row.next_attempt_at),
         "last_event": format_datetime(row.last_event),
         "stats": {
@@ -90,16 +90,16 @@ def webhook(row: Any) -> Json:
             "success_triggers": row.success_triggers,
             "failure_triggers": row.failure_triggers,
             "failure_since_last_success": row.failure_since_last_success,
-            # Ours: Connect speaks of it, but has no field for it.
+            # Ours: Connect documents the state, but has no field for it.
             "out_of_order": row.out_of_order,
         },
-        "last_success": last_call(row.last_success),
-        "last_failure": last_call(row.last_failure),
+        "last_success": last_attempt(row.last_success),
+        "last_failure": last_attempt(row.last_failure),
     }
 
 
 class Webhooks(Collection):
-    """The webhooks of the caller's account; nobody sees another's."""
+    """The webhooks of the caller's account."""
 
     documented = schema.WEBHOOKS
     related = ("product", "account", "created_by", "modified_by", "last_success", "last_failure")
@@ -111,11 +111,11 @@ class Webhooks(Collection):
         return next_attempt.annotate(Webhook.objects.filter(account=self.account), clock.now())
 
     def complete(self, rows: QuerySet[Webhook]) -> QuerySet[Webhook]:
-        """Return the webhooks with all that is shown of them."""
+        """Return the webhooks with the related rows of their representation."""
         if "next_attempt_at" not in rows.query.annotations:
             rows = next_attempt.annotate(rows, clock.now())
-        complete: QuerySet[Webhook] = super().complete(rows)
-        return complete
+        webhooks: QuerySet[Webhook] = super().complete(rows)
+        return webhooks
 
     def create(self, request: Request) -> Response:
         """Create a webhook: 201, or 400 with `field: message`."""

@@ -1,14 +1,14 @@
-"""The emitter's Django app."""
+"""The Django app of webhooks."""
 
 from django.apps import AppConfig
 
 
 class WebhooksConfig(AppConfig):
-    """`/notifications/webhooks` and everything that calls a handler."""
+    """Webhooks: their API, their admin, and the delivery of events to handlers."""
 
     name = "webhooks"
     verbose_name = "Webhooks"
 
     def ready(self) -> None:
-        """Listen to the queues."""
+        """Connect the signal receivers."""
         from webhooks import receivers  # noqa: F401  (connects on import)

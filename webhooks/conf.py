@@ -1,4 +1,4 @@
-"""The emitter's settings, checked and typed, read from Django's where they are used."""
+"""Settings of webhooks as typed objects, read when they are used."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def policy() -> Policy:
 
 
 def api_url() -> str:
-    """Return the address that handlers call back, without a slash at the end."""
+    """Return the API URL for handlers, without a trailing slash."""
     return f"{settings.SIM_API_URL}/public/v1"
 
 
 def sent_object_class(object_class: str) -> str:
-    """Return the object class in the form that payloads carry."""
+    """Return the object class as payloads have it, in singular or plural."""
     if settings.SIM_OBJECT_CLASS_FORM == "singular":
         return object_class
     return PLURALS.get(object_class, f"{object_class}s")
@@ -40,7 +40,7 @@ def open_transport() -> Transport:
 
 
 def check_transport() -> None:
-    """Raise ValueError, with the setting's name, where requests cannot be made by the settings."""
+    """Raise ValueError, with the name of the setting, if the settings allow no requests."""
     try:
         parse_networks(settings.SIM_ALLOW_NETWORKS)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The rows of the emitter: Webhook, Event, Delivery, Resend, Attempt, ClearedBackoff."""
+"""The models of webhooks: Webhook, Event, Delivery, Resend, Attempt, ClearedBackoff."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ class _Existing(models.Manager["Webhook"]):
 
 
 class Webhook(models.Model):
-    """A webhook (`WH-`) by Connect's names, with its backoff and its counters.
+    """A webhook (`WH-`) with Connect's fields, its backoff and its counters.
 
-    `earliest_possible_trigger` is the end of the backoff, `gate_closed_at` when its last counted
-    failure came, and `round` the failure count; all empty when healthy. The first stays set after
-    its moment until a success, so what shows it goes through `webhooks.delivery.next_attempt`.
-    `revision` counts the edits that make an older request say nothing about the new settings.
-    `deleted_at` is set when it is deleted; its rows are then removed in steps (`removal`), and it
-    last. Queries that reach a webhook by a relation (`webhook__account`) exclude it themselves.
+    `earliest_possible_trigger` is the end of the backoff, `gate_closed_at` the time of its last
+    counted failure, and `round` the failure count; all empty when healthy. The first stays set
+    after it has passed until a success, so `webhooks.delivery.next_attempt` alone shows it.
+    `revision` counts the edits after which older attempts say nothing about the settings.
+    `deleted_at` is set when it is deleted; its rows are then removed in steps (`cleanup`), its own
+    last. Queries that reach a webhook by a relation (`webhook__account`) exclude deleted ones
+    themselves.
     """
 
     id = models.CharField(max_length=16, primary_key=True)
@@ -69,7 +70,7 @@ class Webhook(models.Model):
     last_success = models.ForeignKey("Attempt", models.SET_NULL, null=True, related_name="+")
     last_failure = models.ForeignKey("Attempt", models.SET_NULL, null=True, related_name="+")
 
-    # What pruning removed from the tables below, so that the counters can still be checked.
+    # Sums of pruned rows, so that the counters can still be checked.
     pruned_events = models.BigIntegerField(default=0)
     pruned_successes = models.BigIntegerField(default=0)
     pruned_failures = models.BigIntegerField(default=0)
@@ -88,7 +89,7 @@ class Webhook(models.Model):
                 condition=Q(active=True, type=types.EVENT),
                 name="webhook_listening",
             ),
-            # Every page asks for them.
+            # Read by every page.
             models.Index(
                 fields=["account"],
                 condition=Q(active=True, out_of_order=True),
@@ -104,7 +105,7 @@ class Webhook(models.Model):
 
 
 class Event(models.Model):
-    """One queue change for one webhook; without an object for Trigger now."""
+    """One queue change for one webhook; Trigger now has no object."""
 
     webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="event_set")
     delivery = models.ForeignKey("Delivery", models.CASCADE, related_name="events")
@@ -122,20 +123,20 @@ class Event(models.Model):
 
     @property
     def change(self) -> str:
-        """Return in words what happened to the object."""
+        """Return the change of status as text."""
         if not self.object_id:
             return "Trigger now"
         if self.status_from != self.status_to:
             return f"{self.status_from or 'created'} → {self.status_to}"
-        # Nothing moved, and a queue change without a move is one of what has no status.
+        # The status is unchanged: a validation, or an object without a status.
         return f"validated in {self.status_to}" if self.status_to else "changed"
 
 
 class Delivery(models.Model):
-    """What is tried again: one wake-up call that a webhook owes its handler.
+    """What is owed to a handler because of events: the unit that is retried.
 
-    `lease` is Unix time by the database's own clock: a claim whose lease ran out is lost.
-    `losses` is how many of its latest attempts in a row have lost their worker.
+    `lease` is Unix time by the database's clock: after it, the claim is lost. `losses` is how many
+    of the latest attempts in a row have lost their worker.
     """
 
     WAITING, CALLING, DELIVERED, FAILED, CANCELLED = retry.STATES
@@ -149,7 +150,7 @@ class Delivery(models.Model):
     lease = models.FloatField(null=True)
     started_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
-    # With a default of the database as well: raw SQL inserts deliveries.
+    # Also a database default, because raw SQL inserts deliveries.
     losses = models.IntegerField(default=0, db_default=0)
 
     class Meta:
@@ -175,11 +176,11 @@ class Delivery(models.Model):
 
 
 class Resend(models.Model):
-    """What a delivery that is sent again says in its first call, in place of the webhook's own.
+    """What the first attempt of a resend sends in place of the webhook's settings.
 
-    `payload` is what the token says (text, since PostgreSQL's JSON keeps no order); `body` is what
-    is sent in its place, a validator's object, and empty where that is the payload. `revision` is
-    the webhook's for which the call speaks; null where it is sent otherwise than the webhook says.
+    `payload` is the content of the token (text, since PostgreSQL's JSON keeps no order); `body` is
+    a validator's object, and empty if the payload is the body. `revision` is that of the webhook's
+    settings that the request equals; null if it differs from them.
     """
 
     delivery = models.OneToOneField(Delivery, models.CASCADE, primary_key=True)
@@ -194,11 +195,11 @@ class Resend(models.Model):
     body = models.TextField(blank=True)
 
     def __str__(self) -> str:
-        return f"delivery {self.delivery_id}, again what delivery {self.repeats_id} sent"
+        return f"delivery {self.delivery_id}, a resend of delivery {self.repeats_id}"
 
 
 class Attempt(models.Model):
-    """One HTTP call. The secret and the token are never stored: `claims` is what was signed."""
+    """One HTTP request of a delivery. `claims` is the content of the token, which is not stored."""
 
     SUCCESS, FAILURE, UNKNOWN = retry.OUTCOMES
     OUTCOMES = [(o, o) for o in retry.OUTCOMES]
@@ -219,18 +220,18 @@ class Attempt(models.Model):
     response_headers = models.JSONField(default=list)
     response_body = models.BinaryField(default=b"")
     truncated = models.BooleanField(default=False)
-    # The webhook's as it was called; null for attempts of before it was kept.
+    # The webhook's revision at the claim; null for attempts recorded before this column existed.
     revision = models.IntegerField(null=True)
     error = models.TextField(blank=True)
     why = models.TextField("what happens next, and why", blank=True)
-    # The end of the backoff as it was recorded; null where the delivery was not held back.
+    # The end of the backoff when the attempt was recorded; null without a backoff.
     next_attempt_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["webhook", "-id"], name="attempt_webhook"),
-            # What happened in the last hour is counted without the rows.
+            # Counts the attempts of the last hour by the index alone.
             models.Index(fields=["webhook", "finished_at", "outcome"], name="attempt_finished"),
         ]
         constraints = [
@@ -242,19 +243,14 @@ class Attempt(models.Model):
 
 
 class ClearedBackoff(models.Model):
-    """What ended a backoff of a webhook, so that a retry before its announced time is explained.
+    """Why a backoff of a webhook ended, which explains a retry before its announced time.
 
-    `user` did it, or `attempt` succeeded; `detail` names the settings that an edit changed.
-    `began_at`, `until` and `failures` are the backoff's as it was ended.
+    `user` cleared it, or `attempt` succeeded; `detail` names the settings that an edit changed.
+    `began_at`, `until` and `failures` are those of the backoff.
     """
 
-    EDITED, DISABLED, RECOVERED, TRIGGERED, SUCCEEDED = (
-        "edited",
-        "disabled",
-        "recovered",
-        "triggered",
-        "succeeded",
-    )
+    EDITED, DISABLED, RECOVERED = "edited", "disabled", "recovered"
+    TRIGGERED, SUCCEEDED = retry.TRIGGERED, retry.SUCCEEDED
     CAUSES = [(c, c) for c in (EDITED, DISABLED, RECOVERED, TRIGGERED, SUCCEEDED)]
 
     webhook = models.ForeignKey(

@@ -17,14 +17,14 @@ class Stats(TypedDict):
 
 
 class Response(TypedDict, total=False):
-    """What the handler answered, the first 64 KiB of it; empty where there was no answer."""
+    """The handler's response, up to 64 KiB of its body; empty without a response."""
 
     headers: dict[str, str]
     body: str
 
 
 class LastTriggerInfo(TypedDict):
-    """A call; `duration` in milliseconds, `status_code` null where there was no answer."""
+    """An attempt; `duration` in milliseconds, `status_code` null without a response."""
 
     time: Stamp
     status: Literal["success", "failure"]
@@ -37,7 +37,7 @@ class LastTriggerInfo(TypedDict):
 class Webhook(TypedDict):
     """A webhook; its type, object class and product never change.
 
-    `earliest_possible_trigger` is when the next attempt may start, null when that is now.
+    `earliest_possible_trigger` is when the next attempt may start, null if immediately.
     """
 
     id: str

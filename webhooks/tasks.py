@@ -1,4 +1,4 @@
-"""The Celery tasks of the emitter; a few lines each, the work is elsewhere."""
+"""Celery tasks of webhooks."""
 
 from celery import shared_task
 
@@ -8,14 +8,14 @@ from webhooks.delivery import engine, wakeup
 
 @shared_task
 def pump() -> None:
-    """Wake the engine of the worker process that this lands on."""
+    """Wake the engine of the worker process that runs this task."""
     wakeup.clear()
     engine.wake()
 
 
 @shared_task
 def prune() -> None:
-    """Remove what is older than SIM_KEEP_DAYS."""
+    """Remove deliveries that are older than SIM_KEEP_DAYS."""
     cleanup.prune()
 
 

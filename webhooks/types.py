@@ -1,4 +1,4 @@
-"""Connect's webhook types as data: what each watches, and what a product needs for it."""
+"""Connect's webhook types as data: what triggers each, and which capability it needs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from requests_queue.queues import base
 
 EVENT = "event"
 
-# Connect's singular names, and the plural that its payload example shows (SIM_OBJECT_CLASS_FORM).
-# Five of the plurals are inferred from the one documented: docs/fidelity.md.
+# Plurals of Connect's object classes, as in its payload example (SIM_OBJECT_CLASS_FORM). Five of
+# them are inferred from the documented one: docs/fidelity.md.
 PLURALS = {
     "fulfillment_request": "fulfillment_requests",
     "tier_config_request": "tier_config_requests",
@@ -23,16 +23,16 @@ PLURALS = {
 
 @dataclass(frozen=True, slots=True)
 class ValidatorTrigger:
-    """When a validator is called: for requests of which type, level of the tiers, and status."""
+    """When a validator is called: the type, the tier level and the status of the request."""
 
     kind: str
     status: str
-    # What switches the validation on: a dotted path below the product's `capabilities`.
+    # Enables the validation: a dotted path below the product's `capabilities`.
     capability: str
     level: int | None = None
 
     def missing_capability(self, product: Product) -> str | None:
-        """Return the capability that the product lacks for such a validation, or None."""
+        """Return the capability that the product lacks for the validation, or None."""
         enabling = _ENABLING.get(self.kind)
         if enabling and not product.capability(enabling):
             return enabling
@@ -44,7 +44,7 @@ class ValidatorTrigger:
         return None if product.capability(self.capability) else self.capability
 
 
-# Without these there are no requests of the type to be validated.
+# Capabilities without which there are no requests of the type.
 _ENABLING = {
     "renew": "subscription.renew.enable_renew",
     "transfer": "subscription.transfer.enable_transfer",
@@ -58,9 +58,9 @@ class WebhookType:
     type: str
     object_class: str
     label: str
-    # One line for whoever chooses a type.
+    # One line for the choice of a type.
     explanation: str
-    # Validators only: called synchronously, with the whole object; for vendors.
+    # Only validators, which are called synchronously with the whole object; for vendors.
     trigger: ValidatorTrigger | None = None
 
     @property
@@ -73,7 +73,7 @@ _types: dict[tuple[str, str], WebhookType] = {}
 
 
 def register(webhook_type: WebhookType) -> None:
-    """Add a type to the registry; the same pair twice is refused."""
+    """Add a type to the registry; raises ValueError for a duplicate."""
     key = (webhook_type.type, webhook_type.object_class)
     if key in _types:
         raise ValueError(f"Webhook type {key} is registered already.")
@@ -81,7 +81,7 @@ def register(webhook_type: WebhookType) -> None:
 
 
 def find(type_: str, object_class: str) -> WebhookType | None:
-    """Return the type of that pair, or None where the two don't fit each other."""
+    """Return the type of a pair, or None if the two don't belong together."""
     return next(
         (t for t in registered() if (t.type, t.object_class) == (type_, object_class)), None
     )
@@ -90,21 +90,21 @@ def find(type_: str, object_class: str) -> WebhookType | None:
 def find_validator(
     object_class: str, kind: str, status: str, level: int | None = None
 ) -> WebhookType | None:
-    """Return the validator type for such a request in such a status, or None."""
-    for found in _types.values():
-        trigger = found.trigger
+    """Return the validator type for a request of this type, status and tier level, or None."""
+    for type_ in _types.values():
+        trigger = type_.trigger
         if (
-            found.object_class == object_class
+            type_.object_class == object_class
             and trigger is not None
             and (trigger.kind, trigger.status, trigger.level) == (kind, status, level)
         ):
-            return found
+            return type_
     return None
 
 
 def registered() -> tuple[WebhookType, ...]:
-    """Return all types: Connect's, and the queue changes of every other queue that there is."""
-    # Asked for anew, because the queues register after the emitter.
+    """Return all types: Connect's, and an event type for every other queue."""
+    # Computed each time, because queues register later.
     others = (
         _of_queue(queue.object_class, f"{queue.title} — Queue Changes", f"queue “{queue.title}”")
         for queue in base.registered()
@@ -114,9 +114,9 @@ def registered() -> tuple[WebhookType, ...]:
 
 
 def label(type_: str, object_class: str) -> str:
-    """Return the name of a type, for a row that may be older than the registry."""
-    found = find(type_, object_class)
-    return found.label if found else f"{type_} of {object_class}"
+    """Return the label of a type, also of a stored type that no longer exists."""
+    webhook_type = find(type_, object_class)
+    return webhook_type.label if webhook_type else f"{type_} of {object_class}"
 
 
 def type_choices() -> list[tuple[str, str]]:
@@ -130,8 +130,8 @@ def object_class_choices() -> list[tuple[str, str]]:
 
 
 def _of_queue(object_class: str, name: str, queue: str) -> WebhookType:
-    said = f"Called when the {queue} changes: something is new, or has a new status."
-    return WebhookType(EVENT, object_class, name, said)
+    explanation = f"Called when an object in the {queue} is created or changes its status."
+    return WebhookType(EVENT, object_class, name, explanation)
 
 
 _FULFILLMENT, _TIER_CONFIG = "fulfillment_request", "tier_config_request"
@@ -148,48 +148,40 @@ for _object_class, _label, _queue in (
 ):  # fmt: skip
     register(_of_queue(_object_class, _label, _queue))
 
-# type, the requests that it validates, their status, the capability.
+# Webhook type, request type, status, capability.
 _ORDERS = (
     ("validator", "purchase", "draft", "cart.validation"),
     ("inquiring_validator", "purchase", "inquiring", "inquiring.validation"),
     ("change_validator", "change", "draft", "subscription.change.validation"),
-    (
-        "change_inquiring_validator",
-        "change",
-        "inquiring",
-        "subscription.change.inquiring_validation",
-    ),
+    ("change_inquiring_validator", "change", "inquiring",
+     "subscription.change.inquiring_validation"),
     ("renew_validator", "renew", "draft", "subscription.renew.validation"),
     ("renew_inquiring_validator", "renew", "inquiring", "subscription.renew.inquiring_validation"),
     ("transfer_validator", "transfer", "draft", "subscription.transfer.validation"),
-    (
-        "transfer_inquiring_validator",
-        "transfer",
-        "inquiring",
-        "subscription.transfer.inquiring_validation",
-    ),
-)
-# The same for requests of each level of the tiers.
+    ("transfer_inquiring_validator", "transfer", "inquiring",
+     "subscription.transfer.inquiring_validation"),
+)  # fmt: skip
+# The same for each tier level.
 _CONFIGS = (
     ("draft_tcr_t{}_val", "setup", "draft", "tiers.validation"),
     ("tcr_setup_t{}_inq_val", "setup", "inquiring", "tiers.configs.setup.inquiring_validation"),
     ("tcr_update_t{}_validator", "update", "draft", "tiers.configs.update.validation"),
     ("tcr_update_t{}_inq_val", "update", "inquiring", "tiers.configs.update.inquiring_validation"),
 )
-_WORDS = {"draft": "Draft Validation", "inquiring": "Inquiring Validation"}
-_SAID = {
-    "draft": "Called while a draft {} is put together: the answer sets values and errors of its "
+_STATUS_LABELS = {"draft": "Draft Validation", "inquiring": "Inquiring Validation"}
+_EXPLANATIONS = {
+    "draft": "Called when a draft {} is validated: the response sets values and errors of its "
     "parameters.",
-    "inquiring": "Called while the inquiring form of a {} is filled in: the answer sets values and "
-    "errors; the status stays.",
+    "inquiring": "Called when the inquiring form of a {} is submitted: the response sets values "
+    "and errors; the status does not change.",
 }
 for _type, _kind, _status, _capability in _ORDERS:
     register(
         WebhookType(
             _type,
             _FULFILLMENT,
-            f"Subscription — {_kind.capitalize()} Request — {_WORDS[_status]}",
-            _SAID[_status].format(f"{_kind} request"),
+            f"Subscription — {_kind.capitalize()} Request — {_STATUS_LABELS[_status]}",
+            _EXPLANATIONS[_status].format(f"{_kind} request"),
             ValidatorTrigger(_kind, _status, _capability),
         )
     )
@@ -199,8 +191,8 @@ for _type, _kind, _status, _capability in _CONFIGS:
             WebhookType(
                 _type.format(_level),
                 _TIER_CONFIG,
-                f"Tier {_level} Config — {_kind.capitalize()} Request — {_WORDS[_status]}",
-                _SAID[_status].format(f"tier {_level} {_kind} request"),
+                f"Tier {_level} Config — {_kind.capitalize()} Request — {_STATUS_LABELS[_status]}",
+                _EXPLANATIONS[_status].format(f"tier {_level} {_kind} request"),
                 ValidatorTrigger(_kind, _status, _capability, _level),
             )
         )

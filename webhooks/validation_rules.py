@@ -1,4 +1,4 @@
-"""What may be written of a webhook: one check for the API, the admin and the portal."""
+"""Validation of a webhook's fields for the API, the admin and the portal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REQUIRED = ("label", "product_id", "object_class", "external_url", "jwt_secret")
 
 
 def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
-    """Return the fields of a new webhook; raises Invalid with all that is wrong at once."""
+    """Return the fields of a new webhook; raises Invalid with all errors."""
     errors = [
         FieldError(name, "This field is required.", "required")
         for name in REQUIRED
@@ -45,11 +45,11 @@ def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
 def for_update(
     data: Mapping[str, Any], type_: str = types.EVENT, stored_url: str = ""
 ) -> dict[str, Any]:
-    """Return the fields that a body changes of a webhook of that type; raises Invalid.
+    """Return the fields that a body changes of a webhook of this type; raises Invalid.
 
-    Type, object class and product can't change: published clients send them all the same
-    (MuleSoft a wrong type even), so they are ignored. `stored_url` is the URL that the webhook has:
-    clients send it with every other change, so it is no reason to refuse one.
+    Type, object class and product can't change, but published clients send them (MuleSoft even
+    with a wrong type), so they are ignored. Clients also send the unchanged URL with every change,
+    so `stored_url` is accepted even if its address is forbidden now.
     """
     fields: dict[str, Any] = {}
     errors: list[FieldError] = []
@@ -68,7 +68,7 @@ def for_update(
         except ValueError as refused:
             errors.append(FieldError("external_url", str(refused)))
     if type_ != types.EVENT and fields.get("http_method") == "GET":
-        message = "Validators are called by POST: a GET carries no object."
+        message = "Validators are called by POST: a GET has no body for the object."
         errors.append(FieldError("http_method", message))
     if errors:
         raise Invalid.of(errors)
@@ -76,7 +76,7 @@ def for_update(
 
 
 def products(account: Account) -> QuerySet[Product]:
-    """Return the products that an account may have webhooks for: its own, or those it sells."""
+    """Return the products for which an account may have webhooks: its own, or those it sells."""
     if account.is_vendor:
         return Product.objects.filter(owner=account)
     sold = Connection.objects.filter(provider=account)
@@ -112,7 +112,7 @@ def _type(
 
 
 def why_unavailable(found: WebhookType, account: Account, product: Product | None) -> str:
-    """Return why an account can't have a webhook of a type for a product, empty where it can."""
+    """Return why an account can't have a webhook of a type for a product; empty if it can."""
     if found.trigger is None:
         return ""
     if not account.is_vendor:
@@ -120,8 +120,8 @@ def why_unavailable(found: WebhookType, account: Account, product: Product | Non
     if product is None or not (lacking := found.trigger.missing_capability(product)):
         return ""
     return (
-        f"{product.pk} doesn't have the capability {lacking}, so it never calls "
-        f"webhooks of type {found.type}. Switch it on first."
+        f"{product.pk} does not have the capability {lacking}, so webhooks of type "
+        f"{found.type} are never called. Switch it on first."
     )
 
 

@@ -25,7 +25,7 @@ _KEYS = ("value", "structured_value", "value_error", "structured_error", "value_
 
 
 class WrongAnswer(ValueError):
-    """An answer that can't be merged; the text goes on from "The handler answered 200, but"."""
+    """An answer that can't be merged; the text continues "Handler returned HTTP 200, but"."""
 
 
 @dataclass(slots=True)

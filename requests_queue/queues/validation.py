@@ -167,10 +167,10 @@ def _timeless(node: Any) -> Any:
 def read(about: Validated, sent: Json, answer: Any) -> Reading:
     """Return what an answer says of the object that was sent; raises WrongAnswer."""
     if not isinstance(answer, Mapping):
-        raise WrongAnswer("not with an object. A validator answers the object as JSON.")
+        raise WrongAnswer("the body is not an object. A validator returns the object as JSON.")
     for name, pk in _named(sent, answer):
         if pk is not None:
-            raise WrongAnswer(f"about another object: its {name} is {str(pk)[:40]!r}.")
+            raise WrongAnswer(f"the body is another object: its {name} is {str(pk)[:40]!r}.")
     params = about.params_of(sent)
     reading = answers.read(params, about.params_of(answer))
     heads = {path[0] for path in about.paths}

@@ -229,9 +229,9 @@ def test_listen_validates_and_approves(running: Sandbox, empty: None, tmp_path: 
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (("--status", "500"), "The handler answered 500; only 2xx is success."),
-        (("--status", "204"), "The handler answered 204, but without a body."),
-        (("--secret", "another secret " * 3), "The handler answered 401; only 2xx is success."),
+        (("--status", "500"), "Handler returned HTTP 500 (expected 2xx)."),
+        (("--status", "204"), "Handler returned HTTP 204, but the body is empty."),
+        (("--secret", "another secret " * 3), "Handler returned HTTP 401 (expected 2xx)."),
     ],
 )
 def test_other_response_of_listen_fails_the_validation(

@@ -366,7 +366,7 @@ class TestValidation:
         refused(flow["said"], 400, "VAL_100")
         assert flow["said"]["errors"] == [
             "Validation service is not available.",
-            "The handler answered 500; only 2xx is success.",
+            "Handler returned HTTP 500 (expected 2xx).",
         ]
         assert flow["after"] == flow["draft"]
         assert flow["bought"]["status"] == "pending"

@@ -403,8 +403,8 @@ def lacking(running: Sandbox, served: Validator, name: str, product: str) -> str
     answer = running.call("POST", "/public/v1/notifications/webhooks", body)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VAL_001")
     (said,) = answer.json()["errors"]
-    before, after = f"type: {product} doesn't have the capability ", (
-        f", so it never calls webhooks of type {name}. Switch it on first."
+    before, after = f"type: {product} does not have the capability ", (
+        f", so webhooks of type {name} are never called. Switch it on first."
     )  # fmt: skip
     assert said.startswith(before) and said.endswith(after)
     return str(said.removeprefix(before).removesuffix(after))

@@ -69,23 +69,23 @@ def params(*entries: Any) -> Json:
 PHONE = {"id": "security_phone"}
 # What a handler does, and the words that the distributor reads of it.
 WRONG: dict[str, tuple[Json, str]] = {
-    "hangs": ({"hold": True}, "There was no complete answer within 1 s."),
-    "500": ({"status": 500, "json": {}}, "The handler answered 500; only 2xx is success."),
-    "302": ({"status": 302, "headers": {"Location": "/other"}}, "The handler answered 302"),
-    "401": ({"status": 401}, "The handler answered 401; only 2xx is success."),
-    "400 with a request": ({"status": 400}, "The handler answered 400; only 2xx is success."),
+    "hangs": ({"hold": True}, "Timed out after 1 s."),
+    "500": ({"status": 500, "json": {}}, "Handler returned HTTP 500 (expected 2xx)."),
+    "302": ({"status": 302, "headers": {"Location": "/other"}}, "Handler returned HTTP 302"),
+    "401": ({"status": 401}, "Handler returned HTTP 401 (expected 2xx)."),
+    "400 with a request": ({"status": 400}, "Handler returned HTTP 400 (expected 2xx)."),
     "HTML": (raw(b"<html>Welcome</html>", headers={"Content-Type": "text/html"}),
-             "The handler answered 200, but not with JSON"),
+             "Handler returned HTTP 200, but the body is not JSON"),
     "HTML of 204 bytes": (raw(b"<" * 204), "begins with '<<<<"),
-    "empty": (raw(b""), "The handler answered 200, but without a body."),
-    "blank": (raw(b" \n"), "The handler answered 200, but without a body."),
-    "204": (raw(b"", status=204), "The handler answered 204, but without a body."),
+    "empty": (raw(b""), "Handler returned HTTP 200, but the body is empty."),
+    "blank": (raw(b" \n"), "Handler returned HTTP 200, but the body is empty."),
+    "204": (raw(b"", status=204), "Handler returned HTTP 204, but the body is empty."),
     "list": ({"json": []}, "not with an object. A validator answers the object as JSON."),
     "number": ({"json": 7}, "not with an object."),
     "string": ({"json": "ok"}, "not with an object."),
     "null": ({"json": None}, "not with an object."),
     "NaN": (raw(b'{"asset": {"params": [{"id": "company_alias", "value": NaN}]}}'),
-            "NaN is no JSON."),
+            "NaN is not JSON."),
     "cut": (raw(b'{"asset": {"params": ['), "not with JSON"),
     "too deep": (raw(b'{"a": ' + b"[" * 100_000), "JSON"),
     "another object": ({"also": {"id": "PR-0000-0000-0000-001"}},
@@ -185,7 +185,7 @@ class TestWrong:
 
     def test_wrong_secret(self, running: Sandbox, served: Validator, flow: Flow) -> None:
         made = validating.hook(running, served, "validator", jwt_secret="JWT-not-the-handlers-own")
-        assert told(flow.validate()) == "The handler answered 401; only 2xx is success."
+        assert told(flow.validate()) == "Handler returned HTTP 401 (expected 2xx)."
         (got,) = served.seen(flow.pk)
         assert (got["claims"], got["refused"]) == (None, "Signature verification failed")
         validating.drop(running, made)
@@ -199,7 +199,7 @@ class TestWrong:
         flow = validating.begin(running, VALIDATORS[name])
         before = flow.read()
         assert told(flow.validate()) == (
-            "The handler answered 200, but about another object: its configuration.id is "
+            "Handler returned HTTP 200, but the body is another object: its configuration.id is "
             "'TC-000-000-000'."
         )
         assert flow.read() == before
@@ -217,7 +217,7 @@ class TestWrong:
         edit = {"params": {"company_alias": {"value": "Harbour"}}}
         served.rules(validator=edit, second={"status": 503})
         before = flow.read()
-        assert told(flow.validate()) == "The handler answered 503; only 2xx is success."
+        assert told(flow.validate()) == "Handler returned HTTP 503 (expected 2xx)."
         # Half of an answer is none: what the first one said isn't merged.
         assert flow.read() == before
         assert {g["path"] for g in served.seen(flow.pk)} == {"/validator", "/second"}

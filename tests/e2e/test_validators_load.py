@@ -206,8 +206,8 @@ def test_one_handler_uses_at_most_half_of_the_slots(
                 400,
                 [
                     "Validation service is not available.",
-                    "The call was not made: too many calls of this validator are under way "
-                    "already, and its handler is slow.",
+                    "Not sent: too many requests to this validator are in flight, because its "
+                    "handler is slow.",
                 ],
             )
         assert len(validator.seen(flow.pk)) == 50

@@ -145,7 +145,7 @@ def test_statistics_show_counters_and_links(vendor: Client, row: Webhook) -> Non
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "No worker is running: new events wait for one."),
+        ({}, "No worker is running. New events stay pending until one starts."),
         ({"active": False}, "Disabled: no requests are sent"),
         ({"type": "validator"}, "when a request is to be validated"),
         ({"out_of_order": True}, "Paused: the webhook is out of order."),
@@ -326,11 +326,11 @@ def test_edit_sets_a_secret_and_disables(vendor: Client, row: Webhook) -> None:
     ("change", "sentence"),
     [
         ({"label": ""}, "This field is required."),
-        ({"external_url": "http://[::1"}, "stands in brackets"),
+        ({"external_url": "http://[::1"}, "in brackets"),
         ({"external_url": "http://[::ffff:a9fe:a9fe]/"}, "link-local address"),
         ({"jwt_secret": "x" * 101}, "no more than 100"),
         ({"data": "{"}, "not valid JSON"),
-        ({"header_name": ["Host"], "header_value": ["x"]}, "belongs to the connection"),
+        ({"header_name": ["Host"], "header_value": ["x"]}, "reserved for the connection"),
         ({"header_name": ["A", "a"], "header_value": ["1", "2"]}, "same header as A"),
         ({"label": "\0"}, "Null characters"),
     ],

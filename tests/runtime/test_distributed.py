@@ -139,7 +139,7 @@ def test_stop_of_web_server_ends_validation_in_flight(
         "error_code": "VAL_100",
         "errors": [
             "Validation service is not available.",
-            "The sandbox stopped during the call; what the handler answered is unknown.",
+            "Sandbox stopped during the request: the outcome is unknown.",
         ],
     })  # fmt: skip
     assert flow.read() == before

@@ -307,7 +307,7 @@ def test_stop_of_sandbox_ends_validation_in_flight(tmp_path: Path) -> None:
             "error_code": "VAL_100",
             "errors": [
                 "Validation service is not available.",
-                "The sandbox stopped during the call; what the handler answered is unknown.",
+                "Sandbox stopped during the request: the outcome is unknown.",
             ],
         })  # fmt: skip
         restart(box)

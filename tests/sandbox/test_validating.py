@@ -214,8 +214,8 @@ def test_validate_command_prints_changes_of_the_draft(
     with pytest.raises(CommandError) as failed:
         run_queue("validate", pk)
     assert str(failed.value) == (
-        "POST /sandbox/queue/validate: 400 Validation service is not available. The handler "
-        "answered 500; only 2xx is success."
+        "POST /sandbox/queue/validate: 400 Validation service is not available. Handler "
+        "returned HTTP 500 (expected 2xx)."
     )
     # The validator has made an empty parameter required.
     assert run_queue("move", pk, "purchase") == [f"{pk} inquiring"]

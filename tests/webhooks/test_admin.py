@@ -104,7 +104,7 @@ def test_a_superuser_creates_for_an_account(root: Client, world: World) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "sentence"),
     [
-        ({"headers": '{"Host": "x"}'}, "headers", "belongs to the connection"),
+        ({"headers": '{"Host": "x"}'}, "headers", "reserved for the connection"),
         ({"headers": "[1]"}, "headers", "must be an object"),
         ({"headers": '{"a": }'}, "headers", "line 1, column 7"),
         ({"data": "[" * 100_000}, "data", "nested deeper"),

@@ -92,26 +92,26 @@ def test_each_difference_says_what_became_of_it(vendor: Client, world: World) ->
 
 def test_an_echo_has_no_differences(vendor: Client, world: World) -> None:
     html = shown(vendor, attempt(world, SENT))
-    assert "Nothing differs." in html and "sim-difference" not in html and "leaves out" not in html
+    assert "No differences." in html and "sim-difference" not in html and "leaves out" not in html
 
 
 def test_what_is_left_out_is_counted(vendor: Client, world: World) -> None:
     # status, note, items, the plan, and four keys of the region.
-    assert "Nothing differs. The answer leaves out 8 parts" in shown(
+    assert "No differences. The response leaves out 8 parts" in shown(
         vendor, attempt(world, answered())
     )
     almost = {key: value for key, value in SENT.items() if key != "note"}
-    assert "leaves out one part of what" in shown(vendor, attempt(world, almost))
+    assert "leaves out 1 part of" in shown(vendor, attempt(world, almost))
 
 
 @pytest.mark.parametrize(
     ("got", "more", "sentence"),
     [
-        (b"", {"status_code": None, "outcome": "failure"}, "no body of an answer"),
-        (b"<h1>Sorry</h1>", {"outcome": "failure"}, "The answer is no JSON"),
-        (b'{"id": NaN}', {"outcome": "failure"}, "The answer is no JSON"),
-        (b"\xff\xfe", {"outcome": "failure"}, "The answer is no JSON"),
-        (b"[" * 60_000, {"outcome": "failure"}, "The answer is no JSON"),
+        (b"", {"status_code": None, "outcome": "failure"}, "no response body"),
+        (b"<h1>Sorry</h1>", {"outcome": "failure"}, "The response is not JSON"),
+        (b'{"id": NaN}', {"outcome": "failure"}, "The response is not JSON"),
+        (b"\xff\xfe", {"outcome": "failure"}, "The response is not JSON"),
+        (b"[" * 60_000, {"outcome": "failure"}, "The response is not JSON"),
         (b'{"id": 1', {"truncated": True}, "longer than what is stored of it"),
     ],
 )
@@ -128,7 +128,7 @@ def test_an_answer_of_another_shape_is_shown_all_the_same(
 ) -> None:
     html = shown(vendor, attempt(world, got, outcome="failure", why="A validator is called once."))
     assert {row[3] for row in table(html)} == {"not merged"}
-    assert "Nothing of the answer was merged." in html
+    assert "Nothing of the response was merged." in html
 
 
 def test_an_answer_that_was_left_was_not_merged(vendor: Client, world: World) -> None:
@@ -171,13 +171,13 @@ def test_what_the_handler_wrote_is_harmless_text(vendor: Client, world: World) -
 def test_long_values_are_shortened_and_whole_below(vendor: Client, world: World) -> None:
     html = shown(vendor, attempt(world, answered(value_error="no " * 500)))
     [row] = table(html)
-    assert row[2].endswith("no…") and "whole in the two bodies below" in html
+    assert row[2].endswith("no…") and "see the bodies below" in html
     assert "no " * 500 in html
 
 
 def test_many_differences_are_counted(vendor: Client, world: World) -> None:
     html = shown(vendor, attempt(world, {f"k{n}": n for n in range(300)}))
-    assert len(table(html)) == 200 and "There are 100 more differences than these." in html
+    assert len(table(html)) == 200 and "100 more differences are not shown." in html
 
 
 def test_only_validations_have_the_section(vendor: Client, world: World) -> None:
@@ -262,7 +262,7 @@ def test_a_type_that_the_product_never_fires_is_refused_at_the_field(
     errors = answer.context["adminform"].form.errors
     assert type_.trigger is not None and list(errors) == ["kind"]
     [said] = errors["kind"]
-    assert f"{world.product.pk} doesn't have the capability" in said
+    assert f"{world.product.pk} does not have the capability" in said
     assert (
         str(type_.trigger.missing_capability(world.product)) in said
         and "Switch it on first." in said
@@ -278,7 +278,9 @@ def test_get_is_refused_at_the_method_for_validators(vendor: Client, world: Worl
     for more in ({}, {"product": ""}):
         answer = vendor.post(ADD, new(world, type_, http_method="GET", **more))
         errors = answer.context["adminform"].form.errors
-        assert errors["http_method"] == ["Validators are called by POST: a GET carries no object."]
+        assert errors["http_method"] == [
+            "Validators are called by POST: a GET has no body for the object."
+        ]
     vendor.post(ADD, new(world, type_))
     row = Webhook.objects.get()
     body = new(world, type_, http_method="GET")

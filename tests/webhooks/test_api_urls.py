@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 HOOKS = "/notifications/webhooks"
 METADATA = (
-    "external_url: 169.254.169.254 can't be called: it is a link-local address, where cloud "
+    "external_url: 169.254.169.254 cannot be called: it is a link-local address, where cloud "
     "metadata services answer (169.254.0.0/16). No setting allows that."
 )
 

@@ -284,7 +284,7 @@ def test_the_call_of_a_lost_worker_is_recorded_as_unknown_and_made_again() -> No
             until(settled, "delivered")
     first, second = Attempt.objects.order_by("number")
     assert (first.outcome, first.status_code, first.number) == ("unknown", None, lost.number)
-    assert "worker was lost" in first.error
+    assert "Worker lost" in first.error
     assert (second.outcome, second.number) == ("success", 2)
     hook.refresh_from_db()
     assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (2, 1, 0)

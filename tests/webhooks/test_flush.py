@@ -203,7 +203,7 @@ def test_isolation_stores_the_others_while_one_row_fails_as_if_the_database_were
         assert flush.write(succeeded(calls)).stored == ["kept"] * 5
         found = flush.write(succeeded(calls), isolate=True)
         assert found.stored == ["settled", "kept", "settled", "settled", "settled"]
-        assert found.alone == [1]
+        assert found.failed_alone == [1]
     assert flush.write(succeeded([calls[1]])).stored == ["settled"]
     assert counted() == (5, 5, 0)
 

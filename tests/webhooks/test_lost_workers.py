@@ -204,6 +204,6 @@ def test_what_an_error_of_the_engines_loop_cuts_off_is_no_orderly_stop(world: ma
     [one] = claim(1)
     cut_off = AttemptResult(one, retry.UNKNOWN, 1, stopped=True)
     crashed = engine.Engine()
-    assert crashed._as_lost(cut_off).stopped is False
+    assert crashed._mark_stopped(cut_off).stopped is False
     crashed._stopping.set()
-    assert crashed._as_lost(cut_off).stopped is True
+    assert crashed._mark_stopped(cut_off).stopped is True

@@ -85,7 +85,7 @@ def test_due_behind_the_first_one_after_a_backoff(worker: None) -> None:
     waits = delivery(row)
     assert "within a second" in why(waits)
     delivery(row, state="calling", started_at=NOW)
-    assert "After a backoff one request goes first" in why(waits)
+    assert "After a backoff one request is sent first" in why(waits)
 
 
 def test_due_beyond_the_webhooks_limit(worker: None, settings: Any) -> None:

@@ -200,9 +200,9 @@ def test_a_disabled_webhook_sends_nothing_again() -> None:
     ("changes", "sentence"),
     [
         ({"external_url": "ftp://127.0.0.1/"}, "external_url: The URL must begin with http"),
-        ({"external_url": "http://u:p@127.0.0.1/"}, "external_url: The URL may not carry a user"),
-        ({"headers": {"Host": "x"}}, "headers.Host: Host belongs to the connection"),
-        ({"headers": {"authorization": "x"}}, "belongs to the signer"),
+        ({"external_url": "http://u:p@127.0.0.1/"}, "external_url: The URL may not contain a user"),
+        ({"headers": {"Host": "x"}}, "headers.Host: Host is reserved for the connection"),
+        ({"headers": {"authorization": "x"}}, "is reserved"),
         ({"http_method": "PUT"}, 'http_method: "PUT" is not a valid choice'),
         ({"content": []}, "content: Expected a JSON object"),
         ({"content": {"a": "\0"}}, "content: This contains characters that cannot be stored"),
@@ -230,7 +230,7 @@ def test_an_address_that_may_not_be_called_is_not() -> None:
         resend.create_resend(attempt, {"external_url": metadata})
         engine.wake()
         until(settled, "refused")
-    assert "can't be called" in Attempt.objects.latest("pk").error
+    assert "cannot be called" in Attempt.objects.latest("pk").error
 
 
 def test_a_validators_object_is_repeated_and_its_answer_left() -> None:

@@ -36,20 +36,20 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
 
 WRONG: list[tuple[Answer, str]] = [
-    ((200, b"<html>"), "The handler answered 200, but not with JSON"),
-    ((200, b""), "The handler answered 200, but without a body"),
-    ((204, b""), "The handler answered 204, but without a body"),
-    ((200, b"[1]"), "The handler answered 200, but not with an object"),
-    ((200, b'{"id": "PR-0"}'), "about another object: its id is 'PR-0'"),
+    ((200, b"<html>"), "Handler returned HTTP 200, but the body is not JSON"),
+    ((200, b""), "Handler returned HTTP 200, but the body is empty"),
+    ((204, b""), "Handler returned HTTP 204, but the body is empty"),
+    ((200, b"[1]"), "Handler returned HTTP 200, but the body is not an object"),
+    ((200, b'{"id": "PR-0"}'), "the body is another object: its id is 'PR-0'"),
     ((200, b'{"asset": {"params": 7}}'), "its params are a number instead of a list"),
     ((200, b'{"asset": {"params": [{"id": "plan", "value_error": 7}]}}'), "Parameter plan:"),
-    ((200, b'{"a": NaN}'), "NaN is no JSON"),
-    ((200, b'{"a": "\\u0000"}'), "can't be used"),
+    ((200, b'{"a": NaN}'), "NaN is not JSON"),
+    ((200, b'{"a": "\\u0000"}'), "cannot be used"),
     ((200, b"[" * 50_000), "nested too deep"),
-    ((200, b"\xff\xfe\x00"), "can't be used"),
-    ((500, b"{}"), "The handler answered 500; only 2xx is success."),
-    ((400, b"{}"), "The handler answered 400; only 2xx is success."),
-    ((302, b""), "The handler answered 302; only 2xx is success."),
+    ((200, b"\xff\xfe\x00"), "cannot be used"),
+    ((500, b"{}"), "Handler returned HTTP 500 (expected 2xx)."),
+    ((400, b"{}"), "Handler returned HTTP 400 (expected 2xx)."),
+    ((302, b""), "Handler returned HTTP 302"),
 ]  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def test_more_than_4_mib_are_a_failure() -> None:
     with handler((200, b"{" + b" " * 4 * 2**20 + b"}")) as served:
         validator(world, served.url)
         [told] = refused(world, draft(world))
-    assert told == "The handler answered 200, but with more than 4 MiB."
+    assert told == "Handler returned HTTP 200, but the body is longer than 4 MiB."
     tried = Attempt.objects.get()
     assert (len(tried.response_body), tried.truncated) == (65536, True)
 
@@ -285,7 +285,7 @@ def test_one_of_two_fails_and_nothing_is_merged() -> None:
     with handler(answer(region={"value_error": "No"})) as good, handler(503) as bad:
         hooks = validator(world, good.url, 1), validator(world, bad.url, 2)
         row = draft(world)
-        assert refused(world, row) == ["The handler answered 503; only 2xx is success."]
+        assert refused(world, row) == ["Handler returned HTTP 503 (expected 2xx)."]
     assert says(row) == {}
     assert [counted(hook) for hook in hooks] == [(1, 1, 1, 0, 0), (1, 1, 0, 1, 1)]
     assert states() == ["delivered", "failed"]

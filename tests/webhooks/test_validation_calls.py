@@ -39,11 +39,10 @@ from webhooks.models import Attempt, Delivery
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
 
-TURNED_AWAY = (
-    "The call was not made: too many calls of this validator are under way already, and its "
-    "handler is slow."
+REJECTED = (
+    "Not sent: too many requests to this validator are in flight, because its handler is slow."
 )
-STOPPED = "The sandbox stopped during the call; what the handler answered is unknown."
+STOPPED = "Sandbox stopped during the request: the outcome is unknown."
 COMPLAINS = answer(region={"value_error": "No"})
 
 
@@ -83,7 +82,7 @@ def test_a_handler_that_hangs_gets_half_of_the_slots(settings: Any) -> None:
         validator(other, quick.url, 2)
         row = draft(world)
         waiting = [asking(slow, world, row) for _ in range(2)]
-        assert refused(world, row) == [TURNED_AWAY]
+        assert refused(world, row) == [REJECTED]
         assert validate(other, draft(other))
         assert len(slow.seen) == 2
         slow.release.set()
@@ -91,7 +90,7 @@ def test_a_handler_that_hangs_gets_half_of_the_slots(settings: Any) -> None:
         assert validate(world, row)
     assert counted(hook) == (4, 4, 3, 1, 0)
     tried = Attempt.objects.get(outcome="failure")
-    assert (tried.error, tried.status_code, tried.duration) == (TURNED_AWAY, None, 0)
+    assert (tried.error, tried.status_code, tried.duration) == (REJECTED, None, 0)
     assert not validators._in_flight
     assert webhook_health.counter_discrepancies() == []
 
@@ -104,7 +103,7 @@ def test_of_two_only_the_slow_one_is_turned_away(settings: Any) -> None:
         row = draft(world)
         waiting = asking(slow, world, row)
         two = validator(world, quick.url, 2)
-        assert refused(world, row) == [TURNED_AWAY]
+        assert refused(world, row) == [REJECTED]
         assert len(quick.seen) == 1
         slow.release.set()
         waiting.result()
@@ -136,7 +135,7 @@ def test_the_time_for_an_answer_is_kept(settings: Any) -> None:
         hook = validator(world, served.url)
         row = draft(world)
         began = real_time.monotonic()
-        assert refused(world, row) == ["There was no complete answer within 0.4 s."]
+        assert refused(world, row) == ["Timed out after 0.4 s."]
         assert 0.4 <= real_time.monotonic() - began < 3
     assert recorded(hook) == [("validated in draft", "failed", "failure")]
     assert 400 <= Attempt.objects.get().duration < 900
@@ -210,11 +209,11 @@ def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: En
         until(lambda: Attempt.objects.exists(), "the lost call's attempt")
         tried = Attempt.objects.get()
         assert (tried.outcome, tried.status_code) == ("unknown", None)
-        assert "The worker was lost during the call" in tried.error
+        assert "Worker lost during the request" in tried.error
         assert "validators are called once" in tried.why
         # It was only held up: its late response is counted, and nothing of it is merged.
         served.release.set()
-        with pytest.raises(Refused, match="a response came after its lease had run out"):
+        with pytest.raises(Refused, match="a response came after its lease had expired"):
             waiting.result()
         move_clock(24 * 3600)
         engine.wake()
@@ -222,7 +221,7 @@ def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: En
     assert recorded(hook)[0][:2] == ("validated in draft", "failed")
     assert counted(hook) == (1, 2, 1, 0, 0)
     late = Attempt.objects.get(outcome="success")
-    assert late.why == "Nothing is merged: a response came after its lease had run out."
+    assert late.why == "Nothing is merged: a response came after its lease had expired."
     assert (len(served.seen), Attempt.objects.count()) == (1, 2)
     assert webhook_health.counter_discrepancies() == []
 

@@ -41,7 +41,7 @@ REFUSED = (
     "URL."
 )
 UNKNOWN = "The host name of the handler is unknown: correct the URL, or make the name resolvable."
-FORBIDDEN = "The handler has an address that the simulator doesn't call."
+FORBIDDEN = "The handler has an address that the simulator does not call."
 
 
 def closed_port(host: str = "127.0.0.1") -> int:
@@ -102,7 +102,7 @@ def test_an_address_that_is_never_called(
     names(monkeypatch, {"meta.example": ["169.254.169.254"]})
     said, own = told(url)
     assert said == FORBIDDEN
-    assert "can't be called" in own and said not in own
+    assert "cannot be called" in own and said not in own
 
 
 def test_a_redirect_to_another_host() -> None:
@@ -115,14 +115,14 @@ def test_a_redirect_to_another_host() -> None:
 
     with Server(redirects) as server:
         said, own = told(server.url)
-    assert said == "The handler answered 307; only 2xx is success."
+    assert said == "Handler returned HTTP 307 (expected 2xx)."
     assert "a redirect to http://internal.example/x" in own
 
 
 def test_a_connection_that_breaks() -> None:
     with Server(lambda peer: (peer.request(), peer.reset())) as server:  # type: ignore[arg-type, return-value]
         said, own = told(server.url)
-    assert said == "The handler closed the connection without an answer."
+    assert said == "The handler closed the connection without a response."
     assert own.startswith("127.0.0.1:")
 
 
@@ -133,10 +133,10 @@ def test_an_url_and_headers_of_an_older_row_that_cant_be_sent() -> None:
     validator(world, "http://127.0.0.1:9/", 3, headers={"X-Key": "a\nb"})
     validator(world, "http://127.0.0.1:9/", 4, jwt_secret="")
     assert refused(world, draft(world)) == [
-        "The handler's URL can't be called.",
-        "The webhook has a header that can't be sent.",
-        "The webhook has a header that can't be sent.",
-        "The call could not be signed.",
+        "The handler's URL cannot be called.",
+        "The webhook has a header that cannot be sent.",
+        "The webhook has a header that cannot be sent.",
+        "The request could not be signed.",
     ]
 
 

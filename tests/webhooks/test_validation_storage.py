@@ -125,7 +125,7 @@ def test_defect_in_reading_a_response_is_recorded_as_failure(
     with handler(COMPLAINT) as served:
         validator(world, served.url)
         [said] = refused(world, draft(world))
-    assert said == "The response could not be read; the log of the server says why."
+    assert said == "Internal error: the response could not be processed. See the server's log."
     assert Attempt.objects.get().outcome == "failure"
     assert set(Delivery.objects.values_list("state", flat=True)) == {"failed"}
 
@@ -141,7 +141,7 @@ def test_wrong_proxy_refuses_the_start_and_keeps_nobody_waiting(settings: Any) -
         validator(world, served.url)
         row = draft(world)
         [said] = refused(world, row)
-        assert said == "The validator could not be called; the log of the server says why."
+        assert said == "The validator could not be called: see the server's log."
         attempt = Attempt.objects.get()
         assert "SIM_HTTP_PROXY" in attempt.error
         assert "hidden-password" not in attempt.error + str(failed.value)

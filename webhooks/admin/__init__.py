@@ -1,4 +1,4 @@
-"""The emitter in the admin; Django finds this module, and it brings the pages in."""
+"""The admin of webhooks: Django discovers this module, which imports the pages."""
 
 from webhooks.admin import log, webhook
 

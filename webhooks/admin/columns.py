@@ -1,4 +1,4 @@
-"""What the admin shows of a webhook that is no plain column: status, masked secret, links."""
+"""Computed columns of a webhook in the admin: health, masked secret, links."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from webhooks.delivery.request import is_short_secret, mask_secret
 from webhooks.http.headers import masked
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
-CLEARED = 5  # ended backoffs that are shown
+CLEARED = 5  # cleared backoffs that are shown
 
 
 @admin.display(description="name", ordering="label")
@@ -32,7 +32,7 @@ def name_and_id(row: Webhook) -> SafeString:
 
 @admin.display(description="type", ordering="type")
 def type_label(row: Webhook) -> str:
-    """Return the type by Connect's name for it."""
+    """Return the label of the type."""
     return types.label(row.type, row.object_class)
 
 
@@ -43,8 +43,8 @@ def product(row: Webhook) -> SafeString:
 
 
 @admin.display(description="type")
-def whole_type(row: Webhook) -> SafeString:
-    """Return the type by Connect's name, and by the API's."""
+def full_type(row: Webhook) -> SafeString:
+    """Return the label of the type, with the API's names below it."""
     return format_html(
         '{}<br><span class="sim-id">type {}, object class {}</span>',
         type_label(row), row.type, row.object_class,
@@ -59,15 +59,15 @@ def identifier(row: Webhook) -> str:
 
 def _counter(name: str, label: str) -> Callable[[Webhook], int]:
     def column(row: Webhook) -> int:
-        found: int = getattr(row, name)
-        return found
+        value: int = getattr(row, name)
+        return value
 
-    # Django's admin takes the CSS class of a field's row from its name.
+    # Django's admin uses it as the CSS class of the field's row.
     column.__name__ = name
     return admin.display(description=label, ordering=name)(column)
 
 
-# By the labels of Connect's page, and short enough for a list.
+# With the labels of Connect's page.
 COUNTERS: tuple[Any, ...] = tuple(
     _counter(*row)
     for row in (
@@ -80,10 +80,10 @@ COUNTERS: tuple[Any, ...] = tuple(
 )
 
 
-# The list is ordered by the end of the backoff where it is to come (`next_attempt.annotate`).
+# Ordered by the end of the backoff (`next_attempt.annotate`).
 @admin.display(description="health", ordering="next_attempt_at")
 def health(row: Webhook) -> SafeString | str:
-    """Return whether the webhook is out of order, backs off, or is healthy."""
+    """Return whether the webhook is out of order, backing off or healthy."""
     if row.out_of_order:
         return format_html('<span class="sim-bad">{}</span>', "out of order")
     if row.round:
@@ -93,10 +93,14 @@ def health(row: Webhook) -> SafeString | str:
 
 @admin.display(description="JWT secret")
 def masked_secret(row: Webhook) -> SafeString | str:
-    """Return the mask of the secret, and a hint where it is short."""
+    """Return the masked secret, with a hint if it is short."""
     if not row.jwt_secret:
-        return "It can't be read with this SIM_ENCRYPTION_KEY: save a new one."
-    hint = " Shorter than the 32 bytes that HS256 wants." if is_short_secret(row.jwt_secret) else ""
+        return "The secret cannot be decrypted with this SIM_ENCRYPTION_KEY: save a new one."
+    hint = (
+        " Shorter than the 32 bytes recommended for HS256."
+        if is_short_secret(row.jwt_secret)
+        else ""
+    )
     return format_html(
         '<code>{}</code><span class="sim-quiet">{}</span>', mask_secret(row.jwt_secret), hint
     )
@@ -104,7 +108,7 @@ def masked_secret(row: Webhook) -> SafeString | str:
 
 @admin.display(description="headers")
 def masked_headers(row: Webhook) -> SafeString | str:
-    """Return the headers with their values masked, for those who may not change them."""
+    """Return the masked headers, for users who may not change them."""
     return pairs(masked(row.headers).items())
 
 
@@ -116,20 +120,20 @@ def last_event(row: Webhook) -> str:
 
 @admin.display(description="next trigger")
 def next_trigger(row: Webhook) -> str:
-    """Return when the webhook is called next, and why."""
+    """Return when the next attempt is, and why."""
     now = clock.now()
     pending = row.deliveries.filter(state=Delivery.WAITING).count()
     return next_attempt.of_webhook(row, now, pending=pending).sentence(now)
 
 
-@admin.display(description="ended backoffs")
-def ended_backoffs(row: Webhook) -> SafeString | str:
-    """Return what ended the latest backoffs, the latest first."""
+@admin.display(description="cleared backoffs")
+def cleared_backoffs(row: Webhook) -> SafeString | str:
+    """Return the latest cleared backoffs, the latest first."""
     return cleared_lines(next_attempt.cleared_backoffs(row)[:CLEARED])
 
 
 def cleared_lines(rows: Iterable[ClearedBackoff]) -> SafeString | str:
-    """Return when backoffs ended and what ended them, a line each."""
+    """Return when backoffs were cleared and why, one per line."""
     lines = ((moment(one.at), visible(next_attempt.describe_cleared(one))) for one in rows)
     return format_html_join(SafeString("<br>"), "{} {}", lines) or NOTHING
 
@@ -149,13 +153,13 @@ def last_failure(row: Webhook) -> SafeString | str:
 def _attempt(row: Attempt | None) -> SafeString | str:
     if row is None:
         return NOTHING
-    status = "no answer" if row.status_code is None else str(row.status_code)
+    status = "no response" if row.status_code is None else str(row.status_code)
     return link(row, f"{moment(row.finished_at)} ({status})")
 
 
 @admin.display(description="log")
 def log(row: Webhook) -> SafeString:
-    """Return links to the lists of what the webhook has done."""
+    """Return links to the webhook's deliveries, attempts and events."""
     links = (
         (f"{reverse(f'admin:webhooks_{model._meta.model_name}_changelist')}?webhook={row.pk}", name)
         for model, name in ((Delivery, "deliveries"), (Attempt, "attempts"), (Event, "events"))
@@ -165,13 +169,13 @@ def log(row: Webhook) -> SafeString:
 
 @admin.display(description="created")
 def created(row: Webhook) -> str:
-    """Return when and by whom it was created."""
+    """Return when it was created, and by whom."""
     return _by(row.created_at, row.created_by)
 
 
 @admin.display(description="modified")
 def modified(row: Webhook) -> str:
-    """Return when and by whom it was last changed."""
+    """Return when it was last changed, and by whom."""
     return _by(row.modified_at, row.modified_by)
 
 
@@ -179,22 +183,22 @@ def _by(at: datetime | None, user: Any) -> str:
     return NOTHING if at is None else f"{moment(at)} by {user or 'the platform'}"
 
 
-# The read-only sections of a webhook's page; the statistics stand in two rows, as Connect's do.
+# The read-only sections of a webhook's page; the statistics are in two rows, as in Connect.
 FACTS: list[tuple[str, Any]] = [
     (
         "Statistics",
         {
             "fields": [
                 health, COUNTERS, (last_event, last_success, last_failure), next_trigger,
-                ended_backoffs, log,
+                cleared_backoffs, log,
             ]
         },
     ),
     (
         "Fixed at creation",
-        {"fields": [identifier, "account", "product", whole_type, created, modified]},
+        {"fields": [identifier, "account", "product", full_type, created, modified]},
     ),
 ]  # fmt: skip
-SHOWN = (identifier, "account", "product", whole_type, masked_secret, masked_headers, health,
-         *COUNTERS, last_event, next_trigger, last_success, last_failure, ended_backoffs, log,
+SHOWN = (identifier, "account", "product", full_type, masked_secret, masked_headers, health,
+         *COUNTERS, last_event, next_trigger, last_success, last_failure, cleared_backoffs, log,
          created, modified)  # fmt: skip

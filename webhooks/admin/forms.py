@@ -1,6 +1,6 @@
-"""The admin's forms of a webhook: checked by `webhooks.validation_rules`, as the API's bodies are.
+"""The admin's forms of a webhook, validated by `webhooks.validation_rules` as the API's bodies are.
 
-They write nothing: the admin hands `fields` to `webhooks.actions`.
+They save nothing: the admin passes their `fields_of_webhook` to `webhooks.actions`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from webhooks.delivery.request import new_secret
 from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Webhook
 
-# The fields that no other section of the page has.
+# The fields of the section General.
 GENERAL = [
     name for name in validation_rules.FIELD_VALIDATORS if name not in webhook_actions.REQUEST_FIELDS
 ]
-# Where an error of the rules is shown, if not at the field of its name.
+# The form fields at which errors of other fields are shown.
 SHOWN_AT = {"product_id": "product", "type": "kind", "object_class": "kind"}
 METHODS = [("POST", "POST"), ("GET", "GET")]
 WIDE = {"class": "vLargeTextField"}
@@ -31,7 +31,7 @@ SECRET = {"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}
 
 
 def kinds() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the webhook types by their names, in groups by what they watch."""
+    """Return the choices of webhook types, grouped by object class."""
     rows = sorted(types.registered(), key=lambda t: t.object_class)
     return [
         (
@@ -43,11 +43,11 @@ def kinds() -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What may be changed of a webhook."""
+    """The fields of a webhook that can be changed."""
 
-    # Who fills the form in; the admin sets it on the class that it makes for each request.
+    # The signed-in user; the admin sets it on the class that it creates for each request.
     user: ClassVar[User]
-    # The name of the form's secret, which the rules know as `jwt_secret`.
+    # The name of the form field for `jwt_secret`.
     secret: ClassVar[str] = "new_secret"
 
     label = forms.CharField(label="Name", max_length=100,
@@ -61,19 +61,19 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
     http_method = forms.ChoiceField(label="Method", choices=METHODS, initial="POST")
     headers = JsonField(
         required=False,
-        help_text='Sent with each call: {"X-Env": "lab"}. The token is the signer\'s. '
-        f"A value that is shown as {MASK} stays as it is.",
+        help_text='Sent with each request: {"X-Env": "lab"}. Token headers are reserved. '
+        f"A value shown as {MASK} is not changed.",
     )
     data = JsonField(  # type: ignore[assignment]  # a form's class keeps its fields elsewhere
         label="Additional data",
         required=False,
-        help_text="Any JSON object; appended to the token and to the body as .data (POST only).",
+        help_text="A JSON object, sent as `data` in the token and in the body (POST only).",
     )
     new_secret = forms.CharField(
         label="New JWT secret",
         required=False,
         widget=forms.TextInput(SECRET),
-        help_text="Leave it empty to keep the secret that the webhook has.",
+        help_text="Leave empty to keep the current secret.",
     )
 
     class Meta:
@@ -85,14 +85,14 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial["headers"] = masked(self.instance.headers)
 
     def clean_headers(self) -> dict[str, Any]:
-        """Return the headers, with the webhook's own values in place of masks."""
+        """Return the headers, with the stored values in place of masks."""
         try:
             return unmasked(self.cleaned_data["headers"], self.instance.headers)
         except HeaderRefused as refused:
             raise forms.ValidationError(str(refused)) from None
 
     def clean(self) -> dict[str, Any]:
-        """Apply the rules to what each field could read; their errors go to the fields."""
+        """Apply the rules to the valid fields, and add their errors to the form's fields."""
         super().clean()
         self.fields_of_webhook: dict[str, Any] = {}
         try:
@@ -103,8 +103,8 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
         return self.cleaned_data
 
     def _body(self) -> dict[str, Any]:
-        known = {f.name for f in Webhook._meta.concrete_fields} - {"product", "account"}
-        body = {name: value for name, value in self.cleaned_data.items() if name in known}
+        names = {f.name for f in Webhook._meta.concrete_fields} - {"product", "account"}
+        body = {name: value for name, value in self.cleaned_data.items() if name in names}
         if self.cleaned_data.get(self.secret):
             body["jwt_secret"] = self.cleaned_data[self.secret]
         return body
@@ -121,26 +121,26 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error(name, error.message)
 
     def _post_clean(self) -> None:
-        """Leave the instance as it is: nothing is saved by the form."""
+        """Leave the instance unchanged: the form saves nothing."""
 
 
 class NewWebhookForm(WebhookForm):
-    """What a new webhook needs: its product, its type, and a secret, which arrives made."""
+    """The fields of a new webhook, with its product, its type and a generated secret."""
 
     secret = "jwt_secret"
 
-    account = forms.ModelChoiceField(Account.objects.all(), help_text="Whose webhook it is.")
-    product = forms.ModelChoiceField(Product.objects.all(), help_text="It can't be changed later.")
+    account = forms.ModelChoiceField(Account.objects.all(), help_text="The owner of the webhook.")
+    product = forms.ModelChoiceField(Product.objects.all(), help_text="Cannot be changed later.")
     kind = forms.ChoiceField(
         label="Type", choices=kinds, initial="event:fulfillment_request",
-        help_text="It can't be changed later. Validations are for vendors only.",
+        help_text="Cannot be changed later. Validators are for vendors only.",
     )  # fmt: skip
     jwt_secret = forms.CharField(
         label="JWT secret",
         max_length=100,
         initial=new_secret,
         widget=forms.TextInput(SECRET),
-        help_text="Keep the one made for you, or paste your own of 32 characters or more.",
+        help_text="Keep the generated secret, or paste your own of 32 characters or more.",
     )
     new_secret = None  # type: ignore[assignment]
 
@@ -151,12 +151,12 @@ class NewWebhookForm(WebhookForm):
         if account is None:
             return
         del self.fields["account"]
-        offered = validation_rules.products(account)
-        self.fields["product"].queryset = offered  # type: ignore[attr-defined]
+        products = validation_rules.products(account)
+        self.fields["product"].queryset = products  # type: ignore[attr-defined]
 
     @property
     def account_of_webhook(self) -> Account | None:
-        """The account that the webhook will belong to."""
+        """Return the account that the webhook will belong to."""
         if "account" in self.fields:
             return self.cleaned_data.get("account")
         return self.user.account
@@ -165,7 +165,7 @@ class NewWebhookForm(WebhookForm):
         account = self.account_of_webhook
         type_, _, object_class = self.cleaned_data.get("kind", types.EVENT).partition(":")
         if account is None or not {"product", "kind"} <= self.cleaned_data.keys():
-            # The form says so already; the rest is checked all the same.
+            # The form reports the missing fields already; the others are validated too.
             return validation_rules.for_update(body, type_)
         body |= {
             "product_id": self.cleaned_data["product"].pk,

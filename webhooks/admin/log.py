@@ -1,7 +1,7 @@
-"""Deliveries, attempts and events in the admin: read-only, as text that does nothing.
+"""Deliveries, attempts and events in the admin: read-only, shown as plain text.
 
-What a handler answered is for whoever may edit the webhook: staff of its account, superusers,
-and staff with Django's permission to change webhooks.
+They are visible for users who may edit the webhook: staff of its account, superusers, and staff
+with Django's permission to change webhooks.
 """
 
 from __future__ import annotations
@@ -27,42 +27,42 @@ OFFERED = 50
 LARGE = ("request_headers", "request_body", "claims", "response_headers", "response_body")
 
 
-def _read_now(rows: QuerySet[Attempt]) -> QuerySet[Attempt]:
-    """Return the attempts with the platform's time of reading, one statement for all."""
+def _with_now(rows: QuerySet[Attempt]) -> QuerySet[Attempt]:
+    """Annotate the attempts with the platform time of the query."""
     return rows.annotate(read_at=Value(clock.now(), DateTimeField()))
 
 
 def _led_to(row: Any) -> str:
     delivery = row.delivery
     delivery.webhook = row.webhook
-    told = next_attempt.after_attempt(row, delivery, row.read_at)
-    return visible(told.sentence(row.read_at))
+    follow_up = next_attempt.after_attempt(row, delivery, row.read_at)
+    return visible(follow_up.sentence(row.read_at))
 
 
 class WebhookFilter(admin.SimpleListFilter):
-    """A filter by webhook: the latest ones, and the one that is chosen."""
+    """A filter by webhook: the latest ones, and the selected one."""
 
     title = parameter_name = "webhook"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        """Return webhooks that the user may see."""
+        """Return the webhooks that the user may see."""
         rows = Webhook.objects.order_by("-created_at", "pk")
         account = account_of(request)
         if account is not None:
             rows = rows.filter(account=account)
-        found = dict(rows.values_list("pk", "label")[:OFFERED])
-        chosen = request.GET.get("webhook")
-        if chosen and chosen not in found:
-            found |= dict(rows.filter(pk=chosen).values_list("pk", "label"))
-        return [(pk, f"{label} ({pk})") for pk, label in found.items()]
+        choices = dict(rows.values_list("pk", "label")[:OFFERED])
+        selected = request.GET.get("webhook")
+        if selected and selected not in choices:
+            choices |= dict(rows.filter(pk=selected).values_list("pk", "label"))
+        return [(pk, f"{label} ({pk})") for pk, label in choices.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows of the chosen webhook."""
+        """Return the rows of the selected webhook."""
         return queryset.filter(webhook=self.value()) if self.value() else queryset
 
 
 class LogAdmin(GuardedAdmin):
-    """A read-only list that grows: no count of all rows, no order but by the key."""
+    """A read-only list of many rows: without a total count, ordered by primary key only."""
 
     read_only = True
     vendor_sees = provider_sees = ("webhook__account",)
@@ -76,13 +76,13 @@ class LogAdmin(GuardedAdmin):
         return super().get_queryset(request).filter(webhook__deleted_at=None)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the user may see it: may edit the webhook, that is."""
+        """Whether the user may edit the webhook."""
         if account_of(request) is None and not user_of(request).has_perm("webhooks.change_webhook"):
             return False
         return super().has_view_permission(request, obj)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Whether the index names the page."""
+        """Whether the index has a link to the page."""
         return self.has_view_permission(request)
 
     @admin.display(description="webhook")
@@ -96,34 +96,34 @@ class AttemptInline(PartOfPage):
 
     model = Attempt
     read_only = True
-    fields = readonly_fields = ("call", "outcome", "status_code", "duration", "started", "led_to")
+    fields = readonly_fields = ("link", "outcome", "status_code", "duration", "started", "led_to")
     ordering = ("number",)
     can_delete = False
     verbose_name_plural = "attempts"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        """Return the attempts without what was sent and answered."""
+        """Return the attempts without requests and responses."""
         rows: QuerySet[Attempt] = super().get_queryset(request).defer(*LARGE)
-        return _read_now(rows).select_related("webhook", "delivery")
+        return _with_now(rows).select_related("webhook", "delivery")
 
-    @admin.display(description="what happens next, and why")
+    @admin.display(description="what follows")
     def led_to(self, row: Attempt) -> str:
-        """Return what the attempt led to, with the next one as it is now."""
+        """Return what followed from the attempt, with the current time of the next one."""
         return _led_to(row)
 
     @admin.display(description="attempt")
-    def call(self, row: Attempt) -> SafeString:
-        """Return a link to the attempt, by its number."""
+    def link(self, row: Attempt) -> SafeString:
+        """Return a link to the attempt, with its number."""
         return link_to(Attempt, row.pk, f"No. {row.number}")
 
     @admin.display(description="started")
     def started(self, row: Attempt) -> str:
-        """Return when the call was made."""
+        """Return when the attempt started."""
         return moment(row.started_at)
 
 
 class EventInline(PartOfPage):
-    """The events that a delivery serves."""
+    """The events of a delivery."""
 
     model = Event
     read_only = True
@@ -133,12 +133,12 @@ class EventInline(PartOfPage):
 
     @admin.display(description="queue change")
     def what(self, row: Event) -> str:
-        """Return the object and its statuses."""
+        """Return the object and its change of status."""
         return str(row)
 
     @admin.display(description="at")
     def when(self, row: Event) -> str:
-        """Return when it was."""
+        """Return the time of the event."""
         return moment(row.at)
 
 
@@ -150,8 +150,8 @@ class DeliveryAdmin(LogAdmin):
     list_filter = ("state", WebhookFilter)
     search_fields = ("id__exact", "webhook__id__exact", "events__object_id__exact")
     fields = ("id", "of_webhook", "state", "attempts", "created", "started", "next_attempt",
-              "ended_backoffs")  # fmt: skip
-    readonly_fields = ("of_webhook", "created", "started", "next_attempt", "ended_backoffs")
+              "cleared_backoffs")  # fmt: skip
+    readonly_fields = ("of_webhook", "created", "started", "next_attempt", "cleared_backoffs")
     inlines = [EventInline, AttemptInline]
 
     @admin.display(description="created")
@@ -159,20 +159,20 @@ class DeliveryAdmin(LogAdmin):
         """Return when it was created."""
         return moment(row.created_at)
 
-    @admin.display(description="last call started")
+    @admin.display(description="last attempt started")
     def started(self, row: Delivery) -> str:
-        """Return when its last call was made."""
+        """Return when its last attempt started."""
         return moment(row.started_at)
 
     @admin.display(description="next attempt")
     def next_attempt(self, row: Delivery) -> str:
-        """Return when it is attempted next, and why."""
+        """Return when the next attempt is, and why."""
         now = clock.now()
         return next_attempt.of_delivery(row, now).sentence(now) or NOTHING
 
-    @admin.display(description="backoffs ended meanwhile")
-    def ended_backoffs(self, row: Delivery) -> SafeString | str:
-        """Return what ended the webhook's backoffs since the first attempt."""
+    @admin.display(description="backoffs cleared meanwhile")
+    def cleared_backoffs(self, row: Delivery) -> SafeString | str:
+        """Return the backoffs cleared since the first attempt."""
         times = list(row.attempt_set.order_by("number").values_list("finished_at", flat=True))
         if not times:
             return NOTHING
@@ -195,11 +195,11 @@ class AttemptAdmin(LogAdmin):
                        "sent_body", "token", "got_headers", "got_body", "differs")  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        """Return the attempts, each with the time at which it is read."""
-        return _read_now(super().get_queryset(request))
+        """Return the attempts, annotated with the current platform time."""
+        return _with_now(super().get_queryset(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Attempt | None = None) -> Any:
-        """Return the sections of the page; a validation's has one more."""
+        """Return the sections of the page, with the differences for a validation."""
         about = ("of_webhook", "of_delivery", "outcome", "started", "duration", "led_to")
         validated = obj is not None and response_diff.is_validation(obj)
         return [
@@ -213,12 +213,12 @@ class AttemptAdmin(LogAdmin):
         ]
 
     def deferred_in_list(self) -> tuple[str, ...]:
-        """Return what was sent and answered."""
+        """Return the large columns, which the list does not show."""
         return LARGE
 
-    @admin.display(description="what happens next, and why")
+    @admin.display(description="what follows")
     def led_to(self, row: Attempt) -> str:
-        """Return what the attempt led to, with the next one as it is now."""
+        """Return what followed from the attempt, with the current time of the next one."""
         return _led_to(row)
 
     @admin.display(description="delivery")
@@ -228,43 +228,43 @@ class AttemptAdmin(LogAdmin):
 
     @admin.display(description="started")
     def started(self, row: Attempt) -> str:
-        """Return when the call was made."""
+        """Return when the attempt started."""
         return moment(row.started_at)
 
     @admin.display(description="headers")
     def sent_headers(self, row: Attempt) -> SafeString | str:
-        """Return the headers that were sent, the token left out, the webhook's own masked."""
+        """Return the request headers, without the token and with masked custom values."""
         return pairs(masked(row.request_headers).items())
 
     @admin.display(description="body")
     def sent_body(self, row: Attempt) -> SafeString | str:
-        """Return the body as it was sent."""
+        """Return the request body."""
         return text(row.request_body)
 
-    @admin.display(description="token's claims")
+    @admin.display(description="token claims")
     def token(self, row: Attempt) -> SafeString | str:
-        """Return what the token says."""
+        """Return the claims of the token."""
         return as_json(row.claims)
 
-    @admin.display(description="sent and answered")
+    @admin.display(description="sent and received")
     def differs(self, row: Attempt) -> SafeString | str:
-        """Return what a validator's answer has otherwise than what was sent."""
+        """Return how a validator's response differs from the object sent."""
         return differences.show(row)
 
     @admin.display(description="headers")
     def got_headers(self, row: Attempt) -> SafeString | str:
-        """Return the headers of the answer."""
+        """Return the response headers."""
         return pairs((name, value) for name, value in row.response_headers)
 
     @admin.display(description="body")
     def got_body(self, row: Attempt) -> SafeString | str:
-        """Return the body of the answer, as text."""
+        """Return the response body as text."""
         return text(row.response_body)
 
 
 @admin.register(Event)
 class EventAdmin(LogAdmin):
-    """Events: which object, and what happened to it."""
+    """Events, with their object and its change of status."""
 
     list_display = ("id", "of_webhook", "object_id", "change", "when", "of_delivery")
     list_filter = (WebhookFilter,)
@@ -273,7 +273,7 @@ class EventAdmin(LogAdmin):
 
     @admin.display(description="at")
     def when(self, row: Event) -> str:
-        """Return when it was."""
+        """Return the time of the event."""
         return moment(row.at)
 
     @admin.display(description="delivery")

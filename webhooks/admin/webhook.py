@@ -1,8 +1,8 @@
 """Webhooks in the admin: create, edit, delete, trigger, enable, disable, recover, reveal.
 
-Staff of an account have their account's webhooks here, superusers all. Every write goes through
-`webhooks.actions`; secret and header values are in no page but the response to the POST
-that reveals them.
+Staff of an account see their account's webhooks, superusers all. Every write goes through
+`webhooks.actions`. Secret and header values are shown only in the response to the POST that
+reveals them.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ class WebhookAdmin(GuardedAdmin):
     readonly_fields: ClassVar[Any] = columns.SHOWN
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
-        """Return the webhooks, with the end of their backoff where it is to come."""
+        """Return the webhooks, annotated with the end of their backoff."""
         return next_attempt.annotate(super().get_queryset(request), clock.now())
 
     def deferred_in_list(self) -> tuple[str, ...]:
-        """Return what answers and settings a list has no use for."""
+        """Return the large columns, which the list does not show."""
         last = tuple(f"last_{end}__{name}" for end in ("success", "failure") for name in _BODIES)
         return ("headers", "data", "jwt_secret", *last)
 
@@ -87,9 +87,9 @@ class WebhookAdmin(GuardedAdmin):
                 ("HTTP settings", {"fields": http}),
                 data,
             ]
-        may = self.has_change_permission(request, obj)
-        http = ["external_url", "http_method", columns.masked_secret,
-                *(["new_secret", "headers"] if may else [columns.masked_headers])]  # fmt: skip
+        may_change = self.has_change_permission(request, obj)
+        secrets = ["new_secret", "headers"] if may_change else [columns.masked_headers]
+        http = ["external_url", "http_method", columns.masked_secret, *secrets]
         return [
             ("General", {"fields": GENERAL}),
             ("HTTP settings", {"fields": http}),
@@ -98,20 +98,20 @@ class WebhookAdmin(GuardedAdmin):
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
-        """Return what can't be changed once the webhook is there."""
+        """Return the fields that can't be changed after creation."""
         return () if obj is None else self.readonly_fields
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """Return the form's class of this request, which knows who asks."""
+        """Return the form class of this request, with its user."""
         kwargs["form"] = WebhookForm if change else NewWebhookForm
         form = super().get_form(request, obj, change=change, **kwargs)
         form.user = user_of(request)  # type: ignore[attr-defined]
         return form
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Answer as Django does; what the emitter refuses becomes a message."""
+        """Return Django's response; a refused change becomes a message."""
         try:
             return super().changeform_view(request, *args, **kwargs)
         except Refused as refused:
@@ -121,15 +121,17 @@ class WebhookAdmin(GuardedAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Show the webhook with its buttons."""
+        """Show the webhook with the buttons of its actions."""
         row = self.get_object(request, unquote(object_id))
-        may = row is not None and self.has_change_permission(request, row)
-        available = [a for a in ACTIONS.values() if row and a.is_available(row)] if may else []
-        context = {**(extra_context or {}), "actions": available, "may_reveal": may}
+        may_change = row is not None and self.has_change_permission(request, row)
+        available = (
+            [a for a in ACTIONS.values() if row and a.is_available(row)] if may_change else []
+        )
+        context = {**(extra_context or {}), "actions": available, "may_reveal": may_change}
         return super().change_view(request, object_id, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Write the webhook by the emitter's own ways."""
+        """Save the webhook by `webhooks.actions`."""
         fields = form.fields_of_webhook
         if change:
             webhook_actions.edit(obj.pk, user_of(request), fields)
@@ -138,15 +140,15 @@ class WebhookAdmin(GuardedAdmin):
         obj.refresh_from_db()
 
     def delete_model(self, request: HttpRequest, obj: Webhook) -> None:
-        """Delete by the emitter's own way: hidden at once, removed in steps."""
+        """Delete by `webhooks.actions`: marked as deleted, and removed in steps."""
         webhook_actions.delete(obj.pk)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
-        """Delete all of them by the emitter's own way."""
+        """Delete by `webhooks.actions`: marked as deleted, and removed in steps."""
         webhook_actions.delete(*queryset.values_list("pk", flat=True))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Return what deleting takes along, counted: there may be 100,000 attempts."""
+        """Return counts of the objects deleted with it: there may be 100,000 attempts."""
         keys = [obj.pk for obj in objs]
         counted = {
             str(model._meta.verbose_name_plural): model._default_manager.filter(
@@ -157,7 +159,7 @@ class WebhookAdmin(GuardedAdmin):
         return [str(obj) for obj in objs], {"webhooks": len(keys), **counted}, set(), []
 
     def get_urls(self) -> list[Any]:
-        """Return the page's addresses, the buttons' among them."""
+        """Return the URLs of the pages, with those of the buttons."""
         wrap = self.admin_site.admin_view
         return [
             path(
@@ -191,7 +193,7 @@ class WebhookAdmin(GuardedAdmin):
             self.log_change(request, row, f"{action.label}.")
 
     def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the secret once, to whoever may change it; the history says that it was shown."""
+        """Show the secret to users who may change it, and note that in the history."""
         row = self._changeable(request, object_id)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -215,8 +217,8 @@ class WebhookAdmin(GuardedAdmin):
             raise Http404
         if not self.has_change_permission(request, row):
             raise PermissionDenied
-        found: Webhook = row
-        return found
+        webhook: Webhook = row
+        return webhook
 
 
 def _revealed(row: Webhook) -> str:

@@ -168,7 +168,7 @@ def lost_attempts() -> list[AttemptResult]:
         for row in rows
         if row.claim and row.started_at and row.webhook_id in webhooks
     )  # fmt: skip
-    error = "The worker was lost during the call; what the handler answered is unknown."
+    error = "Worker lost during the request: the outcome is unknown."
     return [AttemptResult(claimed, retry.UNKNOWN, 0, error=error) for claimed in lost]
 
 

@@ -1,7 +1,6 @@
-"""An event becomes a delivery: rows for a queue change, in the transaction of the change.
+"""Fan-out: insert events and deliveries for a queue change, in the transaction of the change.
 
-Statements are set-based, and rows are locked in one order everywhere: deliveries, then
-webhooks by id.
+Statements are set-based. Lock order: deliveries, then webhooks, each by id.
 """
 
 from __future__ import annotations
@@ -22,14 +21,13 @@ from webhooks.delivery import sql, wakeup
 from webhooks.models import Delivery, Event, Webhook
 from webhooks.types import EVENT
 
+# Delivery and webhook ids.
 Pairs = list[tuple[int, str]]
-# Of each webhook: id, gate, and whether it is out of order.
-Rows = list[tuple[str, datetime | None, bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class _RecordedEvent:
-    """An event that was inserted, and its delivery, which may have been there before."""
+    """An inserted event and its delivery; `joined` if the delivery was pending already."""
 
     webhook_id: str
     delivery_id: int
@@ -39,28 +37,29 @@ class _RecordedEvent:
 
 
 def record(*changes: Change) -> None:
-    """Record changes of one transaction for the webhooks that watch them; wake the engine after
+    """Record the changes of one transaction for the matching webhooks; wake the engine after
     commit.
 
     The webhooks of all changes are locked once, in the order of their ids.
     """
-    found = [(change, _matching_webhooks(change)) for change in changes]
-    ids = {pk for _, rows in found for pk, *_ in rows}
+    matches = [(change, _matching_webhooks(change)) for change in changes]
+    ids = {pk for _, webhooks in matches for pk, _ in webhooks}
     if not ids:
         return
     if settings.SIM_EVENT_MODE == "coalesce":
-        # Two changes at once must not both find nothing waiting.
-        watching = Webhook.objects.filter(pk__in=ids).order_by("pk").select_for_update()
-        list(watching.values_list("pk"))
-    made: list[_RecordedEvent] = []
-    for change, rows in found:
-        made += _insert(change, rows)
-    _count(made)
+        # Locked first, so that two concurrent changes don't both find no pending delivery.
+        rows = Webhook.objects.filter(pk__in=ids).order_by("pk").select_for_update()
+        list(rows.values_list("pk"))
+    events: list[_RecordedEvent] = []
+    for change, webhooks in matches:
+        events += _insert(change, webhooks)
+    _count(events)
     wakeup.after_commit()
 
 
-def _matching_webhooks(change: Change) -> Rows:
-    """Return the webhooks that watch the change."""
+def _matching_webhooks(change: Change) -> list[tuple[str, bool]]:
+    """Return the ids of the webhooks for the change, and whether they back off or are out of
+    order."""
     rows = Webhook.objects.filter(
         active=True,
         type=EVENT,
@@ -68,19 +67,19 @@ def _matching_webhooks(change: Change) -> Rows:
         product_id=change.product_id,
         account_id__in=change.account_ids,
     ).order_by("pk")
-    return list(rows.values_list("pk", "earliest_possible_trigger", "out_of_order"))
+    columns = rows.values_list("pk", "earliest_possible_trigger", "out_of_order")
+    return [(pk, until is not None or out_of_order) for pk, until, out_of_order in columns]
 
 
-def _insert(change: Change, rows: Rows) -> list[_RecordedEvent]:
-    """Insert the events of a change, each into a delivery that waits or into a new one."""
+def _insert(change: Change, webhooks: Sequence[tuple[str, bool]]) -> list[_RecordedEvent]:
+    """Insert the events of a change, each with a pending delivery or a new one."""
     coalesce = settings.SIM_EVENT_MODE == "coalesce"
-    backing_off = [pk for pk, gate, lost in rows if coalesce or gate is not None or lost]
-    joined = _join_waiting(backing_off)
-    has_joined = {webhook_id for _, webhook_id in joined}
-    new = insert_deliveries([pk for pk, *_ in rows if pk not in has_joined], change.at)
+    joined = _join_pending([pk for pk, is_held in webhooks if coalesce or is_held])
+    joined_ids = {webhook_id for _, webhook_id in joined}
+    new = insert_deliveries([pk for pk, _ in webhooks if pk not in joined_ids], change.at)
     deliveries = dict(joined + new)
     return [
-        _RecordedEvent(deliveries[pk], pk, event_id, change.at, deliveries[pk] in has_joined)
+        _RecordedEvent(deliveries[pk], pk, event_id, change.at, deliveries[pk] in joined_ids)
         for event_id, pk in _insert_events(list(deliveries), change)
     ]
 
@@ -95,10 +94,10 @@ def matching_validators(change: Change, type_: str) -> list[str]:
 
 
 def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
-    """Record that an object is to be validated by webhooks; return a delivery for each, in their
-    order.
+    """Record the validation of an object by webhooks; return the ids of the deliveries, in the
+    order of the webhooks.
 
-    Call in a transaction that takes the deliveries, so that nobody else does.
+    Call in a transaction that claims the deliveries, so that no engine claims them.
     """
     deliveries = dict(insert_deliveries(webhook_ids, change.at))
     _count(
@@ -111,13 +110,13 @@ def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
     return [by_webhook[pk] for pk in webhook_ids if pk in by_webhook]
 
 
-def _join_waiting(webhook_ids: Sequence[str]) -> Pairs:
-    """Join the youngest waiting delivery of each webhook that has one.
+def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
+    """Lock and return the youngest pending delivery of each webhook that has one.
 
-    An UPDATE, so that its lock keeps a claim off until commit: the call under way when the
-    change commits may have listed the queue already. One that somebody else holds is passed over,
-    and the event gets a delivery of its own: a transaction may tell of several changes, and must
-    not wait for a delivery while it holds the webhooks of an earlier one.
+    An UPDATE, so that it is not claimed before commit: a handler called earlier may list the queue
+    without the change. A delivery that another transaction holds is skipped, and the event gets a
+    delivery of its own: a transaction with several changes must not wait for a delivery while it
+    holds webhooks (lock order).
     """
     if not webhook_ids:
         return []
@@ -142,7 +141,7 @@ def _join_waiting(webhook_ids: Sequence[str]) -> Pairs:
 
 
 def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool = False) -> Pairs:
-    """Insert a waiting delivery for each webhook and return (delivery id, webhook id)."""
+    """Insert a pending delivery for each webhook, and return delivery and webhook ids."""
     if not webhook_ids:
         return []
     with connection.cursor() as cursor:
@@ -159,9 +158,9 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
 
 
 def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[tuple[int, int]]:
-    """Insert an event for each delivery and return (event id, delivery id)."""
+    """Insert an event for each delivery, and return event and delivery ids."""
     if not delivery_ids:
-        # Every webhook was deleted since it was found.
+        # All webhooks were deleted meanwhile.
         return []
     with connection.cursor() as cursor:
         cursor.execute(
@@ -183,43 +182,44 @@ def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[tuple[in
         return list(cursor.fetchall())
 
 
-def _count(made: Sequence[_RecordedEvent]) -> None:
-    """Count the events, last, so that the webhooks' locks are short.
+def _count(events: Sequence[_RecordedEvent]) -> None:
+    """Count the events, last, so that the webhooks are locked only briefly.
 
-    A webhook that was disabled or deleted since it was found counts none.
+    Events of webhooks that were disabled or deleted meanwhile are removed instead.
     """
-    rows = Webhook.objects.filter(pk__in={each.webhook_id for each in made})
+    rows = Webhook.objects.filter(pk__in={event.webhook_id for event in events})
     locked = dict(rows.order_by("pk").select_for_update().values_list("pk", "active"))
-    gone = [each for each in made if not locked.get(each.webhook_id)]
-    if gone:
-        _take_back(gone)
-        # A deleted webhook's row may be removed before this transaction commits.
-        deleted = [e.delivery_id for e in gone if e.webhook_id not in locked and not e.joined]
-        Delivery.objects.filter(pk__in=deleted).delete()
-    counts = Counter(each.webhook_id for each in made if locked.get(each.webhook_id))
-    last = {each.webhook_id: each.at for each in made}
-    alike: dict[tuple[int, datetime], list[str]] = {}
+    inactive = [event for event in events if not locked.get(event.webhook_id)]
+    if inactive:
+        _remove(inactive)
+        # Delete deliveries orphaned by a concurrent delete: the webhook may be removed before
+        # this transaction commits.
+        orphaned = [e.delivery_id for e in inactive if e.webhook_id not in locked and not e.joined]
+        Delivery.objects.filter(pk__in=orphaned).delete()
+    counts = Counter(event.webhook_id for event in events if locked.get(event.webhook_id))
+    last = {event.webhook_id: event.at for event in events}
+    groups: dict[tuple[int, datetime], list[str]] = {}
     for pk, count in counts.items():
-        alike.setdefault((count, last[pk]), []).append(pk)
-    for (count, at), ids in alike.items():
+        groups.setdefault((count, last[pk]), []).append(pk)
+    for (count, at), ids in groups.items():
         Webhook.objects.filter(pk__in=ids).update(
             events=F("events") + count, last_event=clock.shown(at)
         )
 
 
-def _take_back(made: Sequence[_RecordedEvent]) -> None:
-    """Take events from webhooks that are disabled; what waits there is cancelled."""
+def _remove(events: Sequence[_RecordedEvent]) -> None:
+    """Remove events of inactive webhooks, and cancel their pending deliveries."""
     Delivery.objects.filter(
-        pk__in=[each.delivery_id for each in made], state=Delivery.WAITING
+        pk__in=[event.delivery_id for event in events], state=Delivery.WAITING
     ).update(state=Delivery.CANCELLED)
-    Event.objects.filter(pk__in=[each.event_id for each in made]).delete()
+    Event.objects.filter(pk__in=[event.event_id for event in events]).delete()
 
 
 @transaction.atomic
 def trigger(webhook: Webhook) -> Delivery:
-    """Trigger now: an event without an object, and a delivery of its own, started at once.
+    """Trigger now: an event without an object, with a delivery of its own that starts immediately.
 
-    Raises Refused for a disabled webhook, Missing for one that has just been deleted.
+    Raises Refused for a disabled webhook, Missing for a deleted one.
     """
     now = clock.now()
     inserted = insert_deliveries([webhook.pk], now, forced=True)
@@ -231,7 +231,7 @@ def trigger(webhook: Webhook) -> Delivery:
         events=F("events") + 1, last_event=clock.shown(now)
     )
     if not counted:
-        # The exception takes the rows back.
+        # The exceptions roll the rows back.
         if not Webhook.objects.filter(pk=webhook.pk).exists():
             raise Missing(webhook.pk)
         raise Refused("WH_001", f"{webhook.pk} is disabled: enable it to trigger it.")

@@ -1,9 +1,9 @@
-"""Store finished attempts, whatever the database or a single row does.
+"""Store finished attempts despite errors of the database or of a single row.
 
-A database that is unavailable keeps the results for another try: an attempt that succeeded must
-not become a failure because a server restarts. A row that cannot be stored is isolated, so that
-it never blocks the others: it is stored as a failure that says so, and where even that fails, it
-is logged and its delivery is released.
+While the database is unavailable, results are kept for another try: a successful attempt must not
+become a failure because a server restarts. A row that cannot be stored is isolated, so that it
+never blocks the others: it is stored as a failure with a message, or, if that fails too, it is
+logged and its delivery is released.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from webhooks.types import EVENT
 
 logger = logging.getLogger(__name__)
 
-# Single rows that one flush tries in vain before it keeps the rest for another time.
-_PATIENCE = 10
+# Single rows that may fail in one flush before it keeps the rest for the next.
+_MAX_FAILED = 10
 # SQLSTATE classes of OperationalError that concern the rows of one transaction, not the database:
 # transaction rollback (deadlock), program limit exceeded, object not in prerequisite state (lock).
 _OF_ROWS = ("40", "54", "55")
 _LONGEST = 2**31 - 1  # milliseconds that the column takes
 _LOCK_NOT_AVAILABLE = "55P03"
-# The server ended the session of a process that was stopped in a transaction; psycopg makes an
-# InternalError of it.
+# The server ended the session of a process that was paused in a transaction; psycopg raises
+# InternalError.
 _IDLE_TOO_LONG = "25P03"
 _NOT_STORED = "The response could not be stored, so the attempt counts as a failure."
 
 
 class Stored(StrEnum):
-    """What a flush made of a finished attempt."""
+    """What became of a finished attempt in a flush."""
 
-    # Recorded as it is, and its delivery settled (or deleted meanwhile).
+    # Recorded unchanged, and its delivery settled (or deleted meanwhile).
     SETTLED = "settled"
-    # Recorded as it is, but another worker had taken over the delivery.
+    # Recorded unchanged, but another worker had taken over the delivery.
     LATE = "late"
     # Recorded as a failure, because the row could not be stored.
     REPLACED = "replaced"
-    # Not recorded at all; its delivery is released.
+    # Not recorded; its delivery is released.
     RELEASED = "released"
     # Not recorded yet: try again.
     KEPT = "kept"
@@ -72,34 +72,34 @@ _STORED = {
 
 @dataclass(slots=True)
 class FlushResult:
-    """What became of each attempt, in their order, and the error that kept some, if any did."""
+    """What became of each attempt, in order, and the error because of which some are kept."""
 
     stored: list[Stored] = field(default_factory=list)
     error: Exception | None = None
-    # Whether the database as a whole is unavailable, as far as the errors say.
+    # Whether the errors say that the database as a whole is unavailable.
     unavailable: bool = False
-    # Those (by position) that failed alone, and not because of another one.
+    # Positions of those that failed by themselves, not because of another one.
     failed_alone: list[int] = field(default_factory=list)
-    # Those (by position) that are released once the others are stored: their webhooks pause.
-    _given_up: dict[int, AttemptResult] = field(default_factory=dict)
+    # By position, those that are released once the others are stored.
+    _released: dict[int, AttemptResult] = field(default_factory=dict)
     _isolate: bool = False
 
 
-def write(finished: Sequence[AttemptResult], *, isolate: bool = False) -> FlushResult:
+def write(results: Sequence[AttemptResult], *, isolate: bool = False) -> FlushResult:
     """Record the attempts and return what became of each; raises no Exception.
 
-    An error of the database as a whole keeps them all, unless the caller knows that the database
-    answers: with `isolate`, the rows are then tried in ever smaller parts.
+    After an error of the database as a whole all are kept. With `isolate`, for a caller that knows
+    that the database responds, the rows are tried in ever smaller parts instead.
     """
     flush = FlushResult(_isolate=isolate)
-    _write(flush, finished)
-    for at, call in flush._given_up.items():
-        flush.stored[at] = _released(call)
+    _write(flush, results)
+    for at, result in flush._released.items():
+        flush.stored[at] = _release(result)
     return flush
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether the error says that the database is away, locked, full or out of resources."""
+    """Whether the error says that the database is down, locked, full or out of resources."""
     if _sqlstate(error) == _IDLE_TOO_LONG:
         return True
     if not isinstance(error, OperationalError | InterfaceError):
@@ -111,97 +111,97 @@ def _sqlstate(error: Exception) -> str:
     return getattr(error.__cause__, "sqlstate", None) or ""
 
 
-def _write(flush: FlushResult, finished: Sequence[AttemptResult]) -> None:
-    """Record the attempts together, or else in halves; a flush that gives up keeps the rest."""
-    if flush.unavailable or len(flush.failed_alone) >= _PATIENCE:
-        flush.stored += [Stored.KEPT] * len(finished)
+def _write(flush: FlushResult, results: Sequence[AttemptResult]) -> None:
+    """Record the attempts together, or after an error in halves; the rest is kept."""
+    if flush.unavailable or len(flush.failed_alone) >= _MAX_FAILED:
+        flush.stored += [Stored.KEPT] * len(results)
         return
     try:
-        flush.stored += _record(finished)
+        flush.stored += _record(results)
         return
     except Exception as error:
         _clean_up()
         flush.error = error
         if is_unavailable(error) and not flush._isolate:
             flush.unavailable = True
-            flush.stored += [Stored.KEPT] * len(finished)
+            flush.stored += [Stored.KEPT] * len(results)
             return
-        if len(finished) == 1:
-            _write_alone(flush, finished[0], error)
+        if len(results) == 1:
+            _write_alone(flush, results[0], error)
             return
-    half = len(finished) // 2
-    _write(flush, finished[:half])
-    _write(flush, finished[half:])
+    half = len(results) // 2
+    _write(flush, results[:half])
+    _write(flush, results[half:])
 
 
-def _write_alone(flush: FlushResult, call: AttemptResult, error: Exception) -> None:
-    stored = _isolated(call, error)
+def _write_alone(flush: FlushResult, result: AttemptResult, error: Exception) -> None:
+    stored = _replace(result, error)
     if stored == Stored.KEPT:
         flush.failed_alone.append(len(flush.stored))
     elif stored == Stored.RELEASED:
-        flush._given_up[len(flush.stored)] = call
+        flush._released[len(flush.stored)] = result
     flush.stored.append(stored)
 
 
-def _record(finished: Sequence[AttemptResult]) -> list[Stored]:
+def _record(results: Sequence[AttemptResult]) -> list[Stored]:
     try:
-        found = recording.record(finished)
+        recorded = recording.record(results)
     except OperationalError as error:
         if _sqlstate(error) != _LOCK_NOT_AVAILABLE:
             raise
         _clean_up()
-        found = recording.record(finished, skip_locked=True)
-    return [_STORED[kind] for kind in found]
+        recorded = recording.record(results, skip_locked=True)
+    return [_STORED[how] for how in recorded]
 
 
-def _isolated(call: AttemptResult, error: Exception) -> Stored:
-    """Return what becomes of an attempt that cannot be recorded alone."""
+def _replace(result: AttemptResult, error: Exception) -> Stored:
+    """Record a failure in place of an attempt that cannot be stored; keep other ones."""
     if not _cannot_be_stored(error):
         return Stored.KEPT
     logger.error(
         "The attempt of delivery %s cannot be stored; it is recorded as a failure.",
-        call.claimed.delivery_id,
+        result.claimed.delivery_id,
         exc_info=error,
     )
     try:
-        found = _record([_without_content(call)])
-        return Stored.KEPT if found == [Stored.KEPT] else Stored.REPLACED
+        stored = _record([_without_content(result)])
+        return Stored.KEPT if stored == [Stored.KEPT] else Stored.REPLACED
     except Exception as second:
         _clean_up()
         return Stored.RELEASED if _cannot_be_stored(second) else Stored.KEPT
 
 
 def _cannot_be_stored(error: Exception) -> bool:
-    """Whether trying again is useless: the row's own error, or one that is not the database's."""
+    """Whether trying again is useless: an error of the row's data, or of the program."""
     if isinstance(error, DataError | IntegrityError) or _sqlstate(error).startswith("54"):
         return True
     return not isinstance(error, DatabaseError | InterfaceError | MemoryError)
 
 
-def _without_content(call: AttemptResult) -> AttemptResult:
-    """Return the attempt without request and response, which are what may not be storable."""
-    if call.outcome == retry.UNKNOWN:
-        return AttemptResult(call.claimed, retry.UNKNOWN, 0, stopped=call.stopped)
-    duration = min(call.duration, _LONGEST)
-    return AttemptResult(call.claimed, retry.FAILURE, duration, error=_NOT_STORED)
+def _without_content(result: AttemptResult) -> AttemptResult:
+    """Return the result without request and response, whose content can't be stored."""
+    if result.outcome == retry.UNKNOWN:
+        return AttemptResult(result.claimed, retry.UNKNOWN, 0, stopped=result.stopped)
+    duration = min(result.duration, _LONGEST)
+    return AttemptResult(result.claimed, retry.FAILURE, duration, error=_NOT_STORED)
 
 
-def _released(call: AttemptResult) -> Stored:
-    """Give up an attempt that cannot be recorded in any form, and release its delivery.
+def _release(result: AttemptResult) -> Stored:
+    """Release the delivery of an attempt that cannot be recorded in any form.
 
-    The webhook pauses, since the request would otherwise be repeated without end.
+    The webhook backs off, since the request would otherwise be repeated in a loop.
     """
-    claimed = call.claimed
+    claimed = result.claimed
     altered = claimed.override is not None and claimed.override.altered
     retried = claimed.webhook["type"] == EVENT and not altered
     state = Delivery.WAITING if retried else Delivery.FAILED
     logger.error(
         "The attempt of delivery %s of %s cannot be recorded in any form (outcome: %s); the "
         "delivery is released.",
-        claimed.delivery_id, claimed.webhook["id"], call.outcome,
+        claimed.delivery_id, claimed.webhook["id"], result.outcome,
     )  # fmt: skip
     try:
-        _pause(claimed.webhook["id"])
+        _back_off(claimed.webhook["id"])
         Delivery.objects.filter(
             pk=claimed.delivery_id, claim=claimed.claim, state=Delivery.CALLING
         ).update(state=state, claim=None, lease=None, forced=False)
@@ -213,8 +213,8 @@ def _released(call: AttemptResult) -> Stored:
     return Stored.RELEASED
 
 
-def _pause(webhook_id: str) -> None:
-    """Let a webhook without a backoff wait as long as after a first failure."""
+def _back_off(webhook_id: str) -> None:
+    """Start the backoff of a first failure, unless the webhook has a backoff."""
     now = clock.now()
     until = clock.ceil(now + timedelta(seconds=settings.SIM_RETRY_BASE))
     Webhook.objects.filter(
@@ -223,6 +223,6 @@ def _pause(webhook_id: str) -> None:
 
 
 def _clean_up() -> None:
-    # A connection that an error left unusable is opened again at the next query.
+    # Closes an unusable connection, so that the next query opens a new one.
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()

@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 USER_AGENT = "Connect-Sim"
 _SHOWN_TOKEN = "Bearer (decoded below)"
-_STOPPED = "The sandbox stopped during the call; what the handler answered is unknown."
-_UNEXPECTED = "The call failed in an unexpected way; the log of the worker says more."
+_STOPPED = "Sandbox stopped during the request: the outcome is unknown."
+_UNEXPECTED = "Internal error: see the worker's log."
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +133,14 @@ class InFlightCall:
             )
             outcome, error = classify_response(response)
         except SecretRefused as refused:
-            error, public = str(refused), "The call could not be signed."
+            error, public = str(refused), "The request could not be signed."
         except RequestFailed as failed:
             error, public, response = str(failed), failed.public_message, failed.response
         except asyncio.CancelledError:
             outcome, error = self._cancelled()
         except Exception:
             # An error of the program, which must not stop the other requests.
-            logger.exception("A call failed in an unexpected way.")
+            logger.exception("A request failed because of an internal error.")
             error = _UNEXPECTED
         duration = self.limit if self.timed_out else time.monotonic() - began
         return AttemptResult(
@@ -154,7 +154,7 @@ class InFlightCall:
 
     def _cancelled(self) -> tuple[str, str]:
         if self.timed_out:
-            return retry.FAILURE, f"There was no complete answer within {self.limit:g} s."
+            return retry.FAILURE, f"Timed out after {self.limit:g} s."
         return retry.UNKNOWN, _STOPPED
 
 
@@ -235,7 +235,7 @@ def classify_response(response: Response) -> tuple[str, str]:
         location = next((v for k, v in response.headers if k.lower() == "location"), "")
         target = f" to {location}" if location else ""
         return retry.FAILURE, (
-            f"The handler answered {response.status}, a redirect{target}. Redirects are not "
-            "followed; only 2xx is success."
+            f"Handler returned HTTP {response.status}, a redirect{target} (expected 2xx). "
+            "Redirects are not followed."
         )
-    return retry.FAILURE, f"The handler answered {response.status}; only 2xx is success."
+    return retry.FAILURE, f"Handler returned HTTP {response.status} (expected 2xx)."

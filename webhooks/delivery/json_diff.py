@@ -1,6 +1,7 @@
-"""What a validator's answer has otherwise than what its handler was sent: pure, no ORM, no Django.
+"""The difference between two JSON values, such as an object and a validator's response.
 
-What the answer leaves out is no difference: an answer may be as little as one parameter.
+What the second value leaves out is no difference: a response may be as little as one parameter.
+No ORM, no Django.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ VALUE = 160  # characters of a value that are shown
 
 
 class ItemId(NamedTuple):
-    """A step into a list whose entries have ids."""
+    """A step into a list whose items have ids."""
 
     id: str
 
 
-# A key of an object, an entry by its id, or a position where the entries have none.
+# A key of an object, an item by its id, or an index where the items have none.
 Step = str | ItemId | int
 Steps = tuple[Step, ...]
 
@@ -31,13 +32,13 @@ class _Nothing:
         return "NOTHING"
 
 
-# In place of a value that isn't there, which null is.
+# In place of a missing value; null is a value.
 NOTHING: Any = _Nothing()
 
 
 @dataclass(frozen=True, slots=True)
 class DiffRow:
-    """One difference: where it is, what was sent there, and what came back."""
+    """One difference: its path, the value sent and the value received."""
 
     steps: Steps
     sent: Any
@@ -45,26 +46,26 @@ class DiffRow:
 
     @property
     def path(self) -> str:
-        """Return where it is, `asset.params[region].value_error`; the whole is `.`."""
+        """Return the path, such as `asset.params[region].value_error`; the root is `.`."""
         return shorten("".join(map(_step, self.steps)).removeprefix(".") or ".", PATH)
 
     @property
     def is_long(self) -> bool:
-        """Whether something of it is shown shortened."""
+        """Whether one of its values is shortened."""
         return any(len(format_value(value, VALUE + 1)) > VALUE for value in (self.sent, self.got))
 
 
 @dataclass(slots=True)
 class JsonDiff:
-    """All differences, in the order of what was sent."""
+    """All differences, in the order of the sent value."""
 
     rows: list[DiffRow] = field(default_factory=list)
-    # How many more there are than the rows, and how many parts the answer leaves out.
+    # How many more differences there are, and how many parts the response leaves out.
     more: int = 0
     left_out: int = 0
 
     def add(self, row: DiffRow) -> None:
-        """Keep a difference, or count it where there are many."""
+        """Add a difference; beyond ROWS it is only counted."""
         if len(self.rows) < ROWS:
             self.rows.append(row)
         else:
@@ -72,31 +73,31 @@ class JsonDiff:
 
 
 def compare(sent: Any, got: Any) -> JsonDiff:
-    """Return what `got` has otherwise than `sent`, both as `json.loads` returns them."""
-    found = JsonDiff()
-    # A stack rather than recursion: JSON may be nested deeper than functions can be.
+    """Return how `got` differs from `sent`, both as `json.loads` returns them."""
+    diff = JsonDiff()
+    # A stack rather than recursion: JSON may be nested deeper than Python's recursion limit.
     todo: list[tuple[Steps, Any, Any]] = [((), sent, got)]
     while todo:
         steps, old, new = todo.pop()
         parts = _parts(old, new)
         if parts is None:
             if not _same(old, new):
-                found.add(DiffRow(steps, old, new))
+                diff.add(DiffRow(steps, old, new))
             continue
         olds, news = parts
-        found.left_out += sum(step not in news for step in olds)
+        diff.left_out += sum(step not in news for step in olds)
         both = [step for step in olds if step in news] + [s for s in news if s not in olds]
         todo += [((*steps, s), olds.get(s, NOTHING), news[s]) for s in reversed(both)]
-    return found
+    return diff
 
 
 def format_value(value: Any, limit: int = VALUE) -> str:
-    """Return a value as JSON, shortened; empty where there is none."""
+    """Return a value as JSON, shortened; empty if it is missing."""
     if value is NOTHING:
         return ""
     pieces: list[str] = []
     length = 0
-    # Piece by piece, so that what is large or deep is not read to its end.
+    # Piece by piece, so that a large or deep value is not encoded to its end.
     for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
         pieces.append(piece)
         length += len(piece)
@@ -106,7 +107,7 @@ def format_value(value: Any, limit: int = VALUE) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return a text of `limit` characters at most, an ellipsis at its end where more was there."""
+    """Return the first `limit` characters of a text, with an ellipsis if it was longer."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
@@ -120,7 +121,7 @@ def _step(step: Step) -> str:
 
 
 def _parts(old: Any, new: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]] | None:
-    """Return the parts of two values that are compared part by part, by their steps."""
+    """Return the parts of two containers by their steps, or None for values compared as a whole."""
     if isinstance(old, dict) and isinstance(new, dict):
         return old, new
     if not isinstance(old, list) or not isinstance(new, list):
@@ -134,19 +135,19 @@ def _parts(old: Any, new: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]] | 
 
 
 def _by_id(entries: list[Any]) -> dict[ItemId, Any] | None:
-    """Return the entries by their ids, None where one has none or shares it with another."""
-    found: dict[ItemId, Any] = {}
+    """Return the items by id, or None if an id is missing or not unique."""
+    by_id: dict[ItemId, Any] = {}
     for entry in entries:
         pk = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(pk, str) or ItemId(pk) in found:
+        if not isinstance(pk, str) or ItemId(pk) in by_id:
             return None
-        found[ItemId(pk)] = entry
-    return found
+        by_id[ItemId(pk)] = entry
+    return by_id
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Whether two values that aren't compared part by part are the same JSON."""
+    """Whether two values that are compared as a whole are the same JSON."""
     if isinstance(old, dict | list) or isinstance(new, dict | list):
         return False
-    # To Python true is 1.
+    # Compare as JSON: `1 == True` in Python.
     return isinstance(old, bool) == isinstance(new, bool) and bool(old == new)

@@ -1,7 +1,8 @@
-"""When the next attempt of a webhook or a delivery is, and why: what every page and API shows.
+"""When the next attempt of a webhook or a delivery is, and why, as all pages and APIs show it.
 
-A moment that is past is never shown: what is due then says what it is due for. The column
-`earliest_possible_trigger` keeps a past moment until the next success, so nothing else shows it.
+A past time is never shown: a due delivery has the reason why it has not started instead. The
+column `earliest_possible_trigger` keeps a past time until the next success, so it is shown only
+through this module.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ PAUSED = "Paused: the webhook is out of order."
 
 @dataclass(frozen=True, slots=True)
 class NextAttempt:
-    """The moment of the next attempt, None where none is set, and a sentence that says why.
+    """The time of the next attempt, None if there is none, and the reason as a sentence.
 
-    With a moment, the sentence leads up to it: "Failed (1 of 10).".
+    With a time, the reason precedes it: "Failed (1 of 10).".
     """
 
     at: datetime | None
@@ -35,7 +36,7 @@ class NextAttempt:
     is_due: bool = False
 
     def sentence(self, now: datetime) -> str:
-        """Return it in words: `Failed (1 of 10). Next attempt in 5 min, at 02:04:44 UTC.`"""
+        """Return it as text: `Failed (1 of 10). Next attempt in 5 min, at 02:04:44 UTC.`"""
         return f"{self.why} {announced(self.at, now)}".strip() if self.at else self.why
 
 
@@ -45,23 +46,23 @@ def announced(at: datetime, now: datetime) -> str:
 
 
 def until(at: datetime, now: datetime) -> str:
-    """Return how long it is until a moment, in whole seconds that are left: `4 min 59 s`."""
+    """Return the time left until a moment, in whole seconds: `4 min 59 s`."""
     return format_span(max(1, int((at - now).total_seconds())))
 
 
 def clock_time(at: datetime, now: datetime) -> str:
-    """Return a moment in UTC, with its date where that isn't today's."""
+    """Return a moment in UTC, with its date unless that is today."""
     at, today = at.astimezone(UTC), now.astimezone(UTC).date()
     return f"{at:%H:%M:%S} UTC" if at.date() == today else format_moment(at)
 
 
 def future(at: datetime | None, now: datetime) -> datetime | None:
-    """Return a moment that is still to come, None otherwise."""
+    """Return a moment in the future, None otherwise."""
     return at if at is not None and at > now else None
 
 
 def annotate(rows: QuerySet[Webhook], now: datetime) -> QuerySet[Webhook]:
-    """Return the webhooks with `next_attempt_at`: their backoff's end where it is to come."""
+    """Annotate the webhooks with `next_attempt_at`: the end of their backoff, if in the future."""
     return rows.annotate(
         next_attempt_at=Case(
             When(earliest_possible_trigger__gt=now, then=F("earliest_possible_trigger")),
@@ -71,17 +72,17 @@ def annotate(rows: QuerySet[Webhook], now: datetime) -> QuerySet[Webhook]:
 
 
 class WorkerLoad:
-    """What may hold back requests that are due; read once, and only if something is due."""
+    """Workers and requests in flight; each is read once, and only if needed."""
 
     @cached_property
     def workers(self) -> int:
-        """How many worker processes have a heartbeat."""
+        """Return how many worker processes have a heartbeat."""
         heard = heartbeats.by_kind().get(heartbeats.WORKER)
         return heard.alive if heard else 0
 
     @cached_property
     def _in_flight(self) -> dict[str, tuple[int, int]]:
-        # Validators are called by the process that waits for them.
+        # Validators use no slots of workers: the process that waits for them sends the requests.
         rows = Delivery.objects.filter(state=Delivery.CALLING).filter(
             Q(webhook__type=EVENT) | Q(forced=True)
         )
@@ -109,15 +110,15 @@ class WorkerLoad:
         in_flight = self.in_flight_of(row.pk, forced=forced)
         if not forced and row.earliest_possible_trigger is not None and in_flight:
             return (
-                "Due now. After a backoff one request goes first, and it is in flight; the others "
-                "follow its success."
+                "Due now. After a backoff one request is sent first, and it is in flight; the "
+                "others follow its success."
             )
         if not forced and in_flight >= settings.SIM_MAX_IN_FLIGHT:
             return (
                 f"Due now, but the webhook's limit is reached: {in_flight} requests are in flight "
                 "(SIM_MAX_IN_FLIGHT)."
             )
-        # A worker knows only its own slots; here they are taken for evenly used.
+        # Each worker shares its own slots; here they are assumed to be evenly used.
         slots = Slots(settings.SIM_CALLS, self.in_flight() // self.workers)
         used, total = self.in_flight(), settings.SIM_CALLS * self.workers
         if not slots.free:
@@ -132,7 +133,7 @@ class WorkerLoad:
 
 
 def _responds(row: Webhook) -> bool:
-    """Whether the last request of the webhook got a response, as a claim asks."""
+    """Whether the last request of the webhook got a response, as in `selection`."""
     if row.failure_since_last_success == 0:
         return row.last_success_id is not None
     return row.last_failure is not None and row.last_failure.status_code is not None
@@ -141,7 +142,7 @@ def _responds(row: Webhook) -> bool:
 def of_webhook(
     row: Webhook, now: datetime, *, pending: int, load: WorkerLoad | None = None
 ) -> NextAttempt:
-    """Return when a webhook is called next; `pending` is how many deliveries wait."""
+    """Return the next attempt of a webhook with a number of pending deliveries."""
     load = load or WorkerLoad()
     if not row.active:
         return NextAttempt(None, "Disabled: no requests are sent until it is enabled.")
@@ -159,7 +160,7 @@ def of_webhook(
     if pending:
         return NextAttempt(None, load.why_due(row), is_due=True)
     if not load.workers:
-        return NextAttempt(None, "No worker is running: new events wait for one.")
+        return NextAttempt(None, "No worker is running. New events stay pending until one starts.")
     if row.earliest_possible_trigger is None:
         return NextAttempt(None, "Healthy. New events are delivered immediately.")
     if load.in_flight_of(row.pk):
@@ -172,7 +173,7 @@ def _failed(row: Webhook) -> str:
 
 
 def of_delivery(row: Delivery, now: datetime, load: WorkerLoad | None = None) -> NextAttempt:
-    """Return when a delivery is attempted next; its webhook is read with it."""
+    """Return the next attempt of a delivery; reads its webhook."""
     hook = row.webhook
     if row.state == Delivery.CALLING:
         return NextAttempt(None, "In flight.")
@@ -192,8 +193,8 @@ def of_delivery(row: Delivery, now: datetime, load: WorkerLoad | None = None) ->
 
 
 def times_out_at(row: Delivery) -> datetime | None:
-    """Return when the request in flight is given up, by platform time; None for a validator's,
-    whose timeout is real time."""
+    """Return when the request in flight times out, by platform time; None for a validator's, whose
+    timeout is real time."""
     if row.started_at is None or not (row.webhook.type == EVENT or row.forced):
         return None
     return row.started_at + timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
@@ -201,23 +202,23 @@ def times_out_at(row: Delivery) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFollowUp:
-    """What an attempt led to: a sentence, the next attempt as it is now, and what moved it."""
+    """What followed from an attempt: the reason, the next attempt, and why its time changed."""
 
     why: str
     next: NextAttempt | None = None
-    moved: str = ""
+    change: str = ""
 
     def sentence(self, now: datetime) -> str:
-        """Return it in words."""
+        """Return it as text."""
         next_ = self.next.sentence(now) if self.next else ""
-        return " ".join(part for part in (self.why, next_, self.moved) if part)
+        return " ".join(part for part in (self.why, next_, self.change) if part)
 
 
 def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> AttemptFollowUp:
-    """Return what an attempt of the delivery led to.
+    """Return what followed from an attempt of the delivery.
 
-    Only the last attempt of a pending delivery has a next one to come, and that is when the
-    webhook's backoff ends now, not when it was to end as the attempt was recorded.
+    Only the last attempt of a pending delivery has a next one. Its time is the current end of the
+    webhook's backoff, which may differ from the recorded one.
     """
     why, recorded = attempt.why, attempt.next_attempt_at
     if row.state != Delivery.WAITING or attempt.number != row.attempts:
@@ -231,10 +232,10 @@ def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> AttemptFoll
     at = future(hook.earliest_possible_trigger, now)
     if at is None:
         return AttemptFollowUp(f"{why} Due now.".strip())
-    return AttemptFollowUp(why, NextAttempt(at, ""), _moved(recorded, at))
+    return AttemptFollowUp(why, NextAttempt(at, ""), _change(recorded, at))
 
 
-def _moved(recorded: datetime | None, at: datetime) -> str:
+def _change(recorded: datetime | None, at: datetime) -> str:
     if recorded is None or recorded == at:
         return ""
     if at < recorded:
@@ -242,7 +243,7 @@ def _moved(recorded: datetime | None, at: datetime) -> str:
     return f"Later than recorded by {until(at, recorded)}: another request failed since."
 
 
-_BY_PERSON: Mapping[str, str] = {
+_BY_USER: Mapping[str, str] = {
     ClearedBackoff.EDITED: "edited by",
     ClearedBackoff.DISABLED: "disabled by",
 }
@@ -251,7 +252,7 @@ _BY_PERSON: Mapping[str, str] = {
 def cleared_backoffs(
     webhook: Webhook | str, since: datetime | None = None
 ) -> QuerySet[ClearedBackoff]:
-    """Return what ended backoffs of a webhook, the latest first, with what is shown of each."""
+    """Return the cleared backoffs of a webhook, the latest first, with the columns shown."""
     rows = ClearedBackoff.objects.filter(webhook=webhook).select_related("user", "attempt")
     if since is not None:
         rows = rows.filter(at__gte=since)
@@ -262,13 +263,13 @@ def cleared_backoffs(
 
 
 def describe_cleared(row: ClearedBackoff) -> str:
-    """Return what ended the backoff: `Backoff cleared: edited by Ada Ray (endpoint URL).`"""
+    """Return what cleared a backoff: `Backoff cleared: edited by Ada Ray (endpoint URL).`"""
     what = "Recovered" if row.was_out_of_order else "Backoff cleared"
     if row.cause == ClearedBackoff.RECOVERED:
         return f"Recovered by {_who(row)}."
-    if row.cause in _BY_PERSON:
+    if row.cause in _BY_USER:
         detail = f" ({row.detail})" if row.detail and row.cause == ClearedBackoff.EDITED else ""
-        return f"{what}: {_BY_PERSON[row.cause]} {_who(row)}{detail}."
+        return f"{what}: {_BY_USER[row.cause]} {_who(row)}{detail}."
     which = (
         f"attempt {row.attempt.number} of delivery {row.attempt.delivery_id}"
         if row.attempt

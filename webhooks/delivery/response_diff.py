@@ -1,4 +1,4 @@
-"""What a validator's answer has otherwise than what its handler was sent, and what became of it."""
+"""How a validator's response differs from the object sent, and which differences were merged."""
 
 from __future__ import annotations
 
@@ -19,64 +19,64 @@ Json = dict[str, Any]
 
 
 def is_validation(row: Attempt) -> bool:
-    """Whether the call sent an object to a validator; Trigger now sends the payload instead."""
+    """Whether the attempt sent an object to a validator; Trigger now sends the payload instead."""
     return row.webhook.type != EVENT and "id" in _sent(row)
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseDiff:
-    """The differences as path, sent, came back, what became of it; and what else is to be said."""
+    """The differences as path, sent, received and result, with a note for the user."""
 
     rows: list[tuple[str, str, str, str]]
-    said: str
+    note: str
 
 
 def build_diff(row: Attempt) -> ResponseDiff:
-    """Return the differences, none where there is nothing to compare: what is said tells why."""
+    """Return the differences of an attempt, or a note why there are none."""
     if not row.response_body:
-        return ResponseDiff([], "There is no body of an answer to compare.")
+        return ResponseDiff([], "There is no response body to compare.")
     if row.truncated:
-        said = (
-            "The answer was longer than what is stored of it, so it can't be compared here. What "
-            "was merged stands above."
+        note = (
+            "The response is longer than what is stored of it, so it cannot be compared. See above "
+            "for what was merged."
         )
-        return ResponseDiff([], said)
+        return ResponseDiff([], note)
     try:
         got = json.loads(bytes(row.response_body), parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return ResponseDiff([], "The answer is no JSON, so there is nothing to compare.")
+        return ResponseDiff([], "The response is not JSON, so there is nothing to compare.")
     sent = _sent(row)
     about = queues.of(row.webhook.object_class)
-    found = compare(_as_read(about, sent, got), got)
-    if not found.rows:
-        return ResponseDiff([], f"Nothing differs. {_left_out(found)}".strip())
-    # Nobody waits for what is sent again.
-    nothing = (
+    diff = compare(_as_read(about, sent, got), got)
+    if not diff.rows:
+        return ResponseDiff([], f"No differences. {_left_out(diff)}".strip())
+    # The response to a resend is never merged.
+    is_ignored = (
         row.outcome != Attempt.SUCCESS
         or row.why.startswith(NOTHING_MERGED)
         or Resend.objects.filter(pk=row.delivery_id).exists()
     )
-    merged = None if nothing else _merged(about, sent, got)
-    return ResponseDiff([_cells(each, merged) for each in found.rows], _said(found, merged))
+    merged = None if is_ignored else _merged(about, sent, got)
+    return ResponseDiff([_cells(each, merged) for each in diff.rows], _note(diff, merged))
 
 
 def _sent(row: Attempt) -> Json:
-    """Return the object that was sent, an empty one where the body was none."""
+    """Return the object that was sent; empty if the body is not an object."""
     try:
-        found = json.loads(row.request_body)
+        sent = json.loads(row.request_body)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return sent if isinstance(sent, dict) else {}
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON.")
+    raise ValueError(f"{name} is not JSON.")
 
 
 def _as_read(about: queues.Validated | None, sent: Json, got: Any) -> Json:
-    """Return what was sent, with its parameters where the answer has them.
+    """Return what was sent, with its parameters at the path where the response has them.
 
-    An answer about a tier configuration's request may have them below `configuration`.
+    The response for a tier configuration request may have them below `configuration`.
     """
     if about is None or not isinstance(got, dict):
         return sent
@@ -100,13 +100,13 @@ def _with(node: Json, path: tuple[str, ...], value: Any) -> Json:
 
 
 def _merged(about: queues.Validated | None, sent: Json, got: Any) -> set[Steps]:
-    """Return the places whose values are taken over, by the reading that takes them."""
+    """Return the steps to all values that were merged."""
     if about is None:
         return set()
     try:
         changes = queues.read(about, sent, got).changes
     except (WrongAnswer, LookupError, TypeError):
-        # Read by other rules than it was then.
+        # The rules have changed since.
         return set()
     places: set[Steps] = set()
     for path in about.paths:
@@ -117,35 +117,33 @@ def _merged(about: queues.Validated | None, sent: Json, got: Any) -> set[Steps]:
     return places
 
 
-def _said(found: JsonDiff, merged: set[Steps] | None) -> str:
-    said = [
-        f"There are {found.more} more differences than these." if found.more else "",
-        "" if merged is not None else "Nothing of the answer was merged.",
-        _left_out(found),
-        "What is shortened here is whole in the two bodies below."
-        if any(row.is_long for row in found.rows)
+def _note(diff: JsonDiff, merged: set[Steps] | None) -> str:
+    sentences = [
+        f"{diff.more} more differences are not shown." if diff.more else "",
+        "" if merged is not None else "Nothing of the response was merged.",
+        _left_out(diff),
+        "Long values are shortened: see the bodies below."
+        if any(row.is_long for row in diff.rows)
         else "",
     ]
-    return " ".join(filter(None, said))
+    return " ".join(filter(None, sentences))
 
 
 def _cells(row: DiffRow, merged: set[Steps] | None) -> tuple[str, str, str, str]:
     sent, got = (visible(format_value(value)) or "–" for value in (row.sent, row.got))
-    return visible(row.path), sent, got, _became(row, merged)
+    return visible(row.path), sent, got, _result(row, merged)
 
 
-def _became(row: DiffRow, merged: set[Steps] | None) -> str:
-    """Return what became of a difference; of several within one value all were taken over."""
+def _result(row: DiffRow, merged: set[Steps] | None) -> str:
+    """Return the result of a difference; differences within a merged value were merged too."""
     if merged is None:
         return "not merged"
-    taken = any(row.steps[:n] in merged for n in range(1, len(row.steps) + 1))
-    return "merged" if taken else "ignored"
+    is_merged = any(row.steps[:n] in merged for n in range(1, len(row.steps) + 1))
+    return "merged" if is_merged else "ignored"
 
 
-def _left_out(found: JsonDiff) -> str:
-    match found.left_out:
-        case 0:
-            return ""
-        case 1:
-            return "The answer leaves out one part of what was sent, which changes nothing."
-    return f"The answer leaves out {found.left_out} parts of what was sent, which changes nothing."
+def _left_out(diff: JsonDiff) -> str:
+    if not diff.left_out:
+        return ""
+    parts = "1 part" if diff.left_out == 1 else f"{diff.left_out} parts"
+    return f"The response leaves out {parts} of the object, which changes nothing."

@@ -1,12 +1,11 @@
-"""Decide what follows from an attempt: whether it is repeated, when, and why. No ORM, no Django.
+"""The retry decision: whether an attempt is repeated, when, and why. No ORM, no Django.
 
-Connect repeats a failed request after five minutes at least, lets the interval grow, and calls a
-webhook out of order after a certain number of failures; the numbers are settings of ours.
+Connect repeats a failed request after at least five minutes, in growing intervals, and marks a
+webhook as out of order after a number of failures; the numbers are settings.
 
-Two rules keep the times true that are shown. Every failure moves the end of the backoff to at
-least the base delay after itself, so a failed delivery is never repeated sooner. And only a
-request that was started under the backoff can end it: one that was already in flight when the
-failure came says nothing of the time after.
+Two rules make the displayed times reliable. Every failure moves the end of the backoff to at
+least the base delay after itself, so a failed delivery is never repeated sooner. And a success of
+a request that was already in flight when the backoff began doesn't end it.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-# Outcomes of an attempt, and states of a delivery, of which `calling` is decided by a claim.
+# Outcomes of an attempt, and states of a delivery; `calling` is set by a claim.
 OUTCOMES = SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
 STATES = WAITING, CALLING, DELIVERED, FAILED, CANCELLED = (
     "waiting", "calling", "delivered", "failed", "cancelled",
 )  # fmt: skip
-# What ends a backoff here; people end it as well (`webhooks.actions`).
+# What ends a backoff, in addition to the users' actions in `webhooks.actions`.
 TRIGGERED, SUCCEEDED = "triggered", "succeeded"
-# A first lost worker is an ordinary restart; from this one on, the request may be the cause.
+# One lost worker may be a restart; more in a row may be caused by the request.
 LOSSES_TOLERATED = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The numbers: seconds, a factor, and a number of failures."""
+    """The backoff settings: seconds, a factor, and a number of failures."""
 
     base: float
     factor: float
@@ -35,7 +34,7 @@ class Policy:
     limit: int
 
     def delay(self, failures: int) -> timedelta:
-        """Return how long the backoff after this many failures in a row lasts (from 1)."""
+        """Return how long the backoff lasts after this many failures in a row (from 1)."""
         try:
             seconds = min(self.cap, self.base * self.factor ** (failures - 1))
         except OverflowError:
@@ -45,11 +44,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class BackoffState:
-    """The backoff of a webhook; a healthy one has none of it.
+    """The backoff of a webhook; all fields have their defaults if it is healthy.
 
-    `until` is the end of the backoff: no request starts before it, except by Trigger now. It
-    stays set after that moment until a success, and meanwhile one delivery goes first.
-    `began_at` tells one backoff from another: it is when the last counted failure came.
+    No request starts before `until`, except by Trigger now. `until` stays set after that moment
+    until a success; meanwhile only one delivery is sent at a time. `began_at`, the time of the
+    last counted failure, identifies the backoff.
     """
 
     until: datetime | None = None
@@ -59,18 +58,18 @@ class BackoffState:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing holds requests back."""
+        """Whether the webhook neither backs off nor is out of order."""
         return self.until is None and not self.out_of_order
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptSummary:
-    """What a decision needs of an attempt."""
+    """The input of a decision: an attempt."""
 
     outcome: str
     started_at: datetime
     forced: bool = False
-    # Validators are tried once.
+    # False for validators.
     repeatable: bool = True
     active: bool = True
     # The webhook was edited while the request was in flight.
@@ -79,17 +78,17 @@ class AttemptSummary:
     altered: bool = False
     # `began_at` of the backoff in which it was claimed, if any.
     backoff_began_at: datetime | None = None
-    # How many attempts of the delivery in a row have lost their worker, with this one; 0 where
+    # How many attempts of the delivery in a row have lost their worker, including this one; 0 if
     # the outcome is known, or unknown because of an orderly stop.
     losses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What follows: the delivery's state, the webhook's backoff, and a sentence on it.
+    """The result: the delivery's state, the webhook's backoff, and an explanation for users.
 
-    `next_attempt_at` is the moment before which the delivery isn't repeated, None where that is
-    now or never. `cleared` is what ended a backoff: TRIGGERED, SUCCEEDED, or empty.
+    `next_attempt_at` is when the delivery is repeated at the earliest, None if immediately or
+    never. `cleared` is what ended a backoff: TRIGGERED, SUCCEEDED, or empty.
     """
 
     state: str
@@ -102,7 +101,7 @@ class Decision:
 def decide(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> Decision:
-    """Return what follows from an attempt that has ended `now`."""
+    """Return the decision for an attempt that finished `now`."""
     if not attempt.active:
         return Decision(CANCELLED, backoff, "Not repeated: the webhook is disabled.")
     if attempt.altered:
@@ -110,10 +109,13 @@ def decide(
     if attempt.outcome == SUCCESS:
         return _after_success(attempt, backoff, now)
     if not attempt.repeatable:
-        why = "Not repeated: validators are called once, and the caller may go on without."
+        why = "Not repeated: validators are called once."
         return Decision(FAILED, backoff, why)
     if attempt.outdated:
-        why = "The webhook was edited while the request was in flight. Repeated as it is set now."
+        why = (
+            "The webhook was edited while the request was in flight. Repeated with its current "
+            "settings."
+        )
         return _repeat(backoff, now, why)
     if attempt.outcome == UNKNOWN and attempt.losses <= LOSSES_TOLERATED:
         why = "Outcome unknown. Repeated, so the handler may receive the request twice."
@@ -132,13 +134,13 @@ def _after_success(attempt: AttemptSummary, backoff: BackoffState, now: datetime
     if backoff.is_healthy:
         return Decision(DELIVERED, backoff, "Delivered.")
     if attempt.outdated:
-        why = "The webhook was edited while the request was in flight, so its backoff stays."
+        why = "The webhook was edited while the request was in flight, so its backoff does not end."
         return Decision(DELIVERED, backoff, f"Delivered. {why}")
     if not _ends_backoff(attempt, backoff):
         why = (
             "Already in flight when the webhook went out of order, so it stays out of order."
             if backoff.out_of_order
-            else "Already in flight when backoff began, so the backoff stays."
+            else "Already in flight when backoff began, so the backoff does not end."
         )
         return Decision(DELIVERED, backoff, f"Delivered. {why}")
     if backoff.out_of_order:
@@ -147,14 +149,14 @@ def _after_success(attempt: AttemptSummary, backoff: BackoffState, now: datetime
         why = "Delivered. Backoff cleared; pending deliveries will be sent."
     else:
         why = "Delivered. Backoff ended; pending deliveries will be sent."
-    # After a recovery there is no failure to clear, only one delivery that goes first.
+    # A recovered webhook has no failure to clear, only one delivery that is sent first.
     is_cleared = backoff.failures > 0 or backoff.out_of_order
     cause = TRIGGERED if attempt.forced else SUCCEEDED
     return Decision(DELIVERED, BackoffState(), why, cleared=cause if is_cleared else "")
 
 
 def _ends_backoff(attempt: AttemptSummary, backoff: BackoffState) -> bool:
-    """Whether the request was started after the backoff, or in it by a person."""
+    """Whether the request was started after the backoff, or during it by Trigger now."""
     if attempt.forced:
         return attempt.backoff_began_at == backoff.began_at
     return backoff.until is not None and attempt.started_at >= backoff.until
@@ -170,7 +172,7 @@ def _after_failure(
         return Decision(WAITING, backoff, f"{what}. Paused: the webhook is out of order.")
     if _is_counted(attempt, backoff, policy):
         return _next_failure(what, backoff, now, policy)
-    # The failure count stays, but this delivery too waits for the base delay at least.
+    # The failure count stays, but this delivery too is delayed by at least the base delay.
     until = max(backoff.until or now, _ceil(now + policy.delay(1)))
     why = (
         f"{what}. Trigger now during the backoff; not counted."
@@ -181,11 +183,11 @@ def _after_failure(
 
 
 def _is_counted(attempt: AttemptSummary, backoff: BackoffState, policy: Policy) -> bool:
-    """Whether a failure starts a backoff or prolongs it to the next step.
+    """Whether a failure increases the failure count.
 
-    Requests that fail together are one failure: only one that was started after the backoff, as
-    the first of what is pending, counts again. It is compared with the end that the backoff had
-    by itself, since late failures of other requests move it.
+    Requests that are in flight together count as one failure: another one is counted only if it
+    started after the backoff. Its start is compared with the original end of the backoff, since
+    late failures of other requests move the end.
     """
     if backoff.failures == 0 or backoff.until is None or backoff.began_at is None:
         return True
@@ -197,27 +199,27 @@ def _is_counted(attempt: AttemptSummary, backoff: BackoffState, policy: Policy) 
 
 def _next_failure(what: str, backoff: BackoffState, now: datetime, policy: Policy) -> Decision:
     failures = backoff.failures + 1
-    said = f"{what} ({failures} of {policy.limit})."
+    message = f"{what} ({failures} of {policy.limit})."
     if failures >= policy.limit:
         why = (
-            f"{said} The webhook is out of order: no requests are sent until it is recovered or "
+            f"{message} The webhook is out of order: no requests are sent until it is recovered or "
             "saved. Pending deliveries are kept."
         )
         return Decision(WAITING, BackoffState(None, now, failures, out_of_order=True), why)
-    # A late failure of another request may have moved the end further than this one does.
+    # A late failure of another request may have moved the end further.
     until = max(backoff.until or now, _ceil(now + policy.delay(failures)))
-    return Decision(WAITING, BackoffState(until, now, failures), said, until)
+    return Decision(WAITING, BackoffState(until, now, failures), message, until)
 
 
 def _repeat(backoff: BackoffState, now: datetime, why: str) -> Decision:
-    """Return the decision to repeat a delivery as soon as the webhook allows."""
+    """Return the decision to repeat a delivery as soon as the backoff allows."""
     if backoff.out_of_order:
         why = f"{why} Paused: the webhook is out of order."
-    held = backoff.until is not None and backoff.until > now
-    return Decision(WAITING, backoff, why, backoff.until if held else None)
+    is_backing_off = backoff.until is not None and backoff.until > now
+    return Decision(WAITING, backoff, why, backoff.until if is_backing_off else None)
 
 
 def _ceil(moment: datetime) -> datetime:
-    # Connect's dates have whole seconds; rounding up keeps "not less than 5 minutes" true.
+    # Connect's dates have whole seconds; rounding up keeps the delay at least 5 minutes.
     whole = moment.replace(microsecond=0)
     return whole if whole == moment else whole + timedelta(seconds=1)

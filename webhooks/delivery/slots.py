@@ -1,8 +1,8 @@
-"""How the slots of a worker process are shared: the fewer are free, the fewer a webhook may take.
+"""Fair sharing of a worker's slots: the fewer are free, the fewer one webhook may use.
 
-A handler that hangs holds a slot for minutes. So a webhook's share shrinks while slots fill, half
-of them is for webhooks that have nothing in flight, and a tenth for those of them whose last
-request got a response. Pure: no ORM, no Django.
+A handler that hangs uses a slot for minutes. So a webhook's share shrinks as slots fill: the
+second half is for webhooks with nothing in flight, and the last tenth for those of them whose
+last request got a response. No ORM, no Django.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The slots of a process: how many there are, and how many hold a request in flight."""
+    """The slots of a process, and how many of them are in use."""
 
     total: int
     used: int = 0
@@ -24,18 +24,18 @@ class Slots:
 
     @property
     def unreserved(self) -> int:
-        """Return how many requests may start of webhooks that are not known to respond."""
+        """Return how many requests of webhooks whose last request got no response may start."""
         return max(0, self.total - self.total // 10 - self.used)
 
     def taken(self, count: int) -> Slots:
-        """Return the slots with so many more in use."""
+        """Return the slots with `count` more in use."""
         return Slots(self.total, self.used + count)
 
     def share(self, limit: int, *, responds: bool) -> int:
         """Return how many requests a webhook may have in flight, `limit` at most.
 
-        While a quarter of the slots is taken it is the limit, then it shrinks to 1 at a half. The
-        last tenth is only for a webhook that `responds`.
+        It is the limit until a quarter of the slots is in use, then it shrinks to 1 at a half. The
+        last tenth is only for webhooks that `responds` is true for.
         """
         if not self.free:
             return 0

@@ -1,4 +1,4 @@
-"""The few things that SQLite and PostgreSQL say differently."""
+"""SQL expressions that differ between SQLite and PostgreSQL, and parameters of raw SQL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-# The database's own wall clock, in seconds since 1970: every machine and the next boot agree.
+# The database's wall clock, in seconds since 1970: the same for all machines and after a reboot.
 _EPOCH = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
     "postgresql": "EXTRACT(EPOCH FROM clock_timestamp())",
@@ -18,17 +18,17 @@ _CLAIM_LOCK = 0x636C61696D  # "claim", for pg_advisory_xact_lock
 
 
 def epoch() -> str:
-    """Return the expression for the database's time."""
+    """Return the expression for the database's current time."""
     return _EPOCH[connection.vendor]
 
 
 def datetime_param(value: datetime | None) -> Any:
-    """Return a datetime as a parameter of raw SQL (passed raw, SQLite stores it unlike the ORM)."""
+    """Return a datetime as a parameter of raw SQL, adapted as the ORM does."""
     return connection.ops.adapt_datetimefield_value(value)
 
 
 def minute_of(column: str) -> str:
-    """Return the expression for a moment's minute in UTC, `2026-11-25 09:41`."""
+    """Return the expression for the minute of a datetime column in UTC: `2026-11-25 09:41`."""
     if connection.vendor == "postgresql":
         return f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')"
     return f"substr({column}, 1, 16)"
@@ -40,33 +40,33 @@ def placeholders(values: Sequence[Any]) -> str:
 
 
 def indexed_by(index: str) -> str:
-    """Return the words that bind a table to a partial index.
+    """Return the clause that makes SQLite use a partial index.
 
     Without statistics SQLite prefers the index of all deliveries of a webhook, and reads its
-    whole history; PostgreSQL has statistics, and no such words.
+    whole history. PostgreSQL has statistics and no such clause.
     """
     return f"INDEXED BY {index}" if connection.vendor == "sqlite" else ""
 
 
 def skip_locked(strength: str = "NO KEY UPDATE") -> str:
-    """Return the words that lock rows and pass over those that somebody else holds.
+    """Return the clause that locks rows, and skips those that another transaction holds.
 
-    `UPDATE` also passes over rows that somebody is just inserting a reference to.
+    `UPDATE` also skips rows to which another transaction is inserting a reference.
     """
     return f"FOR {strength} SKIP LOCKED" if connection.vendor == "postgresql" else ""
 
 
 def lock_claims() -> None:
-    """Hold off every other claim until commit; on SQLite a write transaction does so already."""
+    """Block all other claims until commit; on SQLite a write transaction does so already."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
 
 
 def limit_lock_wait() -> None:
-    """Wait for locked rows LOCK_WAIT seconds at most until commit; OperationalError after that.
+    """Limit waits for locked rows to LOCK_WAIT seconds until commit; then OperationalError.
 
-    SQLite has one lock for the whole file, and the timeout of its connection.
+    SQLite has one lock for the whole file, with the timeout of its connection.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -74,7 +74,7 @@ def limit_lock_wait() -> None:
 
 
 def values_list(rows: Iterable[Sequence[Any]], types: Sequence[str]) -> tuple[str, list[Any]]:
-    """Return a VALUES list and its parameters; `types` are PostgreSQL's, which must be told."""
+    """Return a VALUES list and its parameters; `types` are PostgreSQL's, which needs casts."""
     cast = connection.vendor == "postgresql"
     row_marks = ", ".join(f"CAST(%s AS {t})" if cast else "%s" for t in types)
     rows = list(rows)

@@ -71,7 +71,9 @@ class ValidatorClient:
                         self._stopped = True
         except BaseException as error:
             if self._started.done():
-                logger.exception("The client for validators ended; the next call starts another.")
+                logger.exception(
+                    "The client for validators ended; the next request starts a new one."
+                )
             else:
                 self._started.set_exception(error)
 
@@ -122,7 +124,7 @@ def send(calls: Sequence[InFlightCall]) -> list[AttemptResult]:
 
 
 def _not_sent(call: InFlightCall, error: Exception) -> AttemptResult:
-    public = "The validator could not be called; the log of the server says why."
+    public = "The validator could not be called: see the server's log."
     return AttemptResult(call.claimed, retry.FAILURE, 0, error=str(error), public_message=public)
 
 

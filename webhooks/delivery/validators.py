@@ -43,7 +43,7 @@ NOT_AVAILABLE = "Validation service is not available."
 NOTHING_MERGED = "Nothing is merged:"
 _SPARE = 30.0  # seconds by which a lease outlasts the timeout
 _STORE = 5.0  # seconds for which storing a result is tried
-_UNREADABLE = "The response could not be read; the log of the server says why."
+_UNREADABLE = "Internal error: the response could not be processed. See the server's log."
 
 
 def validate(wanted: Wanted) -> list[Reading]:
@@ -125,8 +125,7 @@ def _send(
 
 def _rejected(claimed: ClaimedDelivery) -> AttemptResult:
     error = (
-        "The call was not made: too many calls of this validator are under way already, and its "
-        "handler is slow."
+        "Not sent: too many requests to this validator are in flight, because its handler is slow."
     )
     return AttemptResult(claimed, retry.FAILURE, 0, error=error)
 
@@ -158,7 +157,7 @@ def _read(result: AttemptResult, wanted: Wanted) -> tuple[AttemptResult, Reading
     try:
         reading = wanted.read(_json(response))
     except WrongAnswer as wrong:
-        error = _short(f"The handler answered {response.status}, but {wrong}")
+        error = _short(f"Handler returned HTTP {response.status}, but {wrong}")
         return _cut(replace(result, outcome=retry.FAILURE, error=error)), None
     except Exception:
         logger.exception("The response of a validator could not be read.")
@@ -169,14 +168,14 @@ def _read(result: AttemptResult, wanted: Wanted) -> tuple[AttemptResult, Reading
 
 def _json(response: Response) -> Any:
     if response.truncated:
-        raise WrongAnswer(f"with more than {READ_CAP // 2**20} MiB.")
+        raise WrongAnswer(f"the body is longer than {READ_CAP // 2**20} MiB.")
     if not response.body.strip():
-        raise WrongAnswer("without a body. A validator answers the object as JSON.")
+        raise WrongAnswer("the body is empty. A validator returns the object as JSON.")
     headers = response.headers
     encoding = next((v for k, v in headers if k.lower() == "content-encoding"), "identity")
     if encoding.strip().lower() not in ("", "identity"):
         raise WrongAnswer(
-            f"in the Content-Encoding {encoding[:40]!r}, though the call accepts identity only."
+            f"its Content-Encoding is {encoding[:40]!r}: send it without compression."
         )
     try:
         return json_validation.validate_json(
@@ -184,16 +183,16 @@ def _json(response: Response) -> Any:
         )
     except json.JSONDecodeError as error:
         begins = response.body[:40].decode("utf-8", "replace")
-        raise WrongAnswer(f"not with JSON ({error}). It begins with {begins!r}.") from None
+        raise WrongAnswer(f"the body is not JSON ({error}). It begins with {begins!r}.") from None
     except RecursionError:
-        raise WrongAnswer("with JSON that is nested too deep.") from None
+        raise WrongAnswer("the JSON is nested too deep.") from None
     except ValueError as error:
         # Not UTF-8, a number of 5,000 digits, or a value that no database stores.
-        raise WrongAnswer(f"with JSON that can't be used: {error}") from None
+        raise WrongAnswer(f"the JSON cannot be used: {error}") from None
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON.")
+    raise ValueError(f"{name} is not JSON.")
 
 
 def _short(text: str) -> str:
@@ -216,7 +215,7 @@ def _public_error(result: AttemptResult) -> str:
         return ""
     response = result.response
     if response is not None and not 200 <= response.status < 300:
-        return f"The handler answered {response.status}; only 2xx is success."
+        return f"Handler returned HTTP {response.status} (expected 2xx)."
     return result.public_message or result.error
 
 
@@ -246,7 +245,7 @@ def _store(results: Sequence[AttemptResult]) -> str:
             raise OperationalError("The results could not be stored.") from flushed.error
         time.sleep(_STORE / 25)
     if Stored.LATE in seen:
-        return "a response came after its lease had run out."
+        return "a response came after its lease had expired."
     if seen & {Stored.REPLACED, Stored.RELEASED}:
         return "a response could not be stored."
     return ""

@@ -1,7 +1,7 @@
-"""Accumulate what the attempts of one flush change in their webhooks, and write it at once.
+"""Accumulate the state changes of webhooks in one flush, and write them in one statement.
 
-`lock` the webhooks after their deliveries, `settle` or `count` the attempts in the order in which
-they ended, `write` when the attempts have their ids.
+`lock` the webhooks after their deliveries, `settle` and `count` the attempts in order of
+completion, `write` once the attempts have ids.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from webhooks.types import EVENT
 class WebhookUpdate:
     """State changes accumulated per webhook in one flush.
 
-    `last` has by outcome the index of the flush's last attempt, `cleared` for each backoff that
-    was ended the index of the attempt that did it, its cause and the backoff.
+    `last` maps outcomes to the index of the last attempt in the flush. `cleared` has, for each
+    backoff that ended, the index of the attempt that ended it, the cause and the backoff.
     """
 
     backoff: BackoffState
@@ -41,20 +41,20 @@ class WebhookUpdate:
     last: dict[str, int] = field(default_factory=dict)
     cleared: list[tuple[int, str, BackoffState]] = field(default_factory=list)
 
-    def settle(self, call: AttemptResult, index: int, losses: int, now: datetime) -> Decision:
-        """Decide what follows from an attempt, the flush's `index`-th, and change the backoff.
+    def settle(self, result: AttemptResult, index: int, losses: int, now: datetime) -> Decision:
+        """Apply the retry decision for an attempt; `index` is its position in the flush.
 
         `losses` is how many attempts of the delivery in a row have lost their worker.
         """
-        claimed = call.claimed
+        claimed = result.claimed
         decision = retry.decide(
             retry.AttemptSummary(
-                call.outcome,
+                result.outcome,
                 claimed.started_at,
                 forced=claimed.forced,
                 repeatable=claimed.webhook["type"] == EVENT,
                 active=self.active,
-                outdated=self._is_outdated(call, losses),
+                outdated=self._is_outdated(result, losses),
                 altered=claimed.override is not None and claimed.override.altered,
                 backoff_began_at=claimed.webhook["gate_closed_at"],
                 losses=losses,
@@ -68,32 +68,32 @@ class WebhookUpdate:
         self.backoff = decision.backoff
         return decision
 
-    def _is_outdated(self, call: AttemptResult, losses: int) -> bool:
-        if self.revision != call.claimed.webhook["revision"]:
+    def _is_outdated(self, result: AttemptResult, losses: int) -> bool:
+        if self.revision != result.claimed.webhook["revision"]:
             return True
-        # The settings that a lost worker used are not known, but when the webhook was last saved.
+        # The revision that a lost worker used is unknown, but not when the webhook was saved.
         return bool(
             losses
             and self.modified_at is not None
-            and self.modified_at >= clock.shown(call.claimed.started_at)
+            and self.modified_at >= clock.shown(result.claimed.started_at)
         )
 
-    def count(self, call: AttemptResult, index: int) -> None:
-        """Count an attempt, the flush's `index`-th, in the statistics."""
+    def count(self, result: AttemptResult, index: int) -> None:
+        """Count an attempt in the statistics; `index` is its position in the flush."""
         self.triggers += 1
-        self.last[call.outcome] = index
-        if call.outcome == retry.SUCCESS:
+        self.last[result.outcome] = index
+        if result.outcome == retry.SUCCESS:
             self.successes += 1
             self.since_success = 0
-        elif call.outcome == retry.FAILURE:
+        elif result.outcome == retry.FAILURE:
             self.failures += 1
             self.since_success += 1
 
 
 def lock(webhook_ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, WebhookUpdate]:
-    """Lock the webhooks in order of their ids; one that was deleted, or skipped, is missing."""
-    found = Webhook.objects.filter(pk__in=webhook_ids)
-    rows = found.select_for_update(skip_locked=skip_locked).order_by("pk")
+    """Lock the webhooks in order of their ids; deleted or skipped ones are missing."""
+    webhooks = Webhook.objects.filter(pk__in=webhook_ids)
+    rows = webhooks.select_for_update(skip_locked=skip_locked).order_by("pk")
     return {
         pk: WebhookUpdate(
             BackoffState(until, began_at, failures, out_of_order),
@@ -113,7 +113,7 @@ def lock(webhook_ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, 
 
 
 def write(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int], now: datetime) -> None:
-    """Write the webhooks and what ended their backoffs; `attempt_ids` are the flush's."""
+    """Write the webhooks and their cleared backoffs; `attempt_ids` are those of the flush."""
     _write_webhooks(updates, attempt_ids)
     cleared = [
         ClearedBackoff(
@@ -128,20 +128,21 @@ def write(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int], now:
         ClearedBackoff.objects.bulk_create(cleared)
 
 
-# Of a webhook's row in the statement below: its id and what is added or set.
+# PostgreSQL's types of the columns of `v` below.
 _TYPES = (
     "varchar", *["bigint"] * 4, "timestamptz", "timestamptz", "bigint", "boolean", *["bigint"] * 2,
 )  # fmt: skip
 
 
 def _write_webhooks(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int]) -> None:
-    """Write all webhooks in one statement; null means "as it was" for the two pointers."""
+    """Write all webhooks in one statement; a null pointer to an attempt is left unchanged."""
     rows = [_row(pk, update, attempt_ids) for pk, update in sorted(updates.items())]
     marks, params = sql.values_list(rows, _TYPES)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH v(id, t, s, f, since, until, began, failures, lost, success, failure)
+            WITH v(id, t, s, f, since, until, began, failures, out_of_order, success,
+                    failure)
                 AS (VALUES {marks})
             UPDATE webhooks_webhook SET
                 triggers = triggers + v.t,
@@ -151,7 +152,7 @@ def _write_webhooks(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[
                 earliest_possible_trigger = v.until,
                 gate_closed_at = v.began,
                 round = v.failures,
-                out_of_order = v.lost,
+                out_of_order = v.out_of_order,
                 last_success_id = COALESCE(v.success, last_success_id),
                 last_failure_id = COALESCE(v.failure, last_failure_id)
             FROM v WHERE webhooks_webhook.id = v.id

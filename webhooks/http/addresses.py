@@ -1,7 +1,7 @@
-"""Where a call may go: the table of special addresses, and what the operator has allowed of them.
+"""The address policy: special addresses, and which of them the operator has allowed.
 
-Used by `resolver` and `transport` when connecting, and by `rules` when a URL is saved. The table
-is explicit, because `ipaddress.is_private` misses some of these. No ORM, no Django, no sockets.
+Checked at each connection, and when a URL is saved. The table is explicit, because
+`ipaddress.is_private` misses some of them. No ORM, no Django, no sockets.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ SETTING = "SIM_ALLOW_NETWORKS"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One network of the table, and what it is in words."""
+    """One network of the table, and its description."""
 
     network: Network
-    what: str
+    description: str
 
 
 def _rules(*rows: tuple[str, str]) -> tuple[Rule, ...]:
-    return tuple(Rule(ip_network(network), what) for network, what in rows)
+    return tuple(Rule(ip_network(network), description) for network, description in rows)
 
 
-# Nothing that a webhook calls lives here, and what does live here gives away credentials.
+# No handler has such an address, and metadata services hand out credentials.
 ALWAYS_FORBIDDEN = _rules(
     ("0.0.0.0/8", "the unspecified address and its network"),
     ("100.100.100.200/32", "a cloud metadata service (Alibaba)"),
@@ -52,7 +52,7 @@ ALWAYS_FORBIDDEN = _rules(
     ("ff00::/8", "a multicast address"),
 )
 
-# The IANA special-purpose registries, less what is reachable everywhere by design.
+# The IANA special-purpose registries, without the networks that are globally reachable.
 FORBIDDEN_BY_DEFAULT = _rules(
     ("10.0.0.0/8", "a private address"),
     ("100.64.0.0/10", "a shared address of carrier-grade NAT"),
@@ -89,8 +89,8 @@ KEYWORDS: dict[str, tuple[Network, ...]] = {
     ),
 }
 
-# Forms that carry an IPv4 address, and how far from the right end its last bit stands.
-_CARRIERS = tuple(
+# IPv6 networks that contain an IPv4 address, and how many bits follow it.
+_WITH_IPV4 = tuple(
     (IPv6Network(network), shift)
     for network, shift in (
         ("::/96", 0),
@@ -103,14 +103,14 @@ _CARRIERS = tuple(
     )
 )
 _TEREDO = IPv6Network("2001::/32")
-_NO_CARRIER = (IPv6Address("::"), IPv6Address("::1"))
+_WITHOUT_IPV4 = (IPv6Address("::"), IPv6Address("::1"))
 
 
 def check_literal(url: str) -> None:
-    """Raise ValueError where the host of a normalized URL is an address that no setting allows.
+    """Raise AddressRefused if the host of a normalized URL is an address that no setting allows.
 
-    A name is not looked up: what it stands for is checked at each connection, as is what depends
-    on a setting.
+    A host name is not resolved: its addresses are checked at each connection, as are those that
+    depend on a setting.
     """
     host = urlsplit(url).hostname or ""
     try:
@@ -126,7 +126,7 @@ class AddressRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """The table, less the networks that the operator has allowed."""
+    """The table, without the networks that the operator has allowed."""
 
     allow: Iterable[Network] = ()
 
@@ -134,27 +134,27 @@ class AddressPolicy:
         object.__setattr__(self, "allow", tuple(self.allow))
 
     def check(self, host: str, address: str) -> None:
-        """Raise AddressRefused if `address`, which `host` stands for, may not be called."""
+        """Raise AddressRefused if `address`, which belongs to `host`, may not be called."""
         try:
-            # A zone id changes nothing of what the address is.
+            # The zone id is not part of the address.
             outer = ip_address(address.partition("%")[0])
         except ValueError:
             raise AddressRefused(
-                f"{host} can't be called: {address!r} is not an IP address."
+                f"{host} cannot be called: {address!r} is not an IP address."
             ) from None
-        meant = (outer, *_carried(outer))
-        for inner in meant:
+        addresses = (outer, *_contained_ipv4(outer))
+        for inner in addresses:
             if rule := _first(ALWAYS_FORBIDDEN, inner):
                 raise AddressRefused(_refusal(host, outer, inner, rule, "No setting allows that."))
-        for inner in meant:
+        for inner in addresses:
             if any(inner in network for network in self.allow):
                 continue
             if rule := _first(FORBIDDEN_BY_DEFAULT, inner):
-                way_out = f"To allow it, add {_named(rule.network)} to {SETTING}."
-                raise AddressRefused(_refusal(host, outer, inner, rule, way_out))
+                hint = f"To allow it, add {_with_keyword(rule.network)} to {SETTING}."
+                raise AddressRefused(_refusal(host, outer, inner, rule, hint))
 
 
-# What no setting allows, and nothing else.
+# Refuses only what no setting allows.
 _ANYWHERE = AddressPolicy((ip_network("0.0.0.0/0"), ip_network("::/0")))
 
 
@@ -171,18 +171,18 @@ def _parse(entry: str) -> Network:
         network = ip_network(entry, strict=False)
     except ValueError:
         raise ValueError(
-            f"{SETTING} holds {entry!r}, which is neither a network like 10.1.0.0/16 "
-            f"nor one of the words {' and '.join(KEYWORDS)}."
+            f"{SETTING} contains {entry!r}, which is neither a network like 10.1.0.0/16 "
+            f"nor one of the keywords {' and '.join(KEYWORDS)}."
         ) from None
     if "/" in entry and str(network.network_address) != str(ip_address(entry.partition("/")[0])):
         raise ValueError(
-            f"{SETTING} holds {entry}, which is an address inside a network: write {network} "
-            f"for the whole of it."
+            f"{SETTING} contains {entry}, which is an address within a network: write "
+            f"{network} for the whole network."
         )
     for rule in ALWAYS_FORBIDDEN:
         if _within(network, rule.network):
             raise ValueError(
-                f"{SETTING} holds {entry}, but {rule.network} is {rule.what}: "
+                f"{SETTING} contains {entry}, but {rule.network} is {rule.description}: "
                 f"no setting allows that."
             )
     return network
@@ -198,28 +198,28 @@ def _first(rules: Iterable[Rule], address: Address) -> Rule | None:
     return next((rule for rule in rules if address in rule.network), None)
 
 
-def _carried(address: Address) -> Iterator[IPv4Address]:
-    """Yield the IPv4 addresses that an IPv6 address carries: a router may unpack them."""
-    if isinstance(address, IPv4Address) or address in _NO_CARRIER:
+def _contained_ipv4(address: Address) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses within an IPv6 address: a router may translate to them."""
+    if isinstance(address, IPv4Address) or address in _WITHOUT_IPV4:
         return
     number = int(address)
-    for network, shift in _CARRIERS:
+    for network, shift in _WITH_IPV4:
         if address in network:
             yield IPv4Address((number >> shift) & 0xFFFFFFFF)
     if address in _TEREDO:
-        # Beside its server in the middle, the client at the end, every bit flipped.
+        # Teredo: the server's address is in the middle, the client's at the end, inverted.
         yield IPv4Address(~number & 0xFFFFFFFF)
 
 
-def _named(network: Network) -> str:
-    for word, networks in KEYWORDS.items():
+def _with_keyword(network: Network) -> str:
+    for keyword, networks in KEYWORDS.items():
         if network in networks:
-            return f'{network} (or the word "{word}")'
+            return f'{network} (or the keyword "{keyword}")'
     return str(network)
 
 
-def _refusal(host: str, outer: Address, inner: Address, rule: Rule, way_out: str) -> str:
+def _refusal(host: str, outer: Address, inner: Address, rule: Rule, hint: str) -> str:
     subject = "it" if host == str(outer) else str(outer)
     if inner != outer:
-        subject += f" stands for {inner}, which"
-    return f"{host} can't be called: {subject} is {rule.what} ({rule.network}). {way_out}"
+        subject += f" contains {inner}, which"
+    return f"{host} cannot be called: {subject} is {rule.description} ({rule.network}). {hint}"

@@ -31,8 +31,8 @@ __all__ = ["AddressPolicy", "Request", "RequestFailed", "Response", "Transport",
 READ_CAP = 65536
 _CHUNK = 65536
 # For readers who may not see the webhook's own headers, or the handler's address.
-_PUBLIC_HEADER_MESSAGE = "The webhook has a header that can't be sent."
-_PUBLIC_ADDRESS_MESSAGE = "The handler has an address that the simulator doesn't call."
+_PUBLIC_HEADER_MESSAGE = "The webhook has a header that cannot be sent."
+_PUBLIC_ADDRESS_MESSAGE = "The handler has an address that the simulator does not call."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Transport:
     async def send(self, request: Request, *, timeout: float, read_cap: int = READ_CAP) -> Response:
         """Return the complete response (its body up to `read_cap` bytes); raises RequestFailed."""
         if self._closed:
-            raise RequestFailed("The simulator is stopping: the call was not made.")
+            raise RequestFailed("The simulator is stopping: the request was not sent.")
         pending = _PendingRequest(request, _url(request.url), _headers(request), read_cap)
         deadline = asyncio.timeout(timeout)
         token = current.set(pending.progress)
@@ -126,7 +126,7 @@ class Transport:
             raise RequestFailed(message, public_message=public) from None
         except Exception as exc:
             if deadline.expired():
-                message = public = f"There was no complete answer within {timeout:g} s."
+                message = public = f"Timed out after {timeout:g} s."
             else:
                 message, public = describe_error(exc, self._peer(pending.url), pending.progress)
             response = pending.response(truncated=True)
@@ -176,8 +176,7 @@ class Transport:
         try:
             if received.status == 101:
                 raise RequestFailed(
-                    "The handler answered 101 and wants to switch protocols; "
-                    "only a plain answer will do.",
+                    "Handler returned HTTP 101 (Switching Protocols), which is not supported.",
                     pending.response(truncated=False),
                 )
             truncated = await _read(received, pending.body, pending.read_cap)
@@ -239,7 +238,7 @@ def _url(url: str) -> URL:
         # Encoded already: otherwise yarl would change the query.
         return URL(check_url(url), encoded=True)
     except ValueError as exc:
-        public = "The handler's URL can't be called."
+        public = "The handler's URL cannot be called."
         raise RequestFailed(str(exc), public_message=public) from None
 
 
@@ -251,7 +250,7 @@ def _headers(request: Request) -> CIMultiDict[str]:
         except HeaderRefused as exc:
             raise RequestFailed(str(exc), public_message=_PUBLIC_HEADER_MESSAGE) from None
         if name.lower() in FRAMING:
-            message = f"The header {name} belongs to the connection and can't be set."
+            message = f"The header {name} is reserved for the connection and cannot be set."
             raise RequestFailed(message, public_message=_PUBLIC_HEADER_MESSAGE)
         headers[name] = value
     headers["Accept-Encoding"] = "identity"

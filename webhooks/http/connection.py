@@ -24,9 +24,9 @@ from aiohttp.client_proto import ResponseHandler
 
 from webhooks.http.addresses import AddressPolicy
 
-# A handler that says "wait" more often than this isn't going to answer.
+# Interim responses (1xx) of one request.
 MAX_INTERIM = 16
-# All headers of an answer together, interim answers included.
+# Bytes of all headers of a response, with those of interim responses.
 MAX_HEAD = 65536
 
 DNS_THREADS = 32
@@ -35,7 +35,7 @@ _END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 class TooManyInterim(aiohttp.ClientError):
-    """More 1xx answers than MAX_INTERIM."""
+    """More 1xx responses than MAX_INTERIM."""
 
 
 class HeadTooLarge(aiohttp.ClientError):
@@ -43,12 +43,12 @@ class HeadTooLarge(aiohttp.ClientError):
 
 
 class BodyBroken(aiohttp.ClientPayloadError):
-    """A body whose framing turned out to be wrong in the middle of it."""
+    """A body with invalid framing."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far one request has come on its connection."""
+    """The progress of one request on its connection."""
 
     reused: bool = False
     start: bytes = b""
@@ -58,16 +58,16 @@ class Progress:
 
     @property
     def unanswered_reuse(self) -> bool:
-        """Whether the connection had served before, and died without a byte of an answer."""
+        """Whether a reused connection was closed before the first byte of a response."""
         return self.reused and not self.start
 
 
-# aiohttp builds connections itself and hands over nothing: the call leaves word of itself here.
+# aiohttp creates connections itself and passes no arguments: the request sets its progress here.
 current: ContextVar[Progress] = ContextVar("current")
 
 
 class Connection(ResponseHandler):
-    """A connection that counts; one request at a time, many in its life."""
+    """A connection that measures progress; one request at a time, many in its lifetime."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -77,7 +77,7 @@ class Connection(ResponseHandler):
         self._body: Any = None
 
     def set_response_params(self, **params: Any) -> None:
-        """Begin a request; the first thing that aiohttp does with a connection."""
+        """Begin a request: aiohttp calls this first."""
         progress = current.get(self._progress)
         progress.reused = self._served
         progress.start, progress.interim, progress.head = b"", 0, 0
@@ -87,13 +87,13 @@ class Connection(ResponseHandler):
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived: the head one answer at a time, the body as it comes."""
+        """Process received bytes: one head at a time, then the body."""
         if not self._served or not data:
             super().data_received(data)
             return
         progress = self._progress
         if self._done():
-            # Bytes that nobody asked for would be taken for the answer to the next request.
+            # Unsolicited bytes would be taken for the response to the next request.
             self.abort()
             return
         progress.start = (progress.start + data[:8])[:8]
@@ -101,17 +101,17 @@ class Connection(ResponseHandler):
             data = self._take_head(data)
         if data and self._exception is None:
             if self._done():
-                # More of it, in the same breath as an answer without a body.
+                # More bytes after a response without a body.
                 self.force_close()
             else:
                 super().data_received(data)
         self._break_body()
 
     def _take_head(self, data: bytes) -> bytes:
-        """Feed up to the end of one head, return the rest.
+        """Feed the parser up to the end of one head, and return the rest.
 
-        Fed in one piece with what follows, a complete answer would be lost if garbage came
-        right after it, and a flood of interim answers would be parsed before it is counted.
+        Together with what follows, a complete response would be lost if garbage comes after it,
+        and a flood of interim responses would be parsed before it is counted.
         """
         seen = self._tail_of_head
         match = _END_OF_HEAD.search(seen + data)
@@ -125,7 +125,7 @@ class Connection(ResponseHandler):
         return rest
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take a parsed head; interim ones are counted and dropped."""
+        """Process a parsed head; interim ones are counted and dropped."""
         message, body = data
         if 100 <= message.code < 200 and message.code != 101:
             self._progress.interim += 1
@@ -136,10 +136,10 @@ class Connection(ResponseHandler):
         super().feed_data(data, size)
 
     def close(self) -> None:
-        """Close; at once, unless all has been said on both sides."""
+        """Close the connection, gracefully only after a complete request and response."""
         transport = self.transport
         if transport is not None and (not self._done() or transport.get_write_buffer_size()):
-            # A polite close would wait for a peer that doesn't read, or doesn't say good-bye.
+            # Abort: a graceful close could hang on an unresponsive peer.
             self.abort()
         else:
             super().close()
@@ -153,7 +153,7 @@ class Connection(ResponseHandler):
             self.transport.abort()
 
     def _break_body(self) -> None:
-        """Tell the reader of the body about an error in it: aiohttp tells only the connection."""
+        """Raise an error of the body in its reader: aiohttp sets it on the connection only."""
         body = self._body
         if self._exception is None or body is None or body.is_eof():
             return
@@ -162,7 +162,7 @@ class Connection(ResponseHandler):
 
 
 class Connector(aiohttp.TCPConnector):
-    """aiohttp's connector, making our connections, through sockets that have been looked at."""
+    """aiohttp's connector, with our connections and sockets whose address is checked."""
 
     def __init__(self, open_socket: Callable[[AddrInfoType], socket.socket], **kwargs: Any) -> None:
         super().__init__(limit=0, use_dns_cache=False, socket_factory=open_socket, **kwargs)
@@ -176,9 +176,9 @@ _Lookup = asyncio.Future[list[str]]
 
 
 class Resolver(AbstractResolver):
-    """`getaddrinfo` in threads of its own, so that a slow name delays nothing else.
+    """`getaddrinfo` in threads of its own, so that a slow lookup delays nothing else.
 
-    Without a policy it resolves and checks nothing: for the operator's own proxy.
+    Without a policy nothing is checked: for the operator's own proxy.
     """
 
     def __init__(self, policy: AddressPolicy | None, pool: ThreadPoolExecutor) -> None:
@@ -210,20 +210,20 @@ class Resolver(AbstractResolver):
         """Do nothing: the pool belongs to the transport."""
 
     async def _look_up(self, host: str) -> list[str]:
-        # One lookup a name at a time: a hundred calls to one slow name wait in one thread.
+        # One lookup of a name at a time: a hundred requests to a slow name use one thread.
         lookup = self._lookups.get(host)
         if lookup is None:
             loop = asyncio.get_running_loop()
             lookup = loop.run_in_executor(self._pool, _addresses, host)
             self._lookups[host] = lookup
             lookup.add_done_callback(lambda done: self._forget(host, done))
-        # The thread can't be stopped, and others may wait for it: a cancelled call just leaves.
+        # A lookup can't be stopped and others may wait for it, so cancelling must not reach it.
         return await asyncio.shield(lookup)
 
     def _forget(self, host: str, lookup: _Lookup) -> None:
         self._lookups.pop(host, None)
         if not lookup.cancelled():
-            # Everyone who asked may have left: an error that nobody fetches would be logged.
+            # Retrieve the error: asyncio logs one that is never retrieved.
             lookup.exception()
 
 
@@ -232,5 +232,5 @@ def _addresses(host: str) -> list[str]:
 
     No AI_ADDRCONFIG: on a machine without a network it hides the loopback addresses.
     """
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in rows))

@@ -1,8 +1,7 @@
-"""What went wrong with a call, in a sentence that the handler's author can act on.
+"""Error messages for failed requests, which tell the handler's author what to do.
 
-`transport` hands over every exception of aiohttp, of TLS and of the system; none of their own
-text is shown, since it speaks of our insides. Each sentence is there twice: for the handler's
-owner, and for others, who don't learn its address.
+They replace the texts of aiohttp, TLS and the system, which may quote the request. Each message
+has two versions: for the handler's owner, and for readers who may not see its address.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ logger = logging.getLogger(__name__)
 _CERTIFICATE = {
     9: "it is not valid yet",
     10: "it has expired",
-    18: "it is self-signed, and nothing vouches for it",
+    18: "it is self-signed and not trusted here",
     19: "its chain ends in a certificate authority that is not trusted here",
-    20: "its issuer is not known here (the server may not send the whole chain)",
+    20: "its issuer is unknown (the server may not send the whole chain)",
     21: "its chain is incomplete",
     62: "it is for another host name",
     64: "it is for another address",
@@ -44,12 +43,12 @@ _OS = {
     "Start the handler, or correct the URL.",
     errno.ENETUNREACH: "There is no route to {peer} from this machine.",
     errno.EHOSTUNREACH: "There is no route to {peer} from this machine.",
-    errno.ETIMEDOUT: "{peer} did not take the connection: it may be behind a firewall.",
+    errno.ETIMEDOUT: "{peer} did not accept the connection: it may be behind a firewall.",
     errno.ECONNRESET: "{peer} closed the connection while it was being opened{tls}.",
     errno.ECONNABORTED: "{peer} closed the connection while it was being opened{tls}.",
     errno.EPIPE: "{peer} closed the connection while it was being opened{tls}.",
-    errno.EMFILE: "The simulator has no file left to open: raise its limit of open files.",
-    errno.ENFILE: "The machine has no file left to open: raise its limit of open files.",
+    errno.EMFILE: "The simulator has reached its limit of open files: raise it (ulimit -n).",
+    errno.ENFILE: "This machine has reached its limit of open files: raise it.",
     errno.EACCES: "This machine does not permit connections to {peer}.",
     errno.EPERM: "This machine does not permit connections to {peer}.",
 }
@@ -57,18 +56,18 @@ _OS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom the call was for, and by which way."""
+    """The host and port of a request, and how it is reached."""
 
     host: str
     port: int | None
     tls: bool
     proxied: bool
-    # Whether its address may be named.
+    # Whether its address may be shown.
     named: bool = True
 
     @property
     def peer(self) -> str:
-        """Return the other end of the connection, in words."""
+        """Return the name of the other end of the connection."""
         if self.proxied:
             return "the proxy"
         if not self.named:
@@ -77,102 +76,105 @@ class Target:
         return f"{host}:{self.port}"
 
     @property
-    def who(self) -> str:
-        """Return the handler by its host, in words."""
+    def handler(self) -> str:
+        """Return the host of the handler."""
         return self.host if self.named else "the handler"
 
     @property
-    def name(self) -> str:
-        """Return the handler's host name, in words."""
+    def host_name(self) -> str:
+        """Return the host name as the subject of a message."""
         return f"The host name {self.host}" if self.named else "The host name of the handler"
 
 
-def describe_error(exc: Exception, place: Target, progress: Progress) -> tuple[str, str]:
-    """Return the sentence for an exception that ended a call: for its owner, and for others."""
-    both = [_sentence(exc, each, progress) for each in (place, replace(place, named=False))]
-    own, others = (s[:1].upper() + s[1:] if s.startswith("the ") else s for s in both)
-    return own, others
+def describe_error(exc: Exception, target: Target, progress: Progress) -> tuple[str, str]:
+    """Return the message for an exception, and its version without the handler's address."""
+    versions = (target, replace(target, named=False))
+    messages = [_message(exc, version, progress) for version in versions]
+    own, public = (m[:1].upper() + m[1:] if m.startswith("the ") else m for m in messages)
+    return own, public
 
 
-def _sentence(exc: Exception, place: Target, progress: Progress) -> str:
+def _message(exc: Exception, target: Target, progress: Progress) -> str:
     if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return f"The proxy refused to connect to {place.who}: it answered {exc.status}."
+        return f"The proxy refused to connect to {target.handler} (HTTP {exc.status})."
     if isinstance(exc, aiohttp.ClientConnectorDNSError | socket.gaierror | UnicodeError):
-        return _unknown_host(exc, place)
-    # It poses as OpenSSL's own exception, but the code stands in the one that it wraps.
+        return _unknown_host(exc, target)
+    # It is a subclass of OpenSSL's exception, but the code is in the one that it wraps.
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
-        return _bad_certificate(exc.certificate_error, place)
+        return _bad_certificate(exc.certificate_error, target)
     if isinstance(exc, ssl.SSLError):
-        return _bad_tls(exc, place)
+        return _bad_tls(exc, target)
     if isinstance(exc, aiohttp.ClientConnectorError):
-        return _not_connected(exc.os_error, place)
+        return _not_connected(exc.os_error, target)
     if progress.answered:
         return _bad_body(exc)
-    return _bad_head(exc, place, progress)
+    return _bad_head(exc, target, progress)
 
 
-def _unknown_host(exc: Exception, place: Target) -> str:
-    if place.proxied and isinstance(exc, aiohttp.ClientConnectorDNSError):
+def _unknown_host(exc: Exception, target: Target) -> str:
+    if target.proxied and isinstance(exc, aiohttp.ClientConnectorDNSError):
         return "The host name of the proxy is unknown: correct the proxy setting."
     cause = exc.os_error if isinstance(exc, aiohttp.ClientConnectorDNSError) else exc
     if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN:
-        return f"{place.name} could not be looked up: DNS does not answer just now."
-    return f"{place.name} is unknown: correct the URL, or make the name resolvable."
+        return f"{target.host_name} could not be resolved: DNS does not respond. Try again later."
+    return f"{target.host_name} is unknown: correct the URL, or make the name resolvable."
 
 
-def _bad_certificate(exc: Exception, place: Target) -> str:
+def _bad_certificate(exc: Exception, target: Target) -> str:
     code = getattr(exc, "verify_code", 0)
     why = _CERTIFICATE.get(code, "it could not be verified")
-    return f"The TLS certificate of {place.who} was refused: {why}."
+    return f"The TLS certificate of {target.handler} was refused: {why}."
 
 
-def _bad_tls(exc: ssl.SSLError, place: Target) -> str:
+def _bad_tls(exc: ssl.SSLError, target: Target) -> str:
     reason = getattr(exc, "os_error", exc)
     if getattr(reason, "reason", "") in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return f"{place.peer} does not speak TLS: use http:// for this port, or another port."
-    return f"{place.peer} and the simulator could not agree on TLS: the handshake failed."
+        return f"{target.peer} does not speak TLS: use http:// for this port, or another port."
+    return f"{target.peer} and the simulator could not agree on TLS: the handshake failed."
 
 
-def _not_connected(cause: OSError, place: Target) -> str:
+def _not_connected(cause: OSError, target: Target) -> str:
     text = _OS.get(cause.errno or 0, "No connection to {peer} could be opened.")
-    return text.format(peer=place.peer, tls=", during the TLS handshake" if place.tls else "")
+    return text.format(peer=target.peer, tls=", during the TLS handshake" if target.tls else "")
 
 
 def _bad_body(exc: Exception) -> str:
     cause = exc.__cause__
     if isinstance(cause, ContentLengthError):
-        return "The answer broke off: its body is shorter than its Content-Length says."
+        return "The response is incomplete: its body is shorter than its Content-Length."
     if isinstance(cause, TransferEncodingError):
-        return "The answer broke off: its last chunk never came."
+        return "The response is incomplete: its last chunk is missing."
     if isinstance(exc, BodyBroken):
-        return "The body of the answer is not valid HTTP: its chunks are malformed."
-    return "The answer broke off: the connection was lost in the middle of its body."
+        return "The response body is not valid HTTP: its chunks are malformed."
+    return "The response is incomplete: the connection was lost during its body."
 
 
-def _bad_head(exc: Exception, place: Target, progress: Progress) -> str:
+def _bad_head(exc: Exception, target: Target, progress: Progress) -> str:
     if isinstance(exc, TooManyInterim):
-        return f"{place.peer} sent more than {MAX_INTERIM} interim answers (1xx) and no final one."
+        return (
+            f"{target.peer} sent more than {MAX_INTERIM} interim responses (1xx) and no final one."
+        )
     if isinstance(exc, HeadTooLarge):
-        return f"The headers of the answer are larger than {MAX_HEAD} bytes."
+        return f"The response headers are larger than {MAX_HEAD} bytes."
     if progress.start.startswith((b"\x15\x03", b"\x16\x03")):
-        return f"{place.peer} speaks TLS: use https://."
+        return f"{target.peer} speaks TLS: use https://."
     if progress.start and not b"HTTP/".startswith(progress.start.lstrip()[:5]):
-        return f"{place.peer} answered with something that is not HTTP."
+        return f"{target.peer} returned something that is not HTTP."
     if isinstance(exc, aiohttp.ClientResponseError):
         return _malformed(exc)
     if isinstance(exc, OSError | aiohttp.ClientConnectionError):
         if progress.start:
-            return f"{place.peer} closed the connection in the middle of the headers."
-        return f"{place.peer} closed the connection without an answer."
-    # The type only: the text of an unforeseen error may quote the request, and so the token.
-    if place.named:
-        logger.error("a call ended in an unforeseen %s", type(exc).__name__)
-    return f"The call to {place.peer} failed for a reason unknown to the simulator."
+            return f"{target.peer} closed the connection in the middle of the headers."
+        return f"{target.peer} closed the connection without a response."
+    # Only the type: the text of an unknown error may quote the request, and so the token.
+    if target.named:
+        logger.error("A request failed with an unexpected %s.", type(exc).__name__)
+    return f"The call to {target.peer} failed for an unknown reason."
 
 
 def _malformed(exc: aiohttp.ClientResponseError) -> str:
     if "Too many headers" in exc.message:
-        return "The answer has too many headers (more than 128)."
+        return "The response has too many headers (more than 128)."
     if "more than" in exc.message:
-        return "The status line or a header of the answer is longer than 8190 bytes."
-    return "The status line or the headers of the answer are not valid HTTP."
+        return "The status line or a header of the response is longer than 8190 bytes."
+    return "The status line or the headers of the response are not valid HTTP."

@@ -1,7 +1,7 @@
-"""The target of a call as a person types it: checked, and normalised to one way of reading it.
+"""Validate and normalize the URL of a webhook, so that it can be parsed in only one way.
 
-Called when a webhook is saved, and by `transport` once more before a call, so that what is
-checked and what is called cannot be read differently. No ORM, no Django, no sockets.
+Called when a webhook is saved, and by the client before each request, so that the URL that is
+checked is the one that is called. No ORM, no Django, no sockets.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def check_url(url: str) -> str:
-    """Return the URL normalised, its query byte for byte; raises ValueError with a sentence."""
+    """Return the normalized URL, its query unchanged; raises ValueError."""
     _check_text(url)
     match = _URL.fullmatch(url)
     if match is None:
         raise ValueError("The URL must begin with http:// or https://.")
     authority, rest = match["authority"], match["rest"]
     if "@" in authority:
-        raise ValueError("The URL may not carry a user name or password; use a header.")
+        raise ValueError("The URL may not contain a user name or password: use a header.")
     if "#" in authority or "#" in rest:
-        raise ValueError("The URL may not have a fragment (the part from # on): it is never sent.")
+        raise ValueError("The URL may not have a fragment (from # on): it is never sent.")
     host, port = _split(authority)
-    # Only what isn't ASCII is encoded: everything else is sent just as it was typed.
+    # Only non-ASCII characters are encoded: everything else is sent as entered.
     tail = "".join(c if c.isascii() else quote(c) for c in rest)
     normal = f"{match['scheme'].lower()}://{_host(host)}{_port(port)}{tail}"
     if len(normal) > MAX_LENGTH:
@@ -60,7 +60,7 @@ def _split(authority: str) -> tuple[str, str]:
         return f"[{match['host']}]", (match["port"] or "")[1:]
     host, _, port = authority.partition(":")
     if ":" in port:
-        raise ValueError("An IPv6 address in a URL stands in brackets, as in http://[::1]:8000/.")
+        raise ValueError("Put the IPv6 address in brackets, as in http://[::1]:8000/.")
     return host, port
 
 
@@ -81,7 +81,7 @@ def _host(host: str) -> str:
         host = _idna(host)
     host = host.lower()
     labels = host.removesuffix(".").split(".")
-    # Browsers and resolvers read such a host as an IPv4 address, in whatever base it is written.
+    # Browsers and resolvers parse such a host as an IPv4 address, in decimal, octal or hex.
     if _NUMBER.fullmatch(labels[-1]):
         return _ipv4(host.removesuffix("."))
     if len(host) > 254 or not all(_LABEL.fullmatch(label) for label in labels):
@@ -107,7 +107,7 @@ def _ipv4(host: str) -> str:
 
 def _ipv6(host: str) -> str:
     if "%" in host:
-        raise ValueError("An IPv6 address with a zone id (the part from % on) can't be called.")
+        raise ValueError("An IPv6 address with a zone id (from % on) cannot be called.")
     try:
         return str(IPv6Address(host))
     except ValueError:

@@ -150,8 +150,8 @@ def test_ordinary_addresses_need_no_setting(address: str) -> None:
 
 def test_a_refusal_names_host_address_rule_and_setting() -> None:
     assert refusal(CLOSED, "10.1.2.3") == (
-        "handler.example can't be called: 10.1.2.3 is a private address (10.0.0.0/8). "
-        'To allow it, add 10.0.0.0/8 (or the word "private") to SIM_ALLOW_NETWORKS.'
+        "handler.example cannot be called: 10.1.2.3 is a private address (10.0.0.0/8). "
+        'To allow it, add 10.0.0.0/8 (or the keyword "private") to SIM_ALLOW_NETWORKS.'
     )
 
 
@@ -159,7 +159,7 @@ def test_a_refusal_says_what_a_carrier_stands_for() -> None:
     # Python 3.13 writes the last part of a mapped address in decimal.
     mapped = IPv6Address("::ffff:169.254.169.254")
     assert refusal(OPEN, "::ffff:169.254.169.254") == (
-        f"handler.example can't be called: {mapped} stands for 169.254.169.254, which is "
+        f"handler.example cannot be called: {mapped} contains 169.254.169.254, which is "
         "a link-local address, where cloud metadata services answer (169.254.0.0/16). "
         "No setting allows that."
     )
@@ -167,7 +167,7 @@ def test_a_refusal_says_what_a_carrier_stands_for() -> None:
 
 def test_a_literal_is_named_once() -> None:
     assert refusal(CLOSED, "127.0.0.1", "127.0.0.1").startswith(
-        "127.0.0.1 can't be called: it is a loopback address (127.0.0.0/8)."
+        "127.0.0.1 cannot be called: it is a loopback address (127.0.0.0/8)."
     )
 
 
@@ -213,7 +213,7 @@ def test_the_setting_takes_words_networks_and_addresses() -> None:
 
 @pytest.mark.parametrize("text", ["intranet", "10.1.0.0/33", "10.1", "loopback,nonsense", "::/129"])
 def test_a_bad_entry_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="SIM_ALLOW_NETWORKS holds") as caught:
+    with pytest.raises(ValueError, match="SIM_ALLOW_NETWORKS contains") as caught:
         parse_networks(text)
     assert text.rpartition(",")[2] in str(caught.value)
 
@@ -282,7 +282,7 @@ def test_saving_refuses_the_metadata_address_in_every_spelling(url: str) -> None
 @pytest.mark.parametrize("address", [each for each in NEVER if "%" not in each])
 def test_saving_refuses_what_no_setting_allows(address: str) -> None:
     host = f"[{address}]" if ":" in address else address
-    with pytest.raises(ValueError, match=r"can't be called: .* No setting allows that"):
+    with pytest.raises(ValueError, match=r"cannot be called: .* No setting allows that"):
         check_literal(check_url(f"http://{host}/"))
 
 

@@ -24,7 +24,7 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
 from webhooks.http.client import AddressPolicy, Request, RequestFailed, Transport
 
 Main = Callable[[Transport], Coroutine[Any, Any, Any]]
-CLOSED_UNANSWERED = "closed the connection without an answer"
+CLOSED_UNANSWERED = "closed the connection without a response"
 
 
 def with_transport(run: Run, main: Main) -> Any:
@@ -207,7 +207,7 @@ def test_a_repeated_request_goes_to_a_new_connection_and_only_once(run: Run) -> 
 def test_a_repeated_request_shares_the_deadline(run: Run) -> None:
     with Server(dies_on_second(b"", then=hangs)) as server:
         _, second = twice(run, server.url, timeout=0.3)
-        assert second.sentence == "There was no complete answer within 0.3 s."
+        assert second.sentence == "Timed out after 0.3 s."
         assert second.seconds < 0.3 + GRACE
 
 

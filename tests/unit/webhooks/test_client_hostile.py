@@ -38,12 +38,12 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
 )
 
 DEADLINE = 0.3
-LATE = f"There was no complete answer within {DEADLINE} s."
+LATE = f"Timed out after {DEADLINE} s."
 HEAD = b"HTTP/1.1 200 OK\r\n"
 TEN = HEAD + b"Content-Length: 10\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
-BROKEN_OFF = "The answer broke off"
+BROKEN_OFF = "The response is incomplete"
 # Words of our insides, which no sentence may contain.
 INSIDES = ("Error", "Exception", "Traceback", "aiohttp", "Client", "Server", "errno", "object at")
 
@@ -171,9 +171,9 @@ MANY = b"".join(b"X-%d: y\r\n" % i for i in range(10_000))
 LARGE = b"".join(b"X-%d: %s\r\n" % (i, b"y" * 2000) for i in range(100))
 
 BROKEN_HEADS: list[tuple[str, Behaviour, str]] = [
-    ("no answer", says(b""), "closed the connection without an answer"),
-    ("reset before", resets_after(b""), "closed the connection without an answer"),
-    ("half-close before", half_closes_after(b""), "closed the connection without an answer"),
+    ("no answer", says(b""), "closed the connection without a response"),
+    ("reset before", resets_after(b""), "closed the connection without a response"),
+    ("half-close before", half_closes_after(b""), "closed the connection without a response"),
     ("reset in headers", resets_after(HEAD + b"X"), "in the middle of the headers"),
     ("half-close in headers", half_closes_after(HEAD), "in the middle of the headers"),
     ("garbage", says(b"hello\r\n\r\n"), "something that is not HTTP"),
@@ -195,8 +195,8 @@ BROKEN_HEADS: list[tuple[str, Behaviour, str]] = [
     ("a large status line", says(b"HTTP/1.1 200 " + b"y" * 100_000), "longer than 8190 bytes"),
     ("large headers", says(HEAD + LARGE + b"\r\n"), "larger than 65536 bytes"),
     ("empty lines without end", floods(b"", b"\r\n" * 10_000), "larger than 65536 bytes"),
-    ("a flood of 1xx", floods(b"", INTERIM * 1000), "interim answers (1xx)"),
-    ("a drip of 1xx", drips(b"", INTERIM * 4), "interim answers (1xx)"),
+    ("a flood of 1xx", floods(b"", INTERIM * 1000), "interim responses (1xx)"),
+    ("a drip of 1xx", drips(b"", INTERIM * 4), "interim responses (1xx)"),
 ]
 
 
@@ -216,7 +216,7 @@ BROKEN_BODIES: list[tuple[str, Behaviour, str, bytes]] = [
     ("reset", resets_after(TEN + b"abc"), BROKEN_OFF, b"abc"),
     ("half-close", half_closes_after(TEN + b"abc"), "shorter than its Content-Length", b"abc"),
     ("closed early", says(TEN, b"abc"), "shorter than its Content-Length", b"abc"),
-    ("no last chunk", says(CHUNKED + b"3\r\nabc\r\n"), "last chunk never came", b"abc"),
+    ("no last chunk", says(CHUNKED + b"3\r\nabc\r\n"), "last chunk is missing", b"abc"),
     ("reset in chunks", resets_after(CHUNKED + b"3\r\nabc\r\n"), BROKEN_OFF, b"abc"),
     ("bad chunk size", says_and_stays(CHUNKED + b"xyz\r\n"), "chunks are malformed", b""),
     ("bad chunk end", says_and_stays(CHUNKED + b"3\r\nabcdef\r\n"), "chunks are malformed", b""),
@@ -317,7 +317,7 @@ def test_one_address_that_answers_is_enough(
     ("code", "words"),
     [
         (socket.EAI_NONAME, "The host name handler.example is unknown"),
-        (socket.EAI_AGAIN, "DNS does not answer just now"),
+        (socket.EAI_AGAIN, "DNS does not respond"),
     ],
 )
 def test_c8_unknown_host(
@@ -381,7 +381,7 @@ def test_c8_tls_to_a_plain_port_and_plain_to_a_tls_port(
         assert secure.requests == []
     assert (
         "speaks TLS: use https://" in outcome.sentence
-        or "closed the connection without an answer" in outcome.sentence
+        or "closed the connection without a response" in outcome.sentence
     )
 
 

@@ -92,7 +92,7 @@ def test_headers_of_the_connection_are_refused_in_any_case(name: str) -> None:
 def test_the_headers_of_the_token_belong_to_the_signer(name: str) -> None:
     error = refused({name: "Bearer x"})
     assert error.name == name
-    assert "belongs to the signer" in str(error)
+    assert "is reserved" in str(error)
 
 
 def test_the_same_name_in_another_case_is_refused() -> None:

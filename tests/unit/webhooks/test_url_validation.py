@@ -256,7 +256,7 @@ def test_a_name_is_refused_if_any_of_its_addresses_is(
     with Server(polite) as server:
         asked = names(monkeypatch, {"handler.example": addresses})
         outcome = run(once(f"http://handler.example:{server.port}/"))
-        assert outcome.sentence.startswith("handler.example can't be called: ")
+        assert outcome.sentence.startswith("handler.example cannot be called: ")
         assert asked == ["handler.example"]
         assert server.connections == 0
 
@@ -304,7 +304,7 @@ def test_the_last_look_is_taken_at_the_socket(
 
     monkeypatch.setattr(Resolver, "resolve", unchecked)
     outcome = run(once("http://handler.example:81/"))
-    assert outcome.sentence.startswith("224.0.0.1 can't be called: it is a multicast address")
+    assert outcome.sentence.startswith("224.0.0.1 cannot be called: it is a multicast address")
 
 
 def test_the_setting_opens_a_network_for_names_too(

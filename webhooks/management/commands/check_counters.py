@@ -1,4 +1,4 @@
-"""`manage.py check_counters`: whether every webhook's counters are what its rows add up to."""
+"""`manage.py check_counters`: compare the counters of webhooks with their recorded rows."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from webhooks import webhook_health
 
 
 class Command(BaseCommand):
-    """Print one line for each counter that is wrong, and exit with 1 if there is any."""
+    """Print a line for each wrong counter, and exit with 1 if there is any."""
 
-    help = "Compare the counters of all webhooks with their recorded events and calls."
+    help = "Compare the counters of all webhooks with their recorded events and attempts."
     requires_system_checks: list[str] = []
 
     def handle(self, **options: Any) -> None:
-        """Compare."""
-        # One statement over all events and attempts.
+        """Run the comparison."""
+        # One statement that reads all events and attempts.
         with database_limits.lifted():
-            found = webhook_health.counter_discrepancies()
-        for line in found:
+            lines = webhook_health.counter_discrepancies()
+        for line in lines:
             self.stdout.write(line)
-        if found:
+        if lines:
             raise SystemExit(1)
