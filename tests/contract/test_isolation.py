@@ -58,6 +58,7 @@ ELSEWHERE = {
     "^public(/.*)?$": "404 for any other path",
     "^sandbox(/.*)?$": "404 for any other path",
     "connect-openapi30.yml": "the document",
+    "portal.css": "the stylesheet",
     "public/v1/docs": "the document",
     "public/v1/schema": "the document",
     "media/product_media/{}/{}/{}": "addresses that can't be guessed: tests/queue/test_media.py",
