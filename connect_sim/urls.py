@@ -90,4 +90,4 @@ def handler500(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if error is not None and (response := errors.unavailable(request, error)):
         return response
-    return _error(request, 500, "SYS_001", "The sandbox failed in an unexpected way.")
+    return _error(request, 500, "SYS_001", "Unexpected error. See the log of the sandbox.")

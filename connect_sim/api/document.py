@@ -1,8 +1,8 @@
-"""The OpenAPI document of what we serve, by drf-spectacular from each view's `documented`.
+"""The OpenAPI document of the API, built by drf-spectacular from each view's `documented`.
 
-Rows become JSON through plain functions, so there are no serializers to read: `ConnectSchema`
-(DRF's DEFAULT_SCHEMA_CLASS) takes types from the views, filters from their RQL classes, and moves
-from their queues.
+Responses are built by plain functions, not by serializers: `ConnectSchema` (DRF's
+DEFAULT_SCHEMA_CLASS) takes types from the views, filters from their RQL classes, and actions from
+their queues.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ PREFIX = "/public/v1"
 _VERBS = {"list": "List", "retrieve": "Show", "create": "Create", "update": "Change",
           "destroy": "Delete"}  # fmt: skip
 _ERRORS = {
-    400: "The body, the query or the move is refused; `errors` says why.",
-    401: "There is no valid API key.",
-    403: "The caller may not do this.",
-    404: "There is no such object for the caller's account.",
-    409: "There is such a request already, or another call was faster.",
+    400: "Invalid body, query or action; see `errors`.",
+    401: "The API key is missing or invalid.",
+    403: "The caller does not have permission.",
+    404: "The object does not exist or is not visible to the caller's account.",
+    409: "The request exists already, or a concurrent request was faster.",
     413: "The body is too large.",
 }
 
 
 def only_documented(endpoints: list[Any], **kwargs: Any) -> list[Any]:
-    """Leave the document to Connect's API (drf-spectacular's preprocessing hook)."""
+    """Restrict the document to Connect's API (drf-spectacular's preprocessing hook)."""
     return [
         row
         for row in endpoints
@@ -43,11 +43,11 @@ def only_documented(endpoints: list[Any], **kwargs: Any) -> list[Any]:
 
 
 def paging_by_reference(result: Json, **kwargs: Any) -> Json:
-    """Name `limit` and `offset` once: the published client knows paged lists by the reference."""
+    """Define `limit` and `offset` once: clients recognize paged lists by the reference."""
     components = result.setdefault("components", {})
     components["parameters"] = {
-        "limit": _query("limit", "How many objects: 100 by default, at most 1,000.", "integer"),
-        "offset": _query("offset", "How many objects to leave out first.", "integer"),
+        "limit": _query("limit", "Number of objects: 100 by default, at most 1,000.", "integer"),
+        "offset": _query("offset", "Number of objects to skip.", "integer"),
     }
     for parameter in components["parameters"].values():
         parameter["schema"]["minimum"] = 0
@@ -55,7 +55,7 @@ def paging_by_reference(result: Json, **kwargs: Any) -> Json:
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How drf-spectacular knows our authentication."""
+    """Our authentication for drf-spectacular."""
 
     target_class = "connect_sim.api.auth.ApiKeyAuthentication"
     name = "ApiKey"
@@ -78,8 +78,8 @@ class ConnectSchema(InputSchema):
     view: Collection  # type: ignore[override]
 
     @property
-    def told(self) -> Documented:
-        """What the view says of itself; of a queue that says nothing its title."""
+    def info(self) -> Documented:
+        """Return the documentation of the view, by default with the queue's title."""
         if self.view.documented is not None:
             return self.view.documented
         title = self.view.queue.title if isinstance(self.view, QueueCollection) else "Other"
@@ -87,22 +87,22 @@ class ConnectSchema(InputSchema):
 
     @property
     def call(self) -> str:
-        """The name of the view's method, or of the queue's move."""
+        """Return the name of the view's method or of the queue's action."""
         name: str = self.view.action
         return self.path.rpartition("/")[2] if name == "act" else name
 
     @property
     def is_list(self) -> bool:
-        """Whether the call answers with a page of objects."""
+        """Return whether the operation returns a page of objects."""
         return self.call == "list" or self.call in self.view.lists
 
     def get_tags(self) -> list[str]:
-        """Return the chapter."""
-        return [self.told.tag]
+        """Return the tag of the view."""
+        return [self.info.tag]
 
     def get_summary(self) -> str:
-        """Return a line: what the call does to what."""
-        one = self.told.one
+        """Return a verb and the kind of object."""
+        one = self.info.one
         if self.call == "list":
             return f"List {_many(one)}"
         if verb := _VERBS.get(self.call):
@@ -110,13 +110,13 @@ class ConnectSchema(InputSchema):
         return f"{self.call.replace('_', ' ').replace('-', ' ').capitalize()}: {one}"
 
     def get_description(self) -> str:  # type: ignore[override]
-        """Return what the view's method says, with who may make a move and from where."""
+        """Return the docstring of the view's method, or the transitions of an action."""
         if self.view.action == "act" and isinstance(self.view, QueueCollection):
-            return self._of_move(self.view.queue)
+            return self._transitions(self.view.queue)
         method = getattr(self.view, self.view.action)
         return " ".join((method.__doc__ or "").split())
 
-    def _of_move(self, queue: Queue) -> str:
+    def _transitions(self, queue: Queue) -> str:
         lines = [
             f"From {_either(one.source)} to {one.target}, by the {_either(one.actors - {SYSTEM})}."
             for one in queue.by_name[self.call]
@@ -125,7 +125,7 @@ class ConnectSchema(InputSchema):
         return " ".join(lines)
 
     def get_operation_id(self) -> str:
-        """Return `<objects>_<list|detail|call>_<verb>`: published clients read the middle."""
+        """Return `<objects>_<list|detail|action>_<verb>`: clients parse the middle part."""
         path = self.path.removeprefix(PREFIX)
         words = [part for part in path.split("/") if part and not part.startswith("{")]
         detail = self.path.endswith("}")
@@ -137,14 +137,13 @@ class ConnectSchema(InputSchema):
         return name.replace("-", "_")
 
     def _verb(self) -> str:
-        known = self.call in _VERBS
-        words = [*re.split(r"[_-]", self.call), *self.told.one.split()]
-        if not known:
+        words = [*re.split(r"[_-]", self.call), *self.info.one.split()]
+        if self.call not in _VERBS:
             words.insert(0, self.method.lower())
         return words[0] + "".join(word.capitalize() for word in words[1:])
 
     def _get_parameters(self) -> list[Json]:
-        found = [
+        parameters = [
             {
                 "in": "path",
                 "name": name,
@@ -152,94 +151,95 @@ class ConnectSchema(InputSchema):
                 "schema": {"type": "string"},
                 "description": f"Identifier of the {name.removesuffix('_id')}."
                 if name != "id"
-                else f"Identifier of the {self.told.one}.",
+                else f"Identifier of the {self.info.one}.",
             }
             for name in re.findall(r"\{(\w+)\}", self.path)
         ]
         if self.is_list:
-            found += [{"$ref": f"#/components/parameters/{name}"} for name in ("limit", "offset")]
+            names = ("limit", "offset")
+            parameters += [{"$ref": f"#/components/parameters/{name}"} for name in names]
         if self.call == "list":
-            found += self._filters()
-        told = self.told.queries.get(self.call, {})
-        return found + [_query(name, meaning) for name, meaning in told.items()]
+            parameters += self._filters()
+        queries = self.info.queries.get(self.call, {})
+        return parameters + [_query(name, meaning) for name, meaning in queries.items()]
 
     def _filters(self) -> list[Json]:
         rows = getattr(getattr(self.view, "rql_filter_class", None), "FILTERS", ())
         compared = [row for row in rows if not row.get("dynamic") or row.get("source")]
-        found = [
+        filters = [
             _query(row["filter"], f"Only objects of this `{row['filter']}`; any comparison by RQL.")
             for row in compared
         ]
         if any(row.get("search") for row in compared):
-            found.append(_query("search", "Only objects that have this text in a searched field."))
+            filters.append(_query("search", "Only objects with this text in a searched field."))
         if compared:
-            found.append(_query("ordering", "Names of fields, `-` before one turns its order."))
-        return found
+            filters.append(_query("ordering", "Field names; `-` before one reverses its order."))
+        return filters
 
     def _get_request_body(self, direction: str = "request") -> Json | None:
         if self.method not in ("POST", "PUT"):
             return None
         if body := self.view.bodies.get(self.call):
             return self.request_body(body, is_new=self.call == "create")
-        wanted = self.told.bodies.get(self.call)
-        if wanted is None and self.call == "assign":
-            wanted = Assignee
-        if isinstance(wanted, Form):
+        type_ = self.info.bodies.get(self.call)
+        if type_ is None and self.call == "assign":
+            type_ = Assignee
+        if isinstance(type_, Form):
             types = {str: "string", int: "integer"}
-            properties: Json = {name: {"type": types[kind]} for name, kind in wanted.plain.items()}
-            properties[wanted.field] = {"type": "string", "format": "binary"}
+            properties: Json = {name: {"type": types[kind]} for name, kind in type_.plain.items()}
+            properties[type_.field] = {"type": "string", "format": "binary"}
             schema: Json = {"type": "object", "properties": properties}
             if self.call != "update":
-                schema["required"] = [wanted.field]
+                schema["required"] = [type_.field]
             return {"content": {"multipart/form-data": {"schema": schema}}, "required": True}
-        if wanted is None and self.call not in ("create", "update"):
+        if type_ is None and self.call not in ("create", "update"):
             return None
-        schema = Components(self.registry).schema(Free if wanted is None else wanted)
-        required = bool(getattr(wanted, "__required_keys__", ())) or self.call == "create"
+        schema = Components(self.registry).schema(Free if type_ is None else type_)
+        required = bool(getattr(type_, "__required_keys__", ())) or self.call == "create"
         return {"content": {"application/json": {"schema": schema}}, "required": required}
 
     def _get_response_bodies(self, direction: str = "response") -> Json:
         components = Components(self.registry)
         answer = self._answer()
-        found: Json = {str(answer.status): self._success(answer, components)}
+        responses: Json = {str(answer.status): self._success(answer, components)}
         error = {"application/json": {"schema": components.schema(Error)}}
         for status in self._errors():
-            found[str(status)] = {"content": error, "description": _ERRORS[status]}
-        return found
+            responses[str(status)] = {"content": error, "description": _ERRORS[status]}
+        return responses
 
     def _answer(self) -> Answer:
-        if answer := self.told.answers.get(self.call):
+        if answer := self.info.answers.get(self.call):
             return answer
         if self.call == "destroy":
             return Answer(204)
         if self.call in getattr(self.view, "without_answer", ()):
             return Answer(204)
         if self.call == "list":
-            return Answer(200, list[self.told.listed or self.told.shown])  # type: ignore[misc]
-        return Answer(201 if self.call == "create" else 200, self.told.shown)
+            return Answer(200, list[self.info.listed or self.info.shown])  # type: ignore[misc]
+        return Answer(201 if self.call == "create" else 200, self.info.shown)
 
     def _success(self, answer: Answer, components: Components) -> Json:
-        found: Json = {"description": "Done." if answer.shown is None else "As asked for."}
+        response: Json = {"description": "No content." if answer.shown is None else "Success."}
         if answer.shown is not None:
             schema = components.schema(answer.shown)
-            found["content"] = {kind: {"schema": schema} for kind in answer.media_types}
+            response["content"] = {kind: {"schema": schema} for kind in answer.media_types}
         if self.is_list:
-            found["headers"] = {
+            response["headers"] = {
                 "Content-Range": {
-                    "description": "Which of how many: `items <first>-<last>/<total>`.",
+                    "description": "The range of the page: `items <first>-<last>/<total>`.",
                     "schema": {"type": "string", "pattern": r"^items \d+-\d+/\d+$"},
                 }
             }
-        return found
+        return response
 
     def _errors(self) -> list[int]:
-        found = [400, 401, 403]
-        # A body may name what isn't there, too.
+        statuses = [400, 401, 403]
+        # A body may refer to missing objects.
         if "{" in self.path or self.method == "POST":
-            found.append(404)
+            statuses.append(404)
         if self.method in ("POST", "PUT", "DELETE"):
-            found += [409, 413]
-        return found
+            statuses += [409, 413]
+        return statuses
 
 
 def _query(name: str, description: str, kind: str = "string") -> Json:

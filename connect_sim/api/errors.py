@@ -42,9 +42,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
 
 
 def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | None:
-    """Return 503 where an error says that the database is unavailable, else None.
+    """Return a 503 if the error means that the database is unavailable, else None.
 
-    For what fails outside a view of the API: pages, the admin, middleware.
+    For errors outside of the API's views: pages, the admin, middleware.
     """
     sentence = database_errors.unavailable(error)
     if not sentence:
@@ -60,11 +60,11 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | No
 def _log_unavailable(
     request: HttpRequest | None, response: HttpResponse, error: BaseException
 ) -> None:
-    """Write one line, and keep Django from writing another, with a traceback."""
+    """Log one line, and suppress Django's own entry with a traceback."""
     response["Retry-After"] = str(database_errors.RETRY_AFTER)
     response._has_been_logged = True  # type: ignore[attr-defined]
-    what = f"{request.method} {request.path}" if request is not None else "A request"
-    logger.error("%s: 503, database unavailable: %s", what, database_errors.summary(error))
+    name = f"{request.method} {request.path}" if request is not None else "A request"
+    logger.error("%s: 503, database unavailable: %s", name, database_errors.summary(error))
 
 
 def describe(error: Exception) -> tuple[int, str, list[str], Any]:
@@ -94,23 +94,23 @@ def describe(error: Exception) -> tuple[int, str, list[str], Any]:
             return error.status_code, "REQ_000", [str(error.detail)], None
     if sentence := database_errors.unavailable(error):
         return 503, UNAVAILABLE, [sentence], None
-    logger.exception("An API call failed in an unexpected way.", exc_info=error)
-    return 500, "SYS_001", ["The sandbox failed in an unexpected way; its log says more."], None
+    logger.exception("Unexpected error in an API request.", exc_info=error)
+    return 500, "SYS_001", ["Unexpected error. See the log of the sandbox."], None
 
 
 def _rql(error: RQLFilterError) -> str:
     details = getattr(error, "details", None) or {}
     parts = [f"{key}: {value}" for key, value in details.items() if key != "error"]
-    said = str(details.get("error", "Bad filter query."))
-    return f"{said} ({', '.join(parts)})" if parts else said
+    message = str(details.get("error", "Bad filter query."))
+    return f"{message} ({', '.join(parts)})" if parts else message
 
 
 def envelope(status: int, code: str, message: str) -> HttpResponse:
-    """Return the envelope where no DRF view has been reached."""
+    """Return an error in Connect's envelope, outside of DRF's views."""
     body = json.dumps({"error_code": code, "errors": [message]})
     return HttpResponse(body, status=status, content_type="application/json")
 
 
 def is_api(request: HttpRequest) -> bool:
-    """Whether the path belongs to an API, whose errors are never HTML pages."""
+    """Return whether the path belongs to an API, whose errors are JSON."""
     return request.path_info.startswith(("/public/", "/sandbox/"))
