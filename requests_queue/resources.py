@@ -29,7 +29,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import BooleanField, IntegerField, Model, TextField
+from django.db.models import BooleanField, DateTimeField, IntegerField, Model, TextField
 from django.db.models import Field as Column
 
 from requests_queue.filtering import ConnectFilters, computed, filters, parts
@@ -40,6 +40,7 @@ SELF = "."
 _REQUIRED: Any = object()
 _COLUMNS: dict[Any, Column[Any, Any]] = {
     int: IntegerField(), str: TextField(), bool: BooleanField(),
+    Stamp | None: DateTimeField(null=True),
 }  # fmt: skip
 
 

@@ -2,109 +2,101 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
-from django.db import models
 from django.db.models import QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue import clock
-from requests_queue.catalog.representations import company, person, product_ref
-from requests_queue.filtering import ConnectFilters, computed, filters, parts
-from requests_queue.resources import format_datetime
+from requests_queue.catalog.representations import PERSON, PICTURED
+from requests_queue.resources import NAMED, SELF, Field, Part, Resource
 from requests_queue.rest import Collection, routes
-from requests_queue.schema import Json
+from requests_queue.schema import Answer, Documented, Free, Json, Stamp, Uri
 from webhooks import actions, conf, schema, validation_rules
 from webhooks.delivery import fan_out, next_attempt
 from webhooks.models import Attempt, Webhook
 
 
-class WebhookFilters(ConnectFilters):
-    """The filters and orderings of webhooks."""
-
-    MODEL = Webhook
-    FILTERS = [
-        *filters(
-            "id", "label", "description", "active", "type", "object_class", "created_at",
-            "external_url", ("product.id", "product__id"), ("product.name", "product__name"),
-            ("product_id", "product__id"),
-            search=("id", "label", "description", "product.id", "product.name"),
-        ),
-        # Null once it has passed, as in the representation.
-        computed(
-            "earliest_possible_trigger", "next_attempt_at", models.DateTimeField(null=True)
-        ),
-        *parts("stats", "last_success", "last_failure", "headers", "data"),
-    ]  # fmt: skip
+def _response(row: Attempt) -> Json:
+    """Return what the handler returned; empty where there was no response."""
+    if row.status_code is None:
+        return {}
+    body = bytes(row.response_body).decode("utf-8", "replace")
+    return {"headers": dict(row.response_headers), "body": body}
 
 
-def last_attempt(attempt: Attempt | None) -> Json | None:
-    """Return Connect's LastTriggerInfo; `duration` (ms) and the content of `response` are ours."""
-    if attempt is None:
-        return None
-    has_response = attempt.status_code is not None
-    return {
-        "time": format_datetime(attempt.finished_at),
-        "status": attempt.outcome,
-        "status_code": attempt.status_code,
-        "duration": attempt.duration,
-        "response": {
-            "headers": dict(attempt.response_headers),
-            "body": bytes(attempt.response_body).decode("utf-8", "replace"),
-        }
-        if has_response
-        else {},
-        "errors": attempt.error,
-    }
-
-
-def webhook(row: Any) -> Json:
-    """Return the representation of a webhook."""
-    return {
-        "id": row.id,
-        "type": row.type,
-        "object_class": row.object_class,
-        "label": row.label,
-        "description": row.description,
-        "active": row.active,
-        "external_url": row.external_url,
-        "http_method": row.http_method,
-        "jwt_secret": row.jwt_secret,
-        "headers": row.headers,
-        "data": row.data,
-        "product": product_ref(row.product),
-        "account": company(row.account),
-        "api_url": conf.api_url(),
-        "created_at": format_datetime(row.created_at),
-        "created_by": person(row.created_by) if row.created_by else None,
-        "modified_at": format_datetime(row.modified_at),
-        "modified_by": person(row.modified_by) if row.modified_by else None,
+# `duration` (ms) and the content of `response` are ours.
+_LAST_CALL = Part(
+    "LastTriggerInfo",
+    "An attempt; `duration` in milliseconds, `status_code` null without a response.",
+    {
+        "time": Field(Stamp, "finished_at"),
+        "status": Field(Literal["success", "failure"], "outcome"),
+        "status_code": int | None,
+        "duration": int,
+        "response": Field(schema.Response, _response),
+        "errors": Field(str, "error"),
+    },
+)  # fmt: skip
+WEBHOOK = Resource(
+    "Webhook",
+    "A webhook; its type, object class and product never change. `earliest_possible_trigger` is "
+    "when the next attempt may start, null if immediately.",
+    {
+        "id": str,
+        "type": str,
+        "object_class": str,
+        "label": str,
+        "description": str,
+        "active": bool,
+        "external_url": Uri,
+        "http_method": Field(Literal["GET", "POST"], unfiltered=True),
+        "jwt_secret": Field(str, unfiltered=True),
+        "headers": Field(dict[str, str], unfiltered=True),
+        "data": Field(Free, unfiltered=True),
+        "product": Field(PICTURED),
+        "account": Field(NAMED, unfiltered=True),
+        "api_url": Field(Uri, lambda row: conf.api_url()),
+        "created_at": Stamp,
+        "created_by": Field(PERSON, empty=None, unfiltered=True),
+        "modified_at": Field(Stamp | None, unfiltered=True),
+        "modified_by": Field(PERSON, empty=None, unfiltered=True),
         # Annotated by `next_attempt.annotate`: null once it has passed.
-        "earliest_possible_trigger": format_datetime(row.next_attempt_at),
-        "last_event": format_datetime(row.last_event),
-        "stats": {
-            "events": row.events,
-            "triggers": row.triggers,
-            "success_triggers": row.success_triggers,
-            "failure_triggers": row.failure_triggers,
-            "failure_since_last_success": row.failure_since_last_success,
-            # Ours: Connect documents the state, but has no field for it.
-            "out_of_order": row.out_of_order,
-        },
-        "last_success": last_attempt(row.last_success),
-        "last_failure": last_attempt(row.last_failure),
-    }
+        "earliest_possible_trigger": Field(Stamp | None, "next_attempt_at"),
+        "last_event": Field(Stamp | None, unfiltered=True),
+        "stats": Field(
+            Part(
+                "Stats", "The counters of a webhook; `out_of_order` is the simulator's own.",
+                {
+                    "events": int,
+                    "triggers": int,
+                    "success_triggers": int,
+                    "failure_triggers": int,
+                    "failure_since_last_success": int,
+                    # Ours: Connect documents the state, but has no field for it.
+                    "out_of_order": bool,
+                },
+            ),
+            SELF, unfiltered=True,
+        ),
+        "last_success": Field(_LAST_CALL, empty=None),
+        "last_failure": Field(_LAST_CALL, empty=None),
+    },
+    model=Webhook, search=("id", "label", "description", "product.id", "product.name"),
+    also={"product_id": "product__id"},
+)  # fmt: skip
 
 
 class Webhooks(Collection):
     """The webhooks of the caller's account."""
 
-    documented = schema.WEBHOOKS
-    related = ("product", "account", "created_by", "modified_by", "last_success", "last_failure")
-    represent = staticmethod(webhook)
-    rql_filter_class = WebhookFilters
+    documented = Documented(
+        "Webhooks", "webhook", WEBHOOK,
+        bodies={"create": schema.WebhookCreate, "update": schema.WebhookUpdate},
+        answers={"trigger": Answer(200)},
+    )  # fmt: skip
 
     def visible(self) -> QuerySet[Webhook]:
         """Return the account's webhooks."""

@@ -50,6 +50,12 @@ PRODUCT_REFERENCE = Part(
 )  # fmt: skip
 
 
+PERSON = Part(
+    "Person", "A user.",
+    {"id": Field(str, "uid"), "name": Field(str, unfiltered=True), "email": str}, named=("id",),
+)  # fmt: skip
+
+
 def person(user: User) -> Json:
     """Return a user as `{id, name, email}`."""
     return {"id": user.uid, "name": user.name, "email": user.email}
