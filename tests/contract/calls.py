@@ -152,10 +152,10 @@ MULTIPART = {"Content-Type": "multipart/form-data; boundary=B"}
 
 def media(picture: bytes = b"\x89PNG\r\n\x1a\n", **fields: str) -> bytes:
     """Return a multipart body of a picture, as connect-cli sends it: fields in a part `body`."""
-    told = json.dumps({"type": "image", **fields})
+    content = json.dumps({"type": "image", **fields})
     parts = (
         f'--B\r\nContent-Disposition: form-data; name="body"\r\n'
-        f"Content-Type: application/json\r\n\r\n{told}\r\n"
+        f"Content-Type: application/json\r\n\r\n{content}\r\n"
         f'--B\r\nContent-Disposition: form-data; name="thumbnail"; filename="a.png"\r\n'
         f"Content-Type: image/png\r\n\r\n"
     )

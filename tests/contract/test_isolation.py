@@ -48,7 +48,7 @@ def body_of(method: str, path: str) -> calls.Call:
     return calls.WRITES[method, path]
 
 
-def told(answer: Answer) -> Any:
+def refusal(answer: Answer) -> Any:
     """Return a refusal with all identifiers replaced by the same one."""
     return answer.status, ID.sub("ID", repr(answer.json))
 
@@ -163,9 +163,9 @@ def test_objects_of_others_are_not_found(platform: Platform, who: str) -> None:
         key = role, method, path
         if key not in platform.absent:
             absent = caller.call(method, nowhere(full), call.body, call.headers)
-            platform.absent[key] = told(absent)
+            platform.absent[key] = refusal(absent)
         tried.add((method, path))
-        if answer.status != 404 or told(answer) != platform.absent[key]:
+        if answer.status != 404 or refusal(answer) != platform.absent[key]:
             wrong.append((method, full, answer[:2], platform.absent[key]))
     assert wrong == []
     left = {op for op in ours.operations() - tried if "{}" in op[1]}

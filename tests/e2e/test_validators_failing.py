@@ -128,8 +128,8 @@ WRONG: dict[str, tuple[Json, str]] = {
 }  # fmt: skip
 
 
-def told(answer: Any) -> str:
-    """Return the expected error of a failing handler."""
+def message(answer: Any) -> str:
+    """Return the reason of a failed validation."""
     assert answer.status_code == 400, answer.text
     assert set(answer.json()) == {"error_code", "errors"}
     assert answer.json()["error_code"] == "VAL_100"
@@ -152,7 +152,7 @@ class TestWrong:
         rule, words = WRONG[name]
         served.rules(validator=rule)
         before, began = untouched.read(), time.monotonic()
-        said = told(untouched.validate({"id": "company_alias", "value": "Nobody"}))
+        said = message(untouched.validate({"id": "company_alias", "value": "Nobody"}))
         assert words in said and served.url not in said
         assert time.monotonic() - began < LIMIT + 1
         # The body of a validation that failed isn't kept either.
@@ -174,7 +174,7 @@ class TestWrong:
             {"external_url": f"http://127.0.0.1:{port}/"},
         )
         before = flow.read()
-        said = told(flow.validate())
+        said = message(flow.validate())
         assert "Nothing listens" in said or "refused" in said
         assert str(port) not in said and "127.0.0.1" not in said
         assert flow.read() == before
@@ -185,7 +185,7 @@ class TestWrong:
 
     def test_wrong_secret(self, running: Sandbox, served: Validator, flow: Flow) -> None:
         made = validating.hook(running, served, "validator", jwt_secret="JWT-not-the-handlers-own")
-        assert told(flow.validate()) == "Handler returned HTTP 401 (expected 2xx)."
+        assert message(flow.validate()) == "Handler returned HTTP 401 (expected 2xx)."
         (got,) = served.seen(flow.pk)
         assert (got["claims"], got["refused"]) == (None, "Signature verification failed")
         validating.drop(running, made)
@@ -198,7 +198,7 @@ class TestWrong:
         served.rules(**{name: {"also": {"configuration.id": "TC-000-000-000"}}})
         flow = validating.begin(running, VALIDATORS[name])
         before = flow.read()
-        assert told(flow.validate()) == (
+        assert message(flow.validate()) == (
             "Handler returned HTTP 200, but the body is another object: its configuration.id is "
             "'TC-000-000-000'."
         )
@@ -217,7 +217,7 @@ class TestWrong:
         edit = {"params": {"company_alias": {"value": "Harbour"}}}
         served.rules(validator=edit, second={"status": 503})
         before = flow.read()
-        assert told(flow.validate()) == "Handler returned HTTP 503 (expected 2xx)."
+        assert message(flow.validate()) == "Handler returned HTTP 503 (expected 2xx)."
         # Half of an answer is none: what the first one said isn't merged.
         assert flow.read() == before
         assert {g["path"] for g in served.seen(flow.pk)} == {"/validator", "/second"}
@@ -232,7 +232,7 @@ class TestWrong:
         rules: list[Json] = [{"hold": True}, {"status": 500}, {"json": []}]
         for rule in rules:
             served.rules(validator=rule)
-            told(flow.validate())
+            message(flow.validate())
         served.rules()
         served.release()
         running.advance("1d")
@@ -249,7 +249,7 @@ class TestWrong:
         self, served: Validator, hook: Json, flow: Flow, name: str
     ) -> None:
         served.rules(validator=WRONG[name][0])
-        told(flow.validate())
+        message(flow.validate())
         served.release()
         goes_on(flow)
 
