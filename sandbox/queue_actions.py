@@ -46,7 +46,7 @@ def validate(pk: str, data: Mapping[str, Any], user: User) -> Validation:
     The caller must be a party to the object. Raises Missing, Invalid, or the validation's refusal.
     """
     queue, row = _get_object(pk, user)
-    target = validation.of(queue.object_class)
+    target = validation.find(queue.object_class)
     if target is None:
         raise Invalid("id", f"A {queue.object_class} has no validation.")
     before = target.params_of(target.shown(pk))

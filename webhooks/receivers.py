@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.dispatch import receiver
 
-from requests_queue.queues.validation import Wanted
+from requests_queue.queues.validation import ValidationRequest
 from requests_queue.signals import (
     changes_made,
     collect_busy,
@@ -29,7 +29,7 @@ def record_changes(changes: tuple[Change, ...], **kwargs: Any) -> None:
 
 
 @receiver(validation_requested)
-def validate(wanted: Wanted, **kwargs: Any) -> list[Any]:
+def validate(wanted: ValidationRequest, **kwargs: Any) -> list[Any]:
     """Call the validators, and return what their responses change."""
     return validators.validate(wanted)
 

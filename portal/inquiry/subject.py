@@ -84,7 +84,7 @@ def find(pk: str, codes: list[str]) -> Subject | None:
     if found is None:
         return None
     queue, row = found
-    about = validation.of(queue.object_class)
+    about = validation.find(queue.object_class)
     code = getattr(row, "form_code", "")
     if about is None or not code or not constant_time_compare(codes[0], code):
         return None

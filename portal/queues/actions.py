@@ -56,7 +56,7 @@ def of_other_party(queue: Queue, row: QueueObject, viewer: Viewer) -> list[str]:
 
 
 def _asks(queue: Queue, row: QueueObject, name: str) -> bool:
-    about = validation.of(queue.object_class)
+    about = validation.find(queue.object_class)
     return bool(
         fields_of(queue, name)
         or services.upload_field(queue, name)
@@ -87,7 +87,7 @@ class ActionPage:
             self.form.fields[self.file] = forms.FileField(label="Spreadsheet (xlsx or csv)")
             self.form.files = request.FILES
             del self.form.fields["body"]
-        self.about = validation.of(queue.object_class)
+        self.about = validation.find(queue.object_class)
         judged = name == "inquire"
         params = _params(self.about, row, name) if self.about else []
         self.params = ParameterFields(params, post, judges=judged, fills=not judged)
@@ -112,7 +112,7 @@ class ActionPage:
         with transitions.atomic():
             if entries and self.about:
                 services.edit(self.queue, viewer.actor, self.row.pk, self.about.body(entries))
-            transitions.move(model, self.row.pk, self.name, viewer.actor, self.form.data_of_move())
+            transitions.move(model, self.row.pk, self.name, viewer.actor, self.form.action_data())
 
     def _refuse(self, refused: Refused) -> None:
         for error in self.params.refuse(refused.errors):

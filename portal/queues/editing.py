@@ -22,7 +22,7 @@ _NOTES = ("note", "notes")
 
 def is_offered(queue: Queue, row: QueueObject) -> bool:
     """Whether an object has parameters that somebody may change now."""
-    return row.status in _OPEN and validation.of(queue.object_class) is not None
+    return row.status in _OPEN and validation.find(queue.object_class) is not None
 
 
 class EditPage:
@@ -90,7 +90,7 @@ class EditPage:
         return True
 
     def _body(self) -> dict[str, Any]:
-        about = validation.of(self.queue.object_class)
+        about = validation.find(self.queue.object_class)
         entries = self.params.entries()
         body: dict[str, Any] = about.body(entries) if about and entries else {}
         if self.note and self.note[1] != self.shown[self.note[0]]:

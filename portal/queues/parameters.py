@@ -38,7 +38,7 @@ class ParameterRow:
 
 def of(queue: Queue, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the parameters of an object as the API shows it."""
-    about = validation.of(queue.object_class)
+    about = validation.find(queue.object_class)
     if about is not None:
         found = about.params_of(shown)
     else:

@@ -97,7 +97,7 @@ def queue_object(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> Ht
 
 def _object(found: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
     shown = services.get(found, viewer.actor, row.pk)
-    about = validation.of(found.object_class)
+    about = validation.find(found.object_class)
     activation = shown.get("activation")
     link = shown.get("params_form_url") or (activation or {}).get("link")
     return head(found, row) | {

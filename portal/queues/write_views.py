@@ -44,7 +44,7 @@ def run_action(
 def edit(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Change the parameters that the viewer's side may set, as the API's PUT: its parties."""
     queue, row = lists.find_object(name, pk, viewer.account)
-    if validation.of(queue.object_class) is None:
+    if validation.find(queue.object_class) is None:
         raise Missing(pk)
     edited = editing.EditPage(
         queue, row, viewer, request.POST if request.method == "POST" else None
@@ -62,7 +62,7 @@ def edit(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpRespon
 def validate(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Have a draft or an inquiry validated, which waits for the vendor's handler: its parties."""
     queue, _ = lists.find_object(name, pk, viewer.account)
-    about = validation.of(queue.object_class)
+    about = validation.find(queue.object_class)
     if about is None:
         raise Missing(pk)
     try:

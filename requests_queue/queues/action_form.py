@@ -71,7 +71,7 @@ class ActionForm(forms.Form):
         if "planned_date" in self.fields:
             self.fields["planned_date"].help_text = f"UTC; it is now {moment(clock.now())}."
 
-    def data_of_move(self) -> dict[str, Any]:
+    def action_data(self) -> dict[str, Any]:
         """Return the body of the move, in the forms that the API takes."""
         data: dict[str, Any] = dict(self.cleaned_data["body"])
         for name, value in self.cleaned_data.items():

@@ -1,7 +1,7 @@
-"""A queue in the admin: its objects read-only, their legal moves as buttons and as actions.
+"""Admin pages of the queues: read-only objects, with their actions as buttons and list actions.
 
-`requests_queue.admin` makes one page of this class for each queue in the registry. An object's
-status is written by `transitions.move` alone.
+`requests_queue.admin` registers a page of this class for each queue. Only `transitions.move`
+writes a status.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from requests_queue.queues.action_form import ActionForm, fields_of
 from requests_queue.queues.admin_filters import StatusFilter, TypeFilter
 from requests_queue.queues.base import QueueObject, for_model
 
-# Of a list action, so many refusals are said one by one.
-SAID = 10
+# The errors of a list action that are shown one by one.
+SHOWN_ERRORS = 10
 
 
 class QueueAdmin(GuardedAdmin):
-    """The page of one queue."""
+    """The admin page of a queue."""
 
     read_only = True
     vendor_sees = ("vendor",)
@@ -56,29 +56,29 @@ class QueueAdmin(GuardedAdmin):
                 "created_at", "updated_at")  # fmt: skip
 
     def visible_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
-        """Return those of the rows that the account may see: the queue's own rule."""
+        """Return the rows that the account may see, by the queue's rule."""
         return rows.filter(pk__in=self.queue.model.visible_to(account).values("pk"))
 
     def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return what the list reads of other tables, in its one statement."""
+        """Return the relations that the list joins."""
         return ("product", "vendor", "provider", *self.asset)
 
     def get_list_filter(self, request: HttpRequest) -> Any:
-        """Return the filters: all of the queue's statuses and types, its products."""
+        """Return the filters: statuses, types and products."""
         product = ("product", admin.RelatedOnlyFieldListFilter)
         return (StatusFilter, *([TypeFilter] if self.kind else []), product)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return what the search box looks into."""
+        """Return the fields of the search box."""
         return ("id", *(f"{name}__id" for name in self.asset))
 
     def deferred_in_list(self) -> tuple[str, ...]:
-        """Return the JSON columns: a list has no use for them."""
+        """Return the JSON columns, which the list does not show."""
         return tuple(f.name for f in self.opts.concrete_fields if isinstance(f, models.JSONField))
 
     @admin.display(description="created", ordering="created")
     def created_at(self, row: QueueObject) -> str:
-        """Return when the object was born."""
+        """Return when the object was created."""
         return moment(row.created)
 
     @admin.display(description="updated", ordering="updated")
@@ -87,7 +87,7 @@ class QueueAdmin(GuardedAdmin):
         return moment(row.updated)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return all that the object has, JSON in boxes; what it is and how it stands first."""
+        """Return all fields, JSON in boxes; id, type and status first."""
         first = ("id", *self.kind, *self.status)
         rest = [
             f for f in self.opts.concrete_fields if f.editable and f.name not in (*first, "status")
@@ -95,14 +95,14 @@ class QueueAdmin(GuardedAdmin):
         return [*first, *(_shown(f) for f in rest)]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the user may see the object: its parties may."""
+        """Whether the user may see the object, as one of its parties."""
         account = account_of(request)
         if obj is not None and account is not None and account.pk not in obj.parties():
             return False
         return super().has_view_permission(request, obj)
 
     def get_urls(self) -> list[Any]:
-        """Return the page's addresses, the moves' among them."""
+        """Return the URLs of the page and its actions."""
         name = f"{self.opts.app_label}_{self.opts.model_name}_move"
         view = self.admin_site.admin_view(self.move_view)
         return [path("<path:object_id>/move/<str:name>/", view, name=name), *super().get_urls()]
@@ -110,7 +110,7 @@ class QueueAdmin(GuardedAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Show the object with the moves that the user can make."""
+        """Show the object with the actions that the user can take."""
         row = self.get_object(request, unquote(object_id))
         buttons = [] if row is None else self._buttons(request, row)
         context = {**(extra_context or {}), "queue": self.queue, "moves": buttons}
@@ -126,7 +126,7 @@ class QueueAdmin(GuardedAdmin):
                                  auto_id=f"id_{offer.name}_%s")
                 if fields_of(self.queue, offer.name) else None,
             }
-            for offer in admin_actions.offers(self.queue, row, roles)
+            for offer in admin_actions.available(self.queue, row, roles)
         ]  # fmt: skip
 
     def _move_url(self, row: QueueObject, name: str) -> str:
@@ -138,7 +138,7 @@ class QueueAdmin(GuardedAdmin):
         return reverse(place, args=[row.pk])
 
     def move_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        """GET: the form of a move. POST: make it."""
+        """GET: the form of an action. POST: take it."""
         row = self.get_object(request, unquote(object_id))
         if row is None or name not in self.queue.by_name:
             raise Http404
@@ -148,7 +148,7 @@ class QueueAdmin(GuardedAdmin):
         form = ActionForm(self.queue, name, [row.product_id], given)
         if form.is_valid():
             try:
-                done = admin_actions.make(self.queue, row, name, request, form.data_of_move())
+                done = admin_actions.run(self.queue, row, name, request, form.action_data())
             except (ActionNotAllowed, Forbidden, Missing) as refused:
                 messages.error(request, str(refused))
                 return redirect(self._page_url(row))
@@ -160,7 +160,9 @@ class QueueAdmin(GuardedAdmin):
                 return redirect(self._page_url(row))
         return self._ask(request, name, form, title=f"{name.capitalize()} {row.pk}", original=row)
 
-    def _log(self, request: HttpRequest, row: QueueObject, done: admin_actions.Offer) -> None:
+    def _log(
+        self, request: HttpRequest, row: QueueObject, done: admin_actions.AvailableAction
+    ) -> None:
         self.log_change(
             request, row, f"{done.name} as {done.role}: {row.status} → {done.target}"
         )  # fmt: skip
@@ -182,7 +184,7 @@ class QueueAdmin(GuardedAdmin):
         )
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the moves that the user's side can make as actions of the list."""
+        """Return the actions of the user's roles as list actions."""
         actions: dict[str, Any] = super().get_actions(request)
         roles = set(admin_actions.roles_on(request, self.model))
         for name in dict.fromkeys(m.name for m in self.queue.actions if m.actors & roles):
@@ -193,7 +195,7 @@ class QueueAdmin(GuardedAdmin):
     def move_all(
         self, request: HttpRequest, rows: QuerySet[Any], name: str
     ) -> HttpResponse | None:  # fmt: skip
-        """Move the selected objects, after a page that asks for what the move needs."""
+        """Take an action with the selected objects, after a page with its form."""
         products = set(rows.order_by().values_list("product", flat=True).distinct()[:2])
         asks = fields_of(self.queue, name)
         confirmed = "confirmed" in request.POST
@@ -207,7 +209,7 @@ class QueueAdmin(GuardedAdmin):
         moved = 0
         for row in rows.select_related("vendor", "provider"):
             try:
-                done = admin_actions.make(self.queue, row, name, request, form.data_of_move())
+                done = admin_actions.run(self.queue, row, name, request, form.action_data())
             except Refused as refusal:
                 refused.append(f"{row.pk}: {refusal}")
             else:
@@ -228,11 +230,11 @@ def _shown(field: Any) -> Any:
 
 def _say(request: HttpRequest, name: str, moved: int, refused: list[str]) -> None:
     if moved:
-        messages.success(request, f"{name}: {moved} moved.")
-    for sentence in refused[:SAID]:
+        messages.success(request, f"{name}: {moved} changed.")
+    for sentence in refused[:SHOWN_ERRORS]:
         messages.error(request, sentence)
-    if len(refused) > SAID:
-        messages.error(request, f"{len(refused) - SAID} more were refused.")
+    if len(refused) > SHOWN_ERRORS:
+        messages.error(request, f"{len(refused) - SHOWN_ERRORS} more failed.")
 
 
 def _action(name: str) -> Callable[..., HttpResponse | None]:

@@ -1,6 +1,6 @@
-"""What the admin's pages of the queues do to make a move: who can act, and who does.
+"""Actions in the admin: the roles of the user, and taking an action in one of them.
 
-The rules stay in the queue's declaration and in `transitions`.
+The rules are in the queue's declaration and in `transitions`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from requests_queue.queues.base import Queue, QueueObject
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """A move that somebody can make: its name, the side that makes it, where it leads."""
+class AvailableAction:
+    """An action that the user can take: its name, the role, and the status after it."""
 
     name: str
     role: str
@@ -29,7 +29,7 @@ class Offer:
 
 
 def roles_on(request: HttpRequest, model: type[Model]) -> tuple[str, ...]:
-    """Return the roles that the user can act in: an account its own, an administrator both."""
+    """Return the roles of the user: of an account its own, of an administrator both."""
     account = account_of(request)
     if account is not None:
         return (VENDOR,) if account.is_vendor else (DISTRIBUTOR,)
@@ -38,7 +38,7 @@ def roles_on(request: HttpRequest, model: type[Model]) -> tuple[str, ...]:
 
 
 def roles(request: HttpRequest, row: QueueObject) -> tuple[str, ...]:
-    """Return the roles that the user can act in with this object: an account as its party."""
+    """Return the roles of the user with an object: of an account that of the party."""
     account = account_of(request)
     if account is None:
         return roles_on(request, type(row))
@@ -48,32 +48,34 @@ def roles(request: HttpRequest, row: QueueObject) -> tuple[str, ...]:
     return tuple(role for role in (VENDOR, DISTRIBUTOR) if role in held)
 
 
-def offers(queue: Queue, row: QueueObject, acting: tuple[str, ...]) -> list[Offer]:
-    """Return the legal moves of those roles; one that several may make, for the first."""
-    found: dict[str, Offer] = {}
+def available(queue: Queue, row: QueueObject, acting: tuple[str, ...]) -> list[AvailableAction]:
+    """Return the available actions of the roles; one of several roles for the first of them."""
+    found: dict[str, AvailableAction] = {}
     for role in acting:
         for move in queue.available_actions(row, role):
-            found.setdefault(move.name, Offer(move.name, role, move.target))
+            found.setdefault(move.name, AvailableAction(move.name, role, move.target))
     order = [move.name for move in queue.actions]
     return sorted(found.values(), key=lambda offer: order.index(offer.name))
 
 
-def make(
+def run(
     queue: Queue, row: QueueObject, name: str, request: HttpRequest, data: Mapping[str, Any]
-) -> Offer:
-    """Make the move as the side that it belongs to; raises Refused.
+) -> AvailableAction:
+    """Take an action in the role that has it; raises Refused.
 
-    A move that is not legal now is tried all the same: `transitions` says what is wrong with it.
+    For an action that is not available, `transitions` raises the error.
     """
     acting = roles(request, row)
-    offer = next((o for o in offers(queue, row, acting) if o.name == name), None)
+    offer = next((o for o in available(queue, row, acting) if o.name == name), None)
     if offer is None:
         who = {role for move in queue.by_name[name] for role in move.actors}
         role = next((r for r in acting if r in who), None)
         if role is None:
-            raise Forbidden(f"{name} is not for a {' or '.join(acting) or 'stranger'}.")
-        offer = Offer(name, role, "")
+            raise Forbidden(
+                f"{name} is not for a {' or '.join(acting) or 'user without an account'}."
+            )
+        offer = AvailableAction(name, role, "")
     account = row.vendor if offer.role == VENDOR else row.provider
     actor = Actor(user_of(request), account)
     moved = transitions.move(queue.model, row.pk, name, actor, data)
-    return Offer(name, offer.role, moved.status)
+    return AvailableAction(name, offer.role, moved.status)

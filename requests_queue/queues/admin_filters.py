@@ -1,4 +1,4 @@
-"""The filters of the admin's lists of queue objects: what the queue declares, nothing looked up."""
+"""List filters of the admin's queue pages, with the declared statuses and types."""
 
 from __future__ import annotations
 

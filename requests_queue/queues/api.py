@@ -1,4 +1,4 @@
-"""How every queue is served: its objects to both parties, its moves by `POST …/{id}/<move>`."""
+"""The API of queues: objects for both parties, actions by `POST …/{id}/<action>`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from requests_queue.rest import Collection, routes
 
 
 class QueueCollection(Collection):
-    """The objects of a queue, for the parties of each; who may move one is the queue's rules'."""
+    """The objects of a queue, for their parties; the queue declares who may take which action."""
 
     queue: ClassVar[Queue]
-    # Calls that Connect answers with 204 and nothing; the others answer 200 with the object.
+    # Actions with a response of 204; others respond 200 with the object.
     without_answer: ClassVar[frozenset[str]] = frozenset()
-    # Whether `assign` without a name means the caller.
+    # Whether `assign` without a user means the caller.
     assigns_caller: ClassVar[bool] = False
-    # Who calls, and with which body, where no request does (`inside.py`).
+    # The actor and the body of a call without a request (`services.py`).
     caller: Actor | None = None
     given: Mapping[str, Any] = {}
 
@@ -45,7 +45,7 @@ class QueueCollection(Collection):
 
     @property
     def actor(self) -> Actor:
-        """The caller, as transitions know actors."""
+        """The caller as an Actor."""
         return super().actor if self.caller is None else self.caller
 
     def visible(self) -> QuerySet[Any]:
@@ -53,7 +53,7 @@ class QueueCollection(Collection):
         return self.queue.model.visible_to(self.account)
 
     def act(self, request: Request, pk: str, name: str) -> Response:
-        """Make a move: 200 with the object, or 204; 400 or 403 where it isn't legal."""
+        """Take an action: 200 with the object, or 204; 400 or 403 if it is not allowed."""
         self.get_object()
         data = {**self.body}
         if code := request.query_params.get("code"):
@@ -62,7 +62,7 @@ class QueueCollection(Collection):
         return self.done(name)
 
     def done(self, name: str) -> Response:
-        """Answer a call that has changed the object."""
+        """Respond to a request that has changed the object."""
         if name in self.without_answer:
             return Response(status=204)
         return self.answer(self.get_object())
@@ -71,7 +71,7 @@ class QueueCollection(Collection):
     def assign(self, request: Request, pk: str) -> Response:
         """Assign the object to a user of the caller's account, by `id` or `email`.
 
-        Listing and tier configuration requests take a call without a name for the caller's.
+        Listing and tier configuration requests are assigned to the caller without a body.
         """
         self.get_object()
         named = {name: body.word(self.body, name) for name in ("id", "email")}
@@ -84,7 +84,7 @@ class QueueCollection(Collection):
 
     @action(detail=True, methods=["post"])
     def unassign(self, request: Request, pk: str) -> Response:
-        """Take the assignee away."""
+        """Remove the assignee."""
         self.get_object()
         return self._assigned(pk, None, "unassign")
 
@@ -108,10 +108,9 @@ class ValidatedCollection(QueueCollection):
 
     @action(detail=True, methods=["post"])
     def validate(self, request: Request, pk: str) -> Response:
-        """Show the object, with the body applied, to the vendor's validator: 200 with the object
-        as it then is.
+        """Apply the body and let the vendor's validator edit the object: 200 with the object.
 
-        400 `VAL_100` where a handler is down, slow or wrong; then nothing has changed.
+        400 `VAL_100` if a handler is down, slow or wrong; then nothing is changed.
         """
         self.get_object()
         validation.validate(self.validated, pk, self.body, self.actor)
@@ -122,12 +121,12 @@ _served: dict[str, type[QueueCollection]] = {}
 
 
 def serving(queue: Queue) -> type[QueueCollection]:
-    """Return the collection by which the API serves a queue."""
+    """Return the API's collection of a queue."""
     return _served[queue.object_class]
 
 
 def queue_routes(prefix: str, view: type[QueueCollection]) -> list[Any]:
-    """Return the URL patterns of a queue: its collection, and each move that a caller can make."""
+    """Return the URL patterns of a queue: its collection and its actions."""
     _served[view.queue.object_class] = view
     names = {m.name: None for m in view.queue.actions if m.actors - {SYSTEM}}
     act = view.as_view({"post": "act"})

@@ -1,4 +1,4 @@
-"""Fields that the proposals of several queues have."""
+"""Fields of previews that several queues share."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _CONTACT = (
 )
 
 
-def contact_entries(path: str, section: str) -> list[PreviewField]:
-    """Return the fields of a company that an object is about: its name, and whom to write to."""
+def company_fields(path: str, section: str) -> list[PreviewField]:
+    """Return the fields of a company: name, contact and address."""
     return [
         PreviewField(f"{path}.{name}", label, section, kind, required=name == "name")
         for name, label, kind in _CONTACT

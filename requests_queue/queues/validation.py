@@ -1,8 +1,8 @@
-"""`POST …/{id}/validate`: an object is shown to the vendor's handler, which answers with edits.
+"""`POST …/{id}/validate`: the vendor's handler gets the object and responds with edits.
 
-Three steps: what the object would be with the caller's body is worked out and taken back; the
-handlers are asked, outside any transaction; and body and answers are written, if the object is
-still where it was. Where a handler fails nothing has been written.
+In three steps: apply the caller's body in a transaction and roll it back; send the result to the
+handlers, outside any transaction; write body and responses, if the status has not changed. Nothing
+is written if a handler fails.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Product
 from requests_queue.errors import ActionNotAllowed, Missing, Refused
-from requests_queue.queues import answers
-from requests_queue.queues.answers import Reading, WrongAnswer
+from requests_queue.queues import validator_responses
 from requests_queue.queues.base import Queue
+from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
 from requests_queue.signals import validation_requested
 
 Json = dict[str, Any]
@@ -29,35 +29,35 @@ STATUSES = ("draft", "inquiring")
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """A queue whose objects are validated, and the parts of it that this needs."""
+    """A queue whose objects are validated, and its functions for that."""
 
     queue: Queue
-    # Changes an object by a body, as its PUT does; raises Refused.
+    # Edits an object with a body, like its PUT; raises Refused.
     edit: Callable[[str, Mapping[str, Any], Actor], None]
-    # Returns an object as its GET shows it.
+    # Returns the representation of an object.
     shown: Callable[[str], Json]
     # Writes an object's parameters (row, parameters, now).
-    write: Callable[[Any, answers.Params, datetime], None]
+    write: Callable[[Any, validator_responses.Params, datetime], None]
     # Where bodies and responses have the parameters; the first one counts.
     paths: tuple[tuple[str, ...], ...]
-    # Returns whom an object is about, as (label, name) of customers and resellers.
+    # Returns (label, name) of the customers and resellers of an object.
     customers: Callable[[Any], list[tuple[str, str]]]
     # Returns the Markdown that a customer or reseller reads of an object, by its id.
     text: Callable[[str], str]
-    # The level of the tiers that an object is of.
+    # Returns the tier level of an object, if it has one.
     level: Callable[[Any], int | None] = lambda row: None
 
     def body(self, params: list[Json]) -> Json:
-        """Return a body with parameters: of a PUT, a validation, an answer to an inquiry."""
+        """Return a body with parameters, for PUT, validate and pend."""
         body: Json = {"params": params}
         for key in reversed(self.paths[0][:-1]):
             body = {key: body}
         return body
 
-    def params_of(self, answer: Mapping[str, Any]) -> Any:
-        """Return the parameters of an answer as they are given, None where it has none."""
+    def params_of(self, response: Mapping[str, Any]) -> Any:
+        """Return the unchecked parameters of a response, None if it has none."""
         for path in self.paths:
-            node: Any = answer
+            node: Any = response
             for key in path:
                 node = node.get(key) if isinstance(node, Mapping) else None
             if node is not None:
@@ -66,8 +66,8 @@ class Validated:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An object that is to be validated: `shown` is what its handler is sent."""
+class ValidationRequest:
+    """A validation of an object; `shown` is the body of the request to its handler."""
 
     object_class: str
     object_id: str
@@ -77,9 +77,9 @@ class Wanted:
     status: str
     level: int | None
     shown: Json
-    # Returns what an answer says; raises WrongAnswer.
-    read: Callable[[Any], Reading]
-    # Whether the caller's body changes the object at all.
+    # Parses a response; raises InvalidResponse.
+    read: Callable[[Any], ParsedResponse]
+    # Whether the caller's body changes the object.
     edited: bool = False
 
 
@@ -87,13 +87,13 @@ _validated: dict[str, Validated] = {}
 
 
 def register(validated: Validated) -> Validated:
-    """Add a queue to those that are validated."""
+    """Register a queue whose objects are validated."""
     _validated[validated.queue.object_class] = validated
     return validated
 
 
-def of(object_class: str) -> Validated | None:
-    """Return the queue of that object class if its objects are validated."""
+def find(object_class: str) -> Validated | None:
+    """Return the validation of an object class, or None."""
     return _validated.get(object_class)
 
 
@@ -113,27 +113,29 @@ def validate(
     actor: Actor,
     is_latest: Callable[[], bool] = lambda: True,
 ) -> bool:
-    """Validate an object, with a body applied to it first; return whether a handler was called.
+    """Apply a body to an object and validate it; return whether a handler was called.
 
     Call outside a transaction: this waits for the handler. `is_latest` is called with the object's
-    row locked, before anything is written. Raises Missing, IllegalMove (not a draft or an open
-    inquiry, or moved meanwhile), Invalid (the body), Superseded (`is_latest` is false), or what
-    `validation_wanted` says of a handler that fails (400 `VAL_100`); then nothing is written.
+    row locked, before anything is written. Raises Missing, ActionNotAllowed (not a draft or an
+    open inquiry, or its status has changed), Invalid (the body), Superseded (`is_latest` is false),
+    or Refused `VAL_100` for a failing handler; then nothing is written.
     """
     wanted = _prepared(about, pk, data, actor)
-    found: list[Any] = validation_requested.send(sender=about.queue.model, wanted=wanted)
-    readings: list[Reading] = [reading for _, each in found for reading in each or ()]
+    results: list[Any] = validation_requested.send(sender=about.queue.model, wanted=wanted)
+    responses: list[ParsedResponse] = [parsed for _, each in results for parsed in each or ()]
     try:
-        _write(about, wanted, data if wanted.edited else {}, actor, readings, is_latest)
+        _write(about, wanted, data if wanted.edited else {}, actor, responses, is_latest)
     except Refused as refused:
-        for reading in readings:
-            reading.drop(str(refused))
+        for parsed in responses:
+            parsed.drop(str(refused))
         raise
-    return bool(readings)
+    return bool(responses)
 
 
-def _prepared(about: Validated, pk: str, data: Mapping[str, Any], actor: Actor) -> Wanted:
-    """Return what is to be validated: the object as the body would make it."""
+def _prepared(
+    about: Validated, pk: str, data: Mapping[str, Any], actor: Actor
+) -> ValidationRequest:
+    """Return the validation of the object with the body applied; changes nothing."""
     edited = False
     with transaction.atomic():
         before = about.shown(pk)
@@ -146,9 +148,9 @@ def _prepared(about: Validated, pk: str, data: Mapping[str, Any], actor: Actor) 
         row = about.queue.model._default_manager.select_related("product").get(pk=pk)
         transaction.set_rollback(True)
 
-    return Wanted(
+    return ValidationRequest(
         about.queue.object_class, pk, row.product, row.vendor_id, shown["type"], shown["status"],
-        about.level(row), shown, lambda answer: read(about, shown, answer), edited,
+        about.level(row), shown, lambda response: read(about, shown, response), edited,
     )  # fmt: skip
 
 
@@ -158,70 +160,69 @@ def _check_status(pk: str, status: str) -> None:
 
 
 def _timeless(node: Any) -> Any:
-    """Return an object without the dates of its last change."""
+    """Return a representation without the dates of its last change."""
     if isinstance(node, Mapping):
         return {key: _timeless(value) for key, value in node.items() if key != "updated"}
     return node
 
 
-def read(about: Validated, sent: Json, answer: Any) -> Reading:
-    """Return what an answer says of the object that was sent; raises WrongAnswer."""
-    if not isinstance(answer, Mapping):
-        raise WrongAnswer("the body is not an object. A validator returns the object as JSON.")
-    for name, pk in _named(sent, answer):
+def read(about: Validated, sent: Json, response: Any) -> ParsedResponse:
+    """Parse a response to the object that was sent; raises InvalidResponse."""
+    if not isinstance(response, Mapping):
+        raise InvalidResponse("the body is not an object. A validator returns the object as JSON.")
+    for name, pk in _other_ids(sent, response):
         if pk is not None:
-            raise WrongAnswer(f"the body is another object: its {name} is {str(pk)[:40]!r}.")
+            raise InvalidResponse(f"the body is another object: its {name} is {str(pk)[:40]!r}.")
     params = about.params_of(sent)
-    reading = answers.read(params, about.params_of(answer))
+    parsed = validator_responses.read(params, about.params_of(response))
     heads = {path[0] for path in about.paths}
-    reading.ignored += _overruled(sent, answer, "", {"id", *heads})
+    parsed.ignored += _differences(sent, response, "", {"id", *heads})
     for key in heads - {"params"}:
-        given = answer.get(key)
-        if isinstance(given, Mapping):
-            reading.ignored += _overruled(sent[key], given, f"{key}.", {"id", "params"})
-    return reading
+        part = response.get(key)
+        if isinstance(part, Mapping):
+            parsed.ignored += _differences(sent[key], part, f"{key}.", {"id", "params"})
+    return parsed
 
 
-def _named(sent: Json, answer: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the ids in an answer that aren't those of what was sent, by name."""
-    found = [("id", answer.get("id"))] if answer.get("id") != sent["id"] else []
+def _other_ids(sent: Json, response: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the ids in a response that differ from those sent, as (path, id)."""
+    ids = [("id", response.get("id"))] if response.get("id") != sent["id"] else []
     for key in ("asset", "configuration"):
-        given = answer.get(key)
-        if key in sent and isinstance(given, Mapping) and given.get("id") != sent[key]["id"]:
-            found.append((f"{key}.id", given.get("id")))
-    return found
+        part = response.get(key)
+        if key in sent and isinstance(part, Mapping) and part.get("id") != sent[key]["id"]:
+            ids.append((f"{key}.id", part.get("id")))
+    return ids
 
 
-def _overruled(sent: Json, answer: Mapping[str, Any], prefix: str, but: set[str]) -> list[str]:
-    """Return the names of what an answer has otherwise, though a validation never changes it."""
-    return [f"{prefix}{key}" for key, value in answer.items()
+def _differences(sent: Json, response: Mapping[str, Any], prefix: str, but: set[str]) -> list[str]:
+    """Return the keys in which a response differs, except `but`."""
+    return [f"{prefix}{key}" for key, value in response.items()
             if key not in but and value != sent.get(key)]  # fmt: skip
 
 
 def _write(
-    about: Validated, wanted: Wanted, data: Mapping[str, Any], actor: Actor,
-    readings: list[Reading], is_latest: Callable[[], bool],
+    about: Validated, wanted: ValidationRequest, data: Mapping[str, Any], actor: Actor,
+    responses: list[ParsedResponse], is_latest: Callable[[], bool],
 ) -> None:  # fmt: skip
-    """Write what body and answers change; raises IllegalMove where the object has moved on."""
-    if not data and not readings:
+    """Write the changes of body and responses; raises ActionNotAllowed if the status changed."""
+    if not data and not responses:
         return
     pk = wanted.object_id
     with transaction.atomic():
         rows = about.queue.model._default_manager.select_for_update()
-        # Its parameters are what the two queues have beyond the others.
         row: Any = rows.filter(pk=pk).first()
         if row is None:
             raise Missing(pk)
         if row.status != wanted.status:
             raise ActionNotAllowed(
-                f"{pk} has been moved to {row.status} while it was validated: the validator's "
-                f"answer comes too late."
+                f"{pk} became {row.status} during its validation: the response of the validator "
+                f"was too late."
             )
         if not is_latest():
             raise Superseded(pk)
         if data:
             about.edit(pk, data, actor)
             row.refresh_from_db()
-        merged = answers.merge(row.params, readings)
+        merged = validator_responses.merge(row.params, responses)
         if merged != row.params:
             about.write(row, merged, clock.now())

@@ -184,8 +184,8 @@ class TestHanging:
         answer = waiting.result()
         assert (answer.status_code, answer.json()["error_code"]) == (400, "REQ_003")
         assert answer.json()["errors"] == [
-            f"{flow.pk} has been moved to pending while it was validated: the validator's answer "
-            f"comes too late."
+            f"{flow.pk} became pending during its validation: the response of the validator "
+            f"was too late."
         ]
         assert flow.params(flow.read())["company_alias"]["value"] == ""
         # The handler has done its part.

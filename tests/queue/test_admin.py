@@ -202,7 +202,7 @@ def test_a_list_action_moves_what_it_can(vendor: Client, world: World) -> None:
     rows = [request(world), request(world, "revoking")]
     body = {"action": "move_confirm", "_selected_action": [row.pk for row in rows]}
     answer = vendor.post(LIST, body, follow=True)
-    assert "confirm: 1 moved." in said(answer)
+    assert "confirm: 1 changed." in said(answer)
     assert f"{rows[0].pk}: {rows[0].pk} is pending: confirm is for revoking only." in said(answer)
     assert Request.objects.get(pk=rows[1].pk).status == "revoked"
 
@@ -215,7 +215,7 @@ def test_a_list_action_asks_for_what_it_needs(root: Client, world: World) -> Non
     assert all(row.pk.encode() in asked.content for row in rows)
     assert set(Request.objects.values_list("status", flat=True)) == {"pending"}
     answer = root.post(LIST, body | {"confirmed": "yes", "reason": "No stock"}, follow=True)
-    assert "fail: 2 moved." in said(answer)
+    assert "fail: 2 changed." in said(answer)
     assert set(Request.objects.values_list("status", "reason")) == {("failed", "No stock")}
 
 

@@ -254,7 +254,7 @@ class TestWhatIsNeverChanged:
         hook.refresh_from_db()
         assert hook.last_success is not None
         assert hook.last_success.why == (
-            "Merged: alias (value). Ignored: parameter extra, which the request hasn't, type, "
+            "Merged: alias (value). Ignored: unknown parameter extra, type, "
             "status, note, asset.items, asset.tiers."
         )
 
@@ -332,8 +332,8 @@ class TestMeanwhile:
         answers(hooked, order)
         refused(
             distributor.post(f"/requests/{pk}/validate", of("alias", value="late")), 400,
-            f"{pk} has been moved to pending while it was validated: the validator's answer "
-            f"comes too late.",
+            f"{pk} became pending during its validation: the response of the validator "
+            f"was too late.",
         )  # fmt: skip
         now = distributor.get(f"/requests/{pk}").json
         assert (now["status"], param(now)["value_error"], param(now, "alias")["value"]) == (

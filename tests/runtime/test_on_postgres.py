@@ -35,7 +35,7 @@ MORE = [
 # Run without a database: the same on each.
 WITHOUT_DATABASE = {
     "admin_validation",
-    "answers",
+    "validator_responses",
     "client_memory",
     "database_errors",
     "types",

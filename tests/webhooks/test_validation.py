@@ -41,7 +41,7 @@ WRONG: list[tuple[Answer, str]] = [
     ((204, b""), "Handler returned HTTP 204, but the body is empty"),
     ((200, b"[1]"), "Handler returned HTTP 200, but the body is not an object"),
     ((200, b'{"id": "PR-0"}'), "the body is another object: its id is 'PR-0'"),
-    ((200, b'{"asset": {"params": 7}}'), "its params are a number instead of a list"),
+    ((200, b'{"asset": {"params": 7}}'), "its params are a number, not a list"),
     ((200, b'{"asset": {"params": [{"id": "plan", "value_error": 7}]}}'), "Parameter plan:"),
     ((200, b'{"a": NaN}'), "NaN is not JSON"),
     ((200, b'{"a": "\\u0000"}'), "cannot be used"),
@@ -230,8 +230,8 @@ def test_what_is_said_of_an_answer_is_short_however_wrong_it_is() -> None:
         validate(world, row)
         [told] = refused(world, row)
     right, wrong = Attempt.objects.order_by("pk")
-    assert right.why.startswith("The answer changes no parameter. Ignored: parameter unknown-0")
-    assert "Parameter plan is there twice." in wrong.error and wrong.error.endswith("…")
+    assert right.why.startswith("No parameter was changed. Ignored: unknown parameter unknown-0")
+    assert "Parameter plan occurs twice." in wrong.error and wrong.error.endswith("…")
     assert max(map(len, (right.why, wrong.error, told))) <= 1000
 
 
@@ -413,9 +413,9 @@ def test_an_answer_that_comes_too_late_says_so_in_its_attempt() -> None:
         served.next()
         Request.objects.filter(pk=row.pk).update(status="pending")
         served.release.set()
-        with pytest.raises(ActionNotAllowed, match="comes too late"):
+        with pytest.raises(ActionNotAllowed, match="was too late"):
             asking.result()
     assert says(row) == {}
     tried = Attempt.objects.get()
     assert tried.outcome == "success"
-    assert tried.why.startswith(f"Nothing is merged: {row.pk} has been moved to pending")
+    assert tried.why.startswith(f"Nothing is merged: {row.pk} became pending during its validation")

@@ -21,7 +21,7 @@ from requests_queue.errors import Refused
 from requests_queue.models import Clock
 from requests_queue.queues import validation as queues
 from requests_queue.queues.fulfillment.validation import VALIDATED
-from requests_queue.queues.validation import Wanted
+from requests_queue.queues.validation import ValidationRequest
 from tests import make
 from tests.hypothesis_profiles import sequences
 from tests.webhooks.validating import draft, platform
@@ -52,7 +52,7 @@ ENDS: dict[str, tuple[str, Response | None, str]] = {
 class Asking:
     """Somebody who waits for an object's validators."""
 
-    wanted: Wanted
+    wanted: ValidationRequest
     calls: list[ClaimedDelivery]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
 
-from requests_queue.queues.validation import Wanted
+from requests_queue.queues.validation import ValidationRequest
 from tests.handlers import handler
 from tests.webhooks.validating import (
     answer,
@@ -118,7 +118,7 @@ def test_defect_in_reading_a_response_is_recorded_as_failure(
 ) -> None:
     world = platform()
 
-    def read(self: Wanted) -> Any:
+    def read(self: ValidationRequest) -> Any:
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(validators, "_json", read)

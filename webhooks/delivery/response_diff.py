@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from requests_queue.queues import validation as queues
-from requests_queue.queues.answers import WrongAnswer
+from requests_queue.queues.validator_responses import InvalidResponse
 from requests_queue.safe_text import visible
 from webhooks.delivery.json_diff import DiffRow, ItemId, JsonDiff, Steps, compare, format_value
 from webhooks.delivery.validators import NOTHING_MERGED
@@ -46,7 +46,7 @@ def build_diff(row: Attempt) -> ResponseDiff:
     except (ValueError, RecursionError):
         return ResponseDiff([], "The response is not JSON, so there is nothing to compare.")
     sent = _sent(row)
-    about = queues.of(row.webhook.object_class)
+    about = queues.find(row.webhook.object_class)
     diff = compare(_as_read(about, sent, got), got)
     if not diff.rows:
         return ResponseDiff([], f"No differences. {_left_out(diff)}".strip())
@@ -105,7 +105,7 @@ def _merged(about: queues.Validated | None, sent: Json, got: Any) -> set[Steps]:
         return set()
     try:
         changes = queues.read(about, sent, got).changes
-    except (WrongAnswer, LookupError, TypeError):
+    except (InvalidResponse, LookupError, TypeError):
         # The rules have changed since.
         return set()
     places: set[Steps] = set()

@@ -23,8 +23,8 @@ from django.db import OperationalError, connection, transaction
 
 from requests_queue import clock, json_validation
 from requests_queue.errors import Refused
-from requests_queue.queues.answers import Reading, WrongAnswer
-from requests_queue.queues.validation import Wanted
+from requests_queue.queues.validation import ValidationRequest
+from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
 from requests_queue.transitions import Change
 from webhooks import types
 from webhooks.delivery import claims, fan_out, flush, retry, validator_client
@@ -46,7 +46,7 @@ _STORE = 5.0  # seconds for which storing a result is tried
 _UNREADABLE = "Internal error: the response could not be processed. See the server's log."
 
 
-def validate(wanted: Wanted) -> list[Reading]:
+def validate(wanted: ValidationRequest) -> list[ParsedResponse]:
     """Send the object to each enabled validator, concurrently; return what the responses say.
 
     The list is empty without a validator, or with the product's capability off. A handler that is
@@ -67,7 +67,7 @@ def validate(wanted: Wanted) -> list[Reading]:
     return _finish(results, wanted)
 
 
-def _claim(type_: str, wanted: Wanted) -> list[ClaimedDelivery]:
+def _claim(type_: str, wanted: ValidationRequest) -> list[ClaimedDelivery]:
     """Record the validation, and claim its deliveries in the order in which they are merged."""
     change = Change(
         wanted.object_class, wanted.object_id, wanted.product.pk, (wanted.vendor_id,),
@@ -130,7 +130,7 @@ def _rejected(claimed: ClaimedDelivery) -> AttemptResult:
     return AttemptResult(claimed, retry.FAILURE, 0, error=error)
 
 
-def _finish(results: Sequence[AttemptResult], wanted: Wanted) -> list[Reading]:
+def _finish(results: Sequence[AttemptResult], wanted: ValidationRequest) -> list[ParsedResponse]:
     """Record the attempts of one validation, and return what the responses say."""
     read = [_read(result, wanted) for result in results]
     errors = [error for result, _ in read if (error := _public_error(result))]
@@ -149,32 +149,34 @@ def _finish(results: Sequence[AttemptResult], wanted: Wanted) -> list[Reading]:
     return [reading for _, reading in read if reading is not None]
 
 
-def _read(result: AttemptResult, wanted: Wanted) -> tuple[AttemptResult, Reading | None]:
+def _read(
+    result: AttemptResult, wanted: ValidationRequest
+) -> tuple[AttemptResult, ParsedResponse | None]:
     """Return the result, a failure if the response is invalid, and what the response says."""
     response = result.response
     if response is None or result.outcome != retry.SUCCESS:
         return _cut(result), None
     try:
         reading = wanted.read(_json(response))
-    except WrongAnswer as wrong:
+    except InvalidResponse as wrong:
         error = _short(f"Handler returned HTTP {response.status}, but {wrong}")
         return _cut(replace(result, outcome=retry.FAILURE, error=error)), None
     except Exception:
         logger.exception("The response of a validator could not be read.")
         return _cut(replace(result, outcome=retry.FAILURE, error=_UNREADABLE)), None
     reading.drop = partial(_mark_dropped, result.claimed.delivery_id)
-    return _cut(replace(result, note=_short(reading.said))), reading
+    return _cut(replace(result, note=_short(reading.message))), reading
 
 
 def _json(response: Response) -> Any:
     if response.truncated:
-        raise WrongAnswer(f"the body is longer than {READ_CAP // 2**20} MiB.")
+        raise InvalidResponse(f"the body is longer than {READ_CAP // 2**20} MiB.")
     if not response.body.strip():
-        raise WrongAnswer("the body is empty. A validator returns the object as JSON.")
+        raise InvalidResponse("the body is empty. A validator returns the object as JSON.")
     headers = response.headers
     encoding = next((v for k, v in headers if k.lower() == "content-encoding"), "identity")
     if encoding.strip().lower() not in ("", "identity"):
-        raise WrongAnswer(
+        raise InvalidResponse(
             f"its Content-Encoding is {encoding[:40]!r}: send it without compression."
         )
     try:
@@ -183,12 +185,14 @@ def _json(response: Response) -> Any:
         )
     except json.JSONDecodeError as error:
         begins = response.body[:40].decode("utf-8", "replace")
-        raise WrongAnswer(f"the body is not JSON ({error}). It begins with {begins!r}.") from None
+        raise InvalidResponse(
+            f"the body is not JSON ({error}). It begins with {begins!r}."
+        ) from None
     except RecursionError:
-        raise WrongAnswer("the JSON is nested too deep.") from None
+        raise InvalidResponse("the JSON is nested too deep.") from None
     except ValueError as error:
         # Not UTF-8, a number of 5,000 digits, or a value that no database stores.
-        raise WrongAnswer(f"the JSON cannot be used: {error}") from None
+        raise InvalidResponse(f"the JSON cannot be used: {error}") from None
 
 
 def _refuse_constant(name: str) -> Any:
@@ -251,7 +255,7 @@ def _store(results: Sequence[AttemptResult]) -> str:
     return ""
 
 
-def _drop(read: Sequence[tuple[AttemptResult, Reading | None]], why: str) -> None:
+def _drop(read: Sequence[tuple[AttemptResult, ParsedResponse | None]], why: str) -> None:
     """Mark the recorded attempts as not merged."""
     for _, reading in read:
         if reading is not None:

@@ -14,7 +14,7 @@ from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.fulfillment import request_types, samples
 from requests_queue.queues.fulfillment.models import OPEN
-from requests_queue.queues.preview_fields import contact_entries
+from requests_queue.queues.preview_fields import company_fields
 
 Json = dict[str, Any]
 # Of more subscriptions the newest are offered.
@@ -38,7 +38,7 @@ def _purchase(wish: SampleRequest) -> Preview:
     blank = [p for p in parameter_values.blank(connection.product) if p["phase"] == "ordering"]
     entries = [_quantity(n, row.name, row.local_id) for n, row in enumerate(ordered)]
     entries.append(PreviewField("asset.external_id", "External ID", "Order"))
-    entries += contact_entries("asset.tiers.customer", "Customer")
+    entries += company_fields("asset.tiers.customer", "Customer")
     return Preview(
         body, Actor(None, connection.provider), connection.product, (*entries, _NOTE),
         tuple(_proposed(p) for p in blank),

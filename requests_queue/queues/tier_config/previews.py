@@ -9,7 +9,7 @@ from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import Preview, PreviewField, SampleRequest
-from requests_queue.queues.preview_fields import contact_entries
+from requests_queue.queues.preview_fields import company_fields
 from requests_queue.queues.tier_config import creation, samples, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig
 
@@ -32,7 +32,7 @@ def _setup(wish: SampleRequest) -> Preview:
     connection = samples.connection_for(wish.product, wish.account, capability)
     body = samples.setup_of(connection) | _status(wish)
     blank = parameters.blank(connection.product, setup.SCOPES[1])
-    entries = contact_entries("configuration.account", "Reseller")
+    entries = company_fields("configuration.account", "Reseller")
     return Preview(
         body, Actor(None, connection.provider), connection.product, (*entries, _NOTES),
         tuple(_proposed(p) for p in blank if p["phase"] == "ordering"),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from requests_queue.queues import answers
-from requests_queue.queues.answers import WrongAnswer, merge, read
+from requests_queue.queues import validator_responses
+from requests_queue.queues.validator_responses import InvalidResponse, merge, read
 
 
 def param(pk: str = "region", kind: str = "text", **more: Any) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def test_what_is_merged(entry: dict[str, Any], key: str, becomes: Any) -> None:
 def test_an_echo_changes_nothing() -> None:
     reading = read(SENT, copy.deepcopy(SENT))
     assert (reading.changes, reading.ignored) == ({}, [])
-    assert reading.said == "The answer changes no parameter."
+    assert reading.message == "No parameter was changed."
 
 
 def test_an_echo_doesnt_revert_what_somebody_else_wrote_meanwhile() -> None:
@@ -125,9 +125,8 @@ def test_unknown_ids_are_ignored_and_said() -> None:
         SENT, [{"id": "nobody", "value": 1}, {"value": "x"}, {"id": "name", "value": "n"}]
     )
     assert list(reading.changes) == ["name"]
-    assert reading.said == (
-        "Merged: name (value). Ignored: parameter nobody, which the request hasn't, a parameter "
-        "without an id."
+    assert reading.message == (
+        "Merged: name (value). Ignored: unknown parameter nobody, a parameter without an id."
     )
 
 
@@ -139,7 +138,7 @@ def test_choices_of_a_parameter_that_has_none_are_ignored() -> None:
 
 def test_a_value_that_is_not_offered_needs_an_error() -> None:
     entry = {"id": "region", "value": "mars"}
-    with pytest.raises(WrongAnswer, match="'mars' is not one of eu, us"):
+    with pytest.raises(InvalidResponse, match="'mars' is not one of eu, us"):
         read(SENT, [entry])
     assert merged({**entry, "value_error": "Not offered"})["region"]["value"] == "mars"
     offered = {**entry, "value_choices": choices("mars")}
@@ -149,12 +148,12 @@ def test_a_value_that_is_not_offered_needs_an_error() -> None:
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ("text", "its params are a string instead of a list."),
-        ({}, "its params are an object instead of a list."),
-        (3, "its params are a number instead of a list."),
-        (["x"], "There is a string instead of an object."),
-        ([None], "There is null instead of an object."),
-        ([{"id": "name"}, {"id": "name"}], "Parameter name is there twice."),
+        ("text", "its params are a string, not a list."),
+        ({}, "its params are an object, not a list."),
+        (3, "its params are a number, not a list."),
+        (["x"], "Expected an object, got a string."),
+        ([None], "Expected an object, got null."),
+        ([{"id": "name"}, {"id": "name"}], "Parameter name occurs twice."),
         ([{"id": "name", "value": []}], "Parameter name: value is a string."),
         ([{"id": "name", "value": {"a": 1}}], "Parameter name: value is a string."),
         ([{"id": "name", "structured_value": {"a": 1}}],
@@ -162,37 +161,41 @@ def test_a_value_that_is_not_offered_needs_an_error() -> None:
         ([{"id": "phone", "structured_value": ["a"]}],
          "Parameter phone: a phone has no such structured_value."),
         ([{"id": "name", "value_error": 5}],
-         "Parameter name: value_error is a number instead of a string."),
+         "Parameter name: value_error is a number, not a string."),
         ([{"id": "name", "value_error": {"a": 1}}],
-         "Parameter name: value_error is an object instead of a string."),
-        ([{"id": "name", "structured_error": "x"}], "structured_error is an object"),
-        ([{"id": "name", "structured_error": {"message": "x"}}], "structured_error is an object"),
+         "Parameter name: value_error is an object, not a string."),
+        ([{"id": "name", "structured_error": "x"}], "structured_error must be an object"),
+        ([{"id": "name", "structured_error": {"message": "x"}}],
+         "structured_error must be an object"),
         ([{"id": "name", "structured_error": {"message": {"value": 5}}}],
-         "structured_error is an object"),
+         "structured_error must be an object"),
         ([{"id": "name", "constraints": True}],
-         "Parameter name: constraints is true instead of an object."),
+         "Parameter name: constraints is true, not an object."),
         ([{"id": "name", "constraints": {"hidden": "yes"}}],
-         "Parameter name: the constraint hidden is true or false, not a string."),
-        ([{"id": "name", "constraints": {"required": 1}}], "true or false, not a number."),
-        ([{"id": "name", "constraints": {"shared": "all"}}], "shared is one of none, view, edit."),
+         "Parameter name: the constraint hidden must be true or false, not a string."),
+        ([{"id": "name", "constraints": {"required": 1}}], "must be true or false, not a number."),
+        ([{"id": "name", "constraints": {"shared": "all"}}],
+         "shared must be one of none, view, edit."),
         ([{"id": "region", "value_choices": "a,b"}],
-         "Parameter region: value_choices is a string instead of a list."),
-        ([{"id": "region", "value_choices": ["a"]}], "each of value_choices is an object"),
+         "Parameter region: value_choices is a string, not a list."),
+        ([{"id": "region", "value_choices": ["a"]}], "each of value_choices must be an object"),
         ([{"id": "region", "value_choices": [{"value": 5}]}], "each of value_choices"),
         ([{"id": "region", "value_choices": [{"value": "a", "label": 5}]}],
-         "the label of a choice is a string."),
+         "the label of a choice must be a string."),
     ],
 )  # fmt: skip
-def test_what_cant_be_merged_is_said(params: Any, said: str) -> None:
-    with pytest.raises(WrongAnswer) as wrong:
+def test_invalid_response_is_refused_with_a_reason(params: Any, said: str) -> None:
+    with pytest.raises(InvalidResponse) as wrong:
         read(SENT, params)
     assert said in str(wrong.value)
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
-    with pytest.raises(WrongAnswer) as wrong:
+def test_all_errors_of_a_response_are_reported() -> None:
+    with pytest.raises(InvalidResponse) as wrong:
         read(SENT, [{"id": "name", "value": []}, {"id": "region", "value_error": 1}, 5])
-    assert all(said in str(wrong.value) for said in ("name: ", "region: ", "a number instead"))
+    assert all(
+        said in str(wrong.value) for said in ("name: ", "region: ", "a number, not a string")
+    )
 
 
 JSON = st.recursive(
@@ -223,14 +226,14 @@ def test_any_answer_is_refused_in_words_or_merged_into_parameters_of_the_same_fo
     before = copy.deepcopy(SENT)
     try:
         after = merge(SENT, [read(SENT, params)])
-    except WrongAnswer as wrong:
+    except InvalidResponse as wrong:
         assert len(str(wrong)) > 20
         return
     finally:
         assert before == SENT
     assert [row["id"] for row in after] == [row["id"] for row in SENT]
     for old, new in zip(SENT, after, strict=True):
-        kept = set(old) - {"constraints", *answers._KEYS}
+        kept = set(old) - {"constraints", *validator_responses._KEYS}
         assert {k: new[k] for k in kept} == {k: old[k] for k in kept}
         assert isinstance(new["value"], str) and isinstance(new["value_error"], str)
         assert set(new["constraints"]) - set(old["constraints"]) <= {"shared"}
