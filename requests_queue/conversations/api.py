@@ -11,11 +11,18 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.conversations import representations, schema, writing
+from requests_queue.conversations import schema, writing
 from requests_queue.conversations.models import Conversation, Message, number_of
+from requests_queue.conversations.representations import (
+    CONVERSATION,
+    CONVERSATION_DETAIL,
+    MESSAGE,
+    with_messages,
+)
 from requests_queue.errors import Missing
-from requests_queue.filtering import ConnectFilters, filters, parts
+from requests_queue.filtering import ConnectFilters
 from requests_queue.rest import Collection, routes
+from requests_queue.schema import Documented
 
 _OF_MESSAGE = ("creator", "account", "updated_by")
 # Messages inside a conversation: the last ones, as many as the longest page has.
@@ -40,17 +47,7 @@ class ConversationFilters(NumberedFilters):
 
     MODEL = Conversation
     PREFIX = "CO"
-    FILTERS = [
-        *filters(
-            "id", "instance_id", "topic", "type", "status", "created",
-            ("events.created.at", "created"), ("events.updated.at", "closed"),
-            ("events.created.by.id", "creator__uid"), ("events.updated.by.id", "closed_by__uid"),
-            ("creator.id", "creator__uid"),
-            search=("instance_id", "topic"),
-        ),
-        *parts("accounts", "creator", "events", "events.created", "events.updated",
-               "messages"),
-    ]  # fmt: skip
+    FILTERS = CONVERSATION.filters
 
 
 class MessageFilters(NumberedFilters):
@@ -58,24 +55,17 @@ class MessageFilters(NumberedFilters):
 
     MODEL = Message
     PREFIX = "ME"
-    FILTERS = [
-        *filters(
-            "id", "type", "text", "created",
-            ("events.created.at", "created"), ("events.updated.at", "updated"),
-            ("events.created.by.id", "creator__uid"), ("events.updated.by.id", "updated_by__uid"),
-            ("creator.id", "creator__uid"), ("account.id", "account__id"),
-            search=("text",),
-        ),
-        *parts("account", "creator", "events", "events.created", "events.updated"),
-    ]  # fmt: skip
+    FILTERS = MESSAGE.filters
 
 
 class Conversations(Collection):
     """`/conversations`, for the parties of each."""
 
-    documented = schema.CONVERSATIONS
+    documented = Documented(
+        "Conversations", "conversation", CONVERSATION_DETAIL, listed=CONVERSATION,
+        bodies={"create": schema.ConversationCreate},
+    )  # fmt: skip
     related = ("creator", "closed_by")
-    represent = staticmethod(representations.conversation)
     rql_filter_class = ConversationFilters
 
     def visible(self) -> QuerySet[Conversation]:
@@ -94,7 +84,7 @@ class Conversations(Collection):
         """Answer with a conversation and its last messages."""
         messages = Message.visible_to(self.account).filter(conversation=row)
         last = list(messages.select_related(*_OF_MESSAGE).order_by("-pk")[:INSIDE])[::-1]
-        return Response(representations.with_messages(row, last), status=status)
+        return Response(with_messages(row, last), status=status)
 
     def create(self, request: Request) -> Response:
         """Begin the conversation about a draft: 201, 400, or 409 where there is one."""
@@ -111,9 +101,11 @@ class Conversations(Collection):
 class Messages(Collection):
     """`/conversations/{id}/messages`, for the parties; 404 where the caller is none."""
 
-    documented = schema.MESSAGES
+    documented = Documented(
+        "Conversations", "message", MESSAGE,
+        bodies={"create": schema.MessageCreate, "update": schema.MessageUpdate},
+    )  # fmt: skip
     related = _OF_MESSAGE
-    represent = staticmethod(representations.message)
     rql_filter_class = MessageFilters
 
     @property

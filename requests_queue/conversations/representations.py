@@ -1,74 +1,116 @@
-"""What conversations and messages look like in the API.
+"""Conversations and messages: `GET /conversations/{id}` and `GET /conversations/{id}/messages`.
 
-`GET /conversations/{id}` and `GET /conversations/{id}/messages` of Connect's OpenAPI document;
 `messages` inside a conversation is from published clients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from typing import Any, Literal
 
 from requests_queue.catalog.models import Account, User
-from requests_queue.catalog.representations import account_ref, icon
+from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.conversations.models import Conversation, Message
-from requests_queue.resources import format_datetime
-from requests_queue.schema import Json
-
-# Whoever reads names expects one.
-_PLATFORM: Json = {"id": "UR-000-000-000", "name": "Connect", "icon": "/media/user/connect.svg"}
+from requests_queue.filtering import parts
+from requests_queue.resources import Field, Many, Part, Resource
+from requests_queue.schema import AnyReference, Json, Stamp
 
 
-def conversation(row: Conversation) -> Json:
-    """Return a conversation as `GET /conversations` lists it."""
-    creator = _person(row.creator)
-    events = {"created": _event(row.created, creator)}
-    if row.closed:
-        events["updated"] = _event(row.closed, _person(row.closed_by))
-    return {
-        "id": row.shown_id,
-        "instance_id": row.instance_id,
-        "topic": row.topic,
-        "type": row.type,
-        "status": row.status,
-        "accounts": [account_ref(account) for account in row.accounts.all()],
-        "creator": creator,
-        "created": format_datetime(row.created),
-        "events": events,
-    }
-
-
-def with_messages(row: Conversation, messages: Iterable[Message]) -> Json:
-    """Return a conversation as `GET /conversations/{id}` has it."""
-    return {**conversation(row), "messages": [message(each) for each in messages]}
-
-
-def message(row: Message) -> Json:
-    """Return a message; the platform's has no account."""
-    creator = _person(row.creator, row.account)
-    events = {"created": _event(row.created, creator)}
-    if row.updated:
-        events["updated"] = _event(row.updated, _person(row.updated_by, row.account))
-    found: Json = {
-        "id": row.shown_id,
-        "conversation": Conversation(pk=row.conversation_id).shown_id,
-        "created": format_datetime(row.created),
-        "creator": creator,
-        "text": row.text,
-        "type": row.type,
-        "events": events,
-    }
-    if row.account:
-        found["account"] = account_ref(row.account)
-    return found
-
-
-def _person(user: User | None, account: Account | None = None) -> Json:
-    """Return who did it: a user, an account of which no user is known, or the platform."""
+def _actor(user: User | None, account: Account | None = None) -> Json:
+    """Return the user who acted, the account if no user is known, or the platform."""
     if user is not None:
         return {"id": user.uid, "name": user.name, "icon": icon(user)}
-    return account_ref(account) if account else _PLATFORM
+    if account is not None:
+        return PICTURED.represent(account)
+    # Clients that read names expect one.
+    return {"id": "UR-000-000-000", "name": "Connect", "icon": "/media/user/connect.svg"}
 
 
-def _event(at: datetime, by: Json) -> Json:
-    return {"at": format_datetime(at), "by": by}
+def _moment(at: str, by: Field) -> Part:
+    return Part(
+        "Said", "A moment, and whose; the platform's own is by nobody's account.",
+        {"at": Field(Stamp, at), "by": by},
+    )  # fmt: skip
+
+
+def _events(created: Part, updated: Field) -> Part:
+    keys = {"created": created, "updated": updated}
+    return Part("SaidEvents", "The moments of a conversation or a message.", keys)
+
+
+_CREATOR = Field(AnyReference, lambda row: _actor(row.creator))
+CONVERSATION = Resource(
+    "Conversation", "What is said about an object of a queue.",
+    {
+        "id": Field(str, "shown_id"),
+        "instance_id": str,
+        "topic": str,
+        "type": str,
+        "status": Literal["open", "closed"],
+        "accounts": Many(PICTURED, lambda row: row.accounts.all()),
+        "creator": _CREATOR,
+        "created": Stamp,
+        "events": _events(
+            _moment("created", _CREATOR),
+            Field(
+                _moment("closed", Field(AnyReference, lambda row: _actor(row.closed_by))),
+                lambda row: row if row.closed else None, optional=True,
+            ),
+        ),
+    },
+    model=Conversation, search=("instance_id", "topic"),
+    also={
+        "id": "id",
+        "creator.id": "creator__uid",
+        "events.created.by.id": "creator__uid",
+        "events.updated.at": "closed",
+        "events.updated.by.id": "closed_by__uid",
+    },
+    custom=parts("messages"),
+)  # fmt: skip
+
+
+def _id_of_conversation(row: Message) -> str:
+    return Conversation(pk=row.conversation_id).shown_id
+
+
+# The platform's messages have no account.
+_AUTHOR = Field(AnyReference, lambda row: _actor(row.creator, row.account))
+MESSAGE = Resource(
+    "Message", "Something said.",
+    {
+        "id": Field(str, "shown_id"),
+        "conversation": Field(str, _id_of_conversation),
+        "created": Stamp,
+        "creator": _AUTHOR,
+        "text": str,
+        "type": Literal["message", "state_change", "private"],
+        "events": _events(
+            _moment("created", _AUTHOR),
+            Field(
+                _moment(
+                    "updated", Field(AnyReference, lambda row: _actor(row.updated_by, row.account))
+                ),
+                lambda row: row if row.updated else None, optional=True,
+            ),
+        ),
+        "account": Field(PICTURED, optional=True),
+    },
+    model=Message, search=("text",),
+    also={
+        "id": "id",
+        "creator.id": "creator__uid",
+        "events.created.by.id": "creator__uid",
+        "events.updated.at": "updated",
+        "events.updated.by.id": "updated_by__uid",
+    },
+)  # fmt: skip
+CONVERSATION_DETAIL = Part(
+    "ConversationDetail", "A conversation with its last 1,000 messages.",
+    {**CONVERSATION.keys, "messages": Many(MESSAGE, lambda row: row.shown_messages)},
+)  # fmt: skip
+
+
+def with_messages(row: Any, messages: list[Message]) -> Json:
+    """Return a conversation as `GET /conversations/{id}` has it."""
+    row.shown_messages = messages
+    return CONVERSATION_DETAIL.represent(row)

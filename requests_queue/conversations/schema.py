@@ -1,55 +1,6 @@
 """The types of conversations and messages in the OpenAPI document."""
 
-from typing import Literal, NotRequired, Required, TypedDict
-
-from requests_queue.schema import AnyReference, Documented, Pictured, Stamp
-
-
-class Said(TypedDict):
-    """A moment, and whose; the platform's own is by nobody's account."""
-
-    at: Stamp
-    by: AnyReference
-
-
-class SaidEvents(TypedDict):
-    """The moments of a conversation or a message."""
-
-    created: Said
-    updated: NotRequired[Said]
-
-
-class Message(TypedDict):
-    """Something said."""
-
-    id: str
-    conversation: str
-    created: Stamp
-    creator: AnyReference
-    text: str
-    type: Literal["message", "state_change", "private"]
-    events: SaidEvents
-    account: NotRequired[Pictured]
-
-
-class Conversation(TypedDict):
-    """What is said about an object of a queue."""
-
-    id: str
-    instance_id: str
-    topic: str
-    type: str
-    status: Literal["open", "closed"]
-    accounts: list[Pictured]
-    creator: AnyReference
-    created: Stamp
-    events: SaidEvents
-
-
-class ConversationDetail(Conversation):
-    """A conversation with its last 1,000 messages."""
-
-    messages: list[Message]
+from typing import Literal, Required, TypedDict
 
 
 class ConversationCreate(TypedDict, total=False):
@@ -72,13 +23,3 @@ class MessageUpdate(TypedDict, total=False):
 
     text: str
     type: Literal["message", "private"]
-
-
-CONVERSATIONS = Documented(
-    "Conversations", "conversation", ConversationDetail, listed=Conversation,
-    bodies={"create": ConversationCreate},
-)  # fmt: skip
-MESSAGES = Documented(
-    "Conversations", "message", Message,
-    bodies={"create": MessageCreate, "update": MessageUpdate},
-)  # fmt: skip
