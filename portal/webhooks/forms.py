@@ -210,7 +210,8 @@ class EditForm:
     def __init__(self, row: Webhook, data: QueryDict | None = None) -> None:
         initial = {
             name: getattr(row, name)
-            for name in ("label", "description", "active", "external_url", "http_method", "data")
+            for name in validation_rules.FIELD_VALIDATORS
+            if name not in ("jwt_secret", "headers")
         }
         self.general = GeneralForm(data, initial=initial)
         self.http = EditHttpForm(data, initial=initial, headers=row.headers, type_=row.type)

@@ -261,18 +261,18 @@ class Walk(RuleBasedStateMachine):
 
     # Moves.
 
-    @rule(seed=SEED, actions=st.integers(6, 14))
-    def go_on(self, seed: int, moves: int) -> None:
+    @rule(seed=SEED, count=st.integers(6, 14))
+    def go_on(self, seed: int, count: int) -> None:
         """Make some of the moves that are legal as things are."""
         drawn = random.Random(seed)
-        for _ in range(moves):
+        for _ in range(count):
             self.go_a_step(drawn.choice(QUEUES), drawn)
 
-    @rule(seed=SEED, queue=st.sampled_from(QUEUES), actions=st.integers(6, 14))
-    def go_far(self, seed: int, queue: str, moves: int) -> None:
+    @rule(seed=SEED, queue=st.sampled_from(QUEUES), count=st.integers(6, 14))
+    def go_far(self, seed: int, queue: str, count: int) -> None:
         """Go on in one queue, whose workers keep up."""
         drawn = random.Random(seed)
-        for _ in range(moves):
+        for _ in range(count):
             self.go_a_step(queue, drawn)
             self.work()
 
