@@ -1,1 +1,1 @@
-"""The inquiring form: what a vendor asks of a customer or a reseller, and how they answer."""
+"""The inquiring form, in which a customer or a reseller answers a vendor's questions."""

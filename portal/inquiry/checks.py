@@ -1,4 +1,4 @@
-"""What is wrong with a typed value before any vendor is asked: sentences, by part of the field."""
+"""Checks of typed values before the vendor's handler is called: errors by part of the field."""
 
 from __future__ import annotations
 
@@ -14,111 +14,111 @@ from portal.inquiry import values
 from portal.inquiry.values import CHOOSING, PARTS, Param, Value
 from requests_queue import json_validation
 
-# The key of what is wrong with a field as a whole.
+# The key of an error of the whole field.
 WHOLE = ""
 FieldErrors = dict[str, str]
 
 _DNS_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _FORMATS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "email": (EmailValidator(), "Enter an e-mail address, such as name@example.com."),
+    "email": (EmailValidator(), "Enter an email address, such as name@example.com."),
     "url": (
         URLValidator(schemes=["http", "https"]),
-        "Enter a whole web address, such as https://www.example.com/page.",
+        "Enter a complete URL, such as https://www.example.com/page.",
     ),
     "domain": (DomainNameValidator(), "Enter a domain name, such as example.com."),
     "subdomain": (
         lambda text: _match(_DNS_LABEL, text),
-        "Enter one word of letters, digits and dashes (no dash at either end), up to 63 of them.",
+        "Enter up to 63 letters, digits and hyphens, without a hyphen at either end.",
     ),
     "object": (lambda text: _json(text), 'Enter a JSON object, such as {"name": "value"}.'),
 }
-# What an address or a phone number needs, if it is given at all.
-_NEEDED = {
+# The required parts of an address or a phone number.
+_REQUIRED = {
     "address": ("address_line1", "postal_code", "city", "country"),
     "phone": ("country_code", "phone_number"),
 }
-_LONGEST = {
+_MAX_LENGTHS = {
     "address_line1": 255, "address_line2": 255, "city": 100, "state": 100, "postal_code": 50,
     "country": 100, "country_code": 5, "area_code": 10, "phone_number": 25, "extension": 10,
 }  # fmt: skip
-_DIGITS = "This is made of digits."
+_DIGITS = "Enter digits only."
 _PATTERNS = {
-    "country_code": (re.compile(r"\+?[0-9]{1,4}"), "A country code is + and digits, such as +1."),
+    "country_code": (re.compile(r"\+?[0-9]{1,4}"), "Enter + and digits, such as +1."),
     "area_code": (re.compile(r"[0-9]+"), _DIGITS),
     "phone_number": (
         re.compile(r"\+?[0-9][0-9 ()./-]*"),
-        "A number is made of digits, and spaces or dashes between them.",
+        "Enter digits, separated by spaces or hyphens.",
     ),
     "extension": (re.compile(r"[0-9]+"), _DIGITS),
 }
 
 
-def check(param: Param, given: Value) -> FieldErrors:
-    """Return what is wrong with a typed value, nothing where nothing is."""
+def check(param: Param, value: Value) -> FieldErrors:
+    """Return the errors of a typed value."""
     try:
-        json_validation.validate_json(given)
+        json_validation.validate_json(value)
     except ValueError as error:
         return {WHOLE: str(error)}
-    if not _any(given):
+    if not _any(value):
         return _missing(param)
-    if isinstance(given, dict):
-        return _parts(param, given)
-    if isinstance(given, str):
-        return _text(param, given)
+    if isinstance(value, dict):
+        return _parts(param, value)
+    if isinstance(value, str):
+        return _text(param, value)
     return {}
 
 
-def _any(given: Value) -> bool:
-    return any(given.values()) if isinstance(given, dict) else bool(given)
+def _any(value: Value) -> bool:
+    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def _missing(param: Param) -> FieldErrors:
     if not values.is_on(param, "required"):
         return {}
     kind = param["type"]
-    # An empty field keeps a password that is set.
+    # An empty password keeps the current one.
     if kind == "password" and param.get("value"):
         return {}
     if kind in PARTS:
-        return dict.fromkeys(_NEEDED[kind], "Fill this in.")
-    words = {"checkbox": "Tick at least one.", **dict.fromkeys(CHOOSING, "Choose one.")}
-    return {WHOLE: words.get(kind, "Fill this in.")}
+        return dict.fromkeys(_REQUIRED[kind], "This field is required.")
+    words = {"checkbox": "Select at least one.", **dict.fromkeys(CHOOSING, "Select one.")}
+    return {WHOLE: words.get(kind, "This field is required.")}
 
 
-def _parts(param: Param, given: dict[str, str]) -> FieldErrors:
-    # A number that was stored without its parts is whole as it is.
-    if not values.is_changed(param, given):
+def _parts(param: Param, parts: dict[str, str]) -> FieldErrors:
+    # A stored flat value has no parts to check.
+    if not values.is_changed(param, parts):
         return {}
-    wrong: FieldErrors = {}
-    for part, text in given.items():
+    errors: FieldErrors = {}
+    for part, text in parts.items():
         if not text:
-            if part in _NEEDED[param["type"]]:
-                wrong[part] = "Fill this in."
+            if part in _REQUIRED[param["type"]]:
+                errors[part] = "This field is required."
             continue
-        pattern, sentence = _PATTERNS.get(part, (None, ""))
-        if len(text) > _LONGEST[part]:
-            wrong[part] = f"Use no more than {_LONGEST[part]} characters."
+        pattern, message = _PATTERNS.get(part, (None, ""))
+        if len(text) > _MAX_LENGTHS[part]:
+            errors[part] = f"Use no more than {_MAX_LENGTHS[part]} characters."
         elif pattern and not pattern.fullmatch(text):
-            wrong[part] = sentence
-    return wrong
+            errors[part] = message
+    return errors
 
 
-def _text(param: Param, given: str) -> FieldErrors:
+def _text(param: Param, text: str) -> FieldErrors:
     kind = param["type"]
     if kind in CHOOSING:
-        chosen = given in dict(values.choices(param))
-        return {} if chosen else {WHOLE: "Choose one of those that are offered."}
+        is_choice = text in dict(values.choices(param))
+        return {} if is_choice else {WHOLE: "Select one of the available choices."}
     least, most = values.limit(param, "min_length"), values.limit(param, "max_length")
-    if least and len(given) < least:
-        return {WHOLE: f"Use at least {least} characters: this has {len(given)}."}
-    if most and len(given) > most:
-        return {WHOLE: f"Use no more than {most} characters: this has {len(given)}."}
-    validate, sentence = _FORMATS.get(kind, (None, ""))
+    if least and len(text) < least:
+        return {WHOLE: f"Use at least {least} characters (currently {len(text)})."}
+    if most and len(text) > most:
+        return {WHOLE: f"Use no more than {most} characters (currently {len(text)})."}
+    validate, message = _FORMATS.get(kind, (None, ""))
     try:
         if validate:
-            validate(given)
+            validate(text)
     except (ValidationError, ValueError, RecursionError):
-        return {WHOLE: sentence}
+        return {WHOLE: message}
     return {}
 
 
@@ -135,5 +135,5 @@ def _json(text: str) -> None:
 
 
 def _refuse(name: str) -> Any:
-    # NaN and Infinity, which Python reads and JSON lacks.
+    # Python's parser accepts NaN and Infinity, which are not JSON.
     raise ValueError(name)

@@ -1,4 +1,4 @@
-"""A parameter as a field of the form: its control, its words, its errors."""
+"""A parameter as a field of the form: its controls, texts and errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from portal.inquiry.values import PARTS, Param, Value
 
 Attributes = dict[str, str | bool]
 
-# What is checked here is checked again on the server, which alone decides.
+# The server checks all of this again.
 _TYPED: dict[str, Attributes] = {
     "email": {"type": "email", "inputmode": "email", "autocomplete": "email"},
     "url": {"type": "url", "inputmode": "url", "autocomplete": "url"},
@@ -33,13 +33,13 @@ _TEMPLATES = {
     "address": "parts", "phone": "parts",
 }  # fmt: skip
 _GROUPS = ("radios", "boxes", "parts")
-# A text that one line can't show, or that may become one.
+# A longer text gets a text area.
 _LONG_TEXT = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One input, box or list: its attributes, and what it is called within a group."""
+    """An input, check box, radio button or select, and its label within a group."""
 
     id: str
     name: str
@@ -52,16 +52,16 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What the template shows of a parameter."""
+    """A field as the template shows it."""
 
     id: str
-    # Stays the same from one answer to the next, for the script.
+    # The same in every response, for the script.
     dom: str
     kind: str
     template: str
     title: str
     help: tuple[str, ...]
-    problems: tuple[str, ...]
+    errors: tuple[str, ...]
     required: bool
     readonly: bool
     controls: tuple[Control, ...]
@@ -73,45 +73,43 @@ class Field:
 
     @property
     def first(self) -> str:
-        """Return the id of the control that a link to the field leads to."""
-        wrong = (c for c in self.controls if c.attributes.get("aria-invalid"))
-        return next(wrong, self.controls[0]).id if self.controls else self.dom
+        """The id of the first control with an error, for links to the field."""
+        invalid = (c for c in self.controls if c.attributes.get("aria-invalid"))
+        return next(invalid, self.controls[0]).id if self.controls else self.dom
 
 
 def make(
     number: int,
     param: Param,
-    about: Any,
-    given: Value | None = None,
-    wrong: FieldErrors | None = None,
+    row: Any,
+    typed: Value | None = None,
+    errors: FieldErrors | None = None,
 ) -> Field:
-    """Return the field of a parameter; `about` is the product's own row of it, or None.
+    """Return the field of a parameter; `row` is the product's parameter.
 
-    `given` stands in it where the parameter doesn't have it, and `wrong` is said beside what the
-    vendor says.
+    `typed` replaces the stored value, and `errors` the error that the vendor has set.
     """
     template = _TEMPLATES.get(param["type"], "input")
-    # A password is never shown, not even the one that was just typed.
+    # A password is never shown, not even a typed one.
     value = values.current(param)
-    if given is not None and param["type"] != "password":
-        value = given
+    if typed is not None and param["type"] != "password":
+        value = typed
     if template == "input" and isinstance(value, str) and _is_long(param, value):
         template = "area"
-    problems = _problems(param, wrong or {})
     shown = Field(
         id=param["id"],
         dom=f"field-{number}",
         kind=param["type"],
         template=template,
         title=str(param.get("title") or param["id"]),
-        help=_help(param, about),
-        problems=problems,
+        help=_help(param, row),
+        errors=_errors(param, errors or {}),
         required=values.is_on(param, "required"),
         readonly=values.is_on(param, "readonly"),
         controls=(),
     )
-    placeholder = about.placeholder if about is not None else ""
-    return replace(shown, controls=_controls(shown, param, value, placeholder, wrong or {}))
+    placeholder = row.placeholder if row is not None else ""
+    return replace(shown, controls=_controls(shown, param, value, placeholder, errors or {}))
 
 
 def _is_long(param: Param, value: str) -> bool:
@@ -120,18 +118,18 @@ def _is_long(param: Param, value: str) -> bool:
     return "\n" in value or (param["type"] == "text" and len(value) > _LONG_TEXT)
 
 
-def _problems(param: Param, wrong: FieldErrors) -> tuple[str, ...]:
+def _errors(param: Param, errors: FieldErrors) -> tuple[str, ...]:
     ours = [
         text if part == WHOLE else f"{PARTS[param['type']][part]}: {text[0].lower()}{text[1:]}"
-        for part, text in wrong.items()
+        for part, text in errors.items()
     ]
-    said = values.error(param)
-    # What we find wrong with a new value is nearer than what was said of the old one.
-    return tuple(ours) or ((said,) if said else ())
+    by_vendor = values.error(param)
+    # Errors of the new value replace the vendor's error of the old one.
+    return tuple(ours) or ((by_vendor,) if by_vendor else ())
 
 
-def _help(param: Param, about: Any) -> tuple[str, ...]:
-    lines = [str(param.get("description") or ""), about.hint if about is not None else ""]
+def _help(param: Param, row: Any) -> tuple[str, ...]:
+    lines = [str(param.get("description") or ""), row.hint if row is not None else ""]
     least, most = values.limit(param, "min_length"), values.limit(param, "max_length")
     if param["type"] in _TEMPLATES:
         least = most = None
@@ -140,18 +138,18 @@ def _help(param: Param, about: Any) -> tuple[str, ...]:
     elif least or most:
         lines.append(f"At least {least} characters." if least else f"Up to {most} characters.")
     if param["type"] == "password" and param.get("value"):
-        lines.append("A password is set. Leave this empty to keep it.")
+        lines.append("A password is set. Leave empty to keep it.")
     if values.is_on(param, "readonly"):
-        lines.append("This can't be changed here.")
+        lines.append("Read-only.")
     return tuple(line for line in lines if line)
 
 
 def _controls(
-    shown: Field, param: Param, value: Value, placeholder: str, wrong: FieldErrors
+    shown: Field, param: Param, value: Value, placeholder: str, errors: FieldErrors
 ) -> tuple[Control, ...]:
     common = _common(shown)
     if isinstance(value, dict):
-        return tuple(_part(shown, param, part, text, wrong) for part, text in value.items())
+        return tuple(_part(shown, param, part, text, errors) for part, text in value.items())
     if shown.template in ("radios", "boxes"):
         ticked = value if isinstance(value, list) else [value]
         attributes: Attributes = {"disabled": True} if shown.readonly else {}
@@ -166,7 +164,7 @@ def _controls(
     if shown.template == "select":
         options = values.choices(param)
         if not (value and shown.required):
-            options = [("", "Choose…" if shown.required else "—"), *options]
+            options = [("", "Select…" if shown.required else "—"), *options]
         return (Control(shown.dom, values.name(param), value, options=tuple(options),
                         attributes=common),)  # fmt: skip
     attributes = {**common, **_lengths(param)}
@@ -181,36 +179,38 @@ def _controls(
 
 
 def _common(shown: Field) -> Attributes:
-    found: Attributes = {"aria-describedby": f"{shown.dom}-help {shown.dom}-error"}
-    if shown.problems:
-        found["aria-invalid"] = "true"
+    attributes: Attributes = {"aria-describedby": f"{shown.dom}-help {shown.dom}-error"}
+    if shown.errors:
+        attributes["aria-invalid"] = "true"
     if shown.required:
-        found["required"] = True
+        attributes["required"] = True
     if shown.readonly:
-        found["disabled"] = True
-    return found
+        attributes["disabled"] = True
+    return attributes
 
 
 def _lengths(param: Param) -> Attributes:
     names = {"minlength": "min_length", "maxlength": "max_length"}
-    found = {shown: values.limit(param, name) for shown, name in names.items()}
-    return {shown: str(number) for shown, number in found.items() if number}
+    limits = {attribute: values.limit(param, name) for attribute, name in names.items()}
+    return {attribute: str(limit) for attribute, limit in limits.items() if limit}
 
 
-def _part(shown: Field, param: Param, part: str, text: str, wrong: FieldErrors) -> Control:
+def _part(shown: Field, param: Param, part: str, text: str, errors: FieldErrors) -> Control:
     attributes: Attributes = {"autocomplete": _COMPLETED[part], "class": f"part-{part}"}
     if shown.kind == "phone":
         attributes |= {"type": "tel", "inputmode": "tel"}
     elif part != "country":
         attributes["type"] = "text"
-    if part in wrong or (shown.problems and not wrong):
+    if part in errors or (shown.errors and not errors):
         attributes["aria-invalid"] = "true"
     if shown.readonly:
         attributes["disabled"] = True
     options: tuple[tuple[str, str], ...] = ()
     if part == "country":
-        known = {"": "Choose…", **COUNTRIES}
-        options = tuple(({text: text} | known).items() if text not in known else known.items())
+        countries = {"": "Select…", **COUNTRIES}
+        options = tuple(
+            ({text: text} | countries).items() if text not in countries else countries.items()
+        )
     label = PARTS[shown.kind][part]
     return Control(f"{shown.dom}-{part}", values.name(param, part), text, label, options=options,
                    attributes=attributes)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The form as it stands: which parameters it asks for, what was typed, what is wrong with it."""
+"""The inquiring form: the parameters that it shows, typed values, and errors."""
 
 from __future__ import annotations
 
@@ -18,121 +18,116 @@ from requests_queue.errors import FieldError
 
 @dataclass
 class InquiryForm:
-    """A form of a request. What was typed stands in `given` until the request has it."""
+    """The form of a request; `typed` are the values that are not stored yet."""
 
     subject: Subject
-    # The parameters that have been shown: none goes away because its error does.
-    asked: set[str]
-    given: dict[str, Value] = field(default_factory=dict)
-    wrong: dict[str, FieldErrors] = field(default_factory=dict)
-    # Sentences that are about no field of the form.
-    said: list[str] = field(default_factory=list)
-    # Whether it was sent, so that everything wrong with it is told, whoever has reached it.
-    sent: bool = False
-    # Whether the request has what was typed, and whether a validator has seen it.
+    # The parameters that have been shown: they stay when their error is corrected.
+    shown_ids: set[str]
+    typed: dict[str, Value] = field(default_factory=dict)
+    errors: dict[str, FieldErrors] = field(default_factory=dict)
+    # Errors of no field.
+    other_errors: list[str] = field(default_factory=list)
+    # Whether it was submitted, so that all errors are shown.
+    submitted: bool = False
+    # Whether the typed values were stored, and whether a validator has checked them.
     stored: bool = False
     validated: bool = False
 
     def params(self) -> list[Param]:
-        """Return the parameters that are asked for: those shown before, and those marked since."""
-        about = self.subject.product_rows
-        shown = self.subject.open_params()
-        found = [p for p in shown if p["id"] in self.asked or is_marked(p, about.get(p["id"]))]
-        return found or shown
+        """Return the parameters to show: those shown before and those that need an answer."""
+        rows = self.subject.product_rows
+        visible = self.subject.open_params()
+        shown = [
+            p for p in visible if p["id"] in self.shown_ids or needs_answer(p, rows.get(p["id"]))
+        ]
+        return shown or visible
 
     def writable(self) -> list[Param]:
-        """Return those of them that the customer may change."""
+        """Return the shown parameters that the customer may change."""
         return [param for param in self.params() if not values.is_on(param, "readonly")]
 
     def check(self) -> None:
-        """Note what is wrong with what was typed, or with what the request has."""
+        """Check the typed or stored values and keep the errors."""
         for param in self.writable():
-            given = self.given.get(param["id"], values.current(param))
-            if wrong := checks.check(param, given):
-                self.wrong[param["id"]] = wrong
+            value = self.typed.get(param["id"], values.current(param))
+            if errors := checks.check(param, value):
+                self.errors[param["id"]] = errors
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return the values that were changed and are not wrong, as the API takes them."""
+        """Return the changed values without errors for the API."""
         return [
-            values.entry(param, self.given[param["id"]])
+            values.entry(param, self.typed[param["id"]])
             for param in self.writable()
-            if param["id"] in self.given
-            and param["id"] not in self.wrong
-            and values.is_changed(param, self.given[param["id"]])
+            if param["id"] in self.typed
+            and param["id"] not in self.errors
+            and values.is_changed(param, self.typed[param["id"]])
         ]
 
-    def forget_stored(self) -> None:
-        """Forget what was typed where the request has it now."""
-        self.given = {pk: given for pk, given in self.given.items() if pk in self.wrong}
+    def keep_unstored(self) -> None:
+        """Keep only typed values with errors: the others are stored."""
+        self.typed = {pk: value for pk, value in self.typed.items() if pk in self.errors}
 
-    def mute(self, reached: Iterable[str]) -> None:
-        """Say nothing yet of what is wrong with fields that the customer hasn't come to."""
-        keep = set(reached)
-        self.wrong = {pk: wrong for pk, wrong in self.wrong.items() if pk in keep}
+    def show_errors_of(self, reached: Iterable[str]) -> None:
+        """Hide errors of fields that the customer has not reached yet."""
+        ids = set(reached)
+        self.errors = {pk: errors for pk, errors in self.errors.items() if pk in ids}
 
     def blocking(self) -> set[str]:
-        """Return the parameters because of which the form can't go out.
+        """Return the parameters that prevent submitting.
 
-        What was marked when the vendor inquired is none, until a validator says it again.
+        Errors that the vendor set with the inquiry don't, until a validator repeats them.
         """
-        if self.wrong or not self.validated:
-            return set(self.wrong)
+        if self.errors or not self.validated:
+            return set(self.errors)
         return {param["id"] for param in self.params() if values.error(param)}
 
     def refuse(self, errors: Iterable[FieldError]) -> None:
-        """Note what the platform refused, at the field that an error is about."""
+        """Keep errors of the platform, at their field where they have one."""
         ids = {param["id"] for param in self.params()}
         for error in errors:
             if error.entry in ids:
-                self.wrong[error.entry] = {checks.WHOLE: error.message}
+                self.errors[error.entry] = {checks.WHOLE: error.message}
             else:
-                self.said.append(str(error))
+                self.other_errors.append(str(error))
 
     def fields(self) -> list[Field]:
         """Return what the template shows."""
-        about = self.subject.product_rows
-        places = {param["id"]: n for n, param in enumerate(self.subject.row.params, 1)}
+        rows = self.subject.product_rows
+        numbers = {param["id"]: n for n, param in enumerate(self.subject.row.params, 1)}
         return [
-            fields.make(
-                places[p["id"]], p, about.get(p["id"]), self.given.get(p["id"]),
-                self.wrong.get(p["id"]),
-            )
+            fields.make(numbers[pk], p, rows.get(pk), self.typed.get(pk), self.errors.get(pk))
             for p in self.params()
-        ]  # fmt: skip
+            for pk in (p["id"],)
+        ]
 
 
-def is_marked(param: Param, about: Any = None) -> bool:
-    """Whether a parameter is asked for: said to be wrong, missing, or shown by a validator."""
-    return bool(values.error(param)) or values.is_unanswered(param) or _is_opened(about)
-
-
-def _is_opened(about: Any) -> bool:
-    return about is not None and about.constraints.get("hidden") is True
+def needs_answer(param: Param, row: Any = None) -> bool:
+    """Whether a parameter has an error, lacks a required value, or was shown by a validator."""
+    is_revealed = row is not None and row.constraints.get("hidden") is True
+    return bool(values.error(param)) or values.is_unanswered(param) or is_revealed
 
 
 def opened(subject: Subject) -> InquiryForm:
-    """Return the form as a viewer of the link finds it."""
+    """Return the form as its link shows it."""
     form = InquiryForm(subject, set())
-    form.asked = {param["id"] for param in form.params()}
+    form.shown_ids = {param["id"] for param in form.params()}
     return form
 
 
-def sent(subject: Subject, post: QueryDict) -> InquiryForm:
-    """Return the form as it was sent, with what was typed into it."""
-    allowed = {param["id"] for param in subject.open_params()}
-    form = InquiryForm(subject, allowed.intersection(post.getlist("asked")))
+def submitted(subject: Subject, post: QueryDict) -> InquiryForm:
+    """Return the form with its submitted values."""
+    visible = {param["id"] for param in subject.open_params()}
+    form = InquiryForm(subject, visible.intersection(post.getlist("shown")))
     for param in form.writable():
-        given = values.typed(param, post) if _was_there(param, form, post) else None
-        if given is not None:
-            form.given[param["id"]] = given
+        # A browser sends nothing for a group of boxes without a selected one.
+        if param["type"] == "checkbox" and param["id"] not in post.getlist("shown"):
+            continue
+        value = values.typed(param, post)
+        if value is not None:
+            form.typed[param["id"]] = value
     return form
-
-
-def _was_there(param: Param, form: InquiryForm, post: QueryDict) -> bool:
-    # Boxes of which none is ticked send nothing.
-    return param["type"] != "checkbox" or param["id"] in post.getlist("asked")
 
 
 def rules(params: list[Param]) -> dict[str, Any]:
-    """Return what may become different of a parameter besides its value, to compare by."""
+    """Return what a validator may change besides values: constraints and choices."""
     return {p["id"]: (p.get("constraints"), p.get("value_choices")) for p in params}

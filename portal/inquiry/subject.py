@@ -22,7 +22,7 @@ _ID = re.compile(r"[A-Z]{2,4}-[0-9-]{1,36}")
 
 @dataclass
 class Subject:
-    """A request whose parameters a customer or a reseller is asked for."""
+    """A request and the parameters that a customer or a reseller answers."""
 
     queue: Queue
     about: Validated
@@ -30,12 +30,12 @@ class Subject:
 
     @property
     def actor(self) -> Actor:
-        """Return who acts for the customer: the distributor, and none of its people."""
+        """The actor for the customer: the distributor, without a user."""
         return Actor(None, self.row.provider)
 
     @property
     def is_open(self) -> bool:
-        """Whether answers are waited for."""
+        """Whether the request waits for answers."""
         return bool(self.row.status == "inquiring")
 
     def open_params(self) -> list[Param]:
@@ -43,7 +43,7 @@ class Subject:
         return [param for param in self.row.params if values.is_open(param)]
 
     def facts(self) -> list[tuple[str, str]]:
-        """Return what the request is and whom it is about, as (label, text)."""
+        """Return facts about the request as (label, text)."""
         row = self.row
         return [
             ("Request", row.pk), ("Type", str(row.type).capitalize()),
@@ -52,7 +52,7 @@ class Subject:
         ]  # fmt: skip
 
     def closed(self) -> dict[str, str]:
-        """Return what to show of a request that can't be answered in its status."""
+        """Return what to show for a request that does not wait for answers."""
         row = self.row
         customer = self.queue.status(row.status).customer or customer_texts.OTHER
         return {
@@ -65,19 +65,19 @@ class Subject:
 
     @cached_property
     def text(self) -> str:
-        """What the vendor writes about the request in its status: Markdown."""
+        """The vendor's text for the request in its status, as Markdown."""
         return self.about.text(self.row.pk)
 
     @cached_property
     def product_rows(self) -> dict[str, Parameter]:
-        """Return the product's own parameters by the id that requests know them by."""
+        """The product's parameters by the ids that they have in requests."""
         names = [param["id"] for param in self.row.params]
         rows = Parameter.objects.filter(product=self.row.product_id, name__in=names)
         return {row.name: row for row in rows}
 
 
 def find(pk: str, codes: list[str]) -> Subject | None:
-    """Return the request of a link; None for one that is made up, or whose code is wrong."""
+    """Return the request of a link; None for an unknown request or a wrong code."""
     if not _ID.fullmatch(pk) or len(codes) != 1 or not codes[0].isascii():
         return None
     found = base.find_object(pk)

@@ -1,4 +1,4 @@
-"""What happens to what was typed: a check at each change, and the answer that is sent.
+"""Checking the form at each change, and submitting it.
 
 Both wait for the vendor's handler, so neither runs in a transaction.
 """
@@ -19,55 +19,55 @@ from requests_queue.errors import ActionNotAllowed, Missing, Refused
 from requests_queue.queues import validation
 from requests_queue.queues.validation import Superseded
 
-# Refused with this, a validation is one that didn't take place.
+# The error code of a validation that did not take place.
 _UNAVAILABLE = "VAL_100"
 
 
 class Closed(Exception):
-    """The request waits for no answer any more."""
+    """The request no longer waits for answers."""
 
 
 def check(subject: Subject, post: QueryDict) -> InquiryForm:
-    """Have what was typed so far validated; return the form as it is then.
+    """Validate the typed values and return the form.
 
-    Raises Closed, or Superseded where a newer check or the submitted form has replaced this one.
+    Raises Closed, or Superseded if a newer check or the submitted form has replaced this one.
     """
     started = ordering.start(subject, ordering.read(post))
     if not started:
         raise Superseded(subject.row.pk)
-    form = forms.sent(subject, post)
-    form.sent = "sent" in post
+    form = forms.submitted(subject, post)
+    form.submitted = "submitted" in post
     form.check()
     _validate(form, started)
-    if not form.sent:
-        form.mute(post.getlist("reached"))
+    if not form.submitted:
+        form.show_errors_of(post.getlist("reached"))
     return form
 
 
 def submit(subject: Subject, post: QueryDict) -> InquiryForm | None:
-    """Send the answers; return the form where something is wrong with them, else None.
+    """Submit the answers; return the form if it has errors, else None.
 
-    A handler that can't be reached doesn't block it. Raises Closed.
+    An unreachable handler does not prevent submitting. Raises Closed.
     """
     ordering.start(subject, ordering.submission(post))
-    form = forms.sent(subject, post)
-    form.sent = True
+    form = forms.submitted(subject, post)
+    form.submitted = True
     form.check()
-    if form.wrong:
+    if form.errors:
         return form
-    # The values of a validation that didn't take place are still to be written.
+    # Without a validation these values are not stored yet.
     entries = form.entries()
     _validate(form)
     if form.stored:
         form.check()
-        entries = [values.held(param) for param in form.writable()]
-    if form.blocking() or form.said:
+        entries = [values.current_entry(param) for param in form.writable()]
+    if form.blocking() or form.other_errors:
         return form
     return None if _pend(form, entries) else form
 
 
 def _validate(form: InquiryForm, check: Check | None = None) -> None:
-    """Have the form validated; a check that a newer one has replaced raises Superseded."""
+    """Validate the form; raises Superseded if a newer check has replaced this one."""
     subject = form.subject
     before = forms.rules(subject.row.params)
     try:
@@ -87,12 +87,12 @@ def _validate(form: InquiryForm, check: Check | None = None) -> None:
     form.stored = True
     subject.row.refresh_from_db()
     after = forms.rules(subject.row.params)
-    form.asked |= {pk for pk, rule in after.items() if rule != before.get(pk)}
-    form.forget_stored()
+    form.shown_ids |= {pk for pk, rule in after.items() if rule != before.get(pk)}
+    form.keep_unstored()
 
 
 def _pend(form: InquiryForm, entries: list[dict[str, object]]) -> bool:
-    """Move the request back to pending; whether nothing was refused."""
+    """Move the request back to pending, and return whether that succeeded."""
     subject = form.subject
     data = {**subject.about.body(entries), "code": subject.row.form_code}
     try:

@@ -1,6 +1,6 @@
-"""A parameter's value as a form has it: shown, typed, and as an entry of the API's `params`.
+"""Values of parameters: as a form shows them, as typed, and as entries of the API's `params`.
 
-One text, the values of the ticked boxes, or the texts of the parts, by the parameter's type.
+A value is a text, a list of selected boxes, or a dict of parts, depending on the type.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PARTS: dict[str, dict[str, str]] = {
         "extension": "Extension",
     },
 }
-# Where a flat value is shown that was given without its parts.
+# The part that shows a value stored without parts.
 _FLAT_AS = {"address": "address_line1", "phone": "phone_number"}
 CHOOSING = ("dropdown", "choice")
 
@@ -44,7 +44,7 @@ def is_on(param: Param, name: str) -> bool:
 
 
 def limit(param: Param, name: str) -> int | None:
-    """Return `min_length` or `max_length`, None where there is none."""
+    """Return `min_length` or `max_length`, or None."""
     value = _constraints(param).get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
@@ -55,24 +55,24 @@ def _constraints(param: Param) -> Mapping[str, Any]:
 
 
 def is_open(param: Param) -> bool:
-    """Whether the customer may see the parameter: one of the order, and not hidden."""
+    """Whether the customer may see the parameter."""
     return param["phase"] == "ordering" and not is_on(param, "hidden")
 
 
 def is_unanswered(param: Param) -> bool:
-    """Whether a value is demanded and there is none."""
+    """Whether a required value is missing."""
     if not is_on(param, "required"):
         return False
     return is_empty(param) or (param["type"] == "checkbox" and not current(param))
 
 
 def error(param: Param) -> str:
-    """Return what the vendor says is wrong."""
+    """Return the error that the vendor has set."""
     return str(param.get("value_error") or "")
 
 
 def choices(param: Param) -> Choices:
-    """Return the values to choose from and what they are called."""
+    """Return the choices as (value, label)."""
     rows = param.get("value_choices") or []
     found = [
         (str(row["value"]), str(row.get("label") or row["value"]))
@@ -86,7 +86,7 @@ def choices(param: Param) -> Choices:
 
 
 def current(param: Param) -> Value:
-    """Return what the form shows of the value that the parameter has; a password is not shown."""
+    """Return the stored value as the form shows it; empty for a password."""
     kind, value, structured = param["type"], str(param.get("value") or ""), _structured(param)
     if kind == "password":
         return ""
@@ -117,28 +117,28 @@ def _indented(value: str, structured: Mapping[str, Any]) -> str:
 
 
 def lines(text: str) -> str:
-    """Return a text with the ends of lines that it had before a browser sent it."""
+    """Return a text without the line ends of browsers."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def name(param: Param, part: str = "value") -> str:
-    """Return the name of an input; a colon, which no part has, stands before the id."""
+    """Return the name of an input; parts have no colon, so the id follows one."""
     return f"{part}:{param['id']}"
 
 
 def typed(param: Param, post: QueryDict) -> Value | None:
-    """Return what was typed; None where the form that was sent had no such field."""
+    """Return the typed value; None if the form had no such field."""
     kind = param["type"]
     if kind == "checkbox":
         ticked = post.getlist(name(param))
         return [value for value, _ in choices(param) if value in ticked]
     if kind in PARTS:
-        given = {part: post.get(name(param, part)) for part in PARTS[kind]}
-        if all(value is None for value in given.values()):
+        parts = {part: post.get(name(param, part)) for part in PARTS[kind]}
+        if all(value is None for value in parts.values()):
             return None
         was = current(param)
         assert isinstance(was, dict)
-        return {k: was[k] if v is None else _trimmed(v, was[k]) for k, v in given.items()}
+        return {k: was[k] if v is None else _trimmed(v, was[k]) for k, v in parts.items()}
     value = post.get(name(param))
     if value is None or kind in ("password", "object"):
         return None if value is None else lines(value)
@@ -147,31 +147,29 @@ def typed(param: Param, post: QueryDict) -> Value | None:
 
 def _trimmed(text: str, was: Value) -> str:
     text = lines(text)
-    # What nobody has touched stays as it is, spaces and all.
+    # An unchanged value keeps its spaces.
     return text if text == was else text.strip()
 
 
-def is_changed(param: Param, given: Value) -> bool:
-    """Whether something else was typed than the parameter has."""
-    return given != current(param)
+def is_changed(param: Param, value: Value) -> bool:
+    """Whether a typed value differs from the stored one."""
+    return value != current(param)
 
 
-def entry(param: Param, given: Value) -> dict[str, Any]:
-    """Return a typed value as the API takes it."""
-    found: dict[str, Any] = {"id": param["id"]}
-    if isinstance(given, list):
-        ticked = {value: value in given for value, _ in choices(param)}
-        return {**found, "structured_value": ticked}
-    if isinstance(given, dict):
-        if any(given.values()):
-            return {**found, "structured_value": {**_structured(param), **given}}
-        return {**found, "structured_value": {}, "value": ""}
-    if param["type"] == "object" and not given:
-        return {**found, "structured_value": {}, "value": ""}
-    return {**found, "value": given}
+def entry(param: Param, value: Value) -> dict[str, Any]:
+    """Return a typed value for the API."""
+    entry: dict[str, Any] = {"id": param["id"]}
+    if isinstance(value, list):
+        boxes = {name: name in value for name, _ in choices(param)}
+        return {**entry, "structured_value": boxes}
+    if isinstance(value, dict) and any(value.values()):
+        return {**entry, "structured_value": {**_structured(param), **value}}
+    if isinstance(value, dict) or (param["type"] == "object" and not value):
+        return {**entry, "structured_value": {}, "value": ""}
+    return {**entry, "value": value}
 
 
-def held(param: Param) -> dict[str, Any]:
-    """Return the value that the parameter has as the API takes it."""
+def current_entry(param: Param) -> dict[str, Any]:
+    """Return the stored value for the API."""
     names = ("id", "structured_value") if _structured(param) else ("id", "value")
     return {key: param[key] for key in names}

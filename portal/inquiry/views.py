@@ -1,4 +1,4 @@
-"""`/forms/<id>?code=…`: the page of an inquiry, for whoever has its link."""
+"""`/forms/<id>?code=…`: the inquiring form. Public: the code is the permission."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ from requests_queue.queues.validation import Superseded
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def inquiry(request: HttpRequest, pk: str) -> HttpResponse:
-    """Show the form, or where the request stands; a POST sends the answers."""
-    found = subject.find(pk, request.GET.getlist("code"))
-    if found is None:
+    """Show the form, or the status of a closed request; POST submits the answers."""
+    about = subject.find(pk, request.GET.getlist("code"))
+    if about is None:
         return pages.not_found(request)
     if request.method != "POST":
-        return _page(request, found, forms.opened(found) if found.is_open else None)
+        return _page(request, about, forms.opened(about) if about.is_open else None)
     try:
-        form = submission.submit(found, request.POST) if found.is_open else None
+        form = submission.submit(about, request.POST) if about.is_open else None
     except Closed:
         form = None
     if form is None:
-        return pages.see_other(_address(found, "inquiry"))
-    return _page(request, found, form)
+        return pages.see_other(_address(about, "inquiry"))
+    return _page(request, about, form)
 
 
 @require_POST
 def check(request: HttpRequest, pk: str) -> HttpResponse:
-    """Validate the values typed so far and return the form.
+    """Validate the typed values and return the form.
 
-    409 where the request is closed, 204 where a newer check has replaced this one.
+    409 if the request is closed, 204 if a newer check has replaced this one.
     """
-    found = subject.find(pk, request.GET.getlist("code"))
-    if found is None:
+    about = subject.find(pk, request.GET.getlist("code"))
+    if about is None:
         return pages.not_found(request)
     try:
-        if not found.is_open:
+        if not about.is_open:
             raise Closed
-        form = submission.check(found, request.POST)
+        form = submission.check(about, request.POST)
     except Closed:
-        return _page(request, found, None, status=409)
+        return _page(request, about, None, status=409)
     except Superseded:
         return HttpResponse(status=204)
-    context = {**_form(found, form), "status": _status(form)}
+    context = {**_form(about, form), "status": _status(form)}
     return pages.render(request, "inquiry/form.html", context)
 
 
 def _status(form: InquiryForm) -> str:
     if not form.stored:
-        return "Your answers could not be checked right now. You can still send them."
-    wrong = sum(bool(field.problems) for field in form.fields())
-    if wrong:
-        return f"Checked. {wrong} answer{'s need' if wrong > 1 else ' needs'} another look."
-    return "Checked. Nothing is wrong with your answers." if form.validated else "Saved."
+        return "Your answers cannot be checked right now. You can still send them."
+    errors = sum(bool(field.errors) for field in form.fields())
+    if errors:
+        return f"Checked. Correct {errors} answer{'s' if errors > 1 else ''}."
+    return "Checked. All answers are valid." if form.validated else "Saved."
 
 
 def _page(
@@ -77,21 +77,21 @@ def _page(
         "facts": about.facts(),
     }
     if form is None:
-        # What came after the inquiry may be for others than the holders of its link.
+        # Texts of other statuses may not be meant for the holder of the link.
         text = about.text if row.status == "pending" else ""
         context |= {**about.closed(), "text": markdown.render(text)}
-        return pages.render(request, "inquiry/standing.html", context, status)
+        return pages.render(request, "inquiry/closed.html", context, status)
     context |= {"text": markdown.render(about.text), **_form(about, form)}
     return pages.render(request, "inquiry/open.html", context, status)
 
 
 def _form(about: Subject, form: InquiryForm) -> dict[str, Any]:
-    shown, blocking = form.fields(), form.blocking() if form.sent else set()
+    fields, blocking = form.fields(), form.blocking() if form.submitted else set()
     return {
-        "fields": shown,
-        "said": form.said,
-        "summary": [field for field in shown if field.id in blocking],
-        "sent": form.sent,
+        "fields": fields,
+        "other_errors": form.other_errors,
+        "summary": [field for field in fields if field.id in blocking],
+        "submitted": form.submitted,
         "action": _address(about, "inquiry"),
         "check": _address(about, "inquiry-check"),
     }

@@ -1,1 +1,1 @@
-"""The pages of products."""
+"""Pages of products: the list, the tabs of one, and its action links."""

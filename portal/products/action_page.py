@@ -18,14 +18,14 @@ _ABOUT = {"asset_id": "Subscription", "configuration_id": "Tier configuration"}
 
 @require_safe
 def action(request: HttpRequest, pk: str) -> HttpResponse:
-    """Show the token of a link decoded, and how the vendor's own page verifies it.
+    """Show the decoded token of a link, and how the vendor's own page verifies it.
 
-    403 for a token that is expired, forged or missing; then nothing of the product is shown.
+    403 for an expired, forged or missing token, without any data of the product.
     """
     row = ProductAction.objects.select_related("product__owner").filter(pk=pk).first()
     try:
         if row is None:
-            # As for a token that does not verify: identifiers must not be probed.
+            # The same error as for an invalid token, so that ids cannot be probed.
             raise WrongToken(action_links.UNVERIFIED)
         token = request.GET.get("jwt", "")
         header, claims = action_links.read(row, token)

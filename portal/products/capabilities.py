@@ -1,4 +1,4 @@
-"""The forms of a product's capabilities: one a group, saved as the API's PUT saves them."""
+"""Forms of a product's capabilities: one for each group, saved as by the API's PUT."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from webhooks import types
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some capabilities: their title, what they are about, their form, and how they are now."""
+    """A group of capabilities and its form."""
 
     slug: str
     title: str
@@ -29,23 +29,23 @@ class Group:
 
     @property
     def states(self) -> list[tuple[str, Any]]:
-        """What each is called, and what it is: True, False or words."""
-        return [(str(f.label), _said(name, f.initial)) for name, f in self.form.fields.items()]
+        """The label of each capability and its state: True, False or a text."""
+        return [(str(f.label), _state(name, f.initial)) for name, f in self.form.fields.items()]
 
 
 def groups(product: Product, data: QueryDict | None) -> list[Group]:
-    """Return all groups as they are; the one that `data` names is bound to it."""
-    sent = None if data is None else data.get("group")
+    """Return all groups; the form of the one that `data` names is bound to it."""
+    submitted = None if data is None else data.get("group")
     return [
-        Group(slug, title, about, _form(product, paths, data if sent == slug else None))
+        Group(slug, title, about, _form(product, paths, data if submitted == slug else None))
         for slug, title, about, paths in labels.GROUPS
     ]
 
 
 def save(product: Product, account: Account, among: list[Group]) -> Group | None:
-    """Save the group that was sent, for the product's vendor; None where something is wrong.
+    """Save the submitted group and return it; None if it has errors.
 
-    Raises PermissionDenied for others.
+    Raises PermissionDenied for other accounts than the product's vendor.
     """
     if product.owner_id != account.pk:
         raise PermissionDenied
@@ -69,62 +69,62 @@ def _form(product: Product, paths: Mapping[str, str], data: QueryDict | None) ->
 
 
 def _field(path: str, label: str, value: Any) -> forms.Field:
-    common: dict[str, Any] = {"label": label, "required": False, "help_text": _opens(path)}
+    common: dict[str, Any] = {"label": label, "required": False, "help_text": _webhook_types(path)}
     if path in labels.CHOICES:
         choices = list(labels.CHOICES[path].items())
-        # What was never said stays unsaid until somebody says it.
-        unsaid = [] if value else [("", "Not said")]
+        # An unset capability stays unset until it is chosen.
+        unset = [] if value else [("", "Not set")]
         return forms.ChoiceField(
-            choices=[*unsaid, *choices], initial=str(value or ""), **common
+            choices=[*unset, *choices], initial=str(value or ""), **common
         )  # fmt: skip
     if _kind(path) is list:
-        common["help_text"] = "Their names, with commas between."
+        common["help_text"] = "Comma-separated names."
         return forms.CharField(initial=", ".join(value or ()), **common)
     return forms.BooleanField(initial=bool(value), **common)
 
 
-def _opens(path: str) -> str:
-    """Return which webhook types a capability makes possible."""
+def _webhook_types(path: str) -> str:
+    """Return which webhook types require a capability."""
     labels = [t.label for t in types.registered() if t.trigger and t.trigger.capability == path]
-    return f"For webhooks of type {', '.join(labels)}." if labels else ""
+    return f"Required by webhooks of type {', '.join(labels)}." if labels else ""
 
 
 def _kind(path: str) -> Any:
-    found: Any = TREE
+    node: Any = TREE
     for key in path.split("."):
-        found = found[key]
-    return found
+        node = node[key]
+    return node
 
 
 def stored(capabilities: Mapping[str, Any], path: str) -> Any:
-    """Return what a product's capabilities say at a dotted path, None where they don't."""
+    """Return a capability by its dotted path, None if it is not set."""
     *branches, leaf = path.split(".")
-    found: Any = capabilities
+    node: Any = capabilities
     for key in branches:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    if not isinstance(found, Mapping):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping):
         return None
-    # A branch with a switch of its own name is on where it lacks it and has anything else.
-    return found.get(leaf, bool(found) if branches[-1] == leaf else None)
+    # A non-empty branch without the switch of its own name counts as on.
+    return node.get(leaf, bool(node) if branches[-1] == leaf else None)
 
 
-def _said(path: str, value: Any) -> Any:
+def _state(path: str, value: Any) -> Any:
     if path in labels.CHOICES:
-        return labels.CHOICES[path].get(value, "Not said")
+        return labels.CHOICES[path].get(value, "Not set")
     return value or "None" if _kind(path) is list else value
 
 
 def _body(cleaned: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tree of what was sent, as a PUT has it."""
-    found: dict[str, Any] = {}
+    """Return the submitted capabilities as the tree of a PUT."""
+    body: dict[str, Any] = {}
     for path, value in cleaned.items():
         if path in labels.CHOICES and not value:
             continue
         if _kind(path) is list:
             value = [name.strip() for name in value.split(",") if name.strip()]
         *branches, leaf = path.split(".")
-        inner = found
+        inner = body
         for key in branches:
             inner = inner.setdefault(key, {})
         inner[leaf] = value
-    return found
+    return body

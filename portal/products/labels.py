@@ -1,4 +1,4 @@
-"""What a product can do, in words: each capability of `writes.capabilities.TREE` once."""
+"""Labels of products: each capability of `writes.capabilities.TREE` once, and constraints."""
 
 from __future__ import annotations
 
@@ -6,56 +6,56 @@ from collections.abc import Mapping
 from typing import Any
 
 _EDITS = {
-    "editable_ordering_parameters": "Ordering parameters may be edited",
-    "editable_fulfillment_parameters": "Fulfillment parameters may be edited",
+    "editable_ordering_parameters": "Ordering parameters can be edited",
+    "editable_fulfillment_parameters": "Fulfillment parameters can be edited",
 }
 _CHECKS = {
     "validation": "Drafts are validated",
     "inquiring_validation": "Answers to inquiries are validated",
 }
-_SCHEDULING = "May be scheduled for a date"
+_SCHEDULING = "Can be scheduled"
 
 
-def _below(branch: str, words: Mapping[str, str]) -> dict[str, str]:
-    return {f"{branch}.{name}": said for name, said in words.items()}
+def _below(branch: str, labels: Mapping[str, str]) -> dict[str, str]:
+    return {f"{branch}.{name}": label for name, label in labels.items()}
 
 
-# A group: its address, its title, what it is about, and its capabilities by dotted path.
+# A group: its slug, title, description, and labels of capabilities by dotted path.
 GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
-    ("purchases", "Purchases", "How new subscriptions are ordered.", {
+    ("purchases", "Purchases", "Ordering new subscriptions.", {
         "cart.validation": "Drafts are validated",
         "inquiring.validation": "Answers to inquiries are validated",
         "subscription.purchase.scheduling": _SCHEDULING,
-        "reservation.consumption": "What is used of reserved items is reported",
+        "reservation.consumption": "Consumption of reserved items is reported",
     }),
-    ("changes", "Changes", "How items and quantities of a subscription are changed.", _below(
+    ("changes", "Changes", "Changing items and quantities of a subscription.", _below(
         "subscription.change", {
             **_CHECKS, **_EDITS, "scheduling": _SCHEDULING,
-            "simultaneous_adjustment": "May be adjusted while another request is open",
+            "simultaneous_adjustment": "Can be changed while another request is open",
         },
     )),
-    ("renewals", "Renewals", "How a subscription is prolonged by a request.", _below(
+    ("renewals", "Renewals", "Renewing a subscription by a request.", _below(
         "subscription.renew", {
             "enable_renew": "Renew requests", **_CHECKS, **_EDITS, "scheduling": _SCHEDULING,
         },
     )),
-    ("transfers", "Transfers", "How what a customer has elsewhere is taken over.", _below(
+    ("transfers", "Transfers", "Taking over subscriptions from elsewhere.", _below(
         "subscription.transfer", {
             "enable_transfer": "Transfer requests",
-            "transfer_autoapprove": "Transfers are approved by themselves", **_CHECKS, **_EDITS,
+            "transfer_autoapprove": "Transfers are approved automatically", **_CHECKS, **_EDITS,
         },
     )),
-    ("subscriptions", "Subscriptions", "What becomes of a subscription later.", {
+    ("subscriptions", "Subscriptions", "Suspending, resuming and ending subscriptions.", {
         "subscription.hold": "Suspend and resume requests",
-        "subscription.suspend.scheduling": "Suspensions may be scheduled for a date",
-        "subscription.suspend.offline": "Suspended without the vendor",
-        "subscription.resume.scheduling": "Resumptions may be scheduled for a date",
-        "subscription.cancel.scheduling": "Cancellations may be scheduled for a date",
-        "subscription.cancel.offline": "Cancelled without the vendor",
-        "subscription.parameter.versions": "Older values of parameters are kept",
+        "subscription.suspend.scheduling": "Suspensions can be scheduled",
+        "subscription.suspend.offline": "Suspend without the vendor",
+        "subscription.resume.scheduling": "Resumptions can be scheduled",
+        "subscription.cancel.scheduling": "Cancellations can be scheduled",
+        "subscription.cancel.offline": "Cancel without the vendor",
+        "subscription.parameter.versions": "Previous values of parameters are kept",
         "subscription.schema": "End of the term",
     }),
-    ("tiers", "Tiers", "What resellers have to be set up for.", {
+    ("tiers", "Tiers", "Setting up resellers.", {
         "tiers.configs.configs": "Tier configurations",
         "tiers.configs.level": "Levels of resellers",
         "tiers.validation": "Drafts of setup requests are validated",
@@ -64,28 +64,28 @@ GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
         "tiers.configs.update.validation": "Drafts of update requests are validated",
         "tiers.configs.update.inquiring_validation":
             "Answers to inquiries of update requests are validated",
-        "tiers.updates": "Tier account requests: changes of customers and resellers",
+        "tiers.updates": "Tier account requests (changes of customers and resellers)",
     }),
-    ("usage", "Pay as you go", "How what was used is reported and billed.", {
+    ("usage", "Pay as you go", "Reporting and billing of usage.", {
         "ppu.ppu": "Pay as you go",
         "ppu.schema": "Schema of usage files",
-        "ppu.dynamic": "Items may be added by usage files",
-        "ppu.future": "Usage of the future may be reported",
-        "ppu.late": "Usage may be reported late",
-        "ppu.predictive": "Usage is predicted",
-        "ppu.required_custom_fields": "Custom fields that usage records must have",
+        "ppu.dynamic": "Usage files can add items",
+        "ppu.future": "Future usage can be reported",
+        "ppu.late": "Late usage can be reported",
+        "ppu.predictive": "Predictive usage",
+        "ppu.required_custom_fields": "Required custom fields of usage records",
     }),
 )  # fmt: skip
 
-_OFFLINE = {"no": "Never", "allowed": "Where the distributor asks for it", "auto": "Always"}
+_OFFLINE = {"no": "Never", "allowed": "If the distributor requests it", "auto": "Always"}
 CHOICES: Mapping[str, Mapping[str, str]] = {
     "ppu.schema": {
         "QT": "Quantity (QT)", "TR": "Tier rate (TR)", "CR": "Cost rate (CR)",
         "PR": "Price rate (PR)",
     },
     "subscription.schema": {
-        "explicit": "Explicit: it ends unless renewed",
-        "evergreen": "Evergreen: it goes on until cancelled",
+        "explicit": "Explicit (ends unless renewed)",
+        "evergreen": "Evergreen (continues until canceled)",
     },
     "subscription.suspend.offline": _OFFLINE,
     "subscription.cancel.offline": _OFFLINE,
@@ -94,30 +94,30 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
 
 
 def constraints(parameter: Any) -> list[str]:
-    """Return what a parameter's value must be, in a few words each."""
-    given: Mapping[str, Any] = parameter.constraints
-    found = [
-        word
-        for name, word in (
+    """Return the constraints of a parameter as short texts."""
+    rules: Mapping[str, Any] = parameter.constraints
+    texts = [
+        label
+        for name, label in (
             ("required", "Required"), ("unique", "Unique"), ("hidden", "Hidden"),
             ("readonly", "Read-only"), ("reconciliation", "For reconciliation"),
         )
-        if given.get(name)
+        if rules.get(name)
     ]  # fmt: skip
-    if given.get("min_length"):
-        found.append(f"{given['min_length']} characters or more")
-    if given.get("max_length"):
-        found.append(f"{given['max_length']} characters or fewer")
-    if given.get("shared"):
-        found.append(f"Shared: {given['shared']}")
-    if given.get("choices"):
+    if rules.get("min_length"):
+        texts.append(f"{rules['min_length']} characters at least")
+    if rules.get("max_length"):
+        texts.append(f"{rules['max_length']} characters at most")
+    if rules.get("shared"):
+        texts.append(f"Shared: {rules['shared']}")
+    if rules.get("choices"):
         how_many = "Any" if parameter.type == "checkbox" else "One"
-        found.append(f"{how_many} of: {_choices(given['choices'])}")
-    needed = given.get("dependency")
-    if isinstance(needed, Mapping):
-        of = needed.get("parameter", {}).get("id", "")
-        found.append(f"Depends on {of}: {', '.join(map(str, needed.get('values', ())))}")
-    return found
+        texts.append(f"{how_many} of: {_choices(rules['choices'])}")
+    dependency = rules.get("dependency")
+    if isinstance(dependency, Mapping):
+        of = dependency.get("parameter", {}).get("id", "")
+        texts.append(f"Depends on {of}: {', '.join(map(str, dependency.get('values', ())))}")
+    return texts
 
 
 def _choices(choices: Any) -> str:

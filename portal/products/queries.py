@@ -1,4 +1,4 @@
-"""What the pages of products show: of what the account sees, a few statements a page."""
+"""Queries of the pages of products, for what the account may see."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from webhooks.models import Webhook
 
 ROWS = 50
 PHASES = ("ordering", "fulfillment", "configuration")
-# A tab: the name of its address, and what it is called.
+# The name of a tab's URL, and its label.
 TABS = (
     ("product", "General"),
     ("product-items", "Items"),
@@ -26,8 +26,8 @@ TABS = (
     ("product-templates", "Templates"),
     ("product-capabilities", "Capabilities"),
 )
-_WEBHOOKS = 20
-_LONG = (
+_MAX_WEBHOOKS = 20
+_DEFERRED = (
     "short_description", "detailed_description", "capabilities", "customer_ui_settings",
     "end_of_sale_notes", "category",
 )  # fmt: skip
@@ -35,38 +35,38 @@ _LONG = (
 
 @dataclass(frozen=True, slots=True)
 class ProductRow:
-    """A product in the list, and how many of the objects in its queues aren't done with."""
+    """A product in the list, and the number of open objects in its queues."""
 
     product: Any
     open: int
 
 
-def products(account: Account, asked: str) -> QuerySet[Product]:
-    """Return the products that an account sees, with how many webhooks of its own each has."""
+def products(account: Account, search: str) -> QuerySet[Product]:
+    """Return the products that an account may see, with the number of its webhooks."""
     rows = visibility.products(account)
-    if asked:
-        rows = rows.filter(Q(name__icontains=asked) | Q(pk__icontains=asked))
+    if search:
+        rows = rows.filter(Q(name__icontains=search) | Q(pk__icontains=search))
     webhooks = visibility.count(Webhook.objects.filter(account=account), "product")
-    return rows.defer(*_LONG).annotate(webhook_count=webhooks).order_by("name", "pk")
+    return rows.defer(*_DEFERRED).annotate(webhook_count=webhooks).order_by("name", "pk")
 
 
 def product_rows(account: Account, rows: Sequence[Product]) -> list[ProductRow]:
-    """Return the products with what is open in their queues; a statement a queue."""
-    found: Counter[str] = Counter()
+    """Return the products with their open objects; one statement for each queue."""
+    open_objects: Counter[str] = Counter()
     for queue in base.registered() if rows else ():
-        going_on = [status for status in queue.status_names if status not in queue.final]
-        if not going_on:
+        open_statuses = [status for status in queue.status_names if status not in queue.final]
+        if not open_statuses:
             continue
         objects = queue.model.visible_to(account).filter(
-            product__in=[row.pk for row in rows], status__in=going_on
+            product__in=[row.pk for row in rows], status__in=open_statuses
         )
         counted = objects.order_by().values_list("product").annotate(n=Count("pk"))
-        found.update(dict(counted))
-    return [ProductRow(row, found[row.pk]) for row in rows]
+        open_objects.update(dict(counted))
+    return [ProductRow(row, open_objects[row.pk]) for row in rows]
 
 
 def find(account: Account, pk: str) -> Product:
-    """Return a product that the account sees; raises Missing."""
+    """Return a product that the account may see; raises Missing."""
     row = visibility.products(account).select_related("owner", "replacement").filter(pk=pk).first()
     if row is None:
         raise Missing(pk)
@@ -74,7 +74,7 @@ def find(account: Account, pk: str) -> Product:
 
 
 def general(account: Account, product: Product) -> dict[str, Any]:
-    """Return the account's webhooks of a product, and where it is connected and listed."""
+    """Return the account's webhooks, connections and listings of a product."""
     connections = visibility.connections(account).filter(product=product)
     listings = visibility.listings(account).filter(product=product)
     webhooks = Webhook.objects.filter(account=account, product=product).only(
@@ -84,9 +84,9 @@ def general(account: Account, product: Product) -> dict[str, Any]:
         "connections": connections.select_related("hub", "provider", "vendor")[:ROWS],
         "listings": listings.select_related("contract__marketplace")[:ROWS],
         "webhooks": [
-            (row, types.label(row.type, row.object_class)) for row in webhooks[: _WEBHOOKS + 1]
+            (row, types.label(row.type, row.object_class)) for row in webhooks[: _MAX_WEBHOOKS + 1]
         ],
-        "most": _WEBHOOKS,
+        "max_webhooks": _MAX_WEBHOOKS,
     }
 
 

@@ -1,1 +1,1 @@
-"""The pages of the queues."""
+"""Pages of queues: boards and lists, one object, its actions, and samples."""

@@ -1,4 +1,4 @@
-"""The actions of an object for the viewer: their buttons, their forms, and taking them."""
+"""Actions on an object: the buttons of the available ones, their forms, and running them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from portal.identity import Viewer
 from portal.queues.parameters import ParameterFields
 from requests_queue import transitions
-from requests_queue.catalog import parameter_values as parameters
+from requests_queue.catalog import parameter_values
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.errors import Refused
 from requests_queue.queues import services, validation
@@ -25,13 +25,13 @@ _CLASSES = {PRIMARY: "", "": "button-plain", DESTRUCTIVE: "button-bad"}
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """An action that the viewer may take; `asks`: its page has a form of its own."""
+    """An available action; with `has_form` the button leads to a form."""
 
     name: str
     label: str
     target: str
-    look: str
-    asks: bool
+    css_class: str
+    has_form: bool
 
 
 def buttons(queue: Queue, row: QueueObject, viewer: Viewer) -> list[Button]:
@@ -40,7 +40,7 @@ def buttons(queue: Queue, row: QueueObject, viewer: Viewer) -> list[Button]:
     return [
         Button(
             action.name, action.title, queue.status(action.target).title, css_class,
-            _asks(queue, row, action.name),
+            _has_form(queue, row, action.name),
         )
         for emphasis, css_class in _CLASSES.items()
         for action in actions
@@ -55,7 +55,7 @@ def of_other_party(queue: Queue, row: QueueObject, viewer: Viewer) -> list[str]:
     return [action.title for action in queue.available_actions(row, *({other} - own))]
 
 
-def _asks(queue: Queue, row: QueueObject, name: str) -> bool:
+def _has_form(queue: Queue, row: QueueObject, name: str) -> bool:
     about = validation.find(queue.object_class)
     return bool(
         fields_of(queue, name)
@@ -65,21 +65,21 @@ def _asks(queue: Queue, row: QueueObject, name: str) -> bool:
 
 
 def _params(about: Validated, row: Any, name: str) -> list[dict[str, Any]]:
-    """Return the parameters that a move is about: what an approval lacks, what an inquiry asks."""
-    held: list[dict[str, Any]] = row.params
+    """Return the parameters of an action's form: missing values, or values to inquire about."""
+    params: list[dict[str, Any]] = row.params
     if name == "approve":
-        missing = parameters.missing(held, "fulfillment")
-        return [param for param in held if param["id"] in missing]
-    return [param for param in held if param["phase"] == "ordering"] if name == "inquire" else []
+        missing = parameter_values.missing(params, "fulfillment")
+        return [param for param in params if param["id"] in missing]
+    return [param for param in params if param["phase"] == "ordering" and name == "inquire"]
 
 
 class ActionPage:
-    """The form of a move: its few fields, the parameters that it is about, a file."""
+    """The form of an action: its own fields, parameters, and a file."""
 
     def __init__(self, queue: Queue, row: QueueObject, name: str, request: HttpRequest) -> None:
         self.queue, self.row, self.name, self.request = queue, row, name, request
         post = request.POST if request.method == "POST" else None
-        # A move that asks for nothing is made by its button alone, which sends no fields.
+        # The button of an action without a form sends no fields.
         self.form = ActionForm(queue, name, [row.product_id], post)
         self.form.use_required_attribute = False
         self.file = services.upload_field(queue, name)
@@ -88,23 +88,29 @@ class ActionPage:
             self.form.files = request.FILES
             del self.form.fields["body"]
         self.about = validation.find(queue.object_class)
-        judged = name == "inquire"
+        is_inquiry = name == "inquire"
         params = _params(self.about, row, name) if self.about else []
-        self.params = ParameterFields(params, post, judges=judged, fills=not judged)
+        self.params = ParameterFields(
+            params, post, sets_errors=is_inquiry, sets_values=not is_inquiry
+        )
         self.errors: list[str] = []
 
-    def make(self, viewer: Viewer) -> bool:
-        """Make the move; whether nothing was refused.  What was refused stands in the form."""
+    def run(self, viewer: Viewer) -> bool:
+        """Run the action and return whether it succeeded; otherwise the form has the errors."""
         if not self.form.is_valid():
             return False
         try:
-            self._make(viewer)
+            self._run(viewer)
         except Refused as refused:
-            self._refuse(refused)
+            for error in self.params.refuse(refused.errors):
+                if error.path in self.form.fields:
+                    self.form.add_error(error.path, error.message)
+                else:
+                    self.errors.append(str(error))
             return False
         return True
 
-    def _make(self, viewer: Viewer) -> None:
+    def _run(self, viewer: Viewer) -> None:
         if self.file:
             services.upload(self.queue, viewer.actor, self.row.pk, self.name, self.request)
             return
@@ -113,10 +119,3 @@ class ActionPage:
             if entries and self.about:
                 services.edit(self.queue, viewer.actor, self.row.pk, self.about.body(entries))
             transitions.move(model, self.row.pk, self.name, viewer.actor, self.form.action_data())
-
-    def _refuse(self, refused: Refused) -> None:
-        for error in self.params.refuse(refused.errors):
-            if error.path in self.form.fields:
-                self.form.add_error(error.path, error.message)
-            else:
-                self.errors.append(str(error))

@@ -1,4 +1,4 @@
-"""A change of an open object by hand: what `PUT` allows to the viewer's side."""
+"""Editing an open object with what the API's PUT allows to the viewer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from django.http import QueryDict
 
+from portal import layout
 from portal.identity import Viewer
-from portal.queues import lists, parameters, sections
+from portal.queues import parameters, sections
 from portal.queues.parameters import ParameterFields
 from requests_queue import transitions
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
@@ -20,54 +21,51 @@ _OPEN = ("draft", "pending", "inquiring", "scheduled")
 _NOTES = ("note", "notes")
 
 
-def is_offered(queue: Queue, row: QueueObject) -> bool:
-    """Whether an object has parameters that somebody may change now."""
+def is_editable(queue: Queue, row: QueueObject) -> bool:
+    """Whether an object has parameters that can be edited now."""
     return row.status in _OPEN and validation.find(queue.object_class) is not None
 
 
 class EditPage:
-    """The form: the parameters that the viewer may set, a note, and a draft's quantities."""
+    """The form: the parameters that the viewer may set, a note, and quantities of a draft."""
 
     def __init__(
         self, queue: Queue, row: QueueObject, viewer: Viewer, post: QueryDict | None
     ) -> None:
         self.queue, self.row, self.viewer, self.post = queue, row, viewer, post
         self.shown = services.get(queue, viewer.actor, row.pk)
-        judges = viewer.role == VENDOR
-        phases = ("ordering", "fulfillment") if judges else ("ordering",)
+        is_vendor = viewer.role == VENDOR
+        phases = ("ordering", "fulfillment") if is_vendor else ("ordering",)
         params = [p for p in parameters.of(queue, self.shown) if p.get("phase") in phases]
-        self.params = ParameterFields(params, post, judges=judges)
+        self.params = ParameterFields(params, post, sets_errors=is_vendor)
         self.errors: list[str] = []
 
     @property
     def seen(self) -> str:
-        """What the object was like, as far as whoever fills in the form knows."""
-        return lists.digest([self.shown])
+        """The digest of the object, by which a concurrent change is noticed."""
+        return layout.digest(self.shown)
 
     @property
     def note(self) -> tuple[str, str] | None:
-        """The name of the note and what it says, None where there is none."""
-        for name in _NOTES:
-            if name in self.shown:
-                typed = self.post.get(name) if self.post is not None else None
-                return name, str(self.shown[name] if typed is None else typed)
-        return None
+        """The name and the text of the note; None if the object has none."""
+        name = next((name for name in _NOTES if name in self.shown), None)
+        return (name, self._typed(name, self.shown[name])) if name else None
 
     @property
     def quantities(self) -> list[tuple[Mapping[str, Any], str]]:
-        """The items of a draft order with their quantities, for the distributor."""
-        orders = DISTRIBUTOR in self.viewer.actor.roles_for(self.row)
-        if self.row.status != "draft" or not orders:
+        """The items of a draft with their quantities, for the distributor."""
+        is_distributor = DISTRIBUTOR in self.viewer.actor.roles_for(self.row)
+        if self.row.status != "draft" or not is_distributor:
             return []
         rows = [row for row in sections.items(self.shown) if row.get("item_type") != "PPU"]
-        return [(row, self._typed(f"quantity:{row['global_id']}", row)) for row in rows]
+        return [(row, self._typed(f"quantity:{row['global_id']}", row["quantity"])) for row in rows]
 
-    def _typed(self, name: str, row: Mapping[str, Any]) -> str:
+    def _typed(self, name: str, current: Any) -> str:
         typed = self.post.get(name) if self.post is not None else None
-        return str(row["quantity"]) if typed is None else typed
+        return str(current) if typed is None else typed
 
     def save(self) -> bool:
-        """Write what was changed; whether nothing was refused."""
+        """Save the changes and return whether that succeeded; otherwise the form has the errors."""
         try:
             return self._save()
         except Refused as refused:
@@ -77,13 +75,13 @@ class EditPage:
     @transitions.atomic()
     def _save(self) -> bool:
         assert self.post is not None
-        # Locked, so that nobody else's change comes between the look and what is written.
+        # Locked, so that no other change comes between the comparison and the UPDATE.
         list(self.queue.model._default_manager.select_for_update().filter(pk=self.row.pk))
         self.shown = services.get(self.queue, self.viewer.actor, self.row.pk)
         if self.post.get("seen", self.seen) != self.seen:
             self.errors.append(
-                "It has been changed meanwhile. Nothing was written; what you typed is still "
-                "here: look at it again and save."
+                "The object has changed in the meantime. Nothing was saved. Check your values "
+                "below and save again."
             )
             return False
         services.edit(self.queue, self.viewer.actor, self.row.pk, self._body())
@@ -95,14 +93,8 @@ class EditPage:
         body: dict[str, Any] = about.body(entries) if about and entries else {}
         if self.note and self.note[1] != self.shown[self.note[0]]:
             body[self.note[0]] = self.note[1]
-        changed = [
-            {"id": row["global_id"], "quantity": typed}
-            for row, typed in self.quantities
-            if typed != str(row["quantity"])
-        ]
-        if changed:
-            everything = [
+        if any(typed != str(row["quantity"]) for row, typed in self.quantities):
+            body.setdefault("asset", {})["items"] = [
                 {"id": row["global_id"], "quantity": typed} for row, typed in self.quantities
             ]
-            body.setdefault("asset", {})["items"] = everything
         return body

@@ -1,6 +1,6 @@
-"""What happened to an object: its status changes and messages, and who was called for each.
+"""The history of an object: status changes, messages, and the deliveries of each change.
 
-Calls are those of the viewer's webhooks; the other party's are its own.
+Deliveries are those of the viewer's webhooks.
 """
 
 from __future__ import annotations
@@ -24,79 +24,79 @@ _TONES = {
     Delivery.WAITING: BUSY, Delivery.CALLING: BUSY,
     Delivery.DELIVERED: GOOD, Delivery.FAILED: BAD,
 }  # fmt: skip
-
-# Of each kind the latest are shown.
-SHOWN = 100
+MAX_ENTRIES = 100  # messages, and as many events
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryDelivery:
-    """A webhook that was told of a change, and how its delivery stands."""
+    """A delivery of a change, and its state."""
 
     webhook_id: str
     label: str
-    kind: str
+    is_validator: bool
     delivery_id: int
     state: str
     attempts: int
-    answer: str
+    response: str
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether it waits for its next attempt after a failure."""
+        return self.state == Delivery.WAITING and self.attempts > 0
 
     @property
     def tone(self) -> str:
-        """How it looks."""
-        if self.state == Delivery.WAITING and self.attempts:
-            return BAD
-        return _TONES.get(self.state, "")
+        """The color of its state."""
+        return BAD if self.is_retried else _TONES.get(self.state, "")
 
     @property
-    def standing(self) -> str:
-        """How it stands, in words."""
-        if self.state == Delivery.WAITING and self.attempts:
-            return "waiting to be tried again"
-        return self.state
+    def state_label(self) -> str:
+        """Its state as text."""
+        return "waiting for its next attempt" if self.is_retried else self.state
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One thing that happened: who did it, what they said, who was called because of it."""
+    """A change or a message: its author and the deliveries of the change."""
 
     at: datetime
-    who: str
+    author: str
     account: str
     text: str
     kind: str
-    calls: tuple[HistoryDelivery, ...] = ()
+    deliveries: tuple[HistoryDelivery, ...] = ()
 
 
 def of(row: QueueObject, account: Account) -> list[HistoryEntry]:
-    """Return what happened, the latest first; two statements."""
-    told = _calls(row.pk, account)
-    found = []
-    for message in _messages(row.pk, account):
-        calls = told.pop((message.text, message.created), ())
-        found.append(_said(message, tuple(calls)))
-    for (text, at), calls in told.items():
-        # No message tells of what left the status as it was.
-        found.append(HistoryEntry(at, "", "", text, "event", tuple(calls)))
-    return sorted(found, key=lambda entry: entry.at, reverse=True)
+    """Return the history, newest first; two statements."""
+    deliveries = _deliveries(row.pk, account)
+    entries = [
+        _entry(message, tuple(deliveries.pop((message.text, message.created), ())))
+        for message in _messages(row.pk, account)
+    ]
+    # Events that leave the status as it was have no message.
+    entries += [
+        HistoryEntry(at, "", "", text, "event", tuple(rest))
+        for (text, at), rest in deliveries.items()
+    ]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 
 def _messages(pk: str, account: Account) -> list[Message]:
     rows = Message.visible_to(account).filter(conversation__instance_id=pk)
-    return list(rows.select_related("creator", "account").order_by("-pk")[:SHOWN])
+    return list(rows.select_related("creator", "account").order_by("-pk")[:MAX_ENTRIES])
 
 
-def _said(message: Message, calls: tuple[HistoryDelivery, ...]) -> HistoryEntry:
+def _entry(message: Message, deliveries: tuple[HistoryDelivery, ...]) -> HistoryEntry:
     kind = {MESSAGE: "message", PRIVATE: "private"}.get(message.type, "change")
     company = message.account.name if message.account else ""
-    who = message.creator.name if message.creator else company or "The platform"
-    return HistoryEntry(
-        message.created, who, company if message.creator else "", message.text, kind, calls
-    )
+    author = message.creator.name if message.creator else company or "The platform"
+    company = company if message.creator else ""
+    return HistoryEntry(message.created, author, company, message.text, kind, deliveries)
 
 
-def _calls(pk: str, account: Account) -> dict[tuple[str, datetime], list[HistoryDelivery]]:
-    """Return the calls by what their change is called in the conversation, and its moment."""
+def _deliveries(pk: str, account: Account) -> dict[tuple[str, datetime], list[HistoryDelivery]]:
+    """Return the deliveries by the text and time of their change's message."""
     last = Attempt.objects.filter(delivery=OuterRef("delivery")).order_by("-number")
     events = (
         Event.objects.filter(
@@ -110,42 +110,38 @@ def _calls(pk: str, account: Account) -> dict[tuple[str, datetime], list[History
         .only("status_from", "status_to", "object_id", "at", "delivery__state",
               "delivery__attempts", "webhook__label", "webhook__type", "webhook__object_class")
     )  # fmt: skip
-    found: dict[tuple[str, datetime], list[HistoryDelivery]] = {}
-    for event in events.order_by("-pk")[:SHOWN]:
-        key = (_named(event), clock.shown(event.at))
-        found.setdefault(key, []).append(_call(event))
-    return found
+    result: dict[tuple[str, datetime], list[HistoryDelivery]] = {}
+    for event in events.order_by("-pk")[:MAX_ENTRIES]:
+        key = (_text(event), clock.shown(event.at))
+        result.setdefault(key, []).append(_delivery(event))
+    return result
 
 
-def _named(event: Event) -> str:
+def _text(event: Event) -> str:
     if event.status_from == event.status_to and event.status_to:
         return f"Validated in {event.status_to}."
-    if not event.status_from:
-        return writing.said(None, event.status_to)
-    return writing.said(event.status_from, event.status_to)
+    return writing.said(event.status_from or None, event.status_to)
 
 
-def _call(event: Any) -> HistoryDelivery:
-    kind = "event" if event.webhook.type == types.EVENT else "validator"
-    answer = str(event.status_code) if event.status_code else ""
-    if not answer and event.outcome:
-        answer = "no answer"
+def _delivery(event: Any) -> HistoryDelivery:
+    response = str(event.status_code) if event.status_code else ""
     return HistoryDelivery(
-        event.webhook_id, event.webhook.label, kind, event.delivery_id, event.delivery.state,
-        event.delivery.attempts, answer,
+        event.webhook_id, event.webhook.label, event.webhook.type != types.EVENT,
+        event.delivery_id, event.delivery.state, event.delivery.attempts,
+        response or ("no response" if event.outcome else ""),
     )  # fmt: skip
 
 
 def state(entries: Iterable[HistoryEntry]) -> list[Any]:
-    """Return what a change of the history would change."""
+    """Return what the page's digest depends on."""
     return [
-        (entry.at, entry.text, [(c.delivery_id, c.state, c.attempts) for c in entry.calls])
+        (entry.at, entry.text, [(d.delivery_id, d.state, d.attempts) for d in entry.deliveries])
         for entry in entries
     ]
 
 
-def watching(queue: Queue, row: QueueObject, account: Account) -> int:
-    """Return how many enabled webhooks of the account are told of the object's changes."""
+def count_webhooks(queue: Queue, row: QueueObject, account: Account) -> int:
+    """Return how many enabled webhooks of the account listen to the object's changes."""
     rows = Webhook.objects.filter(
         active=True, type=types.EVENT, object_class=queue.object_class,
         product=row.product_id, account=account,

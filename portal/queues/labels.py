@@ -1,4 +1,4 @@
-"""Labels of what queues have: keys of the API, statuses, and queues themselves."""
+"""Labels of queues and of keys of the API."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def spaced(name: str) -> str:
 
 
 def label(key: str) -> str:
-    """Return what a key of the API is called."""
+    """Return the label of a key of the API."""
     if key in _LABELS:
         return _LABELS[key]
     words = spaced(key).split()
-    found = " ".join({"id": "ID", "uid": "UID"}.get(word, word) for word in words)
-    return capital(found)
+    text = " ".join({"id": "ID", "uid": "UID"}.get(word, word) for word in words)
+    return capital(text)
 
 
 def capital(text: str) -> str:
-    """Return a text with a capital at its beginning."""
+    """Return a text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
 
 
 def name_of(queue: Queue) -> str:
-    """Return the queue's name in addresses."""
+    """Return the queue's name in URLs."""
     return str(queue.model._meta.app_label)
 
 
 def one_of(queue: Queue) -> str:
-    """Return what one object of the queue is called: `fulfillment request`."""
+    """Return the label of one object of the queue: `fulfillment request`."""
     return spaced(queue.object_class)

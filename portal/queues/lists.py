@@ -1,9 +1,8 @@
-"""The objects of a queue as an account sees them: counted, filtered, as cards and as rows."""
+"""The objects of a queue that an account may see: counts, filters, and cards."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,11 +17,9 @@ from requests_queue.errors import Missing
 from requests_queue.queues import base
 from requests_queue.queues.base import Queue, QueueObject
 
-# A column of the board shows so many; its list shows them all.
-SHOWN = 8
-# A filter offers so many products.
-OFFERED = 200
-# Whom or what an object is about, in a word: the first of these that a queue's objects have.
+MAX_CARDS = 8  # in a column of the board
+MAX_PRODUCTS = 200  # in a filter
+# The name of what an object is about: the first of these paths that the model has.
 _ABOUT = ("asset__customer__name", "configuration__account__name", "account__name", "name",
           "subject", "listing__contract__marketplace__name")  # fmt: skip
 _SEARCHED = ("id", "asset__id", "asset__external_id", "configuration__id", "listing__id",
@@ -45,7 +42,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class BoardColumn:
-    """The objects of a status: how many, and the newest."""
+    """The objects in a status: their number, and the newest."""
 
     status: str
     count: int
@@ -53,7 +50,7 @@ class BoardColumn:
 
 
 def find(name: str) -> Queue:
-    """Return the queue of a name in an address; raises Missing."""
+    """Return the queue of a name in a URL; raises Missing."""
     queue = base.find_queue(name)
     if queue is None:
         raise Missing(name)
@@ -61,7 +58,7 @@ def find(name: str) -> Queue:
 
 
 def find_object(name: str, pk: str, account: Account) -> tuple[Queue, QueueObject]:
-    """Return an object that the account sees, and its queue; raises Missing."""
+    """Return a queue and an object that the account may see; raises Missing."""
     queue = find(name)
     rows = queue.model.visible_to(account).select_related("product", "vendor", "provider")
     row = rows.filter(pk=pk).first()
@@ -71,49 +68,49 @@ def find_object(name: str, pk: str, account: Account) -> tuple[Queue, QueueObjec
 
 
 def counts(rows: QuerySet[Any]) -> dict[str, int]:
-    """Return how many objects there are by status; one statement."""
+    """Return the number of objects by status; one statement."""
     return dict(rows.order_by().values_list("status").annotate(n=Count("pk")))
 
 
-def filtered(queue: Queue, account: Account, asked: Mapping[str, str]) -> QuerySet[Any]:
-    """Return the account's objects of a type, of a product, and found by `q`, as far as asked."""
+def filtered(queue: Queue, account: Account, query: Mapping[str, str]) -> QuerySet[Any]:
+    """Return the account's objects, filtered by `type`, `product` and the search `q`."""
     rows = queue.model.visible_to(account)
-    if asked.get("type") in queue.types:
-        rows = rows.filter(type=asked["type"])
-    if product := asked.get("product"):
+    if query.get("type") in queue.types:
+        rows = rows.filter(type=query["type"])
+    if product := query.get("product"):
         rows = rows.filter(product=product)
-    if wanted := asked.get("q", "").strip():
-        found = Q()
-        for route in (r for r in (*_SEARCHED, *_ABOUT) if _leads(queue.model, r)):
-            found |= Q(**{f"{route}__icontains": wanted})
-        rows = rows.filter(found)
+    if words := query.get("q", "").strip():
+        matches = Q()
+        for path in (r for r in (*_SEARCHED, *_ABOUT) if _has_path(queue.model, r)):
+            matches |= Q(**{f"{path}__icontains": words})
+        rows = rows.filter(matches)
     return rows
 
 
 def products(account: Account) -> list[tuple[str, str]]:
     """Return the products to filter by: (id, name)."""
     rows = visibility.products(account).order_by("name", "pk")
-    return list(rows.values_list("pk", "name")[:OFFERED])
+    return list(rows.values_list("pk", "name")[:MAX_PRODUCTS])
 
 
 def columns(queue: Queue, account: Account, rows: QuerySet[Any]) -> list[BoardColumn]:
-    """Return the board: a column for each status, a statement for each that has objects."""
-    found = counts(rows)
+    """Return a column for each status; one statement for each that has objects."""
+    by_status = counts(rows)
     return [
         BoardColumn(
-            status, found.get(status, 0),
-            tuple(cards(queue, account, rows.filter(status=status)[:SHOWN]))
-            if found.get(status) else (),
+            status, by_status.get(status, 0),
+            tuple(cards(queue, account, rows.filter(status=status)[:MAX_CARDS]))
+            if by_status.get(status) else (),
         )
         for status in queue.status_names
     ]  # fmt: skip
 
 
 def cards(queue: Queue, account: Account, rows: QuerySet[Any]) -> list[Card]:
-    """Return objects as cards, with the columns that those show and no others."""
-    about = next((r for r in _ABOUT if _leads(queue.model, r)), "pk")
+    """Return objects as cards; only the columns shown are read."""
+    about = next((r for r in _ABOUT if _has_path(queue.model, r)), "pk")
     other = "provider__name" if account.is_vendor else "vendor__name"
-    kind = ("type",) if _leads(queue.model, "type") else ()
+    kind = ("type",) if _has_path(queue.model, "type") else ()
     names = ("pk", "status", "product_id", "product__name", about, other, "created", "updated")
     return [
         Card(
@@ -125,33 +122,29 @@ def cards(queue: Queue, account: Account, rows: QuerySet[Any]) -> list[Card]:
     ]  # fmt: skip
 
 
-def digest(shown: Iterable[Any]) -> str:
-    """Return what stays the same as long as what is shown does."""
-    return hashlib.sha256(repr(list(shown)).encode()).hexdigest()[:16]
-
-
 def column_state(column: BoardColumn) -> tuple[Any, ...]:
-    """Return of a column what a change of it would change."""
+    """Return what the page's digest depends on."""
     return (column.status, column.count, *((card.pk, card.updated) for card in column.cards))
 
 
 def summaries(account: Account) -> list[tuple[Queue, str, int, list[tuple[str, int]], bool]]:
-    """Return all queues, each with its name, its total, its counts, and whether it has samples; a
-    statement each.
+    """Return each queue with its name, total, counts by status, and whether it has samples.
+
+    One statement for each queue.
     """
-    found = []
+    summaries = []
     for queue in base.registered():
-        counted = counts(queue.model.visible_to(account))
-        shown = [(status, counted[status]) for status in queue.status_names if counted.get(status)]
-        name, total = labels.name_of(queue), sum(counted.values())
-        found.append((queue, name, total, shown, queue.sample is not None))
-    return found
+        by_status = counts(queue.model.visible_to(account))
+        shown = [(each, by_status[each]) for each in queue.status_names if by_status.get(each)]
+        name, total = labels.name_of(queue), sum(by_status.values())
+        summaries.append((queue, name, total, shown, queue.sample is not None))
+    return summaries
 
 
-def _leads(model: type[Model], route: str) -> bool:
-    """Whether the model has what an ORM route leads to."""
+def _has_path(model: type[Model], path: str) -> bool:
+    """Whether an ORM path exists on the model."""
     at: type[Model] | None = model
-    for name in route.split("__"):
+    for name in path.split("__"):
         try:
             field = at._meta.get_field(name) if at is not None else None
         except FieldDoesNotExist:

@@ -1,4 +1,4 @@
-"""The parameters of an object: as a table that is read, and as fields that are filled in."""
+"""Parameters of an object: as rows of a table, and as fields of a form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MASK = "••••••••"
 
 @dataclass(frozen=True, slots=True)
 class ParameterRow:
-    """A parameter in the table."""
+    """A row of the table."""
 
     id: str
     title: str
@@ -37,23 +37,23 @@ class ParameterRow:
 
 
 def of(queue: Queue, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the parameters of an object as the API shows it."""
+    """Return the parameters of an object from its JSON."""
     about = validation.find(queue.object_class)
     if about is not None:
-        found = about.params_of(shown)
+        params = about.params_of(shown)
     else:
         asset = shown.get("asset")
         inner = asset.get("params") if isinstance(asset, Mapping) else None
-        found = shown.get("params") or inner
-    return [row for row in found or [] if isinstance(row, dict) and "id" in row]
+        params = shown.get("params") or inner
+    return [row for row in params or [] if isinstance(row, dict) and "id" in row]
 
 
 def table(params: Iterable[Param]) -> list[ParameterRow]:
-    """Return the parameters as lines; no password is shown."""
-    return [_line(param) for param in params]
+    """Return the rows of the table; passwords are masked."""
+    return [_row(param) for param in params]
 
 
-def _line(param: Param) -> ParameterRow:
+def _row(param: Param) -> ParameterRow:
     rules = param.get("constraints") or {}
     names = ("required", "hidden", "readonly", "unique")
     text, is_code = _text(param)
@@ -65,14 +65,14 @@ def _line(param: Param) -> ParameterRow:
 
 
 def _text(param: Param) -> tuple[str, bool]:
-    """Return the value in words, and whether it is a program's."""
+    """Return the value as text, and whether it is code."""
     value, structured = param.get("value"), param.get("structured_value")
     if param.get("type") == "password":
         return (MASK if value else ""), False
     if param.get("type") == "checkbox" and isinstance(structured, Mapping):
         labels = dict(values.choices({**param, "title": param.get("title") or param["id"]}))
         ticked = [str(labels.get(k, k)) for k, on in structured.items() if on in (True, "true")]
-        return ", ".join(ticked) or ("Not ticked" if structured else ""), False
+        return ", ".join(ticked) or ("Not selected" if structured else ""), False
     if param.get("type") == "object":
         return (json.dumps(structured, indent=2) if structured else str(value or "")), True
     if param.get("type") in values.CHOOSING:
@@ -83,15 +83,15 @@ def _text(param: Param) -> tuple[str, bool]:
 
 
 def masked(node: Any) -> Any:
-    """Return JSON of the API with the values of password parameters made unreadable."""
+    """Return JSON of the API with values of passwords masked."""
     if isinstance(node, list):
         return [masked(each) for each in node]
     if not isinstance(node, Mapping):
         return node
-    found = {key: masked(value) for key, value in node.items()}
-    if found.get("type") == "password" and found.get("value"):
-        found["value"] = MASK
-    return found
+    result = {key: masked(value) for key, value in node.items()}
+    if result.get("type") == "password" and result.get("value"):
+        result["value"] = MASK
+    return result
 
 
 def has_password(node: Any) -> bool:
@@ -101,70 +101,68 @@ def has_password(node: Any) -> bool:
 
 @dataclass
 class ParameterFields:
-    """Parameters as fields of a form, with what was typed and what is wrong with it.
-
-    A value that differs from the parameter's own is a change; `errors` are what the vendor says
-    is wrong, where the form asks for that.
-    """
+    """Parameters as fields of a form, with typed values and their errors."""
 
     params: list[dict[str, Any]]
     post: QueryDict | None = None
-    # Whether the vendor may say what is wrong with each, and whether values may be set at all.
-    judges: bool = False
-    fills: bool = True
-    wrong: dict[str, FieldErrors] = field(default_factory=dict)
+    # Whether the form sets errors of values (by a vendor), and values.
+    sets_errors: bool = False
+    sets_values: bool = True
+    errors: dict[str, FieldErrors] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # What customers can't change whoever fills in here can.
+        # Parameters that are read-only for customers can be set here.
         self.params = copy.deepcopy(self.params)
         for param in self.params:
             param["constraints"] = {**(param.get("constraints") or {}), "readonly": False}
 
-    def _given(self, param: Param) -> Value | None:
-        return values.typed(param, self.post) if self.post is not None and self.fills else None
+    def _typed(self, param: Param) -> Value | None:
+        return (
+            values.typed(param, self.post) if self.post is not None and self.sets_values else None
+        )
 
     def _error(self, param: Param) -> str:
-        held = values.error(param)
-        return held if self.post is None else self.post.get(f"error:{param['id']}", held).strip()
+        current = values.error(param)
+        if self.post is None:
+            return current
+        return self.post.get(f"error:{param['id']}", current).strip()
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return what was changed, as the API takes it."""
-        found = []
+        """Return the changed parameters for the API."""
+        changed = []
         for param in self.params:
-            given = self._given(param)
+            typed = self._typed(param)
             entry: dict[str, Any] = {}
-            # A password that is left empty stays.
-            if given not in (None, "") or (given == "" and param["type"] != "password"):
-                assert given is not None
-                entry = values.entry(param, given) if values.is_changed(param, given) else {}
-            if self.judges and self._error(param) != values.error(param):
+            # An empty password keeps the current one.
+            if typed is not None and (typed != "" or param["type"] != "password"):
+                entry = values.entry(param, typed) if values.is_changed(param, typed) else {}
+            if self.sets_errors and self._error(param) != values.error(param):
                 entry |= {"id": param["id"], "value_error": self._error(param)}
-            found += [entry] if entry else []
-        return found
+            changed += [entry] if entry else []
+        return changed
 
-    def whole(self) -> list[dict[str, Any]]:
-        """Return every value that there is, changed or proposed, as the API takes it."""
+    def all_entries(self) -> list[dict[str, Any]]:
+        """Return all values, changed or not, for the API."""
         changed = {entry["id"]: entry for entry in self.entries()}
-        proposed = {p["id"]: values.held(p) for p in self.params if not is_empty(p)}
-        return list((proposed | changed).values())
+        current = {p["id"]: values.current_entry(p) for p in self.params if not is_empty(p)}
+        return list((current | changed).values())
 
     def refuse(self, errors: Iterable[FieldError]) -> list[FieldError]:
-        """Note errors at the parameters that they are about, and return the others."""
+        """Keep errors of these parameters and return the others."""
         rest = []
         ids = {param["id"] for param in self.params}
         for error in errors:
             if error.entry in ids:
-                self.wrong[error.entry] = {WHOLE: error.message[0].upper() + error.message[1:]}
+                self.errors[error.entry] = {WHOLE: error.message[0].upper() + error.message[1:]}
             else:
                 rest.append(error)
         return rest
 
     def fields(self) -> list[tuple[Field, str, str, str]]:
-        """Return the fields, each with its phase, what is said to be wrong with its value, and
-        the value that the object has."""
+        """Return the fields, each with its phase, its error, and its current value."""
         return [
             (
-                fields.make(n, param, None, self._given(param), self.wrong.get(param["id"])),
+                fields.make(n, param, None, self._typed(param), self.errors.get(param["id"])),
                 str(param.get("phase") or ""),
                 self._error(param),
                 _text(param)[0],

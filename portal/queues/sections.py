@@ -1,6 +1,6 @@
-"""An object as a person reads it: sections of facts, items, parties, from its JSON of the API.
+"""The JSON of an object as sections of facts, items and parties.
 
-Whatever a queue's objects have is shown, so that a new queue needs nothing here.
+Generic: a new queue needs no code here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from portal.queues import labels
 Json = Mapping[str, Any]
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
-# What stands in a place of its own, or in the head.
+# Shown elsewhere on the page, or not at all.
 _ELSEWHERE = {"id", "type", "status", "state", "product", "vendor", "provider", "items", "params",
               "tiers", "events", "created", "updated", "contact_info", "activation_key", "creator",
               "assignee", "params_form_url", "activation", "message", "icon", "version", "owner",
@@ -28,7 +28,7 @@ _TIERS = {"customer": "Customer", "tier1": "Reseller, tier 1", "tier2": "Reselle
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing that is known: a text, a moment, or an address to follow; `id` stands beside."""
+    """A label with a text, a time or a link; `id` is shown beside it."""
 
     label: str
     text: str = ""
@@ -39,36 +39,35 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Facts that belong together."""
+    """Facts under a title."""
 
     title: str
     facts: tuple[Fact, ...]
 
 
 def sections(shown: Json, title: str, parties: Iterable[Fact]) -> list[Section]:
-    """Return the object's own facts first, its parties among them, then those of each thing
-    within it."""
+    """Return the object's own facts with its parties, then one section for each nested object."""
     plain = {k: v for k, v in shown.items() if not isinstance(v, Mapping) or _is_name(v)}
     inner = {k: v for k, v in shown.items() if k not in plain and k not in _ELSEWHERE}
-    # Where it is sold is said once: of the subscription, where it is of one.
+    # Don't repeat facts of nested objects, such as the marketplace of the subscription.
     plain = {k: v for k, v in plain.items() if not any(row.get(k) == v for row in inner.values())}
     assignee = _inner(shown, "assignee").get("name")
     own = (*_facts(plain), *([Fact("Assignee", str(assignee))] if assignee else []))
-    found = [Section(title, (*parties, *own, *_dates(shown)))]
+    result = [Section(title, (*parties, *own, *_dates(shown)))]
     for key, value in inner.items():
-        # Who it is stands among the tiers.
+        # Accounts are shown as tiers.
         if "contact_info" in value:
             continue
         title = _TITLES.get(key, labels.label(key))
         names = ("id", "status", "name") if "id" in value else ()
         first = tuple(_fact(name, value[name]) for name in names if value.get(name))
         if facts := (*first, *(f for f in _facts(value) if f.label not in ("Name",))):
-            found.append(Section(title, facts))
-    return [section for section in found if section.facts]
+            result.append(Section(title, facts))
+    return [section for section in result if section.facts]
 
 
 def _is_name(value: Json) -> bool:
-    """Whether an object of the JSON is no more than a reference."""
+    """Whether an object of the JSON is only a reference."""
     return bool(value.get("id")) and value.keys() <= {"id", "name", "icon", "email", "type",
                                                       "message"}  # fmt: skip
 
@@ -113,7 +112,7 @@ def _reference(label: str, value: Json) -> Fact:
 
 
 def _dates(shown: Json) -> Iterator[Fact]:
-    """Yield when what happened to the object, whichever way its JSON says so."""
+    """Yield the times of the object's events, whichever form its JSON has."""
     events = shown.get("events")
     moments = dict(events) if isinstance(events, Mapping) else {}
     for key in ("created", "updated"):
@@ -127,15 +126,15 @@ def _dates(shown: Json) -> Iterator[Fact]:
 
 
 def tiers(shown: Json) -> list[Section]:
-    """Return the customer and the resellers, as far as there are any."""
+    """Return the customer and the resellers."""
     named = shown.get("tiers") or _inner(shown, "asset").get("tiers") or {}
-    found = [(title, named.get(key)) for key, title in _TIERS.items()]
+    accounts = [(title, named.get(key)) for key, title in _TIERS.items()]
     if "contact_info" in _inner(shown, "account"):
-        found.append(("Account", shown["account"]))
-    return [Section(title, tuple(_who(row))) for title, row in found if row]
+        accounts.append(("Account", shown["account"]))
+    return [Section(title, tuple(_account(row))) for title, row in accounts if row]
 
 
-def _who(row: Json) -> Iterator[Fact]:
+def _account(row: Json) -> Iterator[Fact]:
     info = row.get("contact_info") or {}
     contact = info.get("contact") or {}
     yield Fact("Company", str(row.get("name") or ""), id=str(row.get("id") or ""))
@@ -152,20 +151,20 @@ def _who(row: Json) -> Iterator[Fact]:
         if row.get(key):
             yield Fact(labels.label(key), str(row[key]))
     if isinstance(row.get("scopes"), list):
-        yield Fact("Stands as", ", ".join(row["scopes"]))
+        yield Fact("Scopes", ", ".join(row["scopes"]))
 
 
 def _inner(shown: Json, key: str) -> Json:
-    found = shown.get(key)
-    return found if isinstance(found, Mapping) else {}
+    value = shown.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def items(shown: Json) -> list[Json]:
-    """Return what is ordered or billed, as the API shows it."""
-    found = shown.get("items") or _inner(shown, "asset").get("items") or []
-    return [{**row, "quantity": _counted(row.get("quantity"))} for row in found]
+    """Return the items of an order or a bill."""
+    rows = shown.get("items") or _inner(shown, "asset").get("items") or []
+    return [{**row, "quantity": _quantity(row.get("quantity"))} for row in rows]
 
 
-def _counted(quantity: Any) -> str:
-    """Return a quantity, which billing has as a number: 34.0 is 34."""
+def _quantity(quantity: Any) -> str:
+    """Return a quantity, which is a number in billing: 34.0 as `34`."""
     return f"{quantity:g}" if isinstance(quantity, float) else str(quantity)

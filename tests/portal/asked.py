@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.http import HttpResponse
 from django.test import Client
 
+from tests import html
 from tests.api import Caller
+from tests.html import Element
 
 SUITE = "PRD-362-917-440"
 # A reseller who is set up for it, and a request of another one that is asked.
@@ -104,13 +104,17 @@ def link(vendor: Call, pk: str) -> str:
     return f"{parts.path}?{parts.query}"
 
 
-@dataclass
 class Shown:
-    """A field of the page."""
+    """A field of the page: its controls, and its title, help and error."""
 
-    words: str = ""
-    controls: list[dict[str, Any]] = field(default_factory=list)
-    parts: dict[str, str] = field(default_factory=dict)
+    def __init__(self, element: Element) -> None:
+        self.words = element.raw_text
+        self.parts = {e["data-part"]: e.text for e in element.all("[data-part]")}
+        self.controls = [
+            _control(e)
+            for e in element.descendants()
+            if e.tag in ("input", "select", "textarea") and e.get("type") != "hidden"
+        ]
 
     @property
     def error(self) -> str:
@@ -122,82 +126,31 @@ class Shown:
 
     @property
     def control(self) -> dict[str, Any]:
-        (found,) = self.controls
-        return found
+        (result,) = self.controls
+        return result
 
 
-class Page(HTMLParser):
+def _control(element: Element) -> dict[str, Any]:
+    options = [option["value"] for option in element.all("option")]
+    flags = {name: True for name, value in element.attributes.items() if not value}
+    shown = {"tag": element.tag, "value": element.value, "options": options}
+    return {**element.attributes, **flags, **shown}
+
+
+class Page:
     """The form of a page: its fields by parameter, and what a browser would send of it."""
 
     def __init__(self, answer: HttpResponse) -> None:
-        super().__init__()
         self.answer = answer
         self.status = answer.status_code
         self.html = answer.content.decode()
-        self.text = ""
-        self.fields: dict[str, Shown] = {}
-        self.sent: list[tuple[str, str]] = []
-        self.action = ""
+        self.root = html.parse(self.html)
+        self.text = self.root.raw_text
+        self.fields = {e["data-field"]: Shown(e) for e in self.root.all("[data-field]")}
+        self.sent = self.root.sent()
+        self.action = "".join(form["action"] for form in self.root.all("form"))
         # The status that the page of a request that can't be answered is about.
-        self.outcome = ""
-        self._field: Shown | None = None
-        self._part = ""
-        self._depth = 0
-        self._control: dict[str, Any] | None = None
-        self.feed(self.html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        found: dict[str, Any] = {k: True if v is None else v for k, v in attributes}
-        if tag == "form":
-            self.action = found["action"]
-        self.outcome = found.get("data-outcome", self.outcome)
-        if tag == "div":
-            self._depth += self._field is not None
-            if "data-field" in found:
-                self._field = self.fields[found["data-field"]] = Shown()
-                self._depth = 0
-        if self._field is not None and "data-part" in found:
-            self._part = found["data-part"]
-        if tag in ("input", "select", "textarea"):
-            self._control = {"tag": tag, "value": "", "options": [], **found}
-            if self._field is not None and found.get("type") != "hidden":
-                self._field.controls.append(self._control)
-            if tag == "input":
-                self._send()
-        if tag == "option" and self._control is not None:
-            self._control["options"].append(found["value"])
-            if "selected" in found:
-                self._control["value"] = found["value"]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "div" and self._field is not None:
-            if self._depth == 0:
-                self._field = None
-            self._depth -= 1
-        if tag in ("p", "label", "legend"):
-            self._part = ""
-        if tag == "textarea" and self._control is not None:
-            # A browser drops the first end of line.
-            self._control["value"] = self._control["value"].removeprefix("\n")
-        if tag in ("select", "textarea"):
-            self._send()
-            self._control = None
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-        if self._control is not None and self._control["tag"] == "textarea":
-            self._control["value"] += data
-        if self._field is not None:
-            self._field.words += data
-            if self._part:
-                self._field.parts[self._part] = self._field.parts.get(self._part, "") + data
-
-    def _send(self) -> None:
-        control = self._control or {}
-        off = control.get("type") in ("radio", "checkbox") and "checked" not in control
-        if "name" in control and "disabled" not in control and not off:
-            self.sent.append((control["name"], control["value"]))
+        self.outcome = "".join(e["data-outcome"] for e in self.root.all("[data-outcome]"))
 
     def body(self, **changes: Any) -> str:
         """Return what the browser sends once these values, by name of the control, are typed."""

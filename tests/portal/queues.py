@@ -1,9 +1,7 @@
-"""The demo data's two sides, signed in to the pages of the queues: fixtures of their tests."""
+"""Users of the demo data's two parties, signed in: fixtures of tests of queue pages."""
 
 from __future__ import annotations
 
-import re
-from html import unescape
 from typing import Any
 
 import pytest
@@ -11,7 +9,9 @@ from django.test import Client
 
 from requests_queue import seed
 from requests_queue.catalog.models import User
+from tests import html
 from tests.api import PROVIDER, VENDOR, seeded
+from tests.html import Element
 from tests.signed_in import signed_in
 
 __all__ = ["distributor", "seeded", "vendor"]
@@ -29,46 +29,30 @@ def _person(account: str) -> Client:
 
 @pytest.fixture
 def vendor(seeded: seed.Summary) -> Client:
-    """Somebody of Nimbus Inc."""
+    """A user of Nimbus Inc."""
     return _person(VENDOR)
 
 
 @pytest.fixture
 def distributor(seeded: seed.Summary) -> Client:
-    """Somebody of Northland Distribution."""
+    """A user of Northland Distribution."""
     return _person(PROVIDER)
 
 
-def read(client: Client, path: str, status: int = 200, **headers: str) -> str:
-    """Return the text of a page, its HTML without tags."""
-    answer = client.get(path, headers=headers)
-    assert answer.status_code == status, (path, answer.status_code)
-    return text(answer)
+def read(client: Client, path: str, status: int = 200, **headers: str) -> Element:
+    """Open a page."""
+    return html.get(client, path, status, **headers)
 
 
-def text(answer: Any) -> str:
-    """Return the words of an answer."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.content.decode())).split())
+def text(answer: Any) -> Element:
+    """Return the page of a response."""
+    return html.parse(answer)
 
 
 def fields(client: Client, path: str, **changed: str) -> dict[str, Any]:
     """Return what the page's last form would send, with some of it changed."""
-    html = client.get(path).content.decode()
-    form = html[html.rindex("<form", 0, html.rindex("</form>")) :]
-    found: dict[str, Any] = {}
-    for tag in re.findall(r"<input[^>]+>", form):
-        attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
-        if attributes.get("type") in ("checkbox", "radio") and " checked" not in tag:
-            continue
-        found.setdefault(unescape(attributes["name"]), []).append(
-            unescape(attributes.get("value", ""))
-        )
-    for name, body in re.findall(
-        r'<textarea[^>]* name="([^"]+)"[^>]*>\n?(.*?)</textarea>', form, re.S
-    ):
-        found[unescape(name)] = unescape(body)
-    for name, body in re.findall(r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', form, re.S):
-        chosen = re.search(r'value="([^"]*)" selected', body)
-        found[unescape(name)] = unescape(chosen[1]) if chosen else ""
-    found.pop("csrfmiddlewaretoken", None)
-    return {**found, **changed}
+    sent: dict[str, Any] = {}
+    for name, value in html.get(client, path).all("form")[-1].sent():
+        sent[name] = [*sent.get(name, []), value] if name in sent else [value]
+    del sent["csrfmiddlewaretoken"]
+    return {**sent, **changed}

@@ -41,7 +41,7 @@ def test_page_shows_the_decoded_token_without_signing_in(vendor: Caller, client:
     assert "&quot;action_id&quot;: &quot;sign_in&quot;" in text
     assert "&quot;alg&quot;: &quot;HS256&quot;" in text
     assert secret() not in text
-    assert "Whoever has this link can see this page" in text
+    assert "Anyone with this link can open the page" in text
     assert answer["Content-Security-Policy"].startswith("default-src 'self'")
     assert answer["Cache-Control"] == "no-store"
 

@@ -160,7 +160,7 @@ def test_each_change_is_validated_and_the_form_follows(vendor: Vendor, watched: 
     page.keyboard.press("Tab")
     assert vendor.next_value("console_subdomain") == "taken"
     expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
-    expect(status(page)).to_have_text("Checked. 1 answer needs another look.")
+    expect(status(page)).to_have_text("Checked. Correct 1 answer.")
 
     # A field that it unhides appears, and is required.
     page.get_by_label("Advanced").check()
@@ -185,7 +185,7 @@ def test_each_change_is_validated_and_the_form_follows(vendor: Vendor, watched: 
     page.get_by_role("button", name="Send answers").click()
     summary = page.get_by_role("alert")
     expect(summary).to_be_focused()
-    expect(summary).to_contain_text("SIEM collector: Fill this in.")
+    expect(summary).to_contain_text("SIEM collector: This field is required.")
     summary.get_by_role("link", name="SIEM collector").click()
     expect(page.get_by_label("SIEM collector")).to_be_focused()
     page.keyboard.type("https://siem.harbour.example.com/in")
@@ -216,8 +216,8 @@ def test_without_javascript_the_form_is_sent_all_the_same(
     page.get_by_label("Advanced").check()
     page.get_by_role("button", name="Send answers").click()
     expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
-    expect(error(page, "siem_url")).to_have_text("Error: Fill this in.")
-    expect(page.locator("#summary")).to_contain_text("Your answers have not been sent yet")
+    expect(error(page, "siem_url")).to_have_text("Error: This field is required.")
+    expect(page.locator("#summary")).to_contain_text("Your answers Your answers were not sent")
     assert vendor.request(pk)["status"] == "inquiring"
     page.get_by_label("Console name").fill(FREE)
     page.get_by_label("SIEM collector").fill("https://siem.harbour.example.com/in")
@@ -238,7 +238,7 @@ def test_a_resellers_form_is_validated_and_sent(vendor: Vendor, watched: Watched
     expect(page.locator("[data-part=error]")).to_have_text("Error: No such agreement.")
     field.fill("AGR-2026-7")
     page.keyboard.press("Tab")
-    expect(status(page)).to_have_text("Checked. Nothing is wrong with your answers.")
+    expect(status(page)).to_have_text("Checked. All answers are valid.")
     page.get_by_role("button", name="Send answers").click()
     expect(page.locator("[data-outcome=pending]")).to_be_visible()
     found = vendor.running.as_vendor("GET", f"/tier/config-requests/{TIER_REQUEST}")
@@ -367,7 +367,7 @@ def test_a_handler_that_is_down_holds_nobody_up(vendor: Vendor, watched: Watched
     page.goto(vendor.link(pk))
     page.get_by_label("Console name").fill("taken")
     page.keyboard.press("Tab")
-    words = "Your answers could not be checked right now. You can still send them."
+    words = "Your answers cannot be checked right now. You can still send them."
     expect(status(page)).to_have_text(words)
     expect(page.get_by_label("Console name")).to_have_value("taken")
     page.get_by_role("button", name="Send answers").click()
@@ -399,7 +399,7 @@ def test_what_was_decided_of_a_field_waits_until_the_customer_leaves_it(
     # Standing on the choice whose choices are about to change.
     page.get_by_label("Standard").focus()
     vendor.go_on.set()
-    expect(status(page)).to_have_text("Checked. Nothing is wrong with your answers.")
+    expect(status(page)).to_have_text("Checked. All answers are valid.")
     expect(page.get_by_label("Standard")).to_be_focused()
     expect(page.get_by_label("Government")).to_have_count(0)
     page.keyboard.press("Tab")

@@ -164,32 +164,32 @@ def test_what_is_typed_is_what_the_request_has(
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
-    ("admin_email", {"value__admin_email": ""}, "Fill this in."),
+    ("admin_email", {"value__admin_email": ""}, "This field is required."),
     ("admin_email", {"value__admin_email": "ada"},
-     "Enter an e-mail address, such as name@example.com."),
-    ("company_alias", {"value__company_alias": "H"}, "Use at least 2 characters: this has 1."),
+     "Enter an email address, such as name@example.com."),
+    ("company_alias", {"value__company_alias": "H"}, "Use at least 2 characters (currently 1)."),
     ("company_alias", {"value__company_alias": "H" * 41},
-     "Use no more than 40 characters: this has 41."),
+     "Use no more than 40 characters (currently 41)."),
     ("customer_domain", {"value__customer_domain": "no domain"},
      "Enter a domain name, such as example.com."),
     ("console_subdomain", {"value__console_subdomain": "-dash"},
-     "Enter one word of letters, digits and dashes (no dash at either end), up to 63 of them."),
-    ("data_region", {"value__data_region": "mars"}, "Choose one of those that are offered."),
-    ("edition", {"value__edition": "gold"}, "Choose one of those that are offered."),
+     "Enter up to 63 letters, digits and hyphens, without a hyphen at either end."),
+    ("data_region", {"value__data_region": "mars"}, "Select one of the available choices."),
+    ("edition", {"value__edition": "gold"}, "Select one of the available choices."),
     ("siem_url", {"value__siem_url": "javascript:alert(1)"},
-     "Enter a whole web address, such as https://www.example.com/page."),
+     "Enter a complete URL, such as https://www.example.com/page."),
     ("siem_url", {"value__siem_url": "siem.example.com"},
-     "Enter a whole web address, such as https://www.example.com/page."),
+     "Enter a complete URL, such as https://www.example.com/page."),
     ("site_address", {"city__site_address": "", "country__site_address": ""},
-     "City: fill this in. Country: fill this in."),
+     "City: this field is required. Country: this field is required."),
     ("site_address", {"city__site_address": "x" * 101}, "City: use no more than 100 characters."),
     ("security_phone", {"country_code__security_phone": "one"},
-     "Country code: a country code is + and digits, such as +1."),
-    ("security_phone", {"phone_number__security_phone": ""}, "Number: fill this in."),
+     "Country code: enter + and digits, such as +1."),
+    ("security_phone", {"phone_number__security_phone": ""}, "Number: this field is required."),
     ("security_phone", {"area_code__security_phone": "x1"},
-     "Area code: this is made of digits."),
+     "Area code: enter digits only."),
     ("security_phone", {"phone_number__security_phone": "call me"},
-     "Number: a number is made of digits, and spaces or dashes between them."),
+     "Number: enter digits, separated by spaces or hyphens."),
     *(
         ("scan_policy", {"value__scan_policy": text},
          'Enter a JSON object, such as {"name": "value"}.')
@@ -231,7 +231,7 @@ def test_a_password_is_never_shown_and_an_empty_field_keeps_it(
     assert shown.control["type"] == "password"
     assert shown.control["value"] == ""
     assert "required" not in shown.control
-    assert "A password is set. Leave this empty to keep it." in shown.help
+    assert "A password is set. Leave empty to keep it." in shown.help
     too_short = form.send(value__console_password="short")
     assert "at least 8" in too_short.fields["console_password"].error
     assert "short" not in str(too_short.fields["console_password"].controls)
@@ -251,7 +251,7 @@ def test_a_password_that_is_lacking_is_demanded(
     page = visit(Client(), form.page.action)
     assert page.fields["console_password"].control["required"] is True
     again = page.send(Client())
-    assert again.fields["console_password"].error == "Fill this in."
+    assert again.fields["console_password"].error == "This field is required."
     page.send(Client(), value__console_password="a new one")
     assert form.param("console_password")["value"] == "a new one"
 
@@ -273,8 +273,8 @@ def test_a_required_box_must_be_ticked_and_a_required_choice_made(
         suite(name, constraints={**row.constraints, "required": True})
     form = ask("options", "edition")
     page = form.send(value__options=[], value__edition="")
-    assert page.fields["options"].error == "Tick at least one."
-    assert page.fields["edition"].error == "Choose one."
+    assert page.fields["options"].error == "Select at least one."
+    assert page.fields["edition"].error == "Select one."
 
 
 def test_a_box_without_choices_is_one_to_accept(ask: Ask, suite: Callable[..., Parameter]) -> None:

@@ -122,8 +122,8 @@ def test_without_the_code_there_is_nothing(seeded: seed.Summary, address: str) -
     client = Client()
     path, _, query = address.partition("?")
     for found in (
-        visit(client, address), post(client, address, "asked=console_subdomain"),
-        post(client, f"{path}/check?{query}", "asked=console_subdomain"),
+        visit(client, address), post(client, address, "shown=console_subdomain"),
+        post(client, f"{path}/check?{query}", "shown=console_subdomain"),
     ):  # fmt: skip
         assert found.status == 404
         assert found.html == nothing.html
@@ -151,7 +151,7 @@ def test_objects_of_other_queues_have_no_form(vendor: Caller) -> None:
 def test_another_site_cannot_send_the_form(path: str) -> None:
     client = Client(enforce_csrf_checks=True)
     page = visit(client, path)
-    forged = post(client, path, "asked=console_subdomain&value:console_subdomain=x")
+    forged = post(client, path, "shown=console_subdomain&value:console_subdomain=x")
     assert forged.status == 403
     assert forged.answer.headers["Content-Type"].startswith("text/html")
     assert post(client, path.replace("?", "/check?"), "").status == 403
@@ -203,13 +203,13 @@ def test_hidden_and_readonly_parameters_are_not_the_customers(
     shown = page.fields["company_alias"]
     assert shown.control["disabled"] is True
     assert shown.control["value"] == "kept"
-    assert "This can't be changed here." in shown.help
+    assert "Read-only." in shown.help
     body = page.body(
         value__company_alias="mine", value__customer_domain="mine.example",
         value__tenant_id="mine", value__first_password="mine", value__console_subdomain="marlow",
     )  # fmt: skip
     for pk in ("customer_domain", "tenant_id", "first_password", "nothing"):
-        body += f"&asked={pk}"
+        body += f"&shown={pk}"
     assert post(Client(), path, body).status == 200
     assert param("company_alias")["value"] == "kept"
     assert param("customer_domain")["value"] == "kept.example"
@@ -290,7 +290,7 @@ def test_page_of_a_closed_request_shows_its_status_and_no_form(path: str, name: 
     assert page.outcome == name
     assert page.fields == {}
     assert ("Too <late>." in page.text) == (name in ("failed", "revoking", "revoked"))
-    assert post(Client(), path, "asked=console_subdomain").status == 200
+    assert post(Client(), path, "shown=console_subdomain").status == 200
     assert status() == name
 
 
@@ -323,7 +323,7 @@ def test_an_order_that_lacks_something_is_asked_without_a_vendor(
     page = visit(Client(), path)
     assert list(page.fields) == ["admin_email"]
     assert page.fields["admin_email"].error == ""
-    assert page.send(Client()).fields["admin_email"].error == "Fill this in."
+    assert page.send(Client()).fields["admin_email"].error == "This field is required."
     sent = visit(Client(), path).send(Client(), value__admin_email="ada@example.com")
     assert sent.outcome == "pending"
     assert status(made["id"]) == "pending"
@@ -335,15 +335,15 @@ def test_a_check_tells_only_of_what_was_reached(path: str, edit: Callable[..., N
     # The address is lacking, but the customer hasn't come to it.
     found = page.check(Client(), "console_subdomain", value__console_subdomain="-")
     assert found.status == 200
-    assert found.fields["console_subdomain"].error == "Use at least 3 characters: this has 1."
+    assert found.fields["console_subdomain"].error == "Use at least 3 characters (currently 1)."
     assert found.fields["admin_email"].error == ""
-    assert "Checked. 1 answer needs another look." in found.text
+    assert "Checked. Correct 1 answer." in found.text
     assert param("console_subdomain")["value"] == "dental"
     both = page.check(
         Client(), "console_subdomain", "admin_email",
         value__console_subdomain="marlow", value__admin_email="x",
     )  # fmt: skip
-    assert both.fields["admin_email"].error.startswith("Enter an e-mail address")
+    assert both.fields["admin_email"].error.startswith("Enter an email address")
     # What is wrong with one keeps the other from nothing.
     assert both.fields["console_subdomain"].error == ""
     assert param("console_subdomain")["value"] == "marlow"
@@ -362,10 +362,10 @@ def test_after_a_failed_submission_a_check_tells_of_everything(
 ) -> None:
     edit("admin_email", value="")
     page = visit(Client(), path).send(Client(), value__console_subdomain="-")
-    assert page.fields["admin_email"].error == "Fill this in."
+    assert page.fields["admin_email"].error == "This field is required."
     checked = page.check(Client(), value__console_subdomain="marlow")
-    assert checked.fields["admin_email"].error == "Fill this in."
-    assert "have not been sent yet" in checked.text
+    assert checked.fields["admin_email"].error == "This field is required."
+    assert "Your answers were not sent" in checked.text
     # Only the page of the submission takes the focus.
     assert "autofocus" in page.html
     assert "autofocus" not in checked.html
@@ -421,7 +421,7 @@ def test_no_body_breaks_the_form_or_reaches_what_is_not_the_customers(
         assert {k: old[k] for k in ("id", "type", "constraints")} == {
             k: new[k] for k in ("id", "type", "constraints")
         }
-    if which == "/check" or "have not been sent yet" in answer.text:
+    if which == "/check" or "Your answers were not sent" in answer.text:
         assert after.status == "inquiring"
     else:
         assert after.status == "pending"

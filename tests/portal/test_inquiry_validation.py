@@ -119,7 +119,7 @@ def test_what_is_marked_and_stays_as_it_was_holds_the_form_where_a_validator_let
     page = send(path, value__alias="new")
     assert page.fields["region"].error == OLD
     assert page.fields["alias"].error == ""
-    assert "have not been sent yet" in page.text
+    assert "Your answers were not sent" in page.text
     assert row().status == "inquiring"
 
 
@@ -151,7 +151,7 @@ def test_what_it_unhides_and_demands_has_to_be_filled_in(path: str, hooked: Hand
         {"id": "secret", "constraints": {"hidden": False, "required": True}},
     )
     page = send(path)
-    assert page.fields["secret"].error == "Fill this in."
+    assert page.fields["secret"].error == "This field is required."
     assert "secret" in visit(Client(), path).fields
     assert row().status == "inquiring"
     assert is_sent(page.send(Client(), value__secret="known"))
@@ -205,7 +205,7 @@ def test_a_choice_that_is_offered_no_more_is_to_be_made_again(path: str, hooked:
         },
     )  # fmt: skip
     page = send(path, value__region="us")
-    assert page.fields["region"].error == "Choose one."
+    assert page.fields["region"].error == "Select one."
     assert page.fields["region"].control["options"] == ["", "uk"]
     assert is_sent(page.send(Client(), value__region="uk"))
 
@@ -214,7 +214,7 @@ def test_a_choice_that_is_offered_no_more_is_to_be_made_again(path: str, hooked:
 def test_a_handler_that_fails_holds_nobody_up(path: str, hooked: Handler, answer: Any) -> None:
     hooked.answer = lambda got: answer
     page = check(path, value__alias="new")
-    assert "could not be checked right now. You can still send them." in page.text
+    assert "cannot be checked right now. You can still send them." in page.text
     assert page.fields["alias"].control["value"] == "new"
     assert page.fields["alias"].error == OLD
     assert param("alias")["value"] == "old"
@@ -231,14 +231,14 @@ def test_a_failing_handler_is_no_way_round_what_is_demanded(path: str, hooked: H
     ]
     request.save()
     hooked.answer = lambda got: 503
-    assert send(path, value__alias="").fields["alias"].error == "Fill this in."
+    assert send(path, value__alias="").fields["alias"].error == "This field is required."
     assert hooked.calls.qsize() == 0
 
 
 def test_without_an_enabled_validator_nobody_is_called(path: str, hooked: Handler) -> None:
     Webhook.objects.update(active=False)
     page = check(path, value__alias="new")
-    assert "Checked. 1 answer needs another look." in page.text
+    assert "Checked. Correct 1 answer." in page.text
     assert param("alias")["value"] == "new"
     assert is_sent(send(path))
     assert hooked.calls.qsize() == 0

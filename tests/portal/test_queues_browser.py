@@ -1,4 +1,4 @@
-"""The pages of the queues in a real browser: an order comes in, is looked at, and is moved on."""
+"""Pages of queues in a real browser: creating, watching and processing orders."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def hook(site: Site) -> str:
     return site.webhook(label="Orders")
 
 
-def test_an_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
+def test_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
     with site.open("/queues/") as watched:
         page = watched.page
         page.get_by_role("link", name="Fulfillment requests").click()
-        page.get_by_role("link", name="Create a sample").click()
+        page.get_by_role("link", name="Create sample").click()
         page.get_by_label("Product").select_option(PLAIN)
         page.wait_for_url(re.compile(f"product={PLAIN}"))
         page.get_by_label("Company").fill("Blue Door Bakery")
@@ -33,7 +33,7 @@ def test_an_order_is_created_watched_and_approved(site: Site, hook: str) -> None
         page.get_by_role("button", name="Create").click()
         expect(page.locator("h1")).to_contain_text("pending")
         expect(page.get_by_text("Blue Door Bakery").first).to_be_visible()
-        # Who was called for it, without a reload.
+        # Polling shows the delivery.
         expect(page.locator(".calls")).to_contain_text("delivered · 200", timeout=10_000)
         expect(page.locator(".calls").get_by_role("link", name="Orders")).to_have_attribute(
             "href", f"/webhooks/{hook}/"
@@ -48,11 +48,11 @@ def test_an_order_is_created_watched_and_approved(site: Site, hook: str) -> None
         expect(page.locator("h1")).to_contain_text("approved")
         expect(page.locator(".messages")).to_contain_text("is approved.")
         expect(page.locator(".calls")).to_have_count(2)
-        # The refused approval is told by the browser itself, and by nothing else.
-        assert [said for said in watched.complaints if "400" not in said] == []
+        # The console logs the status 400 of the refused approval.
+        assert [line for line in watched.complaints if "400" not in line] == []
 
 
-def test_a_board_follows_what_others_do(site: Site) -> None:
+def test_board_is_polled(site: Site) -> None:
     with site.open(f"/queues/fulfillment/?product={PLAIN}") as watched:
         page = watched.page
         count = page.locator("#column-pending .count")
@@ -62,7 +62,7 @@ def test_a_board_follows_what_others_do(site: Site) -> None:
         card = page.locator(f"#card-{order['id']}")
         expect(card).to_be_visible(timeout=10_000)
         expect(count).to_have_text(str(before + 1))
-        # Of what the reader does nothing is lost.
+        # Polling keeps typed text.
         expect(page.get_by_label("Search")).to_have_value("typed, not sent")
         card.focus()
         site.running.as_vendor("POST", f"/requests/{order['id']}/fail", {"reason": "No."})
@@ -75,7 +75,7 @@ def test_a_board_follows_what_others_do(site: Site) -> None:
         assert watched.complaints == []
 
 
-def test_an_inquiry_goes_to_the_form_and_comes_back(site: Site, hook: str) -> None:
+def test_inquiry_leads_to_the_form(site: Site, hook: str) -> None:
     order = orders.purchase(site.running)
     with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
         page = watched.page
@@ -89,7 +89,7 @@ def test_an_inquiry_goes_to_the_form_and_comes_back(site: Site, hook: str) -> No
         assert watched.complaints == []
 
 
-def test_a_handler_that_fails_is_seen_at_the_object(site: Site, hook: str) -> None:
+def test_failed_delivery_is_shown_at_the_object(site: Site, hook: str) -> None:
     def answer(got: Got) -> int:
         return 503
 
@@ -98,29 +98,29 @@ def test_a_handler_that_fails_is_seen_at_the_object(site: Site, hook: str) -> No
         order = orders.purchase(site.running)
         with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
             expect(watched.page.locator(".calls")).to_contain_text(
-                "waiting to be tried again · 503", timeout=10_000
+                "waiting for its next attempt · 503", timeout=10_000
             )
             assert watched.complaints == []
     finally:
         site.served.answer = was
-        # The retry opens the webhook's gate for the other tests.
+        # The retry ends the webhook's backoff for the other tests.
         site.running.advance("6m")
 
 
-def test_an_administrator_takes_the_other_side(site: Site) -> None:
+def test_administrator_acts_as_the_other_party(site: Site) -> None:
     order = orders.purchase(site.running)
     with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
         page = watched.page
         page.get_by_role("button", name="Act as Northland Distribution").click()
         expect(page.locator(".account-menu summary")).to_contain_text("distributor")
-        expect(page.locator("#move-approve")).to_have_count(0)
-        # The session is the other tests', too.
+        expect(page.locator("#action-approve")).to_have_count(0)
+        # The other tests share the session.
         page.get_by_role("button", name="Act as Nimbus Inc").click()
-        expect(page.locator("#move-approve")).to_have_count(1)
+        expect(page.locator("#action-approve")).to_have_count(1)
         assert watched.complaints == []
 
 
-def test_the_json_is_copied(site: Site) -> None:
+def test_json_is_copied(site: Site) -> None:
     order = orders.purchase(site.running)
     with site.open(f"/queues/fulfillment/{order['id']}/json/") as watched:
         page = watched.page
@@ -130,7 +130,7 @@ def test_the_json_is_copied(site: Site) -> None:
         assert f'"id": "{order["id"]}"' in page.evaluate("navigator.clipboard.readText()")
 
 
-def test_without_scripts_a_sample_is_created_as_well(site: Site) -> None:
+def test_sample_is_created_without_scripts(site: Site) -> None:
     with site.open("/queues/tier_config/new/?type=setup", script=False) as watched:
         page = watched.page
         page.get_by_label("Company").fill("Plain Resellers")

@@ -1,10 +1,9 @@
-"""The pages of the queues that only look: what they show, to whom, and at what cost."""
+"""Pages of queues that read: contents, access and cost."""
 
 from __future__ import annotations
 
 import json
 import re
-from html import unescape
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from requests_queue.conversations.models import Message
 from requests_queue.queues import base
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from tests import make
+from tests import html, make
 from tests.api import PROVIDER, VENDOR, caller
 from tests.portal.queues import (
     DRAFT,
@@ -51,7 +50,7 @@ PLACES = ("", "json/", "edit/", "actions/approve/", "actions/fail/")
 
 @pytest.fixture
 def stranger(seeded: seed.Summary) -> Client:
-    """Somebody of another vendor."""
+    """A user of another vendor."""
     return signed_in(make.world("7").vendor_user)
 
 
@@ -66,7 +65,7 @@ def of_each_queue(account: str) -> list[tuple[str, str]]:
     return found
 
 
-def test_all_queues_are_shown_with_what_is_where(vendor: Client) -> None:
+def test_index_counts_objects_by_status(vendor: Client) -> None:
     with CaptureQueriesContext(connection) as seen:
         page = read(vendor, "/queues/")
     for queue in base.registered():
@@ -74,17 +73,17 @@ def test_all_queues_are_shown_with_what_is_where(vendor: Client) -> None:
         assert queue.object_class in page
     assert "pending 2" in page
     assert sum("COUNT(" in query["sql"] for query in seen) == len(base.registered())
-    # The session, the user and who it acts as beside them.
+    # Session, user and accounts beside them.
     assert len(seen) <= 5 + len(base.registered())
 
 
-def test_a_board_has_a_column_for_each_status_with_objects(vendor: Client) -> None:
+def test_board_has_a_column_for_each_status_with_objects(vendor: Client) -> None:
     page = read(vendor, "/queues/fulfillment/")
     for words in (PENDING, "Orchard Street Books", "Pending 2", "Approved 15"):
         assert words in page, words
-    # The long name leads there, too.
+    # The object class is an alias.
     assert PENDING in read(vendor, "/queues/fulfillment_request/")
-    assert read(vendor, "/queues/nothing/", 404)
+    read(vendor, "/queues/nothing/", 404)
 
 
 @pytest.mark.parametrize(
@@ -100,42 +99,44 @@ def test_a_board_has_a_column_for_each_status_with_objects(vendor: Client) -> No
         ("?type=nonsense&status=pending", PENDING, INQUIRING),
     ],
 )
-def test_objects_are_found(vendor: Client, query: str, there: str, not_there: str) -> None:
+def test_objects_are_filtered_and_searched(
+    vendor: Client, query: str, there: str, not_there: str
+) -> None:
     page = read(vendor, f"/queues/fulfillment/{query}")
     assert there in page
     assert not_there not in page
 
 
-def test_what_isnt_found_is_said(vendor: Client) -> None:
-    assert "Nothing fits these filters" in read(vendor, "/queues/fulfillment/?q=%25")
-    assert "Nothing fits these filters" in read(vendor, "/queues/billing/?q=nobody")
-    assert "Nothing fits these filters" in read(
+def test_empty_result_says_so(vendor: Client) -> None:
+    assert "No matching objects" in read(vendor, "/queues/fulfillment/?q=%25")
+    assert "No matching objects" in read(vendor, "/queues/billing/?q=nobody")
+    assert "No matching objects" in read(
         vendor, f"/queues/fulfillment/?status=revoked&product={PLAIN}"
     )
 
 
-def test_a_long_column_leads_to_its_list_in_pages(vendor: Client) -> None:
-    html = vendor.get("/queues/fulfillment/").content.decode()
-    assert '<a href="?status=approved">All 15</a>' in html
+def test_long_column_links_to_its_list(vendor: Client) -> None:
+    link = read(vendor, "/queues/fulfillment/").by_role("link", "All 15")
+    assert link["href"] == "?status=approved"
     first = read(vendor, "/queues/fulfillment/?status=approved")
     second = read(vendor, "/queues/fulfillment/?status=approved&page=2")
     assert "1–10 of 15" in first
     assert "11–15 of 15" in second
 
 
-def test_a_queue_without_statuses_is_a_list(vendor: Client, distributor: Client) -> None:
+def test_queue_without_statuses_is_a_list(vendor: Client, distributor: Client) -> None:
     page = read(vendor, "/queues/billing/")
     assert "BRV-2934-6610-1209-0001" in page
     assert "Board" not in page
     # The provider's own requests are hidden from vendors.
     assert "BRP-" not in page
     assert "BRP-2934-6610-1216-0001" in read(distributor, "/queues/billing/")
-    assert read(vendor, "/queues/billing/BRP-2934-6610-1216-0001/", 404)
-    assert read(vendor, "/queues/billing/BRP-2934-6610-1216-0001/json/", 404)
+    read(vendor, "/queues/billing/BRP-2934-6610-1216-0001/", 404)
+    read(vendor, "/queues/billing/BRP-2934-6610-1216-0001/json/", 404)
 
 
 @pytest.mark.parametrize("account", [VENDOR, PROVIDER])
-def test_an_object_is_shown_to_its_parties_alone(seeded: Any, account: str) -> None:
+def test_object_is_shown_to_its_parties_only(seeded: Any, account: str) -> None:
     party = signed_in(User.objects.filter(account=account, is_service=False)[0])
     stranger = signed_in(make.world("7").vendor_user)
     for name, pk in of_each_queue(account):
@@ -151,27 +152,25 @@ def test_an_object_is_shown_to_its_parties_alone(seeded: Any, account: str) -> N
 @pytest.mark.parametrize(
     "path", ["", "fulfillment/", f"fulfillment/{PENDING}/", "fulfillment/new/"]
 )
-def test_nobody_reads_without_signing_in(seeded: Any, path: str) -> None:
+def test_pages_require_sign_in(seeded: Any, path: str) -> None:
     answer = Client().get(f"/queues/{path}")
     assert answer.status_code == 303
     assert answer["Location"].startswith("/sign-in/")
 
 
 @pytest.mark.parametrize("account", [VENDOR, PROVIDER])
-def test_the_json_is_what_the_api_gives(seeded: Any, account: str) -> None:
+def test_json_equals_the_apis(seeded: Any, account: str) -> None:
     api = caller(Account.objects.get(pk=account))
     client = signed_in(User.objects.filter(account=account, is_service=False)[0])
     for name, pk in of_each_queue(account):
-        html = client.post(f"/queues/{name}/{pk}/json/").content.decode()
-        shown = json.loads(unescape(html.split(f'JSON of {pk}">')[1].split("</pre>")[0]))
-        given = api.get(f"{API[name]}/{pk}").json
-        # Links to files are signed anew each time.
-        assert re.sub(r'/download/[^"]+', "", json.dumps(shown)) == re.sub(
-            r'/download/[^"]+', "", json.dumps(given)
-        )
+        page = html.parse(client.post(f"/queues/{name}/{pk}/json/"))
+        shown = json.loads(page.one("#source").raw_text)
+        # Links to files are signed again each time.
+        texts = [json.dumps(each) for each in (shown, api.get(f"{API[name]}/{pk}").json)]
+        assert len({re.sub(r'/download/[^"]+', "", text) for text in texts}) == 1
 
 
-def test_passwords_are_shown_by_a_post_alone(vendor: Client) -> None:
+def test_passwords_are_shown_by_a_post_only(vendor: Client) -> None:
     row = Request.objects.get(pk=INQUIRING)
     row.params = [
         {**p, "value": "s3cret-word"} if p["type"] == "password" else p for p in row.params
@@ -182,11 +181,12 @@ def test_passwords_are_shown_by_a_post_alone(vendor: Client) -> None:
             "s3cret-word"
             not in vendor.get(f"/queues/fulfillment/{INQUIRING}/{place}").content.decode()
         )
-    assert "Show passwords" in read(vendor, f"/queues/fulfillment/{INQUIRING}/json/")
+    page = read(vendor, f"/queues/fulfillment/{INQUIRING}/json/")
+    assert page.by_role("button", "Show passwords")
     assert "s3cret-word" in vendor.post(f"/queues/fulfillment/{INQUIRING}/json/").content.decode()
 
 
-def test_an_object_reads_as_a_person_reads(vendor: Client) -> None:
+def test_object_shows_parameters_items_and_parties(vendor: Client) -> None:
     page = read(vendor, f"/queues/fulfillment/{INQUIRING}/")
     for words in (
         "Purchase fulfillment request", "Nimbus Secure Suite", "Console name", "console_subdomain",
@@ -197,7 +197,9 @@ def test_an_object_reads_as_a_person_reads(vendor: Client) -> None:
         assert words in page, words
 
 
-def test_private_messages_are_their_authors(vendor: Client, distributor: Client) -> None:
+def test_private_messages_are_shown_to_their_account_only(
+    vendor: Client, distributor: Client
+) -> None:
     first = Message.objects.filter(conversation__instance_id=INQUIRING)[0]
     Message.objects.create(
         conversation_id=first.conversation_id, type="private", text="Between us.",
@@ -207,7 +209,7 @@ def test_private_messages_are_their_authors(vendor: Client, distributor: Client)
     assert "Between us." not in read(distributor, f"/queues/fulfillment/{INQUIRING}/")
 
 
-def test_who_was_called_is_the_readers_webhooks_alone(seeded: Any) -> None:
+def test_history_shows_deliveries_of_own_webhooks_only(seeded: Any) -> None:
     made = make.world("1")
     mine = make.webhook(made, n=1, label="Ours")
     make.webhook(made, n=2, label="Theirs", account=made.provider)
@@ -218,20 +220,19 @@ def test_who_was_called_is_the_readers_webhooks_alone(seeded: Any) -> None:
         started_at=make.AT, finished_at=make.AT, duration=3, method="POST", url="http://127.0.0.1/",
         status_code=503,
     )  # fmt: skip
-    page = signed_in(made.vendor_user).get(f"/queues/fulfillment/{row.pk}/").content.decode()
-    assert "Ours" in page
-    assert "Theirs" not in page
-    assert f'href="/deliveries/{event.delivery_id}/"' in page
-    assert "503" in page
+    page = read(signed_in(made.vendor_user), f"/queues/fulfillment/{row.pk}/")
+    (delivery,) = page.all(".calls li")
+    assert delivery.by_role("link", "Ours") and "Theirs" not in page
+    assert f"Delivery {event.delivery_id}: waiting · 503" in delivery
+    assert delivery.all(f'a[href="/deliveries/{event.delivery_id}/"]')
     assert "Theirs" in read(signed_in(made.provider_user), f"/queues/fulfillment/{row.pk}/")
 
 
 @pytest.mark.parametrize(
     "path", ["/queues/fulfillment/", "/queues/billing/", f"/queues/fulfillment/{PENDING}/"]
 )
-def test_a_page_that_has_not_changed_costs_no_answer(vendor: Client, path: str) -> None:
-    html = vendor.get(path).content.decode()
-    poll = unescape(re.search(r'hx-get="([^"]+)"', html)[1])  # type: ignore[index]
+def test_polling_an_unchanged_page_returns_204(vendor: Client, path: str) -> None:
+    poll = read(vendor, path).one("#content")["hx-get"]
     assert vendor.get(path + poll, headers={"HX-Request": "true"}).status_code == 204
     Request.objects.filter(pk=PENDING).update(updated=make.AT, status="failed")
     base.find_queue("billing").model.objects.all().delete()  # type: ignore[union-attr]
@@ -241,7 +242,7 @@ def test_a_page_that_has_not_changed_costs_no_answer(vendor: Client, path: str) 
     assert b"seen=" in changed.content
 
 
-def test_more_objects_take_no_more_statements(seeded: Any) -> None:
+def test_number_of_statements_is_constant(seeded: Any) -> None:
     made = make.world("1")
     client = signed_in(made.vendor_user)
     body = make.purchase(made)
@@ -264,6 +265,6 @@ def test_more_objects_take_no_more_statements(seeded: Any) -> None:
     assert [statements(path) for path in paths] == before
 
 
-def test_a_draft_is_said_to_be_no_change_yet(vendor: Client) -> None:
+def test_draft_has_no_history(vendor: Client) -> None:
     Message.objects.filter(conversation__instance_id=DRAFT).delete()
-    assert "A draft is no queue change yet" in read(vendor, f"/queues/fulfillment/{DRAFT}/")
+    assert "Drafts trigger no webhooks." in read(vendor, f"/queues/fulfillment/{DRAFT}/")
