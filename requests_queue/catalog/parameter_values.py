@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from requests_queue import json_validation
-from requests_queue.catalog.models import Parameter, Product
 from requests_queue.errors import FieldError, Invalid
+
+if TYPE_CHECKING:
+    from requests_queue.catalog.models import Parameter, Product
 
 Params = list[dict[str, Any]]
 
@@ -21,9 +23,7 @@ SETTABLE = ("value", "structured_value", "value_error")
 
 def blank(product: Product, scope: str = "asset") -> Params:
     """Return the ordering and fulfillment parameters of a scope of a product, without values."""
-    rows = Parameter.objects.filter(
-        product=product, scope=scope, phase__in=("ordering", "fulfillment")
-    )
+    rows = product.parameters.filter(scope=scope, phase__in=("ordering", "fulfillment"))
     return [_blank(row) for row in rows if row.type not in ("heading", "content")]
 
 

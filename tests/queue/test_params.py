@@ -1,49 +1,24 @@
-"""The parameters of a request: built from the product's, filled by callers, found missing."""
+"""Parameters of a request: created from the product's, and values that the API accepts."""
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from requests_queue.catalog import parameter_values
-from requests_queue.errors import Invalid
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.api import caller
-from tests.hypothesis_profiles import examples
 
-ORDERING, BOTH = ("ordering",), ("ordering", "fulfillment")
 PHONE = {"country_code": "+1", "area_code": "(555)", "phone_number": "01-00", "extension": "7"}
-ADDRESS = {"address_line1": "1 Harbour Road", "address_line2": "", "city": "Portland",
-           "state": "OR", "postal_code": "97201", "country": "US"}  # fmt: skip
 
 
-def param(name: str = "p", **more: Any) -> dict[str, Any]:
-    """Return a parameter as a request holds it."""
-    kind = more.get("type", "text")
-    found = {
-        "id": name, "name": name, "type": kind, "phase": "ordering", "value": "",
-        "value_error": "", "constraints": {"required": False, "hidden": False},
-    }  # fmt: skip
-    if kind in parameter_values.STRUCTURED:
-        found["structured_value"] = {}
-    return {**found, **more}
-
-
-def filled(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> dict[str, Any]:
-    [found] = parameter_values.fill([held], [{"id": held["id"], **entry}], phases)
-    return found
-
-
-def refused(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> str:
-    with pytest.raises(Invalid) as raised:
-        filled(held, phases=phases, **entry)
-    [message] = raised.value.messages
-    return message
+NONE = [{}, "", None]
+TYPES = (
+    "text", "dropdown", "password", "email", "checkbox", "subdomain", "domain", "address", "phone",
+    "object", "url", "choice",
+)  # fmt: skip
 
 
 @pytest.mark.django_db
@@ -84,166 +59,6 @@ def test_blank_has_choices_structures_and_defaults() -> None:
     assert odd["value"] == ""
 
 
-def test_given_values_are_filled_in_and_what_was_held_is_left() -> None:
-    held = [param("a", value="1"), param("b", value="2")]
-    before = copy.deepcopy(held)
-    found = parameter_values.fill(held, [{"id": "b", "value": "3"}], ORDERING)
-    assert [p["value"] for p in found] == ["1", "3"]
-    assert held == before
-
-
-@pytest.mark.parametrize("nothing", [None, "", []])
-def test_nothing_given_changes_nothing(nothing: Any) -> None:
-    held = [param("a", value="1")]
-    assert parameter_values.fill(held, nothing, ORDERING) == held
-
-
-@pytest.mark.parametrize(
-    ("value", "stored"),
-    [("x", "x"), ("", ""), (None, ""), (7, "7"), (1.5, "1.5"), (True, "true"), (False, "false")],
-)
-def test_values_are_strings(value: Any, stored: str) -> None:
-    assert filled(param(value="before"), value=value)["value"] == stored
-
-
-def test_what_is_no_list_of_parameters_is_refused() -> None:
-    for given_ in ({"id": "a"}, "a", 7):
-        with pytest.raises(Invalid, match="Expected a list"):
-            parameter_values.fill([param("a")], given_, ORDERING)
-    for entry in ("a", None, {}, {"id": 7}, ["a"]):
-        with pytest.raises(Invalid, match="an object with an id"):
-            parameter_values.fill([param("a")], [entry], ORDERING)
-
-
-def test_every_fault_is_told_at_once_with_its_path() -> None:
-    entries = [{"id": "x", "value": "1"}, {"id": "a", "value": []}, {"id": "b", "value": "fine"}]
-    with pytest.raises(Invalid) as raised:
-        parameter_values.fill([param("a"), param("b")], entries, ORDERING, "configuration.params")
-    assert raised.value.messages == [
-        "configuration.params: Parameter x does not exist.",
-        "configuration.params: Parameter a: value is a string.",
-    ]
-    assert raised.value.code == "VAL_001"
-
-
-def test_a_phase_that_is_not_the_callers_can_be_echoed_but_not_changed() -> None:
-    held = param(phase="fulfillment", value="t-1", value_error="Wrong")
-    # Clients send whole objects back.
-    assert filled(held, value="t-1", value_error="Wrong", title="Echo") == held
-    assert "fulfillment phase" in refused(held, value="t-2")
-    assert "fulfillment phase" in refused(held, value_error="")
-    assert filled(held, phases=BOTH, value="t-2")["value"] == "t-2"
-
-
-def test_only_value_structure_and_fault_are_the_callers() -> None:
-    found = filled(
-        param(), value="x", type="object", phase="fulfillment", title="New",
-        constraints={"required": True}, name="other",
-    )  # fmt: skip
-    assert found == param(value="x")
-
-
-def test_a_fault_is_set_and_taken_away() -> None:
-    marked = filled(param(value="x"), value_error="Not offered")
-    assert (marked["value"], marked["value_error"]) == ("x", "Not offered")
-    assert filled(marked, value="y")["value_error"] == "Not offered"
-    assert filled(marked, value_error="")["value_error"] == ""
-    assert filled(marked, value_error=None)["value_error"] == ""
-    assert "value_error is a string" in refused(param(), value_error=["x"])
-
-
-def test_a_choice_is_one_of_the_choices_or_none() -> None:
-    held = param(type="dropdown", value_choices=[{"value": "eu"}, {"value": "us"}])
-    assert filled(held, value="us")["value"] == "us"
-    assert filled({**held, "value": "us"}, value="")["value"] == ""
-    assert refused(held, value="mars").endswith("'mars' is not one of eu, us.")
-    # Without a list of choices there is nothing to hold a value against.
-    assert filled(param(type="choice", value_choices=[]), value="x")["value"] == "x"
-
-
-def test_structures_are_kept_and_shown_flat() -> None:
-    phone = filled(param(type="phone"), structured_value=PHONE)
-    assert (phone["structured_value"], phone["value"]) == (PHONE, "+15550100")
-    address = filled(param(type="address"), structured_value=ADDRESS)
-    assert address["value"] == "1 Harbour Road, Portland, OR, 97201, US"
-    boxes = filled(param(type="checkbox"), structured_value={"b": False, "a": True})
-    assert boxes["value"] == '{"a": true, "b": false}'
-    # As some clients send it.
-    assert filled(param(type="phone"), value=PHONE)["structured_value"] == PHONE
-
-
-def test_a_structure_on_what_has_none_is_refused() -> None:
-    assert "no such structured_value" in refused(param(), structured_value={"a": 1})
-    assert "no such structured_value" in refused(param(type="object"), structured_value=[1])
-    assert "value is a string" in refused(param(), value={"a": 1})
-    # Clients of CloudBlue send an empty string for none.
-    assert filled(param(), structured_value="", value="x")["value"] == "x"
-    assert filled(param(), structured_value=None, value="x")["value"] == "x"
-
-
-NONE = [{}, "", None]
-TYPES = (
-    "text", "dropdown", "password", "email", "checkbox", "subdomain", "domain", "address", "phone",
-    "object", "url", "choice",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("none", NONE)
-@pytest.mark.parametrize("kind", TYPES)
-def test_an_empty_structured_value_means_none(kind: str, none: Any) -> None:
-    value = '{"a": 1}' if kind == "object" else "k"
-    held = param(type=kind, value_choices=[])
-    found = filled(held, value=value, structured_value=none)
-    assert (found["value"], found["value_error"]) == (value, "")
-    assert found.get("structured_value") in (None, {}, {"a": 1})
-    assert filled(held, structured_value=none) == held
-    # A parameter that the caller may not set is echoed as well.
-    assert filled(held, phases=(), value="", structured_value=none) == held
-
-
-@pytest.mark.parametrize("none", NONE)
-@pytest.mark.parametrize("kind", ["phone", "address", "checkbox"])
-def test_an_empty_structured_value_clears_the_former_one(kind: str, none: Any) -> None:
-    held = param(type=kind, value="before", structured_value={"city": "Portland"})
-    found = filled(held, value="after", structured_value=none)
-    assert (found["value"], found["structured_value"]) == ("after", {})
-    found = filled(held, value="", structured_value=none)
-    assert (found["value"], found["structured_value"]) == ("", {})
-    assert filled(held, value="before", structured_value=none) == held
-
-
-@pytest.mark.parametrize("none", ["", None])
-def test_no_structured_value_without_a_value_changes_nothing(none: Any) -> None:
-    held = param(type="phone", value="+1555", structured_value=PHONE)
-    marked = filled(held, value_error="Wrong", structured_value=none)
-    assert marked == {**held, "value_error": "Wrong"}
-    assert filled(held, structured_value={})["structured_value"] == {}
-
-
-@examples(150)
-@given(st.sampled_from(TYPES), st.text(), st.sampled_from(NONE), st.text(), st.booleans())
-def test_no_type_takes_an_empty_structured_value_for_a_wrong_one(
-    kind: str, value: str, none: Any, before: str, structured: bool
-) -> None:
-    held = param(type=kind, value=before, value_choices=[])
-    if structured and kind in parameter_values.STRUCTURED:
-        held["structured_value"] = {"a": "b"}
-    plain = {"id": "p", "value": value}
-
-    def result(entry: dict[str, Any]) -> Any:
-        try:
-            return parameter_values.fill([held], [entry], ORDERING)[0]
-        except Invalid as invalid:
-            return invalid.messages
-
-    with_none = result({**plain, "structured_value": none})
-    if not held.get("structured_value"):
-        assert with_none == result(plain)
-    elif isinstance(with_none, dict) and kind != "object":
-        assert with_none["value"] == value
-        assert with_none["structured_value"] == ({} if value != before or not value else {"a": "b"})
-
-
 @pytest.mark.django_db
 @pytest.mark.parametrize("none", NONE)
 def test_the_api_takes_an_empty_structured_value(none: Any) -> None:
@@ -269,17 +84,6 @@ def test_the_api_takes_an_empty_structured_value(none: Any) -> None:
     assert api.post(f"{path}/approve", {}).status == 200
 
 
-def test_an_empty_value_beside_a_structure_leaves_the_structure() -> None:
-    found = filled(param(type="phone"), structured_value=PHONE, value="")
-    assert (found["structured_value"], found["value"]) == (PHONE, "+15550100")
-
-
-def test_an_object_is_json() -> None:
-    found = filled(param(type="object"), value='{"a": [1]}')
-    assert (found["structured_value"], found["value"]) == ({"a": [1]}, '{"a": [1]}')
-    assert filled(param(type="object"), value="[7]")["structured_value"] == [7]
-
-
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "value", ["NaN", '{"a": -Infinity}', "[" * 100_000, r'"\u0000"', r'{"\ud800": 1}', "{'a': 1}"]
@@ -294,55 +98,3 @@ def test_an_object_that_no_database_stores_is_refused(value: str) -> None:
         400,
         ["asset.params: Parameter config: value is not JSON that can be stored."],
     )
-
-
-def test_missing_are_the_required_visible_empty_ones_of_the_phase() -> None:
-    needed = {"required": True, "hidden": False}
-    rows = [
-        param("ok", constraints=needed, value="x"),
-        param("empty", constraints=needed),
-        param("hidden", constraints={"required": True, "hidden": True}),
-        param("free"),
-        param("later", constraints=needed, phase="fulfillment"),
-        param("phone", constraints=needed, type="phone", structured_value=PHONE),
-        param("bare", constraints=needed, type="phone"),
-        param("old", constraints={}),
-    ]
-    assert parameter_values.missing(rows, "ordering") == ["empty", "bare"]
-    assert parameter_values.missing(rows, "fulfillment") == ["later"]
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=6,
-)
-entries = st.fixed_dictionaries(
-    {"id": st.sampled_from(["a", "b", "c", "x"])},
-    optional={
-        "value": json_values, "structured_value": json_values, "value_error": json_values,
-    },
-)  # fmt: skip
-
-
-@examples(150)
-@given(
-    st.lists(st.sampled_from(["text", "phone", "address", "checkbox", "object", "dropdown"]),
-             min_size=3, max_size=3),
-    st.lists(entries | json_values, max_size=4) | json_values,
-)  # fmt: skip
-def test_whatever_is_given_it_is_filled_in_or_refused(kinds: list[str], given_: Any) -> None:
-    held = [param(name, type=kind) for name, kind in zip("abc", kinds, strict=True)]
-    before = copy.deepcopy(held)
-    try:
-        found = parameter_values.fill(held, given_, BOTH)
-    except Invalid as invalid:
-        assert invalid.messages and all(e.startswith("asset.params: ") for e in invalid.messages)
-    else:
-        assert [p["id"] for p in found] == ["a", "b", "c"]
-        assert all(isinstance(p["value"], str) for p in found)
-        assert all(isinstance(p["value_error"], str) for p in found)
-        assert [p["type"] for p in found] == kinds
-        # To send back what one got is always fine.
-        assert parameter_values.fill(found, copy.deepcopy(found), BOTH) == found
-    assert held == before

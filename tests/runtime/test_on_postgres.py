@@ -35,7 +35,6 @@ MORE = [
 # Run without a database: the same on each.
 WITHOUT_DATABASE = {
     "admin_validation",
-    "validator_responses",
     "client_memory",
     "database_errors",
     "types",
