@@ -27,6 +27,8 @@ class Strict(serializers.Field[Any, Any, Any, Any]):
 
     # What null becomes where it is allowed; `empty` leaves the field out.
     null_value: Any = empty
+    # Other values that mean null.
+    nulls: tuple[Any, ...] = ()
     # The error where null is not allowed.
     null_error = "required"
 
@@ -34,6 +36,10 @@ class Strict(serializers.Field[Any, Any, Any, Any]):
         super().__init__(required=required, **kwargs)
         if null_value is not ...:
             self.null_value = null_value
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Return the value; raises ValidationError, SkipField."""
+        return super().run_validation(None if data in self.nulls else data)
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
         """Return whether the value is complete already, and the value; raises SkipField."""
@@ -64,7 +70,7 @@ class Text(Strict, serializers.CharField):
     ) -> None:
         super().__init__(
             max_length=max_length, required=required, allow_null=not required,
-            allow_blank=not required, trim_whitespace=False, **kwargs,
+            trim_whitespace=False, **{"allow_blank": not required} | kwargs,
         )  # fmt: skip
 
     def to_internal_value(self, data: Any) -> str:
@@ -89,10 +95,7 @@ class Id(String):
     """An identifier: 0 names no object. None where it is optional and null or blank."""
 
     null_value = None
-
-    def run_validation(self, data: Any = empty) -> Any:
-        """Return the identifier; raises ValidationError, SkipField."""
-        return super().run_validation(None if data == "" and not self.required else data)
+    nulls = ("",)
 
 
 class Choice(Strict, serializers.ChoiceField):
@@ -104,6 +107,8 @@ class Choice(Strict, serializers.ChoiceField):
 
     def to_internal_value(self, data: Any) -> str:
         """Return the word; raises ValidationError."""
+        if data == "" and self.allow_blank:
+            return ""
         if not isinstance(data, str) or data not in self.words:
             self.fail("invalid_choice", input=data)
         return data
@@ -153,10 +158,23 @@ class Integer(Strict, serializers.IntegerField):
         return data
 
 
+class Number(Strict, serializers.FloatField):
+    """A number."""
+
+    null_error = "invalid"
+
+    def to_internal_value(self, data: Any) -> float:
+        """Return the number; raises ValidationError."""
+        if isinstance(data, bool) or not isinstance(data, (int, float)):
+            self.fail("invalid")
+        return data
+
+
 class Date(Strict, serializers.DateTimeField):
     """A date in whole seconds of UTC: in any offset, without one, or a day alone."""
 
     null_value = None
+    nulls = ("",)
     default_error_messages = {"invalid": "Not a valid date."}
 
     def __init__(self, **kwargs: Any) -> None:
@@ -165,8 +183,12 @@ class Date(Strict, serializers.DateTimeField):
             **kwargs,
         )  # fmt: skip
 
-    def to_internal_value(self, data: Any) -> datetime:
-        """Return the moment; raises ValidationError."""
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the moment in UTC; raises ValidationError."""
+        return self.parse(data).astimezone(UTC).replace(microsecond=0)
+
+    def parse(self, data: Any) -> datetime:
+        """Return the moment in its own offset; raises ValidationError."""
         if not isinstance(data, str):
             self.fail("invalid")
         try:
@@ -174,7 +196,9 @@ class Date(Strict, serializers.DateTimeField):
                 value = datetime(day.year, day.month, day.day)
             if value is not None:
                 value = value if value.tzinfo else value.replace(tzinfo=UTC)
-                return value.astimezone(UTC).replace(microsecond=0)
+                # Near the ends of the calendar, another offset may have no such date.
+                value.astimezone(UTC)
+                return value
         except (ValueError, OverflowError):
             pass
         self.fail("invalid")
@@ -241,13 +265,20 @@ class Input(Strict, serializers.Serializer[Any]):
 
     def run_validation(self, data: Any = empty) -> Any:
         """Return the values; raises ValidationError, SkipField."""
-        is_complete, data = self.validate_empty_values(data)
+        is_complete, data = self.validate_empty_values(None if data in self.nulls else data)
         return data if is_complete else self.validate(self.to_internal_value(data))
 
     def to_internal_value(self, data: Any) -> Values:
         """Return the values of the fields that the object has; raises ValidationError."""
         if not isinstance(data, Mapping):
             self.fail("invalid")
+        values, errors = self.collect(data)
+        if errors:
+            raise ValidationError(errors)
+        return values
+
+    def collect(self, data: Mapping[str, Any]) -> tuple[Values, dict[str, Any]]:
+        """Return the values of the fields that are right, and what is wrong with the others."""
         values: Values = {}
         errors = {}
         for name, field in self.fields.items():
@@ -257,9 +288,7 @@ class Input(Strict, serializers.Serializer[Any]):
                 pass
             except ValidationError as error:
                 errors[name] = error.detail
-        if errors:
-            raise ValidationError(errors)
-        return values
+        return values, errors
 
     def check(self, data: Any, path: str = "") -> Any:
         """Return the values of a body, or of its object at `path`; raises Invalid."""
@@ -273,15 +302,13 @@ class Reference(Input):
     """An object that another one is named by; its value is the id, None where it names none."""
 
     null_value = None
-    id = Id(required=True)
-
-    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
-        """Return whether it names none, and None; raises SkipField."""
-        return super().validate_empty_values(None if data == {} and self.allow_null else data)
+    id = Id()
 
     def validate(self, attrs: Values) -> Any:
-        """Return the id."""
-        return attrs["id"]
+        """Return the id; raises ValidationError where it is required and missing."""
+        if self.required and attrs.get("id") is None:
+            raise ValidationError({"id": self.error_messages["required"]}, "required")
+        return attrs.get("id")
 
 
 def field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:

@@ -17,11 +17,10 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
-from requests_queue import typed
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, User
-from requests_queue.errors import Invalid, Missing
-from requests_queue.fields import Input
+from requests_queue.errors import Missing
+from requests_queue.fields import Input, List
 from requests_queue.filtering import ConnectFilters
 from requests_queue.resources import Resource
 from requests_queue.schema import Documented, Form, Json
@@ -64,7 +63,7 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
     # has its own, `related`, `represent` and `rql_filter_class` come from a resource in it.
     documented: ClassVar[Documented | None] = None
     # The bodies that calls take, by the name of the view's method.
-    bodies: ClassVar[Mapping[str, Input]] = {}
+    bodies: ClassVar[Mapping[str, Input | List | Form]] = {}
     # Calls that answer with a page of objects, beside `list`.
     lists: ClassVar[frozenset[str]] = frozenset()
 
@@ -92,18 +91,15 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         return cast(Account, self.user.account)
 
     @property
+    def data(self) -> dict[str, Any]:
+        """The call's body as it came; the parser lets in only objects."""
+        return cast("dict[str, Any]", self.request.data)
+
+    @property
     def body(self) -> dict[str, Any]:
-        """The values of the call's body; the parser lets in only objects. Raises Invalid."""
-        found = cast("dict[str, Any]", self.request.data)
-        if serializer := self.bodies.get(self.action):
-            return cast("dict[str, Any]", serializer.check(found))
-        bodies = self.documented.bodies if self.documented else {}
-        hint = bodies.get(self.kwargs.get("name") or self.action)
-        # A form has texts and a file only.
-        is_json = hint is not None and not isinstance(hint, Form)
-        if is_json and (wrong := list(typed.errors(found, hint))):
-            raise Invalid.of(wrong)
-        return found
+        """The values of the call's body; raises Invalid."""
+        serializer = self.bodies.get(self.action)
+        return serializer.check(self.data) if isinstance(serializer, Input) else self.data
 
     @property
     def actor(self) -> Actor:

@@ -20,7 +20,6 @@ class Also:
 Stamp = Annotated[str, Also(format="date-time")]
 Day = Annotated[str, Also(format="date")]
 Uri = Annotated[str, Also(format="uri")]
-GivenDate = Annotated[str, Also(description="2026-11-02T10:00:00Z: in any offset, or a day alone.")]
 Nothing = Annotated[str, Also(maxLength=0)]
 Json = dict[str, Any]
 Free = dict[str, Any]
@@ -49,7 +48,7 @@ MARKDOWN = Answer(200, str, ("text/markdown",))
 class Documented:
     """A view in the OpenAPI document: its chapter, what it calls its objects, and their types.
 
-    `bodies`, `answers` and `queries` (names and what they mean) are by the name of the view's
+    `answers` and `queries` (names and what they mean) are by the name of the view's
     method or of the move.
     """
 
@@ -57,7 +56,6 @@ class Documented:
     one: str
     shown: Any = Free
     listed: Any = None
-    bodies: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
     queries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -126,16 +124,3 @@ class Created(TypedDict):
     """The moment of an object's creation."""
 
     created: Happened
-
-
-class Reason(TypedDict):
-    """Why."""
-
-    reason: str
-
-
-class Assignee(TypedDict, total=False):
-    """The user of the caller's account to assign to, by one of both."""
-
-    id: str
-    email: str

@@ -105,6 +105,8 @@ def move(
         if row is None:
             raise Missing(pk)
         chosen = _choose(queue, row, name, actor)
+        if chosen.body is not None:
+            data = chosen.body.check(data or {})
         context = Context(actor, data or {}, clock.now())
         before = row.status
         _write(row, chosen, context)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue import samples
 from requests_queue.catalog.models import Account, User
-from requests_queue.errors import Invalid
+from requests_queue.fields import Boolean, Free, Id, Input, String
 from requests_queue.queues.base import QueueObject
 from requests_queue.resources import format_datetime
 from sandbox import clock_control, durations, queue_actions
@@ -25,19 +26,55 @@ class ClockView(APIView):
         return Response({"now": format_datetime(now), "moving": moving})
 
 
+class DurationField(String):
+    """A duration, for example 5m."""
+
+    default_error_messages = dict.fromkeys(
+        ("required", "invalid", "blank"), "A duration is required, for example 5m."
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the duration; raises ValidationError."""
+        try:
+            return durations.parse(super().to_internal_value(data))
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class AdvanceInput(Input):
+    """How far the clock moves."""
+
+    by = DurationField(required=True)
+
+
+class SampleInput(Input):
+    """What the sample is of."""
+
+    queue = Id()
+    type = Id()
+    product = Id()
+    draft = Boolean()
+
+
+class ObjectInput(Input):
+    """An object, and a body about it."""
+
+    id = Id()
+    data = Free(allow_null=True)  # type: ignore[assignment]
+
+
+class ActionInput(ObjectInput):
+    """An action of an object, and its body."""
+
+    action = Id()
+
+
 class AdvanceView(APIView):
     """`POST /sandbox/clock/advance {"by": "5m"}`: 200, 400 if invalid, 409 while moving."""
 
     def post(self, request: Request) -> Response:
         """Move the clock forward; return when everything due in between has run."""
-        by = request.data.get("by") if isinstance(request.data, dict) else None
-        if not isinstance(by, str):
-            raise Invalid("by", "A duration is required, for example 5m.")
-        try:
-            duration = durations.parse(by)
-        except ValueError as error:
-            raise Invalid("by", str(error)) from None
-        moved = clock_control.advance(duration)
+        moved = clock_control.advance(AdvanceInput().check(request.data)["by"])
         return Response(
             {
                 "from": format_datetime(moved.start), "now": format_datetime(moved.end),
@@ -52,12 +89,12 @@ class SamplesView(APIView):
 
     def post(self, request: Request) -> Response:
         """Create a realistic object that the caller is a party to."""
-        body = {k: _text(request, k) for k in ("queue", "type", "product")}
+        values = SampleInput().check(request.data)
         account = cast(Account, cast(User, request.user).account)
-        draft = request.data.get("draft", False) if isinstance(request.data, dict) else False
-        if not isinstance(draft, bool):
-            raise Invalid("draft", "Must be a valid boolean.")
-        row = samples.make(body["queue"] or "", body["type"], body["product"], account, draft=draft)
+        row = samples.make(
+            values.get("queue") or "", values.get("type"), values.get("product"), account,
+            draft=values.get("draft", False),
+        )  # fmt: skip
         return Response(_summary(row), status=201)
 
 
@@ -66,8 +103,9 @@ class MovesView(APIView):
 
     def post(self, request: Request) -> Response:
         """Run an action as the party that may run it."""
-        pk, name = _text(request, "id") or "", _text(request, "action") or ""
-        row = queue_actions.run(pk, name, _data(request), cast(User, request.user))
+        values = ActionInput().check(request.data)
+        pk, name = values.get("id") or "", values.get("action") or ""
+        row = queue_actions.run(pk, name, values.get("data", {}), cast(User, request.user))
         return Response(_summary(row))
 
 
@@ -79,24 +117,11 @@ class ValidateView(APIView):
 
     def post(self, request: Request) -> Response:
         """Validate a draft or an inquiry as its distributor."""
-        pk = _text(request, "id") or ""
-        result = queue_actions.validate(pk, _data(request), cast(User, request.user))
+        values = ObjectInput().check(request.data)
+        user = cast(User, request.user)
+        result = queue_actions.validate(values.get("id") or "", values.get("data", {}), user)
         params = {"before": result.before, "after": result.after}
         return Response({**_summary(result.row), "called": result.called, **params})
-
-
-def _data(request: Request) -> dict[str, Any]:
-    data = request.data.get("data") if isinstance(request.data, dict) else None
-    if data is not None and not isinstance(data, dict):
-        raise Invalid("data", "Expected an object.")
-    return data or {}
-
-
-def _text(request: Request, name: str) -> str | None:
-    value = request.data.get(name) if isinstance(request.data, dict) else None
-    if value is not None and not isinstance(value, str):
-        raise Invalid(name, "Not a valid string.")
-    return value
 
 
 def _summary(row: QueueObject) -> dict[str, str]:

@@ -19,7 +19,7 @@ from requests_queue.errors import Missing, Refused
 from webhooks import cleanup
 from webhooks.delivery import fan_out, wakeup
 from webhooks.models import ClearedBackoff, Delivery, Webhook
-from webhooks.validation_rules import FIELD_VALIDATORS
+from webhooks.validation_rules import FIELDS
 
 # After an edit of one of these, older failures say nothing about the webhook.
 REQUEST_FIELDS = frozenset({"external_url", "http_method", "jwt_secret", "headers", "data"})
@@ -123,7 +123,7 @@ def cancel_pending(webhook_id: str, *, locked: bool = False) -> int:
 def _labels(changes: Mapping[str, Any]) -> str:
     """Return the names of the changed settings, as forms show them."""
     labels = {field.name: str(field.verbose_name) for field in Webhook._meta.fields}
-    return ", ".join(labels[name] for name in changes if name in FIELD_VALIDATORS)
+    return ", ".join(labels[name] for name in changes if name in FIELDS)
 
 
 @transaction.atomic

@@ -92,11 +92,8 @@ WEBHOOK = Resource(
 class Webhooks(Collection):
     """The webhooks of the caller's account."""
 
-    documented = Documented(
-        "Webhooks", "webhook", WEBHOOK,
-        bodies={"create": schema.WebhookCreate, "update": schema.WebhookUpdate},
-        answers={"trigger": Answer(200)},
-    )  # fmt: skip
+    documented = Documented("Webhooks", "webhook", WEBHOOK, answers={"trigger": Answer(200)})
+    bodies = {"create": validation_rules.CREATE, "update": validation_rules.UPDATE}
 
     def visible(self) -> QuerySet[Webhook]:
         """Return the account's webhooks."""
@@ -111,14 +108,14 @@ class Webhooks(Collection):
 
     def create(self, request: Request) -> Response:
         """Create a webhook: 201, or 400 with `field: message`."""
-        fields = validation_rules.for_create(self.body, self.account)
+        fields = validation_rules.for_create(self.data, self.account)
         row = actions.create(self.account, self.user, fields)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a webhook: 200; a field that the body lacks stays as it is."""
         row = self.get_object()
-        fields = validation_rules.for_update(self.body, row.type, row.external_url)
+        fields = validation_rules.for_update(self.data, row.type, row.external_url)
         actions.edit(pk, self.user, fields)
         return self.answer(self.get_object())
 

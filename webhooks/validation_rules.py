@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from rest_framework.exceptions import ValidationError
 
-from requests_queue import json_validation
 from requests_queue.catalog.models import Account, Connection, Product
 from requests_queue.errors import FieldError, Invalid
+from requests_queue.fields import (
+    Boolean,
+    Choice,
+    Free,
+    Id,
+    Input,
+    String,
+    Values,
+    field_errors,
+)
 from webhooks import types
 from webhooks.delivery.request import check_secret
 from webhooks.http.addresses import check_literal
@@ -17,62 +27,112 @@ from webhooks.http.client import check_url
 from webhooks.http.headers import HeaderRefused, check_headers
 from webhooks.types import WebhookType
 
-REQUIRED = ("label", "product_id", "object_class", "external_url", "jwt_secret")
+
+class UrlField(String):
+    """The URL of a handler, stored as it will be requested."""
+
+    openapi = {"type": "string", "format": "uri", "maxLength": 4096}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the URL, normalized; raises ValidationError."""
+        return _checked(check_url, super().to_internal_value(data))
+
+
+class SecretField(String):
+    """A secret that can sign tokens."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the secret; raises ValidationError."""
+        return _checked(check_secret, super().to_internal_value(data))
+
+
+class HeadersField(Free):
+    """Headers as they will be sent."""
+
+    openapi = {"type": "object", "additionalProperties": {"type": "string"}}
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        """Return the headers; raises ValidationError."""
+        try:
+            return check_headers(super().to_internal_value(data))
+        except HeaderRefused as refused:
+            raise ValidationError({refused.name: str(refused)}) from None
+
+
+def _checked(check: Callable[[str], str], value: str) -> str:
+    try:
+        return check(value)
+    except ValueError as refused:
+        raise ValidationError(str(refused)) from None
+
+
+class WebhookUpdate(Input):
+    """What changes of a webhook."""
+
+    label = String(100, required=True)  # type: ignore[assignment]
+    description = String()
+    active = Boolean()
+    external_url = UrlField(4096, required=True)
+    http_method = Choice(("GET", "POST"))
+    jwt_secret = SecretField(required=True)
+    headers = HeadersField()
+    data = Free()  # type: ignore[assignment]
+
+
+class WebhookInput(WebhookUpdate):
+    """A new webhook; `event` is the default type."""
+
+    product_id = Id(required=True)
+    object_class = String(required=True)
+    type = Id()
+
+
+CREATE, UPDATE = WebhookInput(), WebhookUpdate(partial=True)
+FIELDS = tuple(UPDATE.fields)
 
 
 def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
-    """Return the fields of a new webhook; raises Invalid with all errors."""
-    errors = [
-        FieldError(name, "This field is required.", "required")
-        for name in REQUIRED
-        if data.get(name) is None
-    ]
-    fields: dict[str, Any] = {}
-    if data.get("product_id") is not None:
-        fields["product"] = _product(data["product_id"], account, errors)
-    if data.get("object_class") is not None:
-        fields |= _type(data, account, fields.get("product"), errors)
-    try:
-        type_ = fields.get("type", types.EVENT)
-        fields |= for_update({k: v for k, v in data.items() if v is not None}, type_)
-    except Invalid as refused:
-        errors += refused.errors
+    """Return the columns of a new webhook; raises Invalid with all errors."""
+    given = {name: value for name, value in data.items() if value is not None}
+    values, wrong = CREATE.collect(given)
+    errors = list(field_errors(wrong))
+    columns = {name: values[name] for name in values if name in FIELDS}
+    if "product_id" in values:
+        columns["product"] = _product(values["product_id"], account, errors)
+    if "object_class" in values and "type" not in wrong:
+        columns |= _type(values, account, columns.get("product"), errors)
+    errors += _conflicts(columns, columns.get("type", types.EVENT), "")
     if errors:
         raise Invalid.of(errors)
-    return fields
+    return columns
 
 
 def for_update(
     data: Mapping[str, Any], type_: str = types.EVENT, stored_url: str = ""
 ) -> dict[str, Any]:
-    """Return the fields that a body changes of a webhook of this type; raises Invalid.
+    """Return the columns that a body changes of a webhook of this type; raises Invalid.
 
     Type, object class and product can't change, but published clients send them (MuleSoft even
     with a wrong type), so they are ignored. Clients also send the unchanged URL with every change,
     so `stored_url` is accepted even if its address is forbidden now.
     """
-    fields: dict[str, Any] = {}
-    errors: list[FieldError] = []
-    for name, check in FIELD_VALIDATORS.items():
-        if name not in data:
-            continue
-        try:
-            fields[name] = check(data[name])
-        except HeaderRefused as refused:
-            errors.append(FieldError(f"headers.{refused.name}", str(refused)))
-        except ValueError as refused:
-            errors.append(FieldError(name, str(refused)))
-    if fields.get("external_url", stored_url) != stored_url:
-        try:
-            check_literal(fields["external_url"])
-        except ValueError as refused:
-            errors.append(FieldError("external_url", str(refused)))
-    if type_ != types.EVENT and fields.get("http_method") == "GET":
-        message = "Validators are called by POST: a GET has no body for the object."
-        errors.append(FieldError("http_method", message))
+    columns, wrong = UPDATE.collect(data)
+    errors = [*field_errors(wrong), *_conflicts(columns, type_, stored_url)]
     if errors:
         raise Invalid.of(errors)
-    return fields
+    return columns
+
+
+def _conflicts(columns: Values, type_: str, stored_url: str) -> Iterator[FieldError]:
+    """Yield what is wrong with a webhook of that type beyond each field by itself."""
+    if columns.get("external_url", stored_url) != stored_url:
+        try:
+            check_literal(columns["external_url"])
+        except ValueError as refused:
+            yield FieldError("external_url", str(refused))
+    if type_ != types.EVENT and columns.get("http_method") == "GET":
+        message = "Validators are called by POST: a GET has no body for the object."
+        yield FieldError("http_method", message)
 
 
 def products(account: Account) -> QuerySet[Product]:
@@ -83,22 +143,17 @@ def products(account: Account) -> QuerySet[Product]:
     return Product.objects.filter(pk__in=sold.values("product"))
 
 
-def _product(product_id: Any, account: Account, errors: list[FieldError]) -> Product | None:
-    found = products(account).filter(pk=str(product_id)).first()
+def _product(product_id: str, account: Account, errors: list[FieldError]) -> Product | None:
+    found = products(account).filter(pk=product_id).first()
     if found is None:
         errors.append(FieldError("product_id", f"Product {product_id} does not exist."))
     return found
 
 
 def _type(
-    data: Mapping[str, Any], account: Account, product: Product | None, errors: list[FieldError]
+    values: Values, account: Account, product: Product | None, errors: list[FieldError]
 ) -> dict[str, Any]:
-    type_, object_class = data.get("type"), data["object_class"]
-    if type_ is None or type_ == "":
-        type_ = types.EVENT
-    if not isinstance(type_, str) or not isinstance(object_class, str):
-        errors.append(FieldError("type", "Not a valid string."))
-        return {}
+    type_, object_class = values.get("type") or types.EVENT, values["object_class"]
     if object_class not in dict(types.object_class_choices()):
         errors.append(FieldError("object_class", f'"{object_class}" is not a valid choice.'))
     elif type_ not in dict(types.type_choices()):
@@ -123,58 +178,3 @@ def why_unavailable(found: WebhookType, account: Account, product: Product | Non
         f"{product.pk} does not have the capability {lacking}, so webhooks of type "
         f"{found.type} are never called. Switch it on first."
     )
-
-
-def _text(limit: int | None, *, blank: bool) -> Any:
-    def check(value: Any) -> str:
-        if value is None and blank:
-            return ""
-        if not isinstance(value, str):
-            raise ValueError("Not a valid string.")
-        if not value.strip() and not blank:
-            raise ValueError("This field may not be blank.")
-        if limit and len(value) > limit:
-            raise ValueError(f"Ensure this field has no more than {limit} characters.")
-        json_validation.validate_json(value)
-        return value
-
-    return check
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("Must be a valid boolean.")
-    return value
-
-
-def _method(value: Any) -> str:
-    if value not in ("GET", "POST"):
-        raise ValueError(f'"{value}" is not a valid choice.')
-    return str(value)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError("Expected a JSON object.")
-    json_validation.validate_json(value)
-    return value
-
-
-def _headers(value: Any) -> dict[str, str]:
-    return check_headers(_object(value))
-
-
-def _url(value: Any) -> str:
-    return check_url(_text(4096, blank=False)(value))
-
-
-FIELD_VALIDATORS: dict[str, Any] = {
-    "label": _text(100, blank=False),
-    "description": _text(None, blank=True),
-    "active": _flag,
-    "external_url": _url,
-    "http_method": _method,
-    "jwt_secret": check_secret,
-    "headers": _headers,
-    "data": _object,
-}

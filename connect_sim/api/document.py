@@ -15,10 +15,11 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from connect_sim.api.components import Components
 from connect_sim.api.inputs import InputSchema
 from requests_queue.catalog.actors import SYSTEM
-from requests_queue.queues.api import QueueCollection
+from requests_queue.fields import Input, List
+from requests_queue.queues.api import ASSIGNEE, QueueCollection
 from requests_queue.queues.base import Queue
 from requests_queue.rest import Collection
-from requests_queue.schema import Answer, Assignee, Documented, Error, Form, Free, Json
+from requests_queue.schema import Answer, Documented, Error, Form, Json
 
 PREFIX = "/public/v1"
 _VERBS = {"list": "List", "retrieve": "Show", "create": "Create", "update": "Change",
@@ -177,26 +178,17 @@ class ConnectSchema(InputSchema):
         return filters
 
     def _get_request_body(self, direction: str = "request") -> Json | None:
-        if self.method not in ("POST", "PUT"):
+        body = self._body()
+        if body is None or self.method not in ("POST", "PUT"):
             return None
-        if body := self.view.bodies.get(self.call):
-            return self.request_body(body, is_new=self.call == "create")
-        type_ = self.info.bodies.get(self.call)
-        if type_ is None and self.call == "assign":
-            type_ = Assignee
-        if isinstance(type_, Form):
-            types = {str: "string", int: "integer"}
-            properties: Json = {name: {"type": types[kind]} for name, kind in type_.plain.items()}
-            properties[type_.field] = {"type": "string", "format": "binary"}
-            schema: Json = {"type": "object", "properties": properties}
-            if self.call != "update":
-                schema["required"] = [type_.field]
-            return {"content": {"multipart/form-data": {"schema": schema}}, "required": True}
-        if type_ is None and self.call not in ("create", "update"):
-            return None
-        schema = Components(self.registry).schema(Free if type_ is None else type_)
-        required = bool(getattr(type_, "__required_keys__", ())) or self.call == "create"
-        return {"content": {"application/json": {"schema": schema}}, "required": required}
+        return self.form_body(body) if isinstance(body, Form) else self.json_body(body)
+
+    def _body(self) -> Input | List | Form | None:
+        if self.call == "assign":
+            return ASSIGNEE
+        if self.view.action == "act" and isinstance(self.view, QueueCollection):
+            return self.view.queue.by_name[self.call][0].body
+        return self.view.bodies.get(self.call)
 
     def _get_response_bodies(self, direction: str = "response") -> Json:
         components = Components(self.registry)

@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.conversations import schema, writing
+from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation, Message, number_of
 from requests_queue.conversations.representations import (
     CONVERSATION,
@@ -62,9 +62,9 @@ class Conversations(Collection):
     """`/conversations`, for the parties of each."""
 
     documented = Documented(
-        "Conversations", "conversation", CONVERSATION_DETAIL, listed=CONVERSATION,
-        bodies={"create": schema.ConversationCreate},
-    )  # fmt: skip
+        "Conversations", "conversation", CONVERSATION_DETAIL, listed=CONVERSATION
+    )
+    bodies = {"create": writing.ConversationInput()}
     related = ("creator", "closed_by")
     rql_filter_class = ConversationFilters
 
@@ -101,10 +101,11 @@ class Conversations(Collection):
 class Messages(Collection):
     """`/conversations/{id}/messages`, for the parties; 404 where the caller is none."""
 
-    documented = Documented(
-        "Conversations", "message", MESSAGE,
-        bodies={"create": schema.MessageCreate, "update": schema.MessageUpdate},
-    )  # fmt: skip
+    documented = Documented("Conversations", "message", MESSAGE)
+    bodies = {
+        "create": writing.MessageInput(),
+        "update": writing.MessageInput(partial=True),
+    }
     related = _OF_MESSAGE
     rql_filter_class = MessageFilters
 

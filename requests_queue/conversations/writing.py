@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
-from requests_queue import body, clock
+from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import User
 from requests_queue.conversations.models import (
@@ -22,6 +21,7 @@ from requests_queue.conversations.models import (
     Message,
 )
 from requests_queue.errors import ActionNotAllowed, Conflict, Forbidden, Invalid
+from requests_queue.fields import Choice, Id, Input, String, Values
 from requests_queue.queues import base
 from requests_queue.transitions import Change
 
@@ -97,19 +97,33 @@ def ensure(
     return row
 
 
-def create(data: Mapping[str, Any], actor: Actor) -> Conversation:
-    """Begin the conversation of a `POST /conversations` body, which only a draft can lack.
+class ConversationInput(Input):
+    """A new conversation about an object that has none."""
 
-    Its parties are the object's, whichever the body names. Raises Invalid, Conflict.
+    instance_id = Id(required=True)
+    topic = String(100)
+    type = Choice(
+        ("conversation",), allow_null=True, allow_blank=True,
+        error_messages={
+            "invalid_choice": "An object has one conversation, of type conversation, and no notes."
+        },
+    )  # fmt: skip
+
+
+class MessageInput(Input):
+    """What can be written of a message; a private one is for the own account alone."""
+
+    text = String(LONGEST, required=True, error_messages={"blank": "This field is required."})
+    type = Choice(TYPES, allow_null=True, allow_blank=True)
+
+
+def create(values: Values, actor: Actor) -> Conversation:
+    """Begin a conversation, which only a draft can lack.
+
+    Its parties are the object's. Raises Invalid, Conflict.
     """
-    wanted = body.text(data, "instance_id")
-    if not wanted:
-        raise Invalid("instance_id", "This field is required.")
-    if data.get("type") not in (None, "", "conversation"):
-        raise Invalid("type", "An object has one conversation, of type conversation, and no notes.")
-    topic = body.text(data, "topic", 100)
     with transaction.atomic():
-        queue, row = _object(wanted, actor)
+        queue, row = _object(values["instance_id"], actor)
         twin = Conversation.objects.filter(instance_id=row.pk).first()
         if twin is not None:
             raise Conflict(
@@ -117,7 +131,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Conversation:
                 f"There is a conversation {twin.shown_id} about {row.pk} already.",
                 params={"conversation_id": twin.shown_id},
             )
-        topic = topic or topic_of(queue.object_class, row.pk)
+        topic = values.get("topic") or topic_of(queue.object_class, row.pk)
         return ensure(row.pk, topic, row.parties(), actor.user, clock.now())
 
 
@@ -133,7 +147,7 @@ def _object(pk: str, actor: Actor) -> tuple[base.Queue, base.QueueObject]:
 
 
 def close(pk: int, actor: Actor) -> None:
-    """End a conversation; what moves have to say is still written. Raises IllegalMove."""
+    """End a conversation; what moves have to say is still written. Raises ActionNotAllowed."""
     ended = Conversation.objects.filter(pk=pk, status=OPEN).update(
         status=CLOSED, closed=clock.shown(clock.now()), closed_by=actor.user
     )
@@ -141,32 +155,27 @@ def close(pk: int, actor: Actor) -> None:
         raise ActionNotAllowed(f"Conversation {Conversation(pk=pk).shown_id} is closed already.")
 
 
-def post(pk: int, data: Mapping[str, Any], actor: Actor) -> Message:
-    """Add a message, of type `message` where the body names none; raises Invalid, IllegalMove."""
-    text, kind = _text(data), _type(data) or MESSAGE
+def post(pk: int, values: Values, actor: Actor) -> Message:
+    """Add a message, by default of type `message`; raises ActionNotAllowed."""
     with transaction.atomic():
         _still_open(pk)
         return Message.objects.create(
             conversation_id=pk,
-            type=kind,
-            text=text,
+            type=values.get("type") or MESSAGE,
+            text=values["text"],
             creator=actor.user,
             account=actor.account,
             created=clock.shown(clock.now()),
         )
 
 
-def edit(row: Message, data: Mapping[str, Any], actor: Actor) -> None:
-    """Change a message of the caller's account; raises Forbidden, Invalid, IllegalMove."""
+def edit(row: Message, values: Values, actor: Actor) -> None:
+    """Change a message of the caller's account; raises Forbidden, Invalid, ActionNotAllowed."""
     if row.account_id != (actor.account and actor.account.pk) or row.type == STATE_CHANGE:
         raise Forbidden("Only messages of your own account can be changed, and no state changes.")
-    columns: dict[str, Any] = {}
-    if "text" in data:
-        columns["text"] = _text(data)
-    if kind := _type(data):
-        if kind not in (MESSAGE, PRIVATE):
-            raise Invalid("type", f"A {row.type} doesn't become a {kind}.")
-        columns["type"] = kind
+    columns = {name: value for name, value in values.items() if value}
+    if columns.get("type", MESSAGE) not in (MESSAGE, PRIVATE):
+        raise Invalid("type", f"A {row.type} doesn't become a {columns['type']}.")
     with transaction.atomic():
         _still_open(row.conversation_id)
         at = clock.shown(clock.now())
@@ -174,22 +183,7 @@ def edit(row: Message, data: Mapping[str, Any], actor: Actor) -> None:
 
 
 def _still_open(pk: int) -> None:
-    """Hold the conversation open to the end of the transaction; raises IllegalMove."""
+    """Hold the conversation open to the end of the transaction; raises ActionNotAllowed."""
     row = Conversation.objects.select_for_update().get(pk=pk)
     if row.status != OPEN:
         raise ActionNotAllowed(f"Conversation {row.shown_id} is closed: it takes no more messages.")
-
-
-def _text(data: Mapping[str, Any]) -> str:
-    found = body.text(data, "text", LONGEST)
-    if not found.strip():
-        raise Invalid("text", "This field is required.")
-    return found
-
-
-def _type(data: Mapping[str, Any]) -> str:
-    """Return the type that a body names, empty where it names none; raises Invalid."""
-    found = body.text(data, "type")
-    if found and found not in TYPES:
-        raise Invalid("type", f'"{found}" is not a valid choice.')
-    return found

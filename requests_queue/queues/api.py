@@ -11,14 +11,25 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue import body, clock, transitions
+from requests_queue import clock, transitions
 from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
+from requests_queue.fields import Id, Input
 from requests_queue.queues import validation
 from requests_queue.queues.base import Queue
 from requests_queue.queues.validation import Validated
 from requests_queue.rest import Collection, routes
+
+
+class AssigneeInput(Input):
+    """The user of the caller's account to assign to, by one of both."""
+
+    id = Id()
+    email = Id()
+
+
+ASSIGNEE = AssigneeInput()
 
 
 class QueueCollection(Collection):
@@ -39,9 +50,10 @@ class QueueCollection(Collection):
         return super().account if self.caller is None else cast(Account, self.caller.account)
 
     @property
-    def body(self) -> dict[str, Any]:
-        """The body of the call."""
-        return super().body if self.caller is None else dict(self.given)
+    def data(self) -> dict[str, Any]:
+        """The call's body as it came: what creates, changes or moves an object checks it, because
+        samples and pages do so too."""
+        return super().data if self.caller is None else dict(self.given)
 
     @property
     def actor(self) -> Actor:
@@ -55,7 +67,7 @@ class QueueCollection(Collection):
     def act(self, request: Request, pk: str, name: str) -> Response:
         """Take an action: 200 with the object, or 204; 400 or 403 if it is not allowed."""
         self.get_object()
-        data = {**self.body}
+        data = {**self.data}
         if code := request.query_params.get("code"):
             data["code"] = code
         transitions.move(self.queue.model, pk, name, self.actor, data)
@@ -74,8 +86,8 @@ class QueueCollection(Collection):
         Listing and tier configuration requests are assigned to the caller without a body.
         """
         self.get_object()
-        named = {name: body.word(self.body, name) for name in ("id", "email")}
-        wanted = {name: value for name, value in named.items() if value is not None}
+        names = ASSIGNEE.check(self.data)
+        wanted = {name: value for name, value in names.items() if value is not None}
         if not wanted and self.assigns_caller:
             return self._assigned(pk, self.user, "assign")
         if len(wanted) != 1:
@@ -113,7 +125,7 @@ class ValidatedCollection(QueueCollection):
         400 `VAL_100` if a handler is down, slow or wrong; then nothing is changed.
         """
         self.get_object()
-        validation.validate(self.validated, pk, self.body, self.actor)
+        validation.validate(self.validated, pk, self.data, self.actor)
         return self.answer(self.get_object())
 
 

@@ -11,6 +11,7 @@ from django.db import models
 
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product, User
+from requests_queue.fields import Input
 from requests_queue.rows import Row
 
 # How pages show a status, and the button of an action.
@@ -186,6 +187,8 @@ class Action:
     types: frozenset[str] | None = None
     prepare: Prepare | None = None
     effect: Effect | None = None
+    # The body that it takes.
+    body: Input | None = None
     label: str = ""
     emphasis: str = ""
 

@@ -59,9 +59,8 @@ def text(queue: Queue, actor: Actor, pk: str) -> str:
 
 def upload_field(queue: Queue, move: str) -> str:
     """Return the form field by which a move takes a file, empty where it takes none."""
-    documented = serving(queue).documented
-    wanted = documented.bodies.get(move) if documented else None
-    return wanted.field if isinstance(wanted, Form) else ""
+    body = serving(queue).bodies.get(move)
+    return body.field if isinstance(body, Form) else ""
 
 
 def upload(queue: Queue, actor: Actor, pk: str, move: str, request: HttpRequest) -> None:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Any
 
 import pytest
 
-from requests_queue import body, typed
 from requests_queue.catalog.models import Asset, TierAccount
 from requests_queue.errors import Invalid
+from requests_queue.fields import (
+    AnyCaseChoice,
+    Choice,
+    Date,
+    Free,
+    Id,
+    Input,
+    Integer,
+    List,
+    Reference,
+    String,
+    Text,
+)
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
-from requests_queue.schema import Day
 from tests.api import Caller, refused
 from tests.contract.calls import WEBHOOK, order, pending, tier_request
 
@@ -193,61 +205,130 @@ def test_the_field_is_named_that_cannot_be_stored(vendor: Caller, distributor: C
             "name.a: This contains a number that is too large.")  # fmt: skip
 
 
-def test_texts_and_words() -> None:
-    data = {"a": "x", "n": 0, "f": 1.5, "none": None, "blank": "", "no": False, "list": []}
-    assert [body.label(data, name) for name in ("a", "n", "f", "none", "blank", "absent")] == [
-        "x", "0", "1.5", "", "", "",
-    ]  # fmt: skip
-    assert [body.text(data, name) for name in ("a", "none", "blank", "absent")] == ["x", "", "", ""]
-    assert [body.word(data, name) for name in ("a", "none", "blank", "absent")] == [
-        "x", None, None, None,
-    ]  # fmt: skip
-    for read, name in (
-        (body.text, "no"),
-        (body.text, "list"),
-        (body.text, "n"),
-        (body.label, "no"),
-        (body.word, "n"),
-        (body.word, "no"),
-    ):
+class _Inner(Input):
+    id = Id()
+    label = Text(255)
+
+
+class _Texts(Input):
+    label = Text()
+    text = String()
+    word = Id()
+
+
+class _Required(Input):
+    label = Text(5, required=True)
+    kind = Choice(("x", "y"), required=True)
+    size = AnyCaseChoice(("S", "L"), allow_null=True)
+    inner = _Inner(allow_null=True)
+
+
+class _Whole(Input):
+    booleans = ("flag",)
+    rows = List(_Inner())
+    count = Integer(1, 9, allow_null=True)
+    day = Date()
+    free = Free(allow_null=True)
+    other = Reference(allow_null=True)
+    named = Reference(required=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "wrong"),
+    [
+        ("label", {"x": "x", " x ": " x ", 0: "0", 1.5: "1.5", None: "", "": ""}, [False, [], {}]),
+        ("text", {"x": "x", None: "", "": ""}, [0, 1.5, False, [], {}]),
+        ("word", {"x": "x", None: None, "": None}, [0, False, [], {}]),
+    ],
+)  # fmt: skip
+def test_texts_and_identifiers(name: str, taken: dict[Any, Any], wrong: list[Any]) -> None:
+    for value, result in taken.items():
+        assert _Texts().check({name: value}) == {name: result}
+    assert _Texts().check({}) == {}
+    for value in wrong:
         with pytest.raises(Invalid, match=f"^in.{name}: {TEXT}"):
-            read(data, name, within="in.")
-    assert body.choice(data, "a", ("x", "y")) == body.choice(data, "none", ("x",), "x") == "x"
-    for name in ("none", "absent", "no", "list", "n"):
-        with pytest.raises(Invalid, match=f"^{name}: .* is not a valid choice"):
-            body.choice(data, name, ("x", "y"))
+            _Texts().check({name: value}, "in")
 
 
-class _Inner(TypedDict, total=False):
-    id: str
-    label: str
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ({}, ["label: This field is required.", "kind: This field is required."]),
+        ({"label": None, "kind": None, "size": None, "inner": None},
+         ["label: This field is required.", "kind: This field is required."]),
+        ({"label": " ", "kind": "z"},
+         ["label: This field may not be blank.", 'kind: "z" is not a valid choice.']),
+        ({"label": "abcdef", "kind": 0},
+         ["label: Ensure this field has no more than 5 characters.",
+          'kind: "0" is not a valid choice.']),
+        ({"label": "a", "kind": "X"}, ['kind: "X" is not a valid choice.']),
+        ({"label": "a", "kind": "x", "size": "M"}, ['size: "M" is not a valid choice.']),
+        ({"label": "a", "kind": "x", "inner": "x"}, ["inner: Expected an object."]),
+    ],
+)  # fmt: skip
+def test_required_fields_and_choices(value: Any, found: list[str]) -> None:
+    with pytest.raises(Invalid) as raised:
+        _Required().check(value)
+    assert raised.value.messages == found
 
 
-class _Whole(TypedDict, total=False):
-    rows: list[_Inner]
-    flag: bool
-    count: int | None
-    day: Day
-    free: dict[str, Any]
-    either: str | _Inner
+def test_a_partial_body_may_lack_what_is_required_but_not_null_it() -> None:
+    partial = _Required(partial=True)
+    assert partial.check({"size": "s"}) == {"size": "S"}
+    assert _Required().check({"label": "a", "kind": "y", "inner": {}})["inner"] == {}
+    for name in ("label", "kind"):
+        with pytest.raises(Invalid, match=f"^{name}: This field is required."):
+            partial.check({name: None})
+
+
+def test_errors_have_path_message_and_code() -> None:
+    with pytest.raises(Invalid) as raised:
+        _Whole().check({"rows": [{}, {"id": 0}], "flag": 1}, "in")
+    assert [(e.path, e.message, e.code) for e in raised.value.errors] == [
+        ("in.flag", "Must be a valid boolean.", "invalid"),
+        ("in.rows.id", TEXT, "invalid"),
+        ("in.named", "This field is required.", "required"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("value", "found"),
     [
         ({}, []),
-        ({"rows": None, "flag": None, "other": object}, []),
+        ({"rows": None, "count": None, "day": None, "free": None, "more": object}, []),
         ({"rows": {}}, ['rows: Expected a list of items but got type "dict".']),
         ({"rows": [{"id": 0, "label": 0}, 5]}, [f"rows.id: {TEXT}", "rows: Expected an object."]),
         ({"flag": 1}, ["flag: Must be a valid boolean."]),
+        ({"flag": ""}, ["flag: Must be a valid boolean."]),
         ({"count": True}, ["count: A valid integer is required."]),
-        ({"count": 1.5, "free": {"x": []}}, []),
+        ({"count": 1.5}, ["count: A valid integer is required."]),
+        ({"count": 10}, ["count: Ensure this value is between 1 and 9."]),
         ({"day": 20261130}, ["day: Not a valid date."]),
+        ({"day": "2026-13-01"}, ["day: Not a valid date."]),
+        ({"day": "0001-01-01T00:00:00+14:00"}, ["day: Not a valid date."]),
         ({"free": []}, ["free: Expected an object."]),
-        ({"either": {"label": False}}, [f"either.label: {TEXT}"]),
-        ({"either": []}, [f"either: {TEXT}"]),
-        ({"flag": "", "either": "x"}, ["flag: Must be a valid boolean."]),
+        ({"free": {"x": []}}, []),
+        ({"other": {}}, []),
+        ({"other": {"id": 0}}, [f"other.id: {TEXT}"]),
+        ({"named": {}}, ["named.id: This field is required."]),
+        ({"named": {"id": ""}}, ["named.id: This field is required."]),
     ],
 )
 def test_types_of_a_body(value: Any, found: list[str]) -> None:
-    assert list(map(str, typed.errors(value, _Whole))) == found
+    errors = []
+    try:
+        _Whole().check({"named": {"id": "x"}, **value})
+    except Invalid as refused:
+        errors = refused.messages
+    assert errors == found
+
+
+def test_dates_are_moments_in_utc() -> None:
+    for given, shown in (
+        ("2026-11-02T10:00:00Z", "2026-11-02T10:00:00+00:00"),
+        ("2026-11-02T10:00:00.9+02:00", "2026-11-02T08:00:00+00:00"),
+        ("2026-11-02T10:00:00", "2026-11-02T10:00:00+00:00"),
+        ("2026-11-02", "2026-11-02T00:00:00+00:00"),
+    ):
+        values = _Whole().check({"named": {"id": "x"}, "day": given})
+        assert values == {"named": "x", "day": datetime.fromisoformat(shown)}

@@ -27,7 +27,7 @@ from requests_queue.catalog.models import (
     TierAccount,
     User,
 )
-from requests_queue.catalog.tiers import check_contact_info
+from requests_queue.catalog.tiers import complete_contact_info
 from requests_queue.queues.fulfillment import creation, effects, request_types, rules
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.seed.customers import CASCADE
@@ -290,7 +290,7 @@ def test_capabilities_have_the_same_keys_on_every_product(seeded: seed.Summary) 
 
 def test_customers_can_be_ordered_for_as_they_are(seeded: seed.Summary) -> None:
     for tier in TierAccount.objects.all():
-        assert check_contact_info(tier.contact_info, "contact_info") == tier.contact_info
+        assert complete_contact_info(tier.contact_info, "contact_info") == tier.contact_info
 
 
 def test_people_sign_in_by_link_only_and_nobody_listens(seeded: seed.Summary) -> None:

@@ -156,7 +156,7 @@ def test_the_answer_is_a_request_to_decide(seeded: Any, distributor: Caller) -> 
 
 
 WRONG: list[tuple[Any, str, str]] = [
-    ({}, "VAL_001", 'type: "None" is not a valid choice.'),
+    ({"account": {"id": TIER}}, "VAL_001", "type: This field is required."),
     ({"type": "setup", "account": {"id": TIER}}, "VAL_001", 'type: "setup" is not a valid choice.'),
     ({"type": "update"}, "VAL_001", "account: This field is required."),
     ({"type": "update", "account": TIER}, "VAL_001", "account: Expected an object."),

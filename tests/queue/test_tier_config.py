@@ -478,7 +478,7 @@ class TestBirths:
             ({"configuration": {**good, "tier_level": 2}}, "doesn't configure resellers of tier 2"),
             ({"configuration": {**good, "account": None}}, "account: This field is required."),
             ({"configuration": {**good, "account": {"id": "TA-1"}}}, "TA-1 does not exist"),
-            ({"configuration": {**good, "account": "x"}}, "account: This field is required."),
+            ({"configuration": {**good, "account": "x"}}, "account: Expected an object."),
             ({"configuration": {**good, "account": {"name": "x"}}}, "contact_info: This field"),
             ({"configuration": {**good, "connection": {"id": other.connection.pk}}},
              "Connection CT-2222-2222-2222 does not exist"),

@@ -12,7 +12,8 @@ from requests_queue import seed
 from requests_queue.catalog import parameter_values
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config import rules, setup
-from requests_queue.queues.tier_config.creation import DRAFT_CAPABILITY, TYPES
+from requests_queue.queues.tier_config.creation import DRAFT_CAPABILITY
+from requests_queue.queues.tier_config.inputs import TYPES
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from requests_queue.seed.customers import ALPENGLOW, BRIGHTWATER, CASCADE, FJORDLINE, MASTER
 from requests_queue.seed.products import SUITE

@@ -17,11 +17,10 @@ from tests.api import Caller, caller
 from tests.signed_in import vendor, world  # noqa: F401  (fixtures)
 from webhooks.admin.forms import NewWebhookForm, WebhookForm
 from webhooks.models import Webhook
-from webhooks.validation_rules import FIELD_VALIDATORS
+from webhooks.validation_rules import FIELDS
 
 pytestmark = pytest.mark.django_db
 
-FIELDS = tuple(FIELD_VALIDATORS)
 # Given once, by the creation of a webhook.
 FIXED = {"product", "type", "object_class"}
 # Columns that are no fields of the API: how it shows them, or that they are internal.

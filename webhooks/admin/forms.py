@@ -20,9 +20,7 @@ from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Webhook
 
 # The fields of the section General.
-GENERAL = [
-    name for name in validation_rules.FIELD_VALIDATORS if name not in webhook_actions.REQUEST_FIELDS
-]
+GENERAL = [name for name in validation_rules.FIELDS if name not in webhook_actions.REQUEST_FIELDS]
 # The form fields at which errors of other fields are shown.
 SHOWN_AT = {"product_id": "product", "type": "kind", "object_class": "kind"}
 METHODS = [("POST", "POST"), ("GET", "GET")]
@@ -78,7 +76,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Webhook
-        fields = [name for name in validation_rules.FIELD_VALIDATORS if name != "jwt_secret"]
+        fields = [name for name in validation_rules.FIELDS if name != "jwt_secret"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

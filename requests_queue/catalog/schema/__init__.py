@@ -237,12 +237,3 @@ class Asset(TypedDict):
     marketplace: Pictured
     contract: ContractReference
     template: NotRequired[Named]
-
-
-class GivenParameter(TypedDict, total=False):
-    """A parameter's value, and what is wrong with it; of a structured type also as an object."""
-
-    id: str
-    value: str | dict[str, Any] | None
-    structured_value: Any
-    value_error: str | None

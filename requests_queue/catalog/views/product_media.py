@@ -43,13 +43,8 @@ class MediaParser(BaseParser):
 class Media(OfProduct):
     """`/products/{id}/media`, for both sides; the vendor writes it."""
 
-    documented = Documented(
-        "Products", "media of a product", MEDIA,
-        bodies={
-            "create": Form("thumbnail", position=int, type=str, url=str),
-            "update": Form("thumbnail", position=int, type=str, url=str),
-        },
-    )  # fmt: skip
+    documented = Documented("Products", "media of a product", MEDIA)
+    bodies = dict.fromkeys(("create", "update"), Form("thumbnail", position=int, type=str, url=str))
     parser_classes = (MediaParser,)
 
     def visible(self) -> QuerySet[ProductMedia]:

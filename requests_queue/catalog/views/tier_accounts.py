@@ -14,7 +14,6 @@ from rest_framework.response import Response
 from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
 from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT
-from requests_queue.catalog.schema import directory
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.catalog.views import tier_writes
 from requests_queue.errors import Forbidden, Missing
@@ -46,10 +45,11 @@ class TierAccountFilters(ConnectFilters):
 class TierAccounts(Collection):
     """`/tier/accounts`: providers read and write their own; vendors read those in their assets."""
 
-    documented = Documented(
-        "Tiers", "tier account", TIER_ACCOUNT,
-        bodies={"create": directory.TierAccountCreate, "update": directory.TierAccountUpdate},
-    )  # fmt: skip
+    documented = Documented("Tiers", "tier account", TIER_ACCOUNT)
+    bodies = {
+        "create": tier_writes.TierAccountInput(),
+        "update": tier_writes.TierAccountInput(partial=True),
+    }
     rql_filter_class = TierAccountFilters
 
     def visible(self) -> QuerySet[TierAccount]:

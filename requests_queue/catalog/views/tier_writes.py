@@ -1,4 +1,4 @@
-"""What a provider's POST, PUT and DELETE make of a tier account, behind `/tier/accounts`."""
+"""A provider's POST, PUT and DELETE of a tier account."""
 
 from __future__ import annotations
 
@@ -8,54 +8,65 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from rest_framework.exceptions import ValidationError
 
-from requests_queue import body, clock
+from requests_queue import clock
 from requests_queue.catalog import tier_versions, tiers
 from requests_queue.catalog.models import Account, Hub, TierAccount, TierAccountVersion
-from requests_queue.errors import ActionNotAllowed, FieldError, Invalid
+from requests_queue.errors import ActionNotAllowed, Invalid
+from requests_queue.fields import Choice, Input, Reference, Values
 
-_TEXTS = {"name": 255, "external_id": 255, "external_uid": 255, "tax_id": 100}
-_CHOICES = {
-    "type": ("customer", "reseller"),
-    "environment": ("production", "test", "preview"),
-}
+_COLUMNS = (*tiers.TierInput.texts, "type", "environment")
 _TAKEN = "Tier account with this external_uid already exists."
 
 
-def create(data: Mapping[str, Any], account: Account) -> TierAccount:
+class TierAccountInput(Input):
+    """What can be written of a customer or a reseller."""
+
+    texts = tiers.TierInput.texts
+    type = Choice(("customer", "reseller"), allow_null=True)
+    environment = Choice(("production", "test", "preview"), allow_null=True)
+    contact_info = tiers.ContactInfoInput(required=True)
+    parent = Reference(allow_null=True)
+    hub = Reference(allow_null=True)
+
+    def validate(self, attrs: Values) -> Values:
+        """Return the values; raises ValidationError where a change takes the name away."""
+        if self.partial and attrs.get("name") == "":
+            raise ValidationError({"name": "This field may not be blank."}, "blank")
+        return attrs
+
+
+def create(values: Values, account: Account) -> TierAccount:
     """Create a tier account of the provider; raises Invalid."""
-    fields = _fields(data, account, None)
-    info = _contact_info(data.get("contact_info"), {})
-    more = {k: v for k, v in fields.items() if k in ("environment", "parent")}
+    info = tiers.complete_contact_info(values["contact_info"], "contact_info")
+    names = {name: values.get(name, "") for name in TierAccountInput.texts}
+    columns = {"environment": values["environment"]} if "environment" in values else {}
     with _unique_uid():
-        row = tiers.make(
-            {**fields, "contact_info": info},
-            kind=fields.get("type", "customer"),
-            owner=account,
-            hub=_hub(data.get("hub"), account),
-            path="",
-            now=clock.now(),
-        )
-        if more:
-            TierAccount.objects.filter(pk=row.pk).update(**more)
-    return row
+        return tiers.make(
+            names, info, kind=values.get("type", "customer"), owner=account,
+            hub=_hub(values.get("hub"), account), now=clock.now(),
+            parent=_parent(values.get("parent"), account, None), **columns,
+        )  # fmt: skip
 
 
-def update(pk: str, data: Mapping[str, Any], account: Account) -> TierAccountVersion | None:
-    """Change what the body names and return the version that this makes, None without a change.
+def update(pk: str, values: Values, account: Account) -> TierAccountVersion | None:
+    """Change what the values name and return the version that this makes, None without a change.
 
-    Whoever listens to `tier_versions.tier_account_changed` acts in the same transaction.
-    Raises Invalid, IllegalMove.
+    Receivers of `tier_versions.tier_account_changed` act in the same transaction.
+    Raises Invalid, ActionNotAllowed.
     """
     with transaction.atomic():
-        if "parent" in data:
+        if "parent" in values:
             # Two that become each other's parent: the later one sees the earlier.
             Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         row = _locked(pk)
-        fields = _fields(data, account, row)
-        if "contact_info" in data:
-            fields["contact_info"] = _contact_info(data["contact_info"], row.contact_info)
-        return write(row, fields)
+        columns = {name: values[name] for name in values if name in _COLUMNS}
+        if "parent" in values:
+            columns["parent"] = _parent(values["parent"], account, row)
+        if "contact_info" in values:
+            columns["contact_info"] = _merged(values["contact_info"], row.contact_info)
+        return write(row, columns)
 
 
 def write(row: TierAccount, fields: Mapping[str, Any]) -> TierAccountVersion | None:
@@ -92,77 +103,30 @@ def _locked(pk: str) -> TierAccount:
     return row
 
 
-def _fields(data: Mapping[str, Any], account: Account, row: TierAccount | None) -> dict[str, Any]:
-    """Return the columns that the body names; raises Invalid with all that is wrong."""
-    found: dict[str, Any] = {}
-    errors: list[FieldError] = []
-    for name in (*_TEXTS, *_CHOICES):
-        if name in data:
-            value, error = _value(name, data[name])
-            errors += [error] if error else []
-            if value is not None:
-                found[name] = value
-    if row is not None and found.get("name") == "":
-        errors.append(FieldError("name", "This field may not be blank.", "blank"))
-    if errors:
-        raise Invalid.of(errors)
-    if "parent" in data:
-        found["parent"] = _parent(data["parent"], account, row)
-    return found
+def _merged(values: Values, old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the contact information with a part of it replaced; raises Invalid."""
+    contact = {**old.get("contact", {}), **values.get("contact", {})}
+    return tiers.complete_contact_info({**old, **values, "contact": contact}, "contact_info")
 
 
-def _value(name: str, given: Any) -> tuple[str | None, FieldError | None]:
-    """Return the value of a text or a choice, or what is wrong with it."""
-    if name in _CHOICES:
-        if given is None or given in _CHOICES[name]:
-            return given, None
-        return None, FieldError(name, f'"{given}" is not a valid choice.')
-    try:
-        return body.text_of(given, name, _TEXTS[name]), None
-    except Invalid as wrong:
-        return None, wrong.errors[0]
-
-
-def _contact_info(given: Any, old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the contact info that results from the given part of it; raises Invalid."""
-    if not isinstance(given, Mapping):
-        raise Invalid("contact_info", "This field is required.")
-    merged = {**old, **given}
-    if isinstance(given.get("contact"), Mapping):
-        merged["contact"] = {**old.get("contact", {}), **given["contact"]}
-    return tiers.check_contact_info(merged, "contact_info")
-
-
-def _id(given: Any, path: str) -> str:
-    pk = given.get("id") if isinstance(given, Mapping) else None
-    if not isinstance(pk, str) or not pk:
-        raise Invalid(f"{path}.id", "This field is required.")
-    return pk
-
-
-def _hub(given: Any, account: Account) -> Hub | None:
-    """Return the hub that the body names, None where it names none.
-
-    The lock keeps it from being deleted until commit.
-    """
-    if given in (None, {}, ""):
+def _hub(pk: str | None, account: Account) -> Hub | None:
+    """Return a hub of the provider, locked so that it isn't deleted until commit."""
+    if pk is None:
         return None
-    pk = _id(given, "hub")
     mine = Hub.objects.select_for_update(no_key=True).filter(company=account)
     row = mine.filter(pk=pk).first()
     if row is None:
-        raise Invalid("hub.id", f"Hub {pk} does not exist.")
+        raise Invalid("hub.id", f"Hub {pk} does not exist.", "does_not_exist")
     return row
 
 
-def _parent(given: Any, account: Account, row: TierAccount | None) -> TierAccount | None:
+def _parent(pk: str | None, account: Account, row: TierAccount | None) -> TierAccount | None:
     """Return the tier account above; raises Invalid where it is none, or below `row`."""
-    if given in (None, {}, ""):
+    if pk is None:
         return None
-    pk = _id(given, "parent")
     parent = TierAccount.objects.filter(pk=pk, owner=account, decommissioned=None).first()
     if parent is None:
-        raise Invalid("parent.id", f"Tier account {pk} does not exist.")
+        raise Invalid("parent.id", f"Tier account {pk} does not exist.", "does_not_exist")
     above: TierAccount | None = parent
     met = set()
     while row is not None and above is not None and above.pk not in met:

@@ -15,7 +15,7 @@ from requests_queue.catalog.models import Asset
 from requests_queue.filtering import ConnectFilters, filters, inside_json, parts
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.billing import creation, effects, representations, rules, schema
+from requests_queue.queues.billing import creation, effects, parsing, representations, rules, schema
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.rest import Collection, routes
@@ -102,6 +102,10 @@ class BillingRequests(QueueCollection):
     """`/subscriptions/requests`: the provider's own are hidden from vendors."""
 
     documented = schema.BILLING_REQUESTS
+    bodies = {
+        "create": creation.CREATE, "update": parsing.BillingRequestUpdate(),
+        "attributes": parsing.AttributesInput(),
+    }  # fmt: skip
     queue = rules.QUEUE
     related = tuple(f"asset__{name}" for name in _RELATED)
     represent = staticmethod(representations.request)
@@ -116,7 +120,7 @@ class BillingRequests(QueueCollection):
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request of the caller's type: 201, 400 or 403."""
-        row = creation.create(self.body, self.actor)
+        row = creation.create(self.data, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
@@ -125,7 +129,8 @@ class BillingRequests(QueueCollection):
         connect-sdk 22 writes them here, in `attributes` or as a body of their own.
         """
         self.get_object()
-        effects.set_attributes(pk, self.body.get("attributes", self.body), self.actor)
+        values = self.body
+        effects.set_attributes(pk, values.get("attributes", values), self.actor)
         return self.answer(self.get_object())
 
     @action(detail=True, methods=["get", "put"])

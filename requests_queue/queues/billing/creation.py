@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from requests_queue import body, clock, transitions
+from requests_queue import clock, transitions
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import Forbidden, Refused
@@ -15,6 +15,7 @@ from requests_queue.queues.billing.models import PROVIDER_TYPE, VENDOR_TYPE, Bil
 from requests_queue.queues.billing.parsing import Items, Period
 
 TYPES = (VENDOR_TYPE, PROVIDER_TYPE)
+CREATE = parsing.BillingRequestInput()
 _PREFIXES = {PROVIDER_TYPE: "BRP", VENDOR_TYPE: "BRV"}
 
 
@@ -26,20 +27,21 @@ def create(data: Mapping[str, Any], actor: Actor) -> BillingRequest:
     side's type; Refused for a subscription that has never been active.
     """
     own = VENDOR_TYPE if actor.role == VENDOR else PROVIDER_TYPE
-    kind = body.choice(data, "type", TYPES, own)
+    values = CREATE.check(data)
+    kind = values.get("type") or own
     if kind != own:
         raise Forbidden(f"A billing request of type {kind} is not for a {actor.role}.")
-    asset = parsing.asset(data, actor)
+    asset = parsing.asset(values, actor)
     if asset.status in ("draft", "processing"):
         raise Refused("REQ_003", f"A subscription that is {asset.status} is not billed.")
     row = build(
         asset,
         kind,
-        parsing.items(data.get("items"), asset.items),
-        parsing.period(data),
+        parsing.items(values.get("items"), asset.items),
+        parsing.period(values),
         clock.now(),
         list(asset.billing_requests.filter(type=kind)),
-        effects.merged({}, data.get("attributes"), actor, "attributes."),
+        effects.merged({}, values.get("attributes", {}), actor),
     )
     transitions.add(row, actor)
     return row

@@ -1,25 +1,110 @@
-"""What the body of a `POST /subscriptions/requests` says, nested or flat, checked.
+"""The request bodies of the billing queue, and what they name.
 
 Connect's document has flat names (`asset_id`, `period_from`), its published clients send nested
-objects (`asset.id`, `period.from`); either is taken.
+objects (`asset.id`, `period.from`); either is accepted.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from requests_queue import body
 from requests_queue.catalog.actors import VENDOR, Actor
+from requests_queue.catalog.inputs import OrderedItemInput
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import FieldError, Invalid
+from requests_queue.fields import (
+    Anything,
+    Choice,
+    Date,
+    Free,
+    Id,
+    Input,
+    List,
+    Number,
+    Text,
+    Values,
+)
+from requests_queue.queues.billing.models import PROVIDER_TYPE, VENDOR_TYPE
 from requests_queue.queues.billing.periods import MONTHS
 
 # Items as the API shows them.
 Items = list[dict[str, Any]]
+
+
+class AssetNameInput(Input):
+    """A subscription by one of both."""
+
+    id = Id()
+    external_uid = Text()
+
+
+class BilledQuantity(Anything):
+    """A number, or one in a string; the subscription's where it is null."""
+
+    openapi = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+    default_error_messages = {"invalid": "A valid number is required."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the quantity; raises ValidationError."""
+        if isinstance(data, (bool, list, dict)):
+            self.fail("invalid")
+        return data
+
+
+class BilledItemInput(OrderedItemInput):
+    """An item by `id`, `global_id` or `mpn`."""
+
+    quantity = BilledQuantity()
+
+
+class PeriodInput(Input):
+    """From when to when."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields, of which one has the name of a keyword."""
+        return {name: field() for name, field in _PERIOD.items()}
+
+
+class AttributesInput(Input):
+    """The attributes of each party."""
+
+    vendor = Free(allow_null=True)
+    provider = Free(allow_null=True)
+
+
+class BillingRequestUpdate(AttributesInput):
+    """The caller's own attributes, alone or below `attributes`."""
+
+    attributes = AttributesInput(allow_null=True)
+
+
+class BillingRequestInput(Input):
+    """A new billing request, in the flat form of Connect's document or in the nested one."""
+
+    type = Choice((VENDOR_TYPE, PROVIDER_TYPE), allow_null=True, allow_blank=True)
+    asset = AssetNameInput(allow_null=True)
+    asset_id = Id()
+    asset_external_uid = Text()
+    items = List(BilledItemInput())
+    attributes = AttributesInput(allow_null=True)
+    period = PeriodInput(allow_null=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields, those of a period in the flat form too."""
+        flat = {f"period_{name}": field() for name, field in _PERIOD.items()}
+        return super().get_fields() | flat
+
+
+_PERIOD: dict[str, Callable[[], Any]] = {
+    "from": Date,
+    "to": Date,
+    "delta": partial(Number, allow_null=True),
+    "uom": partial(Choice, MONTHS, allow_null=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +117,12 @@ class Period:
     uom: str
 
 
-def asset(data: Mapping[str, Any], actor: Actor) -> Asset:
+def asset(values: Values, actor: Actor) -> Asset:
     """Return the subscription that the body names, locked; raises Invalid.
 
     The lock makes the count behind the request's number hold until commit.
     """
-    nested = body.mapping(data.get("asset"), "asset")
+    nested = values.get("asset", {})
     side = "vendor" if actor.role == VENDOR else "provider"
     mine = (
         Asset.objects.select_for_update(of=("self",))
@@ -45,76 +130,55 @@ def asset(data: Mapping[str, Any], actor: Actor) -> Asset:
         .filter(**{f"connection__{side}": actor.account})
     )
     for name, column in (("id", "pk"), ("external_uid", "external_uid")):
-        read = body.word if name == "id" else body.label
-        flat = read(data, f"asset_{name}")
-        wanted = read(nested, name, within="asset.") or flat
-        if not wanted:
+        named = nested.get(name) or values.get(f"asset_{name}")
+        if not named:
             continue
-        found = mine.filter(**{column: wanted}).order_by("pk").first()
-        if found is None:
-            raise Invalid(f"asset.{name}", f"Subscription {wanted} does not exist.")
-        return found
-    raise Invalid("asset.id", "This field is required.")
+        row = mine.filter(**{column: named}).order_by("pk").first()
+        if row is None:
+            message = f"Subscription {named} does not exist."
+            raise Invalid(f"asset.{name}", message, "does_not_exist")
+        return row
+    raise Invalid("asset.id", "This field is required.", "required")
 
 
-def period(data: Mapping[str, Any]) -> Period:
+def period(values: Values) -> Period:
     """Return the period of the body; raises Invalid with all that is wrong."""
-    nested = body.mapping(data.get("period"), "period")
-    given = {
-        name: nested[name] if nested.get(name) is not None else data.get(f"period_{name}")
-        for name in ("from", "to", "delta", "uom")
-    }
-    errors: list[FieldError] = []
-    moments: list[datetime] = []
-    for name in ("from", "to"):
-        try:
-            moments.append(body.moment(given[name], f"period.{name}"))
-        except Invalid as wrong:
-            errors += wrong.errors
-    delta, uom = given["delta"], given["uom"]
-    if delta is None:
-        errors.append(FieldError("period.delta", "This field is required.", "required"))
-    elif not _is_number(delta) or delta <= 0:
+    flat = {name: values.get(f"period_{name}") for name in _PERIOD}
+    nested = {k: v for k, v in values.get("period", {}).items() if v is not None}
+    given = flat | nested
+    errors = [
+        FieldError(f"period.{name}", "This field is required.", "required")
+        for name, value in given.items()
+        if value is None
+    ]
+    if given["delta"] is not None and not 0 < given["delta"] < 10**9:
         errors.append(FieldError("period.delta", "A number above 0 is required."))
-    if uom is None:
-        errors.append(FieldError("period.uom", "This field is required.", "required"))
-    elif not isinstance(uom, str) or uom not in MONTHS:
-        errors.append(FieldError("period.uom", f'"{uom}" is not a valid choice.'))
-    if len(moments) == 2 and moments[0] >= moments[1]:
+    if given["from"] and given["to"] and given["from"] >= given["to"]:
         errors.append(FieldError("period.to", "The period ends before it starts."))
     if errors:
         raise Invalid.of(errors)
-    return Period(moments[0], moments[1], float(delta or 0), str(uom))
+    return Period(given["from"], given["to"], float(given["delta"]), given["uom"])
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return abs(value) < 10**9 and math.isfinite(value)
-
-
-def items(given: Any, held: Items) -> Items:
+def items(given: list[Values] | None, held: Items) -> Items:
     """Return those of the subscription's items that are billed, with their quantities.
 
-    `given` is `[{"id" | "global_id" | "mpn", "quantity"?}]`; a quantity that isn't given is the
-    subscription's.  Raises Invalid.
+    A quantity that isn't given is the subscription's.  Raises Invalid.
     """
-    if not isinstance(given, list) or not given:
-        raise Invalid("items", "This list may not be empty.")
+    if not given:
+        raise Invalid("items", "This list may not be empty.", "empty")
     known: dict[str, dict[str, Any]] = {}
     for name in ("mpn", "id", "global_id"):
         known |= {row[name]: row for row in held}
-    found: dict[str, dict[str, Any]] = {}
+    billed: dict[str, dict[str, Any]] = {}
     for entry in given:
-        if not isinstance(entry, Mapping):
-            raise Invalid("items", "Each item is an object with an id.")
-        names = [entry[k] for k in ("global_id", "id", "mpn") if isinstance(entry.get(k), str)]
+        names = [entry[key] for key in ("global_id", "id", "mpn") if entry.get(key)]
         row = next((known[name] for name in names if name in known), None)
         if row is None:
-            said = names[0] if names else "(without id)"
-            raise Invalid("items", f"Item {said} is not in the subscription.")
-        found[row["global_id"]] = {**row, "quantity": _quantity(entry.get("quantity"), row)}
-    return list(found.values())
+            named = names[0] if names else "(without id)"
+            raise Invalid("items", f"Item {named} is not in the subscription.")
+        billed[row["global_id"]] = {**row, "quantity": _quantity(entry.get("quantity"), row)}
+    return list(billed.values())
 
 
 def _quantity(given: Any, row: Mapping[str, Any]) -> float:

@@ -7,7 +7,6 @@ from requests_queue.schema import (
     Answer,
     Documented,
     Free,
-    GivenDate,
     Made,
     Named,
     Pictured,
@@ -206,56 +205,8 @@ class BillingRequest(TypedDict):
     period: Period
 
 
-class AssetName(TypedDict, total=False):
-    """A subscription by one of both."""
-
-    id: str
-    external_uid: str
-
-
-class GivenBilledItem(TypedDict, total=False):
-    """An item by `id`, `global_id` or `mpn`."""
-
-    id: str
-    global_id: str
-    mpn: str
-    quantity: float | str | None
-
-
-GivenPeriod = TypedDict(
-    "GivenPeriod",
-    {"from": GivenDate, "to": GivenDate, "delta": float, "uom": Unit},
-    total=False,
-)
-GivenPeriod.__doc__ = "From when to when."
-
-
-class BillingRequestCreate(TypedDict, total=False):
-    """A new billing request; the flat form of the document is understood as well."""
-
-    type: Literal["vendor", "provider"]
-    asset: AssetName
-    items: list[GivenBilledItem]
-    period: GivenPeriod
-    attributes: Attributes
-    asset_id: str
-    period_from: GivenDate
-    period_to: GivenDate
-    period_delta: float
-    period_uom: Unit
-
-
-class BillingRequestUpdate(TypedDict, total=False):
-    """What is written of a request: the caller's own attributes."""
-
-    attributes: Attributes
-
-
 BILLING_REQUESTS = Documented(
     "Billing", "billing request", BillingRequest,
-    bodies={
-        "create": BillingRequestCreate, "update": BillingRequestUpdate, "attributes": Attributes,
-    },
     answers={"attributes": Answer(200, Attributes)},
 )  # fmt: skip
 RECURRING_ASSETS = Documented(

@@ -151,6 +151,9 @@ class Requests(ValidatedCollection):
     """`/requests`: the fulfillment queue, for both parties."""
 
     documented = schema.REQUESTS
+    bodies = {
+        "create": creation.CREATE, "update": editing.UPDATE, "validate": editing.UPDATE,
+    }  # fmt: skip
     queue = rules.QUEUE
     validated = validation.VALIDATED
     related = queries.RELATED
@@ -170,13 +173,13 @@ class Requests(ValidatedCollection):
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, or 409 where there is one already."""
-        row = creation.create(self.body, self.actor)
+        row = creation.create(self.data, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Change note and parameters, or a draft as a whole: 200; partial bodies are usual."""
         self.get_object()
-        editing.edit(pk, self.body, self.actor)
+        editing.edit(pk, self.data, self.actor)
         return self.answer(self.get_object())
 
     def assign_to(self, request: HttpRequest, pk: str, user: str) -> Response:

@@ -12,14 +12,17 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import QuerySet
 
-from requests_queue import body, clock, ids, transitions
+from requests_queue import clock, ids, transitions
 from requests_queue.catalog import parameter_values, preview, tiers
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Asset, Connection, TierAccount
 from requests_queue.errors import Forbidden, Invalid, Refused
+from requests_queue.fields import Values
 from requests_queue.queues.fulfillment import effects, items, lookups, request_types
+from requests_queue.queues.fulfillment.inputs import RequestInput
 from requests_queue.queues.fulfillment.models import OPEN, Request
 
+CREATE = RequestInput()
 NO_HOLD = "The product doesn't support suspend/resume operations."
 
 
@@ -28,27 +31,25 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
 
     Raises Invalid, Forbidden, or Conflict (409) where Connect has such a request already.
     """
-    kind = body.choice(data, "type", request_types.TYPES)
-    asset = data.get("asset")
-    if not _names_preview(asset):
-        _check_creator(kind, actor, Connection.objects.filter(vendor=actor.account))
-    if not isinstance(asset, Mapping):
-        raise Invalid("asset", "This field is required.")
+    values = CREATE.check(data)
+    asset = values["asset"]
+    if asset.get("connection") != preview.CONNECTION:
+        _check_creator(values["type"], actor, Connection.objects.filter(vendor=actor.account))
     try:
-        return _create(kind, data, asset, actor)
+        return _create(values, asset, actor)
     except IntegrityError:
         # Somebody else was faster with the same order: answer as if it had come first.
         if twin := lookups.twin(asset, actor):
             raise lookups.conflict(twin) from None
     # Or with the same new customer, who is found this time.
-    return _create(kind, data, asset, actor)
+    return _create(values, asset, actor)
 
 
 @transitions.atomic()
-def _create(kind: str, data: Mapping[str, Any], asset: Mapping[str, Any], actor: Actor) -> Request:
-    if kind == "purchase":
-        return _purchase(data, asset, actor, clock.now())
-    return _on_asset(kind, data, asset, actor, clock.now())
+def _create(values: Values, asset: Values, actor: Actor) -> Request:
+    if values["type"] == "purchase":
+        return _purchase(values, asset, actor, clock.now())
+    return _on_asset(values["type"], values, asset, actor, clock.now())
 
 
 def _check_creator(kind: str, actor: Actor, connections: QuerySet[Connection]) -> None:
@@ -59,18 +60,10 @@ def _check_creator(kind: str, actor: Actor, connections: QuerySet[Connection]) -
         raise Forbidden(f"A request of type {kind} is created by the distributor.")
 
 
-def _names_preview(asset: Any) -> bool:
-    connection = asset.get("connection") if isinstance(asset, Mapping) else None
-    return isinstance(connection, Mapping) and connection.get("id") == preview.CONNECTION
-
-
-def _purchase(
-    data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
-) -> Request:
+def _purchase(data: Values, given: Values, actor: Actor, now: datetime) -> Request:
     connection = lookups.connection(given, actor)
     _check_creator("purchase", actor, Connection.objects.filter(pk=connection.pk))
-    uid = body.label(given, "external_uid", 100, within="asset.")
-    external_id = body.label(given, "external_id", 100, within="asset.")
+    uid, external_id = given.get("external_uid", ""), given.get("external_id", "")
     if uid and (twin := lookups.by_uid(connection, uid)):
         raise lookups.conflict(twin)
     product = connection.product
@@ -86,7 +79,7 @@ def _purchase(
     )
     order = items.ordered(product, given.get("items"), [])
     effects.check_unique(product.pk, None, wanted, [])
-    draft = body.word(data, "status") == "draft" and bool(
+    draft = data.get("status") == "draft" and bool(
         product.capability(request_types.DRAFT_CAPABILITY["purchase"])
     )
     asset = ids.create(
@@ -111,9 +104,7 @@ def _purchase(
     return _add(asset, "purchase", status, data, actor, now, items=order, params=wanted)
 
 
-def _on_asset(
-    kind: str, data: Mapping[str, Any], given: Mapping[str, Any], actor: Actor, now: datetime
-) -> Request:
+def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetime) -> Request:
     asset = lookups.asset(given, actor)
     _check_creator(kind, actor, Connection.objects.filter(pk=asset.connection_id))
     twin = asset.requests.filter(status__in=OPEN).first()
@@ -136,7 +127,7 @@ def _on_asset(
     effects.check_unique(asset.product_id, asset.pk, wanted, asset.params)
     if kind in ("suspend", "resume") and not asset.product.capability("subscription.hold"):
         return _add(asset, kind, "failed", data, actor, now, order, wanted, reason=NO_HOLD)
-    draft = body.word(data, "status") == "draft" and bool(
+    draft = data.get("status") == "draft" and bool(
         asset.product.capability(request_types.DRAFT_CAPABILITY.get(kind, "-"))
     )
     status = "draft" if draft else effects.start_status(kind, asset, wanted, now)
@@ -148,7 +139,7 @@ def _on_asset(
     return request
 
 
-def _orders(kind: str, given: Mapping[str, Any]) -> bool:
+def _orders(kind: str, given: Values) -> bool:
     if kind == "change" and "items" not in given and not given.get("params"):
         raise Invalid("asset.items", "This list may not be empty.")
     return "items" in given and kind in ("change", "renew", "transfer")
@@ -164,7 +155,7 @@ def _add(
     asset: Asset,
     kind: str,
     status: str,
-    data: Mapping[str, Any],
+    data: Values,
     actor: Actor,
     now: datetime,
     items: items.Items,
@@ -182,14 +173,12 @@ def _add(
         provider_id=asset.connection.provider_id,
         marketplace=asset.marketplace,
         contract=asset.contract,
-        note=body.label(data, "note"),
+        note=data.get("note", ""),
         reason=reason,
-        external_attributes=dict(
-            body.mapping(data.get("external_attributes"), "external_attributes")
-        ),
+        external_attributes=data.get("external_attributes", {}),
         items=items,
         params=params,
-        planned_date=body.date(data, "planned_date"),
+        planned_date=data.get("planned_date"),
         previous_approved_request=asset.requests.filter(status="approved").order_by("-pk").first(),
         created=shown,
         updated=shown,
@@ -199,12 +188,12 @@ def _add(
 
 
 def named_tiers(
-    given: Mapping[str, Any], connection: Connection, now: datetime
+    given: Values, connection: Connection, now: datetime
 ) -> dict[str, TierAccount | None]:
     """Return the tier accounts that an order names, found or made; an empty tier is None."""
     named = given.get("tiers")
-    if not isinstance(named, Mapping):
-        raise Invalid("asset.tiers", "This field is required.")
+    if named is None:
+        raise Invalid("asset.tiers", "This field is required.", "required")
     return {
         name: tiers.find_or_create(
             named.get(name), kind=kind, owner=connection.provider, hub=connection.hub,
@@ -214,12 +203,10 @@ def named_tiers(
     }  # fmt: skip
 
 
-def tiers_of_draft(
-    request: Request, data: Mapping[str, Any], now: datetime
-) -> dict[str, TierAccount]:
+def tiers_of_draft(request: Request, data: Values, now: datetime) -> dict[str, TierAccount]:
     """Return the tiers that a new body of a draft purchase names; what it leaves out stays."""
-    given = data.get("asset")
-    if request.type != "purchase" or not isinstance(given, Mapping) or "tiers" not in given:
+    given = data.get("asset", {})
+    if request.type != "purchase" or "tiers" not in given:
         return {}
     found = named_tiers(given, request.asset.connection, now)
     return {name: row for name, row in found.items() if row is not None}

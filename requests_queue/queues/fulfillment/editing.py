@@ -10,9 +10,13 @@ from django.db import transaction
 from requests_queue import clock
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.errors import ActionNotAllowed
+from requests_queue.fields import Values
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import creation, effects, items
+from requests_queue.queues.fulfillment.inputs import RequestUpdate
 from requests_queue.queues.fulfillment.models import Request
+
+UPDATE = RequestUpdate()
 
 
 def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
@@ -26,13 +30,14 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
             .select_related("asset__connection__provider", "asset__connection__hub", "product")
             .get(pk=pk)
         )
-        context = Context(actor, data, clock.now())
+        values = UPDATE.check(data)
+        context = Context(actor, values, clock.now())
         columns = effects.update(row, context)
         of_asset: dict[str, Any] = {"params": columns["params"]}
         if row.status == "draft" and DISTRIBUTOR in actor.roles_for(row):
-            columns |= _order(row, data)
+            columns |= _order(row, values)
             of_asset |= {k: columns[k] for k in ("items",) if k in columns}
-            of_asset |= creation.tiers_of_draft(row, data, context.now)
+            of_asset |= creation.tiers_of_draft(row, values, context.now)
         effects.check_unique(row.product_id, row.asset_id, columns["params"], row.params)
         if not Request.objects.filter(pk=pk, status=row.status).update(**columns):
             raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")
@@ -40,11 +45,10 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
             effects.set_asset(row, None, context.now, **of_asset)
 
 
-def _order(row: Request, data: Mapping[str, Any]) -> dict[str, Any]:
+def _order(row: Request, values: Values) -> dict[str, Any]:
     """Return the items of a draft, where the body has any."""
-    given = data.get("asset")
-    wanted = given.get("items") if isinstance(given, Mapping) else None
-    if wanted is None:
+    asset = values.get("asset", {})
+    if "items" not in asset:
         return {}
     held = [] if row.type == "purchase" else row.asset.items
-    return {"items": items.ordered(row.product, wanted, held)}
+    return {"items": items.ordered(row.product, asset["items"], held)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from requests_queue import body, clock
+from requests_queue import clock
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Asset, Template
@@ -73,7 +73,7 @@ def inquire(request: Request, context: Context) -> dict[str, Any]:
             "For marking request to inquiring status at least one parameter should be marked as "
             "invalid.",
         )
-    pk, tile = _shown_with(context)
+    pk, tile = context.data.get("template_id"), context.data.get("activation_tile", "")
     # Nothing of an earlier inquiry is left: without a template, the default one is shown.
     return {
         "answered": False,
@@ -82,14 +82,9 @@ def inquire(request: Request, context: Context) -> dict[str, Any]:
     }
 
 
-def _shown_with(context: Context) -> tuple[str | None, str]:
-    """Return the template's id and the text that a body names; raises Invalid."""
-    return body.word(context.data, "template_id"), body.text(context.data, "activation_tile")
-
-
 def answer(request: Request, context: Context) -> dict[str, Any]:
     """The inquiry is answered; what was wrong is no longer said."""
-    given = body.mapping(context.data.get("asset"), "asset").get("params")
+    given = context.data.get("asset", {}).get("params")
     code = context.data.get("code")
     if code is not None and code != request.form_code:
         raise Invalid("code", "This link is not valid for the request.")
@@ -104,9 +99,9 @@ def answer(request: Request, context: Context) -> dict[str, Any]:
 def approve(request: Request, context: Context) -> dict[str, Any]:
     """Required fulfillment parameters are there, and there is something to show the customer."""
     columns: dict[str, Any] = {
-        "effective_date": body.date(context.data, "effective_date") or clock.shown(context.now)
+        "effective_date": context.data.get("effective_date") or clock.shown(context.now)
     }
-    pk, tile = _shown_with(context)
+    pk, tile = context.data.get("template_id"), context.data.get("activation_tile", "")
     if request.type in HANDS_OVER:
         missing = parameters.missing(request.params, "fulfillment")
         if missing:
@@ -133,7 +128,7 @@ def hand_over(request: Request, context: Context) -> None:
 
 def fail(request: Request, context: Context) -> dict[str, Any]:
     """A reason is needed."""
-    return {"reason": body.reason(context.data)}
+    return {"reason": context.data["reason"]}
 
 
 def give_back(request: Request, context: Context) -> None:
@@ -143,7 +138,7 @@ def give_back(request: Request, context: Context) -> None:
 
 def schedule(request: Request, context: Context) -> dict[str, Any]:
     """The date lies ahead."""
-    planned = body.date(context.data, "planned_date")
+    planned = context.data.get("planned_date")
     if planned is None:
         raise MissedField("planned_date")
     if planned <= context.now:
@@ -179,15 +174,11 @@ def update(request: Request, context: Context) -> dict[str, Any]:
             "can be updated.",
         )
     columns: dict[str, Any] = {"updated": clock.shown(context.now)}
-    if "note" in context.data:
-        columns["note"] = body.label(context.data, "note")
-    if "external_attributes" in context.data:
-        columns["external_attributes"] = body.mapping(
-            context.data["external_attributes"], "external_attributes"
-        )
+    names = ("note", "external_attributes")
+    columns |= {name: context.data[name] for name in names if name in context.data}
     orders = context.actor.role == DISTRIBUTOR
     phases = ("ordering",) if orders else ("ordering", "fulfillment")
-    given = body.mapping(context.data.get("asset"), "asset").get("params")
+    given = context.data.get("asset", {}).get("params")
     columns["params"] = parameters.fill(request.params, given, phases, anew=orders)
     return columns
 

@@ -8,19 +8,20 @@ from typing import Any
 
 from requests_queue.catalog.models import Item, Product
 from requests_queue.errors import FieldError, Invalid
+from requests_queue.fields import Values
 
 Items = list[dict[str, Any]]
 UNLIMITED = "unlimited"
 
 
-def ordered(product: Product, given: Any, held: Items) -> Items:
+def ordered(product: Product, given: list[Values] | None, held: Items) -> Items:
     """Return the items as the API shows them: what is ordered, and what was held before.
 
     `given` is `[{"id" | "global_id" | "mpn", "quantity"}]`; quantities may be numbers or
     strings. Items that the asset holds and that are not given stay as they are.
     Raises Invalid.
     """
-    if not isinstance(given, list) or not given:
+    if not given:
         raise Invalid("asset.items", "This list may not be empty.")
     known = _by_every_name(product)
     result = {row["global_id"]: {**row, "old_quantity": row["quantity"]} for row in held}
@@ -37,10 +38,8 @@ def _by_every_name(product: Product) -> dict[str, Item]:
     return names | {row.id: row for row in rows}
 
 
-def _find(known: Mapping[str, Item], entry: Any) -> Item:
-    if not isinstance(entry, Mapping):
-        raise Invalid("asset.items", "Each item is an object with an id and a quantity.")
-    names = [entry[k] for k in ("global_id", "id", "mpn") if isinstance(entry.get(k), str)]
+def _find(known: Mapping[str, Item], entry: Values) -> Item:
+    names = [entry[key] for key in ("global_id", "id", "mpn") if entry.get(key)]
     for name in names:
         if name in known:
             return known[name]

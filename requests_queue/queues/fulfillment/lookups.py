@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from requests_queue import body
 from requests_queue.catalog import preview, templates
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import (
@@ -17,13 +13,14 @@ from requests_queue.catalog.models import (
     Product,
 )
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
+from requests_queue.fields import Values
 from requests_queue.queues.fulfillment import effects
 from requests_queue.queues.fulfillment.models import OPEN, Request
 
 
-def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
+def connection(given: Values, actor: Actor) -> Connection:
     """Return the connection of an order, one of the caller's side; raises Invalid."""
-    connection_id = body.id_of(given.get("connection"), "asset.connection")
+    connection_id = given.get("connection")
     if connection_id is None:
         raise Invalid("asset.connection.id", "This field is required.")
     if actor.role == VENDOR and connection_id == preview.CONNECTION:
@@ -35,7 +32,7 @@ def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
     found = mine.filter(pk=connection_id, public_id=connection_id).first()
     if found is None:
         raise Invalid("asset.connection.id", f"Connection {connection_id} does not exist.")
-    product_id = body.id_of(given.get("product"), "asset.product")
+    product_id = given.get("product")
     if product_id and product_id != found.product_id:
         raise Invalid(
             "asset.product.id", f"Connection {connection_id} is not of product {product_id}."
@@ -43,26 +40,19 @@ def connection(given: Mapping[str, Any], actor: Actor) -> Connection:
     return found
 
 
-def _previewed(given: Mapping[str, Any], actor: Actor) -> Product:
+def _previewed(given: Values, actor: Actor) -> Product:
     """Return the vendor's product that a preview order names, itself or by its items.
 
     Raises Invalid where it names none and the vendor has several.
     """
     mine = Product.objects.select_related("owner").filter(owner=actor.account)
-    if pk := body.id_of(given.get("product"), "asset.product"):
+    if pk := given.get("product"):
         found = mine.filter(pk=pk).first()
         if found is None:
             raise Invalid("asset.product.id", f"Product {pk} does not exist.")
         return found
-    lines = given.get("items")
-    entries = lines if isinstance(lines, list) else []
-    named = [
-        line.get(name)
-        for line in entries
-        if isinstance(line, Mapping)
-        for name in ("id", "global_id")
-    ]
-    rows = list(mine.filter(items__in=[pk for pk in named if isinstance(pk, str)]).distinct()[:2])
+    named = [line.get(key) for line in given.get("items", ()) for key in ("id", "global_id")]
+    rows = list(mine.filter(items__in=[pk for pk in named if pk]).distinct()[:2])
     rows = rows or list(mine.order_by("pk")[:2])
     if len(rows) != 1:
         raise Invalid("asset.product.id", "This field is required.")
@@ -70,17 +60,16 @@ def _previewed(given: Mapping[str, Any], actor: Actor) -> Product:
 
 
 def marketplace(
-    data: Mapping[str, Any], given: Mapping[str, Any], connection: Connection
+    data: Values, given: Values, connection: Connection
 ) -> tuple[Marketplace, Contract]:
     """Return the marketplace of an order and the contract of its listing."""
-    wanted = [body.id_of(each.get("marketplace"), "marketplace") for each in (data, given)]
     if preview.is_preview(connection):
         contract = preview.contract()
         return contract.marketplace, contract
     listings = Listing.objects.select_related("contract__marketplace").filter(
         product=connection.product_id, status="listed", contract__provider=connection.provider_id
     )
-    if pk := wanted[0] or wanted[1]:
+    if pk := data.get("marketplace") or given.get("marketplace"):
         listings = listings.filter(contract__marketplace=pk)
     listing = listings.first()
     if listing is None:
@@ -88,9 +77,9 @@ def marketplace(
     return listing.contract.marketplace, listing.contract
 
 
-def asset(given: Mapping[str, Any], actor: Actor) -> Asset:
+def asset(given: Values, actor: Actor) -> Asset:
     """Return the asset that an order is about, locked; raises Invalid or Missing."""
-    asset_id = body.id_of(given, "asset")
+    asset_id = given.get("id")
     if asset_id is None:
         raise Invalid("asset.id", "This field is required.")
     side = "vendor" if actor.role == VENDOR else "provider"
@@ -115,13 +104,13 @@ def by_uid(connection: Connection, uid: str) -> Request | None:
     )
 
 
-def twin(given: Mapping[str, Any], actor: Actor) -> Request | None:
+def twin(given: Values, actor: Actor) -> Request | None:
     """Return the request that makes an order a repetition."""
     side = "vendor" if actor.role == VENDOR else "provider"
     rows = Request.objects.filter(**{side: actor.account})
-    if pk := body.id_of(given, "asset"):
+    if pk := given.get("id"):
         return rows.filter(asset=pk, status__in=OPEN).first()
-    uid = body.label(given, "external_uid")
+    uid = given.get("external_uid")
     return rows.filter(asset__external_uid=uid).order_by("-pk").first() if uid else None
 
 

@@ -7,9 +7,10 @@ lists what is assumed.
 from functools import partial
 
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
+from requests_queue.catalog.inputs import ReasonInput
 from requests_queue.queues import customer_texts
 from requests_queue.queues.base import BAD, BUSY, DESTRUCTIVE, GOOD, PRIMARY, Queue, Status, action
-from requests_queue.queues.fulfillment import effects, previews, samples
+from requests_queue.queues.fulfillment import effects, inputs, previews, samples
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.request_types import TYPES
 
@@ -50,25 +51,29 @@ QUEUE = Queue(
             "release", "tiers_setup", "pending", SYSTEM,
             prepare=effects.release, effect=effects.start,
         ),
-        action("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire),
-        action("pend", "inquiring", "pending", VENDOR, DISTRIBUTOR, prepare=effects.answer),
+        action("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire,
+               body=inputs.InquireInput()),
+        action("pend", "inquiring", "pending", VENDOR, DISTRIBUTOR, prepare=effects.answer,
+               body=inputs.PendInput()),
         action("pend", "scheduled", "pending", VENDOR, SYSTEM, prepare=effects.unschedule),
         action(
             "approve", "pending", "approved", VENDOR,
+            body=inputs.ApproveInput(),
             prepare=effects.approve, effect=effects.hand_over, emphasis=PRIMARY,
         ),
         action(
             "fail", "pending inquiring", "failed", VENDOR, DISTRIBUTOR,
-            prepare=effects.fail, effect=effects.give_back,
+            body=ReasonInput(), prepare=effects.fail, effect=effects.give_back,
         ),
         action(
             "fail", "tiers_setup", "failed", SYSTEM,
-            prepare=effects.fail, effect=effects.give_back,
+            body=ReasonInput(), prepare=effects.fail, effect=effects.give_back,
         ),
-        action("schedule", "pending", "scheduled", VENDOR, prepare=effects.schedule),
+        action("schedule", "pending", "scheduled", VENDOR, prepare=effects.schedule,
+               body=inputs.ScheduleInput()),
         action(
             "revoke", "scheduled", "revoking", DISTRIBUTOR,
-            prepare=effects.fail, emphasis=DESTRUCTIVE,
+            body=ReasonInput(), prepare=effects.fail, emphasis=DESTRUCTIVE,
         ),
         action(
             "confirm", "revoking", "revoked", VENDOR,

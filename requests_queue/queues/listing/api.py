@@ -12,11 +12,14 @@ from requests_queue import clock
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Listing
-from requests_queue.errors import Forbidden, Invalid
+from requests_queue.errors import Forbidden
+from requests_queue.fields import Choice, Input
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.listing import creation, rules, schema
+from requests_queue.queues.listing import creation, rules
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
+from requests_queue.queues.listing.representations import LISTING, LISTING_REQUEST
 from requests_queue.rest import Collection, routes
+from requests_queue.schema import Documented
 
 
 def _open(route: str) -> Prefetch[Any]:
@@ -27,7 +30,8 @@ def _open(route: str) -> Prefetch[Any]:
 class ListingRequests(QueueCollection):
     """`/listing-requests`: the listing queue, for both parties."""
 
-    documented = schema.LISTING_REQUESTS
+    documented = Documented("Listings", "listing request", LISTING_REQUEST)
+    bodies = {"create": creation.BODY}
     queue = rules.QUEUE
     # The document's call has no body.
     assigns_caller = True
@@ -38,7 +42,7 @@ class ListingRequests(QueueCollection):
 
     def create(self, request: HttpRequest) -> Response:
         """Create a draft: 201, or 400."""
-        row = creation.create(self.body, self.actor)
+        row = creation.create(self.data, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
@@ -48,10 +52,17 @@ class ListingRequests(QueueCollection):
         return Response(status=204)
 
 
+class ListingUpdate(Input):
+    """What the distributor changes of a listing."""
+
+    status = Choice(("listed", "unlisted"))
+
+
 class Listings(Collection):
     """`/listings`, for both sides: those under the caller's contracts."""
 
-    documented = schema.LISTINGS
+    documented = Documented("Listings", "listing", LISTING)
+    bodies = {"update": ListingUpdate()}
 
     def visible(self) -> QuerySet[Listing]:
         """Return the listings, each with what is pending about it to filter by."""
@@ -72,8 +83,6 @@ class Listings(Collection):
         """Change the status, which is the distributor's: 200; all else of a body is read-only."""
         row = self.get_object()
         wanted = self.body.get("status", row.status)
-        if wanted not in ("listed", "unlisted"):
-            raise Invalid("status", f'"{wanted}" is not a valid choice.')
         if wanted != row.status:
             if self.actor.role != DISTRIBUTOR:
                 raise Forbidden("The status of a listing is the distributor's to change.")

@@ -9,46 +9,65 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from requests_queue import body, clock, ids, transitions
+from requests_queue import clock, ids, transitions
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Contract, Listing, Product
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
+from requests_queue.fields import Choice, Id, Input, Reference, String, Values
 from requests_queue.queues.listing import effects
 from requests_queue.queues.listing.models import ListingRequest
 
 TYPES = tuple(effects.NEEDS)
 
 
+class NamedListingInput(Input):
+    """A listing by its id, or by its contract."""
+
+    id = Id()
+    contract = Reference(allow_null=True)
+
+
+class ListingRequestInput(Input):
+    """A request: for a new listing product and contract, else the listing.
+
+    The models of the Haxe SDK name them by nested objects.
+    """
+
+    type = Choice(TYPES, required=True)
+    note = String()
+    product_id = Id()
+    contract_id = Id()
+    listing_id = Id()
+    product = Reference(allow_null=True)
+    listing = NamedListingInput(allow_null=True)
+
+    def validate(self, attrs: Values) -> Values:
+        """Return the values with the ids of nested objects, unless they are given."""
+        listing = attrs.pop("listing", {})
+        nested = {
+            "product_id": attrs.pop("product", None), "contract_id": listing.get("contract"),
+            "listing_id": listing.get("id"),
+        }  # fmt: skip
+        return {name: pk for name, pk in nested.items() if pk is not None} | attrs
+
+
+BODY = ListingRequestInput()
+
+
 def create(data: Mapping[str, Any], actor: Actor) -> ListingRequest:
     """Create the draft of a `POST /listing-requests` body and return it.
 
-    `{type: new, product_id, contract_id, note?}`, or `{type: update|remove, listing_id, note?}`,
-    or the same nested: `product.id`, `listing.contract.id`, `listing.id`.
     Raises Invalid, Forbidden (the distributor), or Refused where the listing already is what is
-    asked for, or has an open request.
+    requested, or has an open request.
     """
-    kind = body.choice(data, "type", TYPES)
+    values = BODY.check(data)
     if actor.role != VENDOR:
         raise Forbidden("A listing request is created by the vendor.")
-    note, named = body.text(data, "note"), {**_unnested(data), **data}
-    for name in ("product_id", "contract_id", "listing_id"):
-        body.word(named, name)
-    return _create(kind, named, note, actor)
-
-
-def _unnested(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the models of the Haxe SDK say nested, by the names of the document."""
-    listing = body.mapping(data.get("listing"), "listing")
-    found = {
-        "product_id": body.id_of(data.get("product"), "product"),
-        "contract_id": body.id_of(listing.get("contract"), "listing.contract"),
-        "listing_id": body.id_of(listing, "listing"),
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    return _create(values["type"], values, values.get("note", ""), actor)
 
 
 @transitions.atomic()
-def _create(kind: str, data: Mapping[str, Any], note: str, actor: Actor) -> ListingRequest:
+def _create(kind: str, data: Values, note: str, actor: Actor) -> ListingRequest:
     now = clock.shown(clock.now())
     listing = _listed_anew(data, actor, now) if kind == "new" else _listed(data, actor)
     effects.check(listing, kind)
@@ -69,7 +88,7 @@ def _create(kind: str, data: Mapping[str, Any], note: str, actor: Actor) -> List
     return request
 
 
-def _listed_anew(data: Mapping[str, Any], actor: Actor, now: datetime) -> Listing:
+def _listed_anew(data: Values, actor: Actor, now: datetime) -> Listing:
     """Return the listing of a product under a contract, made where there was none: unlisted."""
     product, contract = _product_and_contract(data, actor)
     if contract.status != "active":
@@ -92,7 +111,7 @@ def _last_number(listing: Listing) -> int:
     return int(last[-3:]) if last else 0
 
 
-def _listed(data: Mapping[str, Any], actor: Actor) -> Listing:
+def _listed(data: Values, actor: Actor) -> Listing:
     if "listing_id" in data or "product_id" not in data:
         pk = _named(data, "listing_id")
         found = _locked().filter(pk=pk, contract__vendor=actor.account).first()
@@ -105,7 +124,7 @@ def _listed(data: Mapping[str, Any], actor: Actor) -> Listing:
     return found
 
 
-def _product_and_contract(data: Mapping[str, Any], actor: Actor) -> tuple[Product, Contract]:
+def _product_and_contract(data: Values, actor: Actor) -> tuple[Product, Contract]:
     product_id, contract_id = _named(data, "product_id"), _named(data, "contract_id")
     # The lock makes what is found of this product's listings hold until commit.
     product = Product.objects.select_for_update().filter(pk=product_id, owner=actor.account).first()
@@ -125,11 +144,11 @@ def _locked() -> QuerySet[Listing]:
     return Listing.objects.select_for_update(of=("self",)).select_related("contract")
 
 
-def _named(data: Mapping[str, Any], name: str) -> str:
-    found = body.word(data, name)
-    if found is None:
-        raise Invalid(name, "This field is required.")
-    return found
+def _named(data: Values, name: str) -> str:
+    pk: str | None = data.get(name)
+    if pk is None:
+        raise Invalid(name, "This field is required.", "required")
+    return pk
 
 
 @transaction.atomic

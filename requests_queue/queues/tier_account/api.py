@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.tier_account import creation, rules, schema
+from requests_queue.queues.tier_account import creation, rules
 from requests_queue.queues.tier_account.representations import TIER_ACCOUNT_REQUEST
 from requests_queue.schema import Documented
 
@@ -14,10 +14,8 @@ from requests_queue.schema import Documented
 class TierAccountRequests(QueueCollection):
     """`/tier/account-requests`: for both parties; distributors create, vendors decide."""
 
-    documented = Documented(
-        "Tiers", "tier account request", TIER_ACCOUNT_REQUEST,
-        bodies={"create": schema.TierAccountRequestCreate, "ignore": schema.Ignore},
-    )  # fmt: skip
+    documented = Documented("Tiers", "tier account request", TIER_ACCOUNT_REQUEST)
+    bodies = {"create": creation.BODY}
     queue = rules.QUEUE
     related = (
         *TIER_ACCOUNT_REQUEST.related, "account__account__owner", "account__hub", "account__parent",
@@ -31,7 +29,7 @@ class TierAccountRequests(QueueCollection):
 
         Of several, each for a product, one that a vendor has to decide comes first.
         """
-        rows = creation.create(self.body, self.actor)
+        rows = creation.create(self.data, self.actor)
         first = min(rows, key=lambda row: (row.status != "pending", row.pk))
         return self.answer(self.get_queryset().get(pk=first.pk), 201)
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from requests_queue import body, clock, ids, transitions
+from requests_queue import clock, ids, transitions
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset, Product, TierAccount, TierAccountVersion
 from requests_queue.catalog.tier_versions import SCOPES, tier_account_changed
 from requests_queue.catalog.views import tier_writes
 from requests_queue.errors import Forbidden, Invalid, Refused
+from requests_queue.fields import Choice, Id, Input, Values
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
 CAPABILITY = "tiers.updates"
@@ -28,57 +29,68 @@ UNSUPPORTED = "Product does not support contact details change."
 _UNLINKED = ("draft", "terminated")
 
 
-def create(data: Mapping[str, Any], actor: Actor) -> list[TierAccountRequest]:
-    """Change the account of a `POST /tier/account-requests` body; return what that made.
+class ChangedAccountInput(tier_writes.TierAccountInput):
+    """A tier account by `id`, `external_uid` or `external_id`, and what changes of it."""
 
-    The body is `{type: "update", account: {id | external_uid | external_id, …changed fields}}`.
-    Raises Invalid; Forbidden for a vendor; Refused with `TAR_003` for an account that nobody can
-    be asked about, with `TAR_004` where nothing changes.
+    id = Id()
+
+
+class TierAccountRequestInput(Input):
+    """A change of a tier account."""
+
+    type = Choice(("update",), required=True)
+    account = ChangedAccountInput(partial=True, required=True)
+
+
+BODY = TierAccountRequestInput()
+
+
+def create(data: Mapping[str, Any], actor: Actor) -> list[TierAccountRequest]:
+    """Change the account of a `POST /tier/account-requests` body; return the new requests.
+
+    Raises Invalid; Forbidden for a vendor; Refused with `TAR_003` for an account without a vendor
+    to decide, with `TAR_004` where nothing changes.
     """
     if actor.role == VENDOR and not TierAccount.objects.filter(owner=actor.account).exists():
         raise Forbidden("A tier account request is created by the distributor.")
-    body.choice(data, "type", ("update",))
-    given = data.get("account")
-    if not isinstance(given, Mapping):
-        raise Invalid("account", "This field is required.")
-    account = _find(given, actor)
+    values = BODY.check(data)["account"]
+    account = _find(values, actor)
     if account.decommissioned:
         raise Refused("TAR_003", f"Tier account {account.pk} is decommissioned.")
     with transitions.atomic():
-        return _change(account, given)
+        return _change(account, values)
 
 
-def _change(account: TierAccount, given: Mapping[str, Any]) -> list[TierAccountRequest]:
+def _change(account: TierAccount, values: Values) -> list[TierAccountRequest]:
     try:
-        version = tier_writes.update(account.pk, given, account.owner)
+        version = tier_writes.update(account.pk, values, account.owner)
     except Invalid as wrong:
         raise Invalid.of(replace(e, path=f"account.{e.path}") for e in wrong.errors) from None
     if version is None:
         raise Refused("TAR_004", f"There are no changes in the tier account {account.pk}.")
     rows = list(version.requests.order_by("pk"))
     if not rows:
-        # The exception takes the change back: the answer is a request, and there is none.
+        # The exception rolls the change back: there is no request to respond with.
         raise Refused("TAR_003", f"Tier account {account.pk} has no subscriptions.")
     return rows
 
 
-def _find(given: Mapping[str, Any], actor: Actor) -> TierAccount:
+def _find(values: Values, actor: Actor) -> TierAccount:
     """Return the provider's tier account that the body names; raises Invalid."""
     mine = TierAccount.objects.select_related("owner").filter(owner=actor.account)
-    named = {"id": body.id_of(given, "account")}
-    named |= {n: body.label(given, n, within="account.") for n in ("external_uid", "external_id")}
-    names = [name for name, value in named.items() if value]
+    names = [name for name in ("id", "external_uid", "external_id") if values.get(name)]
     for name in names:
         # Of several with one external id: the one that can still be changed.
-        found = mine.filter(**{name: named[name]}).order_by("-decommissioned", "pk")
-        row = found.filter(decommissioned=None).first() or found.first()
+        rows = mine.filter(**{name: values[name]}).order_by("-decommissioned", "pk")
+        row = rows.filter(decommissioned=None).first() or rows.first()
         if row is not None:
             return row
         if name == "id":
             break
     if not names:
-        raise Invalid("account.id", "This field is required.")
-    raise Invalid(f"account.{names[0]}", f"Tier account {named[names[0]]} does not exist.")
+        raise Invalid("account.id", "This field is required.", "required")
+    message = f"Tier account {values[names[0]]} does not exist."
+    raise Invalid(f"account.{names[0]}", message, "does_not_exist")
 
 
 @receiver(tier_account_changed)

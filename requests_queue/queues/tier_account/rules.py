@@ -21,7 +21,8 @@ QUEUE = Queue(
     types=("update",),
     actions=(
         action("accept", "pending", "accepted", VENDOR, emphasis=PRIMARY),
-        action("ignore", "pending", "ignored", VENDOR, prepare=effects.ignore),
+        action("ignore", "pending", "ignored", VENDOR, prepare=effects.ignore,
+               body=effects.IgnoreInput()),
     ),
     sample=samples.make,
     preview=previews.build_preview,

@@ -33,6 +33,9 @@ class TierConfigRequests(ValidatedCollection):
     """`/tier/config-requests`: the tier configuration queue, for both parties."""
 
     documented = schema.TIER_CONFIG_REQUESTS
+    bodies = {
+        "create": creation.CREATE, "update": creation.UPDATE, "validate": creation.UPDATE,
+    }  # fmt: skip
     queue = rules.QUEUE
     validated = validation.VALIDATED
     related = queries.RELATED
@@ -52,13 +55,13 @@ class TierConfigRequests(ValidatedCollection):
 
     def create(self, request: HttpRequest) -> Response:
         """Create a request: 201, 400, 403 for vendors' set-ups, 409 where one is open."""
-        row = creation.create(self.body, self.actor)
+        row = creation.create(self.data, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Change notes and parameters: 200; partial bodies are usual."""
         self.get_object()
-        creation.edit(pk, self.body, self.actor)
+        creation.edit(pk, self.data, self.actor)
         return self.answer(self.get_object())
 
     def done(self, name: str) -> Response:

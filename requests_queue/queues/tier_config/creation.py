@@ -12,18 +12,23 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from requests_queue import body, clock, transitions
+from requests_queue import clock, transitions
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog import preview, tiers, visibility
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Account, Connection, Product, TierAccount
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
+from requests_queue.fields import Values
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import lookups
 from requests_queue.queues.tier_config import effects, setup
-from requests_queue.queues.tier_config.models import STATUSES, TierConfig, TierConfigRequest
+from requests_queue.queues.tier_config.inputs import (
+    TierConfigRequestInput,
+    TierConfigRequestUpdate,
+)
+from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 
-TYPES = ("setup", "update", "adjustment")
+CREATE, UPDATE = TierConfigRequestInput(), TierConfigRequestUpdate()
 # The capability that lets a type be born as a draft.
 DRAFT_CAPABILITY = {"setup": "tiers.validation", "update": "tiers.configs.update.validation"}
 
@@ -36,37 +41,29 @@ def create(data: Mapping[str, Any], actor: Actor) -> TierConfigRequest:
     parent_account?}}`; without a type it is a setup of what isn't set up, else an update.
     Raises Invalid, Forbidden, Missing, IllegalMove, or Conflict (409) where one is open.
     """
-    for name, words in (("type", TYPES), ("status", STATUSES)):
-        if data.get(name) not in (None, "", *words):
-            raise Invalid(name, f'"{data[name]}" is not a valid choice.')
-    kind = data.get("type") or None
-    if not _is_preview(data.get("configuration"), actor):
-        _check_creator(kind, frozenset({actor.role}))
-    given = body.mapping(data.get("configuration"), "configuration")
-    if not given:
-        raise Invalid("configuration", "This field is required.")
+    values = CREATE.check(data)
+    if not _is_preview(values["configuration"], actor):
+        _check_creator(values.get("type"), frozenset({actor.role}))
     try:
-        return _create(kind, given, data, actor)
+        return _create(values["configuration"], values, actor)
     except IntegrityError:
-        # Somebody else was faster with the same new reseller, who is found this time.
-        return _create(kind, given, data, actor)
+        # A concurrent call created the same reseller, who is found this time.
+        return _create(values["configuration"], values, actor)
 
 
 @transitions.atomic()
-def _create(
-    kind: str | None, given: Mapping[str, Any], data: Mapping[str, Any], actor: Actor
-) -> TierConfigRequest:
+def _create(given: Values, data: Values, actor: Actor) -> TierConfigRequest:
     now = clock.now()
-    pk = body.id_of(given, "configuration")
+    pk = given.get("id")
     config = _named(pk, actor) if pk else _wanted(given, actor, now)
-    kind, roles = kind or _default(config), actor.roles_for(config.connection)
+    kind, roles = data.get("type") or _default(config), actor.roles_for(config.connection)
     _check_creator(kind, roles)
     effects.check_free(config, kind)
     params = parameters.fill(
         _current(config), data.get("params"), effects.writable(actor), path="params"
     )
     effects.check_unique(config, params, config.params)
-    notes = body.text(data, "notes", limit=2000)
+    notes = data.get("notes", "")
     status = "draft"
     if not _is_draft(config.product, kind, data, roles):
         status = setup.start_status(config, params, kind)
@@ -84,20 +81,19 @@ def _check_creator(kind: str | None, roles: frozenset[str]) -> None:
         raise Forbidden("A request of type setup is created by the distributor.")
 
 
-def _is_preview(given: Any, actor: Actor) -> bool:
+def _is_preview(given: Values, actor: Actor) -> bool:
     """Whether a vendor's body is about its preview environment."""
-    if actor.role != VENDOR or not isinstance(given, Mapping):
+    if actor.role != VENDOR:
         return False
-    connection = given.get("connection")
-    if isinstance(connection, Mapping) and connection.get("id") == preview.CONNECTION:
+    if given.get("connection") == preview.CONNECTION:
         return True
     own = TierConfig.objects.filter(
         connection__vendor=actor.account, connection__provider=actor.account
     )
-    return isinstance(given.get("id"), str) and own.filter(pk=given["id"]).exists()
+    return own.filter(pk=given.get("id")).exists()
 
 
-def _is_draft(product: Product, kind: str, data: Mapping[str, Any], roles: frozenset[str]) -> bool:
+def _is_draft(product: Product, kind: str, data: Values, roles: frozenset[str]) -> bool:
     # Where the capability is off, a draft isn't one (connect-extension-for-cb-commerce).
     capability = DRAFT_CAPABILITY.get(kind)
     wanted = data.get("status") == "draft" and DISTRIBUTOR in roles
@@ -132,7 +128,7 @@ def _named(pk: str, actor: Actor) -> TierConfig:
     return locked
 
 
-def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig:
+def _wanted(given: Values, actor: Actor, now: datetime) -> TierConfig:
     """Return the configuration that a distributor names by its parts, made where there is none."""
     ordered = actor.role == DISTRIBUTOR or _is_preview(given, actor)
     if not ordered or actor.account is None:
@@ -151,8 +147,8 @@ def _wanted(given: Mapping[str, Any], actor: Actor, now: datetime) -> TierConfig
     return setup.find_or_create(line, accounts, now)[-1]
 
 
-def _product(given: Mapping[str, Any], actor: Actor) -> Product:
-    pk = body.id_of(given.get("product"), "configuration.product")
+def _product(given: Values, actor: Actor) -> Product:
+    pk = given.get("product")
     if pk is None:
         raise Invalid("configuration.product.id", "This field is required.")
     assert actor.account is not None
@@ -162,13 +158,10 @@ def _product(given: Mapping[str, Any], actor: Actor) -> Product:
     return product
 
 
-def _level(given: Mapping[str, Any], product: Product) -> int:
-    value = given.get("tier_level")
-    if value is None:
-        raise Invalid("configuration.tier_level", "This field is required.")
-    if isinstance(value, bool) or str(value) not in ("1", "2"):
-        raise Invalid("configuration.tier_level", f'"{value}" is not a valid choice.')
-    level = int(value)
+def _level(given: Values, product: Product) -> int:
+    level: int | None = given.get("tier_level")
+    if level is None:
+        raise Invalid("configuration.tier_level", "This field is required.", "required")
     if level not in setup.levels(product):
         raise Refused(
             "REQ_003",
@@ -178,13 +171,13 @@ def _level(given: Mapping[str, Any], product: Product) -> int:
     return level
 
 
-def _connection(given: Mapping[str, Any], product: Product, actor: Actor) -> Connection:
+def _connection(given: Values, product: Product, actor: Actor) -> Connection:
     if actor.role == VENDOR:
         return preview.connection_of(product)
     mine = Connection.objects.select_related("provider", "vendor", "hub", "product").filter(
         provider=actor.account, product=product
     )
-    pk = body.id_of(given.get("connection"), "configuration.connection")
+    pk = given.get("connection")
     found = mine.filter(pk=pk).first() if pk else mine.first()
     if found is None and pk:
         raise Invalid("configuration.connection.id", f"Connection {pk} does not exist.")
@@ -193,9 +186,7 @@ def _connection(given: Mapping[str, Any], product: Product, actor: Actor) -> Con
     return found
 
 
-def _account(
-    given: Mapping[str, Any], name: str, connection: Connection, now: datetime
-) -> TierAccount | None:
+def _account(given: Values, name: str, connection: Connection, now: datetime) -> TierAccount | None:
     return tiers.find_or_create(
         given.get(name), kind="reseller", owner=connection.provider, hub=connection.hub,
         path=f"configuration.{name}", now=now,
@@ -208,7 +199,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         row = TierConfigRequest.objects.select_for_update().filter(pk=pk).first()
         if row is None:
             raise Missing(pk)
-        columns = effects.update(row, Context(actor, data, clock.now()))
+        columns = effects.update(row, Context(actor, UPDATE.check(data), clock.now()))
         rows = TierConfigRequest.objects.filter(pk=pk, status=row.status)
         if not rows.update(**columns):
             raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from requests_queue import body, clock, transitions
+from requests_queue import clock, transitions
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Template
@@ -71,7 +71,7 @@ def inquire(request: TierConfigRequest, context: Context) -> dict[str, Any]:
         )
     # Not the template of an earlier inquiry: without one, the default is shown.
     columns: dict[str, Any] = {**_stamp("inquiring", context.now), "template": None}
-    if pk := body.id_of(context.data.get("template"), "template"):
+    if pk := context.data.get("template", {}).get("id"):
         columns["template"] = _template(request, pk)
     return columns
 
@@ -91,18 +91,18 @@ def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     """Required fulfillment parameters are there, and there is something to show the reseller."""
-    given = body.mapping(context.data.get("template"), "template")
+    given = context.data.get("template", {})
     # The document has the date inside the template; other moves beside it.
-    moment = body.date(context.data, "effective_date") or body.date(given, "effective_date")
+    moment = context.data.get("effective_date") or given.get("effective_date")
     columns: dict[str, Any] = {"effective_date": moment or clock.shown(context.now)}
     missing = parameters.missing(request.params, "fulfillment")
     if missing:
         raise Invalid.of(parameters.required(name, "params") for name in missing)
     # Values that are in force already aren't asked about again.
     check_unique(request.configuration, request.params, request.configuration.params)
-    if tile := body.text(given, "representation"):
+    if tile := given.get("representation"):
         return columns | {"representation": tile, "template": None}
-    return columns | {"template": _template(request, body.id_of(given, "template"))}
+    return columns | {"template": _template(request, given.get("id"))}
 
 
 def apply(request: TierConfigRequest, context: Context) -> None:
@@ -121,7 +121,7 @@ def apply(request: TierConfigRequest, context: Context) -> None:
 
 def fail(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     """A reason is needed."""
-    return {"reason": body.reason(context.data, limit=500)}
+    return {"reason": context.data["reason"]}
 
 
 def give_up(request: TierConfigRequest, context: Context) -> None:
@@ -163,7 +163,7 @@ def update(request: TierConfigRequest, context: Context) -> dict[str, Any]:
         raise Refused("REQ_003", "Only pending, draft or inquiring tier requests can be updated.")
     columns: dict[str, Any] = {"updated": clock.shown(context.now)}
     if "notes" in context.data:
-        columns["notes"] = body.text(context.data, "notes", limit=2000)
+        columns["notes"] = context.data["notes"]
     phases = writable(context.actor)
     columns["params"] = parameters.fill(
         request.params,

@@ -10,7 +10,7 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.preview_fields import company_fields
-from requests_queue.queues.tier_config import creation, samples, setup
+from requests_queue.queues.tier_config import creation, inputs, samples, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig
 
 Json = dict[str, Any]
@@ -21,7 +21,7 @@ _NOTES = PreviewField("notes", "Notes", "Request")
 
 def build_preview(wish: SampleRequest) -> Preview:
     """Return what `POST /tier/config-requests` would be sent; raises Refused."""
-    types = tuple(creation.DRAFT_CAPABILITY) if wish.draft else creation.TYPES
+    types = tuple(creation.DRAFT_CAPABILITY) if wish.draft else inputs.TYPES
     if wish.kind not in types:
         raise Invalid("type", f'"{wish.kind}" is not one of {", ".join(types)}.')
     return _setup(wish) if wish.kind == "setup" else _on_config(wish)

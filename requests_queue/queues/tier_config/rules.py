@@ -7,8 +7,7 @@ lists what is assumed.
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
 from requests_queue.queues import customer_texts
 from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
-from requests_queue.queues.tier_config import effects, previews, samples
-from requests_queue.queues.tier_config.creation import TYPES
+from requests_queue.queues.tier_config import effects, inputs, previews, samples
 from requests_queue.queues.tier_config.models import TierConfigRequest
 
 QUEUE = Queue(
@@ -23,26 +22,29 @@ QUEUE = Queue(
         Status("approved", GOOD, final=True, customer=customer_texts.APPROVED),
         Status("failed", BAD, final=True, customer=customer_texts.FAILED),
     ),
-    types=TYPES,
+    types=inputs.TYPES,
     actions=(
         action(
             "submit", "draft", "pending", DISTRIBUTOR,
             prepare=effects.leave_draft, effect=effects.start, emphasis=PRIMARY,
         ),
         action("release", "tiers_setup", "pending", SYSTEM, prepare=effects.release),
-        action("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire),
-        action("pend", "inquiring", "pending", VENDOR, DISTRIBUTOR, prepare=effects.answer),
+        action("inquire", "pending", "inquiring", VENDOR, prepare=effects.inquire,
+               body=inputs.InquireTierConfigInput()),
+        action("pend", "inquiring", "pending", VENDOR, DISTRIBUTOR, prepare=effects.answer,
+               body=inputs.PendTierConfigInput()),
         action(
             "approve", "pending", "approved", VENDOR,
+            body=inputs.ApproveTierConfigInput(),
             prepare=effects.approve, effect=effects.apply, emphasis=PRIMARY,
         ),
         action(
             "fail", "pending inquiring", "failed", VENDOR, DISTRIBUTOR,
-            prepare=effects.fail, effect=effects.give_up,
+            body=inputs.TierReasonInput(), prepare=effects.fail, effect=effects.give_up,
         ),
         action(
             "fail", "tiers_setup", "failed", VENDOR, DISTRIBUTOR, SYSTEM,
-            prepare=effects.fail, effect=effects.give_up,
+            body=inputs.TierReasonInput(), prepare=effects.fail, effect=effects.give_up,
         ),
     ),
     sample=samples.make,

@@ -11,7 +11,7 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Connection, Listing, Product
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.base import QueueObject
-from requests_queue.queues.tier_config import creation, setup
+from requests_queue.queues.tier_config import creation, inputs, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
 _PLACE = {
@@ -27,7 +27,7 @@ def make(kind: str, product: Product | None = None, account: Account | None = No
     A setup is of a new reseller; an update or adjustment of a configuration that is active,
     or of the setup of a new one, approved.  Raises Refused.
     """
-    if kind not in creation.TYPES:
+    if kind not in inputs.TYPES:
         raise Invalid("type", f'"{kind}" is not a valid choice.')
     return _make(kind, connection_for(product, account))
 

@@ -1,30 +1,26 @@
 """The types of tier configurations and the requests about them in the OpenAPI document."""
 
-from typing import Any, Literal, NotRequired, Required, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from requests_queue.catalog.schema import (
     ConfiguredValues,
     ConnectionReference,
     ContractReference,
     Environment,
-    GivenParameter,
     ParameterValue,
     ProductReference,
     Tier,
 )
-from requests_queue.queues.fulfillment.schema import GivenTier
 from requests_queue.schema import (
     MARKDOWN,
     Answer,
     AnyReference,
     Documented,
-    GivenDate,
     Happened,
     Id,
     Made,
     Named,
     Pictured,
-    Reason,
     Stamp,
     Uri,
 )
@@ -95,65 +91,6 @@ class TierConfigRequest(TypedDict):
     previous_approved_request: NotRequired[Id]
 
 
-class GivenConfiguration(TypedDict, total=False):
-    """A configuration by `id`, or by product, reseller and level."""
-
-    id: str
-    product: Id
-    account: GivenTier
-    parent_account: GivenTier
-    tier_level: Any
-    connection: Id
-    marketplace: Id
-
-
-class TierConfigRequestCreate(TypedDict, total=False):
-    """A new request; without `type` a setup of what isn't set up, else an update.
-
-    Of `status` only `draft` counts.
-    """
-
-    configuration: Required[GivenConfiguration]
-    type: Literal["setup", "update", "adjustment"]
-    status: Status
-    notes: str
-    params: list[GivenParameter]
-
-
-class TierConfigRequestUpdate(TypedDict, total=False):
-    """What changes of a request."""
-
-    notes: str
-    params: list[GivenParameter]
-
-
-class GivenTemplate(TypedDict, total=False):
-    """A template by `id`, or a text."""
-
-    id: str
-    representation: str
-    effective_date: GivenDate | None
-
-
-class ApproveTierConfig(TypedDict, total=False):
-    """What the reseller gets."""
-
-    template: GivenTemplate
-    effective_date: GivenDate | None
-
-
-class InquireTierConfig(TypedDict, total=False):
-    """What the reseller is asked with."""
-
-    template: GivenTemplate
-
-
-class PendTierConfig(TypedDict, total=False):
-    """The answers to an inquiry."""
-
-    params: list[GivenParameter]
-
-
 class ApprovalTemplate(TypedDict):
     """The text that the reseller gets: Markdown."""
 
@@ -170,11 +107,6 @@ class Approval(TypedDict):
 
 TIER_CONFIG_REQUESTS = Documented(
     "Tiers", "tier config request", TierConfigRequest,
-    bodies={
-        "create": TierConfigRequestCreate, "update": TierConfigRequestUpdate,
-        "approve": ApproveTierConfig, "inquire": InquireTierConfig, "pend": PendTierConfig,
-        "validate": TierConfigRequestUpdate, "fail": Reason,
-    },
     answers={"approve": Answer(200, Approval), "render": MARKDOWN},
 )  # fmt: skip
 TIER_CONFIGS = Documented("Tiers", "tier config", TierConfig, answers={"render": MARKDOWN})

@@ -45,13 +45,12 @@ _POLL = 0.05
 class UsageFiles(QueueCollection):
     """`/usage/files`: the usage queue, for both parties."""
 
+    bodies = {
+        "create": creation.CREATE, "update": creation.UPDATE, "upload": Form("usage_file"),
+        "reconciliation": Form("recon_file"),
+    }  # fmt: skip
     documented = Documented(
         "Usage", "usage file", representations.FILE_DETAIL, listed=representations.FILE,
-        bodies={
-            "create": schema.UsageFileCreate, "update": schema.UsageFileUpdate,
-            "accept": schema.Accept, "reject": schema.Reject,
-            "upload": Form("usage_file"), "reconciliation": Form("recon_file"),
-        },
         answers={
             "upload": Answer(201, representations.FILE_DETAIL),
             "errors": Answer(200, list[schema.InvalidRow]),
@@ -66,13 +65,13 @@ class UsageFiles(QueueCollection):
 
     def create(self, request: HttpRequest) -> Response:
         """Create a draft: 201, or 400."""
-        row = creation.create(self.body, self.actor)
+        row = creation.create(self.data, self.actor)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Change what describes a file: 200; partial bodies are usual."""
         self.get_object()
-        creation.edit(pk, self.body, self.actor)
+        creation.edit(pk, self.data, self.actor)
         return self.answer(self.get_object())
 
     def act(self, request: HttpRequest, pk: str, name: str) -> Response:

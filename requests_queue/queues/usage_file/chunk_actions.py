@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from django.db import transaction
 
-from requests_queue import body, clock, transitions
+from requests_queue import clock, transitions
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
-from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid
+from requests_queue.errors import ActionNotAllowed, Forbidden
+from requests_queue.fields import Values
 from requests_queue.queues.usage_file import counting, reconciling
 from requests_queue.queues.usage_file.chunks import records_of
 from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord
 
 
-def rename(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
-    """Set `external_id`, for the distributor; raises Invalid, Forbidden."""
+def rename(chunk: UsageChunk, values: Values, actor: Actor) -> None:
+    """Set `external_id`, for the distributor; raises Forbidden."""
     _require_distributor(chunk, actor)
-    if data.get("external_id") is None:
-        raise Invalid("external_id", "This field is required.")
-    UsageChunk.objects.filter(pk=chunk.pk).update(external_id=body.text(data, "external_id", 200))
+    UsageChunk.objects.filter(pk=chunk.pk).update(**values)
 
 
-def close(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
+def close(chunk: UsageChunk, values: Values, actor: Actor) -> None:
     """Close all records of a chunk with what they are billed by; the last ones close the file.
 
-    Raises Invalid, Forbidden, IllegalMove where it is closed already.
+    Raises Forbidden, ActionNotAllowed where it is closed already.
     """
     _require_distributor(chunk, actor)
-    if data.get("external_billing_id") is None:
-        raise Invalid("external_billing_id", "This field is required.")
-    billing = {
-        "external_billing_id": body.text(data, "external_billing_id", 255),
-        "external_billing_note": body.text(data, "external_billing_note", 2000),
-    }
+    billing = {"external_billing_note": ""} | values
     with transaction.atomic():
         file = UsageFile.objects.select_for_update(of=("self",)).get(pk=chunk.file_id)
         columns = reconciling.closed(actor, clock.now()) | billing
@@ -48,7 +39,7 @@ def close(chunk: UsageChunk, data: Mapping[str, Any], actor: Actor) -> None:
 
 
 def check_regenerated(chunk: UsageChunk, actor: Actor) -> None:
-    """Check that a chunk may be written anew; raises Forbidden, IllegalMove.
+    """Check that a chunk may be written anew; raises Forbidden, ActionNotAllowed.
 
     Its spreadsheet is written whenever it is downloaded, so there is nothing else to do.
     """

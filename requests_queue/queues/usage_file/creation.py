@@ -7,16 +7,18 @@ from datetime import date
 from typing import Any
 
 from django.db import transaction
-from django.utils.dateparse import parse_date, parse_datetime
 
-from requests_queue import body, clock, ids, transitions
+from requests_queue import clock, ids, transitions
 from requests_queue.catalog import preview
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Connection, Contract, Product
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid
+from requests_queue.fields import Values
 from requests_queue.queues.usage_file import effects
+from requests_queue.queues.usage_file.inputs import UsageFileInput, UsageFileUpdate
 from requests_queue.queues.usage_file.models import UsageFile
 
+CREATE, UPDATE = UsageFileInput(), UsageFileUpdate()
 SCHEMAS = ("qt", "tr", "pr", "cr")
 # While a file is here, its vendor may change what describes it.
 EDITABLE = ("draft", "uploaded", "invalid", "ready", "rejected")
@@ -26,16 +28,13 @@ EDITABLE = ("draft", "uploaded", "invalid", "ready", "rejected")
 def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
     """Create the draft of a `POST /usage/files` body and return it.
 
-    `{name, product{id}, contract{id}, description?, note?, period{from, to}?, currency?,
-    external_id?}`.  Raises Invalid, or Forbidden (the distributor).
+    Raises Invalid, or Forbidden (the distributor).
     """
     if actor.role != VENDOR:
         raise Forbidden("A usage file is created by the vendor.")
-    name = body.text(data, "name", 100)
-    if not name.strip():
-        raise Invalid("name", "This field is required.")
-    product = _mine(Product, data, "product", owner=actor.account)
-    contract = _contract(data, actor)
+    values = CREATE.check(data)
+    product = _mine(Product, values, "product", owner=actor.account)
+    contract = _contract(values, actor)
     # Under the preview environment's contract the vendor is both parties.
     is_preview = contract.pk == preview.CONTRACT
     now = clock.shown(clock.now())
@@ -44,7 +43,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
         product=product,
         vendor_id=product.owner_id,
         provider_id=product.owner_id if is_preview else contract.provider_id,
-        name=name,
+        name=values["name"],
         environment=preview.TYPE if is_preview else _environment(product, contract),
         marketplace=contract.marketplace,
         contract=contract,
@@ -54,7 +53,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
         created=now,
         updated=now,
     )
-    for column, value in _described(file, data).items():
+    for column, value in _described(file, values).items():
         setattr(file, column, value)
 
     def numbered(pk: str) -> UsageFile:
@@ -71,76 +70,54 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
     if actor.role != VENDOR:
         raise Forbidden("A usage file is changed by the vendor.")
     file = UsageFile.objects.select_for_update().get(pk=pk)
+    values = UPDATE.check(data)
     if file.status not in EDITABLE:
         raise ActionNotAllowed(
             f"{pk} is {file.status}: it is changed in {' or '.join(EDITABLE)} only."
         )
-    columns = {**_described(file, data), "updated": clock.shown(clock.now())}
+    columns = {**_described(file, values), "updated": clock.shown(clock.now())}
     UsageFile.objects.filter(pk=pk).update(**columns)
 
 
-def _described(file: UsageFile, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that a body sets; a partial body leaves the others."""
-    columns: dict[str, Any] = {
-        name: body.text(data, name, 200)
-        for name in ("description", "note", "external_id")
-        if name in data
-    }
-    if currency := body.word(data, "currency"):
-        if not (currency.isalpha() and currency.isascii()):
-            raise Invalid("currency", "Not a valid currency.")
-        if len(currency) != 3:
-            raise Invalid("currency", "Name it by its three letters.")
+def _described(file: UsageFile, values: Values) -> dict[str, Any]:
+    """Return the columns that the values set; what they lack stays."""
+    names = ("description", "note", "external_id")
+    columns: dict[str, Any] = {name: values[name] for name in names if name in values}
+    if currency := values.get("currency"):
         columns["currency"] = currency.upper()
-    if data.get("period") is not None:
-        columns |= _period(file, data["period"])
+    if "period" in values:
+        columns |= _period(file, values["period"])
     return columns
 
 
-def _period(file: UsageFile, given: Any) -> dict[str, date | None]:
-    if not isinstance(given, Mapping):
-        raise Invalid("period", "Not a valid period: it has a from and a to.")
-    ends = {"from": file.period_from, "to": file.period_to}
-    for name in ends:
-        if name in given:
-            ends[name] = _date(given[name], f"period.{name}")
+def _period(file: UsageFile, values: Values) -> dict[str, date | None]:
+    ends = {"from": file.period_from, "to": file.period_to} | values
     first, last = ends["from"], ends["to"]
     if first and last and last < first:
         raise Invalid("period.to", "The period ends before it starts.")
     return {"period_from": first, "period_to": last}
 
 
-def _date(value: Any, field: str) -> date | None:
-    """Return the day of a date or of a moment, which clients send as well."""
-    if value in (None, ""):
-        return None
-    try:
-        if isinstance(value, str):
-            moment = parse_datetime(value)
-            found = parse_date(value) if moment is None else moment.date()
-            if found is not None:
-                return found
-    except ValueError:
-        pass
-    raise Invalid(field, "Not a valid date: write 2026-11-30.")
-
-
-def _mine(model: Any, data: Mapping[str, Any], name: str, **mine: Any) -> Any:
-    pk = body.id_of(data.get(name), name) or body.word(data, f"{name}_id")
+def _mine(model: Any, values: Values, name: str, **mine: Any) -> Any:
+    pk = _id(values, name)
     if pk is None:
-        raise Invalid(f"{name}.id", "This field is required.")
-    found = model.objects.filter(pk=pk, **mine).first()
-    if found is None:
-        raise Invalid(f"{name}.id", f"{name.capitalize()} {pk} does not exist.")
-    return found
+        raise Invalid(f"{name}.id", "This field is required.", "required")
+    row = model.objects.filter(pk=pk, **mine).first()
+    if row is None:
+        message = f"{name.capitalize()} {pk} does not exist."
+        raise Invalid(f"{name}.id", message, "does_not_exist")
+    return row
 
 
-def _contract(data: Mapping[str, Any], actor: Actor) -> Contract:
-    pk = body.id_of(data.get("contract"), "contract") or body.word(data, "contract_id")
-    if pk == preview.CONTRACT:
+def _id(values: Values, name: str) -> str | None:
+    return values.get(name) or values.get(f"{name}_id")
+
+
+def _contract(values: Values, actor: Actor) -> Contract:
+    if _id(values, "contract") == preview.CONTRACT:
         return preview.contract()
-    found: Contract = _mine(Contract, data, "contract", vendor=actor.account)
-    return found
+    contract: Contract = _mine(Contract, values, "contract", vendor=actor.account)
+    return contract
 
 
 def _environment(product: Product, contract: Contract) -> str:

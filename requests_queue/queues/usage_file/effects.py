@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from requests_queue import body, clock
+from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import ActionNotAllowed, Invalid, Refused
 from requests_queue.queues.base import Context
@@ -115,7 +115,7 @@ def offer_records(file: UsageFile, context: Context) -> None:
 
 def accept(file: UsageFile, context: Context) -> Json:
     """A note may say more."""
-    note = body.text(context.data, "acceptance_note", 200)
+    note = context.data.get("acceptance_note", "")
     return {"acceptance_note": note, "events": _happened(file, "accepted", context)}
 
 
@@ -127,7 +127,7 @@ def approve_records(file: UsageFile, context: Context) -> None:
 
 def reject(file: UsageFile, context: Context) -> Json:
     """A note may say why."""
-    note = body.text(context.data, "rejection_note", 200)
+    note = context.data.get("rejection_note", "")
     return {"rejection_note": note, "events": _happened(file, "rejected", context)}
 
 
@@ -194,7 +194,7 @@ def store_reconciliation(file: UsageFile, context: Context) -> None:
     _store(file, StoredFile.RECONCILIATION, content, context)
     reconciliations.keep(
         file, content.name, content.content, context.data["rows"],
-        event(context.actor, context.now), body.text(context.data, "upload_note", 200), context.now,
+        event(context.actor, context.now), context.data.get("upload_note", ""), context.now,
     )  # fmt: skip
     counting.recount(file.pk)
 

@@ -61,7 +61,7 @@ class Items:
                 products.lock(self._product)
                 item = Item.objects.filter(product=self._product, mpn=mpn).first()
                 if item is None:
-                    item = items.create(self._product, given)
+                    item = items.create(self._product, items.ItemInput().check(given))
                     item.status = "published"
                     item.save(update_fields=["status"])
         except Invalid as refused:

@@ -18,11 +18,12 @@ from requests_queue import transitions
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Item
-from requests_queue.errors import Forbidden, Invalid
+from requests_queue.errors import Forbidden
 from requests_queue.filtering import ConnectFilters, filters, parts
 from requests_queue.queues.usage_file import (
     chunk_actions,
     chunks,
+    inputs,
     links,
     parts_representations,
     reconciliations,
@@ -52,9 +53,9 @@ class Chunks(Collection):
     """`/usage/chunks`: the parts of accepted files by hub, for both parties; the distributor
     closes them."""
 
+    bodies = {"update": inputs.ChunkUpdate(), "close": inputs.ChunkCloseInput()}
     documented = Documented(
         "Usage", "usage chunk", parts_representations.CHUNK,
-        bodies={"update": schema.ChunkUpdate, "close": schema.ChunkClose},
         answers={"download": _WORKBOOK},
     )  # fmt: skip
 
@@ -99,9 +100,9 @@ class Reconciliations(Collection):
     """`/usage/reconciliations`: the spreadsheets that closed records, for both parties; the
     distributor uploads them."""
 
+    bodies = {"create": Form("recon_file", upload_note=str)}
     documented = Documented(
         "Usage", "usage reconciliation", parts_representations.RECONCILIATION,
-        bodies={"create": Form("recon_file", upload_note=str)},
         answers={
             "uploadedfile": Answer(200, str, (_SHEET, "text/csv")), "processedfile": _WORKBOOK,
         },
@@ -124,12 +125,10 @@ class Reconciliations(Collection):
         if self.actor.role != DISTRIBUTOR and not files.exists():
             raise Forbidden("Usage files are reconciled by the distributor.")
         content = uploads.received(request, "recon_file")
-        note = self.body.get("upload_note", "")
-        if not isinstance(note, str):
-            raise Invalid("upload_note", "Not a valid string.")
+        values = inputs.ReconciliationInput().check(self.data)
         rows = reconciling.read(content.content)
         file = reconciliations.file_of(rows, self.actor)
-        data: dict[str, Any] = {"recon_file": content, "rows": rows, "upload_note": note}
+        data: dict[str, Any] = {"recon_file": content, "rows": rows} | values
         transitions.move(UsageFile, file.pk, "reconciliation", self.actor, data)
         return self.answer(self.get_queryset().filter(file=file.pk).order_by("-pk")[0], 201)
 

@@ -8,22 +8,22 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from requests_queue import body, clock, transitions
+from requests_queue import clock, transitions
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
+from requests_queue.fields import Values
 from requests_queue.queues.usage_file import counting, reconciling
+from requests_queue.queues.usage_file.inputs import RecordToCloseInput
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 
 # While a file is here, its records are decided on.
 DECIDABLE = ("pending", "accepted")
 MOST = 1000
+TO_CLOSE = RecordToCloseInput()
 
 
-def decide(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
-    """Approve or reject one record, by the body's `status`; raises Refused."""
-    status = data.get("status")
-    if status not in ("approved", "rejected"):
-        raise Invalid("status", f'"{status}" is not a valid choice: approved or rejected.')
+def decide(pk: str, status: str, actor: Actor) -> None:
+    """Approve or reject one record; raises Refused."""
     with transaction.atomic():
         file = _locked_file_of(pk)
         _must_be_distributor(actor, file, "decides on")
@@ -44,12 +44,9 @@ def approve_all(pk: str, actor: Actor) -> None:
         counting.recount(pk)
 
 
-def close(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
+def close(pk: str, values: Values, actor: Actor) -> None:
     """Close an approved record, with what it is billed by; the last one closes the file."""
-    billing = {
-        "external_billing_id": body.text(data, "external_billing_id", 255),
-        "external_billing_note": body.text(data, "external_billing_note", 2000),
-    }
+    billing = {"external_billing_id": "", "external_billing_note": ""} | values
     with transitions.atomic():
         file = _locked_file_of(pk)
         _must_be_distributor(actor, file, "closes")
@@ -80,11 +77,10 @@ def _closed(entry: Any, visible: Any, actor: Actor) -> dict[str, str]:
     pk = entry.get("id") if isinstance(entry, Mapping) else None
     said = {"id": pk if isinstance(pk, str) else "", "error_details": "", "error_codes": ""}
     try:
-        if not isinstance(pk, str):
-            raise Invalid("id", "This field is required.")
-        if not visible.filter(pk=pk).exists():
-            raise Missing(pk)
-        close(pk, entry, actor)
+        values = TO_CLOSE.check(entry)
+        if not visible.filter(pk=values["id"]).exists():
+            raise Missing(values["id"])
+        close(values.pop("id"), values, actor)
     except Refused as refused:
         said |= {"error_details": str(refused), "error_codes": refused.code}
     status = visible.filter(pk=said["id"]).values_list("status", flat=True).first()

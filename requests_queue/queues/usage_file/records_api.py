@@ -10,7 +10,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.queues.usage_file import records, schema, uploads
+from requests_queue.fields import List
+from requests_queue.queues.usage_file import inputs, records, schema, uploads
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.queues.usage_file.representations import RECORD
 from requests_queue.rest import Collection, routes
@@ -20,12 +21,12 @@ from requests_queue.schema import Answer, Documented
 class UsageRecords(Collection):
     """`/usage/records`, for both parties of their files."""
 
+    bodies = {
+        "update": inputs.RecordDecisionInput(), "close": inputs.RecordCloseInput(),
+        "close_many": List(inputs.RecordToCloseInput()),
+    }  # fmt: skip
     documented = Documented(
         "Usage", "usage record", RECORD,
-        bodies={
-            "update": schema.RecordDecision, "close": schema.RecordClose,
-            "close_many": list[schema.RecordToClose],
-        },
         answers={"close_many": Answer(206, list[schema.ClosedRecord])},
     )  # fmt: skip
     related = (*RECORD.related, "item", "asset")
@@ -38,7 +39,7 @@ class UsageRecords(Collection):
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Approve or reject a record, by `status`: 200, 400, or 403 for the vendor."""
         self.get_object()
-        records.decide(pk, self.body, self.actor)
+        records.decide(pk, self.body["status"], self.actor)
         return self.answer(self.get_object())
 
     @action(detail=True, methods=["post"])

@@ -6,7 +6,7 @@ lists what is assumed.
 
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
 from requests_queue.queues.base import BAD, BUSY, DESTRUCTIVE, GOOD, PRIMARY, Queue, Status, action
-from requests_queue.queues.usage_file import effects, samples
+from requests_queue.queues.usage_file import effects, inputs, samples
 from requests_queue.queues.usage_file.models import UsageFile
 
 STATUSES = (
@@ -44,10 +44,12 @@ QUEUE = Queue(
         ),
         action(
             "accept", "pending", "accepted", DISTRIBUTOR,
+            body=inputs.AcceptInput(),
             prepare=effects.accept, effect=effects.approve_records, emphasis=PRIMARY,
         ),
         action(
             "reject", "pending", "rejected", DISTRIBUTOR,
+            body=inputs.RejectInput(),
             prepare=effects.reject, effect=effects.reject_records,
         ),
         action(

@@ -4,8 +4,6 @@ from typing import Literal, NotRequired, Required, TypedDict
 
 from requests_queue.schema import (
     Day,
-    GivenDate,
-    Id,
     Named,
     Stamp,
 )
@@ -13,8 +11,6 @@ from requests_queue.schema import (
 Schema = Literal["qt", "tr", "pr", "cr"]
 FilePeriod = TypedDict("FilePeriod", {"from": Day, "to": Day}, total=False)
 FilePeriod.__doc__ = "The first and the last day."
-GivenFilePeriod = TypedDict("GivenFilePeriod", {"from": GivenDate, "to": GivenDate}, total=False)
-GivenFilePeriod.__doc__ = "The first and the last day."
 
 
 class FileMoment(TypedDict):
@@ -34,42 +30,6 @@ class FileEvents(TypedDict, total=False):
     rejected: FileMoment
     closed: FileMoment
     deleted: FileMoment
-
-
-class UsageFileCreate(TypedDict, total=False):
-    """A new file."""
-
-    name: Required[str]
-    product: Required[Id]
-    contract: Required[Id]
-    description: str
-    note: str
-    external_id: str
-    currency: str
-    period: GivenFilePeriod
-
-
-class UsageFileUpdate(TypedDict, total=False):
-    """What changes of a file."""
-
-    name: str
-    description: str
-    note: str
-    external_id: str
-    currency: str
-    period: GivenFilePeriod
-
-
-class Accept(TypedDict, total=False):
-    """What there is to say."""
-
-    acceptance_note: str
-
-
-class Reject(TypedDict, total=False):
-    """What is wrong."""
-
-    rejection_note: str
 
 
 class CellError(TypedDict):
@@ -102,25 +62,6 @@ class RecordItem(TypedDict, total=False):
     type: str
 
 
-class RecordDecision(TypedDict):
-    """Whether a record is billed."""
-
-    status: Literal["approved", "rejected"]
-
-
-class RecordClose(TypedDict, total=False):
-    """What a record is billed by."""
-
-    external_billing_id: str
-    external_billing_note: str
-
-
-class RecordToClose(RecordClose):
-    """A record, and what it is billed by."""
-
-    id: str
-
-
 class ClosedRecord(TypedDict):
     """What became of a record."""
 
@@ -140,19 +81,6 @@ class ErrorDetail(TypedDict, total=False):
     """What is wrong, if anything."""
 
     detail: str
-
-
-class ChunkUpdate(TypedDict):
-    """What the distributor calls a chunk."""
-
-    external_id: str
-
-
-class ChunkClose(TypedDict, total=False):
-    """What the records of a chunk are billed by."""
-
-    external_billing_id: Required[str]
-    external_billing_note: str
 
 
 class LastReported(TypedDict):
