@@ -224,6 +224,8 @@ class Attempt(models.Model):
     revision = models.IntegerField(null=True)
     error = models.TextField(blank=True)
     why = models.TextField("what happens next, and why", blank=True)
+    # Whether the valid response of a validator was left out of the object.
+    is_unmerged = models.BooleanField(default=False)
     # The end of the backoff when the attempt was recorded; null without a backoff.
     next_attempt_at = models.DateTimeField(null=True)
 

@@ -83,8 +83,9 @@ class AttemptResult:
     """How an attempt ended; `duration` in milliseconds.
 
     `public_message` replaces `error` for readers who may not see the handler's address. `note`
-    replaces the retry decision's explanation. `stopped` is an unknown outcome of an orderly stop;
-    any other unknown outcome may have been caused by the request.
+    replaces the retry decision's explanation. `unmerged` is a validator's valid response that is
+    left out of the object. `stopped` is an unknown outcome of an orderly stop; any other unknown
+    outcome may have been caused by the request.
     """
 
     claimed: ClaimedDelivery
@@ -95,6 +96,7 @@ class AttemptResult:
     error: str = ""
     public_message: str = ""
     note: str = ""
+    unmerged: bool = False
     stopped: bool = False
 
 

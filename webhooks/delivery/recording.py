@@ -34,7 +34,7 @@ _COLUMNS = (
     "webhook_id", "delivery_id", "number", "outcome", "started_at", "finished_at", "duration",
     "method", "url", "request_headers", "request_body", "claims", "status_code",
     "response_headers", "response_body", "truncated", "revision", "error", "why",
-    "next_attempt_at",
+    "is_unmerged", "next_attempt_at",
 )  # fmt: skip
 _CHUNK = 1000  # attempts of one INSERT; SQLite takes 32,766 parameters
 _AttemptRow = tuple[Any, ...]
@@ -237,6 +237,7 @@ def attempt_row(
         # PostgreSQL stores no NUL in text.
         result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
         why,
+        result.unmerged,
         sql.datetime_param(next_attempt_at),
     )
 

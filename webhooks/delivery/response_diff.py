@@ -11,7 +11,6 @@ from requests_queue.queues import validation as queues
 from requests_queue.queues.validator_responses import InvalidResponse
 from requests_queue.safe_text import visible
 from webhooks.delivery.json_diff import DiffRow, ItemId, JsonDiff, Steps, compare, format_value
-from webhooks.delivery.validators import NOTHING_MERGED
 from webhooks.models import Attempt, Resend
 from webhooks.types import EVENT
 
@@ -53,7 +52,7 @@ def build_diff(row: Attempt) -> ResponseDiff:
     # The response to a resend is never merged.
     is_ignored = (
         row.outcome != Attempt.SUCCESS
-        or row.why.startswith(NOTHING_MERGED)
+        or row.is_unmerged
         or Resend.objects.filter(pk=row.delivery_id).exists()
     )
     merged = None if is_ignored else _merged(about, sent, got)

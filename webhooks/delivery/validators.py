@@ -39,8 +39,7 @@ logger = logging.getLogger(__name__)
 
 READ_CAP = 4 * 1024 * 1024
 NOT_AVAILABLE = "Validation service is not available."
-# How an attempt's words begin where its answer was right, and was left all the same.
-NOTHING_MERGED = "Nothing is merged:"
+_NOT_MERGED = "Nothing is merged:"
 _SPARE = 30.0  # seconds by which a lease outlasts the timeout
 _STORE = 5.0  # seconds for which storing a result is tried
 _UNREADABLE = "Internal error: the response could not be processed. See the server's log."
@@ -227,7 +226,8 @@ def _not_merged(result: AttemptResult) -> AttemptResult:
     """Return the result of a valid response that isn't merged since another validator failed."""
     if not result.note:
         return result
-    return replace(result, note=f"{NOTHING_MERGED} another validator of the request failed.")
+    note = f"{_NOT_MERGED} another validator of the request failed."
+    return replace(result, note=note, unmerged=True)
 
 
 def _store(results: Sequence[AttemptResult]) -> str:
@@ -267,4 +267,4 @@ def _mark_dropped(delivery_id: int, why: str) -> None:
     """Mark the recorded attempt of a delivery as not merged."""
     # A late attempt has another one beside it, whose outcome is unknown.
     rows = Attempt.objects.filter(delivery=delivery_id, outcome=Attempt.SUCCESS)
-    rows.update(why=f"{NOTHING_MERGED} {why}")
+    rows.update(why=f"{_NOT_MERGED} {why}", is_unmerged=True)
