@@ -20,6 +20,7 @@ from requests_queue.fields import (
     Values,
     field_errors,
 )
+from requests_queue.json_validation import validate_json
 from webhooks import types
 from webhooks.delivery.request import check_secret
 from webhooks.http.addresses import check_literal
@@ -35,7 +36,8 @@ class UrlField(String):
 
     def to_internal_value(self, data: Any) -> str:
         """Return the URL, normalized; raises ValidationError."""
-        return _checked(check_url, super().to_internal_value(data))
+        url: str = _checked(check_url, super().to_internal_value(data))
+        return url
 
 
 class SecretField(String):
@@ -43,7 +45,8 @@ class SecretField(String):
 
     def to_internal_value(self, data: Any) -> str:
         """Return the secret; raises ValidationError."""
-        return _checked(check_secret, super().to_internal_value(data))
+        secret: str = _checked(check_secret, super().to_internal_value(data))
+        return secret
 
 
 class HeadersField(Free):
@@ -59,7 +62,16 @@ class HeadersField(Free):
             raise ValidationError({refused.name: str(refused)}) from None
 
 
-def _checked(check: Callable[[str], str], value: str) -> str:
+class DataField(Free):
+    """Data that can be stored, whoever gives it: a body, a form, or a changed payload."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Return the data; raises ValidationError."""
+        checked: dict[str, Any] = _checked(validate_json, super().to_internal_value(data))
+        return checked
+
+
+def _checked(check: Callable[[Any], Any], value: Any) -> Any:
     try:
         return check(value)
     except ValueError as refused:
@@ -76,7 +88,7 @@ class WebhookUpdate(Input):
     http_method = Choice(("GET", "POST"))
     jwt_secret = SecretField(required=True)
     headers = HeadersField()
-    data = Free()  # type: ignore[assignment]
+    data = DataField()  # type: ignore[assignment]
 
 
 class WebhookInput(WebhookUpdate):

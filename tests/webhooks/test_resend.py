@@ -204,7 +204,7 @@ def test_a_disabled_webhook_sends_nothing_again() -> None:
         ({"headers": {"Host": "x"}}, "headers.Host: Host is reserved for the connection"),
         ({"headers": {"authorization": "x"}}, "is reserved"),
         ({"http_method": "PUT"}, 'http_method: "PUT" is not a valid choice'),
-        ({"content": []}, "content: Expected a JSON object"),
+        ({"content": []}, "content: Expected an object"),
         ({"content": {"a": "\0"}}, "content: This contains characters that cannot be stored"),
         ({"content": {"processing_timeout": "x"}}, "content: processing_timeout must be"),
         ({"content": {"processing_timeout": 10**12}}, "content: processing_timeout must be"),
