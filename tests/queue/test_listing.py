@@ -146,7 +146,7 @@ def test_a_draft_takes_what_was_said_about_it_along() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, 'type: "None" is not a valid choice.'),
+        ({}, "type: This field is required."),
         ({"type": "change"}, 'type: "change" is not a valid choice.'),
         ({"type": "new"}, "product_id: This field is required."),
         ({"type": "new", "product_id": 7}, "product_id: Not a valid string."),
