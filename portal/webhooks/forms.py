@@ -210,7 +210,7 @@ class EditForm:
     def __init__(self, row: Webhook, data: QueryDict | None = None) -> None:
         initial = {
             name: getattr(row, name)
-            for name in validation_rules.FIELD_VALIDATORS
+            for name in validation_rules.FIELDS
             if name not in ("jwt_secret", "headers")
         }
         self.general = GeneralForm(data, initial=initial)
