@@ -52,7 +52,6 @@ EXEMPT = (
     "portal/",
     "requests_queue/",
     "tests/",
-    "webhooks/",
     "LICENSE",
     "requirements.txt",
     "requirements-dev.txt",

@@ -1,4 +1,4 @@
-"""Work in threads with database connections of their own, and several at the same moment."""
+"""Run functions in threads with their own database connections, also concurrently."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from requests_queue.errors import Refused
 
 
 class Background:
-    """A function in a thread with a connection of its own; `result` waits for it."""
+    """A function in a thread with its own connection; `result` waits for it."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work

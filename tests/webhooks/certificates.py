@@ -1,4 +1,4 @@
-"""Self-signed certificates, made when a test needs one."""
+"""Self-signed certificates, created when a test needs one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixtures that tests of the emitter share."""
+"""Shared fixtures of tests of webhooks."""
 
 from django.db import connection
 
@@ -6,5 +6,5 @@ from tests.webhooks.validating import own_loop
 
 __all__ = ["own_loop"]
 
-# Where there is nothing to lock by rows, so that nothing is skipped (`--no-skips`).
+# Without row locks, so that nothing is skipped (`--no-skips`).
 collect_ignore = [] if connection.vendor == "postgresql" else ["test_stopped_process.py"]

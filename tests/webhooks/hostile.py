@@ -1,6 +1,6 @@
-"""Handlers that misbehave, on real loopback sockets: each behaviour is what one connection meets.
+"""Misbehaving handlers on real loopback sockets: a behavior handles one connection.
 
-For the tests of the transport, and of whatever calls through it.
+Used by the tests of the HTTP client and of its callers.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-Behaviour = Callable[["Peer"], None]
+Behavior = Callable[["Peer"], None]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-# Between two drips: short against every deadline of the tests.
+# Between two drips: much shorter than the deadlines of the tests.
 PACE = 0.02
 
 
 class Peer:
-    """One accepted connection, as a behaviour sees it."""
+    """One accepted connection."""
 
     def __init__(self, server: Server, sock: socket.socket, number: int) -> None:
         self.server = server
         self.sock = sock
-        # How many connections the server had before this one.
+        # The number of earlier connections of the server.
         self.number = number
 
     def request(self) -> bytes:
-        """Read one request to its end; b"" when the client has gone."""
+        """Read one complete request; b"" if the client has disconnected."""
         data = b""
         while b"\r\n\r\n" not in data:
             piece = self.sock.recv(65536)
@@ -50,15 +50,15 @@ class Peer:
         return whole
 
     def send(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all data."""
         self.sock.sendall(data)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the test is over; False when the time is up first."""
+        """Wait until the test is over; False after the timeout."""
         return self.server.over.wait(seconds)
 
     def gone(self) -> None:
-        """Wait until the client has closed, and say so to the test."""
+        """Wait until the client has closed the connection, and notify the test."""
         with contextlib.suppress(OSError):
             while self.sock.recv(65536):
                 pass
@@ -71,10 +71,10 @@ class Peer:
 
 
 class Server:
-    """A loopback server that does one thing with every connection."""
+    """A loopback server with one behavior for all connections."""
 
     def __init__(
-        self, behaviour: Behaviour, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+        self, behavior: Behavior, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
     ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, 0), family=family, backlog=256)
@@ -84,7 +84,7 @@ class Server:
         self.connections = 0
         self.over = threading.Event()
         self.left = threading.Event()
-        self._behaviour = behaviour
+        self._behavior = behavior
         self._tls = tls
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -101,7 +101,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.over.set()
-        # Waking accept() by closing its socket isn't portable; connecting to it is. Without
+        # Closing the socket doesn't wake accept() on every system; connecting does. Without
         # getaddrinfo, which a test may have replaced.
         with socket.socket(self._listener.family) as waker:
             waker.connect((self.host, self.port))
@@ -129,107 +129,107 @@ class Server:
             thread.start()
 
     def _serve(self, peer: Peer) -> None:
-        # The client leaving in the middle is what most of the tests are about.
+        # Most of the tests are about clients that disconnect.
         with contextlib.suppress(OSError):
             if self._tls is not None:
                 peer.sock = self._tls.wrap_socket(peer.sock, server_side=True)
                 self._sockets.append(peer.sock)
-            self._behaviour(peer)
+            self._behavior(peer)
         with contextlib.suppress(OSError):
             peer.sock.close()
 
 
-# --- behaviours -----------------------------------------------------------------------------
+# --- behaviors -----------------------------------------------------------------------------
 
 
 def polite(peer: Peer) -> None:
-    """Answer every request of a connection."""
+    """Respond to every request of a connection."""
     while peer.request():
         peer.send(OK)
 
 
-def says(*answers: bytes) -> Behaviour:
-    """Answer one request with the pieces given, and close."""
+def says(*answers: bytes) -> Behavior:
+    """Respond to one request in pieces, and close."""
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         for answer in answers:
             peer.send(answer)
 
-    return behaviour
+    return behavior
 
 
-def says_and_stays(answer: bytes) -> Behaviour:
-    """Answer one request, and keep the connection open."""
+def says_and_stays(answer: bytes) -> Behavior:
+    """Respond to one request, and keep the connection open."""
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         peer.send(answer)
         peer.gone()
 
-    return behaviour
+    return behavior
 
 
 def hangs(peer: Peer) -> None:
-    """Take the request and never answer."""
+    """Read the request and never respond."""
     peer.request()
     peer.gone()
 
 
-def drips(head: bytes, drop: bytes = b"x") -> Behaviour:
-    """Send `head`, then one piece at a time for ever."""
+def drips(head: bytes, drop: bytes = b"x") -> Behavior:
+    """Send `head`, then one piece at a time without end."""
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         peer.send(head)
         while not peer.wait(PACE):
             peer.send(drop)
 
-    return behaviour
+    return behavior
 
 
-def floods(head: bytes, piece: bytes) -> Behaviour:
-    """Send `head`, then pieces for ever as fast as they are taken."""
+def floods(head: bytes, piece: bytes) -> Behavior:
+    """Send `head`, then pieces without end, as fast as possible."""
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         peer.send(head)
         while not peer.server.over.is_set():
             peer.send(piece)
 
-    return behaviour
+    return behavior
 
 
-def resets_after(data: bytes) -> Behaviour:
-    """Send some of an answer, wait until the client has most likely seen it, then RST."""
+def resets_after(data: bytes) -> Behavior:
+    """Send part of a response, wait until the client has most likely read it, then RST."""
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         if data:
             peer.send(data)
             peer.wait(0.1)
         peer.reset()
 
-    return behaviour
+    return behavior
 
 
-def half_closes_after(data: bytes) -> Behaviour:
-    """Send some of an answer, then FIN in one direction only."""
+def half_closes_after(data: bytes) -> Behavior:
+    """Send part of a response, then FIN in one direction only."""
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         peer.send(data)
         peer.sock.shutdown(socket.SHUT_WR)
         peer.gone()
 
-    return behaviour
+    return behavior
 
 
-def speaks_first(banner: bytes) -> Behaviour:
+def speaks_first(banner: bytes) -> Behavior:
     """Send a banner before any request, as SSH and SMTP do."""
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.send(banner)
         peer.gone()
 
-    return behaviour
+    return behavior

@@ -1,4 +1,4 @@
-"""What every test of the transport shares: both event loops, a short way to call, and a guard
+"""Shared by the tests of the HTTP client: both event loops, a short way to send, and a guard
 that keeps every packet on this machine.
 """
 
@@ -21,7 +21,7 @@ from webhooks.http.client import Request, RequestFailed, Response, Transport
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 LOOPBACK = AddressPolicy(parse_networks("loopback"))
-# The design's own bound: a call ends half a second after its deadline at the latest.
+# A request ends at most half a second after its deadline.
 GRACE = 0.5
 
 
@@ -35,7 +35,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 @dataclass
 class Outcome:
-    """What came of one call: an answer or a failure, and how long it took."""
+    """The outcome of one request: a response or a failure, and its duration."""
 
     answer: Response | None
     failure: RequestFailed | None
@@ -63,7 +63,7 @@ async def attempt(
     timeout: float = 5,
     read_cap: int = 65536,
 ) -> Outcome:
-    """Make one call of a transport."""
+    """Send one request by a transport."""
     call = Request(method, url, headers or {}, None if method == "GET" else body)
     began = time.monotonic()
     try:
@@ -81,7 +81,7 @@ async def once(
     proxy: Any = None,
     **options: Any,
 ) -> Outcome:
-    """Make one call with a transport of its own."""
+    """Send one request by a new transport."""
     transport = Transport(policy, tls=tls, proxy=proxy)
     try:
         return await attempt(transport, url, **options)
@@ -90,7 +90,7 @@ async def once(
 
 
 def names(monkeypatch: pytest.MonkeyPatch, table: dict[str, list[str]]) -> list[str]:
-    """Let names resolve by a table; returns the list of names that were asked for."""
+    """Resolve names by a table; return the list of resolved names."""
     asked: list[str] = []
 
     def getaddrinfo(host: str, port: Any, *_: Any, **__: Any) -> list[Any]:

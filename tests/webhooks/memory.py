@@ -1,7 +1,7 @@
-"""All hostile answers in one process; prints how many calls failed, and its growth in KiB.
+"""All hostile responses in one process: print how many requests failed, and the growth in KiB.
 
-A process of its own: `python -m tests.webhooks.memory`. The growth is that of the peak of the
-resident memory, so what is taken and given back counts as well.
+A separate process: `python -m tests.webhooks.memory`. The growth is that of the peak of the
+resident memory, so freed memory counts as well.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import gzip
 from pathlib import Path
 
 from tests.unit.webhooks.test_client_hostile import BROKEN_BODIES, BROKEN_HEADS, CHUNKED, HEAD
-from tests.webhooks.hostile import Behaviour, Server, drips, floods, hangs, polite, says
+from tests.webhooks.hostile import Behavior, Server, drips, floods, hangs, polite, says
 from tests.webhooks.loopback import Outcome, attempt
 from webhooks.http.addresses import AddressPolicy, parse_networks
 from webhooks.http.client import Transport
@@ -19,8 +19,8 @@ from webhooks.http.client import Transport
 ROUNDS = 3
 
 
-def behaviours() -> list[Behaviour]:
-    """Return every hostile behaviour."""
+def behaviors() -> list[Behavior]:
+    """Return every hostile behavior."""
     bomb = gzip.compress(bytes(200_000_000), 9)
     zipped = HEAD + f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
     return [
@@ -47,7 +47,7 @@ def peak() -> int:
 
 
 async def storm(urls: list[str]) -> list[Outcome]:
-    """Call them all at once."""
+    """Send requests to all of them concurrently."""
     transport = Transport(AddressPolicy(parse_networks("loopback")))
     try:
         return await asyncio.gather(*(attempt(transport, url, timeout=0.5) for url in urls))
@@ -56,13 +56,13 @@ async def storm(urls: list[str]) -> list[Outcome]:
 
 
 def main() -> None:
-    """Warm up, reset the peak, storm."""
-    hostile = behaviours()
+    """Warm up, reset the peak, and run everything concurrently."""
+    hostile = behaviors()
     with Server(polite) as server:
         asyncio.run(storm([server.url] * 20))
     Path("/proc/self/clear_refs").write_text("5")
     before = peak()
-    servers = [Server(behaviour) for behaviour in hostile]
+    servers = [Server(behavior) for behavior in hostile]
     failures = 0
     for _ in range(ROUNDS):
         outcomes = asyncio.run(storm([server.url for server in servers]))

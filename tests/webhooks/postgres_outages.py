@@ -1,6 +1,6 @@
-"""PostgreSQL restarted in the middle of a flush, and rows that a transaction holds.
+"""PostgreSQL restarted during a flush, and rows that a transaction holds.
 
-Run by `tests/runtime/test_postgres_outages.py`, on a server of their own.
+Run by `tests/runtime/test_postgres_outages.py` on a separate server.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, first: Callable[[], None]) -> Any:
-    """Let a function do something else before its first call; return the event of its end."""
+    """Run something else before the first call of a function; return the event of its end."""
     real, done = getattr(where, name), threading.Event()
 
     def replaced(*args: Any, **more: Any) -> Any:
@@ -73,7 +73,7 @@ def outcomes() -> list[str]:
         (recording, "_write_deliveries", "immediate"),
     ],
 )
-def test_restart_in_the_middle_of_a_flush_loses_no_result(
+def test_restart_during_flush_loses_no_result(
     where: Any, name: str, mode: str, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make.world()
@@ -116,7 +116,7 @@ def test_server_that_is_away_for_70_s_loses_no_result(
 
 
 def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the server as results are stored, until three leases have run out, or for 70 s."""
+    """Stop the server while results are stored, until three leases have expired, or for 70 s."""
     if lease is not None:
         monkeypatch.setattr(claims, "take", partial(claims.take, lease=lease))
         monkeypatch.setattr(claims, "LEASE", lease)
@@ -153,7 +153,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("table", ["webhooks_webhook", "webhooks_delivery"])
-def test_row_that_a_transaction_holds_keeps_no_other_result_from_storage(
+def test_locked_row_does_not_block_other_results(
     table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql, "LOCK_WAIT", 0.05)
@@ -168,7 +168,7 @@ def test_row_that_a_transaction_holds_keeps_no_other_result_from_storage(
             with holding(table, held.pk):
                 hold.set()
                 until(lambda: Attempt.objects.filter(webhook=free).exists(), "stored", 2)
-                # A later one, too: the held one is tried again meanwhile.
+                # A later one too, while the locked one is tried again.
                 fan_out.trigger(free)
                 engine.wake()
                 until(lambda: Attempt.objects.filter(webhook=free).count() == 2, "stored", 2)
@@ -181,7 +181,7 @@ def test_row_that_a_transaction_holds_keeps_no_other_result_from_storage(
 
 
 def holding(table: str, webhook_id: str) -> AbstractContextManager[Any]:
-    """Hold the webhook's row, or its deliveries', in a transaction that stays open."""
+    """Lock the webhook's row, or its deliveries', in an open transaction."""
     column = "id" if table == "webhooks_webhook" else "webhook_id"
     settings = connection.settings_dict
     other = psycopg.connect(

@@ -1,4 +1,4 @@
-"""The webhooks' pages of the admin: what they do, who may, and what they never show."""
+"""The admin pages of webhooks: actions, permissions, and what they never show."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def said(response: Any) -> str:
 # -- create and edit
 
 
-def test_the_add_form_brings_a_fresh_secret_each_time(vendor: Client) -> None:
+def test_add_form_has_a_new_secret_each_time(vendor: Client) -> None:
     pages = [vendor.get(f"{LIST}add/").content.decode() for _ in range(2)]
     found = [re.findall(r'name="jwt_secret" value="(JWT-[0-9a-f-]{36})"', html) for html in pages]
     assert len(found[0]) == len(found[1]) == 1 and found[0] != found[1]
 
 
-def test_the_add_form_can_be_sent_with_what_it_brings(vendor: Client, world: World) -> None:
+def test_add_form_can_be_submitted_with_its_defaults(vendor: Client, world: World) -> None:
     shown = vendor.get(f"{LIST}add/").context["adminform"].form
     brought = {name: field.value() for name, field in ((f.name, f) for f in shown)}
     given = {"label": "New", "external_url": "http://127.0.0.1:9/x", "product": world.product.pk}
@@ -86,7 +86,7 @@ def test_the_add_form_can_be_sent_with_what_it_brings(vendor: Client, world: Wor
     assert (row.type, row.object_class) == ("event", "fulfillment_request")
 
 
-def test_an_account_creates_a_webhook_of_its_own(vendor: Client, world: World) -> None:
+def test_account_staff_creates_webhook(vendor: Client, world: World) -> None:
     body = new(world, account="PA-111-111")
     answer = vendor.post(f"{LIST}add/", body, follow=True)
     row = Webhook.objects.get()
@@ -96,7 +96,7 @@ def test_an_account_creates_a_webhook_of_its_own(vendor: Client, world: World) -
     assert row.jwt_secret == body["jwt_secret"]
 
 
-def test_a_superuser_creates_for_an_account(root: Client, world: World) -> None:
+def test_superuser_creates_webhook_for_account(root: Client, world: World) -> None:
     root.post(f"{LIST}add/", new(world, account=world.provider.pk))
     assert Webhook.objects.get().account == world.provider
 
@@ -120,7 +120,7 @@ def test_a_superuser_creates_for_an_account(root: Client, world: World) -> None:
         ({"kind": "validator:usage_file"}, "kind", "not one of the available"),
     ],
 )
-def test_what_the_rules_refuse_is_said_at_the_field(
+def test_errors_of_the_rules_are_shown_at_the_field(
     vendor: Client,
     stranger: Client,
     world: World,
@@ -135,19 +135,17 @@ def test_what_the_rules_refuse_is_said_at_the_field(
     assert not Webhook.objects.exists()
 
 
-def test_validators_are_for_vendors(world: World) -> None:
+def test_validators_are_for_vendors_only(world: World) -> None:
     provider = signed_in(staff(world.provider_user))
     answer = provider.post(f"{LIST}add/", new(world) | {"kind": "validator:fulfillment_request"})
     assert "vendors only" in str(answer.context["adminform"].form.errors["kind"])
 
 
-def test_every_type_is_offered() -> None:
+def test_form_offers_every_type() -> None:
     assert sum(len(rows) for _, rows in kinds()) == 22
 
 
-def test_an_edit_keeps_a_url_that_is_refused_now_and_takes_no_new_one(
-    vendor: Client, world: World
-) -> None:
+def test_edit_keeps_stored_url_and_refuses_new_one(vendor: Client, world: World) -> None:
     row = hook(world)
     Webhook.objects.update(external_url="http://169.254.169.254/")
     vendor.post(page(row), form(label="Renamed", external_url="http://169.254.169.254/"))
@@ -159,7 +157,7 @@ def test_an_edit_keeps_a_url_that_is_refused_now_and_takes_no_new_one(
     assert row.label == "Renamed"
 
 
-def test_an_edit_keeps_the_secret_unless_a_new_one_is_given(vendor: Client, world: World) -> None:
+def test_edit_keeps_secret_unless_new_one_is_entered(vendor: Client, world: World) -> None:
     row = hook(world)
     body = form(label="Renamed", kind="event:usage_file", type="validator", product="x")
     vendor.post(page(row), body)
@@ -173,7 +171,7 @@ def test_an_edit_keeps_the_secret_unless_a_new_one_is_given(vendor: Client, worl
     assert (row.jwt_secret, row.revision) == ("short", 2)
 
 
-def test_disabling_by_the_form_cancels_what_waits(vendor: Client, world: World) -> None:
+def test_disabling_in_form_cancels_pending_deliveries(vendor: Client, world: World) -> None:
     row = hook(world)
     Delivery.objects.create(webhook=row, state="waiting", created_at=AT)
     body = form()
@@ -183,7 +181,7 @@ def test_disabling_by_the_form_cancels_what_waits(vendor: Client, world: World) 
     assert not row.active and Delivery.objects.get().state == "cancelled"
 
 
-def test_deleting_counts_what_goes_along(vendor: Client, world: World) -> None:
+def test_delete_page_counts_deleted_objects(vendor: Client, world: World) -> None:
     row = hook(world)
     attempt(row)
     with CaptureQueriesContext(connection) as statements:
@@ -200,7 +198,7 @@ def test_deleting_counts_what_goes_along(vendor: Client, world: World) -> None:
 # -- buttons and actions
 
 
-def test_buttons_are_those_that_make_sense(vendor: Client, world: World) -> None:
+def test_only_available_actions_have_buttons(vendor: Client, world: World) -> None:
     def available(row: Webhook) -> list[str]:
         return [action.name for action in vendor.get(page(row)).context["actions"]]
 
@@ -237,7 +235,7 @@ def test_trigger_enable_disable_recover(vendor: Client, world: World, by_list: b
     assert not row.out_of_order
 
 
-def test_buttons_want_a_post_and_a_csrf_token(vendor: Client, world: World) -> None:
+def test_actions_require_post_and_csrf_token(vendor: Client, world: World) -> None:
     row = hook(world)
     assert vendor.get(page(row, "do", "trigger")).status_code == 405
     assert vendor.get(page(row, "secret")).status_code == 405
@@ -252,7 +250,7 @@ def test_buttons_want_a_post_and_a_csrf_token(vendor: Client, world: World) -> N
 # -- the secret
 
 
-def test_the_secret_is_in_no_page_but_its_own(vendor: Client, root: Client, world: World) -> None:
+def test_secret_is_only_on_its_own_page(vendor: Client, root: Client, world: World) -> None:
     row = hook(world)
     tried = attempt(row)
     Webhook.objects.filter(pk=row.pk).update(last_failure=tried)
@@ -277,16 +275,16 @@ def test_the_secret_is_in_no_page_but_its_own(vendor: Client, root: Client, worl
     assert "Revealed the JWT secret." in history and CANARY not in history
 
 
-def test_a_short_secret_is_hinted_at_and_wholly_masked(vendor: Client, world: World) -> None:
+def test_short_secret_has_hint_and_is_fully_masked(vendor: Client, world: World) -> None:
     row = hook(world, jwt_secret="sesame-1234")
     html = vendor.get(page(row)).content.decode()
     assert "Shorter than the 32 bytes" in html and "sesame" not in html and "1234" not in html
 
 
-# -- who may
+# -- permissions
 
 
-def test_without_signing_in_there_is_only_the_door(client: Client, world: World) -> None:
+def test_anonymous_user_sees_only_the_login_page(client: Client, world: World) -> None:
     row = hook(world)
     for url in (LIST, page(row), "/admin/webhooks/attempt/"):
         assert client.get(url).headers["Location"].startswith("/admin/login/")
@@ -296,7 +294,7 @@ def test_without_signing_in_there_is_only_the_door(client: Client, world: World)
     assert client.get(page(row)).status_code == 302
 
 
-def test_another_account_sees_and_does_nothing(stranger: Client, world: World) -> None:
+def test_other_account_sees_and_changes_nothing(stranger: Client, world: World) -> None:
     row = hook(world)
     tried = attempt(row)
     Event.objects.create(webhook=row, delivery=tried.delivery, object_id="PR-1", at=AT)
@@ -316,12 +314,12 @@ def test_another_account_sees_and_does_nothing(stranger: Client, world: World) -
     assert row.label == "Hook 1" and row.events == 0
 
 
-def test_the_other_side_of_the_product_sees_nothing_of_it(world: World) -> None:
+def test_distributor_does_not_see_vendors_webhook(world: World) -> None:
     row = hook(world)
     assert row.pk not in signed_in(staff(world.provider_user)).get(LIST).content.decode()
 
 
-def test_who_may_only_look_reveals_nothing(world: World) -> None:
+def test_user_with_view_permission_cannot_reveal_secret(world: World) -> None:
     from django.contrib.auth.models import Permission
 
     row = hook(world)
@@ -334,14 +332,14 @@ def test_who_may_only_look_reveals_nothing(world: World) -> None:
     assert b"Reveal" not in answer.content and b"new_secret" not in answer.content
     assert client.post(page(row, "secret")).status_code == 403
     assert client.post(page(row, "do", "trigger")).status_code == 403
-    # What the handler answered is for those who may edit the webhook.
+    # Responses are visible for users who may edit the webhook.
     assert client.get(f"/admin/webhooks/attempt/{tried.pk}/change/").status_code == 403
 
 
 # -- deliveries and attempts
 
 
-def test_an_answer_is_shown_as_harmless_text(vendor: Client, world: World) -> None:
+def test_response_is_shown_as_plain_text(vendor: Client, world: World) -> None:
     tried = attempt(hook(world), error="<i>no</i>")
     html = vendor.get(f"/admin/webhooks/attempt/{tried.pk}/change/").content.decode()
     assert "<script>alert" not in html and "<img src=x" not in html
@@ -352,7 +350,7 @@ def test_an_answer_is_shown_as_harmless_text(vendor: Client, world: World) -> No
     assert "Failure: round 1 of 10." in html
 
 
-def test_the_log_is_read_only(root: Client, world: World) -> None:
+def test_log_is_read_only(root: Client, world: World) -> None:
     tried = attempt(hook(world))
     rows = {"attempt": tried.pk, "delivery": tried.delivery_id}
     for name, pk in rows.items():
@@ -384,7 +382,7 @@ def test_search_and_filters(vendor: Client, world: World) -> None:
     assert count("/admin/webhooks/event/?q=nothing") == 0
 
 
-def test_pages_show_the_next_attempt_and_what_ended_backoffs(vendor: Client, world: World) -> None:
+def test_pages_show_next_attempt_and_cleared_backoffs(vendor: Client, world: World) -> None:
     now = clock.now()
     Clock.objects.update_or_create(pk=1, defaults={"frozen_at": now})
     until = clock.ceil(now + timedelta(minutes=5))
@@ -415,7 +413,7 @@ def test_pages_show_the_next_attempt_and_what_ended_backoffs(vendor: Client, wor
     assert "Due now, but no worker is running." in html and "Next attempt in" not in html
 
 
-def test_health_is_told_in_words(vendor: Client, world: World) -> None:
+def test_health_is_shown_as_text(vendor: Client, world: World) -> None:
     hook(world, 1)
     hook(world, 2, earliest_possible_trigger=AT, round=3)
     hook(world, 3, out_of_order=True)
@@ -425,7 +423,9 @@ def test_health_is_told_in_words(vendor: Client, world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["webhook", "delivery", "attempt", "event"])
-def test_a_longer_list_needs_no_more_statements(vendor: Client, world: World, name: str) -> None:
+def test_number_of_statements_is_independent_of_list_length(
+    vendor: Client, world: World, name: str
+) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as found:
             assert vendor.get(f"/admin/webhooks/{name}/").status_code == 200

@@ -1,4 +1,4 @@
-"""Validations in the admin: what came back against what was sent, and what the form refuses."""
+"""Validations in the admin: differences of a response, and errors of the form."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SENT = {
 
 
 def attempt(world: World, got: Any, sent: Any = SENT, **more: Any) -> Attempt:
-    """Record a validation: `got` is JSON, or bytes as they are."""
+    """Record a validation; `got` is the response as JSON or bytes."""
     hook = make.webhook(world, n=Webhook.objects.count() + 1, type=more.pop("type", "validator"),
                         object_class=more.pop("object_class", "fulfillment_request"))  # fmt: skip
     delivery = Delivery.objects.create(webhook=hook, state="delivered", created_at=AT, attempts=1)
@@ -59,7 +59,7 @@ def shown(client: Client, row: Attempt) -> str:
 
 
 def table(html: str) -> list[list[str]]:
-    """Return the rows of the table of differences, as text."""
+    """Return the rows of the table of differences as text."""
     found = re.search(r'<table class="sim-difference">(.*?)</table>', html, re.DOTALL)
     assert found, "there is no table"
     assert found[1].count('<th scope="col">') == 4 and "<caption>" in found[1]
@@ -71,14 +71,14 @@ def table(html: str) -> list[list[str]]:
 
 
 def answered(**more: Any) -> dict[str, Any]:
-    """Return an answer that says of the region only what is given."""
+    """Return a response with these keys of the region only."""
     return {"id": "PR-1", "asset": {"id": "AS-1", "params": [{"id": "region", **more}]}}
 
 
 # -- the section "Difference"
 
 
-def test_each_difference_says_what_became_of_it(vendor: Client, world: World) -> None:
+def test_each_difference_has_its_result(vendor: Client, world: World) -> None:
     got = answered(value="eu", value_error="Not offered", constraints={"hidden": True, "min": 3})
     got["note"] = "Hello"
     assert table(shown(vendor, attempt(world, got))) == [
@@ -90,12 +90,12 @@ def test_each_difference_says_what_became_of_it(vendor: Client, world: World) ->
     ]
 
 
-def test_an_echo_has_no_differences(vendor: Client, world: World) -> None:
+def test_echoed_object_has_no_differences(vendor: Client, world: World) -> None:
     html = shown(vendor, attempt(world, SENT))
     assert "No differences." in html and "sim-difference" not in html and "leaves out" not in html
 
 
-def test_what_is_left_out_is_counted(vendor: Client, world: World) -> None:
+def test_omitted_parts_are_counted(vendor: Client, world: World) -> None:
     # status, note, items, the plan, and four keys of the region.
     assert "No differences. The response leaves out 8 parts" in shown(
         vendor, attempt(world, answered())
@@ -115,7 +115,7 @@ def test_what_is_left_out_is_counted(vendor: Client, world: World) -> None:
         (b'{"id": 1', {"truncated": True}, "longer than what is stored of it"),
     ],
 )
-def test_what_cant_be_compared_is_said_in_a_sentence(
+def test_response_that_cannot_be_compared_has_a_note(
     vendor: Client, world: World, got: bytes, more: dict[str, Any], sentence: str
 ) -> None:
     html = shown(vendor, attempt(world, got, **more))
@@ -123,23 +123,19 @@ def test_what_cant_be_compared_is_said_in_a_sentence(
 
 
 @pytest.mark.parametrize("got", [[1, 2], "text", None, {"asset": 7}, {"asset": {"params": {}}}])
-def test_an_answer_of_another_shape_is_shown_all_the_same(
-    vendor: Client, world: World, got: Any
-) -> None:
+def test_response_of_other_structure_is_shown(vendor: Client, world: World, got: Any) -> None:
     html = shown(vendor, attempt(world, got, outcome="failure", why="A validator is called once."))
     assert {row[3] for row in table(html)} == {"not merged"}
     assert "Nothing of the response was merged." in html
 
 
-def test_an_answer_that_was_left_was_not_merged(vendor: Client, world: World) -> None:
+def test_dropped_response_is_not_merged(vendor: Client, world: World) -> None:
     got, why = answered(value_error="No"), "Nothing is merged: PR-1 has been moved."
     [row] = table(shown(vendor, attempt(world, got, why=why)))
     assert row[3] == "not merged"
 
 
-def test_a_tier_request_may_be_answered_below_its_configuration(
-    vendor: Client, world: World
-) -> None:
+def test_tier_request_may_have_parameters_below_configuration(vendor: Client, world: World) -> None:
     sent = {
         "id": "TCR-1", "type": "setup", "status": "draft", "params": [REGION],
         "configuration": {"id": "TC-1", "params": []},
@@ -161,30 +157,30 @@ def test_choices_are_merged_as_a_whole(vendor: Client, world: World) -> None:
     assert row[0] == "asset.params[region].value_choices[0].label" and row[3] == "merged"
 
 
-def test_what_the_handler_wrote_is_harmless_text(vendor: Client, world: World) -> None:
+def test_response_values_are_shown_as_plain_text(vendor: Client, world: World) -> None:
     evil = "<script>alert(1)</script>\x1b[31m\u202e"
     html = shown(vendor, attempt(world, answered(value_error=evil) | {evil: evil}))
     assert "<script>alert" not in html and "\x1b" not in html and "\u202e" not in html
     assert "&lt;script&gt;alert(1)" in table(html)[-1][0]
 
 
-def test_long_values_are_shortened_and_whole_below(vendor: Client, world: World) -> None:
+def test_long_values_are_shortened_in_table_only(vendor: Client, world: World) -> None:
     html = shown(vendor, attempt(world, answered(value_error="no " * 500)))
     [row] = table(html)
     assert row[2].endswith("no…") and "see the bodies below" in html
     assert "no " * 500 in html
 
 
-def test_many_differences_are_counted(vendor: Client, world: World) -> None:
+def test_more_than_200_differences_are_counted(vendor: Client, world: World) -> None:
     html = shown(vendor, attempt(world, {f"k{n}": n for n in range(300)}))
     assert len(table(html)) == 200 and "100 more differences are not shown." in html
 
 
-def test_only_validations_have_the_section(vendor: Client, world: World) -> None:
+def test_only_validations_have_differences_section(vendor: Client, world: World) -> None:
     assert "Difference" in shown(vendor, attempt(world, {}))
     assert "Difference" not in shown(vendor, attempt(world, {}, type="event"))
     for sent in ({"webhook_id": "WH-1", "data": {"id": 1}}, [1]):
-        # Trigger now sends the payload.
+        # Trigger now sends the payload instead.
         assert "Difference" not in shown(vendor, attempt(world, {}, sent))
     assert "Difference" not in shown(vendor, attempt(world, {}, request_body=""))
 
@@ -208,11 +204,11 @@ def test_only_validations_have_the_section(vendor: Client, world: World) -> None
         ({"object_id": "BRP-1"}, "BRP-1: changed"),
     ],
 )
-def test_an_event_tells_what_happened(fields: dict[str, str], expected: str) -> None:
+def test_event_shows_validation(fields: dict[str, str], expected: str) -> None:
     assert str(Event(**fields)) == expected
 
 
-def test_lists_and_deliveries_tell_of_validations(vendor: Client, world: World) -> None:
+def test_lists_and_deliveries_show_validations(vendor: Client, world: World) -> None:
     good = attempt(world, {})
     bad = attempt(world, b"", outcome="failure", status_code=None)
     Delivery.objects.filter(pk=bad.delivery_id).update(state="failed")
@@ -225,7 +221,7 @@ def test_lists_and_deliveries_tell_of_validations(vendor: Client, world: World) 
 
 
 @pytest.mark.parametrize("name", ["delivery", "attempt", "event"])
-def test_a_longer_list_of_validations_needs_no_more_statements(
+def test_number_of_statements_is_independent_of_number_of_validations(
     vendor: Client, world: World, name: str
 ) -> None:
     def statements() -> int:
@@ -255,7 +251,7 @@ VALIDATORS = [t for t in types.registered() if t.is_validator]
 
 
 @pytest.mark.parametrize("type_", VALIDATORS, ids=lambda t: t.type)
-def test_a_type_that_the_product_never_fires_is_refused_at_the_field(
+def test_type_without_capability_is_refused_at_the_field(
     vendor: Client, world: World, type_: types.WebhookType
 ) -> None:
     answer = vendor.post(ADD, new(world, type_))
@@ -270,7 +266,7 @@ def test_a_type_that_the_product_never_fires_is_refused_at_the_field(
     assert not Webhook.objects.exists()
 
 
-def test_get_is_refused_at_the_method_for_validators(vendor: Client, world: World) -> None:
+def test_get_is_refused_for_validators(vendor: Client, world: World) -> None:
     type_ = types.find("validator", "fulfillment_request")
     assert type_ is not None
     world.product.capabilities = {"cart": {"validation": True}}
@@ -290,7 +286,7 @@ def test_get_is_refused_at_the_method_for_validators(vendor: Client, world: Worl
     assert (row.type, row.http_method) == ("validator", "POST")
 
 
-def test_who_is_no_vendor_is_refused_at_the_type(root: Client, world: World) -> None:
+def test_distributor_is_refused_validator_type(root: Client, world: World) -> None:
     body = new(world, VALIDATORS[0])
     provider = signed_in(staff(world.provider_user)).post(ADD, body)
     for answer in (provider, root.post(ADD, body | {"account": world.provider.pk})):

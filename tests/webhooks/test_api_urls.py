@@ -1,4 +1,4 @@
-"""What a webhook's URL may be where the API saves it."""
+"""URLs of webhooks in the API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METADATA = (
 )
 
 
-def test_an_address_that_can_never_be_called_is_refused(vendor: Caller) -> None:
+def test_forbidden_address_is_refused(vendor: Caller) -> None:
     made = vendor.post(HOOKS, WEBHOOK).json["id"]
     for url in (
         "http://169.254.169.254/latest/",
@@ -34,12 +34,12 @@ def test_an_address_that_can_never_be_called_is_refused(vendor: Caller) -> None:
     assert Webhook.objects.get(pk=made).label == WEBHOOK["label"]
 
 
-def test_other_fields_of_an_older_webhook_can_be_changed(vendor: Caller) -> None:
+def test_other_fields_of_webhook_with_forbidden_url_can_be_changed(vendor: Caller) -> None:
     made = vendor.post(HOOKS, WEBHOOK).json
     Webhook.objects.filter(pk=made["id"]).update(external_url="http://169.254.169.254/")
     path = f"{HOOKS}/{made['id']}"
     assert vendor.put(path, {"label": "Renamed"}).status == 200
-    # A client sends back what it has read.
+    # Clients send the whole object back.
     whole = vendor.get(path).json
     answer = vendor.put(path, {**whole, "active": False})
     assert (answer.status, answer.json["active"]) == (200, False)
@@ -47,7 +47,7 @@ def test_other_fields_of_an_older_webhook_can_be_changed(vendor: Caller) -> None
     assert vendor.put(path, {"external_url": "https://hooks.example.com/"}).status == 200
 
 
-def test_names_are_not_looked_up(vendor: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_names_are_not_resolved(vendor: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     def look_up(*args: object, **kwargs: object) -> None:
         raise AssertionError("A name was looked up.")
 
@@ -58,7 +58,7 @@ def test_names_are_not_looked_up(vendor: Caller, monkeypatch: pytest.MonkeyPatch
         assert answer.status == 201, answer
 
 
-def test_what_a_setting_may_allow_is_saved_and_left_to_the_call(vendor: Caller) -> None:
+def test_address_that_a_setting_may_allow_is_saved(vendor: Caller) -> None:
     for host in ("127.0.0.1", "10.1.2.3", "[::1]", "[fc00::1]", "100.64.0.1", "240.0.0.1"):
         answer = vendor.post(HOOKS, {**WEBHOOK, "external_url": f"http://{host}/"})
         assert answer.status == 201, answer

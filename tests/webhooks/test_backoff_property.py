@@ -1,6 +1,6 @@
-"""Any sequence of requests, people and lost workers keeps the backoff that attempts announce.
+"""Any sequence of requests, edits and lost workers keeps the announced backoff.
 
-The real database without HTTP, with the platform's time moved; the claims are those of engines.
+The real database without HTTP, with moved platform time and the claims of engines.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ COUNTED = re.compile(rf"\((\d+) of {LIMIT}\)")
 
 
 class Backoffs(RuleBasedStateMachine):
-    """One webhook, its handler, and whoever looks after it."""
+    """One webhook, its handler and its users."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Backoffs(RuleBasedStateMachine):
         Clock.objects.create(pk=1, frozen_at=START)
         self.now = START
         self.in_flight: list[ClaimedDelivery] = []
-        # Attempts that a setting was edited under: repeated at once, as the new settings say.
+        # Attempts during which a setting was edited: repeated immediately with the new settings.
         self.outdated: set[tuple[int, int]] = set()
 
     def teardown(self) -> None:
@@ -63,7 +63,7 @@ class Backoffs(RuleBasedStateMachine):
         self.now += timedelta(seconds=seconds)
         Clock.objects.update(frozen_at=self.now)
 
-    # People.
+    # Users.
 
     @rule(times=st.integers(1, 4))
     def order(self, times: int) -> None:
@@ -168,7 +168,7 @@ class Backoffs(RuleBasedStateMachine):
             # To the microsecond, as a move of the clock does.
             self.tick((until - self.now).total_seconds())
 
-    # What always holds.
+    # Invariants.
 
     @invariant()
     def no_attempt_starts_before_the_recorded_backoff_ends_unless_somebody_cleared_it(self) -> None:
@@ -199,7 +199,7 @@ class Backoffs(RuleBasedStateMachine):
 
     @invariant()
     def requests_that_fail_together_count_once(self) -> None:
-        """Each counted failure was started after the backoff of the one before it."""
+        """Check that each counted failure started after the previous backoff."""
         last: Attempt | None = None
         for row in Attempt.objects.order_by("pk"):
             found = COUNTED.search(row.why)

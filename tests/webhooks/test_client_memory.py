@@ -12,7 +12,7 @@ from tests.processes import ROOT
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads Linux's /proc")
-def test_memory_grows_by_less_than_20_mib_over_all_hostile_answers() -> None:
+def test_memory_grows_by_less_than_20_mib_over_all_hostile_responses() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.webhooks.memory"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Moving a sandbox's time with an engine at work: everything at its own simulated moment."""
+"""Moves of platform time with a running engine: everything happens at its simulated time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ S = timedelta(seconds=1)
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine that a wake-up reaches, as in a sandbox of one process."""
+    """An engine that wake-ups reach, as in a sandbox with one process."""
     with running() as [engine]:
         monkeypatch.setattr(wakeup, "send", engine.wake)
         yield engine
@@ -44,7 +44,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A move waits a tenth of a second for calls under way."""
+    """A move waits a tenth of a second for requests in flight."""
     monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
 
 
@@ -53,7 +53,7 @@ def order(world: make.World) -> Request:
 
 
 def in_background(work: Callable[[], Any]) -> threading.Event:
-    """Run a function in a thread of its own, and return what is set when it has ended."""
+    """Run a function in a thread, and return the event of its end."""
     ended = threading.Event()
 
     def run() -> None:
@@ -67,7 +67,7 @@ def in_background(work: Callable[[], Any]) -> threading.Event:
     return ended
 
 
-def test_a_day_runs_the_whole_ladder_each_call_at_its_own_moment(engine: Engine) -> None:
+def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
     world = make.world()
     seen: list[datetime] = []
 
@@ -86,11 +86,11 @@ def test_a_day_runs_the_whole_ladder_each_call_at_its_own_moment(engine: Engine)
     assert len(attempts) == 10
     delays = [300, 600, 1200, 2400, 4800, 9600, 19200, 21600, 21600]
     for (before, after), seconds in zip(itertools.pairwise(attempts), delays, strict=True):
-        # Gates are whole seconds, and a call starts when its gate opens, to the microsecond.
+        # Backoffs end at whole seconds, and the request starts exactly then.
         gap = after.started_at - before.finished_at
         assert seconds * S <= gap < (seconds + 1) * S
         assert after.started_at.microsecond == 0
-        # Time stood still during each call.
+        # Platform time did not move during a request.
         assert after.finished_at == after.started_at
     assert seen[1:] == [a.started_at for a in attempts[1:]]
     hook.refresh_from_db()
@@ -100,7 +100,7 @@ def test_a_day_runs_the_whole_ladder_each_call_at_its_own_moment(engine: Engine)
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_a_handler_that_recovers_is_called_no_more(engine: Engine) -> None:
+def test_recovered_handler_is_not_called_again(engine: Engine) -> None:
     world = make.world()
     answers = iter([500, 500, 200])
     with handler(lambda got: next(answers)) as served:
@@ -115,7 +115,7 @@ def test_a_handler_that_recovers_is_called_no_more(engine: Engine) -> None:
     assert moved.stops == 2
 
 
-def test_all_that_waited_goes_at_the_moment_at_which_the_gate_opens(engine: Engine) -> None:
+def test_pending_deliveries_are_sent_when_backoff_ends(engine: Engine) -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -131,7 +131,7 @@ def test_all_that_waited_goes_at_the_moment_at_which_the_gate_opens(engine: Engi
     assert settled()
 
 
-def test_nothing_due_is_one_step_and_time_goes_on_from_there() -> None:
+def test_move_without_due_deliveries_is_one_step() -> None:
     before = clock.now()
     moved = clock_control.advance(timedelta(hours=5))
     after = clock.now()
@@ -143,7 +143,7 @@ def test_nothing_due_is_one_step_and_time_goes_on_from_there() -> None:
     assert clock_control.read()[1] is False
 
 
-def test_a_second_move_at_the_same_time_is_refused(engine: Engine) -> None:
+def test_concurrent_move_is_refused(engine: Engine) -> None:
     world = make.world()
     refused: list[Conflict] = []
     with handler(None) as served:
@@ -160,12 +160,12 @@ def test_a_second_move_at_the_same_time_is_refused(engine: Engine) -> None:
         moved = clock_control.advance(timedelta(minutes=1), pause=second)
     assert refused[0].status == 409
     assert moved.end - moved.start == timedelta(minutes=1)
-    # The one that was refused moved nothing, and let nothing go.
+    # The refused move changed nothing.
     assert moved.end <= clock.now() < moved.end + 30 * S
     assert clock_control.advance(S).stops == 0
 
 
-def test_time_stands_still_until_a_call_is_over(engine: Engine) -> None:
+def test_move_waits_for_request_in_flight(engine: Engine) -> None:
     world = make.world()
     seen: set[datetime] = set()
     with handler(None) as served:
@@ -183,9 +183,7 @@ def test_time_stands_still_until_a_call_is_over(engine: Engine) -> None:
     assert (attempt.outcome, attempt.finished_at) == ("success", moved.start)
 
 
-def test_a_hanging_call_is_left_when_its_deadline_is_not_passed(
-    engine: Engine, impatient: None
-) -> None:
+def test_hanging_request_continues_before_its_deadline(engine: Engine, impatient: None) -> None:
     world = make.world()
     with handler(None) as served:
         make.webhook(world, served.url)
@@ -200,7 +198,9 @@ def test_a_hanging_call_is_left_when_its_deadline_is_not_passed(
     assert Attempt.objects.get().outcome == "success"
 
 
-def test_a_hanging_call_is_cut_at_its_simulated_deadline(engine: Engine, impatient: None) -> None:
+def test_hanging_request_times_out_at_its_simulated_deadline(
+    engine: Engine, impatient: None
+) -> None:
     world = make.world()
     with handler(None) as served:
         hook = make.webhook(world, served.url)
@@ -220,7 +220,7 @@ def test_a_hanging_call_is_cut_at_its_simulated_deadline(engine: Engine, impatie
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_the_next_call_of_a_delivery_that_hung_is_waited_for_as_well(
+def test_move_waits_for_retry_of_request_that_timed_out(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.3)
@@ -251,7 +251,7 @@ def test_the_next_call_of_a_delivery_that_hung_is_waited_for_as_well(
     assert delivered.finished_at == delivered.started_at
 
 
-def test_a_handler_that_always_hangs_runs_down_its_ladder_too(
+def test_handler_that_always_hangs_goes_out_of_order(
     engine: Engine, impatient: None, settings: Any
 ) -> None:
     settings.SIM_FAILURE_LIMIT = 3
@@ -266,7 +266,7 @@ def test_a_handler_that_always_hangs_runs_down_its_ladder_too(
         assert attempt.finished_at - attempt.started_at == 300 * S
 
 
-def test_a_planned_date_comes_at_its_own_moment(engine: Engine) -> None:
+def test_planned_date_is_reached_at_its_own_time(engine: Engine) -> None:
     world = make.world()
     with handler() as served:
         make.webhook(world, served.url)
@@ -291,7 +291,7 @@ def test_a_planned_date_comes_at_its_own_moment(engine: Engine) -> None:
     assert released.delivery.attempt_set.get().started_at == planned
 
 
-def test_a_move_prolongs_its_own_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_move_renews_its_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_control, "LEASE", 0.6)
     world = make.world()
     with handler(None) as served:
@@ -311,7 +311,7 @@ def test_a_move_prolongs_its_own_lease(engine: Engine, monkeypatch: pytest.Monke
     assert Attempt.objects.get().outcome == "success"
 
 
-def test_a_move_whose_process_was_killed_is_over_after_its_lease() -> None:
+def test_move_of_killed_process_ends_with_its_lease() -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=real_time.time() + 60)
     clock_control.recover()
@@ -327,7 +327,7 @@ def test_a_move_whose_process_was_killed_is_over_after_its_lease() -> None:
 
 
 @pytest.mark.parametrize("wrong", [timedelta(hours=1), timedelta(hours=-1)])
-def test_the_lease_of_a_move_is_by_the_databases_clock(wrong: timedelta) -> None:
+def test_lease_of_move_uses_database_clock(wrong: timedelta) -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=DatabaseTime() + 20)
     with time_machine.travel(datetime.now(UTC) + wrong):
@@ -341,7 +341,7 @@ def test_the_lease_of_a_move_is_by_the_databases_clock(wrong: timedelta) -> None
         assert Clock.objects.get().frozen_at is None
 
 
-def test_a_recovery_leaves_a_move_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cleanup_keeps_move_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=1.0)
     release = clock_control._release
@@ -355,7 +355,7 @@ def test_a_recovery_leaves_a_move_that_has_just_begun(monkeypatch: pytest.Monkey
     assert clock_control.read() == (stopped, True)
 
 
-def test_a_move_begins_where_another_has_just_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_move_begins_where_previous_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     now = clock.now
     ends: list[datetime] = []
     other: list[threading.Event] = []
@@ -377,11 +377,11 @@ def test_a_move_begins_where_another_has_just_ended(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(clock, "now", now_and_then)
     ends.append(clock_control.advance(S).end)
     assert other[0].wait(10)
-    # Time has not gone back behind either.
+    # Time has not moved backwards.
     assert clock.now() >= max(ends)
 
 
-def test_a_move_that_fails_lets_time_go_on_where_it_stood(
+def test_failed_move_keeps_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(*args: Any) -> None:
@@ -396,7 +396,7 @@ def test_a_move_that_fails_lets_time_go_on_where_it_stood(
 
 
 def probing(world: make.World) -> tuple[Webhook, Any]:
-    """Make a webhook whose probe is under way, with others waiting for its success."""
+    """Make a webhook whose first request after a backoff is in flight, with pending deliveries."""
     hook = make.webhook(world)
     for _ in range(3):
         order(world)
@@ -406,7 +406,7 @@ def probing(world: make.World) -> tuple[Webhook, Any]:
     return hook, probe
 
 
-def test_a_call_that_ends_while_a_move_looks_is_not_overlooked(
+def test_request_that_ends_during_the_check_is_not_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, probe = probing(make.world())
@@ -418,12 +418,12 @@ def test_a_call_that_ends_while_a_move_looks_is_not_overlooked(
         return found
 
     monkeypatch.setattr(selection, "select", then_succeed)
-    # Either the call is seen, or what its success lets go.
+    # Either the request is found, or the deliveries that follow its success.
     assert receivers.unsettled(clock.now())
     until(lambda: Attempt.objects.filter(outcome="success").exists(), "recorded")
 
 
-def test_a_call_that_begins_while_a_move_looks_is_not_overlooked(
+def test_request_that_starts_during_the_check_is_not_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     order_of = make.world()

@@ -1,4 +1,4 @@
-"""Everything at once: two engines, edits in the middle of a call, lost workers."""
+"""Concurrency: two engines, edits while a request is in flight, lost workers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def order(world: make.World, times: int = 1) -> None:
 
 
 def failing(world: make.World, waiting: int) -> Webhook:
-    """Make a webhook whose gate has just opened, with deliveries that wait behind it."""
+    """Make a webhook whose backoff has just ended, with pending deliveries."""
     hook = make.webhook(world)
     order(world, waiting)
     claimed = claims.claim(100)
@@ -39,7 +39,7 @@ def failing(world: make.World, waiting: int) -> Webhook:
 
 
 def is_called(served: Handler, hook: Webhook) -> None:
-    """Send the webhook's calls to the handler, without anything else of an edit."""
+    """Change the URL of the webhook, without the other effects of an edit."""
     Webhook.objects.filter(pk=hook.pk).update(external_url=served.url)
 
 
@@ -47,7 +47,7 @@ def expire_leases() -> None:
     Delivery.objects.filter(state="calling").update(lease=1.0)
 
 
-def test_two_engines_make_one_call_of_each_delivery() -> None:
+def test_two_engines_send_one_request_for_each_delivery() -> None:
     world = make.world()
     with handler() as served:
         make.webhook(world, served.url)
@@ -60,7 +60,7 @@ def test_two_engines_make_one_call_of_each_delivery() -> None:
     assert list(Attempt.objects.values_list("number", flat=True)) == [1] * 25
 
 
-def test_a_claim_takes_no_more_than_it_has_slots_for() -> None:
+def test_claim_is_limited_by_slots() -> None:
     world = make.world()
     for n in range(1, 5):
         make.webhook(world, n=n)
@@ -68,12 +68,12 @@ def test_a_claim_takes_no_more_than_it_has_slots_for() -> None:
     first = claims.claim(6)
     assert len(first) == 6
     assert len(claims.claim(100)) == 14
-    # The oldest go first.
+    # The oldest are sent first.
     oldest = Delivery.objects.order_by("pk").values_list("pk", flat=True)[:6]
     assert sorted(c.delivery_id for c in first) == list(oldest)
 
 
-def test_an_engine_has_no_more_calls_under_way_than_slots() -> None:
+def test_engine_has_no_more_requests_in_flight_than_slots() -> None:
     world = make.world()
     with handler(None) as served:
         for n in range(1, 5):
@@ -90,7 +90,7 @@ def test_an_engine_has_no_more_calls_under_way_than_slots() -> None:
 
 
 class Counting:
-    """A handler's answers, held until enough calls are under way at the same time."""
+    """Responses of a handler, held until enough requests are in flight."""
 
     def __init__(self, enough: int) -> None:
         self._lock = threading.Lock()
@@ -111,7 +111,7 @@ class Counting:
         return 200
 
 
-def test_the_cap_of_a_webhook_holds_across_engines(settings: Any) -> None:
+def test_limit_of_webhook_holds_across_engines(settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 3
     world = make.world()
     answers = Counting(enough=3)
@@ -125,7 +125,7 @@ def test_the_cap_of_a_webhook_holds_across_engines(settings: Any) -> None:
     assert Attempt.objects.count() == 12
 
 
-def test_one_probe_goes_first_across_engines() -> None:
+def test_one_request_goes_first_across_engines() -> None:
     world = make.world()
     hook = failing(world, waiting=6)
     with handler(None) as served:
@@ -155,7 +155,7 @@ def test_deliveries_start_in_the_order_of_their_events_across_engines(settings: 
 
 
 @pytest.mark.parametrize("answer", [200, 500])
-def test_disabled_in_the_middle_of_a_call(answer: int) -> None:
+def test_disabled_while_request_is_in_flight(answer: int) -> None:
     world = make.world()
     release = threading.Event()
     with handler(lambda got: (release.wait(15), answer)[1]) as served:
@@ -169,13 +169,13 @@ def test_disabled_in_the_middle_of_a_call(answer: int) -> None:
             until(settled, "the call is recorded")
     hook.refresh_from_db()
     assert Delivery.objects.get().state == "cancelled"
-    # The call was made, so it counts; but it moves no gate.
+    # The attempt is counted, but doesn't change the backoff.
     assert (hook.triggers, hook.success_triggers + hook.failure_triggers) == (1, 1)
     assert (hook.earliest_possible_trigger, hook.round) == (None, 0)
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_disabled_and_enabled_again_in_the_middle_of_a_call() -> None:
+def test_disabled_and_enabled_while_request_is_in_flight() -> None:
     world = make.world()
     release = threading.Event()
     with handler(lambda got: (release.wait(15), 200)[1]) as served:
@@ -196,7 +196,7 @@ def test_disabled_and_enabled_again_in_the_middle_of_a_call() -> None:
     assert list(states)[1:] in (["cancelled", "delivered"], ["delivered", "delivered"])
 
 
-def test_deleted_in_the_middle_of_a_call() -> None:
+def test_deleted_while_request_is_in_flight() -> None:
     world = make.world()
     with handler(None) as served:
         hook = make.webhook(world, served.url)
@@ -206,7 +206,7 @@ def test_deleted_in_the_middle_of_a_call() -> None:
             actions.delete(hook.pk)
             served.release.set()
             until(lambda: engine.in_flight == 0, "the call ends")
-            # The engine goes on with another webhook.
+            # The engine continues with another webhook.
             make.webhook(world, served.url, n=2)
             order(world)
             engine.wake()
@@ -215,7 +215,7 @@ def test_deleted_in_the_middle_of_a_call() -> None:
     assert Attempt.objects.get().webhook_id == Webhook.objects.get().pk != hook.pk
 
 
-def test_edited_in_the_middle_of_a_call_it_is_tried_again_as_it_now_is() -> None:
+def test_edited_while_request_is_in_flight_is_retried_with_new_settings() -> None:
     world = make.world()
     release = threading.Event()
     with handler(lambda got: 200 if got.path == "/new" else (release.wait(15), 500)[1]) as served:
@@ -233,7 +233,7 @@ def test_edited_in_the_middle_of_a_call_it_is_tried_again_as_it_now_is() -> None
     assert "edited while the request was in flight" in Attempt.objects.earliest("pk").why
 
 
-def test_an_old_success_says_nothing_of_new_settings() -> None:
+def test_success_with_old_settings_does_not_clear_backoff() -> None:
     world = make.world()
     hook = failing(world, waiting=2)
     [probe] = claims.claim(10)
@@ -244,7 +244,7 @@ def test_an_old_success_says_nothing_of_new_settings() -> None:
     assert (hook.success_triggers, hook.failure_since_last_success) == (1, 0)
 
 
-def test_trigger_now_in_the_middle_of_the_probe_is_called_beside_it() -> None:
+def test_trigger_now_is_sent_beside_first_request_after_backoff() -> None:
     world = make.world()
     hook = failing(world, waiting=1)
     with handler(None) as served:
@@ -259,7 +259,7 @@ def test_trigger_now_in_the_middle_of_the_probe_is_called_beside_it() -> None:
             until(settled, "both delivered")
 
 
-def test_an_event_never_joins_a_delivery_that_is_being_called() -> None:
+def test_event_does_not_join_delivery_in_flight() -> None:
     world = make.world()
     failing(world, waiting=1)
     [probe] = claims.claim(10)
@@ -267,12 +267,12 @@ def test_an_event_never_joins_a_delivery_that_is_being_called() -> None:
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 1
     late = Delivery.objects.latest("pk")
     assert (late.pk != probe.delivery_id, late.state) == (True, "waiting")
-    # The probe fails, and both go on waiting.
+    # The first request fails, and both stay pending.
     recording.record([AttemptResult(probe, retry.FAILURE, 1)])
     assert Delivery.objects.filter(state="waiting").count() == 2
 
 
-def test_the_call_of_a_lost_worker_is_recorded_as_unknown_and_made_again() -> None:
+def test_attempt_of_lost_worker_is_recorded_as_unknown_and_repeated() -> None:
     world = make.world()
     with handler() as served:
         hook = make.webhook(world, served.url)
@@ -292,14 +292,14 @@ def test_the_call_of_a_lost_worker_is_recorded_as_unknown_and_made_again() -> No
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_a_claim_holds_as_long_as_its_lease() -> None:
+def test_claim_holds_until_lease_expires() -> None:
     order(make.world())
     assert claims.lost_attempts() == []
     make.webhook(world := make.world("2"))
     order(world)
     [claimed] = claims.claim(10)
     assert claims.lost_attempts() == []
-    # The lease is real time: moving the platform's makes no worker lost.
+    # Leases are real time: moving platform time doesn't expire them.
     move_clock(3600)
     assert claims.lost_attempts() == []
     expire_leases()
@@ -328,7 +328,7 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
         int(outcome == retry.FAILURE),
     )
     if other:
-        # One that comes still later, together with the one that settles.
+        # One that comes even later, together with the one that settles.
         finished = [AttemptResult(late, retry.FAILURE, 7), AttemptResult(other, retry.SUCCESS, 1)]
         assert recording.record(finished) == ["late", "settled"]
         assert Delivery.objects.values_list("state", "attempts").get() == ("delivered", 4)
@@ -336,7 +336,7 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
 
 
 def settlement(hook: Webhook) -> Any:
-    """Return what only the worker that holds the claim may change."""
+    """Return what only the worker with the claim may change."""
     webhook = Webhook.objects.filter(pk=hook.pk).values(
         "earliest_possible_trigger", "gate_closed_at", "round", "out_of_order"
     )
@@ -372,7 +372,7 @@ def lease() -> float:
     return Delivery.objects.values_list("lease", flat=True).get() or 0.0
 
 
-def test_a_long_call_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_request_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling, "RENEW", 0.05)
     monkeypatch.setattr(polling, "TICK", 0.05)
     world = make.world()
@@ -388,8 +388,8 @@ def test_a_long_call_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch)
     assert Attempt.objects.get().outcome == "success"
 
 
-def test_an_engine_does_not_take_its_own_calls_for_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A process that stood still, or a database that was away, for longer than the lease.
+def test_engine_does_not_record_its_own_requests_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A process was paused, or the database was down, for longer than the lease.
     monkeypatch.setattr(polling, "TICK", 0.02)
     world = make.world()
     with handler(None) as served:
@@ -405,7 +405,7 @@ def test_an_engine_does_not_take_its_own_calls_for_lost(monkeypatch: pytest.Monk
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["success"]
 
 
-def test_a_delivery_comes_back_while_the_call_that_lost_it_still_hangs(
+def test_delivery_is_repeated_while_its_lost_request_still_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(polling, "TICK", 3600)
@@ -416,7 +416,7 @@ def test_a_delivery_comes_back_while_the_call_that_lost_it_still_hangs(
         with running() as [engine]:
             served.next()
             expire_leases()
-            # Another worker finds it; this one claims it again.
+            # Another worker records it; this one claims it again.
             assert recording.record(claims.lost_attempts()) == ["settled"]
             engine.wake()
             served.next()
@@ -431,7 +431,7 @@ def test_a_delivery_comes_back_while_the_call_that_lost_it_still_hangs(
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_a_stopped_engine_records_calls_under_way_as_unknown(
+def test_stopped_engine_records_requests_in_flight_as_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine_module, "GRACE", 0.05)
@@ -453,7 +453,7 @@ def test_a_stopped_engine_records_calls_under_way_as_unknown(
             until(settled, "delivered by the next engine")
 
 
-def test_a_stopping_engine_lets_calls_end() -> None:
+def test_stopping_engine_waits_for_requests_in_flight() -> None:
     world = make.world()
     release = threading.Event()
     with handler(lambda got: (release.wait(15), 200)[1]) as served:

@@ -1,4 +1,4 @@
-"""A deleted webhook is gone at once for everybody; its rows are removed in steps."""
+"""A deleted webhook is hidden immediately; its rows are removed in steps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def order(world: make.World) -> Any:
 
 
 def used(world: make.World, times: int = 12, waiting: int = 3) -> Webhook:
-    """Make a webhook with deliveries that are over, one that was sent again, and some that wait."""
+    """Make a webhook with finished deliveries, a resend and pending deliveries."""
     hook = make.webhook(world)
     for n in range(times):
         order(world)
@@ -60,7 +60,7 @@ def left() -> list[int]:
 
 
 def remove_all() -> list[list[int]]:
-    """Remove what is left of deleted webhooks; return the counts after each step."""
+    """Remove the rows of deleted webhooks; return the counts after each step."""
     after: list[list[int]] = []
     cleanup.remove_deleted(pause=lambda seconds: after.append(left()))
     return after
@@ -88,7 +88,7 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     assert claims.claim(10) == []
 
 
-def test_admin_and_portal_hide_what_a_deleted_webhook_has() -> None:
+def test_admin_and_portal_hide_rows_of_deleted_webhook() -> None:
     world = make.world()
     hook = used(world)
     world.vendor_user.is_superuser = world.vendor_user.is_staff = True
@@ -126,7 +126,7 @@ def test_small_webhook_is_removed_by_the_deletion_itself(monkeypatch: pytest.Mon
     assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
-def test_removal_goes_on_after_a_crash_and_the_webhook_never_comes_back() -> None:
+def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
     world = make.world()
     hook = used(world)
     actions.delete(hook.pk)
@@ -144,20 +144,20 @@ def test_removal_goes_on_after_a_crash_and_the_webhook_never_comes_back() -> Non
     with pytest.raises(Missing):
         resend.create_resend(Attempt.objects.latest("pk"))
     assert not actions.recover(hook.pk)
-    # An interrupted run is not in the way of the next one, and to delete it twice is harmless.
+    # An interrupted run doesn't block the next one, and deleting twice is harmless.
     actions.delete(hook.pk)
     remove_all()
     assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
-def test_others_go_on_between_the_steps() -> None:
+def test_other_transactions_run_between_steps() -> None:
     world = make.world()
     actions.delete(used(world).pk)
     other = make.webhook(world, n=2)
     claimed = []
 
     def meanwhile(seconds: float) -> None:
-        # In a thread with a connection of its own: neither rows nor SQLite's writer are held.
+        # In a thread with its own connection: neither rows nor SQLite's write lock are held.
         Background(lambda: order(world)).result()
         claimed.extend(Background(lambda: claims.claim(10)).result())
 
@@ -169,7 +169,7 @@ def test_others_go_on_between_the_steps() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_rows_that_others_hold_are_left_for_the_next_run() -> None:
+def test_locked_rows_are_left_for_the_next_run() -> None:
     if connection.vendor != "postgresql":
         return
     hook = used(make.world())
@@ -199,7 +199,7 @@ def test_request_in_flight_ends_and_is_not_recorded() -> None:
     assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
-def test_deletion_of_many_webhooks_marks_them_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "AT_ONCE", 1)
     world = make.world()
     hooks = [make.webhook(world, n=n) for n in range(1, 6)]
@@ -212,7 +212,7 @@ def test_deletion_of_many_webhooks_marks_them_at_once(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.nightly
-def test_hundred_thousand_deliveries_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "STEP", 1000)
     world = make.world()
     hook, count = make.webhook(world), 100_000
@@ -239,7 +239,7 @@ def test_hundred_thousand_deliveries_hold_up_nobody(monkeypatch: pytest.MonkeyPa
     make.webhook(world, n=2)
     client = APIClient()
     client.force_authenticate(world.vendor_user)
-    # What has been inserted is written into the file by now, not within what is measured.
+    # The inserted rows are written to the file now, not during the measurement.
     connection.close()
     began = time.monotonic()
     assert client.delete(f"/public/v1/notifications/webhooks/{hook.pk}").status_code == 204

@@ -1,4 +1,4 @@
-"""A queue change wakes a real handler through the real engine."""
+"""A queue change reaches a real handler through the real engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def counters(hook: Webhook) -> tuple[int, int, int, int]:
     return hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers
 
 
-def test_a_purchase_wakes_the_handler_with_a_signed_call() -> None:
+def test_purchase_sends_a_signed_request() -> None:
     world = make.world()
     with handler() as served, running() as [engine]:
         hook = make.webhook(world, served.url, data={"tenant": "lab-1"})
@@ -48,7 +48,7 @@ def test_a_purchase_wakes_the_handler_with_a_signed_call() -> None:
     assert Event.objects.get().object_id == Request.objects.get().pk
 
 
-def test_a_failing_handler_is_called_again_when_the_gate_opens() -> None:
+def test_failing_handler_is_called_again_after_backoff() -> None:
     world = make.world()
     answers = iter([500, 302, 200])
     with handler(lambda got: next(answers)) as served, running() as [engine]:
@@ -72,7 +72,7 @@ def test_a_failing_handler_is_called_again_when_the_gate_opens() -> None:
     assert hook.failure_since_last_success == 0
 
 
-def test_a_move_is_an_event_of_its_own() -> None:
+def test_each_status_change_is_an_event() -> None:
     world = make.world()
     with handler() as served, running() as [engine]:
         make.webhook(world, served.url)
@@ -87,7 +87,7 @@ def test_a_move_is_an_event_of_its_own() -> None:
     assert (row.status, row.asset.status) == ("approved", "active")
 
 
-def test_trigger_now_is_called_at_once() -> None:
+def test_trigger_now_is_sent_immediately() -> None:
     world = make.world()
     with handler() as served, running() as [engine]:
         hook = make.webhook(world, served.url)

@@ -1,4 +1,4 @@
-"""The engine goes on after any error, at each of its seams: nothing lost, nothing untrue."""
+"""The engine continues after an error in any of its parts, without lost or wrong results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the engine try again soon."""
+    """Shorten the engine's pauses."""
     monkeypatch.setattr(polling, "TICK", 0.02)
     monkeypatch.setattr(polling, "RENEW", 0.02)
     monkeypatch.setattr(polling, "PATIENCE", 0.05)
@@ -40,7 +40,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Failing:
-    """A function that raises an error some times, and then works."""
+    """A function that raises an error a number of times, and then works."""
 
     def __init__(self, real: Callable[..., Any], error: BaseException, times: int) -> None:
         self.real, self.error, self.left = real, error, times
@@ -58,7 +58,7 @@ def break_(
     monkeypatch: pytest.MonkeyPatch, where: Any, name: str, error: BaseException, times: int = 3
 ) -> Failing:
     failing = Failing(getattr(where, name), error, times)
-    # A function in place of a method must take the object as its first argument.
+    # A function in place of a method takes the object as its first argument.
     monkeypatch.setattr(where, name, lambda *args, **more: failing(*args, **more))
     return failing
 
@@ -115,7 +115,7 @@ def test_error_at_seam_to_the_database_loses_no_result(
         )
         with monkeypatch.context() as patch:
             if where is polling.clock:
-                # The engine's own look at it; orders read the same clock.
+                # Only the engine's call: orders read the same clock.
                 where = type("Clock", (), {"now": staticmethod(clock.now)})
                 patch.setattr(polling, "clock", where)
             failing = break_(patch, where, name, error)
@@ -127,7 +127,7 @@ def test_error_at_seam_to_the_database_loses_no_result(
                     engine.wake()
                 until(settled, "all delivered")
     if is_row_error:
-        # It was the row's, for all that anybody can know.
+        # It counts as an error of the row.
         assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
     else:
         assert len(served.seen) == 2
@@ -158,8 +158,8 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
         assert outcomes() == ["success", "success"]
         assert len(served.seen) == 2
     else:
-        # The loop itself ended, and what was in flight with it: nobody knows the response.
-        # Lost twice in a row it backs off, and the second order joins it.
+        # The loop ended together with the requests in flight: their outcome is unknown.
+        # After the second loss in a row it backs off, and the second order joins it.
         assert set(outcomes()) == {"success", "unknown"}
     assert webhook_health.counter_discrepancies() == []
 
@@ -186,7 +186,7 @@ def test_loop_that_ends_is_started_again(
     assert outcomes() == ["success"]
 
 
-def test_claims_of_a_look_whose_loop_ended_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claims_of_a_poll_whose_loop_ended_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     real, ended = SqlThread.run, threading.Event()
 
     async def run(self: SqlThread, work: Any, *args: Any) -> Any:
@@ -223,7 +223,7 @@ def drain(engine: Engine) -> None:
 
 
 def end_loop(engine: Engine, patch: pytest.MonkeyPatch) -> None:
-    """Let the engine's loop end by an error that no turn can take."""
+    """End the engine's loop by an error that a tick doesn't handle."""
     break_(patch, Engine, "_tick", SystemExit("the loop ends"), times=1)
     engine.wake()
 
@@ -251,7 +251,7 @@ def test_request_that_fails_in_the_program_is_recorded_as_failure(
             order(world)
             engine.wake()
             until(lambda: Attempt.objects.exists(), "the attempt is recorded")
-            # A failure backs off, so only the clock brings the next attempt.
+            # After a failure it backs off: move the clock for the next attempt.
             drain(engine)
             assert failing.over.wait(10)
     assert "success" in outcomes()
@@ -291,7 +291,7 @@ def test_dead_loop_is_shown_while_it_cannot_start(monkeypatch: pytest.MonkeyPatc
             break_(patch, conf, "open_transport", RuntimeError("x"), times=10**6)
             end_loop(engine, patch)
             until(lambda: worker().failing, "the page shows it")
-            # `stop` and `wake` must not mind that there is no loop.
+            # `stop` and `wake` work without a loop.
             engine.wake()
         until(lambda: worker().alive, "it lives")
 
@@ -323,7 +323,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
     monkeypatch.setattr(claims, "LEASE", 0.01)
     world = make.world()
     done: list[str] = []
-    # The response is held until the database is away.
+    # The response is held until the database is down.
     with handler(None) as served:
         make.webhook(world, served.url)
         order(world)
@@ -355,12 +355,12 @@ def test_slots_are_held_by_results_that_are_not_stored(
 ) -> None:
     world = make.world()
     with handler() as served:
-        # One delivery each: a webhook alone does not get the last slots.
+        # One delivery each: a single webhook doesn't get the last slots.
         for n in range(1, 11):
             make.webhook(world, served.url, n=n)
         order(world)
         with monkeypatch.context() as patch, running(slots=3) as [engine]:
-            # Errors of the rows' own, as far as the engine can tell: claims go on.
+            # They count as errors of the rows, so claims continue.
             failing = break_(
                 patch, recording, "insert_attempts", ProgrammingError("x"), times=10**6
             )
@@ -380,7 +380,7 @@ def test_slots_are_held_by_results_that_are_not_stored(
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_one_row_that_fails_keeps_no_other_webhook_from_work(
+def test_failing_row_does_not_block_other_webhooks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = make.world()
@@ -419,7 +419,7 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
         with running() as [engine]:
             served.next()
             until(lambda: engine._window.kept, "the result is kept")
-            # Another process, which the outage did not concern, takes the claim for lost.
+            # Another process, without the outage, records the claim as lost.
             Delivery.objects.update(lease=1.0)
             assert failing.real(claims.lost_attempts()) == ["settled"]
             failing.left = 0
@@ -450,7 +450,7 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
     assert settled()
 
 
-def test_stop_says_how_many_results_are_lost(
+def test_stop_logs_how_many_results_are_lost(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(engine_module, "STORE", 0.1)
@@ -515,7 +515,7 @@ def no_engine() -> Iterator[None]:
     engine_module.stop()
 
 
-def test_worker_ends_where_its_engine_cannot_start(settings: Any, no_engine: None) -> None:
+def test_worker_exits_if_its_engine_cannot_start(settings: Any, no_engine: None) -> None:
     settings.SIM_HTTP_PROXY = "socks5://127.0.0.1:1080"
     with pytest.raises(SystemExit, match=r"The worker cannot start. The delivery engine could not"):
         celery.start_engine()

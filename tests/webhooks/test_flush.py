@@ -1,4 +1,4 @@
-"""Storing finished attempts: what is kept, what is isolated, and what is given up."""
+"""Storing finished attempts: which are kept, isolated, replaced or released."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def of_postgres(sqlstate: str) -> OperationalError:
-    """Return an error as PostgreSQL's driver raises it."""
+    """Return an error like one of PostgreSQL's driver."""
     error = OperationalError("as PostgreSQL says it")
     error.__cause__ = type("Cause", (Exception,), {"sqlstate": sqlstate})()
     return error
@@ -85,7 +85,7 @@ def succeeded(calls: Sequence[ClaimedDelivery]) -> list[AttemptResult]:
 def breaks(
     monkeypatch: pytest.MonkeyPatch, error: Exception, when: Callable[[AttemptResult], bool]
 ) -> None:
-    """Let the rows of some attempts raise an error."""
+    """Raise an error for the rows of some attempts."""
     real = recording.attempt_row
 
     def row(call: AttemptResult, *args: Any) -> Any:
@@ -120,7 +120,7 @@ def test_transient_error_keeps_results_and_makes_no_failure(
 
 @pytest.mark.parametrize("error", OF_THE_ROW, ids=name)
 @pytest.mark.parametrize("at", [0, 2, 4])
-def test_row_that_cannot_be_stored_becomes_failure_alone(
+def test_only_row_that_cannot_be_stored_becomes_failure(
     at: int, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = claimed()
@@ -152,7 +152,7 @@ def test_row_that_cannot_be_stored_in_any_form_is_released(
     row = Delivery.objects.get(pk=bad)
     assert (row.state, row.claim, row.lease, row.attempts) == ("waiting", None, None, 0)
     assert f"The attempt of delivery {bad}" in caplog.text
-    # The request is not repeated at once, again and again.
+    # The request is not repeated in a loop.
     until = Webhook.objects.get().earliest_possible_trigger
     assert until is not None and (until - clock.now()).total_seconds() > 290
     assert claims.claim(10) == []

@@ -29,7 +29,7 @@ def order(world: make.World) -> str:
 
 
 def touch(pk: str) -> None:
-    """Report a change of a request that leaves its status as it was."""
+    """Report a change of a request without a change of status."""
     row = Request.objects.get(pk=pk)
     transitions.emit_unchanged(row, row.created)
 
@@ -59,7 +59,7 @@ def test_changes_in_opposite_order_do_not_deadlock(
 
 @pytest.fixture
 def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
-    """Collect which classes of webhooks each lock is for."""
+    """Collect the object classes of the webhooks of each lock."""
     found: list[set[str]] = []
     count = fan_out._count
 
@@ -81,7 +81,7 @@ def test_order_and_its_set_up_requests_lock_once(locks: list[set[str]]) -> None:
     locks.clear()
     platform.post("D", "/requests", body)
     assert locks == [{"fulfillment_request", "tier_config_request"}]
-    # Three changes at once again: two set-ups and the order that waits for them.
+    # Three changes again: two set-ups and the order that depends on them.
     locks.clear()
     above = TierConfigRequest.objects.get(status="pending").pk
     platform.post("V", f"{PATHS[TIER_CONFIG]}/{above}/fail", {"reason": "No"})
@@ -104,7 +104,7 @@ def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded() -> None:
         touch(kept)
         raise IntegrityError
     assert Event.objects.count() == 2
-    # Nothing is left over for the next transaction.
+    # Nothing remains for the next transaction.
     order(world)
     assert Event.objects.count() == 3
 
@@ -121,7 +121,7 @@ def test_events_of_one_transaction_are_counted_by_webhook() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_claims_and_deletions_in_the_middle_of_a_transaction_wait_for_nobody() -> None:
+def test_claims_and_deletions_during_a_transaction_do_not_wait() -> None:
     if connection.vendor != "postgresql":
         return
     world = make.world()

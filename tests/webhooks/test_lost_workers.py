@@ -1,4 +1,4 @@
-"""Unknown outcomes: a lost worker is forgiven once, a request that loses it again backs off."""
+"""Unknown outcomes: the first lost worker is ignored, after another one the webhook backs off."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def claim(count: int) -> list[ClaimedDelivery]:
 
 
 def lose(count: int = 1) -> None:
-    """Claim deliveries and lose the worker that has them."""
+    """Claim deliveries and lose their worker."""
     claim(count)
     move(1)
     claims.expire_leases()
@@ -58,7 +58,7 @@ def backoff(hook: Webhook) -> tuple[int, Any, bool]:
     return (hook.round, hook.earliest_possible_trigger, hook.out_of_order)
 
 
-def test_the_first_lost_worker_is_no_failure(world: make.World) -> None:
+def test_first_lost_worker_is_not_a_failure(world: make.World) -> None:
     hook = make.webhook(world)
     order(world)
     lose()
@@ -72,7 +72,7 @@ def test_the_first_lost_worker_is_no_failure(world: make.World) -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_a_request_that_loses_its_workers_backs_off_until_out_of_order(
+def test_request_that_loses_its_workers_backs_off_until_out_of_order(
     world: make.World, settings: Any
 ) -> None:
     settings.SIM_FAILURE_LIMIT = 4
@@ -92,7 +92,7 @@ def test_a_request_that_loses_its_workers_backs_off_until_out_of_order(
     lose()
     assert backoff(hook) == (4, None, True)
     claim(0)
-    # No response was a failure.
+    # No attempt was a failure.
     assert (hook.triggers, hook.failure_triggers) == (5, 0)
     assert webhook_health.counter_discrepancies() == []
 
@@ -113,12 +113,12 @@ def test_thirty_requests_in_flight_of_a_worker_lost_twice_are_one_failure(
         assert sum("not counted again" in why for why in whys) == 29
     claim(0)
     move(300)
-    # One goes first, of each webhook.
+    # One of each webhook is sent first.
     lose(2)
     assert backoff(hook)[0] == backoff(other)[0] == 2
 
 
-def test_a_success_between_forgives_the_lost_workers(world: make.World) -> None:
+def test_success_resets_count_of_lost_workers(world: make.World) -> None:
     hook = make.webhook(world)
     order(world)
     lose()
@@ -127,19 +127,19 @@ def test_a_success_between_forgives_the_lost_workers(world: make.World) -> None:
     assert backoff(hook)[0] == 1 and Delivery.objects.get().losses == 0
     move(300)
     lose()
-    # The first loss since the failure: the backoff has ended, and it is repeated at once.
+    # The first loss since the failure: the backoff has ended, so it is repeated immediately.
     assert backoff(hook)[0] == 1
     claim(1)
 
 
-def test_orderly_stops_never_count(world: make.World) -> None:
+def test_orderly_stops_are_not_counted(world: make.World) -> None:
     hook = make.webhook(world)
     order(world)
     for _ in range(12):
         [one] = claim(1)
         recording.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
         assert backoff(hook) == (0, None, False)
-    # Nor do they forgive a lost worker.
+    # They don't reset the count of lost workers either.
     lose()
     [one] = claim(1)
     recording.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
@@ -147,8 +147,8 @@ def test_orderly_stops_never_count(world: make.World) -> None:
     assert backoff(hook)[0] == 1
 
 
-def test_an_edit_forgives_the_lost_workers(world: make.World) -> None:
-    """A worker that is lost leaves no word of the settings that it used."""
+def test_edit_resets_count_of_lost_workers(world: make.World) -> None:
+    """The settings that a lost worker used are unknown."""
     hook = make.webhook(world)
     order(world)
     lose()
@@ -161,7 +161,7 @@ def test_an_edit_forgives_the_lost_workers(world: make.World) -> None:
     claim(1)
 
 
-def test_a_lost_trigger_now_is_repeated_as_any_other(world: make.World) -> None:
+def test_lost_trigger_now_is_repeated_like_any_other(world: make.World) -> None:
     hook = make.webhook(world)
     fan_out.trigger(hook)
     lose()
@@ -170,7 +170,7 @@ def test_a_lost_trigger_now_is_repeated_as_any_other(world: make.World) -> None:
     assert backoff(hook)[0] == 1
 
 
-def test_a_validators_lost_worker_moves_nothing(world: make.World) -> None:
+def test_lost_worker_of_validator_changes_no_backoff(world: make.World) -> None:
     hook = make.webhook(world, type="validator")
     for _ in range(3):
         fan_out.trigger(hook)
@@ -179,10 +179,10 @@ def test_a_validators_lost_worker_moves_nothing(world: make.World) -> None:
     assert set(Delivery.objects.values_list("state", flat=True)) == {"failed"}
 
 
-def test_a_stopped_engine_records_an_orderly_stop(
+def test_stopped_engine_records_orderly_stop(
     world: make.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A developer who restarts the sandbox while a request hangs, more often than the limit."""
+    """A developer restarts the sandbox while a request hangs, more often than the limit."""
     monkeypatch.setattr(engine, "GRACE", 0.0)
     with handler(None) as served:
         hook = make.webhook(world, served.url)
@@ -198,7 +198,7 @@ def test_a_stopped_engine_records_an_orderly_stop(
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {"unknown"}
 
 
-def test_what_an_error_of_the_engines_loop_cuts_off_is_no_orderly_stop(world: make.World) -> None:
+def test_request_ended_by_loop_error_is_not_an_orderly_stop(world: make.World) -> None:
     make.webhook(world)
     order(world)
     [one] = claim(1)

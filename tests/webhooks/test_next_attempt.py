@@ -1,4 +1,4 @@
-"""When the next attempt is, and why: never a moment that is past, and always a true reason."""
+"""When the next attempt is, and why: never a past time, and always a correct reason."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ def why(row: Delivery) -> str:
         (NOW + timedelta(days=1), NOW, "Next attempt in 1 d, at 2026-11-11 09:00:00 UTC."),
     ],
 )
-def test_a_next_attempt_in_words(at: datetime, now: datetime, text: str) -> None:
+def test_next_attempt_as_text(at: datetime, now: datetime, text: str) -> None:
     assert next_attempt.announced(at, now) == text
 
 
-def test_a_delivery_waits_for_the_end_of_the_backoff() -> None:
+def test_delivery_waits_for_end_of_backoff() -> None:
     row = delivery(hook(make.world(), earliest_possible_trigger=NOW + 300 * S, round=1))
     found = next_attempt.of_delivery(row, NOW)
     assert (found.at, found.is_due) == (NOW + 300 * S, False)
-    # Trigger now waits for no backoff.
+    # Trigger now ignores the backoff.
     assert next_attempt.of_delivery(delivery(row.webhook, forced=True), NOW).is_due
     assert next_attempt.of_delivery(row, NOW + 300 * S).is_due
 
@@ -80,7 +80,7 @@ def test_due_with_a_worker(worker: None) -> None:
     assert why(delivery(hook(make.world()))) == "Due now. A worker sends it within a second."
 
 
-def test_due_behind_the_first_one_after_a_backoff(worker: None) -> None:
+def test_due_after_first_request_of_a_backoff(worker: None) -> None:
     row = hook(make.world(), earliest_possible_trigger=NOW, round=1)
     waits = delivery(row)
     assert "within a second" in why(waits)
@@ -126,12 +126,12 @@ def test_due_while_all_slots_are_full(worker: None, settings: Any) -> None:
     for _ in range(3):
         assert "within a second" in why(waits)
         delivery(other, state="calling", started_at=NOW)
-        # A validator's request takes no slot: the process that waits for it sends it.
+        # A validator's request uses no slot: the process that waits for it sends it.
         delivery(validator, state="calling", started_at=NOW)
     assert why(waits) == ("Due now, but all slots are full: 3 requests are in flight (SIM_CALLS).")
 
 
-def test_a_webhook_says_what_comes_next(worker: None) -> None:
+def test_next_attempt_of_webhook(worker: None) -> None:
     world = make.world()
 
     def told(pending: int, **fields: Any) -> str:
@@ -162,7 +162,7 @@ def listed(who: Caller, query: str = "") -> list[tuple[str, str | None]]:
     return [(row["id"][-1], row["earliest_possible_trigger"]) for row in answer.json]
 
 
-def test_the_api_shows_and_filters_by_no_moment_that_is_past() -> None:
+def test_api_neither_shows_nor_filters_by_past_time() -> None:
     world = make.world()
     who = caller(world.vendor)
     for n, seconds in enumerate((None, -60, 0, 1, 300), 1):

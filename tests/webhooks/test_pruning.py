@@ -1,4 +1,4 @@
-"""What is old goes, what it counted stays, and wrong counters are found."""
+"""Pruning keeps the sums of removed rows, and wrong counters are reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAY = 24 * 3600
 
 
 def call(outcome: str = retry.SUCCESS) -> list[int]:
-    """Make all calls that may be made now, with one outcome; return the deliveries."""
+    """Make all attempts that are due, with one outcome; return the deliveries."""
     claimed = claims.claim(100)
     assert set(recording.record([AttemptResult(c, outcome, 1) for c in claimed])) == {"settled"}
     return [c.delivery_id for c in claimed]
@@ -44,9 +44,9 @@ def counted(hook: Webhook) -> tuple[int, int, int, int]:
     return (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers)
 
 
-def test_what_ended_long_ago_goes_and_its_numbers_stay() -> None:
+def test_old_deliveries_are_pruned_and_their_sums_kept() -> None:
     hook = make.webhook(make.world())
-    # One delivery with an unknown call, a failure and a success; then one that is the last.
+    # One delivery with an unknown attempt, a failure and a success; then the last delivery.
     fan_out.trigger(hook)
     call(retry.UNKNOWN), call(retry.FAILURE)
     move_clock(400)
@@ -59,7 +59,7 @@ def test_what_ended_long_ago_goes_and_its_numbers_stay() -> None:
     assert before == (2, 5, 2, 2)
     move_clock(40 * DAY)
     assert cleanup.prune() == 1
-    # The second delivery's attempts are the webhook's last success and last failure.
+    # The attempts of the second delivery are the webhook's last success and last failure.
     assert sums(hook) == (1, 1, 1, 1)
     assert counted(hook) == before
     assert Delivery.objects.count() == 1 and Event.objects.count() == 1
@@ -71,7 +71,7 @@ def test_what_ended_long_ago_goes_and_its_numbers_stay() -> None:
     assert cleanup.prune() == 0
 
 
-def test_what_a_webhook_points_to_stays_with_its_delivery_and_events() -> None:
+def test_last_success_and_failure_are_kept_with_delivery_and_events() -> None:
     hook = make.webhook(make.world())
     fan_out.trigger(hook)
     call()
@@ -82,7 +82,7 @@ def test_what_a_webhook_points_to_stays_with_its_delivery_and_events() -> None:
     assert hook.last_success.delivery.events.count() == 1
 
 
-def test_the_last_failure_stays_though_its_delivery_was_given_up() -> None:
+def test_last_failure_of_cancelled_delivery_is_kept() -> None:
     world = make.world()
     hook = make.webhook(world)
     fan_out.trigger(hook)
@@ -98,7 +98,7 @@ def test_the_last_failure_stays_though_its_delivery_was_given_up() -> None:
 
 
 @pytest.mark.parametrize("state", ["waiting", "calling"])
-def test_what_has_not_ended_stays_however_old_it_is(state: str) -> None:
+def test_unfinished_deliveries_are_kept(state: str) -> None:
     hook = make.webhook(make.world())
     for _ in range(2):
         fan_out.trigger(hook)
@@ -109,7 +109,7 @@ def test_what_has_not_ended_stays_however_old_it_is(state: str) -> None:
     assert Delivery.objects.filter(state=state).count() == 2
 
 
-def test_a_delivery_counts_as_old_from_its_last_call_on() -> None:
+def test_age_of_delivery_counts_from_its_last_attempt() -> None:
     hook = make.webhook(make.world())
     fan_out.trigger(hook)
     call(retry.FAILURE)
@@ -118,7 +118,7 @@ def test_a_delivery_counts_as_old_from_its_last_call_on() -> None:
     fan_out.trigger(hook)
     call()
     move_clock(2 * DAY)
-    # Its first call is 31 days old, its last one two.
+    # Its first attempt is 31 days old, its last one two.
     assert cleanup.prune() == 0
     move_clock(29 * DAY)
     fan_out.trigger(hook)
@@ -130,7 +130,7 @@ def test_a_delivery_counts_as_old_from_its_last_call_on() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_cancelled_deliveries_go_too() -> None:
+def test_cancelled_deliveries_are_pruned() -> None:
     world = make.world()
     hook = make.webhook(world)
     creation.create(make.purchase(world), world.as_distributor)
@@ -141,7 +141,7 @@ def test_cancelled_deliveries_go_too() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_pruning_goes_in_batches_and_keeps_webhooks_apart(
+def test_pruning_in_batches_keeps_sums_per_webhook(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     monkeypatch.setattr(cleanup, "_PRUNE_BATCH", 2)
@@ -166,7 +166,7 @@ def test_pruning_goes_in_batches_and_keeps_webhooks_apart(
         *("pruned_events", "pruned_successes", "pruned_failures", "pruned_unknown"),
     ],
 )
-def test_a_wrong_counter_is_found(counter: str) -> None:
+def test_wrong_counter_is_reported(counter: str) -> None:
     world = make.world()
     hook, sound = make.webhook(world), make.webhook(world, n=2)
     for row in (hook, sound):
@@ -175,12 +175,12 @@ def test_a_wrong_counter_is_found(counter: str) -> None:
     assert webhook_health.counter_discrepancies() == []
     Webhook.objects.filter(pk=hook.pk).update(**{counter: F(counter) + 1})
     found = webhook_health.counter_discrepancies()
-    # A call that was pruned stands in two sums: of all, and of its outcome.
+    # A pruned attempt is part of two sums: of all, and of its outcome.
     assert len(found) == (2 if counter in ("pruned_successes", "pruned_failures") else 1)
     assert all(line.startswith(f"{hook.pk}: ") for line in found)
 
 
-def test_a_lost_row_is_found() -> None:
+def test_missing_row_is_reported() -> None:
     hook = make.webhook(make.world())
     fan_out.trigger(hook)
     call(retry.FAILURE)
@@ -193,7 +193,7 @@ def test_a_lost_row_is_found() -> None:
     ]
 
 
-def test_the_check_takes_one_statement(django_assert_num_queries: Any) -> None:
+def test_check_is_one_statement(django_assert_num_queries: Any) -> None:
     world = make.world()
     for n in range(1, 30):
         fan_out.trigger(make.webhook(world, n=n))
@@ -202,7 +202,7 @@ def test_the_check_takes_one_statement(django_assert_num_queries: Any) -> None:
         assert webhook_health.counter_discrepancies() == []
 
 
-def test_the_command_prints_what_is_wrong_and_exits_with_1() -> None:
+def test_command_prints_discrepancies_and_exits_with_1() -> None:
     hook = make.webhook(make.world())
     said = StringIO()
     call_command("check_counters", stdout=said)
@@ -214,7 +214,7 @@ def test_the_command_prints_what_is_wrong_and_exits_with_1() -> None:
     assert said.getvalue().splitlines() == [f"{hook.pk}: events is 7, but 0 are recorded."]
 
 
-def test_event_and_last_call_must_both_be_old(settings: Any) -> None:
+def test_event_and_last_attempt_must_both_be_old(settings: Any) -> None:
     settings.SIM_KEEP_DAYS = 1
     hook = make.webhook(make.world())
     for _ in range(2):
@@ -224,7 +224,7 @@ def test_event_and_last_call_must_both_be_old(settings: Any) -> None:
     Attempt.objects.update(finished_at=ended - timedelta(days=1) + timedelta(minutes=5))
     assert cleanup.prune() == 0
     Attempt.objects.update(finished_at=ended - timedelta(days=1, minutes=5))
-    # The event's own age counts as well.
+    # The age of the event counts as well.
     assert cleanup.prune() == 0
     Delivery.objects.update(created_at=ended - timedelta(days=1, minutes=5))
     assert cleanup.prune() == 1

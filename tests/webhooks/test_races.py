@@ -1,4 +1,4 @@
-"""Transactions that meet: events, claims, edits and deletions at the same moment."""
+"""Races between transactions: concurrent events, claims, edits and deletions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def order(world: make.World, times: int = 1) -> None:
 
 
 def failing(world: make.World, waiting: int) -> Webhook:
-    """Make a webhook whose gate has just opened, with deliveries that wait behind it."""
+    """Make a webhook whose backoff has just ended, with pending deliveries."""
     hook = make.webhook(world)
     order(world, waiting)
     claimed = claims.claim(100)
@@ -47,7 +47,7 @@ def expire_leases() -> None:
     Delivery.objects.filter(state="calling").update(lease=1.0)
 
 
-def test_claim_passes_over_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claim_skips_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPatch) -> None:
     world = make.world()
     failing(world, waiting=1)
     joined, commit = threading.Event(), threading.Event()
@@ -71,7 +71,7 @@ def test_claim_passes_over_delivery_that_event_is_joining(monkeypatch: pytest.Mo
     assert all(at <= probe.started_at for at in Event.objects.values_list("at", flat=True))
 
 
-def test_two_workers_that_find_the_same_lost_call_record_it_once() -> None:
+def test_lost_attempt_found_by_two_workers_is_recorded_once() -> None:
     world = make.world()
     make.webhook(world)
     order(world, 3)
@@ -79,13 +79,13 @@ def test_two_workers_that_find_the_same_lost_call_record_it_once() -> None:
     expire_leases()
     found = together(*[lambda: recording.record(claims.lost_attempts())] * 2)
     second, first = sorted(found, key=lambda one: one.count("settled"))
-    # The second finds none, or three that the first has recorded.
+    # The second finds none, or three that the first has already recorded.
     assert first == ["settled"] * 3 and set(second) <= {"dropped"}
     assert Attempt.objects.count() == 3
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
+def test_failure_committed_during_selection_prevents_claim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = make.world()
@@ -99,7 +99,7 @@ def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
         return recording.record([AttemptResult(failing, retry.FAILURE, 1)])
 
     def choose_after_the_failure(*args: Any) -> Any:
-        # SQLite lets nobody write while a claim is under way.
+        # SQLite allows no other writer during a claim.
         if connection.vendor == "postgresql":
             Background(fail).result()
         return choose(*args)
@@ -115,7 +115,7 @@ def test_a_failure_committed_while_a_claim_chooses_holds_it_back(
 
 @pytest.fixture
 def both_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two purchases have looked for a twin before either writes; SQLite lets only one in."""
+    """Two purchases have searched for a duplicate before either writes; SQLite allows only one."""
     if connection.vendor != "postgresql":
         return
     looked, by_uid = threading.Barrier(2), lookups.by_uid
@@ -138,7 +138,7 @@ def buy(world: make.World, asset_uid: str, customer_uid: str = "") -> Any:
     return client.post("/public/v1/requests", body, format="json")
 
 
-def test_identical_purchases_at_the_same_time(both_have_looked: None) -> None:
+def test_concurrent_identical_purchases(both_have_looked: None) -> None:
     world = make.world()
     make.webhook(world)
     found = together(lambda: buy(world, "uid-1"), lambda: buy(world, "uid-1"))
@@ -150,7 +150,7 @@ def test_identical_purchases_at_the_same_time(both_have_looked: None) -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_two_orders_of_the_same_new_customer_at_the_same_time(both_have_looked: None) -> None:
+def test_concurrent_orders_of_same_new_customer(both_have_looked: None) -> None:
     world = make.world()
     found = together(*[lambda uid=uid: buy(world, uid, "customer-1") for uid in ("a", "b")])
     assert [answer.status_code for answer in found] == [201, 201]
@@ -158,7 +158,7 @@ def test_two_orders_of_the_same_new_customer_at_the_same_time(both_have_looked: 
     assert first.customer == second.customer
 
 
-def test_two_changes_of_one_subscription_at_the_same_time() -> None:
+def test_concurrent_changes_of_one_subscription() -> None:
     world = make.world()
     asset = make.asset(world)
     body = {"type": "cancel", "asset": {"id": asset.pk}}
@@ -166,7 +166,7 @@ def test_two_changes_of_one_subscription_at_the_same_time() -> None:
     assert sorted(type(one).__name__ for one in found) == ["Conflict", "Request"]
 
 
-def test_of_two_moves_at_once_one_wins() -> None:
+def test_one_of_two_concurrent_moves_wins() -> None:
     world = make.world()
     make.webhook(world)
     for _ in range(5):
@@ -189,7 +189,7 @@ def test_of_two_moves_at_once_one_wins() -> None:
 
 
 def paused(monkeypatch: pytest.MonkeyPatch, where: str, other: Callable[[], Any]) -> list[Any]:
-    """Let `other` run while the next event stands before a function of `events`, or after its
+    """Run `other` while the next event is before a function of `fan_out`, or after its
     last statement (`after_commit`): to its end, or until it waits for the event."""
     ran: list[Background] = []
     owner: Any = fan_out.wakeup if where == "after_commit" else fan_out
@@ -238,14 +238,14 @@ def test_deleted_while_an_event_is_recorded(
     order(world)
     ran[0].result()
     assert list(Webhook.objects.all()) == [other]
-    # What the event had locked was left.
+    # The rows that the event had locked were skipped.
     cleanup.remove_deleted()
     assert set(Event.objects.values_list("webhook", flat=True)) == {other.pk}
     assert set(Delivery.objects.values_list("webhook", flat=True)) == {other.pk}
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_an_event_taken_back_leaves_equal_ones_of_the_same_moment(
+def test_removed_event_keeps_equal_events_of_same_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = make.world()
@@ -264,7 +264,7 @@ def test_an_event_taken_back_leaves_equal_ones_of_the_same_moment(
         count(*args)
 
     monkeypatch.setattr(fan_out, "_count", disabled_before)
-    # While a sandbox's time stands still, an object may do the same thing twice at one moment.
+    # While platform time is frozen, two equal changes may have the same time.
     with transaction.atomic():
         fan_out.record(change)
     hook.refresh_from_db()
@@ -275,14 +275,14 @@ def test_an_event_taken_back_leaves_equal_ones_of_the_same_moment(
     ]
 
 
-def test_trigger_now_on_a_webhook_that_has_just_been_deleted() -> None:
+def test_trigger_now_on_deleted_webhook() -> None:
     hook = make.webhook(make.world())
     actions.delete(hook.pk)
     with pytest.raises(Missing):
         fan_out.trigger(hook)
 
 
-def test_a_merge_leaves_what_is_just_claimed(
+def test_coalescing_skips_delivery_being_claimed(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     world = make.world()
@@ -308,7 +308,7 @@ def test_a_merge_leaves_what_is_just_claimed(
         list(Webhook.objects.select_for_update())
         recording.coalesce([first.pk])
     monkeypatch.undo()
-    # The claim passed over what the merge had locked; on SQLite it waited. Either way one is left.
+    # The claim skipped the locked rows; on SQLite it waited. Either way one is left.
     claimed = started[0].result() or claims.claim(10)
     assert [c.delivery_id for c in claimed] == [first.pk]
     assert (
@@ -320,7 +320,7 @@ def test_a_merge_leaves_what_is_just_claimed(
     assert Event.objects.count() == 3
 
 
-def test_a_storm_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_mix_of_all_operations(monkeypatch: pytest.MonkeyPatch) -> None:
     world = make.world()
     dice = random.Random(7)
     with handler(lambda got: dice.choice([200, 200, 500])) as served:

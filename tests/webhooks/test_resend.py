@@ -1,4 +1,4 @@
-"""What an attempt sent is sent again, as it was or changed, and nothing else moves."""
+"""Resends: what an attempt sent is sent again, unchanged or with changes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def told(got: Got, hook: Webhook) -> dict[str, Any]:
-    """Return what the call's token says, its signature checked, less what changes by itself."""
+    """Return the verified claims of the request's token, without those that always change."""
     claims = jwt.decode(got.token, hook.jwt_secret, algorithms=["HS256"])
     assert claims.pop("exp")
     return claims
 
 
 def call(outcome: str = retry.SUCCESS) -> Attempt:
-    """Make the first call that may be made now, with an outcome and without HTTP."""
+    """Make the first attempt that is due, with an outcome and without HTTP."""
     [claimed] = claims.claim(1)
     recording.record([AttemptResult(claimed, outcome, 5, prepare(claimed))])
     return Attempt.objects.get(delivery=claimed.delivery_id, number=claimed.number)
@@ -54,7 +54,7 @@ def counted(hook: Webhook) -> tuple[int, int, int, int]:
     return (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers)
 
 
-def test_the_handler_gets_the_same_once_more_signed_afresh() -> None:
+def test_resend_sends_same_content_signed_anew() -> None:
     world = make.world()
     with handler() as served, running() as [engine]:
         hook = make.webhook(world, served.url, data={"tenant": "lab-1"}, headers={"X-Env": "lab"})
@@ -71,12 +71,12 @@ def test_the_handler_gets_the_same_once_more_signed_afresh() -> None:
     assert told(second, hook) == second.json
     before, after = first.json, second.json
     assert after.pop("triggered_at") > before.pop("triggered_at")
-    # In Connect's order, though it was stored meanwhile.
+    # In Connect's order, though the database doesn't keep it.
     assert list(after.items()) == list(before.items())
     assert (second.method, second.path) == (first.method, first.path)
     for name in ("X-Env", "Content-Type", "User-Agent"):
         assert second.headers[name] == first.headers[name]
-    # A trigger and a response, but no event.
+    # An attempt is counted, but no event.
     assert counted(hook) == (1, 2, 2, 0)
     assert Event.objects.count() == 1
     made.refresh_from_db()
@@ -84,7 +84,7 @@ def test_the_handler_gets_the_same_once_more_signed_afresh() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_changes_hold_for_that_call_and_leave_the_webhook_as_it_is() -> None:
+def test_changes_apply_to_that_request_only() -> None:
     world = make.world()
     with handler() as served, handler() as other, running() as [engine]:
         hook = make.webhook(world, served.url, data={"tenant": "lab-1"})
@@ -104,7 +104,7 @@ def test_changes_hold_for_that_call_and_leave_the_webhook_as_it_is() -> None:
     assert got.path == "/other" and got.headers["X-Try"] == "1"
     content.pop("exp")
     assert got.json == {**content, "triggered_at": got.json["triggered_at"]}
-    # It had expired before it was sent, as it was asked to.
+    # It had expired before it was sent, as requested.
     with pytest.raises(jwt.ExpiredSignatureError):
         jwt.decode(got.token, hook.jwt_secret, algorithms=["HS256"])
     assert Webhook.objects.values("external_url", "headers", "data", "revision").get() == before
@@ -113,7 +113,7 @@ def test_changes_hold_for_that_call_and_leave_the_webhook_as_it_is() -> None:
     assert served.calls.empty()
 
 
-def test_a_get_has_its_payload_in_the_token_and_no_data() -> None:
+def test_get_has_payload_in_token_without_data() -> None:
     world = make.world()
     attempt = triggered(world, data={"n": 1})
     resend.create_resend(attempt, {"http_method": "GET"})
@@ -125,7 +125,7 @@ def test_a_get_has_its_payload_in_the_token_and_no_data() -> None:
 
 
 @pytest.mark.parametrize("healthy", [True, False])
-def test_a_failure_moves_the_gate_as_that_of_trigger_now_does(healthy: bool) -> None:
+def test_failed_resend_changes_backoff_like_trigger_now(healthy: bool) -> None:
     world = make.world()
     attempt = triggered(world, retry.SUCCESS if healthy else retry.FAILURE)
     twin = triggered(world, retry.SUCCESS if healthy else retry.FAILURE, n=2)
@@ -140,7 +140,7 @@ def test_a_failure_moves_the_gate_as_that_of_trigger_now_does(healthy: bool) -> 
     assert (again.state, again.forced) == ("waiting", False)
 
 
-def test_its_retry_is_a_call_like_any_other() -> None:
+def test_retry_of_resend_is_an_ordinary_request() -> None:
     world = make.world()
     attempt = triggered(world)
     resend.create_resend(attempt)
@@ -151,7 +151,7 @@ def test_its_retry_is_a_call_like_any_other() -> None:
 
 @pytest.mark.parametrize("edited", [True, False])
 @pytest.mark.parametrize("outcome", [retry.SUCCESS, retry.FAILURE, retry.UNKNOWN])
-def test_what_is_sent_otherwise_says_nothing_of_the_webhook(edited: bool, outcome: str) -> None:
+def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) -> None:
     world = make.world()
     attempt = triggered(world, retry.FAILURE)
     hook = attempt.webhook
@@ -169,13 +169,13 @@ def test_what_is_sent_otherwise_says_nothing_of_the_webhook(edited: bool, outcom
     assert made.state == ("delivered" if outcome == retry.SUCCESS else "failed")
     assert "its backoff does not change" in again.why
     assert webhook_health.counter_discrepancies() == []
-    # What was altered stays so when it is repeated.
+    # An altered request is altered when it is repeated too.
     resend.create_resend(again)
     call(retry.FAILURE)
     assert standing(hook) == before
 
 
-def test_a_lost_worker_leaves_what_it_called_on_record() -> None:
+def test_attempt_of_lost_worker_records_its_url() -> None:
     attempt = triggered(make.world())
     made = resend.create_resend(attempt, {"external_url": "http://127.0.0.1:9/other"})
     assert len(claims.claim(1)) == 1
@@ -187,7 +187,7 @@ def test_a_lost_worker_leaves_what_it_called_on_record() -> None:
         resend.create_resend(lost)
 
 
-def test_a_disabled_webhook_sends_nothing_again() -> None:
+def test_resend_is_refused_for_disabled_webhook() -> None:
     world = make.world()
     attempt = triggered(world)
     actions.edit(attempt.webhook_id, world.vendor_user, {"active": False})
@@ -210,20 +210,20 @@ def test_a_disabled_webhook_sends_nothing_again() -> None:
         ({"content": {"processing_timeout": 10**12}}, "content: processing_timeout must be"),
     ],
 )
-def test_changes_obey_the_rules_of_a_webhook(changes: dict[str, Any], sentence: str) -> None:
+def test_changes_are_validated_like_webhook_fields(changes: dict[str, Any], sentence: str) -> None:
     attempt = triggered(make.world())
     with pytest.raises(Invalid, match=sentence.replace("(", "\\(")):
         resend.create_resend(attempt, changes)
     assert not Resend.objects.exists()
 
 
-def test_an_address_that_may_not_be_called_is_not() -> None:
+def test_resend_to_forbidden_address_fails() -> None:
     metadata = "http://169.254.169.254/latest/meta-data/"
     attempt = triggered(make.world())
     with pytest.raises(Invalid, match=r"external_url: .*link-local address"):
         resend.create_resend(attempt, {"external_url": metadata})
     assert not Resend.objects.exists()
-    # One that a webhook has from before is refused by the call.
+    # A stored URL that is forbidden now is refused when the request is sent.
     Attempt.objects.update(url=metadata)
     attempt.refresh_from_db()
     with running() as [engine]:
@@ -233,7 +233,7 @@ def test_an_address_that_may_not_be_called_is_not() -> None:
     assert "cannot be called" in Attempt.objects.latest("pk").error
 
 
-def test_a_validators_object_is_repeated_and_its_answer_left() -> None:
+def test_resend_to_validator_repeats_object_and_merges_nothing() -> None:
     world = validating.platform()
     answer = validating.answer(region={"value": "eu", "value_error": "No."})
     with handler(lambda got: answer) as served, running() as [engine]:
@@ -263,11 +263,11 @@ def test_a_validators_object_is_repeated_and_its_answer_left() -> None:
     assert Attempt.objects.latest("pk").response_body == before.response_body
 
 
-def test_it_goes_with_its_delivery_and_outlives_the_one_that_it_repeats() -> None:
+def test_resend_is_pruned_with_its_own_delivery_only() -> None:
     world = make.world()
     attempt = triggered(world)
     resend.create_resend(attempt), call()
-    # What the webhook points to stays: the last of these.
+    # The last success of the webhook is kept: the last of these.
     fan_out.trigger(attempt.webhook), call()
     first, second, third = Delivery.objects.order_by("pk")
     move_clock(40 * 86400)
@@ -282,7 +282,7 @@ def test_it_goes_with_its_delivery_and_outlives_the_one_that_it_repeats() -> Non
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_calls_of_queue_changes_ask_nothing_about_it(django_assert_num_queries: Any) -> None:
+def test_claims_of_events_read_no_resends(django_assert_num_queries: Any) -> None:
     world = make.world()
     hook = make.webhook(world)
     for _ in range(5):
@@ -298,7 +298,7 @@ def test_calls_of_queue_changes_ask_nothing_about_it(django_assert_num_queries: 
         assert len(claims.take(pks, make.AT)) == 2
 
 
-def test_what_it_would_send_can_be_shown() -> None:
+def test_sent_request_can_be_shown() -> None:
     attempt = triggered(make.world(), headers={"X-Env": "lab"})
     found = resend.sent_request(attempt)
     assert found.headers == {"X-Env": "lab"}
@@ -306,7 +306,7 @@ def test_what_it_would_send_can_be_shown() -> None:
     assert "exp" not in found.payload and found.body == ""
 
 
-def test_whoever_disables_the_webhook_meanwhile_leaves_nothing_waiting() -> None:
+def test_disabling_during_resend_leaves_nothing_pending() -> None:
     world = make.world()
     attempt = triggered(world)
     together(

@@ -1,4 +1,4 @@
-"""The values of a webhook's headers are encrypted at rest, in no log and no repr, and sent."""
+"""Header values are encrypted at rest, absent from logs and reprs, and sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADERS = {"X-Api-Key": CANARY, "Accept": "application/json"}
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_value_is_sent_and_neither_stored_nor_logged(
+def test_header_value_is_sent_and_neither_stored_nor_logged(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -33,7 +33,7 @@ def test_a_value_is_sent_and_neither_stored_nor_logged(
         engine.wake()
         assert served.next().headers["X-Api-Key"] == CANARY
         until(lambda: Attempt.objects.count() == 1, "the attempt")
-        # What an attempt has stored is sent again.
+        # Resend the stored request.
         resend.create_resend(Attempt.objects.get(), {"headers": {**HEADERS, "X-More": CANARY}})
         resend.create_resend(Attempt.objects.get())
         engine.wake()
@@ -47,7 +47,7 @@ def test_a_value_is_sent_and_neither_stored_nor_logged(
     assert {row.headers["X-Api-Key"] for row in Resend.objects.all()} == {CANARY}
 
 
-def test_no_repr_shows_a_value() -> None:
+def test_no_repr_has_a_header_value() -> None:
     world = make.world()
     hook = make.webhook(world, headers=HEADERS)
     fan_out.trigger(hook)
@@ -58,7 +58,7 @@ def test_no_repr_shows_a_value() -> None:
     assert not [each for each in shown if CANARY in repr(each) + str(each)]
 
 
-def test_the_api_returns_headers_as_connect_does() -> None:
+def test_api_returns_headers() -> None:
     from tests.api import caller
 
     world = make.world()
@@ -70,7 +70,7 @@ def test_the_api_returns_headers_as_connect_does() -> None:
     assert CANARY not in everything_stored()
 
 
-def test_headers_under_another_key_are_empty_and_break_nothing(settings: Any) -> None:
+def test_headers_encrypted_with_other_key_are_empty(settings: Any) -> None:
     hook = make.webhook(make.world(), headers=HEADERS)
     settings.SIM_ENCRYPTION_KEY = "another key"
     assert Webhook.objects.get(pk=hook.pk).headers == {}

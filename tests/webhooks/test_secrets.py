@@ -1,4 +1,4 @@
-"""A secret is nowhere but where its owner put it: not in rows, logs, reprs or task arguments."""
+"""Secrets are in no row, log, repr or task argument."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_neither_secret_nor_token_is_stored_or_logged(
     assert Webhook.objects.get().jwt_secret == CANARY
 
 
-def test_no_repr_shows_a_secret() -> None:
+def test_no_repr_has_the_secret() -> None:
     world = make.world()
     hook = make.webhook(world, "http://127.0.0.1:9/", jwt_secret=CANARY)
     fan_out.trigger(hook)
@@ -60,7 +60,7 @@ def test_no_repr_shows_a_secret() -> None:
     assert not [text for text in shown if CANARY in text or "Bearer ey" in text]
 
 
-def test_the_task_that_is_published_has_no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_task_has_no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[Any, Any]] = []
     monkeypatch.setattr(
         wakeup.current_app, "send_task", lambda *args, **options: sent.append((args, options))
@@ -82,7 +82,7 @@ def test_api_keys_are_stored_hashed() -> None:
     assert keys.owner(key[:-1] + ("0" if key[-1] != "0" else "1")) is None
 
 
-def test_a_secret_under_another_key_fails_with_a_sentence(settings: Any) -> None:
+def test_secret_encrypted_with_other_key_fails_with_message(settings: Any) -> None:
     world = make.world()
     hook = make.webhook(world, "http://127.0.0.1:9/", jwt_secret=CANARY)
     other = make.webhook(world, "http://127.0.0.1:9/", n=2)

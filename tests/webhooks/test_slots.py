@@ -37,7 +37,7 @@ def test_webhook_with_nothing_in_flight_is_claimed_beside_hanging_ones() -> None
     assert (set(found), slots.used) == ({hook.pk for hook in hanging}, 4)
     late = make.webhook(other, n=9)
     order(other, 5)
-    # One at a time while the slots are crowded, and it leaves one for the next.
+    # One at a time while few slots are free, and one is left for the next.
     assert fill(slots)[0] == [late.pk]
 
 
@@ -59,12 +59,12 @@ def test_last_slots_are_for_webhooks_that_respond() -> None:
     assert slots.used == 36
     Webhook.objects.update(active=True)
     order(world, 2)
-    # One each of those that responded; the one that timed out waits, as do the others.
+    # One each of those that responded; those that timed out stay pending.
     assert sorted(fill(slots)[0]) == [healthy.pk, failing.pk]
 
 
 @pytest.mark.django_db
-def test_one_webhook_with_a_long_backlog_takes_its_cap_only() -> None:
+def test_webhook_with_long_backlog_uses_only_its_limit() -> None:
     world = make.world()
     hook = make.webhook(world)
     Delivery.objects.bulk_create(
@@ -77,7 +77,7 @@ def test_one_webhook_with_a_long_backlog_takes_its_cap_only() -> None:
 
 
 @pytest.mark.django_db
-def test_a_claim_has_an_upper_bound_and_the_next_one_goes_on(
+def test_claim_has_maximum_size_and_next_one_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(claims, "MAX_BATCH", 3)
@@ -89,7 +89,7 @@ def test_a_claim_has_an_upper_bound_and_the_next_one_goes_on(
 
 
 @pytest.mark.django_db
-def test_trigger_now_is_outside_the_cap_and_leaves_slots_for_others() -> None:
+def test_trigger_now_ignores_limit_and_leaves_slots_for_others() -> None:
     world = make.world()
     hanging, other = make.webhook(world), make.webhook(world, n=2)
     for _ in range(30):
@@ -100,7 +100,7 @@ def test_trigger_now_is_outside_the_cap_and_leaves_slots_for_others() -> None:
     assert fill(slots)[0] == [other.pk]
 
 
-# -- what an engine makes of it
+# -- with an engine
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,7 +1,7 @@
-"""A process that is stopped while it holds locks holds up the others for the timeout at most.
+"""A paused process that holds locks blocks the others for the timeout at most.
 
 PostgreSQL only (see `conftest.py`): with SQLite all processes are on one machine, and a process
-that is stopped with the write lock stops the others.
+that is paused with the write lock blocks the others.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TIMEOUT = 1.0
-# Of what waits for the stopped process's locks, on a machine with other work.
+# For statements that wait for the locks, on a busy machine.
 AT_MOST = TIMEOUT + 1.0
 
 
@@ -40,7 +40,7 @@ def order(world: make.World) -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a process on this test's database."""
+    """Return the environment of a process that uses this test's database."""
     given = connection.settings_dict
     password = f":{given['PASSWORD']}" if given["PASSWORD"] else ""
     at = f"{given['USER']}{password}@{given['HOST']}:{given['PORT']}"
@@ -54,7 +54,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def worker(folder: Path, where: str) -> Iterator[subprocess.Popen[str]]:
-    """Run an engine in a process of its own that stops itself at the first call of a function."""
+    """Run an engine in a process that pauses itself at the first call of a function."""
     flag, log = folder / "stop", folder / "worker.log"
     flag.touch()
     env = {**_environment(folder), "STOP_IN": str(flag)}
@@ -73,7 +73,7 @@ def worker(folder: Path, where: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("where", [stopping.IN_CLAIM, stopping.IN_FLUSH])
-def test_process_stopped_in_transaction_holds_up_others_for_the_timeout_only(
+def test_process_stopped_in_transaction_blocks_others_until_timeout(
     where: str, tmp_path: Path
 ) -> None:
     world = make.world()
@@ -82,7 +82,7 @@ def test_process_stopped_in_transaction_holds_up_others_for_the_timeout_only(
         order(world)
         until(lambda: stopping.is_stopped(stopped.pid), "the worker has stopped itself")
         began = time.monotonic()
-        # What waits for the webhook's row, and what waits for the claim.
+        # One waits for the webhook's row, the other for the claim.
         order(world)
         assert time.monotonic() - began < AT_MOST
         before = len(served.seen)
@@ -104,7 +104,7 @@ def test_process_stopped_in_transaction_holds_up_others_for_the_timeout_only(
     assert len(said.splitlines()) <= 4, said
 
 
-# Holds the webhooks, and stops while the server sends it more than it takes.
+# Locks the webhooks, and pauses while the server sends more than it reads.
 _READING = """
 import os, signal, threading, django
 django.setup()
@@ -117,7 +117,7 @@ with transaction.atomic(), connection.cursor() as cursor:
 """
 
 
-def test_process_stopped_while_it_reads_holds_up_others_for_the_timeout_only(
+def test_process_stopped_while_reading_blocks_others_until_timeout(
     tmp_path: Path,
 ) -> None:
     world = make.world()

@@ -1,4 +1,4 @@
-"""The webhook types, written a second time: what each watches, and what a product needs for it."""
+"""The webhook types, specified a second time: triggers and capabilities."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TABLE = [
     Said("tcr_update_t2_inq_val", CONFIG, "update", 2, "inquiring",
          "tiers.configs.update.inquiring_validation"),
 ]  # fmt: skip
-# What else must be on, for requests of the kind or level to be there at all.
+# Capabilities without which there are no requests of the type or level.
 SWITCHES: dict[str | int, list[tuple[str, Any]]] = {
     "renew": [("subscription.renew.enable_renew", True)],
     "transfer": [("subscription.transfer.enable_transfer", True)],
@@ -62,7 +62,7 @@ named = pytest.mark.parametrize("said", TABLE, ids=lambda said: said.type)
 
 
 def product(*switches: tuple[str, Any]) -> Product:
-    """Return a product, of no database, with these capabilities."""
+    """Return an unsaved product with these capabilities."""
     capabilities: dict[str, Any] = {}
     for path, value in switches:
         *above, last = path.split(".")
@@ -74,7 +74,7 @@ def product(*switches: tuple[str, Any]) -> Product:
 
 
 def needed(said: Said) -> list[tuple[str, Any]]:
-    """Return all that the product of such a validator has."""
+    """Return all capabilities that such a validator needs."""
     more = SWITCHES.get(said.kind, []) + SWITCHES.get(said.level or 0, [])
     return [*more, (said.capability, True)]
 
@@ -85,7 +85,7 @@ def fires(said: Said) -> types.ValidatorTrigger:
     return found.trigger
 
 
-def test_there_are_these_and_the_six_queue_changes() -> None:
+def test_types_are_these_and_six_queue_changes() -> None:
     registered = types.registered()
     validators = [t for t in registered if t.is_validator]
     assert {(t.type, t.object_class) for t in validators} == {s[:2] for s in TABLE}
@@ -101,7 +101,7 @@ def test_there_are_these_and_the_six_queue_changes() -> None:
 
 
 @named
-def test_when_it_fires(said: Said) -> None:
+def test_trigger_of_type(said: Said) -> None:
     found = fires(said)
     assert (found.kind, found.level, found.status, found.capability) == said[2:]
     asked = types.find_validator(said.object_class, said.kind, said.status, said.level)
@@ -109,7 +109,7 @@ def test_when_it_fires(said: Said) -> None:
 
 
 @named
-def test_its_label_says_the_same(said: Said) -> None:
+def test_label_matches_trigger(said: Said) -> None:
     found = types.find(said.type, said.object_class)
     assert found is not None
     for word in (said.kind, said.status, f"Tier {said.level}" if said.level else "Subscription"):
@@ -117,7 +117,7 @@ def test_its_label_says_the_same(said: Said) -> None:
 
 
 @named
-def test_nothing_else_of_it_is_validated(said: Said) -> None:
+def test_no_other_request_is_validated(said: Said) -> None:
     for status in ("pending", "approved", "tiers_setup", ""):
         assert types.find_validator(said.object_class, said.kind, status, said.level) is None
     for kind in ("cancel", "suspend", "resume", "adjustment"):
@@ -130,14 +130,14 @@ def test_nothing_else_of_it_is_validated(said: Said) -> None:
 
 
 @named
-def test_with_all_that_it_needs_nothing_is_missing(said: Said) -> None:
+def test_no_capability_is_missing_with_all_required(said: Said) -> None:
     assert fires(said).missing_capability(product(*needed(said))) is None
 
 
 @named
-def test_what_is_off_is_named(said: Said) -> None:
+def test_missing_capability_is_named(said: Said) -> None:
     everything = needed(said)
-    # The level has a test of its own.
+    # Levels have their own test.
     for path in {path for path, _ in everything} - {"tiers.configs.level"}:
         rest = [switch for switch in everything if switch[0] != path]
         for off in (rest, [*rest, (path, False)], [*rest, (path, None)]):
@@ -145,7 +145,7 @@ def test_what_is_off_is_named(said: Said) -> None:
 
 
 @named
-def test_a_product_without_capabilities_never_fires(said: Said) -> None:
+def test_product_without_capabilities_is_never_validated(said: Said) -> None:
     assert fires(said).missing_capability(product()) is not None
     assert fires(said).missing_capability(
         Product(id="PRD-1", capabilities={"tiers": None, "cart": 1})
@@ -153,7 +153,7 @@ def test_a_product_without_capabilities_never_fires(said: Said) -> None:
 
 
 @named
-def test_another_types_capabilities_are_not_enough(said: Said) -> None:
+def test_capabilities_of_other_type_are_not_enough(said: Said) -> None:
     switches = [s for other in TABLE for s in needed(other) if s[0] != said.capability]
     assert (
         fires(said).missing_capability(product(*switches, ("tiers.configs.level", 2)))
@@ -175,7 +175,7 @@ def test_another_types_capabilities_are_not_enough(said: Said) -> None:
         ({"level": "2"}, None, None),
     ],
 )
-def test_levels_of_the_tiers(configs: Any, first: str | None, second: str | None) -> None:
+def test_tier_levels(configs: Any, first: str | None, second: str | None) -> None:
     made = Product(id="PRD-1", capabilities={"tiers": {"validation": True, "configs": configs}})
     for type_, expected in (("draft_tcr_t1_val", first), ("draft_tcr_t2_val", second)):
         found = types.find(type_, CONFIG)
@@ -185,7 +185,7 @@ def test_levels_of_the_tiers(configs: Any, first: str | None, second: str | None
 
 @pytest.mark.parametrize("kind", ["renew", "transfer"])
 @pytest.mark.parametrize("switch", [True, False, None])
-def test_renewals_and_transfers_have_a_switch_of_their_own(kind: str, switch: bool | None) -> None:
+def test_renewals_and_transfers_need_their_own_capability(kind: str, switch: bool | None) -> None:
     branch = {"validation": True, "inquiring_validation": True, f"enable_{kind}": switch}
     made = Product(id="PRD-1", capabilities={"subscription": {kind: branch}})
     for type_ in (f"{kind}_validator", f"{kind}_inquiring_validator"):
@@ -195,6 +195,6 @@ def test_renewals_and_transfers_have_a_switch_of_their_own(kind: str, switch: bo
         assert found.trigger.missing_capability(made) == expected
 
 
-def test_the_same_pair_twice_is_refused() -> None:
+def test_duplicate_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="registered already"):
         types.register(types.WebhookType("validator", ORDER, "Again", ""))

@@ -1,4 +1,4 @@
-"""Validators' calls by a real handler: what is sent, counted, stored, and merged in which order."""
+"""Validators with a real handler: what is sent, counted, stored and merged."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ WRONG: list[tuple[Answer, str]] = [
 # -- what is sent
 
 
-def test_the_whole_object_is_sent_by_post_and_signed() -> None:
+def test_whole_object_is_sent_by_signed_post() -> None:
     world = platform()
     with handler(answer()) as served:
         hook = validator(world, served.url, data={"tenant": 1}, headers={"X-Env": "lab"})
@@ -73,7 +73,7 @@ def test_the_whole_object_is_sent_by_post_and_signed() -> None:
     assert (got.headers["X-Env"], got.headers["Content-Type"]) == ("lab", "application/json")
 
 
-def test_the_object_is_sent_as_the_body_would_make_it() -> None:
+def test_object_is_sent_with_changes_of_the_body() -> None:
     world = platform()
     with handler(500) as served:
         validator(world, served.url)
@@ -85,7 +85,7 @@ def test_the_object_is_sent_as_the_body_would_make_it() -> None:
     assert row.params[0]["value"] == "mars"
 
 
-def test_an_older_row_with_get_is_called_by_post() -> None:
+def test_stored_get_is_sent_as_post() -> None:
     world = platform()
     with handler(answer()) as served:
         hook = validator(world, served.url, http_method="GET")
@@ -98,7 +98,7 @@ def test_an_older_row_with_get_is_called_by_post() -> None:
 # -- what is counted and stored
 
 
-def test_a_success_counts_and_merges() -> None:
+def test_success_is_counted_and_merged() -> None:
     world = platform()
     with handler(answer(region={"value": "eu", "value_error": "Not offered"})) as served:
         hook = validator(world, served.url)
@@ -122,7 +122,7 @@ def test_a_success_counts_and_merges() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_what_is_ignored_of_a_parameter_is_named() -> None:
+def test_ignored_parts_of_parameter_are_named() -> None:
     world = platform()
     said = {"value_error": "No", "title": "Other", "type": "text", "phase": None, "new": None}
     rules = {"required": True, "min_length": 3, "meta": None}
@@ -138,7 +138,7 @@ def test_what_is_ignored_of_a_parameter_is_named() -> None:
 
 
 @pytest.mark.parametrize(("given", "said"), WRONG, ids=[said for _, said in WRONG])
-def test_a_failure_counts_and_writes_nothing(given: Answer, said: str) -> None:
+def test_failure_is_counted_and_merges_nothing(given: Answer, said: str) -> None:
     world = platform()
     with handler(given) as served:
         hook = validator(world, served.url)
@@ -172,7 +172,7 @@ def test_failures_in_a_row_are_counted_until_a_success() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_a_failure_never_moves_the_standing(settings: Any) -> None:
+def test_failure_of_validator_changes_no_backoff(settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = 1
     world = platform()
     gate = clock.shown(clock.now() + timedelta(hours=1))
@@ -194,7 +194,7 @@ def test_a_failure_never_moves_the_standing(settings: Any) -> None:
             assert getattr(hook, name) == value
 
 
-def test_64_kib_of_a_large_answer_are_stored_and_all_of_it_is_merged() -> None:
+def test_large_response_is_merged_fully_and_stored_up_to_64_kib() -> None:
     world = platform()
     large = json.dumps(
         {"filler": "x" * 3 * 2**20, "asset": {"params": [{"id": "plan", "value_error": "No"}]}}
@@ -208,7 +208,7 @@ def test_64_kib_of_a_large_answer_are_stored_and_all_of_it_is_merged() -> None:
     assert tried.outcome == "success" and says(row) == {"plan": "No"}
 
 
-def test_more_than_4_mib_are_a_failure() -> None:
+def test_response_over_4_mib_is_failure() -> None:
     world = platform()
     with handler((200, b"{" + b" " * 4 * 2**20 + b"}")) as served:
         validator(world, served.url)
@@ -218,7 +218,7 @@ def test_more_than_4_mib_are_a_failure() -> None:
     assert (len(tried.response_body), tried.truncated) == (65536, True)
 
 
-def test_what_is_said_of_an_answer_is_short_however_wrong_it_is() -> None:
+def test_error_of_invalid_response_is_short() -> None:
     world = platform()
     many = [{"id": f"unknown-{n}"} for n in range(20_000)]
     twice = [{"id": "plan"}] * 20_000
@@ -235,10 +235,10 @@ def test_what_is_said_of_an_answer_is_short_however_wrong_it_is() -> None:
     assert max(map(len, (right.why, wrong.error, told))) <= 1000
 
 
-# -- who is called
+# -- which validators are called
 
 
-def test_nobody_is_called_where_nobody_listens() -> None:
+def test_nothing_is_sent_without_a_validator() -> None:
     world = platform()
     with handler(500) as served:
         hooks = [
@@ -258,7 +258,7 @@ def test_nobody_is_called_where_nobody_listens() -> None:
     assert [counted(hook)[0] for hook in hooks] == [0] * 5
 
 
-def test_two_validators_are_called_at_the_same_time_and_merged_in_order() -> None:
+def test_two_validators_run_concurrently_and_merge_in_order() -> None:
     world = platform()
     both = threading.Barrier(2)
 
@@ -280,7 +280,7 @@ def test_two_validators_are_called_at_the_same_time_and_merged_in_order() -> Non
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_one_of_two_fails_and_nothing_is_merged() -> None:
+def test_failure_of_one_validator_merges_nothing() -> None:
     world = platform()
     with handler(answer(region={"value_error": "No"})) as good, handler(503) as bad:
         hooks = validator(world, good.url, 1), validator(world, bad.url, 2)
@@ -293,10 +293,10 @@ def test_one_of_two_fails_and_nothing_is_merged() -> None:
     assert why == "Nothing is merged: another validator of the request failed."
 
 
-# -- meanwhile
+# -- changes during a validation
 
 
-def test_no_transaction_is_open_and_no_connection_held_while_the_handler_thinks() -> None:
+def test_no_transaction_or_connection_is_held_during_the_request() -> None:
     world = platform()
     with handler(lambda got: None) as served:
         validator(world, served.url)
@@ -311,7 +311,7 @@ def test_no_transaction_is_open_and_no_connection_held_while_the_handler_thinks(
 
         asking = Background(ask)
         served.next()
-        # Another writer, who on SQLite would wait for an open transaction.
+        # Another writer: on SQLite it would wait for an open transaction.
         with transaction.atomic():
             assert Webhook.objects.update(description="written meanwhile") == 1
             assert Request.objects.filter(pk=row.pk).update(note="and this") == 1
@@ -322,7 +322,7 @@ def test_no_transaction_is_open_and_no_connection_held_while_the_handler_thinks(
     assert Request.objects.get(pk=row.pk).note == "and this"
 
 
-def test_the_connection_is_closed_before_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_is_closed_before_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     from webhooks.delivery import validator_client
 
     world = platform()
@@ -339,7 +339,7 @@ def test_the_connection_is_closed_before_the_call(monkeypatch: pytest.MonkeyPatc
     assert seen == [(None, False)]
 
 
-def test_who_asks_inside_a_transaction_is_stopped() -> None:
+def test_validation_inside_a_transaction_is_refused() -> None:
     world = platform()
     with handler() as served:
         validator(world, served.url)
@@ -350,7 +350,7 @@ def test_who_asks_inside_a_transaction_is_stopped() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["success", "failure"])
-def test_disabled_during_its_call(outcome: str) -> None:
+def test_disabled_during_validation(outcome: str) -> None:
     world = platform()
     with handler(lambda got: None if outcome == "success" else held(served)) as served:
         hook = validator(world, served.url)
@@ -371,7 +371,7 @@ def held(served: Any) -> Answer:
     return 500
 
 
-def test_deleted_during_its_call() -> None:
+def test_deleted_during_validation() -> None:
     world = platform()
     with handler(lambda got: None) as served:
         hook = validator(world, served.url)
@@ -384,7 +384,7 @@ def test_deleted_during_its_call() -> None:
     assert not Attempt.objects.exists() and not Delivery.objects.exists()
 
 
-def test_edited_during_its_call() -> None:
+def test_edited_during_validation() -> None:
     world = platform()
     with handler(lambda got: None) as served:
         hook = validator(world, served.url)
@@ -399,7 +399,7 @@ def test_edited_during_its_call() -> None:
     assert settled() and webhook_health.counter_discrepancies() == []
 
 
-def test_an_answer_that_comes_too_late_says_so_in_its_attempt() -> None:
+def test_late_response_is_noted_in_its_attempt() -> None:
     world = platform()
 
     def slow(got: Got) -> Answer:

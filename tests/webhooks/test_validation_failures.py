@@ -1,4 +1,4 @@
-"""What the other account is told of a validator that fails: what went wrong, but not where."""
+"""Errors of validators for the other account: what went wrong, without the handler's address."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ FORBIDDEN = "The handler has an address that the simulator does not call."
 
 
 def closed_port(host: str = "127.0.0.1") -> int:
-    """Return a port at which nobody listens."""
+    """Return an unused port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as probe:
         return int(probe.getsockname()[1])
 
 
 def told(url: str) -> tuple[str, str]:
-    """Return what the distributor is told, and what the vendor reads in the attempt."""
+    """Return the distributor's message, and the error of the attempt for the vendor."""
     world = platform()
     validator(world, url)
     [said] = refused(world, draft(world))
@@ -62,7 +62,9 @@ def told(url: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "[::1]", "handler", "a", "connection", "nothing.example", "url"]
 )
-def test_nothing_listens_there(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_connection_refused_is_reported_without_address(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
     if host[0] not in "1[":
         names(monkeypatch, {host: ["127.0.0.1"]})
     port = closed_port(host.strip("[]") if host[0] in "1[" else "127.0.0.1")
@@ -71,14 +73,14 @@ def test_nothing_listens_there(monkeypatch: pytest.MonkeyPatch, host: str) -> No
     assert own.startswith(f"{host}:{port} refused the connection")
 
 
-def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_host_is_reported_without_name(monkeypatch: pytest.MonkeyPatch) -> None:
     names(monkeypatch, {})
     said, own = told("http://shop.example/")
     assert said == UNKNOWN
     assert own.startswith("The host name shop.example is unknown")
 
 
-def test_a_server_without_tls() -> None:
+def test_server_without_tls_is_reported_without_address() -> None:
     with handler() as served:
         said, own = told(served.url.replace("http:", "https:"))
     assert said == ("The handler does not speak TLS: use http:// for this port, or another port.")
@@ -95,7 +97,7 @@ def test_a_server_without_tls() -> None:
         "http://10.1.2.3/",
     ],
 )
-def test_an_address_that_is_never_called(
+def test_forbidden_address_is_reported_without_address(
     monkeypatch: pytest.MonkeyPatch, settings: Any, url: str
 ) -> None:
     settings.SIM_ALLOW_NETWORKS = "loopback"
@@ -105,7 +107,7 @@ def test_an_address_that_is_never_called(
     assert "cannot be called" in own and said not in own
 
 
-def test_a_redirect_to_another_host() -> None:
+def test_redirect_is_reported_without_location() -> None:
     def redirects(peer: Peer) -> None:
         peer.request()
         peer.send(
@@ -119,14 +121,14 @@ def test_a_redirect_to_another_host() -> None:
     assert "a redirect to http://internal.example/x" in own
 
 
-def test_a_connection_that_breaks() -> None:
+def test_closed_connection_is_reported_without_address() -> None:
     with Server(lambda peer: (peer.request(), peer.reset())) as server:  # type: ignore[arg-type, return-value]
         said, own = told(server.url)
     assert said == "The handler closed the connection without a response."
     assert own.startswith("127.0.0.1:")
 
 
-def test_an_url_and_headers_of_an_older_row_that_cant_be_sent() -> None:
+def test_invalid_stored_url_and_headers_are_reported_without_values() -> None:
     world = platform()
     validator(world, "http://shop.example:99999/", 1)
     validator(world, "http://127.0.0.1:9/", 2, headers={"Host": "shop.example"})
@@ -140,7 +142,7 @@ def test_an_url_and_headers_of_an_older_row_that_cant_be_sent() -> None:
     ]
 
 
-# -- each sentence, with and without the address
+# -- each message, with and without the address
 
 
 def _connector(cause: OSError) -> aiohttp.ClientConnectorError:
@@ -164,7 +166,7 @@ EXCEPTIONS: list[Exception] = [
 @pytest.mark.parametrize("progress", [Progress(), Progress(start=b"SSH-2"), Progress(answered=True),
                                       Progress(start=b"HTTP/1.1 2"),
                                       Progress(start=b"\x15\x03")], ids=repr)  # fmt: skip
-def test_no_sentence_for_others_names_the_handler(
+def test_no_public_message_names_the_handler(
     exc: Exception, proxied: bool, progress: Progress
 ) -> None:
     place = Target(HIDDEN[0], int(HIDDEN[1]), True, proxied)
@@ -181,13 +183,13 @@ def test_no_sentence_for_others_names_the_handler(
     ("host", "port", "peer"),
     [("shop.example", 443, "shop.example:443"), ("::1", 80, "[::1]:80"), ("a", 80, "a:80")],
 )
-def test_a_default_port_is_not_left_over(host: str, port: int, peer: str) -> None:
+def test_default_port_is_removed_from_public_message(host: str, port: int, peer: str) -> None:
     cause = _connector(OSError(errno.ECONNREFUSED, "x"))
     own, others = http_errors.describe_error(cause, Target(host, port, False, False), Progress())
     assert own.startswith(f"{peer} refused the connection") and others == REFUSED
 
 
-def test_what_isnt_said_otherwise_is_said_to_both() -> None:
+def test_message_is_public_unless_replaced() -> None:
     assert RequestFailed("It failed.").public_message == "It failed."
     failure = asyncio.run(once("http://224.0.0.1/")).failure
     assert failure is not None and failure.public_message == FORBIDDEN
@@ -196,7 +198,7 @@ def test_what_isnt_said_otherwise_is_said_to_both() -> None:
 # -- secrets
 
 
-def test_neither_secret_nor_token_is_stored_logged_or_told(
+def test_neither_secret_nor_token_is_stored_logged_or_shown(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -218,7 +220,7 @@ def test_neither_secret_nor_token_is_stored_logged_or_told(
         assert tried.claims["webhook_id"] == tried.webhook_id
 
 
-def test_no_repr_of_a_call_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_repr_of_a_request_has_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     world = platform()
     seen: list[str] = []
     real = validator_client.send

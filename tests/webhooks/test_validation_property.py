@@ -1,7 +1,7 @@
-"""Any sequence of validations, answers, lost calls and edits leaves the counters in order.
+"""Any sequence of validations, responses, lost workers and edits keeps the counters correct.
 
-The real database without HTTP, as in `test_property`: a machine asks and answers, keeps books of
-its own, and compares.
+The real database without HTTP, as in `test_delivery_property`: a state machine runs callers and
+handlers, keeps a model of the expected state, and compares.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db
 START = make.AT + timedelta(days=30)
 PICK = st.integers(0, 10**6)
 COMPLAINS = {"asset": {"params": [{"id": "region", "value_error": "No"}]}}
-# What a call comes to: what the transport returns, and what that counts as.
+# The end of a request: the result of the client, and how it is counted.
 ENDS: dict[str, tuple[str, Response | None, str]] = {
     "right": (retry.SUCCESS, Response(200, (), json.dumps(COMPLAINS).encode(), False), "success"),
     "empty": (retry.SUCCESS, Response(200, (), b"{}", False), "success"),
@@ -50,19 +50,19 @@ ENDS: dict[str, tuple[str, Response | None, str]] = {
 
 @dataclass
 class Asking:
-    """Somebody who waits for an object's validators."""
+    """A caller that waits for an object's validators."""
 
     wanted: ValidationRequest
     calls: list[ClaimedDelivery]
 
 
 class Validators(RuleBasedStateMachine):
-    """Three validators of a product, one of them older than its id, and those who ask."""
+    """Three validators of a product, one of them older than its id suggests, and their callers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.block = transaction.atomic()
-        # As the block of Django's own test cases: what must be durable may be inside of it.
+        # Like Django's own test cases: durable blocks are allowed inside.
         self.block._from_testcase = True  # type: ignore[attr-defined]
         self.block.__enter__()
         self.world = platform()
@@ -131,7 +131,7 @@ class Validators(RuleBasedStateMachine):
             readings = validators._finish(flown, one.wanted)
         except Refused as refused:
             assert refused.code == "VAL_100"
-            # What comes late is merged as little as what is wrong.
+            # Late responses are not merged, like invalid ones.
             assert len(refused.errors) == 1 + (wrong or bool(late))
         else:
             assert not wrong and not late
@@ -151,7 +151,7 @@ class Validators(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def lose(self, pick: int) -> None:
-        """The lease of a call runs out: a worker records it, and its own answer is too late."""
+        """Expire the lease of a request: a worker records it, and its response is late."""
         calls = [c for one in self.asking for c in one.calls if c.delivery_id not in self.lost]
         if not calls:
             return
@@ -176,7 +176,7 @@ class Validators(RuleBasedStateMachine):
 
     @rule(outcome=st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]))
     def work(self, outcome: str) -> None:
-        """A worker makes what is due: only what somebody triggered is."""
+        """Run a worker: only Trigger now is due."""
         self.tick()
         self.forced = claims.claim(100)
         assert all(call.forced for call in self.forced)
@@ -226,7 +226,7 @@ class Validators(RuleBasedStateMachine):
             tried = [attempt.outcome for attempt in delivery.attempt_set.all()]
             assert delivery.attempts == len(tried)
             if delivery.pk in self.lost and len(tried) == 2:
-                # One more, that came late.
+                # One more late attempt.
                 assert tried.pop(0) != Attempt.UNKNOWN
             match delivery.state:
                 case Delivery.WAITING | Delivery.CALLING:
@@ -236,7 +236,7 @@ class Validators(RuleBasedStateMachine):
                 case Delivery.FAILED:
                     assert tried in ([Attempt.FAILURE], [Attempt.UNKNOWN])
                 case _:
-                    # Its webhook was disabled: during the call, or before it.
+                    # Its webhook was disabled during the request or before it.
                     assert delivery.state == Delivery.CANCELLED and len(tried) <= 1
         for event in Event.objects.exclude(object_id=""):
             assert event.change == "validated in draft"

@@ -35,7 +35,7 @@ COMPLAINT = answer(region={"value_error": "No."})
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
-    """Let attempts be recorded after so many errors."""
+    """Record attempts after a number of errors."""
     real, left = recording.record, iter(range(times))
 
     def record(*args: Any, **more: Any) -> Any:
@@ -78,7 +78,7 @@ def test_response_whose_attempt_is_not_stored_is_not_merged(
         with pytest.raises(OperationalError):
             validate(world, row)
     assert says(row) == {}
-    # What a worker records of it when the lease has run out is true.
+    # A worker records it once the lease has expired.
     Delivery.objects.update(lease=1.0)
     assert recording.record(claims.lost_attempts()) == ["settled"]
     assert Attempt.objects.get().outcome == "unknown"
@@ -130,7 +130,7 @@ def test_defect_in_reading_a_response_is_recorded_as_failure(
     assert set(Delivery.objects.values_list("state", flat=True)) == {"failed"}
 
 
-def test_wrong_proxy_refuses_the_start_and_keeps_nobody_waiting(settings: Any) -> None:
+def test_invalid_proxy_prevents_start_without_blocking_callers(settings: Any) -> None:
     settings.SIM_HTTP_PROXY = "socks5://user:hidden-password@127.0.0.1:1080"
     with pytest.raises(
         event_loops.StartFailed, match="SIM_HTTP_PROXY: The proxy must be"
@@ -145,13 +145,13 @@ def test_wrong_proxy_refuses_the_start_and_keeps_nobody_waiting(settings: Any) -
         attempt = Attempt.objects.get()
         assert "SIM_HTTP_PROXY" in attempt.error
         assert "hidden-password" not in attempt.error + str(failed.value)
-        # Once it is right, validations work.
+        # With a valid setting, validations work.
         settings.SIM_HTTP_PROXY = ""
         validator_client.start()
         assert validate(world, row)
 
 
-def test_client_that_does_not_start_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_that_does_not_start_does_not_block_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise RuntimeError("no loop")
 

@@ -1,4 +1,4 @@
-"""The table of docs/validators.md says what the types are."""
+"""The table of docs/validators.md lists all validator types."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webhooks import types
 ROW = re.compile(r"^\| (.+) \| `(\w+)` \| (.+), `(\w+)` \| `([\w.]+)` \|$", re.M)
 
 
-def test_the_page_has_every_validator() -> None:
+def test_page_lists_every_validator() -> None:
     page = (ROOT / "docs" / "validators.md").read_text()
     wanted = {
         (

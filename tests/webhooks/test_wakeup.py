@@ -1,4 +1,4 @@
-"""The hint to the engines: one message at a time, and a lost one is no lasting loss."""
+"""Wake-up messages: one at a time, and a lost one is replaced."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_lost_message_in_memory_is_sent_again_after_a_second(clock: Clock, sent:
     assert len(sent) == 2
 
 
-def test_broker_that_failed_is_left_alone_for_five_seconds(
+def test_nothing_is_published_for_five_seconds_after_broker_failed(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []

@@ -1,4 +1,4 @@
-"""What the tests of validators share: a platform whose drafts are validated, and the call."""
+"""Shared by the tests of validators: a platform whose drafts are validated, and the request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 
 @pytest.fixture
 def own_loop() -> Iterator[None]:
-    """Give the test a loop of its own for validators' calls, made by its own settings."""
+    """Give the test its own client for validators, created with its settings."""
     validator_client.stop()
     validator_client.start()
     yield
@@ -51,12 +51,12 @@ def validator(world: World, url: str, n: int = 1, **more: Any) -> Webhook:
 
 
 def validate(world: World, row: Request, data: dict[str, Any] | None = None) -> bool:
-    """Ask as the distributor does, outside any transaction."""
+    """Validate as the distributor, outside any transaction."""
     return validation.validate(VALIDATED, row.pk, data or {}, world.as_distributor)
 
 
 def refused(world: World, row: Request, data: dict[str, Any] | None = None) -> list[str]:
-    """Ask, and return what the distributor is told of the failure."""
+    """Validate, and return the distributor's error messages."""
     with pytest.raises(Refused) as caught:
         validate(world, row, data)
     assert (caught.value.status, caught.value.code) == (400, "VAL_100")
@@ -66,13 +66,13 @@ def refused(world: World, row: Request, data: dict[str, Any] | None = None) -> l
 
 
 def answer(**params: Any) -> tuple[int, bytes]:
-    """Return a minimal answer: by parameter, what it says."""
+    """Return a minimal response, by parameter."""
     found = [{"id": name, **said} for name, said in params.items()]
     return 200, json.dumps({"asset": {"params": found}}).encode()
 
 
 def says(row: Request) -> dict[str, str]:
-    """Return what the parameters of the request are complained of."""
+    """Return the errors of the request's parameters."""
     row.refresh_from_db()
     return {param["id"]: param["value_error"] for param in row.params if param["value_error"]}
 
@@ -85,7 +85,7 @@ def counted(hook: Webhook) -> tuple[int, int, int, int, int]:
 
 
 def recorded(hook: Webhook) -> list[tuple[str, str, str]]:
-    """Return of each event of a webhook: what happened, its delivery's state, its outcome."""
+    """Return for each event of a webhook: its change, the delivery's state, the outcome."""
     return [
         (event.change, event.delivery.state, attempt.outcome if attempt else "")
         for event in Event.objects.filter(webhook=hook).order_by("pk").select_related("delivery")

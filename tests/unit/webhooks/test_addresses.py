@@ -1,4 +1,4 @@
-"""Where a call may go: the table by itself, and the setting that opens parts of it."""
+"""The address policy: forbidden networks, and the setting that allows some of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webhooks.http.addresses import AddressPolicy, AddressRefused, check_literal
 from webhooks.http.url_validation import check_url
 
 CLOSED = AddressPolicy()
-# All that can be opened at all.
+# All networks that can be allowed.
 OPEN = AddressPolicy((ip_network("0.0.0.0/0"), ip_network("::/0")))
 
 NEVER = [
@@ -36,7 +36,7 @@ NEVER = [
     "fd20:ce::254",
     "ff02::1",
     "ff05::2",
-    # The same things, carried by IPv6.
+    # The same addresses within IPv6 addresses.
     "::ffff:169.254.169.254",
     "::ffff:0.0.0.0",
     "::ffff:224.0.0.1",
@@ -49,7 +49,7 @@ NEVER = [
     "2002:a9fe:a9fe::",
     "2002:a9fe:a9fe::1",
     "2002:e000:1::",
-    # Teredo, by its server and by its client (every bit flipped).
+    # Teredo, by its server and by its client (inverted).
     "2001:0:a9fe:a9fe::",
     "2001:0:808:808:0:0:5601:5601",
 ]
@@ -128,7 +128,7 @@ def refusal(policy: AddressPolicy, address: str, host: str = "handler.example") 
 
 
 @pytest.mark.parametrize("address", NEVER)
-def test_some_addresses_nothing_opens(address: str) -> None:
+def test_some_addresses_are_always_forbidden(address: str) -> None:
     for policy in (CLOSED, OPEN):
         sentence = refusal(policy, address)
         assert "handler.example" in sentence
@@ -136,7 +136,7 @@ def test_some_addresses_nothing_opens(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", UNLESS_ALLOWED)
-def test_special_addresses_are_closed_until_a_setting_opens_them(address: str) -> None:
+def test_special_addresses_are_forbidden_unless_allowed(address: str) -> None:
     sentence = refusal(CLOSED, address)
     assert "handler.example" in sentence
     assert "SIM_ALLOW_NETWORKS" in sentence
@@ -148,14 +148,14 @@ def test_ordinary_addresses_need_no_setting(address: str) -> None:
     CLOSED.check("handler.example", address)
 
 
-def test_a_refusal_names_host_address_rule_and_setting() -> None:
+def test_error_names_host_address_rule_and_setting() -> None:
     assert refusal(CLOSED, "10.1.2.3") == (
         "handler.example cannot be called: 10.1.2.3 is a private address (10.0.0.0/8). "
         'To allow it, add 10.0.0.0/8 (or the keyword "private") to SIM_ALLOW_NETWORKS.'
     )
 
 
-def test_a_refusal_says_what_a_carrier_stands_for() -> None:
+def test_error_names_contained_ipv4_address() -> None:
     # Python 3.13 writes the last part of a mapped address in decimal.
     mapped = IPv6Address("::ffff:169.254.169.254")
     assert refusal(OPEN, "::ffff:169.254.169.254") == (
@@ -165,18 +165,18 @@ def test_a_refusal_says_what_a_carrier_stands_for() -> None:
     )
 
 
-def test_a_literal_is_named_once() -> None:
+def test_error_names_ip_literal_once() -> None:
     assert refusal(CLOSED, "127.0.0.1", "127.0.0.1").startswith(
         "127.0.0.1 cannot be called: it is a loopback address (127.0.0.0/8)."
     )
 
 
 @pytest.mark.parametrize("address", ["", "127.1", "0x7f.0.0.1", "2130706433", "name", "1.2.3.4.5"])
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_invalid_address_is_refused(address: str) -> None:
     assert "is not an IP address" in refusal(OPEN, address)
 
 
-def test_one_open_network_opens_no_other() -> None:
+def test_allowed_network_allows_no_other() -> None:
     policy = AddressPolicy(parse_networks("10.1.0.0/16"))
     policy.check("h", "10.1.255.255")
     policy.check("h", "::ffff:10.1.0.1")
@@ -185,7 +185,7 @@ def test_one_open_network_opens_no_other() -> None:
     refusal(policy, "fc00::1")
 
 
-def test_the_words_open_what_they_say() -> None:
+def test_keywords_allow_their_networks() -> None:
     loopback = AddressPolicy(parse_networks("loopback"))
     for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
         loopback.check("h", address)
@@ -198,7 +198,7 @@ def test_the_words_open_what_they_say() -> None:
         refusal(private, address)
 
 
-def test_the_setting_takes_words_networks_and_addresses() -> None:
+def test_setting_accepts_keywords_networks_and_addresses() -> None:
     assert parse_networks("") == ()
     assert parse_networks(" , ") == ()
     networks = parse_networks("Loopback, 10.1.0.0/16,10.2.3.4 fd12::/16")
@@ -212,19 +212,19 @@ def test_the_setting_takes_words_networks_and_addresses() -> None:
 
 
 @pytest.mark.parametrize("text", ["intranet", "10.1.0.0/33", "10.1", "loopback,nonsense", "::/129"])
-def test_a_bad_entry_is_named(text: str) -> None:
+def test_invalid_entry_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="SIM_ALLOW_NETWORKS contains") as caught:
         parse_networks(text)
     assert text.rpartition(",")[2] in str(caught.value)
 
 
-def test_an_address_with_a_mask_gets_a_suggestion() -> None:
+def test_address_within_network_gets_suggestion() -> None:
     with pytest.raises(ValueError, match=r"write 10\.1\.0\.0/16 for the whole"):
         parse_networks("10.1.2.3/16")
 
 
 @pytest.mark.parametrize("text", ["169.254.169.254", "169.254.0.0/16", "fe80::/10", "224.0.0.0/8"])
-def test_an_entry_that_could_never_work_is_refused(text: str) -> None:
+def test_entry_for_forbidden_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no setting allows that"):
         parse_networks(text)
 
@@ -238,7 +238,7 @@ def _verdict(address: str) -> bool:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_a_carrier_is_judged_by_what_it_carries(number: int) -> None:
+def test_contained_ipv4_address_is_checked(number: int) -> None:
     plain = _verdict(str(IPv4Address(number)))
     for base, shift in (("::ffff:0:0", 0), ("64:ff9b::", 0), ("2002::", 80)):
         carrier = IPv6Address(int(IPv6Address(base)) | number << shift)
@@ -246,12 +246,12 @@ def test_a_carrier_is_judged_by_what_it_carries(number: int) -> None:
 
 
 @given(st.ip_addresses())
-def test_the_table_is_never_laxer_than_python(address: IPv4Address | IPv6Address) -> None:
+def test_table_is_at_least_as_strict_as_ipaddress(address: IPv4Address | IPv6Address) -> None:
     if address.is_multicast or address.is_link_local or address.is_loopback:
         assert not _verdict(str(address))
 
 
-# The same address in every spelling that a browser or a resolver reads.
+# The same address in every notation that browsers and resolvers accept.
 SPELLINGS = [
     "http://169.254.169.254/latest/meta-data/",
     "HTTPS://169.254.169.254:8443/?a=b",
@@ -274,7 +274,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("url", SPELLINGS)
-def test_saving_refuses_the_metadata_address_in_every_spelling(url: str) -> None:
+def test_saving_refuses_metadata_address_in_every_notation(url: str) -> None:
     with pytest.raises(ValueError, match=r"link-local address.*\(169\.254\.0\.0/16\)"):
         check_literal(check_url(url))
 
@@ -291,5 +291,5 @@ def test_saving_refuses_what_no_setting_allows(address: str) -> None:
     [*(f"[{each}]" if ":" in each else each for each in UNLESS_ALLOWED), "93.184.216.34",
      "example.com", "localhost", "169.254.169.254.example.com", "metadata.google.internal"],
 )  # fmt: skip
-def test_saving_leaves_names_and_what_a_setting_allows_to_the_call(host: str) -> None:
+def test_saving_accepts_names_and_addresses_a_setting_may_allow(host: str) -> None:
     check_literal(check_url(f"http://{host}/"))

@@ -1,4 +1,4 @@
-"""Connections: used again, replaced when they die idle, cancelled, not in each other's way."""
+"""Connections of the client: reuse, replacement of closed ones, cancellation, isolation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.webhooks.hostile import OK, Behaviour, Peer, Server, floods, hangs, polite
+from tests.webhooks.hostile import OK, Behavior, Peer, Server, floods, hangs, polite
 from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     GRACE,
     LOOPBACK,
@@ -46,10 +46,10 @@ def twice(run: Run, url: str, **options: Any) -> tuple[Outcome, Outcome]:
     return both
 
 
-def dies_on_second(last_words: bytes, *, rude: bool = False, then: Behaviour = polite) -> Behaviour:
-    """Serve one request on the first connection, die on its second; be `then` to all others."""
+def dies_on_second(last_words: bytes, *, rude: bool = False, then: Behavior = polite) -> Behavior:
+    """Serve one request on the first connection and close it at the second; then use `then`."""
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         if peer.number:
             then(peer)
             return
@@ -60,21 +60,21 @@ def dies_on_second(last_words: bytes, *, rude: bool = False, then: Behaviour = p
             if rude:
                 peer.reset()
 
-    return behaviour
+    return behavior
 
 
 # --- used again -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_a_connection_is_used_again(run: Run, method: str) -> None:
+def test_connection_is_reused(run: Run, method: str) -> None:
     with Server(polite) as server:
         first, second = twice(run, server.url, method=method)
         assert first.success.body == second.success.body == b"ok"
         assert (server.connections, len(server.requests)) == (1, 2)
 
 
-def test_a_connection_with_more_to_read_is_not_used_again(run: Run) -> None:
+def test_connection_with_unread_data_is_not_reused(run: Run) -> None:
     with Server(floods(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536)) as server:
         first, second = twice(run, server.url)
         assert first.success.truncated
@@ -85,10 +85,10 @@ def test_a_connection_with_more_to_read_is_not_used_again(run: Run) -> None:
 STRAY = b"HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n"
 
 
-def test_an_answer_that_nobody_asked_for_answers_no_later_call(run: Run) -> None:
+def test_unsolicited_response_is_not_used_for_next_request(run: Run) -> None:
     idle = threading.Event()
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         peer.send(OK)
         if not peer.number:
@@ -99,44 +99,44 @@ def test_an_answer_that_nobody_asked_for_answers_no_later_call(run: Run) -> None
     async def main(transport: Transport) -> Outcome:
         assert (await attempt(transport, server.url)).success.status == 200
         idle.set()
-        # The client hangs up as soon as it has seen the stray answer.
+        # The client closes the connection as soon as it has read the unsolicited response.
         assert await asyncio.to_thread(server.left.wait, 2)
         return await attempt(transport, server.url)
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         assert with_transport(run, main).success.status == 200
         assert server.connections == 2
 
 
 @pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
 @pytest.mark.parametrize("stray", [STRAY, b"x"])
-def test_bytes_after_an_answer_answer_no_later_call(
+def test_bytes_after_response_are_not_used_for_next_request(
     run: Run,
     answer: bytes,
     stray: bytes,
 ) -> None:
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         while peer.request():
             peer.send(answer + stray)
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         first, second = twice(run, server.url)
         assert (first.success.status, second.success.status) == (200, 200)
         assert server.connections == 2
 
 
-def test_an_answer_that_is_not_read_to_its_end_is_hung_up_on(run: Run) -> None:
-    def behaviour(peer: Peer) -> None:
+def test_connection_of_unread_response_is_closed(run: Run) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200)
         peer.gone()
 
     async def main(transport: Transport) -> None:
         assert (await attempt(transport, server.url, read_cap=100)).success.truncated
-        # Now, and not when the transport is closed.
+        # Now, not when the transport is closed.
         assert await asyncio.to_thread(server.left.wait, 2)
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         with_transport(run, main)
 
 
@@ -145,7 +145,7 @@ def test_an_answer_that_is_not_read_to_its_end_is_hung_up_on(run: Run) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("rude", [False, True], ids=["closed", "reset"])
-def test_a_used_connection_that_dies_unanswered_is_replaced(
+def test_reused_connection_closed_without_response_is_replaced(
     run: Run,
     method: str,
     rude: bool,
@@ -154,40 +154,40 @@ def test_a_used_connection_that_dies_unanswered_is_replaced(
         _, second = twice(run, server.url, method=method)
         assert second.success.body == b"ok"
         assert (server.connections, len(server.requests)) == (2, 3)
-        # The same request, but for the hint that its connection won't be used again.
+        # The same request, except for `Connection: close`.
         assert server.requests[2].replace(b"Connection: close\r\n", b"") == server.requests[1]
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("rude", [False, True], ids=["closed", "reset"])
-def test_a_fresh_connection_that_dies_is_not_replaced(
+def test_closed_fresh_connection_is_not_replaced(
     run: Run,
     method: str,
     rude: bool,
 ) -> None:
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         if rude:
             peer.reset()
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         assert CLOSED_UNANSWERED in run(once(server.url, method=method)).sentence
         assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("last_words", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"?"])
-def test_after_the_first_byte_nothing_is_repeated(run: Run, last_words: bytes) -> None:
+def test_request_is_not_repeated_after_first_byte(run: Run, last_words: bytes) -> None:
     with Server(dies_on_second(last_words)) as server:
         _, second = twice(run, server.url)
         assert second.failure is not None
         assert (server.connections, len(server.requests)) == (1, 2)
 
 
-def test_a_repeated_request_goes_to_a_new_connection_and_only_once(run: Run) -> None:
+def test_request_is_repeated_once_on_a_new_connection(run: Run) -> None:
     both_here = threading.Barrier(2)
 
-    def behaviour(peer: Peer) -> None:
-        """Two connections that go stale together, and nothing good after them."""
+    def behavior(peer: Peer) -> None:
+        """Two connections that are closed together, and no working one after them."""
         peer.request()
         if peer.number < 2:
             both_here.wait(2)
@@ -199,12 +199,12 @@ def test_a_repeated_request_goes_to_a_new_connection_and_only_once(run: Run) -> 
         assert [o.success.status for o in await asyncio.gather(*calls)] == [200, 200]
         return await attempt(transport, server.url)
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         assert CLOSED_UNANSWERED in with_transport(run, main).sentence
         assert (server.connections, len(server.requests)) == (3, 4)
 
 
-def test_a_repeated_request_shares_the_deadline(run: Run) -> None:
+def test_repeated_request_shares_the_deadline(run: Run) -> None:
     with Server(dies_on_second(b"", then=hangs)) as server:
         _, second = twice(run, server.url, timeout=0.3)
         assert second.sentence == "Timed out after 0.3 s."
@@ -214,11 +214,11 @@ def test_a_repeated_request_shares_the_deadline(run: Run) -> None:
 # --- C9, and slow names -----------------------------------------------------------------------
 
 
-def test_c9_fifty_hanging_calls_delay_no_other(run: Run) -> None:
+def test_fifty_hanging_requests_delay_no_other(run: Run) -> None:
     count = 50
     all_here = threading.Barrier(count + 1)
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         all_here.wait(5)
         peer.gone()
@@ -235,14 +235,14 @@ def test_c9_fifty_hanging_calls_delay_no_other(run: Run) -> None:
         await asyncio.gather(*hanging, return_exceptions=True)
         return other
 
-    with Server(behaviour) as stuck, Server(polite) as server:
+    with Server(behavior) as stuck, Server(polite) as server:
         other = with_transport(run, main)
         assert other.success.status == 200
         assert other.seconds < 1
         assert stuck.connections == count
 
 
-def test_a_slow_name_delays_no_other_and_is_asked_once(
+def test_slow_name_delays_no_other_and_is_resolved_once(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -266,7 +266,7 @@ def test_a_slow_name_delays_no_other_and_is_asked_once(
         quick = await attempt(transport, f"http://quick.example:{server.port}/")
         assert quick.success.status == 200
         assert not any(task.done() for task in slow)
-        # One who leaves takes nothing from those who wait for the same name.
+        # Cancelling one request does not affect others that wait for the same name.
         slow[0].cancel()
         release.set()
         outcomes = await asyncio.gather(*slow[1:])
@@ -280,10 +280,10 @@ def test_a_slow_name_delays_no_other_and_is_asked_once(
 # --- cancelled, closed ------------------------------------------------------------------------
 
 
-def test_cancelling_passes_through_and_leaves_nothing_behind(run: Run) -> None:
+def test_cancelling_propagates_and_cleans_up(run: Run) -> None:
     here = threading.Event()
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         here.set()
         peer.gone()
@@ -298,18 +298,18 @@ def test_cancelling_passes_through_and_leaves_nothing_behind(run: Run) -> None:
         assert await asyncio.to_thread(server.left.wait, 2)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         with_transport(run, main)
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body")
-def test_cancelling_an_upload_hangs_up_at_once(run: Run) -> None:
-    """What is still to be sent isn't sent: a polite close would wait for a peer that reads."""
+def test_cancelling_an_upload_closes_the_connection(run: Run) -> None:
+    """Unsent data is dropped: a graceful close would wait for a peer that doesn't read."""
     size = 20_000_000
     here, cancelled, ended = threading.Event(), threading.Event(), threading.Event()
     received: list[int] = []
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         received.append(len(peer.sock.recv(1)))
         here.set()
         cancelled.wait(2)
@@ -329,7 +329,7 @@ def test_cancelling_an_upload_hangs_up_at_once(run: Run) -> None:
         cancelled.set()
         assert await asyncio.to_thread(ended.wait, 5)
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         with_transport(run, main)
     assert sum(received) < size
 
@@ -363,7 +363,7 @@ def test_cancelling_a_lookup_does_not_wait_for_it(
     assert complaints == []
 
 
-def test_a_closed_transport_makes_no_calls(run: Run) -> None:
+def test_closed_transport_sends_nothing(run: Run) -> None:
     async def main(transport: Transport) -> None:
         await transport.close()
         with pytest.raises(RequestFailed, match="stopping"):
@@ -374,10 +374,10 @@ def test_a_closed_transport_makes_no_calls(run: Run) -> None:
         assert server.connections == 0
 
 
-def test_closing_ends_the_calls_under_way(run: Run) -> None:
+def test_closing_ends_requests_in_flight(run: Run) -> None:
     here = threading.Event()
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         here.set()
         peer.gone()
@@ -388,15 +388,15 @@ def test_closing_ends_the_calls_under_way(run: Run) -> None:
         await transport.close()
         return await asyncio.wait_for(task, 2)
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         assert with_transport(run, main).sentence.endswith(f"{CLOSED_UNANSWERED}.")
 
 
-def test_more_than_a_hundred_calls_at_once(run: Run) -> None:
+def test_more_than_a_hundred_concurrent_requests(run: Run) -> None:
     count = 120
     all_here = threading.Barrier(count)
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         all_here.wait(5)
         peer.send(OK)
@@ -404,7 +404,7 @@ def test_more_than_a_hundred_calls_at_once(run: Run) -> None:
     async def main(transport: Transport) -> list[Outcome]:
         return await asyncio.gather(*(attempt(transport, server.url) for _ in range(count)))
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         assert {o.success.status for o in with_transport(run, main)} == {200}
 
 
@@ -418,7 +418,7 @@ class Anywhere(AddressPolicy):
         """Allow it."""
 
 
-def test_the_guard_of_these_tests_sees_every_connection(
+def test_guard_of_these_tests_sees_every_connection(
     run: Run,
     loopback_only: list[object],
 ) -> None:

@@ -1,4 +1,4 @@
-"""Rows C1 to C8 of the hardening list: every hostile answer ends in time, with its own sentence."""
+"""Hostile responses: each ends in time, with a message of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.webhooks.certificates import certificate
 from tests.webhooks.hostile import (
     OK,
     PACE,
-    Behaviour,
+    Behavior,
     Peer,
     Server,
     drips,
@@ -44,13 +44,13 @@ TEN = HEAD + b"Content-Length: 10\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 BROKEN_OFF = "The response is incomplete"
-# Words of our insides, which no sentence may contain.
+# Internal terms that no message may contain.
 INSIDES = ("Error", "Exception", "Traceback", "aiohttp", "Client", "Server", "errno", "object at")
 
 
-def met(run: Run, behaviour: Behaviour, **options: Any) -> Outcome:
+def met(run: Run, behavior: Behavior, **options: Any) -> Outcome:
     options.setdefault("timeout", DEADLINE)
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         outcome: Outcome = run(once(server.url, **options))
     assert outcome.seconds < DEADLINE + GRACE
     if outcome.failure is not None:
@@ -62,14 +62,14 @@ def met(run: Run, behaviour: Behaviour, **options: Any) -> Outcome:
 # --- C1, C2, C3: the deadline -----------------------------------------------------------------
 
 
-def test_c1_a_handler_that_never_answers(run: Run) -> None:
+def test_handler_that_never_responds(run: Run) -> None:
     outcome = met(run, hangs)
     assert outcome.sentence == LATE
     assert outcome.failure is not None
     assert outcome.failure.response is None
 
 
-def test_c2_a_dripped_body(run: Run) -> None:
+def test_dripped_body(run: Run) -> None:
     outcome = met(run, drips(HEAD + b"Content-Length: 1000\r\n\r\n"))
     assert outcome.sentence == LATE
     assert outcome.failure is not None
@@ -84,7 +84,7 @@ def test_c2_a_dripped_body(run: Run) -> None:
 @pytest.mark.parametrize(
     "head", [b"", b"HTTP", HEAD, HEAD + b"X-Slow: "], ids=["nothing", "word", "status", "header"]
 )
-def test_c3_dripped_headers(run: Run, head: bytes) -> None:
+def test_dripped_headers(run: Run, head: bytes) -> None:
     drop = {b"": b"\r\n", b"HTTP": b"", HEAD: b"X"}.get(head, b"x")
     outcome = met(run, drips(head, drop))
     assert outcome.sentence == LATE
@@ -95,20 +95,20 @@ def test_c3_dripped_headers(run: Run, head: bytes) -> None:
 @pytest.mark.parametrize(
     "chunk", [b"1\r\nx\r\n", b"0;"], ids=["chunks without end", "an extension without end"]
 )
-def test_c2_dripped_chunks(run: Run, chunk: bytes) -> None:
+def test_dripped_chunks(run: Run, chunk: bytes) -> None:
     assert met(run, drips(CHUNKED, chunk)).sentence == LATE
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body")
-def test_a_handler_that_takes_the_connection_and_reads_nothing(run: Run) -> None:
-    def behaviour(peer: Peer) -> None:
+def test_handler_that_accepts_connection_and_reads_nothing(run: Run) -> None:
+    def behavior(peer: Peer) -> None:
         peer.wait()
 
-    outcome = met(run, behaviour, body=b"x" * 8_000_000)
+    outcome = met(run, behavior, body=b"x" * 8_000_000)
     assert outcome.sentence == LATE
 
 
-def test_the_deadline_covers_the_connecting(run: Run, tmp_path: Path) -> None:
+def test_deadline_includes_connecting(run: Run, tmp_path: Path) -> None:
     _, client = certificate(tmp_path)
     with Server(lambda peer: peer.gone()) as server:
         url = server.url.replace("http:", "https:")
@@ -130,21 +130,21 @@ def test_the_deadline_covers_the_connecting(run: Run, tmp_path: Path) -> None:
     ],
     ids=["until closed", "huge", "small chunks", "large chunks"],
 )
-def test_c4_an_endless_body(run: Run, head: bytes, piece: bytes) -> None:
+def test_endless_body(run: Run, head: bytes, piece: bytes) -> None:
     answer = met(run, floods(head, piece), timeout=5).success
     assert answer.body == b"x" * 65536
     assert answer.truncated
 
 
 @pytest.mark.parametrize(("size", "truncated"), [(99, False), (100, False), (101, True)])
-def test_c4_the_cap_is_exact(run: Run, size: int, truncated: bool) -> None:
+def test_read_cap_is_exact(run: Run, size: int, truncated: bool) -> None:
     text = HEAD + f"Content-Length: {size}\r\n\r\n".encode() + b"x" * size
     answer = met(run, says_and_stays(text), read_cap=100).success
     assert answer.body == b"x" * min(size, 100)
     assert answer.truncated is truncated
 
 
-def test_c5_a_gzip_bomb_stays_packed(run: Run) -> None:
+def test_gzip_bomb_is_not_decompressed(run: Run) -> None:
     bomb = gzip.compress(bytes(20_000_000))
     head = HEAD + f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
     with Server(says(head + bomb)) as server:
@@ -155,7 +155,7 @@ def test_c5_a_gzip_bomb_stays_packed(run: Run) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_c6_a_redirect_is_never_followed(run: Run, status: int) -> None:
+def test_redirect_is_not_followed(run: Run, status: int) -> None:
     with Server(polite) as other:
         for where in (other.url, "http://169.254.169.254/latest/meta-data/"):
             text = f"HTTP/1.1 {status} Go\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n"
@@ -170,7 +170,7 @@ def test_c6_a_redirect_is_never_followed(run: Run, status: int) -> None:
 MANY = b"".join(b"X-%d: y\r\n" % i for i in range(10_000))
 LARGE = b"".join(b"X-%d: %s\r\n" % (i, b"y" * 2000) for i in range(100))
 
-BROKEN_HEADS: list[tuple[str, Behaviour, str]] = [
+BROKEN_HEADS: list[tuple[str, Behavior, str]] = [
     ("no answer", says(b""), "closed the connection without a response"),
     ("reset before", resets_after(b""), "closed the connection without a response"),
     ("half-close before", half_closes_after(b""), "closed the connection without a response"),
@@ -201,18 +201,18 @@ BROKEN_HEADS: list[tuple[str, Behaviour, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words"),
+    ("behavior", "words"),
     [row[1:] for row in BROKEN_HEADS],
     ids=[row[0] for row in BROKEN_HEADS],
 )
-def test_c7_a_broken_head(run: Run, behaviour: Behaviour, words: str) -> None:
-    outcome = met(run, behaviour)
+def test_broken_head(run: Run, behavior: Behavior, words: str) -> None:
+    outcome = met(run, behavior)
     assert words in outcome.sentence
     assert outcome.failure is not None
     assert outcome.failure.response is None
 
 
-BROKEN_BODIES: list[tuple[str, Behaviour, str, bytes]] = [
+BROKEN_BODIES: list[tuple[str, Behavior, str, bytes]] = [
     ("reset", resets_after(TEN + b"abc"), BROKEN_OFF, b"abc"),
     ("half-close", half_closes_after(TEN + b"abc"), "shorter than its Content-Length", b"abc"),
     ("closed early", says(TEN, b"abc"), "shorter than its Content-Length", b"abc"),
@@ -224,17 +224,17 @@ BROKEN_BODIES: list[tuple[str, Behaviour, str, bytes]] = [
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words", "body"),
+    ("behavior", "words", "body"),
     [row[1:] for row in BROKEN_BODIES],
     ids=[row[0] for row in BROKEN_BODIES],
 )
-def test_c7_a_broken_body(
+def test_broken_body(
     run: Run,
-    behaviour: Behaviour,
+    behavior: Behavior,
     words: str,
     body: bytes,
 ) -> None:
-    outcome = met(run, behaviour)
+    outcome = met(run, behavior)
     assert words in outcome.sentence
     assert outcome.failure is not None
     partial = outcome.failure.response
@@ -242,7 +242,7 @@ def test_c7_a_broken_body(
     assert (partial.status, partial.body, partial.truncated) == (200, body, True)
 
 
-def test_c7_switching_protocols_is_a_failure(run: Run) -> None:
+def test_switching_protocols_is_a_failure(run: Run) -> None:
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
     outcome = met(run, says_and_stays(head))
     assert "101" in outcome.sentence
@@ -251,13 +251,13 @@ def test_c7_switching_protocols_is_a_failure(run: Run) -> None:
     assert outcome.failure.response.status == 101
 
 
-def test_a_few_interim_answers_are_passed_over(run: Run) -> None:
+def test_few_interim_responses_are_ignored(run: Run) -> None:
     few = b"HTTP/1.1 102 Processing\r\n\r\n" * 5
     assert met(run, says(INTERIM, few + OK)).success.body == b"ok"
 
 
 @pytest.mark.parametrize("pieces", [(OK + b"more",), (OK, b"more"), (OK[:-4], OK[-4:] + b"more")])
-def test_more_than_the_content_length_says_is_ignored(
+def test_bytes_beyond_content_length_are_ignored(
     run: Run,
     pieces: tuple[bytes, ...],
 ) -> None:
@@ -265,23 +265,23 @@ def test_more_than_the_content_length_says_is_ignored(
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
-def test_headers_that_end_between_two_segments(run: Run, cut: int) -> None:
+def test_headers_split_between_two_segments(run: Run, cut: int) -> None:
     head = HEAD + b"Content-Length: 2\r\n\r\n"
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         peer.send(head[:-cut])
         peer.wait(PACE)
         peer.send(head[-cut:] + b"ok, and more than was announced")
         peer.gone()
 
-    assert met(run, behaviour).success.body == b"ok"
+    assert met(run, behavior).success.body == b"ok"
 
 
 # --- C8: no connection ------------------------------------------------------------------------
 
 
-def test_c8_connection_refused(run: Run) -> None:
+def test_connection_refused(run: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -292,7 +292,7 @@ def test_c8_connection_refused(run: Run) -> None:
     )
 
 
-def test_c8_every_address_of_a_name_refuses(
+def test_all_addresses_of_a_name_refuse(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -304,7 +304,7 @@ def test_c8_every_address_of_a_name_refuses(
     assert outcome.sentence.startswith(f"handler.example:{port} refused the connection")
 
 
-def test_one_address_that_answers_is_enough(
+def test_one_address_that_responds_is_enough(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -320,7 +320,7 @@ def test_one_address_that_answers_is_enough(
         (socket.EAI_AGAIN, "DNS does not respond"),
     ],
 )
-def test_c8_unknown_host(
+def test_unknown_host(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     code: int,
@@ -335,7 +335,7 @@ def test_c8_unknown_host(
     assert "inside" not in sentence
 
 
-def test_c8_bad_certificates_have_a_sentence_each(run: Run, tmp_path: Path) -> None:
+def test_each_bad_certificate_has_its_message(run: Run, tmp_path: Path) -> None:
     server_tls, client = certificate(tmp_path)
     with Server(polite, tls=server_tls) as server:
         assert run(once(server.url, tls=client)).success.status == 200
@@ -350,7 +350,7 @@ def test_c8_bad_certificates_have_a_sentence_each(run: Run, tmp_path: Path) -> N
         assert "it is for another address" in run(once(server.url, tls=client)).sentence
 
 
-def test_c8_a_certificate_for_another_name(
+def test_certificate_for_another_name(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -362,7 +362,7 @@ def test_c8_a_certificate_for_another_name(
     assert "certificate of handler.example was refused: it is for another host" in outcome.sentence
 
 
-def test_c8_tls_to_a_plain_port_and_plain_to_a_tls_port(
+def test_tls_to_plain_port_and_plain_to_tls_port(
     run: Run,
     tmp_path: Path,
 ) -> None:
@@ -386,14 +386,14 @@ def test_c8_tls_to_a_plain_port_and_plain_to_a_tls_port(
 
 
 @pytest.mark.parametrize("rude", [False, True], ids=["closed", "reset"])
-def test_c8_a_handshake_that_is_cut(run: Run, tmp_path: Path, rude: bool) -> None:
+def test_interrupted_handshake(run: Run, tmp_path: Path, rude: bool) -> None:
     _, client = certificate(tmp_path)
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.sock.recv(9)
         if rude:
             peer.reset()
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         outcome = run(once(server.url.replace("http:", "https:"), tls=client))
     assert "during the TLS handshake" in outcome.sentence or "handshake failed" in outcome.sentence

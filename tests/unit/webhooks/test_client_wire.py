@@ -1,4 +1,4 @@
-"""What stands on the wire, what is kept of an answer, and the one way round: the proxy."""
+"""The request as bytes, what is kept of a response, and the proxy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.webhooks.certificates import certificate
-from tests.webhooks.hostile import OK, Behaviour, Peer, Server, hangs, polite, says
+from tests.webhooks.hostile import OK, Behavior, Peer, Server, hangs, polite, says
 from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     GRACE,
     LOOPBACK,
@@ -44,11 +44,11 @@ def sent(run: Run, path: str = "", **options: Any) -> tuple[str, dict[str, str],
 @pytest.mark.parametrize(
     "path", ["", "a//b/../c;d=1?x=%2f&y=a+b&z=[1]|{2}^`'\"\\&&", "?x=1?y=%zz", "%2e%2e/%C3%BC"]
 )
-def test_the_path_and_the_query_are_sent_byte_for_byte(run: Run, path: str) -> None:
+def test_path_and_query_are_sent_unchanged(run: Run, path: str) -> None:
     assert sent(run, path)[0] == f"POST /{path} HTTP/1.1"
 
 
-def test_a_post_says_what_it_must_and_no_more(run: Run) -> None:
+def test_post_has_only_the_required_headers(run: Run) -> None:
     _, headers, body = sent(run, headers={"Content-Type": "application/json"})
     assert body == b"{}"
     host = headers.pop("host")
@@ -61,14 +61,14 @@ def test_a_post_says_what_it_must_and_no_more(run: Run) -> None:
     }
 
 
-def test_a_get_has_no_body(run: Run) -> None:
+def test_get_has_no_body(run: Run) -> None:
     line, headers, body = sent(run, "?a=b", method="GET")
     assert line == "GET /?a=b HTTP/1.1"
     assert body == b""
     assert not headers.keys() & {"content-length", "content-type", "transfer-encoding"}
 
 
-def test_the_caller_may_name_himself_but_not_ask_for_packed_answers(run: Run) -> None:
+def test_caller_may_set_user_agent_but_not_accept_encoding(run: Run) -> None:
     given = {"user-agent": "Mine/1", "accept-encoding": "gzip", "Authorization": "Bearer x"}
     _, headers, _ = sent(run, headers=given)
     assert headers["user-agent"] == "Mine/1"
@@ -90,7 +90,7 @@ def test_the_caller_may_name_himself_but_not_ask_for_packed_answers(run: Run) ->
         ({"Expect": "100-continue"}, "reserved for the connection"),
     ],
 )
-def test_headers_that_would_change_the_message_are_not_sent(
+def test_framing_headers_are_refused(
     run: Run,
     headers: dict[str, str],
     words: str,
@@ -101,7 +101,7 @@ def test_headers_that_would_change_the_message_are_not_sent(
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://user:pw@127.0.0.1/", "http://h/#a"])
-def test_a_url_is_checked_once_more_when_it_is_called(run: Run, url: str) -> None:
+def test_url_is_checked_again_when_sent(run: Run, url: str) -> None:
     outcome = run(once(url))
     assert outcome.sentence.startswith("The URL ")
     assert "pw" not in outcome.sentence
@@ -110,7 +110,7 @@ def test_a_url_is_checked_once_more_when_it_is_called(run: Run, url: str) -> Non
 def test_cookies_are_not_kept(run: Run) -> None:
     cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         while peer.request():
             peer.send(cookie)
 
@@ -122,13 +122,13 @@ def test_cookies_are_not_kept(run: Run) -> None:
         finally:
             await transport.close()
 
-    with Server(behaviour) as server:
+    with Server(behavior) as server:
         run(main())
         assert len(server.requests) == 2
         assert b"cookie" not in server.requests[1].lower()
 
 
-def test_nothing_is_taken_from_the_environment(
+def test_environment_variables_are_ignored(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -144,7 +144,7 @@ def test_nothing_is_taken_from_the_environment(
         assert proxy.connections == 0
 
 
-def test_host_and_sni_are_the_names(
+def test_host_and_sni_are_the_host_name(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -167,7 +167,7 @@ def test_host_and_sni_are_the_names(
 # --- the answer -------------------------------------------------------------------------------
 
 
-def test_the_headers_of_an_answer_can_be_stored(run: Run) -> None:
+def test_response_headers_can_be_stored(run: Run) -> None:
     raw = b"X-Latin: caf\xe9\r\nX-Utf: caf\xc3\xa9\r\nX-Half: \xed\xa0\x80"
     raw += b"\r\nX-Twice: 1\r\nX-Twice: 2"
     text = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + raw + b"\r\n\r\n"
@@ -181,7 +181,7 @@ def test_the_headers_of_an_answer_can_be_stored(run: Run) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299, 304, 400, 404, 500, 503, 999])
-def test_every_final_status_is_an_answer(run: Run, status: int) -> None:
+def test_every_final_status_is_a_response(run: Run, status: int) -> None:
     with Server(says(f"HTTP/1.1 {status} So\r\nContent-Length: 0\r\n\r\n".encode())) as server:
         assert run(once(server.url)).success.status == status
 
@@ -189,10 +189,10 @@ def test_every_final_status_is_an_answer(run: Run, status: int) -> None:
 # --- the proxy --------------------------------------------------------------------------------
 
 
-def tunnel(tls: ssl.SSLContext) -> Behaviour:
-    """Be a proxy for CONNECT, and the server behind it as well."""
+def tunnel(tls: ssl.SSLContext) -> Behavior:
+    """Act as a proxy for CONNECT, and as the server behind it."""
 
-    def behaviour(peer: Peer) -> None:
+    def behavior(peer: Peer) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
         peer.sock = tls.wrap_socket(peer.sock, server_side=True)
@@ -200,13 +200,13 @@ def tunnel(tls: ssl.SSLContext) -> Behaviour:
         peer.send(OK)
         peer.gone()
 
-    return behaviour
+    return behavior
 
 
-def test_a_plain_call_through_the_proxy(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_request_through_proxy(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = names(monkeypatch, {"handler.example": ["127.0.0.1"]})
     with Server(polite) as proxy:
-        # The proxy itself stands where no webhook may go: it is the operator's choice.
+        # The proxy's address is forbidden for webhooks, but the operator chose it.
         policy = AddressPolicy(parse_networks("127.0.0.1"))
         url = "http://handler.example:81/a?b=%2f"
         outcome = run(once(url, proxy=proxy.url, policy=policy))
@@ -216,7 +216,7 @@ def test_a_plain_call_through_the_proxy(run: Run, monkeypatch: pytest.MonkeyPatc
     assert asked == ["handler.example"]
 
 
-def test_a_secure_call_through_the_proxy(
+def test_https_request_through_proxy(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -234,7 +234,7 @@ def test_a_secure_call_through_the_proxy(
     "host", ["127.0.0.1", "2130706433", "[::ffff:10.0.0.1]", "169.254.169.254", "inside.example"]
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_proxy_is_no_way_round_the_check(
+def test_proxy_does_not_bypass_address_check(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     host: str,
@@ -248,7 +248,7 @@ def test_the_proxy_is_no_way_round_the_check(
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words"),
+    ("behavior", "words"),
     [
         (says(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"), "(HTTP 407)"),
         (says(b""), "The proxy closed the connection without a response"),
@@ -256,14 +256,14 @@ def test_the_proxy_is_no_way_round_the_check(
         (hangs, "Timed out after 0.3 s"),
     ],
 )
-def test_a_proxy_that_will_not(run: Run, behaviour: Behaviour, words: str) -> None:
-    with Server(behaviour) as proxy:
+def test_proxy_that_refuses(run: Run, behavior: Behavior, words: str) -> None:
+    with Server(behavior) as proxy:
         outcome = run(once("https://127.0.0.1:81/", proxy=proxy.url, timeout=0.3))
     assert words in outcome.sentence
     assert outcome.seconds < 0.3 + GRACE
 
 
-def test_a_proxy_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_that_is_down(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     names(monkeypatch, {})
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -275,7 +275,7 @@ def test_a_proxy_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "secret" not in outcome.sentence
 
 
-def test_a_proxy_may_ask_for_a_password(run: Run) -> None:
+def test_proxy_with_password(run: Run) -> None:
     with Server(polite) as proxy:
         url = proxy.url.replace("http://", "http://someone:secret@")
         assert run(once("http://127.0.0.1:81/", proxy=url)).success.status == 200
@@ -283,6 +283,6 @@ def test_a_proxy_may_ask_for_a_password(run: Run) -> None:
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "127.0.0.1:3128", "http://"])
-def test_a_proxy_must_be_an_http_url(run: Run, proxy: str) -> None:
+def test_proxy_must_be_an_http_url(run: Run, proxy: str) -> None:
     with pytest.raises(ValueError, match="The proxy must be a URL"):
         run(once("http://127.0.0.1:81/", proxy=proxy))

@@ -1,4 +1,4 @@
-"""What came back against what was sent: what counts as a difference, for any two JSON values."""
+"""The difference between two JSON values, for any two of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ scalars = (
     | st.text(max_size=4)
 )
 keys = st.sampled_from(["id", "params", "value", "a.b", "[x]", ""]) | st.text(max_size=3)
-# Objects with ids often, so that lists are compared by them.
+# Often objects with ids, so that lists are compared by id.
 values: st.SearchStrategy[Any] = st.recursive(
     scalars,
     lambda inner: (
@@ -50,7 +50,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 
 
 def at(value: Any, steps: json_diff.Steps) -> Any:
-    """Follow the steps, as a reader of the path would."""
+    """Return the value at the steps of a path."""
     for step in steps:
         if isinstance(step, ItemId):
             value = next((e for e in value if e["id"] == step.id), NOTHING)
@@ -64,7 +64,7 @@ def at(value: Any, steps: json_diff.Steps) -> Any:
 
 
 def text(value: Any) -> str:
-    """Return what tells two JSON values apart; numbers as JavaScript has them."""
+    """Return a comparable form of a JSON value; numbers as in JavaScript."""
     return "" if value is NOTHING else json.dumps(_as_floats(value), sort_keys=True)
 
 
@@ -73,7 +73,7 @@ def _as_floats(value: Any) -> Any:
         return {key: _as_floats(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_as_floats(each) for each in value]
-    # Minus nought is nought.
+    # -0.0 equals 0.
     return float(value) + 0.0 if type(value) in (int, float) else value
 
 
@@ -86,14 +86,14 @@ def paths(sent: Any, got: Any) -> list[str]:
 
 @examples(60)
 @given(values)
-def test_a_value_against_itself_has_no_difference(value: Any) -> None:
+def test_value_does_not_differ_from_itself(value: Any) -> None:
     found = compare(value, json.loads(json.dumps(value)))
     assert (found.rows, found.more, found.left_out) == ([], 0, 0)
 
 
 @examples(60)
 @given(values, values)
-def test_each_path_leads_to_what_really_differs(sent: Any, got: Any) -> None:
+def test_each_path_leads_to_a_real_difference(sent: Any, got: Any) -> None:
     found = compare(sent, got)
     for row in found.rows:
         assert row.sent is at(sent, row.steps) and row.got is at(got, row.steps)
@@ -103,14 +103,14 @@ def test_each_path_leads_to_what_really_differs(sent: Any, got: Any) -> None:
 
 @examples(60)
 @given(values, values)
-def test_without_differences_the_answer_says_nothing_new(sent: Any, got: Any) -> None:
+def test_value_without_differences_adds_nothing(sent: Any, got: Any) -> None:
     found = compare(sent, got)
     if not found.rows and not found.left_out:
         assert _unordered(sent) == _unordered(got)
 
 
 def _unordered(value: Any) -> str:
-    """Return a value's text, lists of entries with ids in the order of these."""
+    """Return a value as text, with lists of items with ids ordered by id."""
 
     def order(node: Any) -> Any:
         if isinstance(node, dict):
@@ -128,7 +128,7 @@ def _unordered(value: Any) -> str:
 
 @examples(60)
 @given(values, values)
-def test_what_is_shown_is_short_and_never_fails(sent: Any, got: Any) -> None:
+def test_formatted_values_are_short_and_never_fail(sent: Any, got: Any) -> None:
     for row in compare(sent, got).rows:
         assert 0 < len(row.path) <= PATH
         for value in (row.sent, row.got):
@@ -139,7 +139,7 @@ def test_what_is_shown_is_short_and_never_fails(sent: Any, got: Any) -> None:
 # -- lists, keys, kinds of values
 
 
-def test_parameters_are_compared_by_id_whatever_their_order() -> None:
+def test_parameters_are_compared_by_id_in_any_order() -> None:
     sent = {"asset": {"params": [{"id": "region", "value_error": ""}, {"id": "plan", "v": 1}]}}
     got = {"asset": {"params": [{"id": "plan", "v": 1}, {"id": "region", "value_error": "No"}]}}
     [row] = compare(sent, got).rows
@@ -148,14 +148,14 @@ def test_parameters_are_compared_by_id_whatever_their_order() -> None:
     assert (row.sent, row.got) == ("", "No")
 
 
-def test_what_the_answer_leaves_out_is_counted_and_no_difference() -> None:
+def test_omitted_parts_are_counted_and_no_difference() -> None:
     sent = {"id": "PR-1", "note": "", "asset": {"id": "AS-1", "params": [{"id": "a"}, {"id": "b"}]}}
     found = compare(sent, {"asset": {"params": [{"id": "a"}]}})
     # `id`, `note`, the asset's `id`, and a parameter.
     assert (found.rows, found.left_out) == ([], 4)
 
 
-def test_what_only_the_answer_has_came_back() -> None:
+def test_added_parts_are_differences() -> None:
     [key, entry] = compare({"params": []}, {"x": None, "params": [{"id": "new"}]}).rows[::-1]
     assert (key.path, key.sent, key.got) == ("x", NOTHING, None)
     assert (entry.path, entry.sent, entry.got) == ("params[new]", NOTHING, {"id": "new"})
@@ -181,21 +181,21 @@ def test_what_only_the_answer_has_came_back() -> None:
         ("x", None, ["."]),
     ],
 )  # fmt: skip
-def test_what_is_the_same_json(sent: Any, got: Any, expected: list[str]) -> None:
+def test_equal_json_values(sent: Any, got: Any, expected: list[str]) -> None:
     assert paths(sent, got) == expected
 
 
 # -- huge and hostile
 
 
-def test_there_are_no_more_rows_than_can_be_read() -> None:
+def test_number_of_rows_is_limited() -> None:
     sent = {str(n): n for n in range(50_000)}
     found = compare(sent, {str(n): -1 for n in range(50_000)})
     assert (len(found.rows), found.more) == (ROWS, 50_000 - ROWS)
     assert [row.path for row in found.rows[:3]] == ["0", "1", "2"]
 
 
-def test_deep_nesting_is_walked_and_shown_as_far_as_it_is_short() -> None:
+def test_deep_nesting_is_compared_and_shortened() -> None:
     deep, other = "x", "y"
     for _ in range(20_000):
         deep, other = [deep], {"a": other}  # type: ignore[assignment]

@@ -155,7 +155,7 @@ def test_any_sequence_keeps_the_announced_backoff(sequence: list[tuple[Any, ...]
     simulation = Simulation()
     simulation.order(3)
     for name, *arguments in sequence:
-        # No two steps at the same moment: which came first can be told.
+        # No two steps at the same time, so that their order is known.
         simulation.wait(0.01)
         getattr(simulation, name)(*arguments)
 
@@ -186,14 +186,14 @@ def test_default_delays_double_from_five_minutes_to_six_hours() -> None:
     assert minutes == [5, 10, 20, 40, 80, 160, 320, 360, 360]
 
 
-def test_a_huge_failure_count_does_not_overflow() -> None:
+def test_huge_failure_count_does_not_overflow() -> None:
     policy = Policy(base=1e308, factor=1e308, cap=1e9, limit=10)
     assert policy.delay(10**9) == timedelta(seconds=1e9)
 
 
 @examples(50)
 @given(attempts, backoffs, moments, policies)
-def test_every_decision_is_sound(
+def test_every_decision_is_consistent(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
     found = decide(attempt, backoff, now, policy)
@@ -219,7 +219,7 @@ def test_every_decision_is_sound(
 
 @examples(50)
 @given(attempts, backoffs, moments, policies)
-def test_a_failed_delivery_waits_for_the_base_delay_after_its_own_failure(
+def test_failed_delivery_waits_for_base_delay_after_its_failure(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
     """Whichever request failed first, and however late this one did."""
@@ -236,7 +236,7 @@ def test_a_failed_delivery_waits_for_the_base_delay_after_its_own_failure(
 
 @examples(50)
 @given(healthy | recovering, moments, moments, st.booleans(), policies)
-def test_a_failure_without_a_backoff_starts_one(
+def test_first_failure_starts_backoff(
     backoff: BackoffState, started: datetime, now: datetime, forced: bool, policy: Policy
 ) -> None:
     assume(policy.limit > 1 and (backoff.until is None or backoff.until <= now))
@@ -247,7 +247,7 @@ def test_a_failure_without_a_backoff_starts_one(
 
 @examples(50)
 @given(st.lists(st.floats(0, 30), min_size=1, max_size=20), policies)
-def test_failures_in_a_row_count_one_by_one_to_the_limit(
+def test_failures_in_a_row_are_counted_up_to_the_limit(
     seconds: list[float], policy: Policy
 ) -> None:
     backoff, now = BackoffState(), NOW
@@ -265,7 +265,7 @@ def test_failures_in_a_row_count_one_by_one_to_the_limit(
 
 @examples(50)
 @given(backing_off, st.timedeltas(timedelta(0), timedelta(days=9)), moments, policies)
-def test_a_failure_in_flight_when_backoff_began_is_not_counted_again(
+def test_failure_in_flight_when_backoff_began_is_not_counted(
     backoff: BackoffState, ago: timedelta, now: datetime, policy: Policy
 ) -> None:
     assert backoff.until and backoff.began_at
@@ -278,7 +278,7 @@ def test_a_failure_in_flight_when_backoff_began_is_not_counted_again(
     assert later.backoff.failures == backoff.failures + 1
 
 
-def test_late_failures_move_the_end_but_the_first_retry_still_counts() -> None:
+def test_late_failures_move_the_end_and_the_first_retry_is_counted() -> None:
     first = decide(AttemptSummary(retry.FAILURE, NOW), BackoffState(), NOW, CONNECT).backoff
     late = NOW + timedelta(seconds=301)
     moved = decide(AttemptSummary(retry.FAILURE, NOW), first, late, CONNECT).backoff
@@ -293,7 +293,7 @@ def test_late_failures_move_the_end_but_the_first_retry_still_counts() -> None:
 
 @examples(50)
 @given(backing_off | out_of_order | recovering, moments, moments, policies)
-def test_a_success_in_flight_when_the_failure_came_clears_nothing(
+def test_success_already_in_flight_clears_nothing(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
     assume(backoff.until is None or started < backoff.until)
@@ -305,7 +305,7 @@ def test_a_success_in_flight_when_the_failure_came_clears_nothing(
 
 @examples(50)
 @given(backing_off, st.timedeltas(timedelta(0), timedelta(days=9)), policies)
-def test_a_success_started_after_the_backoff_ends_it(
+def test_success_started_after_backoff_ends_it(
     backoff: BackoffState, later: timedelta, policy: Policy
 ) -> None:
     assert backoff.until is not None
@@ -316,7 +316,7 @@ def test_a_success_started_after_the_backoff_ends_it(
 
 @examples(50)
 @given(backing_off | out_of_order, moments, moments, policies)
-def test_a_trigger_now_that_was_started_in_the_backoff_and_succeeds_clears_it(
+def test_successful_trigger_now_during_backoff_clears_it(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
     attempt = AttemptSummary(retry.SUCCESS, started, forced=True, backoff_began_at=backoff.began_at)
@@ -326,7 +326,7 @@ def test_a_trigger_now_that_was_started_in_the_backoff_and_succeeds_clears_it(
 
 @examples(50)
 @given(backing_off | out_of_order, moments, moments, policies)
-def test_a_failed_trigger_now_is_not_counted(
+def test_failed_trigger_now_is_not_counted(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
     attempt = AttemptSummary(retry.FAILURE, started, forced=True, backoff_began_at=backoff.began_at)
@@ -334,7 +334,7 @@ def test_a_failed_trigger_now_is_not_counted(
     assert replace(after, until=backoff.until) == backoff
 
 
-def test_a_failed_trigger_now_leaves_an_end_that_is_far_enough_away() -> None:
+def test_failed_trigger_now_keeps_a_later_end() -> None:
     until = NOW + timedelta(seconds=600)
     backoff = BackoffState(until, NOW, 2)
     attempt = AttemptSummary(retry.FAILURE, NOW, forced=True, backoff_began_at=NOW)
@@ -347,7 +347,7 @@ def test_a_failed_trigger_now_leaves_an_end_that_is_far_enough_away() -> None:
 @examples(50)
 @given(backoffs, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]),
        st.integers(0, 20), policies)  # fmt: skip
-def test_an_attempt_with_former_settings_changes_no_backoff(
+def test_attempt_with_old_settings_changes_no_backoff(
     backoff: BackoffState, now: datetime, outcome: str, losses: int, policy: Policy
 ) -> None:
     attempt = AttemptSummary(outcome, now, outdated=True, losses=losses)
@@ -358,7 +358,7 @@ def test_an_attempt_with_former_settings_changes_no_backoff(
 
 @examples(50)
 @given(backoffs, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]), policies)
-def test_an_altered_request_changes_no_backoff_and_is_not_repeated(
+def test_altered_request_changes_no_backoff_and_is_not_repeated(
     backoff: BackoffState, now: datetime, outcome: str, policy: Policy
 ) -> None:
     attempt = AttemptSummary(outcome, now, forced=True, altered=True, losses=5)
@@ -369,7 +369,7 @@ def test_an_altered_request_changes_no_backoff_and_is_not_repeated(
 
 @examples(50)
 @given(attempts, backoffs, moments, policies)
-def test_disabled_webhooks_validators_and_first_losses_leave_the_backoff(
+def test_disabled_webhooks_validators_and_first_losses_change_no_backoff(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
     attempt = replace(attempt, altered=False)
@@ -384,7 +384,7 @@ def test_disabled_webhooks_validators_and_first_losses_leave_the_backoff(
 
 @examples(50)
 @given(backoffs, moments, moments, st.integers(2, 50), st.booleans(), policies)
-def test_from_the_second_lost_worker_in_a_row_on_it_is_as_a_failure(
+def test_second_lost_worker_in_a_row_is_a_failure(
     backoff: BackoffState, started: datetime, now: datetime, losses: int, forced: bool,
     policy: Policy,
 ) -> None:  # fmt: skip
@@ -404,13 +404,13 @@ def test_from_the_second_lost_worker_in_a_row_on_it_is_as_a_failure(
         (7, "Failed (8 of 10).", 360),
     ],
 )
-def test_the_reason_says_the_failure_count(failures: int, why: str, minutes: int) -> None:
+def test_reason_has_failure_count(failures: int, why: str, minutes: int) -> None:
     backoff = BackoffState(NOW, NOW - timedelta(days=1), failures)
     found = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
     assert (found.why, found.next_attempt_at) == (why, NOW + timedelta(minutes=minutes))
 
 
-def test_the_reason_says_that_the_webhook_is_out_of_order() -> None:
+def test_reason_names_out_of_order() -> None:
     backoff = BackoffState(NOW, NOW - timedelta(days=1), 9)
     found = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
     assert found.why.startswith("Failed (10 of 10). The webhook is out of order")

@@ -22,7 +22,7 @@ def test_share_is_within_limit_and_shrinks_as_slots_fill(
     share = slots.share(limit, responds=responds)
     assert 0 <= share <= limit
     assert share >= slots.taken(1).share(limit, responds=responds)
-    # Who responds has no less, and one at least where there is a slot.
+    # A webhook that responds has no smaller share, and at least one slot if there is any.
     assert share <= slots.share(limit, responds=True)
     assert (slots.share(limit, responds=True) > 0) == (used < total)
 
@@ -34,7 +34,7 @@ def test_webhook_has_its_limit_until_a_quarter_is_taken(total: int, limit: int) 
 
 
 def saturated(total: int, limit: int, hanging: int, order: list[int]) -> Slots:
-    """Return the slots once so many webhooks have as many requests in flight as they may."""
+    """Return the slots after a number of webhooks have as many requests in flight as allowed."""
     held = [0] * hanging
     slots = Slots(total)
     while True:
@@ -59,6 +59,6 @@ def test_hanging_webhooks_leave_slots_for_others(
     assert slots.free >= reserved
     if reserved:
         assert slots.share(limit, responds=True) >= 1
-    # Unless there are so many that one request of each fills what is left.
+    # Unless one request of each webhook fills the remaining slots.
     if hanging <= total - max(1, total // 2) - reserved:
         assert slots.share(limit, responds=False) >= 1

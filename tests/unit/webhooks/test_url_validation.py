@@ -1,4 +1,4 @@
-"""The target of a call: what a URL may be, and that no spelling of a host slips past the check."""
+"""URL validation: valid URLs, and hosts in any notation that must be refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CLOSED = AddressPolicy()
         "http://h/a?mail=a@b.example",
     ],
 )
-def test_a_good_url_is_kept_byte_for_byte(url: str) -> None:
+def test_valid_url_is_unchanged(url: str) -> None:
     assert check_url(url) == url
 
 
@@ -72,7 +72,7 @@ def test_a_good_url_is_kept_byte_for_byte(url: str) -> None:
         ("http://①②⑦.①/", "http://127.0.0.1/"),
     ],
 )
-def test_a_url_is_normalised(url: str, normal: str) -> None:
+def test_url_is_normalized(url: str, normal: str) -> None:
     assert check_url(url) == normal
 
 
@@ -132,14 +132,14 @@ def test_a_url_is_normalised(url: str, normal: str) -> None:
         ("http://h/" + "é" * 2000, "4096"),
     ],
 )
-def test_a_bad_url_is_refused_with_a_sentence(url: str, words: str) -> None:
+def test_invalid_url_is_refused_with_message(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
         check_url(url)
     assert "secret" not in str(caught.value)
 
 
 @given(st.text(st.characters(), max_size=40))
-def test_normalising_twice_changes_nothing(text: str) -> None:
+def test_normalizing_twice_changes_nothing(text: str) -> None:
     for url in (text, f"http://{text}", f"https://h{text}", f"http://h/?{text}"):
         try:
             normal = check_url(url)
@@ -194,7 +194,7 @@ NEVER = [
 
 
 @pytest.mark.parametrize(("host", "means"), LITERALS + NEVER)
-def test_no_spelling_of_a_literal_slips_past(
+def test_ip_literal_is_refused_in_any_notation(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     host: str,
@@ -210,16 +210,16 @@ def test_no_spelling_of_a_literal_slips_past(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "１２７.1"])
-def test_an_allowed_literal_is_called_in_any_spelling(run: Run, host: str) -> None:
+def test_allowed_ip_literal_is_called_in_any_notation(run: Run, host: str) -> None:
     with Server(polite) as server:
         outcome = run(once(f"http://{host}:{server.port}/"))
         assert outcome.success.status == 200
         assert f"Host: 127.0.0.1:{server.port}\r\n".encode() in server.requests[0]
 
 
-# The loops spell it differently.
+# The two event loops word it differently.
 @pytest.mark.allow_hosts(["127.0.0.1", "::ffff:7f00:1", "::ffff:127.0.0.1"])
-def test_a_mapped_literal_reaches_what_it_stands_for(run: Run) -> None:
+def test_mapped_literal_reaches_its_ipv4_address(run: Run) -> None:
     with Server(polite) as server:
         url = f"http://[::ffff:127.0.0.1]:{server.port}/"
         assert run(once(url)).success.status == 200
@@ -239,7 +239,7 @@ DNS = [
     ["::ffff:10.0.0.1"],
     ["64:ff9b::a00:1"],
     ["fe80::1%eth0"],
-    # One bad address among good ones spoils them all, wherever it stands.
+    # One forbidden address is enough to refuse the name, at any position.
     ["127.0.0.1", "10.0.0.1"],
     ["10.0.0.1", "127.0.0.1"],
     ["127.0.0.1", "::1", "169.254.169.254"],
@@ -248,7 +248,7 @@ DNS = [
 
 
 @pytest.mark.parametrize("addresses", DNS, ids=",".join)
-def test_a_name_is_refused_if_any_of_its_addresses_is(
+def test_name_is_refused_if_any_of_its_addresses_is(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     addresses: list[str],
@@ -261,11 +261,11 @@ def test_a_name_is_refused_if_any_of_its_addresses_is(
         assert server.connections == 0
 
 
-def test_the_checked_address_is_the_one_connected_to(
+def test_checked_address_is_the_one_connected_to(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A name that is here when it is checked, and at the metadata service ever after."""
+    """A name resolves to loopback when it is checked, and to the metadata service afterwards."""
     answers = iter(["127.0.0.1"])
     asked: list[str] = []
 
@@ -283,7 +283,7 @@ def test_the_checked_address_is_the_one_connected_to(
         finally:
             await transport.close()
 
-    # Connection: close, so that the second call needs a connection, and so an address, of its own.
+    # Connection: close, so that the second request opens a connection and resolves the name.
     with Server(says(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))) as server:
         first, second = run(main(f"http://rebind.example:{server.port}/"))
         assert first.success.body == b"ok"
@@ -292,11 +292,11 @@ def test_the_checked_address_is_the_one_connected_to(
         assert server.connections == 1
 
 
-def test_the_last_look_is_taken_at_the_socket(
+def test_final_address_check_is_at_the_socket(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Should an address ever get round the resolver, it still isn't connected to."""
+    """An address that bypasses the resolver is not connected to."""
 
     async def unchecked(_: Resolver, host: str, port: int = 0, **__: object) -> list[object]:
         one = {"hostname": host, "host": "224.0.0.1", "port": port}
@@ -307,7 +307,7 @@ def test_the_last_look_is_taken_at_the_socket(
     assert outcome.sentence.startswith("224.0.0.1 cannot be called: it is a multicast address")
 
 
-def test_the_setting_opens_a_network_for_names_too(
+def test_setting_allows_a_network_for_names_too(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

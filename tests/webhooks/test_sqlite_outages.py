@@ -1,4 +1,4 @@
-"""SQLite locked in the middle of a flush, for longer than its timeout and the lease."""
+"""SQLite locked during a flush, for longer than its timeout and the lease."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Hold the lock of the database file, as another process that writes does."""
+    """Hold the lock of the database file, as another writing process does."""
     other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")
@@ -40,7 +40,7 @@ def locked() -> Iterator[None]:
         other.close()
 
 
-# A lock that ends in the middle of a try, and one that outlasts three.
+# A lock that ends during a try, and one that outlasts three.
 @pytest.mark.parametrize("times", [2.6, 3.4])
 def test_results_survive_a_lock_that_outlasts_timeout_and_lease(
     times: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -53,7 +53,7 @@ def test_results_survive_a_lock_that_outlasts_timeout_and_lease(
     monkeypatch.setattr(polling, "RENEW", 30.0)
     outlast_lock(times * max(timeout, lease), monkeypatch)
     for what in (polling.STORING, polling.DATABASE):
-        # Two engines, each of which says so once.
+        # Two engines, each of which logs it once.
         assert 1 <= caplog.text.count(f"{what}: failing") <= 2
 
 
@@ -65,7 +65,7 @@ def test_results_survive_a_lock_of_70_s_at_production_settings(
 
 
 def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lock the file as results are stored, for so long; nothing may be lost or untrue after it."""
+    """Lock the file while results are stored; afterwards nothing is lost or wrong."""
     monkeypatch.setattr(heartbeats, "_next", {})
     failed: list[flush.FlushResult] = []
     real = flush.write
@@ -78,7 +78,7 @@ def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(flush, "write", write)
     world = make.world()
-    # One request that succeeds, one that fails, and one that is in flight all the while.
+    # One request that succeeds, one that fails, and one that is in flight all the time.
     hold, late = threading.Event(), threading.Event()
     answers = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
 

@@ -1,4 +1,4 @@
-"""An engine leaves signs of life while it runs, and takes its own back when it stops."""
+"""An engine records heartbeats while it runs, and deletes its own when it stops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.engines import running, until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_an_engine_is_heard_of_until_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engine_has_heartbeat_until_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeats, "_next", {})
     assert heartbeats.by_kind() == {}
     with running():

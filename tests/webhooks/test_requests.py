@@ -1,4 +1,4 @@
-"""What is sent and to whom: the modes that settings choose, methods, payload, fan-out."""
+"""Requests and fan-out: event modes, methods, payload, headers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def order(world: make.World, times: int = 1, **more: Any) -> Request:
 
 
 def one_call(world: make.World, **webhook: Any) -> tuple[Webhook, Got]:
-    """Let one purchase wake one webhook's handler; return what arrived."""
+    """Make one purchase for one webhook; return the request that its handler got."""
     path = webhook.pop("path", "")
     with handler() as served:
         hook = make.webhook(world, served.url + path, **webhook)
@@ -54,7 +54,7 @@ def states() -> list[tuple[str, int]]:
     return [(row.state, row.events.count()) for row in rows]
 
 
-def test_each_event_has_a_delivery_of_its_own() -> None:
+def test_each_event_has_its_own_delivery() -> None:
     world = make.world()
     with handler() as served:
         make.webhook(world, served.url)
@@ -65,7 +65,7 @@ def test_each_event_has_a_delivery_of_its_own() -> None:
         assert len(served.seen) == 5
 
 
-def test_coalesce_events_join_the_one_delivery_that_waits(settings: Any) -> None:
+def test_coalesce_joins_events_to_one_pending_delivery(settings: Any) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
     world = make.world()
     with handler() as served:
@@ -80,7 +80,7 @@ def test_coalesce_events_join_the_one_delivery_that_waits(settings: Any) -> None
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_coalesce_events_during_a_call_wait_for_one_more_call(settings: Any) -> None:
+def test_coalesce_joins_events_during_a_request_to_one_more_delivery(settings: Any) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
     settings.SIM_MAX_IN_FLIGHT = 1
     world = make.world()
@@ -98,7 +98,7 @@ def test_coalesce_events_during_a_call_wait_for_one_more_call(settings: Any) -> 
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_coalesce_what_fails_and_what_waits_become_one(settings: Any) -> None:
+def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
     world = make.world()
     hook = make.webhook(world)
@@ -106,10 +106,10 @@ def test_coalesce_what_fails_and_what_waits_become_one(settings: Any) -> None:
     [first] = claims.claim(10)
     order(world, 2)
     recording.record([AttemptResult(first, retry.FAILURE, 1)])
-    # The older one stays, and has the events of both.
+    # The older one remains, with the events of both.
     assert states() == [("waiting", 3)]
     assert Delivery.objects.get().pk == first.delivery_id
-    # Two under way that fail together: one of them waits, the other is seen as cancelled.
+    # Two in flight fail together: one stays pending, the other is shown as cancelled.
     actions.edit(hook.pk, world.vendor_user, {"data": {"gate": "open"}})
     [again] = claims.claim(10)
     order(world)
@@ -142,9 +142,7 @@ def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
         ("authorization", {"Authorization"}),
     ],
 )
-def test_the_token_stands_in_the_headers_of_the_setting(
-    mode: str, names: set[str], settings: Any
-) -> None:
+def test_token_is_in_the_configured_headers(mode: str, names: set[str], settings: Any) -> None:
     settings.SIM_JWT_HEADER = mode
     hook, got = one_call(make.world())
     sent = {name for name in got.headers if name.lower() in ("authentication", "authorization")}
@@ -152,7 +150,7 @@ def test_the_token_stands_in_the_headers_of_the_setting(
     for name in names:
         assert got.headers[name].startswith("Bearer ")
         assert token_claims(hook, got, name)["webhook_id"] == hook.pk
-    # What is stored shows no token.
+    # The stored headers have no token.
     stored = Attempt.objects.get().request_headers
     assert {stored[name] for name in names} == {"Bearer (decoded below)"}
 
@@ -160,15 +158,13 @@ def test_the_token_stands_in_the_headers_of_the_setting(
 @pytest.mark.parametrize(
     ("form", "expected"), [("plural", "fulfillment_requests"), ("singular", "fulfillment_request")]
 )
-def test_the_object_class_has_the_form_of_the_setting(
-    form: str, expected: str, settings: Any
-) -> None:
+def test_object_class_has_the_configured_form(form: str, expected: str, settings: Any) -> None:
     settings.SIM_OBJECT_CLASS_FORM = form
     hook, got = one_call(make.world())
     assert got.json["object_class"] == token_claims(hook, got)["object_class"] == expected
 
 
-def test_the_body_is_the_claims_without_exp(settings: Any) -> None:
+def test_body_equals_claims_without_exp(settings: Any) -> None:
     settings.SIM_PROCESSING_TIMEOUT = 450
     data = {"tenant": "lab-1", "nested": {"ü": [1, None, "☃"]}}
     world = make.world()
@@ -192,7 +188,7 @@ def test_the_body_is_the_claims_without_exp(settings: Any) -> None:
     assert "jwt_secret" not in got.body.decode() and hook.jwt_secret not in str(attempt.claims)
 
 
-def test_a_get_has_the_same_headers_no_body_and_no_data() -> None:
+def test_get_has_same_headers_without_body_and_data() -> None:
     world = make.world()
     more = {"headers": {"X-Env": "lab"}, "data": {"tenant": "lab-1"}}
     hook, got = one_call(world, http_method="GET", path="hook", **more)
@@ -208,13 +204,13 @@ def test_a_get_has_the_same_headers_no_body_and_no_data() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_query_string_is_sent_as_it_was_typed(method: str) -> None:
+def test_query_string_is_sent_unchanged(method: str) -> None:
     query = "a/b?x=1+2&y=%2F%2f&empty=&flag&z=a%20b,c;d"
     _, got = one_call(make.world(), http_method=method, path=query)
     assert got.path == f"/{query}"
 
 
-def test_custom_headers_are_sent_and_ours_win() -> None:
+def test_custom_headers_are_sent_except_reserved_ones() -> None:
     custom = {"X-Env": "lab", "Content-Type": "application/x-lab", "authorization": "Basic eA=="}
     hook, got = one_call(make.world(), headers=custom)
     assert got.headers["X-Env"] == "lab"
@@ -224,7 +220,7 @@ def test_custom_headers_are_sent_and_ours_win() -> None:
     assert token_claims(hook, got, names[0])["webhook_id"] == hook.pk
 
 
-def test_a_call_says_when_the_last_success_and_failure_were() -> None:
+def test_payload_has_times_of_last_success_and_failure() -> None:
     world = make.world()
     answers = iter([200, 500, 200, 200])
     with handler(lambda got: next(answers)) as served:
@@ -252,7 +248,7 @@ def test_a_call_says_when_the_last_success_and_failure_were() -> None:
     )
 
 
-def test_each_call_is_signed_afresh_with_the_secret_as_it_is() -> None:
+def test_each_request_is_signed_with_the_current_secret() -> None:
     world = make.world()
     answers = iter([500, 200])
     with handler(lambda got: next(answers)) as served:
@@ -272,7 +268,7 @@ def test_each_call_is_signed_afresh_with_the_secret_as_it_is() -> None:
     assert token_claims(hook, second)["webhook_id"] == hook.pk
 
 
-def test_a_disabled_webhook_counts_nothing_and_enabling_starts_clean() -> None:
+def test_disabled_webhook_counts_nothing_and_enabling_starts_healthy() -> None:
     world = make.world()
     with handler() as served:
         hook = make.webhook(world, served.url)
@@ -290,7 +286,7 @@ def test_a_disabled_webhook_counts_nothing_and_enabling_starts_clean() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_disabling_and_enabling_heals_but_cancels_what_waited() -> None:
+def test_disabling_and_enabling_clears_backoff_and_cancels_pending_deliveries() -> None:
     world = make.world()
     hook = make.webhook(world)
     order(world, 2)
@@ -303,7 +299,7 @@ def test_disabling_and_enabling_heals_but_cancels_what_waited() -> None:
     assert [state for state, _ in states()] == ["cancelled", "cancelled"]
 
 
-def test_an_event_goes_to_the_webhooks_of_both_parties() -> None:
+def test_event_reaches_webhooks_of_both_parties() -> None:
     world, stranger = make.world(), make.world("2")
     vendors = [make.webhook(world, n=n) for n in (1, 2)]
     providers = [make.webhook(world, n=3, account=world.provider)]
@@ -328,7 +324,7 @@ def test_an_event_goes_to_the_webhooks_of_both_parties() -> None:
     ]
 
 
-def test_two_hundred_webhooks_take_no_more_statements_than_one(
+def test_number_of_statements_is_independent_of_number_of_webhooks(
     django_assert_max_num_queries: Any,
 ) -> None:
     world = make.world()
@@ -351,7 +347,7 @@ def test_two_hundred_webhooks_take_no_more_statements_than_one(
     assert Delivery.objects.count() == 202
 
 
-def test_drafts_are_silent_until_they_are_orders() -> None:
+def test_drafts_create_no_events() -> None:
     world = make.world(capabilities={"cart": {"validation": True}})
     hook = make.webhook(world)
     row = order(world, status="draft")
@@ -363,7 +359,7 @@ def test_drafts_are_silent_until_they_are_orders() -> None:
     assert (event.status_from, event.status_to) == ("draft", "pending")
 
 
-def test_a_change_that_is_rolled_back_tells_nobody() -> None:
+def test_rolled_back_change_creates_no_event() -> None:
     world = make.world()
     hook = make.webhook(world)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
@@ -374,7 +370,7 @@ def test_a_change_that_is_rolled_back_tells_nobody() -> None:
     assert not Request.objects.exists() and not Delivery.objects.exists()
 
 
-def test_the_answer_is_kept_for_view_response() -> None:
+def test_response_is_stored() -> None:
     world = make.world()
     with handler((503, b"x" * 70_000 + b"\x00")) as served:
         hook = make.webhook(world, served.url)
@@ -392,7 +388,7 @@ def test_the_answer_is_kept_for_view_response() -> None:
     assert hook.last_failure == attempt
 
 
-def test_a_secret_that_cannot_sign_is_a_failed_call_and_disturbs_no_other() -> None:
+def test_secret_that_cannot_sign_fails_only_its_own_attempt() -> None:
     world = make.world()
     with handler() as served:
         broken = make.webhook(world, served.url, jwt_secret="ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB")

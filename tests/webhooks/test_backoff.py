@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class OneByOne:
-    """Answers of a handler, each given by the test: the n-th call waits for `give(n, …)`."""
+    """Responses of a handler, set by the test: the n-th request waits for `give(n, …)`."""
 
     def __init__(self) -> None:
         self._count = itertools.count()
@@ -51,7 +51,7 @@ def attempts(count: int) -> None:
 
 
 def end_backoff(hook: Webhook, engine: Engine) -> None:
-    """Move the platform's time to the end of the backoff."""
+    """Move platform time to the end of the backoff."""
     hook.refresh_from_db()
     assert hook.earliest_possible_trigger is not None
     ahead = hook.earliest_possible_trigger - clock.now()
@@ -60,13 +60,13 @@ def end_backoff(hook: Webhook, engine: Engine) -> None:
 
 
 def standing(hook: Webhook) -> tuple[int, bool, bool]:
-    """Return the failure count, whether there is a backoff, whether it is out of order."""
+    """Return the failure count, and whether the webhook backs off or is out of order."""
     hook.refresh_from_db()
     return (hook.round, hook.earliest_possible_trigger is not None, hook.out_of_order)
 
 
 def look(engine: Engine, world: make.World, n: int) -> None:
-    """Let the engine look at the table once and make a call, so that what it doesn't call then
+    """Let the engine poll once and send a request, so that what it doesn't send then
     isn't due."""
     with handler() as other:
         hook = make.webhook(world, other.url, n=n)
@@ -78,22 +78,22 @@ def look(engine: Engine, world: make.World, n: int) -> None:
 
 @pytest.fixture
 def fragile(settings: Any) -> None:
-    """One failure puts a webhook out of order."""
+    """One failure makes a webhook out of order."""
     settings.SIM_FAILURE_LIMIT = 1
 
 
 def broken(served: Handler, hook: Webhook) -> None:
-    """Wait until the first failure has put the webhook out of order."""
+    """Wait until the webhook is out of order after its first failure."""
     served.next()
     until(lambda: standing(hook)[2], "out of order")
 
 
 def causes(hook: Webhook) -> list[str]:
-    """Return what has ended the webhook's backoffs, in order."""
+    """Return the causes of the webhook's cleared backoffs, in order."""
     return list(hook.cleared_backoffs.order_by("pk").values_list("cause", flat=True))
 
 
-def test_each_backoff_is_twice_as_long_until_the_webhook_is_out_of_order(settings: Any) -> None:
+def test_backoff_doubles_until_out_of_order(settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = 5
     settings.SIM_RETRY_CAP = 1200
     world = make.world()
@@ -123,7 +123,7 @@ def test_each_backoff_is_twice_as_long_until_the_webhook_is_out_of_order(setting
     assert started == sorted(started)
 
 
-def test_ten_requests_in_flight_together_that_fail_are_one_failure() -> None:
+def test_concurrent_failures_count_once() -> None:
     world = make.world()
     answers = OneByOne()
     with handler(answers) as served:
@@ -137,7 +137,7 @@ def test_ten_requests_in_flight_together_that_fail_are_one_failure() -> None:
             assert standing(hook) == (1, True, False)
             assert (hook.triggers, hook.failure_triggers) == (10, 10)
             assert hook.failure_since_last_success == 10
-            # Five minutes after the last of them, so that none is repeated sooner.
+            # Five minutes after the last failure, so that none is repeated sooner.
             ended = Attempt.objects.order_by("-finished_at")[0].finished_at
             gap = hook.earliest_possible_trigger - ended
             assert timedelta(seconds=300) <= gap < timedelta(seconds=301)
@@ -145,7 +145,7 @@ def test_ten_requests_in_flight_together_that_fail_are_one_failure() -> None:
             assert whys.count("Failed (1 of 10).") == 1
             assert sum("not counted again" in why for why in whys) == 9
 
-            # After the backoff, one goes first ...
+            # After the backoff, one is sent first ...
             end_backoff(hook, engine)
             served.next()
             assert selection.select(1, clock.now()) == []
@@ -162,7 +162,7 @@ def test_ten_requests_in_flight_together_that_fail_are_one_failure() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_a_failure_of_the_first_one_after_a_backoff_counts_again() -> None:
+def test_failure_after_backoff_is_counted() -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -175,7 +175,7 @@ def test_a_failure_of_the_first_one_after_a_backoff_counts_again() -> None:
             assert served.calls.qsize() == 4
 
 
-def test_a_success_in_flight_when_the_failure_came_does_not_clear_the_backoff() -> None:
+def test_success_already_in_flight_does_not_clear_backoff() -> None:
     world = make.world()
     answers = OneByOne()
     with handler(answers) as served:
@@ -189,13 +189,13 @@ def test_a_success_in_flight_when_the_failure_came_does_not_clear_the_backoff() 
             until_ = hook_until(hook)
             answers.give(200, 1, 2, 3)
             attempts(4)
-            # The successes count, and change nothing else.
+            # The successes are counted and change nothing else.
             assert standing(hook) == (1, True, False)
             assert hook.earliest_possible_trigger == until_
             assert (hook.success_triggers, hook.failure_since_last_success) == (3, 0)
             assert hook.last_success is not None
             assert "so the backoff does not end" in hook.last_success.why
-            # One that was in flight as well fails later: no second failure, no retry sooner.
+            # Another request in flight fails later: not counted, and no sooner retry.
             answers.give(500, 4)
             attempts(5)
             assert standing(hook) == (1, True, False)
@@ -218,15 +218,15 @@ def hook_until(hook: Webhook) -> Any:
     return hook.earliest_possible_trigger
 
 
-def test_in_a_burst_no_failed_delivery_is_repeated_within_five_minutes() -> None:
-    """30 orders of which some fail while the others are in flight, by platform time."""
+def test_no_failed_delivery_of_a_burst_is_repeated_within_five_minutes() -> None:
+    """Send 30 orders, of which some fail while the others are in flight, by platform time."""
     world = make.world()
     lock, count = threading.Lock(), itertools.count(1)
 
     def answer(got: Got) -> int:
         with lock:
             n = next(count)
-        # Some fail at once, some after others have succeeded.
+        # Some fail immediately, some after others have succeeded.
         if n > 30 or n % 5:
             threading.Event().wait(0.01 * (n % 3))
             return 200
@@ -271,7 +271,7 @@ def test_2xx_is_success(answer: int) -> None:
 
 
 @pytest.mark.parametrize("answer", [300, 304, 400, 404, 429, 500, 599])
-def test_anything_else_is_a_failure(answer: int) -> None:
+def test_other_status_is_failure(answer: int) -> None:
     world = make.world()
     with handler((answer, b"")) as served:
         hook = make.webhook(world, served.url)
@@ -282,7 +282,7 @@ def test_anything_else_is_a_failure(answer: int) -> None:
     assert Attempt.objects.get().status_code == answer
 
 
-def test_no_answer_in_time_is_a_failure_without_a_status(settings: Any) -> None:
+def test_timeout_is_failure_without_status(settings: Any) -> None:
     settings.SIM_HTTP_TIMEOUT = 0.2
     world = make.world()
     with handler(None) as served:
@@ -297,7 +297,7 @@ def test_no_answer_in_time_is_a_failure_without_a_status(settings: Any) -> None:
     assert attempt.duration >= 200
 
 
-def test_out_of_order_nothing_is_called_and_later_events_join(fragile: None) -> None:
+def test_out_of_order_webhook_sends_nothing_and_later_events_join(fragile: None) -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -314,7 +314,7 @@ def test_out_of_order_nothing_is_called_and_later_events_join(fragile: None) -> 
 
 
 @pytest.mark.parametrize("way", ["put", "put_url", "recover", "trigger"])
-def test_recovery_sends_one_first_and_then_what_waited(
+def test_recovery_sends_one_delivery_first_then_the_others(
     way: str, settings: Any, fragile: None
 ) -> None:
     world = make.world()
@@ -335,10 +335,10 @@ def test_recovery_sends_one_first_and_then_what_waited(
                 assert actions.recover(hook.pk) is True
             else:
                 changed = {"external_url": f"{served.url}new"} if way == "put_url" else {}
-                actions.edit(hook.pk, world.vendor_user, {"label": "Mended"} | changed)
+                actions.edit(hook.pk, world.vendor_user, {"label": "Renamed"} | changed)
             engine.wake()
             served.next()
-            # One goes first, and the others wait for its success.
+            # One is sent first, and the others follow its success.
             assert selection.select(1, clock.now()) == []
             assert Delivery.objects.filter(state="waiting").count() == (
                 4 if way == "trigger" else 3
@@ -354,9 +354,7 @@ def test_recovery_sends_one_first_and_then_what_waited(
 
 
 @pytest.mark.parametrize("way", ["put", "recover"])
-def test_a_recovered_webhook_that_fails_again_counts_from_one(
-    way: str, settings: Any, fragile: None
-) -> None:
+def test_failure_after_recovery_counts_from_one(way: str, settings: Any, fragile: None) -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -382,7 +380,7 @@ def test_recovery_with_nothing_pending_leaves_no_backoff(settings: Any) -> None:
     assert actions.recover(hook.pk) is False
 
 
-def test_a_deleted_webhook_takes_what_ended_its_backoffs_along(settings: Any) -> None:
+def test_deletion_removes_cleared_backoffs(settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = 1
     world = make.world()
     hook = make.webhook(world)
@@ -398,7 +396,7 @@ def test_a_deleted_webhook_takes_what_ended_its_backoffs_along(settings: Any) ->
         assert cursor.fetchone() == (0,)
 
 
-def test_a_failed_trigger_now_does_not_recover(fragile: None) -> None:
+def test_failed_trigger_now_does_not_recover(fragile: None) -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -425,7 +423,7 @@ def test_a_failed_trigger_now_does_not_recover(fragile: None) -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_an_edit_of_how_it_is_called_clears_the_backoff(change: dict[str, Any]) -> None:
+def test_edit_of_request_settings_clears_backoff(change: dict[str, Any]) -> None:
     world = make.world()
     answers = iter([500, 200])
     with handler(lambda got: next(answers)) as served:
@@ -450,7 +448,7 @@ def test_an_edit_of_how_it_is_called_clears_the_backoff(change: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("change", [{"label": "Another"}, {"description": "More"}, {"data": {}}])
-def test_any_other_edit_leaves_the_backoff(change: dict[str, Any]) -> None:
+def test_other_edits_keep_backoff(change: dict[str, Any]) -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -464,7 +462,7 @@ def test_any_other_edit_leaves_the_backoff(change: dict[str, Any]) -> None:
             assert hook.earliest_possible_trigger == gate
 
 
-def test_events_during_a_backoff_join_the_youngest_pending_delivery() -> None:
+def test_events_during_backoff_join_youngest_pending_delivery() -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -497,7 +495,7 @@ def test_trigger_now_on_a_healthy_webhook(answer: int, after: tuple[int, bool, b
     assert hook.last_event == clock.shown(event.at)
 
 
-def test_a_failed_trigger_now_is_not_counted_and_is_repeated_with_the_others() -> None:
+def test_failed_trigger_now_is_not_counted_and_is_retried() -> None:
     world = make.world()
     with handler(500) as served:
         hook = make.webhook(world, served.url)
@@ -513,10 +511,10 @@ def test_a_failed_trigger_now_is_not_counted_and_is_repeated_with_the_others() -
             forced = Attempt.objects.latest("pk")
             assert forced.why == "Failed. Trigger now during the backoff; not counted."
             assert hook.gate_closed_at == closed_at
-            # Five minutes after this one, which is the younger failure.
+            # Five minutes after this failure, which is the later one.
             assert hook.earliest_possible_trigger == forced.next_attempt_at
             assert forced.next_attempt_at - forced.finished_at >= timedelta(seconds=300)
-            # It is tried again like any other.
+            # It is retried like any other.
             served.answer = lambda got: 200
             end_backoff(hook, engine)
             until(settled, "both delivered")
@@ -524,7 +522,7 @@ def test_a_failed_trigger_now_is_not_counted_and_is_repeated_with_the_others() -
     assert (hook.events, hook.triggers, hook.success_triggers) == (2, 4, 2)
 
 
-def test_trigger_now_that_succeeds_clears_the_backoff() -> None:
+def test_successful_trigger_now_clears_backoff() -> None:
     world = make.world()
     answers = iter([500, 200, 200])
     with handler(lambda got: next(answers)) as served:
@@ -541,7 +539,7 @@ def test_trigger_now_that_succeeds_clears_the_backoff() -> None:
     assert cleared.attempt == Attempt.objects.get(delivery__pk=Delivery.objects.latest("pk").pk)
 
 
-def test_trigger_now_in_flight_when_the_failure_came_does_not_clear_the_backoff() -> None:
+def test_trigger_now_already_in_flight_does_not_clear_backoff() -> None:
     world = make.world()
     answers = OneByOne()
     with handler(answers) as served:
@@ -560,7 +558,7 @@ def test_trigger_now_in_flight_when_the_failure_came_does_not_clear_the_backoff(
             assert causes(hook) == []
 
 
-def test_trigger_now_goes_before_all_others_and_beyond_the_cap(settings: Any) -> None:
+def test_trigger_now_goes_first_and_ignores_the_limit(settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 1
     world = make.world()
     answers = OneByOne()
@@ -582,7 +580,7 @@ def test_trigger_now_goes_before_all_others_and_beyond_the_cap(settings: Any) ->
             until(settled, "all delivered")
 
 
-def test_a_trigger_now_under_way_takes_no_place_of_the_others(settings: Any) -> None:
+def test_trigger_now_in_flight_does_not_count_toward_the_limit(settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 1
     world = make.world()
     hook = make.webhook(world)
@@ -614,7 +612,7 @@ def test_trigger_now_on_a_validator_is_called_once(answer: int, state: str) -> N
         got = served.next()
         until(settled, "recorded")
         assert Delivery.objects.get().state == state
-    # There is no object to validate: the body is the one of a wake-up call.
+    # There is no object to validate: the body is the payload.
     assert got.json["webhook_id"] == hook.pk
     assert list(got.json)[-1] == "data"
     assert standing(hook) == (0, False, False)

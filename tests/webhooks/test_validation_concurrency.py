@@ -1,4 +1,4 @@
-"""Validators' calls that hang, are too many, are stopped, lost, or made while time is moved."""
+"""Validations that hang, are too many, are stopped, lost, or run while the clock moves."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ COMPLAINS = answer(region={"value_error": "No"})
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine that a wake-up reaches, as in a sandbox of one process."""
+    """An engine that wake-ups reach, as in a sandbox with one process."""
     with running() as [engine]:
         monkeypatch.setattr(wakeup, "send", engine.wake)
         yield engine
 
 
 def hangs(served: Handler) -> Any:
-    """Return what lets a handler think until it is released, and complain then."""
+    """Return a behavior that hangs until it is released, and responds with an error then."""
 
     def think(got: Got) -> Answer:
         served.release.wait(60)
@@ -65,7 +65,7 @@ def hangs(served: Handler) -> Any:
 
 
 def asking(served: Handler, world: World, row: Request) -> Background:
-    """Ask in the background, and wait until the handler has the call."""
+    """Validate in the background, and wait until the handler has the request."""
     found = Background(lambda: validate(world, row))
     served.next()
     return found
@@ -74,7 +74,7 @@ def asking(served: Handler, world: World, row: Request) -> Background:
 # -- slots and time
 
 
-def test_a_handler_that_hangs_gets_half_of_the_slots(settings: Any) -> None:
+def test_hanging_validator_gets_half_of_the_slots(settings: Any) -> None:
     settings.SIM_VALIDATIONS = 5
     world, other = platform(), make.world("2", capabilities={"cart": {"validation": True}})
     with handler(None) as slow, handler(COMPLAINS) as quick:
@@ -95,7 +95,7 @@ def test_a_handler_that_hangs_gets_half_of_the_slots(settings: Any) -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_of_two_only_the_slow_one_is_turned_away(settings: Any) -> None:
+def test_only_the_slow_validator_is_rejected(settings: Any) -> None:
     settings.SIM_VALIDATIONS = 2
     world = platform()
     with handler(None) as slow, handler(COMPLAINS) as quick:
@@ -113,9 +113,7 @@ def test_of_two_only_the_slow_one_is_turned_away(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(("slots", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (100, 50)])
-def test_half_of_the_slots_is_never_more_and_never_none(
-    settings: Any, slots: int, most: int
-) -> None:
+def test_half_of_the_slots_is_at_least_one(settings: Any, slots: int, most: int) -> None:
     settings.SIM_VALIDATIONS, settings.SIM_MAX_IN_FLIGHT = slots, slots + 1
     world = platform()
     make.webhook(world)
@@ -128,7 +126,7 @@ def test_half_of_the_slots_is_never_more_and_never_none(
     assert not validators._in_flight
 
 
-def test_the_time_for_an_answer_is_kept(settings: Any) -> None:
+def test_validation_times_out(settings: Any) -> None:
     settings.SIM_VALIDATION_TIMEOUT = 0.4
     world = platform()
     with handler(None) as served:
@@ -144,7 +142,7 @@ def test_the_time_for_an_answer_is_kept(settings: Any) -> None:
 # -- stopping
 
 
-def test_a_stop_ends_calls_under_way_and_says_so() -> None:
+def test_stop_ends_requests_in_flight_with_message() -> None:
     world = platform()
     with handler(None) as served:
         hook = validator(world, served.url)
@@ -157,7 +155,7 @@ def test_a_stop_ends_calls_under_way_and_says_so() -> None:
         assert real_time.monotonic() - began < 4
         assert recorded(hook) == [("validated in draft", "failed", "unknown")]
         assert counted(hook) == (1, 1, 0, 0, 0)
-        # Whoever asks after that isn't kept waiting, and nobody is called.
+        # Later callers don't wait, and nothing is sent.
         assert refused(world, row) == [STOPPED]
         assert len(served.seen) == 1
         validator_client.start()
@@ -166,7 +164,7 @@ def test_a_stop_ends_calls_under_way_and_says_so() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_a_stop_at_any_moment_leaves_nobody_waiting() -> None:
+def test_stop_at_any_time_leaves_no_caller_waiting() -> None:
     world = platform()
     with handler(COMPLAINS) as served:
         validator(world, served.url)
@@ -194,7 +192,7 @@ def told(world: World, row: Request) -> list[str]:
 # -- lost
 
 
-def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: Engine) -> None:
+def test_validation_of_killed_process_is_recorded_and_not_repeated(engine: Engine) -> None:
     world = platform()
     with handler() as served:
         hook = validator(world, served.url)
@@ -203,7 +201,7 @@ def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: En
         waiting = asking(served, world, row)
         lease = Delivery.objects.values_list("lease", flat=True).get()
         assert lease is not None and 55 < lease - real_time.time() < 65
-        # What is left of a process that was killed is its lease, and that runs out.
+        # A killed process leaves its lease, which expires.
         Delivery.objects.update(lease=1.0)
         engine.wake()
         until(lambda: Attempt.objects.exists(), "the lost call's attempt")
@@ -211,7 +209,7 @@ def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: En
         assert (tried.outcome, tried.status_code) == ("unknown", None)
         assert "Worker lost during the request" in tried.error
         assert "validators are called once" in tried.why
-        # It was only held up: its late response is counted, and nothing of it is merged.
+        # It was only delayed: its late response is counted, but not merged.
         served.release.set()
         with pytest.raises(Refused, match="a response came after its lease had expired"):
             waiting.result()
@@ -226,7 +224,7 @@ def test_a_call_whose_process_was_killed_is_recorded_and_not_repeated(engine: En
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_a_restart_gives_leases_back() -> None:
+def test_restart_expires_leases() -> None:
     world = platform()
     with handler() as served:
         served.answer = hangs(served)
@@ -242,7 +240,7 @@ def test_a_restart_gives_leases_back() -> None:
     assert recorded(hook)[0][:2] == ("validated in draft", "failed")
 
 
-def test_the_engine_leaves_validators_calls_to_those_who_ask(engine: Engine) -> None:
+def test_engine_does_not_claim_validations(engine: Engine) -> None:
     world = platform()
     with handler() as served:
         served.answer = hangs(served)
@@ -262,7 +260,7 @@ def test_the_engine_leaves_validators_calls_to_those_who_ask(engine: Engine) -> 
 # -- moving time
 
 
-def test_a_move_neither_waits_for_ever_nor_cuts_the_call(
+def test_move_of_clock_does_not_time_out_validation(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
@@ -277,7 +275,7 @@ def test_a_move_neither_waits_for_ever_nor_cuts_the_call(
         moved = clock_control.advance(timedelta(days=2))
         assert real_time.monotonic() - began < 10
         assert moved.end - moved.start == timedelta(days=2)
-        # Two days later it still hangs, and has no deadline in the platform's time.
+        # Two days later it still hangs: it has no deadline in platform time.
         assert receivers.unsettled(clock.now()) == {f"calling:{pk}.1"}
         assert receivers.next_due(clock.now()) is None
         assert not waiting.ended.is_set()

@@ -1,7 +1,7 @@
-"""Any sequence of purchases, moves, edits, claims, answers and lost workers leaves it in order.
+"""Any sequence of purchases, edits, claims, responses and lost workers keeps the invariants.
 
-The real database without HTTP: a machine does what people, workers and clocks do, keeps books of
-its own, and compares.
+The real database without HTTP: a state machine runs users, workers and clocks, keeps a model of
+the expected state, and compares.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ class Emitter(RuleBasedStateMachine):
             make.webhook(self.world, n=n, account=account)
         Clock.objects.create(pk=1, frozen_at=START)
         self.now = START
-        # The books: what was counted, what is under way, what was lost, what may be cancelled.
+        # The model: what was counted, what is in flight, what was lost, what may be cancelled.
         self.events: Counter[str] = Counter()
         self.calls: Counter[tuple[str, str]] = Counter()
         self.since: Counter[str] = Counter()
-        self.flights: list[ClaimedDelivery] = []
+        self.in_flight: list[ClaimedDelivery] = []
         self.lost: list[ClaimedDelivery] = []
-        # Which of the lost have come late, and with which outcome.
+        # Late results of lost workers, with their outcome.
         self.told: set[Any] = set()
         self.disabled_at: dict[str, Any] = {}
 
@@ -74,7 +74,7 @@ class Emitter(RuleBasedStateMachine):
             self.block.__exit__(None, None, None)
 
     def tick(self, seconds: float = 1) -> None:
-        # No two steps at the same moment: which came first can be told.
+        # No two steps at the same time, so that their order is known.
         self.now += timedelta(seconds=seconds)
         Clock.objects.update(frozen_at=self.now)
 
@@ -85,7 +85,7 @@ class Emitter(RuleBasedStateMachine):
     def count_event(self, hooks: Any) -> None:
         self.events.update(hook.pk for hook in hooks)
 
-    # People.
+    # Users.
 
     @rule(draft=st.booleans())
     def purchase(self, draft: bool) -> None:
@@ -114,7 +114,7 @@ class Emitter(RuleBasedStateMachine):
             with transaction.atomic():
                 moved = transitions.move(Request, row.pk, name, actor, data)
         except Refused:
-            # `inquire` is refused as well where no parameter is at fault.
+            # `inquire` is also refused if no parameter is wrong.
             assert not legal or name == "inquire"
         else:
             assert legal and moved.status in rules.QUEUE.by_status
@@ -134,13 +134,13 @@ class Emitter(RuleBasedStateMachine):
 
     @rule(pick=PICK, changed=st.booleans())
     def send_again(self, pick: int, changed: bool) -> None:
-        """Counts no event, whatever comes of it."""
+        """No event is counted."""
         rows = list(Attempt.objects.select_related("webhook").order_by("pk"))
         if not rows:
             return
         self.tick()
         attempt = rows[pick % len(rows)]
-        # The calls of this machine send nothing.
+        # The attempts of this machine send nothing.
         Attempt.objects.filter(pk=attempt.pk).update(claims=CLAIMS)
         attempt.claims = CLAIMS
         changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
@@ -187,15 +187,15 @@ class Emitter(RuleBasedStateMachine):
             assert hook.active
             assert one.forced or not hook.out_of_order
             assert one.forced or gate is None or gate <= self.now
-        self.flights += claimed
+        self.in_flight += claimed
         if len(claimed) < slots:
             assert selection.select(1, self.now) == []
 
     @rule(picks=st.lists(PICK, min_size=1, max_size=5), outcome=OUTCOMES, late=PICK)
     def record(self, picks: list[int], outcome: str, late: int) -> None:
-        """One flush of a worker: some of its calls, and perhaps one whose claim was lost."""
+        """Flush some attempts of a worker, and perhaps one whose claim was lost."""
         self.tick()
-        ended = [self.flights.pop(pick % len(self.flights)) for pick in picks if self.flights]
+        ended = [self.in_flight.pop(pick % len(self.in_flight)) for pick in picks if self.in_flight]
         finished = [AttemptResult(one, outcome, 5) for one in ended]
         if self.lost:
             finished.insert(0, AttemptResult(self.lost[late % len(self.lost)], outcome, 5))
@@ -209,7 +209,7 @@ class Emitter(RuleBasedStateMachine):
                 self.book(one.claimed, outcome)
 
     def late(self, call: AttemptResult) -> str:
-        """Return what is to become of an attempt whose claim was lost."""
+        """Return the expected result of an attempt whose claim was lost."""
         exists = Delivery.objects.filter(pk=call.claimed.delivery_id).exists()
         if call.outcome == retry.UNKNOWN or not exists:
             return "dropped"
@@ -229,13 +229,13 @@ class Emitter(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def lose_a_worker(self, pick: int) -> None:
-        if not self.flights:
+        if not self.in_flight:
             return
         self.tick()
-        one = self.flights.pop(pick % len(self.flights))
+        one = self.in_flight.pop(pick % len(self.in_flight))
         self.lost.append(one)
         Delivery.objects.filter(pk=one.delivery_id, claim=one.claim).update(lease=1.0)
-        # Two others find it.
+        # Two other workers record it.
         found = claims.lost_attempts(), claims.lost_attempts()
         assert [f.claimed.delivery_id for f in found[0]] == [one.delivery_id]
         assert recording.record(found[0]) == ["settled"]
@@ -244,7 +244,7 @@ class Emitter(RuleBasedStateMachine):
 
     @rule()
     def renew(self) -> None:
-        claims.renew([*self.flights, *self.lost])
+        claims.renew([*self.in_flight, *self.lost])
         assert claims.lost_attempts() == []
 
     # Time.
@@ -257,7 +257,7 @@ class Emitter(RuleBasedStateMachine):
     def prune(self) -> None:
         cleanup.prune()
 
-    # What always holds.
+    # Invariants.
 
     @invariant()
     def counters_are_what_happened(self) -> None:
@@ -284,13 +284,13 @@ class Emitter(RuleBasedStateMachine):
                 assert not hook.deliveries.filter(state="waiting").exists()
 
     @invariant()
-    def no_more_under_way_than_the_cap(self) -> None:
+    def no_more_in_flight_than_the_limit(self) -> None:
         rows = Delivery.objects.filter(state="calling")
         assert set(rows.values_list("pk", "claim")) == {
-            (f.delivery_id, f.claim) for f in self.flights
+            (f.delivery_id, f.claim) for f in self.in_flight
         }
-        under_way = Counter(rows.filter(forced=False).values_list("webhook", flat=True))
-        assert max(under_way.values(), default=0) <= CAP
+        in_flight = Counter(rows.filter(forced=False).values_list("webhook", flat=True))
+        assert max(in_flight.values(), default=0) <= CAP
 
     @invariant()
     def statuses_and_numbers_are_legal(self) -> None:
@@ -313,7 +313,7 @@ class Emitter(RuleBasedStateMachine):
         for event in Event.objects.select_related("delivery"):
             state = event.delivery.state
             if state == Delivery.CANCELLED:
-                # Only to disable a webhook gives up what it owes.
+                # Only disabling a webhook cancels deliveries.
                 assert self.disabled_at[event.webhook_id] >= event.at
             elif state == Delivery.DELIVERED:
                 calls = event.delivery.attempt_set.filter(outcome=Attempt.SUCCESS)
@@ -322,18 +322,18 @@ class Emitter(RuleBasedStateMachine):
                 assert state in (Delivery.WAITING, Delivery.CALLING)
 
     def everything_comes_to_its_end(self) -> None:
-        """With handlers that answer, whatever waits is delivered within a few hours."""
-        while self.flights:
+        """With working handlers, all pending deliveries are delivered within a few hours."""
+        while self.in_flight:
             self.record([0] * 5, retry.SUCCESS, 0)
         for hook in Webhook.objects.filter(out_of_order=True):
             actions.recover(hook.pk)
         for _ in range(200):
             self.claim(10)
-            if not self.flights:
+            if not self.in_flight:
                 if not Delivery.objects.filter(state="waiting").exists():
                     break
                 self.wait(60)
-            while self.flights:
+            while self.in_flight:
                 self.record([0] * 5, retry.SUCCESS, 0)
         assert not Delivery.objects.filter(state__in=("waiting", "calling")).exists()
         for check in (
@@ -343,7 +343,7 @@ class Emitter(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("mode", ["each", "coalesce"])
-def test_any_sequence_leaves_the_emitter_in_order(mode: str, settings: Any) -> None:
+def test_any_sequence_keeps_the_invariants(mode: str, settings: Any) -> None:
     settings.SIM_EVENT_MODE = mode
     settings.SIM_MAX_IN_FLIGHT = CAP
     settings.SIM_FAILURE_LIMIT = LIMIT

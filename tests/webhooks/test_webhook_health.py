@@ -1,4 +1,4 @@
-"""The last hour's calls by minute, and which webhooks are in trouble: of one account."""
+"""Attempts of the last hour by minute, and failing webhooks, of one account."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def attempt(row: Webhook, at: datetime, outcome: str = "success", **more: Any) -
     )  # fmt: skip
 
 
-def test_an_hour_is_sixty_minutes_by_outcome(world: make.World) -> None:
+def test_last_hour_has_sixty_minutes_by_outcome(world: make.World) -> None:
     row = make.webhook(world)
     for seconds in (0, 10, 30):
         attempt(row, NOW - timedelta(seconds=seconds))
@@ -46,14 +46,14 @@ def test_an_hour_is_sixty_minutes_by_outcome(world: make.World) -> None:
     assert sum(minute.total for minute in found) == 5
 
 
-def test_another_accounts_calls_are_not_counted(world: make.World) -> None:
+def test_attempts_of_other_accounts_are_not_counted(world: make.World) -> None:
     attempt(make.webhook(world, account=world.provider), NOW)
     assert sum(minute.total for minute in webhook_health.last_hour(world.vendor, NOW)) == 0
     assert sum(minute.total for minute in webhook_health.last_hour(world.provider, NOW)) == 1
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's plan")
-def test_the_hour_is_counted_from_the_index(world: make.World) -> None:
+def test_last_hour_is_counted_from_the_index(world: make.World) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "EXPLAIN QUERY PLAN SELECT substr(a.finished_at, 1, 16) AS minute, a.outcome, COUNT(*) "
@@ -65,7 +65,7 @@ def test_the_hour_is_counted_from_the_index(world: make.World) -> None:
     assert "COVERING INDEX attempt_finished (webhook_id=? AND finished_at>?)" in plan
 
 
-def test_the_worst_trouble_comes_first(world: make.World) -> None:
+def test_out_of_order_webhooks_come_first(world: make.World) -> None:
     make.webhook(world, n=1)
     make.webhook(world, n=2, earliest_possible_trigger=NOW + timedelta(minutes=9), round=2)
     make.webhook(world, n=3, earliest_possible_trigger=NOW + timedelta(minutes=5), round=1)
@@ -84,7 +84,9 @@ def test_the_worst_trouble_comes_first(world: make.World) -> None:
     assert [row.pk for row in webhook_health.out_of_order(world.vendor, 5)] == [lost.pk]
 
 
-def test_trouble_takes_two_statements(world: make.World, django_assert_num_queries: Any) -> None:
+def test_failing_webhooks_take_two_statements(
+    world: make.World, django_assert_num_queries: Any
+) -> None:
     for n in range(1, 8):
         row = make.webhook(world, n=n, out_of_order=True)
         row.last_failure = attempt(row, NOW, "failure", error="No.", why="Because.")
