@@ -62,7 +62,7 @@ def test_tour_from_the_first_page_to_a_resent_delivery(site: Site, tmp_path: Pat
         with listening(site, tmp_path / "second.log", port):
             press(page, "Send again")
             expect(page.get_by_text("200 success").first).to_be_visible(timeout=10_000)
-            expect(page.get_by_text(re.compile("Sent again from delivery"))).to_be_visible()
+            expect(page.get_by_text(re.compile("Resend of delivery"))).to_be_visible()
         assert watched.complaints == []
 
 

@@ -76,7 +76,7 @@ def _wizard(steps: int) -> Callable[[Page], None]:
 def _again(page: Page) -> None:
     _first(page)
     page.locator("#resend-button").click()
-    page.get_by_text("Sent again from").wait_for()
+    page.get_by_text("Resend of").wait_for()
 
 
 def _object_of(queue: str) -> Callable[[Page], None]:
