@@ -57,9 +57,6 @@ def api(world: make.World) -> Caller:
     return caller(Account.objects.get(pk=world.vendor.pk))
 
 
-
-
-
 def test_each_column_is_in_the_api_or_internal(api: Caller, row: Webhook) -> None:
     shown = api.get(f"/notifications/webhooks/{row.pk}").json
     columns = {field.name for field in Webhook._meta.concrete_fields}
