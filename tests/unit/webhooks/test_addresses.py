@@ -144,7 +144,7 @@ def test_special_addresses_are_forbidden_unless_allowed(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", FREE)
-def test_ordinary_addresses_need_no_setting(address: str) -> None:
+def test_public_addresses_need_no_setting(address: str) -> None:
     CLOSED.check("handler.example", address)
 
 
@@ -280,7 +280,7 @@ def test_saving_refuses_metadata_address_in_every_notation(url: str) -> None:
 
 
 @pytest.mark.parametrize("address", [each for each in NEVER if "%" not in each])
-def test_saving_refuses_what_no_setting_allows(address: str) -> None:
+def test_validation_refuses_addresses_that_no_setting_allows(address: str) -> None:
     host = f"[{address}]" if ":" in address else address
     with pytest.raises(ValueError, match=r"cannot be called: .* No setting allows that"):
         check_literal(check_url(f"http://{host}/"))

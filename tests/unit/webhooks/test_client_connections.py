@@ -63,7 +63,7 @@ def dies_on_second(last_words: bytes, *, rude: bool = False, then: Behavior = po
     return behavior
 
 
-# --- used again -------------------------------------------------------------------------------
+# --- reused -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -211,7 +211,7 @@ def test_repeated_request_shares_the_deadline(run: Run) -> None:
         assert second.seconds < 0.3 + GRACE
 
 
-# --- C9, and slow names -----------------------------------------------------------------------
+# --- C9, and slow lookups----------------------------------------------------------------------
 
 
 def test_fifty_hanging_requests_delay_no_other(run: Run) -> None:
@@ -412,7 +412,7 @@ def test_more_than_a_hundred_concurrent_requests(run: Run) -> None:
 
 
 class Anywhere(AddressPolicy):
-    """A policy that is off."""
+    """A policy that allows every address."""
 
     def check(self, host: str, address: str) -> None:
         """Allow it."""
@@ -422,7 +422,7 @@ def test_guard_of_these_tests_sees_every_connection(
     run: Run,
     loopback_only: list[object],
 ) -> None:
-    """Without it, the tests that expect no connection would prove nothing.
+    """Without the guard, tests that expect no connection would prove nothing.
 
     The target is a multicast address: no system sends a packet to open TCP to one.
     """

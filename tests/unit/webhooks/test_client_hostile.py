@@ -117,7 +117,7 @@ def test_deadline_includes_connecting(run: Run, tmp_path: Path) -> None:
     assert outcome.seconds < DEADLINE + GRACE
 
 
-# --- C4, C5, C6: what is read, and what isn't -------------------------------------------------
+# --- C4, C5, C6: limits of what is read -------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_redirect_is_not_followed(run: Run, status: int) -> None:
         assert other.connections == 0
 
 
-# --- C7: broken answers -----------------------------------------------------------------------
+# --- C7: invalid responses --------------------------------------------------------------------
 
 MANY = b"".join(b"X-%d: y\r\n" % i for i in range(10_000))
 LARGE = b"".join(b"X-%d: %s\r\n" % (i, b"y" * 2000) for i in range(100))

@@ -28,7 +28,7 @@ CLOSED = AddressPolicy()
 
 
 def sent(run: Run, path: str = "", **options: Any) -> tuple[str, dict[str, str], bytes]:
-    """Return the request line, the headers by lower-case name, and the body of one call."""
+    """Return the request line, the headers by lower-case name, and the body of one request."""
     with Server(polite) as server:
         assert run(once(server.url + path, **options)).success.status == 200
         head, _, body = server.requests[0].partition(b"\r\n\r\n")
@@ -107,7 +107,7 @@ def test_url_is_checked_again_when_sent(run: Run, url: str) -> None:
     assert "pw" not in outcome.sentence
 
 
-def test_cookies_are_not_kept(run: Run) -> None:
+def test_cookies_are_not_stored(run: Run) -> None:
     cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
 
     def behavior(peer: Peer) -> None:
@@ -164,7 +164,7 @@ def test_host_and_sni_are_the_host_name(
         assert f"Host: handler.example:{server.port}\r\n".encode() in server.requests[0]
 
 
-# --- the answer -------------------------------------------------------------------------------
+# --- the response -----------------------------------------------------------------------------
 
 
 def test_response_headers_can_be_stored(run: Run) -> None:

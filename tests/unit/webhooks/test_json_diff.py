@@ -136,7 +136,7 @@ def test_formatted_values_are_short_and_never_fail(sent: Any, got: Any) -> None:
         assert row.sent is NOTHING or format_value(row.sent)
 
 
-# -- lists, keys, kinds of values
+# -- lists, keys, types of values
 
 
 def test_parameters_are_compared_by_id_in_any_order() -> None:

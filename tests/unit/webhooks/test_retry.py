@@ -1,4 +1,4 @@
-"""The retry policy as a pure function: what holds for every policy, backoff and attempt."""
+"""The retry policy as a pure function: invariants for every policy, backoff and attempt."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Simulation:
         self.backoff = BackoffState()
         self.pending: list[Tried] = []
         self.in_flight: list[tuple[Tried, AttemptSummary]] = []
-        # When somebody last cleared the backoff, and the failures that count in a row.
+        # When the backoff was last cleared, and the consecutive failures that count.
         self.cleared_at = NOW
         self.counted_at: list[datetime] = []
 
@@ -125,7 +125,7 @@ class Simulation:
             self.pending.insert(0, delivery)
 
     def recover(self) -> None:
-        """Also what an edit does, but for the requests in flight, which it makes outdated."""
+        """Clear the backoff. An edit does the same, and makes the requests in flight outdated."""
         self.cleared_at, self.counted_at = self.now, []
         self.backoff = BackoffState(until=self.now, began_at=self.now)
 
@@ -211,7 +211,7 @@ def test_every_decision_is_consistent(
         assert found.cleared == (retry.TRIGGERED if attempt.forced else retry.SUCCEEDED)
         assert backoff.failures or backoff.out_of_order
     elif backoff.failures:
-        # Nothing but a recorded clear makes a backoff end sooner, or forgets a failure.
+        # Only a recorded clear ends a backoff earlier or resets the failure count.
         assert after.failures in (backoff.failures, backoff.failures + 1)
         assert after.out_of_order or backoff.until is None or after.until >= backoff.until
         assert after.out_of_order or not backoff.out_of_order
@@ -222,7 +222,7 @@ def test_every_decision_is_consistent(
 def test_failed_delivery_waits_for_base_delay_after_its_failure(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
-    """Whichever request failed first, and however late this one did."""
+    """True for any request that failed first, and any later failure."""
     attempt = replace(
         attempt, outcome=retry.FAILURE, active=True, repeatable=True, altered=False, outdated=False
     )
