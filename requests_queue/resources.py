@@ -188,7 +188,9 @@ class Part:
             filtered = not each.unfiltered
             if isinstance(each.type, Part):
                 yield Leaf(f"{name}{key}", path.removesuffix("__"), each, False)
-                for leaf in each.type.leaves(f"{name}{key}.", path, related or source != SELF):
+                # A moment is a value of the row, no relation.
+                below = related or (source != SELF and each.type is not HAPPENED)
+                for leaf in each.type.leaves(f"{name}{key}.", path, below):
                     yield leaf._replace(filtered=filtered and leaf.filtered)
             else:
                 filtered = filtered and (not related or key in self.named)
@@ -286,7 +288,7 @@ def _bind(value: Any, names: Json) -> str:
     return name
 
 
-HAPPENED = Part("Happened", "A moment.", {"at": Field(Stamp, SELF)}, named=("at",))
+HAPPENED = Part("Happened", "A moment.", {"at": Field(Stamp, SELF)})
 CREATED = Part("Created", "The moment of an object's creation.", {"created": Field(HAPPENED)})
 MADE = Part(
     "Made", "The moments of an object that is created and changed.",

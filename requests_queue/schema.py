@@ -34,7 +34,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call answers with where that isn't the object: `shown` None is no body."""
+    """What a call answers with where that isn't the object: `shown` None is no body, a list of
+    one type or part an array."""
 
     status: int
     shown: Any = None

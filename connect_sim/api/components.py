@@ -34,6 +34,8 @@ class Components:
 
     def schema(self, hint: Any) -> Json:
         """Return the schema of a type; raises TypeError for one that JSON hasn't."""
+        if isinstance(hint, list):
+            return {"type": "array", "items": self.schema(hint[0])}
         if hint is Any or hint is object:
             return {}
         if hint in _BASIC:

@@ -19,7 +19,18 @@ def prefetch(route: str = "") -> Prefetch[Any]:
 
 
 def of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[str, list[Json]]]:
-    """Return the parameters of a `configuration` on a marketplace, and those of items by id."""
+    """Return the parameters of a `configuration` on a marketplace, and those of items by id.
+
+    The product keeps them: it is one object for all rows of a page.
+    """
+    kept: dict[str, Any] = product.__dict__.setdefault("configured_on", {})
+    if marketplace_id not in kept:
+        kept[marketplace_id] = _of_product(product, marketplace_id)
+    found: tuple[list[Json], dict[str, list[Json]]] = kept[marketplace_id]
+    return found
+
+
+def _of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[str, list[Json]]]:
     whole: list[Json] = []
     by_item: dict[str, list[Json]] = defaultdict(list)
     rows: list[Configuration] = product.configured  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ _KEYS: dict[str, Any] = {
 }
 TIER = Part(
     "Tier", "A customer or a reseller of an order; empty where there is none.", _KEYS,
-    required=False,
+    named=("id", "name", "external_id", "external_uid"), required=False,
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.urls import path
 from rest_framework.decorators import action
@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid, Missing
-from requests_queue.filtering import ConnectFilters, computed, filters, inside_json, parts
+from requests_queue.filtering import ConnectFilters
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import ValidatedCollection, queue_routes
 from requests_queue.queues.fulfillment import (
@@ -23,12 +23,13 @@ from requests_queue.queues.fulfillment import (
     queries,
     representations,
     rules,
-    schema,
     texts,
     validation,
 )
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.fulfillment.representations import ASSET, REQUEST, REQUEST_OF_ASSET
 from requests_queue.rest import Collection, markdown, routes
+from requests_queue.schema import MARKDOWN, Answer, Documented
 
 _TIER = (
     "id", "version", "name", "type", "external_id", "external_uid", "tax_id", "environment",
@@ -36,78 +37,11 @@ _TIER = (
 )  # fmt: skip
 
 
-def _asset_filters(prefix: str, route: str, own: tuple[str, ...] = ()) -> list[Any]:
-    """Return the filters of an asset, under a prefix of names and of ORM routes.
-
-    `own` relations are those that the filtered row itself has, always the same as its asset's.
-    """
-
-    def reached(source: str) -> str:
-        return _pk(source if source.partition("__")[0] in own else f"{route}{source}")
-
-    names = {
-        "id": "pk",
-        "status": "status",
-        "external_id": "external_id",
-        "external_uid": "external_uid",
-        "product.id": "product",
-        "product.name": "product__name",
-        "connection.id": "connection__public_id",
-        "connection.type": "connection__type",
-        "connection.provider.id": "connection__provider",
-        "connection.provider.name": "connection__provider__name",
-        "connection.vendor.id": "connection__vendor",
-        "connection.vendor.name": "connection__vendor__name",
-        "connection.hub.id": "connection__hub",
-        "connection.hub.name": "connection__hub__name",
-        "marketplace.id": "marketplace",
-        "marketplace.name": "marketplace__name",
-        "contract.id": "contract",
-        "tiers.customer.id": "customer",
-        "tiers.customer.name": "customer__name",
-        "tiers.customer.external_id": "customer__external_id",
-        "tiers.customer.external_uid": "customer__external_uid",
-        "tiers.tier1.id": "tier1",
-        "tiers.tier2.id": "tier2",
-    }
-    return filters(*((f"{prefix}{name}", reached(source)) for name, source in names.items()))
-
-
-def _pk(source: str) -> str:
-    """Return the route of an id: django-rql wants a column rather than a relation."""
-    relations = ("product", "connection", "marketplace", "contract", "customer", "tier1", "tier2",
-                 "provider", "vendor", "hub")  # fmt: skip
-    last = source.rpartition("__")[2]
-    return f"{source}__id" if last in relations else source.replace("pk", "id")
-
-
 class RequestFilters(ConnectFilters):
     """What requests can be filtered and ordered by."""
 
     MODEL = Request
-    FILTERS = [
-        *filters(
-            "id", "type", "status", "created", "updated", "note", "reason", "planned_date",
-            "effective_date", "answered",
-            ("product_id", "product__id"), ("asset_id", "asset__id"),
-            ("assignee.id", "assignee__uid"), ("assignee.email", "assignee__email"),
-            ("marketplace.id", "marketplace__id"), ("marketplace.name", "marketplace__name"),
-            ("contract.id", "contract__id"),
-            search=("id",),
-        ),
-        *_asset_filters("asset.", "asset__", own=("product",)),
-        *filters(("asset.connection.environment", "asset__connection__type"),
-                 ("asset.tier1_id", "asset__tier1__id"), ("asset.tier2_id", "asset__tier2__id"),
-                 ("asset.account_id", "asset__customer__id"),
-                 ("asset.hub.id", "asset__connection__hub__id"),
-                 ("asset.hub.name", "asset__connection__hub__name")),
-        computed("template.id", "template_shown", TextField()),
-        *inside_json("asset.params.id", "asset.params.value"),
-        *parts("assignee", "activation_key", "external_attributes", "template", "asset.items",
-               "asset.params", "asset.tiers.customer", "asset.tiers.tier1", "asset.tiers.tier2",
-               "asset.configuration", "asset.configuration.params", "asset.events",
-               "params_form_url", "previous_approved_request"),
-    ]  # fmt: skip
+    FILTERS = REQUEST.filters
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Look into the parameters."""
@@ -118,16 +52,7 @@ class AssetFilters(ConnectFilters):
     """What subscriptions can be filtered and ordered by."""
 
     MODEL = Asset
-    FILTERS = [
-        *_asset_filters("", ""),
-        *filters("created", "updated", ("events.created.at", "created"),
-                 ("events.updated.at", "updated"), ("template.id", "template__id"),
-                 ("hub.id", "connection__hub__id"), ("hub.name", "connection__hub__name"),
-                 ("product.title", "product__name")),
-        *inside_json("params.id", "params.value"),
-        *parts("items", "params", "tiers.customer", "tiers.tier1", "tiers.tier2",
-               "configuration", "configuration.params", "template"),
-    ]  # fmt: skip
+    FILTERS = ASSET.filters
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Look into the parameters."""
@@ -150,7 +75,9 @@ _COLUMNS = (
 class Requests(ValidatedCollection):
     """`/requests`: the fulfillment queue, for both parties."""
 
-    documented = schema.REQUESTS
+    documented = Documented(
+        "Fulfillment requests", "request", REQUEST, answers={"render": MARKDOWN}
+    )
     bodies = {
         "create": creation.CREATE, "update": editing.UPDATE, "validate": editing.UPDATE,
     }  # fmt: skip
@@ -197,7 +124,10 @@ class Requests(ValidatedCollection):
 class RenderedTemplates(Requests):
     """`/templates/{id}/render?request_id=`: the call of connect-sdk 22 and the Haxe SDKs."""
 
-    documented = schema.RENDERED_TEMPLATES
+    documented = Documented(
+        "Fulfillment requests", "template", answers={"with_request": MARKDOWN},
+        queries={"with_request": {"request_id": "The request that fills the template."}},
+    )  # fmt: skip
 
     def with_request(self, request: HttpRequest, template_id: str) -> HttpResponse:
         """Answer 200 with what the template makes of the request, as Markdown."""
@@ -216,10 +146,12 @@ class RenderedTemplates(Requests):
 class Assets(Collection):
     """`/assets`: subscriptions of both parties, read-only."""
 
-    documented = schema.ASSETS
+    documented = Documented(
+        "Subscriptions", "subscription", ASSET,
+        answers={"requests": Answer(200, [REQUEST_OF_ASSET]), "render": MARKDOWN},
+    )  # fmt: skip
     lists = frozenset({"requests"})
     related = ("template", "customer", "tier1", "tier2")
-    represent = staticmethod(representations.subscription)
     rql_filter_class = AssetFilters
 
     def visible(self) -> QuerySet[Asset]:
@@ -238,9 +170,7 @@ class Assets(Collection):
         asset = self.get_object()
         rows = asset.requests.select_related("assignee").order_by("-created", "pk")
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response(
-            [representations.in_list_of_asset(row) for row in page or []]
-        )
+        return self.get_paginated_response([REQUEST_OF_ASSET.represent(row) for row in page or []])
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:

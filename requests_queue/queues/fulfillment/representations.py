@@ -1,89 +1,186 @@
-"""What a fulfillment request and its asset look like in the API.
+"""Fulfillment requests and subscriptions: `GET /requests/{id}` and `GET /assets/{id}`.
 
-`GET /requests/{id}` and `GET /assets/{id}` of Connect's OpenAPI document; keys that the document
-lacks are from objects that published clients captured.
+Keys that Connect's document lacks are from objects that published clients captured.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, Literal, TypedDict
+
 from requests_queue.catalog import templates
 from requests_queue.catalog.configured_values import of_product, with_values
 from requests_queue.catalog.models import Asset, Template
-from requests_queue.catalog.representations import (
-    connection_in_asset,
-    icon,
-    marketplace_ref,
-    person,
-    tier,
-)
+from requests_queue.catalog.representations import PERSON, PICTURED, PRODUCT_REFERENCE
+from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT, TIERS
+from requests_queue.catalog.schema import AssetStatus, ChangedItem, OrderedItem, ParameterValue
+from requests_queue.filtering import inside_json, parts
 from requests_queue.queues.fulfillment.effects import form_url
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.rendering import render
-from requests_queue.resources import event_at, format_datetime
-from requests_queue.schema import Json
+from requests_queue.resources import MADE, NAMED, Constant, Field, Part, Resource
+from requests_queue.schema import Id, Json, Nothing, Person, Stamp, Uri
+
+Type = Literal[
+    "purchase", "change", "suspend", "resume", "cancel", "adjustment", "renew", "transfer"
+]
+Status = Literal[
+    "draft", "tiers_setup", "pending", "inquiring", "approved", "failed", "scheduled", "revoking",
+    "revoked",
+]  # fmt: skip
 
 
-def asset_core(asset: Asset, items: list[Json], params: list[Json]) -> Json:
-    """Return what requests and subscriptions have in common of an asset."""
-    product = asset.product
-    configured, of_items = of_product(product, asset.marketplace_id)
-    return {
-        "id": asset.id,
-        "status": asset.status,
-        "external_id": asset.external_id,
-        "external_uid": asset.external_uid,
-        "product": {
-            "id": product.id,
-            "name": product.name,
-            "icon": icon(product),
-            "status": product.status,
+class TemplateMessage(TypedDict):
+    """The text that the customer gets; `message` is Markdown."""
+
+    id: str
+    name: str
+    message: str
+
+
+_ASSET: dict[str, Any] = {
+    "id": str,
+    "status": AssetStatus,
+    "external_id": str,
+    "external_uid": str,
+    "product": Field(PRODUCT_REFERENCE),
+    "connection": Field(CONNECTION),
+    "events": MADE,
+    "items": Field(list[OrderedItem], lambda row: _with_values(row, map(_current, row.items))),
+    "params": Field(list[ParameterValue], unfiltered=True),
+    "tiers": TIERS,
+    "configuration": CONFIGURATION,
+    "marketplace": Field(PICTURED),
+    "contract": Field(CONTRACT),
+}
+_INSIDE_ASSET = ("configuration.params", "tiers.customer", "tiers.tier1", "tiers.tier2")
+
+
+def _with_values(asset: Asset, items: Any) -> list[Json]:
+    return with_values(list(items), of_product(asset.product, asset.marketplace_id)[1])
+
+
+def _current(item: Json) -> Json:
+    """Return an item without the quantity before the last request."""
+    return {key: value for key, value in item.items() if key != "old_quantity"}
+
+
+ASSET = Resource(
+    "Asset", "A subscription.",
+    {**_ASSET, "template": Field(replace(NAMED, named=("id",)), optional=True)},
+    model=Asset,
+    also={
+        "created": "created",
+        "updated": "updated",
+        "hub.id": "connection__hub__id",
+        "hub.name": "connection__hub__name",
+        "product.title": "product__name",
+    },
+    custom=inside_json("params.id", "params.value"),
+)  # fmt: skip
+
+
+def _ordered(row: Request) -> Asset:
+    """Return the asset of a request, which knows the request whose items it shows."""
+    row.asset.order = row  # type: ignore[attr-defined]
+    return row.asset
+
+
+def _previous(row: Request) -> Json | None:
+    pk = row.previous_approved_request_id
+    return {"id": pk} if pk else None
+
+
+REQUEST = Resource(
+    "Request", "A fulfillment request: what the distributor wants of a subscription.",
+    {
+        "id": str,
+        "type": Type,
+        "status": Status,
+        "note": str,
+        "reason": str,
+        "created": Stamp,
+        "updated": Stamp,
+        "answered": bool,
+        "assignee": Field(
+            Person | Nothing, lambda row: PERSON.represent(row.assignee) if row.assignee else ""
+        ),
+        # Filled by `request`, as it is rendered with the other keys.
+        "activation_key": Constant("", str),
+        "external_attributes": Field(Any, unfiltered=True),
+        # A request is sold where its asset is.
+        "marketplace": Field(PICTURED, "asset.marketplace"),
+        "contract": Field(CONTRACT, "asset.contract"),
+        "asset": Field(
+            Part(
+                "AssetInRequest", "A subscription as its request would have it.",
+                {
+                    **_ASSET,
+                    "items": Field(
+                        list[ChangedItem], lambda row: _with_values(row, row.order.items)
+                    ),
+                    "params": Field(list[ParameterValue], "order.params", unfiltered=True),
+                },
+            ),
+            _ordered,
+        ),
+        "params_form_url": Field(
+            Uri, lambda row: form_url(row) if row.status == "inquiring" else None, optional=True
+        ),
+        "planned_date": Field(Stamp, optional=True),
+        "effective_date": Field(Stamp, optional=True),
+        "previous_approved_request": Field(Id, _previous, optional=True),
+        # Added by `request`.
+        "template": Field(TemplateMessage, lambda row: None, optional=True),
+    },
+    model=Request, search=("id",),
+    also={
+        "product_id": "product__id",
+        "asset_id": "asset__id",
+        "assignee.id": "assignee__uid",
+        "assignee.email": "assignee__email",
+        "marketplace.id": "marketplace__id",
+        "marketplace.name": "marketplace__name",
+        "contract.id": "contract__id",
+        **{
+            f"asset.{name}": f"asset__{route}"
+            for name, route in ASSET.routes.items()
+            if not name.startswith(
+                ("created", "updated", "events.", "hub.", "template.", "product.")
+            )
         },
-        "connection": connection_in_asset(asset.connection),
-        "events": {"created": event_at(asset.created), "updated": event_at(asset.updated)},
-        "items": with_values(items, of_items),
-        "params": params,
-        "tiers": {
-            "customer": tier(asset.customer),
-            "tier1": tier(asset.tier1),
-            "tier2": tier(asset.tier2),
-        },
-        "configuration": {"params": configured},
-        "marketplace": marketplace_ref(asset.marketplace),
-        "contract": {
-            "id": asset.contract_id, "type": asset.contract.type, "name": asset.contract.name,
-        },
-    }  # fmt: skip
+        # The request's own product is always its asset's.
+        "asset.product.id": "product__id",
+        "asset.product.name": "product__name",
+        "asset.connection.environment": "asset__connection__type",
+        "asset.tier1_id": "asset__tier1__id",
+        "asset.tier2_id": "asset__tier2__id",
+        "asset.account_id": "asset__customer__id",
+        "asset.hub.id": "asset__connection__hub__id",
+        "asset.hub.name": "asset__connection__hub__name",
+        "template.id": Field(str, "template_shown"),
+    },
+    custom=[
+        *inside_json("asset.params.id", "asset.params.value"),
+        *parts(*(f"asset.{name}" for name in ("items", "params", "configuration", "events",
+                                              *_INSIDE_ASSET))),
+    ],
+)  # fmt: skip
+REQUEST_OF_ASSET = Part(
+    "RequestOfAsset", "A request, as its subscription lists it.",
+    {
+        "id": str,
+        "type": Type,
+        "status": Status,
+        "events": MADE,
+        "assignee": Field(replace(NAMED, keys={"id": Field(str, "uid"), "name": str}), empty={}),
+    },
+)  # fmt: skip
 
 
 def request(row: Request) -> Json:
-    """Return a request as `GET /requests/{id}` has it."""
-    asset = asset_core(row.asset, row.items, row.params)
-    found: Json = {
-        "id": row.id,
-        "type": row.type,
-        "status": row.status,
-        "note": row.note,
-        "reason": row.reason,
-        "created": format_datetime(row.created),
-        "updated": format_datetime(row.updated),
-        "answered": row.answered,
-        "assignee": person(row.assignee) if row.assignee else "",
-        "activation_key": "",
-        "external_attributes": row.external_attributes,
-        # A request is sold where its asset is; copies, for `select` cuts each by itself.
-        "marketplace": {**asset["marketplace"]},
-        "contract": {**asset["contract"]},
-        "asset": asset,
-    }
-    if row.status == "inquiring":
-        found["params_form_url"] = form_url(row)
-    if row.planned_date:
-        found["planned_date"] = format_datetime(row.planned_date)
-    if row.effective_date:
-        found["effective_date"] = format_datetime(row.effective_date)
-    if row.previous_approved_request_id:
-        found["previous_approved_request"] = {"id": row.previous_approved_request_id}
-    return _with_texts(found, row)
+    """Return a request as `GET /requests/{id}` has it, with what the customer reads."""
+    return _with_texts(REQUEST.represent(row), row)
 
 
 def values(shown: Json) -> Json:
@@ -111,23 +208,3 @@ def _with_texts(found: Json, row: Request) -> Json:
         "message": message or render(template.body, values(found)),
     }  # fmt: skip
     return found
-
-
-def subscription(row: Asset) -> Json:
-    """Return an asset as `GET /assets/{id}` has it; its items without what was held before."""
-    items = [{k: v for k, v in item.items() if k != "old_quantity"} for item in row.items]
-    found = asset_core(row, items, row.params)
-    if row.template:
-        found["template"] = {"id": row.template.id, "name": row.template.name}
-    return found
-
-
-def in_list_of_asset(row: Request) -> Json:
-    """Return a request as `GET /assets/{id}/requests` lists it."""
-    return {
-        "id": row.id,
-        "type": row.type,
-        "status": row.status,
-        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
-        "assignee": {"id": row.assignee.uid, "name": row.assignee.name} if row.assignee else {},
-    }

@@ -39,7 +39,7 @@ def of_asset(asset: Asset) -> str:
         return of_request(order) if order else ""
     values = {
         "request": representations.request(done),
-        "asset": representations.subscription(asset),
+        "asset": representations.ASSET.represent(asset),
     }
     return render(done.activation_key, values)
 
