@@ -36,7 +36,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def ccli(tmp_path: Path, request: pytest.FixtureRequest) -> Run:
     """Return a function that runs the command with the vendor's account."""
-    requirements = "product-sync==1.5\nopenpyxl==3.1.5\n"
+    # It imports pkg_resources, which setuptools 81 and later lack.
+    requirements = "product-sync==1.5\nopenpyxl==3.1.5\nsetuptools==80.9.0\n"
     python = environments.python("product_sync", requirements, newest=(3, 11))
     running: Sandbox = request.getfixturevalue("running")
 
