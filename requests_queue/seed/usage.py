@@ -19,7 +19,7 @@ from requests_queue.queues.usage_file import (
     reconciliations,
     reconciling,
     samples,
-    writing,
+    workbooks,
 )
 from requests_queue.queues.usage_file.checking import record_pk
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
@@ -77,7 +77,7 @@ def add_usage(at: datetime) -> dict[str, int]:
             counting.recount(file.pk)
             made["usage contents"] += _contents(file, assets)
         if "accepted" in history.split():
-            chunks.make(file, file.created + timedelta(hours=3))
+            chunks.create(file, file.created + timedelta(hours=3))
             made["usage chunks"] += file.chunks.count()
         if status == "closed":
             _reconcile(file)
@@ -95,7 +95,7 @@ def _reconcile(file: UsageFile) -> None:
         file=file, kind=StoredFile.RECONCILIATION, name="billed.csv", content=content, created=at
     )
     event = file.events["closed"]
-    reconciliations.keep(
+    reconciliations.create(
         file, "billed.csv", content, reconciling.read(content), event, "Invoices of the month.", at
     )
 
@@ -174,11 +174,11 @@ def _contents(file: UsageFile, assets: list[Asset]) -> int:
     last = file.period_to
     if last is None:
         return 0
-    upload = samples.spreadsheet(assets, f"{last:%Y-%m}", last.day)
+    upload = samples.build_spreadsheet(assets, f"{last:%Y-%m}", last.day)
     contents = [(StoredFile.UPLOAD, "desk.xlsx", upload)]
     if file.sub_status == "processed":
         name = f"{file.pk}-processed.xlsx"
-        contents.append((StoredFile.PROCESSED, name, writing.processed(file, lambda: None)))
+        contents.append((StoredFile.PROCESSED, name, workbooks.processed_file(file, lambda: None)))
     StoredFile.objects.bulk_create(
         StoredFile(file=file, kind=kind, name=name, content=content, created=file.updated)
         for kind, name, content in contents

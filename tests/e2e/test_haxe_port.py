@@ -148,7 +148,7 @@ def test_both_parties_run_actions_of_usage_files(usage: Found) -> None:
 def test_usage_records_and_the_workbooks(usage: Found) -> None:
     assert (usage["record"], usage["record_status"]) == (["closed", "I-1"], "rejected")
     # The client's own field `reconciliation_file` is read: the sheet is empty, and that is said.
-    said = "recon_file: No row of the sheet says that a record is billed."
+    said = "recon_file: No row of the sheet marks a record as billed."
     assert usage["reconciled"] == {"error_code": "VAL_001", "errors": [said]}
     assert usage["template"] is usage["link"] is True
     # It asks for the template of a product by the file's id.

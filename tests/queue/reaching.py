@@ -214,7 +214,7 @@ def usage_file(platform: Platform, status: str, kind: str = "") -> str:
     if status == "uploading":
         return pk
     if status == "processing":
-        claim = {"claim": leases.take(pk)}
+        claim = {"claim": leases.claim(pk)}
         transitions.move(UsageFile, pk, "process", Actor(), claim)
         return pk
     processing.run(pk)

@@ -78,7 +78,7 @@ def by_the_platform(queue: str, pk: str, verb: str) -> int:
             data: dict[str, Any] = reaching.body_of(verb) or {}
             if queue == USAGE:
                 row = UsageFile.objects.get(pk=pk)
-                data = {"claim": row.claim or leases.take(pk), "columns": {}}
+                data = {"claim": row.claim or leases.claim(pk), "columns": {}}
             transitions.move(model(queue), pk, verb, Actor(), data)
     except Refused as refused:
         return refused.status

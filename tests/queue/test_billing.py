@@ -480,7 +480,7 @@ def test_a_date_at_the_end_of_time_stops_nothing(effective: str) -> None:
 @pytest.mark.parametrize("kind", creation.TYPES)
 def test_the_sample(seeded: Any, kind: str) -> None:
     for product in (None, Product.objects.get(pk=BACKUP)):
-        row = samples.make(kind, product)
+        row = samples.create_sample(kind, product)
         assert (row.type, row.attributes.keys()) == (kind, {kind})
         assert row.items and row.period_from < row.period_to
         assert product in (None, row.product)
@@ -488,4 +488,4 @@ def test_the_sample(seeded: Any, kind: str) -> None:
 
 def test_there_is_no_sample_without_a_subscription() -> None:
     with pytest.raises(Refused, match="order one"):
-        samples.make("vendor", None)
+        samples.create_sample("vendor", None)

@@ -247,7 +247,7 @@ def test_nobody_sees_what_is_others(vendor: Caller, distributor: Caller, other: 
 
 @pytest.mark.parametrize("kind", rules.TYPES)
 def test_samples_can_be_taken_to_their_end(vendor: Caller, kind: str) -> None:
-    row = samples.make(kind, None)
+    row = samples.create_sample(kind, None)
     world = {"submit": "vendor", "deploy": "provider", "complete": "provider"}
     for name, side in world.items():
         account = getattr(row, side)
@@ -256,9 +256,9 @@ def test_samples_can_be_taken_to_their_end(vendor: Caller, kind: str) -> None:
     product = Product.objects.get(pk="PRD-814-505-018")
     if kind == "new":
         with pytest.raises(Refused, match="under every contract"):
-            samples.make(kind, product)
+            samples.create_sample(kind, product)
     elif kind == "update":
-        assert samples.make(kind, product).product == product
+        assert samples.create_sample(kind, product).product == product
 
 
 def test_a_list_takes_a_constant_number_of_statements(

@@ -267,14 +267,14 @@ def test_a_request_keeps_the_version_that_it_is_about(seeded: Any, distributor: 
 def test_the_sample(seeded: Any, product: str | None) -> None:
     wanted = Product.objects.get(pk=product) if product else None
     for _ in range(2):
-        row = samples.make("update", wanted)
+        row = samples.create_sample("update", wanted)
         assert row.status == ("unsupported" if product == BACKUP else "pending")
         assert product in (None, row.product_id)
 
 
 def test_there_is_no_sample_without_a_customer() -> None:
     with pytest.raises(Refused, match="order a subscription first"):
-        samples.make("update", make.world().product)
+        samples.create_sample("update", make.world().product)
 
 
 class TestVersions:

@@ -532,15 +532,15 @@ class TestSamples:
     @pytest.mark.parametrize("kind", ["setup", "update", "adjustment"])
     def test_each_type_on_a_new_platform(self, kind: str) -> None:
         made = world(required=True)
-        row = samples.make(kind, made.product)
+        row = samples.create_sample(kind, made.product)
         assert isinstance(row, TierConfigRequest)
         assert (row.type, row.status, row.product) == (kind, "pending", made.product)
-        again = samples.make(kind)
+        again = samples.create_sample(kind)
         assert again.pk != row.pk
 
     def test_a_product_without_resellers_has_none(self) -> None:
         made = make.world()
         with pytest.raises(Refused, match="configures resellers"):
-            samples.make("setup", made.product)
+            samples.create_sample("setup", made.product)
         with pytest.raises(Invalid, match="not a valid choice"):
-            samples.make("new", None)
+            samples.create_sample("new", None)

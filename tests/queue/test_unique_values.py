@@ -317,7 +317,7 @@ class TestSamples:
     ) -> None:
         for product in ("PRD-814-505-018", "PRD-362-917-440"):
             for _ in range(3):
-                made = request_samples.make("purchase", Product.objects.get(pk=product))
+                made = request_samples.create_sample("purchase", Product.objects.get(pk=product))
                 if made.status == "pending":
                     request_samples._approved(made)
 

@@ -171,8 +171,8 @@ def test_reconciliation_closes_what_it_names_and_then_the_file() -> None:
     before = everything()
     for bad, said in (
         (b"record_id,external_billing_id\nx,1\n", "Row 2, record_id: The file has no such record."),
-        (b"id\n1\n", "Row 1 lacks the column record_id."),
-        (b"record_id,status\nr-1,approved\n", "No row of the sheet says that a record is billed."),
+        (b"id\n1\n", "Columns are missing in row 1: record_id."),
+        (b"record_id,status\nr-1,approved\n", "No row of the sheet marks a record as billed."),
         (b"record_id\nr-1\nr-9\n", "Row 3, record_id: The file has no such record."),
     ):
         answer = sheets.send(distributor, one, bad, "recon_file", "r.csv")
@@ -389,13 +389,13 @@ def test_nobody_sees_what_is_others(vendor: Caller, distributor: Caller, other: 
 
 
 def test_a_sample_is_ready_and_can_be_submitted(vendor: Caller) -> None:
-    row = samples.make("", None)
+    row = samples.create_sample("", None)
     assert (row.status, row.invalid, row.product_id) == ("ready", 0, "PRD-362-917-440")
-    assert row.validated > 0 and leases.under_way() == []
+    assert row.validated > 0 and leases.in_progress() == []
     moved = transitions.move(UsageFile, row.pk, "submit", Actor(None, row.vendor))
     assert moved.status == "pending"
     product = Product.objects.get(pk="PRD-814-505-018")
-    assert samples.make("", product).product == product
+    assert samples.create_sample("", product).product == product
 
 
 def test_lists_take_a_constant_number_of_statements(

@@ -86,7 +86,7 @@ KINDS: dict[str, Any] = {
 
 
 COLUMNS = "The sheet has more than 50 columns"
-LONG = " is longer than 1048576 characters: a sheet has 50 columns at most"
+LONG = " is longer than 1048576 characters. A sheet may have 50 columns"
 ROWS = "The sheet has more than 50000 rows"
 COMPLEX = "The workbook is too complex"
 READ = {

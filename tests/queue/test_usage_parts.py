@@ -95,7 +95,7 @@ class TestChunks:
 
     def test_vendor_changes_none(self, vendor: Caller) -> None:
         before = vendor.get(f"/usage/chunks/{CHUNK}").json
-        said = "Usage chunks are changed by the distributor."
+        said = "Only the distributor can change usage chunks."
         refused(vendor.put(f"/usage/chunks/{CHUNK}", {"external_id": "x"}), 403, said)
         body = {"external_billing_id": "x"}
         refused(vendor.post(f"/usage/chunks/{CHUNK}/close", body), 403, said)
@@ -130,7 +130,7 @@ class TestChunks:
         billed = {r["external_billing_id"] for r in records if r["status"] == "closed"}
         assert billed == {"INV-9"}
         assert distributor.get(f"/usage/files/{ACCEPTED}").json["status"] == "closed"
-        said = f"{CHUNK} is closed: close is for ready ones only."
+        said = f"{CHUNK} is closed. Only ready chunks can be closed."
         refused(distributor.post(f"{path}/close", body), 400, said)
         refused(distributor.post(f"{path}/regenerate"), 400)
         assert ids(distributor, "/usage/chunks?status=ready") == []
@@ -208,7 +208,7 @@ class TestReconciliations:
         refused(upload(vendor, f"{self.RECORDS[0]},INV-1"), 403)
         refused(
             upload(distributor, "UR-0,INV-1"), 400,
-            "recon_file: No row names a record of a usage file that is accepted.",
+            "recon_file: No row names a record of an accepted usage file.",
         )  # fmt: skip
         # Records of a file that is not accepted, and a row that is wrong beside one that is right.
         refused(upload(distributor, f"UR-{PENDING[3:]}-0000-0002,INV-1"), 400)
@@ -220,7 +220,7 @@ class TestReconciliations:
     def test_rows_of_two_files_are_refused(self, distributor: Caller) -> None:
         assert distributor.post(f"/usage/files/{PENDING}/accept", {}).status == 200
         other = f"UR-{PENDING[3:]}-0000-0002"
-        said = "recon_file: The rows are of several usage files: send one at a time."
+        said = "recon_file: The rows belong to several usage files. Upload one for each."
         refused(upload(distributor, f"{self.RECORDS[0]},INV-1", f"{other},INV-1"), 400, said)
 
     def test_another_distributors_records_are_as_ones_that_are_not_there(

@@ -21,7 +21,7 @@ from requests_queue.queues.usage_file import (
     processing,
     publishing,
     spool,
-    writing,
+    workbooks,
 )
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make
@@ -160,9 +160,9 @@ def test_a_wrong_cell_is_reported_with_row_and_column(
 
 def test_a_record_id_comes_once() -> None:
     file = processed(sheets.world(), sheets.xlsx(table([row(1), row(2), row(1)])))
-    assert (
-        file.error_detail == "1 row is invalid. Row 4, record_id: Row 2 has this record_id already."
-    )
+    [error] = file.records.get(row=4).errors
+    assert (error["column"], error["code"]) == ("record_id", "USG_008")
+    assert file.error_detail == f"1 row is invalid. Row 4, record_id: {error['message']}"
 
 
 def test_a_category_is_in_its_sheet() -> None:
@@ -321,16 +321,16 @@ def test_csv(delimiter: str, encoding: str) -> None:
             sheets.xlsx([["a"]], sheet="Sheet1"),
             "The workbook has no sheet records or usage_records.",
         ),
-        (sheets.xlsx([["record_id"]]), "Row 1 lacks the column item_search_criteria, "),
+        (sheets.xlsx([["record_id"]]), "Columns are missing in row 1: item_search_criteria, "),
         (sheets.xlsx([[*sheets.HEADER, "tier"]]), "Row 1 has the column tier twice."),
         (
             sheets.xlsx([[f"c{n}" for n in range(120)]]),
-            "The sheet has more than 50 columns: leave some out.",
+            "The sheet has more than 50 columns. Remove some.",
         ),
         (sheets.xlsx(table([])), "The sheet has no records."),
-        (sheets.xlsx([]), "Row 1 lacks the column record_id, "),
-        (b"hello", "Row 1 lacks the column record_id, "),
-        (sheets.csv([sheets.HEADER, ['"' + "x" * 200_000]]), "Line 2 of the CSV can't be read"),
+        (sheets.xlsx([]), "Columns are missing in row 1: record_id, "),
+        (b"hello", "Columns are missing in row 1: record_id, "),
+        (sheets.csv([sheets.HEADER, ['"' + "x" * 200_000]]), "Line 2 of the CSV cannot be read"),
     ],
 )
 def test_a_file_of_no_use_is_invalid_as_a_whole(content: bytes, said: str) -> None:
@@ -351,7 +351,7 @@ def test_columns_of_a_processed_file_come_on_top_of_the_limit() -> None:
     for content in (sheets.csv(table([row(1, **params, one_more=1)])),
                     sheets.xlsx(table([row(1, **params, one_more=1)]))):  # fmt: skip
         detail = processed(world, content).error_detail
-        assert detail == "The sheet has more than 50 columns: leave some out."
+        assert detail == "The sheet has more than 50 columns. Remove some."
 
 
 _SST = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
@@ -371,7 +371,7 @@ _SST = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
         ),
         ("xl/worksheets/sheet1.xml", b"<!DOCTYPE a><worksheet/>", "a document type"),
         ("xl/worksheets/sheet1.xml", "<worksheet/>".encode("utf-16"), "is not in UTF-8"),
-        ("xl/worksheets/sheet1.xml", b"<worksheet><row>", "can't be read"),
+        ("xl/worksheets/sheet1.xml", b"<worksheet><row>", "cannot be read"),
         (
             "xl/worksheets/sheet1.xml",
             b"<x:worksheet xmlns:x='x'>" + b"<x:row/>" * 1_048_577 + b"</x:worksheet>",
@@ -458,20 +458,23 @@ def _replaced(part: str, content: bytes) -> bytes:
     ("content", "said"),
     [
         (b"", "The submitted file is empty."),
-        (b"\xd0\xcf\x11\xe0" + b"x" * 100, "old or an encrypted workbook"),
+        (b"\xd0\xcf\x11\xe0" + b"x" * 100, "encrypted or in an old format"),
         (b"\x89PNG\0\0\0", "neither an XLSX workbook nor a CSV text"),
         (b"PK\x03\x04 and nothing more", "The workbook is damaged."),
-        (_zip(**{"readme.txt": b"x"}), "no XLSX workbook"),
+        (_zip(**{"readme.txt": b"x"}), "not an XLSX workbook"),
         (
             _replaced("xl/styles.xml", b"\0" * (limits.MAX_PART + 1)),
-            "unpacks to more than is taken",
+            "uncompressed workbook is too large",
         ),
-        (_replaced("xl/worksheets/sheet1.xml", b"<c/>" * limits.MAX_TAGS), "unpacks to more than"),
+        (
+            _replaced("xl/worksheets/sheet1.xml", b"<c/>" * limits.MAX_TAGS),
+            "uncompressed workbook is too large",
+        ),
         (
             _replaced("xl/worksheets/sheet1.xml", b"\0" * (limits.MAX_UNPACKED + 1)),
-            "unpacks to more than is taken",
+            "uncompressed workbook is too large",
         ),
-        (_zip(xl__workbook__xml=b"", **{f"p{n}": b"" for n in range(501)}), "no XLSX workbook"),
+        (_zip(xl__workbook__xml=b"", **{f"p{n}": b"" for n in range(501)}), "not an XLSX workbook"),
     ],
     ids=[
         "empty",
@@ -542,7 +545,7 @@ def test_formulas_are_neither_evaluated_nor_handed_on() -> None:
     content = sheets.csv(table([row(record_note='"=HYPERLINK(""http://evil.example.com"")"')]))
     file = processed(world, content, "usage.csv")
     assert file.records.get().record_note == evil
-    book = load_workbook(io.BytesIO(writing.processed(file, lambda: None)))
+    book = load_workbook(io.BytesIO(workbooks.processed_file(file, lambda: None)))
     [cell] = [c for c in book["records"][2] if c.value == evil]
     assert cell.data_type == "s"
     # A formula without a stored value is an empty cell.
@@ -561,7 +564,7 @@ def test_the_workers_are_told_after_the_commit(
     django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(publishing, "send", told.append)
+    monkeypatch.setattr(publishing, "publish", told.append)
     world = sheets.world()
     vendor = caller(world.vendor)
     pk = create(vendor, world)
@@ -580,21 +583,21 @@ def test_a_lost_message_is_sent_again_and_a_lost_worker_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(publishing, "send", told.append)
+    monkeypatch.setattr(publishing, "publish", told.append)
     world = sheets.world()
     vendor = caller(world.vendor)
     pk = create(vendor, world)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row(1), row(2)])))
     due.run(clock.now())
     assert told == []
-    assert due.unsettled(clock.now()) == {f"processing:{pk}"}
+    assert due.busy(clock.now()) == {f"processing:{pk}"}
     _lose(pk)
     due.run(clock.now())
     due.run(clock.now())
     assert told == [pk]
     # A worker claims it, writes a batch, and dies.
-    token = leases.take(pk)
-    assert token and leases.take(pk) is None
+    token = leases.claim(pk)
+    assert token and leases.claim(pk) is None
     UsageRecord.objects.create(id="UR-1", file_id=pk, row=99, status="valid", record_id="x")
     _lose(pk)
     due.run(clock.now())
@@ -603,10 +606,10 @@ def test_a_lost_message_is_sent_again_and_a_lost_worker_replaced(
     assert (UsageFile.objects.get().status, UsageRecord.objects.count()) == ("ready", 2)
     # The first comes back late, and writes nothing.
     with pytest.raises(leases.LostClaim):
-        leases.keep(pk, token, validated=1)
+        leases.renew(pk, token, validated=1)
     with pytest.raises(leases.LostClaim):
         leases.release(pk, token)
-    assert due.unsettled(clock.now()) == set()
+    assert due.busy(clock.now()) == set()
 
 
 def test_a_worker_that_loses_its_claim_stops(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -614,13 +617,13 @@ def test_a_worker_that_loses_its_claim_stops(monkeypatch: pytest.MonkeyPatch) ->
     vendor = caller(world.vendor)
     pk = create(vendor, world)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
-    written = writing.processed
+    written = workbooks.processed_file
 
     def interrupted(file: UsageFile, alive: Any) -> bytes:
         UsageFile.objects.filter(pk=pk).update(claim="another")
         return written(file, lambda: None)
 
-    monkeypatch.setattr(writing, "processed", interrupted)
+    monkeypatch.setattr(workbooks, "processed_file", interrupted)
     processing.run(pk)
     file = UsageFile.objects.get()
     assert (file.status, file.claim, file.sub_status) == ("processing", "another", "processing")
@@ -636,14 +639,14 @@ def test_a_worker_that_has_lost_its_claim_deletes_nothing(
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     UsageFile.objects.update(status="processing")
     UsageRecord.objects.create(id="UR-1", file_id=pk, row=99, status="valid", record_id="x")
-    take = leases.take
+    take = leases.claim
 
     def overtaken(pk: str) -> str | None:
         token = take(pk)
         UsageFile.objects.update(claim="another")
         return token
 
-    monkeypatch.setattr(leases, "take", overtaken)
+    monkeypatch.setattr(leases, "claim", overtaken)
     processing.run(pk)
     assert UsageRecord.objects.get().pk == "UR-1"
     assert UsageFile.objects.get().claim == "another"
@@ -660,7 +663,7 @@ def test_a_file_that_workers_die_of_is_given_up(
     def die(*args: Any, **kwargs: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(processing.reading, "read", die)
+    monkeypatch.setattr(processing.spreadsheet, "read", die)
     for _ in range(processing.ATTEMPTS):
         processing.run(pk)
         assert UsageFile.objects.get().status == "processing"
@@ -668,7 +671,7 @@ def test_a_file_that_workers_die_of_is_given_up(
     processing.run(pk)
     file = UsageFile.objects.get()
     assert file.status == "invalid"
-    assert file.error_detail == "The file could not be processed: its workers failed."
+    assert file.error_detail == "Processing failed 3 times. Upload the file again."
 
 
 def test_without_a_broker_an_upload_succeeds(
@@ -678,5 +681,5 @@ def test_without_a_broker_an_upload_succeeds(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(publishing, "_connection", away)
-    publishing.send("UF-1")
-    assert "The broker is away" in caplog.text
+    publishing.publish("UF-1")
+    assert "The broker is unreachable" in caplog.text

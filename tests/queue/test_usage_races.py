@@ -128,7 +128,7 @@ def test_one_of_two_uploads_wins_and_one_worker_claims() -> None:
         4, lambda _: transitions.move(UsageFile, file.pk, "upload", world.as_vendor, given)
     )
     assert won(moved) == 1
-    taken = together(4, lambda _: leases.take(file.pk))
+    taken = together(4, lambda _: leases.claim(file.pk))
     assert sum(token is not None for token in taken) == 1
 
 

@@ -371,7 +371,7 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def work(self) -> None:
         self.tick()
-        for pk in sorted(leases.under_way()):
+        for pk in sorted(leases.in_progress()):
             processing.run(pk)
 
     @rule(n=PICK, who=WHO, status=st.sampled_from(["approved", "rejected", "closed", "all"]))

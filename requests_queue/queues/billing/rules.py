@@ -11,6 +11,6 @@ QUEUE = Queue(
     statuses=(),
     types=creation.TYPES,
     actions=(),
-    sample=samples.make,
+    sample=samples.create_sample,
     preview=previews.build_preview,
 )

@@ -17,7 +17,9 @@ from requests_queue.queues.billing.subscriptions import BILLABLE, follow
 from requests_queue.resources import format_datetime
 
 
-def make(kind: str, product: Product | None, account: Account | None = None) -> BillingRequest:
+def create_sample(
+    kind: str, product: Product | None, account: Account | None = None
+) -> BillingRequest:
     """Bill the current period of a subscription of the product, or of any, and return that.
 
     Raises Refused where no subscription is billed by the period.

@@ -26,7 +26,7 @@ _CUSTOMERS = (
 )
 
 
-def make(
+def create_sample(
     kind: str, product: Product | None, account: Account | None = None, *, draft: bool = False
 ) -> Request:
     """Create a request of a type, for a product or for the first of the account's that fits.

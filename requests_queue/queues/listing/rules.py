@@ -38,6 +38,6 @@ QUEUE = Queue(
         ),
         action("cancel", "reviewing deploying", "canceled", DISTRIBUTOR, prepare=effects.take),
     ),
-    sample=samples.make,
+    sample=samples.create_sample,
     preview=previews.build_preview,
 )  # fmt: skip

@@ -21,7 +21,9 @@ NOTES = {
 
 
 @transaction.atomic
-def make(kind: str, product: Product | None, account: Account | None = None) -> ListingRequest:
+def create_sample(
+    kind: str, product: Product | None, account: Account | None = None
+) -> ListingRequest:
     """Create a draft of that type, for the product or for one that fits, and return it.
 
     Raises Refused where no listing of the product, or no contract, can have such a request.

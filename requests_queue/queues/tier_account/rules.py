@@ -24,6 +24,6 @@ QUEUE = Queue(
         action("ignore", "pending", "ignored", VENDOR, prepare=effects.ignore,
                body=effects.IgnoreInput()),
     ),
-    sample=samples.make,
+    sample=samples.create_sample,
     preview=previews.build_preview,
 )  # fmt: skip

@@ -14,7 +14,9 @@ from requests_queue.queues.tier_account import creation
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
 
-def make(kind: str, product: Product | None, account: Account | None = None) -> TierAccountRequest:
+def create_sample(
+    kind: str, product: Product | None, account: Account | None = None
+) -> TierAccountRequest:
     """Change the customer of a subscription and return the request for its product.
 
     Without a product, one whose vendor decides is preferred.  Raises Refused where there is no

@@ -47,7 +47,7 @@ QUEUE = Queue(
             body=inputs.TierReasonInput(), prepare=effects.fail, effect=effects.give_up,
         ),
     ),
-    sample=samples.make,
+    sample=samples.create_sample,
     draft_sample=samples.draft,
     preview=previews.build_preview,
 )  # fmt: skip

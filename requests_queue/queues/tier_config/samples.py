@@ -21,7 +21,9 @@ _PLACE = {
 _PHONE = {"country_code": "+353", "area_code": "91", "phone_number": "5550164", "extension": ""}
 
 
-def make(kind: str, product: Product | None = None, account: Account | None = None) -> QueueObject:
+def create_sample(
+    kind: str, product: Product | None = None, account: Account | None = None
+) -> QueueObject:
     """Make a request of the type, for the product or for one that configures resellers.
 
     A setup is of a new reseller; an update or adjustment of a configuration that is active,

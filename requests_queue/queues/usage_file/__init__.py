@@ -1,1 +1,1 @@
-"""Usage files: what customers have used, reported by the vendor and billed by the distributor."""
+"""Usage files: usage by customers, reported by the vendor and billed by the distributor."""

@@ -98,7 +98,7 @@ class UsageFiles(QueueCollection):
         self, request: HttpRequest, pk: str, name: str, fields: tuple[str, ...], status: int
     ) -> Response:
         self.get_object()
-        content = uploads.received(request, *fields)
+        content = uploads.uploaded_file(request, *fields)
         data: dict[str, Any] = {fields[0]: content}
         if name == "reconciliation":
             # Before the move: reading takes seconds, in which nobody should wait for a lock.
@@ -143,7 +143,7 @@ class UsageProducts(Collection):
 
     def template(self, request: HttpRequest, pk: str) -> Response:
         """Answer 200 with a link to the workbook that a vendor fills in."""
-        return Response(representations.link(links.to_template(self.get_object().pk)))
+        return Response(representations.link(links.template_link(self.get_object().pk)))
 
 
 def _with_form(name: str) -> Any:

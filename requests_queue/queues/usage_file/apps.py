@@ -1,4 +1,4 @@
-"""The usage files' Django app."""
+"""The Django app of usage files."""
 
 from requests_queue.queues import app
 

@@ -1,4 +1,4 @@
-"""A row of a usage spreadsheet becomes a record: valid, or invalid with what is wrong where."""
+"""Validation of the rows of a usage spreadsheet: each becomes a valid or an invalid record."""
 
 from __future__ import annotations
 
@@ -8,38 +8,43 @@ from typing import Any, TypeVar
 
 from requests_queue.catalog.models import Item
 from requests_queue.queues.usage_file import cells, columns
-from requests_queue.queues.usage_file.cells import Wrong
+from requests_queue.queues.usage_file.cells import CellError
 from requests_queue.queues.usage_file.matching import Assets, Items
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 from requests_queue.queues.usage_file.spool import Cells
 
 T = TypeVar("T")
-# Schemas whose rows must say what the usage costs.
+# Schemas whose rows require an amount.
 _PRICED = ("pr", "cr", "tr")
-RAW = 100
+# Characters of an invalid value that its error keeps.
+MAX_RAW_VALUE = 100
 
 
 class Checker:
-    """Checks the rows of one file, batch by batch; remembers the record ids that it has seen."""
+    """Validates the rows of one file in batches and detects repeated record ids."""
 
     def __init__(self, file: UsageFile, categories: dict[str, str]) -> None:
         self._file = file
         self._categories = categories
         self._items = Items(file)
         self._assets = Assets(file)
-        self._seen: dict[str, int] = {}
+        # Row numbers by record id.
+        self._rows: dict[str, int] = {}
 
     def check(self, batch: list[tuple[int, Cells]]) -> list[UsageRecord]:
         """Return an unsaved record for each (row number, cells)."""
         self._assets.look_up(
-            (_loose(row.get("asset_search_criteria")), _loose(row.get("asset_search_value")))
+            (
+                _truncated(row.get("asset_search_criteria")),
+                _truncated(row.get("asset_search_value")),
+            )
             for _, row in batch
         )
         return [self._record(number, row) for number, row in batch]
 
     def _record(self, number: int, row: Cells) -> UsageRecord:
         if row.get("vendor_record_id"):
-            # Of a processed file that comes back, whose `record_id` is ours.
+            # A processed file that is uploaded again has Connect's id as its `record_id`.
             row = {**row, "record_id": row["vendor_record_id"]}
         check = _Row(row)
         record = UsageRecord(
@@ -47,12 +52,12 @@ class Checker:
             file=self._file,
             row=number,
             record_id=check.cell("record_id", self._record_id(number))
-            or _loose(row.get("record_id")),
+            or _truncated(row.get("record_id")),
             record_note=check.cell("record_note", lambda v: cells.text(v, 2000)) or "",
-            item_search_criteria=_loose(row.get("item_search_criteria")),
-            item_search_value=_loose(row.get("item_search_value")),
-            asset_search_criteria=_loose(row.get("asset_search_criteria")),
-            asset_search_value=_loose(row.get("asset_search_value")),
+            item_search_criteria=_truncated(row.get("item_search_criteria")),
+            item_search_value=_truncated(row.get("item_search_value")),
+            asset_search_criteria=_truncated(row.get("asset_search_criteria")),
+            asset_search_value=_truncated(row.get("asset_search_value")),
             start_date=check.cell("start_time_utc", cells.moment),
             end_date=check.cell("end_time_utc", cells.moment),
             amount=check.cell("amount", self._amount),
@@ -65,40 +70,42 @@ class Checker:
         record.quantity = quantity if quantity is not None else Decimal(0)
         record.asset_id = check.cell("asset_search_value", lambda v: self._asset(row, v))
         if record.start_date and record.end_date and record.end_date < record.start_date:
-            check.wrong("end_time_utc", Wrong("USG_007", "The end lies before the start."))
+            check.add_error("end_time_utc", CellError("USG_007", "The end is before the start."))
         record.errors = check.errors
         record.status = "invalid" if check.errors else "valid"
         return record
 
     def _record_id(self, number: int) -> Callable[[Any], str]:
-        def read(value: Any) -> str:
-            # The Haxe SDK numbers records that have no id, the PHP SDK sends them as they are.
-            found = cells.text(value) or f"{self._file.pk}_record_{number}"
-            before = self._seen.setdefault(found, number)
-            if before != number:
-                raise Wrong("USG_008", f"Row {before} has this record_id already.")
-            return found
+        def parse(value: Any) -> str:
+            # The PHP SDK sends records without an id: number them as the Haxe SDK does.
+            record_id = cells.text(value) or f"{self._file.pk}_record_{number}"
+            first = self._rows.setdefault(record_id, number)
+            if first != number:
+                raise CellError("USG_008", f"Row {first} already has this record_id.")
+            return record_id
 
-        return read
+        return parse
 
     def _amount(self, value: Any) -> Decimal | None:
-        # A negative one is a credit.
-        found = cells.number(value, signed=True)
-        if found is None and self._file.schema in _PRICED:
-            raise Wrong("USG_001", f"This field is required by schema {self._file.schema.upper()}.")
-        return found
+        # A negative amount is a credit.
+        amount = cells.number(value, signed=True)
+        if amount is None and self._file.schema in _PRICED:
+            raise CellError(
+                "USG_001", f"This field is required by schema {self._file.schema.upper()}."
+            )
+        return amount
 
     def _tier(self, value: Any) -> int | None:
-        found = cells.tier(value)
-        if found is None and self._file.schema == "tr":
-            raise Wrong("USG_001", "This field is required by schema TR.")
-        return found
+        tier = cells.tier(value)
+        if tier is None and self._file.schema == "tr":
+            raise CellError("USG_001", "This field is required by schema TR.")
+        return tier
 
     def _category(self, value: Any) -> str:
-        found = cells.text(value)
-        if found and self._categories and found not in self._categories:
-            raise Wrong("USG_009", f"The sheet {columns.CATEGORIES} has no such category.")
-        return found
+        category = cells.text(value)
+        if category and self._categories and category not in self._categories:
+            raise CellError("USG_009", f"The sheet {columns.CATEGORIES} has no such category.")
+        return category
 
     def _item(self, check: _Row, row: Cells) -> Item | None:
         criteria = check.cell("item_search_criteria", cells.required)
@@ -107,17 +114,15 @@ class Checker:
             return None
         column = "item_search_criteria"
         try:
-            found = self._items.find(criteria, value)
+            item = self._items.find(criteria, value)
             column = "item_search_value"
-            if found is not None:
-                return found
-            return self._defined(row, criteria, value)
-        except Wrong as wrong:
-            check.wrong(column, wrong)
+            return item or self._defined_item(row, criteria, value)
+        except CellError as error:
+            check.add_error(column, error)
             return None
 
-    def _defined(self, row: Cells, criteria: str, value: str) -> Item:
-        unknown = Wrong("USG_011", f"The product has no item with {criteria} {value}.")
+    def _defined_item(self, row: Cells, criteria: str, value: str) -> Item:
+        unknown = CellError("USG_011", f"The product has no item with {criteria} {value}.")
         mpn, name = cells.text(row.get("item_mpn"), 128), cells.text(row.get("item_name"))
         if not (mpn and name and self._items.dynamic):
             raise unknown
@@ -127,66 +132,67 @@ class Checker:
     def _asset(self, row: Cells, value: Any) -> str:
         criteria = cells.text(row.get("asset_search_criteria"))
         if not criteria:
-            raise Wrong("USG_001", "asset_search_criteria is required.")
+            raise CellError("USG_001", "The column asset_search_criteria is required.")
         return self._assets.find(criteria, cells.required(value))
 
 
 class _Row:
-    """Reads the cells of a row and collects what is wrong with them."""
+    """Parses the cells of a row and collects their errors."""
 
     def __init__(self, row: Cells) -> None:
         self._row = row
         self.errors: list[dict[str, str]] = []
 
-    def cell(self, column: str, read: Callable[[Any], T]) -> T | None:
+    def cell(self, column: str, parse: Callable[[Any], T]) -> T | None:
         try:
-            return read(self._row.get(column))
-        except Wrong as wrong:
-            self.wrong(column, wrong)
+            return parse(self._row.get(column))
+        except CellError as error:
+            self.add_error(column, error)
             return None
 
-    def wrong(self, column: str, wrong: Wrong) -> None:
+    def add_error(self, column: str, error: CellError) -> None:
         raw = self._row.get(column)
         self.errors.append(
             {
                 "column": column,
-                "code": wrong.code,
-                "message": wrong.message[:500],
-                "raw_value": "" if raw is None else str(raw)[:RAW],
+                "code": error.code,
+                "message": error.message[:500],
+                "raw_value": "" if raw is None else str(raw)[:MAX_RAW_VALUE],
             }
         )
 
     def params(self) -> list[dict[str, str]]:
-        found = []
+        params = []
         for name, value in self._row.items():
-            # What is found is in the processed file, which may come back.
+            # A processed file that is uploaded again has the columns of results too.
             if name in columns.RECORD or name in columns.FOUND or value in (None, ""):
                 continue
             text = self.cell(name, cells.text)
             if text is not None:
-                found.append({"parameter_name": name[:255], "parameter_value": text})
-        return found
+                params.append({"parameter_name": name[:255], "parameter_value": text})
+        return params
 
 
 def record_pk(file_pk: str, number: int) -> str:
-    """Return a record's id, `UR-` and the file's digits and eight of its row's number."""
+    """Return a record's id: `UR-`, the digits of the file's id and eight digits of the row."""
     return f"UR-{file_pk.partition('-')[2]}-{number // 10000:04d}-{number % 10000:04d}"
 
 
 def _quantity(value: Any, item: Item | None) -> Decimal:
-    found = cells.number(value)
-    if found is None:
-        raise Wrong("USG_001", "This field is required.")
+    quantity = cells.number(value)
+    if quantity is None:
+        raise CellError("USG_001", "This field is required.")
     if item is not None:
-        kind = item.precision.lower()
-        allowed = int(kind[8:-1]) if kind.startswith("decimal(") and kind[8:-1].isdigit() else 0
-        if cells.decimals(found) > allowed:
-            raise Wrong("USG_012", f"{item.pk} is counted in {kind}.")
-    return found
+        precision = item.precision.lower()
+        digits = precision[8:-1]
+        allowed = int(digits) if precision.startswith("decimal(") and digits.isdigit() else 0
+        if cells.decimals(quantity) > allowed:
+            raise CellError("USG_012", f"The precision of {item.pk} is {precision}.")
+    return quantity
 
 
-def _loose(value: Any) -> str:
-    """Return what a cell says, cut to what the column of a record holds."""
+def _truncated(value: Any) -> str:
+    """Return a cell as text, cut to the length of the record's column."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return "" if value is None else str(value).strip()[:255]

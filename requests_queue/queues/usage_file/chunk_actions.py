@@ -1,4 +1,4 @@
-"""What a distributor does with a chunk of a usage file: name it, close it, have it written anew."""
+"""Actions on a chunk of a usage file for its distributor: rename, close, regenerate."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, Usage
 
 
 def rename(chunk: UsageChunk, values: Values, actor: Actor) -> None:
-    """Set `external_id`, for the distributor; raises Forbidden."""
+    """Set `external_id`; raises Forbidden."""
     _require_distributor(chunk, actor)
     UsageChunk.objects.filter(pk=chunk.pk).update(**values)
 
 
 def close(chunk: UsageChunk, values: Values, actor: Actor) -> None:
-    """Close all records of a chunk with what they are billed by; the last ones close the file.
+    """Close all records of a chunk, and the file with its last records.
 
-    Raises Forbidden, ActionNotAllowed where it is closed already.
+    Raises Forbidden, ActionNotAllowed where the chunk is closed already.
     """
     _require_distributor(chunk, actor)
     billing = {"external_billing_note": ""} | values
     with transaction.atomic():
         file = UsageFile.objects.select_for_update(of=("self",)).get(pk=chunk.file_id)
-        columns = reconciling.closed(actor, clock.now()) | billing
-        waiting = UsageRecord.objects.filter(
+        columns = reconciling.closed_columns(actor, clock.now()) | billing
+        approved = UsageRecord.objects.filter(
             pk__in=records_of(chunk).filter(status="approved").values("pk")
         )
-        if file.status != "accepted" or not waiting.update(**columns):
-            raise ActionNotAllowed(f"{chunk.pk} is closed: close is for ready ones only.")
+        if file.status != "accepted" or not approved.update(**columns):
+            raise ActionNotAllowed(f"{chunk.pk} is closed. Only ready chunks can be closed.")
         if reconciling.is_done(counting.recount(file.pk)):
             transitions.move(UsageFile, file.pk, "close", actor)
 
 
 def check_regenerated(chunk: UsageChunk, actor: Actor) -> None:
-    """Check that a chunk may be written anew; raises Forbidden, ActionNotAllowed.
+    """Check that a chunk can be regenerated; raises Forbidden, ActionNotAllowed.
 
-    Its spreadsheet is written whenever it is downloaded, so there is nothing else to do.
+    The workbook is built at each download, so there is nothing to write.
     """
     _require_distributor(chunk, actor)
     if not records_of(chunk).filter(status="approved").exists():
-        raise ActionNotAllowed(f"{chunk.pk} is closed: regenerate is for ready ones only.")
+        raise ActionNotAllowed(f"{chunk.pk} is closed. Only ready chunks can be regenerated.")
 
 
 def _require_distributor(chunk: UsageChunk, actor: Actor) -> None:
     if DISTRIBUTOR not in actor.roles_for(chunk.file):
-        raise Forbidden("Usage chunks are changed by the distributor.")
+        raise Forbidden("Only the distributor can change usage chunks.")

@@ -25,14 +25,14 @@ from requests_queue import clock, ids
 from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord
 
 READY, CLOSED = "ready", "closed"
-# What distributors are billed: records that were accepted, whether closed already or not.
-_PART = ("approved", "closed")
+# Statuses of records that belong to a chunk: accepted, and closed or not.
+_ACCEPTED = ("approved", "closed")
 
 
-def make(file: UsageFile, now: datetime) -> None:
-    """Create the chunks of a file that is accepted, one per hub; call with the file locked."""
+def create(file: UsageFile, now: datetime) -> None:
+    """Create the chunks of an accepted file, one per hub; call with the file locked."""
     hubs = (
-        UsageRecord.objects.filter(file=file, status__in=_PART, asset__isnull=False)
+        UsageRecord.objects.filter(file=file, status__in=_ACCEPTED, asset__isnull=False)
         .order_by("asset__connection__hub")
         .values_list("asset__connection__hub", flat=True)
         .distinct()
@@ -48,40 +48,42 @@ def make(file: UsageFile, now: datetime) -> None:
 def records_of(chunk: UsageChunk) -> QuerySet[UsageRecord]:
     """Return the records of a chunk."""
     return UsageRecord.objects.filter(
-        file=chunk.file_id, asset__connection__hub=chunk.hub_id, status__in=_PART
+        file=chunk.file_id, asset__connection__hub=chunk.hub_id, status__in=_ACCEPTED
     )
 
 
 def with_status(rows: QuerySet[UsageChunk]) -> QuerySet[UsageChunk]:
-    """Return chunks with `status`: closed once no record of theirs waits for its billing."""
-    waiting = Exists(_theirs().filter(status="approved"))
-    found: QuerySet[UsageChunk] = rows.alias(
+    """Return chunks with `part_status`: closed once all their records are closed."""
+    is_open = Exists(_outer_records().filter(status="approved"))
+    result: QuerySet[UsageChunk] = rows.alias(
         part_status=Case(
-            When(waiting, then=Value(READY)), default=Value(CLOSED), output_field=TextField()
+            When(is_open, then=Value(READY)), default=Value(CLOSED), output_field=TextField()
         )
     )
-    return found
+    return result
 
 
-def counted(rows: QuerySet[UsageChunk]) -> QuerySet[UsageChunk]:
-    """Return chunks with how many of their records are how far, and when the last was closed."""
-    last = _theirs().order_by().values("file").annotate(at=Max("closed_at")).values("at")
-    found: QuerySet[UsageChunk] = rows.annotate(
+def with_counts(rows: QuerySet[UsageChunk]) -> QuerySet[UsageChunk]:
+    """Return chunks with the numbers of their records, and when the last one was closed."""
+    last = _outer_records().order_by().values("file").annotate(at=Max("closed_at")).values("at")
+    result: QuerySet[UsageChunk] = rows.annotate(
         records=_count(Q()),
         accepted=_count(Q(status="approved")),
         closed=_count(Q(status="closed")),
         billed=_count(Q(status="closed") & ~Q(external_billing_id="")),
         closed_at=Subquery(last, output_field=DateTimeField()),
     )
-    return found
+    return result
 
 
-def _theirs() -> QuerySet[UsageRecord]:
+def _outer_records() -> QuerySet[UsageRecord]:
+    """Return the records of the outer query's chunk, for a subquery."""
     return UsageRecord.objects.filter(
-        file=OuterRef("file"), asset__connection__hub=OuterRef("hub"), status__in=_PART
+        file=OuterRef("file"), asset__connection__hub=OuterRef("hub"), status__in=_ACCEPTED
     )
 
 
 def _count(condition: Q) -> Coalesce:
-    counts = _theirs().filter(condition).order_by().values("file").annotate(n=Count("pk"))
-    return Coalesce(Subquery(counts.values("n"), output_field=IntegerField()), 0)
+    records = _outer_records().filter(condition).order_by()
+    counts = records.values("file").annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(counts, output_field=IntegerField()), 0)

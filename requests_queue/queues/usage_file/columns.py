@@ -1,7 +1,6 @@
-"""The columns of usage spreadsheets, by the names that published clients write.
+"""Names of the sheets and columns of usage spreadsheets.
 
-Sheet and column names: the converter that CloudBlue published in 2026, connect-sdk 22, the PHP
-and Haxe SDKs.
+Sources: the converter that CloudBlue published in 2026, connect-sdk 22, the PHP and Haxe SDKs.
 """
 
 SHEETS = ("records", "usage_records")
@@ -38,7 +37,7 @@ REQUIRED = (
 )
 CATEGORY = ("category_id", "category_name", "category_description")
 
-# What the processed file has besides: found, not given.  Names from a report that reads it.
+# Columns that the processed file adds. Names from a report that reads it.
 FOUND = (
     "status",
     "error_details",

@@ -1,4 +1,4 @@
-"""How many records of a file stand how: the file's counts, from which its progress is shown."""
+"""Numbers of a usage file's records by status; the file stores them to show its progress."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from django.db.models import Count, Q
 
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 
-NOTHING = dict.fromkeys(
+ZEROS = dict.fromkeys(
     ("uploaded", "validated", "invalid", "pending", "accepted", "closed", "billed"), 0
 )
 
 
-def of(file_pk: str) -> dict[str, int]:
-    """Return the counts of a file's records, by the columns that hold them."""
+def count_records(file_pk: str) -> dict[str, int]:
+    """Return the counts of a file's records by column of the file."""
     counts: dict[str, Any] = UsageRecord.objects.filter(file=file_pk).aggregate(
         uploaded=Count("pk"),
         validated=Count("pk"),
@@ -28,7 +28,7 @@ def of(file_pk: str) -> dict[str, int]:
 
 
 def recount(file_pk: str) -> dict[str, int]:
-    """Count anew, write it to the file, and return it."""
-    counts = of(file_pk)
+    """Count a file's records, store the counts on the file, and return them."""
+    counts = count_records(file_pk)
     UsageFile.objects.filter(pk=file_pk).update(**counts)
     return counts

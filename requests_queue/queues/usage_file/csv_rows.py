@@ -1,4 +1,4 @@
-"""The rows of a CSV, decoded and split as a stream: only one row is in memory."""
+"""A streaming CSV reader: only one row is in memory."""
 
 from __future__ import annotations
 
@@ -26,17 +26,20 @@ def rows(content: bytes) -> Iterator[list[str]]:
             lines.size = 0
             yield row
     except csv.Error as error:
-        raise Unreadable(f"Line {reader.line_num} of the CSV can't be read ({error}).") from None
+        raise Unreadable(f"Line {reader.line_num} of the CSV cannot be read ({error}).") from None
 
 
 class _Lines:
-    """The lines of a text, one row at a time limited to MAX_ROW_TEXT: a row may have several
-    lines, and the reader holds all of them."""
+    """The lines of a text; limits each CSV row to MAX_ROW_TEXT characters.
+
+    A row may have several lines, and `csv.reader` holds all of them in memory. The user of the
+    reader resets `size` after each row.
+    """
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self._stream = stream
         self._number = 0
-        # Characters of the row that is being read.
+        # Characters of the current row so far.
         self.size = 0
 
     def __iter__(self) -> _Lines:
@@ -58,12 +61,12 @@ def _encoding(content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings = ["utf-16"]
     else:
-        # What is not UTF-8 is from a spreadsheet program on Windows; Latin-1 reads anything.
+        # Spreadsheet programs on Windows write cp1252; Latin-1 decodes any bytes.
         encodings = ["utf-8-sig", "cp1252", "latin-1"]
     for encoding in encodings:
         if _decodes(content, encoding):
             return encoding
-    raise Unreadable("The text is in no encoding that is known here: save it as UTF-8.")
+    raise Unreadable("The encoding of the text is unknown. Save it as UTF-8.")
 
 
 def _decodes(content: bytes, encoding: str) -> bool:

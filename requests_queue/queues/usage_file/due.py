@@ -1,4 +1,4 @@
-"""What happens to usage files by themselves: one whose task or worker got lost is told of again."""
+"""Recovery of usage files whose task or worker was lost: their task is published again."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from requests_queue.signals import collect_busy, due_reached
 @receiver(due_reached)
 def run(now: datetime, **kwargs: Any) -> None:
     """Publish the task of each file whose lease has run out."""
-    jobs.run_each(leases.lost(), publishing.send)
+    jobs.run_each(leases.take_expired(), publishing.publish)
 
 
 @receiver(collect_busy)
-def unsettled(now: datetime, **kwargs: Any) -> set[str]:
-    """Say which files are being processed, and see that it goes on."""
+def busy(now: datetime, **kwargs: Any) -> set[str]:
+    """Return the files in processing, after publishing the tasks that are due."""
     run(now)
-    return {f"processing:{pk}" for pk in leases.under_way()}
+    return {f"processing:{pk}" for pk in leases.in_progress()}

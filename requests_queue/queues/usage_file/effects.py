@@ -61,8 +61,8 @@ def upload(file: UsageFile, context: Context) -> Json:
     """A spreadsheet comes along; what was found of an earlier one is over."""
     _content(context, "usage_file")
     return {
-        **leases.wanted(),
-        **counting.NOTHING,
+        **leases.to_process(),
+        **counting.ZEROS,
         "error_detail": "",
         "rejection_note": "",
         "events": _happened(file, "uploaded", context),
@@ -74,7 +74,7 @@ def store_upload(file: UsageFile, context: Context) -> None:
     UsageRecord.objects.filter(file=file).delete()
     StoredFile.objects.filter(file=file).delete()
     _store(file, StoredFile.UPLOAD, _content(context, "usage_file"), context)
-    tell_workers(file, context)
+    publish_task(file, context)
 
 
 def _store(file: UsageFile, kind: str, content: Content, context: Context) -> None:
@@ -85,9 +85,9 @@ def _store(file: UsageFile, kind: str, content: Content, context: Context) -> No
     )
 
 
-def tell_workers(file: UsageFile, context: Context) -> None:
+def publish_task(file: UsageFile, context: Context) -> None:
     """The workers learn of the file after the commit."""
-    publishing.after_commit(file.pk)
+    publishing.publish_after_commit(file.pk)
 
 
 def by_worker(file: UsageFile, context: Context) -> Json:
@@ -122,7 +122,7 @@ def accept(file: UsageFile, context: Context) -> Json:
 def approve_records(file: UsageFile, context: Context) -> None:
     """What was not decided on one by one is approved as a whole."""
     _all_records(file, "valid", "approved")
-    chunks.make(file, context.now)
+    chunks.create(file, context.now)
 
 
 def reject(file: UsageFile, context: Context) -> Json:
@@ -160,7 +160,7 @@ def delete(file: UsageFile, context: Context) -> Json:
     }
 
 
-def forget(file: UsageFile, context: Context) -> None:
+def delete_contents(file: UsageFile, context: Context) -> None:
     """Its records and contents go."""
     UsageRecord.objects.filter(file=file).delete()
     StoredFile.objects.filter(file=file).delete()
@@ -171,19 +171,19 @@ def process_again(file: UsageFile, context: Context) -> Json:
     """The upload is still there to be read."""
     if not file.contents.filter(kind=StoredFile.UPLOAD).exists():
         raise Refused("REQ_003", f"{file.pk} has no uploaded file that could be processed.")
-    return {**leases.wanted(), **counting.NOTHING, "error_detail": ""}
+    return {**leases.to_process(), **counting.ZEROS, "error_detail": ""}
 
 
 def rewrite(file: UsageFile, context: Context) -> Json:
     """Only the processed file is written anew."""
-    return leases.wanted()
+    return leases.to_process()
 
 
 def reconcile(file: UsageFile, context: Context) -> Json:
     """Close what the distributor's spreadsheet says is billed; all records closed: the file."""
     _content(context, "recon_file")
-    reconciling.close_by(file, context.data["rows"], context)
-    if reconciling.is_done(counting.of(file.pk)):
+    reconciling.close_records(file, context.data["rows"], context)
+    if reconciling.is_done(counting.count_records(file.pk)):
         return {"status": "closed", "events": _happened(file, "closed", context)}
     return {}
 
@@ -192,7 +192,7 @@ def store_reconciliation(file: UsageFile, context: Context) -> None:
     """The spreadsheet is kept."""
     content = _content(context, "recon_file")
     _store(file, StoredFile.RECONCILIATION, content, context)
-    reconciliations.keep(
+    reconciliations.create(
         file, content.name, content.content, context.data["rows"],
         event(context.actor, context.now), context.data.get("upload_note", ""), context.now,
     )  # fmt: skip

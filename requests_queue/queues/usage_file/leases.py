@@ -1,7 +1,7 @@
-"""Which worker has to do with a file: claimed by a filtered UPDATE, kept by a lease.
+"""Claims of workers on usage files: taken by a filtered UPDATE, kept by renewing a lease.
 
-A worker that dies loses its claim when the lease runs out; one that comes back late finds that
-it has none, and writes nothing more.
+When a worker dies, its lease expires and another worker may claim the file. A worker whose
+claim is gone gets LostClaim and writes nothing more.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from django.db.models import F, Q
 from requests_queue.database_time import DatabaseTime
 from requests_queue.queues.usage_file.models import PROCESSED, PROCESSING, UsageFile
 
+# Seconds until a claim that is not renewed expires.
 LEASE = 60.0
-# How long a message may take before a file that nobody has claimed is told of again.
+# Seconds until the task of a file that no worker has claimed is published again.
 GRACE = 10.0
 
 
 class LostClaim(Exception):
-    """Somebody else has the file by now, or nobody has to do with it any more."""
+    """Another worker has claimed the file, or it is no longer in processing."""
 
 
-def wanted() -> dict[str, Any]:
-    """Return the columns that make a file some worker's business."""
+def to_process() -> dict[str, Any]:
+    """Return the columns of a file that a worker shall process."""
     lease = DatabaseTime() + GRACE
     return {"sub_status": PROCESSING, "claim": "", "attempts": 0, "lease": lease}
 
 
-def take(pk: str) -> str | None:
-    """Claim a file and return the token, or None where there is nothing to claim."""
+def claim(pk: str) -> str | None:
+    """Claim a file and return the token, None where it is claimed or not in processing."""
     token = uuid.uuid4().hex
     free = Q(claim="") | Q(lease__lt=DatabaseTime())
     taken = UsageFile.objects.filter(
@@ -39,26 +40,26 @@ def take(pk: str) -> str | None:
     return token if taken else None
 
 
-def keep(pk: str, token: str, **progress: Any) -> None:
-    """Renew the lease and show the progress; raises LostClaim."""
-    kept = UsageFile.objects.filter(pk=pk, claim=token, sub_status=PROCESSING).update(
+def renew(pk: str, token: str, **progress: Any) -> None:
+    """Renew the lease and store the progress; raises LostClaim."""
+    renewed = UsageFile.objects.filter(pk=pk, claim=token, sub_status=PROCESSING).update(
         lease=DatabaseTime() + LEASE, **progress
     )
-    if not kept:
+    if not renewed:
         raise LostClaim(pk)
 
 
 def release(pk: str, token: str, **result: Any) -> None:
-    """Give the file back, done; raises LostClaim."""
-    done = UsageFile.objects.filter(pk=pk, claim=token, sub_status=PROCESSING).update(
+    """Release a processed file; raises LostClaim."""
+    released = UsageFile.objects.filter(pk=pk, claim=token, sub_status=PROCESSING).update(
         sub_status=PROCESSED, claim="", lease=None, attempts=0, **result
     )
-    if not done:
+    if not released:
         raise LostClaim(pk)
 
 
-def lost() -> list[str]:
-    """Return the files whose lease has run out, each for one caller: to be told of again."""
+def take_expired() -> list[str]:
+    """Take the files whose lease has expired and return their ids, each to one caller only."""
     stale = UsageFile.objects.filter(sub_status=PROCESSING, lease__lt=DatabaseTime())
     return [
         pk
@@ -69,7 +70,7 @@ def lost() -> list[str]:
     ]  # fmt: skip
 
 
-def under_way() -> list[str]:
-    """Return the files that a worker has to do with, or shall have."""
+def in_progress() -> list[str]:
+    """Return the ids of the files that a worker processes or shall process."""
     rows = UsageFile.objects.filter(sub_status=PROCESSING, lease__isnull=False)
     return list(rows.values_list("pk", flat=True))

@@ -1,7 +1,7 @@
-"""How large an uploaded spreadsheet may be, packed and unpacked; checked before it is parsed.
+"""Size limits of uploaded spreadsheets, compressed and uncompressed, checked before parsing.
 
-The numbers are ours. They hold whatever a hostile workbook says of itself: the sizes in a zip
-archive's directory are the most that Python reads of its parts.
+The numbers are our own. They protect against hostile workbooks too: Python never reads more of
+a part of a ZIP archive than the size in the archive's directory.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from requests_queue.errors import Invalid, Refused
 MIB = 1024 * 1024
 MAX_BYTES = 20 * MIB
 MAX_UNPACKED = 100 * MIB
-# Any part but a worksheet, shared texts for one, is held in memory as a whole.
+# Parts other than worksheets (shared strings, for example) are held in memory whole.
 MAX_PART = 16 * MIB
 MAX_PARTS = 500
 MAX_TAGS = 6_000_000
 MAX_ROWS = 50_000
-# Columns beside those that a processed file adds.
+# Without the columns that a processed file adds.
 MAX_COLUMNS = 50
 MAX_TEXT = 4000
-# Characters of one row: all its columns may be full.
+# Characters of one row: more than MAX_COLUMNS full cells.
 MAX_ROW_TEXT = MIB
 
 _ZIP = b"PK\x03\x04"
@@ -31,79 +31,80 @@ _OLE = b"\xd0\xcf\x11\xe0"
 
 
 class Unreadable(Exception):
-    """The spreadsheet as a whole is of no use; the text says why."""
+    """The spreadsheet as a whole cannot be read; the text says why."""
 
 
 def too_many_rows() -> Unreadable:
-    """Return the refusal of a sheet with more than MAX_ROWS rows."""
-    return Unreadable(f"The sheet has more than {MAX_ROWS} rows: split the file.")
+    """Return the error of a sheet with more than MAX_ROWS rows."""
+    return Unreadable(f"The sheet has more than {MAX_ROWS} rows. Split the file.")
 
 
 def too_many_columns() -> Unreadable:
-    """Return the refusal of a sheet with more than MAX_COLUMNS columns."""
-    return Unreadable(f"The sheet has more than {MAX_COLUMNS} columns: leave some out.")
+    """Return the error of a sheet with more than MAX_COLUMNS columns."""
+    return Unreadable(f"The sheet has more than {MAX_COLUMNS} columns. Remove some.")
 
 
 def row_too_long(what: str) -> Unreadable:
-    """Return the refusal of a row with more than MAX_ROW_TEXT characters."""
+    """Return the error of a row with more than MAX_ROW_TEXT characters."""
     return Unreadable(
-        f"{what} is longer than {MAX_ROW_TEXT} characters: a sheet has {MAX_COLUMNS} columns at "
-        f"most, with {MAX_TEXT} characters in each."
+        f"{what} is longer than {MAX_ROW_TEXT} characters. A sheet may have {MAX_COLUMNS} "
+        f"columns with {MAX_TEXT} characters in each cell."
     )
 
 
 def too_large(field: str) -> Refused:
-    """Return the 413 of a body beyond MAX_BYTES."""
+    """Return the error (413) of a file larger than MAX_BYTES."""
     text = f"{field}: The file is larger than {MAX_BYTES // MIB} MiB."
     return Refused("REQ_413", text, status=413)
 
 
 def is_workbook(content: bytes) -> bool:
-    """Whether the bytes are an xlsx rather than a csv."""
+    """Return whether the content is an XLSX workbook, rather than a CSV."""
     return content.startswith(_ZIP)
 
 
 def check(content: bytes, field: str) -> None:
-    """Refuse what is no spreadsheet, or one that unpacks to too much; raises Invalid."""
+    """Raise Invalid for a file that is not a spreadsheet, or too large when uncompressed."""
     if len(content) > MAX_BYTES:
         raise too_large(field)
     if not content:
         raise Invalid(field, "The submitted file is empty.")
     if content.startswith(_OLE):
-        raise Invalid(field, "This is an old or an encrypted workbook: save it as plain XLSX.")
+        raise Invalid(field, "The workbook is encrypted or in an old format. Save it as XLSX.")
     if is_workbook(content):
         _check_workbook(content, field)
     elif b"\0" in content and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Invalid(field, "This is neither an XLSX workbook nor a CSV text.")
+        raise Invalid(field, "The file is neither an XLSX workbook nor a CSV text.")
 
 
 def _check_workbook(content: bytes, field: str) -> None:
+    # A ZIP bomb.
     bomb = Invalid(
         field,
-        "The workbook unpacks to more than is taken here, which is enough for "
-        f"{MAX_ROWS} rows: split the file.",
+        "The uncompressed workbook is too large. The limit is enough for "
+        f"{MAX_ROWS} rows. Split the file.",
     )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             parts = archive.infolist()
             if "xl/workbook.xml" not in archive.namelist():
-                raise Invalid(field, "This is a ZIP archive, but no XLSX workbook.")
+                raise Invalid(field, "The file is a ZIP archive, but not an XLSX workbook.")
             if any(part.flag_bits & 1 for part in parts):
                 raise Invalid(field, "The workbook is encrypted.")
             if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED:
                 raise bomb
             for part in parts:
-                sheet = part.filename.startswith("xl/worksheets/")
-                if part.file_size > MAX_PART and not sheet:
+                is_sheet = part.filename.startswith("xl/worksheets/")
+                if part.file_size > MAX_PART and not is_sheet:
                     raise bomb
-            if _tags(archive, parts) > MAX_TAGS:
+            if _count_tags(archive, parts) > MAX_TAGS:
                 raise bomb
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError):
         raise Invalid(field, "The workbook is damaged.") from None
 
 
-def _tags(archive: zipfile.ZipFile, parts: list[zipfile.ZipInfo]) -> int:
-    """Return how many tags all parts open and close: each costs far more memory than its text."""
+def _count_tags(archive: zipfile.ZipFile, parts: list[zipfile.ZipInfo]) -> int:
+    """Return the number of XML tags in all parts: a tag takes far more memory than its text."""
     count = 0
     for part in parts:
         with archive.open(part) as stream:

@@ -1,7 +1,7 @@
-"""Links to spreadsheets: signed, good for ten minutes, and good for whoever has one.
+"""Signed links to spreadsheets, valid for ten minutes and without authentication.
 
-Published clients fetch them without a key (connect-sdk 22, the usage report), as Connect's own
-links to its file storage want it.
+Published clients (connect-sdk 22, the usage report) fetch them without a key, because Connect's
+own links lead to its file storage.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from requests_queue.catalog.models import Product
 from requests_queue.errors import Forbidden, Missing
-from requests_queue.queues.usage_file import limits, writing
+from requests_queue.queues.usage_file import limits, workbooks
 from requests_queue.queues.usage_file.models import StoredFile
 
 SECONDS = 600
@@ -25,12 +25,12 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 TEMPLATE = "template"
 
 
-def to_content(file_pk: str, kind: str) -> str:
-    """Return a link to a content of a file: `usage`, `processed` or `reconciliation`."""
+def content_link(file_pk: str, kind: str) -> str:
+    """Return a link to a stored file of a usage file: `usage`, `processed` or `reconciliation`."""
     return _link(file_pk, kind)
 
 
-def to_template(product_pk: str) -> str:
+def template_link(product_pk: str) -> str:
     """Return a link to the template of a product."""
     return _link(product_pk, TEMPLATE)
 
@@ -41,30 +41,27 @@ def _link(pk: str, kind: str) -> str:
 
 
 class Download(APIView):
-    """`GET /usage/download/{token}`: the spreadsheet; 403 for a link that is over or forged."""
+    """`GET /usage/download/{token}`: the spreadsheet; 403 for an expired or forged link."""
 
     authentication_classes = ()
     permission_classes = ()
 
     def get(self, request: Request, token: str) -> HttpResponse:
-        """Answer with the bytes, as something to keep rather than to look at."""
+        """Return the spreadsheet as an attachment."""
         try:
             pk, kind = signing.loads(token, salt=_SALT, max_age=SECONDS)
         except signing.BadSignature:
-            raise Forbidden(
-                "This link is not valid any more: read the object again for a new one."
-            ) from None
+            raise Forbidden("The link has expired. Read the object again for a new one.") from None
         name, content = _template(pk) if kind == TEMPLATE else _stored(pk, kind)
         return attachment(name, content)
 
 
 def attachment(name: str, content: bytes) -> HttpResponse:
-    """Return a spreadsheet as something to keep rather than to look at."""
-    kept = _XLSX if limits.is_workbook(content) else "text/csv"
+    """Return the response that downloads a spreadsheet."""
     return HttpResponse(
         content,
-        content_type=kept,
-        headers={"Content-Disposition": f'attachment; filename="{_plain(name)}"'},
+        content_type=_XLSX if limits.is_workbook(content) else "text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{_header_safe(name)}"'},
     )
 
 
@@ -72,17 +69,17 @@ def _template(pk: str) -> tuple[str, bytes]:
     product = Product.objects.filter(pk=pk).first()
     if product is None:
         raise Missing(pk)
-    return f"{pk}-usage-template.xlsx", writing.template(product)
+    return f"{pk}-usage-template.xlsx", workbooks.template(product)
 
 
 def _stored(pk: str, kind: str) -> tuple[str, bytes]:
-    found: Any = StoredFile.objects.filter(file=pk, kind=kind).first()
-    if found is None:
+    row: Any = StoredFile.objects.filter(file=pk, kind=kind).first()
+    if row is None:
         raise Missing(f"{kind} file of {pk}")
-    return found.name, bytes(found.content)
+    return row.name, bytes(row.content)
 
 
-def _plain(name: str) -> str:
-    """Return a file's name as a header can have it."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._- ") else "_" for c in name)
-    return kept or "usage.xlsx"
+def _header_safe(name: str) -> str:
+    """Return a file's name without the characters that a header cannot have."""
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._- ") else "_" for c in name)
+    return safe or "usage.xlsx"

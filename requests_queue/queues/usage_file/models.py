@@ -1,4 +1,4 @@
-"""The rows of usage files, by Connect's names: the file, its contents, its records."""
+"""Models of usage files, their stored spreadsheets, records, chunks and reconciliations."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from django.db import models
 from requests_queue.catalog.models import Asset, Contract, Hub, Item, Marketplace
 from requests_queue.queues.base import QueueObject, list_indexes
 
-# Of a file that is being worked on: `sub_status`.
+# Values of `sub_status`.
 PROCESSING, PROCESSED = "processing", "processed"
 
 
 class UsageFile(QueueObject):
-    """A usage file (`UF-`). `events` is as the API has it; the counts are of its records.
+    """A usage file (`UF-`). `events` has the API's form; the integer columns count its records.
 
-    While `sub_status` is `processing` a worker has to do with the file: `claim` is the token of
-    the one that does, `lease` (seconds of Unix time, the database's own) says until when it is
-    believed to be alive, or when an unclaimed file is looked after again. A lease of null is
-    nobody's work.
+    While `sub_status` is `processing`, a worker processes the file or shall process it. `claim`
+    is the token of that worker. `lease` (Unix time of the database) is when the claim expires,
+    or when the task of an unclaimed file is published again; null: there is no task.
     """
 
     name = models.CharField(max_length=100)
@@ -60,7 +59,7 @@ class UsageFile(QueueObject):
 
 
 class StoredFile(models.Model):
-    """The bytes of a spreadsheet, in the database: every worker reaches them."""
+    """The content of a spreadsheet, in the database so that every worker can read it."""
 
     UPLOAD, PROCESSED, RECONCILIATION = "usage", "processed", "reconciliation"
 
@@ -80,8 +79,8 @@ class StoredFile(models.Model):
 class UsageRecord(models.Model):
     """A row of a usage file (`UR-`): valid, invalid, approved, rejected or closed.
 
-    What the vendor wrote to name item and asset stays beside what was found by it; `errors` is a
-    list of `{column, code, message, raw_value}`.
+    The criteria and values by which the vendor named item and asset are kept beside the objects
+    found. `errors` is a list of `{column, code, message, raw_value}`.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -122,7 +121,7 @@ class UsageRecord(models.Model):
 
 
 class UsageChunk(models.Model):
-    """The part of an accepted file that goes to one hub (`UFC-`); its records are the file's."""
+    """The records of an accepted file that belong to one hub (`UFC-`)."""
 
     id = models.CharField(max_length=40, primary_key=True)
     file = models.ForeignKey(UsageFile, models.CASCADE, related_name="chunks")
@@ -139,7 +138,7 @@ class UsageChunk(models.Model):
 
 
 class Reconciliation(models.Model):
-    """A spreadsheet that closed records of a file (`UFR-`); `event` is as the API has it."""
+    """A spreadsheet that closed records of a file (`UFR-`); `event` has the API's form."""
 
     id = models.CharField(max_length=40, primary_key=True)
     file = models.ForeignKey(UsageFile, models.CASCADE, related_name="reconciliations")

@@ -30,7 +30,7 @@ from requests_queue.queues.usage_file import (
     reconciling,
     schema,
     uploads,
-    writing,
+    workbooks,
 )
 from requests_queue.queues.usage_file.models import (
     Reconciliation,
@@ -66,7 +66,7 @@ class Chunks(Collection):
 
     def complete(self, rows: QuerySet[UsageChunk]) -> QuerySet[UsageChunk]:
         """Return the chunks with what is counted of their records."""
-        return chunks.counted(super().complete(rows))
+        return chunks.with_counts(super().complete(rows))
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Set `external_id`, for the distributor: 200, 400 or 403."""
@@ -92,7 +92,7 @@ class Chunks(Collection):
     def download(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Answer 200 with the records of a chunk as a workbook."""
         row = self.get_object()
-        content = writing.part(row.file, chunks.records_of(row))
+        content = workbooks.chunk_file(row.file, chunks.records_of(row))
         return links.attachment(f"{row.pk}.xlsx", content)
 
 
@@ -124,7 +124,7 @@ class Reconciliations(Collection):
         files = UsageFile.objects.filter(provider=self.account)
         if self.actor.role != DISTRIBUTOR and not files.exists():
             raise Forbidden("Usage files are reconciled by the distributor.")
-        content = uploads.received(request, "recon_file")
+        content = uploads.uploaded_file(request, "recon_file")
         values = inputs.ReconciliationInput().check(self.data)
         rows = reconciling.read(content.content)
         file = reconciliations.file_of(rows, self.actor)

@@ -1,7 +1,8 @@
-"""A worker processes a file: reads its upload into records, writes the processed file.
+"""Processing of usage files by workers: read the upload into records, write the processed file.
 
-Each batch commits by itself, with the lease and the progress, so that nobody waits for a large
-file and a lost worker costs a minute. The next one starts from the beginning.
+Each batch is a transaction of its own that renews the lease and stores the progress, so that a
+large file does not block others. When a worker dies, another one starts from the beginning as
+soon as the lease has expired.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from django.db import transaction
 from requests_queue import clock, database_limits, transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
-from requests_queue.queues.usage_file import counting, leases, limits, spreadsheet, writing
+from requests_queue.queues.usage_file import counting, leases, limits, spreadsheet, workbooks
 from requests_queue.queues.usage_file.checking import Checker
 from requests_queue.queues.usage_file.leases import LostClaim
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
@@ -25,16 +26,16 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 ATTEMPTS = 3
-# Statuses of a file whose upload is still to be read.
+# Statuses of a file whose upload has not been read yet.
 UNREAD = ("uploading", "processing")
 
 
 def run(pk: str) -> None:
-    """Process a file that wants it, unless another worker does."""
-    token = leases.take(pk)
+    """Process a file, unless another worker has claimed it or it is done."""
+    token = leases.claim(pk)
     if token is None:
         return
-    # A file has half a million records, and some statements are about all of them.
+    # Some statements concern all records of a file, which take longer than the limits allow.
     with database_limits.lifted():
         _run(pk, token)
 
@@ -47,82 +48,82 @@ def _run(pk: str, token: str) -> None:
         else:
             _rewrite(file, token)
     except LostClaim:
-        logger.info("%s is processed by somebody else.", pk)
+        logger.info("Another worker processes %s.", pk)
     except Exception:
-        # It is tried again when the lease has run out; three times is enough.
-        logger.exception("%s could not be processed.", pk)
+        # Retried when the lease expires, up to ATTEMPTS times.
+        logger.exception("Processing %s failed.", pk)
 
 
 def _read(file: UsageFile, token: str) -> None:
-    """Read the upload into records; the file ends ready (or uploaded) or invalid."""
+    """Read the upload into records; the file becomes ready (or uploaded) or invalid."""
     if file.status == "uploading":
-        file = _move(file, token, "process")
+        file = _run_action(file, token, "process")
     if file.attempts > ATTEMPTS:
-        _invalidate(file, token, "The file could not be processed: its workers failed.")
+        _invalidate(file, token, f"Processing failed {ATTEMPTS} times. Upload the file again.")
         return
     with transaction.atomic():
-        leases.keep(file.pk, token)
+        leases.renew(file.pk, token)
         UsageRecord.objects.filter(file=file).delete()
     upload = StoredFile.objects.filter(file=file, kind=StoredFile.UPLOAD).first()
     try:
         if upload is None:
-            raise limits.Unreadable("There is no uploaded file.")
-        sheet = spreadsheet.read(bytes(upload.content), alive=lambda: leases.keep(file.pk, token))
+            raise limits.Unreadable("The uploaded file is missing. Upload it again.")
+        sheet = spreadsheet.read(bytes(upload.content), renew=lambda: leases.renew(file.pk, token))
         if not sheet.rows:
             raise limits.Unreadable("The sheet has no records.")
     except limits.Unreadable as error:
         _invalidate(file, token, str(error))
         return
-    leases.keep(file.pk, token, **counting.NOTHING | {"uploaded": len(sheet.rows)})
+    leases.renew(file.pk, token, **counting.ZEROS | {"uploaded": len(sheet.rows)})
     checker = Checker(file, sheet.categories)
-    for done, batch in _batches(sheet.rows):
+    validated = 0
+    for batch in _batches(sheet.rows):
+        validated += len(batch)
         records = checker.check(batch)
         with transaction.atomic():
-            leases.keep(file.pk, token, validated=done)
+            leases.renew(file.pk, token, validated=validated)
             UsageRecord.objects.bulk_create(records)
     _finish(file, token)
 
 
-def _batches(rows: Iterable[tuple[int, Cells]]) -> Iterator[tuple[int, list[tuple[int, Cells]]]]:
-    """Yield rows in batches, each with how many there have been with it."""
-    left, done = iter(rows), 0
-    while batch := list(islice(left, BATCH)):
-        done += len(batch)
-        yield done, batch
+def _batches(rows: Iterable[tuple[int, Cells]]) -> Iterator[list[tuple[int, Cells]]]:
+    remaining = iter(rows)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
 
 
 def _finish(file: UsageFile, token: str) -> None:
-    """Write the processed file, and move the file to where it belongs."""
-    content = _written(file, token)
-    detail = _first_error(file)
+    """Store the processed file, and make the file ready or invalid."""
+    content = _processed_file(file, token)
+    detail = _error_summary(file)
     with transitions.atomic():
         _store(file, content)
         counting.recount(file.pk)
-        _move(file, token, "invalidate" if detail else "ready", error_detail=detail)
+        _run_action(file, token, "invalidate" if detail else "ready", error_detail=detail)
         leases.release(file.pk, token)
 
 
 def _invalidate(file: UsageFile, token: str, detail: str) -> None:
-    """The upload as a whole is of no use."""
+    """Make a file invalid whose upload as a whole cannot be read."""
     with transitions.atomic():
         UsageRecord.objects.filter(file=file).delete()
         StoredFile.objects.filter(file=file, kind=StoredFile.PROCESSED).delete()
         counting.recount(file.pk)
-        _move(file, token, "invalidate", error_detail=_short(detail))
+        _run_action(file, token, "invalidate", error_detail=_truncate(detail))
         leases.release(file.pk, token)
 
 
 def _rewrite(file: UsageFile, token: str) -> None:
-    """Write the processed file anew: its records have moved on."""
-    content = _written(file, token) if file.attempts <= ATTEMPTS else None
+    """Store a new processed file: the statuses of its records have changed."""
+    content = _processed_file(file, token) if file.attempts <= ATTEMPTS else None
     with transaction.atomic():
         if content is not None:
             _store(file, content)
         leases.release(file.pk, token)
 
 
-def _written(file: UsageFile, token: str) -> bytes:
-    return writing.processed(file, lambda: leases.keep(file.pk, token))
+def _processed_file(file: UsageFile, token: str) -> bytes:
+    return workbooks.processed_file(file, lambda: leases.renew(file.pk, token))
 
 
 def _store(file: UsageFile, content: bytes) -> None:
@@ -135,26 +136,26 @@ def _store(file: UsageFile, content: bytes) -> None:
     )  # fmt: skip
 
 
-def _move(file: UsageFile, token: str, name: str, **columns: str) -> UsageFile:
+def _run_action(file: UsageFile, token: str, name: str, **columns: str) -> UsageFile:
     try:
-        moved: UsageFile = transitions.move(
+        changed: UsageFile = transitions.move(
             UsageFile, file.pk, name, Actor(), {"claim": token, "columns": columns}
         )
     except Refused as refused:
         raise LostClaim(str(refused)) from None
-    return moved
+    return changed
 
 
-def _first_error(file: UsageFile) -> str:
-    """Return what is wrong with a file's rows in one sentence, empty where nothing is."""
+def _error_summary(file: UsageFile) -> str:
+    """Return the number of invalid rows and the first error, empty where all are valid."""
     invalid = UsageRecord.objects.filter(file=file, status="invalid")
     count, first = invalid.count(), invalid.order_by("row").first()
     if first is None:
         return ""
     error = first.errors[0]
     rows = f"{count} row{'s are' if count > 1 else ' is'} invalid"
-    return _short(f"{rows}. Row {first.row}, {error['column']}: {error['message']}")
+    return _truncate(f"{rows}. Row {first.row}, {error['column']}: {error['message']}")
 
 
-def _short(text: str) -> str:
+def _truncate(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:199]}…"

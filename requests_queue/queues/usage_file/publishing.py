@@ -1,7 +1,7 @@
-"""Tell the workers of a file that has to be processed: a hint, after the commit.
+"""Publication of the Celery task that processes a file, after the commit.
 
-Only a hint: what gets lost on the way is found again by `due.py`, so a broker that is away never
-costs the caller's time or answer.
+A lost message is no problem: `due.py` publishes the task again when the lease expires. So an
+unreachable broker neither delays nor fails a request.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ TASK = "requests_queue.queues.usage_file.tasks.process"
 _SOCKET_TIMEOUT = 0.5
 
 
-def after_commit(pk: str) -> None:
-    """Publish once the transaction is committed (robust: a failure is not the caller's)."""
-    transaction.on_commit(partial(send, pk), robust=True)
+def publish_after_commit(pk: str) -> None:
+    """Publish the task after the commit (robust: errors do not reach the caller)."""
+    transaction.on_commit(partial(publish, pk), robust=True)
 
 
-def send(pk: str) -> None:
-    """Publish the task, in one try."""
+def publish(pk: str) -> None:
+    """Publish the task, without retries."""
     try:
         with producers[_connection()].acquire(block=True, timeout=_SOCKET_TIMEOUT) as producer:
             current_app.send_task(TASK, (pk,), producer=producer, retry=False, ignore_result=True)
     except (OperationalError, redis.RedisError, OSError) as error:
         logger.warning(
-            "The broker is away (%s): %s is processed when it is back.", type(error).__name__, pk
+            "The broker is unreachable (%s). %s will be processed later.", type(error).__name__, pk
         )
 
 

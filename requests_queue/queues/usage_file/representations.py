@@ -77,7 +77,7 @@ def _valid(row: UsageFile) -> int:
 
 def _link(kind: str, row: UsageFile) -> str:
     kinds: set[str] = row.stored_kinds  # type: ignore[attr-defined]
-    return links.to_content(row.pk, kind) if kind in kinds else ""
+    return links.content_link(row.pk, kind) if kind in kinds else ""
 
 
 FILE_DETAIL = Part(

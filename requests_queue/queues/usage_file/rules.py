@@ -1,7 +1,7 @@
-"""The usage file queue as data: statuses, types, actions, and who may take them.
+"""The declaration of the usage file queue.
 
-From CloudBlue's published state machine and the verbs of its OpenAPI document; docs/fidelity.md
-lists what is assumed.
+Sources: CloudBlue's published state machine and the actions of its OpenAPI document;
+docs/fidelity.md lists the assumptions.
 """
 
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
@@ -35,7 +35,7 @@ QUEUE = Queue(
             prepare=effects.upload, effect=effects.store_upload,
         ),
         action("process", "uploading", "processing", SYSTEM, prepare=effects.by_worker),
-        # Or "uploaded", where SIM_USAGE_PROCESSED says so.
+        # The setting SIM_USAGE_PROCESSED may change the target to "uploaded".
         action("ready", "processing", "ready", SYSTEM, prepare=effects.processed),
         action("invalidate", "processing", "invalid", SYSTEM, prepare=effects.by_worker),
         action(
@@ -58,26 +58,26 @@ QUEUE = Queue(
         ),
         action(
             "delete", "draft invalid ready uploaded", "deleted", VENDOR,
-            prepare=effects.delete, effect=effects.forget, emphasis=DESTRUCTIVE,
+            prepare=effects.delete, effect=effects.delete_contents, emphasis=DESTRUCTIVE,
         ),
-        # The vendor's: the same upload is read again, for subscriptions that were missing.
+        # By the vendor: read the same upload again, once missing subscriptions exist.
         action(
             "reprocess", "invalid ready uploaded", "processing", VENDOR,
-            prepare=effects.process_again, effect=effects.tell_workers,
+            prepare=effects.process_again, effect=effects.publish_task,
         ),
-        # The distributor's: the processed file is written again, its records having been closed.
+        # By the distributor: write the processed file again with the records' new statuses.
         action(
             "reprocess", "pending", "pending", DISTRIBUTOR,
-            prepare=effects.rewrite, effect=effects.tell_workers,
+            prepare=effects.rewrite, effect=effects.publish_task,
         ),
         action(
             "reprocess", "accepted", "accepted", DISTRIBUTOR,
-            prepare=effects.rewrite, effect=effects.tell_workers,
+            prepare=effects.rewrite, effect=effects.publish_task,
         ),
         action(
             "reconciliation", "accepted", "accepted", DISTRIBUTOR,
             prepare=effects.reconcile, effect=effects.store_reconciliation, label="Reconcile",
         ),
     ),
-    sample=samples.make,
+    sample=samples.create_sample,
 )  # fmt: skip

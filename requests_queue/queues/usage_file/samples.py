@@ -1,4 +1,4 @@
-"""A realistic usage file for whoever wants one: drafted, filled, uploaded and processed."""
+"""Sample usage files: created, filled with usage, uploaded and processed."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from requests_queue.queues.usage_file.models import UsageFile
 _SUBSCRIPTIONS = 5
 
 
-def make(kind: str, product: Product | None, account: Account | None = None) -> UsageFile:
-    """Make a file with the last month's usage of the product, or of one that fits; ready.
+def create_sample(kind: str, product: Product | None, account: Account | None = None) -> UsageFile:
+    """Create a ready file with last month's usage of a product (None: any that fits).
 
-    Raises Refused where no active subscription of the product could have used anything.
+    Raises Refused where no active subscription of such a product has items.
     """
     assets = Asset.objects.filter(
         status="active", product__items__isnull=False, **visibility.party(account, "connection__")
     )
     if product is not None:
         assets = assets.filter(product=product)
-    # A product that is paid by use comes first.
+    # Prefer a product with pay-as-you-go items.
     first = (
         assets.filter(product__items__type="PPU").order_by("pk").first()
         or assets.order_by("pk").first()
     )
     if first is None:
-        raise Refused("REQ_003", "No active subscription has used anything of such a product.")
+        raise Refused("REQ_003", "No active subscription of such a product has items.")
     vendor = _vendor(first)
     month_end = clock.shown(clock.now()).replace(day=1, hour=0, minute=0, second=0)
     last = month_end - timedelta(days=1)
@@ -49,7 +49,9 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     }
     file = creation.create(body, vendor)
     used = assets.filter(product=first.product_id, contract=first.contract_id).distinct()
-    content = spreadsheet(list(used.order_by("pk")[:_SUBSCRIPTIONS]), f"{last:%Y-%m}", last.day)
+    content = build_spreadsheet(
+        list(used.order_by("pk")[:_SUBSCRIPTIONS]), f"{last:%Y-%m}", last.day
+    )
     transitions.move(
         UsageFile, file.pk, "upload", vendor, {"usage_file": Content("usage.xlsx", content)}
     )
@@ -57,8 +59,8 @@ def make(kind: str, product: Product | None, account: Account | None = None) -> 
     return UsageFile.objects.get(pk=file.pk)
 
 
-def spreadsheet(assets: list[Asset], month: str, days: int) -> bytes:
-    """Return a workbook with some usage of each of the subscriptions, of one product."""
+def build_spreadsheet(assets: list[Asset], month: str, days: int) -> bytes:
+    """Return a workbook with one record of each subscription, all of the same product."""
     items = Item.objects.filter(product=assets[0].product_id)
     item = items.filter(type="PPU").first() or items.first()
     if item is None:

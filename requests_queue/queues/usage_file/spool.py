@@ -1,5 +1,4 @@
-"""The rows of a sheet, kept in a temporary file: 50,000 of them take far more memory than the
-spreadsheet has bytes."""
+"""Rows of a sheet in a temporary file, because in memory they take far more than the upload."""
 
 from __future__ import annotations
 
@@ -15,9 +14,9 @@ _BATCH = 100
 
 
 class Rows:
-    """(row number, cells by column) pairs, in order; as many times as wanted.
+    """(row number, cells by column) pairs in order; may be iterated several times.
 
-    The file is this process's own, so what is unpickled is what was pickled.
+    Unpickling is safe: only this process can write the file.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -27,7 +26,7 @@ class Rows:
         self._count = 0
 
     def add(self, number: int, values: list[Any]) -> None:
-        """Keep a row: its values in the order of the names."""
+        """Add a row, its values in the order of the names."""
         self._count += 1
         self._batch.append((number, values))
         if len(self._batch) >= _BATCH:

@@ -1,7 +1,7 @@
-"""What the XML of a workbook may hold, counted as a stream before openpyxl makes objects of it.
+"""Limits on the XML elements of a workbook, counted in a stream before openpyxl parses it.
 
-An element takes five bytes of a part and up to two KiB of memory, so limits on sizes are not
-enough.
+Limits on sizes are not enough: an element takes as little as 5 bytes of a part and up to 2 KiB
+of memory.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from xml.parsers import expat
 from requests_queue.queues.usage_file import limits
 from requests_queue.queues.usage_file.limits import Unreadable
 
-# Rows of any sheet, as many as Excel has: openpyxl looks for the size of each.
+# Rows of any sheet, as many as in Excel: openpyxl reads all of them to find the size.
 MAX_ROWS = 1_048_576
-# Shared texts; what describes formats and sheets, which costs most; what is hardly read.
+# Shared strings; elements of styles and of the workbook, which take most; of other parts.
 MAX_STRINGS = 500_000
 MAX_DESCRIPTIONS = 20_000
 MAX_OTHERS = 500_000
-# Elements of one row of at most 16,384 cells, and of one shared text.
+# Elements of one row (of at most 16,384 cells), and of one shared string.
 MAX_IN_ROW = 4 * 16_384
 MAX_IN_STRING = 1000
 
@@ -28,22 +28,22 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 
 
 def check(archive: zipfile.ZipFile) -> None:
-    """Check all parts by what their root element says they are; raises Unreadable."""
+    """Check all parts by the kind that their root element shows; raises Unreadable."""
     for part in archive.infolist():
         with archive.open(part) as stream:
             try:
                 _Part().read(stream)
             except expat.ExpatError:
-                # No XML, and refused by openpyxl where it should be some.
+                # Not XML. openpyxl refuses the workbook where XML is required.
                 continue
 
 
 def _too_complex() -> Unreadable:
-    return Unreadable("The workbook is too complex: save its values alone in a new workbook.")
+    return Unreadable("The workbook is too complex. Copy only its values to a new workbook.")
 
 
 class _Part:
-    """Counts the elements of a part and, since the last row or shared text began, its text."""
+    """Counts the elements of a part, and the text of the current row or shared string."""
 
     def __init__(self) -> None:
         self._root = ""
@@ -54,17 +54,18 @@ class _Part:
         self._parser.StartDoctypeDeclHandler = self._doctype
 
     def read(self, stream: IO[bytes]) -> None:
-        """Read all of the part; raises Unreadable or ExpatError."""
-        run = 0
+        """Read the part to its end; raises Unreadable or ExpatError."""
+        # Bytes since the last "<".
+        length = 0
         piece = stream.read(_PIECE)
         if piece.startswith(_UTF_16):
-            # In which the bytes of a tag's begin can't be told from those of a text.
+            # Looking for "<" byte by byte does not work in UTF-16.
             raise Unreadable("The workbook is not in UTF-8.")
         while piece:
             at = piece.rfind(b"<")
-            run = run + len(piece) if at < 0 else len(piece) - at
-            if run > limits.MAX_ROW_TEXT:
-                # One tag, which expat would hold as a whole.
+            length = length + len(piece) if at < 0 else len(piece) - at
+            if length > limits.MAX_ROW_TEXT:
+                # expat holds a whole tag in memory.
                 raise limits.row_too_long("A row of the sheet")
             self._parser.Parse(piece)
             piece = stream.read(_PIECE)
@@ -88,7 +89,7 @@ class _Part:
                 raise _too_complex()
 
     def _unit(self, name: str, unit: str, most: int) -> None:
-        """Count the rows or shared texts, and what one of them holds."""
+        """Count the rows or shared strings, and the elements in each."""
         if name == unit:
             self._count += 1
             self._inside = self._text = 0
@@ -101,4 +102,4 @@ class _Part:
             raise limits.row_too_long("A row of the sheet")
 
     def _doctype(self, *declared: object) -> None:
-        raise Unreadable("The workbook declares a document type, which is not read here.")
+        raise Unreadable("The workbook has a document type declaration, which is not allowed.")

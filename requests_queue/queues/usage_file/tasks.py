@@ -1,4 +1,4 @@
-"""What the workers do with usage files."""
+"""Celery tasks of usage files."""
 
 from celery import shared_task
 

@@ -1,4 +1,4 @@
-"""Spreadsheets as clients send them: one field of a multipart form."""
+"""Parsing of uploads: a file in a multipart form, and a JSON array as a body."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from requests_queue.errors import Invalid
 from requests_queue.queues.usage_file import limits
 from requests_queue.queues.usage_file.effects import Content
 
-# What the form around a file may take.
-_FRAME = 64 * 1024
+# Bytes of the form beside the file.
+_FORM_BYTES = 64 * 1024
 
 
-def received(request: Request, *fields: str) -> Content:
-    """Return the file of the first of these fields that there is, checked against the limits.
+def uploaded_file(request: Request, *fields: str) -> Content:
+    """Return the file of the first of these fields that is present, checked against the limits.
 
-    Raises Invalid, or Refused (413) before more than the limit has been read.
+    Raises Invalid, or Refused (413) before the limit is exceeded.
     """
     length = str(request.META.get("CONTENT_LENGTH") or "0")
-    if not length.isdecimal() or int(length) > limits.MAX_BYTES + _FRAME:
+    if not length.isdecimal() or int(length) > limits.MAX_BYTES + _FORM_BYTES:
         raise limits.too_large(fields[0])
-    given = request.data
     field = next((name for name in fields if name in request.FILES), None)
     if field is None:
-        if any(name in given for name in fields):
-            raise Invalid(f"{fields[0]}", "The submitted data was not a file.")
-        raise Invalid(f"{fields[0]}", "No file was submitted.")
+        if any(name in request.data for name in fields):
+            raise Invalid(fields[0], "The submitted data was not a file.")
+        raise Invalid(fields[0], "No file was submitted.")
     file = request.FILES[field]
     content = file.read()
     limits.check(content, field)
@@ -38,15 +37,15 @@ def received(request: Request, *fields: str) -> Content:
 
 
 class ListParser(BaseParser):
-    """A JSON array, the body of `close-records`."""
+    """Parses a JSON array, the body of `close-records`."""
 
     media_type = "*/*"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the list, empty where there is no body; raises Invalid, RequestDataTooBig."""
+        """Return the list, empty for an empty body; raises Invalid, RequestDataTooBig."""
         value = body.read(stream)
         if value is None:
             return []
         if not isinstance(value, list):
-            raise Invalid("", f"The body is a JSON array, not a {type(value).__name__}.")
+            raise Invalid("", f"The body must be a JSON array, not a {type(value).__name__}.")
         return value

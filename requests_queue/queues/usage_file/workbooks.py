@@ -1,6 +1,6 @@
-"""The workbooks that Connect hands out: the processed file, and a product's template.
+"""Workbooks to download: processed files, chunks, results of reconciliations, templates.
 
-Texts are written as texts, whatever they start with: no sheet of ours holds a formula.
+Texts that start with `=` are written as texts: the workbooks never contain formulas.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from requests_queue.queues.usage_file import cells, columns
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 
 Row = list[Any]
-# Rows between two signs of life.
-BEAT = 500
+# Records per query, and between two calls of `renew`.
+PAGE = 500
 
 
-def processed(file: UsageFile, alive: Callable[[], None]) -> bytes:
-    """Return a file's records as found, with what is wrong of which row; `alive` is called on
-    the way."""
+def processed_file(file: UsageFile, renew: Callable[[], None]) -> bytes:
+    """Return the workbook of a file's records with the objects found and the errors.
+
+    Calls `renew` before each page of records, to renew the lease of the worker.
+    """
     book = Workbook(write_only=True)
     _sheet(book, "general", _general(file))
     categories = (
@@ -35,13 +37,13 @@ def processed(file: UsageFile, alive: Callable[[], None]) -> bytes:
         .distinct()
     )
     _sheet(book, columns.CATEGORIES, [list(columns.CATEGORY), *([c, c, ""] for c in categories)])
-    _sheet(book, columns.SHEETS[0], _records(file, alive, UsageRecord.objects.filter(file=file)))
+    _sheet(book, columns.SHEETS[0], _records(file, renew, UsageRecord.objects.filter(file=file)))
     _sheet(book, "errors", _errors(file))
     return _saved(book)
 
 
-def part(file: UsageFile, rows: QuerySet[UsageRecord]) -> bytes:
-    """Return the workbook of some of a file's records: a chunk's."""
+def chunk_file(file: UsageFile, rows: QuerySet[UsageRecord]) -> bytes:
+    """Return the workbook of the records of a chunk."""
     book = Workbook(write_only=True)
     _sheet(book, "general", _general(file))
     _sheet(book, columns.SHEETS[0], _records(file, lambda: None, rows))
@@ -49,7 +51,7 @@ def part(file: UsageFile, rows: QuerySet[UsageRecord]) -> bytes:
 
 
 def results(rows: Iterable[Row]) -> bytes:
-    """Return the workbook of a reconciliation: what became of the record of each row."""
+    """Return the workbook of a reconciliation: the status of the record of each row."""
     header: Row = ["record_id", "status", "external_billing_id", "external_billing_note"]
     book = Workbook(write_only=True)
     _sheet(book, columns.SHEETS[0], [header, *rows])
@@ -57,7 +59,7 @@ def results(rows: Iterable[Row]) -> bytes:
 
 
 def template(product: Product) -> bytes:
-    """Return the workbook that a vendor fills in for a product, its items listed beside."""
+    """Return the workbook that a vendor fills in for a product, with a list of its items."""
     book = Workbook(write_only=True)
     _sheet(book, "instructions", _instructions(product))
     _sheet(book, columns.CATEGORIES, [list(columns.CATEGORY)])
@@ -87,7 +89,7 @@ def _sheet(book: Workbook, title: str, rows: Iterable[Row]) -> None:
 def _cell(sheet: Any, value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    value = cells.plain(value) or None
+    value = cells.storable(value) or None
     if value is None or not value.startswith("="):
         return value
     cell: Any = WriteOnlyCell(sheet, value)
@@ -118,33 +120,36 @@ def _general(file: UsageFile) -> Iterator[Row]:
 
 
 def _records(
-    file: UsageFile, alive: Callable[[], None], rows: QuerySet[UsageRecord]
+    file: UsageFile, renew: Callable[[], None], rows: QuerySet[UsageRecord]
 ) -> Iterator[Row]:
     names: dict[str, None] = {}
     for page in _pages(rows.only("row", "params").exclude(params=[])):
-        alive()
+        renew()
         for record in page:
             names |= dict.fromkeys(p["parameter_name"] for p in record.params)
     header = [*columns.RECORD, *columns.FOUND]
     yield [*header, *names]
     for page in _pages(rows.select_related("item", "asset__customer")):
-        alive()
+        renew()
         for record in page:
-            known = _given(record) | _wrong(record) | _found(record, file)
+            values = _input(record) | _invalid_cells(record) | _results(record, file)
             params = {p["parameter_name"]: p["parameter_value"] for p in record.params}
-            yield [*(known.get(name) for name in header), *(params.get(name) for name in names)]
+            yield [*(values.get(name) for name in header), *(params.get(name) for name in names)]
 
 
 def _pages(rows: QuerySet[UsageRecord]) -> Iterator[list[UsageRecord]]:
-    """Yield the records page by page, no query left open: `alive` writes in between, which
-    SQLite refuses a connection that still reads an older state."""
+    """Yield the records page by page, without an open cursor.
+
+    `renew` writes between two pages, which SQLite refuses a connection that is still reading an
+    older snapshot.
+    """
     last = 0
-    while page := list(rows.filter(row__gt=last).order_by("row")[:BEAT]):
+    while page := list(rows.filter(row__gt=last).order_by("row")[:PAGE]):
         yield page
         last = page[-1].row
 
 
-def _given(record: UsageRecord) -> dict[str, Any]:
+def _input(record: UsageRecord) -> dict[str, Any]:
     item = record.item
     return {
         "record_id": record.pk,
@@ -166,14 +171,14 @@ def _given(record: UsageRecord) -> dict[str, Any]:
     }
 
 
-def _wrong(record: UsageRecord) -> dict[str, Any]:
-    """Return the cells that could not be read, as they are: to be mended where they stand."""
-    wrong = {e["column"]: e["raw_value"] for e in record.errors}
-    # The vendor's own id is in a column of its own.
-    return {name: value for name, value in wrong.items() if value and name != "record_id"}
+def _invalid_cells(record: UsageRecord) -> dict[str, Any]:
+    """Return the raw values of invalid cells, so that the vendor can fix them in place."""
+    values = {e["column"]: e["raw_value"] for e in record.errors}
+    # The vendor's record id has its own column, `vendor_record_id`.
+    return {name: value for name, value in values.items() if value and name != "record_id"}
 
 
-def _found(record: UsageRecord, file: UsageFile) -> dict[str, Any]:
+def _results(record: UsageRecord, file: UsageFile) -> dict[str, Any]:
     item, asset = record.item, record.asset
     return {
         "status": record.status,
@@ -194,23 +199,23 @@ def _found(record: UsageRecord, file: UsageFile) -> dict[str, Any]:
 
 
 def _errors(file: UsageFile) -> Iterator[Row]:
-    yield ["row", "column", "code", "message", "raw_value"]
+    names = ("column", "code", "message", "raw_value")
+    yield ["row", *names]
     invalid = UsageRecord.objects.filter(file=file, status="invalid").only("row", "errors")
     for page in _pages(invalid):
         for record in page:
             for error in record.errors:
-                named = ("column", "code", "message", "raw_value")
-                yield [record.row, *(error[name] for name in named)]
+                yield [record.row, *(error[name] for name in names)]
 
 
 def _instructions(product: Product) -> list[Row]:
     return [
         [f"Usage of {product.name} ({product.pk})"],
-        [f"Fill in the sheet {columns.SHEETS[0]}, one row per usage; all times are UTC."],
+        [f"Fill in the sheet {columns.SHEETS[0]}, one row per usage record. All times are UTC."],
         [f"Required columns: {', '.join(columns.REQUIRED)}."],
-        ["item_search_criteria: item.mpn or item.local_id; the sheet items has them."],
+        ["item_search_criteria: item.mpn or item.local_id; see the sheet items."],
         ["asset_search_criteria: asset.id, asset.external_id, asset.external_uid, parameter.<id>."],
-        ["Columns that start with v. are kept as parameters of the record."],
+        ["Columns that start with v. are stored as parameters of the record."],
     ]
 
 
