@@ -31,9 +31,11 @@ STEPS = {
     DATA: "Additional data",
 }
 NAMES = list(STEPS)
-_STEP_OF_FIELD = {"product_id": PRODUCT, "type": TYPE, "object_class": TYPE, "data": DATA} | (
-    dict.fromkeys(("external_url", "http_method", "jwt_secret", "headers"), HTTP)
-)
+_STEP_OF_FIELD = {"product_id": PRODUCT, "type": TYPE, "object_class": TYPE} | {
+    name: step
+    for step, form in ((GENERAL, GeneralForm), (HTTP, HttpForm), (DATA, DataForm))
+    for name in form.base_fields
+}
 # With more products than this, a search is shown.
 MAX_PRODUCTS = 30
 

@@ -165,7 +165,7 @@ def test_new_queue_has_portal_pages(running: Sandbox, tree: Path, cases: list[st
     assert "Helpdesk cases" in every.text
     assert all(pk in board.text for pk in cases)
     assert 'id="column-pending"' in board.text
-    assert 'id="move-resolve"' in shown.text
+    assert 'id="action-resolve"' in shown.text
     assert "A customer can&#x27;t sign in since this morning." in shown.text
     assert '<option value="business" selected>Business</option>' in new.text
 

@@ -82,7 +82,7 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     assert not Webhook.objects.exists()
     assert not queries.visible(world.vendor).exists()
     row = Request.objects.earliest("created")
-    assert [entry for entry in history.of(row, world.vendor) if entry.calls] == []
+    assert [entry for entry in history.of(row, world.vendor) if entry.deliveries] == []
     assert sum(m.total for m in webhook_health.last_hour(world.vendor, clock.now())) == 0
     assert webhook_health.counter_discrepancies() == []
     assert claims.claim(10) == []
