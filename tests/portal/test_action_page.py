@@ -61,7 +61,7 @@ def test_python_example_on_the_page_verifies_the_token(vendor: Caller, client: C
         exec(code, {"token": token, "secret": "x" * 40})
 
 
-def test_page_refuses_what_does_not_verify(vendor: Caller, client: Client) -> None:
+def test_page_refuses_an_invalid_token(vendor: Caller, client: Client) -> None:
     path = path_of(vendor)
     base, _, token = path.partition("?jwt=")
     claims = {"action_id": "sign_in", "exp": 2**40}
@@ -81,7 +81,7 @@ def test_page_refuses_what_does_not_verify(vendor: Caller, client: Client) -> No
 
 
 @pytest.mark.parametrize("exp", ["soon", 1.5e9, -1, 2**60, True, None, [1]])
-def test_page_refuses_an_exp_that_is_no_moment(vendor: Caller, client: Client, exp: object) -> None:
+def test_page_refuses_an_invalid_exp(vendor: Caller, client: Client, exp: object) -> None:
     base = path_of(vendor).partition("?")[0]
     token = jwt.encode({"action_id": "sign_in", "exp": exp}, secret(), algorithm="HS256")
     assert client.get(f"{base}?jwt={token}").status_code == 403

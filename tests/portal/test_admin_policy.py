@@ -30,7 +30,7 @@ def violations(watched: Watched) -> list[str]:
     return [text for text in watched.complaints if "Content Security Policy" in text]
 
 
-def test_every_list_and_form_of_the_admin_has_no_violation(site: Site, watched: Watched) -> None:
+def test_admin_pages_have_no_policy_violation(site: Site, watched: Watched) -> None:
     page = watched.page
     response = page.goto("/admin/")
     assert response and "default-src 'self'" in response.headers["content-security-policy"]
@@ -46,7 +46,7 @@ def test_every_list_and_form_of_the_admin_has_no_violation(site: Site, watched: 
         assert not violations(watched), address
 
 
-def test_its_widgets_work(site: Site, watched: Watched) -> None:
+def test_admin_widgets_work(site: Site, watched: Watched) -> None:
     pk = site.webhook(headers={"X-Key": CANARY})
     page = watched.page
     page.goto("/admin/webhooks/webhook/")
@@ -72,7 +72,7 @@ def test_its_widgets_work(site: Site, watched: Watched) -> None:
     expect(page.locator(".sim-pairs")).to_contain_text(CANARY)
 
 
-def test_the_portal_reveals_header_values_beside_the_secret(site: Site) -> None:
+def test_portal_reveals_header_values_with_the_secret(site: Site) -> None:
     pk = site.webhook(headers={"X-Key": CANARY, "Accept": "text/plain"})
     with site.open(f"/webhooks/{pk}/http/") as found:
         page = found.page

@@ -143,17 +143,17 @@ def _weigh(page: Page) -> None:
 
 
 @pytest.mark.parametrize("shot", FRESH, ids=lambda shot: shot.name)
-def test_an_empty_page_is_for_everybody(fresh: Windows, shot: Shot) -> None:
+def test_empty_page_is_accessible_and_fits(fresh: Windows, shot: Shot) -> None:
     _look(fresh, shot)
 
 
 @pytest.mark.parametrize("shot", PAGES, ids=lambda shot: shot.name)
-def test_a_page_is_for_everybody(windows: Windows, shot: Shot) -> None:
+def test_page_is_accessible_and_fits(windows: Windows, shot: Shot) -> None:
     _look(windows, shot)
 
 
 @pytest.mark.parametrize("shot", PAGES, ids=lambda shot: shot.name)
-def test_a_page_says_the_same_without_a_script(windows: Windows, shot: Shot) -> None:
+def test_page_has_the_same_title_without_scripts(windows: Windows, shot: Shot) -> None:
     title = _title(windows.show(shot).page)
     assert title and _title(windows.show(shot, script=False).page) == title
 

@@ -150,7 +150,7 @@ def error(page: Page, name: str) -> Any:
     return page.locator(f"[data-field={name}] [data-part=error]")
 
 
-def test_each_change_is_validated_and_the_form_follows(vendor: Vendor, watched: Watched) -> None:
+def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, watched: Watched) -> None:
     pk, page = vendor.order(siem_url=""), watched.page
     page.goto(vendor.link(pk))
     expect(page.locator("[data-field]")).to_have_count(len(ASKED))
@@ -206,7 +206,7 @@ def test_each_change_is_validated_and_the_form_follows(vendor: Vendor, watched: 
     assert watched.complaints == []
 
 
-def test_without_javascript_the_form_is_sent_all_the_same(
+def test_form_is_sent_without_scripts(
     vendor: Vendor, chromium: Browser
 ) -> None:
     pk = vendor.order(siem_url="")
@@ -228,7 +228,7 @@ def test_without_javascript_the_form_is_sent_all_the_same(
     page.context.close()
 
 
-def test_a_resellers_form_is_validated_and_sent(vendor: Vendor, watched: Watched) -> None:
+def test_resellers_form_is_validated_and_sent(vendor: Vendor, watched: Watched) -> None:
     page = watched.page
     page.goto(vendor.link(TIER_REQUEST))
     field = page.locator("[data-field] input:not([type=hidden])")
@@ -247,7 +247,7 @@ def test_a_resellers_form_is_validated_and_sent(vendor: Vendor, watched: Watched
     assert watched.complaints == []
 
 
-def test_the_keyboard_is_enough(vendor: Vendor, watched: Watched) -> None:
+def test_form_works_by_keyboard(vendor: Vendor, watched: Watched) -> None:
     pk, page = vendor.order("company_alias", "edition", "options"), watched.page
     page.goto(vendor.link(pk))
     keys = page.keyboard
@@ -291,7 +291,7 @@ def test_the_keyboard_is_enough(vendor: Vendor, watched: Watched) -> None:
     assert params["options"]["structured_value"] == {"weekly_report": False, "training": True}
 
 
-def test_what_is_typed_while_a_slow_handler_thinks_is_not_lost(
+def test_typed_text_is_kept_during_a_slow_check(
     vendor: Vendor, watched: Watched
 ) -> None:
     vendor.slow = "slow"
@@ -317,7 +317,7 @@ def test_what_is_typed_while_a_slow_handler_thinks_is_not_lost(
     assert watched.complaints == []
 
 
-def test_a_response_leaves_fields_alone_that_were_changed_and_changed_back(
+def test_response_keeps_fields_that_were_changed_and_changed_back(
     vendor: Vendor, watched: Watched
 ) -> None:
     vendor.slow = "slow"
@@ -342,7 +342,7 @@ def test_a_response_leaves_fields_alone_that_were_changed_and_changed_back(
     expect(page.locator("[data-field=options]")).to_contain_text("Please look at this again.")
 
 
-def test_the_answer_to_an_older_value_is_dropped(vendor: Vendor, watched: Watched) -> None:
+def test_response_to_an_older_value_is_dropped(vendor: Vendor, watched: Watched) -> None:
     vendor.slow = "slow"
     pk, page = vendor.order(), watched.page
     page.goto(vendor.link(pk))
@@ -361,7 +361,7 @@ def test_the_answer_to_an_older_value_is_dropped(vendor: Vendor, watched: Watche
     assert vendor.value(pk, "console_subdomain") == FREE
 
 
-def test_a_handler_that_is_down_holds_nobody_up(vendor: Vendor, watched: Watched) -> None:
+def test_unreachable_handler_does_not_block_the_form(vendor: Vendor, watched: Watched) -> None:
     pk, page = vendor.order(), watched.page
     vendor.down = True
     page.goto(vendor.link(pk))
@@ -376,7 +376,7 @@ def test_a_handler_that_is_down_holds_nobody_up(vendor: Vendor, watched: Watched
     assert vendor.value(pk, "console_subdomain") == "taken"
 
 
-def test_a_request_that_is_closed_meanwhile_says_so(vendor: Vendor, watched: Watched) -> None:
+def test_request_closed_meanwhile_says_so(vendor: Vendor, watched: Watched) -> None:
     pk, page = vendor.order(), watched.page
     page.goto(vendor.link(pk))
     vendor.running.as_vendor("POST", f"/requests/{pk}/fail", {"reason": "Ordered by mistake."})
@@ -386,7 +386,7 @@ def test_a_request_that_is_closed_meanwhile_says_so(vendor: Vendor, watched: Wat
     expect(page.get_by_text("Ordered by mistake.")).to_be_visible()
 
 
-def test_what_was_decided_of_a_field_waits_until_the_customer_leaves_it(
+def test_update_of_a_focused_field_waits_until_it_loses_the_focus(
     vendor: Vendor, watched: Watched
 ) -> None:
     vendor.slow = "slow"
@@ -407,7 +407,7 @@ def test_what_was_decided_of_a_field_waits_until_the_customer_leaves_it(
     expect(page.get_by_label("Weekly report")).to_be_focused()
 
 
-def test_a_field_that_goes_hands_the_focus_on(vendor: Vendor, watched: Watched) -> None:
+def test_removed_field_passes_the_focus_on(vendor: Vendor, watched: Watched) -> None:
     vendor.slow = "slow"
     pk, page = vendor.order("data_region", "options", console_subdomain="slow"), watched.page
     page.goto(vendor.link(pk))
@@ -421,7 +421,7 @@ def test_a_field_that_goes_hands_the_focus_on(vendor: Vendor, watched: Watched) 
     expect(region).to_be_focused()
 
 
-def test_an_address_is_one_value_that_is_checked_when_it_is_left(
+def test_address_is_checked_when_it_loses_the_focus(
     vendor: Vendor, watched: Watched
 ) -> None:
     pk, page = vendor.order("site_address", "company_alias", console_subdomain=FREE), watched.page
@@ -443,7 +443,7 @@ def test_an_address_is_one_value_that_is_checked_when_it_is_left(
     assert address["structured_value"]["postal_code"] == "97301"
 
 
-def test_a_password_that_is_typed_stays_while_others_are_checked(
+def test_typed_password_is_kept_during_checks(
     vendor: Vendor, watched: Watched
 ) -> None:
     body = {"name": "console_password", "title": "Console password", "type": "password",
@@ -469,7 +469,7 @@ def test_a_password_that_is_typed_stays_while_others_are_checked(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [380, 1600])
 @pytest.mark.node
-def test_the_pages_are_accessible_and_fit(
+def test_pages_are_accessible_and_fit(
     vendor: Vendor, chromium: Browser, scheme: Any, width: int
 ) -> None:
     pk = vendor.order(*asked.VALUES, console_subdomain="taken")

@@ -91,7 +91,7 @@ def test_each_type_has_its_control(ask: Ask) -> None:
     assert all(shown.error == "Please look at this again." for shown in found.values())
 
 
-def test_a_field_says_what_the_product_says_of_it(ask: Ask) -> None:
+def test_field_shows_the_products_texts(ask: Ask) -> None:
     shown = ask("admin_email", "company_alias").page.fields
     email, alias = shown["admin_email"], shown["company_alias"]
     assert email.parts["title"] == "Administrator"
@@ -149,7 +149,7 @@ TAKEN: list[tuple[str, dict[str, Any], Any]] = [
 
 
 @pytest.mark.parametrize(("pk", "changes", "wanted"), TAKEN)
-def test_what_is_typed_is_what_the_request_has(
+def test_typed_values_are_stored(
     ask: Ask, pk: str, changes: dict[str, Any], wanted: Any
 ) -> None:
     form = ask(pk)
@@ -201,7 +201,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("pk", "changes", "sentence"), WRONG)
-def test_what_is_wrong_is_said_at_the_field_and_nothing_is_changed(
+def test_errors_are_shown_at_their_field_and_nothing_is_stored(
     ask: Ask, pk: str, changes: dict[str, Any], sentence: str
 ) -> None:
     form = ask(pk)
@@ -221,7 +221,7 @@ def test_what_is_wrong_is_said_at_the_field_and_nothing_is_changed(
             assert shown[name.replace("__", ":")] == value
 
 
-def test_a_password_is_never_shown_and_an_empty_field_keeps_it(
+def test_password_is_never_shown_and_kept_if_empty(
     ask: Ask, suite: Callable[..., Parameter]
 ) -> None:
     suite("console_password", "password", constraints={"required": True, "min_length": 8})
@@ -240,7 +240,7 @@ def test_a_password_is_never_shown_and_an_empty_field_keeps_it(
     assert form.status == "pending"
 
 
-def test_a_password_that_is_lacking_is_demanded(
+def test_missing_password_is_required(
     ask: Ask, suite: Callable[..., Parameter], vendor: Caller
 ) -> None:
     suite("console_password", "password", constraints={"required": True})
@@ -256,7 +256,7 @@ def test_a_password_that_is_lacking_is_demanded(
     assert form.param("console_password")["value"] == "a new one"
 
 
-def test_required_choices_have_no_empty_option_once_one_is_set(
+def test_required_choice_has_no_empty_option_once_set(
     ask: Ask, suite: Callable[..., Parameter]
 ) -> None:
     region = Parameter.objects.get(product=SUITE, name="data_region")
@@ -265,7 +265,7 @@ def test_required_choices_have_no_empty_option_once_one_is_set(
     assert chosen["options"] == ["us", "eu", "uk"]
 
 
-def test_a_required_box_must_be_ticked_and_a_required_choice_made(
+def test_required_box_and_choice_must_be_selected(
     ask: Ask, suite: Callable[..., Parameter]
 ) -> None:
     for name in ("options", "edition"):
@@ -277,7 +277,7 @@ def test_a_required_box_must_be_ticked_and_a_required_choice_made(
     assert page.fields["edition"].error == "Select one."
 
 
-def test_a_box_without_choices_is_one_to_accept(ask: Ask, suite: Callable[..., Parameter]) -> None:
+def test_checkbox_without_choices_has_one_box(ask: Ask, suite: Callable[..., Parameter]) -> None:
     suite("terms", "checkbox", title="I accept the terms")
     form = ask("terms")
     (box,) = form.page.fields["terms"].controls
@@ -286,20 +286,20 @@ def test_a_box_without_choices_is_one_to_accept(ask: Ask, suite: Callable[..., P
     assert form.param("terms")["structured_value"] == {"accepted": True}
 
 
-def test_a_value_with_several_lines_keeps_them(ask: Ask) -> None:
+def test_value_keeps_its_lines(ask: Ask) -> None:
     form = ask("company_alias", company_alias="one\ntwo")
     assert form.page.fields["company_alias"].control["tag"] == "textarea"
     form.send()
     assert form.param("company_alias")["value"] == "one\ntwo"
 
 
-def test_spaces_that_nobody_touched_stay(ask: Ask) -> None:
+def test_unchanged_value_keeps_its_spaces(ask: Ask) -> None:
     form = ask("company_alias", company_alias="  two spaces  ")
     form.send()
     assert form.param("company_alias")["value"] == "  two spaces  "
 
 
-def test_a_number_without_parts_is_shown_and_kept(ask: Ask) -> None:
+def test_phone_number_without_parts_is_shown_and_kept(ask: Ask) -> None:
     form = ask("security_phone", security_phone="+15035550100")
     shown = {c["name"]: c["value"] for c in form.page.fields["security_phone"].controls}
     assert shown["phone_number:security_phone"] == "+15035550100"
@@ -308,13 +308,13 @@ def test_a_number_without_parts_is_shown_and_kept(ask: Ask) -> None:
     assert form.status == "pending"
 
 
-def test_a_country_that_is_in_no_list_is_kept(ask: Ask) -> None:
+def test_unknown_country_is_kept(ask: Ask) -> None:
     form = ask("site_address", site_address={**ADDRESS, "country": "Atlantis"})
     form.send(city__site_address="Salem")
     assert form.param("site_address")["structured_value"]["country"] == "Atlantis"
 
 
-def test_what_others_wrote_is_text_and_never_html(
+def test_texts_of_others_are_escaped(
     ask: Ask, suite: Callable[..., Parameter]
 ) -> None:
     nasty = '"><script>alert(1)</script><b x="'
@@ -329,7 +329,7 @@ def test_what_others_wrote_is_text_and_never_html(
         assert page.html.count("<script") == 1
 
 
-def test_structured_values_of_other_kinds_are_borne(ask: Ask) -> None:
+def test_structured_values_of_other_types_are_tolerated(ask: Ask) -> None:
     form = ask("options", "site_address", "scan_policy", "data_region")
     row = Request.objects.get(pk=form.pk)
     odd: dict[str, Any] = {
@@ -346,6 +346,6 @@ def test_structured_values_of_other_kinds_are_borne(ask: Ask) -> None:
     assert page.send(Client()).status == 200
 
 
-def test_json_is_shown_with_its_lines(ask: Ask) -> None:
+def test_json_is_shown_indented(ask: Ask) -> None:
     shown = ask("scan_policy").page.fields["scan_policy"].control["value"]
     assert shown == json.dumps({"exclude": ["/var/cache"]}, indent=2)

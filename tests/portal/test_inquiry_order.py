@@ -55,7 +55,7 @@ def start(pool: ThreadPoolExecutor, slow: Slow, form: Page, **sent: str) -> Futu
     return running
 
 
-def test_a_slow_check_does_not_overwrite_a_newer_one(path: str, hooked: Handler) -> None:
+def test_slow_check_does_not_overwrite_a_newer_one(path: str, hooked: Handler) -> None:
     page, slow = visit(Client(), path), Slow(hooked, "first")
     with ThreadPoolExecutor(1) as pool:
         first = start(pool, slow, page, page="tab", number="1")
@@ -66,7 +66,7 @@ def test_a_slow_check_does_not_overwrite_a_newer_one(path: str, hooked: Handler)
     assert param("alias")["value"] == "second"
 
 
-def test_a_value_that_is_changed_back_during_a_slow_check_is_kept(
+def test_value_changed_back_during_a_slow_check_is_kept(
     path: str, hooked: Handler
 ) -> None:
     page, slow = visit(Client(), path), Slow(hooked, "first")
@@ -79,7 +79,7 @@ def test_a_value_that_is_changed_back_during_a_slow_check_is_kept(
     assert param("alias")["value"] == "old"
 
 
-def test_a_check_that_arrives_after_a_newer_one_is_dropped(path: str, hooked: Handler) -> None:
+def test_check_that_arrives_after_a_newer_one_is_dropped(path: str, hooked: Handler) -> None:
     page = visit(Client(), path)
     check(page, value__alias="second", page="tab", number="2")
     assert check(page, value__alias="first", page="tab", number="1").status == 204
@@ -94,7 +94,7 @@ def test_checks_of_another_tab_are_not_compared_by_number(path: str) -> None:
     assert param("alias")["value"] == "other"
 
 
-def test_a_check_is_dropped_once_its_form_is_submitted(path: str, hooked: Handler) -> None:
+def test_check_is_dropped_once_its_form_is_submitted(path: str, hooked: Handler) -> None:
     page = visit(Client(), path)
     says(hooked, {"id": "alias", "value_error": "Taken."})
     assert not is_sent(page.send(Client(), value__alias="sent", page="tab", number="2"))
@@ -102,7 +102,7 @@ def test_a_check_is_dropped_once_its_form_is_submitted(path: str, hooked: Handle
     assert param("alias")["value"] == "sent"
 
 
-def test_a_slow_check_changes_nothing_of_a_submitted_form(path: str, hooked: Handler) -> None:
+def test_slow_check_changes_nothing_of_a_submitted_form(path: str, hooked: Handler) -> None:
     page, slow = visit(Client(), path), Slow(hooked, "first")
     with ThreadPoolExecutor(1) as pool:
         first = start(pool, slow, page, page="tab", number="1")
@@ -119,7 +119,7 @@ def test_a_slow_check_changes_nothing_of_a_submitted_form(path: str, hooked: Han
     ("tab", "number"),
     [("", ""), ("a b", "1"), ("x" * 400, "1"), ("tab", "-1"), ("tab", "9" * 400), ("tab", "²")],
 )
-def test_an_invalid_page_or_number_is_no_error(path: str, tab: str, number: str) -> None:
+def test_invalid_page_or_number_is_tolerated(path: str, tab: str, number: str) -> None:
     page = visit(Client(), path)
     assert check(page, value__alias="first", page=tab, number=number).status == 200
     assert param("alias")["value"] == "first"

@@ -55,7 +55,7 @@ def status(pk: str = ORDER) -> str:
     return Request.objects.get(pk=pk).status
 
 
-def test_the_page_says_whose_request_it_is_and_what_the_vendor_wrote(path: str) -> None:
+def test_page_shows_the_request_and_the_vendors_text(path: str) -> None:
     page = visit(Client(), path)
     for words in (
         "Nimbus Inc needs your answers", ORDER, "Nimbus Secure Suite", "Marlow Dental",
@@ -67,7 +67,7 @@ def test_the_page_says_whose_request_it_is_and_what_the_vendor_wrote(path: str) 
     assert "<h1>Nimbus Inc needs your answers</h1>" in page.html
 
 
-def test_pages_stay_here(path: str) -> None:
+def test_pages_have_security_headers(path: str) -> None:
     for address in (path, f"/forms/{ORDER}"):
         headers = visit(Client(), address).answer.headers
         assert headers["Cache-Control"] == "no-store"
@@ -79,7 +79,7 @@ def test_pages_stay_here(path: str) -> None:
         assert "unsafe" not in policy
 
 
-def test_the_vendors_words_bring_no_html_and_load_nothing(path: str) -> None:
+def test_vendors_text_has_no_html_and_loads_nothing(path: str) -> None:
     row = Request.objects.get(pk=ORDER)
     row.template = None
     row.activation_key = (
@@ -117,7 +117,7 @@ def test_the_vendors_words_bring_no_html_and_load_nothing(path: str) -> None:
         f"/forms/{'P' * 5000}?code=x",
     ],
 )
-def test_without_the_code_there_is_nothing(seeded: seed.Summary, address: str) -> None:
+def test_form_is_not_found_without_the_code(seeded: seed.Summary, address: str) -> None:
     nothing = visit(Client(), "/forms/nothing?code=x")
     client = Client()
     path, _, query = address.partition("?")
@@ -130,13 +130,13 @@ def test_without_the_code_there_is_nothing(seeded: seed.Summary, address: str) -
     assert status() == "inquiring"
 
 
-def test_a_code_that_is_given_twice_is_none(path: str) -> None:
+def test_code_given_twice_is_refused(path: str) -> None:
     code = path.partition("=")[2]
     assert visit(Client(), f"{path}&code={code}").status == 404
     assert visit(Client(), f"{path}&code=other").status == 404
 
 
-def test_the_code_of_one_request_opens_no_other(path: str, vendor: Caller) -> None:
+def test_code_of_another_request_is_refused(path: str, vendor: Caller) -> None:
     other = asked.link(calls(vendor), TIER_REQUEST)
     code = path.partition("=")[2]
     assert visit(Client(), f"{other.partition('?')[0]}?code={code}").status == 404
@@ -148,7 +148,7 @@ def test_objects_of_other_queues_have_no_form(vendor: Caller) -> None:
         assert visit(Client(), f"/forms/{pk}?code=").status == 404
 
 
-def test_another_site_cannot_send_the_form(path: str) -> None:
+def test_form_of_another_site_is_refused(path: str) -> None:
     client = Client(enforce_csrf_checks=True)
     page = visit(client, path)
     forged = post(client, path, "shown=console_subdomain&value:console_subdomain=x")
@@ -167,7 +167,7 @@ def test_other_methods_are_refused(path: str) -> None:
     assert client.head(path).status_code == 200
 
 
-def test_what_was_inquired_is_asked_for(path: str, edit: Callable[..., None]) -> None:
+def test_inquired_parameters_are_shown(path: str, edit: Callable[..., None]) -> None:
     # Only what is said to be wrong.
     assert list(visit(Client(), path).fields) == ["console_subdomain"]
     # And what is demanded and lacking, unless it is hidden.
@@ -185,7 +185,7 @@ def test_what_was_inquired_is_asked_for(path: str, edit: Callable[..., None]) ->
     ]
 
 
-def test_what_a_validator_has_unhidden_is_asked_for_again_on_a_new_visit(
+def test_parameter_shown_by_a_validator_is_shown_on_a_new_visit(
     path: str, seeded: seed.Summary
 ) -> None:
     row = Parameter.objects.get(product=SUITE, name="siem_url")
@@ -194,7 +194,7 @@ def test_what_a_validator_has_unhidden_is_asked_for_again_on_a_new_visit(
     assert list(visit(Client(), path).fields) == ["console_subdomain", "siem_url"]
 
 
-def test_hidden_and_readonly_parameters_are_not_the_customers(
+def test_customer_cannot_set_hidden_and_readonly_parameters(
     path: str, edit: Callable[..., None]
 ) -> None:
     edit("company_alias", value="kept", value_error="Wrong.", constraints={"readonly": True})
@@ -219,7 +219,7 @@ def test_hidden_and_readonly_parameters_are_not_the_customers(
     assert status() == "pending"
 
 
-def test_what_is_not_shown_stays_as_it_is(path: str) -> None:
+def test_parameters_that_are_not_shown_are_unchanged(path: str) -> None:
     before = {p["id"]: p["value"] for p in Request.objects.get(pk=ORDER).params}
     visit(Client(), path).send(
         Client(), value__console_subdomain="marlow", value__company_alias="not asked"
@@ -228,7 +228,7 @@ def test_what_is_not_shown_stays_as_it_is(path: str) -> None:
     assert after == {**before, "console_subdomain": "marlow"}
 
 
-def test_a_sent_form_leads_to_a_page_that_says_so(path: str, vendor: Caller) -> None:
+def test_submitted_form_redirects_to_the_status(path: str, vendor: Caller) -> None:
     client = Client()
     page = visit(client, path)
     answer = client.post(
@@ -244,13 +244,13 @@ def test_a_sent_form_leads_to_a_page_that_says_so(path: str, vendor: Caller) -> 
     assert all(p["value_error"] == "" for p in found["asset"]["params"])
 
 
-def test_an_answer_that_changes_nothing_may_be_sent(path: str) -> None:
+def test_unchanged_form_can_be_submitted(path: str) -> None:
     # Without a validator nobody else can say that the value is fine after all.
     assert visit(Client(), path).send(Client()).outcome == "pending"
     assert param("console_subdomain")["value"] == "dental"
 
 
-def test_the_second_of_two_answers_changes_nothing(path: str) -> None:
+def test_second_submission_changes_nothing(path: str) -> None:
     page = visit(Client(), path)
     page.send(Client(), value__console_subdomain="first")
     again = page.send(Client(), value__console_subdomain="second")
@@ -261,7 +261,7 @@ def test_the_second_of_two_answers_changes_nothing(path: str) -> None:
     assert param("console_subdomain")["value"] == "first"
 
 
-def test_a_link_serves_again_when_the_vendor_asks_again(path: str, vendor: Caller) -> None:
+def test_link_works_for_another_inquiry(path: str, vendor: Caller) -> None:
     visit(Client(), path).send(Client(), value__console_subdomain="first")
     errors = {"console_subdomain": "This one is taken, too."}
     vendor.put(f"/requests/{ORDER}", {"asset": {"params": asked.entries({}, errors)}})
@@ -294,14 +294,14 @@ def test_page_of_a_closed_request_shows_its_status_and_no_form(path: str, name: 
     assert status() == name
 
 
-def test_what_is_told_after_the_approval_is_for_others_too(path: str) -> None:
+def test_text_of_an_approved_request_is_not_shown(path: str) -> None:
     row = Request.objects.get(pk=ORDER)
     row.status, row.activation_key = "approved", "Your first password is S3cret."
     row.save()
     assert "S3cret" not in visit(Client(), path).text
 
 
-def test_a_resellers_form_is_answered(vendor: Caller) -> None:
+def test_resellers_form_is_submitted(vendor: Caller) -> None:
     path = asked.link(calls(vendor), TIER_REQUEST)
     page = visit(Client(), path)
     assert "Brightwater Cloud Ltd" in page.text
@@ -314,7 +314,7 @@ def test_a_resellers_form_is_answered(vendor: Caller) -> None:
     assert next(p["value"] for p in row.params if p["id"] == name) == "AGR-2026-7"
 
 
-def test_an_order_that_lacks_something_is_asked_without_a_vendor(
+def test_order_with_missing_values_shows_the_form(
     vendor: Caller, distributor: Caller
 ) -> None:
     made = asked.order(calls(distributor), admin_email="")
@@ -329,7 +329,7 @@ def test_an_order_that_lacks_something_is_asked_without_a_vendor(
     assert status(made["id"]) == "pending"
 
 
-def test_a_check_tells_only_of_what_was_reached(path: str, edit: Callable[..., None]) -> None:
+def test_check_shows_errors_of_reached_fields_only(path: str, edit: Callable[..., None]) -> None:
     edit("admin_email", value="")
     page = visit(Client(), path)
     # The address is lacking, but the customer hasn't come to it.
@@ -350,14 +350,14 @@ def test_a_check_tells_only_of_what_was_reached(path: str, edit: Callable[..., N
     assert status() == "inquiring"
 
 
-def test_a_field_stays_once_it_has_been_shown(path: str) -> None:
+def test_shown_field_stays_shown(path: str) -> None:
     page = visit(Client(), path)
     checked = page.check(Client(), value__console_subdomain="marlow")
     assert list(checked.fields) == ["console_subdomain"]
     assert checked.fields["console_subdomain"].error == ""
 
 
-def test_after_a_failed_submission_a_check_tells_of_everything(
+def test_check_after_a_failed_submission_shows_all_errors(
     path: str, edit: Callable[..., None]
 ) -> None:
     edit("admin_email", value="")
@@ -371,7 +371,7 @@ def test_after_a_failed_submission_a_check_tells_of_everything(
     assert "autofocus" not in checked.html
 
 
-def test_bodies_of_no_form_are_refused_without_a_failure(path: str) -> None:
+def test_malformed_bodies_are_refused(path: str) -> None:
     client = Client()
     huge = urlencode({"asked": "console_subdomain", "value:console_subdomain": "x" * 1_000_000})
     page = post(client, path, huge)
@@ -401,7 +401,7 @@ ANSWERS = ("", "/check")
 
 @examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=BODIES, which=st.sampled_from(ANSWERS))
-def test_no_body_breaks_the_form_or_reaches_what_is_not_the_customers(
+def test_no_body_breaks_the_form_or_sets_protected_parameters(
     path: str, edit: Callable[..., None], body: str, which: str
 ) -> None:
     edit("edition", value="standard", constraints={"readonly": True})

@@ -97,7 +97,7 @@ def is_sent(page: Page) -> bool:
     return page.outcome == "pending"
 
 
-def test_the_handler_is_sent_the_request_as_it_would_be(path: str, hooked: Handler) -> None:
+def test_handler_receives_the_changed_request(path: str, hooked: Handler) -> None:
     check(path, value__alias="new", value__region="us")
     got = hooked.next().json
     assert got["status"] == "inquiring"
@@ -108,12 +108,12 @@ def test_the_handler_is_sent_the_request_as_it_would_be(path: str, hooked: Handl
     }  # fmt: skip
 
 
-def test_an_echo_lets_changed_answers_pass(path: str) -> None:
+def test_echoed_request_is_valid(path: str) -> None:
     assert is_sent(send(path, value__alias="new", value__region="us"))
     assert row().status == "pending"
 
 
-def test_what_is_marked_and_stays_as_it_was_holds_the_form_where_a_validator_lets_it_be(
+def test_repeated_error_prevents_submitting(
     path: str,
 ) -> None:
     page = send(path, value__alias="new")
@@ -123,7 +123,7 @@ def test_what_is_marked_and_stays_as_it_was_holds_the_form_where_a_validator_let
     assert row().status == "inquiring"
 
 
-def test_what_the_validator_finds_wrong_is_shown_and_keeps_the_request_inquiring(
+def test_validators_errors_are_shown_and_prevent_submitting(
     path: str, hooked: Handler
 ) -> None:
     says(hooked, {"id": "alias", "value_error": "Taken."}, {"id": "region", "value_error": ""})
@@ -137,13 +137,13 @@ def test_what_the_validator_finds_wrong_is_shown_and_keeps_the_request_inquiring
     assert hooked.calls.qsize() == 1
 
 
-def test_words_of_a_structured_error_are_shown(path: str, hooked: Handler) -> None:
+def test_structured_error_is_shown_as_text(path: str, hooked: Handler) -> None:
     said = {"message": {"id": "E1", "external_id": "x", "value": "Taken, too."}, "context": {}}
     says(hooked, {"id": "alias", "structured_error": said})
     assert check(path, value__alias="new").fields["alias"].error == "Taken, too."
 
 
-def test_what_it_unhides_and_demands_has_to_be_filled_in(path: str, hooked: Handler) -> None:
+def test_parameter_shown_and_required_by_the_validator_must_be_filled_in(path: str, hooked: Handler) -> None:
     says(
         hooked,
         {"id": "alias", "value_error": ""},
@@ -158,7 +158,7 @@ def test_what_it_unhides_and_demands_has_to_be_filled_in(path: str, hooked: Hand
     assert param("secret")["value"] == "known"
 
 
-def test_a_change_of_rules_brings_a_field_in_though_nothing_is_wrong_with_it(
+def test_changed_constraints_show_the_field(
     path: str, hooked: Handler, world: make.World
 ) -> None:
     make.parameter(world, "later")
@@ -170,7 +170,7 @@ def test_a_change_of_rules_brings_a_field_in_though_nothing_is_wrong_with_it(
     assert check(path, value__alias="new").fields["later"].control["disabled"] is True
 
 
-def test_what_it_hides_goes_and_is_not_sent(path: str, hooked: Handler) -> None:
+def test_parameter_hidden_by_the_validator_is_not_sent(path: str, hooked: Handler) -> None:
     says(
         hooked,
         {"id": "alias", "value_error": ""},
@@ -183,7 +183,7 @@ def test_what_it_hides_goes_and_is_not_sent(path: str, hooked: Handler) -> None:
     assert param("region")["value"] == "eu"
 
 
-def test_its_value_counts(path: str, hooked: Handler) -> None:
+def test_validators_value_replaces_the_typed_one(path: str, hooked: Handler) -> None:
     says(
         hooked,
         {"id": "alias", "value": "normalised", "value_error": ""},
@@ -195,7 +195,7 @@ def test_its_value_counts(path: str, hooked: Handler) -> None:
     assert param("alias")["value"] == "normalised"
 
 
-def test_a_choice_that_is_offered_no_more_is_to_be_made_again(path: str, hooked: Handler) -> None:
+def test_removed_choice_must_be_selected_again(path: str, hooked: Handler) -> None:
     says(
         hooked,
         {"id": "alias", "value_error": ""},
@@ -211,7 +211,7 @@ def test_a_choice_that_is_offered_no_more_is_to_be_made_again(path: str, hooked:
 
 
 @pytest.mark.parametrize("answer", [503, (200, b"no JSON"), (200, b'{"id": "PR-other"}')])
-def test_a_handler_that_fails_holds_nobody_up(path: str, hooked: Handler, answer: Any) -> None:
+def test_failing_handler_does_not_block_submitting(path: str, hooked: Handler, answer: Any) -> None:
     hooked.answer = lambda got: answer
     page = check(path, value__alias="new")
     assert "cannot be checked right now. You can still send them." in page.text
@@ -223,7 +223,7 @@ def test_a_handler_that_fails_holds_nobody_up(path: str, hooked: Handler, answer
     assert row().status == "pending"
 
 
-def test_a_failing_handler_is_no_way_round_what_is_demanded(path: str, hooked: Handler) -> None:
+def test_failing_handler_does_not_skip_required_values(path: str, hooked: Handler) -> None:
     request = row()
     request.params = [
         {**p, "constraints": {**p["constraints"], "required": True}} if p["id"] == "alias" else p
@@ -235,7 +235,7 @@ def test_a_failing_handler_is_no_way_round_what_is_demanded(path: str, hooked: H
     assert hooked.calls.qsize() == 0
 
 
-def test_without_an_enabled_validator_nobody_is_called(path: str, hooked: Handler) -> None:
+def test_form_without_a_validator_is_not_validated(path: str, hooked: Handler) -> None:
     Webhook.objects.update(active=False)
     page = check(path, value__alias="new")
     assert "Checked. Correct 1 answer." in page.text
@@ -244,7 +244,7 @@ def test_without_an_enabled_validator_nobody_is_called(path: str, hooked: Handle
     assert hooked.calls.qsize() == 0
 
 
-def test_a_request_that_is_moved_while_the_handler_thinks_is_closed(
+def test_request_moved_during_the_validation_is_closed(
     path: str, hooked: Handler, world: make.World
 ) -> None:
     pk = row().pk
@@ -261,7 +261,7 @@ def test_a_request_that_is_moved_while_the_handler_thinks_is_closed(
     assert param("alias")["value"] == "old"
 
 
-def test_a_check_of_a_request_that_is_moved_meanwhile_says_so(
+def test_check_of_a_request_moved_meanwhile_returns_409(
     path: str, hooked: Handler, world: make.World
 ) -> None:
     page, pk = visit(Client(), path), row().pk
@@ -275,7 +275,7 @@ def test_a_check_of_a_request_that_is_moved_meanwhile_says_so(
     assert page.check(Client(), value__alias="new").status == 409
 
 
-def test_of_two_answers_at_once_one_is_taken(path: str, hooked: Handler) -> None:
+def test_one_of_two_concurrent_submissions_is_stored(path: str, hooked: Handler) -> None:
     both = Barrier(2, timeout=20)
 
     def together(got: Got) -> tuple[int, bytes]:

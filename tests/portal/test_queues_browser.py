@@ -28,11 +28,11 @@ def test_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
         page.get_by_role("link", name="Create sample").click()
         page.get_by_label("Product").select_option(PLAIN)
         page.wait_for_url(re.compile(f"product={PLAIN}"))
-        page.get_by_label("Company").fill("Blue Door Bakery")
+        page.get_by_label("Company").fill("Blue Bay Bakery")
         page.get_by_label("Data region").select_option("eu")
         page.get_by_role("button", name="Create").click()
         expect(page.locator("h1")).to_contain_text("pending")
-        expect(page.get_by_text("Blue Door Bakery").first).to_be_visible()
+        expect(page.get_by_text("Blue Bay Bakery").first).to_be_visible()
         # Polling shows the delivery.
         expect(page.locator(".calls")).to_contain_text("delivered · 200", timeout=10_000)
         expect(page.locator(".calls").get_by_role("link", name="Orders")).to_have_attribute(

@@ -46,7 +46,7 @@ def text(answer: Any) -> str:
     return str(answer.content.decode())
 
 
-def test_no_page_shows_a_value(vendor: Client, root: Client, hook: Webhook, path: str) -> None:
+def test_no_page_shows_a_header_value(vendor: Client, root: Client, hook: Webhook, path: str) -> None:
     fan_out.trigger(hook)
     admin = "/admin/webhooks"
     attempts = [f"{admin}/attempt/{row.pk}/change/" for row in hook.attempt_set.all()]
@@ -69,7 +69,7 @@ def test_no_page_shows_a_value(vendor: Client, root: Client, hook: Webhook, path
     assert f"{MASK} (another value)" in shown
 
 
-def test_a_post_reveals_them_and_the_history_tells(
+def test_post_reveals_values_and_is_recorded(
     vendor: Client, stranger: Client, hook: Webhook, path: str
 ) -> None:
     own = f"/webhooks/{hook.pk}/secret/"
@@ -98,7 +98,7 @@ def edit(client: Client, hook: Webhook, rows: list[tuple[str, str]]) -> Any:
     )  # fmt: skip
 
 
-def test_an_edit_keeps_what_is_masked(vendor: Client, hook: Webhook) -> None:
+def test_edit_keeps_masked_values(vendor: Client, hook: Webhook) -> None:
     form = text(vendor.get(f"/webhooks/{hook.pk}/edit/"))
     assert f'value="{MASK}"' in form and 'value="text/plain"' in form
     rows = [("x-api-key", MASK), ("Accept", "text/html"), ("X-Empty", ""), ("X-New", "1")]
@@ -109,28 +109,28 @@ def test_an_edit_keeps_what_is_masked(vendor: Client, hook: Webhook) -> None:
     }  # fmt: skip
 
 
-def test_an_edit_that_changes_nothing_is_none(vendor: Client, hook: Webhook) -> None:
+def test_unchanged_edit_keeps_the_revision(vendor: Client, hook: Webhook) -> None:
     rows = [("X-Api-Key", MASK), ("Accept", "text/plain"), ("X-Empty", "")]
     assert edit(vendor, hook, rows).status_code == 303
     hook.refresh_from_db()
     assert (hook.headers, hook.revision) == (HEADERS, 0)
 
 
-def test_a_value_can_be_changed_emptied_and_removed(vendor: Client, hook: Webhook) -> None:
+def test_value_is_changed_emptied_and_removed(vendor: Client, hook: Webhook) -> None:
     for rows in ([("X-Api-Key", "other")], [("X-Api-Key", "")], []):
         assert edit(vendor, hook, rows).status_code == 303
         hook.refresh_from_db()
         assert hook.headers == dict(rows)
 
 
-def test_another_name_needs_its_value(vendor: Client, hook: Webhook) -> None:
+def test_renamed_header_requires_its_value(vendor: Client, hook: Webhook) -> None:
     answer = edit(vendor, hook, [("X-Renamed", MASK)])
     assert "The value of X-Renamed is not known" in text(answer) and CANARY not in text(answer)
     hook.refresh_from_db()
     assert hook.headers == HEADERS
 
 
-def test_a_new_webhook_has_nothing_behind_a_mask(vendor: Client, world: World) -> None:
+def test_mask_in_a_new_webhook_is_refused(vendor: Client, world: World) -> None:
     from tests.portal.webhooks import walk
 
     step = walk(vendor, world, "http")
@@ -139,7 +139,7 @@ def test_a_new_webhook_has_nothing_behind_a_mask(vendor: Client, world: World) -
     assert "The value of X-Key is not known" in text(vendor.get(step))
 
 
-def test_the_admin_keeps_what_is_masked(vendor: Client, hook: Webhook) -> None:
+def test_admin_keeps_masked_values(vendor: Client, hook: Webhook) -> None:
     page = f"/admin/webhooks/webhook/{hook.pk}/change/"
     form = vendor.get(page).context["adminform"].form
     assert json.loads(form["headers"].value()) == {
@@ -154,7 +154,7 @@ def test_the_admin_keeps_what_is_masked(vendor: Client, hook: Webhook) -> None:
     assert "The value of X-Renamed is not known" in text(vendor.post(page, body))
 
 
-def test_send_with_changes_sends_what_is_masked(vendor: Client, path: str) -> None:
+def test_resend_with_changes_sends_masked_values(vendor: Client, path: str) -> None:
     form = vendor.get(f"{path}change/?attempt=1").context["form"]
     body = {field.name: str(field.value()) for field in form} | {"attempt": 1}
     assert MASK in body["headers"]
@@ -167,5 +167,5 @@ def test_send_with_changes_sends_what_is_masked(vendor: Client, path: str) -> No
     assert escape("The value of X-Renamed is not known") in answer.content.decode()
 
 
-def test_the_command_for_a_shell_has_them(vendor: Client, path: str) -> None:
+def test_curl_command_has_the_values(vendor: Client, path: str) -> None:
     assert f"X-Api-Key: {CANARY}" in text(vendor.post(f"{path}curl/", {"attempt": 1}))

@@ -83,7 +83,7 @@ def pass_time(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_sixth_try_is_refused_for_a_minute(place: str, hasher: type[Hasher]) -> None:
+def test_sixth_attempt_is_refused_for_a_minute(place: str, hasher: type[Hasher]) -> None:
     for _ in range(5):
         assert not is_refused(enter(place))
     calls = hasher.calls
@@ -98,27 +98,27 @@ def test_the_sixth_try_is_refused_for_a_minute(place: str, hasher: type[Hasher])
     assert is_in(enter(place, password=PASSWORD))
 
 
-def test_both_forms_share_their_failures() -> None:
+def test_both_forms_share_the_count() -> None:
     for place in (*PLACES, *PLACES, "/sign-in/"):
         enter(place)
     assert all(is_refused(enter(place, password=PASSWORD)) for place in PLACES)
 
 
-def test_nobody_is_locked_out_from_elsewhere() -> None:
+def test_limit_applies_to_one_address() -> None:
     for _ in range(20):
         enter(address=ELSEWHERE)
     assert is_refused(enter(address=ELSEWHERE))
     assert is_in(enter(password=PASSWORD))
 
 
-def test_another_name_from_the_same_address_goes_on() -> None:
+def test_limit_applies_to_one_user_name() -> None:
     for _ in range(6):
         enter(name="nobody")
     assert is_refused(enter(name="nobody"))
     assert is_in(enter(password=PASSWORD))
 
 
-def test_an_address_is_refused_after_fifty_failures_of_many_names() -> None:
+def test_address_is_refused_after_fifty_failures() -> None:
     for n in range(50):
         assert not is_refused(enter(name=f"name-{n}"))
     assert is_refused(enter(password=PASSWORD))
@@ -127,7 +127,7 @@ def test_an_address_is_refused_after_fifty_failures_of_many_names() -> None:
     assert is_in(enter(password=PASSWORD))
 
 
-def test_a_success_clears_the_failures_of_its_name_only() -> None:
+def test_success_clears_the_failures_of_its_user_name() -> None:
     for n in range(48):
         enter(name=f"name-{n}")
     for _ in range(3):
@@ -137,14 +137,14 @@ def test_a_success_clears_the_failures_of_its_name_only() -> None:
     assert is_refused(enter(name="another"))
 
 
-def test_a_success_after_four_failures_begins_anew() -> None:
+def test_success_after_four_failures_resets_the_count() -> None:
     for _ in range(3):
         for _ in range(4):
             enter()
         assert is_in(enter(password=PASSWORD))
 
 
-def test_failures_of_ten_minutes_ago_do_not_count() -> None:
+def test_failures_expire_after_ten_minutes() -> None:
     for _ in range(4):
         enter()
     pass_time(601)
@@ -152,7 +152,7 @@ def test_failures_of_ten_minutes_ago_do_not_count() -> None:
         assert not is_refused(enter())
 
 
-def test_the_clock_of_the_sandbox_neither_locks_nor_unlocks(user: User) -> None:
+def test_limits_use_real_time(user: User) -> None:
     for _ in range(5):
         enter()
     clock_control.advance(timedelta(days=2))
@@ -161,7 +161,7 @@ def test_the_clock_of_the_sandbox_neither_locks_nor_unlocks(user: User) -> None:
     assert is_in(enter(password=PASSWORD, address=ELSEWHERE))
 
 
-def test_a_stranger_learns_nothing_of_who_there_is(user: User, hasher: type[Hasher]) -> None:
+def test_limits_do_not_reveal_whether_the_user_exists(user: User, hasher: type[Hasher]) -> None:
     inactive = User.objects.create(username="inactive", uid="UR-1", is_active=False)
     inactive.set_password(PASSWORD)
     inactive.save()
@@ -175,19 +175,19 @@ def test_a_stranger_learns_nothing_of_who_there_is(user: User, hasher: type[Hash
     assert seen["nobody"][0] == 5
 
 
-def test_what_was_typed_and_from_where_is_not_stored() -> None:
+def test_names_and_addresses_are_not_stored() -> None:
     enter(name="my-password-by-mistake")
     stored = str(list(SignInTries.objects.values()))
     assert "my-password" not in stored and HERE not in stored
 
 
-def test_an_incomplete_form_is_no_try(hasher: type[Hasher]) -> None:
+def test_incomplete_form_does_not_count(hasher: type[Hasher]) -> None:
     for _ in range(6):
         enter(password="")
     assert not SignInTries.objects.exists() and hasher.calls == 0
 
 
-def test_one_ipv6_client_has_one_count() -> None:
+def test_ipv6_network_has_one_count() -> None:
     for n in range(5):
         enter(address=f"2001:db8::{n + 1}")
     assert is_refused(enter(address="2001:db8::ffff"))
@@ -203,7 +203,7 @@ def test_old_rows_are_deleted() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_tries_at_once_five_are_looked_at(
+def test_concurrent_attempts_are_limited(
     hasher: type[Hasher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sign_in_limits, "_waiting", threading.BoundedSemaphore(40))
@@ -223,7 +223,7 @@ def test_of_many_tries_at_once_five_are_looked_at(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_password_is_hashed_at_a_time_and_few_wait(hasher: type[Hasher]) -> None:
+def test_passwords_are_hashed_one_at_a_time(hasher: type[Hasher]) -> None:
     hasher.seconds = 0.1
     barrier = threading.Barrier(10)
 
