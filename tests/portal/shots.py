@@ -1,4 +1,4 @@
-"""Every page of the portal, as somebody sees it: for pictures, and for what holds of all pages."""
+"""Every page of the portal and its user, for screenshots and for tests of all pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that an action's link leads to: the decoded token, for whoever has the link."""
+"""The public page of an action's link, which shows the decoded token."""
 
 from __future__ import annotations
 

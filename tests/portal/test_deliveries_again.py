@@ -115,7 +115,7 @@ def test_changes_apply_to_one_request(vendor: Client, row: Delivery) -> None:
         ("external_url", "", "This field is required."),
         ("external_url", "gopher://x", "The URL must begin with http:// or https://."),
         ("http_method", "PUT", "Select a valid choice"),
-        ("headers", '{"Host": "x"}', "Host reserved for the connection"),
+        ("headers", '{"Host": "x"}', "Host is reserved for the connection"),
         ("headers", "{", "This is not valid JSON"),
         ("content", "[]", "This must be an object"),
         ("content", '{"a": ', "This is not valid JSON"),

@@ -1,7 +1,7 @@
-"""What holds of every page, in a real browser: a row of SHOTS is enough to have one looked at.
+"""Checks of every page of SHOTS in a real browser, in light and dark, wide and narrow.
 
-No violation of axe in light and dark, nothing wider than its place, nothing asked of another host,
-six requests and 150 kB at most, and the same said without a script.
+No violations of axe, no overflow, no requests to other hosts, at most six requests and 150 kB, and
+the same title without scripts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fields of an inquiring form: one of each type, what it takes, what it says of the rest."""
+"""Fields of the inquiring form: controls, values and errors of each type."""
 
 from __future__ import annotations
 
@@ -149,9 +149,7 @@ TAKEN: list[tuple[str, dict[str, Any], Any]] = [
 
 
 @pytest.mark.parametrize(("pk", "changes", "wanted"), TAKEN)
-def test_typed_values_are_stored(
-    ask: Ask, pk: str, changes: dict[str, Any], wanted: Any
-) -> None:
+def test_typed_values_are_stored(ask: Ask, pk: str, changes: dict[str, Any], wanted: Any) -> None:
     form = ask(pk)
     page = form.send(**changes)
     assert page.outcome == "pending"
@@ -314,9 +312,7 @@ def test_unknown_country_is_kept(ask: Ask) -> None:
     assert form.param("site_address")["structured_value"]["country"] == "Atlantis"
 
 
-def test_texts_of_others_are_escaped(
-    ask: Ask, suite: Callable[..., Parameter]
-) -> None:
+def test_texts_of_others_are_escaped(ask: Ask, suite: Callable[..., Parameter]) -> None:
     nasty = '"><script>alert(1)</script><b x="'
     suite("company_alias", title=nasty, hint=nasty, placeholder=nasty, description=nasty)
     form = ask("company_alias", company_alias=nasty)

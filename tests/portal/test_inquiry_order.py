@@ -1,4 +1,4 @@
-"""Checks of an inquiring form that overlap: the newest one decides."""
+"""Concurrent checks of the inquiring form: the newest one is stored."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def test_slow_check_does_not_overwrite_a_newer_one(path: str, hooked: Handler) -
     assert param("alias")["value"] == "second"
 
 
-def test_value_changed_back_during_a_slow_check_is_kept(
-    path: str, hooked: Handler
-) -> None:
+def test_value_changed_back_during_a_slow_check_is_kept(path: str, hooked: Handler) -> None:
     page, slow = visit(Client(), path), Slow(hooked, "first")
     with ThreadPoolExecutor(1) as pool:
         first = start(pool, slow, page, page="tab", number="1")

@@ -1,4 +1,4 @@
-"""The page of an inquiry: who may see it, which fields it has, and what sending it does."""
+"""The page of the inquiring form: access, contents and submitting."""
 
 from __future__ import annotations
 
@@ -314,9 +314,7 @@ def test_resellers_form_is_submitted(vendor: Caller) -> None:
     assert next(p["value"] for p in row.params if p["id"] == name) == "AGR-2026-7"
 
 
-def test_order_with_missing_values_shows_the_form(
-    vendor: Caller, distributor: Caller
-) -> None:
+def test_order_with_missing_values_shows_the_form(vendor: Caller, distributor: Caller) -> None:
     made = asked.order(calls(distributor), admin_email="")
     assert made["status"] == "inquiring"
     path = asked.link(calls(vendor), made["id"])

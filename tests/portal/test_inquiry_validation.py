@@ -1,4 +1,4 @@
-"""What a vendor's validator does to an inquiring form, and what happens while it thinks."""
+"""The inquiring form with a validator: its effects on the form, failures and races."""
 
 from __future__ import annotations
 
@@ -123,9 +123,7 @@ def test_repeated_error_prevents_submitting(
     assert row().status == "inquiring"
 
 
-def test_validators_errors_are_shown_and_prevent_submitting(
-    path: str, hooked: Handler
-) -> None:
+def test_validators_errors_are_shown_and_prevent_submitting(path: str, hooked: Handler) -> None:
     says(hooked, {"id": "alias", "value_error": "Taken."}, {"id": "region", "value_error": ""})
     page = send(path, value__alias="new")
     assert page.fields["alias"].error == "Taken."
@@ -143,7 +141,9 @@ def test_structured_error_is_shown_as_text(path: str, hooked: Handler) -> None:
     assert check(path, value__alias="new").fields["alias"].error == "Taken, too."
 
 
-def test_parameter_shown_and_required_by_the_validator_must_be_filled_in(path: str, hooked: Handler) -> None:
+def test_parameter_shown_and_required_by_the_validator_must_be_filled_in(
+    path: str, hooked: Handler
+) -> None:
     says(
         hooked,
         {"id": "alias", "value_error": ""},
@@ -158,9 +158,7 @@ def test_parameter_shown_and_required_by_the_validator_must_be_filled_in(path: s
     assert param("secret")["value"] == "known"
 
 
-def test_changed_constraints_show_the_field(
-    path: str, hooked: Handler, world: make.World
-) -> None:
+def test_changed_constraints_show_the_field(path: str, hooked: Handler, world: make.World) -> None:
     make.parameter(world, "later")
     request = row()
     request.params = [*request.params, {**param("alias"), "id": "later", "value_error": ""}]

@@ -46,7 +46,9 @@ def text(answer: Any) -> str:
     return str(answer.content.decode())
 
 
-def test_no_page_shows_a_header_value(vendor: Client, root: Client, hook: Webhook, path: str) -> None:
+def test_no_page_shows_a_header_value(
+    vendor: Client, root: Client, hook: Webhook, path: str
+) -> None:
     fan_out.trigger(hook)
     admin = "/admin/webhooks"
     attempts = [f"{admin}/attempt/{row.pk}/change/" for row in hook.attempt_set.all()]

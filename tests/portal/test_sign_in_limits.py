@@ -1,4 +1,4 @@
-"""Guesses of a password are slowed, on the portal's form and on the admin's."""
+"""Limits of sign-in attempts, on the portal's form and on the admin's."""
 
 from __future__ import annotations
 

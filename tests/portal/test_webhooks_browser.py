@@ -89,7 +89,7 @@ def test_wizard_works_without_scripts(site: Site) -> None:
         page.get_by_label("Endpoint URL").fill("nowhere")
         press(page, "Next")
         expect(page.get_by_text("The URL must begin with")).to_be_visible()
-        expect(page.get_by_text("Host reserved for the connection")).to_be_visible()
+        expect(page.get_by_text("Host is reserved for the connection")).to_be_visible()
         press(page, "Back")
         press(page, "Next")
         expect(page.get_by_label("Endpoint URL")).to_have_value("nowhere")
