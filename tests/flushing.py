@@ -1,7 +1,7 @@
-"""Emptying the tables after a test that commits, faster than Django does.
+"""Empty the tables after a test that commits, faster than Django does.
 
-Django's way is a TRUNCATE of every table, which makes new files for each of them and their
-indexes, and then the content types and permissions anew: longer than most tests take.
+Django truncates every table, which creates new files for each of them and their indexes, and then
+creates the content types and permissions again. That takes longer than most tests.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from django.apps import apps
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 
-# What migrations leave there, and no test changes.
+# Filled by migrations and changed by no test.
 _LASTING = {"django_content_type", "auth_permission", "django_migrations"}
 
 
 def install() -> None:
-    """Have tests that commit delete the rows that there are, of the few tables that have any."""
+    """Delete the rows of the tables that have any after each test that commits."""
     TransactionTestCase._fixture_teardown = _delete_all  # type: ignore[attr-defined]
 
 
@@ -28,9 +28,9 @@ def _delete_all(self: Any) -> None:
         if model._meta.managed and model._meta.db_table not in _LASTING
     ]
     quote = connection.ops.quote_name
-    asked = (f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {quote(name)})" for name in names)
-    # References between the tables are checked at the transaction's end.
+    queries = (f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {quote(name)})" for name in names)
+    # Foreign keys are checked at the end of the transaction.
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(asked))
+        cursor.execute(" UNION ALL ".join(queries))
         for (name,) in cursor.fetchall():
             cursor.execute(f"DELETE FROM {quote(name)}")

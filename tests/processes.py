@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def free_port() -> int:
-    """Return a port below the ephemeral range that nobody listens at."""
+    """Return a free port below the ephemeral range."""
     for port in range(20000 + os.getpid() % 4000, 32000):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 def _take(port: int) -> bool:
-    """Take the port for this run of the tests: another run may be looking for one, too."""
+    """Reserve the port for this process, among all test runs on the machine."""
     folder = Path(tempfile.gettempdir()) / "connect-sim-test-ports"
     folder.mkdir(mode=0o777, exist_ok=True)
     lock = (folder / str(port)).open("w")
@@ -53,12 +53,12 @@ def _take(port: int) -> bool:
     return True
 
 
-# Open until the process ends, and with it the locks.
+# Open files hold the locks until the process ends.
 _held: list[Any] = []
 
 
 def environment(data_dir: Path, **variables: str) -> dict[str, str]:
-    """Return a clean environment for a process of ours."""
+    """Return an environment for a child process, without the settings of this one."""
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("SIM_", "DJANGO", "PYTEST"))}
     keep.pop("DATABASE_URL", None)
     keep.pop("CELERY_BROKER_URL", None)
@@ -74,7 +74,7 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
 
 @dataclass
 class Process:
-    """A process of ours and what it prints."""
+    """A child process and its output."""
 
     command: Sequence[str]
     env: dict[str, str]
@@ -90,12 +90,12 @@ class Process:
         return self
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Send SIGKILL, like a power failure."""
         self.popen.send_signal(signal.SIGKILL)
         self.popen.wait(10)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to end and return its exit code."""
+        """Send a signal and return the exit code."""
         if self.popen.poll() is None:
             self.popen.send_signal(number)
         try:
@@ -111,7 +111,7 @@ class Process:
 
 @dataclass
 class Sandbox:
-    """A running sandbox, or a server set-up, and callers of its API."""
+    """A running sandbox, or a server set-up, and clients of its API."""
 
     url: str
     data_dir: Path
@@ -168,7 +168,7 @@ def _decoded(answer: requests.Response) -> Any:
 
 
 def pause(seconds: float = 0.05) -> None:
-    """Give another process a moment between two looks at it."""
+    """Sleep between two checks of another process."""
     import threading
 
     threading.Event().wait(seconds)
@@ -179,7 +179,7 @@ def manage(*arguments: str, root: Path = ROOT) -> list[str]:
     return [sys.executable, str(root / "manage.py"), *arguments]
 
 
-# What changes the data that a first start makes.
+# Variables that change the data that a first start creates.
 _MAKES_OTHER_DATA = {"DATABASE_URL", "SIM_PROFILE", "SIM_VENDOR_API_KEY", "SIM_PROVIDER_API_KEY",
                      "SIM_SECRET_KEY", "SIM_ENCRYPTION_KEY"}  # fmt: skip
 
@@ -190,7 +190,7 @@ def sandbox(
 ) -> Iterator[Sandbox]:
     """Run `manage.py sandbox`, of this tree or of another, until the block ends.
 
-    It finds the data that a first start makes, unless this is to be the `first`.
+    It starts with the data of a first start, unless this is the `first`.
     """
     if root == ROOT and not first and not _MAKES_OTHER_DATA & variables.keys():
         _copy_first_data(data_dir)

@@ -1,4 +1,4 @@
-"""Which errors of a database mean that it is unavailable."""
+"""Errors of a database that mean it is unavailable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def of_postgres(kind: type[Exception], sqlstate: str | None) -> Exception:
         (InternalError, "25P03"),
     ],
 )
-def test_an_outage_has_a_sentence(kind: type[Exception], sqlstate: str | None) -> None:
+def test_outage_has_a_message(kind: type[Exception], sqlstate: str | None) -> None:
     said = database_errors.unavailable(of_postgres(kind, sqlstate))
     assert said.startswith(("The ", "A "))
     assert "ry again" in said
@@ -43,5 +43,5 @@ def test_an_outage_has_a_sentence(kind: type[Exception], sqlstate: str | None) -
         ValueError("not of a database"),
     ],
 )
-def test_a_defect_has_none(error: Exception) -> None:
+def test_other_error_has_no_message(error: Exception) -> None:
     assert database_errors.unavailable(error) == ""

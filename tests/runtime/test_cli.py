@@ -1,4 +1,4 @@
-"""Settings that can't work are one line, not a traceback."""
+"""Errors at the start of a process are one line, not a traceback."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CELERY = [sys.executable, "-m", "celery", "-A", "connect_sim"]
      [*CELERY, "worker"], [*CELERY, "beat", "--schedule", "schedule"]],
     ids=["check", "sandbox", "web", "signin", "worker", "beat"],
 )  # fmt: skip
-def test_no_process_starts_with_a_wrong_setting(tmp_path: Path, command: list[str]) -> None:
+def test_process_with_an_invalid_setting_does_not_start(tmp_path: Path, command: list[str]) -> None:
     env = environment(tmp_path, SIM_CALLS="abc", SIM_HTTP_PROXY="socks5://proxy.example.com:1080")
     # Elsewhere: the scheduler writes a file into the current folder.
     found = subprocess.run(
@@ -48,7 +48,7 @@ def test_no_process_starts_with_a_wrong_setting(tmp_path: Path, command: list[st
     assert "HINT: " in found.stderr and "Traceback" not in found.stderr
 
 
-def test_another_wsgi_server_does_not_start_with_a_wrong_setting(tmp_path: Path) -> None:
+def test_other_wsgi_server_with_an_invalid_setting_does_not_start(tmp_path: Path) -> None:
     env = environment(tmp_path, SIM_PROFILE="prod")
     found = subprocess.run(
         [sys.executable, "-c", "import connect_sim.wsgi"], env=env, cwd=ROOT, capture_output=True,
@@ -58,23 +58,23 @@ def test_another_wsgi_server_does_not_start_with_a_wrong_setting(tmp_path: Path)
     assert "SIM_PROFILE must be one of sandbox, server, not 'prod'." in found.stderr
 
 
-def test_a_server_needs_a_broker(tmp_path: Path) -> None:
+def test_server_profile_needs_a_broker(tmp_path: Path) -> None:
     found = run(tmp_path, "check", **{**SERVER, "CELERY_BROKER_URL": "memory://"})
     assert found.returncode == 1
     assert "connect_sim.E010" in found.stderr
 
 
-def test_a_redirect_to_https_needs_a_trusted_proxy(tmp_path: Path) -> None:
+def test_redirect_to_https_needs_a_trusted_proxy(tmp_path: Path) -> None:
     found = run(tmp_path, "check", **{**SERVER, "SIM_TRUSTED_PROXY": ""})
     assert found.returncode == 1
     assert "connect_sim.E012" in found.stderr
 
 
-# -- a start without a usable data folder or database
+# -- the data folder or the database cannot be used
 
 
 @pytest.mark.parametrize("command", [manage("sandbox"), [*CELERY, "worker"]])
-def test_a_data_folder_that_cannot_be_created_is_one_line(
+def test_data_folder_that_cannot_be_created_is_reported_in_one_line(
     tmp_path: Path, command: list[str]
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -83,12 +83,12 @@ def test_a_data_folder_that_cannot_be_created_is_one_line(
     assert "cannot be used: Not a directory" in last_line(found)
 
 
-def test_an_empty_key_is_one_line(tmp_path: Path) -> None:
+def test_empty_key_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "encryption_key").write_text("")
     assert "encryption_key cannot be used: it is empty" in last_line(run(tmp_path, "sandbox"))
 
 
-def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+def test_file_that_is_not_a_database_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "connect.sqlite3").write_bytes(b"not a database " * 1000)
     said = last_line(run(tmp_path, "sandbox"))
     assert said == (
@@ -97,7 +97,7 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+def test_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     """SQLite gets no more room than a limit of the process allows."""
     run(tmp_path, "check")
     # In blocks of 512 bytes or 1 KiB; the tables need more than either.
@@ -108,28 +108,28 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert last_line(found).startswith("Database: ")
 
 
-def test_a_database_without_tables_is_one_line(tmp_path: Path) -> None:
+def test_database_without_tables_is_reported_in_one_line(tmp_path: Path) -> None:
     said = last_line(run(tmp_path, "signin"))
     assert said.startswith("Database: The database has no tables: run `manage.py migrate` first ")
 
 
-def test_a_server_without_its_database_is_one_line(tmp_path: Path) -> None:
+def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
     address = f"postgres://user@127.0.0.1:{free_port()}/name"
     said = last_line(run(tmp_path, "web", **{**SERVER, "DATABASE_URL": address}))
     assert said.startswith("Database: The database cannot be reached ")
 
 
-def test_the_server_profile_is_clean_for_deployment(tmp_path: Path) -> None:
+def test_server_profile_passes_the_deployment_checks(tmp_path: Path) -> None:
     found = run(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **SERVER)
     assert found.returncode == 0, found.stderr
 
 
-def test_the_server_profile_has_no_sandbox_commands(tmp_path: Path) -> None:
+def test_server_profile_has_no_sandbox_commands(tmp_path: Path) -> None:
     for name in ("clock", "listen"):
         assert "Unknown command" in run(tmp_path, name, **SERVER).stderr
 
 
-def test_keys_of_a_sandbox_are_made_once_and_are_private(tmp_path: Path) -> None:
+def test_keys_of_a_sandbox_are_created_once_and_private(tmp_path: Path) -> None:
     run(tmp_path, "check")
     first = {name: (tmp_path / name).read_text() for name in ("secret_key", "encryption_key")}
     run(tmp_path, "check")
@@ -139,7 +139,7 @@ def test_keys_of_a_sandbox_are_made_once_and_are_private(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("profile", ["sandbox", "server"])
-def test_a_server_has_nothing_of_the_sandbox(tmp_path: Path, profile: str) -> None:
+def test_server_profile_does_not_install_the_sandbox(tmp_path: Path, profile: str) -> None:
     code = (
         "from django.apps import apps; from django.urls import get_resolver; "
         "print(apps.is_installed('sandbox'), "

@@ -1,4 +1,4 @@
-"""The data folder is its owner's only: 0700 and 0600, whatever was there before."""
+"""The data folder is private to its owner: 0700 and 0600, also if it existed before."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox import sandbox_file
 
 @pytest.fixture(autouse=True)
 def lax() -> Iterator[None]:
-    """The most careless umask there is."""
+    """Set a umask that removes no permission."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -43,7 +43,7 @@ def test_everything_that_is_created_is_private(tmp_path: Path) -> None:
     assert set(found.values()) == {0o600} and mode(folder) == 0o700
 
 
-def test_what_older_versions_left_is_made_private(tmp_path: Path) -> None:
+def test_existing_files_become_private(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     folder.mkdir(mode=0o755)
     names = ("secret_key", "connect.sqlite3", "connect.sqlite3-wal", "sandbox.json", "sandbox.log")
@@ -54,7 +54,7 @@ def test_what_older_versions_left_is_made_private(tmp_path: Path) -> None:
     assert mode(folder) == 0o700
 
 
-def test_a_link_to_a_file_elsewhere_is_left_alone(tmp_path: Path) -> None:
+def test_symbolic_link_to_another_folder_is_not_changed(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     folder.mkdir()
     (folder / "secret_key").touch()
@@ -65,7 +65,7 @@ def test_a_link_to_a_file_elsewhere_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shared", ["sticky", "home", "current", "other files"])
-def test_a_folder_that_is_not_ours_alone_keeps_its_permissions(
+def test_shared_folder_keeps_its_permissions(
     tmp_path: Path, shared: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "shared"
@@ -86,7 +86,7 @@ def test_a_folder_that_is_not_ours_alone_keeps_its_permissions(
     assert shared == "other files" or mode(folder / "secret_key") == 0o600
 
 
-def test_a_path_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+def test_unusable_path_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "var", tmp_path / "file"):
         with pytest.raises(ImproperlyConfigured) as raised:
@@ -94,7 +94,7 @@ def test_a_path_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
         assert str(path) in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_a_draft_of_a_key_is_removed_where_the_disk_is_full(
+def test_partial_key_is_removed_if_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int) -> None:

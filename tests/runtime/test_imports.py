@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.processes import ROOT
 
 
-def test_the_contracts_of_import_linter_hold() -> None:
+def test_contracts_of_import_linter_hold() -> None:
     lint = Path(sys.executable).parent / "lint-imports"
     found = subprocess.run([lint], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout

@@ -1,4 +1,4 @@
-"""Every variable of .env.example: a wrong value is a sentence of the system checks."""
+"""Every variable of .env.example: the system checks report an invalid value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VARIABLES = dict(
 )
 NUMBERS = ("abc", "-1", "1e999", "nan", "inf", "10 000", "١٢x", "0x10", "9" * 5000)
 FLAGS = ("maybe", "2", "tru", "-1")
-# What is neither a number nor a flag.
+# Invalid values of variables that are neither numbers nor flags.
 TEXTS: dict[str, tuple[str, ...]] = {
     "SIM_PROFILE": ("prod", "Server", "sandbox,server"),
     "SIM_BIND": ("8000", "127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1:", ":8000", "::1:8000",
@@ -45,7 +45,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "SIM_HTTP_PROXY": ("socks5://x:1080", "x:3128", "http://", "http://x:99999", "http://x:0",
                        "http://x/path", "http://x?a=b", "http://a b", "ftp://x"),
 }  # fmt: skip
-# On a server only: a sandbox takes or creates any.
+# Checked in the server profile only: a sandbox accepts or creates any.
 KEYS = ("", "weak", "a" * 60, "abab" * 20)
 ANY = {"SIM_DATA_DIR"}
 MAY_BE_ZERO = {
@@ -79,7 +79,7 @@ def bad_values() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
-    """Return what reads the settings of an environment, and what the checks say of them."""
+    """Return what reads the settings of an environment, and the problems that the checks report."""
 
     def run(**variables: str) -> tuple[dict[str, Any], list[Problem]]:
         for name in VARIABLES:
@@ -108,7 +108,7 @@ def test_every_variable_is_tested() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), bad_values())
-def test_a_wrong_value_is_one_sentence_with_a_hint(read: Any, name: str, value: str) -> None:
+def test_invalid_value_is_one_sentence_with_a_hint(read: Any, name: str, value: str) -> None:
     _, errors = read(**{name: value})
     [error] = errors
     assert error.msg.startswith(f"{name} ") and error.msg.rstrip().endswith(".")
@@ -122,7 +122,7 @@ def test_zero_is_refused(read: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted({*VARIABLES} - {"SIM_DATA_DIR", "SIM_ALLOW_NETWORKS"}))
-def test_an_empty_value_means_the_default(read: Any, name: str) -> None:
+def test_empty_value_means_the_default(read: Any, name: str) -> None:
     default, _ = read()
     found, errors = read(**{name: " "})
     assert not errors
@@ -136,7 +136,7 @@ def test_empty_networks_mean_the_public_internet_only(read: Any) -> None:
 
 @pytest.mark.parametrize("name", ["SIM_SECRET_KEY", "SIM_ENCRYPTION_KEY"])
 @pytest.mark.parametrize("value", KEYS)
-def test_a_weak_or_missing_key_is_refused_on_a_server(read: Any, name: str, value: str) -> None:
+def test_server_profile_refuses_a_weak_or_missing_key(read: Any, name: str, value: str) -> None:
     _, [error] = read(**{**SERVER, name: value})
     assert error.msg.startswith(f"{name} is ")
     assert not value or value not in error.msg
@@ -144,12 +144,12 @@ def test_a_weak_or_missing_key_is_refused_on_a_server(read: Any, name: str, valu
     assert read(**SERVER)[1] == []
 
 
-def test_a_refused_start_creates_no_keys(read: Any, tmp_path: Path) -> None:
+def test_refused_start_creates_no_keys(read: Any, tmp_path: Path) -> None:
     read(SIM_PROFILE="prod")
     assert not (tmp_path / "encryption_key").exists()
 
 
-def test_several_wrong_values_are_all_reported(read: Any) -> None:
+def test_all_invalid_values_are_reported(read: Any) -> None:
     _, errors = read(SIM_CALLS="abc", SIM_BIND="x", SIM_HTTP_TIMEOUT="-1")
     assert {error.msg.partition(" ")[0] for error in errors} == {
         "SIM_CALLS", "SIM_BIND", "SIM_HTTP_TIMEOUT",
@@ -167,7 +167,7 @@ def test_several_wrong_values_are_all_reported(read: Any) -> None:
         ("SIM_VENDOR_API_KEY", "SU-1:secret-word"),
     ],
 )
-def test_a_sentence_shows_no_credentials(read: Any, name: str, value: str) -> None:
+def test_message_shows_no_credentials(read: Any, name: str, value: str) -> None:
     _, [error] = read(**{name: value})
     assert "secret-word" not in error.msg + error.hint
 
@@ -184,18 +184,18 @@ def test_a_sentence_shows_no_credentials(read: Any, name: str, value: str) -> No
         ("SIM_VENDOR_API_KEY", "ApiKey SU-111-111-111:0123456789"),
     ],
 )  # fmt: skip
-def test_values_that_are_right_are_taken(read: Any, name: str, value: str) -> None:
+def test_valid_values_are_accepted(read: Any, name: str, value: str) -> None:
     found, errors = read(**{name: value})
     assert not errors
     assert found[name] == type(found[name])(value)
 
 
-def test_the_url_is_the_root_of_the_server(read: Any) -> None:
+def test_api_url_is_the_root_of_the_server(read: Any) -> None:
     for given in ("https://x.example.com/", "https://x.example.com/public/v1/"):
         assert read(SIM_API_URL=given)[0]["SIM_API_URL"] == "https://x.example.com"
 
 
-def test_databases_by_url(read: Any, tmp_path: Path) -> None:
+def test_database_is_configured_by_url(read: Any, tmp_path: Path) -> None:
     found = read(DATABASE_URL="postgres://u:p%40ss@h:5433/n")[0]["DATABASES"]["default"]
     assert (found["USER"], found["PASSWORD"], found["PORT"]) == ("u", "p@ss", 5433)
     found = read(DATABASE_URL=f"sqlite:///{tmp_path}/other.sqlite3")[0]["DATABASES"]["default"]

@@ -1,4 +1,4 @@
-"""Tries to sign in have threads of their own, which serve addresses in turn, at a low rate."""
+"""Threads for sign-in attempts serve the client addresses in turn, at a low rate."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from itertools import pairwise
 from connect_sim.server.thread_pools import MAX_QUEUED, FairThreadPool, is_sign_in
 
 
-def test_only_tries_of_a_password_are_meant() -> None:
+def test_only_sign_in_attempts_are_limited() -> None:
     assert is_sign_in("POST", "/sign-in/") and is_sign_in("POST", "/admin/login/")
     assert not is_sign_in("GET", "/sign-in/")
     assert not is_sign_in("POST", "/sign-out/")
     assert not is_sign_in("POST", "/public/v1/requests")
 
 
-def test_an_address_that_floods_delays_itself_only() -> None:
+def test_flooding_address_delays_only_itself() -> None:
     threads = FairThreadPool(threads=1, interval=0.0)
     served: list[str] = []
     begin, done = threading.Event(), threading.Event()
@@ -31,7 +31,7 @@ def test_an_address_that_floods_delays_itself_only() -> None:
     threads.stop()
 
 
-def test_a_thread_starts_one_in_an_interval() -> None:
+def test_thread_starts_one_task_per_interval() -> None:
     threads = FairThreadPool(threads=1, interval=0.05)
     at: list[float] = []
     done = threading.Event()
@@ -43,7 +43,7 @@ def test_a_thread_starts_one_in_an_interval() -> None:
     threads.stop()
 
 
-def test_work_that_fails_ends_no_thread() -> None:
+def test_failing_task_does_not_end_its_thread() -> None:
     threads = FairThreadPool(threads=1, interval=0.0)
     done = threading.Event()
 
@@ -57,7 +57,7 @@ def test_work_that_fails_ends_no_thread() -> None:
     assert not threads.submit("a", fail)
 
 
-def test_what_one_address_may_queue_is_bounded() -> None:
+def test_queue_of_an_address_is_bounded() -> None:
     threads = FairThreadPool(threads=1, interval=0.0)
     begin, began = threading.Event(), threading.Event()
     threads.submit("flood", lambda: began.set() or (begin.wait(5) and None))

@@ -43,7 +43,7 @@ def refused(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> st
     return message
 
 
-def test_given_values_are_filled_in_and_what_was_held_is_left() -> None:
+def test_values_are_filled_in_and_others_are_kept() -> None:
     held = [param("a", value="1"), param("b", value="2")]
     before = copy.deepcopy(held)
     found = parameter_values.fill(held, [{"id": "b", "value": "3"}], ORDERING)
@@ -52,7 +52,7 @@ def test_given_values_are_filled_in_and_what_was_held_is_left() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, "", []])
-def test_nothing_given_changes_nothing(nothing: Any) -> None:
+def test_empty_list_changes_nothing(nothing: Any) -> None:
     held = [param("a", value="1")]
     assert parameter_values.fill(held, nothing, ORDERING) == held
 
@@ -65,7 +65,7 @@ def test_values_are_strings(value: Any, stored: str) -> None:
     assert filled(param(value="before"), value=value)["value"] == stored
 
 
-def test_what_is_no_list_of_parameters_is_refused() -> None:
+def test_other_input_than_a_list_of_parameters_is_refused() -> None:
     for given_ in ({"id": "a"}, "a", 7):
         with pytest.raises(Invalid, match="Expected a list"):
             parameter_values.fill([param("a")], given_, ORDERING)
@@ -74,7 +74,7 @@ def test_what_is_no_list_of_parameters_is_refused() -> None:
             parameter_values.fill([param("a")], [entry], ORDERING)
 
 
-def test_every_fault_is_told_at_once_with_its_path() -> None:
+def test_all_errors_are_reported_with_their_paths() -> None:
     entries = [{"id": "x", "value": "1"}, {"id": "a", "value": []}, {"id": "b", "value": "fine"}]
     with pytest.raises(Invalid) as raised:
         parameter_values.fill([param("a"), param("b")], entries, ORDERING, "configuration.params")
@@ -85,7 +85,7 @@ def test_every_fault_is_told_at_once_with_its_path() -> None:
     assert raised.value.code == "VAL_001"
 
 
-def test_a_phase_that_is_not_the_callers_can_be_echoed_but_not_changed() -> None:
+def test_parameter_of_another_phase_may_be_sent_unchanged_only() -> None:
     held = param(phase="fulfillment", value="t-1", value_error="Wrong")
     # Clients send whole objects back.
     assert filled(held, value="t-1", value_error="Wrong", title="Echo") == held
@@ -94,7 +94,7 @@ def test_a_phase_that_is_not_the_callers_can_be_echoed_but_not_changed() -> None
     assert filled(held, phases=BOTH, value="t-2")["value"] == "t-2"
 
 
-def test_only_value_structure_and_fault_are_the_callers() -> None:
+def test_only_value_structured_value_and_error_can_be_set() -> None:
     found = filled(
         param(), value="x", type="object", phase="fulfillment", title="New",
         constraints={"required": True}, name="other",
@@ -102,7 +102,7 @@ def test_only_value_structure_and_fault_are_the_callers() -> None:
     assert found == param(value="x")
 
 
-def test_a_fault_is_set_and_taken_away() -> None:
+def test_value_error_is_set_and_cleared() -> None:
     marked = filled(param(value="x"), value_error="Not offered")
     assert (marked["value"], marked["value_error"]) == ("x", "Not offered")
     assert filled(marked, value="y")["value_error"] == "Not offered"
@@ -111,7 +111,7 @@ def test_a_fault_is_set_and_taken_away() -> None:
     assert "value_error is a string" in refused(param(), value_error=["x"])
 
 
-def test_a_choice_is_one_of_the_choices_or_none() -> None:
+def test_choice_is_one_of_the_choices_or_empty() -> None:
     held = param(type="dropdown", value_choices=[{"value": "eu"}, {"value": "us"}])
     assert filled(held, value="us")["value"] == "us"
     assert filled({**held, "value": "us"}, value="")["value"] == ""
@@ -120,7 +120,7 @@ def test_a_choice_is_one_of_the_choices_or_none() -> None:
     assert filled(param(type="choice", value_choices=[]), value="x")["value"] == "x"
 
 
-def test_structures_are_kept_and_shown_flat() -> None:
+def test_structured_values_are_stored_and_flattened() -> None:
     phone = filled(param(type="phone"), structured_value=PHONE)
     assert (phone["structured_value"], phone["value"]) == (PHONE, "+15550100")
     address = filled(param(type="address"), structured_value=ADDRESS)
@@ -131,7 +131,7 @@ def test_structures_are_kept_and_shown_flat() -> None:
     assert filled(param(type="phone"), value=PHONE)["structured_value"] == PHONE
 
 
-def test_a_structure_on_what_has_none_is_refused() -> None:
+def test_structured_value_of_a_plain_type_is_refused() -> None:
     assert "no such structured_value" in refused(param(), structured_value={"a": 1})
     assert "no such structured_value" in refused(param(type="object"), structured_value=[1])
     assert "value is a string" in refused(param(), value={"a": 1})
@@ -149,7 +149,7 @@ TYPES = (
 
 @pytest.mark.parametrize("none", NONE)
 @pytest.mark.parametrize("kind", TYPES)
-def test_an_empty_structured_value_means_none(kind: str, none: Any) -> None:
+def test_empty_structured_value_is_ignored(kind: str, none: Any) -> None:
     value = '{"a": 1}' if kind == "object" else "k"
     held = param(type=kind, value_choices=[])
     found = filled(held, value=value, structured_value=none)
@@ -162,7 +162,7 @@ def test_an_empty_structured_value_means_none(kind: str, none: Any) -> None:
 
 @pytest.mark.parametrize("none", NONE)
 @pytest.mark.parametrize("kind", ["phone", "address", "checkbox"])
-def test_an_empty_structured_value_clears_the_former_one(kind: str, none: Any) -> None:
+def test_empty_structured_value_clears_the_previous_one(kind: str, none: Any) -> None:
     held = param(type=kind, value="before", structured_value={"city": "Portland"})
     found = filled(held, value="after", structured_value=none)
     assert (found["value"], found["structured_value"]) == ("after", {})
@@ -172,7 +172,7 @@ def test_an_empty_structured_value_clears_the_former_one(kind: str, none: Any) -
 
 
 @pytest.mark.parametrize("none", ["", None])
-def test_no_structured_value_without_a_value_changes_nothing(none: Any) -> None:
+def test_empty_structured_value_without_a_value_changes_nothing(none: Any) -> None:
     held = param(type="phone", value="+1555", structured_value=PHONE)
     marked = filled(held, value_error="Wrong", structured_value=none)
     assert marked == {**held, "value_error": "Wrong"}
@@ -181,7 +181,7 @@ def test_no_structured_value_without_a_value_changes_nothing(none: Any) -> None:
 
 @examples(150)
 @given(st.sampled_from(TYPES), st.text(), st.sampled_from(NONE), st.text(), st.booleans())
-def test_no_type_takes_an_empty_structured_value_for_a_wrong_one(
+def test_no_type_refuses_an_empty_structured_value(
     kind: str, value: str, none: Any, before: str, structured: bool
 ) -> None:
     held = param(type=kind, value=before, value_choices=[])
@@ -203,18 +203,18 @@ def test_no_type_takes_an_empty_structured_value_for_a_wrong_one(
         assert with_none["structured_value"] == ({} if value != before or not value else {"a": "b"})
 
 
-def test_an_empty_value_beside_a_structure_leaves_the_structure() -> None:
+def test_empty_value_beside_a_structured_value_keeps_it() -> None:
     found = filled(param(type="phone"), structured_value=PHONE, value="")
     assert (found["structured_value"], found["value"]) == (PHONE, "+15550100")
 
 
-def test_an_object_is_json() -> None:
+def test_object_is_json() -> None:
     found = filled(param(type="object"), value='{"a": [1]}')
     assert (found["structured_value"], found["value"]) == ({"a": [1]}, '{"a": [1]}')
     assert filled(param(type="object"), value="[7]")["structured_value"] == [7]
 
 
-def test_missing_are_the_required_visible_empty_ones_of_the_phase() -> None:
+def test_missing_parameters_are_required_visible_and_empty() -> None:
     needed = {"required": True, "hidden": False}
     rows = [
         param("ok", constraints=needed, value="x"),
@@ -249,7 +249,7 @@ entries = st.fixed_dictionaries(
              min_size=3, max_size=3),
     st.lists(entries | json_values, max_size=4) | json_values,
 )  # fmt: skip
-def test_whatever_is_given_it_is_filled_in_or_refused(kinds: list[str], given_: Any) -> None:
+def test_any_input_is_filled_in_or_refused(kinds: list[str], given_: Any) -> None:
     held = [param(name, type=kind) for name, kind in zip("abc", kinds, strict=True)]
     before = copy.deepcopy(held)
     try:

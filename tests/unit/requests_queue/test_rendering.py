@@ -51,11 +51,11 @@ VALUES = {
         ("{{ request\n.id }}", ""),
     ],
 )
-def test_a_template(template: str, text: str) -> None:
+def test_template_is_rendered(template: str, text: str) -> None:
     assert render(template, VALUES) == text
 
 
-def test_a_hostile_template_takes_no_time() -> None:
+def test_hostile_template_is_rendered_fast() -> None:
     started = time.monotonic()
     render("{{" * 50_000 + "a." * 50_000 + "}}", VALUES)
     render("{{ " + "a." * 50_000 + " }}", VALUES)
