@@ -17,7 +17,6 @@ from requests_queue.queues.tier_config import (
     queries,
     representations,
     rules,
-    schema,
     validation,
 )
 from requests_queue.queues.tier_config.filtering import (
@@ -27,12 +26,16 @@ from requests_queue.queues.tier_config.filtering import (
 )
 from requests_queue.queues.tier_config.models import TierConfig
 from requests_queue.rest import Collection, markdown, routes
+from requests_queue.schema import MARKDOWN, Answer, Documented
 
 
 class TierConfigRequests(ValidatedCollection):
     """`/tier/config-requests`: the tier configuration queue, for both parties."""
 
-    documented = schema.TIER_CONFIG_REQUESTS
+    documented = Documented(
+        "Tiers", "tier config request", representations.REQUEST,
+        answers={"approve": Answer(200, representations.APPROVAL), "render": MARKDOWN},
+    )  # fmt: skip
     bodies = {
         "create": creation.CREATE, "update": creation.UPDATE, "validate": creation.UPDATE,
     }  # fmt: skip
@@ -42,7 +45,6 @@ class TierConfigRequests(ValidatedCollection):
     without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
     # connect-sdk 22 and the Haxe SDK name nobody.
     assigns_caller = True
-    represent = staticmethod(representations.request)
     rql_filter_class = TierConfigRequestFilters
 
     def visible(self) -> QuerySet[Any]:
@@ -67,7 +69,7 @@ class TierConfigRequests(ValidatedCollection):
     def done(self, name: str) -> Response:
         """Answer a move: an approval with the text and its date, as the document has it."""
         if name == "approve":
-            return Response(representations.approval(self.get_object()))
+            return Response(representations.APPROVAL.represent(self.get_object()))
         return super().done(name)
 
     @action(detail=True, methods=["get"])
@@ -79,9 +81,10 @@ class TierConfigRequests(ValidatedCollection):
 class TierConfigs(Collection):
     """`/tier/configs`: the configurations of both parties' connections, read-only."""
 
-    documented = schema.TIER_CONFIGS
+    documented = Documented(
+        "Tiers", "tier config", representations.CONFIG, answers={"render": MARKDOWN}
+    )
     related = queries.RELATED_OF_CONFIG
-    represent = staticmethod(representations.config)
     rql_filter_class = TierConfigFilters
 
     def visible(self) -> QuerySet[TierConfig]:

@@ -49,4 +49,4 @@ def get(pk: str) -> TierConfigRequest:
 
 def shown(pk: str) -> Json:
     """Return the representation of a request; raises Missing."""
-    return representations.request(get(pk))
+    return representations.REQUEST.represent(get(pk))

@@ -1,4 +1,4 @@
-"""What tier configurations and the requests about them look like in the API.
+"""Tier configurations and the requests about them.
 
 `GET /tier/config-requests/{id}` and `GET /tier/configs/{id}` of Connect's OpenAPI document, and
 of objects that connect-python-sdk's tests captured.
@@ -6,116 +6,174 @@ of objects that connect-python-sdk's tests captured.
 
 from __future__ import annotations
 
-from requests_queue.catalog.configured_values import of_product
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, TypedDict
+
+from requests_queue.catalog.models import TierAccount
 from requests_queue.catalog.parameter_values import Params
-from requests_queue.catalog.representations import connection_in_asset, icon, marketplace_ref, tier
+from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
+from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT
+from requests_queue.catalog.representations.tier_accounts import TIER
+from requests_queue.catalog.schema import Environment, ParameterValue
+from requests_queue.filtering import inside_json, looked_up, parts
 from requests_queue.queues.tier_config import texts
 from requests_queue.queues.tier_config.effects import form_url
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
-from requests_queue.resources import event_at, format_datetime
-from requests_queue.schema import Json
+from requests_queue.resources import HAPPENED, MADE, NAMED, Field, Part, Resource
+from requests_queue.schema import Id, Json, Stamp, Uri
 
 
-def config(row: TierConfig, line: TierConfig | None = None) -> Json:
-    """Return a configuration; `line` is one of the same product and connection, already read."""
-    line = line or row
-    found: Json = {
-        "id": row.id,
-        "name": f"Configuration of {row.account.name}",
-        "account": tier(row.account),
-        "product": {
-            "id": line.product.id,
-            "name": line.product.name,
-            "icon": icon(line.product),
-            "status": line.product.status,
-        },
-        "tier_level": row.tier_level,
-        "connection": connection_in_asset(line.connection),
-        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
-        "params": _params(row.params),
-        "status": row.status,
-        "configuration": {"params": of_product(line.product, line.marketplace_id)[0]},
-        "contract": {
-            "id": line.contract.id, "name": line.contract.name, "type": line.contract.type,
-        },
-        "marketplace": marketplace_ref(line.marketplace),
-    }  # fmt: skip
-    if row.template:
-        found["template"] = {"id": row.template.id, "name": row.template.name}
-    if open_request := _open(row):
-        found["open_request"] = {"id": open_request.pk}
-    return found
+def _params(row: Any) -> Params:
+    return [{key: value for key, value in param.items() if key != "name"} for param in row.params]
 
 
-def request(row: TierConfigRequest) -> Json:
-    """Return a request as `GET /tier/config-requests/{id}` has it."""
+def _open(row: TierConfig) -> Json | None:
+    """Return the open request of a prefetched configuration; a draft only where it's alone."""
+    rows: list[TierConfigRequest] = row.open_requests  # type: ignore[attr-defined]
+    found = min(rows, key=lambda r: (r.status == "draft", r.pk), default=None)
+    return {"id": found.pk} if found else None
+
+
+CONFIG = Resource(
+    "TierConfig", "What a vendor has set up for a reseller of a product.",
+    {
+        "id": str,
+        "name": Field(str, lambda row: f"Configuration of {row.account.name}"),
+        "account": Field(TIER),
+        "product": Field(PRODUCT_REFERENCE),
+        "tier_level": Literal[1, 2],
+        "connection": Field(CONNECTION),
+        "events": MADE,
+        "params": Field(list[ParameterValue], _params),
+        "status": Literal["processing", "active"],
+        "configuration": CONFIGURATION,
+        "contract": Field(CONTRACT),
+        "marketplace": Field(PICTURED),
+        "template": Field(replace(NAMED, named=("id",)), optional=True),
+        "open_request": Field(Id, _open, optional=True),
+    },
+    model=TierConfig, named=("id", "status", "tier_level"),
+    also={
+        "created": "created",
+        "updated": "updated",
+        "account.company_name": "account__name",
+        "account.hub.id": "account__hub__id",
+        "account.hub.name": "account__hub__name",
+        "parent.id": "parent__id",
+    },
+    custom=inside_json("params.id", "params.value"),
+)  # fmt: skip
+
+
+class _Tiers(NamedTuple):
+    tier1: TierAccount | None
+    tier2: TierAccount | None
+
+
+def _tiers(row: TierConfigRequest) -> _Tiers:
     about = row.configuration
-    found: Json = {
-        "id": row.id,
-        "type": row.type,
-        "status": row.status,
-        "configuration": config(about),
-        "params": _params(row.params),
-        "assignee": {},
-        "reason": row.reason,
-        "notes": row.notes,
-        "environment": about.connection.type,
-        "tiers": _tiers(about),
-        "events": _events(row),
-    }
-    if about.parent:
-        found["parent_configuration"] = config(about.parent, about)
-    if row.assignee:
-        found["assignee"] = {"id": row.assignee.uid, "name": row.assignee.name}
-    if template := texts.template_of(row):
-        found["template"] = {"id": template.id, "name": template.name}
-    if row.status == "inquiring":
-        found["activation"] = {"link": form_url(row)}
-    if row.effective_date:
-        found["effective_date"] = format_datetime(row.effective_date)
-    if row.previous_approved_request_id:
-        found["previous_approved_request"] = {"id": row.previous_approved_request_id}
-    return found
+    if about.tier_level == 2:
+        return _Tiers(None, about.account)
+    return _Tiers(about.account, about.parent.account if about.parent else None)
 
 
-def approval(row: TierConfigRequest) -> Json:
-    """Return what `approve` answers: the text that the reseller gets, and from when on."""
-    found: Json = {"representation": text_of_request(row)}
-    if row.template_id:
-        found["id"] = row.template_id
-    return {"template": found, "effective_date": format_datetime(row.effective_date)}
+def _parent(row: TierConfigRequest) -> TierConfig | None:
+    """Return the configuration above, with relations of the request's that are the same."""
+    parent = row.configuration.parent
+    for name in ("product", "connection", "contract", "marketplace"):
+        if parent is not None:
+            setattr(parent, name, getattr(row.configuration, name))
+    return parent
+
+
+class FormLink(TypedDict):
+    """Where the reseller answers an inquiry."""
+
+    link: Uri
+
+
+def _form_link(row: TierConfigRequest) -> Json | None:
+    return {"link": form_url(row)} if row.status == "inquiring" else None
+
+
+def _previous(row: TierConfigRequest) -> Json | None:
+    pk = row.previous_approved_request_id
+    return {"id": pk} if pk else None
+
+
+REQUEST = Resource(
+    "TierConfigRequest", "A request to set up or change a reseller's configuration.",
+    {
+        "id": str,
+        "type": Literal["setup", "update", "adjustment"],
+        "status": Literal[
+            "draft", "tiers_setup", "pending", "inquiring", "approved", "failed"
+        ],
+        "configuration": Field(CONFIG),
+        "params": Field(list[ParameterValue], _params),
+        "assignee": Field(replace(NAMED, keys={"id": Field(str, "uid"), "name": str}), empty={}),
+        "reason": str,
+        "notes": str,
+        "environment": Field(Environment, "configuration.connection.type"),
+        "tiers": Field(
+            Part(
+                "ResellerTiers", "The reseller, and the one above it.",
+                {"tier1": Field(TIER, empty={}), "tier2": Field(TIER, empty={})},
+            ),
+            _tiers,
+        ),
+        "events": Part(
+            "TierConfigRequestEvents", "The moments of a request.",
+            {
+                "created": Field(HAPPENED),
+                "updated": Field(HAPPENED),
+                "inquired": Field(HAPPENED, optional=True),
+                "pended": Field(HAPPENED, optional=True),
+            },
+        ),
+        "parent_configuration": Field(CONFIG, _parent, optional=True),
+        "template": Field(NAMED, texts.template_of, optional=True),
+        "activation": Field(FormLink, _form_link, optional=True),
+        "effective_date": Field(Stamp, optional=True),
+        "previous_approved_request": Field(Id, _previous, optional=True),
+    },
+    model=TierConfigRequest, search=("id",),
+    also={
+        "created": "created",
+        "updated": "updated",
+        "assignee.name": Field(str, "assignee_name"),
+        "configuration.account.hub.id": "configuration__account__hub__id",
+        "configuration.account.hub.name": "configuration__account__hub__name",
+        "parent_configuration.id": "configuration__parent__id",
+        "template.id": Field(str, "template_shown"),
+    },
+    custom=[
+        looked_up("unassigned"), *inside_json("params.id", "params.value"),
+        *parts("configuration.params", "configuration.product.capabilities"),
+    ],
+)  # fmt: skip
 
 
 def text_of_request(row: TierConfigRequest) -> str:
     """Return what the reseller reads of a request: Markdown."""
-    return texts.of_request(row, request(row))
+    return texts.of_request(row, REQUEST.represent(row))
 
 
 def text_of_config(row: TierConfig) -> str:
     """Return what the reseller reads of a configuration: Markdown."""
-    return texts.of_config(row, config(row))
+    return texts.of_config(row, CONFIG.represent(row))
 
 
-def _params(rows: Params) -> Params:
-    return [{key: value for key, value in row.items() if key != "name"} for row in rows]
-
-
-def _open(row: TierConfig) -> TierConfigRequest | None:
-    """Return the open request of a prefetched configuration; a draft only where it's alone."""
-    rows: list[TierConfigRequest] = row.open_requests  # type: ignore[attr-defined]
-    return min(rows, key=lambda r: (r.status == "draft", r.pk), default=None)
-
-
-def _tiers(about: TierConfig) -> Json:
-    if about.tier_level == 2:
-        return {"tier1": {}, "tier2": tier(about.account)}
-    above = about.parent.account if about.parent else None
-    return {"tier1": tier(about.account), "tier2": tier(above)}
-
-
-def _events(row: TierConfigRequest) -> Json:
-    moments = {
-        "created": row.created, "updated": row.updated, "inquired": row.inquired,
-        "pended": row.pended,
-    }  # fmt: skip
-    return {name: event_at(moment) for name, moment in moments.items() if moment}
+APPROVAL = Part(
+    "Approval", "What an approval answers.",
+    {
+        "template": Part(
+            "ApprovalTemplate", "The text that the reseller gets: Markdown.",
+            {
+                "representation": Field(str, text_of_request),
+                "id": Field(str, "template_id", optional=True),
+            },
+        ),
+        "effective_date": Stamp,
+    },
+)  # fmt: skip
