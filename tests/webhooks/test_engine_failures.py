@@ -271,9 +271,9 @@ def test_failing_loop_is_logged_once_and_shown_until_it_works(
         assert light().state == "good"
         failing = break_(monkeypatch, Engine, "_time_out", RuntimeError("secret text"), 10**6)
         until(lambda: worker().failing, "the page shows it")
-        assert (light().state, light().word) == ("bad", "Failing")
-        assert "The delivery engine's loop (RuntimeError)" in light().says
-        assert "secret text" not in light().says
+        assert (light().state, light().label) == ("bad", "Failing")
+        assert "The delivery engine's loop (RuntimeError)" in light().text
+        assert "secret text" not in light().text
         failing.left = 0
         engine.wake()
         until(lambda: not worker().failing, "it is over")
