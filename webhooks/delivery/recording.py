@@ -37,7 +37,6 @@ _COLUMNS = (
     "is_unmerged", "next_attempt_at",
 )  # fmt: skip
 _CHUNK = 1000  # attempts of one INSERT; SQLite takes 32,766 parameters
-_AttemptRow = tuple[Any, ...]
 
 
 class Recorded(StrEnum):
@@ -60,8 +59,7 @@ _COUNTED = (Recorded.SETTLED, Recorded.LATE)
 
 @dataclass(slots=True)
 class _LockedDelivery:
-    """A locked row: its claim while an attempt is in flight, its number of attempts, and how many
-    of the latest in a row have lost their worker."""
+    """A locked row: its claim if an attempt is in flight, attempts, and lost workers in a row."""
 
     claim: Any
     attempts: int
@@ -193,9 +191,9 @@ def _apply(
     deliveries: dict[int, _LockedDelivery],
     updates: dict[str, WebhookUpdate],
     now: datetime,
-) -> tuple[list[_AttemptRow], dict[int, str]]:
+) -> tuple[list[tuple[Any, ...]], dict[int, str]]:
     """Apply the attempts to their webhooks, in order; return their rows and deliveries' states."""
-    rows: list[_AttemptRow] = []
+    rows: list[tuple[Any, ...]] = []
     states: dict[int, str] = {}
     for result, how in zip(results, recorded, strict=True):
         if how not in _COUNTED:
@@ -213,7 +211,7 @@ def _apply(
 
 def attempt_row(
     result: AttemptResult, number: int, why: str, now: datetime, next_attempt_at: datetime | None
-) -> _AttemptRow:
+) -> tuple[Any, ...]:
     """Return the values of an attempt; `number` counts the attempts of its delivery."""
     claimed, prepared, response = result.claimed, result.prepared, result.response
     return (
@@ -242,7 +240,7 @@ def attempt_row(
     )
 
 
-def insert_attempts(rows: Sequence[_AttemptRow]) -> list[int]:
+def insert_attempts(rows: Sequence[tuple[Any, ...]]) -> list[int]:
     """Insert the attempts and return their ids.
 
     Raw SQL: `bulk_create` of model instances takes a fifth of the CPU time of a delivery.
