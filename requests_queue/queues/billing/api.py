@@ -12,40 +12,26 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import sales_context, templates
 from requests_queue.catalog.models import Asset
-from requests_queue.filtering import ConnectFilters, filters, inside_json, parts
+from requests_queue.filtering import ConnectFilters
 from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
-from requests_queue.queues.billing import creation, effects, parsing, representations, rules, schema
+from requests_queue.queues.billing import creation, effects, parsing, rules
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
+from requests_queue.queues.billing.representations import (
+    BILLING_REQUEST,
+    SUBSCRIPTION,
+    SUBSCRIPTION_DETAIL,
+    Attributes,
+    with_stats,
+)
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.rest import Collection, routes
+from requests_queue.schema import Answer, Documented
 
 _RELATED = ("billing", "customer", "tier1", "tier2")
 
 # A parameter's name is its title here.
 _KEYS = {"id": "id", "name": "title", "value": "value"}
-
-
-def _asset_filters(prefix: str) -> list[Any]:
-    """Return the filters of a subscription, under a prefix of names."""
-    route = prefix.replace(".", "__")
-    names = (
-        "id", "status", "external_id", "external_uid", "product.id", "product.name",
-        "connection.type", "connection.provider.id", "connection.provider.name",
-        "connection.vendor.id", "connection.vendor.name", "connection.hub.id",
-        "connection.hub.name", "marketplace.id", "marketplace.name", "contract.id",
-    )  # fmt: skip
-    tiers = [
-        (f"tiers.{tier}.{name}", f"{tier}__{name}")
-        for tier in ("customer", "tier1", "tier2")
-        for name in ("id", "name", "external_id", "external_uid")
-    ]
-    billing = (("billing.next_date", "billing__next_date"),
-               ("billing.period.uom", "billing__period_uom"))  # fmt: skip
-    connection = ("connection.id", "connection__public_id")
-    rows = [connection, *((name, name.replace(".", "__")) for name in names), *tiers, *billing]
-    found = filters(*((f"{prefix}{name}", f"{route}{source}") for name, source in rows))
-    return [*found, *inside_json(*(f"{prefix}params.{name}" for name in _KEYS))]
 
 
 def _params(data: Any) -> Q:
@@ -57,17 +43,7 @@ class BillingRequestFilters(ConnectFilters):
     """What billing requests can be filtered and ordered by."""
 
     MODEL = BillingRequest
-    FILTERS = [
-        *filters(
-            "id", "type", ("events.created.at", "created"), ("events.updated.at", "updated"),
-            ("period.from", "period_from"), ("period.to", "period_to"),
-            ("period.uom", "period_uom"), ("period.delta", "period_delta"), search=("id",),
-        ),
-        *_asset_filters("asset."),
-        *parts("asset", "asset.params", "asset.tiers.customer", "asset.tiers.tier1",
-               "asset.tiers.tier2", "asset.billing", "asset.events", "items", "attributes",
-               "period", "events"),
-    ]  # fmt: skip
+    FILTERS = BILLING_REQUEST.filters
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Look into the parameters of the subscription.
@@ -85,13 +61,7 @@ class SubscriptionFilters(ConnectFilters):
     """What subscriptions can be filtered and ordered by, their billing included."""
 
     MODEL = Asset
-    FILTERS = [
-        *_asset_filters(""),
-        *filters(("events.created.at", "created"), ("events.updated.at", "updated"),
-                 ("template.id", "template__id"), ("template.name", "template__name")),
-        *parts("items", "params", "tiers.customer", "tiers.tier1", "tiers.tier2", "billing",
-               "template", "pending_request", "pending_request.template", "events"),
-    ]  # fmt: skip
+    FILTERS = SUBSCRIPTION.filters
 
     def build_q_for_custom_filter(self, data: Any) -> Q:
         """Look into the parameters."""
@@ -101,14 +71,16 @@ class SubscriptionFilters(ConnectFilters):
 class BillingRequests(QueueCollection):
     """`/subscriptions/requests`: the provider's own are hidden from vendors."""
 
-    documented = schema.BILLING_REQUESTS
+    documented = Documented(
+        "Billing", "billing request", BILLING_REQUEST,
+        answers={"attributes": Answer(200, Attributes)},
+    )  # fmt: skip
     bodies = {
         "create": creation.CREATE, "update": parsing.BillingRequestUpdate(),
         "attributes": parsing.AttributesInput(),
     }  # fmt: skip
     queue = rules.QUEUE
     related = tuple(f"asset__{name}" for name in _RELATED)
-    represent = staticmethod(representations.request)
     rql_filter_class = BillingRequestFilters
     # Connect has no such calls here.
     assign = None  # type: ignore[assignment]
@@ -137,19 +109,19 @@ class BillingRequests(QueueCollection):
     def attributes(self, request: HttpRequest, pk: str) -> Response:
         """Read the attributes, or replace the caller's own: 200 with those that it sees."""
         row = self.get_object()
-        if request.method == "GET":
-            return Response(representations.attributes(row.attributes))
-        return Response(
-            representations.attributes(effects.set_attributes(pk, self.body, self.actor))
-        )
+        values = row.attributes
+        if request.method == "PUT":
+            values = effects.set_attributes(pk, self.body, self.actor)
+        return Response({side: values.get(side, {}) for side in effects.SIDES})
 
 
 class Subscriptions(Collection):
     """`/subscriptions/assets`: subscriptions with what is known of their billing, read-only."""
 
-    documented = schema.RECURRING_ASSETS
+    documented = Documented(
+        "Billing", "recurring subscription", SUBSCRIPTION_DETAIL, listed=SUBSCRIPTION
+    )
     related = ("template", *_RELATED)
-    represent = staticmethod(representations.subscription)
     rql_filter_class = SubscriptionFilters
 
     def visible(self) -> QuerySet[Asset]:
@@ -171,7 +143,7 @@ class Subscriptions(Collection):
         """Answer with the detail: how often it was billed, as far as the caller may know."""
         made = BillingRequest.visible_to(self.account).filter(asset=row).order_by("created", "pk")
         kinds = (VENDOR_TYPE,) if self.account.is_vendor else creation.TYPES
-        return Response(representations.counted(row, made, kinds), status=status)
+        return Response(with_stats(row, made, kinds), status=status)
 
 
 urlpatterns = [

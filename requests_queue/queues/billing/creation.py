@@ -13,6 +13,7 @@ from requests_queue.errors import Forbidden, Refused
 from requests_queue.queues.billing import effects, parsing
 from requests_queue.queues.billing.models import PROVIDER_TYPE, VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.parsing import Items, Period
+from requests_queue.queues.billing.representations import ITEM
 
 TYPES = (VENDOR_TYPE, PROVIDER_TYPE)
 CREATE = parsing.BillingRequestInput()
@@ -79,12 +80,4 @@ def build(
 def _billed(item: Mapping[str, Any], before: Sequence[BillingRequest]) -> dict[str, Any]:
     """Return an item as billing requests show it, with the number of its cycle."""
     earlier = sum(any(i["global_id"] == item["global_id"] for i in row.items) for row in before)
-    names = ("id", "global_id", "display_name", "mpn", "type")
-    return {
-        **{name: item[name] for name in names},
-        # Small letters here, capitals in requests: captured so.
-        "item_type": str(item["item_type"]).lower(),
-        "period": str(item["period"]).lower(),
-        "quantity": parsing.quantity(item),
-        "billing": {"cycle_number": earlier + 1},
-    }
+    return {**ITEM.represent(item), "billing": {"cycle_number": earlier + 1}}

@@ -1,174 +1,225 @@
-"""What billing requests and the subscriptions behind them look like in the API.
+"""Billing requests and the subscriptions behind them.
 
 `GET /subscriptions/requests/{id}` and `GET /subscriptions/assets/{id}` of Connect's OpenAPI
-document: numbers are numbers, words small, unlike in `/requests` and `/assets`.
+document: quantities are numbers and words lowercase, unlike in `/requests` and `/assets`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from operator import itemgetter, methodcaller
+from typing import Any, Literal, TypedDict, get_args
 
-from requests_queue.catalog import templates
-from requests_queue.catalog.models import Asset, TierAccount
-from requests_queue.catalog.representations import account_ref, icon, marketplace_ref
+from requests_queue.catalog.models import Asset
+from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
+from requests_queue.catalog.schema import AssetStatus, ContactInfo, Environment
+from requests_queue.filtering import inside_json, parts
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
 from requests_queue.queues.billing.parsing import quantity
 from requests_queue.queues.billing.periods import MONTHS
-from requests_queue.resources import event_at, format_datetime
-from requests_queue.schema import Json
+from requests_queue.queues.fulfillment.representations import template_of
+from requests_queue.resources import MADE, NAMED, Constant, Field, Many, Part, Resource
+from requests_queue.schema import Free, Json, Stamp
+
+Type = Literal["vendor", "provider"]
 
 
-def request(row: BillingRequest) -> Json:
-    """Return a billing request."""
-    return {
-        "id": row.id,
-        "type": row.type,
-        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
-        "asset": _asset(row.asset),
-        "items": row.items,
-        "attributes": row.attributes,
-        "period": _period(row),
-    }
+class Attributes(TypedDict, total=False):
+    """What each side keeps beside a billing request; vendors don't see the provider's."""
+
+    vendor: Free
+    provider: Free
 
 
-def attributes(held: Mapping[str, Any]) -> Json:
-    """Return the attributes as `PUT …/attributes` answers them: both sides."""
-    return {"vendor": held.get("vendor", {}), "provider": held.get("provider", {})}
+_LENGTH = Part(
+    "PeriodLength", "How long a billing period is.",
+    {"delta": Field(float, "period_delta"), "uom": Field(str, "period_uom")},
+)  # fmt: skip
+_PERIOD = Part(
+    "Period", "From when to when, and how long a period is: `delta` times `uom`.",
+    {"from": Field(Stamp, "period_from"), "to": Field(Stamp, "period_to"), **_LENGTH.keys},
+)  # fmt: skip
+_LAST_REQUEST = Part(
+    "LastRequest", "The latest billing request of a type; empty where there is none.",
+    {"id": str, "type": Type, "period": _PERIOD}, required=False,
+)  # fmt: skip
+# Of a list of requests, the oldest first.
+_COUNT = Part(
+    "BillingCount", "How many billing requests of a type, and the latest.",
+    {
+        "last_request": Field(_LAST_REQUEST, lambda rows: rows[-1] if rows else None, empty={}),
+        "count": Field(int, len),
+    },
+)  # fmt: skip
+# Of such lists by type.
+_STATS = Part(
+    "BillingStats", "Billing requests by type.",
+    {name: Field(_COUNT, methodcaller("get", name), optional=True) for name in get_args(Type)},
+)  # fmt: skip
+_ANNIVERSARY = Part(
+    "Anniversary", "The day that periods begin on; of years the month, too.",
+    {
+        "day": Field(int, "anniversary_day"),
+        "month": Field(
+            int,
+            lambda row: row.anniversary_month if MONTHS[row.period_uom] % 12 == 0 else None,
+            optional=True,
+        ),
+    },
+    required=False,
+)  # fmt: skip
+_BILLING = Part(
+    "AssetBilling", "When a subscription is billed.",
+    {
+        "period": _LENGTH,
+        "anniversary": _ANNIVERSARY,
+        "next_date": Field(Stamp, optional=True),
+        # Added by `with_stats`.
+        "stats": Field(_STATS, lambda row: None, optional=True),
+    },
+    required=False,
+)  # fmt: skip
 
 
-def subscription(row: Asset) -> Json:
-    """Return a subscription as `GET /subscriptions/assets` lists it; `open_requests` is there."""
-    found = {**_asset(row), "items": [_item(item) for item in _reserved(row)]}
-    if row.template:
-        found["template"] = {"id": row.template.id, "name": row.template.name}
-    pending: Any = next(iter(row.open_requests), None)  # type: ignore[attr-defined]
-    if pending:
-        found["pending_request"] = {
-            "id": pending.id, "type": pending.type, "status": pending.status,
-        }  # fmt: skip
-        template = templates.shown(pending.status, pending.template, row.product, "asset")
-        if template:
-            found["pending_request"]["template"] = {"id": template.id, "name": template.name}
-    return found
+def _texts(*names: str) -> dict[str, Field]:
+    return {name: Field(str, itemgetter(name)) for name in names}
 
 
-def counted(row: Asset, requests: Iterable[BillingRequest], kinds: Iterable[str]) -> Json:
+def _billing(row: Asset) -> SubscriptionBilling | None:
+    """Return how a subscription is billed; clients that find the key look for the period in it."""
+    billing = getattr(row, "billing", None)
+    return billing if billing and billing.period_uom else None
+
+
+_CONNECTION = Part(
+    "BilledConnection", "A connection, as billing has it.",
+    {
+        "id": Field(str, "public_id"),
+        "type": Environment,
+        "provider": Field(PICTURED),
+        "vendor": Field(PICTURED),
+        "hub": Field(NAMED),
+    },
+    named=("id", "type"),
+)  # fmt: skip
+# Parameters and items are rows of JSON.
+_PARAMETER = Part(
+    "BilledParameter", "A parameter's value, as billing has it.",
+    {
+        "id": Field(str, itemgetter("id")),
+        # The title, unlike in requests: captured so.
+        "name": Field(str, itemgetter("title")),
+        **_texts("description", "type", "value", "value_error"),
+        "structured_value": Field(Any, methodcaller("get", "structured_value"), optional=True),
+    },
+)  # fmt: skip
+_TIER = Part(
+    "BilledTier", "A customer or a reseller, as billing has it.",
+    {**dict.fromkeys(("id", "external_id", "external_uid", "name", "tax_id"), str),
+     "contact_info": ContactInfo},
+    named=("id", "name", "external_id", "external_uid"),
+)  # fmt: skip
+# An empty tier is left out here: captured so.
+_TIERS = Part(
+    "BilledTiers", "Who buys, and through whom.",
+    dict.fromkeys(("customer", "tier1", "tier2"), Field(_TIER, optional=True)),
+)  # fmt: skip
+ITEM = Part(
+    "BilledItem", "An item of a subscription; quantities are numbers here.",
+    {
+        **_texts("id", "global_id", "display_name", "mpn", "type"),
+        # Lowercase here, capitalized in requests: captured so.
+        "item_type": Field(str, lambda item: str(item["item_type"]).lower()),
+        "period": Field(str, lambda item: str(item["period"]).lower()),
+        "quantity": Field(float, quantity),
+    },
+)  # fmt: skip
+_ITEM_OF_REQUEST = Part(
+    "BillingRequestItem", "An item of a billing request.",
+    {**ITEM.keys, "billing": Part("Cycle", "Which time this is.", {"cycle_number": int})},
+)  # fmt: skip
+_ITEM_BILLING = Part("ItemBilling", "How often an item has been billed.", {"stats": Field(_STATS)})
+_ITEM_DETAIL = Part(
+    "BilledItemDetail", "An item of a subscription, with how often it has been billed.",
+    {**ITEM.keys, "billing": _ITEM_BILLING},
+)  # fmt: skip
+_ASSET: dict[str, Any] = {
+    "id": str,
+    "status": AssetStatus,
+    "events": MADE,
+    "external_id": str,
+    "external_uid": str,
+    "product": Field(PRODUCT_REFERENCE),
+    "connection": Field(_CONNECTION),
+    "params": Many(_PARAMETER, lambda row: row.params),
+    "tiers": _TIERS,
+    "marketplace": Field(PICTURED),
+    "contract": Field(replace(NAMED, named=("id",))),
+    "billing": Field(_BILLING, _billing, optional=True),
+    "renewal_expiration_date": Constant(None, Stamp | None),
+}
+_ROUTES = {"billing.next_date": "billing__next_date", "billing.period.uom": "billing__period_uom"}
+_BILLED_ASSET = Part(
+    "BilledAsset", "The subscription of a billing request.", _ASSET,
+    named=("id", "status", "external_id", "external_uid"),
+)  # fmt: skip
+BILLING_REQUEST = Resource(
+    "BillingRequest", "A billing request: what a subscription is billed for a period.",
+    {
+        "id": str,
+        "type": Type,
+        "events": MADE,
+        "asset": Field(_BILLED_ASSET),
+        "items": Field([_ITEM_OF_REQUEST], unfiltered=True),
+        "attributes": Field(Attributes, unfiltered=True),
+        "period": _PERIOD,
+    },
+    model=BillingRequest, search=("id",),
+    also={f"asset.{name}": f"asset__{route}" for name, route in _ROUTES.items()},
+    custom=inside_json("asset.params.id", "asset.params.name", "asset.params.value"),
+)  # fmt: skip
+_PENDING_REQUEST = Part(
+    "PendingRequest", "The open fulfillment request of a subscription.",
+    {"id": str, "type": str, "status": str, "template": Field(NAMED, template_of, optional=True)},
+)  # fmt: skip
+SUBSCRIPTION = Resource(
+    "RecurringAsset", "A subscription, as billing sees it.",
+    {
+        **_ASSET,
+        # Usage files bill what is paid by use.
+        "items": Many(ITEM, lambda row: [i for i in row.items if i["item_type"] != "PPU"]),
+        "template": Field(NAMED, optional=True),
+        # Prefetched by the view.
+        "pending_request": Field(
+            _PENDING_REQUEST, lambda row: next(iter(row.open_requests), None), optional=True
+        ),
+    },
+    model=Asset, also=_ROUTES,
+    custom=[
+        *inside_json("params.id", "params.name", "params.value"),
+        *parts("pending_request.template"),
+    ],
+)  # fmt: skip
+SUBSCRIPTION_DETAIL = Part(
+    "RecurringAssetDetail", "A subscription, as billing sees it, with what has been billed.",
+    {**SUBSCRIPTION.keys, "items": Field([_ITEM_DETAIL])},
+)  # fmt: skip
+
+
+def with_stats(row: Asset, requests: Iterable[BillingRequest], types: Sequence[str]) -> Json:
     """Return a subscription's detail: with how often it and its items were billed.
 
-    `requests` are those that the caller may see, the oldest first; `kinds` their types.
+    `requests` are those that the caller may see, the oldest first; `types` their types.
     """
-    made, kinds = list(requests), tuple(kinds)
-    found = subscription(row)
-    found["billing"] = {**found.get("billing", {}), "stats": _stats(made, kinds)}
-    for item in found["items"]:
+    rows, data = list(requests), SUBSCRIPTION.represent(row)
+
+    def stats(rows: list[BillingRequest]) -> Json:
+        by_type = {name: [row for row in rows if row.type == name] for name in types}
+        return {"stats": _STATS.represent(by_type)}
+
+    data["billing"] = data.get("billing", {}) | stats(rows)
+    for item in data["items"]:
         name = item["global_id"]
-        with_it = [r for r in made if any(i["global_id"] == name for i in r.items)]
-        item["billing"] = {"stats": _stats(with_it, kinds)}
-    return found
-
-
-def _stats(made: list[BillingRequest], kinds: tuple[str, ...]) -> Json:
-    found = {}
-    for kind in kinds:
-        rows = [row for row in made if row.type == kind]
-        last = {"id": rows[-1].id, "type": kind, "period": _period(rows[-1])} if rows else {}
-        found[kind] = {"last_request": last, "count": len(rows)}
-    return found
-
-
-def _period(row: BillingRequest) -> Json:
-    return {
-        "from": format_datetime(row.period_from),
-        "to": format_datetime(row.period_to),
-        "delta": row.period_delta,
-        "uom": row.period_uom,
-    }
-
-
-def _asset(row: Asset) -> Json:
-    product, connection = row.product, row.connection
-    tiers = {"customer": row.customer, "tier1": row.tier1, "tier2": row.tier2}
-    found = {
-        "id": row.id,
-        "status": row.status,
-        "events": {"created": event_at(row.created), "updated": event_at(row.updated)},
-        "external_id": row.external_id,
-        "external_uid": row.external_uid,
-        "product": {
-            "id": product.id,
-            "name": product.name,
-            "status": product.status,
-            "icon": icon(product),
-        },
-        "connection": {
-            "id": connection.public_id,
-            "type": connection.type,
-            "provider": account_ref(connection.provider),
-            "vendor": account_ref(connection.vendor),
-            "hub": {"id": connection.hub_id, "name": connection.hub.name},
-        },
-        "params": [_param(param) for param in row.params],
-        # An empty tier is left out here: captured so.
-        "tiers": {name: _tier(tier) for name, tier in tiers.items() if tier},
-        "marketplace": marketplace_ref(row.marketplace),
-        "contract": {"id": row.contract_id, "name": row.contract.name},
-        "renewal_expiration_date": None,
-    }
-    billing = getattr(row, "billing", None)
-    # Clients that find the key look for the period in it.
-    return {**found, "billing": _billing(billing)} if billing and billing.period_uom else found
-
-
-def _tier(row: TierAccount) -> Json:
-    return {
-        "id": row.id,
-        "external_id": row.external_id,
-        "external_uid": row.external_uid,
-        "name": row.name,
-        "tax_id": row.tax_id,
-        "contact_info": row.contact_info,
-    }
-
-
-def _param(param: Mapping[str, Any]) -> Json:
-    found = {
-        "id": param["id"],
-        # The title, unlike in requests: captured so.
-        "name": param["title"],
-        "description": param["description"],
-        "type": param["type"],
-        "value": param["value"],
-        "value_error": param["value_error"],
-    }
-    if "structured_value" in param:
-        found["structured_value"] = param["structured_value"]
-    return found
-
-
-def _reserved(row: Asset) -> list[Json]:
-    """Return the items that are paid by the period; what is used is billed by usage files."""
-    return [item for item in row.items if item["item_type"] != "PPU"]
-
-
-def _item(item: Mapping[str, Any]) -> Json:
-    names = ("id", "global_id", "display_name", "mpn", "type")
-    return {
-        **{name: item[name] for name in names},
-        "item_type": str(item["item_type"]).lower(),
-        "period": str(item["period"]).lower(),
-        "quantity": quantity(item),
-    }
-
-
-def _billing(row: SubscriptionBilling) -> Json:
-    anniversary = {"day": row.anniversary_day}
-    if MONTHS[row.period_uom] % 12 == 0:
-        anniversary["month"] = row.anniversary_month
-    found: Json = {
-        "period": {"delta": row.period_delta, "uom": row.period_uom},
-        "anniversary": anniversary,
-    }
-    if row.next_date:
-        found["next_date"] = format_datetime(row.next_date)
-    return found
+        item["billing"] = stats([r for r in rows if any(i["global_id"] == name for i in r.items)])
+    return data
