@@ -45,7 +45,7 @@ def _breathe() -> None:
 
 
 def settled(webhook: Webhook | None = None) -> bool:
-    """Whether no delivery is waiting or under way."""
+    """Whether no delivery is waiting or calling."""
     rows = Delivery.objects.filter(state__in=("waiting", "calling"))
     return not (rows.filter(webhook=webhook) if webhook else rows).exists()
 

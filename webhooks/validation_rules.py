@@ -63,7 +63,7 @@ class HeadersField(Free):
 
 
 class DataField(Free):
-    """Data that can be stored, whoever gives it: a body, a form, or a changed payload."""
+    """Data that can be stored, from a body, a form, or a changed payload."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Return the data; raises ValidationError."""
