@@ -176,7 +176,7 @@ def test_parameter_hidden_by_the_validator_is_not_sent(path: str, hooked: Handle
     )
     page = check(path, value__alias="new")
     assert list(page.fields) == ["alias"]
-    # An error that nobody can see holds nobody up.
+    # The error of a hidden parameter does not block the form.
     assert is_sent(page.send(Client(), value__region="us"))
     assert param("region")["value"] == "eu"
 
