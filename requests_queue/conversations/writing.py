@@ -1,4 +1,4 @@
-"""What is written into conversations: by the moves themselves, and by callers of the API."""
+"""Conversations: messages about status changes, and messages of the API's callers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONGEST = 10_000
 
 
 def tell(change: Change) -> None:
-    """Write who changed the status from what to what; makes the conversation at the first time.
+    """Write a message about a status change, and create the conversation if there is none.
 
     Call in the transaction of the change. A birth costs three statements, a move two.
     """
@@ -54,7 +54,7 @@ def said(before: str | None, after: str) -> str:
 
 
 def _told(change: Change) -> int:
-    """Return the conversation of the changed object, which all who are told belong to."""
+    """Return the conversation of the changed object, of which all notified accounts are members."""
     if change.status_from is not None:
         links = Conversation.accounts.through._default_manager
         held = dict(
@@ -69,14 +69,14 @@ def _told(change: Change) -> int:
 
 
 def topic_of(object_class: str, pk: str) -> str:
-    """Return what a conversation is about where nobody has said so: `Fulfillment request PR-…`."""
+    """Return the default topic of a conversation: `Fulfillment request PR-…`."""
     return f"{object_class.replace('_', ' ').capitalize()} {pk}"
 
 
 def ensure(
     instance_id: str, topic: str, account_ids: Iterable[str], creator: User | None, at: datetime
 ) -> Conversation:
-    """Make the conversation about an object where there is none yet; two statements.
+    """Create the conversation about an object if there is none; two statements.
 
     Of two at the same time both get the same one: the second INSERT changes nothing.
     """
@@ -118,7 +118,7 @@ class MessageInput(Input):
 
 
 def create(values: Values, actor: Actor) -> Conversation:
-    """Begin a conversation, which only a draft can lack.
+    """Create a conversation, which only drafts lack.
 
     Its parties are the object's. Raises Invalid, Conflict.
     """
@@ -136,7 +136,7 @@ def create(values: Values, actor: Actor) -> Conversation:
 
 
 def _object(pk: str, actor: Actor) -> tuple[base.Queue, base.QueueObject]:
-    """Return the object that the caller sees under this identifier, locked; raises Invalid."""
+    """Return the object of this id that the caller may see, locked; raises Invalid."""
     for queue in base.registered():
         seen = queue.model.visible_to(actor.account) if actor.account else None
         if seen is not None and seen.filter(pk=pk).exists():
@@ -147,7 +147,7 @@ def _object(pk: str, actor: Actor) -> tuple[base.Queue, base.QueueObject]:
 
 
 def close(pk: int, actor: Actor) -> None:
-    """End a conversation; what moves have to say is still written. Raises ActionNotAllowed."""
+    """Close a conversation; status changes are still written. Raises ActionNotAllowed."""
     ended = Conversation.objects.filter(pk=pk, status=OPEN).update(
         status=CLOSED, closed=clock.shown(clock.now()), closed_by=actor.user
     )
@@ -183,7 +183,7 @@ def edit(row: Message, values: Values, actor: Actor) -> None:
 
 
 def _still_open(pk: int) -> None:
-    """Hold the conversation open to the end of the transaction; raises ActionNotAllowed."""
+    """Lock the conversation until commit; raises ActionNotAllowed if it is closed."""
     row = Conversation.objects.select_for_update().get(pk=pk)
     if row.status != OPEN:
         raise ActionNotAllowed(f"Conversation {row.shown_id} is closed: it takes no more messages.")

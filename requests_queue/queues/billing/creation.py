@@ -1,4 +1,4 @@
-"""How a billing request comes to be: by either side, or by the platform when a period is over."""
+"""Creation of billing requests: by either party, or by the platform at the end of a period."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How a fulfillment request comes to be: a purchase with its new asset, or another type on one.
+"""Creation of fulfillment requests: a purchase with its new asset, or another type on an asset.
 
-An object is born in the state that it ends up in, so each birth is one queue change.
+Each object is inserted in its final status, so each creation is one queue change.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
     try:
         return _create(values, asset, actor)
     except IntegrityError:
-        # Somebody else was faster with the same order: answer as if it had come first.
+        # A concurrent call created the same order.
         if twin := lookups.twin(asset, actor):
             raise lookups.conflict(twin) from None
-    # Or with the same new customer, who is found this time.
+    # Or a concurrent call created the same customer, who is found this time.
     return _create(values, asset, actor)
 
 
@@ -53,7 +53,7 @@ def _create(values: Values, asset: Values, actor: Actor) -> Request:
 
 
 def _check_creator(kind: str, actor: Actor, connections: QuerySet[Connection]) -> None:
-    """Vendors adjust, and order for themselves only what they preview; raises Forbidden."""
+    """Raise Forbidden for a vendor, except for adjustments and in its preview environment."""
     if actor.role != VENDOR or kind == "adjustment":
         return
     if not connections.filter(type="preview").exists():
@@ -190,7 +190,7 @@ def _add(
 def named_tiers(
     given: Values, connection: Connection, now: datetime
 ) -> dict[str, TierAccount | None]:
-    """Return the tier accounts that an order names, found or made; an empty tier is None."""
+    """Return the tier accounts of an order, found or created; an empty tier is None."""
     named = given.get("tiers")
     if named is None:
         raise Invalid("asset.tiers", "This field is required.", "required")
@@ -204,7 +204,7 @@ def named_tiers(
 
 
 def tiers_of_draft(request: Request, data: Values, now: datetime) -> dict[str, TierAccount]:
-    """Return the tiers that a new body of a draft purchase names; what it leaves out stays."""
+    """Return the tiers in a new body of a draft purchase."""
     given = data.get("asset", {})
     if request.type != "purchase" or "tiers" not in given:
         return {}

@@ -46,7 +46,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
 
 
 def _order(row: Request, values: Values) -> dict[str, Any]:
-    """Return the items of a draft, where the body has any."""
+    """Return the items of a draft if the body has any."""
     asset = values.get("asset", {})
     if "items" not in asset:
         return {}

@@ -1,4 +1,4 @@
-"""What a move of a fulfillment request checks, writes, and changes of its asset."""
+"""Preparations and effects of the actions of fulfillment requests."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ HELD = ("purchase", "change", "renew", "transfer")
 
 
 def birth_status(params: parameters.Params) -> str:
-    """Return where a request starts: inquiring while required ordering parameters are empty."""
+    """Return the first status: inquiring while required ordering parameters are empty."""
     return "inquiring" if parameters.missing(params, "ordering") else "pending"
 
 
 def start_status(kind: str, asset: Asset, params: parameters.Params, now: datetime) -> str:
-    """Return where an order starts: in tiers_setup while something else must be set up first.
+    """Return the first status of an order: tiers_setup while something else must be set up first.
 
     Who holds it moves it on later, by `release` or `fail`.
     """
@@ -51,22 +51,22 @@ def start_status(kind: str, asset: Asset, params: parameters.Params, now: dateti
 
 
 def leave_draft(request: Request, context: Context) -> dict[str, Any]:
-    """A draft becomes an order."""
+    """Return the status of a draft that becomes an order."""
     return {"status": start_status(request.type, request.asset, request.params, context.now)}
 
 
 def release(request: Request, context: Context) -> dict[str, Any]:
-    """What had to be set up first has been."""
+    """Return the status after what had to be set up first."""
     return {"status": birth_status(request.params)}
 
 
 def start(request: Request, context: Context) -> None:
-    """The asset follows a request that became an order."""
+    """Update the asset of a request that became an order."""
     set_asset(request, ASSET_STATUS[request.type][0], context.now)
 
 
 def inquire(request: Request, context: Context) -> dict[str, Any]:
-    """At least one parameter says what is wrong with it."""
+    """Check that at least one parameter has an error, and return the inquiry's columns."""
     if not any(p["value_error"] for p in request.params):
         raise Refused(
             "REQ_003",
@@ -83,7 +83,7 @@ def inquire(request: Request, context: Context) -> dict[str, Any]:
 
 
 def answer(request: Request, context: Context) -> dict[str, Any]:
-    """The inquiry is answered; what was wrong is no longer said."""
+    """Return the parameters with the answers, and without their errors."""
     given = context.data.get("asset", {}).get("params")
     code = context.data.get("code")
     if code is not None and code != request.form_code:
@@ -97,7 +97,7 @@ def answer(request: Request, context: Context) -> dict[str, Any]:
 
 
 def approve(request: Request, context: Context) -> dict[str, Any]:
-    """Required fulfillment parameters are there, and there is something to show the customer."""
+    """Check required fulfillment parameters, and return what the customer is shown."""
     columns: dict[str, Any] = {
         "effective_date": context.data.get("effective_date") or clock.shown(context.now)
     }
@@ -116,7 +116,7 @@ def approve(request: Request, context: Context) -> dict[str, Any]:
 
 
 def hand_over(request: Request, context: Context) -> None:
-    """The approved request's items, parameters and template become the asset's."""
+    """Copy items, parameters and template of the approved request to the asset."""
     changes: dict[str, Any] = {}
     if request.type in HANDS_OVER:
         changes["params"] = parameters.without_errors(request.params)
@@ -127,17 +127,17 @@ def hand_over(request: Request, context: Context) -> None:
 
 
 def fail(request: Request, context: Context) -> dict[str, Any]:
-    """A reason is needed."""
+    """Return the reason."""
     return {"reason": context.data["reason"]}
 
 
 def give_back(request: Request, context: Context) -> None:
-    """The asset is as it was before the request; one that was never active is over."""
+    """Restore the asset's status; terminate an asset that was never active."""
     set_asset(request, ASSET_STATUS[request.type][2], context.now)
 
 
 def schedule(request: Request, context: Context) -> dict[str, Any]:
-    """The date lies ahead."""
+    """Check that the date is in the future, and return it."""
     planned = context.data.get("planned_date")
     if planned is None:
         raise MissedField("planned_date")
@@ -147,12 +147,12 @@ def schedule(request: Request, context: Context) -> dict[str, Any]:
 
 
 def unschedule(request: Request, context: Context) -> dict[str, Any]:
-    """The request is to be worked on now."""
+    """Clear the planned date."""
     return {"planned_date": None}
 
 
 def set_asset(request: Request, status: str | None, now: datetime, **changes: Any) -> None:
-    """Write the asset's row, and the copy of it that the request holds in memory."""
+    """Update the asset's row and the request's instance of it."""
     if status is not None:
         changes["status"] = status
     changes["updated"] = clock.shown(now)
@@ -162,7 +162,7 @@ def set_asset(request: Request, status: str | None, now: datetime, **changes: An
 
 
 def update(request: Request, context: Context) -> dict[str, Any]:
-    """Return what a PUT changes: the note, and the parameters that the caller may set.
+    """Return the columns that a PUT changes: the note, and the parameters that the caller may set.
 
     Vendors set all of them, distributors the ordering ones.
     Raises Refused where the status allows no change.
@@ -201,7 +201,7 @@ def check_unique(
 
 
 def form_url(request: Request) -> str:
-    """Return where the customer answers an inquiry, an empty string unless it is open."""
+    """Return the URL of the inquiry's form, an empty string unless an inquiry is open."""
     if request.status != "inquiring":
         return ""
     return f"{settings.SIM_API_URL}/forms/{request.pk}?code={request.form_code}"

@@ -15,7 +15,7 @@ UNLIMITED = "unlimited"
 
 
 def ordered(product: Product, given: list[Values] | None, held: Items) -> Items:
-    """Return the items as the API shows them: what is ordered, and what was held before.
+    """Return the items as the API shows them: those ordered, and those held before.
 
     `given` is `[{"id" | "global_id" | "mpn", "quantity"}]`; quantities may be numbers or
     strings. Items that the asset holds and that are not given stay as they are.

@@ -1,4 +1,4 @@
-"""What an order's body names: its connection, marketplace and asset, and what it repeats."""
+"""Lookups of what an order refers to: connection, marketplace, asset, and an identical order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from requests_queue.queues.fulfillment.models import OPEN, Request
 
 
 def connection(given: Values, actor: Actor) -> Connection:
-    """Return the connection of an order, one of the caller's side; raises Invalid."""
+    """Return the connection of an order, one of the caller's account; raises Invalid."""
     connection_id = given.get("connection")
     if connection_id is None:
         raise Invalid("asset.connection.id", "This field is required.")
@@ -41,7 +41,7 @@ def connection(given: Values, actor: Actor) -> Connection:
 
 
 def _previewed(given: Values, actor: Actor) -> Product:
-    """Return the vendor's product that a preview order names, itself or by its items.
+    """Return the vendor's product of a preview order, by its id or by its items.
 
     Raises Invalid where it names none and the vendor has several.
     """
@@ -78,7 +78,7 @@ def marketplace(
 
 
 def asset(given: Values, actor: Actor) -> Asset:
-    """Return the asset that an order is about, locked; raises Invalid or Missing."""
+    """Return the asset of an order, locked; raises Invalid or Missing."""
     asset_id = given.get("id")
     if asset_id is None:
         raise Invalid("asset.id", "This field is required.")
@@ -105,7 +105,7 @@ def by_uid(connection: Connection, uid: str) -> Request | None:
 
 
 def twin(given: Values, actor: Actor) -> Request | None:
-    """Return the request that makes an order a repetition."""
+    """Return the existing request of an identical order."""
     side = "vendor" if actor.role == VENDOR else "provider"
     rows = Request.objects.filter(**{side: actor.account})
     if pk := given.get("id"):
@@ -115,7 +115,7 @@ def twin(given: Values, actor: Actor) -> Request | None:
 
 
 def conflict(twin: Request) -> Conflict:
-    """Return the 409 that says which request Connect has, so that the caller can go on with it."""
+    """Return the 409 error with the existing request, for the caller to continue with."""
     template = templates.shown(twin.status, twin.template, twin.asset.product, "asset")
     return Conflict(
         "REQ_009",

@@ -1,4 +1,4 @@
-"""How a listing request comes to be, and how a draft goes: both are the vendor's."""
+"""Creation of listing requests and deletion of drafts, both by the vendor."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _create(kind: str, data: Values, note: str, actor: Actor) -> ListingRequest:
 
 
 def _listed_anew(data: Values, actor: Actor, now: datetime) -> Listing:
-    """Return the listing of a product under a contract, made where there was none: unlisted."""
+    """Return the listing of a product under a contract, created unlisted if there is none."""
     product, contract = _product_and_contract(data, actor)
     if contract.status != "active":
         raise Invalid("contract_id", f"Contract {contract.pk} is {contract.status}.")
@@ -106,7 +106,7 @@ def _listed_anew(data: Values, actor: Actor, now: datetime) -> Listing:
 
 
 def _last_number(listing: Listing) -> int:
-    """Return the number of the listing's latest request; drafts before it may be gone."""
+    """Return the number of the listing's latest request; earlier drafts may be deleted."""
     last = listing.requests.order_by("-pk").values_list("pk", flat=True).first()
     return int(last[-3:]) if last else 0
 
@@ -153,7 +153,7 @@ def _named(data: Values, name: str) -> str:
 
 @transaction.atomic
 def delete_draft(pk: str, actor: Actor) -> None:
-    """Delete a draft, and the listing that was made for it; raises IllegalMove or Forbidden."""
+    """Delete a draft and the listing created for it; raises ActionNotAllowed, Forbidden."""
     if actor.role != VENDOR:
         raise Forbidden("A draft is deleted by the vendor.")
     row = ListingRequest.objects.select_for_update().filter(pk=pk).first()

@@ -1,4 +1,4 @@
-"""What a move of a listing request writes, and what its completion makes of the listing."""
+"""Preparations and effects of the actions of listing requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAKES = {"new": "listed", "update": "listed", "remove": "unlisted"}
 
 
 def check(listing: Listing, kind: str) -> None:
-    """Refuse a request that the listing, locked by the caller, has no place for now."""
+    """Raise Refused if the listing, locked by the caller, has an open request or another status."""
     twin = listing.requests.filter(status__in=UNDER_WAY).first()
     if twin is not None:
         raise Refused("REQ_003", f"{listing.pk} has an open request {twin.pk} already.")
@@ -28,13 +28,13 @@ def check(listing: Listing, kind: str) -> None:
 
 
 def submit(request: ListingRequest, context: Context) -> dict[str, Any]:
-    """The listing is free, and still what the request is about."""
+    """Check the listing again, and return the columns of a submitted request."""
     check(Listing.objects.select_for_update().get(pk=request.listing_id), request.type)
     return take(request, context)
 
 
 def take(request: ListingRequest, context: Context) -> dict[str, Any]:
-    """The distributor works on these requests: who moves an unassigned one is its assignee.
+    """Assign an unassigned request to the distributor's user who acts on it.
 
     The vendor, who is assigned to requests of other queues by moving them, is not here.
     """
@@ -44,7 +44,7 @@ def take(request: ListingRequest, context: Context) -> dict[str, Any]:
 
 
 def complete(request: ListingRequest, context: Context) -> None:
-    """The listing is as the request wanted it."""
+    """Update the status of the listing."""
     Listing.objects.filter(pk=request.listing_id).update(
         status=MAKES[request.type], updated=clock.shown(context.now)
     )

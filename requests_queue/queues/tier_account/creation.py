@@ -1,4 +1,4 @@
-"""How tier account requests come to be: a changed account makes one for each linked product.
+"""Creation of tier account requests: one for each product linked to a changed account.
 
 A change comes by `PUT /tier/accounts/{id}`, or by `POST /tier/account-requests`, which makes it
 in the same way.
@@ -121,7 +121,7 @@ def ask(version: TierAccountVersion, now: datetime, **kwargs: Any) -> None:
 
 
 def _linked(account: TierAccount) -> dict[str, list[str]]:
-    """Return the ids of the products linked to the account, each with the tiers it stands in."""
+    """Return the ids of the products linked to the account, each with its tiers there."""
     found: dict[str, list[str]] = {}
     for scope in SCOPES:
         assets = Asset.objects.filter(**{scope: account}).exclude(status__in=_UNLINKED)

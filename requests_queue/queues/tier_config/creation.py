@@ -1,4 +1,4 @@
-"""How a tier configuration request comes to be by the API: `POST /tier/config-requests`.
+"""Creation of tier configuration requests by the API: `POST /tier/config-requests`.
 
 Those that an order needs are begun by `setup.py`.
 """
@@ -129,7 +129,7 @@ def _named(pk: str, actor: Actor) -> TierConfig:
 
 
 def _wanted(given: Values, actor: Actor, now: datetime) -> TierConfig:
-    """Return the configuration that a distributor names by its parts, made where there is none."""
+    """Return the configuration of a product, reseller and level, created if there is none."""
     ordered = actor.role == DISTRIBUTOR or _is_preview(given, actor)
     if not ordered or actor.account is None:
         raise Invalid("configuration.id", "This field is required.")

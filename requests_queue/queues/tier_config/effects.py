@@ -1,4 +1,4 @@
-"""What a move of a tier configuration request checks, writes, and changes of other objects."""
+"""Preparations and effects of the actions of tier configuration requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_free(config: TierConfig, kind: str) -> None:
 
 
 def leave_draft(request: TierConfigRequest, context: Context) -> dict[str, Any]:
-    """A draft becomes a request, unless another one was faster."""
+    """Return the status of a draft that becomes a request; raises Conflict if one is open."""
     config = setup.lock_with_parent(request.configuration)
     assert config is not None  # It has this request.
     request.configuration = config
@@ -47,7 +47,7 @@ def leave_draft(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 
 def start(request: TierConfigRequest, context: Context) -> None:
-    """The configuration is being worked on, after the one above it."""
+    """Mark the configuration as processing, and set up the tier above it first."""
     config = request.configuration
     if config.parent is not None and request.status == "tiers_setup":
         setup.begin([config.parent], context.now)
@@ -55,14 +55,14 @@ def start(request: TierConfigRequest, context: Context) -> None:
 
 
 def release(request: TierConfigRequest, context: Context) -> dict[str, Any]:
-    """The tier above is set up."""
+    """Return the status after the tier above has been set up."""
     missing = parameters.missing(request.params, "ordering")
     status = "inquiring" if missing else "pending"
     return {"status": status, **_stamp(status, context.now)}
 
 
 def inquire(request: TierConfigRequest, context: Context) -> dict[str, Any]:
-    """At least one parameter says what is wrong with it."""
+    """Check that at least one parameter has an error, and return the inquiry's columns."""
     if not any(p["value_error"] for p in request.params):
         raise Refused(
             "REQ_003",
@@ -77,7 +77,7 @@ def inquire(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 
 def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
-    """The inquiry is answered; what was wrong is no longer said."""
+    """Return the parameters with the answers, and without their errors."""
     given, code = context.data.get("params"), context.data.get("code")
     if code is not None and code != request.form_code:
         raise Invalid("code", "This link is not valid for the request.")
@@ -90,7 +90,7 @@ def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 
 def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
-    """Required fulfillment parameters are there, and there is something to show the reseller."""
+    """Check required fulfillment parameters, and return what the reseller is shown."""
     given = context.data.get("template", {})
     # The document has the date inside the template; other moves beside it.
     moment = context.data.get("effective_date") or given.get("effective_date")
@@ -106,7 +106,7 @@ def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 
 def apply(request: TierConfigRequest, context: Context) -> None:
-    """The configuration is as the request has it; what waited for it goes on.
+    """Copy the request's parameters to the configuration, and release what waited for it.
 
     Locks and moves come in the order that `give_up` tells of.
     """
@@ -120,12 +120,12 @@ def apply(request: TierConfigRequest, context: Context) -> None:
 
 
 def fail(request: TierConfigRequest, context: Context) -> dict[str, Any]:
-    """A reason is needed."""
+    """Return the reason."""
     return {"reason": context.data["reason"]}
 
 
 def give_up(request: TierConfigRequest, context: Context) -> None:
-    """The configuration counts as active, unchanged; what waited for its set-up fails.
+    """Activate the configuration unchanged, and fail what waited for its set-up.
 
     The requests of the tier below are locked first and moved last: locks of queue objects come
     in the order of the tiers, and orders are told of before requests like this one.
@@ -154,7 +154,7 @@ def _locked_below(config: TierConfig) -> list[TierConfigRequest]:
 
 
 def update(request: TierConfigRequest, context: Context) -> dict[str, Any]:
-    """Return what a PUT changes: notes, and the parameters that the caller may set.
+    """Return the columns that a PUT changes: notes, and the parameters that the caller may set.
 
     Vendors set all of them, distributors the ordering ones.
     Raises Refused where the status allows no change.
@@ -194,7 +194,7 @@ def writable(actor: Actor) -> tuple[str, ...]:
 
 
 def form_url(request: TierConfigRequest) -> str:
-    """Return where the reseller answers an inquiry."""
+    """Return the URL of the inquiry's form."""
     return f"{settings.SIM_API_URL}/forms/{request.pk}?code={request.form_code}"
 
 

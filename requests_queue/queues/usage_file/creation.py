@@ -1,4 +1,4 @@
-"""How a usage file comes to be: the vendor's draft, which a spreadsheet is uploaded to."""
+"""Creation of usage files: the vendor's draft, to which a spreadsheet is uploaded."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
 
 
 def _described(file: UsageFile, values: Values) -> dict[str, Any]:
-    """Return the columns that the values set; what they lack stays."""
+    """Return the columns that the values set."""
     names = ("description", "note", "external_id")
     columns: dict[str, Any] = {name: values[name] for name in names if name in values}
     if currency := values.get("currency"):

@@ -1,4 +1,4 @@
-"""What a move of a usage file checks, writes, and changes of its records and contents."""
+"""Preparations and effects of the actions of usage files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _content(context: Context, field: str) -> Content:
 
 
 def upload(file: UsageFile, context: Context) -> Json:
-    """A spreadsheet comes along; what was found of an earlier one is over."""
+    """Check that there is a spreadsheet, and clear the results of an earlier one."""
     _content(context, "usage_file")
     return {
         **leases.to_process(),
@@ -70,7 +70,7 @@ def upload(file: UsageFile, context: Context) -> Json:
 
 
 def store_upload(file: UsageFile, context: Context) -> None:
-    """The upload is kept, its records are still to come, and the workers are told."""
+    """Store the upload, delete earlier records, and notify the workers."""
     UsageRecord.objects.filter(file=file).delete()
     StoredFile.objects.filter(file=file).delete()
     _store(file, StoredFile.UPLOAD, _content(context, "usage_file"), context)
@@ -91,7 +91,7 @@ def publish_task(file: UsageFile, context: Context) -> None:
 
 
 def by_worker(file: UsageFile, context: Context) -> Json:
-    """Only the worker that has claimed the file moves it."""
+    """Check that the worker has claimed the file."""
     if file.sub_status != PROCESSING or file.claim != context.data.get("claim"):
         raise ActionNotAllowed(f"{file.pk} is processed by somebody else.")
     columns: Json = context.data.get("columns") or {}
@@ -99,51 +99,51 @@ def by_worker(file: UsageFile, context: Context) -> Json:
 
 
 def processed(file: UsageFile, context: Context) -> Json:
-    """Every row of the file is valid: it ends in the status of SIM_USAGE_PROCESSED."""
+    """Return the status of a file without invalid rows, from SIM_USAGE_PROCESSED."""
     return {**by_worker(file, context), "status": settings.SIM_USAGE_PROCESSED}
 
 
 def submit(file: UsageFile, context: Context) -> Json:
-    """The distributor has the file now."""
+    """Return the columns of a submitted file."""
     return {"acceptance_note": "", "events": _happened(file, "submitted", context)}
 
 
 def offer_records(file: UsageFile, context: Context) -> None:
-    """The records wait for the distributor."""
+    """Count the records as pending for the distributor."""
     counting.recount(file.pk)
 
 
 def accept(file: UsageFile, context: Context) -> Json:
-    """A note may say more."""
+    """Return the note, which is optional."""
     note = context.data.get("acceptance_note", "")
     return {"acceptance_note": note, "events": _happened(file, "accepted", context)}
 
 
 def approve_records(file: UsageFile, context: Context) -> None:
-    """What was not decided on one by one is approved as a whole."""
+    """Approve the records that have no decision."""
     _all_records(file, "valid", "approved")
     chunks.create(file, context.now)
 
 
 def reject(file: UsageFile, context: Context) -> Json:
-    """A note may say why."""
+    """Return the note, which is optional."""
     note = context.data.get("rejection_note", "")
     return {"rejection_note": note, "events": _happened(file, "rejected", context)}
 
 
 def reject_records(file: UsageFile, context: Context) -> None:
-    """No record of a rejected file is billed."""
+    """Reject all records."""
     _all_records(file, "valid", "rejected")
     _all_records(file, "approved", "rejected")
 
 
 def close(file: UsageFile, context: Context) -> Json:
-    """The file is billed."""
+    """Return the columns of a closed file."""
     return {"events": _happened(file, "closed", context)}
 
 
 def close_records(file: UsageFile, context: Context) -> None:
-    """What was not closed one by one is closed as a whole."""
+    """Close the records that are not closed."""
     _all_records(
         file, "approved", "closed",
         closed_at=clock.shown(context.now), closed_by=reconciling.closer(context.actor),
@@ -151,7 +151,7 @@ def close_records(file: UsageFile, context: Context) -> None:
 
 
 def delete(file: UsageFile, context: Context) -> Json:
-    """The file stays, as deleted."""
+    """Return the columns of a deleted file, whose row is kept."""
     return {
         "events": _happened(file, "deleted", context),
         "sub_status": "",
@@ -168,7 +168,7 @@ def delete_contents(file: UsageFile, context: Context) -> None:
 
 
 def process_again(file: UsageFile, context: Context) -> Json:
-    """The upload is still there to be read."""
+    """Check that the upload still exists."""
     if not file.contents.filter(kind=StoredFile.UPLOAD).exists():
         raise Refused("REQ_003", f"{file.pk} has no uploaded file that could be processed.")
     return {**leases.to_process(), **counting.ZEROS, "error_detail": ""}
@@ -180,7 +180,7 @@ def rewrite(file: UsageFile, context: Context) -> Json:
 
 
 def reconcile(file: UsageFile, context: Context) -> Json:
-    """Close what the distributor's spreadsheet says is billed; all records closed: the file."""
+    """Close the records that the spreadsheet bills, and the file with its last record."""
     _content(context, "recon_file")
     reconciling.close_records(file, context.data["rows"], context)
     if reconciling.is_done(counting.count_records(file.pk)):
@@ -189,7 +189,7 @@ def reconcile(file: UsageFile, context: Context) -> Json:
 
 
 def store_reconciliation(file: UsageFile, context: Context) -> None:
-    """The spreadsheet is kept."""
+    """Store the spreadsheet."""
     content = _content(context, "recon_file")
     _store(file, StoredFile.RECONCILIATION, content, context)
     reconciliations.create(
