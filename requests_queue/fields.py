@@ -237,12 +237,6 @@ class List(Strict, serializers.ListField):
     def __init__(self, child: serializers.Field[Any, Any, Any, Any], **kwargs: Any) -> None:
         super().__init__(child=child, allow_null=not kwargs.get("required"), **kwargs)
 
-    def to_internal_value(self, data: Any) -> list[Any]:
-        """Return the values of the entries; raises ValidationError."""
-        if not isinstance(data, list):
-            self.fail("not_a_list", input_type=type(data).__name__)
-        return self.run_child_validation(data)
-
 
 class Input(Strict, serializers.Serializer[Any]):
     """An object of a request body, or a whole body.

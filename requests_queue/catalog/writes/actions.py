@@ -59,8 +59,7 @@ def create(product: Product, values: Values) -> ProductAction:
 @transaction.atomic
 def update(product: Product, action: ProductAction, values: Values) -> None:
     """Change what the values name; raises Invalid."""
-    products.lock(product)
-    row = products.fresh(action)
+    row = products.locked(product, action)
     _check_free(row, values)
     products.save(row, values)
 
@@ -68,8 +67,7 @@ def update(product: Product, action: ProductAction, values: Values) -> None:
 @transaction.atomic
 def delete(product: Product, action: ProductAction) -> None:
     """Delete an action."""
-    products.lock(product)
-    products.fresh(action).delete()
+    products.locked(product, action).delete()
 
 
 def _check_free(row: ProductAction, values: Values) -> None:

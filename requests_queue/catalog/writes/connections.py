@@ -59,10 +59,10 @@ def create(product: Product, values: Values) -> Connection:
 @transaction.atomic
 def update(product: Product, connection: Connection, values: Values) -> None:
     """Change a connection's type, all that can change of it; raises Invalid."""
-    row, fresh = products.lock(product), products.fresh(connection)
+    fresh = products.locked(product, connection)
     kind = values.get("type", fresh.type)
     if kind != fresh.type:
-        _check_free(row, fresh.hub_id, kind)
+        _check_free(product, fresh.hub_id, kind)
         Connection.objects.filter(pk=fresh.pk).update(type=kind)
 
 

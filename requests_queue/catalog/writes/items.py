@@ -83,8 +83,7 @@ def create(product: Product, values: Values) -> Item:
 @transaction.atomic
 def update(product: Product, item: Item, values: Values) -> None:
     """Change what the values name; raises Invalid."""
-    products.lock(product)
-    row = products.fresh(item)
+    row = products.locked(product, item)
     _assign(row, values)
     products.save(row, {})
 
@@ -93,8 +92,7 @@ def update(product: Product, item: Item, values: Values) -> None:
 def delete(product: Product, item: Item) -> None:
     """Delete a draft; raises Refused for what has been published, or ordered: its id is free
     for the next item then."""
-    products.lock(product)
-    row = products.fresh(item)
+    row = products.locked(product, item)
     if row.status != "draft":
         raise Refused("PRD_038", "Only draft Item can be deleted.")
     ordered = Asset.objects.filter(product=product).values_list("items", flat=True)
@@ -106,8 +104,7 @@ def delete(product: Product, item: Item) -> None:
 @transaction.atomic
 def end_sale(product: Product, item: Item, values: Values) -> None:
     """End the sale of a published item, by `EndOfSaleInput`."""
-    products.lock(product)
-    row = products.fresh(item)
+    row = products.locked(product, item)
     if row.status != "published":
         raise ActionNotAllowed(f"{row.pk} is {row.status}: only what is published goes off sale.")
     row.replacement = products.replacement(values, Item.objects.filter(product=product), row)
@@ -118,8 +115,7 @@ def end_sale(product: Product, item: Item, values: Values) -> None:
 @transaction.atomic
 def resume_sale(product: Product, item: Item) -> None:
     """Sell an item again; raises ActionNotAllowed where its sale hasn't ended."""
-    products.lock(product)
-    row = products.fresh(item)
+    row = products.locked(product, item)
     if row.status != "endofsale":
         raise ActionNotAllowed(f"{row.pk} is {row.status}: only what went off sale is sold again.")
     on_sale = {"replacement": None, "end_of_sale_notes": "", "sale_ended": None}

@@ -72,8 +72,7 @@ def update(product: Product, row: ProductMedia, values: Values, picture: bytes |
     """Change what the values name, and the picture if there is one; raises Invalid, Refused."""
     columns = _columns(picture) if picture is not None else {}
     with _single_position(), transaction.atomic():
-        products.lock(product)
-        fresh = products.fresh(row)
+        fresh = products.locked(product, row)
         kind = values.get("type", fresh.type)
         if "url" in values or kind != fresh.type:
             values = values | {"url": _url(values, kind)}
@@ -84,8 +83,7 @@ def update(product: Product, row: ProductMedia, values: Values, picture: bytes |
 @transaction.atomic
 def delete(product: Product, row: ProductMedia) -> None:
     """Delete media."""
-    products.lock(product)
-    products.fresh(row).delete()
+    products.locked(product, row).delete()
 
 
 class _single_position:

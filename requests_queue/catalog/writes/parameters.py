@@ -70,8 +70,7 @@ def create(product: Product, values: Values) -> Parameter:
 @transaction.atomic
 def update(product: Product, parameter: Parameter, values: Values) -> None:
     """Change what the values name; the name stays. Raises Invalid."""
-    products.lock(product)
-    row = products.fresh(parameter)
+    row = products.locked(product, parameter)
     _assign(row, values)
     products.save(row, {})
 
@@ -79,8 +78,7 @@ def update(product: Product, parameter: Parameter, values: Values) -> None:
 @transaction.atomic
 def delete(product: Product, parameter: Parameter) -> None:
     """Delete a parameter with its configured values; requests keep what they have of it."""
-    products.lock(product)
-    products.fresh(parameter).delete()
+    products.locked(product, parameter).delete()
 
 
 def _assign(row: Parameter, values: Values) -> None:

@@ -171,8 +171,9 @@ def lock(product: Product, *, whole: bool = False) -> Product:
     return row
 
 
-def fresh(row: M) -> M:
-    """Return the row as it is under the product's lock; raises Missing where it is deleted."""
+def locked(product: Product, row: M) -> M:
+    """Return a part as it is under its product's lock; raises Missing if either is deleted."""
+    lock(product)
     current = type(row)._default_manager.filter(pk=row.pk).first()
     if current is None:
         raise Missing(str(row.pk))

@@ -45,14 +45,12 @@ def create(product: Product, values: Values) -> Template:
 @transaction.atomic
 def update(product: Product, template: Template, values: Values) -> None:
     """Change name, title and body."""
-    products.lock(product)
-    products.save(products.fresh(template), values)
+    products.save(products.locked(product, template), values)
 
 
 @transaction.atomic
 def delete(product: Product, template: Template) -> None:
     """Delete a template; raises Refused where a customer reads it."""
-    products.lock(product)
-    row = products.fresh(template)
+    row = products.locked(product, template)
     products.refuse_in_use(row, "with it")
     row.delete()
