@@ -1,19 +1,24 @@
 """Checking the form at each change, and submitting it.
 
-Both wait for the vendor's handler, so neither runs in a transaction.
+Both wait for the vendor's handler, so neither runs in a transaction. The script does not wait for
+a check before it starts the next one, so checks are numbered: only the newest one is stored.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, replace
 from functools import partial
 
+from django.db import transaction
 from django.http import QueryDict
+from django.utils.crypto import get_random_string
 
 from portal.inquiry import form as forms
-from portal.inquiry import ordering, values
+from portal.inquiry import values
 from portal.inquiry.form import InquiryForm
-from portal.inquiry.ordering import Check
 from portal.inquiry.subject import Subject
+from portal.models import InquiryCheck
 from requests_queue import transitions
 from requests_queue.errors import ActionNotAllowed, Missing, Refused
 from requests_queue.queues import validation
@@ -21,6 +26,10 @@ from requests_queue.queues.validation import Superseded
 
 # The error code of a validation that did not take place.
 _UNAVAILABLE = "VAL_100"
+_PAGE = re.compile(r"[A-Za-z0-9]{1,40}")
+_NUMBER = re.compile(r"[0-9]{1,15}")
+# Higher than the number of any check, so that none is stored after the form was submitted.
+_SUBMITTED = 10**15
 
 
 class Closed(Exception):
@@ -32,7 +41,7 @@ def check(subject: Subject, post: QueryDict) -> InquiryForm:
 
     Raises Closed, or Superseded if a newer check or the submitted form has replaced this one.
     """
-    started = ordering.start(subject, ordering.read(post))
+    started = _start(subject, _read(post))
     if not started:
         raise Superseded(subject.row.pk)
     form = forms.submitted(subject, post)
@@ -49,7 +58,7 @@ def submit(subject: Subject, post: QueryDict) -> InquiryForm | None:
 
     An unreachable handler does not prevent submitting. Raises Closed.
     """
-    ordering.start(subject, ordering.submission(post))
+    _start(subject, _submission(post))
     form = forms.submitted(subject, post)
     form.submitted = True
     form.check()
@@ -73,7 +82,7 @@ def _validate(form: InquiryForm, check: Check | None = None) -> None:
     try:
         form.validated = validation.validate(
             subject.about, subject.row.pk, subject.about.body(form.entries()), subject.actor,
-            partial(ordering.is_latest, check) if check else lambda: True,
+            partial(_is_latest, check) if check else lambda: True,
         )  # fmt: skip
     except (ActionNotAllowed, Missing):
         raise Closed from None
@@ -103,3 +112,51 @@ def _pend(form: InquiryForm, entries: list[dict[str, object]]) -> bool:
         form.refuse(error.errors)
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: the load of the form that it belongs to, and its number there."""
+
+    page: str
+    number: int
+    request_id: str = ""
+
+
+def _read(post: QueryDict) -> Check:
+    """Return which check of which page was posted; without a page it is the only one of its own."""
+    page, number = post.get("page", ""), post.get("number", "")
+    return Check(
+        page if _PAGE.fullmatch(page) else get_random_string(20),
+        int(number) if _NUMBER.fullmatch(number) else 0,
+    )
+
+
+def _submission(post: QueryDict) -> Check:
+    """Return the submission of a page, which supersedes all of its checks."""
+    return replace(_read(post), number=_SUBMITTED)
+
+
+def _start(subject: Subject, check: Check) -> Check | None:
+    """Record a check as the latest and read the request again; None if a newer one has started.
+
+    Lock order: the request, then its row here. Holding the request's row means that an older
+    check has either stored its values, which are read here, or finds itself superseded.
+    """
+    row = subject.row
+    with transaction.atomic():
+        subject.row = type(row)._default_manager.select_for_update().get(pk=row.pk)
+        latest = InquiryCheck.objects.filter(pk=row.pk).first()
+        if latest and latest.page == check.page and latest.number >= check.number:
+            return None
+        InquiryCheck.objects.update_or_create(
+            pk=row.pk, defaults={"page": check.page, "number": check.number}
+        )
+    return replace(check, request_id=row.pk)
+
+
+def _is_latest(check: Check) -> bool:
+    """Whether no newer check has started; call with the request's row locked."""
+    return InquiryCheck.objects.filter(
+        pk=check.request_id, page=check.page, number=check.number
+    ).exists()

@@ -10,22 +10,13 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 
 from requests_queue.catalog import visibility
-from requests_queue.catalog.models import Account, Item, Parameter, Product, Template
+from requests_queue.catalog.models import Account, Product
 from requests_queue.errors import Missing
 from requests_queue.queues import base
 from webhooks import types
 from webhooks.models import Webhook
 
 ROWS = 50
-PHASES = ("ordering", "fulfillment", "configuration")
-# The name of a tab's URL, and its label.
-TABS = (
-    ("product", "General"),
-    ("product-items", "Items"),
-    ("product-parameters", "Parameters"),
-    ("product-templates", "Templates"),
-    ("product-capabilities", "Capabilities"),
-)
 _MAX_WEBHOOKS = 20
 _DEFERRED = (
     "short_description", "detailed_description", "capabilities", "customer_ui_settings",
@@ -88,19 +79,3 @@ def general(account: Account, product: Product) -> dict[str, Any]:
         ],
         "max_webhooks": _MAX_WEBHOOKS,
     }
-
-
-def items(product: Product) -> QuerySet[Item]:
-    """Return a product's items."""
-    return Item.objects.filter(product=product).defer("end_of_sale_notes")
-
-
-def parameters(product: Product, phase: str) -> QuerySet[Parameter]:
-    """Return a product's parameters, of one phase or of all."""
-    rows = Parameter.objects.filter(product=product)
-    return rows.filter(phase=phase) if phase in PHASES else rows
-
-
-def templates(product: Product) -> QuerySet[Template]:
-    """Return a product's templates."""
-    return Template.objects.filter(product=product)

@@ -12,6 +12,17 @@ from portal.identity import Viewer
 from portal.paging import paged
 from portal.products import capabilities as forms
 from portal.products import queries
+from requests_queue.catalog.models import Item, Parameter, Template
+
+_PHASES = ("ordering", "fulfillment", "configuration")
+# The name of a tab's URL, and its label.
+_TABS = (
+    ("product", "General"),
+    ("product-items", "Items"),
+    ("product-parameters", "Parameters"),
+    ("product-templates", "Templates"),
+    ("product-capabilities", "Capabilities"),
+)
 
 
 @require_safe
@@ -39,7 +50,8 @@ def product(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 def items(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Items."""
     row = queries.find(viewer.account, pk)
-    page = paged(request, queries.items(row), default=queries.ROWS)
+    rows = Item.objects.filter(product=row).defer("end_of_sale_notes")
+    page = paged(request, rows, default=queries.ROWS)
     return _tab(request, viewer, "items", {"product": row, "paged": page})
 
 
@@ -49,8 +61,10 @@ def parameters(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Parameters."""
     row = queries.find(viewer.account, pk)
     phase = request.GET.get("phase", "")
-    page = paged(request, queries.parameters(row, phase), default=queries.ROWS)
-    context = {"product": row, "paged": page, "phase": phase, "phases": queries.PHASES}
+    rows = Parameter.objects.filter(product=row)
+    rows = rows.filter(phase=phase) if phase in _PHASES else rows
+    page = paged(request, rows, default=queries.ROWS)
+    context = {"product": row, "paged": page, "phase": phase, "phases": _PHASES}
     return _tab(request, viewer, "parameters", context)
 
 
@@ -59,7 +73,7 @@ def parameters(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 def templates(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Templates, rendered as for customers."""
     row = queries.find(viewer.account, pk)
-    page = paged(request, queries.templates(row))
+    page = paged(request, Template.objects.filter(product=row))
     return _tab(request, viewer, "templates", {"product": row, "paged": page})
 
 
@@ -81,5 +95,5 @@ def capabilities(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 def _tab(
     request: HttpRequest, viewer: Viewer, tab: str, context: dict[str, object], status: int = 200
 ) -> HttpResponse:
-    context = {"tab": tab, "tabs": queries.TABS, **context}
+    context = {"tab": tab, "tabs": _TABS, **context}
     return layout.render(request, viewer, f"products/{tab}.html", context, status)
