@@ -142,7 +142,7 @@ def _account(row: Json) -> Iterator[Fact]:
     if person:
         yield Fact("Contact", person)
     if contact.get("email"):
-        yield Fact("E-mail", str(contact["email"]))
+        yield Fact("Email", str(contact["email"]))
     street = [info.get(k) for k in ("address_line1", "address_line2")]
     city = " ".join(str(info.get(k) or "") for k in ("postal_code", "city", "state")).strip()
     if place := ", ".join(str(part) for part in (*street, city, info.get("country")) if part):
