@@ -184,7 +184,7 @@ def test_its_statuses_and_actions_have_the_declared_labels_and_looks(
         inquiring = browser.get(page, timeout=10).text
         board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10).text
     assert '<span class="badge badge-busy">pending</span>' in pending
-    buttons = re.findall(r'class="button ([\w-]*)" id="move-\w+"[^>]*>(\w+)', pending)
+    buttons = re.findall(r'class="button ([\w-]*)" id="action-\w+"[^>]*>(\w+)', pending)
     assert buttons == [("", "Resolve"), ("button-plain", "Ask")]
     assert '<span class="badge">waiting for the customer</span>' in inquiring
     assert "waiting for the customer" in board
