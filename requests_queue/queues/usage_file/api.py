@@ -24,7 +24,6 @@ from requests_queue.queues.usage_file import (
     records,
     representations,
     rules,
-    schema,
     uploads,
 )
 from requests_queue.queues.usage_file.links import Download
@@ -32,6 +31,7 @@ from requests_queue.queues.usage_file.models import UsageFile
 from requests_queue.queues.usage_file.parts_api import urlpatterns as of_parts
 from requests_queue.queues.usage_file.processing import UNREAD
 from requests_queue.queues.usage_file.records_api import urlpatterns as of_records
+from requests_queue.queues.usage_file.representations import TEMPLATE_LINK
 from requests_queue.rest import Collection
 from requests_queue.schema import Answer, Documented, Form
 
@@ -53,7 +53,7 @@ class UsageFiles(QueueCollection):
         "Usage", "usage file", representations.FILE_DETAIL, listed=representations.FILE,
         answers={
             "upload": Answer(201, representations.FILE_DETAIL),
-            "errors": Answer(200, list[schema.InvalidRow]),
+            "errors": Answer(200, [representations.INVALID_ROW]),
         },
     )  # fmt: skip
     lists = frozenset({"errors"})
@@ -118,7 +118,8 @@ class UsageFiles(QueueCollection):
         """List the invalid rows, with what is wrong in which column (ours)."""
         rows = self.get_object().records.filter(status="invalid").order_by("row")
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response([representations.errors(row) for row in page or []])
+        represent = representations.INVALID_ROW.represent
+        return self.get_paginated_response([represent(row) for row in page or []])
 
 
 def _wait_for_workers(pk: str) -> None:
@@ -133,9 +134,8 @@ class UsageProducts(Collection):
     """`/usage/products/{id}`: what usage needs of a product, for both sides."""
 
     documented = Documented(
-        "Usage", "product with usage", answers={"template": Answer(200, schema.TemplateLink)}
+        "Usage", "product with usage", answers={"template": Answer(200, TEMPLATE_LINK)}
     )
-    represent = staticmethod(representations.link)
 
     def visible(self) -> QuerySet[Product]:
         """Return the products that the caller sees."""
@@ -143,7 +143,7 @@ class UsageProducts(Collection):
 
     def template(self, request: HttpRequest, pk: str) -> Response:
         """Answer 200 with a link to the workbook that a vendor fills in."""
-        return Response(representations.link(links.template_link(self.get_object().pk)))
+        return Response(TEMPLATE_LINK.represent(links.template_link(self.get_object().pk)))
 
 
 def _with_form(name: str) -> Any:

@@ -19,7 +19,6 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Item
 from requests_queue.errors import Forbidden
-from requests_queue.filtering import ConnectFilters, filters, parts
 from requests_queue.queues.usage_file import (
     chunk_actions,
     chunks,
@@ -28,7 +27,6 @@ from requests_queue.queues.usage_file import (
     parts_representations,
     reconciliations,
     reconciling,
-    schema,
     uploads,
     workbooks,
 )
@@ -145,27 +143,11 @@ class Reconciliations(Collection):
         return links.attachment(f"{row.pk}-processed.xlsx", reconciliations.results(row))
 
 
-class AggregateFilters(ConnectFilters):
-    """What aggregates can be filtered and ordered by."""
-
-    MODEL = UsageRecord
-    FILTERS = [
-        *filters(
-            ("asset.id", "asset__id"), ("asset.external_id", "asset__external_id"),
-            ("asset.external_uid", "asset__external_uid"), ("item.id", "item__id"),
-            ("item.local_id", "item__local_id"), ("item.type", "item__type"),
-            ("item.mpn", "item__mpn"), ("currency", "file__currency"),
-        ),
-        *parts("item", "asset", "events"),
-    ]  # fmt: skip
-
-
 class Aggregates(Collection):
     """`/usage/aggregates`, for both parties: what was used of each item by each subscription, in
     the files that the distributor has."""
 
-    documented = Documented("Usage", "usage aggregate", schema.UsageAggregate)
-    rql_filter_class = AggregateFilters
+    documented = Documented("Usage", "usage aggregate", parts_representations.AGGREGATE)
 
     def visible(self) -> QuerySet[UsageRecord]:
         """Return the records that are counted: of the caller's submitted files, none rejected."""
@@ -191,8 +173,9 @@ class Aggregates(Collection):
         )  # fmt: skip
         page = self.paginate_queryset(rows) or []
         items = Item.objects.in_bulk([row["item"] for row in page])
+        represent = parts_representations.AGGREGATE.represent
         return self.get_paginated_response(
-            [parts_representations.aggregate(row, items[row["item"]]) for row in page]
+            [represent({**row, "item": items[row["item"]]}) for row in page]
         )
 
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Literal
 
-from requests_queue.catalog.models import Item
 from requests_queue.catalog.representations import PICTURED
-from requests_queue.queues.usage_file.models import Reconciliation, UsageChunk
-from requests_queue.queues.usage_file.representations import FILE_REFERENCE, STATS, item, number
-from requests_queue.queues.usage_file.schema import ErrorDetail, FileEvents
+from requests_queue.queues.usage_file.models import Reconciliation, UsageChunk, UsageRecord
+from requests_queue.queues.usage_file.representations import (
+    FILE_REFERENCE,
+    RECORD_ASSET,
+    STATS,
+    item,
+    number,
+)
+from requests_queue.queues.usage_file.schema import (
+    AggregateEvents,
+    ErrorDetail,
+    FileEvents,
+    RecordItem,
+)
 from requests_queue.resources import NAMED, SELF, Constant, Field, Part, Resource, event_at
 from requests_queue.schema import Json
 
@@ -95,25 +106,42 @@ RECONCILIATION = Resource(
 )  # fmt: skip
 
 
-def aggregate(row: Json, of: Item) -> Json:
-    """Return what was used of an item by a subscription, from a row of sums.
-
-    The document's counts are whole numbers: hours in halves are rounded.
-    """
-    return {
-        "item": item(of),
-        "asset": {
-            "id": row["asset"],
-            "external_id": row["asset__external_id"],
-            "external_uid": row["asset__external_uid"],
-        },
-        "amount": number(row["amount"]),
-        "currency": row["file__currency"],
-        "consumed": _whole(row["consumed"]),
-        "accepted": _whole(row["accepted"]),
-        "events": {"last_reported": {"at": row["reported"]}} if row["reported"] else {},
-    }
-
-
 def _whole(value: Decimal | None) -> int:
     return round(value or 0)
+
+
+# A row of sums, with the item itself. The document's counts are whole numbers: hours in halves
+# are rounded.
+AGGREGATE = Resource(
+    "UsageAggregate", "What was used of an item by a subscription.",
+    {
+        "item": Field(RecordItem, lambda row: item(row["item"])),
+        "asset": replace(
+            RECORD_ASSET,
+            keys={
+                "id": Field(str, itemgetter("asset")),
+                "external_id": Field(str, itemgetter("asset__external_id")),
+                "external_uid": Field(str, itemgetter("asset__external_uid")),
+            },
+        ),
+        "amount": Field(float | None, lambda row: number(row["amount"])),
+        "currency": Field(str, itemgetter("file__currency")),
+        "consumed": Field(int, lambda row: _whole(row["consumed"])),
+        "accepted": Field(int, lambda row: _whole(row["accepted"])),
+        "events": Field(
+            AggregateEvents,
+            lambda row: {"last_reported": {"at": row["reported"]}} if row["reported"] else {},
+        ),
+    },
+    model=UsageRecord,
+    also={
+        "asset.id": "asset__id",
+        "asset.external_id": "asset__external_id",
+        "asset.external_uid": "asset__external_uid",
+        "item.id": "item__id",
+        "item.local_id": "item__local_id",
+        "item.type": "item__type",
+        "item.mpn": "item__mpn",
+        "currency": "file__currency",
+    },
+)  # fmt: skip

@@ -11,7 +11,13 @@ from requests_queue.catalog.representations import PICTURED
 from requests_queue.catalog.schema import Environment
 from requests_queue.queues.usage_file import links
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
-from requests_queue.queues.usage_file.schema import FileEvents, FilePeriod, RecordItem, Schema
+from requests_queue.queues.usage_file.schema import (
+    CellError,
+    FileEvents,
+    FilePeriod,
+    RecordItem,
+    Schema,
+)
 from requests_queue.resources import NAMED, SELF, Constant, Field, Part, Resource
 from requests_queue.schema import Json, Stamp
 
@@ -123,6 +129,14 @@ def _external_uid(row: UsageRecord) -> str:
     return row.asset.external_uid if row.asset else ""
 
 
+RECORD_ASSET = Part(
+    "RecordAsset", "The subscription of a record.",
+    {
+        "id": Field(str, "asset_id", empty=""),
+        "external_id": Field(str, _external_id),
+        "external_uid": Field(str, _external_uid),
+    },
+)  # fmt: skip
 RECORD = Resource(
     "UsageRecord", "A row of a usage file.",
     {
@@ -134,14 +148,7 @@ RECORD = Resource(
         "item": Field(RecordItem, _item),
         "item_id": Field(str, empty=""),
         "resource_local_id": Field(str, lambda row: row.item.local_id if row.item else ""),
-        "asset": Part(
-            "RecordAsset", "The subscription of a record.",
-            {
-                "id": Field(str, "asset_id", empty=""),
-                "external_id": Field(str, _external_id),
-                "external_uid": Field(str, _external_uid),
-            },
-        ),
+        "asset": RECORD_ASSET,
         "asset_id": Field(str, empty=""),
         "asset_external_id": Field(str, _external_id),
         "asset_external_uid": Field(str, _external_uid),
@@ -200,11 +207,12 @@ def number(value: Decimal | None) -> int | float | None:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def errors(row: UsageRecord) -> Json:
-    """Return what is wrong with an invalid row, column by column (ours)."""
-    return {"row": row.row, "record_id": row.record_id, "id": row.id, "errors": row.errors}
-
-
-def link(url: str) -> Json:
-    """Return a template's link as `GET /usage/products/{id}/template` has it."""
-    return {"template_link": url}
+# What is wrong with a row, column by column: ours.
+INVALID_ROW = Part(
+    "InvalidRow", "A row that couldn't be read.",
+    {"row": int, "record_id": str, "id": str, "errors": list[CellError]},
+)  # fmt: skip
+TEMPLATE_LINK = Part(
+    "TemplateLink", "A link to the workbook that a vendor fills in; it holds for ten minutes.",
+    {"template_link": Field(str, SELF)},
+)  # fmt: skip

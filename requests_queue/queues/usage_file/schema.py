@@ -2,11 +2,7 @@
 
 from typing import Literal, NotRequired, Required, TypedDict
 
-from requests_queue.schema import (
-    Day,
-    Named,
-    Stamp,
-)
+from requests_queue.schema import Day, Named, Stamp
 
 Schema = Literal["qt", "tr", "pr", "cr"]
 FilePeriod = TypedDict("FilePeriod", {"from": Day, "to": Day}, total=False)
@@ -41,15 +37,6 @@ class CellError(TypedDict):
     raw_value: str
 
 
-class InvalidRow(TypedDict):
-    """A row that couldn't be read."""
-
-    row: int
-    record_id: str
-    id: str
-    errors: list[CellError]
-
-
 class RecordItem(TypedDict, total=False):
     """The item of a record; of one that wasn't found, how the row names it."""
 
@@ -71,12 +58,6 @@ class ClosedRecord(TypedDict):
     status: NotRequired[str]
 
 
-class TemplateLink(TypedDict):
-    """A link to the workbook that a vendor fills in; it holds for ten minutes."""
-
-    template_link: str
-
-
 class ErrorDetail(TypedDict, total=False):
     """What is wrong, if anything."""
 
@@ -93,23 +74,3 @@ class AggregateEvents(TypedDict, total=False):
     """The moments of an aggregate."""
 
     last_reported: LastReported
-
-
-class RecordAsset(TypedDict):
-    """The subscription of a record."""
-
-    id: str
-    external_id: str
-    external_uid: str
-
-
-class UsageAggregate(TypedDict):
-    """What was used of an item by a subscription."""
-
-    item: RecordItem
-    asset: RecordAsset
-    amount: float | None
-    currency: str
-    consumed: int
-    accepted: int
-    events: AggregateEvents
