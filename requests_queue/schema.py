@@ -1,8 +1,8 @@
-"""What the OpenAPI document says of a view: declared beside it, in types that readers know.
+"""The declaration of a view in the OpenAPI document, and the JSON types that all packages share.
 
-A view's `documented` names the type of what it shows, and of what its calls take and answer. The
-types are TypedDicts: `connect_sim.api.document` makes components of them, and the tests hold each
-answer against them. Here are the declaration and the types that every room has.
+A view's `documented` names the type of its objects and of other responses: a resource or part
+(`resources.py`), or a TypedDict where JSON is stored as it is shown. `connect_sim.api.document`
+makes components of them, and the tests check every response against them.
 """
 
 from collections.abc import Mapping
@@ -82,14 +82,6 @@ class Named(TypedDict):
     name: str
 
 
-class Pictured(TypedDict):
-    """A reference to an object that has a picture; its path is relative to the host."""
-
-    id: str
-    name: str
-    icon: str
-
-
 class Person(TypedDict):
     """A user."""
 
@@ -106,22 +98,3 @@ class AnyReference(TypedDict, total=False):
     icon: str
     email: str
     external_id: str
-
-
-class Happened(TypedDict):
-    """A moment."""
-
-    at: Stamp
-
-
-class Made(TypedDict):
-    """The moments of an object that is created and changed."""
-
-    created: Happened
-    updated: Happened
-
-
-class Created(TypedDict):
-    """The moment of an object's creation."""
-
-    created: Happened

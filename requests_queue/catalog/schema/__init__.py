@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from requests_queue.schema import Free, Id, Made, Named, Pictured, Stamp
+from requests_queue.schema import Free, Id
 
 ParameterType = Literal[
     "text", "dropdown", "password", "email", "checkbox", "subdomain", "domain", "address",
@@ -39,57 +39,6 @@ class ContactInfo(TypedDict, total=False):
     postal_code: str
     country: str
     contact: ContactPerson
-
-
-class ProductReference(TypedDict):
-    """A product, as orders name it."""
-
-    id: str
-    name: str
-    icon: str
-    status: str
-
-
-class ContractReference(TypedDict):
-    """A contract, as orders name it."""
-
-    id: str
-    type: str
-    name: str
-
-
-class ConnectionReference(TypedDict):
-    """A product's connection to a hub, as orders have it."""
-
-    id: str
-    type: Environment
-    status: str
-    provider: Named
-    vendor: Named
-    hub: Named
-    created_at: Stamp
-
-
-class Tier(TypedDict, total=False):
-    """A customer or a reseller of an order; empty where there is none."""
-
-    id: str
-    version: int
-    name: str
-    type: Literal["customer", "reseller"]
-    external_id: str
-    external_uid: str
-    tax_id: str
-    environment: Environment
-    contact_info: ContactInfo
-
-
-class Tiers(TypedDict):
-    """Who buys, and through whom."""
-
-    customer: Tier
-    tier1: Tier
-    tier2: Tier
 
 
 class Dependency(TypedDict):
@@ -173,12 +122,6 @@ class ConfiguredValue(TypedDict):
     structured_value: NotRequired[Any]
 
 
-class ConfiguredValues(TypedDict):
-    """What the vendor configured."""
-
-    params: list[ConfiguredValue]
-
-
 class OrderedItem(TypedDict):
     """An item and how many of it; a quantity is a string, `unlimited` for pay-as-you-go."""
 
@@ -200,40 +143,3 @@ class ChangedItem(OrderedItem):
 
 
 AssetStatus = Literal["draft", "processing", "active", "suspended", "terminating", "terminated"]
-
-
-class AssetInRequest(TypedDict):
-    """A subscription as its request would have it."""
-
-    id: str
-    status: AssetStatus
-    external_id: str
-    external_uid: str
-    product: ProductReference
-    connection: ConnectionReference
-    events: Made
-    items: list[ChangedItem]
-    params: list[ParameterValue]
-    tiers: Tiers
-    configuration: ConfiguredValues
-    marketplace: Pictured
-    contract: ContractReference
-
-
-class Asset(TypedDict):
-    """A subscription."""
-
-    id: str
-    status: AssetStatus
-    external_id: str
-    external_uid: str
-    product: ProductReference
-    connection: ConnectionReference
-    events: Made
-    items: list[OrderedItem]
-    params: list[ParameterValue]
-    tiers: Tiers
-    configuration: ConfiguredValues
-    marketplace: Pictured
-    contract: ContractReference
-    template: NotRequired[Named]
