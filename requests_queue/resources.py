@@ -161,6 +161,7 @@ class Part:
                 held = _bind(None, names)
                 lines.append(f"    if ({held} := {each.value(key, 'row', names)}) is not None:")
                 lines.append(f"        data[{key!r}] = {each.shown(held, names)}")
+        # Every name in the code comes from a table, never from a request.
         exec("\n".join([*lines, "    return data"]), names)
         represent: Callable[[Any], Json] = names["represent"]
         return represent
