@@ -112,7 +112,8 @@ class ActionPage:
 
     def _run(self, viewer: Viewer) -> None:
         if self.file:
-            services.upload(self.queue, viewer.actor, self.row.pk, self.name, self.request)
+            file = self.form.cleaned_data[self.file]
+            services.upload(self.queue, viewer.actor, self.row.pk, self.name, file)
             return
         model, entries = self.queue.model, self.params.entries()
         with transitions.atomic():

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.urls import path
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue import clock, transitions
-from requests_queue.catalog.actors import SYSTEM, Actor
-from requests_queue.catalog.models import Account, User
+from requests_queue.catalog.actors import SYSTEM
+from requests_queue.catalog.models import User
 from requests_queue.errors import Invalid, Missing
 from requests_queue.fields import Id, Input
-from requests_queue.queues import validation
+from requests_queue.queues import services, validation
 from requests_queue.queues.base import Queue
+from requests_queue.queues.services import Service
 from requests_queue.queues.validation import Validated
-from requests_queue.rest import Collection, routes
+from requests_queue.rest import Collection, markdown, routes
 
 
 class AssigneeInput(Input):
@@ -36,33 +37,24 @@ class QueueCollection(Collection):
     """The objects of a queue, for their parties; the queue declares who may take which action."""
 
     queue: ClassVar[Queue]
+    service: ClassVar[Service]
     # Actions with a response of 204; others respond 200 with the object.
     without_answer: ClassVar[frozenset[str]] = frozenset()
     # Whether `assign` without a user means the caller.
     assigns_caller: ClassVar[bool] = False
-    # The actor and the body of a call without a request (`services.py`).
-    caller: Actor | None = None
-    given: Mapping[str, Any] = {}
-
-    @property
-    def account(self) -> Account:
-        """The caller's account."""
-        return super().account if self.caller is None else cast(Account, self.caller.account)
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The call's body as it came: what creates, changes or moves an object checks it, because
-        samples and pages do so too."""
-        return super().data if self.caller is None else dict(self.given)
-
-    @property
-    def actor(self) -> Actor:
-        """The caller as an Actor."""
-        return super().actor if self.caller is None else self.caller
 
     def visible(self) -> QuerySet[Any]:
         """Return the objects that the caller's account may see."""
         return self.queue.model.visible_to(self.account)
+
+    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the objects with everything that their representation needs."""
+        return self.service.complete(rows)
+
+    def create(self, request: Request) -> Response:
+        """Create an object: 201; 400, 403, or 409 if Connect allows only one."""
+        row = self.service.create(self.data, self.actor)
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def act(self, request: Request, pk: str, name: str) -> Response:
         """Take an action: 200 with the object, or 204; 400 or 403 if it is not allowed."""
@@ -118,6 +110,18 @@ class ValidatedCollection(QueueCollection):
 
     validated: ClassVar[Validated]
 
+    def update(self, request: Request, pk: str) -> Response:
+        """Change note and parameters, or a draft as a whole: 200; partial bodies are allowed."""
+        self.get_object()
+        self.validated.edit(pk, self.data, self.actor)
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["get"])
+    def render(self, request: Request, pk: str) -> HttpResponse:
+        """Return 200 with what the customer or reseller reads: Markdown."""
+        assert self.service.text is not None
+        return markdown(self.service.text(self.get_object()))
+
     @action(detail=True, methods=["post"])
     def validate(self, request: Request, pk: str) -> Response:
         """Apply the body and let the vendor's validator edit the object: 200 with the object.
@@ -129,17 +133,9 @@ class ValidatedCollection(QueueCollection):
         return self.answer(self.get_object())
 
 
-_served: dict[str, type[QueueCollection]] = {}
-
-
-def serving(queue: Queue) -> type[QueueCollection]:
-    """Return the API's collection of a queue."""
-    return _served[queue.object_class]
-
-
 def queue_routes(prefix: str, view: type[QueueCollection]) -> list[Any]:
     """Return the URL patterns of a queue: its collection and its actions."""
-    _served[view.queue.object_class] = view
+    services.register(view.queue, view.service)
     names = {m.name: None for m in view.queue.actions if m.actors - {SYSTEM}}
     act = view.as_view({"post": "act"})
     moves = [path(f"{prefix}/<str:pk>/{name}", act, {"name": name}) for name in names]

@@ -1,69 +1,112 @@
-"""The API's own calls of a queue, made from within: the same checks, the same answers, no HTTP.
+"""Operations on the objects of a queue that views, pages, samples and commands share.
 
-For pages, which show an account what the API would give it and create what the API would create.
+Each queue declares its own with its API; these functions add the visibility of the account.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from django.http import HttpRequest
-from rest_framework.parsers import MultiPartParser
-from rest_framework.request import Request
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
 
 from requests_queue import json_validation
 from requests_queue.catalog.actors import Actor
-from requests_queue.errors import Invalid
-from requests_queue.queues.api import QueueCollection, serving
-from requests_queue.queues.base import Queue
-from requests_queue.schema import Form, Json
+from requests_queue.errors import Invalid, Missing
+from requests_queue.queues.base import Queue, QueueObject
+from requests_queue.schema import Json
 
 
-def _calling(
-    queue: Queue, actor: Actor, pk: str = "", data: Mapping[str, Any] | None = None
-) -> Any:
-    view: QueueCollection = serving(queue)()
-    try:
-        view.caller, view.given = actor, json_validation.validate_json(dict(data or {}))
-    except json_validation.NotStorable as refused:
-        # As the reader of a call's body has it.
-        raise Invalid(refused.path, str(refused)) from None
-    view.kwargs = {"pk": pk}
-    return view
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An action that takes a file: its form field, and the function (id, actor, file)."""
+
+    field: str
+    run: Callable[[str, Actor, UploadedFile[bytes]], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The functions of a queue; they check bodies and raise Refused."""
+
+    # Adds what `represent` needs to a query.
+    complete: Callable[[QuerySet[Any]], QuerySet[Any]]
+    # Returns the representation of an object, as GET has it.
+    represent: Callable[[Any], Json]
+    # Creates an object by the body of a POST.
+    create: Callable[[Mapping[str, Any], Actor], QueueObject]
+    # Changes an object by the body of a PUT.
+    edit: Callable[[str, Mapping[str, Any], Actor], Any] | None = None
+    # Returns the Markdown that the customer or reseller reads.
+    text: Callable[[Any], str] | None = None
+    # The actions that take a file, by name.
+    uploads: Mapping[str, Upload] = field(default_factory=dict)
+
+
+_services: dict[str, Service] = {}
+
+
+def register(queue: Queue, service: Service) -> None:
+    """Declare the functions of a queue."""
+    _services[queue.object_class] = service
+
+
+def find(queue: Queue, actor: Actor, pk: str) -> Any:
+    """Return an object that the actor's account may see; raises Missing."""
+    assert actor.account is not None
+    rows = queue.model.visible_to(actor.account).filter(pk=pk)
+    row = _services[queue.object_class].complete(rows).first()
+    if row is None:
+        raise Missing(pk)
+    return row
 
 
 def get(queue: Queue, actor: Actor, pk: str) -> Json:
-    """Return an object as its GET answers the actor's account; raises Missing."""
-    found: Json = _calling(queue, actor, pk).retrieve(None).data
-    return found
+    """Return the representation of an object; raises Missing."""
+    return _services[queue.object_class].represent(find(queue, actor, pk))
 
 
 def create(queue: Queue, actor: Actor, data: Mapping[str, Any]) -> Json:
-    """Create an object by the body of a POST and return it; raises Refused."""
-    found: Json = _calling(queue, actor, data=data).create(None).data
-    return found
+    """Create an object and return its representation; raises Refused."""
+    row = _services[queue.object_class].create(_checked(data), actor)
+    return get(queue, actor, row.pk)
 
 
 def edit(queue: Queue, actor: Actor, pk: str, data: Mapping[str, Any]) -> None:
-    """Change an object by the body of a PUT; raises Refused."""
-    _calling(queue, actor, pk, data).update(None, pk)
+    """Change an object; raises Refused."""
+    function = _services[queue.object_class].edit
+    if function is None:
+        raise LookupError(f"Objects of {queue.object_class} cannot be edited.")
+    find(queue, actor, pk)
+    function(pk, _checked(data), actor)
 
 
 def text(queue: Queue, actor: Actor, pk: str) -> str:
-    """Return what the customer or reseller reads of an object: Markdown, empty where the queue's
-    objects have no such text; raises Missing."""
-    view = _calling(queue, actor, pk)
-    return view.render(None, pk).content.decode() if hasattr(view, "render") else ""
+    """Return the Markdown that the customer or reseller reads, empty for queues without one.
+
+    Raises Missing.
+    """
+    function = _services[queue.object_class].text
+    return function(find(queue, actor, pk)) if function else ""
 
 
-def upload_field(queue: Queue, move: str) -> str:
-    """Return the form field by which a move takes a file, empty where it takes none."""
-    body = serving(queue).bodies.get(move)
-    return body.field if isinstance(body, Form) else ""
+def upload_field(queue: Queue, action: str) -> str:
+    """Return the form field of the file that an action takes, empty if it takes none."""
+    upload = _services[queue.object_class].uploads.get(action)
+    return upload.field if upload else ""
 
 
-def upload(queue: Queue, actor: Actor, pk: str, move: str, request: HttpRequest) -> None:
-    """Make a move that takes a file, with the one that came with a form; raises Refused."""
-    view = _calling(queue, actor, pk)
-    getattr(view, move)(Request(request, parsers=[MultiPartParser()]), pk)
+def upload(queue: Queue, actor: Actor, pk: str, action: str, file: UploadedFile[bytes]) -> None:
+    """Take an action that takes a file; raises Refused."""
+    find(queue, actor, pk)
+    _services[queue.object_class].uploads[action].run(pk, actor, file)
+
+
+def _checked(data: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        checked: dict[str, Any] = json_validation.validate_json(dict(data))
+    except json_validation.NotStorable as error:
+        raise Invalid(error.path, str(error)) from None
+    return checked

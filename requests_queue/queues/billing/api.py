@@ -25,6 +25,7 @@ from requests_queue.queues.billing.representations import (
     with_stats,
 )
 from requests_queue.queues.fulfillment.models import OPEN, Request
+from requests_queue.queues.services import Service
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Answer, Documented
 
@@ -68,6 +69,12 @@ class SubscriptionFilters(ConnectFilters):
         return _params(data)
 
 
+def _complete(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return requests with their subscriptions and where these are sold."""
+    related = rows.select_related(*(f"asset__{name}" for name in _RELATED))
+    return related.prefetch_related(*sales_context.prefetch("asset__"))
+
+
 class BillingRequests(QueueCollection):
     """`/subscriptions/requests`: the provider's own are hidden from vendors."""
 
@@ -80,20 +87,13 @@ class BillingRequests(QueueCollection):
         "attributes": parsing.AttributesInput(),
     }  # fmt: skip
     queue = rules.QUEUE
-    related = tuple(f"asset__{name}" for name in _RELATED)
+    service = Service(
+        complete=_complete, represent=BILLING_REQUEST.represent, create=creation.create
+    )
     rql_filter_class = BillingRequestFilters
     # Connect has no such calls here.
     assign = None  # type: ignore[assignment]
     unassign = None  # type: ignore[assignment]
-
-    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the requests with where their subscriptions were sold."""
-        return super().complete(rows).prefetch_related(*sales_context.prefetch("asset__"))
-
-    def create(self, request: HttpRequest) -> Response:
-        """Create a request of the caller's type: 201, 400 or 403."""
-        row = creation.create(self.data, self.actor)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Replace the caller's attributes: 200; the rest of the body is read-only.

@@ -28,6 +28,7 @@ from requests_queue.queues.fulfillment import (
 )
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.representations import ASSET, REQUEST, REQUEST_OF_ASSET
+from requests_queue.queues.services import Service
 from requests_queue.rest import Collection, markdown, routes
 from requests_queue.schema import MARKDOWN, Answer, Documented
 
@@ -82,6 +83,10 @@ class Requests(ValidatedCollection):
         "create": creation.CREATE, "update": editing.UPDATE, "validate": editing.UPDATE,
     }  # fmt: skip
     queue = rules.QUEUE
+    service = Service(
+        complete=queries.complete, represent=representations.request, create=creation.create,
+        edit=editing.edit, text=texts.of_request,
+    )  # fmt: skip
     validated = validation.VALIDATED
     related = queries.RELATED
     columns = _COLUMNS
@@ -94,31 +99,11 @@ class Requests(ValidatedCollection):
         rows: QuerySet[Any] = super().visible().alias(template_shown=shown)
         return rows
 
-    def complete(self, rows: QuerySet[Request]) -> QuerySet[Request]:
-        """Return the requests with where they are sold, and what is configured there."""
-        return queries.complete(rows)
-
-    def create(self, request: HttpRequest) -> Response:
-        """Create a request: 201, 400, or 409 where there is one already."""
-        row = creation.create(self.data, self.actor)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
-
-    def update(self, request: HttpRequest, pk: str) -> Response:
-        """Change note and parameters, or a draft as a whole: 200; partial bodies are usual."""
-        self.get_object()
-        editing.edit(pk, self.data, self.actor)
-        return self.answer(self.get_object())
-
     def assign_to(self, request: HttpRequest, pk: str, user: str) -> Response:
         """Assign the request to the user in the path: the call of the Haxe SDKs."""
         self.get_object()
         name = "email" if "@" in user else "id"
         return self._assigned(pk, self._colleague(**{name: user}), "assign")
-
-    @action(detail=True, methods=["get"])
-    def render(self, request: HttpRequest, pk: str) -> HttpResponse:
-        """Answer 200 with what the customer reads, as Markdown."""
-        return markdown(texts.of_request(self.get_object()))
 
 
 class RenderedTemplates(Requests):

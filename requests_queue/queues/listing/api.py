@@ -18,6 +18,7 @@ from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.listing import creation, rules
 from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
 from requests_queue.queues.listing.representations import LISTING, LISTING_REQUEST
+from requests_queue.queues.services import Service
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Documented
 
@@ -27,23 +28,23 @@ def _open(route: str) -> Prefetch[Any]:
     return Prefetch(route, rows, to_attr="open_requests")
 
 
+def _complete(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return requests, each listing with its open request."""
+    related = LISTING_REQUEST.related
+    return rows.select_related(*related).prefetch_related(_open("listing__requests"))
+
+
 class ListingRequests(QueueCollection):
     """`/listing-requests`: the listing queue, for both parties."""
 
     documented = Documented("Listings", "listing request", LISTING_REQUEST)
     bodies = {"create": creation.BODY}
     queue = rules.QUEUE
+    service = Service(
+        complete=_complete, represent=LISTING_REQUEST.represent, create=creation.create
+    )
     # The document's call has no body.
     assigns_caller = True
-
-    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the requests, each listing with what is pending about it."""
-        return super().complete(rows).prefetch_related(_open("listing__requests"))
-
-    def create(self, request: HttpRequest) -> Response:
-        """Create a draft: 201, or 400."""
-        row = creation.create(self.data, self.actor)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
         """Delete a draft: 204; 400 where it is none, 403 for the distributor."""

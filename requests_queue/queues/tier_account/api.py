@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from rest_framework.request import Request
-from rest_framework.response import Response
+from collections.abc import Mapping
+from typing import Any
 
+from requests_queue.catalog.actors import Actor
 from requests_queue.queues.api import QueueCollection, queue_routes
+from requests_queue.queues.services import Service
 from requests_queue.queues.tier_account import creation, rules
+from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.queues.tier_account.representations import TIER_ACCOUNT_REQUEST
 from requests_queue.schema import Documented
+
+_RELATED = (
+    *TIER_ACCOUNT_REQUEST.related, "account__account__owner", "account__hub", "account__parent",
+)  # fmt: skip
+
+
+def _create(data: Mapping[str, Any], actor: Actor) -> TierAccountRequest:
+    """Change a tier account and return one of the new requests, if possible a pending one."""
+    rows = creation.create(data, actor)
+    return min(rows, key=lambda row: (row.status != "pending", row.pk))
 
 
 class TierAccountRequests(QueueCollection):
@@ -17,21 +30,13 @@ class TierAccountRequests(QueueCollection):
     documented = Documented("Tiers", "tier account request", TIER_ACCOUNT_REQUEST)
     bodies = {"create": creation.BODY}
     queue = rules.QUEUE
-    related = (
-        *TIER_ACCOUNT_REQUEST.related, "account__account__owner", "account__hub", "account__parent",
+    service = Service(
+        complete=lambda rows: rows.select_related(*_RELATED),
+        represent=TIER_ACCOUNT_REQUEST.represent, create=_create,
     )  # fmt: skip
     # Connect has no such calls here.
     assign = None  # type: ignore[assignment]
     unassign = None  # type: ignore[assignment]
-
-    def create(self, request: Request) -> Response:
-        """Change a tier account: 201 with the request that this makes, 400 or 403.
-
-        Of several, each for a product, one that a vendor has to decide comes first.
-        """
-        rows = creation.create(self.data, self.actor)
-        first = min(rows, key=lambda row: (row.status != "pending", row.pk))
-        return self.answer(self.get_queryset().get(pk=first.pk), 201)
 
 
 urlpatterns = queue_routes("tier/account-requests", TierAccountRequests)

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import configured_values, sales_context
 from requests_queue.queues.api import ValidatedCollection, queue_routes
+from requests_queue.queues.services import Service
 from requests_queue.queues.tier_config import (
     creation,
     queries,
@@ -40,6 +41,10 @@ class TierConfigRequests(ValidatedCollection):
         "create": creation.CREATE, "update": creation.UPDATE, "validate": creation.UPDATE,
     }  # fmt: skip
     queue = rules.QUEUE
+    service = Service(
+        complete=queries.complete, represent=representations.REQUEST.represent,
+        create=creation.create, edit=creation.edit, text=representations.text_of_request,
+    )  # fmt: skip
     validated = validation.VALIDATED
     related = queries.RELATED
     without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
@@ -51,31 +56,11 @@ class TierConfigRequests(ValidatedCollection):
         """Return the requests of both parties."""
         return with_shown(super().visible())
 
-    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the requests, each configuration with what is open and configured about it."""
-        return queries.complete(rows)
-
-    def create(self, request: HttpRequest) -> Response:
-        """Create a request: 201, 400, 403 for vendors' set-ups, 409 where one is open."""
-        row = creation.create(self.data, self.actor)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
-
-    def update(self, request: HttpRequest, pk: str) -> Response:
-        """Change notes and parameters: 200; partial bodies are usual."""
-        self.get_object()
-        creation.edit(pk, self.data, self.actor)
-        return self.answer(self.get_object())
-
     def done(self, name: str) -> Response:
         """Answer a move: an approval with the text and its date, as the document has it."""
         if name == "approve":
             return Response(representations.APPROVAL.represent(self.get_object()))
         return super().done(name)
-
-    @action(detail=True, methods=["get"])
-    def render(self, request: HttpRequest, pk: str) -> HttpResponse:
-        """Answer 200 with what the reseller reads, as Markdown."""
-        return markdown(representations.text_of_request(self.get_object()))
 
 
 class TierConfigs(Collection):

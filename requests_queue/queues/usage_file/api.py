@@ -6,6 +6,7 @@ import time
 from threading import BoundedSemaphore
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.urls import path
 from rest_framework.decorators import action
@@ -15,8 +16,10 @@ from rest_framework.response import Response
 
 from requests_queue import transitions
 from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Product
 from requests_queue.queues.api import QueueCollection, queue_routes
+from requests_queue.queues.services import Service, Upload
 from requests_queue.queues.usage_file import (
     creation,
     links,
@@ -42,6 +45,18 @@ _WAITING = BoundedSemaphore(4)
 _POLL = 0.05
 
 
+def _upload(pk: str, actor: Actor, file: UploadedFile[bytes]) -> None:
+    content = uploads.read(file, "usage_file")
+    transitions.move(UsageFile, pk, "upload", actor, {"usage_file": content})
+
+
+def _reconcile(pk: str, actor: Actor, file: UploadedFile[bytes]) -> None:
+    content = uploads.read(file, "recon_file")
+    # Parse before the action, which locks the file: this takes seconds.
+    data = {"recon_file": content, "rows": reconciling.read(content.content)}
+    transitions.move(UsageFile, pk, "reconciliation", actor, data)
+
+
 class UsageFiles(QueueCollection):
     """`/usage/files`: the usage queue, for both parties."""
 
@@ -58,15 +73,18 @@ class UsageFiles(QueueCollection):
     )  # fmt: skip
     lists = frozenset({"errors"})
     queue = rules.QUEUE
+    service = Service(
+        complete=lambda rows: rows.select_related(*representations.FILE.related),
+        represent=representations.detail, create=creation.create, edit=creation.edit,
+        uploads={
+            "upload": Upload("usage_file", _upload),
+            "reconciliation": Upload("recon_file", _reconcile),
+        },
+    )  # fmt: skip
     represent_detail = staticmethod(representations.detail)
     # Connect's usage files have no assignee.
     assign = None  # type: ignore[assignment]
     unassign = None  # type: ignore[assignment]
-
-    def create(self, request: HttpRequest) -> Response:
-        """Create a draft: 201, or 400."""
-        row = creation.create(self.data, self.actor)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Change what describes a file: 200; partial bodies are usual."""
@@ -87,24 +105,15 @@ class UsageFiles(QueueCollection):
 
     def upload(self, request: HttpRequest, pk: str) -> Response:
         """Take a spreadsheet, the field `usage_file` of a form: 201, 400, or 413."""
-        return self._with_file(request, pk, "upload", ("usage_file",), 201)
+        self.get_object()
+        _upload(pk, self.actor, uploads.find(request, "usage_file"))
+        return self.answer(self.get_object(), 201)
 
     def reconciliation(self, request: HttpRequest, pk: str) -> Response:
         """Take what is billed, the field `recon_file` or `reconciliation_file`: 200, 400, 413."""
-        fields = ("recon_file", "reconciliation_file")
-        return self._with_file(request, pk, "reconciliation", fields, 200)
-
-    def _with_file(
-        self, request: HttpRequest, pk: str, name: str, fields: tuple[str, ...], status: int
-    ) -> Response:
         self.get_object()
-        content = uploads.uploaded_file(request, *fields)
-        data: dict[str, Any] = {fields[0]: content}
-        if name == "reconciliation":
-            # Before the move: reading takes seconds, in which nobody should wait for a lock.
-            data["rows"] = reconciling.read(content.content)
-        transitions.move(UsageFile, pk, name, self.actor, data)
-        return self.answer(self.get_object(), status)
+        _reconcile(pk, self.actor, uploads.find(request, "recon_file", "reconciliation_file"))
+        return self.answer(self.get_object())
 
     @action(detail=True, methods=["put", "post"], url_path="approve-all")
     def approve_all(self, request: HttpRequest, pk: str) -> Response:

@@ -122,7 +122,7 @@ class Reconciliations(Collection):
         files = UsageFile.objects.filter(provider=self.account)
         if self.actor.role != DISTRIBUTOR and not files.exists():
             raise Forbidden("Usage files are reconciled by the distributor.")
-        content = uploads.uploaded_file(request, "recon_file")
+        content = uploads.read(uploads.find(request, "recon_file"), "recon_file")
         values = inputs.ReconciliationInput().check(self.data)
         rows = reconciling.read(content.content)
         file = reconciliations.file_of(rows, self.actor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
@@ -16,10 +17,10 @@ from requests_queue.queues.usage_file.effects import Content
 _FORM_BYTES = 64 * 1024
 
 
-def uploaded_file(request: Request, *fields: str) -> Content:
-    """Return the file of the first of these fields that is present, checked against the limits.
+def find(request: Request, *fields: str) -> UploadedFile[bytes]:
+    """Return the file of the first of these fields that is present.
 
-    Raises Invalid, or Refused (413) before the limit is exceeded.
+    Raises Invalid, or Refused (413) before a body above the limit is read.
     """
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     if not length.isdecimal() or int(length) > limits.MAX_BYTES + _FORM_BYTES:
@@ -29,7 +30,14 @@ def uploaded_file(request: Request, *fields: str) -> Content:
         if any(name in request.data for name in fields):
             raise Invalid(fields[0], "The submitted data was not a file.")
         raise Invalid(fields[0], "No file was submitted.")
-    file = request.FILES[field]
+    file: UploadedFile[bytes] = request.FILES[field]
+    return file
+
+
+def read(file: UploadedFile[bytes], field: str) -> Content:
+    """Return the name and the content of a file, checked against the limits; raises Refused."""
+    if (file.size or 0) > limits.MAX_BYTES:
+        raise limits.too_large(field)
     content = file.read()
     limits.check(content, field)
     name = str(file.name or "usage.xlsx").replace("\0", "")[:255]
