@@ -35,7 +35,10 @@ MORE = [
 # Run without a database: the same on each.
 WITHOUT_DATABASE = {
     "admin_validation",
+    "client_connections",
+    "client_hostile",
     "client_memory",
+    "client_wire",
     "database_errors",
     "types",
     "validation_failures",

@@ -10,9 +10,9 @@ import asyncio
 import gzip
 from pathlib import Path
 
-from tests.unit.webhooks.test_client_hostile import BROKEN_BODIES, BROKEN_HEADS, CHUNKED, HEAD
 from tests.webhooks.hostile import Behavior, Server, drips, floods, hangs, polite, says
 from tests.webhooks.loopback import Outcome, attempt
+from tests.webhooks.test_client_hostile import BROKEN_BODIES, BROKEN_HEADS, CHUNKED, HEAD
 from webhooks.http.addresses import AddressPolicy, parse_networks
 from webhooks.http.client import Transport
 
