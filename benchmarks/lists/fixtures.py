@@ -45,7 +45,7 @@ def fill(count: int) -> None:
     call_command("migrate", verbosity=0, interactive=False)
     seed.run(lambda line: None)
     make.world("7")
-    start = seed.accounts.base() - timedelta(days=300)
+    start = seed.accounts.first_seed() - timedelta(days=300)
     products = {name: _product_data(name) for name in (_BACKUP, _SUITE, _FOREIGN)}
     _tier_accounts(products[_BACKUP], start)
     for first in range(0, count, _CHUNK):
@@ -71,7 +71,7 @@ def _product_data(product: str) -> _ProductData:
 
     connection = Connection.objects.select_related("product").get(product=product)
     names = connection.product.items.exclude(type="PPU").values_list("local_id", flat=True)
-    order = items.ordered(connection.product, [{"id": n, "quantity": 1} for n in names[:2]], [])
+    order = items.order_items(connection.product, [{"id": n, "quantity": 1} for n in names[:2]], [])
     return _ProductData(
         connection,
         Listing.objects.select_related("contract").get(product=product).contract,

@@ -2,8 +2,8 @@
 
 The token is HS256 by the secret that all actions of a product share. Its claims are Connect's:
 `action_id` (the action's own `action` text), `asset_id` or, for the tier scopes,
-`configuration_id`, and `exp` in Unix seconds. Whoever has a link may use it, because a browser
-has no API key. For actions without a URL the link leads to a page of the portal.
+`configuration_id`, and `exp` in Unix seconds. A link works without authentication, because
+a browser has no API key. For actions without a URL the link leads to a page of the portal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parameters of a request: built from the product's, filled by callers, checked."""
+"""Parameters of requests: created from the product's, filled in by callers, and checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Params = list[dict[str, Any]]
 
 STRUCTURED = ("address", "phone", "checkbox", "object")
 CHOOSING = ("dropdown", "choice")
-# What a caller may set of a parameter that the request has.
+# The keys of a parameter that a caller may set.
 SETTABLE = ("value", "structured_value", "value_error")
 
 
@@ -68,13 +68,12 @@ def fill(
     *,
     anew: bool = False,
 ) -> Params:
-    """Return a copy of `params` with what was given of `value`, `structured_value` and
-    `value_error`; other keys of a given parameter are not the caller's to write.
+    """Return a copy of `params` with the `value`, `structured_value` and `value_error` given.
 
-    `anew`: the values come from who orders, so that an error goes with the value that it was
-    about, even where the old error comes along as an echo.
-    Raises Invalid for an unknown parameter, a phase that isn't the caller's, or a value of the
-    wrong type or outside the choices.
+    Other keys of a given parameter are ignored. With `anew`, the values come from the customer:
+    a new value clears the error of the old one, even where the body repeats that error.
+    Raises Invalid for an unknown parameter, a phase that the caller may not set, or a value of
+    the wrong type or outside the choices.
     """
     if given in (None, ""):
         return params
@@ -82,8 +81,8 @@ def fill(
         raise Invalid(path, f'Expected a list of items but got type "{type(given).__name__}".')
     by_id = {p["id"]: dict(p) for p in params}
     errors = [_fill_one(by_id, entry, tuple(phases), anew, path) for entry in given]
-    if wrong := [error for error in errors if error is not None]:
-        raise Invalid.of(wrong)
+    if any(errors):
+        raise Invalid.of(error for error in errors if error is not None)
     return list(by_id.values())
 
 
@@ -93,7 +92,7 @@ def about(pk: str, path: str, message: str, code: str = "invalid") -> FieldError
 
 
 def required(pk: str, path: str) -> FieldError:
-    """Return the error of a parameter without the value that it needs."""
+    """Return the error of a required parameter without a value."""
     sentence = f"Parameter {pk} is required."
     return FieldError(path, "This field is required.", "required", pk, sentence)
 
@@ -101,9 +100,9 @@ def required(pk: str, path: str) -> FieldError:
 def _fill_one(
     by_id: dict[str, dict[str, Any]], entry: Any, phases: tuple[str, ...], anew: bool, path: str
 ) -> FieldError | None:
-    """Fill one parameter in; return what is wrong, if anything is."""
+    """Fill in one parameter; return the error, if any."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
-        return FieldError(path, "Each parameter is an object with an id.")
+        return FieldError(path, "Each parameter must be an object with an id.")
     pk = entry["id"]
     param = by_id.get(pk)
     if param is None:
@@ -112,14 +111,14 @@ def _fill_one(
     if not changed:
         return None
     if param["phase"] not in phases:
-        message = f"Parameter {pk} of the {param['phase']} phase can't be set here."
+        message = f"Parameter {pk} of the {param['phase']} phase cannot be set here."
         return FieldError(path, message, "read_only", pk)
-    before, complained = dict(param), "value_error" in changed
+    before, has_new_error = dict(param), "value_error" in changed
     value_error = changed.pop("value_error", param["value_error"])
     if value_error is not None and not isinstance(value_error, str):
-        return about(pk, path, "value_error is a string.")
+        return about(pk, path, "value_error must be a string.")
     message = set_value(param, changed) if changed else ""
-    if anew and not complained and _has_other_value(param, before):
+    if anew and not has_new_error and _is_changed(param, before):
         value_error = ""
     param["value_error"] = value_error or ""
     if not value_error:
@@ -130,30 +129,30 @@ def _fill_one(
 def changes(
     param: Mapping[str, Any], entry: Mapping[str, Any], keys: Iterable[str] = SETTABLE
 ) -> dict[str, Any]:
-    """Return what an entry changes of a parameter, by key.
+    """Return the keys of a parameter that an entry changes, with their new values.
 
     A structured value of `{}`, "" or null means none, whatever the type: CloudBlue's processor
-    template and connect-processors-toolkit send it with every parameter. "" and null without a
-    value beside them change nothing, and so does a value that the parameter has already.
+    template and connect-processors-toolkit send it with every parameter. Without a `value`, ""
+    and null change nothing.
     """
-    given = {key: entry[key] for key in keys if key in entry}
-    if "structured_value" in given and given["structured_value"] in (None, "", {}):
-        none = given.pop("structured_value")
-        if "value" in given:
-            clears = not given["value"] or given["value"] != param["value"]
+    values = {key: entry[key] for key in keys if key in entry}
+    if "structured_value" in values and values["structured_value"] in (None, "", {}):
+        empty = values.pop("structured_value")
+        if "value" in values:
+            clears = not values["value"] or values["value"] != param["value"]
         else:
-            clears = none == {}
+            clears = empty == {}
         if clears and param["type"] in STRUCTURED and param.get("structured_value"):
-            given["structured_value"] = {}
-    return {key: value for key, value in given.items() if value != param.get(key, "")}
+            values["structured_value"] = {}
+    return {key: value for key, value in values.items() if value != param.get(key, "")}
 
 
-def _has_other_value(param: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+def _is_changed(param: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     return any(param.get(k) != before.get(k) for k in ("value", "structured_value"))
 
 
 def set_value(param: dict[str, Any], changed: Mapping[str, Any]) -> str:
-    """Set `value` and `structured_value`; return what is wrong with them, or an empty string."""
+    """Set `value` and `structured_value`; return the message of the error, or an empty string."""
     structured = changed.get("structured_value")
     if structured is not None:
         if param["type"] not in STRUCTURED or not isinstance(structured, dict):
@@ -176,7 +175,7 @@ def _set_plain(param: dict[str, Any], value: Any) -> str:
     if isinstance(value, (int, float)):
         value = str(value)
     if not isinstance(value, str):
-        return "value is a string."
+        return "value must be a string."
     choices = [c["value"] for c in param.get("value_choices", [])]
     if param["type"] in CHOOSING and value and choices and value not in choices:
         return f"{value!r} is not one of {', '.join(choices)}."
@@ -189,7 +188,7 @@ def _set_plain(param: dict[str, Any], value: Any) -> str:
 
 def _set_object(param: dict[str, Any], value: str) -> str:
     try:
-        # What the text of the body hid from the parser shows here.
+        # JSON inside a string: the body's own check has not seen it.
         structured = json_validation.validate_json(
             json.loads(value, parse_constant=_refuse_constant)
         )
@@ -200,7 +199,7 @@ def _set_object(param: dict[str, Any], value: str) -> str:
 
 
 def _refuse_constant(name: str) -> Any:
-    # NaN and Infinity, which Python reads and JSON lacks.
+    # NaN and Infinity: Python's parser accepts them, JSON does not have them.
     raise ValueError(name)
 
 
@@ -215,7 +214,7 @@ def _flat(kind: str, structured: Mapping[str, Any]) -> str:
 
 
 def without_errors(params: Params) -> Params:
-    """Return the parameters with nothing said against them."""
+    """Return the parameters without errors."""
     return [
         {**{k: v for k, v in p.items() if k != "structured_error"}, "value_error": ""}
         for p in params
@@ -223,7 +222,7 @@ def without_errors(params: Params) -> Params:
 
 
 def is_empty(param: Mapping[str, Any]) -> bool:
-    """Whether the parameter has neither a value nor a structured one."""
+    """Return whether the parameter has neither a value nor a structured one."""
     return not param["value"] and not param.get("structured_value")
 
 

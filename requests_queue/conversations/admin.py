@@ -1,4 +1,4 @@
-"""Conversations in the admin, to read: each account sees its own, and its private messages."""
+"""Read-only admin of conversations; each account sees its own, and its private messages."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ class MessageInline(PartOfPage):
 
     model = Message
     read_only = True
-    fields = readonly_fields = ("when", "type", "who", "said")
+    fields = readonly_fields = ("created_at", "type", "author", "message_text")
     ordering = ("id",)
     can_delete = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        """Return the messages that the user may read."""
+        """Return the messages that the user may see."""
         rows: QuerySet[Message] = super().get_queryset(request)
         account = account_of(request)
         if account is not None:
             rows = rows.filter(~Q(type=PRIVATE) | Q(account=account))
         return rows.select_related("creator", "account")
 
-    @admin.display(description="at")
-    def when(self, row: Message) -> str:
-        """Return when it was written."""
+    @admin.display(description="created")
+    def created_at(self, row: Message) -> str:
+        """Return when the message was created."""
         return moment(row.created)
 
     @admin.display(description="by")
-    def who(self, row: Message) -> str:
-        """Return who wrote it."""
+    def author(self, row: Message) -> str:
+        """Return the author's name."""
         return str(row.creator or row.account or "Connect")
 
     @admin.display(description="text")
-    def said(self, row: Message) -> SafeString | str:
-        """Return the text, as harmless text."""
+    def message_text(self, row: Message) -> SafeString | str:
+        """Return the escaped text."""
         return text(row.text)
 
 
@@ -54,11 +54,11 @@ class ConversationAdmin(GuardedAdmin):
     read_only = True
     vendor_sees = ("accounts",)
     provider_sees = ("accounts",)
-    list_display = ("shown_id", "instance_id", "topic", "status", "begun")
+    list_display = ("shown_id", "instance_id", "topic", "status", "created_at")
     list_filter = ("status",)
     search_fields = ("instance_id__exact", "topic")
-    fields = readonly_fields = ("shown_id", "instance_id", "topic", "status", "parties", "begun",
-                                "ended")  # fmt: skip
+    fields = readonly_fields = ("shown_id", "instance_id", "topic", "status", "parties",
+                                "created_at", "closed_at")  # fmt: skip
     inlines = [MessageInline]
 
     @admin.display(description="ID", ordering="pk")
@@ -68,15 +68,15 @@ class ConversationAdmin(GuardedAdmin):
 
     @admin.display(description="accounts")
     def parties(self, row: Conversation) -> str:
-        """Return whose conversation it is."""
+        """Return the names of the accounts that are parties to the conversation."""
         return ", ".join(str(account) for account in row.accounts.all())
 
     @admin.display(description="created", ordering="created")
-    def begun(self, row: Any) -> str:
-        """Return when it began."""
+    def created_at(self, row: Any) -> str:
+        """Return when the conversation was created."""
         return moment(row.created)
 
     @admin.display(description="closed")
-    def ended(self, row: Any) -> str:
-        """Return when it was closed."""
+    def closed_at(self, row: Any) -> str:
+        """Return when the conversation was closed."""
         return moment(row.closed)

@@ -1,4 +1,4 @@
-"""The conversations' Django app."""
+"""The Django app of conversations."""
 
 from django.apps import AppConfig
 
@@ -11,5 +11,5 @@ class ConversationsConfig(AppConfig):
     verbose_name = "Conversations"
 
     def ready(self) -> None:
-        """Listen to the queues."""
+        """Connect the receivers of the queues' signals."""
         from requests_queue.conversations import receivers  # noqa: F401  (connects on import)

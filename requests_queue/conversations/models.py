@@ -1,4 +1,4 @@
-"""The rows of conversations and messages; the API shows their numbers as `CO-…` and `ME-…`."""
+"""Models of conversations and messages; the API shows their numbers as `CO-…` and `ME-…`."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def label(prefix: str, number: int) -> str:
     return "-".join([prefix, *(digits[i : i + 3] for i in range(0, len(digits), 3))])
 
 
-def number_of(prefix: str, given: str) -> int:
-    """Return the number that an identifier stands for, 0 (which no row has) for any other text."""
-    if not re.fullmatch(rf"{prefix}(-[0-9]{{3}}){{3,6}}", given):
+def number_of(prefix: str, identifier: str) -> int:
+    """Return the number in an identifier, 0 (which no row has) for any other text."""
+    if not re.fullmatch(rf"{prefix}(-[0-9]{{3}}){{3,6}}", identifier):
         return 0
-    found = int(given.partition("-")[2].replace("-", ""))
-    return found if label(prefix, found) == given else 0
+    number = int(identifier.partition("-")[2].replace("-", ""))
+    return number if label(prefix, number) == identifier else 0
 
 
 class Conversation(models.Model):
-    """The conversation about one queue object; the object is known by its identifier only.
+    """The conversation about one queue object, which it refers to by its id.
 
-    Numbered by the database: a change of a queue then costs no look for a free identifier.
+    The database numbers the rows, so that a queue change needs no query for a free identifier.
     """
 
     instance_id = models.CharField(max_length=40, unique=True)
@@ -63,7 +63,7 @@ class Conversation(models.Model):
 
 
 class Message(models.Model):
-    """One message; without an account it is the platform's. `created` is the platform's time."""
+    """One message; without an account it is from the platform. `created` is platform time."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     type = models.CharField(max_length=16)
@@ -87,7 +87,7 @@ class Message(models.Model):
 
     @classmethod
     def visible_to(cls, account: Account) -> QuerySet[Message]:
-        """Return the messages of an account's conversations; private ones are their author's."""
+        """Return the messages of an account's conversations, without private ones of others."""
         return cls.objects.filter(
             ~Q(type=PRIVATE) | Q(account=account), conversation__accounts=account
         )

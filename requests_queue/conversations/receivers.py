@@ -1,4 +1,4 @@
-"""What the queues tell, passed on to what writes it into their objects' conversations."""
+"""Receivers of the queues' signals: write changes into the conversations of the objects."""
 
 from __future__ import annotations
 

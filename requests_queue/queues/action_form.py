@@ -1,7 +1,7 @@
-"""The form of a move: a few fields that a person fills in, and the body that the API would take.
+"""The admin's form of an action, which builds the body of the API's request.
 
-The rules stay in the queue's declaration and in `transitions`: a form here only puts a body
-together, and what is refused comes back as a sentence.
+The form checks no rules: the queue's declaration and `transitions` do, and their errors are
+shown as messages.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from requests_queue.catalog.models import Template
 from requests_queue.json_field import JsonField
 from requests_queue.queues.base import Queue
 
-# The fields that a move has, besides a body, where the queue's objects have such a column.
+# Form fields of an action besides the body, where the queue's model has such a column.
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "approve": ("template_id", "effective_date"),
     "inquire": ("template_id",),
@@ -32,13 +32,13 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 
 
 def fields_of(queue: Queue, name: str) -> tuple[str, ...]:
-    """Return the fields that the move's form has besides the body."""
+    """Return the fields of an action's form besides the body."""
     columns = {f.name for f in queue.model._meta.get_fields()}
     return tuple(f for f in FIELDS.get(name, ()) if f.removesuffix("_id") in columns)
 
 
 class ActionForm(forms.Form):
-    """The body of a move, from a few friendly fields and JSON for all the rest."""
+    """The body of an action: fields for common values, and JSON for all others."""
 
     reason = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
     acceptance_note = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
@@ -50,12 +50,12 @@ class ActionForm(forms.Form):
     effective_date = forms.DateTimeField(
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text="UTC; empty: now.",
+        help_text="UTC. Default: now.",
     )
     body = JsonField(
         required=False,
         label="Body (JSON)",
-        help_text="What else the API's call of this name takes; fields above win.",
+        help_text="Other values of the API's action. The fields above take precedence.",
     )
 
     def __init__(
@@ -69,17 +69,17 @@ class ActionForm(forms.Form):
         if "template_id" in self.fields:
             self.fields["template_id"].choices = _templates(products)  # type: ignore[attr-defined]
         if "planned_date" in self.fields:
-            self.fields["planned_date"].help_text = f"UTC; it is now {moment(clock.now())}."
+            self.fields["planned_date"].help_text = f"UTC. Now: {moment(clock.now())}."
 
     def action_data(self) -> dict[str, Any]:
-        """Return the body of the move, in the forms that the API takes."""
+        """Return the body of the action in the API's form."""
         data: dict[str, Any] = dict(self.cleaned_data["body"])
         for name, value in self.cleaned_data.items():
             if name == "body" or value in (None, ""):
                 continue
             data[name] = value.astimezone(UTC).isoformat() if name.endswith("_date") else value
         if "template_id" in data:
-            # Tier configuration requests name their template so.
+            # Tier configuration requests have `template: {id}` instead of `template_id`.
             data.setdefault("template", {"id": data["template_id"]})
         return data
 

@@ -113,7 +113,7 @@ class QueueAdmin(GuardedAdmin):
         """Show the object with the actions that the user can take."""
         row = self.get_object(request, unquote(object_id))
         buttons = [] if row is None else self._buttons(request, row)
-        context = {**(extra_context or {}), "queue": self.queue, "moves": buttons}
+        context = {**(extra_context or {}), "queue": self.queue, "available_actions": buttons}
         return super().change_view(request, object_id, form_url, context)
 
     def _buttons(self, request: HttpRequest, row: QueueObject) -> list[dict[str, Any]]:
@@ -130,12 +130,12 @@ class QueueAdmin(GuardedAdmin):
         ]  # fmt: skip
 
     def _move_url(self, row: QueueObject, name: str) -> str:
-        place = f"admin:{self.opts.app_label}_{self.opts.model_name}_move"
-        return reverse(place, args=[row.pk, name])
+        view = f"admin:{self.opts.app_label}_{self.opts.model_name}_move"
+        return reverse(view, args=[row.pk, name])
 
     def _page_url(self, row: QueueObject) -> str:
-        place = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        return reverse(place, args=[row.pk])
+        view = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(view, args=[row.pk])
 
     def move_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """GET: the form of an action. POST: take it."""
@@ -172,7 +172,7 @@ class QueueAdmin(GuardedAdmin):
     ) -> TemplateResponse:
         return TemplateResponse(
             request,
-            "admin/requests_queue/move.html",
+            "admin/requests_queue/action.html",
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,

@@ -63,7 +63,7 @@ class QueueObject(Row):
         return cls._default_manager.filter(**{side: account})
 
     def parties(self) -> tuple[str, ...]:
-        """Return the ids of the accounts that are told of this object's changes."""
+        """Return the ids of the accounts that are notified of this object's changes."""
         return tuple(dict.fromkeys((self.vendor_id, self.provider_id)))
 
 

@@ -22,7 +22,7 @@ APPROVED = CustomerText(
 )
 FAILED = CustomerText(
     "This request has failed",
-    "It can no longer be answered. To start over, contact whoever sent you the link.",
+    "It can no longer be answered. To start over, contact the sender of the link.",
     BAD,
     with_reason=True,
 )
@@ -32,7 +32,7 @@ SCHEDULED = CustomerText(
 )
 REVOKING = CustomerText(
     "This request is being revoked",
-    "It was scheduled, and whoever ordered it has asked for it to be canceled.",
+    "It was scheduled, and a cancellation has been requested.",
     with_reason=True,
 )
 REVOKED = CustomerText(

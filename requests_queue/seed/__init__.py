@@ -1,8 +1,8 @@
-"""The demo data: a vendor's catalogue, its customers, and requests in every status.
+"""The demo data: a vendor's products, its customers, and requests in every status.
 
-The same ids and texts on every machine, dates relative to the first seed. No webhook: the first
-one is the user's. Only the passwords, which fit nothing, the codes of inquiring forms, which
-open them, and the secrets of actions differ: nobody may know those of somebody else's sandbox.
+Ids and texts are the same on every machine, and dates are relative to the first seed. Only
+secrets differ: unusable passwords, codes of inquiring forms, and secrets of actions. There are
+no webhooks.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from requests_queue.seed import (
 
 _PARTS: tuple[Callable[[datetime], dict[str, int]], ...] = (
     accounts.add_users,
-    accounts.add_places,
+    accounts.add_marketplaces,
     products.add_products,
     media.add_media,
     parameters.add_parameters,
     configurations.add_configurations,
     templates.add_templates,
-    accounts.add_lines,
+    accounts.add_connections,
     customers.add_customers,
     subscriptions.add_subscriptions,
     tier_config.add_configs,
@@ -54,41 +54,41 @@ _PARTS: tuple[Callable[[datetime], dict[str, int]], ...] = (
 
 @dataclass(slots=True)
 class Summary:
-    """How many rows of which kind a seed has made."""
+    """Numbers of the rows that a seed has added, by kind."""
 
-    made: dict[str, int] = field(default_factory=dict)
+    added: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
-        """How many rows of all kinds."""
-        return sum(self.made.values())
+        """The number of all added rows."""
+        return sum(self.added.values())
 
     def __str__(self) -> str:
         if not self.total:
-            return "Nothing to add: the demo data are there."
+            return "The demo data exists already. Nothing was added."
         return f"Demo data: {self.total} rows added."
 
 
 def run(progress: Callable[[str], None]) -> Summary:
-    """Add the demo data that are missing and return what was added; `progress` gets a line each.
+    """Add missing demo data in one transaction; call `progress` with a line for each kind.
 
-    All or nothing. Rows that are there stay as they are, also those a user has changed.
+    Existing rows stay as they are, also those that a user has changed.
     """
     summary = Summary()
 
-    def tell(counts: dict[str, int]) -> None:
-        summary.made |= counts
+    def report(counts: dict[str, int]) -> None:
+        summary.added |= counts
         for kind, count in counts.items():
             progress(f"  {kind:<14} {count or 'nothing to add'}")
 
     with database_limits.lifted(transactions=True), transaction.atomic():
-        tell({"accounts": accounts.add_accounts()})
-        at = accounts.base()
+        report({"accounts": accounts.add_accounts()})
+        at = accounts.first_seed()
         for part in _PARTS:
-            tell(part(at))
+            report(part(at))
     return summary
 
 
 def is_empty() -> bool:
-    """Whether there is no account yet, and so nothing that anybody could work with."""
+    """Return whether the database has no account yet."""
     return not Account.objects.exists()

@@ -1,4 +1,4 @@
-"""The two companies, their people, and where the products are sold."""
+"""The vendor, the distributor and their users, and where the products are sold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from requests_queue.seed.rows import add_missing
 VENDOR, PROVIDER = "VA-610-138", "PA-318-442"
 MARKETPLACE, HUB, CONTRACT = "MP-40117", "HB-7710-3391", "CRD-41020-88713-20954"
 
-# How long before the first seed the companies joined: every other date lies after that.
+# The accounts' age at the first seed. All other dates are later.
 _AGE = timedelta(days=400)
 
 _ACCOUNTS: tuple[dict[str, Any], ...] = (
@@ -68,7 +68,7 @@ _LINES = (
 
 
 def add_accounts() -> int:
-    """Add the companies; the first of all parts, so that a second seed waits here."""
+    """Add the companies. This part runs first, so that a concurrent seed waits here."""
     at = clock.shown(clock.now()) - _AGE
     return sum(
         Account.objects.get_or_create(pk=row["id"], defaults={**row, "created": at})[1]
@@ -76,13 +76,13 @@ def add_accounts() -> int:
     )
 
 
-def base() -> datetime:
-    """Return the moment of the first seed, which all dates of the demo data count from."""
+def first_seed() -> datetime:
+    """Return the time of the first seed, from which all dates of the demo data are counted."""
     return Account.objects.get(pk=VENDOR).created + _AGE
 
 
 def add_users(at: datetime) -> dict[str, int]:
-    """Add a person per company, and an administrator; they sign in by link, not by password."""
+    """Add a user of each company, and an administrator; they sign in by link, not by password."""
     rows = [
         User(
             **row, is_staff=True, password=make_password(None), date_joined=at - timedelta(days=390)
@@ -92,7 +92,7 @@ def add_users(at: datetime) -> dict[str, int]:
     return {"users": add_missing(rows, "uid")}
 
 
-def add_places(at: datetime) -> dict[str, int]:
+def add_marketplaces(at: datetime) -> dict[str, int]:
     """Add the marketplace, the hub and the contract."""
     then = at - timedelta(days=380)
     marketplace = Marketplace(
@@ -110,15 +110,15 @@ def add_places(at: datetime) -> dict[str, int]:
         provider_id=PROVIDER, marketplace_id=MARKETPLACE, created=at - timedelta(days=370),
         enrolled=at - timedelta(days=369), signed=at - timedelta(days=368),
     )  # fmt: skip
-    made = {"marketplaces": add_missing([marketplace]), "hubs": add_missing([hub])}
-    if made["hubs"]:
-        # Only with a new hub: a marketplace that the user took from it stays away.
+    added = {"marketplaces": add_missing([marketplace]), "hubs": add_missing([hub])}
+    if added["hubs"]:
+        # Only with a new hub: the user may have removed the marketplace from an existing one.
         link = Hub.marketplaces.through
         add_missing([link(hub_id=HUB, marketplace_id=MARKETPLACE)], "hub_id", "marketplace_id")
-    return made | {"contracts": add_missing([contract])}
+    return added | {"contracts": add_missing([contract])}
 
 
-def add_lines(at: datetime) -> dict[str, int]:
+def add_connections(at: datetime) -> dict[str, int]:
     """Add each product's connection to the hub and its listing."""
     then = at - timedelta(days=340)
     connections = [

@@ -1,5 +1,5 @@
-"""What the demo subscriptions were billed for: a vendor's request for each period that is over,
-and two of the provider."""
+"""Billing requests of the demo subscriptions: the vendor's for each past period, and two of
+the provider."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from requests_queue.queues.billing.parsing import Period
 from requests_queue.seed.orders import SUBSCRIPTIONS
 from requests_queue.seed.rows import add_missing
 
-# What the sides wrote to the first request of a subscription.
+# Attributes of the first request of a subscription, by the type of the request.
 _ATTRIBUTES: dict[str, dict[str, dict[str, Any]]] = {
     "AS-5810-2277-4093": {
         VENDOR_TYPE: {"vendor": {"invoice": "NB-2026-4093-01"}},
@@ -33,11 +33,10 @@ _ATTRIBUTES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def add_billing(at: datetime) -> dict[str, int]:
-    """Add when each demo subscription is billed next, and what it was billed for before."""
-    wanted = [row.id for row in SUBSCRIPTIONS]
+    """Add the billing of each demo subscription, and the requests of its past periods."""
     assets = subscriptions.with_activation(
         Asset.objects.select_related("connection").filter(
-            pk__in=wanted, status__in=subscriptions.BILLABLE
+            pk__in=[row.id for row in SUBSCRIPTIONS], status__in=subscriptions.BILLABLE
         )
     )
     rows = [subscriptions.build(asset, at) for asset in assets.order_by("pk")]
@@ -49,22 +48,21 @@ def add_billing(at: datetime) -> dict[str, int]:
 
 
 def _requests(row: SubscriptionBilling) -> list[BillingRequest]:
-    """Return the requests for the periods before the one that the billing stands at."""
+    """Return the requests for the periods before the current one."""
     asset, length = row.asset, periods.MONTHS.get(row.period_uom, 0)
     boundaries = [row.started] if length else []
     while boundaries and boundaries[-1] < row.billed_to:
-        following = periods.following(row.started, row.period_uom, boundaries[-1])
+        following = periods.next_boundary(row.started, row.period_uom, boundaries[-1])
         if following is None:
             break
         boundaries.append(following)
     items = [item for item in asset.items if periods.months_of(item) == length]
-    given = _ATTRIBUTES.get(asset.pk, {VENDOR_TYPE: {}})
-    made: list[BillingRequest] = []
-    for kind, attributes in given.items():
+    requests: list[BillingRequest] = []
+    for kind, first_attributes in _ATTRIBUTES.get(asset.pk, {VENDOR_TYPE: {}}).items():
         before: list[BillingRequest] = []
         for start, end in pairwise(boundaries):
             period = Period(start, end, row.period_delta, row.period_uom)
-            said = {} if before else attributes
-            before.append(creation.build(asset, kind, items, period, end, before, said))
-        made += before
-    return made
+            attributes = {} if before else first_attributes
+            before.append(creation.build(asset, kind, items, period, end, before, attributes))
+        requests += before
+    return requests

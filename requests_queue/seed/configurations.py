@@ -1,4 +1,4 @@
-"""What the suite has configured: values of every scope, and the buttons of its subscriptions."""
+"""The suite's configured values of every scope, and the actions of its subscriptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from requests_queue.seed.accounts import MARKETPLACE
 from requests_queue.seed.products import SUITE
 from requests_queue.seed.rows import add_missing
 
-# Parameter, value, and what it is about besides the product.
+# Parameter, value, and the objects that the value is for besides the product.
 _VALUES: tuple[tuple[str, dict[str, Any], dict[str, str]], ...] = (
     ("api_endpoint", {"value": "https://api.nimbus.example.com/v2"}, {}),
     ("trial_days", {"value": "14"}, {"item_id": f"{SUITE}-0001"}),
@@ -35,7 +35,7 @@ def add_configurations(at: datetime) -> dict[str, int]:
     """Add the configured values and the actions."""
     stamps = {"created": at - timedelta(days=355), "updated": at - timedelta(days=45)}
     parameters = dict(Parameter.objects.filter(product=SUITE).values_list("name", "pk"))
-    # None, or there: an item may have lost its place to one of the user's.
+    # A value without an item, or of an existing one: the user may have deleted the item.
     items = {None, *Item.objects.filter(product=SUITE).values_list("pk", flat=True)}
     values = [
         Configuration(

@@ -1,6 +1,6 @@
-"""The conversations of the demo data: what their moves would have said, and what people did.
+"""Conversations of the demo data: messages about changes of status, and messages of users.
 
-Runs last, about all objects that are there; drafts have none, as nobody has been told of them.
+Runs last and includes all objects but drafts, whose parties have not been notified.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from requests_queue.queues.base import Queue, QueueObject
 from requests_queue.seed.accounts import VENDOR_USER
 from requests_queue.seed.listings import DISTRIBUTOR_USER
 
-_TALK = {
+_MESSAGES = {
     "PR-2934-6610-1178-001": (
         (DISTRIBUTOR_USER, "The clinic would like to keep its name: is there a variant left?"),
         (VENDOR_USER, "marlow-dental is free. Please put it into the form, and we go on today."),
@@ -26,9 +26,9 @@ _TALK = {
 
 
 def add_conversations(at: datetime) -> dict[str, int]:
-    """Add the conversations that are missing, with their messages; seven statements."""
-    known = set(Conversation.objects.values_list("instance_id", flat=True))
-    told = {row.pk: (queue, row) for queue, row in _told() if row.pk not in known}
+    """Add missing conversations with their messages, in seven statements."""
+    existing = set(Conversation.objects.values_list("instance_id", flat=True))
+    objects = {row.pk: (queue, row) for queue, row in _objects() if row.pk not in existing}
     Conversation.objects.bulk_create(
         (
             Conversation(
@@ -36,45 +36,52 @@ def add_conversations(at: datetime) -> dict[str, int]:
                 topic=writing.topic_of(queue.object_class, pk),
                 created=row.created,
             )
-            for pk, (queue, row) in told.items()
+            for pk, (queue, row) in objects.items()
         ),
         ignore_conflicts=True,
     )
-    made = list(Conversation.objects.filter(instance_id__in=told).order_by("pk"))
+    conversations = list(Conversation.objects.filter(instance_id__in=objects).order_by("pk"))
     link = Conversation.accounts.through
     link._default_manager.bulk_create(
         (
-            link(conversation_id=each.pk, account_id=account_id)
-            for each in made
-            for account_id in told[each.instance_id][1].parties()
+            link(conversation_id=conversation.pk, account_id=account_id)
+            for conversation in conversations
+            for account_id in objects[conversation.instance_id][1].parties()
         ),
         ignore_conflicts=True,
     )
-    people = {user.uid: user for user in User.objects.filter(uid__startswith="UR-")}
-    messages = [each for of in made for each in _messages(of, told[of.instance_id][1], people)]
+    users = {user.uid: user for user in User.objects.filter(uid__startswith="UR-")}
+    messages = [
+        message
+        for conversation in conversations
+        for message in _messages(conversation, objects[conversation.instance_id][1], users)
+    ]
     Message.objects.bulk_create(messages)
-    return {"conversations": len(made), "messages": len(messages)}
+    return {"conversations": len(conversations), "messages": len(messages)}
 
 
-def _told() -> Iterator[tuple[Queue, QueueObject]]:
-    """Yield the objects of all queues that their parties have been told of."""
+def _objects() -> Iterator[tuple[Queue, QueueObject]]:
+    """Yield the objects of all queues whose parties have been notified."""
     for queue in base.registered():
         rows = queue.model._default_manager.exclude(status__in=queue.silent_statuses)
         for row in rows.order_by("created", "pk"):
             yield queue, row
 
 
-def _messages(of: Conversation, row: QueueObject, people: dict[str, User]) -> Iterator[Message]:
-    """Yield what is said about an object: how it got where it is, and the talk about it."""
-    moved = row.updated > row.created and row.status
-    yield _of_platform(of, writing.said(None, "" if moved else row.status), row.created)
-    if moved:
-        yield _of_platform(of, f"Status changed to {row.status}.", row.updated)
-    for minutes, (uid, text) in enumerate(_TALK.get(row.pk, ()), 1):
-        user = people.get(uid)
+def _messages(
+    conversation: Conversation, row: QueueObject, users: dict[str, User]
+) -> Iterator[Message]:
+    """Yield the messages about the changes of an object's status, then those of users."""
+    changed = row.updated > row.created and row.status
+    created = writing.said(None, "" if changed else row.status)
+    yield _of_platform(conversation, created, row.created)
+    if changed:
+        yield _of_platform(conversation, f"Status changed to {row.status}.", row.updated)
+    for minutes, (uid, text) in enumerate(_MESSAGES.get(row.pk, ()), 1):
+        user = users.get(uid)
         if user is not None and user.account_id in row.parties():
             yield Message(
-                conversation=of,
+                conversation=conversation,
                 type=MESSAGE,
                 text=text,
                 creator=user,
@@ -83,5 +90,5 @@ def _messages(of: Conversation, row: QueueObject, people: dict[str, User]) -> It
             )
 
 
-def _of_platform(of: Conversation, text: str, at: datetime) -> Message:
-    return Message(conversation=of, type=STATE_CHANGE, text=text, created=at)
+def _of_platform(conversation: Conversation, text: str, at: datetime) -> Message:
+    return Message(conversation=conversation, type=STATE_CHANGE, text=text, created=at)

@@ -1,4 +1,4 @@
-"""Who buys: customers, and the resellers between them and the distributor."""
+"""Customers and resellers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _info(address: Address, contact: Contact, domain: str) -> dict[str, Any]:
 
 MASTER = "TA-6120-4478-0031"
 FJORDLINE, CASCADE, BRIGHTWATER = "TA-6120-4478-0107", "TA-6120-4478-0112", "TA-6120-4478-0120"
-# These two don't sell anything yet: they are still to be set up.
+# These two resellers are not set up yet.
 ALPENGLOW, TALWEG = "TA-6120-4478-0045", "TA-6120-4478-0138"
 
 # Id, name, kind, parent, external id and uid, tax id, address, contact, domain.

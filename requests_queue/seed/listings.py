@@ -1,7 +1,4 @@
-"""Listing requests in every state: what has been listed, and what is asked for now.
-
-They are about the listings of `accounts.add_lines`.
-"""
+"""Listing requests in every status, about the listings of `accounts.add_connections`."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ _ROWS: tuple[tuple[str, int, str, str, float, float, str], ...] = (
 
 
 def add_listing_requests(at: datetime) -> dict[str, int]:
-    """Add the requests about listings that are there; who has worked on them is the distributor."""
+    """Add the requests about existing listings, with the distributor's user as assignee."""
     listings = Listing.objects.in_bulk([row[0] for row in _ROWS])
     people = {u.uid: u for u in User.objects.filter(uid__in=(VENDOR_USER, DISTRIBUTOR_USER))}
     rows = []

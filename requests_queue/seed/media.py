@@ -1,4 +1,4 @@
-"""What presents the suite: a picture, and a video with its thumbnail."""
+"""Media of the suite: a picture, and a video with its thumbnail."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_media(at: datetime) -> dict[str, int]:
 
 
 def picture(top: Color, bottom: Color) -> bytes:
-    """Return a PNG that fades from one color to another, the same bytes on every machine."""
+    """Return a PNG with a gradient; the bytes are the same on every machine."""
     last = _HEIGHT - 1
     lines = b"".join(
         b"\0"

@@ -1,6 +1,6 @@
-"""A dozen subscriptions and their requests, as tables: every status, every type.
+"""Tables of a dozen subscriptions and their requests, in every status and of every type.
 
-What a step leaves out follows from the queue's own rules (`subscriptions.py`).
+`subscriptions.py` creates the rows and adds the values that follow from the queue's rules.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from requests_queue.seed.products import BACKUP, METER, SUITE
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request: made `days` before the base, worked on for `hours` since."""
+    """One request: created `days` before the first seed, updated `hours` later."""
 
     type: str
     status: str
@@ -27,13 +27,13 @@ class Step:
     errors: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     reason: str = ""
-    # The planned date, in days after the base.
+    # The planned date, in days after the first seed.
     planned: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An asset, and its requests in their order."""
+    """An asset and its requests, the oldest first."""
 
     id: str
     product: str
@@ -46,12 +46,12 @@ class Subscription:
 
 
 def _suite(domain: str, **more: Any) -> dict[str, Any]:
-    """Return what a customer of the suite fills in."""
+    """Return the ordering parameters of the suite."""
     return {"admin_email": f"security@{domain}", "customer_domain": domain, **more}
 
 
 def _tenant(number: str) -> dict[str, Any]:
-    """Return what Nimbus fills in of the suite."""
+    """Return the fulfillment parameters of the suite."""
     return {
         "tenant_id": f"tn-{number}",
         "console_address": f"https://{number}.secure.nimbus.example.com",

@@ -1,4 +1,4 @@
-"""The products' parameters: few of the plain one, every type, phase and scope of the suite."""
+"""Parameters of the products; the suite has every type, phase and scope."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _BACKUP = (
          hint="It can't be changed later.", choices=_REGIONS),
     _row("contact_email", "Contact", "email", "ordering", "Who gets the nightly report.",
          placeholder="it@customer.example.com"),
-    # Required, so that a handler has to set it before it approves.
+    # Required: a handler must set it before approval.
     _row("activation_id", "Activation id", "text", "fulfillment",
          "The id of the subscription at Nimbus.", required=True, unique=True, max_length=64),
     _row("console_url", "Console", "url", "fulfillment", "Where the customer signs in."),
@@ -58,7 +58,7 @@ _SUITE_ORDER = (
     _row("intro", "Before you order", "content", "ordering", "",
          display_content="We create the console for the domain below and invite its "
          "administrator by e-mail. **Both must exist before the order.**"),
-    # Required and without default: a purchase without it is born inquiring.
+    # Required and without default: a purchase without it is created as inquiring.
     _row("admin_email", "Administrator", "email", "ordering",
          "Who is invited as the first administrator.", hint="A mailbox that is read.",
          placeholder="admin@customer.example.com", required=True),

@@ -1,4 +1,4 @@
-"""Three products: a plain one, one with every capability, and one between."""
+"""Three products: without optional capabilities, with all of them, and with some."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def capabilities(on: bool) -> dict[str, Any]:
 
 
 def _some() -> dict[str, Any]:
-    """Return what the middle product can: hold, validated changes, pay as you go."""
-    found = capabilities(False)
-    found["ppu"]["ppu"] = True
-    found["subscription"]["hold"] = True
-    found["subscription"]["change"]["validation"] = True
-    found["subscription"]["change"]["editable_ordering_parameters"] = True
-    found["subscription"]["schema"] = "evergreen"
-    return found
+    """Return capabilities for hold, validated changes and pay-as-you-go items."""
+    tree = capabilities(False)
+    tree["ppu"]["ppu"] = True
+    tree["subscription"]["hold"] = True
+    tree["subscription"]["change"]["validation"] = True
+    tree["subscription"]["change"]["editable_ordering_parameters"] = True
+    tree["subscription"]["schema"] = "evergreen"
+    return tree
 
 
 def _ui(name: str, slug: str) -> dict[str, Any]:
@@ -133,7 +133,7 @@ _DEVICES = {"id": "device", "title": "Devices"}
 _HOURS = {"id": "hour", "title": "Hours"}
 _CALLS = {"id": "million-calls", "title": "Million calls"}
 
-# Product, local id, MPN, name, description, unit, and what differs from a monthly reservation.
+# Product, local id, MPN, name, description, unit, and differences from a monthly reservation.
 _ITEMS: tuple[tuple[str, str, str, str, str, dict[str, str], dict[str, Any]], ...] = (
     (BACKUP, "SKU_SEAT", "NB-SEAT", "Seat", "One protected user with all devices.", _USERS, {}),
     (BACKUP, "SKU_STORAGE", "NB-STORAGE-100", "Storage", "Storage for copies, in the region "
@@ -162,7 +162,7 @@ def add_products(at: datetime) -> dict[str, int]:
         Product(**row, owner_id=VENDOR, published=at - timedelta(days=350), **stamps)
         for row in _PRODUCTS
     ]
-    made = {"products": add_missing(products)}
+    added = {"products": add_missing(products)}
     items: list[Item] = []
     for product, local_id, mpn, name, description, unit, more in _ITEMS:
         number = sum(i.product_id == product for i in items) + 1
@@ -173,4 +173,4 @@ def add_products(at: datetime) -> dict[str, int]:
                 **more, **stamps,
             )
         )  # fmt: skip
-    return made | {"items": add_missing(items)}
+    return added | {"items": add_missing(items)}

@@ -1,4 +1,4 @@
-"""How the seed writes: what is missing is inserted, what is there is left alone."""
+"""Insertion of missing rows."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from django.db import models
 
 
 def add_missing(rows: Sequence[models.Model], *key: str) -> int:
-    """Insert the rows whose key (default: the id) isn't there yet; return how many.
+    """Insert the rows whose key (default: the id) does not exist yet; return their number.
 
-    Of two seeds at the same time the later waits for the earlier one's rows and skips them;
-    a row that breaks another unique constraint has lost its place to a row of the user's.
+    Concurrent seeds: the later one waits for the rows of the earlier one and skips them. Rows
+    that break another unique constraint, because of a user's row, are skipped too.
     """
     if not rows:
         return 0
     names = key or ("pk",)
     table = type(rows[0])._default_manager
-    wanted = [tuple(getattr(row, name) for name in names) for row in rows]
-    known = set(table.filter(**{f"{names[0]}__in": {k[0] for k in wanted}}).values_list(*names))
-    fresh = [row for row, k in zip(rows, wanted, strict=True) if k not in known]
-    table.bulk_create(fresh, ignore_conflicts=True)
-    return len(fresh)
+    keys = [tuple(getattr(row, name) for name in names) for row in rows]
+    existing = set(table.filter(**{f"{names[0]}__in": {k[0] for k in keys}}).values_list(*names))
+    missing = [row for row, k in zip(rows, keys, strict=True) if k not in existing]
+    table.bulk_create(missing, ignore_conflicts=True)
+    return len(missing)

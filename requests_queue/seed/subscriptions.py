@@ -1,7 +1,7 @@
-"""The tables of `orders.py` become rows: assets that their requests have made what they are.
+"""Subscriptions and requests created from the tables of `orders.py`.
 
-Rows are written as the queue's moves would have left them, but without the moves: nobody is
-told of demo data, so no webhook gets a burst of events that nobody caused.
+The rows are written in their final state, without the queue's actions, so that demo data causes
+no events for webhooks.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ from requests_queue.seed.orders import SUBSCRIPTIONS, Step, Subscription
 from requests_queue.seed.rows import add_missing
 
 # Statuses that a request reaches without the vendor.
-_UNTOUCHED = ("draft", "tiers_setup", "pending")
+_UNASSIGNED = ("draft", "tiers_setup", "pending")
 
 
 def add_subscriptions(at: datetime) -> dict[str, int]:
-    """Add the subscriptions that aren't there, each with its requests.
+    """Add missing subscriptions, each with all its requests or not at all.
 
-    A subscription is added whole or not at all: the requests of one that is there are the
-    user's, and one whose product or customer the user has changed or deleted stays away.
+    Requests of existing subscriptions are left alone. A subscription whose product or customer
+    the user has changed or deleted is skipped.
     """
-    made = {"subscriptions": 0, "requests": 0}
-    known = set(
+    added = {"subscriptions": 0, "requests": 0}
+    existing = set(
         Asset.objects.filter(pk__in=[row.id for row in SUBSCRIPTIONS]).values_list("pk", flat=True)
     )
     for row in SUBSCRIPTIONS:
-        if row.id in known:
+        if row.id in existing:
             continue
         asset = _asset(row, at)
         requests = asset and _requests(asset, row, at)
         if not asset or not requests:
             continue
         add_missing([asset])
-        # A subscription of the user's may have the external uid: then this one isn't there.
+        # Not inserted where a subscription of the user has the same external uid.
         if Asset.objects.filter(pk=asset.pk).exists():
-            made["subscriptions"] += 1
-            made["requests"] += add_missing(requests)
-    return made
+            added["subscriptions"] += 1
+            added["requests"] += add_missing(requests)
+    return added
 
 
 def _asset(row: Subscription, at: datetime) -> Asset | None:
-    """Return the asset before its first request, or None where what it needs is gone."""
+    """Return the asset before its first request, None where an object it needs is missing."""
     product = Product.objects.filter(pk=row.product).first()
     connection = Connection.objects.filter(product=row.product).order_by("pk").first()
     listing = Listing.objects.filter(product=row.product).order_by("pk").first()
@@ -88,15 +88,15 @@ def _asset(row: Subscription, at: datetime) -> Asset | None:
 
 
 def _requests(asset: Asset, row: Subscription, at: datetime) -> list[Request]:
-    """Return the requests, the asset having followed them; none where the product refuses."""
-    made: list[Request] = []
+    """Return the requests and apply them to the asset; none where the product does not fit."""
+    requests: list[Request] = []
     try:
         for step in row.steps:
-            made.append(_request(asset, step, made, at))
-            _follow(asset, made[-1])
+            requests.append(_request(asset, step, requests, at))
+            _apply(asset, requests[-1])
     except Invalid:
         return []
-    return made
+    return requests
 
 
 def _request(asset: Asset, step: Step, before: list[Request], at: datetime) -> Request:
@@ -120,31 +120,31 @@ def _request(asset: Asset, step: Step, before: list[Request], at: datetime) -> R
         created=created,
         updated=clock.shown(created + timedelta(hours=step.hours)),
     )
-    _sign(request)
+    _assign(request)
     return request
 
 
 def _items(asset: Asset, step: Step) -> items.Items:
     if not step.items:
         return [{**row, "old_quantity": row["quantity"]} for row in asset.items]
-    given = [{"id": name, "quantity": quantity} for name, quantity in step.items.items()]
-    return items.ordered(asset.product, given, asset.items)
+    ordered = [{"id": name, "quantity": quantity} for name, quantity in step.items.items()]
+    return items.order_items(asset.product, ordered, asset.items)
 
 
 def _params(asset: Asset, step: Step) -> parameter_values.Params:
-    given: dict[str, dict[str, Any]] = {}
+    values: dict[str, dict[str, Any]] = {}
     for name, value in step.params.items():
         key = "structured_value" if isinstance(value, Mapping) else "value"
-        given[name] = {"id": name, key: value}
+        values[name] = {"id": name, key: value}
     for name, message in step.errors.items():
-        given.setdefault(name, {"id": name})["value_error"] = message
-    return parameter_values.fill(asset.params, list(given.values()), ("ordering", "fulfillment"))
+        values.setdefault(name, {"id": name})["value_error"] = message
+    return parameter_values.fill(asset.params, list(values.values()), ("ordering", "fulfillment"))
 
 
-def _sign(request: Request) -> None:
-    """Write what the vendor leaves on a request: who, when, with which text."""
-    # A request that was born failed has never been anybody's.
-    if request.status not in _UNTOUCHED and request.updated > request.created:
+def _assign(request: Request) -> None:
+    """Set the assignee, the template and the date of approval of a request."""
+    # Requests that failed at creation have no assignee.
+    if request.status not in _UNASSIGNED and request.updated > request.created:
         request.assignee = User.objects.filter(uid=VENDOR_USER).first()
     kind = {"approved": "fulfillment", "inquiring": "inquire"}.get(request.status)
     if kind is None:
@@ -157,8 +157,8 @@ def _sign(request: Request) -> None:
         request.activation_key = request.template.body if request.template else ""
 
 
-def _follow(asset: Asset, request: Request) -> None:
-    """Make the asset what the request made of it (`effects.hand_over`, `effects.give_back`)."""
+def _apply(asset: Asset, request: Request) -> None:
+    """Apply a request to its asset, as the functions of `effects` do."""
     asset.updated = request.updated
     phase = {"approved": 1, "failed": 2, "revoked": 2}.get(request.status, 0)
     status = effects.ASSET_STATUS[request.type][phase]

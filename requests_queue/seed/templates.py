@@ -1,4 +1,4 @@
-"""What customers and resellers read while they wait, are asked, and are served."""
+"""Templates of the texts that customers and resellers read."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _TITLES = {"fulfillment": "ready", "inquire": "more information needed", "pendin
 
 _SIGN_IN = "Sign in at {{ asset.params.%s.value }}."
 
-# Product, scope, first digits of the ids, and what the bodies speak of.
+# Product, scope, prefix of the ids, and values for the bodies.
 _SETS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     (BACKUP, "asset", "TL-213-870", {
         "name": "Nimbus Backup", "label": "Activation id", "key": "activation_id",
@@ -88,7 +88,7 @@ _SETS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
 
 
 def add_templates(at: datetime) -> dict[str, int]:
-    """Add a template per scope and type; only the suite speaks to resellers."""
+    """Add a template for each scope and type; only the suite has templates for resellers."""
     stamps = {"created": at - timedelta(days=358), "updated": at - timedelta(days=45)}
     rows: list[Template] = []
     for product, scope, prefix, words in _SETS:

@@ -1,4 +1,4 @@
-"""Customers that have moved or changed their contact, and what vendors made of it."""
+"""Changes of customers' addresses and contacts, and the requests about them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from requests_queue.seed.rows import add_missing
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: what the account said before, and a (product, status, reason, hours) each."""
+    """One change: the account's values before it, and the requests about it.
+
+    A request is (product, status, reason, hours after the change).
+    """
 
     account: str
     days: float
@@ -44,7 +47,7 @@ _CHANGES = (
 
 
 def add_changes(at: datetime) -> dict[str, int]:
-    """Add the second version of three customers, and the requests that this made."""
+    """Add the second version of three customers, and the requests about them."""
     versions = requests = 0
     for change in _CHANGES:
         when = clock.shown(at - timedelta(days=change.days))
@@ -56,7 +59,7 @@ def add_changes(at: datetime) -> dict[str, int]:
 
 
 def _versions(change: Change, when: datetime) -> int:
-    """Add the versions of an account that is still as the seed made it; return how many."""
+    """Add the versions of an account that has not changed since the seed; return their number."""
     fresh = TierAccount.objects.filter(pk=change.account, version=1, versions=None)
     row = fresh.filter(decommissioned=None).first()
     if row is None:
@@ -73,7 +76,7 @@ def _versions(change: Change, when: datetime) -> int:
 def _requests(
     change: Change, version: TierAccountVersion, when: datetime
 ) -> list[TierAccountRequest]:
-    known = Product.objects.in_bulk([product for product, *_ in change.requests])
+    products = Product.objects.in_bulk([product for product, *_ in change.requests])
     user = User.objects.filter(uid=VENDOR_USER).first()
     return [
         TierAccountRequest(
@@ -82,13 +85,13 @@ def _requests(
             account=version,
             scopes=["customer"],
             reason=reason,
-            product=known[product],
-            vendor_id=known[product].owner_id,
+            product=products[product],
+            vendor_id=products[product].owner_id,
             provider_id=version.account.owner_id,
             assignee=user if status in ("accepted", "ignored") else None,
             created=when,
             updated=clock.shown(when + timedelta(hours=hours)),
         )
         for taken, (product, status, reason, hours) in enumerate(change.requests)
-        if product in known
+        if product in products
     ]

@@ -1,6 +1,6 @@
-"""The resellers of the suite: set up, being changed, and waiting for each other.
+"""Tier configurations of the suite and their requests, in every status.
 
-Written as the queue's moves would have left them, but told to nobody.
+The rows are written in their final state, so that demo data causes no events for webhooks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from requests_queue.seed.rows import add_missing
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request: made `days` before the base, worked on for `hours` since."""
+    """One request: created `days` before the first seed, updated `hours` later."""
 
     type: str
     status: str
@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration, and its requests in their order."""
+    """A configuration and its requests, the oldest first."""
 
     id: str
     account: str
@@ -90,31 +90,31 @@ _CONFIGS = (
 
 
 def add_configs(at: datetime) -> dict[str, int]:
-    """Add the configurations that aren't there, each with its requests.
+    """Add missing configurations with their requests.
 
-    A configuration whose product or reseller the user has changed or deleted stays away.
+    A configuration whose product or reseller the user has changed or deleted is skipped.
     """
-    made = {"tier configs": 0, "tier requests": 0}
-    known = set(TierConfig.objects.values_list("pk", flat=True))
+    added = {"tier configs": 0, "tier requests": 0}
+    existing = set(TierConfig.objects.values_list("pk", flat=True))
     for row in _CONFIGS:
-        if row.id in known:
+        if row.id in existing:
             continue
         try:
             config = _config(row, at)
             requests = _requests(config, row, at) if config else []
         except Invalid:
-            # The user's product has lost a parameter of ours.
+            # The user has removed a parameter from the product.
             continue
         if config is None or not add_missing([config]):
             continue
         if TierConfig.objects.filter(pk=config.pk).exists():
-            made["tier configs"] += 1
-            made["tier requests"] += add_missing(requests)
-    return made
+            added["tier configs"] += 1
+            added["tier requests"] += add_missing(requests)
+    return added
 
 
 def _config(row: Config, at: datetime) -> TierConfig | None:
-    """Return the configuration before its first request, or None where what it needs is gone."""
+    """Return the configuration before its first request, None where an object is missing."""
     connection = Connection.objects.filter(product=SUITE).order_by("pk").first()
     listing = Listing.objects.select_related("contract").filter(product=SUITE).first()
     account = TierAccount.objects.filter(pk=row.account).first()
@@ -141,18 +141,18 @@ def _config(row: Config, at: datetime) -> TierConfig | None:
 
 
 def _requests(config: TierConfig, row: Config, at: datetime) -> list[TierConfigRequest]:
-    """Return the requests, the configuration having followed them."""
-    made: list[TierConfigRequest] = []
+    """Return the requests and apply them to the configuration."""
+    requests: list[TierConfigRequest] = []
     for step in row.steps:
-        request = _request(config, step, made, at)
-        made.append(request)
+        request = _request(config, step, requests, at)
+        requests.append(request)
         if step.status != "draft":
             config.updated = request.updated
         if step.status in ("approved", "failed"):
             config.activated = config.activated or request.updated
         if step.status == "approved":
             config.params, config.template = request.params, request.template
-    return made
+    return requests
 
 
 def _request(
@@ -185,13 +185,13 @@ def _request(
 
 
 def _params(config: TierConfig, step: Step) -> parameter_values.Params:
-    given: dict[str, dict[str, Any]] = {
+    values: dict[str, dict[str, Any]] = {
         name: {"id": name, "value": value} for name, value in step.values.items()
     }
     for name, message in step.errors.items():
-        given.setdefault(name, {"id": name})["value_error"] = message
+        values.setdefault(name, {"id": name})["value_error"] = message
     return parameter_values.fill(
-        config.params, list(given.values()), ("ordering", "fulfillment"), "params"
+        config.params, list(values.values()), ("ordering", "fulfillment"), "params"
     )
 
 

@@ -1,6 +1,7 @@
-"""Usage files in every status, with their records: the security desk is paid by use.
+"""Usage files of a pay-as-you-go item with their records, in every status.
 
-Those that are being uploaded or processed stay so, for show: no worker has to do with them.
+Files in `uploading` and `processing` stay there as examples: they have no lease, so no worker
+processes them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from requests_queue.seed.listings import DISTRIBUTOR_USER
 from requests_queue.seed.products import SUITE
 from requests_queue.seed.rows import add_missing
 
-# The last digits of the id, status, months before the base, what happened to it.
+# The last digits of the id, status, months before the first seed, names of its events.
 _FILES: tuple[tuple[str, str, int, str], ...] = (
     ("3391-0001", "closed", 5, "created uploaded submitted accepted closed"),
     ("3391-0002", "accepted", 4, "created uploaded submitted accepted"),
@@ -53,8 +54,8 @@ _UNKNOWN: dict[str, str] = {
 
 
 def add_usage(at: datetime) -> dict[str, int]:
-    """Add the files that aren't there, each with its records and contents."""
-    made = dict.fromkeys(
+    """Add missing files with their records and contents."""
+    added = dict.fromkeys(
         ("usage files", "usage records", "usage contents", "usage chunks", "reconciliations"), 0
     )
     product = Product.objects.filter(pk=SUITE, owner=VENDOR).first()
@@ -64,30 +65,30 @@ def add_usage(at: datetime) -> dict[str, int]:
         Asset.objects.filter(product=SUITE, contract=CONTRACT, status="active").order_by("pk")[:3]
     )
     if not product or not contract or not item or not assets:
-        return made
+        return added
     people = {u.uid: u for u in User.objects.filter(uid__in=(VENDOR_USER, DISTRIBUTOR_USER))}
     for digits, status, months, history in _FILES:
         file = _file(digits, status, _month(at, months), history.split(), people)
         file.schema = str(product.capability("ppu.schema") or "qt").lower()
         if not add_missing([file]):
             continue
-        made["usage files"] += 1
+        added["usage files"] += 1
         if status not in _EMPTY:
-            made["usage records"] += add_missing(_records(file, item, assets))
+            added["usage records"] += add_missing(_records(file, item, assets))
             counting.recount(file.pk)
-            made["usage contents"] += _contents(file, assets)
+            added["usage contents"] += _contents(file, assets)
         if "accepted" in history.split():
             chunks.create(file, file.created + timedelta(hours=3))
-            made["usage chunks"] += file.chunks.count()
+            added["usage chunks"] += file.chunks.count()
         if status == "closed":
             _reconcile(file)
-            made["usage contents"] += 1
-            made["reconciliations"] += 1
-    return made
+            added["usage contents"] += 1
+            added["reconciliations"] += 1
+    return added
 
 
 def _reconcile(file: UsageFile) -> None:
-    """Keep the spreadsheet by which the distributor closed a file's records."""
+    """Store the spreadsheet by which the distributor closed a file's records."""
     rows = file.records.order_by("row").values_list("pk", "external_billing_id")
     text = "record_id,external_billing_id\n" + "".join(f"{pk},{bill}\n" for pk, bill in rows)
     content, at = text.encode(), file.updated
@@ -101,7 +102,7 @@ def _reconcile(file: UsageFile) -> None:
 
 
 def _month(at: datetime, before: int) -> datetime:
-    """Return the first day of the month that lies so many months before."""
+    """Return the first day of the month so many months earlier."""
     months = at.year * 12 + at.month - 1 - before
     return at.replace(
         year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0
@@ -170,7 +171,7 @@ def _ends(file: UsageFile) -> tuple[Any, Any]:
 
 
 def _contents(file: UsageFile, assets: list[Asset]) -> int:
-    """Keep what was uploaded, and what it was processed to; return how many contents."""
+    """Store the upload and the processed file; return the number of contents."""
     last = file.period_to
     if last is None:
         return 0

@@ -108,7 +108,7 @@ WRONG: dict[str, tuple[Json, str]] = {
     "an error as a list": (params({"id": "admin_email", "value_error": ["No."]}),
                            "Parameter admin_email: value_error is a list, not a string."),
     "a value as a list": (params({"id": "company_alias", "value": [1]}),
-                          "Parameter company_alias: value is a string."),
+                          "Parameter company_alias: value must be a string."),
     "a value outside the choices": (params({"id": "data_region", "value": "mars"}),
                                     "'mars' is not one of us, eu, uk."),
     "choices as a string": (params({"id": "data_region", "value_choices": "us"}),

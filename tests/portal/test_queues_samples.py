@@ -161,7 +161,7 @@ def test_sample_is_created_with_its_dependencies() -> None:
     made = make.world("1")
     vendor = signed_in(made.vendor_user)
     path = f"{NEW}?type=change"
-    assert "needs a subscription that is active" in read(vendor, path)
+    assert "It must be active" in read(vendor, path)
     answer = vendor.post(path, {"at_once": "1"})
     assert answer.status_code == 303, text(answer)
     assert set(Request.objects.values_list("type", "status")) == {

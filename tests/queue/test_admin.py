@@ -61,8 +61,8 @@ def said(response: Any) -> str:
 
 
 def offered(client: Client, row: Request) -> list[tuple[str, str]]:
-    moves = client.get(page(row)).context["moves"]
-    return [(move["offer"].name, move["offer"].role) for move in moves]
+    actions = client.get(page(row)).context["available_actions"]
+    return [(action["offer"].name, action["offer"].role) for action in actions]
 
 
 # -- which moves
@@ -87,7 +87,7 @@ def test_the_moves_shown_are_the_legal_ones(
     assert {name for name, _ in both} == legal[VENDOR] | legal[DISTRIBUTOR]
     assert len(both) == len(dict(both)) and all(name in legal[role] for name, role in both)
     if not both:
-        assert b"There is no move" in root.get(page(row)).content
+        assert b"You have no actions" in root.get(page(row)).content
 
 
 def test_the_actions_are_the_moves_of_ones_side(

@@ -487,5 +487,5 @@ def test_the_sample(seeded: Any, kind: str) -> None:
 
 
 def test_there_is_no_sample_without_a_subscription() -> None:
-    with pytest.raises(Refused, match="order one"):
+    with pytest.raises(Refused, match="Order one"):
         samples.create_sample("vendor", None)

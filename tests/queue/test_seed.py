@@ -124,7 +124,7 @@ def test_rows_of_the_users_own_keep_their_place(seeded: seed.Summary) -> None:
     taken.save(force_insert=True)
     Parameter.objects.filter(product=METER, name="workspace_id").delete()
     Asset.objects.filter(product=METER).delete()
-    made = seed.run(lambda line: None).made
+    made = seed.run(lambda line: None).added
     assert not Asset.objects.filter(pk="AS-5810-2277-4093").exists()
     assert made["parameters"] == 1
     assert made["subscriptions"] == 2
@@ -136,7 +136,7 @@ def test_a_product_that_lost_what_its_orders_name_is_left_without_them(
     Asset.objects.filter(product=METER).delete()
     # The name is taken by a parameter that can't be ordered, so the seed's own can't come back.
     Parameter.objects.filter(product=METER, name="workspace_id").update(scope="product")
-    made = seed.run(lambda line: None).made
+    made = seed.run(lambda line: None).added
     assert made["subscriptions"] == 0
     assert not Asset.objects.filter(product=METER).exists()
 
@@ -313,7 +313,7 @@ def test_the_command_says_what_it_makes() -> None:
     call_command("seed", "--quiet", stdout=quiet)
     assert "subscriptions  12" in first.getvalue()
     assert "rows added" in first.getvalue()
-    assert "Nothing to add" in second.getvalue()
+    assert "Nothing was added" in second.getvalue()
     assert quiet.getvalue() == ""
 
 

@@ -273,7 +273,7 @@ def test_the_sample(seeded: Any, product: str | None) -> None:
 
 
 def test_there_is_no_sample_without_a_customer() -> None:
-    with pytest.raises(Refused, match="order a subscription first"):
+    with pytest.raises(Refused, match="Order a subscription first"):
         samples.create_sample("update", make.world().product)
 
 

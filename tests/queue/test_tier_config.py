@@ -486,7 +486,7 @@ class TestBirths:
             ({"configuration": good, "params": {}}, "params: Expected a list"),
             ({"configuration": good, "params": [{"id": "nope"}]}, "nope does not exist"),
             ({"configuration": good, "params": [{"id": "tier1_set", "value": "x"}]},
-             "can't be set"),
+             "cannot be set"),
             ({"configuration": good, "notes": 1}, "notes: Not a valid string."),
             ({"configuration": good, "notes": "x" * 2001}, "no more than 2000 characters"),
         ]  # fmt: skip

@@ -332,6 +332,6 @@ class TestDemoData:
         for order in Request.objects.filter(product=SUITE).select_related("asset"):
             tier1 = TierConfig.objects.get(account=order.asset.tier1_id, tier_level=1)
             held = tier1.activated is None
-            assert held == (order.status == "tiers_setup") == setup.is_held(order.asset)
+            assert held == (order.status == "tiers_setup") == setup.waits_for_setup(order.asset)
         accounts = TierConfig.objects.values_list("account_id", flat=True)
         assert {MASTER, BRIGHTWATER, CASCADE, FJORDLINE, ALPENGLOW} < set(accounts)

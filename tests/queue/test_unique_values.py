@@ -22,8 +22,8 @@ pytestmark = pytest.mark.django_db
 
 UNIQUE = {"constraints": {"unique": True}}
 TAKEN = (
-    "asset.params: Parameter {}: This value is taken by another subscription of the product, and "
-    "must be unique."
+    "asset.params: Parameter {}: The value must be unique. "
+    "Another subscription of the product has it."
 )
 PHONE = {"country_code": "+1", "area_code": "555", "phone_number": "0100", "extension": ""}
 
@@ -238,8 +238,8 @@ class TestStructures:
 
 class TestTierConfigurations:
     TAKEN = (
-        "params: Parameter {}: This value is taken by another tier configuration of the product, "
-        "and must be unique."
+        "params: Parameter {}: The value must be unique. "
+        "Another tier configuration of the product has it."
     )
 
     @pytest.fixture

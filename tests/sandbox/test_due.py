@@ -36,7 +36,7 @@ def test_due_jobs_run_at_their_own_times() -> None:
     row = Request.objects.get(pk=pk)
     assert (row.status, row.updated, row.planned_date) == ("pending", planned, None)
     bills = list(BillingRequest.objects.order_by("pk"))
-    months = [periods.add(start, n) for n in range(4)]
+    months = [periods.add_months(start, n) for n in range(4)]
     assert [(b.period_from, b.period_to, b.created) for b in bills] == [
         (months[n], months[n + 1], months[n + 1]) for n in range(3)
     ]

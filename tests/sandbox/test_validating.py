@@ -82,7 +82,7 @@ def test_draft_defaults_to_a_product_with_the_capability(vendor: Caller) -> None
     switch_off(Product.objects.get(pk=METER), "subscription.change.validation")
     refused(
         vendor.post(SAMPLES, body), 400,
-        "product: There is no product that can have a change request as a draft.",
+        "product: No product allows drafts of requests of type change.",
     )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""Billing requests: what is charged for a subscription's periods, by vendor and by provider."""
+"""Billing requests of vendors and providers for the periods of subscriptions."""

@@ -1,4 +1,4 @@
-"""The billing queue's Django app."""
+"""The Django app of the billing queue."""
 
 from requests_queue.queues import app
 

@@ -1,5 +1,4 @@
-"""What happens to billing by itself: a subscription's period is over, and the vendor's request
-for it is made."""
+"""Scheduled work of billing: create the vendor's request when a subscription's period ends."""
 
 from __future__ import annotations
 
@@ -20,13 +19,13 @@ from requests_queue.signals import collect_next_due, due_reached
 
 @receiver(due_reached)
 def run(now: datetime, **kwargs: Any) -> None:
-    """Bill each period that is over, one request for each."""
-    over = SubscriptionBilling.objects.filter(next_date__lte=now).order_by("next_date", "pk")
+    """Create a billing request for each period that has ended."""
+    ended = SubscriptionBilling.objects.filter(next_date__lte=now).order_by("next_date", "pk")
     try:
-        jobs.run_each(list(over.values_list("pk", flat=True)), partial(_bill_all, now=now))
+        jobs.run_each(list(ended.values_list("pk", flat=True)), partial(_bill_all, now=now))
     finally:
-        # Behind it: what a changed order makes of the periods begins with the next one.
-        subscriptions.follow(now)
+        # Afterwards: changed items change the periods from the next one on.
+        subscriptions.update_billing(now)
 
 
 def _bill_all(pk: str, now: datetime) -> None:
@@ -36,19 +35,19 @@ def _bill_all(pk: str, now: datetime) -> None:
 
 @receiver(collect_next_due)
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
-    """Return when the next period of an active subscription is over."""
-    # One that has just been activated has its first period to come, within the same move.
-    subscriptions.follow(now)
+    """Return when the next period of an active subscription ends."""
+    # Include subscriptions that were activated since the last run.
+    subscriptions.update_billing(now)
     rows = SubscriptionBilling.objects.filter(next_date__gt=now, asset__status="active")
-    found: datetime | None = rows.aggregate(at=Min("next_date"))["at"]
-    return found
+    result: datetime | None = rows.aggregate(at=Min("next_date"))["at"]
+    return result
 
 
 @transitions.atomic()
 def _bill(pk: str, now: datetime) -> bool:
-    """Bill the period of a subscription that is over; return whether there was one.
+    """Bill the oldest ended period of a subscription; return whether there was one.
 
-    Periods of one that isn't active now pass unbilled.
+    The periods of a subscription that is not active pass without a request.
     """
     asset = (
         Asset.objects.select_for_update(of=("self",))
@@ -60,23 +59,24 @@ def _bill(pk: str, now: datetime) -> bool:
     if asset is None or row is None or row.next_date is None:
         return False
     boundary = row.next_date
-    ends = asset.status not in subscriptions.BILLABLE
-    after = None if ends else periods.following(row.started, row.period_uom, boundary)
-    # Of two that come at the same time, one bills.
-    won = SubscriptionBilling.objects.filter(pk=pk, next_date=boundary).update(
-        billed_to=boundary, next_date=after
+    following = None
+    if asset.status in subscriptions.BILLABLE:
+        following = periods.next_boundary(row.started, row.period_uom, boundary)
+    # Race: only one of two concurrent runs updates the row.
+    updated = SubscriptionBilling.objects.filter(pk=pk, next_date=boundary).update(
+        billed_to=boundary, next_date=following
     )
-    billed = _due(row, asset, boundary)
-    if won and asset.status == "active" and billed:
+    due_items = _due_items(row, asset, boundary)
+    if updated and asset.status == "active" and due_items:
         period = Period(row.billed_to, boundary, row.period_delta, row.period_uom)
         before = list(asset.billing_requests.filter(type=VENDOR_TYPE))
-        transitions.add(creation.build(asset, VENDOR_TYPE, billed, period, now, before))
-    return bool(won)
+        transitions.add(creation.build(asset, VENDOR_TYPE, due_items, period, now, before))
+    return bool(updated)
 
 
-def _due(row: SubscriptionBilling, asset: Asset, boundary: datetime) -> Items:
-    """Return the items whose own period is over on a boundary of the subscription's."""
-    passed = periods.between(row.started, boundary)
+def _due_items(row: SubscriptionBilling, asset: Asset, boundary: datetime) -> Items:
+    """Return the items whose own period ends on a boundary of the subscription's period."""
+    passed = periods.months_between(row.started, boundary)
     return [
         item for item in asset.items if (length := periods.months_of(item)) and passed % length == 0
     ]

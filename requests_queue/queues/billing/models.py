@@ -1,4 +1,4 @@
-"""The rows of billing: a request by Connect's names, and what a subscription's periods are."""
+"""Models of billing requests and of the billing of subscriptions."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ PROVIDER_TYPE, VENDOR_TYPE = "provider", "vendor"
 
 
 class SubscriptionBilling(models.Model):
-    """When a subscription is billed next, and for how long; made from its activation."""
+    """The billing period of a subscription and when it ends; created after activation."""
 
     asset = models.OneToOneField(Asset, models.CASCADE, primary_key=True, related_name="billing")
-    # The activation, which all periods count from.
+    # The activation, at which the first period starts.
     started = models.DateTimeField()
-    # Until when it has been billed, or needn't be.
+    # The end of what has been billed, or need not be billed.
     billed_to = models.DateTimeField()
-    # Null, as `period_uom` is empty, where no item is paid by the month or the year.
+    # Null, and `period_uom` empty, where no item is billed by the period.
     next_date = models.DateTimeField(null=True)
     period_delta = models.FloatField(default=1)
     period_uom = models.CharField(max_length=16, blank=True)
     anniversary_day = models.IntegerField()
     anniversary_month = models.IntegerField()
-    # `updated` of the asset when its items were last looked at.
+    # `updated` of the asset when its items were last processed.
     seen = models.DateTimeField()
 
     class Meta:
@@ -39,7 +39,7 @@ class SubscriptionBilling(models.Model):
 class BillingRequest(QueueObject):
     """A billing request (`BRP-` of the provider, `BRV-` of the vendor). It has no status.
 
-    `items` are as the API shows them; `attributes` hold `vendor` and `provider` where given.
+    `items` have the API's form; `attributes` may have the keys `vendor` and `provider`.
     """
 
     type = models.CharField(max_length=16)
@@ -63,13 +63,13 @@ class BillingRequest(QueueObject):
 
     @classmethod
     def visible_to(cls, account: Account) -> models.QuerySet[Any]:
-        """Return the requests that an account may see: the provider's own are not the vendor's."""
+        """Return the requests that an account may see: only providers see requests of providers."""
         if account.is_vendor:
             return cls._default_manager.filter(vendor=account, type=VENDOR_TYPE)
         return cls._default_manager.filter(provider=account)
 
     def parties(self) -> tuple[str, ...]:
-        """Return the ids of the accounts that are told of this request."""
+        """Return the ids of the accounts that are notified of this request."""
         if self.type == PROVIDER_TYPE:
             return (self.provider_id,)
         return super().parties()

@@ -1,6 +1,6 @@
-"""Billing periods as arithmetic: how long an item's is, and where the boundaries of one lie.
+"""Arithmetic of billing periods, in calendar months since the activation.
 
-Knows neither database nor clock; months are calendar months from the activation on.
+Uses neither the database nor the clock.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ _ITEM_MONTHS = MONTHS | {f"{n} years": 12 * n for n in range(2, 7)}
 
 
 def months_of(item: Mapping[str, Any]) -> int:
-    """Return after how many months an item is billed again; 0: it isn't.
+    """Return the billing period of an item in months; 0: it is not billed by the period.
 
-    Pay-per-use items are billed by usage files.
+    Pay-as-you-go items are billed by usage files.
     """
     if str(item["item_type"]).lower() != "reservation":
         return 0
     return _ITEM_MONTHS.get(str(item["period"]).lower(), 0)
 
 
-def common(items: Iterable[Mapping[str, Any]]) -> str:
-    """Return the unit of the longest period whose boundaries are those of all items, or ``."""
-    months = [found for item in items if (found := months_of(item))]
-    shared = math.gcd(*months) if months else 0
-    return next((uom for uom, length in MONTHS.items() if length == shared), "")
+def common_period(items: Iterable[Mapping[str, Any]]) -> str:
+    """Return the unit of the longest period that divides those of all items, empty for none."""
+    lengths = [length for item in items if (length := months_of(item))]
+    divisor = math.gcd(*lengths) if lengths else 0
+    return next((uom for uom, length in MONTHS.items() if length == divisor), "")
 
 
-def add(start: datetime, months: int) -> datetime | None:
-    """Return the same day and time so many months later; a month's last day where it is short.
+def add_months(start: datetime, months: int) -> datetime | None:
+    """Return the same day and time so many months later, or the last day of a shorter month.
 
-    None beyond what a date can be.
+    Returns None beyond the range of dates.
     """
     years, month = divmod(start.month - 1 + months, 12)
     year = start.year + years
@@ -46,17 +46,17 @@ def add(start: datetime, months: int) -> datetime | None:
     return start.replace(year=year, month=month + 1, day=day)
 
 
-def between(start: datetime, boundary: datetime) -> int:
-    """Return how many months after the start a boundary lies."""
+def months_between(start: datetime, boundary: datetime) -> int:
+    """Return the number of months from the start to a boundary."""
     return (boundary.year - start.year) * 12 + boundary.month - start.month
 
 
-def following(start: datetime, uom: str, after: datetime) -> datetime | None:
-    """Return the first boundary later than `after`; the start itself is none."""
+def next_boundary(start: datetime, uom: str, after: datetime) -> datetime | None:
+    """Return the first boundary later than `after`; the start is not a boundary."""
     length = MONTHS[uom]
-    count = max(between(start, after) // length, 1)
-    boundary = add(start, count * length)
+    count = max(months_between(start, after) // length, 1)
+    boundary = add_months(start, count * length)
     while boundary is not None and boundary <= after:
         count += 1
-        boundary = add(start, count * length)
+        boundary = add_months(start, count * length)
     return boundary

@@ -1,4 +1,4 @@
-"""A realistic billing request: the last period of an active subscription, by either side."""
+"""Sample billing requests: the current period of a subscription, by vendor or provider."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from requests_queue.catalog.models import Account, Asset, Product
 from requests_queue.errors import Refused
 from requests_queue.queues.billing import creation, periods
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
-from requests_queue.queues.billing.subscriptions import BILLABLE, follow
+from requests_queue.queues.billing.subscriptions import BILLABLE, update_billing
 from requests_queue.resources import format_datetime
 
 
 def create_sample(
     kind: str, product: Product | None, account: Account | None = None
 ) -> BillingRequest:
-    """Bill the current period of a subscription of the product, or of any, and return that.
+    """Bill the current period of a subscription of a product (None: any); return the request.
 
     Raises Refused where no subscription is billed by the period.
     """
@@ -30,13 +30,14 @@ def create_sample(
     asset = assets.first()
     if asset is None:
         of = f"product {product.pk}" if product else "any product"
-        raise Refused("REQ_003", f"No subscription of {of} is billed by the period: order one.")
-    return creation.create(body_of(kind, asset), Actor(None, side_of(kind, asset)))
+        message = f"No subscription of {of} is billed by the period. Order one first."
+        raise Refused("REQ_003", message)
+    return creation.create(request_body(kind, asset), Actor(None, biller(kind, asset)))
 
 
 def billable(account: Account | None) -> QuerySet[Asset]:
     """Return the subscriptions of an account that are billed by the period, active ones first."""
-    follow(clock.now())
+    update_billing(clock.now())
     rows = Asset.objects.select_related(
         "billing", "product", "customer", "connection__vendor", "connection__provider"
     )
@@ -44,12 +45,12 @@ def billable(account: Account | None) -> QuerySet[Asset]:
     return rows.exclude(billing__next_date=None).order_by("status", "pk")
 
 
-def side_of(kind: str, asset: Asset) -> Account:
-    """Return who bills by requests of a type."""
+def biller(kind: str, asset: Asset) -> Account:
+    """Return the account that bills by requests of a type."""
     return asset.connection.vendor if kind == VENDOR_TYPE else asset.connection.provider
 
 
-def body_of(kind: str, asset: Asset) -> dict[str, Any]:
+def request_body(kind: str, asset: Asset) -> dict[str, Any]:
     """Return the body that bills the current period of a subscription."""
     billing = asset.billing
     reference = {"reference": f"{asset.pk}/{billing.next_date:%Y-%m}"}
@@ -63,5 +64,5 @@ def body_of(kind: str, asset: Asset) -> dict[str, Any]:
             "delta": billing.period_delta,
             "uom": billing.period_uom,
         },
-        "attributes": {side_of(kind, asset).type: reference},
+        "attributes": {biller(kind, asset).type: reference},
     }

@@ -1,4 +1,4 @@
-"""What a subscription's billing is: made when it has been activated, and kept to its items."""
+"""Billing of subscriptions: created after activation, updated when the items change."""
 
 from __future__ import annotations
 
@@ -13,62 +13,62 @@ from requests_queue.queues.billing import periods
 from requests_queue.queues.billing.models import SubscriptionBilling
 from requests_queue.queues.fulfillment.models import Request
 
-# Not yet activated, or over.
+# Statuses of subscriptions that have been activated and not terminated.
 BILLABLE = ("active", "suspended", "terminating")
-_AT_ONCE = 500
+_BATCH = 500
 
 
-def follow(now: datetime) -> None:
-    """Make or mend the billing of each subscription that was activated or changed."""
+def update_billing(now: datetime) -> None:
+    """Create or update the billing of each subscription that was activated or changed."""
     billable = Asset.objects.filter(status__in=BILLABLE).order_by("pk")
-    unseen = list(billable.exclude(billing__seen=F("updated")).values_list("pk", flat=True))
-    for start in range(0, len(unseen), _AT_ONCE):
-        rows = Asset.objects.filter(pk__in=unseen[start : start + _AT_ONCE])
-        _follow(list(with_activation(rows).select_related("billing")), now)
+    changed = list(billable.exclude(billing__seen=F("updated")).values_list("pk", flat=True))
+    for start in range(0, len(changed), _BATCH):
+        rows = Asset.objects.filter(pk__in=changed[start : start + _BATCH])
+        _update_batch(list(with_activation(rows).select_related("billing")), now)
 
 
-def _follow(rows: list[Any], now: datetime) -> None:
-    fresh = [asset for asset in rows if not hasattr(asset, "billing")]
-    # Of two processes that see one first, one makes its billing.
+def _update_batch(assets: list[Any], now: datetime) -> None:
+    existing = [asset for asset in assets if hasattr(asset, "billing")]
+    new = [asset for asset in assets if not hasattr(asset, "billing")]
+    # Race: another process may have created the billing meanwhile.
     SubscriptionBilling.objects.bulk_create(
-        [build(asset, now) for asset in fresh], ignore_conflicts=True
+        [build(asset, now) for asset in new], ignore_conflicts=True
     )
-    known = {asset.pk for asset in fresh}
-    for asset in rows:
-        # `build` has linked the fresh ones to theirs.
-        if asset.pk not in known:
-            _mend(asset, asset.billing, now)
+    for asset in existing:
+        _update(asset, asset.billing, now)
 
 
 def with_activation(rows: QuerySet[Asset]) -> QuerySet[Any]:
-    """Return the subscriptions with `activated`: since when the approved purchase is in effect."""
+    """Return the subscriptions with `activated`, the effective date of the approved purchase."""
     purchases = Request.objects.filter(asset=OuterRef("pk"), type="purchase", status="approved")
     return rows.annotate(activated=Subquery(purchases.order_by("pk").values("effective_date")[:1]))
 
 
-def _mend(asset: Asset, old: SubscriptionBilling, now: datetime) -> None:
+def _update(asset: Asset, old: SubscriptionBilling, now: datetime) -> None:
     if old.next_date is not None and old.next_date <= now:
-        # Its period is over, and is billed before another one begins.
+        # The period has ended and must be billed first.
         return
     changes: dict[str, datetime | str | None] = {"seen": _seen(asset, now)}
-    uom = periods.common(asset.items)
+    uom = periods.common_period(asset.items)
     if uom != old.period_uom:
         changes |= _dates(old.started, uom, old.billed_to, max(now, old.billed_to))
     SubscriptionBilling.objects.filter(pk=asset.pk, seen=old.seen).update(**changes)
 
 
 def _seen(asset: Asset, now: datetime) -> datetime:
-    """Return until when the changes of a subscription have been looked at.
+    """Return until when the changes of a subscription have been processed.
 
-    `updated` has whole seconds: until this one is over, another change may come.
+    `updated` has whole seconds, so another change may follow within the current second.
     """
     second = clock.shown(now)
     return asset.updated if asset.updated < second else second - timedelta(seconds=1)
 
 
 def build(asset: Any, now: datetime) -> SubscriptionBilling:
-    """Return the billing of a subscription (of `with_activation`), not saved; what lies before
-    `now` is not billed."""
+    """Return the unsaved billing of a subscription of `with_activation`.
+
+    Periods that ended before `now` are not billed.
+    """
     started = asset.activated or asset.created
     return SubscriptionBilling(
         asset=asset,
@@ -76,20 +76,22 @@ def build(asset: Any, now: datetime) -> SubscriptionBilling:
         anniversary_day=started.day,
         anniversary_month=started.month,
         seen=_seen(asset, now),
-        **_dates(started, periods.common(asset.items), started, now),
+        **_dates(started, periods.common_period(asset.items), started, now),
     )
 
 
 def _dates(
     started: datetime, uom: str, billed_to: datetime, after: datetime
 ) -> dict[str, datetime | str | None]:
-    """Return unit, next date, and from when the period that ends on it is to be billed."""
-    found: dict[str, datetime | str | None] = {
+    """Return the unit, the next date, and the start of the period that ends on it."""
+    columns: dict[str, datetime | str | None] = {
         "period_uom": uom, "next_date": None, "billed_to": billed_to,
     }  # fmt: skip
-    boundary = periods.following(started, uom, after) if uom else None
+    boundary = periods.next_boundary(started, uom, after) if uom else None
     if boundary is None:
-        return found
+        return columns
     length = periods.MONTHS[uom]
-    before = periods.add(started, periods.between(started, boundary) - length) or billed_to
-    return found | {"next_date": boundary, "billed_to": max(before, billed_to)}
+    before = (
+        periods.add_months(started, periods.months_between(started, boundary) - length) or billed_to
+    )
+    return columns | {"next_date": boundary, "billed_to": max(before, billed_to)}

@@ -84,7 +84,7 @@ class Requests(ValidatedCollection):
     }  # fmt: skip
     queue = rules.QUEUE
     service = Service(
-        complete=queries.complete, represent=representations.request, create=creation.create,
+        complete=queries.with_related, represent=representations.request, create=creation.create,
         edit=editing.edit, text=texts.of_request,
     )  # fmt: skip
     validated = validation.VALIDATED

@@ -1,4 +1,4 @@
-"""The fulfillment queue's Django app."""
+"""The Django app of the fulfillment queue."""
 
 from requests_queue.queues import app
 

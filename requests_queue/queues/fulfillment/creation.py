@@ -39,7 +39,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
         return _create(values, asset, actor)
     except IntegrityError:
         # A concurrent call created the same order.
-        if twin := lookups.twin(asset, actor):
+        if twin := lookups.duplicate_of(asset, actor):
             raise lookups.conflict(twin) from None
     # Or a concurrent call created the same customer, who is found this time.
     return _create(values, asset, actor)
@@ -77,7 +77,7 @@ def _purchase(data: Values, given: Values, actor: Actor, now: datetime) -> Reque
     wanted = parameter_values.fill(
         parameter_values.blank(product), given.get("params"), ("ordering",)
     )
-    order = items.ordered(product, given.get("items"), [])
+    order = items.order_items(product, given.get("items"), [])
     effects.check_unique(product.pk, None, wanted, [])
     draft = data.get("status") == "draft" and bool(
         product.capability(request_types.DRAFT_CAPABILITY["purchase"])
@@ -119,7 +119,9 @@ def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetim
         raise Refused("REQ_003", f"The product doesn't support {kind} operations.")
     held = [{**row, "old_quantity": row["quantity"]} for row in asset.items]
     order = (
-        items.ordered(asset.product, given["items"], asset.items) if _orders(kind, given) else held
+        items.order_items(asset.product, given["items"], asset.items)
+        if _orders(kind, given)
+        else held
     )
     wanted = parameter_values.fill(asset.params, given.get("params"), _writable(kind, actor))
     if kind == "change" and items.is_unchanged(order) and wanted == asset.params:

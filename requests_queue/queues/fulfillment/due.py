@@ -1,4 +1,4 @@
-"""What happens to fulfillment requests by themselves: planned dates come, stale drafts go."""
+"""Scheduled work of fulfillment requests: release at the planned date, delete stale drafts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @receiver(due_reached)
 def run(now: datetime, **kwargs: Any) -> None:
-    """Return requests to pending whose planned date has come, and delete stale drafts."""
+    """Make scheduled requests pending at their planned date, and delete stale drafts."""
     planned = Request.objects.filter(status="scheduled", planned_date__lte=now)
     stale = Request.objects.filter(status="draft", updated__lt=now - _draft_life())
     try:
@@ -43,10 +43,10 @@ def _release(pk: str) -> None:
 
 @receiver(collect_next_due)
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
-    """Return when the next planned date comes."""
+    """Return the next planned date."""
     rows = Request.objects.filter(status="scheduled", planned_date__gt=now)
-    found: datetime | None = rows.aggregate(at=Min("planned_date"))["at"]
-    return found
+    result: datetime | None = rows.aggregate(at=Min("planned_date"))["at"]
+    return result
 
 
 def _draft_life() -> timedelta:
@@ -59,5 +59,5 @@ def _delete_draft(pk: str) -> None:
     if row is None:
         return
     transitions.delete(row)
-    # The asset of a draft purchase has never been more than its draft.
+    # The asset of a draft purchase exists only for the draft.
     Asset.objects.filter(pk=row.asset_id, status="draft", requests=None).delete()

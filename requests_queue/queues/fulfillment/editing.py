@@ -51,4 +51,4 @@ def _order(row: Request, values: Values) -> dict[str, Any]:
     if "items" not in asset:
         return {}
     held = [] if row.type == "purchase" else row.asset.items
-    return {"items": items.ordered(row.product, asset["items"], held)}
+    return {"items": items.order_items(row.product, asset["items"], held)}

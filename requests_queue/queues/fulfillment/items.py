@@ -1,4 +1,4 @@
-"""The items of a request: found by global id, local id or MPN, quantities as strings."""
+"""Items of an order, named by global id, local id or MPN; quantities are strings."""
 
 from __future__ import annotations
 
@@ -14,58 +14,59 @@ Items = list[dict[str, Any]]
 UNLIMITED = "unlimited"
 
 
-def ordered(product: Product, given: list[Values] | None, held: Items) -> Items:
-    """Return the items as the API shows them: those ordered, and those held before.
+def order_items(product: Product, ordered: list[Values] | None, current: Items) -> Items:
+    """Return the items of an order in the API's form, with new and old quantities.
 
-    `given` is `[{"id" | "global_id" | "mpn", "quantity"}]`; quantities may be numbers or
-    strings. Items that the asset holds and that are not given stay as they are.
+    `ordered` is `[{"id" | "global_id" | "mpn", "quantity"}]`; quantities may be numbers or
+    strings. `current` items of the asset that are not ordered stay as they are.
     Raises Invalid.
     """
-    if not given:
+    if not ordered:
         raise Invalid("asset.items", "This list may not be empty.")
-    known = _by_every_name(product)
-    result = {row["global_id"]: {**row, "old_quantity": row["quantity"]} for row in held}
-    for entry in given:
-        item = _find(known, entry)
+    by_name = _by_name(product)
+    result = {row["global_id"]: {**row, "old_quantity": row["quantity"]} for row in current}
+    for entry in ordered:
+        item = _find(by_name, entry)
         before = result.get(item.id, {}).get("old_quantity", "0")
-        result[item.id] = _shape(item, _quantity(item, entry.get("quantity")), before)
+        result[item.id] = _represent(item, _quantity(item, entry.get("quantity")), before)
     return list(result.values())
 
 
-def _by_every_name(product: Product) -> dict[str, Item]:
+def _by_name(product: Product) -> dict[str, Item]:
+    """Return the items of a product by MPN, local id and id; ids win."""
     rows = list(Item.objects.filter(product=product))
     names = {row.mpn: row for row in rows} | {row.local_id: row for row in rows}
     return names | {row.id: row for row in rows}
 
 
-def _find(known: Mapping[str, Item], entry: Values) -> Item:
+def _find(by_name: Mapping[str, Item], entry: Values) -> Item:
     names = [entry[key] for key in ("global_id", "id", "mpn") if entry.get(key)]
     for name in names:
-        if name in known:
-            return known[name]
+        if name in by_name:
+            return by_name[name]
     raise Invalid("asset.items", f"Item {names[0] if names else '(without id)'} does not exist.")
 
 
-def _quantity(item: Item, given: Any) -> str:
+def _quantity(item: Item, value: Any) -> str:
     if item.type == "PPU":
         return UNLIMITED
     try:
-        number = Decimal(str(given))
+        number = Decimal(str(value))
     except InvalidOperation:
-        raise _wrong(item, "is not a number.") from None
-    if isinstance(given, bool) or not number.is_finite() or not 0 <= number < 10**9:
-        raise _wrong(item, "is not a number from 0.")
+        raise _invalid(item, "is not a number.") from None
+    if isinstance(value, bool) or not number.is_finite() or not 0 <= number < 10**9:
+        raise _invalid(item, "must be at least 0 and less than 1000000000.")
     if item.precision == "Integer" and number != number.to_integral_value():
-        raise _wrong(item, "is a whole number.")
+        raise _invalid(item, "must be a whole number.")
     return f"{number.normalize():f}" if number else "0"
 
 
-def _wrong(item: Item, message: str) -> Invalid:
+def _invalid(item: Item, message: str) -> Invalid:
     sentence = f"Quantity of {item.local_id} {message}"
     return Invalid.of([FieldError("asset.items", sentence, entry=item.local_id)])
 
 
-def _shape(item: Item, quantity: str, old_quantity: str) -> dict[str, Any]:
+def _represent(item: Item, quantity: str, old_quantity: str) -> dict[str, Any]:
     return {
         "id": item.local_id,
         "global_id": item.id,
@@ -81,5 +82,5 @@ def _shape(item: Item, quantity: str, old_quantity: str) -> dict[str, Any]:
 
 
 def is_unchanged(items: Items) -> bool:
-    """Whether the order changes no quantity."""
+    """Return whether the order changes no quantity."""
     return all(row["quantity"] == row["old_quantity"] for row in items)

@@ -1,4 +1,4 @@
-"""Lookups of what an order refers to: connection, marketplace, asset, and an identical order."""
+"""Lookup of the objects that an order names, and of an earlier request that it repeats."""
 
 from __future__ import annotations
 
@@ -24,36 +24,34 @@ def connection(given: Values, actor: Actor) -> Connection:
     if connection_id is None:
         raise Invalid("asset.connection.id", "This field is required.")
     if actor.role == VENDOR and connection_id == preview.CONNECTION:
-        return preview.connection_of(_previewed(given, actor))
-    side = "vendor" if actor.role == VENDOR else "provider"
-    mine = Connection.objects.select_related("product", "provider", "vendor", "hub").filter(
-        **{side: actor.account}
-    )
-    found = mine.filter(pk=connection_id, public_id=connection_id).first()
-    if found is None:
+        return preview.connection_of(_preview_product(given, actor))
+    party = "vendor" if actor.role == VENDOR else "provider"
+    rows = Connection.objects.select_related("product", "provider", "vendor", "hub")
+    row = rows.filter(pk=connection_id, public_id=connection_id, **{party: actor.account}).first()
+    if row is None:
         raise Invalid("asset.connection.id", f"Connection {connection_id} does not exist.")
     product_id = given.get("product")
-    if product_id and product_id != found.product_id:
+    if product_id and product_id != row.product_id:
         raise Invalid(
             "asset.product.id", f"Connection {connection_id} is not of product {product_id}."
         )
-    return found
+    return row
 
 
-def _previewed(given: Values, actor: Actor) -> Product:
-    """Return the vendor's product of a preview order, by its id or by its items.
+def _preview_product(given: Values, actor: Actor) -> Product:
+    """Return the vendor's product that a preview order names, directly or by its items.
 
     Raises Invalid where it names none and the vendor has several.
     """
-    mine = Product.objects.select_related("owner").filter(owner=actor.account)
+    products = Product.objects.select_related("owner").filter(owner=actor.account)
     if pk := given.get("product"):
-        found = mine.filter(pk=pk).first()
-        if found is None:
+        product = products.filter(pk=pk).first()
+        if product is None:
             raise Invalid("asset.product.id", f"Product {pk} does not exist.")
-        return found
-    named = [line.get(key) for line in given.get("items", ()) for key in ("id", "global_id")]
-    rows = list(mine.filter(items__in=[pk for pk in named if pk]).distinct()[:2])
-    rows = rows or list(mine.order_by("pk")[:2])
+        return product
+    names = [line.get(key) for line in given.get("items", ()) for key in ("id", "global_id")]
+    rows = list(products.filter(items__in=[pk for pk in names if pk]).distinct()[:2])
+    rows = rows or list(products.order_by("pk")[:2])
     if len(rows) != 1:
         raise Invalid("asset.product.id", "This field is required.")
     return rows[0]
@@ -78,21 +76,21 @@ def marketplace(
 
 
 def asset(given: Values, actor: Actor) -> Asset:
-    """Return the asset of an order, locked; raises Invalid or Missing."""
+    """Return the locked asset that an order is about; raises Invalid or Missing."""
     asset_id = given.get("id")
     if asset_id is None:
         raise Invalid("asset.id", "This field is required.")
-    side = "vendor" if actor.role == VENDOR else "provider"
-    # The lock makes the count behind the request's number, and the status, hold until commit.
-    found = (
+    party = "vendor" if actor.role == VENDOR else "provider"
+    # The lock keeps the asset's status, and the count of requests for the next id, until commit.
+    row = (
         Asset.objects.select_for_update(of=("self",))
         .select_related("product", "connection", "marketplace", "contract")
-        .filter(pk=asset_id, **{f"connection__{side}": actor.account})
+        .filter(pk=asset_id, **{f"connection__{party}": actor.account})
         .first()
     )
-    if found is None:
+    if row is None:
         raise Missing(asset_id)
-    return found
+    return row
 
 
 def by_uid(connection: Connection, uid: str) -> Request | None:
@@ -104,29 +102,30 @@ def by_uid(connection: Connection, uid: str) -> Request | None:
     )
 
 
-def twin(given: Values, actor: Actor) -> Request | None:
-    """Return the existing request of an identical order."""
-    side = "vendor" if actor.role == VENDOR else "provider"
-    rows = Request.objects.filter(**{side: actor.account})
+def duplicate_of(given: Values, actor: Actor) -> Request | None:
+    """Return the request that an order repeats, by its asset or external uid."""
+    party = "vendor" if actor.role == VENDOR else "provider"
+    rows = Request.objects.filter(**{party: actor.account})
     if pk := given.get("id"):
         return rows.filter(asset=pk, status__in=OPEN).first()
     uid = given.get("external_uid")
     return rows.filter(asset__external_uid=uid).order_by("-pk").first() if uid else None
 
 
-def conflict(twin: Request) -> Conflict:
-    """Return the 409 error with the existing request, for the caller to continue with."""
-    template = templates.shown(twin.status, twin.template, twin.asset.product, "asset")
+def conflict(existing: Request) -> Conflict:
+    """Return the error (409) that describes the existing request, for the caller to continue."""
+    product = existing.asset.product
+    template = templates.shown(existing.status, existing.template, product, "asset")
     return Conflict(
         "REQ_009",
-        f"There is a request {twin.pk} for this subscription already.",
+        f"There is already a request {existing.pk} for this subscription.",
         params={
-            "request_id": twin.pk,
-            "request_status": twin.status,
-            "asset_id": twin.asset_id,
-            "asset_status": twin.asset.status,
+            "request_id": existing.pk,
+            "request_status": existing.status,
+            "asset_id": existing.asset_id,
+            "asset_status": existing.asset.status,
             "template": {"id": template.pk} if template else None,
-            "params_form_url": effects.form_url(twin),
-            "fail_message": twin.reason,
+            "params_form_url": effects.form_url(existing),
+            "fail_message": existing.reason,
         },
     )

@@ -1,4 +1,4 @@
-"""The row of a fulfillment request, by Connect's names."""
+"""The model of fulfillment requests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ OPEN = ("draft", "tiers_setup", "pending", "inquiring", "scheduled", "revoking")
 
 
 def form_code() -> str:
-    """Return a code that lets the holder of the inquiring form's link answer it."""
+    """Return the secret code in the link to an inquiring form."""
     return secrets.token_hex(16)
 
 
 class Request(QueueObject):
-    """A request (`PR-`) about an asset. `items` and `params` are this request's own view of
-    the asset's, as lists in the shape of the API; approval hands them to the asset."""
+    """A request (`PR-`) about an asset.
+
+    `items` and `params` are the request's own copies of the asset's, in the API's form; approval
+    copies them to the asset.
+    """
 
     type = models.CharField(max_length=16)
     asset = models.ForeignKey(Asset, models.CASCADE, related_name="requests")

@@ -1,4 +1,4 @@
-"""A fulfillment request with all that is shown of it."""
+"""Queries of fulfillment requests with what their representations need."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from requests_queue.schema import Json
 RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
 
 
-def complete(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return requests with where they are sold, what is configured there, and default templates."""
+def with_related(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return requests with everything that their representations need."""
     of_product = configured_values.prefetch("asset__"), templates.prefetch("asset__")
     shared = *sales_context.prefetch("asset__"), *of_product
     return rows.select_related(*RELATED).prefetch_related(*shared)
@@ -24,7 +24,7 @@ def complete(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 def get(pk: str) -> Request:
     """Return a request with everything that its representation needs; raises Missing."""
-    row: Request | None = complete(Request.objects.filter(pk=pk)).first()
+    row: Request | None = with_related(Request.objects.filter(pk=pk)).first()
     if row is None:
         raise Missing(pk)
     return row

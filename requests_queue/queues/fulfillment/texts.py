@@ -1,7 +1,7 @@
-"""What the customer reads of a request or a subscription: Markdown, with the object's values.
+"""Texts that a customer reads about a request or a subscription, rendered from templates.
 
-`GET /requests/{id}/render` and `GET /assets/{id}/render` of Connect's OpenAPI document; which
-template counts in which status is assumed (docs/fidelity.md).
+For `GET /requests/{id}/render` and `GET /assets/{id}/render` of Connect's OpenAPI document.
+Which template is used in which status is an assumption (docs/fidelity.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _OVER = ("failed", "revoked")
 
 
 def of_request(request: Request) -> str:
-    """Return the text of a request as it stands; nothing for one that is over without success."""
+    """Return the text of a request in its current status; empty for a failed or revoked one."""
     shown = representations.request(request)
     if request.status == "approved":
         return str(shown["activation_key"])
@@ -27,23 +27,24 @@ def of_request(request: Request) -> str:
         return str(shown["template"]["message"])
     if request.status == "inquiring":
         return str(shown["activation_key"])
-    waiting = templates.default(request.asset.product, "asset", "pending")
-    return render(waiting.body, representations.values(shown)) if waiting else ""
+    template = templates.default(request.asset.product, "asset", "pending")
+    return render(template.body, representations.values(shown)) if template else ""
 
 
 def of_asset(asset: Asset) -> str:
-    """Return the text of a subscription: what its approval said, before that its order's."""
-    done = asset.requests.filter(status="approved", type__in=HANDS_OVER).order_by("-pk").first()
-    if done is None:
+    """Return the text of a subscription's last approved request, or else of its open one."""
+    rows = asset.requests.filter(status="approved", type__in=HANDS_OVER)
+    approved = rows.order_by("-pk").first()
+    if approved is None:
         order = asset.requests.filter(status__in=OPEN).first()
         return of_request(order) if order else ""
     values = {
-        "request": representations.request(done),
+        "request": representations.request(approved),
         "asset": representations.ASSET.represent(asset),
     }
-    return render(done.activation_key, values)
+    return render(approved.activation_key, values)
 
 
 def of_template(template: Template, request: Request) -> str:
-    """Return the text that a template of the product makes of a request."""
+    """Return the text of a request rendered from any template."""
     return render(template.body, representations.values(representations.request(request)))

@@ -1,8 +1,8 @@
-"""Unique parameters: a value that another subscription or tier configuration has is refused.
+"""Unique parameters: refuse a value that another subscription or tier configuration has.
 
-Compared are the values of a parameter of one product and scope, exactly, in subscriptions that
-are not terminated (configurations never are) and in the requests that are open for them. The
-values themselves are read, so there is no second record of them that could differ.
+Values of the same parameter, product and scope are compared exactly: in tier configurations,
+in subscriptions that are not terminated, and in their open requests. The check queries the
+parameters themselves, so no separate table of values can get out of step.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from requests_queue.catalog.parameter_values import STRUCTURED, Params, about, i
 from requests_queue.errors import Invalid
 
 Param = Mapping[str, Any]
-# The expression of the indexes that the apps' migrations make on PostgreSQL.
+# The expression of the indexes that migrations create on PostgreSQL.
 _VALUES = "jsonb_path_query_array({column}, '$[*].value') ? %s"
-# The elements of a JSON column with an id and a value; without the text in it none has it, which
-# is told five times as fast.
+# Matches a JSON column with an element of an id and a value. `instr` skips rows without the
+# text, which makes the query five times as fast.
 _ON_SQLITE = (
     "(instr({column}, %s) AND EXISTS (SELECT 1 FROM json_each({column}) "
     "WHERE json_extract(value, '$.id') = %s AND json_extract(value, '$.{key}') {test}))"
@@ -39,38 +39,40 @@ def check(
     path: str,
     before: Params = (),  # type: ignore[assignment]
 ) -> None:
-    """Raise Invalid, naming each unique parameter whose value one of `holders` has.
+    """Raise Invalid with each unique parameter whose value is in use in one of `holders`.
 
-    `holders` are rows with `params` other than the caller's own; of values that are the same in
-    `before` nothing is said. Call in the transaction of the write, after it has locked its other
-    queue objects: the values stay locked until it ends, so that of two writers of the same value
-    the second one sees the first.
+    `holders` are querysets of other rows with `params`. Values that are unchanged since `before`
+    are not checked. Call in the transaction of the write, after it has locked its other queue
+    objects: the values stay locked until it ends, so that of two concurrent writers of the same
+    value the second one sees the first.
     """
-    asked = [p for p in _unique(product_id, scope, params) if not _stood(p, before)]
-    for key in sorted(_lock_key(product_id, scope, param) for param in asked):
+    changed = [p for p in _unique(product_id, scope, params) if not _is_in(p, before)]
+    for key in sorted(_lock_key(product_id, scope, param) for param in changed):
         _lock(key)
-    rows = list(holders)
-    if taken := [p["id"] for p in asked if any(_has(among, p) for among in rows)]:
+    querysets = list(holders)
+    if in_use := [p["id"] for p in changed if any(_has(rows, p) for rows in querysets)]:
         owner = "subscription" if scope == "asset" else "tier configuration"
-        message = f"This value is taken by another {owner} of the product, and must be unique."
-        raise Invalid.of(about(name, path, message, "unique") for name in taken)
+        message = f"The value must be unique. Another {owner} of the product has it."
+        raise Invalid.of(about(name, path, message, "unique") for name in in_use)
 
 
 def _unique(product_id: str, scope: str, params: Params) -> list[Param]:
-    """Return the parameters with a value that are unique, by their own copy of the constraints
-    or by the product's present ones."""
-    given = [p for p in params if not is_empty(p)]
+    """Return the parameters that are unique and have a value.
+
+    Both their own copy of the constraints and the product's current one count.
+    """
+    filled = [p for p in params if not is_empty(p)]
     rows = Parameter.objects.filter(product=product_id, scope=scope, constraints__unique=True)
-    names = set(rows.values_list("name", flat=True)) if given else set()
-    return [p for p in given if p["id"] in names or p["constraints"].get("unique")]
+    names = set(rows.values_list("name", flat=True)) if filled else set()
+    return [p for p in filled if p["id"] in names or p["constraints"].get("unique")]
 
 
-def _stood(param: Param, before: Params) -> bool:
-    return any(p["id"] == param["id"] and _same(p, param) for p in before)
+def _is_in(param: Param, params: Params) -> bool:
+    return any(p["id"] == param["id"] and _is_same(p, param) for p in params)
 
 
-def _same(one: Param, other: Param) -> bool:
-    """Whether two parameters have the same value, which neither may lack."""
+def _is_same(one: Param, other: Param) -> bool:
+    """Return whether two parameters have the same value, and one at all."""
     first, second = one.get("structured_value"), other.get("structured_value")
     if first and second:
         return bool(first == second)
@@ -78,24 +80,24 @@ def _same(one: Param, other: Param) -> bool:
 
 
 def _has(rows: QuerySet[Any], param: Param) -> bool:
-    """Whether a row has a parameter's value."""
-    alike = _alike(rows.model, param, "value") if param["value"] else Q(pk__in=())
+    """Return whether a row has a parameter's value."""
+    candidates = _candidates(rows.model, param, "value") if param["value"] else Q(pk__in=())
     if param.get("structured_value"):
-        alike |= _alike(rows.model, param, "structured_value")
-    found = rows.filter(alike).values_list("params", flat=True)
+        candidates |= _candidates(rows.model, param, "structured_value")
+    matches = rows.filter(candidates).values_list("params", flat=True)
     if param["type"] not in STRUCTURED:
-        return found.exists()
-    # The database finds what is alike: a phone's text leaves out its extension.
-    return any(_stood(param, params) for params in found.iterator())
+        return matches.exists()
+    # The texts of different structures may be equal: a phone's has no extension.
+    return any(_is_in(param, params) for params in matches.iterator())
 
 
-def _alike(model: type[Model], param: Param, key: str) -> Q:
-    """Return the condition that a row has the parameter with that value, or one that holds it."""
+def _candidates(model: type[Model], param: Param, key: str) -> Q:
+    """Return the condition of the rows that may have a parameter's value."""
     column, plain = f"{connection.ops.quote_name(model._meta.db_table)}.params", key == "value"
     if connection.vendor == "postgresql":
-        found = Q(params__contains=[{"id": param["id"], key: param[key]}])
-        return found & _raw(_VALUES.format(column=column), param[key]) if plain else found
-    # Of structures any that isn't empty: SQLite compares their texts, in which the order counts.
+        contains = Q(params__contains=[{"id": param["id"], key: param[key]}])
+        return contains & _raw(_VALUES.format(column=column), param[key]) if plain else contains
+    # Any structure that is not empty: SQLite compares texts, in which the order of keys counts.
     test = "= %s" if plain else "NOT IN ('', '{}')"
     sql = _ON_SQLITE.format(column=column, key=key, test=test)
     name, value = param["id"], param[key]
@@ -108,14 +110,14 @@ def _raw(sql: str, *texts: str) -> Q:
 
 
 def _lock_key(product_id: str, scope: str, param: Param) -> int:
-    """Return a number for the value; all values of a structured parameter share one."""
+    """Return the key of the lock of a value; all values of a structured parameter share one."""
     value = "" if param["type"] in STRUCTURED else param["value"]
     text = json.dumps([product_id, scope, param["id"], value])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
 def _lock(key: int) -> None:
-    # SQLite has one writer at a time, from the begin of its transaction.
+    # SQLite has only one writer at a time, so it needs no lock.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])

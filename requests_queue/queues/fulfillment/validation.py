@@ -1,4 +1,4 @@
-"""How fulfillment requests are validated."""
+"""The declaration of the validation of fulfillment requests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from requests_queue.queues.fulfillment.models import Request
 
 
 def write(row: Request, params: Params, now: datetime) -> None:
-    """Write the parameters of a locked request; the asset of a purchase follows.
+    """Write the parameters of a locked request, and of the asset for a purchase.
 
-    Raises Invalid for a unique value that is taken.
+    Raises Invalid for a unique value in use.
     """
     effects.check_unique(row.product_id, row.asset_id, params, row.params)
     Request.objects.filter(pk=row.pk).update(params=params, updated=clock.shown(now))

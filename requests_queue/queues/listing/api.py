@@ -16,7 +16,7 @@ from requests_queue.errors import Forbidden
 from requests_queue.fields import Choice, Input
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.listing import creation, rules
-from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
+from requests_queue.queues.listing.models import OPEN, ListingRequest
 from requests_queue.queues.listing.representations import LISTING, LISTING_REQUEST
 from requests_queue.queues.services import Service
 from requests_queue.rest import Collection, routes
@@ -24,7 +24,7 @@ from requests_queue.schema import Documented
 
 
 def _open(route: str) -> Prefetch[Any]:
-    rows = ListingRequest.objects.filter(status__in=UNDER_WAY)
+    rows = ListingRequest.objects.filter(status__in=OPEN)
     return Prefetch(route, rows, to_attr="open_requests")
 
 
@@ -67,7 +67,7 @@ class Listings(Collection):
 
     def visible(self) -> QuerySet[Listing]:
         """Return the listings, each with what is pending about it to filter by."""
-        pending = ListingRequest.objects.filter(listing=OuterRef("pk"), status__in=UNDER_WAY)
+        pending = ListingRequest.objects.filter(listing=OuterRef("pk"), status__in=OPEN)
         rows: QuerySet[Listing] = visibility.listings(self.account).alias(
             pending_id=Subquery(pending.values("pk")[:1]),
             pending_type=Subquery(pending.values("type")[:1]),

@@ -9,7 +9,7 @@ from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Listing
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Context
-from requests_queue.queues.listing.models import UNDER_WAY, ListingRequest
+from requests_queue.queues.listing.models import OPEN, ListingRequest
 
 # What each type needs its listing to be, and makes of it.
 NEEDS = {"new": "unlisted", "update": "listed", "remove": "listed"}
@@ -18,7 +18,7 @@ MAKES = {"new": "listed", "update": "listed", "remove": "unlisted"}
 
 def check(listing: Listing, kind: str) -> None:
     """Raise Refused if the listing, locked by the caller, has an open request or another status."""
-    twin = listing.requests.filter(status__in=UNDER_WAY).first()
+    twin = listing.requests.filter(status__in=OPEN).first()
     if twin is not None:
         raise Refused("REQ_003", f"{listing.pk} has an open request {twin.pk} already.")
     if listing.status != NEEDS[kind]:

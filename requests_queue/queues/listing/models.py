@@ -1,4 +1,4 @@
-"""The row of a listing request, by Connect's names."""
+"""The model of listing requests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from django.db import models
 from requests_queue.catalog.models import Listing, User
 from requests_queue.queues.base import QueueObject, list_indexes
 
-# With the distributor: a listing has one such request at most.  Drafts are the vendor's own.
-UNDER_WAY = ("reviewing", "deploying")
+# Statuses of open requests: a listing has at most one. Drafts are not open.
+OPEN = ("reviewing", "deploying")
 
 
 class ListingRequest(QueueObject):
-    """A request (`LSTR-`) about a listing. `status` is what the API calls `state`; vendor and
-    provider are those of the listing's contract."""
+    """A request (`LSTR-`) about a listing. The API calls `status` `state`.
+
+    Vendor and provider are those of the listing's contract.
+    """
 
     type = models.CharField(max_length=16)
     listing = models.ForeignKey(Listing, models.CASCADE, related_name="requests")
@@ -25,7 +27,7 @@ class ListingRequest(QueueObject):
         constraints = [
             models.UniqueConstraint(
                 fields=["listing"],
-                condition=models.Q(status__in=UNDER_WAY),
+                condition=models.Q(status__in=OPEN),
                 name="listing_request_one_open",
             )
         ]

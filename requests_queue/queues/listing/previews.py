@@ -1,4 +1,4 @@
-"""What a sample of a listing request would be, to be changed before it is created."""
+"""Previews of listing requests."""
 
 from __future__ import annotations
 
@@ -9,73 +9,73 @@ from requests_queue.catalog.models import Contract, Listing, Product
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.listing import samples
-from requests_queue.queues.listing.models import UNDER_WAY
+from requests_queue.queues.listing.models import OPEN
 
-# Of more listings the first are offered, and so many products looked at.
-OFFERED, LOOKED_AT = 50, 10
-_OUTER = OuterRef("pk")
+# Listings that a preview offers at most; products that it examines.
+OFFERED, EXAMINED = 50, 10
 _NOTE = PreviewField("note", "Note", "Request")
 
 
-def build_preview(wish: SampleRequest) -> Preview:
-    """Return what `POST /listing-requests` would be sent; raises Refused."""
-    return _new(wish) if wish.kind == "new" else _listed(wish)
+def build_preview(request: SampleRequest) -> Preview:
+    """Return the body of `POST /listing-requests`; raises Refused."""
+    return _new(request) if request.kind == "new" else _listed(request)
 
 
-def _new(wish: SampleRequest) -> Preview:
-    contracts = visibility.contracts(wish.account)
-    products = [wish.product] if wish.product else _unsold_first(wish)
+def _new(request: SampleRequest) -> Preview:
+    contracts = visibility.contracts(request.account)
+    products = [request.product] if request.product else _unsold_first(request)
     for product in products:
-        free = list(samples.free(product, contracts).select_related("vendor", "marketplace"))
+        free = list(
+            samples.free_contracts(product, contracts).select_related("vendor", "marketplace")
+        )
         if free:
-            return _under(product, free, wish)
+            return _under(product, free, request)
     raise Refused(
         "REQ_003",
-        "Every product is listed, or about to be, under every contract of its vendor: take one "
-        "off a marketplace first.",
+        "Every product is listed, or about to be, under every contract of its vendor. Remove "
+        "one from a marketplace first.",
     )
 
 
-def _unsold_first(wish: SampleRequest) -> QuerySet[Product]:
-    rows = visibility.products(wish.account).alias(
-        sold=Exists(Listing.objects.filter(product=_OUTER))
+def _unsold_first(request: SampleRequest) -> QuerySet[Product]:
+    rows = visibility.products(request.account).alias(
+        sold=Exists(Listing.objects.filter(product=OuterRef("pk")))
     )
-    return rows.order_by("sold", "pk")[:LOOKED_AT]
+    return rows.order_by("sold", "pk")[:EXAMINED]
 
 
-def _under(product: Product, contracts: list[Contract], wish: SampleRequest) -> Preview:
-    chosen = next((row for row in contracts if row.pk == wish.about), contracts[0])
+def _under(product: Product, contracts: list[Contract], request: SampleRequest) -> Preview:
+    chosen = next((row for row in contracts if row.pk == request.about), contracts[0])
     body = {
         "type": "new", "product_id": product.pk, "contract_id": chosen.pk,
         "note": samples.NOTES["new"],
     }  # fmt: skip
     return Preview(
-        body, samples.vendor_of(chosen.vendor), product, (_NOTE,), about_label="Contract",
+        body, samples.vendor_actor(chosen.vendor), product, (_NOTE,), about_label="Contract",
         about=tuple((row.pk, f"{row.name} · {row.marketplace.name}") for row in contracts),
         chosen=chosen.pk,
     )  # fmt: skip
 
 
-def _listed(wish: SampleRequest) -> Preview:
-    rows = visibility.listings(wish.account).filter(status="listed")
-    rows = rows.exclude(requests__status__in=UNDER_WAY)
-    if wish.product is not None:
-        rows = rows.filter(product=wish.product)
-    found = list(rows.select_related("product", *_WITH).order_by("pk")[:OFFERED])
-    chosen: Listing | None = next((row for row in found if row.pk == wish.about), None)
-    chosen = chosen or (found[0] if found else None)
-    if chosen is None:
-        raise Refused("REQ_003", f"No listing is free for a request of type {wish.kind}.")
-    body = {"type": wish.kind, "listing_id": chosen.pk, "note": samples.NOTES[wish.kind]}
+def _listed(request: SampleRequest) -> Preview:
+    rows = visibility.listings(request.account).filter(status="listed")
+    rows = rows.exclude(requests__status__in=OPEN)
+    if request.product is not None:
+        rows = rows.filter(product=request.product)
+    rows = rows.select_related("product", "contract__vendor", "contract__marketplace")
+    listings = list(rows.order_by("pk")[:OFFERED])
+    if not listings:
+        raise Refused(
+            "REQ_003", f"No listing without open requests for a request of type {request.kind}."
+        )
+    chosen = next((row for row in listings if row.pk == request.about), listings[0])
+    body = {"type": request.kind, "listing_id": chosen.pk, "note": samples.NOTES[request.kind]}
     return Preview(
-        body, samples.vendor_of(chosen.contract.vendor), chosen.product, (_NOTE,),
-        about_label="Listing", about=tuple((row.pk, _named(row)) for row in found),
+        body, samples.vendor_actor(chosen.contract.vendor), chosen.product, (_NOTE,),
+        about_label="Listing", about=tuple((row.pk, _label(row)) for row in listings),
         chosen=chosen.pk,
     )  # fmt: skip
 
 
-_WITH = ("contract__vendor", "contract__marketplace")
-
-
-def _named(row: Listing) -> str:
+def _label(row: Listing) -> str:
     return f"{row.product.name} on {row.contract.marketplace.name} · {row.pk}"

@@ -1,4 +1,4 @@
-"""The row of a tier account request, by Connect's names."""
+"""The model of tier account requests."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from requests_queue.queues.base import QueueObject, list_indexes
 
 
 class TierAccountRequest(QueueObject):
-    """A request (`TAR-`) to take over a version of a tier account, for one product."""
+    """A request (`TAR-`) to accept a version of a tier account for one product."""
 
     type = models.CharField(max_length=16, default="update")
     account = models.ForeignKey(TierAccountVersion, models.CASCADE, related_name="requests")
-    # The tiers that the account stands in, in subscriptions of the product.
+    # The account's tiers in subscriptions of the product.
     scopes = models.JSONField(default=list)
     reason = models.CharField(max_length=255, blank=True)
 

@@ -1,4 +1,4 @@
-"""What a sample of a tier account request would be, to be changed before it is created."""
+"""Previews of tier account requests."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from requests_queue.errors import Refused
 from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.tier_account import creation, samples
 
-# Of more subscriptions the first are looked at.
-LOOKED_AT = 100
+# Subscriptions that a preview examines at most.
+EXAMINED = 100
 _CONTACT = (
     ("address_line1", "Address"), ("address_line2", "Address, second line"), ("city", "City"),
     ("postal_code", "Postal code"), ("country", "Country"),
@@ -20,28 +20,27 @@ _CONTACT = (
 )  # fmt: skip
 
 
-def build_preview(wish: SampleRequest) -> Preview:
-    """Return what `POST /tier/account-requests` would be sent; raises Refused."""
-    rows = samples.with_customers(wish.account)
-    if wish.product is not None:
-        rows = rows.filter(product=wish.product)
-    # One whose vendor decides comes first.
-    found = sorted(
-        rows.order_by("pk")[:LOOKED_AT],
+def build_preview(request: SampleRequest) -> Preview:
+    """Return the body of `POST /tier/account-requests`; raises Refused."""
+    rows = samples.with_customers(request.account)
+    if request.product is not None:
+        rows = rows.filter(product=request.product)
+    # Products whose vendor accepts or ignores changes come first.
+    assets = sorted(
+        rows.order_by("pk")[:EXAMINED],
         key=lambda row: not row.product.capability(creation.CAPABILITY),
     )
-    by_customer = {row.customer_id: row for row in reversed(found)}
-    if not found:
-        raise Refused("TAR_003", "There is no customer to change: order a subscription first.")
-    asset = by_customer.get(wish.about, found[0])
-    return _moving(
-        asset, tuple(_named(row) for row in found if by_customer[row.customer_id] is row)
-    )
+    by_customer = {row.customer_id: row for row in reversed(assets)}
+    if not assets:
+        raise Refused("TAR_003", "There is no customer to change. Order a subscription first.")
+    asset = by_customer.get(request.about, assets[0])
+    choices = tuple(_choice(row) for row in assets if by_customer[row.customer_id] is row)
+    return _update(asset, choices)
 
 
-def _moving(asset: Asset, about: tuple[tuple[str, str], ...]) -> Preview:
+def _update(asset: Asset, about: tuple[tuple[str, str], ...]) -> Preview:
     customer = asset.customer
-    body: dict[str, Any] = samples.moved(customer)
+    body: dict[str, Any] = samples.update_body(customer)
     contact = {**customer.contact_info, **body["account"]["contact_info"]}
     body["account"] |= {"name": customer.name, "contact_info": contact}
     entries = [PreviewField("account.name", "Company", "Changed to", required=True)]
@@ -55,5 +54,5 @@ def _moving(asset: Asset, about: tuple[tuple[str, str], ...]) -> Preview:
     )  # fmt: skip
 
 
-def _named(row: Asset) -> tuple[str, str]:
+def _choice(row: Asset) -> tuple[str, str]:
     return row.customer_id, f"{row.customer.name} · {row.product.name}"

@@ -1,4 +1,4 @@
-"""A realistic tier account request: a customer moves to another suite of its building."""
+"""Sample tier account requests: the change of a customer's address."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from requests_queue.queues.tier_account.models import TierAccountRequest
 def create_sample(
     kind: str, product: Product | None, account: Account | None = None
 ) -> TierAccountRequest:
-    """Change the customer of a subscription and return the request for its product.
+    """Change the customer of a subscription, and return the request for its product.
 
-    Without a product, one whose vendor decides is preferred.  Raises Refused where there is no
-    customer to change.
+    Prefers a product whose vendor accepts or ignores such changes. Raises Refused where there is
+    no customer to change.
     """
     assets = with_customers(account)
     if product is not None:
@@ -33,8 +33,8 @@ def create_sample(
             break
     if chosen is None:
         of = f"product {product.pk}" if product else "any product"
-        raise Refused("TAR_003", f"There is no customer of {of}: order a subscription first.")
-    rows = creation.create(moved(chosen.customer), Actor(None, chosen.customer.owner))
+        raise Refused("TAR_003", f"There is no customer of {of}. Order a subscription first.")
+    rows = creation.create(update_body(chosen.customer), Actor(None, chosen.customer.owner))
     return next(row for row in rows if row.product_id == chosen.product_id)
 
 
@@ -47,8 +47,8 @@ def with_customers(account: Account | None) -> QuerySet[Asset]:
     )
 
 
-def moved(customer: TierAccount) -> dict[str, Any]:
-    """Return the body by which a customer moves to another suite of its building."""
+def update_body(customer: TierAccount) -> dict[str, Any]:
+    """Return the body that changes the second line of a customer's address."""
     line = f"Suite {100 + customer.version}"
     return {
         "type": "update",

@@ -1,1 +1,1 @@
-"""Tier configuration requests: resellers set up for a product before it is sold through them."""
+"""Tier configuration requests: the setup of resellers before they can sell a product."""

@@ -42,7 +42,7 @@ class TierConfigRequests(ValidatedCollection):
     }  # fmt: skip
     queue = rules.QUEUE
     service = Service(
-        complete=queries.complete, represent=representations.REQUEST.represent,
+        complete=queries.with_related, represent=representations.REQUEST.represent,
         create=creation.create, edit=creation.edit, text=representations.text_of_request,
     )  # fmt: skip
     validated = validation.VALIDATED
@@ -79,7 +79,7 @@ class TierConfigs(Collection):
     def complete(self, rows: QuerySet[TierConfig]) -> QuerySet[TierConfig]:
         """Return the configurations, each with what is open and configured about it."""
         shared = *sales_context.prefetch(), configured_values.prefetch()
-        return super().complete(rows).prefetch_related(*shared, queries.opened("requests"))
+        return super().complete(rows).prefetch_related(*shared, queries.prefetch_open("requests"))
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The tier configuration queue's Django app."""
+"""The Django app of the tier configuration queue."""
 
 from requests_queue.queues import app
 

@@ -68,8 +68,8 @@ def _create(given: Values, data: Values, actor: Actor) -> TierConfigRequest:
     if not _is_draft(config.product, kind, data, roles):
         status = setup.start_status(config, params, kind)
         if status == "tiers_setup" and config.parent is not None:
-            setup.begin([config.parent], now)
-    return setup.add(config, kind, status, params, now, notes, actor)
+            setup.add_setup_requests([config.parent], now)
+    return setup.add_request(config, kind, status, params, now, notes, actor)
 
 
 def _default(config: TierConfig) -> str:
@@ -137,7 +137,7 @@ def _wanted(given: Values, actor: Actor, now: datetime) -> TierConfig:
     level = _level(given, product)
     connection = _connection(given, product, actor)
     marketplace, contract = lookups.marketplace({}, given, connection)
-    line = setup.Line(product, connection, marketplace, contract)
+    line = setup.SalesLine(product, connection, marketplace, contract)
     account = _account(given, "account", connection, now)
     if account is None:
         raise Invalid("configuration.account", "This field is required.")

@@ -1,4 +1,4 @@
-"""What happens to tier configuration requests by themselves: stale drafts go."""
+"""Scheduled work of tier configuration requests: delete stale drafts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from requests_queue.signals import due_reached
 
 @receiver(due_reached)
 def run(now: datetime, **kwargs: Any) -> None:
-    """Delete drafts that nobody has touched for long."""
+    """Delete drafts that have not changed for SIM_DRAFT_DAYS."""
     until = now - timedelta(days=settings.SIM_DRAFT_DAYS)
     stale = TierConfigRequest.objects.filter(status="draft", updated__lt=until)
     jobs.run_each(list(stale.values_list("pk", flat=True)), _delete_draft)
@@ -31,7 +31,7 @@ def _delete_draft(pk: str) -> None:
     config = row.configuration
     setup.lock_with_parent(config)
     transitions.delete(row)
-    # A configuration that was never asked for has been no more than its draft.
+    # Delete configurations that existed only for the draft.
     unused = TierConfig.objects.filter(requests=None, activated=None, children=None)
     unused.filter(pk=config.pk).delete()
     unused.filter(pk=config.parent_id).delete()

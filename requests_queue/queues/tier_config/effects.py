@@ -50,8 +50,8 @@ def start(request: TierConfigRequest, context: Context) -> None:
     """Mark the configuration as processing, and set up the tier above it first."""
     config = request.configuration
     if config.parent is not None and request.status == "tiers_setup":
-        setup.begin([config.parent], context.now)
-    setup.write(config, status="processing", updated=clock.shown(context.now))
+        setup.add_setup_requests([config.parent], context.now)
+    setup.update(config, status="processing", updated=clock.shown(context.now))
 
 
 def release(request: TierConfigRequest, context: Context) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def give_up(request: TierConfigRequest, context: Context) -> None:
 def _end(config: TierConfig, now: datetime, **changes: Any) -> None:
     shown = clock.shown(now)
     activated = config.activated or shown
-    setup.write(config, status="active", activated=activated, updated=shown, **changes)
+    setup.update(config, status="active", activated=activated, updated=shown, **changes)
 
 
 def _locked_below(config: TierConfig) -> list[TierConfigRequest]:

@@ -1,4 +1,4 @@
-"""The rows of tier configurations and of the requests about them, by Connect's names."""
+"""Models of tier configurations and of the requests about them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from requests_queue.queues.base import QueueObject, list_indexes
 from requests_queue.queues.fulfillment.models import form_code
 
 STATUSES = ("draft", "tiers_setup", "pending", "inquiring", "approved", "failed")
-# Statuses in which a request is worked on: one at a time for each configuration.
+# Statuses of open requests: a configuration has at most one.
 OPEN = ("tiers_setup", "pending", "inquiring")
 
 
 class TierConfig(models.Model):
-    """What a reseller is for a product (`TC-`): its parameters, at its level of the tiers.
+    """A reseller's parameters for a product at one level of the tiers (`TC-`).
 
-    `params` are the values in force, in the shape of the API; `activated` says since when
-    orders need not wait for it.
+    `params` have the API's form. Orders wait for the configuration until it is `activated`.
     """
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -40,7 +39,7 @@ class TierConfig(models.Model):
     )
     params = models.JSONField(default=list)
     template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)
-    # The number of the latest request: drafts are deleted, and numbers aren't given twice.
+    # Requests ever created. Not a count of rows: drafts are deleted, numbers are not reused.
     requests_made = models.IntegerField(default=0)
     activated = models.DateTimeField(null=True, blank=True)
     created = models.DateTimeField()
@@ -61,8 +60,10 @@ class TierConfig(models.Model):
 
 
 class TierConfigRequest(QueueObject):
-    """A request (`TCR-`) to set a configuration up, or to change it. `params` are this
-    request's own values; approval hands them to the configuration."""
+    """A request (`TCR-`) to set up or change a configuration.
+
+    `params` are the request's own values; approval copies them to the configuration.
+    """
 
     type = models.CharField(max_length=16)
     configuration = models.ForeignKey(TierConfig, models.CASCADE, related_name="requests")
@@ -70,7 +71,7 @@ class TierConfigRequest(QueueObject):
     notes = models.TextField(blank=True)
     reason = models.TextField(blank=True)
     template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)
-    # A text that was given in place of a template (connect-sdk's activation tile).
+    # A text sent instead of a template (connect-sdk's activation tile).
     representation = models.TextField(blank=True)
     effective_date = models.DateTimeField(null=True, blank=True)
     inquired = models.DateTimeField(null=True, blank=True)

@@ -1,4 +1,4 @@
-"""A tier configuration request with all that is shown of it."""
+"""Queries of tier configuration requests with what their representations need."""
 
 from __future__ import annotations
 
@@ -22,26 +22,29 @@ RELATED = (
 )
 
 
-def opened(route: str) -> Prefetch[Any]:
-    """Return the open requests of configurations, which rows bring along by this route."""
+def prefetch_open(route: str) -> Prefetch[Any]:
+    """Return the prefetch of a configuration's open requests and drafts by this lookup."""
     rows = TierConfigRequest.objects.filter(status__in=(*OPEN, "draft"))
     return Prefetch(route, rows.only("id", "status", "configuration"), to_attr="open_requests")
 
 
-def complete(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return requests, each configuration with what is open and configured about it."""
+def with_related(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return requests with everything that their representations need."""
     of_product = (
         configured_values.prefetch("configuration__"),
         templates.prefetch("configuration__"),
     )
     shared = *sales_context.prefetch("configuration__"), *of_product
-    both = opened("configuration__requests"), opened("configuration__parent__requests")
+    both = (
+        prefetch_open("configuration__requests"),
+        prefetch_open("configuration__parent__requests"),
+    )
     return rows.select_related(*RELATED).prefetch_related(*shared, *both)
 
 
 def get(pk: str) -> TierConfigRequest:
     """Return a request with everything that its representation needs; raises Missing."""
-    row: TierConfigRequest | None = complete(TierConfigRequest.objects.filter(pk=pk)).first()
+    row: TierConfigRequest | None = with_related(TierConfigRequest.objects.filter(pk=pk)).first()
     if row is None:
         raise Missing(pk)
     return row

@@ -1,4 +1,4 @@
-"""What the fulfillment queue asks and tells, passed on to what begins a set-up."""
+"""Receivers of the fulfillment queue's signals: an order waits for the setup of its tiers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from requests_queue.transitions import Change
 
 @receiver(before_order_start)
 def on_order_starting(asset: Asset, now: datetime, **kwargs: Any) -> bool:
-    """Hold an order whose resellers aren't set up.
+    """Return whether an order must wait for the setup of its resellers.
 
-    The configurations stay locked to the end of the order's transaction: a set-up that ends
-    meanwhile sees the order among those that wait.
+    The configurations stay locked until the order's transaction ends, so that a setup that ends
+    meanwhile sees the waiting order.
     """
-    return any(config.activated is None for config in setup.of_asset(asset, now))
+    return any(config.activated is None for config in setup.configs_of_asset(asset, now))
 
 
 @receiver(queue_changed)
 def on_queue_changed(change: Change, **kwargs: Any) -> None:
-    """Begin what an order waits for, once the order is there.
+    """Create the setup requests that a new order waits for.
 
-    `on_order_starting` has locked it in this transaction; locks taken here would come too late.
+    `on_order_starting` has locked the configurations in this transaction already; locks taken
+    here would come too late.
     """
     if change.object_class != "fulfillment_request" or change.status_to != "tiers_setup":
         return
     asset = Asset.objects.select_related("product").get(requests=change.object_id)
-    configs = setup.named_by(asset).filter(tier_level__in=setup.levels(asset.product))
-    setup.begin(list(configs), change.at)
+    configs = setup.configs_of_tiers(asset).filter(tier_level__in=setup.levels(asset.product))
+    setup.add_setup_requests(list(configs), change.at)

@@ -48,6 +48,6 @@ QUEUE = Queue(
         ),
     ),
     sample=samples.create_sample,
-    draft_sample=samples.draft,
+    draft_sample=samples.create_draft_sample,
     preview=previews.build_preview,
 )  # fmt: skip

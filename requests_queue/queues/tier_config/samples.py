@@ -1,4 +1,4 @@
-"""A realistic tier configuration request of each type, made through the ordinary births."""
+"""Sample tier configuration requests of each type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from requests_queue.queues.base import QueueObject
 from requests_queue.queues.tier_config import creation, inputs, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
-_PLACE = {
+_ADDRESS = {
     "address_line1": "18 Quay Street", "address_line2": "", "city": "Galway", "state": "",
     "postal_code": "H91 X2C4", "country": "IE",
 }  # fmt: skip
@@ -24,37 +24,45 @@ _PHONE = {"country_code": "+353", "area_code": "91", "phone_number": "5550164", 
 def create_sample(
     kind: str, product: Product | None = None, account: Account | None = None
 ) -> QueueObject:
-    """Make a request of the type, for the product or for one that configures resellers.
+    """Create a request of a type, for a product (None: any that configures resellers).
 
-    A setup is of a new reseller; an update or adjustment of a configuration that is active,
-    or of the setup of a new one, approved.  Raises Refused.
+    A setup gets a new reseller. An update or adjustment gets an active configuration; where
+    there is none, one is set up and approved first. Raises Refused.
     """
     if kind not in inputs.TYPES:
         raise Invalid("type", f'"{kind}" is not a valid choice.')
-    return _make(kind, connection_for(product, account))
+    return _create(kind, connection_for(product, account))
 
 
-def draft(kind: str, product: Product | None = None, account: Account | None = None) -> QueueObject:
-    """Make a draft of the type in the same way; raises Refused without the capability for it."""
+def create_draft_sample(
+    kind: str, product: Product | None = None, account: Account | None = None
+) -> QueueObject:
+    """Create a draft of a type likewise; raises Refused without the capability for drafts."""
     if kind not in creation.DRAFT_CAPABILITY:
-        known = ", ".join(creation.DRAFT_CAPABILITY)
-        raise Invalid("type", f'"{kind}" is not one of {known} (drafts).')
+        types = ", ".join(creation.DRAFT_CAPABILITY)
+        raise Invalid("type", f'"{kind}" is not one of {types} (drafts).')
     connection = connection_for(product, account, creation.DRAFT_CAPABILITY[kind])
-    return _make(kind, connection, status="draft")
+    return _create(kind, connection, status="draft")
 
 
-def _make(kind: str, connection: Connection, **more: str) -> TierConfigRequest:
+def _create(kind: str, connection: Connection, **more: str) -> TierConfigRequest:
     distributor = Actor(connection.provider.users.first(), connection.provider)
     if kind == "setup":
         return _set_up(connection, distributor, **more)
     config = _active(connection) or _activated(connection, distributor)
-    body = {"type": kind, "configuration": {"id": config.pk}, "params": values_of(config.params)}
+    body = {
+        "type": kind,
+        "configuration": {"id": config.pk},
+        "params": sample_params(config.params),
+    }
     return creation.create(body | more, distributor)
 
 
 def connection_for(product: Product | None, account: Account | None, draft: str = "") -> Connection:
-    """Return a connection through which a product with resellers of tier 1 is sold, and with the
-    capability for drafts, if any."""
+    """Return a connection of a listed product that configures resellers of tier 1.
+
+    With `draft`, the product also has that capability. Raises Refused.
+    """
     rows = visibility.connections(account).select_related("product", "provider", "vendor")
     rows = rows.order_by("pk")
     for row in rows.filter(product=product) if product else rows:
@@ -66,18 +74,18 @@ def connection_for(product: Product | None, account: Account | None, draft: str 
             return row
     raise Refused(
         "REQ_003",
-        f"No product that is connected and listed configures resellers of tier 1"
-        f"{' by drafts' if draft else ''}: that takes the capability tiers.configs, "
-        f"{f'{draft}, ' if draft else ''}and parameters of scope tier1.",
+        f"No connected and listed product configures resellers of tier 1"
+        f"{' by drafts' if draft else ''}. It needs the capability tiers.configs, "
+        f"{f'the capability {draft}, ' if draft else ''}and parameters of scope tier1.",
     )
 
 
 def _set_up(connection: Connection, distributor: Actor, **more: str) -> TierConfigRequest:
-    return creation.create(setup_of(connection) | more, distributor)
+    return creation.create(setup_body(connection) | more, distributor)
 
 
-def setup_of(connection: Connection) -> dict[str, Any]:
-    """Return the body of a set-up of a new reseller."""
+def setup_body(connection: Connection) -> dict[str, Any]:
+    """Return the body of a setup request of a new reseller."""
     number = ids.draw("tier_account").rpartition("-")[2]
     contact = {
         "first_name": "Nora", "last_name": "Keane", "phone_number": _PHONE,
@@ -86,7 +94,7 @@ def setup_of(connection: Connection) -> dict[str, Any]:
     account = {
         "name": f"Atlantic Cloud Resellers {number}",
         "external_id": number,
-        "contact_info": {**_PLACE, "contact": contact},
+        "contact_info": {**_ADDRESS, "contact": contact},
     }
     configuration = {
         "product": {"id": connection.product_id},
@@ -95,11 +103,11 @@ def setup_of(connection: Connection) -> dict[str, Any]:
         "tier_level": 1,
     }
     params = parameters.blank(connection.product, setup.SCOPES[1])
-    return {"type": "setup", "configuration": configuration, "params": values_of(params)}
+    return {"type": "setup", "configuration": configuration, "params": sample_params(params)}
 
 
-def values_of(params: parameters.Params, phase: str = "ordering") -> list[dict[str, Any]]:
-    """Return plausible values of the parameters of a phase."""
+def sample_params(params: parameters.Params, phase: str = "ordering") -> list[dict[str, Any]]:
+    """Return sample values of the parameters of a phase."""
     return [sample_values.fill(p, f"sample {p['id']}") for p in params if p["phase"] == phase]
 
 
@@ -109,10 +117,10 @@ def _active(connection: Connection) -> TierConfig | None:
 
 
 def _activated(connection: Connection, distributor: Actor) -> TierConfig:
-    """Return a configuration whose setup a vendor has approved."""
+    """Create a configuration and approve its setup as the vendor."""
     request = _set_up(connection, distributor)
     vendor = Actor(connection.vendor.users.first(), connection.vendor)
-    creation.edit(request.pk, {"params": values_of(request.params, "fulfillment")}, vendor)
+    creation.edit(request.pk, {"params": sample_params(request.params, "fulfillment")}, vendor)
     tile = {"template": {"representation": "# Welcome\n\nYou can sell our product now."}}
     transitions.move(TierConfigRequest, request.pk, "approve", vendor, tile)
     return TierConfig.objects.get(pk=request.configuration_id)

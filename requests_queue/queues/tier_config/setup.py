@@ -1,6 +1,6 @@
-"""Which configurations an order needs, made and locked, and the requests that set them up.
+"""Configurations that an order needs, and the requests that set them up.
 
-Locks are taken in one order everywhere: the configuration of tier 2, then that of tier 1.
+Lock order: the configuration of tier 2, then that of tier 1.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ SCOPES = {1: "tier1", 2: "tier2"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """Where a product is sold: a configuration is for one of these."""
+class SalesLine:
+    """A product, and the connection, marketplace and contract that it is sold through."""
 
     product: Product
     connection: Connection
@@ -40,10 +40,12 @@ class Line:
 
 
 def levels(product: Product) -> frozenset[int]:
-    """Return the levels that the product configures: those of its capability that have
-    parameters."""
+    """Return the levels of tiers that a product configures.
+
+    These are the levels of its capability `tiers.configs` for which it has parameters.
+    """
     configs = product.capability("tiers.configs")
-    # As the catalogue reads it: a branch without its switch is on.
+    # A capability without its switch is on.
     if not isinstance(configs, dict) or not configs.get("configs", bool(configs)):
         return frozenset()
     allowed = {1, 2} if str(configs.get("level")) == "2" else {1}
@@ -55,61 +57,61 @@ def levels(product: Product) -> frozenset[int]:
     return frozenset(level for level in allowed if SCOPES[level] in scopes)
 
 
-def of_asset(asset: Asset, now: datetime) -> list[TierConfig]:
-    """Return the configurations that an asset needs, locked, made where there are none."""
-    line = Line(asset.product, asset.connection, asset.marketplace, asset.contract)
+def configs_of_asset(asset: Asset, now: datetime) -> list[TierConfig]:
+    """Return the configurations that an asset needs, locked; create missing ones."""
+    line = SalesLine(asset.product, asset.connection, asset.marketplace, asset.contract)
     return find_or_create(line, {1: asset.tier1, 2: asset.tier2}, now)
 
 
 def find_or_create(
-    line: Line, accounts: Mapping[int, TierAccount | None], now: datetime
+    line: SalesLine, accounts: Mapping[int, TierAccount | None], now: datetime
 ) -> list[TierConfig]:
-    """Return the configurations of these accounts by level, locked, the higher one first.
+    """Return the locked configurations of these accounts (by level), the higher level first.
 
-    Levels that the product doesn't configure are left out. Where no account of tier 2 is named,
-    the configuration that the one of tier 1 is below of is locked, but not returned.
+    Creates missing ones, and leaves out levels that the product does not configure. Without an
+    account of tier 2, the parent of the configuration of tier 1 is locked but not returned.
     """
-    wanted = levels(line.product)
-    found: list[TierConfig] = []
-    above = _locked_above(line, accounts)
-    if 2 in wanted and (account := accounts.get(2)) is not None:
-        above = _find_or_create(line, account, 2, None, now)
-        found.append(above)
-    if 1 in wanted and (account := accounts.get(1)) is not None:
-        found.append(_find_or_create(line, account, 1, above, now))
-    return found
+    product_levels = levels(line.product)
+    configs: list[TierConfig] = []
+    parent = _lock_parent(line, accounts)
+    if 2 in product_levels and (account := accounts.get(2)) is not None:
+        parent = _find_or_create(line, account, 2, None, now)
+        configs.append(parent)
+    if 1 in product_levels and (account := accounts.get(1)) is not None:
+        configs.append(_find_or_create(line, account, 1, parent, now))
+    return configs
 
 
-def _locked_above(line: Line, accounts: Mapping[int, TierAccount | None]) -> TierConfig | None:
-    """Return the configuration that the one of tier 1 is below of, locked.
+def _lock_parent(line: SalesLine, accounts: Mapping[int, TierAccount | None]) -> TierConfig | None:
+    """Lock and return the parent of the configuration of tier 1.
 
-    With it, in the order of their ids, the one of the tier 2 that is named: an order may name
-    another than the first one did.
+    Also locks the configuration of the given account of tier 2, in the order of their ids: an
+    order may name another account of tier 2 than the order that created the configuration.
     """
-    named, below = accounts.get(2), accounts.get(1)
-    own = _of(line, below, 1).values_list("parent_id", flat=True).first() if below else None
-    other = _of(line, named, 2).values_list("pk", flat=True).first() if named else None
-    keys = {key for key in (own, other) if key}
+    tier1, tier2 = accounts.get(1), accounts.get(2)
+    parent = _rows(line, tier1, 1).values_list("parent_id", flat=True).first() if tier1 else None
+    other = _rows(line, tier2, 2).values_list("pk", flat=True).first() if tier2 else None
+    keys = {key for key in (parent, other) if key}
     locked = TierConfig.objects.select_for_update().filter(pk__in=keys).order_by("pk")
-    return next((row for row in locked if row.pk == own), None) if keys else None
+    return next((row for row in locked if row.pk == parent), None) if keys else None
 
 
-def _of(line: Line, account: TierAccount, level: int) -> QuerySet[TierConfig]:
+def _rows(line: SalesLine, account: TierAccount, level: int) -> QuerySet[TierConfig]:
     return TierConfig.objects.filter(
         account=account, connection=line.connection, marketplace=line.marketplace, tier_level=level
     )
 
 
 def _find_or_create(
-    line: Line, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
+    line: SalesLine, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
 ) -> TierConfig:
-    rows = _of(line, account, level).select_for_update()
+    rows = _rows(line, account, level).select_for_update()
     config = rows.first()
     if config is None:
         try:
-            return _make(line, account, level, parent, now)
+            return _create(line, account, level, parent, now)
         except IntegrityError:
-            # Somebody else was faster; the lock waits for that one's end.
+            # Race: another transaction created it; wait for its lock.
             config = rows.get()
     if parent is not None and config.parent_id is None:
         config.parent = parent
@@ -117,8 +119,8 @@ def _find_or_create(
     return config
 
 
-def _make(
-    line: Line, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
+def _create(
+    line: SalesLine, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
 ) -> TierConfig:
     shown = clock.shown(now)
     return ids.create(
@@ -140,14 +142,14 @@ def _make(
 
 
 def lock(config: TierConfig) -> TierConfig:
-    """Lock a configuration, and return it as it then is."""
+    """Lock a configuration and return its current state."""
     return TierConfig.objects.select_for_update().get(pk=config.pk)
 
 
 def lock_with_parent(config: TierConfig) -> TierConfig | None:
-    """Lock a configuration, and the one above it first; return it as it then is.
+    """Lock the parent of a configuration, then the configuration; return its current state.
 
-    None where it has gone meanwhile, with the draft that it was made for.
+    Returns None where it was deleted meanwhile, together with a draft.
     """
     rows = TierConfig.objects.select_for_update()
     parent = rows.filter(pk=config.parent_id).first() if config.parent_id else None
@@ -157,8 +159,8 @@ def lock_with_parent(config: TierConfig) -> TierConfig | None:
     return locked
 
 
-def named_by(asset: Asset) -> QuerySet[TierConfig]:
-    """Return the configurations that an asset's tiers have, the higher one first."""
+def configs_of_tiers(asset: Asset) -> QuerySet[TierConfig]:
+    """Return the configurations of an asset's tiers, the higher level first."""
     return TierConfig.objects.filter(
         Q(account=asset.tier1_id, tier_level=1) | Q(account=asset.tier2_id, tier_level=2),
         connection=asset.connection_id,
@@ -166,32 +168,32 @@ def named_by(asset: Asset) -> QuerySet[TierConfig]:
     ).order_by("-tier_level")
 
 
-def is_held(asset: Asset) -> bool:
-    """Whether one of the asset's configurations is still being set up."""
-    under_way = TierConfigRequest.objects.filter(configuration=OuterRef("pk"), status__in=OPEN)
-    return named_by(asset).filter(Exists(under_way), activated=None).exists()
+def waits_for_setup(asset: Asset) -> bool:
+    """Return whether one of the asset's configurations is still being set up."""
+    open_requests = TierConfigRequest.objects.filter(configuration=OuterRef("pk"), status__in=OPEN)
+    return configs_of_tiers(asset).filter(Exists(open_requests), activated=None).exists()
 
 
 def start_status(config: TierConfig, params: parameters.Params, kind: str) -> str:
-    """Return where a request starts: a set-up waits while the tier above is not set up."""
+    """Return the first status of a request; a setup waits for the setup of the parent."""
     if kind == "setup" and config.parent is not None and config.parent.activated is None:
         return "tiers_setup"
     return "inquiring" if parameters.missing(params, "ordering") else "pending"
 
 
-def begin(configs: list[TierConfig], now: datetime) -> None:
-    """Add a set-up request to each configuration that has been set up by none yet."""
+def add_setup_requests(configs: list[TierConfig], now: datetime) -> None:
+    """Create a setup request for each configuration that is not set up and has none."""
     for config in configs:
         if config.activated is None and not config.requests.filter(status__in=OPEN).exists():
             params = parameters.blank(config.product, SCOPES[config.tier_level])
             status = start_status(config, params, "setup")
             if status == "tiers_setup" and config.parent is not None:
-                # Nothing else may be setting it up: it can have had a draft alone.
-                begin([config.parent], now)
-            add(config, "setup", status, params, now)
+                # The parent may have no open request, only a draft.
+                add_setup_requests([config.parent], now)
+            add_request(config, "setup", status, params, now)
 
 
-def add(
+def add_request(
     config: TierConfig,
     kind: str,
     status: str,
@@ -200,7 +202,7 @@ def add(
     notes: str = "",
     actor: Actor = transitions.PLATFORM,
 ) -> TierConfigRequest:
-    """Add a request to a locked configuration, and return it."""
+    """Create a request of a locked configuration."""
     shown = clock.shown(now)
     before = config.requests.filter(status="approved").order_by("-created", "-pk").first()
     request = TierConfigRequest(
@@ -223,13 +225,13 @@ def add(
     changes: dict[str, object] = {"requests_made": config.requests_made}
     if status != "draft":
         changes |= {"status": "processing", "updated": shown}
-    write(config, **changes)
+    update(config, **changes)
     transitions.add(request, actor)
     return request
 
 
-def write(config: TierConfig, **changes: object) -> None:
-    """Write columns of a configuration, and the copy in memory."""
+def update(config: TierConfig, **changes: object) -> None:
+    """Update columns of a configuration in the database and in memory."""
     TierConfig.objects.filter(pk=config.pk).update(**changes)
     for name, value in changes.items():
         setattr(config, name, value)

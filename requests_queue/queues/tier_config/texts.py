@@ -1,7 +1,7 @@
-"""What a reseller reads of a request or a configuration: Markdown, with the object's values.
+"""Texts that a reseller reads about a request or a configuration, rendered from templates.
 
-The `render` calls of Connect's OpenAPI document; which template counts in which status is
-assumed (docs/fidelity.md).
+For the `render` endpoints of Connect's OpenAPI document. Which template is used in which status
+is an assumption (docs/fidelity.md).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from requests_queue.schema import Json
 
 
 def of_request(request: TierConfigRequest, shown: Json) -> str:
-    """Return the text of a request in its shape of the API; nothing for one that failed.
+    """Return the text of a request, given its representation; empty for a failed one.
 
-    `configuration.params` are the request's: what the configuration has now may be newer.
+    `configuration.params` are those of the request: the configuration may have newer ones.
     """
     configuration = {**shown["configuration"], "params": shown["params"]}
     return render(_body(request), {"tier_config_request": shown, "configuration": configuration})
 
 
 def of_config(config: TierConfig, shown: Json) -> str:
-    """Return the text of a configuration: what its approval said; before that, that it waits."""
-    done = config.requests.filter(status="approved").order_by("-effective_date", "-pk").first()
-    row = done or config.requests.filter(status__in=OPEN).first()
+    """Return the text of a configuration's last approved request, or else of its open one."""
+    approved = config.requests.filter(status="approved").order_by("-effective_date", "-pk")
+    row = approved.first() or config.requests.filter(status__in=OPEN).first()
     return render(_body(row), {"configuration": shown}) if row else ""
 
 
@@ -43,7 +43,7 @@ def _body(request: TierConfigRequest) -> str:
 
 
 def template_of(request: TierConfigRequest) -> Template | None:
-    """Return the template that a request carries in its status."""
+    """Return the template that the representation of a request shows."""
     config = request.configuration
     scope = setup.SCOPES[config.tier_level]
     return templates.shown(request.status, request.template, config.product, scope)

@@ -1,4 +1,4 @@
-"""How tier configuration requests are validated."""
+"""The declaration of the validation of tier configuration requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from requests_queue.queues.tier_config.models import TierConfigRequest
 
 
 def write(row: TierConfigRequest, params: Params, now: datetime) -> None:
-    """Write the parameters of a locked request; raises Invalid for a unique value that is taken."""
+    """Write the parameters of a locked request; raises Invalid for a unique value in use."""
     effects.check_unique(row.configuration, params, row.params)
     rows = TierConfigRequest.objects.filter(pk=row.pk)
     rows.update(params=params, updated=clock.shown(now))
@@ -31,7 +31,7 @@ VALIDATED = validation.register(
         edit=creation.edit,
         shown=queries.shown,
         write=write,
-        # MuleSoft's handlers answer in the second place.
+        # MuleSoft's handlers return the parameters in the second path.
         paths=(("params",), ("configuration", "params")),
         customers=customers,
         text=lambda pk: representations.text_of_request(queries.get(pk)),

@@ -1,7 +1,7 @@
-"""Orders in tiers_setup, seen from the configurations that they wait for.
+"""Release and failure of orders in `tiers_setup` when the setup of a configuration ends.
 
-An order's row is locked before it is decided whether it still waits for another one, so that
-of two set-ups that end at the same time the later one sees the earlier.
+An order is locked before it is checked for other setups, so that of two setups that end at the
+same time the later one sees the result of the earlier.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from requests_queue.queues.tier_config.models import TierConfig
 
 
 def release(config: TierConfig) -> None:
-    """Let the orders go on that waited for this configuration, and for no other any more."""
+    """Release the orders that waited for this configuration and wait for no other one."""
     for order in _orders([config]):
-        if not setup.is_held(order.asset):
+        if not setup.waits_for_setup(order.asset):
             transitions.move(Request, order.pk, "release", Actor())
 
 
@@ -31,12 +31,12 @@ def fail(configs: Iterable[TierConfig], reason: str) -> None:
 
 
 def _orders(configs: Iterable[TierConfig]) -> list[Request]:
-    theirs = Q(pk__in=())
+    of_configs = Q(pk__in=())
     for config in configs:
-        theirs |= Q(
+        of_configs |= Q(
             asset__connection=config.connection_id,
             asset__marketplace=config.marketplace_id,
             **{f"asset__{setup.SCOPES[config.tier_level]}": config.account_id},
         )
     rows = Request.objects.select_for_update(of=("self",)).select_related("asset")
-    return list(rows.filter(theirs, status="tiers_setup").order_by("created", "pk"))
+    return list(rows.filter(of_configs, status="tiers_setup").order_by("created", "pk"))

@@ -80,7 +80,7 @@ def test_all_errors_are_reported_with_their_paths() -> None:
         parameter_values.fill([param("a"), param("b")], entries, ORDERING, "configuration.params")
     assert raised.value.messages == [
         "configuration.params: Parameter x does not exist.",
-        "configuration.params: Parameter a: value is a string.",
+        "configuration.params: Parameter a: value must be a string.",
     ]
     assert raised.value.code == "VAL_001"
 
@@ -108,7 +108,7 @@ def test_value_error_is_set_and_cleared() -> None:
     assert filled(marked, value="y")["value_error"] == "Not offered"
     assert filled(marked, value_error="")["value_error"] == ""
     assert filled(marked, value_error=None)["value_error"] == ""
-    assert "value_error is a string" in refused(param(), value_error=["x"])
+    assert "value_error must be a string" in refused(param(), value_error=["x"])
 
 
 def test_choice_is_one_of_the_choices_or_empty() -> None:
@@ -134,7 +134,7 @@ def test_structured_values_are_stored_and_flattened() -> None:
 def test_structured_value_of_a_plain_type_is_refused() -> None:
     assert "no such structured_value" in refused(param(), structured_value={"a": 1})
     assert "no such structured_value" in refused(param(type="object"), structured_value=[1])
-    assert "value is a string" in refused(param(), value={"a": 1})
+    assert "value must be a string" in refused(param(), value={"a": 1})
     # Clients of CloudBlue send an empty string for none.
     assert filled(param(), structured_value="", value="x")["value"] == "x"
     assert filled(param(), structured_value=None, value="x")["value"] == "x"
