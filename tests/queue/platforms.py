@@ -1,6 +1,6 @@
-"""A platform on which everything can be reached through the API, with webhooks that watch.
+"""A platform whose objects are reached through the API, with webhooks that record the events.
 
-Objects come to a status by real births and moves; `Platform.undone` takes a step back.
+Objects get to a status by real creations and actions; `Platform.undone` rolls a step back.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ NOBODY = "nobody"
 
 
 class Change(NamedTuple):
-    """A change of a queue, and the sides that are told of it."""
+    """A queue change and the parties that are notified."""
 
     queue: str
     pk: str
@@ -77,7 +77,7 @@ class Platform:
         }
         self._add_parts()
         self.owner = self._add_webhooks()
-        # Subscriptions by status that are there for whoever takes back what it does with them.
+        # Subscriptions by status, for tests that roll back their changes.
         self.assets: dict[str, str] = {}
 
     def _add_parts(self) -> None:
@@ -173,7 +173,7 @@ def latest() -> int:
 
 
 def heard(platform: Platform, since: int = 0) -> Counter[tuple[str, Change]]:
-    """Return which side's webhook was told of which change, how often."""
+    """Return the number of events by party and change."""
     found: Counter[tuple[str, Change]] = Counter()
     for hook, pk, source, target in Event.objects.filter(pk__gt=since).values_list(
         "webhook", "object_id", "status_from", "status_to"
@@ -185,7 +185,7 @@ def heard(platform: Platform, since: int = 0) -> Counter[tuple[str, Change]]:
 
 
 def told(platform: Platform, since: int, changes: Sequence[Change]) -> None:
-    """Check that since then each side was told of these changes, once each, and of no others."""
+    """Check that since then each party was notified of exactly these changes, once each."""
     wanted: Counter[tuple[str, Change]] = Counter()
     for change in changes:
         wanted.update((side, change._replace(sides="VD")) for side in change.sides)

@@ -1,4 +1,4 @@
-"""How an object of each queue comes to each status: by a birth and moves through the API."""
+"""Paths by which objects of each queue get to each status: a creation and actions by the API."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def about(asset: str, kind: str, **more: Any) -> dict[str, Any]:
 
 def set_up(platform: Platform) -> None:
     """Set the reseller up, as its vendor does."""
-    pk = born_config(platform, "setup", configuration={"account": KNOWN})
+    pk = create_config_request(platform, "setup", configuration={"account": KNOWN})
     platform.post("V", f"{PATHS[TIER_CONFIG]}/{pk}/approve")
 
 
@@ -76,7 +76,7 @@ def held(platform: Platform, status: str = "active") -> str:
     return platform.assets.get(status) or subscription(platform, status)
 
 
-def born(platform: Platform, kind: str, **more: Any) -> str:
+def create_order(platform: Platform, kind: str, **more: Any) -> str:
     """Create a fulfillment request of a type, on a subscription that fits, and return its id."""
     if kind == "purchase":
         body = order(platform, **more)
@@ -88,10 +88,10 @@ def born(platform: Platform, kind: str, **more: Any) -> str:
 def request(platform: Platform, status: str, kind: str = "purchase") -> str:
     """Bring a fulfillment request of a type to a status, where it may make any move of it."""
     if status == "draft":
-        return born(platform, kind, status="draft")
+        return create_order(platform, kind, status="draft")
     if status == "tiers_setup":
         return str(platform.post("D", "/requests", order(platform, reseller("new")))["id"])
-    path = "/requests/" + (pk := born(platform, kind))
+    path = "/requests/" + (pk := create_order(platform, kind))
     fault = {"asset": {"params": [{"id": "asset_ask", "value_error": "Choose another."}]}}
     platform.put("V", path, fault)
     for who, verb in {
@@ -107,7 +107,7 @@ def request(platform: Platform, status: str, kind: str = "purchase") -> str:
     return pk
 
 
-def born_config(platform: Platform, kind: str, **more: Any) -> str:
+def create_config_request(platform: Platform, kind: str, **more: Any) -> str:
     """Create a tier configuration request and return its id."""
     configuration = {
         "product": {"id": platform.product}, "account": reseller("another"), "tier_level": 1,
@@ -122,11 +122,11 @@ def born_config(platform: Platform, kind: str, **more: Any) -> str:
 def config_request(platform: Platform, status: str, kind: str = "setup") -> str:
     """Bring a tier configuration request of a type to a status."""
     if status == "draft":
-        return born_config(platform, kind, status="draft")
+        return create_config_request(platform, kind, status="draft")
     if status == "tiers_setup":
         above = {"parent_account": reseller("above")}
-        return born_config(platform, kind, configuration=above)
-    path = f"{PATHS[TIER_CONFIG]}/" + (pk := born_config(platform, kind))
+        return create_config_request(platform, kind, configuration=above)
+    path = f"{PATHS[TIER_CONFIG]}/" + (pk := create_config_request(platform, kind))
     fault = {"params": [{"id": "tier1_ask", "value_error": "Choose another."}]}
     platform.put("V", path, fault)
     verb = {"inquiring": "inquire", "approved": "approve", "failed": "fail"}.get(status)

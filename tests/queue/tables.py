@@ -1,7 +1,6 @@
-"""The transition tables of all queues, written by hand from what Connect documents.
+"""Transition tables of all queues, from Connect's documentation and not from the declarations.
 
-Never from the rules: these are what the rules are held against. V is the vendor, D the
-distributor, S the platform itself.
+Tests compare the declarations with them. V is the vendor, D the distributor, S the platform.
 """
 
 from __future__ import annotations
@@ -119,8 +118,8 @@ TYPES: dict[str, tuple[str, ...]] = {
     BILLING: ("vendor", "provider"),
 }  # fmt: skip
 
-# The statuses that an object can be born in; a draft's birth is no change of the queue.
-BORN: dict[str, tuple[str, ...]] = {
+# Statuses in which objects can be created; creating a draft is not a queue change.
+INITIAL: dict[str, tuple[str, ...]] = {
     FULFILLMENT: ("draft", "tiers_setup", "pending", "inquiring", "failed"),
     TIER_CONFIG: ("draft", "tiers_setup", "pending", "inquiring"),
     TIER_ACCOUNT: ("pending", "unsupported"),

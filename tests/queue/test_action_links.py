@@ -1,4 +1,4 @@
-"""Links of product actions: the token, where it leads, and the secret that signs it."""
+"""Links of product actions: the token, the URL, and the secret that signs the token."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def secret_of_product(pk: str) -> str:
      "https://u:p@a.example.com", "http://[::1", "http://a:99999/", "http://a b/", ["https://a.b"],
      True, {}, "https://a.example.com/" + "x" * 2000],
 )  # fmt: skip
-def test_url_that_is_none_is_refused(vendor: Caller, url: Any) -> None:
+def test_invalid_url_is_refused(vendor: Caller, url: Any) -> None:
     before = vendor.get(SIGN_IN).json
     answer = vendor.put(SIGN_IN, {"url": url, "title": "Changed"})
     refused(answer, 400)
@@ -141,7 +141,7 @@ def test_url_is_cleared(vendor: Caller) -> None:
     assert urlsplit(link).path == "/actions/ACT-362-917-440-001"
 
 
-def test_secret_is_replaced_by_the_products_vendor_alone(
+def test_secret_is_replaced_by_the_products_vendor_only(
     vendor: Caller, distributor: Caller, other: make.World
 ) -> None:
     path = f"{ACTIONS}/regeneratesecret"
@@ -158,7 +158,7 @@ def test_secret_is_replaced_by_the_products_vendor_alone(
     assert secret_of(vendor, BACKUP) != second
 
 
-def test_secret_is_encrypted_and_shown_nowhere_else(vendor: Caller) -> None:
+def test_secret_is_encrypted_and_shown_once(vendor: Caller) -> None:
     secret = secret_of(vendor)
     row = Product.objects.get(pk=SUITE)
     assert secret not in row.stored_action_secret
@@ -174,7 +174,7 @@ def test_each_product_has_a_secret_of_its_own(vendor: Caller) -> None:
     assert secret_of_product(made["id"]) not in secrets
 
 
-def test_secret_of_another_encryption_key_is_said(vendor: Caller) -> None:
+def test_secret_of_another_encryption_key_is_reported(vendor: Caller) -> None:
     with override_settings(SIM_ENCRYPTION_KEY="another key, which is long enough to be one"):
         answer = vendor.get(f"{SIGN_IN}/actionLink")
         refused(answer, 400)

@@ -1,4 +1,4 @@
-"""Every verb of every queue from every status by everybody, through the API, and who is told."""
+"""Every action of every queue in every status by every actor, and the events it creates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db
 MOVED = [queue for queue in tables.TABLES if queue != BILLING]
 # Types that are never drafts.
 NO_DRAFTS = ("suspend", "resume", "cancel", "adjustment")
-# Calls that change no status, so that nobody is told of them.
+# Requests that change no status and create no event.
 ASSIGNED = (FULFILLMENT, TIER_CONFIG, LISTING)
 # What those are answered who are no party.
 OTHERS = {**dict.fromkeys(STRANGERS, 404), NOBODY: 401}
@@ -100,7 +100,7 @@ def a_kind(queue: str) -> str:
 
 
 @pytest.mark.parametrize("queue", MOVED)
-def test_every_verb_from_every_status_by_everybody(queue: str, platform: Platform) -> None:
+def test_every_action_in_every_status_by_every_actor(queue: str, platform: Platform) -> None:
     for kind, status in reached(queue):
         with undone():
             pk = reaching.REACH[queue](platform, status, kind)
@@ -142,7 +142,7 @@ def refused(platform: Platform, queue: str, kind: str, status: str, pk: str, ver
 
 
 def moved(platform: Platform, queue: str, pk: str, row: tables.Row, who: str) -> None:
-    """Check that the move is made, and that each party is told of it once."""
+    """Check that the action succeeds and notifies each party once."""
     since = latest()
     case = f"{row.verb} from {row.source} by {who}"
     if who == "S":
@@ -172,7 +172,7 @@ def assigned(platform: Platform, queue: str, pk: str, status: str) -> None:
 
 
 @pytest.mark.parametrize("queue", tables.TABLES)
-def test_the_rules_are_the_table(queue: str) -> None:
+def test_declared_actions_match_the_table(queue: str) -> None:
     rules = base.find_queue(queue)
     assert rules is not None
     declared = {
@@ -190,7 +190,7 @@ def test_the_rules_are_the_table(queue: str) -> None:
     assert rules.final == set(tables.STATUSES[queue]) - leave
 
 
-def test_only_drafts_of_listing_requests_are_deleted_and_nobody_is_told(
+def test_deleting_a_listing_draft_creates_no_event(
     platform: Platform,
 ) -> None:
     path = tables.PATHS[LISTING]
@@ -212,7 +212,7 @@ def test_only_drafts_of_listing_requests_are_deleted_and_nobody_is_told(
                 assert platform.by[who].delete(f"{tables.PATHS[queue]}/{pk}").status == 405
 
 
-def test_a_verb_of_nothing_is_answered_404(platform: Platform) -> None:
+def test_action_on_a_missing_object_returns_404(platform: Platform) -> None:
     for queue in MOVED:
         for verb in tables.verbs(queue):
             for who in ("V", "D"):

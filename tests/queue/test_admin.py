@@ -1,4 +1,4 @@
-"""The queues and the catalogue in the admin: what is shown, which moves, and for whom."""
+"""Queues and catalog in the admin: pages, available actions, and visibility."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_every_queue_has_a_page() -> None:
 
 
 @pytest.mark.parametrize("status", QUEUE.status_names)
-def test_the_moves_shown_are_the_legal_ones(
+def test_page_shows_the_available_actions(
     root: Client, vendor: Client, distributor: Client, world: World, status: str
 ) -> None:
     row = request(world, status)
@@ -90,7 +90,7 @@ def test_the_moves_shown_are_the_legal_ones(
         assert b"You have no actions" in root.get(page(row)).content
 
 
-def test_the_actions_are_the_moves_of_ones_side(
+def test_list_offers_the_actions_of_the_users_role(
     root: Client, vendor: Client, distributor: Client, world: World
 ) -> None:
     request(world)
@@ -108,7 +108,7 @@ def test_the_actions_are_the_moves_of_ones_side(
 
 
 @pytest.mark.parametrize("queue", base.registered(), ids=lambda q: q.object_class)
-def test_the_page_of_every_queue_opens(
+def test_page_of_every_queue_opens(
     root: Client, vendor: Client, distributor: Client, queue: base.Queue
 ) -> None:
     opts = queue.model._meta
@@ -120,7 +120,7 @@ def test_the_page_of_every_queue_opens(
 # -- making them
 
 
-def test_a_vendor_approves(vendor: Client, world: World) -> None:
+def test_vendor_approves_with_a_template(vendor: Client, world: World) -> None:
     row = request(world)
     answer = vendor.post(
         page(row, "move", "approve"), {"template_id": world.template.pk}, follow=True
@@ -135,7 +135,7 @@ def test_a_vendor_approves(vendor: Client, world: World) -> None:
     assert b"approve as vendor" in vendor.get(page(row, "history")).content
 
 
-def test_an_administrator_acts_as_the_side_of_the_move(root: Client, world: World) -> None:
+def test_administrator_acts_in_the_role_of_the_action(root: Client, world: World) -> None:
     row = request(world)
     root.post(page(row, "move", "schedule"), {"planned_date": "2099-01-02T03:04"})
     row.refresh_from_db()
@@ -148,7 +148,7 @@ def test_an_administrator_acts_as_the_side_of_the_move(root: Client, world: Worl
     assert row.status == "revoked"
 
 
-def test_a_move_takes_a_json_body_too(vendor: Client, world: World) -> None:
+def test_action_takes_a_json_body(vendor: Client, world: World) -> None:
     row = request(world)
     body = '{"activation_tile": "# Hello", "reason": "ignored"}'
     vendor.post(page(row, "move", "approve"), {"body": body})
@@ -170,7 +170,7 @@ def test_a_move_takes_a_json_body_too(vendor: Client, world: World) -> None:
         ("approve", {"body": '{"effective_date": "x\\u0000"}'}, "be stored"),
     ],
 )
-def test_what_is_refused_is_said_in_the_form(
+def test_refused_action_shows_the_error_in_the_form(
     vendor: Client, world: World, name: str, body: dict[str, str], sentence: str
 ) -> None:
     row = request(world)
@@ -180,13 +180,13 @@ def test_what_is_refused_is_said_in_the_form(
     assert row.status == "pending"
 
 
-def test_a_move_that_is_not_legal_any_more_is_a_message(vendor: Client, world: World) -> None:
+def test_unavailable_action_shows_a_message(vendor: Client, world: World) -> None:
     row = request(world, "approved")
     answer = vendor.post(page(row, "move", "approve"), {}, follow=True)
     assert f"{row.pk} is approved: approve is for pending only." in said(answer)
 
 
-def test_an_account_makes_no_move_of_the_other_side(
+def test_account_cannot_take_an_action_of_the_other_role(
     vendor: Client, distributor: Client, world: World
 ) -> None:
     row = request(world)
@@ -198,7 +198,7 @@ def test_an_account_makes_no_move_of_the_other_side(
     assert row.status == "pending"
 
 
-def test_a_list_action_moves_what_it_can(vendor: Client, world: World) -> None:
+def test_list_action_changes_the_objects_that_allow_it(vendor: Client, world: World) -> None:
     rows = [request(world), request(world, "revoking")]
     body = {"action": "move_confirm", "_selected_action": [row.pk for row in rows]}
     answer = vendor.post(LIST, body, follow=True)
@@ -207,7 +207,7 @@ def test_a_list_action_moves_what_it_can(vendor: Client, world: World) -> None:
     assert Request.objects.get(pk=rows[1].pk).status == "revoked"
 
 
-def test_a_list_action_asks_for_what_it_needs(root: Client, world: World) -> None:
+def test_list_action_asks_for_required_fields(root: Client, world: World) -> None:
     rows = [request(world), request(world)]
     body = {"action": "move_fail", "_selected_action": [row.pk for row in rows]}
     asked = root.post(LIST, body)
@@ -219,7 +219,7 @@ def test_a_list_action_asks_for_what_it_needs(root: Client, world: World) -> Non
     assert set(Request.objects.values_list("status", "reason")) == {("failed", "No stock")}
 
 
-def test_a_move_wants_a_csrf_token(world: World) -> None:
+def test_action_requires_a_csrf_token(world: World) -> None:
     row = request(world)
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(staff(world.vendor_user))
@@ -228,7 +228,7 @@ def test_a_move_wants_a_csrf_token(world: World) -> None:
     assert Request.objects.get().status == "pending"
 
 
-def test_a_move_asks_no_field_that_its_queue_lacks() -> None:
+def test_form_has_no_field_that_the_model_lacks() -> None:
     assert action_form.fields_of(QUEUE, "fail") == ("reason",)
     assert action_form.fields_of(QUEUE, "accept") == ()
 
@@ -236,7 +236,7 @@ def test_a_move_asks_no_field_that_its_queue_lacks() -> None:
 # -- who sees what
 
 
-def test_without_signing_in_there_is_only_the_door(client: Client, world: World) -> None:
+def test_anonymous_user_is_redirected_to_sign_in(client: Client, world: World) -> None:
     row = request(world)
     assert client.get("/admin/login/").status_code == 200
     for url in (LIST, page(row)):
@@ -245,7 +245,7 @@ def test_without_signing_in_there_is_only_the_door(client: Client, world: World)
     assert answer.headers["Location"].startswith("/admin/login/")
 
 
-def test_another_account_sees_and_moves_nothing(stranger: Client, world: World) -> None:
+def test_other_account_sees_and_changes_nothing(stranger: Client, world: World) -> None:
     row = request(world)
     assert row.pk not in stranger.get(LIST).content.decode()
     assert stranger.get(page(row)).status_code == 302
@@ -255,7 +255,7 @@ def test_another_account_sees_and_moves_nothing(stranger: Client, world: World) 
     assert Request.objects.get().status == "pending"
 
 
-def test_who_may_only_look_makes_no_move(world: World) -> None:
+def test_user_with_view_permission_cannot_take_actions(world: World) -> None:
     from django.contrib.auth.models import Permission
 
     row = request(world)
@@ -289,7 +289,7 @@ def test_search_and_filters(vendor: Client, world: World) -> None:
     assert count(f"product__id__exact={world.product.pk}") == 1
 
 
-def test_a_longer_list_needs_no_more_statements(vendor: Client, world: World) -> None:
+def test_list_takes_a_constant_number_of_statements(vendor: Client, world: World) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as found:
             assert vendor.get(LIST).status_code == 200
@@ -302,9 +302,7 @@ def test_a_longer_list_needs_no_more_statements(vendor: Client, world: World) ->
     assert statements() == few <= 10
 
 
-def test_a_queue_without_statuses_shows_none_and_offers_nothing(
-    root: Client, seeded: seed.Summary
-) -> None:
+def test_queue_without_statuses_has_no_actions(root: Client, seeded: seed.Summary) -> None:
     row = BillingRequest.objects.first()
     assert row is not None
     listed = reverse("admin:billing_billingrequest_changelist")
@@ -324,7 +322,7 @@ def _pages(model: type[Any]) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize("model", CATALOGUE)
-def test_each_page_of_the_catalogue_opens_for_its_side(
+def test_every_catalog_page_opens_for_its_role(
     root: Client,
     vendor: Client,
     distributor: Client,
@@ -346,14 +344,12 @@ def test_each_page_of_the_catalogue_opens_for_its_side(
     assert vendor.post(mine[0], {}).status_code == 403
 
 
-def test_an_account_sees_its_partners_and_nobody_else(
-    vendor: Client, stranger: Client, world: World
-) -> None:
+def test_account_sees_only_its_partners(vendor: Client, stranger: Client, world: World) -> None:
     listed = vendor.get("/admin/catalog/account/").content.decode()
     assert "VA-111-111" in listed and "PA-111-111" in listed and "222-222" not in listed
 
 
-def test_a_hub_names_the_marketplaces_that_the_account_sees(
+def test_hub_shows_only_visible_marketplaces(
     root: Client, vendor: Client, distributor: Client, world: World
 ) -> None:
     hub = world.connection.hub
@@ -369,7 +365,7 @@ def test_a_hub_names_the_marketplaces_that_the_account_sees(
     assert {name for name, html in shown.items() if other.pk in html} == {"root", "distributor"}
 
 
-def test_a_superuser_makes_a_product_with_its_parts(root: Client, world: World) -> None:
+def test_superuser_creates_a_product_with_its_parts(root: Client, world: World) -> None:
     parts = ("items", "parameters", "templates")
     blank = {f"{part}-{key}": 0 for part in parts for key in ("TOTAL_FORMS", "INITIAL_FORMS")}
     body = {
@@ -389,7 +385,7 @@ def test_a_superuser_makes_a_product_with_its_parts(root: Client, world: World) 
     assert Template.objects.get(product=row).pk.startswith("TL-")
 
 
-def test_a_superuser_makes_accounts_and_users(root: Client, world: World) -> None:
+def test_superuser_creates_accounts_and_users(root: Client, world: World) -> None:
     root.post(
         "/admin/catalog/account/add/", {"name": "Third", "type": "provider", "role": "distributor"}
     )
@@ -404,7 +400,7 @@ def test_a_superuser_makes_accounts_and_users(root: Client, world: World) -> Non
     assert User.objects.get(username="eve").uid.startswith("UR-")
 
 
-def test_a_key_is_shown_without_its_digest(root: Client, vendor: Client, world: World) -> None:
+def test_api_key_is_shown_without_its_digest(root: Client, vendor: Client, world: World) -> None:
     service = User.objects.create(
         username="SU-1", uid="SU-111-111-111", account=world.vendor, is_service=True
     )
@@ -414,14 +410,14 @@ def test_a_key_is_shown_without_its_digest(root: Client, vendor: Client, world: 
         assert "The key" in html and "d1635700" not in html
 
 
-def test_an_account_sees_no_passwords(vendor: Client, world: World) -> None:
+def test_account_sees_no_passwords(vendor: Client, world: World) -> None:
     html = vendor.get(f"/admin/catalog/user/{world.vendor_user.pk}/change/").content.decode()
     assert "assword:" not in html and "uperuser" not in html
     denied = vendor.post(f"/admin/catalog/user/{world.vendor_user.pk}/password/", {})
     assert denied.status_code == 403
 
 
-def test_what_requests_hang_on_is_not_deleted(root: Client, world: World) -> None:
+def test_objects_that_requests_refer_to_cannot_be_deleted(root: Client, world: World) -> None:
     for row in (world.vendor, world.product, world.connection):
         name = f"admin:catalog_{row._meta.model_name}_delete"
         assert root.post(reverse(name, args=[row.pk]), {"post": "yes"}).status_code == 403

@@ -1,4 +1,4 @@
-"""The admin shows an account its own side, on every page that there is."""
+"""Every page of the admin shows an account only its own objects."""
 
 from __future__ import annotations
 
@@ -60,13 +60,15 @@ def written(found: CaptureQueriesContext) -> list[str]:
     ]
 
 
-def test_every_page_is_guarded() -> None:
+def test_every_admin_page_is_guarded() -> None:
     pages = admin.site._registry.items()
     assert {m._meta.label for m, p in pages if not isinstance(p, GuardedAdmin)} == DJANGOS
 
 
 @WHO
-def test_lists_and_pages_have_ones_own_only(platform: Platform, client: Client, who: str) -> None:
+def test_lists_and_pages_show_only_own_objects(
+    platform: Platform, client: Client, who: str
+) -> None:
     hidden = platform.hidden_from(who)
     for model in PAGES:
         found = listed(client, model)
@@ -84,9 +86,7 @@ def test_lists_and_pages_have_ones_own_only(platform: Platform, client: Client, 
 
 
 @WHO
-def test_every_page_of_ones_own_names_nothing_of_others(
-    platform: Platform, client: Client, who: str
-) -> None:
+def test_own_pages_contain_nothing_of_others(platform: Platform, client: Client, who: str) -> None:
     hidden = platform.hidden_from(who)
     for model, shown in PAGES.items():
         for name in ("add", "history"):
@@ -103,7 +103,9 @@ def test_every_page_of_ones_own_names_nothing_of_others(
 
 
 @WHO
-def test_others_rows_are_not_there(platform: Platform, client: Client, who: str) -> None:
+def test_pages_of_others_objects_are_not_found(
+    platform: Platform, client: Client, who: str
+) -> None:
     for model, shown in PAGES.items():
         others = sorted(platform.hidden_rows(who, model))
         pk = others[0]
@@ -126,7 +128,9 @@ def test_others_rows_are_not_there(platform: Platform, client: Client, who: str)
 
 
 @WHO
-def test_no_action_reaches_others_rows(platform: Platform, client: Client, who: str) -> None:
+def test_list_actions_do_not_change_others_objects(
+    platform: Platform, client: Client, who: str
+) -> None:
     for model in PAGES:
         url = page(model, "changelist")
         form = client.get(url).context.get("action_form")
@@ -142,7 +146,7 @@ def test_no_action_reaches_others_rows(platform: Platform, client: Client, who: 
 
 
 @pytest.mark.parametrize("who", ["new vendor", "new distributor"])
-def test_no_query_of_a_list_finds_out_about_others(
+def test_list_queries_reveal_nothing_about_others(
     platform: Platform, client: Client, who: str
 ) -> None:
     wrong = set()
@@ -159,14 +163,16 @@ def test_no_query_of_a_list_finds_out_about_others(
 
 
 @pytest.mark.parametrize("who", ["vendor"])
-def test_no_query_finds_out_what_no_page_shows(client: Client, who: str) -> None:
+def test_list_queries_reveal_no_hidden_columns(client: Client, who: str) -> None:
     assert listed(client, User)
     for query in ("password__startswith=", "token__digest__startswith=", "account__users="):
         assert not listed(client, User, query)
 
 
 @pytest.mark.parametrize("who", ["vendor", "distributor"])
-def test_the_two_sides_keep_their_secrets(platform: Platform, client: Client, who: str) -> None:
+def test_vendor_and_provider_secrets_stay_hidden(
+    platform: Platform, client: Client, who: str
+) -> None:
     account = platform.account_of(who)
     hidden = BillingRequest.objects.filter(type=PROVIDER_TYPE)
     if who == "vendor":

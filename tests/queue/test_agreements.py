@@ -1,4 +1,4 @@
-"""Agreements: what published clients read of them, and who sees which."""
+"""Agreements: the fields that published clients read, and visibility."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-def test_both_sides_read_the_agreement_of_a_marketplace(
-    vendor: Caller, distributor: Caller
-) -> None:
+def test_vendor_and_provider_read_an_agreement(vendor: Caller, distributor: Caller) -> None:
     for who in (vendor, distributor):
         (row,) = who.get("/agreements").json
         assert row == who.get(f"/agreements/{AGREEMENT}").json
@@ -45,11 +43,11 @@ def test_both_sides_read_the_agreement_of_a_marketplace(
         ("contracts", "ilike(agreement.name,*northland*)", 1),
     ],
 )
-def test_filters(vendor: Caller, path: str, query: str, count: int) -> None:
+def test_agreement_filters(vendor: Caller, path: str, query: str, count: int) -> None:
     assert len(ids(vendor, f"/{path}?{query}")) == count
 
 
-def test_products_and_where_they_are_listed(vendor: Caller, distributor: Caller) -> None:
+def test_products_of_an_agreement_and_their_listings(vendor: Caller, distributor: Caller) -> None:
     path = f"/agreements/{AGREEMENT}/products"
     for who in (vendor, distributor):
         rows = who.get(path).json
@@ -61,7 +59,9 @@ def test_products_and_where_they_are_listed(vendor: Caller, distributor: Caller)
     refused(vendor.get(f"{path}/{BACKUP}/marketplaces"), 404)
 
 
-def test_others_see_only_their_own(vendor: Caller, distributor: Caller, other: make.World) -> None:
+def test_other_accounts_see_only_their_agreements(
+    vendor: Caller, distributor: Caller, other: make.World
+) -> None:
     for account in (other.vendor, other.provider):
         stranger = caller(account)
         assert ids(stranger, "/agreements") == ["AGD-000-077-777"]
@@ -71,7 +71,7 @@ def test_others_see_only_their_own(vendor: Caller, distributor: Caller, other: m
         refused(stranger.get(own), 404)
 
 
-def test_they_are_only_read(distributor: Caller) -> None:
+def test_agreements_are_read_only(distributor: Caller) -> None:
     refused(distributor.post("/agreements", {"type": "distribution"}), 405)
     refused(distributor.put(f"/agreements/{AGREEMENT}", {"title": "x"}), 405)
     refused(distributor.delete(f"/agreements/{AGREEMENT}"), 405)

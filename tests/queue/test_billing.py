@@ -1,4 +1,4 @@
-"""The billing queue: who creates what, what is refused, who sees it, and what comes due."""
+"""The billing queue: creation, errors, visibility, and scheduled requests."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def hooks(made: make.World) -> None:
 
 
 def told(pk: str) -> list[str]:
-    """Return the types of accounts that were told of an object, in order."""
+    """Return the types of the accounts that were notified of an object, in order."""
     found = Event.objects.filter(object_id=pk).order_by("pk")
     return list(found.values_list("webhook__account__type", flat=True))
 
 
-def test_each_side_creates_its_own_type_and_is_told() -> None:
+def test_each_party_creates_its_type_and_is_notified() -> None:
     world = make.world()
     hooks(world)
     subscribed(world, external_uid="uid-1")
@@ -91,7 +91,7 @@ def test_each_side_creates_its_own_type_and_is_told() -> None:
         refused(who.post(PATH, nested(type=other_kind)), 403)
 
 
-def test_it_has_no_statuses_and_no_moves() -> None:
+def test_queue_has_no_statuses_and_no_actions() -> None:
     assert rules.QUEUE.statuses == rules.QUEUE.actions == ()
     world = make.world()
     subscribed(world)
@@ -150,7 +150,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-def test_wrong_input_makes_nothing() -> None:
+def test_invalid_input_creates_nothing() -> None:
     world = make.world()
     hooks(world)
     subscribed(world)
@@ -184,7 +184,7 @@ def test_items_by_any_name_and_quantities_as_numbers() -> None:
     ]  # fmt: skip
 
 
-def test_attributes_are_each_sides_own_and_a_queue_change() -> None:
+def test_each_party_writes_its_attributes_as_a_queue_change() -> None:
     world = make.world()
     hooks(world)
     subscribed(world)
@@ -217,9 +217,7 @@ def test_attributes_are_each_sides_own_and_a_queue_change() -> None:
     assert vendor.put(f"{PATH}/BRV-1/attributes", {}).status == 404
 
 
-def test_the_providers_own_are_hidden_from_the_vendor_everywhere(
-    vendor: Caller, distributor: Caller
-) -> None:
+def test_provider_requests_are_hidden_from_the_vendor(vendor: Caller, distributor: Caller) -> None:
     hidden = [pk for pk in ids(distributor, PATH) if pk.startswith("BRP-")]
     assert len(hidden) == 2
     assert not any(pk.startswith("BRP-") for pk in ids(vendor, PATH))
@@ -236,7 +234,7 @@ def test_the_providers_own_are_hidden_from_the_vendor_everywhere(
     assert "BRP-" not in str(ours) and "BRP-" not in str(vendor.get(ASSETS).json)
 
 
-def test_strangers_see_nothing(
+def test_other_accounts_see_no_requests(
     seeded: Any, other: make.World, vendor: Caller, distributor: Caller
 ) -> None:
     Asset.objects.filter(pk="AS-0000-0000-0007").update(items=[ITEM])
@@ -256,7 +254,7 @@ def test_strangers_see_nothing(
         refused(who.post(PATH, body), 400)
 
 
-def test_the_admin_hides_them_too(seeded: Any, client: Any) -> None:
+def test_admin_hides_provider_requests_from_the_vendor(seeded: Any, client: Any) -> None:
     url = "/admin/billing/billingrequest/"
     for account, sees in (("VA-610-138", False), ("PA-318-442", True)):
         client.force_login(Account.objects.get(pk=account).users.get())
@@ -284,7 +282,7 @@ FILTERS = {
 }
 
 
-def test_filters(distributor: Caller) -> None:
+def test_request_filters(distributor: Caller) -> None:
     for query, wanted in FILTERS.items():
         assert ids(distributor, f"{PATH}?{query}") == wanted, query
     refused(distributor.get(f"{PATH}?status=x"), 400)
@@ -296,7 +294,7 @@ def test_filters(distributor: Caller) -> None:
     assert ids(distributor, f"{ASSETS}{both}") == ["AS-5810-2277-4118", "AS-5810-2277-4093"]
 
 
-def test_subscriptions_show_their_billing(vendor: Caller) -> None:
+def test_subscription_shows_its_billing(vendor: Caller) -> None:
     row = vendor.get(f"{ASSETS}/AS-5810-2277-4118").json
     assert row["billing"]["period"] == {"delta": 1.0, "uom": "monthly"}
     assert row["billing"].keys() == {"period", "next_date", "anniversary", "stats"}
@@ -333,7 +331,7 @@ def made_requests() -> list[tuple[str, datetime, datetime, list[str]]]:
     ]
 
 
-def test_periods_come_due_one_after_the_other() -> None:
+def test_periods_are_billed_in_order() -> None:
     world = make.world()
     hooks(world)
     activated(world)
@@ -361,7 +359,7 @@ def test_periods_come_due_one_after_the_other() -> None:
     assert Webhook.objects.get(pk__endswith="001").events == 12
 
 
-def test_what_lies_before_its_billing_began_is_not_billed() -> None:
+def test_periods_before_the_billing_started_are_not_billed() -> None:
     activated(make.world())
     due.run(at(2026, 6, 10))
     assert not BillingRequest.objects.exists()
@@ -397,7 +395,7 @@ def test_only_active_subscriptions_are_billed() -> None:
         ([], "", None),
     ],
 )
-def test_the_period_is_the_items(items: list[Any], uom: str, month: int | None) -> None:
+def test_period_follows_from_the_items(items: list[Any], uom: str, month: int | None) -> None:
     world = make.world()
     activated(world, items=items)
     due.run(START)
@@ -408,7 +406,7 @@ def test_the_period_is_the_items(items: list[Any], uom: str, month: int | None) 
         assert due.next_due(START) is None
 
 
-def test_a_changed_order_changes_the_period() -> None:
+def test_changed_items_change_the_period() -> None:
     asset = activated(make.world(), items=[YEARLY])
     due.run(START)
     assert due.next_due(START) == at(2027, 1, 31)
@@ -422,7 +420,7 @@ def test_a_changed_order_changes_the_period() -> None:
     assert made_requests()[1] == ("0002", at(2026, 5, 31), at(2027, 1, 31), ["YEAR"])
 
 
-def test_a_period_that_is_over_is_billed_before_a_changed_order_changes_it() -> None:
+def test_ended_period_is_billed_before_changed_items_apply() -> None:
     asset = activated(make.world(), items=[YEARLY])
     due.run(START)
     # The order is changed between the boundary and the scheduler's next look.
@@ -436,7 +434,7 @@ def test_a_period_that_is_over_is_billed_before_a_changed_order_changes_it() -> 
     assert due.next_due(changed + timedelta(seconds=2)) == at(2027, 2, 28)
 
 
-def test_a_second_change_within_a_second_is_seen() -> None:
+def test_second_change_within_a_second_is_processed() -> None:
     asset = activated(make.world(), items=[YEARLY])
     moment = at(2026, 5, 3)
     Asset.objects.filter(pk=asset.pk).update(updated=moment)
@@ -448,7 +446,7 @@ def test_a_second_change_within_a_second_is_seen() -> None:
     assert SubscriptionBilling.objects.get().seen == moment
 
 
-def test_from_the_approval_to_the_first_bill_by_the_clock() -> None:
+def test_clock_runs_from_approval_to_the_first_request() -> None:
     world = make.world()
     hooks(world)
     order = orders.create(make.purchase(world), world.as_distributor)
@@ -466,7 +464,7 @@ def test_from_the_approval_to_the_first_bill_by_the_clock() -> None:
 
 
 @pytest.mark.parametrize("effective", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_a_date_at_the_end_of_time_stops_nothing(effective: str) -> None:
+def test_date_at_the_end_of_the_range_stops_no_other(effective: str) -> None:
     world = make.world()
     order = orders.create(make.purchase(world), world.as_distributor)
     body = {"effective_date": effective}
@@ -478,7 +476,7 @@ def test_a_date_at_the_end_of_time_stops_nothing(effective: str) -> None:
 
 
 @pytest.mark.parametrize("kind", creation.TYPES)
-def test_the_sample(seeded: Any, kind: str) -> None:
+def test_sample_bills_the_current_period(seeded: Any, kind: str) -> None:
     for product in (None, Product.objects.get(pk=BACKUP)):
         row = samples.create_sample(kind, product)
         assert (row.type, row.attributes.keys()) == (kind, {kind})
@@ -486,6 +484,6 @@ def test_the_sample(seeded: Any, kind: str) -> None:
         assert product in (None, row.product)
 
 
-def test_there_is_no_sample_without_a_subscription() -> None:
+def test_sample_requires_a_subscription() -> None:
     with pytest.raises(Refused, match="Order one"):
         samples.create_sample("vendor", None)

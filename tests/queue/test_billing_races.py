@@ -1,4 +1,4 @@
-"""Billing and tier accounts while others do the same at the same moment."""
+"""Concurrent changes of billing and of tier accounts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def subscribed() -> make.World:
     return world
 
 
-def test_schedulers_bill_each_period_once() -> None:
+def test_concurrent_schedulers_bill_each_period_once() -> None:
     subscribed()
     due.run(START)
     at_once(*[lambda: due.run(END)] * TOGETHER)
@@ -62,13 +62,13 @@ def test_schedulers_bill_each_period_once() -> None:
     assert Webhook.objects.get(object_class="billing_request").events == 3
 
 
-def test_schedulers_begin_a_billing_once() -> None:
+def test_concurrent_schedulers_create_a_billing_once() -> None:
     subscribed()
     at_once(*[lambda: due.run(START)] * TOGETHER)
     assert SubscriptionBilling.objects.count() == 1
 
 
-def test_requests_at_the_same_time_are_numbered_apart() -> None:
+def test_concurrent_requests_get_different_numbers() -> None:
     world = subscribed()
     callers = [caller(world.provider) for _ in range(TOGETHER)]
     body = {
@@ -82,7 +82,7 @@ def test_requests_at_the_same_time_are_numbered_apart() -> None:
     assert len({a.json["id"] for a in answers}) == TOGETHER
 
 
-def test_both_sides_write_their_attributes() -> None:
+def test_concurrent_writes_keep_attributes_of_both_parties() -> None:
     world = subscribed()
     due.run(START)
     due.run(datetime(2026, 2, 10, tzinfo=UTC))
@@ -96,7 +96,7 @@ def test_both_sides_write_their_attributes() -> None:
     assert Webhook.objects.get(object_class="billing_request").events == 3
 
 
-def test_changes_of_a_tier_account_are_versions_apart() -> None:
+def test_concurrent_changes_of_a_tier_account_are_two_versions() -> None:
     world = subscribed()
     callers = [caller(world.provider) for _ in range(TOGETHER)]
     path = "/tier/accounts/TA-0000-0000-0001"
@@ -110,7 +110,7 @@ def test_changes_of_a_tier_account_are_versions_apart() -> None:
     assert Webhook.objects.get(object_class="tier_account_request").events == TOGETHER
 
 
-def test_of_two_decisions_one_counts() -> None:
+def test_only_one_of_two_concurrent_decisions_counts() -> None:
     world = subscribed()
     caller(world.provider).put("/tier/accounts/TA-0000-0000-0001", {"tax_id": "1"})
     pk = TierAccountRequest.objects.get().pk

@@ -1,4 +1,4 @@
-"""What a wrong type in a body does: the named cases, and the readers by themselves."""
+"""Wrong types in bodies, and the input fields by themselves."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def request_id(vendor: Caller, distributor: Caller) -> str:
 @pytest.mark.parametrize("action", ["approve", "inquire"])
 @pytest.mark.parametrize("name", ["template_id", "activation_tile"])
 @pytest.mark.parametrize("value", WRONG)
-def test_a_wrong_type_approves_and_inquires_nothing(
+def test_wrong_type_refuses_approve_and_inquire(
     vendor: Caller, request_id: str, action: str, name: str, value: Any
 ) -> None:
     before = Request.objects.filter(pk=request_id).values().get()
@@ -54,7 +54,7 @@ def test_a_wrong_type_approves_and_inquires_nothing(
 
 
 @pytest.mark.parametrize("action", ["approve", "inquire"])
-def test_zero_is_no_template(vendor: Caller, request_id: str, action: str) -> None:
+def test_template_zero_is_refused(vendor: Caller, request_id: str, action: str) -> None:
     for path, data in (
         (f"/requests/{request_id}/{action}", {"template_id": 0}),
         ("/sandbox/queue/moves", {"id": request_id, "action": action, "data": {"template_id": 0}}),
@@ -67,7 +67,7 @@ def test_zero_is_no_template(vendor: Caller, request_id: str, action: str) -> No
     [None, "null", {}, {"template_id": None, "activation_tile": None, "effective_date": None},
      {"template_id": "", "activation_tile": ""}],
 )  # fmt: skip
-def test_what_clients_send_for_nothing_approves_with_the_default(
+def test_empty_template_approves_with_the_default(
     vendor: Caller, request_id: str, given: Any
 ) -> None:
     """The toolkit sends nulls, connect-sdk 22 sends `null`, the openapi-client no body."""
@@ -76,7 +76,7 @@ def test_what_clients_send_for_nothing_approves_with_the_default(
     assert answer.json["template"]["id"]
 
 
-def test_assigning_takes_no_wrong_type_for_the_caller(vendor: Caller, distributor: Caller) -> None:
+def test_assign_refuses_a_wrong_type(vendor: Caller, distributor: Caller) -> None:
     pk = tier_request({"vendor": vendor, "distributor": distributor})
     for name in ("id", "email"):
         for value in WRONG:
@@ -112,7 +112,7 @@ def test_assigning_takes_no_wrong_type_for_the_caller(vendor: Caller, distributo
          "asset.external_id: Ensure this field has no more than 100 characters."),
     ],
 )  # fmt: skip
-def test_an_order_with_a_wrong_type_makes_nothing(
+def test_order_with_a_wrong_type_creates_nothing(
     distributor: Caller, change: Callable[[Any], Any], error: str
 ) -> None:
     before = Request.objects.count(), Asset.objects.count(), TierAccount.objects.count()
@@ -122,7 +122,7 @@ def test_an_order_with_a_wrong_type_makes_nothing(
     assert (Request.objects.count(), Asset.objects.count(), TierAccount.objects.count()) == before
 
 
-def test_numbers_are_taken_for_their_digits(distributor: Caller) -> None:
+def test_numbers_are_accepted_as_text(distributor: Caller) -> None:
     given = order(note=0)
     given["asset"] |= {"external_uid": 0, "external_id": 1.5}
     given["asset"]["tiers"]["customer"] |= {"external_id": 7, "external_uid": 0.25}
@@ -141,12 +141,12 @@ def test_numbers_are_taken_for_their_digits(distributor: Caller) -> None:
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
-def test_what_is_no_number_is_no_text(distributor: Caller, number: str) -> None:
+def test_other_types_are_refused_as_text(distributor: Caller, number: str) -> None:
     raw = '{"type": "purchase", "asset": {"external_uid": NUMBER}}'
     assert distributor.post("/requests", raw.replace("NUMBER", number)).status == 400
 
 
-def test_a_new_webhook_has_the_default_type_only_where_it_names_none(vendor: Caller) -> None:
+def test_webhook_without_a_type_gets_the_default(vendor: Caller) -> None:
     for value in (*WRONG, 0):
         answer = vendor.post("/notifications/webhooks", {**WEBHOOK, "type": value})
         assert answer.status == 400
@@ -155,7 +155,7 @@ def test_a_new_webhook_has_the_default_type_only_where_it_names_none(vendor: Cal
     assert (made.status, made.json["type"]) == (201, "event")
 
 
-def test_a_reference_that_is_not_used_has_the_right_type_all_the_same(vendor: Caller) -> None:
+def test_type_of_an_unused_reference_is_checked(vendor: Caller) -> None:
     given = {"type": "remove", "listing_id": "LST-731-204-558", "product_id": []}
     refused(vendor.post("/listing-requests", given), 400, f"product_id: {TEXT}")
     given = {"name": "May", "product": 5, "product_id": "PRD-590-284-731"}
@@ -163,7 +163,7 @@ def test_a_reference_that_is_not_used_has_the_right_type_all_the_same(vendor: Ca
 
 
 @pytest.mark.parametrize("raw", ["[]", "5", "true", '"x"', "[{}]"])
-def test_a_body_is_an_object(vendor: Caller, request_id: str, raw: str) -> None:
+def test_body_must_be_an_object(vendor: Caller, request_id: str, raw: str) -> None:
     answer = vendor.post(f"/requests/{request_id}/approve", raw)
     assert answer.status == 400
     assert answer.json["error_code"] == "VAL_001"
@@ -180,7 +180,7 @@ SANDBOX: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("path", SANDBOX)
-def test_the_sandbox_takes_no_wrong_type(vendor: Caller, path: str) -> None:
+def test_sandbox_refuses_wrong_types(vendor: Caller, path: str) -> None:
     for name, right in SANDBOX[path].items():
         for value in (False, True, 0, "", [], {}):
             if isinstance(value, type(right)):
@@ -190,7 +190,7 @@ def test_the_sandbox_takes_no_wrong_type(vendor: Caller, path: str) -> None:
             assert answer.json["errors"][0].startswith(f"{name}: "), (name, value, answer)
 
 
-def test_the_field_is_named_that_cannot_be_stored(vendor: Caller, distributor: Caller) -> None:
+def test_error_names_the_field_that_cannot_be_stored(vendor: Caller, distributor: Caller) -> None:
     stored = "This contains characters that cannot be stored (NUL or half a surrogate pair)."
     hook = {**WEBHOOK, "external_url": "http://127.0.0.1/\0"}
     refused(vendor.post("/notifications/webhooks", hook), 400, f"external_url: {stored}")
@@ -272,7 +272,7 @@ def test_required_fields_and_choices(value: Any, found: list[str]) -> None:
     assert raised.value.messages == found
 
 
-def test_a_partial_body_may_lack_what_is_required_but_not_null_it() -> None:
+def test_partial_body_may_omit_required_fields_but_not_null_them() -> None:
     partial = _Required(partial=True)
     assert partial.check({"size": "s"}) == {"size": "S"}
     assert _Required().check({"label": "a", "kind": "y", "inner": {}})["inner"] == {}
@@ -323,7 +323,7 @@ def test_types_of_a_body(value: Any, found: list[str]) -> None:
     assert errors == found
 
 
-def test_dates_are_moments_in_utc() -> None:
+def test_dates_are_parsed_in_utc() -> None:
     for given, shown in (
         ("2026-11-02T10:00:00Z", "2026-11-02T10:00:00+00:00"),
         ("2026-11-02T10:00:00.9+02:00", "2026-11-02T08:00:00+00:00"),

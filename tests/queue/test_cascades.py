@@ -1,4 +1,4 @@
-"""What a change of one queue makes of other objects: done, and told of, exactly once."""
+"""Changes that one queue causes in other objects happen, and create events, exactly once."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def two_orders(platform: Platform) -> tuple[str, str, str]:
         ("D", "fail", "failed", "failed", "terminated"),
     ],
 )
-def test_what_waits_for_a_reseller(
+def test_orders_wait_for_the_setup_of_a_reseller(
     platform: Platform, who: str, verb: str, ends: str, goes_on: str, asset: str
 ) -> None:
     first, second, tier = two_orders(platform)
@@ -82,7 +82,7 @@ def test_what_waits_for_a_reseller(
     assert platform.post("D", "/requests", body)["status"] == "pending"
 
 
-def test_what_is_released_may_have_to_be_asked_about(platform: Platform) -> None:
+def test_released_order_may_become_inquiring(platform: Platform) -> None:
     Parameter.objects.filter(name="asset_ask").update(constraints={"required": True})
     order = reaching.request(platform, "tiers_setup")
     tier = TierConfigRequest.objects.get(status="pending").pk
@@ -95,7 +95,7 @@ def test_what_is_released_may_have_to_be_asked_about(platform: Platform) -> None
 
 
 @pytest.mark.parametrize("verb", ["approve", "fail"])
-def test_what_waits_for_the_tier_above(platform: Platform, verb: str) -> None:
+def test_orders_wait_for_the_upper_tier(platform: Platform, verb: str) -> None:
     since = latest()
     body = reaching.order(platform, reaching.reseller("below"))
     body["asset"]["tiers"]["tier2"] = reaching.reseller("above")
@@ -121,11 +121,11 @@ def test_what_waits_for_the_tier_above(platform: Platform, verb: str) -> None:
     told(platform, since, changes)
 
 
-def test_the_tier_above_is_the_first_that_was_named(platform: Platform) -> None:
+def test_upper_tier_is_the_first_one_named(platform: Platform) -> None:
     """A draft names one, an order another: what waits for the first has it set up as well."""
     tier = reaching.reseller("below")
     configuration = {"account": tier, "parent_account": reaching.reseller("first")}
-    reaching.born_config(platform, "setup", configuration=configuration, status="draft")
+    reaching.create_config_request(platform, "setup", configuration=configuration, status="draft")
     since = latest()
     body = reaching.order(platform, tier)
     body["asset"]["tiers"]["tier2"] = reaching.reseller("second")
@@ -146,7 +146,7 @@ def test_the_tier_above_is_the_first_that_was_named(platform: Platform) -> None:
     assert platform.status(FULFILLMENT, order) == "pending"
 
 
-def test_a_draft_that_becomes_an_order_begins_the_set_up(platform: Platform) -> None:
+def test_purchased_draft_starts_the_setup(platform: Platform) -> None:
     body = reaching.order(platform, reaching.reseller("new"), status="draft")
     order = platform.post("D", "/requests", body)["id"]
     since = latest()
@@ -159,9 +159,9 @@ def test_a_draft_that_becomes_an_order_begins_the_set_up(platform: Platform) -> 
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "needs", "born", "approved", "failed"), tables.ASSETS)
-def test_what_each_type_makes_of_its_subscription(
-    platform: Platform, kind: str, needs: str | None, born: str, approved: str, failed: str
+@pytest.mark.parametrize(("kind", "needs", "created", "approved", "failed"), tables.ASSETS)
+def test_each_type_changes_the_subscriptions_status(
+    platform: Platform, kind: str, needs: str | None, created: str, approved: str, failed: str
 ) -> None:
     body = reaching.order(platform)
     if kind != "purchase":
@@ -176,7 +176,7 @@ def test_what_each_type_makes_of_its_subscription(
     ):
         with undone():
             made = platform.post("D", "/requests", body)
-            assert (made["status"], made["asset"]["status"]) == ("pending", born)
+            assert (made["status"], made["asset"]["status"]) == ("pending", created)
             for who, verb in ways:
                 path = f"/requests/{made['id']}/{verb}"
                 made = platform.post(who, path, reaching.body_of(verb))
@@ -185,7 +185,7 @@ def test_what_each_type_makes_of_its_subscription(
 
 
 @pytest.mark.parametrize("kind", ["change", "adjustment", "renew", "transfer"])
-def test_what_is_asked_for_is_applied_on_approval_only(platform: Platform, kind: str) -> None:
+def test_changes_are_applied_on_approval_only(platform: Platform, kind: str) -> None:
     asset = reaching.subscription(platform)
 
     def held() -> tuple[Any, ...]:
@@ -208,7 +208,7 @@ def test_what_is_asked_for_is_applied_on_approval_only(platform: Platform, kind:
 
 
 @pytest.mark.parametrize("on", [True, False])
-def test_a_changed_account_asks_its_vendor(platform: Platform, on: bool) -> None:
+def test_account_change_creates_a_request_for_the_vendor(platform: Platform, on: bool) -> None:
     if not on:
         off = {"capabilities": {"tiers": {"updates": False}}}
         platform.put("V", f"/products/{platform.product}", off)
@@ -228,7 +228,7 @@ def test_a_changed_account_asks_its_vendor(platform: Platform, on: bool) -> None
     [("new", "unlisted", "listed"), ("update", "listed", "listed"),
      ("remove", "listed", "unlisted")],
 )  # fmt: skip
-def test_only_completion_makes_a_listing_what_was_asked(
+def test_only_completion_changes_the_listing(
     platform: Platform, kind: str, before: str, after: str
 ) -> None:
     pk = reaching.listing_request(platform, "draft", kind)
@@ -258,7 +258,7 @@ def closed_by_sheet(platform: Platform, path: str) -> None:
 
 
 @pytest.mark.parametrize("close", [closed_by_records, closed_by_list, closed_by_sheet])
-def test_the_last_record_closes_its_file(
+def test_closing_the_last_record_closes_the_file(
     platform: Platform, close: Callable[[Platform, str], None]
 ) -> None:
     pk = reaching.usage_file(platform, "accepted")
@@ -286,13 +286,13 @@ def test_an_upload_is_processed_in_two_changes(
     ])  # fmt: skip
 
 
-def test_what_the_platform_does_when_it_is_due(platform: Platform) -> None:
+def test_scheduled_work_changes_objects_when_due(platform: Platform) -> None:
     """A planned date comes, a period is over, drafts go: each once, by the platform's clock."""
     asset = reaching.subscription(platform)
     run_due()
     draft = reaching.request(platform, "draft")
     tier_draft = reaching.config_request(platform, "draft")
-    planned = reaching.born(platform, "purchase")
+    planned = reaching.create_order(platform, "purchase")
     date = clock.shown(clock.now()) + timedelta(days=3)
     body = {"planned_date": date.isoformat()}
     platform.post("V", f"/requests/{planned}/schedule", body)

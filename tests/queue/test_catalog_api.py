@@ -1,4 +1,4 @@
-"""The catalogue by its API: who sees what, and what it looks like."""
+"""The catalog's API: visibility and representations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LISTS = (
 
 
 class TestWhoSeesWhat:
-    def test_each_side_sees_its_own_account_only(
+    def test_account_sees_only_itself(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         assert ids(vendor, "/accounts") == [VENDOR]
@@ -42,7 +42,9 @@ class TestWhoSeesWhat:
         assert vendor.get(f"/accounts/{VENDOR}").json["type"] == "vendor"
         refused(vendor.get(f"/accounts/{PROVIDER}"), 404, f"Object `{PROVIDER}` not found.")
 
-    def test_both_sides_see_what_they_share(self, vendor: Caller, distributor: Caller) -> None:
+    def test_vendor_and_provider_see_shared_objects(
+        self, vendor: Caller, distributor: Caller
+    ) -> None:
         for who in (vendor, distributor):
             assert set(ids(who, "/products")) == PRODUCTS
             assert ids(who, "/hubs") == [HUB]
@@ -50,7 +52,7 @@ class TestWhoSeesWhat:
             assert ids(who, f"/hubs/{HUB}/marketplaces") == [MARKETPLACE]
             assert len(ids(who, f"/hubs/{HUB}/connections")) == 3
 
-    def test_others_see_nothing_of_it(
+    def test_other_accounts_see_no_shared_objects(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         strangers = [caller(account) for account in (other.vendor, other.provider)]
@@ -65,13 +67,13 @@ class TestWhoSeesWhat:
                 if not path.startswith("/hubs/"):
                     refused(stranger.get(f"{path}/{min(ours)}"), 404)
 
-    def test_others_see_their_own(self, other: make.World) -> None:
+    def test_other_accounts_see_their_own_objects(self, other: make.World) -> None:
         for account in (other.vendor, other.provider):
             assert ids(caller(account), "/products") == [other.product.id]
             assert ids(caller(account), "/hubs") == [other.connection.hub_id]
             assert ids(caller(account), "/tier/accounts") == ["TA-0000-0000-0007"]
 
-    def test_a_provider_sees_a_product_by_connection_or_by_listing(
+    def test_provider_sees_a_product_by_connection_or_listing(
         self, distributor: Caller, other: make.World
     ) -> None:
         assert other.product.id not in ids(distributor, "/products")
@@ -85,7 +87,7 @@ class TestWhoSeesWhat:
         Listing.objects.filter(product=other.product).delete()
         assert ids(first, "/products") == []
 
-    def test_a_vendor_sees_tier_accounts_of_its_assets_only(
+    def test_vendor_sees_only_tier_accounts_of_its_assets(
         self, vendor: Caller, distributor: Caller
     ) -> None:
         mine = ids(distributor, "/tier/accounts")
@@ -99,7 +101,7 @@ class TestWhoSeesWhat:
         assert set(ids(vendor, "/tier/accounts")) <= set(mine)
         assert ids(caller(unused.vendor), "/tier/accounts") == []
 
-    def test_hubs_count_what_the_caller_sees(
+    def test_hubs_count_only_visible_objects(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         other.connection.hub_id, other.connection.provider_id = HUB, PROVIDER
@@ -114,11 +116,11 @@ class TestWhoSeesWhat:
 
 
 class TestEnvelopes:
-    def test_without_a_key_it_is_401(self, seeded: Any, nobody: Caller) -> None:
+    def test_missing_key_returns_401(self, seeded: Any, nobody: Caller) -> None:
         for path in (*LISTS, f"/products/{BACKUP}", "/tier/accounts/TA-1"):
             refused(nobody.get(path), 401, "API request is unauthorized.")
 
-    def test_what_is_not_there_is_404(self, vendor: Caller) -> None:
+    def test_missing_object_returns_404(self, vendor: Caller) -> None:
         for path, missing in {
             "/products/{}": "PRD-000-000-000",
             "/products/{}/items": "PRD-000-000-000",
@@ -133,7 +135,7 @@ class TestEnvelopes:
         }.items():
             refused(vendor.get(path.format(missing)), 404, f"Object `{missing}` not found.")
 
-    def test_companies_and_places_are_read_only(self, vendor: Caller) -> None:
+    def test_accounts_and_marketplaces_are_read_only(self, vendor: Caller) -> None:
         for path in LISTS:
             if path.startswith(("/accounts", "/hubs/", "/marketplaces")):
                 refused(vendor.post(path, {"name": "New"}), 405)
@@ -142,12 +144,12 @@ class TestEnvelopes:
                 refused(vendor.put(one, {"name": "New"}), 405)
                 refused(vendor.delete(one), 405)
 
-    def test_there_is_no_patch(self, distributor: Caller) -> None:
+    def test_patch_is_not_allowed(self, distributor: Caller) -> None:
         refused(distributor.call("PATCH", f"/tier/accounts/{MASTER}", {"name": "New"}), 405)
 
 
 class TestObjects:
-    def test_an_item_by_global_and_by_local_id(self, vendor: Caller) -> None:
+    def test_item_is_found_by_global_and_local_id(self, vendor: Caller) -> None:
         by_global = vendor.get(f"/products/{SUITE}/items/{SUITE}-0005").json
         assert by_global == vendor.get(f"/products/{SUITE}/items/SKU_DESK").json
         assert (by_global["type"], by_global["period"], by_global["precision"]) == (
@@ -158,7 +160,7 @@ class TestObjects:
         }  # fmt: skip
         refused(vendor.get(f"/products/{BACKUP}/items/{SUITE}-0005"), 404)
 
-    def test_a_parameter_by_id_and_by_name(self, vendor: Caller) -> None:
+    def test_parameter_is_found_by_id_and_name(self, vendor: Caller) -> None:
         row = vendor.get(f"/products/{SUITE}/parameters/data_region").json
         assert row["name"] == "data_region"
         assert row["id"].startswith("PRM-362-917-440-")
@@ -166,16 +168,16 @@ class TestObjects:
         assert ids(vendor, f"/products/{SUITE}/parameters?id={row['id']}") == [row["id"]]
         refused(vendor.get(f"/products/{BACKUP}/parameters/{row['id']}"), 404)
 
-    def test_the_default_of_choices_is_a_mark(self, vendor: Caller) -> None:
+    def test_default_choice_is_marked(self, vendor: Caller) -> None:
         choices = vendor.get(f"/products/{SUITE}/parameters/data_region").json["constraints"]
         assert [c["value"] for c in choices["choices"] if c.get("default")] == ["eu"]
 
-    def test_a_default_that_is_no_choice_is_a_value(self, vendor: Caller) -> None:
+    def test_default_without_choices_is_a_value(self, vendor: Caller) -> None:
         Parameter.objects.filter(product=BACKUP, name="console_url").update(default="https://x")
         row = vendor.get(f"/products/{BACKUP}/parameters/console_url").json
         assert row["default"] == "https://x"
 
-    def test_capabilities_are_whole_and_off_where_unnamed(self, vendor: Caller) -> None:
+    def test_missing_capabilities_are_off(self, vendor: Caller) -> None:
         Product.objects.filter(pk=BACKUP).update(
             capabilities={"cart": {"validation": True}, "tiers": {"configs": {"level": 2}}}
         )
@@ -187,7 +189,7 @@ class TestObjects:
         assert found["ppu"] is None
         assert found["subscription"]["hold"] is False
 
-    def test_a_switched_off_branch_is_null(self, vendor: Caller) -> None:
+    def test_disabled_capability_is_null(self, vendor: Caller) -> None:
         off = vendor.get(f"/products/{BACKUP}").json["capabilities"]
         on = vendor.get(f"/products/{SUITE}").json["capabilities"]
         assert (off["ppu"], off["tiers"]["configs"]) == (None, None)
@@ -197,12 +199,12 @@ class TestObjects:
         Product.objects.filter(pk=BACKUP).update(category={})
         assert "category" not in vendor.get(f"/products/{BACKUP}").json
 
-    def test_dates_have_one_form(self, vendor: Caller) -> None:
+    def test_dates_have_the_same_format(self, vendor: Caller) -> None:
         at = vendor.get(f"/products/{BACKUP}").json["events"]["created"]["at"]
         assert len(at) == 25
         assert at.endswith("+00:00")
 
-    def test_a_tier_account_stands_where_assets_name_it(self, vendor: Caller) -> None:
+    def test_scopes_of_a_tier_account_follow_from_assets(self, vendor: Caller) -> None:
         row = vendor.get(f"/tier/accounts/{BRIGHTWATER}").json
         assert row["scopes"] == ["tier1"]
         assert row["parent"]["id"] == MASTER
@@ -212,7 +214,7 @@ class TestObjects:
 
 class TestIcons:
     @pytest.mark.parametrize("path", ["/accounts", "/marketplaces", "/products"])
-    def test_every_icon_that_the_api_names_is_there(self, path: str, vendor: Caller) -> None:
+    def test_every_icon_in_the_api_exists(self, path: str, vendor: Caller) -> None:
         for row in vendor.get(path).json:
             answer = Client().get(row["icon"])
             assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
@@ -230,7 +232,7 @@ class TestIcons:
     @pytest.mark.parametrize(
         "path", ["product/PRD-000-000-000", f"user/{BACKUP}", f"account/{BACKUP}"]
     )
-    def test_of_nothing_there_is_no_picture(self, path: str, seeded: Any) -> None:
+    def test_missing_object_has_no_icon(self, path: str, seeded: Any) -> None:
         answer = Client().get(f"/media/{path}/{icon_key(*path.split('/'))}/icon.svg")
         assert answer.status_code == 404
         assert answer.json()["error_code"] == "NFND_000"
@@ -240,7 +242,7 @@ class TestIcons:
         [icon_key("product", "PRD-000-000-000"), "x", "%C3%A9"],
         ids=["another's", "short", "no ASCII"],
     )
-    def test_a_picture_is_not_found_by_guessing(self, key: str, seeded: Any) -> None:
+    def test_icon_url_cannot_be_guessed(self, key: str, seeded: Any) -> None:
         answer = Client().get(f"/media/product/{BACKUP}/{key}/icon.svg")
         assert answer.status_code == 404
         assert answer.json()["error_code"] == "NFND_000"

@@ -1,4 +1,4 @@
-"""Lists of the catalogue: paged, filtered, ordered, and cut to what is asked for."""
+"""Lists of the catalog: paging, filters, ordering, and `select`."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ FOUND: dict[str, dict[str, int]] = {
 
 
 class TestLists:
-    def test_the_header_counts(self, distributor: Caller) -> None:
+    def test_content_range_header_has_the_count(self, distributor: Caller) -> None:
         for path in LISTS:
             rows = ids(distributor, path)
             n = len(rows)
@@ -97,11 +97,11 @@ class TestLists:
             none = distributor.get(f"{path}?limit=0&offset=0")
             assert (none.json, none.headers["Content-Range"]) == ([], f"items 0-0/{n}")
 
-    def test_an_empty_list_has_the_header(self, vendor: Caller) -> None:
+    def test_empty_list_has_the_content_range_header(self, vendor: Caller) -> None:
         answer = vendor.get("/products?eq(id,PRD-000-000-000)")
         assert (answer.json, answer.headers["Content-Range"]) == ([], "items 0-0/0")
 
-    def test_a_longer_list_takes_no_more_statements(self, distributor: Caller) -> None:
+    def test_longer_list_takes_no_more_statements(self, distributor: Caller) -> None:
         def statements(path: str) -> int:
             with CaptureQueriesContext(database) as seen:
                 distributor.get(path)
@@ -125,18 +125,18 @@ class TestLists:
             assert len(distributor.get("/marketplaces").json) == 4
         assert len(after) == len(before)
 
-    def test_an_unknown_property_is_an_error(self, vendor: Caller) -> None:
+    def test_unknown_property_is_an_error(self, vendor: Caller) -> None:
         refused(vendor.get("/products?nmae=x"), 400, "Unknown property: nmae.")
         refused(vendor.get("/products?eq(name,"), 400)
 
-    def test_filters(self, vendor: Caller) -> None:
+    def test_catalog_filters(self, vendor: Caller) -> None:
         found = {
             path: {query: len(ids(vendor, f"{path}?{query}")) for query in queries}
             for path, queries in FOUND.items()
         }
         assert found == FOUND
 
-    def test_the_command_line_tools_list_of_a_provider(self, distributor: Caller) -> None:
+    def test_provider_lists_products_as_the_cli_does(self, distributor: Caller) -> None:
         query = "or(eq(visibility.listing,true),eq(visibility.syndication,true))"
         assert set(ids(distributor, f"/products?{query}&limit=25")) == PRODUCTS
         assert ids(distributor, "/products?visibility.owner=true") == []
@@ -155,7 +155,7 @@ class TestLists:
         assert len(found) > 1
         assert found == sorted(found, reverse=True)
 
-    def test_select_leaves_out(self, vendor: Caller) -> None:
+    def test_select_excludes_fields(self, vendor: Caller) -> None:
         query = "select(-capabilities,-visibility.owner)&eq(id,PRD-362-917-440)"
         (row,) = vendor.get(f"/products?{query}").json
         assert "capabilities" not in row
@@ -164,7 +164,7 @@ class TestLists:
         assert "contact" not in tier["contact_info"]
         refused(vendor.get("/products?select(-nothing)"), 400)
 
-    def test_a_wrong_value_is_an_error(self, vendor: Caller) -> None:
+    def test_wrong_value_is_an_error(self, vendor: Caller) -> None:
         refused(vendor.get("/products?version=seven"), 400, "version: Not a valid version.")
         refused(vendor.get("/hubs?stats.connections=many"), 400)
         refused(vendor.get("/products?gt(visibility.owner,true)"), 400)

@@ -1,4 +1,4 @@
-"""Conversations: written by the moves and by both parties, and read by nobody else."""
+"""Conversations: messages of actions and of both parties, and visibility."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def said(row: Any) -> list[tuple[str, str, str | None, str | None]]:
 # -- what the moves write
 
 
-def test_birth_and_moves_are_in_the_conversation(world: make.World) -> None:
+def test_creation_and_status_changes_are_in_the_conversation(world: make.World) -> None:
     row = order(world)
     transitions.move(Request, row.pk, "approve", world.as_vendor, {})
     assert said(row) == [
@@ -80,7 +80,7 @@ def test_birth_and_moves_are_in_the_conversation(world: make.World) -> None:
     assert Conversation.objects.count() == 1
 
 
-def test_what_is_refused_writes_nothing(world: make.World) -> None:
+def test_refused_action_writes_no_message(world: make.World) -> None:
     row = order(world)
     before = said(row)
     for name, who, data in (("approve", world.as_distributor, {}), ("fail", world.as_vendor, {}),
@@ -90,7 +90,7 @@ def test_what_is_refused_writes_nothing(world: make.World) -> None:
     assert said(row) == before
 
 
-def test_a_change_that_is_taken_back_takes_its_messages_back(world: make.World) -> None:
+def test_rolled_back_change_writes_no_message(world: make.World) -> None:
     row = order(world)
     with transaction.atomic():
         transitions.move(Request, row.pk, "approve", world.as_vendor, {})
@@ -98,7 +98,7 @@ def test_a_change_that_is_taken_back_takes_its_messages_back(world: make.World) 
     assert len(said(row)) == 1
 
 
-def test_a_draft_has_no_conversation_before_it_is_told_of(world: make.World) -> None:
+def test_draft_has_no_conversation_before_its_event(world: make.World) -> None:
     row = order(world, status="draft")
     assert row.status == "draft"
     assert not Conversation.objects.exists()
@@ -106,7 +106,7 @@ def test_a_draft_has_no_conversation_before_it_is_told_of(world: make.World) -> 
     assert said(row)[0][:2] == ("state_change", "Status changed from draft to pending.")
 
 
-def test_what_the_platform_does_is_the_platforms(world: make.World, ours: Caller) -> None:
+def test_messages_about_platform_actions_have_no_creator(world: make.World, ours: Caller) -> None:
     row = order(world)
     body = {"planned_date": "2099-01-01"}
     transitions.move(Request, row.pk, "schedule", world.as_vendor, body)
@@ -116,7 +116,7 @@ def test_what_the_platform_does_is_the_platforms(world: make.World, ours: Caller
     assert last["creator"]["name"] == "Connect" and "account" not in last
 
 
-def test_a_change_without_a_new_status_says_nothing(world: make.World) -> None:
+def test_change_without_a_new_status_writes_no_message(world: make.World) -> None:
     row = order(world)
     with transaction.atomic():
         transitions.emit_unchanged(row, make.AT)
@@ -138,18 +138,18 @@ def test_each_queue_has_conversations_for_its_parties(seeded: seed.Summary, queu
             assert seen == queue.model.visible_to(account).filter(pk=row.pk).exists()
 
 
-def test_a_birth_takes_three_statements_and_a_move_two(world: make.World) -> None:
+def test_creation_takes_three_statements_and_an_action_two(world: make.World) -> None:
     def ours_of(statements: CaptureQueriesContext) -> list[str]:
         return [s["sql"] for s in statements if "conversations_" in s["sql"]]
 
-    with CaptureQueriesContext(connection) as birth:
+    with CaptureQueriesContext(connection) as on_creation:
         row = order(world)
     with CaptureQueriesContext(connection) as move:
         transitions.move(Request, row.pk, "approve", world.as_vendor, {})
-    assert (len(ours_of(birth)), len(ours_of(move))) == (3, 2)
+    assert (len(ours_of(on_creation)), len(ours_of(move))) == (3, 2)
 
 
-def test_an_identifier_that_is_used_again_goes_on_with_its_conversation(world: make.World) -> None:
+def test_reused_identifier_continues_the_conversation(world: make.World) -> None:
     row = order(world)
     Request.objects.filter(pk=row.pk).delete()
     row.save(force_insert=True)
@@ -244,7 +244,7 @@ def test_longer_lists_take_no_more_statements(world: make.World, ours: Caller) -
 # -- writing
 
 
-def test_a_message_is_the_callers(world: make.World, ours: Caller, theirs: Caller) -> None:
+def test_message_belongs_to_the_caller(world: make.World, ours: Caller, theirs: Caller) -> None:
     path = f"/conversations/{of(order(world)).shown_id}"
     answer = ours.post(f"{path}/messages", {"text": "Log: done.", "type": "message"})
     assert answer.status == 201
@@ -255,7 +255,7 @@ def test_a_message_is_the_callers(world: make.World, ours: Caller, theirs: Calle
     assert (plain.status, plain.json["type"]) == (201, "message")
 
 
-def test_private_messages_are_for_the_authors_account(
+def test_private_messages_are_visible_to_the_authors_account(
     world: make.World, ours: Caller, theirs: Caller
 ) -> None:
     path = f"/conversations/{of(order(world)).shown_id}"
@@ -268,7 +268,7 @@ def test_private_messages_are_for_the_authors_account(
     refused(theirs.put(f"{path}/messages/{made['id']}", {"text": "x"}), 404)
 
 
-def test_authors_change_their_messages(world: make.World, ours: Caller, theirs: Caller) -> None:
+def test_authors_edit_their_messages(world: make.World, ours: Caller, theirs: Caller) -> None:
     path = f"/conversations/{of(order(world)).shown_id}/messages"
     change = ids(ours, path)[0]
     made = ours.post(path, {"text": "Onne."}).json
@@ -283,7 +283,7 @@ def test_authors_change_their_messages(world: make.World, ours: Caller, theirs: 
     assert made["id"] not in ids(theirs, path)
 
 
-def test_a_closed_conversation_takes_no_more(
+def test_closed_conversation_accepts_no_messages(
     world: make.World, ours: Caller, theirs: Caller
 ) -> None:
     row = order(world)
@@ -302,7 +302,7 @@ def test_a_closed_conversation_takes_no_more(
     assert ours.get(path).json["messages"][-1]["text"].endswith("to approved.")
 
 
-def test_bad_messages_are_refused(world: make.World, ours: Caller) -> None:
+def test_invalid_messages_are_refused(world: make.World, ours: Caller) -> None:
     path = f"/conversations/{of(order(world)).shown_id}/messages"
     for body, said in (
         (None, "text: This field is required."), ({}, "text: This field is required."),
@@ -318,7 +318,7 @@ def test_bad_messages_are_refused(world: make.World, ours: Caller) -> None:
     assert Message.objects.count() == 1
 
 
-def test_a_draft_can_be_talked_about(world: make.World, ours: Caller, theirs: Caller) -> None:
+def test_draft_can_have_a_conversation(world: make.World, ours: Caller, theirs: Caller) -> None:
     row = order(world, status="draft")
     body = {"instance_id": row.pk, "topic": "Prices", "accounts": [{"id": "VA-000-000"}]}
     made = theirs.post("/conversations", body)
@@ -336,7 +336,9 @@ def test_a_draft_can_be_talked_about(world: make.World, ours: Caller, theirs: Ca
 # -- nobody else's
 
 
-def test_other_accounts_see_nothing(vendor: Caller, distributor: Caller, other: make.World) -> None:
+def test_other_accounts_see_no_conversations(
+    vendor: Caller, distributor: Caller, other: make.World
+) -> None:
     found = ids(vendor, "/conversations")
     assert found
     pk = found[0]
@@ -359,7 +361,7 @@ def test_other_accounts_see_nothing(vendor: Caller, distributor: Caller, other: 
     assert Conversation.objects.filter(status="closed").count() == 0
 
 
-def test_paths_that_lead_nowhere(vendor: Caller, nobody: Caller) -> None:
+def test_unknown_paths_return_404(vendor: Caller, nobody: Caller) -> None:
     pk = ids(vendor, "/conversations")[0]
     for wrong in (ABSENT, "CO-1", pk[3:], "nothing", "CO-" + "9" * 40, f"ME{pk[2:]}",
                   "CO-000-" + pk[3:]):  # fmt: skip
@@ -376,7 +378,7 @@ def test_a_message_of_another_conversation_is_not_found(world: make.World, ours:
 
 
 @pytest.mark.parametrize("number", [1, 42, 999_999_999, 1_000_000_000, 10**17])
-def test_identifiers_stand_for_numbers(number: int) -> None:
+def test_identifiers_are_converted_to_numbers(number: int) -> None:
     assert number_of("CO", label("CO", number)) == number
     assert number_of("ME", label("CO", number)) == 0
 
@@ -385,7 +387,7 @@ def test_identifiers_stand_for_numbers(number: int) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_message_and_the_close_at_the_same_time() -> None:
+def test_message_and_close_at_the_same_time() -> None:
     made = make.world()
     pk = of(order(made)).pk
     barrier = threading.Barrier(6)
@@ -416,7 +418,7 @@ def test_a_message_and_the_close_at_the_same_time() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_conversation_is_begun_once_though_many_begin_it() -> None:
+def test_concurrent_messages_create_one_conversation() -> None:
     made = make.world(capabilities=DRAFTS)
     row = order(made, status="draft")
     barrier = threading.Barrier(4)
@@ -454,7 +456,7 @@ def _signed_in(account: Account | None, n: int) -> Client:
     return client
 
 
-def test_the_admin_shows_an_account_its_own(world: make.World, ours: Caller) -> None:
+def test_admin_shows_only_own_conversations(world: make.World, ours: Caller) -> None:
     row = order(world)
     held = of(row)
     body = {"text": "Only <b>ours</b>", "type": "private"}

@@ -1,4 +1,4 @@
-"""How objects of every queue are born: by whom, in which status, and who is told of it."""
+"""Creation of objects of every queue: by whom, in which status, and with which events."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def body_of(platform: Platform, kind: str) -> dict[str, Any]:
 
 
 def only(
-    platform: Platform, queue: str, body: dict[str, Any], born: dict[str, Any], answers: Any
+    platform: Platform, queue: str, body: dict[str, Any], created: dict[str, Any], answers: Any
 ) -> None:
-    """Check who may create this: `born` by side the status, `answers` what others get."""
+    """Check who may create this: `created` by side the status, `answers` what others get."""
     before = everything()
     for who, status in answers.items():
         assert platform.by[who].post(PATHS[queue], body).status == status, (queue, body, who)
     assert everything() == before
-    for who, (status, sides) in born.items():
+    for who, (status, sides) in created.items():
         with undone():
             since = latest()
             made = platform.post(who, PATHS[queue], body)
@@ -64,15 +64,15 @@ def only(
 
 
 @pytest.mark.parametrize("kind", tables.TYPES[FULFILLMENT])
-def test_a_fulfillment_request(platform: Platform, kind: str) -> None:
+def test_fulfillment_request_creates_an_event(platform: Platform, kind: str) -> None:
     body = body_of(platform, kind)
     pending = ("pending", "VD")
-    born = {"D": pending, "V": pending} if kind == "adjustment" else {"D": pending}
+    created = {"D": pending, "V": pending} if kind == "adjustment" else {"D": pending}
     missing = 400 if kind == "purchase" else 404
     answers = {STRANGE_D: missing, STRANGE_V: 404, NOBODY: 401}
     if kind != "adjustment":
         answers |= {"V": 403, STRANGE_V: 403}
-    only(platform, FULFILLMENT, body, born, answers)
+    only(platform, FULFILLMENT, body, created, answers)
 
 
 @pytest.mark.parametrize("kind", DRAFTS)
@@ -83,7 +83,7 @@ def test_drafts_are_silent_and_need_their_capability(platform: Platform, kind: s
     only(platform, FULFILLMENT, body, {"D": ("pending", "VD")}, {})
 
 
-def test_what_lacks_a_required_value_is_born_inquiring(platform: Platform) -> None:
+def test_purchase_without_a_required_value_is_created_inquiring(platform: Platform) -> None:
     tier = reaching.reseller("another")
     Parameter.objects.filter(name__endswith="_ask").update(constraints={"required": True})
     only(platform, FULFILLMENT, reaching.order(platform), {"D": ("inquiring", "VD")}, {})
@@ -93,7 +93,7 @@ def test_what_lacks_a_required_value_is_born_inquiring(platform: Platform) -> No
 
 
 @pytest.mark.parametrize("kind", ["suspend", "resume"])
-def test_without_hold_a_hold_is_born_failed(platform: Platform, kind: str) -> None:
+def test_suspend_without_the_capability_is_created_failed(platform: Platform, kind: str) -> None:
     body = body_of(platform, kind)
     off = {"capabilities": {"subscription": {"hold": False}}}
     platform.put("V", f"/products/{platform.product}", off)
@@ -131,7 +131,7 @@ def test_each_type_needs_its_asset_in_a_status_of_its_own(platform: Platform) ->
             assert everything() == before
 
 
-def test_a_tier_configuration_request(platform: Platform) -> None:
+def test_tier_configuration_request_creates_an_event(platform: Platform) -> None:
     configuration = {
         "product": {"id": platform.product}, "account": reaching.reseller("another"),
         "tier_level": 1,
@@ -153,7 +153,7 @@ def test_a_tier_configuration_request(platform: Platform) -> None:
     only(platform, TIER_CONFIG, {"type": "setup", **known}, {}, {"V": 403, "D": 400})
 
 
-def test_a_tier_account_request(platform: Platform) -> None:
+def test_tier_account_request_creates_an_event(platform: Platform) -> None:
     asset = platform.by["D"].get(f"/assets/{reaching.subscription(platform)}").json
     account = {"id": asset["tiers"]["customer"]["id"], "name": "Renamed"}
     body = {"type": "update", "account": account}
@@ -165,25 +165,25 @@ def test_a_tier_account_request(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("kind", tables.TYPES[LISTING])
-def test_a_listing_request(platform: Platform, kind: str) -> None:
+def test_listing_request_creates_an_event(platform: Platform, kind: str) -> None:
     body = reaching.listing_body(platform, kind)
     answers = {"D": 403, STRANGE_D: 403, STRANGE_V: 400, NOBODY: 401}
     only(platform, LISTING, body, {"V": ("draft", "")}, answers)
 
 
-def test_a_usage_file(platform: Platform) -> None:
+def test_usage_file_creates_an_event(platform: Platform) -> None:
     [contract] = platform.by["V"].get("/contracts").json
     body = {"name": "May", "product": {"id": platform.product}, "contract": contract}
     answers = {"D": 403, STRANGE_D: 403, STRANGE_V: 400, NOBODY: 401}
     only(platform, USAGE, body, {"V": ("draft", "")}, answers)
 
 
-def test_a_billing_request_and_its_attributes(platform: Platform) -> None:
+def test_billing_request_and_its_attributes_create_events(platform: Platform) -> None:
     asset = reaching.subscription(platform)
     period = {"from": "2026-10-01", "to": "2026-11-01", "delta": 1, "uom": "monthly"}
     body = {"asset": {"id": asset}, "items": [{"id": "SEAT"}], "period": period}
-    born: dict[str, dict[str, Any]] = {"vendor": {"V": ("", "VD")}, "provider": {"D": ("", "D")}}
-    for kind, by in born.items():
+    created: dict[str, dict[str, Any]] = {"vendor": {"V": ("", "VD")}, "provider": {"D": ("", "D")}}
+    for kind, by in created.items():
         other = "D" if kind == "vendor" else "V"
         answers = {other: 403, STRANGE_V: 403, STRANGE_D: 403, NOBODY: 401}
         answers[STRANGE_V if kind == "vendor" else STRANGE_D] = 400
@@ -210,7 +210,7 @@ def test_a_billing_request_and_its_attributes(platform: Platform) -> None:
         assert everything() == before
 
 
-def test_a_preview_is_ordered_by_the_vendor(platform: Platform) -> None:
+def test_vendor_orders_in_the_preview_environment(platform: Platform) -> None:
     connection = platform.world.connection
     connection.type = "preview"
     connection.save()

@@ -1,4 +1,4 @@
-"""Contracts, connections, and configured values: who sees and writes them, and what follows."""
+"""Contracts, connections, and configured values: visibility, writes, and effects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATES = ("enrolling", "pending", "active", "rejected", "terminated")
 
 
 class TestContracts:
-    def test_both_parties_see_it_and_others_their_own(
+    def test_both_parties_see_the_contract(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         for who in (vendor, distributor):
@@ -39,7 +39,9 @@ class TestContracts:
         assert row["agreement"]["id"].startswith("AGD-")
         assert row["events"]["signed"]["at"] < row["events"]["countersigned"]["at"]
 
-    def test_its_only_version(self, vendor: Caller, distributor: Caller, other: make.World) -> None:
+    def test_contract_has_one_version(
+        self, vendor: Caller, distributor: Caller, other: make.World
+    ) -> None:
         for who in (vendor, distributor):
             (row,) = who.get(f"/contracts/{CONTRACT}/versions").json
             whole = who.get(f"/contracts/{CONTRACT}").json
@@ -50,7 +52,7 @@ class TestContracts:
 
     @pytest.mark.parametrize("name", STEPS)
     @pytest.mark.parametrize("state", STATES)
-    def test_every_move_in_every_state(
+    def test_every_action_in_every_status(
         self, vendor: Caller, distributor: Caller, name: str, state: str
     ) -> None:
         step = STEPS[name]
@@ -98,7 +100,7 @@ class TestConnections:
 
 
 class TestConfigurations:
-    def test_both_sides_read_them(
+    def test_both_parties_read_configurations(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         rows = vendor.get(VALUES).json
@@ -108,7 +110,7 @@ class TestConfigurations:
         }  # fmt: skip
         refused(caller(other.vendor).get(VALUES), 404)
 
-    def test_a_provider_sees_none_of_anothers_marketplace(
+    def test_provider_sees_no_configuration_of_other_marketplaces(
         self, distributor: Caller, other: make.World
     ) -> None:
         other.connection.product_id = SUITE
@@ -125,10 +127,10 @@ class TestConfigurations:
             ("parameter.title=Trial", 1), ("limit=2", 2),
         ],
     )  # fmt: skip
-    def test_filters(self, vendor: Caller, query: str, count: int) -> None:
+    def test_configuration_filters(self, vendor: Caller, query: str, count: int) -> None:
         assert len(vendor.get(f"{VALUES}?{query}").json) == count
 
-    def test_a_value_is_set_replaced_and_cleared(self, vendor: Caller) -> None:
+    def test_value_is_set_replaced_and_cleared(self, vendor: Caller) -> None:
         body: dict[str, Any] = {
             "parameter": {"id": "trial_days"}, "item": {"id": f"{SUITE}-0003"}, "value": "14",
         }  # fmt: skip
@@ -170,19 +172,21 @@ class TestConfigurations:
               "structured_value": []}, "structured_value: Expected an object."),
         ],
     )  # fmt: skip
-    def test_bad_input_changes_nothing(
+    def test_invalid_input_changes_nothing(
         self, vendor: Caller, other: make.World, body: Any, error: str
     ) -> None:
         before = vendor.get(VALUES).json
         refused(vendor.post(VALUES, body), 400, error)
         assert vendor.get(VALUES).json == before
 
-    def test_only_the_vendor_writes_them(self, distributor: Caller, other: make.World) -> None:
+    def test_only_the_vendor_writes_configurations(
+        self, distributor: Caller, other: make.World
+    ) -> None:
         body = {"parameter": {"id": "api_endpoint"}, "value": "https://evil.example.com"}
         refused(distributor.post(VALUES, body), 403)
         refused(caller(other.vendor).post(VALUES, body), 404)
 
-    def test_assets_and_requests_show_them(self, vendor: Caller) -> None:
+    def test_assets_and_requests_show_configurations(self, vendor: Caller) -> None:
         (asset,) = vendor.get(f"/assets?product.id={SUITE}&limit=1").json
         configured = {p["id"]: p for p in asset["configuration"]["params"]}
         assert configured["api_endpoint"]["value"] == "https://api.nimbus.example.com/v2"

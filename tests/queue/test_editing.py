@@ -1,4 +1,4 @@
-"""`PUT /requests/{id}`: what may be changed of a request, and of a draft."""
+"""`PUT /requests/{id}`: which fields of a request, and of a draft, can be changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_distributor_replaces_a_draft() -> None:
     assert row.status == "pending"
 
 
-def test_items_of_an_order_that_is_no_draft_stay() -> None:
+def test_items_of_a_submitted_order_cannot_be_edited() -> None:
     world = make.world()
     row = creation.create(make.purchase(world), world.as_distributor)
     body = {"asset": {"items": [{"id": world.item.id, "quantity": 9}]}, "note": "hello"}
@@ -45,7 +45,7 @@ def test_items_of_an_order_that_is_no_draft_stay() -> None:
     assert (row.items[0]["quantity"], row.note) == ("5", "hello")
 
 
-def test_a_wrong_draft_changes_nothing() -> None:
+def test_invalid_draft_changes_nothing() -> None:
     world = make.world(capabilities=DRAFTS)
     row = creation.create(make.purchase(world, status="draft"), world.as_distributor)
     with pytest.raises(Invalid):
@@ -58,7 +58,7 @@ def test_a_wrong_draft_changes_nothing() -> None:
     assert row.note == ""
 
 
-def test_a_request_that_is_over_cannot_be_changed() -> None:
+def test_final_request_cannot_be_edited() -> None:
     world = make.world()
     row = creation.create(make.purchase(world), world.as_distributor)
     transitions.move(Request, row.pk, "fail", world.as_vendor, {"reason": "no"})

@@ -1,4 +1,4 @@
-"""The fulfillment queue: what its bodies say, what its moves check, and what comes due."""
+"""The fulfillment queue: bodies, checks of actions, and scheduled work."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def statuses(row: Request) -> tuple[str, str]:
     return row.status, Asset.objects.get(pk=row.asset_id).status
 
 
-def test_an_approved_change_is_applied_and_a_failed_one_is_not() -> None:
+def test_approved_change_is_applied_and_failed_change_is_not() -> None:
     world = make.world()
     make.parameter(world, "region")
     row = order(world, asset={"params": [{"id": "region", "value": "eu"}]})
@@ -116,7 +116,7 @@ def test_another_providers_asset_is_missing() -> None:
         creation.create(given, make.world("2").as_distributor)
 
 
-def test_approve_needs_the_required_fulfillment_parameters() -> None:
+def test_approve_requires_the_fulfillment_parameters() -> None:
     world = make.world()
     more = {"phase": "fulfillment", "constraints": {"required": True}}
     make.parameter(world, "tenant_id", **more)
@@ -138,7 +138,7 @@ def test_approve_needs_the_required_fulfillment_parameters() -> None:
     assert move(cancel, "approve", world.as_vendor).status == "approved"
 
 
-def test_what_the_customer_is_shown_on_approval() -> None:
+def test_approval_renders_the_text_for_the_customer() -> None:
     world = make.world()
     other = Template.objects.create(
         id="TL-9", product=world.product, name="Other", body="# Other", scope="asset",
@@ -175,7 +175,7 @@ def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
 
 
 @pytest.mark.parametrize("reason", [None, "", "  "])
-def test_fail_needs_a_reason(reason: str | None) -> None:
+def test_fail_requires_a_reason(reason: str | None) -> None:
     world = make.world()
     row = order(world)
     with pytest.raises(Refused, match="reason"), transaction.atomic():
@@ -183,7 +183,7 @@ def test_fail_needs_a_reason(reason: str | None) -> None:
     assert statuses(row) == ("pending", "processing")
 
 
-def test_inquire_needs_a_fault_and_pend_takes_it_away() -> None:
+def test_inquire_requires_an_error_and_pend_clears_it() -> None:
     world = make.world()
     make.parameter(world, "region")
     make.parameter(world, "tenant_id", phase="fulfillment")
@@ -211,7 +211,7 @@ def test_inquire_needs_a_fault_and_pend_takes_it_away() -> None:
     assert (region["value"], region["value_error"]) == ("eu", "")
 
 
-def test_a_purchase_without_a_required_ordering_parameter_is_born_inquiring() -> None:
+def test_purchase_without_a_required_parameter_is_created_inquiring() -> None:
     world = make.world(capabilities=EVERYTHING)
     make.webhook(world)
     make.parameter(world, "region", constraints={"required": True})
@@ -231,7 +231,7 @@ def test_a_purchase_without_a_required_ordering_parameter_is_born_inquiring() ->
     ]
 
 
-def test_a_draft_of_a_change_leaves_its_asset_alone() -> None:
+def test_draft_of_a_change_does_not_change_the_asset() -> None:
     world = make.world(capabilities=EVERYTHING)
     asset = make.asset(world)
     given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
@@ -241,7 +241,7 @@ def test_a_draft_of_a_change_leaves_its_asset_alone() -> None:
     assert statuses(row) == ("pending", "active")
 
 
-def test_stale_drafts_go_with_what_was_never_more_than_a_draft(settings: Any) -> None:
+def test_stale_drafts_are_deleted_with_their_assets(settings: Any) -> None:
     settings.SIM_DRAFT_DAYS = 7
     world = make.world(capabilities=EVERYTHING)
     make.webhook(world)
@@ -262,7 +262,7 @@ def test_stale_drafts_go_with_what_was_never_more_than_a_draft(settings: Any) ->
 
 
 @pytest.mark.parametrize("planned", [None, "", "soon", "2020-01-01", 7, "2026-13-45T00:00:00"])
-def test_a_planned_date_is_a_date_ahead(planned: Any) -> None:
+def test_planned_date_must_be_in_the_future(planned: Any) -> None:
     world = make.world()
     row = order(world)
     with pytest.raises(Refused, match="planned_date"), transaction.atomic():
@@ -270,7 +270,7 @@ def test_a_planned_date_is_a_date_ahead(planned: Any) -> None:
     assert statuses(row)[0] == "pending"
 
 
-def test_a_planned_date_comes_once_its_time_has_come() -> None:
+def test_scheduled_request_becomes_pending_at_its_planned_date() -> None:
     world = make.world()
     make.webhook(world)
     row = order(world)
@@ -287,7 +287,7 @@ def test_a_planned_date_comes_once_its_time_has_come() -> None:
     assert Webhook.objects.get().events == 3
 
 
-def test_a_revoked_order_gives_its_asset_back() -> None:
+def test_revoked_order_restores_the_asset() -> None:
     world = make.world()
     row = order(world)
     move(row, "schedule", world.as_vendor, **body())
@@ -300,7 +300,7 @@ def test_a_revoked_order_gives_its_asset_back() -> None:
     assert row.reason == "Changed my mind"
 
 
-def test_the_same_order_again_is_told_what_there_is() -> None:
+def test_repeated_order_returns_409_with_the_existing_request() -> None:
     world = make.world()
     distributor = caller(world.provider)
     given = make.purchase(world, asset={"external_uid": "uid-1"})
@@ -327,7 +327,7 @@ def test_the_same_order_again_is_told_what_there_is() -> None:
     assert Request.objects.count() == Asset.objects.count() == 1
 
 
-def test_one_request_at_a_time_for_an_asset() -> None:
+def test_asset_has_one_open_request() -> None:
     world = make.world(capabilities=EVERYTHING)
     asset = make.asset(world)
     open_ = creation.create(on(asset, "suspend"), world.as_distributor)
@@ -343,7 +343,7 @@ def test_one_request_at_a_time_for_an_asset() -> None:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_put_is_for_requests_that_are_still_open(status: str) -> None:
+def test_put_is_refused_for_final_requests(status: str) -> None:
     world = make.world()
     make.webhook(world)
     row = request(world, status)
@@ -366,7 +366,7 @@ def test_put_is_for_requests_that_are_still_open(status: str) -> None:
         assert everything() == before
 
 
-def test_put_by_each_side() -> None:
+def test_put_by_each_party() -> None:
     world = make.world()
     make.parameter(world, "region")
     make.parameter(world, "tenant_id", phase="fulfillment")

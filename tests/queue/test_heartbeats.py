@@ -1,4 +1,4 @@
-"""Signs of life: who left one, how long ago, and that leaving one is cheap."""
+"""Heartbeats: which processes are alive, their age, and the cost of writing them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sign(process: str, kind: str, age: float, since: float = 60) -> None:
     Heartbeat.objects.create(process=process, kind=kind, at=now - age, since=now - since)
 
 
-def test_a_process_that_left_a_sign_is_heard_of() -> None:
+def test_process_with_a_heartbeat_is_alive() -> None:
     assert heartbeats.by_kind() == {}
     heartbeats.record(WORKER)
     heard = heartbeats.by_kind()[WORKER]
@@ -36,7 +36,7 @@ def test_a_process_that_left_a_sign_is_heard_of() -> None:
     assert 0 <= heard.there_for < 5
 
 
-def test_those_who_fell_silent_count_no_more() -> None:
+def test_process_without_recent_heartbeat_is_not_counted() -> None:
     sign("a", WORKER, 1, since=500)
     sign("b", WORKER, EXPIRES_AFTER - 2, since=900)
     sign("c", WORKER, EXPIRES_AFTER + 2, since=9000)
@@ -49,7 +49,9 @@ def test_those_who_fell_silent_count_no_more() -> None:
     assert heard[SCHEDULER].age == pytest.approx(EXPIRES_AFTER + 100, abs=1)
 
 
-def test_a_sign_is_left_once_in_a_while_by_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heartbeat_is_written_periodically_in_one_statement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def written() -> list[str]:
         with CaptureQueriesContext(connection) as found:
             heartbeats.record(WORKER)
@@ -62,7 +64,7 @@ def test_a_sign_is_left_once_in_a_while_by_one_statement(monkeypatch: pytest.Mon
     assert Heartbeat.objects.count() == 1
 
 
-def test_a_restarted_process_of_the_same_name_is_a_new_one() -> None:
+def test_restarted_process_of_the_same_name_counts_as_new() -> None:
     heartbeats.record(WORKER)
     Heartbeat.objects.update(since=DatabaseTime() - 5000)
     heartbeats._next.clear()
@@ -70,7 +72,7 @@ def test_a_restarted_process_of_the_same_name_is_a_new_one() -> None:
     assert heartbeats.by_kind()[WORKER].there_for < 60
 
 
-def test_what_was_heard_of_long_ago_is_forgotten() -> None:
+def test_old_heartbeats_are_deleted() -> None:
     sign("old", WORKER, 4000)
     sign("not so old", WORKER, 3000)
     heartbeats.record(WORKER)
@@ -78,14 +80,14 @@ def test_what_was_heard_of_long_ago_is_forgotten() -> None:
     assert not Heartbeat.objects.filter(process="old").exists()
 
 
-def test_whoever_stops_takes_its_sign_back() -> None:
+def test_stopping_process_deletes_its_heartbeat() -> None:
     heartbeats.record(WORKER)
     sign("another", WORKER, 1)
     heartbeats.delete(WORKER)
     assert heartbeats.by_kind()[WORKER].alive == 1
 
 
-def test_signs_go_by_real_time(settings: Any) -> None:
+def test_heartbeats_use_real_time(settings: Any) -> None:
     settings.SANDBOX = True
     heartbeats.record(WORKER)
     real = clock.now()
@@ -93,6 +95,6 @@ def test_signs_go_by_real_time(settings: Any) -> None:
     assert heartbeats.by_kind()[WORKER].alive == 1
 
 
-def test_the_schedulers_task_leaves_its_sign() -> None:
+def test_scheduler_task_writes_its_heartbeat() -> None:
     run_due()
     assert heartbeats.by_kind()[SCHEDULER].alive == 1

@@ -1,4 +1,4 @@
-"""Hubs that a provider writes, and connections that change."""
+"""Writes of providers to hubs, and changes of connections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEW = {"name": "Shop", "description": "Sells.", "instance_id": "shop-1", "instan
 
 
 class TestHubs:
-    def test_a_provider_creates_changes_and_deletes_one(
+    def test_provider_creates_changes_and_deletes_a_hub(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         made = distributor.post("/hubs", NEW)
@@ -44,7 +44,7 @@ class TestHubs:
         assert (gone.status, gone.json) == (204, None)
         refused(distributor.get(path), 404)
 
-    def test_a_vendor_writes_none(self, vendor: Caller) -> None:
+    def test_vendor_cannot_write_hubs(self, vendor: Caller) -> None:
         refused(vendor.post("/hubs", NEW), 403)
         refused(vendor.put(f"/hubs/{HUB}", {"name": "Mine"}), 403)
         refused(vendor.delete(f"/hubs/{HUB}"), 403)
@@ -61,11 +61,11 @@ class TestHubs:
             ({**NEW, "instance_id": ["1"]}, "instance_id: Not a valid string."),
         ],
     )
-    def test_bad_input_creates_none(self, distributor: Caller, body: Any, error: str) -> None:
+    def test_invalid_input_creates_no_hub(self, distributor: Caller, body: Any, error: str) -> None:
         refused(distributor.post("/hubs", body), 400, error)
         assert Hub.objects.count() == 1
 
-    def test_one_that_is_in_use_stays(self, distributor: Caller) -> None:
+    def test_hub_in_use_cannot_be_deleted(self, distributor: Caller) -> None:
         path = f"/hubs/{HUB}"
         said = f"{HUB} has connections: a hub that is in use is not deleted."
         refused(distributor.delete(path), 400, said)
@@ -78,7 +78,7 @@ class TestHubs:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_hub_is_not_deleted_under_a_new_customer() -> None:
+def test_concurrent_customer_keeps_the_hub() -> None:
     made = make.world()
     provider = caller(made.provider)
     hub = provider.post("/hubs", NEW).json["id"]
@@ -102,7 +102,7 @@ def test_a_hub_is_not_deleted_under_a_new_customer() -> None:
 
 
 class TestConnections:
-    def test_a_vendor_changes_the_type_of_one(
+    def test_vendor_changes_the_type_of_a_connection(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         path = f"/products/{BACKUP}/connections/CT-2044-1187-9002"
@@ -116,7 +116,7 @@ class TestConnections:
         refused(caller(other.vendor).put(path, {"type": "test"}), 404)
         refused(vendor.put(path, {"type": "big"}), 400, 'type: "big" is not a valid choice.')
 
-    def test_two_of_a_hub_are_of_two_types(self, vendor: Caller) -> None:
+    def test_connections_of_a_hub_have_different_types(self, vendor: Caller) -> None:
         path = f"/products/{BACKUP}/connections"
         made = vendor.post(path, {"hub": {"id": HUB}, "type": "production"}).json
         said = f"hub.id: There is a test connection to hub {HUB} already."

@@ -1,4 +1,4 @@
-"""The platform's own jobs: one that fails stops no other, and is shown until it succeeds."""
+"""The platform's jobs: a failing one does not stop others, and is shown until it succeeds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def broken(**kwargs: Any) -> None:
     raise ZeroDivisionError("a secret of the row")
 
 
-def test_a_job_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_job_does_not_stop_others(caplog: pytest.LogCaptureFixture) -> None:
     ran: list[str] = []
 
     def before(**kwargs: Any) -> None:
@@ -70,7 +70,7 @@ def test_a_job_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> No
     assert all("test_jobs.broken failed" in record.getMessage() for record in errors)
 
 
-def test_the_home_page_shows_a_job_until_it_succeeds(world: make.World) -> None:
+def test_home_page_shows_a_failed_job_until_it_succeeds(world: make.World) -> None:
     fails = True
 
     def sometimes(**kwargs: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_job_that_succeeds_writes_nothing() -> None:
     assert len(written) == 1 and written[0].startswith("SELECT")
 
 
-def test_an_error_of_the_database_leaves_no_broken_transaction() -> None:
+def test_database_error_leaves_no_broken_transaction() -> None:
     def halfway(**kwargs: Any) -> None:
         from django.db import transaction
 
@@ -132,7 +132,7 @@ def platform() -> Platform:
     return found
 
 
-def test_a_move_of_the_clock_goes_on_past_a_job_that_fails(platform: Platform) -> None:
+def test_advancing_the_clock_continues_after_a_failing_job(platform: Platform) -> None:
     reaching.subscription(platform)
     moments: list[Any] = []
 
@@ -157,7 +157,7 @@ def test_a_move_of_the_clock_goes_on_past_a_job_that_fails(platform: Platform) -
 
 
 @pytest.mark.parametrize("signal", [collect_next_due, collect_busy])
-def test_a_move_goes_on_where_a_job_cannot_say_what_is_due(
+def test_advancing_the_clock_continues_without_a_jobs_next_due(
     platform: Platform, signal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
@@ -169,7 +169,7 @@ def test_a_move_goes_on_where_a_job_cannot_say_what_is_due(
     assert FailedJob.objects.exists()
 
 
-def test_one_subscription_that_cannot_be_billed_stops_no_other(
+def test_failing_subscription_does_not_stop_billing_of_others(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assets = [reaching.subscription(platform) for _ in range(3)]
@@ -192,11 +192,11 @@ def test_one_subscription_that_cannot_be_billed_stops_no_other(
     assert BillingRequest.objects.filter(asset=assets[1]).count() == 1
 
 
-def test_one_order_that_cannot_be_released_stops_no_other(
+def test_failing_order_does_not_stop_release_of_others(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = clock.shown(clock.now()) + timedelta(days=1)
-    pks = [reaching.born(platform, "purchase") for _ in range(2)]
+    pks = [reaching.create_order(platform, "purchase") for _ in range(2)]
     for pk in pks:
         platform.post("V", f"/requests/{pk}/schedule", {"planned_date": planned.isoformat()})
     draft = reaching.request(platform, "draft")
@@ -217,7 +217,7 @@ def test_one_order_that_cannot_be_released_stops_no_other(
     assert not Request.objects.filter(pk=draft).exists()
 
 
-def test_an_unavailable_database_is_one_line_without_a_traceback(
+def test_unavailable_database_is_logged_in_one_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     from django.db import OperationalError

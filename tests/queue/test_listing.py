@@ -1,4 +1,4 @@
-"""The listing queue: what completion makes of a listing, births, filters, and who sees it."""
+"""The listing queue: creation, effects of completion, filters, and visibility."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def hooks(world: make.World) -> None:
         ("remove", "listed", "unlisted"),
     ],
 )
-def test_what_completion_makes_of_the_listing(kind: str, before: str, after: str) -> None:
+def test_completion_changes_the_listings_status(kind: str, before: str, after: str) -> None:
     world = make.world()
     vendor, distributor = caller(world.vendor), caller(world.provider)
     listing = Listing.objects.get()
@@ -85,7 +85,7 @@ def test_what_completion_makes_of_the_listing(kind: str, before: str, after: str
     assert answer.json["listing"]["status"] == Listing.objects.get().status == after
 
 
-def test_a_canceled_request_changes_nothing_and_frees_the_listing() -> None:
+def test_canceled_request_changes_nothing_and_allows_another() -> None:
     world = make.world()
     row = request(world, "reviewing", 1, "remove")
     body = {"type": "remove", "listing_id": row.listing_id}
@@ -96,7 +96,7 @@ def test_a_canceled_request_changes_nothing_and_frees_the_listing() -> None:
     assert creation.create(body, world.as_vendor).pk == f"{row.pk[:-1]}2"
 
 
-def test_a_new_product_gets_a_listing_with_its_draft_and_loses_it_with_it() -> None:
+def test_draft_creates_and_deletes_the_listing_of_a_new_product() -> None:
     world = make.world()
     hooks(world)
     vendor, distributor = caller(world.vendor), caller(world.provider)
@@ -129,7 +129,7 @@ def test_a_product_is_listed_under_an_active_contract_only(status: str) -> None:
     refused(answer, 400, f"contract_id: Contract CRD-11111-11111-11111 is {status}.")
 
 
-def test_a_draft_takes_what_was_said_about_it_along() -> None:
+def test_deleted_draft_deletes_its_conversation() -> None:
     world = make.world()
     vendor, distributor = caller(world.vendor), caller(world.provider)
     body = {"type": "update", "listing_id": LISTING}
@@ -172,14 +172,14 @@ def test_a_draft_takes_what_was_said_about_it_along() -> None:
         ({"type": "update", "listing_id": LISTING, "note": {}}, "note: Not a valid string."),
     ],
 )  # fmt: skip
-def test_bad_bodies(body: dict[str, Any], said: str) -> None:
+def test_invalid_bodies_are_refused(body: dict[str, Any], said: str) -> None:
     world, _ = make.world(), make.world("2")
     before = everything()
     refused(caller(world.vendor).post(PATH, body), 400, said)
     assert everything() == before
 
 
-def test_assign_without_a_body_is_the_caller(distributor: Caller) -> None:
+def test_assign_without_a_body_assigns_the_caller(distributor: Caller) -> None:
     [pk] = ids(distributor, f"{PATH}?state=reviewing")
     answer = distributor.post(f"{PATH}/{pk}/assign")
     assert (answer.status, answer.json["assignee"]["id"][:3]) == (200, "SU-")
@@ -189,7 +189,7 @@ def test_assign_without_a_body_is_the_caller(distributor: Caller) -> None:
     assert distributor.post(f"{PATH}/{pk}/assign", {"id": "UR-426-913-070"}).status == 404
 
 
-def test_a_listings_status_is_the_distributors(vendor: Caller, distributor: Caller) -> None:
+def test_distributor_changes_the_listings_status(vendor: Caller, distributor: Caller) -> None:
     path = "/listings/LST-731-204-558"
     assert vendor.put(path, {"status": "unlisted"}).status == 403
     assert vendor.put(path, vendor.get(path).json).status == 200
@@ -209,7 +209,7 @@ def test_a_listings_status_is_the_distributors(vendor: Caller, distributor: Call
         ("?eq(vendor.id,VA-610-138)&ordering(-created)&limit=2", 2), ("?listing.vendor.name=x", 0),
     ],
 )  # fmt: skip
-def test_filters(vendor: Caller, query: str, count: int) -> None:
+def test_request_filters(vendor: Caller, query: str, count: int) -> None:
     assert len(ids(vendor, f"{PATH}{query}")) == count
 
 
@@ -223,11 +223,11 @@ def test_filters(vendor: Caller, query: str, count: int) -> None:
         ("?contract.id=CRD-41020-88713-20954&select(-contract)", 3),
     ],
 )  # fmt: skip
-def test_filters_of_listings(vendor: Caller, query: str, count: int) -> None:
+def test_listing_filters(vendor: Caller, query: str, count: int) -> None:
     assert len(ids(vendor, f"/listings{query}")) == count
 
 
-def test_nobody_sees_what_is_others(vendor: Caller, distributor: Caller, other: make.World) -> None:
+def test_other_accounts_see_nothing(vendor: Caller, distributor: Caller, other: make.World) -> None:
     stranger, strange_provider = caller(other.vendor), caller(other.provider)
     theirs = creation.create({"type": "remove", "listing_id": "LST-777-777-777"}, other.as_vendor)
     [draft] = ids(vendor, f"{PATH}?state=draft")
@@ -246,7 +246,7 @@ def test_nobody_sees_what_is_others(vendor: Caller, distributor: Caller, other: 
 
 
 @pytest.mark.parametrize("kind", rules.TYPES)
-def test_samples_can_be_taken_to_their_end(vendor: Caller, kind: str) -> None:
+def test_samples_can_be_completed(vendor: Caller, kind: str) -> None:
     row = samples.create_sample(kind, None)
     world = {"submit": "vendor", "deploy": "provider", "complete": "provider"}
     for name, side in world.items():

@@ -1,4 +1,4 @@
-"""Pictures and videos of a product: written by its vendor, seen with the product."""
+"""Media of a product: written by its vendor, visible with the product."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ def test_wrong_field_is_refused(vendor: Caller, fields: dict[str, Any], said: st
     ["http://www.youtube.com/1", "https://youtube.com.example.com/1", "javascript:alert(1)",
      "https://u:p@youtube.com/1", "https://example.com/1", "https://[", "https://youtube.com/a b"],
 )  # fmt: skip
-def test_video_elsewhere_is_refused(vendor: Caller, url: str) -> None:
+def test_video_of_another_host_is_refused(vendor: Caller, url: str) -> None:
     refused(send(vendor, "POST", PATH, form(position=3, type="video", url=url)), 400, HOSTED)
 
 
-def test_what_is_no_picture_is_refused(vendor: Caller) -> None:
+def test_file_that_is_no_picture_is_refused(vendor: Caller) -> None:
     fields = {"position": 3, "type": "image"}
     said = "thumbnail: Upload a PNG, JPEG, GIF or WebP image."
     for content in (b"", b"<svg onload='x'/>", b"<html>", b"\x89PN", b"RIFF1234WAVE"):

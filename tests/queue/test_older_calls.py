@@ -1,4 +1,4 @@
-"""Calls that only published clients of 2021 make, and Connect's present document doesn't have."""
+"""Requests of published clients of 2021 that Connect's current document does not have."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rendered(who: Caller, template: str, request: str) -> tuple[int, str, str]:
     return answer.status_code, answer.headers["Content-Type"], answer.content.decode()
 
 
-def test_a_template_is_filled_by_a_request(vendor: Caller, distributor: Caller) -> None:
+def test_template_is_rendered_for_a_request(vendor: Caller, distributor: Caller) -> None:
     for who in (vendor, distributor):
         status, kind, text = rendered(who, READY, REQUEST)
         assert (status, kind) == (200, "text/markdown; charset=utf-8")
@@ -33,7 +33,7 @@ def test_a_template_is_filled_by_a_request(vendor: Caller, distributor: Caller) 
         assert "{{" not in text
 
 
-def test_a_template_needs_a_request_of_its_product(vendor: Caller, other: make.World) -> None:
+def test_template_requires_a_request_of_its_product(vendor: Caller, other: make.World) -> None:
     path = f"/templates/{READY}/render"
     refused(vendor.get(path), 400, "request_id: Name the request that fills the template.")
     refused(vendor.get(f"{path}?request_id=PR-0"), 404, "Object `PR-0` not found.")
@@ -44,7 +44,7 @@ def test_a_template_needs_a_request_of_its_product(vendor: Caller, other: make.W
     refused(Caller(None).get(f"{path}?request_id={REQUEST}"), 401)
 
 
-def test_the_assignee_of_a_request_in_the_path(vendor: Caller, distributor: Caller) -> None:
+def test_assignee_in_the_path_is_assigned(vendor: Caller, distributor: Caller) -> None:
     path = f"/requests/{ids(vendor, '/requests?status=pending&limit=1')[0]}"
     for name in ("UR-426-913-070", "maya.ortiz@nimbus.example.com"):
         vendor.post(f"{path}/unassign")
@@ -55,9 +55,7 @@ def test_the_assignee_of_a_request_in_the_path(vendor: Caller, distributor: Call
     refused(vendor.post(f"{path}/assign"), 400, "id: Name the user by id or by email.")
 
 
-def test_the_assignee_in_the_path_is_for_the_parties_only(
-    vendor: Caller, other: make.World
-) -> None:
+def test_assignee_in_the_path_requires_a_party(vendor: Caller, other: make.World) -> None:
     pk = ids(vendor, "/requests?status=pending&limit=1")[0]
     stranger = caller(other.vendor)
     refused(stranger.post(f"/requests/{pk}/assign/{other.vendor_user.uid}"), 404)
@@ -73,7 +71,7 @@ def test_a_tier_request_is_assigned_to_the_caller(vendor: Caller) -> None:
 
 
 @pytest.mark.parametrize("name", ["asset.hub.id", "asset__hub__id"])
-def test_requests_are_found_by_the_hub(vendor: Caller, name: str) -> None:
+def test_requests_are_filtered_by_hub(vendor: Caller, name: str) -> None:
     everything = ids(vendor, "/requests?limit=1000")
     assert ids(vendor, f"/requests?{name}=HB-7710-3391&limit=1000") == everything
     assert ids(vendor, f"/requests?{name}=HB-0000-0000") == []
@@ -81,7 +79,7 @@ def test_requests_are_found_by_the_hub(vendor: Caller, name: str) -> None:
 
 
 @pytest.mark.parametrize("body", [{"attributes": {"vendor": {"n": 7}}}, {"vendor": {"n": 7}}])
-def test_the_attributes_of_a_billing_request_by_put(
+def test_put_writes_attributes_of_a_billing_request(
     vendor: Caller, distributor: Caller, body: dict[str, Any]
 ) -> None:
     pk = ids(vendor, "/subscriptions/requests?type=vendor&limit=1")[0]

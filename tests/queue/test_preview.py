@@ -207,16 +207,16 @@ def test_queries_find_preview_orders_by_placeholder_and_by_null(vendor: Caller) 
 def test_preview_is_seen_by_its_vendor_alone(
     vendor: Caller, distributor: Caller, other: make.World
 ) -> None:
-    stranger, rival = caller(other.vendor), caller(other.provider)
+    stranger, other_provider = caller(other.vendor), caller(other.provider)
     before = {who: _lists(each) for who, each in
-              (("d", distributor), ("v", stranger), ("p", rival))}  # fmt: skip
+              (("d", distributor), ("v", stranger), ("p", other_provider))}  # fmt: skip
     request = placed(vendor)
     suite = placed(vendor, order(SUITE))
     assert suite["status"] in ("tiers_setup", "inquiring", "pending")
     after = {who: _lists(each) for who, each in
-             (("d", distributor), ("v", stranger), ("p", rival))}  # fmt: skip
+             (("d", distributor), ("v", stranger), ("p", other_provider))}  # fmt: skip
     assert after == before
-    for each in (distributor, stranger, rival):
+    for each in (distributor, stranger, other_provider):
         refused(each.get(f"/requests/{request['id']}"), 404)
         refused(each.get(f"/assets/{request['asset']['id']}"), 404)
         refused(each.post(f"/requests/{request['id']}/approve"), 404)
@@ -239,11 +239,11 @@ def test_placeholders_are_in_no_list(vendor: Caller, other: make.World) -> None:
     placed(vendor)
     assert [ids(vendor, path) for path in lists] == before
     # A second vendor's placeholders are the same ones, and its orders its own.
-    rival = caller(other.vendor)
+    other_provider = caller(other.vendor)
     product = other.product
     body = order(product.pk, items=[{"id": product.items.first().pk, "quantity": 1}])
-    placed(rival, body)
-    assert len(ids(rival, "/requests?eq(asset.connection.id,null())")) == 1
+    placed(other_provider, body)
+    assert len(ids(other_provider, "/requests?eq(asset.connection.id,null())")) == 1
     assert len(ids(vendor, "/requests?eq(asset.connection.id,null())")) == 1
 
 

@@ -1,4 +1,4 @@
-"""What vendors write of their products, who else is kept from it, and what is refused."""
+"""Writes of vendors to their products: permissions and errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def made(vendor: Caller, path: str, body: dict[str, Any]) -> Any:
 
 
 class TestProduct:
-    def test_a_draft_is_made_changed_and_deleted(self, vendor: Caller) -> None:
+    def test_draft_is_created_changed_and_deleted(self, vendor: Caller) -> None:
         row = made(vendor, "/products", {"name": "Archive", "external_id": "nb-a"})
         one = f"/products/{row['id']}"
         assert (row["status"], row["external_id"], row["version"]) == ("draft", "nb-a", 1)
@@ -57,7 +57,7 @@ class TestProduct:
         assert vendor.delete(one).status == 204
         refused(vendor.get(one), 404)
 
-    def test_what_is_published_or_in_use_stays(self, vendor: Caller) -> None:
+    def test_published_or_used_product_cannot_be_deleted(self, vendor: Caller) -> None:
         refused(vendor.delete(f"/products/{METER}"), 400, "Only draft Product can be deleted.")
         Product.objects.filter(pk=METER).update(status="draft")
         answer = vendor.delete(f"/products/{METER}")
@@ -81,7 +81,7 @@ class TestProduct:
         assert not row.capability("ppu.schema") and row.capability("subscription.hold") is True
 
     @pytest.mark.parametrize("off", [None, False, {"switch": False}])
-    def test_what_is_switched_off_is_found_nowhere(self, vendor: Caller, off: Any) -> None:
+    def test_disabled_capability_matches_no_filter(self, vendor: Caller, off: Any) -> None:
         one = f"/products/{BACKUP}"
         on = {"ppu": {"schema": "TR", "dynamic": True}, "tiers": {"configs": {"level": 1}}}
         assert vendor.put(one, {"capabilities": on}).status == 200
@@ -96,7 +96,7 @@ class TestProduct:
         row.capabilities = {"ppu": {"ppu": False, "dynamic": True}}
         assert row.capability("ppu.dynamic") is None
 
-    def test_what_was_read_can_be_written_back(self, vendor: Caller) -> None:
+    def test_representation_can_be_written_back(self, vendor: Caller) -> None:
         for pk in (BACKUP, SUITE, METER):
             read = vendor.get(f"/products/{pk}").json
             wrote = vendor.put(f"/products/{pk}", read).json
@@ -140,7 +140,7 @@ class TestProduct:
              "customer_ui_settings.languages: Expected an object."),
         ],
     )  # fmt: skip
-    def test_bad_input_changes_nothing(
+    def test_invalid_input_changes_nothing(
         self, vendor: Caller, body: dict[str, Any], error: str
     ) -> None:
         before = vendor.get(f"/products/{BACKUP}").json
@@ -151,7 +151,7 @@ class TestProduct:
 
 class TestParts:
     @pytest.mark.parametrize(("kind", "body", "change", "model"), PARTS)
-    def test_they_are_made_changed_and_deleted(
+    def test_parts_are_created_changed_and_deleted(
         self, vendor: Caller, distributor: Caller, kind: str, body: Any, change: Any, model: Any
     ) -> None:
         row = made(vendor, of(kind), body)
@@ -166,7 +166,7 @@ class TestParts:
         refused(vendor.delete(one), 404)
 
     @pytest.mark.parametrize(("kind", "body", "change", "model"), PARTS)
-    def test_nobody_else_writes_them(
+    def test_only_the_vendor_writes_parts(
         self, vendor: Caller, distributor: Caller, other: make.World,
         kind: str, body: Any, change: Any, model: Any,
     ) -> None:  # fmt: skip
@@ -184,7 +184,7 @@ class TestParts:
         assert model.objects.count() == count
         assert vendor.get(one).json == row
 
-    def test_nobody_else_writes_products(
+    def test_only_the_vendor_writes_products(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         refused(distributor.post("/products", {"name": "Mine"}), 403)
@@ -197,13 +197,13 @@ class TestParts:
                 refused(who.post(f"{of('items')}/{SEAT}/{name}"), status)
         assert vendor.get(f"/products/{BACKUP}").json == before
 
-    def test_nobody_is_401(self, nobody: Caller, seeded: Any) -> None:
+    def test_missing_key_returns_401(self, nobody: Caller, seeded: Any) -> None:
         refused(nobody.post("/products", {"name": "x"}), 401)
         refused(nobody.post(of("items"), ITEM), 401)
 
 
 class TestItems:
-    def test_words_large_or_small(self, vendor: Caller) -> None:
+    def test_choices_ignore_case(self, vendor: Caller) -> None:
         body = {**ITEM, "period": "Yearly", "precision": "integer", "commitment": {"count": 3}}
         row = made(vendor, of("items"), body)
         assert (row["type"], row["period"], row["precision"]) == (
@@ -217,7 +217,7 @@ class TestItems:
         stored = Item.objects.get(pk=row["id"])
         assert (stored.type, stored.period) == ("Reservation", "Yearly")
 
-    def test_only_drafts_are_deleted(self, vendor: Caller) -> None:
+    def test_only_draft_items_are_deleted(self, vendor: Caller) -> None:
         answer = vendor.delete(f"{of('items')}/{SEAT}")
         refused(answer, 400, "Only draft Item can be deleted.")
         assert answer.json["error_code"] == "PRD_038"
@@ -265,14 +265,14 @@ class TestItems:
             ({"mpn": "NB-SEAT"}, "mpn: Item with same mpn already exists for the product."),
         ],
     )  # fmt: skip
-    def test_bad_input_makes_nothing(self, vendor: Caller, body: Any, error: str) -> None:
+    def test_invalid_input_creates_nothing(self, vendor: Caller, body: Any, error: str) -> None:
         count = Item.objects.count()
         refused(vendor.post(of("items"), {**ITEM, **body}), 400, error)
         assert Item.objects.count() == count
 
 
 class TestParameters:
-    def test_a_choice_with_its_default(self, vendor: Caller) -> None:
+    def test_choice_has_its_default(self, vendor: Caller) -> None:
         marked = [{**CHOICES[0], "default": True}, CHOICES[1]]
         body = {**PARAMETER, "type": "dropdown", "constraints": {"choices": marked}}
         row = made(vendor, of("parameters"), body)
@@ -283,7 +283,7 @@ class TestParameters:
         assert kept["constraints"]["choices"] == marked
 
     @pytest.mark.parametrize("by", ["id", "name"])
-    def test_it_depends_on_another(self, vendor: Caller, by: str) -> None:
+    def test_parameter_depends_on_another(self, vendor: Caller, by: str) -> None:
         other = vendor.get(f"{of('parameters')}/region").json
         wanted = {"parameter": {by: other[by]}, "values": ["eu"], "required": True}
         row = made(vendor, of("parameters"), {**PARAMETER, "constraints": {"dependency": wanted}})
@@ -296,7 +296,7 @@ class TestParameters:
         error = "constraints.dependency.parameter.id: Parameter tape does not exist."
         refused(vendor.put(f"{of('parameters')}/tape", itself), 400, error)
 
-    def test_orders_have_it(self, vendor: Caller, distributor: Caller) -> None:
+    def test_orders_have_the_new_parameter(self, vendor: Caller, distributor: Caller) -> None:
         made(vendor, of("parameters"), PARAMETER)
         body = {
             "type": "purchase",
@@ -362,21 +362,21 @@ class TestParameters:
             ({"default": False}, "default: Not a valid value of a text."),
         ],
     )  # fmt: skip
-    def test_bad_input_makes_nothing(self, vendor: Caller, body: Any, error: str) -> None:
+    def test_invalid_input_creates_nothing(self, vendor: Caller, body: Any, error: str) -> None:
         count = Parameter.objects.count()
         refused(vendor.post(of("parameters"), {**PARAMETER, **body}), 400, error)
         assert Parameter.objects.count() == count
 
 
 class TestTemplatesAndActions:
-    def test_a_template_stands_where_it_is_put(self, vendor: Caller) -> None:
+    def test_template_has_its_position(self, vendor: Caller) -> None:
         last = made(vendor, of("templates"), TEMPLATE)["id"]
         first = made(vendor, of("templates"), {**TEMPLATE, "position": 0})
         assert first["position"] == 0
         found = ids(vendor, of("templates"))
         assert found.index(first["id"]) < found.index(last) == len(found) - 1
 
-    def test_a_template_that_customers_read_stays(self, vendor: Caller) -> None:
+    def test_template_in_use_cannot_be_deleted(self, vendor: Caller) -> None:
         used = Template.objects.filter(asset__isnull=False).first()
         assert used is not None
         answer = vendor.delete(f"{of('templates', used.product_id)}/{used.pk}")
@@ -401,20 +401,20 @@ class TestTemplatesAndActions:
             ("actions", {**ACTION, "name": None}, "name: This field is required."),
         ],
     )  # fmt: skip
-    def test_bad_input_makes_nothing(
+    def test_invalid_input_creates_nothing(
         self, vendor: Caller, kind: str, body: Any, error: str
     ) -> None:
         before = ids(vendor, of(kind))
         refused(vendor.post(of(kind), body), 400, error)
         assert ids(vendor, of(kind)) == before
 
-    def test_an_action_has_its_name_for_itself(self, vendor: Caller) -> None:
+    def test_action_name_is_unique(self, vendor: Caller) -> None:
         made(vendor, of("actions"), ACTION)
         error = "action: Action with same id already exists for the product."
         refused(vendor.post(of("actions"), ACTION), 400, error)
 
 
-def test_a_product_is_built_by_the_api_and_ordered(vendor: Caller, distributor: Caller) -> None:
+def test_product_is_created_by_the_api_and_ordered(vendor: Caller, distributor: Caller) -> None:
     product = made(vendor, "/products", {"name": "Nimbus Archive"})["id"]
     item = made(vendor, of("items", product), ITEM)
     made(vendor, of("parameters", product), {**PARAMETER, "constraints": {"required": True}})

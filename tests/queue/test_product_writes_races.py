@@ -1,4 +1,4 @@
-"""Vendors' writes while the same is written at the same moment."""
+"""Concurrent writes of vendors to the same products."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def at_once(call: Callable[[Caller], Any], vendor: Caller) -> list[int]:
         return sorted(pool.map(run, range(TOGETHER)))
 
 
-def test_each_name_is_taken_once() -> None:
+def test_concurrent_creations_use_a_name_once() -> None:
     made = make.world()
     vendor, one = caller(made.vendor), f"/products/{made.product.id}"
     item = {"name": "A", "mpn": "A", "type": "ppu", "unit": {"id": "gb"}}
@@ -54,7 +54,7 @@ def test_each_name_is_taken_once() -> None:
         assert found == [201] + [400] * (TOGETHER - 1), kind
 
 
-def test_each_item_has_an_id_of_its_own() -> None:
+def test_concurrent_items_get_different_ids() -> None:
     made = make.world()
     names = iter("abcdefghij")
     found = at_once(
@@ -68,7 +68,7 @@ def test_each_item_has_an_id_of_its_own() -> None:
     assert Item.objects.count() == TOGETHER + 1
 
 
-def test_a_value_is_there_once() -> None:
+def test_concurrent_writes_store_a_value_once() -> None:
     made = make.world()
     parameter = make.parameter(made, "url", scope="product", phase="configuration")
     body = {"parameter": {"id": parameter.name}, "value": "x"}
@@ -77,7 +77,7 @@ def test_a_value_is_there_once() -> None:
     assert Configuration.objects.count() == 1
 
 
-def test_a_part_and_a_product_are_deleted_once() -> None:
+def test_concurrent_deletes_succeed_once() -> None:
     made = make.world()
     vendor = caller(made.vendor)
     make.parameter(made, "gone")
@@ -92,7 +92,7 @@ def test_a_part_and_a_product_are_deleted_once() -> None:
     assert found == [204] + [404] * (TOGETHER - 1)
 
 
-def test_a_contract_is_moved_once() -> None:
+def test_concurrent_contract_actions_succeed_once() -> None:
     made = make.world()
     Contract.objects.update(status="enrolling")
     contract = Contract.objects.get()

@@ -1,4 +1,4 @@
-"""How rows are read: as Django reads them, in fewer steps."""
+"""Rows have the values that Django reads, in fewer steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from requests_queue.queues.fulfillment.models import Request
 from tests.api import Caller
 
 
-def test_a_row_is_as_it_was_written(seeded: Any) -> None:
+def test_row_has_the_stored_values(seeded: Any) -> None:
     row = Request.objects.select_related("asset").latest("created")
     assert (row._state.adding, row._state.db) == (False, "default")
     assert row.asset == Asset.objects.get(pk=row.asset_id)
@@ -19,14 +19,14 @@ def test_a_row_is_as_it_was_written(seeded: Any) -> None:
     assert Request.objects.filter(pk=row.pk).count() == 1
 
 
-def test_a_column_that_was_not_read_is_fetched(seeded: Any, django_assert_num_queries: Any) -> None:
+def test_deferred_column_is_fetched(seeded: Any, django_assert_num_queries: Any) -> None:
     row = Request.objects.only("status").earliest("created")
     assert row.get_deferred_fields() >= {"items", "asset_id"}
     with django_assert_num_queries(2):
         assert row.items and row.asset_id
 
 
-def test_a_user_keeps_what_django_makes_of_it(seeded: Any) -> None:
+def test_user_keeps_djangos_attributes(seeded: Any) -> None:
     user = User.objects.get(username="vendor")
     user.set_password("a-long-password-of-the-tests")
     user.save()

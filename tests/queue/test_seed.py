@@ -1,4 +1,4 @@
-"""The demo data: complete, consistent with the queue's rules, and never made twice."""
+"""The demo data: complete, consistent with the queues' rules, and added only once."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def distributor() -> Actor:
     return Actor(user, user.account)
 
 
-def test_a_second_run_changes_no_row(seeded: seed.Summary) -> None:
+def test_second_seed_changes_no_row(seeded: seed.Summary) -> None:
     before = everything()
     again = seed.run(lambda line: None)
     assert again.total == 0
@@ -89,7 +89,7 @@ def test_a_second_run_changes_no_row(seeded: seed.Summary) -> None:
     assert len(before) == seeded.total
 
 
-def test_what_a_user_changed_stays_changed(seeded: seed.Summary) -> None:
+def test_changes_of_a_user_are_kept(seeded: seed.Summary) -> None:
     Product.objects.filter(pk=BACKUP).update(name="Mine", capabilities={})
     Parameter.objects.filter(product=BACKUP, name="region").update(title="Mine")
     Request.objects.filter(status="pending").update(note="Mine")
@@ -103,7 +103,7 @@ def _public(row: str) -> str:
     return re.sub(r'"stored_action_secret": "[^"]*"', "", row)
 
 
-def test_what_a_user_deleted_comes_back_as_it_was(seeded: seed.Summary) -> None:
+def test_rows_that_a_user_deleted_are_restored(seeded: seed.Summary) -> None:
     before = everything()
     Asset.objects.filter(product=SUITE).delete()
     Product.objects.filter(pk=BACKUP).delete()
@@ -117,7 +117,7 @@ def test_what_a_user_deleted_comes_back_as_it_was(seeded: seed.Summary) -> None:
             assert _public(row) == _public(before[key])
 
 
-def test_rows_of_the_users_own_keep_their_place(seeded: seed.Summary) -> None:
+def test_rows_of_a_user_are_not_replaced(seeded: seed.Summary) -> None:
     taken = Asset.objects.get(pk="AS-5810-2277-4093")
     taken.delete()
     taken.pk = "AS-0000-0000-0001"
@@ -130,7 +130,7 @@ def test_rows_of_the_users_own_keep_their_place(seeded: seed.Summary) -> None:
     assert made["subscriptions"] == 2
 
 
-def test_a_product_that_lost_what_its_orders_name_is_left_without_them(
+def test_product_without_its_items_gets_no_orders(
     seeded: seed.Summary,
 ) -> None:
     Asset.objects.filter(product=METER).delete()
@@ -141,13 +141,13 @@ def test_a_product_that_lost_what_its_orders_name_is_left_without_them(
     assert not Asset.objects.filter(product=METER).exists()
 
 
-def test_another_administrator_of_that_name_is_no_trouble() -> None:
+def test_existing_administrator_of_the_same_name_is_kept() -> None:
     User.objects.create(username="admin", uid="UR-999-999-999", is_superuser=True)
     assert seed.run(lambda line: None).total
     assert User.objects.get(username="admin").uid == "UR-999-999-999"
 
 
-def test_every_status_and_type_is_there(seeded: seed.Summary) -> None:
+def test_every_status_and_type_exists(seeded: seed.Summary) -> None:
     found = Request.objects.all()
     assert {r.status for r in found} == set(rules.QUEUE.status_names)
     assert {r.type for r in found} == set(request_types.TYPES)
@@ -157,12 +157,12 @@ def test_every_status_and_type_is_there(seeded: seed.Summary) -> None:
     assert Asset.objects.count() == 12
 
 
-def test_one_open_request_per_subscription(seeded: seed.Summary) -> None:
+def test_subscription_has_at_most_one_open_request(seeded: seed.Summary) -> None:
     counts = Counter(Request.objects.filter(status__in=OPEN).values_list("asset", flat=True))
     assert counts and set(counts.values()) == {1}
 
 
-def test_parameters_have_the_queues_own_shape(seeded: seed.Summary) -> None:
+def test_parameters_have_the_queues_form(seeded: seed.Summary) -> None:
     for request in Request.objects.select_related("product"):
         blank = {p["id"]: p for p in parameter_values.blank(request.product)}
         assert [p["id"] for p in request.params] == list(blank)
@@ -173,7 +173,7 @@ def test_parameters_have_the_queues_own_shape(seeded: seed.Summary) -> None:
             assert parameter_values.missing(request.params, "fulfillment") == []
 
 
-def test_items_are_the_products_and_quantities_strings(seeded: seed.Summary) -> None:
+def test_items_belong_to_the_product_and_quantities_are_strings(seeded: seed.Summary) -> None:
     for request in Request.objects.all():
         items = {i.pk: i for i in Item.objects.filter(product=request.product_id)}
         assert request.items
@@ -183,7 +183,7 @@ def test_items_are_the_products_and_quantities_strings(seeded: seed.Summary) -> 
             assert (row["quantity"] == "unlimited") == (row["item_type"] == "PPU")
 
 
-def test_subscriptions_are_what_their_requests_made_them(seeded: seed.Summary) -> None:
+def test_subscriptions_match_their_requests(seeded: seed.Summary) -> None:
     for asset in Asset.objects.all():
         history = list(asset.requests.order_by("pk"))
         assert [r.pk for r in history] == [
@@ -196,14 +196,14 @@ def test_subscriptions_are_what_their_requests_made_them(seeded: seed.Summary) -
             assert request.previous_approved_request == approved
             approved = request if request.status == "approved" else approved
         last = history[-1]
-        born, after, back = effects.ASSET_STATUS[last.type]
-        phase = {"approved": after, "failed": back, "revoked": back}.get(last.status, born)
+        initial, after, back = effects.ASSET_STATUS[last.type]
+        phase = {"approved": after, "failed": back, "revoked": back}.get(last.status, initial)
         expected = "draft" if last.status == "draft" else phase
         # A change changes no status, and adjustments are made of active ones.
         assert asset.status == (expected or "active")
 
 
-def test_types_are_asked_for_where_the_product_allows_them(seeded: seed.Summary) -> None:
+def test_types_match_the_products_capabilities(seeded: seed.Summary) -> None:
     for request in Request.objects.select_related("product"):
         wanted = [request_types.TYPE_CAPABILITY.get(request.type)]
         if request.status == "draft":
@@ -215,7 +215,7 @@ def test_types_are_asked_for_where_the_product_allows_them(seeded: seed.Summary)
         assert all(request.product.capability(w) for w in wanted if w), request.pk
 
 
-def test_dates_lie_around_the_first_seed(seeded: seed.Summary) -> None:
+def test_dates_are_relative_to_the_first_seed(seeded: seed.Summary) -> None:
     now = clock.now()
     for request in Request.objects.all():
         assert request.created <= request.updated <= now
@@ -229,7 +229,7 @@ def test_dates_lie_around_the_first_seed(seeded: seed.Summary) -> None:
             assert request.updated > now - timedelta(days=5)
 
 
-def test_a_purchase_of_the_plain_product_is_born_pending(seeded: seed.Summary) -> None:
+def test_purchase_of_the_plain_product_is_created_pending(seeded: seed.Summary) -> None:
     request = creation.create(purchase(BACKUP), distributor())
     assert request.status == "pending"
     assert request.asset.status == "processing"
@@ -237,14 +237,14 @@ def test_a_purchase_of_the_plain_product_is_born_pending(seeded: seed.Summary) -
     assert not any(_leaves(Product.objects.get(pk=BACKUP).capabilities))
 
 
-def test_the_banners_purchase_is_of_the_plain_product(seeded: seed.Summary) -> None:
+def test_first_order_is_of_the_plain_product(seeded: seed.Summary) -> None:
     body = first_order.body()
     assert body is not None
     request = creation.create(body, distributor())
     assert (request.product_id, request.status) == (BACKUP, "pending")
 
 
-def test_a_purchase_of_the_suite_is_inquiring_without_what_it_requires(
+def test_purchase_of_the_suite_is_inquiring_without_required_values(
     seeded: seed.Summary,
 ) -> None:
     # Of a reseller that is set up: any other one is set up first.
@@ -259,11 +259,11 @@ def test_a_purchase_of_the_suite_is_inquiring_without_what_it_requires(
     assert (order.status, order.asset.status) == ("tiers_setup", "processing")
 
 
-def test_a_purchase_of_the_middle_product_is_born_pending(seeded: seed.Summary) -> None:
+def test_purchase_of_the_middle_product_is_created_pending(seeded: seed.Summary) -> None:
     assert creation.create(purchase(METER), distributor()).status == "pending"
 
 
-def test_the_suite_has_every_kind_of_parameter_and_text(seeded: seed.Summary) -> None:
+def test_suite_has_every_type_of_parameter_and_template(seeded: seed.Summary) -> None:
     rows = Parameter.objects.filter(product=SUITE)
     assert {r.type for r in rows} == PARAMETER_TYPES
     assert {r.phase for r in rows} == {"ordering", "fulfillment", "configuration"}
@@ -288,12 +288,12 @@ def test_capabilities_have_the_same_keys_on_every_product(seeded: seed.Summary) 
     assert all(_leaves(suite))
 
 
-def test_customers_can_be_ordered_for_as_they_are(seeded: seed.Summary) -> None:
+def test_demo_customers_can_be_ordered_for(seeded: seed.Summary) -> None:
     for tier in TierAccount.objects.all():
         assert complete_contact_info(tier.contact_info, "contact_info") == tier.contact_info
 
 
-def test_people_sign_in_by_link_only_and_nobody_listens(seeded: seed.Summary) -> None:
+def test_users_sign_in_by_link_only_and_no_webhook_exists(seeded: seed.Summary) -> None:
     assert {u.username for u in User.objects.all()} == {"vendor", "distributor", "admin"}
     assert all(u.is_staff and not u.has_usable_password() for u in User.objects.all())
     assert [u.username for u in User.objects.filter(is_superuser=True)] == ["admin"]
@@ -306,7 +306,7 @@ def test_is_empty_until_there_is_an_account() -> None:
     assert not seed.is_empty()
 
 
-def test_the_command_says_what_it_makes() -> None:
+def test_command_prints_the_added_rows() -> None:
     first, second, quiet = StringIO(), StringIO(), StringIO()
     call_command("seed", stdout=first)
     call_command("seed", stdout=second)

@@ -1,4 +1,4 @@
-"""The template that a request carries in each status, its text filled in, in lists and details."""
+"""The template that a request shows in each status, rendered, in lists and details."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def wrong(vendor: Caller, pk: str) -> None:
     assert vendor.put(f"/requests/{pk}", {"asset": {"params": given}}).status == 200
 
 
-def test_a_pending_request_carries_the_first_pending_template(world: make.World) -> None:
+def test_pending_request_shows_the_first_pending_template(world: make.World) -> None:
     vendor, pk = order(world)
     expected = {"id": PENDING, "name": PENDING, "message": f"{pk} is pending"}
     assert shown(vendor, pk) == shown(caller(world.provider), pk) == expected
@@ -81,7 +81,7 @@ def test_a_pending_request_carries_the_first_pending_template(world: make.World)
 @pytest.mark.parametrize(
     "kind", ["change", "suspend", "resume", "cancel", "adjustment", "renew", "transfer"]
 )
-def test_requests_of_every_type_carry_it(world: make.World, kind: str) -> None:
+def test_requests_of_every_type_show_it(world: make.World, kind: str) -> None:
     make.asset(world, status="suspended" if kind == "resume" else "active")
     asset: dict[str, Any] = {"id": "AS-0000-0000-0001"}
     if kind in ("change", "renew", "transfer"):
@@ -92,7 +92,7 @@ def test_requests_of_every_type_carry_it(world: make.World, kind: str) -> None:
     assert answer.json["template"]["message"] == f"{answer.json['id']} is pending"
 
 
-def test_an_inquiry_carries_the_default_or_the_chosen_template(world: make.World) -> None:
+def test_inquiring_request_shows_the_default_or_chosen_template(world: make.World) -> None:
     vendor, pk = order(world)
     path = f"/requests/{pk}"
     wrong(vendor, pk)
@@ -124,7 +124,7 @@ def test_an_inquiry_carries_the_default_or_the_chosen_template(world: make.World
     assert "template" not in failed and "params_form_url" not in failed
 
 
-def test_an_approval_gives_the_rendered_text(world: make.World) -> None:
+def test_approval_stores_the_rendered_text(world: make.World) -> None:
     Template.objects.filter(pk=world.template.pk).update(body="# {{ asset.tiers.tier1.name }}")
     vendor, pk = order(world)
     approved = vendor.post(f"/requests/{pk}/approve", {}).json
@@ -149,7 +149,7 @@ def test_an_approval_gives_the_rendered_text(world: make.World) -> None:
     assert (tile["activation_key"], "template" in tile) == (f"{pk}!", False)
 
 
-def test_values_that_are_filled_in_are_not_looked_into(world: make.World) -> None:
+def test_template_syntax_in_values_is_not_rendered(world: make.World) -> None:
     vendor, pk = order(world, params=[{"id": "region", "value": "{{ request.id }}"}])
     wrong(vendor, pk)
     found = vendor.post(f"/requests/{pk}/inquire", {"template_id": OTHER}).json["template"]
@@ -165,7 +165,7 @@ def test_a_product_without_templates_has_none_to_show() -> None:
     assert "template" not in vendor.post(f"/requests/{pk}/inquire").json
 
 
-def test_other_statuses_carry_none(world: make.World) -> None:
+def test_other_statuses_show_no_template(world: make.World) -> None:
     for status in ("draft", "tiers_setup", "failed", "scheduled", "revoking", "revoked"):
         Request.objects.all().delete()
         vendor, pk = order(world)
@@ -173,7 +173,7 @@ def test_other_statuses_carry_none(world: make.World) -> None:
         assert shown(vendor, pk) is None, status
 
 
-def test_the_conflict_names_the_template(world: make.World) -> None:
+def test_conflict_names_the_template(world: make.World) -> None:
     order(world, external_uid="u-1")
     again = caller(world.provider).post(
         "/requests", make.purchase(world, asset={"external_uid": "u-1"})
@@ -204,7 +204,7 @@ def test_requests_are_filtered_and_pruned_by_the_template_they_show(world: make.
     assert ids(vendor, "/requests?eq(template.id,null())") == [pending]
 
 
-def test_a_list_takes_the_same_number_of_queries_whatever_it_shows(world: make.World) -> None:
+def test_list_takes_a_constant_number_of_queries(world: make.World) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as found:
             assert vendor.get("/requests?limit=100").status == 200
@@ -222,7 +222,7 @@ def test_a_list_takes_the_same_number_of_queries_whatever_it_shows(world: make.W
 
 
 @pytest.mark.parametrize("level", [1, 2])
-def test_tier_configuration_requests_carry_the_template_of_their_tier(level: int) -> None:
+def test_tier_configuration_request_shows_the_template_of_its_tier(level: int) -> None:
     world = make.world(capabilities=CAPABLE)
     scope = f"tier{level}"
     for tier in ("tier1", "tier2"):
@@ -273,7 +273,7 @@ def test_tier_configuration_requests_carry_the_template_of_their_tier(level: int
     assert carried()["id"] == TIERS[f"fulfillment-{level}"]
 
 
-def test_what_the_billing_list_shows_of_a_pending_request(world: make.World) -> None:
+def test_billing_list_shows_the_pending_template(world: make.World) -> None:
     vendor, pk = order(world)
     [row] = vendor.get("/subscriptions/assets").json
     assert row["pending_request"]["template"] == {"id": PENDING, "name": PENDING}
@@ -281,7 +281,7 @@ def test_what_the_billing_list_shows_of_a_pending_request(world: make.World) -> 
     assert Asset.objects.get().template == world.template
 
 
-def test_render_is_what_the_request_carries(seeded: Any, vendor: Caller) -> None:
+def test_render_equals_the_shown_template(seeded: Any, vendor: Caller) -> None:
     render: Callable[[str], str] = lambda pk: vendor.client.get(  # noqa: E731
         f"/public/v1/requests/{pk}/render", headers={"authorization": f"ApiKey {vendor.key}"}
     ).content.decode()

@@ -1,4 +1,4 @@
-"""The tier account queue: what a changed account makes, what its moves say, who sees it."""
+"""The tier account queue: effects of a changed account, checks of actions, visibility."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def changed(account: str = TIER, **more: Any) -> dict[str, Any]:
     return {"type": "update", "account": {"id": account, "name": "Renamed", **more}}
 
 
-def born(made: make.World, n: int = 1) -> TierAccountRequest:
+def create_request(made: make.World, n: int = 1) -> TierAccountRequest:
     customer = make.asset(made, n).customer
     [row] = creation.create(changed(customer.pk, name=f"Renamed {n}"), made.as_distributor)
     return row
 
 
-def test_the_moves_by_http() -> None:
+def test_actions_by_http() -> None:
     world = make.world(capabilities=ON)
     vendor, distributor = caller(world.vendor), caller(world.provider)
-    first, second = (f"{PATH}/{born(world, n).pk}" for n in (1, 2))
+    first, second = (f"{PATH}/{create_request(world, n).pk}" for n in (1, 2))
     refused(distributor.post(f"{first}/accept"), 403)
     answer = vendor.post(f"{first}/accept")
     assert (answer.status, answer.json["status"]) == (200, "accepted")
@@ -60,7 +60,7 @@ def test_the_moves_by_http() -> None:
         refused(vendor.post(f"{second}/ignore", {"reason": wrong}), 400)
     answer = vendor.post(f"{second}/ignore", {"reason": "Not kept"})
     assert (answer.json["status"], answer.json["reason"]) == ("ignored", "Not kept")
-    third = f"{PATH}/{born(world, 3).pk}"
+    third = f"{PATH}/{create_request(world, 3).pk}"
     assert vendor.post(f"{third}/ignore").json["reason"] == ""
     for none in ("assign", "unassign", "approve"):
         assert vendor.post(f"{third}/{none}").status == 404
@@ -103,7 +103,7 @@ def test_a_change_makes_a_request_for_each_linked_product() -> None:
     assert [r.pk for r in again] == [f"TAR-0000-0000-0001-002-00{n}" for n in (1, 2)]
 
 
-def test_a_change_in_the_admin_is_a_change(client: Any) -> None:
+def test_change_in_the_admin_creates_requests(client: Any) -> None:
     world = make.world(capabilities=ON)
     customer = make.asset(world).customer
     client.force_login(User.objects.create_superuser("root", "root@example.com", "x", uid="UR-1"))
@@ -119,7 +119,7 @@ def test_a_change_in_the_admin_is_a_change(client: Any) -> None:
         assert TierAccountRequest.objects.get().account.name == "Renamed"
 
 
-def test_only_living_subscriptions_link_a_product() -> None:
+def test_terminated_subscriptions_do_not_link_a_product() -> None:
     world = make.world(capabilities=ON)
     asset = make.asset(world)
     for n, status in enumerate(("draft", "terminated", "processing", "terminating"), 1):
@@ -145,7 +145,7 @@ def test_the_api_names_the_account_by_any_id(names: dict[str, str]) -> None:
     assert TierAccount.objects.get().contact_info["city"] == "Bonn"
 
 
-def test_the_answer_is_a_request_to_decide(seeded: Any, distributor: Caller) -> None:
+def test_response_is_a_request_to_decide(seeded: Any, distributor: Caller) -> None:
     answer = distributor.post(PATH, changed(ALDER))
     assert (answer.status, answer.json["status"]) == (201, "pending")
     assert answer.json["product"]["id"] == SUITE
@@ -183,7 +183,7 @@ WRONG: list[tuple[Any, str, str]] = [
 ]  # fmt: skip
 
 
-def test_wrong_input_changes_nothing() -> None:
+def test_invalid_input_changes_nothing() -> None:
     world = make.world(capabilities=ON)
     make.asset(world)
     hooks(world)
@@ -198,7 +198,7 @@ def test_wrong_input_changes_nothing() -> None:
     assert everything()[:4] == before[:4]
 
 
-def test_an_account_that_nobody_can_be_asked_about() -> None:
+def test_account_without_subscriptions_is_refused() -> None:
     world = make.world(capabilities=ON)
     asset = make.asset(world, status="terminated")
     distributor = caller(world.provider)
@@ -213,7 +213,9 @@ def test_an_account_that_nobody_can_be_asked_about() -> None:
     assert answer.json["error_code"] == "TAR_003"
 
 
-def test_what_others_see(seeded: Any, other: make.World, vendor: Caller) -> None:
+def test_other_accounts_see_only_their_requests(
+    seeded: Any, other: make.World, vendor: Caller
+) -> None:
     other.product.capabilities = ON
     other.product.save()
     [theirs] = creation.create(changed("TA-0000-0000-0007"), other.as_distributor)
@@ -246,7 +248,7 @@ FILTERS = {
 }
 
 
-def test_filters(vendor: Caller) -> None:
+def test_request_filters(vendor: Caller) -> None:
     for query, wanted in FILTERS.items():
         found = [pk.removeprefix("TAR-0418-2290-") for pk in ids(vendor, f"{PATH}?{query}")]
         assert found == wanted, query
@@ -255,7 +257,7 @@ def test_filters(vendor: Caller) -> None:
     assert "product" not in row and "contact_info" not in row["account"]
 
 
-def test_a_request_keeps_the_version_that_it_is_about(seeded: Any, distributor: Caller) -> None:
+def test_request_keeps_its_version_of_the_account(seeded: Any, distributor: Caller) -> None:
     path = f"{PATH}/TAR-0418-2290-3372-001-001"
     before = distributor.get(path).json
     assert before["account"]["contact_info"]["address_line1"] == "27 Queen Square"
@@ -264,7 +266,7 @@ def test_a_request_keeps_the_version_that_it_is_about(seeded: Any, distributor: 
 
 
 @pytest.mark.parametrize("product", [None, SUITE, BACKUP])
-def test_the_sample(seeded: Any, product: str | None) -> None:
+def test_sample_changes_a_customer(seeded: Any, product: str | None) -> None:
     wanted = Product.objects.get(pk=product) if product else None
     for _ in range(2):
         row = samples.create_sample("update", wanted)
@@ -272,7 +274,7 @@ def test_the_sample(seeded: Any, product: str | None) -> None:
         assert product in (None, row.product_id)
 
 
-def test_there_is_no_sample_without_a_customer() -> None:
+def test_sample_requires_a_customer() -> None:
     with pytest.raises(Refused, match="Order a subscription first"):
         samples.create_sample("update", make.world().product)
 
@@ -301,11 +303,11 @@ class TestVersions:
         assert vendor.get(f"{path}/versions/1").json["name"] == seen[3]["name"]
         assert vendor.get(f"{path}/versions/3").json["tax_id"] == "5"
 
-    def test_others_do_not_see_them(self, seeded: Any, other: make.World) -> None:
+    def test_other_accounts_do_not_see_versions(self, seeded: Any, other: make.World) -> None:
         for account in (other.vendor, other.provider):
             for path in ("versions", "versions/1"):
                 refused(caller(account).get(f"/tier/accounts/{ALDER}/{path}"), 404)
 
-    def test_versions_are_only_read(self, distributor: Caller) -> None:
+    def test_versions_are_read_only(self, distributor: Caller) -> None:
         path = f"/tier/accounts/{ALDER}/versions"
         assert distributor.post(path, {}).status == distributor.delete(f"{path}/1").status == 405

@@ -1,4 +1,4 @@
-"""Tier accounts that are changed, or ordered for, at the same moment."""
+"""Concurrent changes of tier accounts, and concurrent orders for them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def at_once(who: Caller, *calls: Callable[[Caller], Any]) -> list[Any]:
         return list(pool.map(run, calls))
 
 
-def test_each_change_is_a_version_and_asks_once() -> None:
+def test_concurrent_changes_create_one_version_and_request_each() -> None:
     made = make.world(capabilities={"tiers": {"updates": True}})
     make.asset(made)
     path = f"/tier/accounts/{ACCOUNT}"
@@ -53,7 +53,7 @@ def test_each_change_is_a_version_and_asks_once() -> None:
     assert Conversation.objects.count() == TOGETHER
 
 
-def test_the_same_change_twice_is_one() -> None:
+def test_same_change_twice_counts_once() -> None:
     made = make.world()
     make.asset(made)
     calls = [lambda c: c.put(f"/tier/accounts/{ACCOUNT}", {"tax_id": "same"})] * TOGETHER
@@ -62,7 +62,7 @@ def test_the_same_change_twice_is_one() -> None:
     assert TierAccountRequest.objects.count() == 1
 
 
-def test_two_accounts_do_not_become_each_others_parent() -> None:
+def test_accounts_cannot_become_each_others_parent() -> None:
     made = make.world()
     provider = caller(made.provider)
     for n in range(1, 4):

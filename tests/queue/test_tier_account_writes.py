@@ -1,4 +1,4 @@
-"""What providers write of tier accounts, and what is refused."""
+"""Writes of providers to tier accounts, and their errors."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ WRONG_CHANGES: list[tuple[dict[str, Any], str]] = [
 
 
 class TestTierAccountWrites:
-    def test_a_provider_creates(self, distributor: Caller) -> None:
+    def test_provider_creates_a_tier_account(self, distributor: Caller) -> None:
         answer = distributor.post(
             "/tier/accounts",
             {**NEW, "type": "reseller", "environment": "production", "external_id": 42,
@@ -101,13 +101,13 @@ class TestTierAccountWrites:
         body = {"contact_info": make.CONTACT}
         assert distributor.post("/tier/accounts", body).json["name"] == "Ada Ray"
 
-    def test_wrong_input(self, distributor: Caller) -> None:
+    def test_invalid_input_is_refused(self, distributor: Caller) -> None:
         before = TierAccount.objects.count()
         for change, error in WRONG_INPUT:
             refused(distributor.post("/tier/accounts", {**NEW, **change}), 400, error)
         assert TierAccount.objects.count() == before
 
-    def test_all_that_is_wrong_is_said_at_once(self, distributor: Caller) -> None:
+    def test_all_errors_are_reported_together(self, distributor: Caller) -> None:
         refused(
             distributor.post("/tier/accounts", {**NEW, "type": "x", "name": "x" * 256}),
             400, "name: Ensure this field has no more than 255 characters.",
@@ -118,16 +118,18 @@ class TestTierAccountWrites:
             400, "name: Not a valid string.", "tax_id: Not a valid string.",
         )  # fmt: skip
 
-    def test_a_body_that_is_no_object(self, distributor: Caller) -> None:
+    def test_body_must_be_an_object(self, distributor: Caller) -> None:
         refused(distributor.post("/tier/accounts", "[1]"), 400)
         refused(distributor.post("/tier/accounts", "{"), 400)
         refused(distributor.post("/tier/accounts"), 400, "contact_info: This field is required.")
 
-    def test_another_providers_uid_is_free(self, distributor: Caller, other: make.World) -> None:
+    def test_uid_of_another_provider_can_be_used(
+        self, distributor: Caller, other: make.World
+    ) -> None:
         assert distributor.post("/tier/accounts", NEW).status == 201
         assert caller(other.provider).post("/tier/accounts", NEW).status == 201
 
-    def test_anothers_hub_and_parent_do_not_exist(
+    def test_hub_and_parent_of_others_do_not_exist(
         self, distributor: Caller, other: make.World
     ) -> None:
         hub, parent = other.connection.hub_id, "TA-0000-0000-0007"
@@ -159,18 +161,18 @@ class TestTierAccountWrites:
         assert after["events"]["updated"]["at"] > before["events"]["updated"]["at"]
 
     @pytest.mark.parametrize("body", [None, {}, {"name": "Keystone Channel Partners GmbH"}])
-    def test_what_changes_nothing_is_no_version(self, body: Any, distributor: Caller) -> None:
+    def test_unchanged_values_create_no_version(self, body: Any, distributor: Caller) -> None:
         before = distributor.get(f"/tier/accounts/{MASTER}").json
         answer = distributor.put(f"/tier/accounts/{MASTER}", body)
         assert (answer.status, answer.json) == (200, before)
 
-    def test_wrong_changes(self, distributor: Caller) -> None:
+    def test_invalid_changes_are_refused(self, distributor: Caller) -> None:
         before = distributor.get(f"/tier/accounts/{MASTER}").json
         for body, error in WRONG_CHANGES:
             refused(distributor.put(f"/tier/accounts/{MASTER}", body), 400, error)
         assert distributor.get(f"/tier/accounts/{MASTER}").json == before
 
-    def test_a_parent_can_be_taken_away(self, distributor: Caller) -> None:
+    def test_parent_can_be_removed(self, distributor: Caller) -> None:
         answer = distributor.put(f"/tier/accounts/{BRIGHTWATER}", {"parent": None})
         assert (answer.status, answer.json["parent"]) == (200, {})
 
@@ -188,13 +190,13 @@ class TestTierAccountWrites:
             400, f"parent.id: Tier account {pk} does not exist.",
         )  # fmt: skip
 
-    def test_vendors_may_not_write(self, vendor: Caller) -> None:
+    def test_vendors_cannot_write(self, vendor: Caller) -> None:
         refused(vendor.post("/tier/accounts", NEW), 403)
         refused(vendor.put(f"/tier/accounts/{CASCADE}", {"name": "X"}), 403)
         refused(vendor.delete(f"/tier/accounts/{CASCADE}"), 403)
         assert TierAccount.objects.get(pk=CASCADE).version == 1
 
-    def test_others_may_not_even_know(self, seeded: Any, other: make.World) -> None:
+    def test_other_accounts_get_404(self, seeded: Any, other: make.World) -> None:
         for account in (other.vendor, other.provider):
             stranger = caller(account)
             refused(stranger.put(f"/tier/accounts/{CASCADE}", {"name": "X"}), 404)

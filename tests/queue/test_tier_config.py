@@ -1,4 +1,4 @@
-"""The tier configuration queue: orders that wait, births, and what the moves check."""
+"""The tier configuration queue: waiting orders, creation, and checks of actions."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def active(made: make.World, n: int = 1) -> TierConfig:
 
 
 class TestOrdersThatWait:
-    def test_an_order_is_born_once_and_waits_for_its_reseller(self) -> None:
+    def test_order_is_created_once_and_waits_for_its_reseller(self) -> None:
         made = world(level=1)
         row = order(made, reseller(made, 1))
         assert (row.status, row.asset.status) == ("tiers_setup", "processing")
@@ -112,7 +112,7 @@ class TestOrdersThatWait:
         assert (tier.configuration.status, tier.configuration.tier_level) == ("processing", 1)
         assert told() == [(row.pk, "", "tiers_setup"), (tier.pk, "", "pending")]
 
-    def test_approval_releases_all_that_wait(self) -> None:
+    def test_approval_releases_all_waiting_orders(self) -> None:
         made = world(level=1)
         one, two = reseller(made, 1), reseller(made, 2)
         first, second, elses = order(made, one), order(made, one), order(made, two)
@@ -130,7 +130,7 @@ class TestOrdersThatWait:
         assert order(made, one).status == "pending"
         assert TierConfigRequest.objects.count() == 2
 
-    def test_a_released_order_asks_for_what_it_lacks(self) -> None:
+    def test_released_order_without_required_values_is_inquiring(self) -> None:
         made = world(level=1)
         make.parameter(made, "region", constraints={"required": True})
         row = order(made, reseller(made, 1))
@@ -161,7 +161,7 @@ class TestOrdersThatWait:
             (of(one).pk, "pending", "approved"),
         ]
 
-    def test_failure_of_level_2_fails_what_is_below(self) -> None:
+    def test_failure_of_level_2_fails_level_1_and_orders(self) -> None:
         made = world()
         one, two, three = (reseller(made, n) for n in (1, 2, 3))
         first, second = order(made, one, three), order(made, two, three)
@@ -206,7 +206,7 @@ class TestOrdersThatWait:
             (capable(2), "tier2", [2]),
         ],
     )
-    def test_when_a_reseller_is_set_up(
+    def test_order_does_not_wait_for_a_reseller_that_is_set_up(
         self, capabilities: Any, scope: str, waits: list[int]
     ) -> None:
         made = make.world(capabilities=capabilities)
@@ -216,7 +216,7 @@ class TestOrdersThatWait:
         assert list(found) == waits
         assert row.status == ("tiers_setup" if waits else "pending")
 
-    def test_a_draft_waits_when_it_becomes_an_order(self) -> None:
+    def test_purchased_draft_waits_for_the_setup(self) -> None:
         made = world(level=1)
         made.product.capabilities["cart"] = {"validation": True}
         made.product.save()
@@ -229,7 +229,7 @@ class TestOrdersThatWait:
         assert (row.status, row.asset.status) == ("tiers_setup", "processing")
         assert told() == [(row.pk, "draft", "tiers_setup"), (of(account).pk, "", "pending")]
 
-    def test_a_change_waits_too_and_a_cancellation_does_not(self) -> None:
+    def test_change_waits_and_cancellation_does_not(self) -> None:
         made = world(level=1)
         asset = make.asset(made, 1)
         body = {"type": "change", "asset": {"id": asset.pk, "items": [
@@ -240,7 +240,7 @@ class TestOrdersThatWait:
         assert orders.create(body, made.as_distributor).status == "pending"
         assert TierConfigRequest.objects.count() == 1
 
-    def test_an_update_under_way_holds_no_order(self) -> None:
+    def test_open_update_does_not_hold_orders(self) -> None:
         made = world(level=1)
         row = active(made)
         creation.create({"configuration": {"id": row.pk}}, made.as_distributor)
@@ -252,7 +252,7 @@ class TestOrdersThatWait:
         first.refresh_from_db()
         assert first.status == "pending"
 
-    def test_only_a_set_up_that_is_a_draft_is_none(self) -> None:
+    def test_setup_draft_does_not_count_as_setup(self) -> None:
         made = world(level=1)
         account = reseller(made, 1)
         draft = setup(made, account, status="draft")
@@ -265,7 +265,7 @@ class TestOrdersThatWait:
 
 
 class TestMoves:
-    def test_approval_hands_the_values_over(self) -> None:
+    def test_approval_copies_values_to_the_configuration(self) -> None:
         made = world(level=1)
         template = Template.objects.create(
             id="TL-999-000-001", product=made.product, name="T", scope="tier1", body="# Hello",
@@ -282,7 +282,7 @@ class TestMoves:
         }
         assert (held.template, held.status, held.activated) == (template, "active", row.updated)
 
-    def test_approval_needs_required_values_and_a_text(self) -> None:
+    def test_approval_requires_values_and_a_template(self) -> None:
         made = world(level=1)
         row = setup(made, reseller(made, 1))
         with pytest.raises(Refused, match=r"Missed fields: template\.id"):
@@ -297,7 +297,7 @@ class TestMoves:
             move(row, "approve", made.as_vendor, **TILE)
         assert TierConfigRequest.objects.get().status == "pending"
 
-    def test_an_inquiry_and_its_answer(self) -> None:
+    def test_inquired_request_is_submitted_again(self) -> None:
         made = world(level=1)
         row = setup(made, reseller(made, 1))
         with pytest.raises(Refused, match="at least one parameter"):
@@ -320,7 +320,9 @@ class TestMoves:
 
     @pytest.mark.parametrize("outcome", ["approve", "fail"])
     @pytest.mark.parametrize("kind", ["update", "adjustment"])
-    def test_changes_are_applied_or_not(self, kind: str, outcome: str) -> None:
+    def test_approved_changes_are_applied_and_failed_ones_are_not(
+        self, kind: str, outcome: str
+    ) -> None:
         made = world(level=1)
         held = active(made)
         body = {
@@ -337,7 +339,7 @@ class TestMoves:
         value = {p["id"]: p["value"] for p in held.params}["tier1_set"]
         assert value == ("new" if outcome == "approve" else "")
 
-    def test_a_reason_is_needed(self) -> None:
+    def test_fail_requires_a_reason(self) -> None:
         made = world(level=1)
         row = setup(made, reseller(made, 1))
         for data, sentence in (
@@ -350,26 +352,26 @@ class TestMoves:
                 move(row, "fail", made.as_vendor, **data)
 
 
-class TestBirths:
+class TestCreation:
     @pytest.mark.parametrize(
         ("level", "required", "status"),
         [(1, False, "pending"), (1, True, "inquiring"), (2, False, "pending")],
     )
-    def test_a_setup(self, level: int, required: bool, status: str) -> None:
+    def test_setup_creates_a_configuration(self, level: int, required: bool, status: str) -> None:
         made = world(required=required)
         row = setup(made, reseller(made, 1), level)
         assert (row.type, row.status) == ("setup", status)
         assert (row.configuration.tier_level, row.configuration.status) == (level, "processing")
         assert told() == [(row.pk, "", status)]
 
-    def test_a_setup_below_one_that_is_missing_begins_both(self) -> None:
+    def test_setup_with_a_missing_parent_creates_both(self) -> None:
         made = world()
         one, two = reseller(made, 1), reseller(made, 2)
         row = setup(made, one, configuration={"parent_account": {"id": two.pk}})
         assert (row.status, of(two).status) == ("tiers_setup", "pending")
         assert told() == [(of(two).pk, "", "pending"), (row.pk, "", "tiers_setup")]
 
-    def test_the_parent_of_the_account_is_the_tier_above(self) -> None:
+    def test_parent_of_the_account_is_the_upper_tier(self) -> None:
         made = world()
         one, two = reseller(made, 1), reseller(made, 2)
         one.parent = two
@@ -379,7 +381,7 @@ class TestBirths:
         assert row.configuration.parent is not None
         assert row.configuration.parent.account == two
 
-    def test_a_whole_account_is_made(self) -> None:
+    def test_body_with_an_account_creates_it(self) -> None:
         made = world(level=1)
         account = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
         body = setup_body(made, reseller(made, 1))
@@ -392,7 +394,7 @@ class TestBirths:
     @pytest.mark.parametrize("kind", ["setup", "update", "adjustment"])
     @pytest.mark.parametrize("on", [True, False])
     @pytest.mark.parametrize("who", "VD")
-    def test_drafts_only_with_the_capability(self, kind: str, on: bool, who: str) -> None:
+    def test_draft_requires_the_capability(self, kind: str, on: bool, who: str) -> None:
         made = world(level=1, update={"validation": on})
         made.product.capabilities["tiers"]["validation"] = on
         made.product.save()
@@ -412,7 +414,7 @@ class TestBirths:
             assert row.status == "pending"
             assert TierConfig.objects.get().status == "processing"
 
-    def test_a_draft_may_wait_for_the_tier_above_when_it_is_submitted(self) -> None:
+    def test_submitted_draft_may_wait_for_the_upper_tier(self) -> None:
         made = world()
         one, two = reseller(made, 1), reseller(made, 2)
         parent = {"parent_account": {"id": two.pk}}
@@ -421,7 +423,7 @@ class TestBirths:
         row = move(row, "submit", made.as_distributor)
         assert (row.status, of(two).status) == ("tiers_setup", "pending")
 
-    def test_who_may(self) -> None:
+    def test_creation_requires_the_right_role(self) -> None:
         made = world(level=1)
         held = active(made)
         for kind in ("update", "adjustment"):
@@ -432,13 +434,13 @@ class TestBirths:
         with pytest.raises(Forbidden, match="setup is created by the distributor"):
             creation.create({"type": "setup", "configuration": {"id": held.pk}}, made.as_vendor)
 
-    def test_the_type_follows_from_the_configuration(self) -> None:
+    def test_type_must_match_the_configurations_status(self) -> None:
         made = world(level=1)
         held = active(made)
         row = creation.create(setup_body(made, held.account), made.as_distributor)
         assert row.type == "update"
 
-    def test_one_request_at_a_time(self) -> None:
+    def test_configuration_has_one_open_request(self) -> None:
         made = world(level=1)
         row = setup(made, reseller(made, 1))
         with pytest.raises(Refused) as refused:
@@ -450,14 +452,14 @@ class TestBirths:
         with pytest.raises(ActionNotAllowed, match="is set up already"):
             creation.create(again, made.as_distributor)
 
-    def test_an_update_needs_something_that_is_set_up(self) -> None:
+    def test_update_requires_an_active_configuration(self) -> None:
         made = world(level=1)
         account = reseller(made, 1)
         with pytest.raises(ActionNotAllowed, match="update is for active ones only"):
             creation.create(setup_body(made, account, type="update"), made.as_distributor)
         assert not TierConfig.objects.exists()
 
-    def test_bad_input_leaves_nothing_behind(self) -> None:
+    def test_invalid_input_creates_nothing(self) -> None:
         made = world(level=1)
         other = make.world("2", capabilities=capable(1))
         account = reseller(made, 1)
@@ -505,7 +507,7 @@ class TestBirths:
 
 
 class TestDue:
-    def test_stale_drafts_go_with_what_was_only_theirs(self) -> None:
+    def test_stale_drafts_are_deleted_with_their_configurations(self) -> None:
         made = world()
         one, two = reseller(made, 1), reseller(made, 2)
         parent = {"parent_account": {"id": two.pk}}
@@ -516,7 +518,7 @@ class TestDue:
         due.run(now=clock.now() + timedelta(days=settings.SIM_DRAFT_DAYS + 1))
         assert not TierConfigRequest.objects.exists() and not TierConfig.objects.exists()
 
-    def test_a_number_is_not_given_twice(self) -> None:
+    def test_number_is_not_reused(self) -> None:
         made = world(level=1)
         account = reseller(made, 1)
         draft = setup(made, account, status="draft")
@@ -530,7 +532,7 @@ class TestDue:
 
 class TestSamples:
     @pytest.mark.parametrize("kind", ["setup", "update", "adjustment"])
-    def test_each_type_on_a_new_platform(self, kind: str) -> None:
+    def test_sample_of_each_type_on_an_empty_platform(self, kind: str) -> None:
         made = world(required=True)
         row = samples.create_sample(kind, made.product)
         assert isinstance(row, TierConfigRequest)
@@ -538,7 +540,7 @@ class TestSamples:
         again = samples.create_sample(kind)
         assert again.pk != row.pk
 
-    def test_a_product_without_resellers_has_none(self) -> None:
+    def test_product_without_resellers_has_no_sample(self) -> None:
         made = make.world()
         with pytest.raises(Refused, match="configures resellers"):
             samples.create_sample("setup", made.product)

@@ -1,4 +1,4 @@
-"""`/tier/config-requests` and `/tier/configs` over HTTP: answers, filters, texts, isolation."""
+"""`/tier/config-requests` and `/tier/configs`: responses, filters, texts, isolation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fill(vendor: Caller, pk: str) -> None:
 
 
 class TestAnswers:
-    def test_the_life_of_a_request(self, vendor: Caller, distributor: Caller) -> None:
+    def test_request_from_setup_to_approval(self, vendor: Caller, distributor: Caller) -> None:
         made = distributor.post(LIST, body(notes="Soon, please."))
         assert made.status == 201
         pk, path = made.json["id"], f"{LIST}/{made.json['id']}"
@@ -79,7 +79,7 @@ class TestAnswers:
         assert "open_request" not in shown["configuration"]
         refused(vendor.post(f"{path}/fail", {"reason": "x"}), 400)
 
-    def test_bodyless_answers(self, vendor: Caller, distributor: Caller) -> None:
+    def test_responses_without_a_body(self, vendor: Caller, distributor: Caller) -> None:
         path = f"{LIST}/{PENDING}"
         for call, sent in (("assign", {"email": "maya.ortiz@nimbus.example.com"}),
                            ("unassign", None)):  # fmt: skip
@@ -92,25 +92,25 @@ class TestAnswers:
         for call in ("release", "nothing"):
             assert vendor.post(f"{path}/{call}").status == 404
 
-    def test_submit_answers_with_the_request(self, distributor: Caller) -> None:
+    def test_submit_returns_the_request(self, distributor: Caller) -> None:
         pk = ids(distributor, f"{LIST}?status=draft")[0]
         answer = distributor.post(f"{LIST}/{pk}/submit")
         assert (answer.status, answer.json["status"]) == (200, "pending")
 
-    def test_a_text_in_place_of_a_template(self, vendor: Caller) -> None:
+    def test_text_instead_of_a_template(self, vendor: Caller) -> None:
         fill(vendor, PENDING)
         tile = {"template": {"representation": "Welcome, {{ configuration.account.name }}!"}}
         answer = vendor.post(f"{LIST}/{PENDING}/approve", tile)
         assert answer.json["template"] == {"representation": "Welcome, Fjordline IT AS!"}
         assert Request.objects.get(pk="PR-2934-6610-1192-001").status == "pending"
 
-    def test_the_documents_place_of_the_date(self, vendor: Caller) -> None:
+    def test_effective_date_is_accepted_as_documented(self, vendor: Caller) -> None:
         fill(vendor, PENDING)
         given = {"template": {"effective_date": "2026-01-02T03:04:05.678Z"}}
         answer = vendor.post(f"{LIST}/{PENDING}/approve", given)
         assert answer.json["effective_date"] == "2026-01-02T03:04:05+00:00"
 
-    def test_a_put_changes_what_is_the_callers(self, vendor: Caller, distributor: Caller) -> None:
+    def test_put_changes_only_the_callers_fields(self, vendor: Caller, distributor: Caller) -> None:
         path = f"{LIST}/{PENDING}"
         ours = {"params": [{"id": "partner_tenant", "value": "x"}]}
         assert distributor.put(path, ours).status == 400
@@ -271,7 +271,7 @@ class TestFilters:
 
 
 class TestIsolation:
-    def test_others_see_and_change_nothing(
+    def test_other_accounts_see_and_change_nothing(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         config = TierConfig.objects.get(pk="TC-733-508-143")
@@ -291,12 +291,12 @@ class TestIsolation:
         refused(caller(other.provider).post(LIST, own), 400)
         assert TierConfigRequest.objects.count() == 10
 
-    def test_both_parties_see_all_of_theirs(self, vendor: Caller, distributor: Caller) -> None:
+    def test_both_parties_see_their_objects(self, vendor: Caller, distributor: Caller) -> None:
         assert ids(vendor, LIST) == ids(distributor, LIST)
         assert ids(vendor, CONFIGS) == ids(distributor, CONFIGS)
         assert len(ids(vendor, CONFIGS)) == 6
 
-    def test_without_a_key(self, nobody: Caller) -> None:
+    def test_missing_key_returns_401(self, nobody: Caller) -> None:
         for path in (LIST, CONFIGS, f"{LIST}/{PENDING}/render"):
             refused(nobody.get(path), 401)
 
@@ -307,7 +307,7 @@ class TestDemoData:
         assert {row.status for row in rows} == set(rules.QUEUE.status_names)
         assert {row.type for row in rows} == set(TYPES)
 
-    def test_they_are_as_the_moves_would_have_left_them(self, seeded: seed.Summary) -> None:
+    def test_demo_data_matches_the_results_of_actions(self, seeded: seed.Summary) -> None:
         for config in TierConfig.objects.select_related("product"):
             rows = list(config.requests.order_by("pk"))
             assert len(rows) == config.requests_made
@@ -328,7 +328,7 @@ class TestDemoData:
                 if row.status == "tiers_setup":
                     assert config.parent is not None and config.parent.activated is None
 
-    def test_orders_and_resellers_fit(self, seeded: seed.Summary) -> None:
+    def test_demo_orders_match_their_resellers(self, seeded: seed.Summary) -> None:
         for order in Request.objects.filter(product=SUITE).select_related("asset"):
             tier1 = TierConfig.objects.get(account=order.asset.tier1_id, tier_level=1)
             held = tier1.activated is None

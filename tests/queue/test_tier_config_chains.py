@@ -1,4 +1,4 @@
-"""Configurations of two levels that wait for each other in unusual ways."""
+"""Unusual chains of configurations of two levels that wait for each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def at(level: int) -> TierConfigRequest:
     return TierConfigRequest.objects.get(configuration__tier_level=level)
 
 
-def test_an_order_below_a_tier_that_has_a_draft_alone_begins_both() -> None:
+def test_order_with_a_draft_of_the_upper_tier_starts_both_setups() -> None:
     made = world()
     one, two = reseller(made, 1), reseller(made, 2)
     body = setup_body(made, one, status="draft")
@@ -31,7 +31,7 @@ def test_an_order_below_a_tier_that_has_a_draft_alone_begins_both() -> None:
     assert row.status == "pending"
 
 
-def test_an_order_waits_once_where_tier_1_was_begun_without_tier_2() -> None:
+def test_order_waits_once_where_tier_1_started_without_tier_2() -> None:
     made = world()
     one, two = reseller(made, 1), reseller(made, 2)
     first, second = order(made, one), order(made, one, two)
@@ -60,7 +60,7 @@ def test_a_reseller_may_be_both_tiers(outcome: str) -> None:
     assert (at(2).status, at(1).status) == (ended, ended)
     status = "pending" if outcome == "approve" else "failed"
     assert {r.status for r in Request.objects.all()} == {status}
-    # Each of the four was told of once a change.
+    # Each of the four was notified once of each change.
     moved = [what for what in told() if what[0] in {r.pk for r in rows}]
     assert sorted(moved) == sorted(
         (row.pk, *change)

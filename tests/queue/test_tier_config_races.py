@@ -1,4 +1,4 @@
-"""Orders and the set-ups that they wait for, at the same time: nobody waits for ever."""
+"""Concurrent orders and setups: no order waits forever."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def at_once(*calls: Callable[[], Any]) -> list[Refused]:
 def nobody_waits_in_vain() -> None:
     for row in Request.objects.filter(status="tiers_setup").select_related("asset"):
         tiers = (row.asset.tier1_id, row.asset.tier2_id)
-        under_way = TierConfigRequest.objects.filter(
+        open_requests = TierConfigRequest.objects.filter(
             configuration__account__in=tiers, status__in=OPEN
         )
-        assert under_way.exists(), row
+        assert open_requests.exists(), row
     for tier in TierConfigRequest.objects.filter(status="tiers_setup"):
         above = TierConfigRequest.objects.filter(
             configuration=tier.configuration.parent_id, status__in=OPEN
@@ -72,7 +72,7 @@ def act(made: make.World, account: Any, name: str) -> Callable[[], Any]:
     return lambda: transitions.move(TierConfigRequest, pk, name, made.as_vendor, TILE)
 
 
-def test_orders_of_a_new_reseller_share_one_set_up() -> None:
+def test_orders_of_a_new_reseller_share_one_setup() -> None:
     made = world()
     one, two = reseller(made, 1), reseller(made, 2)
     assert at_once(*[buy(made, one, two)] * 4, *[buy(made, one)] * 4) == []
@@ -81,7 +81,7 @@ def test_orders_of_a_new_reseller_share_one_set_up() -> None:
     nobody_waits_in_vain()
 
 
-def test_orders_of_a_new_reseller_that_name_different_tiers_above() -> None:
+def test_orders_of_a_new_reseller_with_different_upper_tiers() -> None:
     made = world()
     one, two, three = (reseller(made, n) for n in (1, 2, 3))
     above = [buy(made, one, two), buy(made, one, three)]
@@ -94,7 +94,7 @@ def test_orders_of_a_new_reseller_that_name_different_tiers_above() -> None:
 
 
 @pytest.mark.parametrize("name", ["approve", "fail"])
-def test_an_order_at_the_moment_of_the_decision(name: str) -> None:
+def test_order_concurrent_with_the_decision(name: str) -> None:
     made = world(level=1)
     for n in range(1, 4):
         account = reseller(made, n)
@@ -115,7 +115,7 @@ def test_both_levels_are_decided_at_once(first: str, second: str) -> None:
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
-def test_failing_a_request_and_the_one_that_it_waits_for() -> None:
+def test_failing_a_request_and_its_parent_concurrently() -> None:
     made = world()
     for n in range(1, 5):
         one, two = reseller(made, n), reseller(made, 10 + n)
@@ -126,7 +126,7 @@ def test_failing_a_request_and_the_one_that_it_waits_for() -> None:
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
-def test_approving_a_request_and_failing_the_one_below_it() -> None:
+def test_approving_a_request_and_failing_its_child_concurrently() -> None:
     made = world()
     for n in range(1, 6):
         one, two = reseller(made, n), reseller(made, 10 + n)
@@ -138,7 +138,7 @@ def test_approving_a_request_and_failing_the_one_below_it() -> None:
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
-def test_a_stale_draft_goes_while_an_order_needs_its_configuration() -> None:
+def test_deleting_a_stale_draft_concurrent_with_an_order() -> None:
     made = world()
     for n in range(1, 6):
         one, two = reseller(made, n), reseller(made, 10 + n)
@@ -154,7 +154,7 @@ def test_a_stale_draft_goes_while_an_order_needs_its_configuration() -> None:
         nobody_waits_in_vain()
 
 
-def test_one_of_many_requests_by_the_api_wins() -> None:
+def test_only_one_of_many_concurrent_requests_is_created() -> None:
     made = world(level=1)
     body = setup_body(made, reseller(made, 1))
     refused = at_once(*[lambda: creation.create(body, made.as_distributor)] * 5)

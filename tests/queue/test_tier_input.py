@@ -1,4 +1,4 @@
-"""Customers and resellers in bodies: what is refused, by name, and which one is meant."""
+"""Customers and resellers in bodies: errors by field, and lookup of existing accounts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def order(customer: Any, reseller: Any = None, **more: Any) -> dict[str, Any]:
     return {"type": "purchase", "asset": asset, **more}
 
 
-def test_wrong_contacts_are_refused_wherever_they_are_sent(distributor: Caller) -> None:
+def test_invalid_contacts_are_refused_everywhere(distributor: Caller) -> None:
     before = TierAccount.objects.count()
     for path, value, message in WRONG_CONTACTS:
         info = contact_with(path, value)
@@ -86,7 +86,7 @@ def test_wrong_contacts_are_refused_wherever_they_are_sent(distributor: Caller) 
     assert TierAccount.objects.count() == before
 
 
-def test_wrong_names_of_a_customer(distributor: Caller) -> None:
+def test_invalid_names_of_a_customer_are_refused(distributor: Caller) -> None:
     for name, value, message in (
         ("tax_id", "9" * 101, longest(100)),
         ("name", "x" * 256, longest(255)),
@@ -100,20 +100,20 @@ def test_wrong_names_of_a_customer(distributor: Caller) -> None:
         refused(answer, 400, f"asset.tiers.customer.{name}: {message}")
 
 
-def test_two_long_names_of_a_person_are_the_name_of_an_account(distributor: Caller) -> None:
+def test_long_names_of_a_contact_become_the_accounts_name(distributor: Caller) -> None:
     person = {**make.CONTACT["contact"], "first_name": "A" * 100, "last_name": "B" * 100}  # type: ignore[dict-item]
     made = distributor.post("/tier/accounts", {"contact_info": {**make.CONTACT, "contact": person}})
     assert made.json["name"] == f"{'A' * 100} {'B' * 100}"
 
 
-def test_a_number_is_taken_as_its_digits(distributor: Caller) -> None:
+def test_number_is_accepted_as_text(distributor: Caller) -> None:
     made = distributor.post("/tier/accounts", {"contact_info": contact_with("postal_code", 97201)})
     assert made.json["contact_info"]["postal_code"] == "97201"
     made = distributor.post("/tier/accounts", {"contact_info": make.CONTACT, "external_id": 1.5})
     assert made.json["external_id"] == "1.5"
 
 
-def test_wrong_ids_and_words_of_a_configuration(distributor: Caller) -> None:
+def test_invalid_ids_and_choices_of_a_configuration_are_refused(distributor: Caller) -> None:
     account = {"id": TierAccount.objects.filter(type="reseller").order_by("pk")[0].pk}
     whole = {"product": {"id": SUITE}, "tier_level": 1, "account": account}
     before = (TierConfig.objects.count(), TierConfigRequest.objects.count())
@@ -132,7 +132,7 @@ def test_wrong_ids_and_words_of_a_configuration(distributor: Caller) -> None:
     assert (TierConfig.objects.count(), TierConfigRequest.objects.count()) == before
 
 
-def test_a_wrong_id_of_a_template_is_not_the_default_one(vendor: Caller) -> None:
+def test_invalid_template_id_is_refused(vendor: Caller) -> None:
     pending = TierConfigRequest.objects.filter(status="pending").first()
     assert pending is not None
     path = f"/tier/config-requests/{pending.pk}"
@@ -170,14 +170,14 @@ class TestWhichOneIsMeant:
         # The same commerce system now tells its uid as well.
         assert self.buy(distributor, external_id="77001", external_uid="u-1") == first
 
-    def test_never_one_with_another_uid(self, distributor: Caller) -> None:
+    def test_external_id_with_another_uid_does_not_match(self, distributor: Caller) -> None:
         first = self.buy(distributor, external_id="77001", external_uid="u-1")
         second = self.buy(distributor, external_id="77001", external_uid="u-2")
         assert second != first
         assert self.buy(distributor, external_id="other", external_uid="u-2") == second
 
 
-def test_a_configuration_shows_what_its_product_has_configured(
+def test_configuration_shows_the_products_configured_values(
     vendor: Caller, distributor: Caller
 ) -> None:
     (asset,) = vendor.get(f"/assets?product.id={SUITE}&limit=1").json

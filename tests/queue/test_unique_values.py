@@ -1,4 +1,4 @@
-"""Unique parameters: a value belongs to one subscription, or tier configuration, of a product."""
+"""Unique parameters: one subscription, or tier configuration, of a product has a value."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ class TestOrders:
         refused(order(world, name=value), 400, TAKEN.format("name"))
 
     @pytest.mark.parametrize("value", ["\u00e9", '"', "\\", "a\nb", "%", "\U0001f600", "x" * 3000])
-    def test_any_text_is_found_again(self, world: make.World, value: str) -> None:
+    def test_any_text_is_compared(self, world: make.World, value: str) -> None:
         placed(world, name=value)
         refused(order(world, name=value), 400, TAKEN.format("name"))
 
-    def test_empty_values_are_no_values(self, world: make.World) -> None:
+    def test_empty_values_are_not_compared(self, world: make.World) -> None:
         for _ in range(2):
             placed(world)
             placed(world, name="")
@@ -121,7 +121,7 @@ class TestOrders:
         placed(world, name="acme")
         placed(world, alias="acme")
 
-    def test_a_parameter_that_becomes_unique_is_from_then_on(self, world: make.World) -> None:
+    def test_parameter_that_becomes_unique_is_checked_afterwards(self, world: make.World) -> None:
         placed(world, free="x")
         pk = placed(world, free="y")
         Parameter.objects.filter(name="free").update(constraints={"unique": True})
@@ -203,7 +203,7 @@ class TestChanges:
         vendor.post(f"/requests/{first}/fail", {"reason": "No"})
         assert vendor.post(f"/requests/{second}/approve").status == 200
 
-    def test_a_value_that_stood_before_stops_no_other_change(self, world: make.World) -> None:
+    def test_unchanged_value_does_not_block_other_changes(self, world: make.World) -> None:
         vendor = caller(world.vendor)
         for pk in (placed(world, free="x"), placed(world, free="x")):
             vendor.post(f"/requests/{pk}/approve")
@@ -221,7 +221,7 @@ class TestChanges:
 
 
 class TestStructures:
-    def test_structured_values_are_compared_as_such(self, world: make.World) -> None:
+    def test_structured_values_are_compared(self, world: make.World) -> None:
         make.parameter(world, "phone", type="phone", **UNIQUE)
         make.parameter(world, "object", type="object", **UNIQUE)
         placed(world, phone=PHONE)
@@ -279,7 +279,7 @@ class TestTierConfigurations:
         update = {"type": "update", "configuration": {"id": config}, **values(tier1_ask="a")}
         assert caller(tiers.provider).post(path, update).status == 201
 
-    def test_it_is_checked_again_when_it_is_approved(self, tiers: make.World) -> None:
+    def test_value_is_checked_again_at_approval(self, tiers: make.World) -> None:
         vendor = caller(tiers.vendor)
         self.setup(tiers, 1, tier1_ask="a")
         second = self.setup(tiers, 2, tier1_ask="b").json["id"]

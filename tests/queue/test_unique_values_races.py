@@ -1,4 +1,4 @@
-"""Unique values that several callers set at the same moment: one of them has it."""
+"""Concurrent writes of the same unique value: only one succeeds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def pending(made: make.World) -> list[str]:
     return list(Request.objects.values_list("pk", flat=True))
 
 
-def test_one_of_several_orders_has_the_value() -> None:
+def test_only_one_of_several_orders_gets_the_value() -> None:
     made = world()
     order = body(made, ("name", "acme"))
     answers = at_once(caller(made.provider), *[lambda c: c.post("/requests", order)] * TOGETHER)
@@ -63,7 +63,7 @@ def test_two_values_in_either_order_do_not_deadlock() -> None:
     assert len(held) == len(set(held))
 
 
-def test_one_of_several_edits_has_the_value() -> None:
+def test_only_one_of_several_edits_gets_the_value() -> None:
     made = world()
     given = {"asset": {"params": [{"id": "tenant", "value": "t-1"}]}}
     paths = [f"/requests/{pk}" for pk in pending(made)]
@@ -77,7 +77,7 @@ def test_one_of_several_edits_has_the_value() -> None:
     assert sorted(tenants) == ["", "", "", "t-1"]
 
 
-def test_no_two_approvals_at_once_have_the_same_value() -> None:
+def test_concurrent_approvals_do_not_share_a_value() -> None:
     made = world()
     pks = pending(made)
     for row in Request.objects.all():
@@ -92,7 +92,7 @@ def test_no_two_approvals_at_once_have_the_same_value() -> None:
     assert vendor.post(f"/requests/{pks[0]}/approve").status == 200
 
 
-def test_an_order_and_an_edit_at_once() -> None:
+def test_concurrent_order_and_edit_do_not_share_a_value() -> None:
     made = world()
     [first, *_] = pending(made)
     distributor = caller(made.provider)
@@ -105,7 +105,7 @@ def test_an_order_and_an_edit_at_once() -> None:
     assert [a.status for a in answers].count(400) == 1
 
 
-def test_one_of_several_tier_configurations_has_the_value() -> None:
+def test_only_one_of_several_tier_configurations_gets_the_value() -> None:
     made = make.world(capabilities={"tiers": {"configs": {"configs": True, "level": 1}}})
     make.parameter(made, "partner", scope="tier1", constraints={"unique": True})
 

@@ -1,4 +1,4 @@
-"""Usage files: their whole way, records, reconciliation, and who sees what."""
+"""Usage files: from creation to closed, records, reconciliation, and visibility."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def pending(world: make.World) -> str:
     return pk
 
 
-def test_the_whole_way() -> None:
+def test_file_from_creation_to_closed() -> None:
     world = sheets.world()
     vendor, distributor = caller(world.vendor), caller(world.provider)
     pk = create(vendor, world, period={"from": "2026-11-01", "to": "2026-11-30T23:59:59Z"})
@@ -106,7 +106,7 @@ def test_the_whole_way() -> None:
     assert [r["status"] for r in vendor.get("/usage/records").json] == ["closed", "closed"]
 
 
-def test_delete_is_the_vendors(vendor: Caller, distributor: Caller) -> None:
+def test_only_the_vendor_deletes_files(vendor: Caller, distributor: Caller) -> None:
     [pk] = ids(vendor, f"{PATH}?status=ready")
     assert distributor.post(f"{PATH}/{pk}/delete", "null").status == 403
     answer = vendor.post(f"{PATH}/{pk}/delete/", "null")
@@ -129,7 +129,7 @@ def test_a_rejected_file_is_uploaded_again() -> None:
     assert statuses(UsageFile.objects.get(pk=pk)) == ["valid"]
 
 
-def test_records_one_by_one_and_the_last_closes_the_file() -> None:
+def test_closing_the_last_record_closes_the_file() -> None:
     world = sheets.world()
     vendor, distributor = caller(world.vendor), caller(world.provider)
     pk = pending(world)
@@ -160,7 +160,7 @@ def test_records_one_by_one_and_the_last_closes_the_file() -> None:
     assert distributor.post("/usage/records/close-records", {"id": first}).status == 400
 
 
-def test_reconciliation_closes_what_it_names_and_then_the_file() -> None:
+def test_reconciliation_closes_named_records_and_then_the_file() -> None:
     world = sheets.world()
     distributor = caller(world.provider)
     pk = pending(world)
@@ -189,7 +189,7 @@ def test_reconciliation_closes_what_it_names_and_then_the_file() -> None:
     assert (answer.status, answer.json["status"]) == (200, "closed")
 
 
-def test_reprocess_of_the_distributor_writes_the_processed_file_anew() -> None:
+def test_reprocess_by_the_distributor_rewrites_the_processed_file() -> None:
     world = sheets.world()
     vendor, distributor = caller(world.vendor), caller(world.provider)
     pk = pending(world)
@@ -217,7 +217,7 @@ def download(uri: str) -> bytes:
     return bytes(answer.content)
 
 
-def test_links_are_good_for_their_content_and_for_ten_minutes(
+def test_links_are_valid_for_one_content_and_ten_minutes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = sheets.world()
@@ -262,7 +262,7 @@ def test_a_submit_waits_for_the_processing(monkeypatch: pytest.MonkeyPatch) -> N
     assert vendor.post(f"{PATH}/{pk}/submit").json["status"] == "pending"
 
 
-def test_submits_leave_threads_of_the_web_server_to_others(
+def test_waiting_submits_do_not_block_other_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from requests_queue.queues.usage_file import api
@@ -314,7 +314,7 @@ def test_submits_leave_threads_of_the_web_server_to_others(
         ),
     ],
 )  # fmt: skip
-def test_bad_bodies(body: dict[str, Any], said: str) -> None:
+def test_invalid_bodies_are_refused(body: dict[str, Any], said: str) -> None:
     world, _ = make.world(), make.world("2")
     good = {
         "name": "N", "product": {"id": world.product.pk},
@@ -325,7 +325,7 @@ def test_bad_bodies(body: dict[str, Any], said: str) -> None:
     assert caller(world.provider).post(PATH, good).status == 403
 
 
-def test_put_changes_what_describes_a_file(vendor: Caller, distributor: Caller) -> None:
+def test_put_changes_descriptive_fields(vendor: Caller, distributor: Caller) -> None:
     [pk] = ids(vendor, f"{PATH}?status=draft")
     body = {"note": "n", "currency": "eur", "period": {"from": "2020-01-01"}, "status": "closed"}
     answer = vendor.put(f"{PATH}/{pk}/", body)
@@ -345,7 +345,7 @@ def test_put_changes_what_describes_a_file(vendor: Caller, distributor: Caller) 
         ("?status=ready&status=invalid", 2), ("?ge(created.at,2020-01-01)", 11),
     ],
 )  # fmt: skip
-def test_filters(vendor: Caller, query: str, count: int) -> None:
+def test_file_filters(vendor: Caller, query: str, count: int) -> None:
     assert len(ids(vendor, f"{PATH}{query}")) == count
 
 
@@ -358,11 +358,11 @@ def test_filters(vendor: Caller, query: str, count: int) -> None:
         ("?hub.id=HB-7710-3391", 16), ("?part_usage_file__hub__id=HB-0000-0000", 0),
     ],
 )  # fmt: skip
-def test_filters_of_records(vendor: Caller, query: str, count: int) -> None:
+def test_record_filters(vendor: Caller, query: str, count: int) -> None:
     assert len(ids(vendor, f"/usage/records{query}")) == count
 
 
-def test_nobody_sees_what_is_others(vendor: Caller, distributor: Caller, other: make.World) -> None:
+def test_other_accounts_see_nothing(vendor: Caller, distributor: Caller, other: make.World) -> None:
     file = usage_file(other, "accepted", 7)
     [ours] = ids(vendor, f"{PATH}?status=accepted")
     record = ids(vendor, f"/usage/records?usagefile.id={ours}")[0]

@@ -1,4 +1,4 @@
-"""How much memory a spreadsheet takes, by processes that read and process hostile ones."""
+"""The memory that processes need to read and process hostile spreadsheets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunks, reconciliations and aggregates: what is made of usage files."""
+"""Chunks, reconciliations and aggregates of usage files."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class TestChunks:
         [one] = distributor.get("/usage/chunks?binding.hub.id=HB-0001-0001").json
         assert one["usagefile"]["id"] == PENDING
 
-    def test_rejected_file_has_none(self, distributor: Caller) -> None:
+    def test_rejected_file_has_no_chunks(self, distributor: Caller) -> None:
         distributor.post(f"/usage/files/{PENDING}/reject", {"rejection_note": "No."})
         assert ids(distributor, f"/usage/chunks?usagefile.id={PENDING}") == []
 
-    def test_chunk_is_seen_by_both_parties_and_nobody_else(
+    def test_chunk_is_visible_to_both_parties_only(
         self, vendor: Caller, distributor: Caller, other: make.World
     ) -> None:
         path = f"/usage/chunks/{CHUNK}"
@@ -93,7 +93,7 @@ class TestChunks:
             refused(stranger.put(path, {"external_id": "x"}), 404)
             refused(stranger.post(f"{path}/close", {"external_billing_id": "x"}), 404)
 
-    def test_vendor_changes_none(self, vendor: Caller) -> None:
+    def test_vendor_cannot_change_chunks(self, vendor: Caller) -> None:
         before = vendor.get(f"/usage/chunks/{CHUNK}").json
         said = "Only the distributor can change usage chunks."
         refused(vendor.put(f"/usage/chunks/{CHUNK}", {"external_id": "x"}), 403, said)
@@ -102,7 +102,7 @@ class TestChunks:
         refused(vendor.post(f"/usage/chunks/{CHUNK}/regenerate"), 403, said)
         assert vendor.get(f"/usage/chunks/{CHUNK}").json == before
 
-    def test_distributor_names_one(self, distributor: Caller) -> None:
+    def test_distributor_renames_a_chunk(self, distributor: Caller) -> None:
         path = f"/usage/chunks/{CHUNK}"
         assert distributor.put(path, {"external_id": "desk-1"}).json["external_id"] == "desk-1"
         assert ids(distributor, "/usage/chunks?external_id=desk-1") == [CHUNK]
@@ -111,7 +111,7 @@ class TestChunks:
             refused(distributor.put(path, body), 400)
         assert distributor.get(path).json["external_id"] == "desk-1"
 
-    def test_closing_one_bills_its_records_and_closes_the_file(self, distributor: Caller) -> None:
+    def test_closing_a_chunk_closes_its_records_and_the_file(self, distributor: Caller) -> None:
         path, body = f"/usage/chunks/{CHUNK}", {"external_billing_id": "INV-9"}
         for wrong in ({}, {"external_billing_id": None}, {"external_billing_id": 9},
                       {**body, "external_billing_note": []}):  # fmt: skip
@@ -163,9 +163,7 @@ class TestChunks:
 class TestReconciliations:
     RECORDS = (f"UR-{ACCEPTED[3:]}-0000-0002", f"UR-{ACCEPTED[3:]}-0000-0003")
 
-    def test_upload_closes_the_records_that_it_names(
-        self, vendor: Caller, distributor: Caller
-    ) -> None:
+    def test_upload_closes_the_named_records(self, vendor: Caller, distributor: Caller) -> None:
         made = upload(distributor, f"{self.RECORDS[0]},INV-1", note="Of May.")
         assert made.status == 201, made
         found = made.json
@@ -191,7 +189,7 @@ class TestReconciliations:
             "external_billing_note": None,
         }  # fmt: skip
 
-    def test_upload_to_the_file_itself_is_one_too(self, distributor: Caller) -> None:
+    def test_upload_to_the_file_creates_a_reconciliation(self, distributor: Caller) -> None:
         before = ids(distributor, "/usage/reconciliations")
         text = f"record_id,external_billing_id\n{self.RECORDS[0]},INV-1\n"
         parts = (
@@ -223,7 +221,7 @@ class TestReconciliations:
         said = "recon_file: The rows belong to several usage files. Upload one for each."
         refused(upload(distributor, f"{self.RECORDS[0]},INV-1", f"{other},INV-1"), 400, said)
 
-    def test_another_distributors_records_are_as_ones_that_are_not_there(
+    def test_records_of_another_distributor_count_as_missing(
         self, distributor: Caller, other: make.World
     ) -> None:
         stranger = caller(other.provider)
@@ -231,7 +229,7 @@ class TestReconciliations:
         assert told.json == upload(stranger, "UR-0,INV-1").json
         refused(told, 400)
 
-    def test_demo_data_have_one_of_the_closed_file(self, distributor: Caller) -> None:
+    def test_demo_data_has_a_reconciliation_of_the_closed_file(self, distributor: Caller) -> None:
         [found] = distributor.get(f"/usage/reconciliations?usagefile.id={CLOSED}").json
         assert found["notes"]["uploaded"] == "Invoices of the month."
 

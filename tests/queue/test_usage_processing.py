@@ -1,4 +1,4 @@
-"""What workers make of usage spreadsheets: good ones, wrong rows, hostile files, lost workers."""
+"""Processing of usage spreadsheets: valid, invalid and hostile files, and lost workers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_row_becomes_a_record() -> None:
     assert shown["usagefile"]["id"] == file.pk
 
 
-def test_a_setting_has_processing_end_in_uploaded(settings: Any) -> None:
+def test_setting_makes_processing_end_in_uploaded(settings: Any) -> None:
     settings.SIM_USAGE_PROCESSED = "uploaded"
     world = sheets.world()
     file = processed(world, sheets.xlsx(table([row(1)])))
@@ -104,7 +104,7 @@ def test_a_setting_has_processing_end_in_uploaded(settings: Any) -> None:
         {"amount": -11.5},
     ],
 )
-def test_what_a_row_may_say(more: dict[str, Any]) -> None:
+def test_valid_cells_are_accepted(more: dict[str, Any]) -> None:
     file = processed(sheets.world(), sheets.xlsx(table([row(**more)])))
     assert (file.status, file.error_detail) == ("ready", "")
 
@@ -137,7 +137,7 @@ def test_what_a_row_may_say(more: dict[str, Any]) -> None:
         ({"record_id": "x" * 256}, "record_id", "USG_004"),
     ],
 )
-def test_a_wrong_cell_is_reported_with_row_and_column(
+def test_invalid_cell_is_reported_with_row_and_column(
     more: dict[str, Any], column: str, code: str
 ) -> None:
     world = sheets.world()
@@ -158,14 +158,14 @@ def test_a_wrong_cell_is_reported_with_row_and_column(
     assert vendor.post(f"{PATH}/{file.pk}/submit").status == 400
 
 
-def test_a_record_id_comes_once() -> None:
+def test_record_id_must_be_unique() -> None:
     file = processed(sheets.world(), sheets.xlsx(table([row(1), row(2), row(1)])))
     [error] = file.records.get(row=4).errors
     assert (error["column"], error["code"]) == ("record_id", "USG_008")
     assert file.error_detail == f"1 row is invalid. Row 4, record_id: {error['message']}"
 
 
-def test_a_category_is_in_its_sheet() -> None:
+def test_category_must_be_in_its_sheet() -> None:
     world = sheets.world()
     listed = [["category_id", "category_name"], ["c1", "Compute"]]
     content = sheets.xlsx(table([row(category_id="c2")]), categories=listed)
@@ -174,7 +174,7 @@ def test_a_category_is_in_its_sheet() -> None:
     assert processed(world, free).status == "ready"
 
 
-def test_two_subscriptions_of_one_value_are_one_too_many() -> None:
+def test_value_of_two_subscriptions_is_refused() -> None:
     world = sheets.world()
     make.asset(world, 2, params=[{"id": "tenant", "value": "t-1"}])
     more = {"asset_search_criteria": "parameter.tenant", "asset_search_value": "t-1"}
@@ -183,7 +183,7 @@ def test_two_subscriptions_of_one_value_are_one_too_many() -> None:
     )
 
 
-def test_schemas_ask_for_what_they_bill_by() -> None:
+def test_schemas_require_their_columns() -> None:
     world = sheets.world(ppu={"schema": "TR"})
     file = processed(world, sheets.xlsx(table([row(amount=None)])))
     assert file.schema == "tr"
@@ -192,7 +192,7 @@ def test_schemas_ask_for_what_they_bill_by() -> None:
     assert processed(world, sheets.xlsx(table([row(tier=0)]))).status == "ready"
 
 
-def test_rows_define_items_where_the_product_lets_them() -> None:
+def test_rows_define_items_with_the_capability() -> None:
     named = {
         "item_search_value": "AmazonEC2", "item_mpn": "AmazonEC2", "item_name": "Compute",
         "item_unit": "Hours", "item_precision": "Decimal(8)", "quantity": 0.00000001,
@@ -214,9 +214,7 @@ def test_rows_define_items_where_the_product_lets_them() -> None:
         ({"item_name": "Seat"}, "name: Item with same name already exists for the product."),
     ],
 )
-def test_an_item_that_a_row_defines_is_as_vendors_make_them(
-    more: dict[str, Any], said: str
-) -> None:
+def test_item_defined_by_a_row_is_checked_as_by_the_api(more: dict[str, Any], said: str) -> None:
     world = sheets.world(ppu={"ppu": True, "dynamic": True})
     named = {"item_search_value": "new", "item_mpn": "new", "item_name": "New", **more}
     file = processed(world, sheets.xlsx(table([row(1, **named)])))
@@ -225,7 +223,7 @@ def test_an_item_that_a_row_defines_is_as_vendors_make_them(
     assert Item.objects.count() == 1
 
 
-def test_items_whose_names_begin_alike_are_defined_one_by_one() -> None:
+def test_items_with_a_common_prefix_are_defined_separately() -> None:
     world = sheets.world(ppu={"dynamic": True})
     rows = [
         row(n, item_search_value=mpn, item_mpn=mpn, item_name=f"Compute {n}")
@@ -239,7 +237,7 @@ def test_items_whose_names_begin_alike_are_defined_one_by_one() -> None:
     ]
 
 
-def test_a_processed_file_comes_back_and_is_as_it_was() -> None:
+def test_processed_file_can_be_uploaded_again() -> None:
     world = sheets.world()
     rows = [
         row(1, **{"v.invoice": "G-1"}),
@@ -264,7 +262,7 @@ def test_a_processed_file_comes_back_and_is_as_it_was() -> None:
         assert found() == before, file.error_detail
 
 
-def test_texts_that_no_sheet_takes_stop_neither_processing_nor_template() -> None:
+def test_texts_that_workbooks_refuse_stop_neither_processing_nor_template() -> None:
     world = sheets.world()
     Item.objects.update(name="Se\x01at")
     Asset.objects.update(external_id="ext\x02")
@@ -287,7 +285,7 @@ def test_a_category_that_is_a_number_is_found() -> None:
     assert processed(sheets.world(), content).status == "ready"
 
 
-def test_a_missing_subscription_appears_and_the_vendor_has_it_read_again() -> None:
+def test_reprocess_finds_a_subscription_created_later() -> None:
     world = sheets.world()
     vendor = caller(world.vendor)
     file = processed(world, sheets.xlsx(table([row(asset_search_value="AS-0000-0000-0002")])))
@@ -300,7 +298,7 @@ def test_a_missing_subscription_appears_and_the_vendor_has_it_read_again() -> No
 
 
 @pytest.mark.parametrize("sheet", ["records", "usage_records", "Usage_Records"])
-def test_the_names_of_the_sheet(sheet: str) -> None:
+def test_names_of_the_sheet(sheet: str) -> None:
     content = sheets.xlsx(table([row()]), sheet=sheet, instructions=[["Fill in"]])
     assert processed(sheets.world(), content).status == "ready"
 
@@ -333,13 +331,13 @@ def test_csv(delimiter: str, encoding: str) -> None:
         (sheets.csv([sheets.HEADER, ['"' + "x" * 200_000]]), "Line 2 of the CSV cannot be read"),
     ],
 )
-def test_a_file_of_no_use_is_invalid_as_a_whole(content: bytes, said: str) -> None:
+def test_unreadable_file_is_invalid_as_a_whole(content: bytes, said: str) -> None:
     file = processed(sheets.world(), content)
     assert (file.status, file.sub_status, file.uploaded) == ("invalid", "processed", 0)
     assert file.error_detail.startswith(said)
 
 
-def test_columns_of_a_processed_file_come_on_top_of_the_limit() -> None:
+def test_columns_of_a_processed_file_do_not_count_for_the_limit() -> None:
     world = sheets.world()
     most = limits.MAX_COLUMNS - len(sheets.HEADER)
     found = dict.fromkeys(["status", "error_details", "asset_id", "external_billing_note"], "x")
@@ -379,7 +377,7 @@ _SST = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
         ),
     ],
 )
-def test_a_workbook_is_counted_before_it_is_read(part: str, content: bytes, said: str) -> None:
+def test_elements_of_a_workbook_are_limited(part: str, content: bytes, said: str) -> None:
     file = processed(sheets.world(), _replaced(part, content))
     assert (file.status, file.uploaded) == ("invalid", 0)
     assert said in file.error_detail
@@ -398,7 +396,7 @@ def test_long_texts_and_odd_values_survive_the_temporary_file() -> None:
 
 
 @pytest.mark.parametrize("content", [sheets.xlsx(table([row()])), sheets.csv(table([row()]))])
-def test_a_full_disk_is_not_the_spreadsheets_fault(
+def test_full_disk_does_not_make_the_file_invalid(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(rows: spool.Rows, *given: Any) -> None:
@@ -415,7 +413,7 @@ def test_a_full_disk_is_not_the_spreadsheets_fault(
     assert file.status == "ready"
 
 
-def test_rows_are_read_as_often_as_wanted() -> None:
+def test_rows_can_be_iterated_several_times() -> None:
     kept = spool.Rows(["a", "b"])
     for number in range(250):
         kept.add(number, [number, None])
@@ -426,7 +424,7 @@ def test_rows_are_read_as_often_as_wanted() -> None:
     assert both[-1][0] == both[-1][1] == (249, {"a": 249, "b": None})
 
 
-def test_rows_are_counted_also_where_they_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_rows_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_ROWS", 5)
     world = sheets.world()
     assert processed(world, sheets.xlsx(table([row(n) for n in range(5)]))).status == "ready"
@@ -488,7 +486,7 @@ def _replaced(part: str, content: bytes) -> bytes:
         "many parts",
     ],
 )
-def test_bad_uploads_are_refused_and_change_nothing(content: bytes, said: str) -> None:
+def test_invalid_uploads_are_refused_and_change_nothing(content: bytes, said: str) -> None:
     world = sheets.world()
     vendor = caller(world.vendor)
     pk = create(vendor, world)
@@ -514,7 +512,7 @@ def test_bad_uploads_are_refused_and_change_nothing(content: bytes, said: str) -
         ("xl/_rels/workbook.xml.rels", b"<Relationships/>"),
     ],
 )
-def test_hostile_workbooks_end_invalid(part: str, content: bytes) -> None:
+def test_hostile_workbooks_become_invalid(part: str, content: bytes) -> None:
     file = processed(sheets.world(), _replaced(part, content))
     assert (file.status, file.sub_status) == ("invalid", "processed")
     assert file.error_detail
@@ -539,7 +537,7 @@ def test_uploads_without_a_file_or_too_large(monkeypatch: pytest.MonkeyPatch) ->
     refused(sheets.send(vendor, path, b"a,b\n" * 99_999), 413)
 
 
-def test_formulas_are_neither_evaluated_nor_handed_on() -> None:
+def test_formulas_are_neither_evaluated_nor_written() -> None:
     world = sheets.world()
     evil = '=HYPERLINK("http://evil.example.com")'
     content = sheets.csv(table([row(record_note='"=HYPERLINK(""http://evil.example.com"")"')]))
@@ -553,14 +551,14 @@ def test_formulas_are_neither_evaluated_nor_handed_on() -> None:
     assert file.error_detail == "1 row is invalid. Row 2, quantity: This field is required."
 
 
-def test_characters_that_no_sheet_takes_are_left_out() -> None:
+def test_characters_that_workbooks_refuse_are_removed() -> None:
     content = sheets.csv(table([row(record_note="a\x01b\x7f\ufffec")]))
     file = processed(sheets.world(), content, "usage.csv")
     assert file.status == "ready"
     assert file.records.get().record_note == "ab\x7fc"
 
 
-def test_the_workers_are_told_after_the_commit(
+def test_task_is_published_after_the_commit(
     django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
@@ -579,7 +577,7 @@ def _lose(pk: str) -> None:
     UsageFile.objects.filter(pk=pk).update(lease=1)
 
 
-def test_a_lost_message_is_sent_again_and_a_lost_worker_replaced(
+def test_lost_task_is_published_again_and_lost_worker_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[str] = []
@@ -612,7 +610,7 @@ def test_a_lost_message_is_sent_again_and_a_lost_worker_replaced(
     assert due.busy(clock.now()) == set()
 
 
-def test_a_worker_that_loses_its_claim_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_without_claim_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     world = sheets.world()
     vendor = caller(world.vendor)
     pk = create(vendor, world)
@@ -630,7 +628,7 @@ def test_a_worker_that_loses_its_claim_stops(monkeypatch: pytest.MonkeyPatch) ->
     assert not StoredFile.objects.filter(kind=StoredFile.PROCESSED).exists()
 
 
-def test_a_worker_that_has_lost_its_claim_deletes_nothing(
+def test_worker_without_claim_deletes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = sheets.world()
@@ -652,7 +650,7 @@ def test_a_worker_that_has_lost_its_claim_deletes_nothing(
     assert UsageFile.objects.get().claim == "another"
 
 
-def test_a_file_that_workers_die_of_is_given_up(
+def test_file_becomes_invalid_after_repeated_worker_failures(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = sheets.world()
@@ -674,7 +672,7 @@ def test_a_file_that_workers_die_of_is_given_up(
     assert file.error_detail == "Processing failed 3 times. Upload the file again."
 
 
-def test_without_a_broker_an_upload_succeeds(
+def test_upload_succeeds_without_a_broker(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away() -> Any:

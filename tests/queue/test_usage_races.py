@@ -1,4 +1,4 @@
-"""Listing requests and usage files under callers at the same time: one of two wins."""
+"""Concurrent writes to listing requests and usage files: only one succeeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from requests_queue.catalog.models import Listing
 from requests_queue.errors import Refused
 from requests_queue.queues.listing import creation
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.queues.usage_file import creation as usage_births
+from requests_queue.queues.usage_file import creation as usage_creation
 from requests_queue.queues.usage_file import leases, matching, records
 from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
@@ -51,7 +51,9 @@ def won(found: list[Any]) -> int:
     return sum(not isinstance(one, Refused) for one in found)
 
 
-def test_two_files_that_draw_the_same_id_are_two_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_files_with_the_same_drawn_id_get_different_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = make.world()
     given = {
         "name": "November", "product": {"id": world.product.pk},
@@ -69,14 +71,14 @@ def test_two_files_that_draw_the_same_id_are_two_files(monkeypatch: pytest.Monke
         return draw(kind)
 
     monkeypatch.setattr(ids, "draw", same)
-    made = together(4, lambda _: usage_births.create(given, world.as_vendor).pk)
+    made = together(4, lambda _: usage_creation.create(given, world.as_vendor).pk)
     assert "UF-2026-11-0000-0001" in made
     assert {pk[:11] for pk in made} <= {"UF-2026-11-", f"UF-{clock.now():%Y-%m}-"}
     assert len(set(made)) == UsageFile.objects.count() == 4
     assert sorted(made) == sorted(UsageFile.objects.values_list("pk", flat=True))
 
 
-def test_one_listing_is_made_and_one_request_is_under_way() -> None:
+def test_concurrent_requests_create_one_listing_and_one_open_request() -> None:
     world = make.world()
     contract = Listing.objects.get().contract_id
     Listing.objects.all().delete()
@@ -91,7 +93,7 @@ def test_one_listing_is_made_and_one_request_is_under_way() -> None:
     assert ListingRequest.objects.filter(status="reviewing").count() == 1
 
 
-def test_a_listing_is_not_deleted_from_under_a_new_request() -> None:
+def test_concurrent_request_keeps_the_listing() -> None:
     world = make.world()
     contract = Listing.objects.get().contract_id
     Listing.objects.all().delete()
@@ -111,7 +113,7 @@ def test_a_listing_is_not_deleted_from_under_a_new_request() -> None:
         assert not Listing.objects.exists()
 
 
-def test_two_files_define_the_same_items() -> None:
+def test_concurrent_files_define_the_same_items_once() -> None:
     world = make.world("1", {"ppu": {"dynamic": True}})
     file = usage_file(world, "processing")
     found = together(
@@ -120,7 +122,7 @@ def test_two_files_define_the_same_items() -> None:
     assert sorted(found) == [f"{world.product.pk}-{n:04d}" for n in (2, 2, 3, 3)]
 
 
-def test_one_of_two_uploads_wins_and_one_worker_claims() -> None:
+def test_one_of_two_uploads_succeeds_and_one_worker_claims() -> None:
     world = make.world()
     file = usage_file(world, "draft")
     given = {"usage_file": Content("u.csv", b"a,b")}

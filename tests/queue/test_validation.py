@@ -1,4 +1,4 @@
-"""Validating an object: whose body counts, what a handler changes, and what happens meanwhile."""
+"""Validation of an object: the body, changes by the handler, and concurrent changes."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class TestBodies:
             ({"asset": []}, "asset: "),
         ],
     )
-    def test_a_body_that_cant_be_applied_calls_nobody(
+    def test_invalid_body_makes_no_call(
         self, world: make.World, hooked: Handler, body: Any, said: str
     ) -> None:
         hook = listening(world, hooked)
@@ -163,7 +163,7 @@ class TestBodies:
         hook.refresh_from_db()
         assert (hooked.seen, hook.events, hook.triggers) == ([], 0, 0)
 
-    def test_without_a_validator_the_body_alone_is_applied(self, world: make.World) -> None:
+    def test_body_is_applied_without_a_validator(self, world: make.World) -> None:
         distributor = caller(world.provider)
         made = draft(distributor, world, {"id": "region", "value": "us"})
         same = distributor.post(f"/requests/{made['id']}/validate", {})
@@ -172,7 +172,7 @@ class TestBodies:
         assert param(answer.json)["value"] == "eu"
         assert answer.json == distributor.get(f"/requests/{made['id']}").json
 
-    def test_what_changes_nothing_leaves_the_date_of_the_last_change(
+    def test_unchanged_request_keeps_its_update_time(
         self, world: make.World, hooked: Handler
     ) -> None:
         listening(world, hooked)
@@ -185,9 +185,7 @@ class TestBodies:
 
 
 class TestErrors:
-    def test_an_error_goes_with_the_value_that_it_was_about(
-        self, world: make.World, hooked: Handler
-    ) -> None:
+    def test_new_value_clears_its_error(self, world: make.World, hooked: Handler) -> None:
         """A handler that only ever adds errors must still see a cart become clean."""
 
         def only_adds(body: dict[str, Any]) -> None:
@@ -209,7 +207,7 @@ class TestErrors:
         clean = distributor.post(f"{path}/validate", {"asset": {"params": corrected}})
         assert (param(clean.json)["value"], param(clean.json)["value_error"]) == ("eu", "")
 
-    def test_by_a_put_as_well(self, world: make.World, hooked: Handler) -> None:
+    def test_put_clears_the_error_too(self, world: make.World, hooked: Handler) -> None:
         answers(hooked, complain("Not offered"))
         listening(world, hooked)
         distributor = caller(world.provider)
@@ -222,7 +220,7 @@ class TestErrors:
         kept = caller(world.vendor).put(f"/requests/{made['id']}", of("region", value="us"))
         assert param(kept.json)["value_error"] == "Not offered"
 
-    def test_the_order_goes_on_without_them(self, world: make.World, hooked: Handler) -> None:
+    def test_order_continues_without_errors(self, world: make.World, hooked: Handler) -> None:
         answers(hooked, complain("Not offered"))
         listening(world, hooked)
         distributor = caller(world.provider)
@@ -233,7 +231,7 @@ class TestErrors:
 
 
 class TestWhatIsNeverChanged:
-    def test_items_tiers_and_status_are_the_callers(
+    def test_handler_cannot_change_items_tiers_or_status(
         self, world: make.World, hooked: Handler
     ) -> None:
         def meddle(body: dict[str, Any]) -> None:
@@ -258,7 +256,7 @@ class TestWhatIsNeverChanged:
             "status, note, asset.items, asset.tiers."
         )
 
-    def test_a_hidden_parameter_isnt_asked_for(self, world: make.World, hooked: Handler) -> None:
+    def test_hidden_parameter_is_not_required(self, world: make.World, hooked: Handler) -> None:
         def hide(body: dict[str, Any]) -> None:
             param(body, "licence")["constraints"].update(hidden=True)
 
@@ -270,7 +268,9 @@ class TestWhatIsNeverChanged:
         distributor.post(f"/requests/{made['id']}/validate", {})
         assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "pending"
 
-    def test_one_that_becomes_required_is(self, world: make.World, hooked: Handler) -> None:
+    def test_parameter_that_becomes_required_is_checked(
+        self, world: make.World, hooked: Handler
+    ) -> None:
         def demand(body: dict[str, Any]) -> None:
             param(body, "alias")["constraints"]["required"] = True
 
@@ -281,9 +281,7 @@ class TestWhatIsNeverChanged:
         distributor.post(f"/requests/{made['id']}/validate", {})
         assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "inquiring"
 
-    def test_a_choice_that_has_gone_cant_be_ordered(
-        self, world: make.World, hooked: Handler
-    ) -> None:
+    def test_removed_choice_cannot_be_ordered(self, world: make.World, hooked: Handler) -> None:
         def narrow(body: dict[str, Any]) -> None:
             param(body)["value_choices"] = [{"value": "us", "label": "US only"}]
 
@@ -304,7 +302,7 @@ def _timeless(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestMeanwhile:
-    def test_a_put_during_the_call_is_kept(self, world: make.World, hooked: Handler) -> None:
+    def test_put_during_the_call_is_kept(self, world: make.World, hooked: Handler) -> None:
         listening(world, hooked)
         distributor, second = caller(world.provider), caller(world.provider)
         made = draft(distributor, world, {"id": "alias", "value": "old"})
@@ -319,7 +317,7 @@ class TestMeanwhile:
         assert param(answer.json, "alias")["value"] == "new"
         assert param(answer.json)["value_error"] == "Choose one"
 
-    def test_an_order_during_the_call_wins(self, world: make.World, hooked: Handler) -> None:
+    def test_purchase_during_the_call_wins(self, world: make.World, hooked: Handler) -> None:
         listening(world, hooked)
         distributor, second = caller(world.provider), caller(world.provider)
         made = draft(distributor, world)
@@ -340,7 +338,7 @@ class TestMeanwhile:
             "pending", "", "",
         )  # fmt: skip
 
-    def test_a_draft_that_is_deleted_during_the_call_is_missing(
+    def test_draft_deleted_during_the_call_returns_404(
         self, world: make.World, hooked: Handler
     ) -> None:
         listening(world, hooked)
@@ -357,7 +355,7 @@ class TestMeanwhile:
             f"Object `{made['id']}` not found.",
         )  # fmt: skip
 
-    def test_a_validation_is_no_queue_change(self, world: make.World, hooked: Handler) -> None:
+    def test_validation_creates_no_event(self, world: make.World, hooked: Handler) -> None:
         listening(world, hooked)
         make.webhook(world, n=2)
         answers(hooked, complain("No"))
@@ -370,14 +368,14 @@ class TestMeanwhile:
 
 class TestWho:
     @pytest.mark.parametrize("role", ["vendor", "provider"])
-    def test_both_parties_may_validate(self, world: make.World, hooked: Handler, role: str) -> None:
+    def test_both_parties_can_validate(self, world: make.World, hooked: Handler, role: str) -> None:
         answers(hooked, complain("No"))
         listening(world, hooked)
         made = draft(caller(world.provider), world)
         answer = caller(getattr(world, role)).post(f"/requests/{made['id']}/validate", {})
         assert (answer.status, param(answer.json)["value_error"]) == (200, "No")
 
-    def test_a_stranger_sees_nothing(self, world: make.World, hooked: Handler) -> None:
+    def test_other_account_gets_404(self, world: make.World, hooked: Handler) -> None:
         listening(world, hooked)
         made = draft(caller(world.provider), world)
         stranger = make.world("7", CAPABILITIES)
@@ -389,7 +387,7 @@ class TestWho:
     @pytest.mark.parametrize(
         "status", ["pending", "tiers_setup", "approved", "failed", "scheduled", "revoking"]
     )
-    def test_drafts_and_inquiries_alone_are_validated(
+    def test_only_draft_and_inquiring_requests_are_validated(
         self, world: make.World, hooked: Handler, status: str
     ) -> None:
         listening(world, hooked)
@@ -404,7 +402,7 @@ class TestWho:
 
 
 class TestInquiries:
-    def test_other_errors_of_the_inquiry_stay(self, world: make.World, hooked: Handler) -> None:
+    def test_other_errors_are_kept(self, world: make.World, hooked: Handler) -> None:
         listening(world, hooked, "inquiring_validator")
         vendor, distributor = caller(world.vendor), caller(world.provider)
         pk = distributor.post("/requests", make.purchase(world)).json["id"]
@@ -443,7 +441,7 @@ class TestTiers:
     def validate(self, world: make.World, pk: str, body: Any = None) -> Answer:
         return caller(world.provider).post(f"/tier/config-requests/{pk}/validate", body)
 
-    def test_the_answer_stands_at_the_top_or_inside_the_configuration(
+    def test_response_has_params_at_the_top_or_in_the_configuration(
         self, world: make.World, hooked: Handler, tcr: dict[str, Any]
     ) -> None:
         listening(world, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
@@ -456,7 +454,7 @@ class TestTiers:
         answers(hooked, lambda body: {**inside, **top})
         assert param(self.validate(world, pk).json, "agreement")["value_error"] == "At the top"
 
-    def test_the_body_is_applied_and_the_flow_goes_on(
+    def test_body_is_applied_and_the_flow_continues(
         self, world: make.World, hooked: Handler, tcr: dict[str, Any]
     ) -> None:
         listening(world, hooked, "draft_tcr_t1_val", object_class="tier_config_request")

@@ -1,6 +1,6 @@
-"""Any walk through all queues at once, by both parties and the clock, leaves all of it in order.
+"""Random walks through all queues, by both parties and the clock, keep the invariants.
 
-With `--hypothesis-profile=deep` there are more and longer walks, other ones each time.
+`--hypothesis-profile=deep` tries more and longer walks, different ones each time.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def begun() -> Platform:
     reaching.set_up(platform)
     asset = reaching.subscription(platform)
     reaching.request(platform, "tiers_setup")
-    reaching.born(platform, "purchase")
+    reaching.create_order(platform, "purchase")
     reaching.config_request(platform, "tiers_setup")
     reaching.account_request(platform, "pending")
     reaching.listing_request(platform, "draft")
@@ -135,7 +135,7 @@ class Walk(RuleBasedStateMachine):
         self.drawn.__exit__(None, None, None)
 
     def tick(self, **span: float) -> None:
-        # No two steps at the same moment, so that rows are listed in the order of their births.
+        # No two steps at the same moment, so that rows are listed in the order of creation.
         self.now += timedelta(**span) if span else timedelta(seconds=1)
         Clock.objects.update(frozen_at=self.now)
 
@@ -154,7 +154,7 @@ class Walk(RuleBasedStateMachine):
     def post(self, who: str, path: str, body: Any = None) -> Answer:
         return self.call(who, "POST", path, body)
 
-    # Births.
+    # Creation.
 
     @rule(draft=st.booleans(), tier1=RESELLER, tier2=RESELLER)
     def order(self, draft: bool, tier1: str | None, tier2: str | None) -> None:
@@ -249,7 +249,7 @@ class Walk(RuleBasedStateMachine):
             assert (answer.status == 204) == (who == "V" and row.status == "draft")
 
     @rule(n=PICK, who=SIDE, status=st.sampled_from(["listed", "unlisted"]))
-    def list_by_hand(self, n: int, who: str, status: str) -> None:
+    def list_directly(self, n: int, who: str, status: str) -> None:
         self.tick()
         row = self.pick(Listing, n, product=self.platform.product)
         if row is None:
@@ -407,7 +407,7 @@ class Walk(RuleBasedStateMachine):
         walking.tier_accounts()
 
 
-def test_any_walk_leaves_the_platform_in_order() -> None:
+def test_any_walk_keeps_the_invariants() -> None:
     chosen = settings(max_examples=300, stateful_step_count=100)
     if not is_deep():
         # The same walks each time; a failing one is not shortened.

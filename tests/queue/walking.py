@@ -1,4 +1,4 @@
-"""What always holds of a platform, whatever was done on it: the invariants of `test_walks`."""
+"""The invariants of a platform that `test_walks` checks after each step."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ WORKED_ON = ("tiers_setup", "pending", "inquiring")
 
 
 class Books:
-    """What each side was told of each object so far, kept beside the platform's own rows."""
+    """The events that each party has received of each object so far."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self.read = 0
-        # By queue and object: the status that each side was told of last, and how often.
+        # By queue and object: the last status that each party was notified of, and how often.
         self.told: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
         self.times: Counter[tuple[str, str, str]] = Counter()
 
@@ -48,8 +48,8 @@ class Books:
             if queue == BILLING:
                 assert source == target == ""
             elif known is None:
-                # A draft's birth was told to nobody.
-                first = target in tables.BORN[queue] and target != "draft" and source == ""
+                # Creating a draft is not a queue change.
+                first = target in tables.INITIAL[queue] and target != "draft" and source == ""
                 assert first or (source == "draft" and (source, target) in tables.links(queue))
             else:
                 assert source == known and (source, target) in tables.links(queue), (row, target)
@@ -89,14 +89,14 @@ def subscriptions() -> None:
         assert sum(s in OPEN for _, s in rows) <= 1, (pk, rows)
         is_now = "draft"
         for kind, ended in rows:
-            born, approved, failed = effects[kind]
+            created, approved, failed = effects[kind]
             if ended == "draft":
                 continue
             if ended == "failed" and kind in ("suspend", "resume"):
-                # Born failed, it may have found the subscription in the other status.
+                # A request created as failed may have found the subscription in the other status.
                 failed = "active" if kind == "suspend" else "suspended"
             outcome = {"approved": approved, "failed": failed, "revoked": failed}
-            is_now = outcome.get(ended, born)
+            is_now = outcome.get(ended, created)
         assert status == is_now, (pk, rows, status)
 
 
@@ -131,8 +131,8 @@ def listings(listed: dict[str, str]) -> None:
         "pk", "status"
     ):
         assert status == listed.get(pk, "unlisted"), pk
-    under_way = ListingRequest.objects.filter(status__in=("reviewing", "deploying"))
-    assert not under_way.values("listing").annotate(n=Count("pk")).filter(n__gt=1).exists()
+    open_requests = ListingRequest.objects.filter(status__in=("reviewing", "deploying"))
+    assert not open_requests.values("listing").annotate(n=Count("pk")).filter(n__gt=1).exists()
 
 
 def usage_files() -> None:
@@ -144,9 +144,9 @@ def usage_files() -> None:
         found[file][status] = n
     for file in UsageFile.objects.all():
         records = found[file.pk]
-        under_way = file.status in ("uploading", "processing")
-        assert not under_way or file.sub_status == "processing"
-        if under_way:
+        is_processing = file.status in ("uploading", "processing")
+        assert not is_processing or file.sub_status == "processing"
+        if is_processing:
             continue
         assert (file.invalid, file.pending, file.accepted, file.closed) == tuple(
             records[status] for status in ("invalid", "valid", "approved", "closed")

@@ -28,7 +28,7 @@ def test_due_jobs_run_at_their_own_times() -> None:
     assert start is not None
     draft = reaching.request(platform, "draft")
     planned = clock.shown(clock.now()) + timedelta(days=10, hours=3)
-    pk = reaching.born(platform, "purchase")
+    pk = reaching.create_order(platform, "purchase")
     body = {"planned_date": planned.isoformat()}
     platform.post("V", f"/requests/{pk}/schedule", body)
     response = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})
