@@ -123,7 +123,7 @@ class TestProduct:
             ({"name": "x" * 256}, "name: Ensure this field has no more than 255 characters."),
             ({"external_id": {}}, "external_id: Not a valid string."),
             ({"capabilities": []}, "capabilities: Expected an object."),
-            ({"capabilities": {"fly": True}}, "capabilities.fly: Unknown capability."),
+            ({"capabilities": {"teleport": True}}, "capabilities.teleport: Unknown capability."),
             ({"capabilities": {"cart": {"validation": 1}}},
              "capabilities.cart.validation: Must be a valid boolean."),
             ({"capabilities": {"ppu": {"schema": "XX"}}},
