@@ -223,7 +223,7 @@ class Attempt(models.Model):
     # The webhook's revision at the claim; null for attempts recorded before this column existed.
     revision = models.IntegerField(null=True)
     error = models.TextField(blank=True)
-    why = models.TextField("what happens next, and why", blank=True)
+    why = models.TextField("next step", blank=True)
     # Whether the valid response of a validator was left out of the object.
     is_unmerged = models.BooleanField(default=False)
     # The end of the backoff when the attempt was recorded; null without a backoff.

@@ -55,8 +55,9 @@ class Migration(migrations.Migration):
                 ('truncated', models.BooleanField(default=False)),
                 ('revision', models.IntegerField(null=True)),
                 ('error', models.TextField(blank=True)),
-                ('why', models.TextField(blank=True, verbose_name='what happens next, and why')),
+                ('why', models.TextField(blank=True, verbose_name='next step')),
                 ('next_attempt_at', models.DateTimeField(null=True)),
+                ('is_unmerged', models.BooleanField(default=False)),
                 ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempt_set', to='webhooks.delivery')),
             ],
             options={
