@@ -84,13 +84,13 @@ def test_home_page_shows_a_failed_job_until_it_succeeds(world: make.World) -> No
         run_due()
         for path in ("/", "/home/live/"):
             page = html.get(browser, path)
-            failed = page.one(".failing-jobs li")
+            failed = page.one("ul.jobs li")
             assert "ZeroDivisionError, 2 times since" in failed
             assert failed.one("time")["datetime"] == f"{since:%Y-%m-%dT%H:%M:%SZ}"
             assert "a secret of the row" not in page
         fails = False
         run_due()
-    assert not html.get(browser, "/").all(".failing-jobs")
+    assert not html.get(browser, "/").all("ul.jobs")
     assert not FailedJob.objects.exists()
 
 
