@@ -75,7 +75,7 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
     """django-rql's filters, with Connect's spellings.
 
     `asset__product__id` is `asset.product.id`; an unknown name is an error rather than no
-    filter, because a handler that filters by a misspelt name would process everything.
+    filter, because a handler that filters by a misspelled name would process everything.
     """
 
     SELECT = True

@@ -25,19 +25,19 @@ from requests_queue.fields import Choice, Id, Input, String, Values
 from requests_queue.queues import base
 from requests_queue.transitions import Change
 
-# Longer logs have other places; a detail shows a thousand messages whole.
+# Characters of a message; a conversation shows up to a thousand messages.
 LONGEST = 10_000
 
 
 def tell(change: Change) -> None:
     """Write a message about a status change, and create the conversation if there is none.
 
-    Call in the transaction of the change. A birth costs three statements, a move two.
+    Call in the transaction of the change. Three statements for a creation, two for an action.
     """
     if change.status_from == change.status_to:
         return
     Message.objects.create(
-        conversation_id=_told(change),
+        conversation_id=_conversation_of(change),
         type=STATE_CHANGE,
         text=said(change.status_from, change.status_to),
         creator=change.actor.user,
@@ -53,7 +53,7 @@ def said(before: str | None, after: str) -> str:
     return f"Status changed from {before} to {after}."
 
 
-def _told(change: Change) -> int:
+def _conversation_of(change: Change) -> int:
     """Return the conversation of the changed object, of which all notified accounts are members."""
     if change.status_from is not None:
         links = Conversation.accounts.through._default_manager
@@ -78,7 +78,7 @@ def ensure(
 ) -> Conversation:
     """Create the conversation about an object if there is none; two statements.
 
-    Of two at the same time both get the same one: the second INSERT changes nothing.
+    Concurrent calls get the same one: the second INSERT changes nothing.
     """
     row = Conversation(
         instance_id=instance_id, topic=topic, creator=creator, created=clock.shown(at)
@@ -111,7 +111,7 @@ class ConversationInput(Input):
 
 
 class MessageInput(Input):
-    """What can be written of a message; a private one is for the own account alone."""
+    """The fields of a message; a private one is visible to the own account only."""
 
     text = String(LONGEST, required=True, error_messages={"blank": "This field is required."})
     type = Choice(TYPES, allow_null=True, allow_blank=True)
@@ -124,12 +124,12 @@ def create(values: Values, actor: Actor) -> Conversation:
     """
     with transaction.atomic():
         queue, row = _object(values["instance_id"], actor)
-        twin = Conversation.objects.filter(instance_id=row.pk).first()
-        if twin is not None:
+        existing = Conversation.objects.filter(instance_id=row.pk).first()
+        if existing is not None:
             raise Conflict(
                 "REQ_009",
-                f"There is a conversation {twin.shown_id} about {row.pk} already.",
-                params={"conversation_id": twin.shown_id},
+                f"{row.pk} has the conversation {existing.shown_id} already.",
+                params={"conversation_id": existing.shown_id},
             )
         topic = values.get("topic") or topic_of(queue.object_class, row.pk)
         return ensure(row.pk, topic, row.parties(), actor.user, clock.now())
@@ -175,7 +175,7 @@ def edit(row: Message, values: Values, actor: Actor) -> None:
         raise Forbidden("Only messages of your own account can be changed, and no state changes.")
     columns = {name: value for name, value in values.items() if value}
     if columns.get("type", MESSAGE) not in (MESSAGE, PRIVATE):
-        raise Invalid("type", f"A {row.type} doesn't become a {columns['type']}.")
+        raise Invalid("type", f"A {row.type} cannot become a {columns['type']}.")
     with transaction.atomic():
         _still_open(row.conversation_id)
         at = clock.shown(clock.now())

@@ -21,9 +21,10 @@ def icon(row: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def icon_key(model: str, pk: str) -> str:
-    """Return what opens an object's picture: whoever is shown the object, and nobody by guessing.
+    """Return the secret part of a picture's path, which cannot be guessed.
 
-    Browsers and reports fetch pictures without an API key, and a picture tells the name.
+    Browsers and reports fetch pictures without an API key; only callers that see the object get the
+    path.
     """
     return salted_hmac("catalog.icon", f"{model}/{pk}").hexdigest()[:16]
 

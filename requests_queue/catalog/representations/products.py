@@ -254,9 +254,10 @@ def thumbnail(row: ProductMedia) -> str:
 
 
 def thumbnail_key(row: ProductMedia) -> str:
-    """Return what opens a picture: whoever is shown the product, and nobody by guessing.
+    """Return the secret part of a picture's path, which cannot be guessed.
 
-    Browsers and connect-cli fetch pictures without an API key; a new picture has a new address.
+    Browsers and connect-cli fetch pictures without an API key; only callers that see the product
+    get the path. A new picture has a new path.
     """
     return salted_hmac("catalog.media", f"{row.pk}/{row.revision}").hexdigest()[:16]
 

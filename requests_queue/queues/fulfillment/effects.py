@@ -17,7 +17,7 @@ from requests_queue.queues.fulfillment import unique_values
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.signals import before_order_start
 
-# What each type makes of its asset: on create, on approve, on fail.  None: stays as it is.
+# The asset status that each type sets: on create, on approve, on fail.  None: unchanged.
 ASSET_STATUS: dict[str, tuple[str | None, str | None, str | None]] = {
     "purchase": ("processing", "active", "terminated"),
     "change": (None, "active", "active"),
@@ -29,11 +29,11 @@ ASSET_STATUS: dict[str, tuple[str | None, str | None, str | None]] = {
     "cancel": ("terminating", "terminated", "active"),
 }
 HANDS_OVER = ("purchase", "change", "adjustment", "renew", "transfer")
-# What is ordered, and so may have to wait for the set-up of something else.
+# Types that may have to wait for the set-up of resellers.
 HELD = ("purchase", "change", "renew", "transfer")
 
 
-def birth_status(params: parameters.Params) -> str:
+def initial_status(params: parameters.Params) -> str:
     """Return the first status: inquiring while required ordering parameters are empty."""
     return "inquiring" if parameters.missing(params, "ordering") else "pending"
 
@@ -41,13 +41,13 @@ def birth_status(params: parameters.Params) -> str:
 def start_status(kind: str, asset: Asset, params: parameters.Params, now: datetime) -> str:
     """Return the first status of an order: tiers_setup while something else must be set up first.
 
-    Who holds it moves it on later, by `release` or `fail`.
+    The receiver that holds it ends that by `release` or `fail`.
     """
     if kind in HELD and any(
         held for _, held in before_order_start.send(sender=Asset, asset=asset, now=now)
     ):
         return "tiers_setup"
-    return birth_status(params)
+    return initial_status(params)
 
 
 def leave_draft(request: Request, context: Context) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def leave_draft(request: Request, context: Context) -> dict[str, Any]:
 
 def release(request: Request, context: Context) -> dict[str, Any]:
     """Return the status after what had to be set up first."""
-    return {"status": birth_status(request.params)}
+    return {"status": initial_status(request.params)}
 
 
 def start(request: Request, context: Context) -> None:
@@ -74,7 +74,7 @@ def inquire(request: Request, context: Context) -> dict[str, Any]:
             "invalid.",
         )
     pk, tile = context.data.get("template_id"), context.data.get("activation_tile", "")
-    # Nothing of an earlier inquiry is left: without a template, the default one is shown.
+    # Resets an earlier inquiry: without a template, the default one is shown.
     return {
         "answered": False,
         "template": None if pk is None else _template(request, pk),
@@ -106,7 +106,7 @@ def approve(request: Request, context: Context) -> dict[str, Any]:
         missing = parameters.missing(request.params, "fulfillment")
         if missing:
             raise Invalid.of(parameters.required(name, "asset.params") for name in missing)
-        # Values that are in force already aren't asked about again.
+        # Values that the asset already has are not checked again.
         held = [] if request.type == "purchase" else request.asset.params
         check_unique(request.product_id, request.asset_id, request.params, held)
     if tile:

@@ -29,7 +29,7 @@ from requests_queue.queues.tier_config.inputs import (
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 
 CREATE, UPDATE = TierConfigRequestInput(), TierConfigRequestUpdate()
-# The capability that lets a type be born as a draft.
+# The product capability with which a type is created as a draft.
 DRAFT_CAPABILITY = {"setup": "tiers.validation", "update": "tiers.configs.update.validation"}
 
 

@@ -127,8 +127,8 @@ def fail(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 def give_up(request: TierConfigRequest, context: Context) -> None:
     """Activate the configuration unchanged, and fail what waited for its set-up.
 
-    The requests of the tier below are locked first and moved last: locks of queue objects come
-    in the order of the tiers, and orders are told of before requests like this one.
+    Lock order: the requests of the tier below are locked first, in the order of the tiers, but
+    changed last, because orders are notified before requests like this one.
     """
     config = setup.lock(request.configuration)
     _end(config, context.now)
