@@ -333,7 +333,7 @@ def test_stop_of_web_process_ends_validation_in_flight(
         assert running.process.stop(number) == 0
         assert time.monotonic() - started < 10
         response = waiting()
-        assert response.status_code == 400 and "The sandbox stopped" in response.json()["errors"][1]
+        assert response.status_code == 400 and "Sandbox stopped" in response.json()["errors"][1]
 
 
 def test_validation_of_a_killed_sandbox_is_recorded_at_the_next_start(tmp_path: Path) -> None:

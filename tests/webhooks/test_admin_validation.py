@@ -131,7 +131,7 @@ def test_response_of_other_structure_is_shown(vendor: Client, world: World, got:
 
 def test_dropped_response_is_not_merged(vendor: Client, world: World) -> None:
     got, why = answered(value_error="No"), "Nothing is merged: PR-1 has been moved."
-    [row] = table(shown(vendor, attempt(world, got, why=why)))
+    [row] = table(shown(vendor, attempt(world, got, why=why, is_unmerged=True)))
     assert row[3] == "not merged"
 
 

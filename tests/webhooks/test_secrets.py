@@ -65,6 +65,7 @@ def test_published_task_has_no_arguments(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(
         wakeup.current_app, "send_task", lambda *args, **options: sent.append((args, options))
     )
+    monkeypatch.setattr(wakeup, "_paused_until", 0.0)
     wakeup.clear()
     wakeup.send()
     [(args, options)] = sent

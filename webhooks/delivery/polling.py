@@ -219,7 +219,8 @@ class Poller:
         poll.failed_alone = [keys[at] for at in flushed.failed_alone]
         not_stored = sum(stored == Stored.KEPT for stored in flushed.stored)
         if not_stored:
-            self._next_retry = time.monotonic() + TICK
+            # Due at the next poll, whose timer may fire up to a millisecond early.
+            self._next_retry = time.monotonic() + TICK * 0.9
             error = flushed.error
             reason = type(error).__name__ if error else "locked by a transaction"
             self._problems.begin(STORING, f"{not_stored} kept in memory, {reason}")

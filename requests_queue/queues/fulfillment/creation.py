@@ -31,10 +31,11 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
 
     Raises Invalid, Forbidden, or Conflict (409) where Connect has such a request already.
     """
+    if data.get("type") in request_types.TYPES and not _names_preview(data):
+        # Before the body is checked: a vendor gets 403, whatever the rest is.
+        _check_creator(data["type"], actor, Connection.objects.filter(vendor=actor.account))
     values = CREATE.check(data)
     asset = values["asset"]
-    if asset.get("connection") != preview.CONNECTION:
-        _check_creator(values["type"], actor, Connection.objects.filter(vendor=actor.account))
     try:
         return _create(values, asset, actor)
     except IntegrityError:
@@ -43,6 +44,13 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
             raise lookups.conflict(twin) from None
     # Or a concurrent call created the same customer, who is found this time.
     return _create(values, asset, actor)
+
+
+def _names_preview(data: Mapping[str, Any]) -> bool:
+    """Whether an unchecked body names the connection of the preview environment."""
+    asset = data.get("asset")
+    connection = asset.get("connection") if isinstance(asset, Mapping) else None
+    return isinstance(connection, Mapping) and connection.get("id") == preview.CONNECTION
 
 
 @transitions.atomic()
