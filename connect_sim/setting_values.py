@@ -30,7 +30,7 @@ def bind(text: str) -> str:
         if not host or "/" in address or not _is_port(port):
             raise ValueError("must be host:port, with a port from 1 to 65535.")
         if host != "*" and not _IPV6.fullmatch(host) and not _HOST.fullmatch(host):
-            raise ValueError("must be host:port; an IPv6 address stands in brackets.")
+            raise ValueError("must be host:port, with an IPv6 address in brackets.")
     return text
 
 

@@ -116,9 +116,9 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
         return Q(**{route: given}) | Q(**{f"{route}__isnull": True})
 
     def _count(self, data: FilterArgs, *, is_own: bool) -> None:
-        """Raise RQLFilterParsingError where the query has too many conditions.
+        """Raise RQLFilterParsingError if the query has too many conditions.
 
-        Values of a list become one condition (`one_of`), except nulls, and where a filter makes
+        Values of a list become one condition (`in_lookup`), except nulls, and where a filter makes
         its own (`is_own`: a placeholder's).
         """
         item = self.get_filter_base_item(data.filter_name) or {}

@@ -1,1 +1,1 @@
-"""What both parties of a queue object say to each other, and what its moves say to them."""
+"""Conversations about queue objects: messages of the parties, and of status changes."""

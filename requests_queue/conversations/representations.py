@@ -27,7 +27,7 @@ def _actor(user: User | None, account: Account | None = None) -> Json:
 
 def _moment(at: str, by: Field) -> Part:
     return Part(
-        "Said", "A moment, and whose; the platform's own is by nobody's account.",
+        "Said", "A moment and the account that acted; none for the platform.",
         {"at": Field(Stamp, at), "by": by},
     )  # fmt: skip
 

@@ -138,5 +138,5 @@ def queue_routes(prefix: str, view: type[QueueCollection]) -> list[Any]:
     services.register(view.queue, view.service)
     names = {m.name: None for m in view.queue.actions if m.actors - {SYSTEM}}
     act = view.as_view({"post": "act"})
-    moves = [path(f"{prefix}/<str:pk>/{name}", act, {"name": name}) for name in names]
-    return routes(prefix, view, *moves)
+    actions = [path(f"{prefix}/<str:pk>/{name}", act, {"name": name}) for name in names]
+    return routes(prefix, view, *actions)

@@ -84,9 +84,11 @@ SampleFactory = Callable[[str, "Product | None", "Account | None"], "QueueObject
 
 @dataclass(frozen=True, slots=True)
 class PreviewField:
-    """A field of a proposal: the dotted path in the body where its value stands (numbers are
-    places in a list), and what a person calls it. `kind` is text, number or email; `word` is
-    one by which an error of the list that it stands in names it."""
+    """An editable field of a preview.
+
+    `path` is the dotted path of its value in the body (numbers are list indexes), `kind` is text,
+    number or email, and `word` is how errors of its list name it.
+    """
 
     path: str
     label: str

@@ -77,7 +77,7 @@ _SUITE_ORDER = (
          placeholder="https://siem.customer.example.com/collect",
          dependency={"parameter": {"id": "edition"}, "values": ["advanced"],
                      "required": False, "hidden": False, "readonly": False}),
-    _row("options", "Options", "checkbox", "ordering", "What else is wanted.",
+    _row("options", "Options", "checkbox", "ordering", "Additional options.",
          choices=_choices(weekly_report="Weekly report", training="Awareness training")),
     _row("site_address", "Site", "address", "ordering", "Where the onboarding takes place."),
     _row("security_phone", "Emergency phone", "phone", "ordering",

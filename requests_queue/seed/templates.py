@@ -29,7 +29,7 @@ _INQUIRE = """# We need something from you
 Hello {{{{ asset.tiers.customer.contact_info.contact.first_name }}}},
 
 we can't set up **{name}** with what we have. Please correct the values that are marked in
-[this form]({{{{ request.params_form_url }}}}); the order then goes on by itself.
+[this form]({{{{ request.params_form_url }}}}); the order then continues automatically.
 """
 
 _PENDING = """# {name} is being set up

@@ -80,7 +80,7 @@ def _claim(type_: str, wanted: ValidationRequest) -> list[ClaimedDelivery]:
         order = fan_out.record_validation(change, webhook_ids)
         lease = settings.SIM_VALIDATION_TIMEOUT + _SPARE
         claimed = claims.take(order, change.at, lease) if order else []
-    # A GET has no body, so validators are called by POST whatever an older row says.
+    # A GET has no body: validators are always called by POST.
     post = [replace(c, webhook={**c.webhook, "http_method": "POST"}) for c in claimed]
     return sorted(post, key=lambda c: order.index(c.delivery_id))
 

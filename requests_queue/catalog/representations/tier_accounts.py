@@ -30,12 +30,12 @@ TIER = Part(
 
 
 def _scopes(row: Any) -> list[str]:
-    """Return where the account stands in subscriptions, by the view's annotations."""
+    """Return the tiers that the account has in subscriptions, from the view's annotations."""
     return [scope for scope in SCOPES if getattr(row, f"as_{scope}")]
 
 
 TIER_ACCOUNT = Resource(
-    "TierAccount", "A customer or a reseller; `scopes` says where it stands in subscriptions.",
+    "TierAccount", "A customer or a reseller; `scopes` are its tiers in subscriptions.",
     {
         **_KEYS,
         "db": Constant(REGION, str),

@@ -52,7 +52,7 @@ class Dependency(TypedDict):
 
 
 class ParameterConstraints(TypedDict, total=False):
-    """What a value must be; `shared` says what the other side sees of it."""
+    """The constraints of a value; `shared` is what the other party may do with it."""
 
     required: bool
     hidden: bool

@@ -1,4 +1,4 @@
-"""`/contracts`: under which products are sold, and the moves from one state to another."""
+"""`/contracts`: distribution contracts, and the actions that change their status."""
 
 from __future__ import annotations
 

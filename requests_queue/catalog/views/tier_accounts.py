@@ -60,7 +60,7 @@ class TierAccounts(Collection):
         )
 
     def complete(self, rows: QuerySet[TierAccount]) -> QuerySet[TierAccount]:
-        """Return the tier accounts, each with where it stands in the caller's assets."""
+        """Return the tier accounts with their tiers in the caller's assets."""
         found: QuerySet[TierAccount] = (
             super().complete(rows).annotate(**visibility.tiers(self.account))
         )

@@ -1,4 +1,4 @@
-"""The states of a contract: who moves it from which to which."""
+"""The actions of contracts: who may take them, and the status before and after."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ SIDES = ("vendor", "provider")
 def set_attributes(pk: str, values: Values, actor: Actor) -> dict[str, Any]:
     """Replace the caller's side of the attributes and return both; a change is a queue change.
 
-    Raises Forbidden for the other side's.
+    Raises Forbidden for those of the other party.
     """
     with transitions.atomic():
         row = BillingRequest.objects.select_for_update(of=("self",)).filter(pk=pk).first()
@@ -35,7 +35,7 @@ def set_attributes(pk: str, values: Values, actor: Actor) -> dict[str, Any]:
 def merged(held: Mapping[str, Any], values: Values, actor: Actor) -> dict[str, Any]:
     """Return the attributes with the caller's own replaced; raises Forbidden.
 
-    A client sends back what it read, so the other side's are only refused where they differ.
+    A client sends back what it read: the other party's are refused only if they differ.
     """
     own = "vendor" if actor.role == VENDOR else "provider"
     attributes = dict(held)

@@ -32,7 +32,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
     Raises Invalid, Forbidden, or Conflict (409) where Connect has such a request already.
     """
     if data.get("type") in request_types.TYPES and not _names_preview(data):
-        # Before the body is checked: a vendor gets 403, whatever the rest is.
+        # Before the body is checked: a vendor gets 403 even with an invalid body.
         _check_creator(data["type"], actor, Connection.objects.filter(vendor=actor.account))
     values = CREATE.check(data)
     asset = values["asset"]
@@ -40,9 +40,9 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
         return _create(values, asset, actor)
     except IntegrityError:
         # A concurrent call created the same order.
-        if twin := lookups.duplicate_of(asset, actor):
-            raise lookups.conflict(twin) from None
-    # Or a concurrent call created the same customer, who is found this time.
+        if existing := lookups.duplicate_of(asset, actor):
+            raise lookups.conflict(existing) from None
+    # Otherwise a concurrent request created the same customer, which is found this time.
     return _create(values, asset, actor)
 
 

@@ -1,1 +1,1 @@
-"""Tier account requests: vendors are told that a customer or reseller has changed."""
+"""Tier account requests: vendors are notified that a customer or reseller has changed."""

@@ -57,7 +57,7 @@ class TierConfigRequests(ValidatedCollection):
         return with_shown(super().visible())
 
     def done(self, name: str) -> Response:
-        """Answer a move: an approval with the text and its date, as the document has it."""
+        """Respond to an action: to an approval with the text and its date, as in the document."""
         if name == "approve":
             return Response(representations.APPROVAL.represent(self.get_object()))
         return super().done(name)

@@ -38,8 +38,9 @@ def create(data: Mapping[str, Any], actor: Actor) -> TierConfigRequest:
 
     `{type?, status?, notes?, params[], configuration{id} | configuration{product{id},
     account{id | external_uid | whole}, tier_level, connection{id}?, marketplace{id}?,
-    parent_account?}}`; without a type it is a setup of what isn't set up, else an update.
-    Raises Invalid, Forbidden, Missing, IllegalMove, or Conflict (409) where one is open.
+    parent_account?}}`; without a type it is an
+    update if the configuration is set up, else a setup.
+    Raises Invalid, Forbidden, Missing, ActionNotAllowed, or Conflict (409) where one is open.
     """
     values = CREATE.check(data)
     if not _is_preview(values["configuration"], actor):
@@ -55,7 +56,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> TierConfigRequest:
 def _create(given: Values, data: Values, actor: Actor) -> TierConfigRequest:
     now = clock.now()
     pk = given.get("id")
-    config = _named(pk, actor) if pk else _wanted(given, actor, now)
+    config = _named(pk, actor) if pk else _find_or_create(given, actor, now)
     kind, roles = data.get("type") or _default(config), actor.roles_for(config.connection)
     _check_creator(kind, roles)
     effects.check_free(config, kind)
@@ -128,7 +129,7 @@ def _named(pk: str, actor: Actor) -> TierConfig:
     return locked
 
 
-def _wanted(given: Values, actor: Actor, now: datetime) -> TierConfig:
+def _find_or_create(given: Values, actor: Actor, now: datetime) -> TierConfig:
     """Return the configuration of a product, reseller and level, created if there is none."""
     ordered = actor.role == DISTRIBUTOR or _is_preview(given, actor)
     if not ordered or actor.account is None:

@@ -21,7 +21,7 @@ from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfi
 def check_free(config: TierConfig, kind: str) -> None:
     """Check that a request of this type can be opened for a locked configuration.
 
-    Raises IllegalMove where the configuration is set up already or not yet, or Conflict (409)
+    Raises ActionNotAllowed if the configuration is set up already or not yet, or Conflict (409)
     where another request is open.
     """
     if twin := config.requests.filter(status__in=OPEN).first():
@@ -92,13 +92,13 @@ def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     """Check required fulfillment parameters, and return what the reseller is shown."""
     given = context.data.get("template", {})
-    # The document has the date inside the template; other moves beside it.
+    # The document has the date inside the template; other actions beside it.
     moment = context.data.get("effective_date") or given.get("effective_date")
     columns: dict[str, Any] = {"effective_date": moment or clock.shown(context.now)}
     missing = parameters.missing(request.params, "fulfillment")
     if missing:
         raise Invalid.of(parameters.required(name, "params") for name in missing)
-    # Values that are in force already aren't asked about again.
+    # Values that the configuration already has are not checked again.
     check_unique(request.configuration, request.params, request.configuration.params)
     if tile := given.get("representation"):
         return columns | {"representation": tile, "template": None}
@@ -106,9 +106,10 @@ def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 
 def apply(request: TierConfigRequest, context: Context) -> None:
-    """Copy the request's parameters to the configuration, and release what waited for it.
+    """Copy the request's parameters to the configuration, and release the requests that wait for
+    it.
 
-    Locks and moves come in the order that `give_up` tells of.
+    Lock order: see `give_up`.
     """
     config = setup.lock(request.configuration)
     params = parameters.without_errors(request.params)
@@ -125,7 +126,7 @@ def fail(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 
 def give_up(request: TierConfigRequest, context: Context) -> None:
-    """Activate the configuration unchanged, and fail what waited for its set-up.
+    """Activate the configuration unchanged, and fail the requests that wait for its set-up.
 
     Lock order: the requests of the tier below are locked first, in the order of the tiers, but
     changed last, because orders are notified before requests like this one.

@@ -93,7 +93,7 @@ class UsageFiles(QueueCollection):
         return self.answer(self.get_object())
 
     def act(self, request: HttpRequest, pk: str, name: str) -> Response:
-        """Make a move; a submit waits for the processing that it has overtaken."""
+        """Take an action; a submit first waits for the processing of the file."""
         if name == "submit":
             self.get_object()
             if _WAITING.acquire(blocking=False):
@@ -140,7 +140,7 @@ def _wait_for_workers(pk: str) -> None:
 
 
 class UsageProducts(Collection):
-    """`/usage/products/{id}`: what usage needs of a product, for both sides."""
+    """`/usage/products/{id}`: the usage template of a product, for both parties."""
 
     documented = Documented(
         "Usage", "product with usage", answers={"template": Answer(200, TEMPLATE_LINK)}
