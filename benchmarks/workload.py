@@ -27,14 +27,14 @@ def fixtures(handler: str) -> None:
     from requests_queue.queues.fulfillment import creation
     from tests import make
 
-    made = make.world("1")
+    catalog = make.catalog("1")
     for n in range(1, DRAIN + 1):
-        make.webhook(made, f"{handler}/drain/{n}", n, data={"environment": "benchmark", "n": n})
-    make.webhook(made, f"{handler}/hang", _HANGING)
+        make.webhook(catalog, f"{handler}/drain/{n}", n, data={"environment": "benchmark", "n": n})
+    make.webhook(catalog, f"{handler}/hang", _HANGING)
     for n in range(PACED):
-        made = make.world(str(n + 2))
-        make.webhook(made, f"{handler}/paced/{n}", 200 + n, data={"environment": "benchmark"})
-        creation.create(make.purchase(made), made.as_distributor)
+        catalog = make.catalog(str(n + 2))
+        make.webhook(catalog, f"{handler}/paced/{n}", 200 + n, data={"environment": "benchmark"})
+        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def fill(each: int, hanging: bool) -> None:
@@ -131,19 +131,19 @@ def hanging_fixtures(handler: str, groups: list[int]) -> int:
     from tests import make
     from webhooks.models import Webhook
 
-    made = make.world("1")
+    catalog = make.catalog("1")
     numbers = iter(range(1, 1_000_000))
 
     def product(name: str) -> Product:
         return Product.objects.create(
-            id=f"PRD-{name}", name=name, owner=made.vendor, created=make.AT, updated=make.AT
+            id=f"PRD-{name}", name=name, owner=catalog.vendor, created=make.AT, updated=make.AT
         )
 
     def hook(of: Product, url: str) -> Webhook:
         n = next(numbers)
         return Webhook(
             id=f"WH-000-{n // 1000:03d}-{n % 1000:03d}", label=f"Hook {n}", product=of,
-            account=made.vendor, object_class="fulfillment_request", external_url=url,
+            account=catalog.vendor, object_class="fulfillment_request", external_url=url,
             jwt_secret=f"JWT-secret-of-thirty-two-bytes-or-more-{n}", created_at=make.AT,
         )  # fmt: skip
 

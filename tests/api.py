@@ -117,11 +117,11 @@ def nobody(db: None) -> Caller:
 
 
 @pytest.fixture
-def other(seeded: seed.Summary) -> make.World:
+def other(seeded: seed.Summary) -> make.Catalog:
     """A second vendor and a second provider, with a subscription between them."""
-    made = make.world("7")
-    make.asset(made, 7)
-    return made
+    catalog = make.catalog("7")
+    make.asset(catalog, 7)
+    return catalog
 
 
 def ids(who: Caller, path: str) -> list[str]:

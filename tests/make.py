@@ -47,8 +47,8 @@ CONTACT = {
 
 
 @dataclass
-class World:
-    """What `world` made."""
+class Catalog:
+    """The accounts with users, the product and what belongs to it."""
 
     vendor: Account
     provider: Account
@@ -68,8 +68,8 @@ class World:
         return Actor(self.provider_user, self.provider)
 
 
-def world(digit: str = "1", capabilities: dict[str, Any] | None = None) -> World:
-    """Make a platform of its own; another `digit` makes another one beside it."""
+def catalog(digit: str = "1", capabilities: dict[str, Any] | None = None) -> Catalog:
+    """Create the accounts and the product of a test; each `digit` has its own."""
     three = digit * 3
     vendor = Account.objects.create(
         id=f"VA-{three}-{three}", name="Vendor", type="vendor", created=AT
@@ -114,34 +114,34 @@ def world(digit: str = "1", capabilities: dict[str, Any] | None = None) -> World
         id=f"TL-{three}-{three}-{three}", product=product, title="Active", name="Active",
         body="# Active", scope="asset", type="fulfillment", created=AT, updated=AT,
     )  # fmt: skip
-    return World(vendor, provider, *users, product, connection, item, template)
+    return Catalog(vendor, provider, *users, product, connection, item, template)
 
 
-def parameter(made: World, name: str, **more: Any) -> Parameter:
+def parameter(catalog: Catalog, name: str, **more: Any) -> Parameter:
     """Add a parameter to the product."""
     fields = {
         "title": name, "type": "text", "scope": "asset", "phase": "ordering",
         "constraints": {}, "created": AT, "updated": AT, **more,
     }  # fmt: skip
-    return Parameter.objects.create(product=made.product, name=name, **fields)
+    return Parameter.objects.create(product=catalog.product, name=name, **fields)
 
 
-def webhook(made: World, url: str = "http://127.0.0.1:9/", n: int = 1, **more: Any) -> Webhook:
+def webhook(catalog: Catalog, url: str = "http://127.0.0.1:9/", n: int = 1, **more: Any) -> Webhook:
     """Make a webhook of the vendor."""
     fields = {
         "label": f"Hook {n}", "object_class": "fulfillment_request", "external_url": url,
-        "jwt_secret": f"JWT-secret-of-thirty-two-bytes-or-more-{n}", "product": made.product,
-        "account": made.vendor, "created_at": AT, "created_by": made.vendor_user, **more,
+        "jwt_secret": f"JWT-secret-of-thirty-two-bytes-or-more-{n}", "product": catalog.product,
+        "account": catalog.vendor, "created_at": AT, "created_by": catalog.vendor_user, **more,
     }  # fmt: skip
     pk = f"WH-{n // 1000000:03d}-{n // 1000 % 1000:03d}-{n % 1000:03d}"
     return Webhook.objects.create(id=pk, **fields)
 
 
-def purchase(made: World, **more: Any) -> dict[str, Any]:
+def purchase(catalog: Catalog, **more: Any) -> dict[str, Any]:
     """Return the body of a purchase with only what a distributor sends."""
     asset = {
-        "connection": {"id": made.connection.id},
-        "items": [{"id": made.item.id, "quantity": 5}],
+        "connection": {"id": catalog.connection.id},
+        "items": [{"id": catalog.item.id, "quantity": 5}],
         "tiers": {
             "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
             "tier1": {"name": "Portland Resellers", "contact_info": CONTACT},
@@ -151,16 +151,16 @@ def purchase(made: World, **more: Any) -> dict[str, Any]:
     return {"type": "purchase", "asset": asset, **more}
 
 
-def asset(made: World, n: int = 1, **more: Any) -> Asset:
+def asset(catalog: Catalog, n: int = 1, **more: Any) -> Asset:
     """Make an active subscription."""
     tier = TierAccount.objects.create(
-        id=f"TA-0000-0000-{n:04d}", name="Customer", owner=made.provider, hub=made.connection.hub,
-        contact_info=CONTACT, created=AT, updated=AT,
+        id=f"TA-0000-0000-{n:04d}", name="Customer", owner=catalog.provider,
+        hub=catalog.connection.hub, contact_info=CONTACT, created=AT, updated=AT,
     )  # fmt: skip
     fields = {
-        "status": "active", "product": made.product, "connection": made.connection,
-        "marketplace": Marketplace.objects.get(owner=made.provider),
-        "contract": Contract.objects.get(provider=made.provider), "customer": tier, "tier1": tier,
-        "created": AT, "updated": AT, **more,
+        "status": "active", "product": catalog.product, "connection": catalog.connection,
+        "marketplace": Marketplace.objects.get(owner=catalog.provider),
+        "contract": Contract.objects.get(provider=catalog.provider), "customer": tier,
+        "tier1": tier, "created": AT, "updated": AT, **more,
     }  # fmt: skip
     return Asset.objects.create(id=f"AS-0000-0000-{n:04d}", **fields)

@@ -7,17 +7,17 @@ from django.test import Client
 
 from requests_queue.catalog.models import User
 from tests import make
-from tests.make import World
+from tests.make import Catalog
 
 
 @pytest.fixture
-def world(db: None) -> World:
+def catalog(db: None) -> Catalog:
     """A platform with a vendor and a distributor."""
-    return make.world("1")
+    return make.catalog("1")
 
 
 @pytest.fixture
-def root(world: World) -> Client:
+def root(catalog: Catalog) -> Client:
     """An administrator of the whole."""
     return signed_in(
         User.objects.create(username="root", uid="UR-000-000-001", is_staff=True, is_superuser=True)
@@ -25,21 +25,21 @@ def root(world: World) -> Client:
 
 
 @pytest.fixture
-def vendor(world: World) -> Client:
+def vendor(catalog: Catalog) -> Client:
     """Staff of the vendor."""
-    return signed_in(staff(world.vendor_user))
+    return signed_in(staff(catalog.vendor_user))
 
 
 @pytest.fixture
-def distributor(world: World) -> Client:
+def distributor(catalog: Catalog) -> Client:
     """Staff of the distributor."""
-    return signed_in(staff(world.provider_user))
+    return signed_in(staff(catalog.provider_user))
 
 
 @pytest.fixture
 def stranger(db: None) -> Client:
     """Staff of another vendor."""
-    return signed_in(staff(make.world("2").vendor_user))
+    return signed_in(staff(make.catalog("2").vendor_user))
 
 
 def staff(user: User) -> User:

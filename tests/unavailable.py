@@ -14,7 +14,7 @@ from django.test.client import ClientHandler
 
 from requests_queue.catalog import keys
 from tests import make
-from tests.signed_in import root, world  # noqa: F401  (fixtures)
+from tests.signed_in import catalog, root  # noqa: F401  (fixtures)
 
 API = ("/public/v1/requests", "/public/v1/notifications/webhooks", "/sandbox/clock")
 PAGES = ("/", "/webhooks/", "/admin/", "/admin/webhooks/webhook/", "/there-is-nothing-here")
@@ -50,9 +50,9 @@ class Callers:
 
 
 @pytest.fixture
-def callers(root: Client, world: make.World) -> Callers:
+def callers(root: Client, catalog: make.Catalog) -> Callers:
     key = keys.new_key()
-    keys.store(world.vendor, key, "test")
+    keys.store(catalog.vendor, key, "test")
     return Callers(root, key)
 
 

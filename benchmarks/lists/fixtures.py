@@ -44,7 +44,7 @@ def fill(count: int) -> None:
 
     call_command("migrate", verbosity=0, interactive=False)
     seed.run(lambda line: None)
-    make.world("7")
+    make.catalog("7")
     start = seed.accounts.first_seed() - timedelta(days=300)
     products = {name: _product_data(name) for name in (_BACKUP, _SUITE, _FOREIGN)}
     _tier_accounts(products[_BACKUP], start)

@@ -18,36 +18,36 @@ UNAUTHORIZED = "API request is unauthorized."
 
 
 @pytest.fixture
-def world() -> make.World:
-    made = make.world("7")
-    keys.store(made.vendor, KEY, "Extension")
-    return made
+def catalog() -> make.Catalog:
+    catalog = make.catalog("7")
+    keys.store(catalog.vendor, KEY, "Extension")
+    return catalog
 
 
 def reads(key: str) -> int:
     return Caller(key).get("/accounts").status
 
 
-def test_key_identifies_its_account(world: make.World) -> None:
-    other = make.world("8")
-    assert [row["id"] for row in Caller(KEY).get("/accounts").json] == [world.vendor.pk]
+def test_key_identifies_its_account(catalog: make.Catalog) -> None:
+    other = make.catalog("8")
+    assert [row["id"] for row in Caller(KEY).get("/accounts").json] == [catalog.vendor.pk]
     assert Caller(KEY).get(f"/accounts/{other.vendor.pk}").status == 404
 
 
-def test_revoked_key_is_refused(world: make.World) -> None:
+def test_revoked_key_is_refused(catalog: make.Catalog) -> None:
     assert reads(KEY) == 200
     ApiToken.objects.update(active=False)
     refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
-    keys.store(world.vendor, KEY, "Extension")
+    keys.store(catalog.vendor, KEY, "Extension")
     assert reads(KEY) == 200
 
 
-def test_key_of_inactive_user_is_refused(world: make.World) -> None:
+def test_key_of_inactive_user_is_refused(catalog: make.Catalog) -> None:
     User.objects.filter(uid="SU-777-000-001").update(is_active=False)
     refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
 
 
-def test_key_of_deleted_user_is_refused(world: make.World) -> None:
+def test_key_of_deleted_user_is_refused(catalog: make.Catalog) -> None:
     User.objects.filter(uid="SU-777-000-001").delete()
     refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
 
@@ -64,29 +64,29 @@ def test_key_of_deleted_account_is_refused() -> None:
     ["SU-777-000-001:another-secret", "SU-777-000-002:the-secret-of-a-key",
      "UR-777-777-001:the-secret-of-a-key", "SU-777-000-001:", "SU-777-000-001", "", "x:y"],
 )  # fmt: skip
-def test_unknown_key_is_refused(world: make.World, key: str) -> None:
+def test_unknown_key_is_refused(catalog: make.Catalog, key: str) -> None:
     refused(Caller(key or None).get("/accounts"), 401, UNAUTHORIZED)
 
 
-def test_new_secret_replaces_the_old_one(world: make.World) -> None:
-    keys.store(world.vendor, "SU-777-000-001:a-newer-secret", "Extension")
+def test_new_secret_replaces_the_old_one(catalog: make.Catalog) -> None:
+    keys.store(catalog.vendor, "SU-777-000-001:a-newer-secret", "Extension")
     assert (reads(KEY), reads("SU-777-000-001:a-newer-secret")) == (401, 200)
 
 
-def test_key_without_account_is_refused(world: make.World) -> None:
+def test_key_without_account_is_refused(catalog: make.Catalog) -> None:
     User.objects.filter(uid="SU-777-000-001").update(account=None)
     for path in ("/accounts", "/requests", "/products/PRD-777-777-777/items"):
         assert Caller(KEY).get(path).status == 403
     assert Caller(KEY).get("/sandbox/clock").status == 403
 
 
-def test_refusal_does_not_reveal_the_object(world: make.World) -> None:
-    for path in (f"/products/{world.product.pk}", "/products/PRD-000-000-000", "/nothing"):
+def test_refusal_does_not_reveal_the_object(catalog: make.Catalog) -> None:
+    for path in (f"/products/{catalog.product.pk}", "/products/PRD-000-000-000", "/nothing"):
         refused(Caller("SU-777-000-001:another-secret").get(path), 401, UNAUTHORIZED)
 
 
-def test_inactive_user_is_signed_out(world: make.World) -> None:
-    client, user = Client(), staff(world.vendor_user)
+def test_inactive_user_is_signed_out(catalog: make.Catalog) -> None:
+    client, user = Client(), staff(catalog.vendor_user)
     client.force_login(user)
     link = sign_in.link(user)
     assert client.get("/admin/").status_code == 200

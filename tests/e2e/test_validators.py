@@ -424,8 +424,8 @@ def second_vendor(running: Sandbox) -> str:
         "from requests_queue.catalog import keys\n"
         "from requests_queue.seed.products import capabilities\n"
         "from tests import make\n"
-        "made, key = make.world('7', capabilities(True)), keys.new_key()\n"
-        "keys.store(made.vendor, key, 'Second vendor')\n"
+        "catalog, key = make.catalog('7', capabilities(True)), keys.new_key()\n"
+        "keys.store(catalog.vendor, key, 'Second vendor')\n"
         "print(key)"
     )
     done = subprocess.run(

@@ -56,9 +56,9 @@ def attempt(row: Delivery, outcome: str = "success", **more: Any) -> Attempt:
 
 
 @pytest.fixture
-def hook(world: make.World) -> Webhook:
+def hook(catalog: make.Catalog) -> Webhook:
     """A webhook of the vendor."""
-    return make.webhook(world)
+    return make.webhook(catalog)
 
 
 def ids(client: Client, query: str = "") -> list[int]:

@@ -13,11 +13,11 @@ from django.test import Client
 from requests_queue import clock
 from tests import html
 from tests.portal.delivered import CLAIMS, attempt, delivery, hook
-from tests.signed_in import vendor, world
+from tests.signed_in import catalog, vendor
 from webhooks.http.headers import MASK
 from webhooks.models import Attempt, Delivery, Resend, Webhook
 
-__all__ = ["hook", "vendor", "world"]
+__all__ = ["catalog", "hook", "vendor"]
 
 pytestmark = pytest.mark.django_db
 

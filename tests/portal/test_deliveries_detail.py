@@ -15,11 +15,11 @@ from requests_queue.models import Clock
 from tests import html, make
 from tests.html import Element
 from tests.portal.delivered import CLAIMS, attempt, delivery, hook
-from tests.signed_in import distributor, stranger, vendor, world
+from tests.signed_in import catalog, distributor, stranger, vendor
 from webhooks.delivery.request import encode_payload
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
 
-__all__ = ["distributor", "hook", "stranger", "vendor", "world"]
+__all__ = ["catalog", "distributor", "hook", "stranger", "vendor"]
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -151,14 +151,14 @@ def test_moved_next_attempt_says_why(
 
 
 def test_cleared_backoffs_are_listed_between_the_attempts(
-    vendor: Client, hook: Webhook, world: make.World
+    vendor: Client, hook: Webhook, catalog: make.Catalog
 ) -> None:
     row, other = delivery(hook), delivery(hook)
     first = failed(row, 300)
     second = attempt(row)
     triggered = attempt(other, started_at=make.AT + 60 * S, finished_at=make.AT + 61 * S)
     made = {"webhook": hook, "failures": 1, "was_out_of_order": False}
-    user = world.vendor_user
+    user = catalog.vendor_user
     for cause, seconds, more in (
         ("triggered", 61, {"attempt": triggered}),
         ("edited", 90, {"user": user, "detail": "endpoint URL"}),
@@ -181,14 +181,14 @@ def test_cleared_backoffs_are_listed_between_the_attempts(
 
 
 def test_cleared_backoff_is_listed_once_while_platform_time_stands_still(
-    vendor: Client, hook: Webhook, world: make.World
+    vendor: Client, hook: Webhook, catalog: make.Catalog
 ) -> None:
     row = delivery(hook, state="waiting")
     failed(row, 300)
     at = make.AT + 300 * S
     Attempt.objects.filter(pk=failed(row, 300).pk).update(started_at=at, finished_at=at)
     hook.cleared_backoffs.create(
-        at=at, cause="edited", user=world.vendor_user, failures=1, was_out_of_order=False
+        at=at, cause="edited", user=catalog.vendor_user, failures=1, was_out_of_order=False
     )
     assert page(vendor, row).text.count("Backoff cleared: edited by") == 1
 
@@ -332,9 +332,9 @@ def test_changes_since_the_previous_attempt(vendor: Client, hook: Webhook) -> No
 
 
 def test_validators_response_is_compared_with_the_request(
-    vendor: Client, world: make.World
+    vendor: Client, catalog: make.Catalog
 ) -> None:
-    hook = make.webhook(world, n=9, type="validator")
+    hook = make.webhook(catalog, n=9, type="validator")
     row = delivery(hook, "PR-1111-1111-1111-001")
     body = '{"id": "PR-1", "asset": {"params": [{"id": "region", "value": "us"}]}}'
     got = b'{"asset": {"params": [{"id": "region", "value": "eu"}]}}'

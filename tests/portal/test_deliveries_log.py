@@ -11,10 +11,10 @@ from django.test import Client
 from tests import html, make
 from tests.make import AT
 from tests.portal.delivered import attempt, delivery, hook, ids
-from tests.signed_in import distributor, root, stranger, vendor, world
+from tests.signed_in import catalog, distributor, root, stranger, vendor
 from webhooks.models import Delivery, Event, Resend, Webhook
 
-__all__ = ["distributor", "hook", "root", "stranger", "vendor", "world"]
+__all__ = ["catalog", "distributor", "hook", "root", "stranger", "vendor"]
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -27,9 +27,9 @@ def fill(hook: Webhook, count: int) -> None:
 
 
 def test_account_sees_its_own_deliveries(
-    vendor: Client, distributor: Client, stranger: Client, hook: Webhook, world: make.World
+    vendor: Client, distributor: Client, stranger: Client, hook: Webhook, catalog: make.Catalog
 ) -> None:
-    theirs = delivery(make.webhook(world, n=2, account=world.provider))
+    theirs = delivery(make.webhook(catalog, n=2, account=catalog.provider))
     ours = delivery(hook)
     assert ids(vendor) == [ours.pk]
     assert ids(distributor) == [theirs.pk]
@@ -133,11 +133,11 @@ def test_number_of_statements_is_bounded_and_bodies_are_not_read(
 
 
 def test_administrator_sees_the_account_that_they_act_as(
-    root: Client, hook: Webhook, world: make.World
+    root: Client, hook: Webhook, catalog: make.Catalog
 ) -> None:
     row = delivery(hook)
     assert ids(root) == [row.pk]
-    root.post("/acting/", {"account": world.provider.pk})
+    root.post("/acting/", {"account": catalog.provider.pk})
     assert ids(root) == []
     assert root.get(f"/deliveries/{row.pk}/").status_code == 404
 

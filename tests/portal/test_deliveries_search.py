@@ -10,11 +10,11 @@ from tests import html, make
 from tests.hypothesis_profiles import examples
 from tests.make import AT
 from tests.portal.delivered import attempt, delivery, hook, ids
-from tests.signed_in import vendor, world
+from tests.signed_in import catalog, vendor
 from tests.unit.portal.search_texts import typed
 from webhooks.models import Webhook
 
-__all__ = ["hook", "vendor", "world"]
+__all__ = ["catalog", "hook", "vendor"]
 
 pytestmark = pytest.mark.django_db
 
@@ -36,12 +36,12 @@ def test_invalid_search_is_kept_and_explained(vendor: Client, hook: Webhook) -> 
 
 
 @pytest.fixture
-def found(hook: Webhook, world: make.World) -> dict[str, int]:
+def found(hook: Webhook, catalog: make.Catalog) -> dict[str, int]:
     """Three deliveries: one with a failure, one of another webhook, one that is waiting."""
     a = delivery(hook, "PR-1111-1111-1111-001", "PR-2222-2222-2222-001")
     attempt(a, "failure", status_code=503, response_body=b"\xff upstream \xe2\x82\xac down")
     attempt(a)
-    other = make.webhook(world, n=2, label="Billing, 100%")
+    other = make.webhook(catalog, n=2, label="Billing, 100%")
     b = delivery(other, state="failed", created_at=AT.replace(day=2))
     attempt(b, "failure", status_code=None, error="unknown host", method="GET")
     c = delivery(hook, "PR-3333-3333-3333-001", state="waiting", created_at=AT.replace(day=3))

@@ -13,7 +13,7 @@ from django.test import Client
 
 from portal.home import views
 from tests import html, make
-from tests.signed_in import signed_in, world  # noqa: F401  (fixture)
+from tests.signed_in import catalog, signed_in  # noqa: F401  (fixture)
 
 pytestmark = pytest.mark.django_db
 
@@ -28,8 +28,8 @@ def database_unavailable() -> Iterator[None]:
 
 
 @pytest.fixture
-def vendor(world: make.World) -> Client:
-    client = signed_in(world.vendor_user)
+def vendor(catalog: make.Catalog) -> Client:
+    client = signed_in(catalog.vendor_user)
     client.raise_request_exception = False
     return client
 

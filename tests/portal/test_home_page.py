@@ -18,7 +18,7 @@ from requests_queue.heartbeats import EXPIRES_AFTER, SCHEDULER, WORKER
 from requests_queue.models import Heartbeat
 from tests import html, make
 from tests.processes import free_port
-from tests.signed_in import signed_in, world  # noqa: F401  (fixture)
+from tests.signed_in import catalog, signed_in  # noqa: F401  (fixture)
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.webhook_health import MinuteCounts
 
@@ -34,8 +34,8 @@ def no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def vendor(world: make.World) -> Client:
-    return signed_in(world.vendor_user)
+def vendor(catalog: make.Catalog) -> Client:
+    return signed_in(catalog.vendor_user)
 
 
 def heartbeat(kind: str, age: float, since: float = 100) -> None:
@@ -136,8 +136,8 @@ def test_broker_times_out(settings: Any) -> None:
 # -- the last hour
 
 
-def test_last_hour_counts_attempts_by_outcome(vendor: Client, world: make.World) -> None:
-    row = make.webhook(world)
+def test_last_hour_counts_attempts_by_outcome(vendor: Client, catalog: make.Catalog) -> None:
+    row = make.webhook(catalog)
     for outcome in ("success", "success", "failure"):
         attempt(row, outcome)
     page = html.get(vendor, "/").one("[aria-labelledby=hour]")
@@ -145,8 +145,8 @@ def test_last_hour_counts_attempts_by_outcome(vendor: Client, world: make.World)
     assert "2 succeeded, 1 failed" in page.one("li")
 
 
-def test_last_hour_without_attempts_says_so(vendor: Client, world: make.World) -> None:
-    attempt(make.webhook(world, account=world.provider), "success")
+def test_last_hour_without_attempts_says_so(vendor: Client, catalog: make.Catalog) -> None:
+    attempt(make.webhook(catalog, account=catalog.provider), "success")
     assert "No attempts in the last hour" in html.get(vendor, "/")
 
 
@@ -173,13 +173,13 @@ def test_bars_fit_the_chart() -> None:
 # -- failing webhooks
 
 
-def test_failing_webhooks_have_reason_and_actions(vendor: Client, world: make.World) -> None:
-    paused = make.webhook(world, n=1, out_of_order=True, failure_since_last_success=10)
+def test_failing_webhooks_have_reason_and_actions(vendor: Client, catalog: make.Catalog) -> None:
+    paused = make.webhook(catalog, n=1, out_of_order=True, failure_since_last_success=10)
     paused.last_failure = attempt(paused, "failure", error="Handler returned HTTP 500.")
     paused.save()
     backoff_until = clock.now() + timedelta(minutes=5)
     make.webhook(
-        world, n=2, round=1, earliest_possible_trigger=backoff_until, failure_since_last_success=1
+        catalog, n=2, round=1, earliest_possible_trigger=backoff_until, failure_since_last_success=1
     )
     failing = html.get(vendor, "/").by_role("heading", "Failing webhooks").parent
     assert failing is not None
@@ -198,25 +198,27 @@ def test_failing_webhooks_have_reason_and_actions(vendor: Client, world: make.Wo
     assert second.by_role("button", "Trigger now: Hook 2")
 
 
-def test_healthy_account_has_no_failing_webhooks(vendor: Client, world: make.World) -> None:
-    make.webhook(world)
+def test_healthy_account_has_no_failing_webhooks(vendor: Client, catalog: make.Catalog) -> None:
+    make.webhook(catalog)
     page = html.get(vendor, "/")
     assert "No failing webhooks." in page and not page.all("[data-webhook]")
 
 
-def test_other_accounts_failing_webhooks_are_not_shown(vendor: Client, world: make.World) -> None:
-    theirs = make.webhook(world, account=world.provider, out_of_order=True, label="Theirs")
+def test_other_accounts_failing_webhooks_are_not_shown(
+    vendor: Client, catalog: make.Catalog
+) -> None:
+    theirs = make.webhook(catalog, account=catalog.provider, out_of_order=True, label="Theirs")
     attempt(theirs, "failure")
     for path in ("/", "/home/live/", "/password/"):
         page = vendor.get(path).content.decode()
         assert "Theirs" not in page and theirs.pk not in page
-    assert html.get(signed_in(world.provider_user), "/").by_role("link", "Theirs")
+    assert html.get(signed_in(catalog.provider_user), "/").by_role("link", "Theirs")
 
 
-def test_every_page_names_out_of_order_webhooks(vendor: Client, world: make.World) -> None:
+def test_every_page_names_out_of_order_webhooks(vendor: Client, catalog: make.Catalog) -> None:
     assert not html.get(vendor, "/password/").all(f"[aria-label={ALARMS}]")
     for n in range(1, 5):
-        make.webhook(world, n=n, out_of_order=True, failure_since_last_success=n)
+        make.webhook(catalog, n=n, out_of_order=True, failure_since_last_success=n)
     alarms = html.get(vendor, "/products/?q=x").one(f"[aria-label={ALARMS}]")
     first, second, more = alarms.roles("listitem")
     assert "Hook 1 WH-000-000-001 is out of order after 1 failure and is not called." in first
@@ -228,15 +230,15 @@ def test_every_page_names_out_of_order_webhooks(vendor: Client, world: make.Worl
 # -- first steps
 
 
-def test_first_steps_are_shown_to_a_new_account(vendor: Client, world: make.World) -> None:
+def test_first_steps_are_shown_to_a_new_account(vendor: Client, catalog: make.Catalog) -> None:
     steps = html.get(vendor, "/").one(STEPS)
     command = steps.one("#command-order")
-    assert world.connection.pk in command and world.item.pk in command
+    assert catalog.connection.pk in command and catalog.item.pk in command
     assert "KEY-OF-THE-DISTRIBUTOR" in command
     assert not steps.all("[data-done]")
 
 
-def test_steps_are_marked_as_done(vendor: Client, world: make.World) -> None:
+def test_steps_are_marked_as_done(vendor: Client, catalog: make.Catalog) -> None:
     def done() -> list[str]:
         marks = html.get(vendor, "/home/live/?steps=1", **HTMX).all("[id^=step-]")
         assert [mark["id"] for mark in marks] == ["step-handler", "step-webhook", "step-request"]
@@ -252,7 +254,7 @@ def test_steps_are_marked_as_done(vendor: Client, world: make.World) -> None:
         steps = html.get(vendor, "/").one(STEPS)
         assert steps.one("#command-listen").text == "manage.py listen" and url in steps
     assert done() == []
-    row = make.webhook(world)
+    row = make.webhook(catalog)
     assert done() == ["webhook"]
     assert html.get(vendor, "/").all(STEPS)
     Webhook.objects.update(events=1)
@@ -272,13 +274,13 @@ def test_polled_part_has_no_steps_unless_requested(vendor: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/home/live/"])
-def test_home_requires_sign_in(path: str, world: make.World) -> None:
+def test_home_requires_sign_in(path: str, catalog: make.Catalog) -> None:
     answer = Client().get(path)
     assert (answer.status_code, answer.headers["Location"][:9]) == (303, "/sign-in/")
-    assert signed_in(world.vendor_user).post(path).status_code == 405
+    assert signed_in(catalog.vendor_user).post(path).status_code == 405
 
 
-def test_number_of_statements_is_constant(vendor: Client, world: make.World) -> None:
+def test_number_of_statements_is_constant(vendor: Client, catalog: make.Catalog) -> None:
     def statements(path: str) -> int:
         with CaptureQueriesContext(connection) as queries:
             assert vendor.get(path).status_code == 200
@@ -286,7 +288,7 @@ def test_number_of_statements_is_constant(vendor: Client, world: make.World) -> 
 
     def more(numbers: range) -> None:
         for n in numbers:
-            row = make.webhook(world, n=n, out_of_order=True, events=1)
+            row = make.webhook(catalog, n=n, out_of_order=True, events=1)
             row.last_failure = attempt(row, "failure")
             row.save()
 

@@ -12,18 +12,18 @@ from django.test import Client
 from tests.handlers import Got, Handler
 from tests.portal.asked import Page, visit
 from tests.portal.test_inquiry_validation import (
+    catalog,
     hooked,
     is_sent,
     param,
     path,
     says,
     stopped,
-    world,
 )  # fmt: skip
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-__all__ = ["hooked", "path", "stopped", "world"]
+__all__ = ["catalog", "hooked", "path", "stopped"]
 
 
 class Slow:

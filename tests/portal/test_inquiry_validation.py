@@ -36,20 +36,20 @@ def stopped() -> Iterator[None]:
 
 
 @pytest.fixture
-def world() -> make.World:
-    made = make.world(capabilities={"inquiring": {"validation": True}})
-    make.parameter(made, "alias", title="Alias")
-    make.parameter(made, "region", type="dropdown", constraints={"choices": CHOICES})
-    make.parameter(made, "secret", constraints={"hidden": True})
-    make.parameter(made, "tenant", phase="fulfillment")
-    return made
+def catalog() -> make.Catalog:
+    catalog = make.catalog(capabilities={"inquiring": {"validation": True}})
+    make.parameter(catalog, "alias", title="Alias")
+    make.parameter(catalog, "region", type="dropdown", constraints={"choices": CHOICES})
+    make.parameter(catalog, "secret", constraints={"hidden": True})
+    make.parameter(catalog, "tenant", phase="fulfillment")
+    return catalog
 
 
 @pytest.fixture
-def hooked(world: make.World) -> Iterator[Handler]:
+def hooked(catalog: make.Catalog) -> Iterator[Handler]:
     """A validator that echoes what it gets until a test has it say something."""
     with handler(lambda got: (200, got.body)) as found:
-        make.webhook(world, found.url, type="inquiring_validator")
+        make.webhook(catalog, found.url, type="inquiring_validator")
         yield found
 
 
@@ -65,11 +65,11 @@ def says(hooked: Handler, *params: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def path(world: make.World, hooked: Handler) -> str:
+def path(catalog: make.Catalog, hooked: Handler) -> str:
     """The address of a form that asks for an alias and a region."""
-    vendor, distributor = calls(caller(world.vendor)), calls(caller(world.provider))
+    vendor, distributor = calls(caller(catalog.vendor)), calls(caller(catalog.provider))
     values = asked.entries({"alias": "old", "region": "eu"})
-    made = distributor("POST", "/requests", make.purchase(world, asset={"params": values}))
+    made = distributor("POST", "/requests", make.purchase(catalog, asset={"params": values}))
     errors = asked.entries({}, {"alias": OLD, "region": OLD})
     vendor("PUT", f"/requests/{made['id']}", {"asset": {"params": errors}})
     vendor("POST", f"/requests/{made['id']}/inquire", {})
@@ -158,8 +158,10 @@ def test_parameter_shown_and_required_by_the_validator_must_be_filled_in(
     assert param("secret")["value"] == "known"
 
 
-def test_changed_constraints_show_the_field(path: str, hooked: Handler, world: make.World) -> None:
-    make.parameter(world, "later")
+def test_changed_constraints_show_the_field(
+    path: str, hooked: Handler, catalog: make.Catalog
+) -> None:
+    make.parameter(catalog, "later")
     request = row()
     request.params = [*request.params, {**param("alias"), "id": "later", "value_error": ""}]
     request.save()
@@ -243,12 +245,12 @@ def test_form_without_a_validator_is_not_validated(path: str, hooked: Handler) -
 
 
 def test_request_moved_during_the_validation_is_closed(
-    path: str, hooked: Handler, world: make.World
+    path: str, hooked: Handler, catalog: make.Catalog
 ) -> None:
     pk = row().pk
 
     def moves(got: Got) -> tuple[int, bytes]:
-        transitions.move(Request, pk, "fail", world.as_vendor, {"reason": "No."})
+        transitions.move(Request, pk, "fail", catalog.as_vendor, {"reason": "No."})
         connections.close_all()
         return 200, got.body
 
@@ -260,12 +262,12 @@ def test_request_moved_during_the_validation_is_closed(
 
 
 def test_check_of_a_request_moved_meanwhile_returns_409(
-    path: str, hooked: Handler, world: make.World
+    path: str, hooked: Handler, catalog: make.Catalog
 ) -> None:
     page, pk = visit(Client(), path), row().pk
 
     def moves(got: Got) -> tuple[int, bytes]:
-        transitions.move(Request, pk, "fail", world.as_vendor, {"reason": "No."})
+        transitions.move(Request, pk, "fail", catalog.as_vendor, {"reason": "No."})
         connections.close_all()
         return 200, got.body
 

@@ -7,10 +7,10 @@ from django.test import Client
 
 from requests_queue.catalog.models import User
 from tests import html, make
-from tests.make import World
-from tests.signed_in import distributor, root, signed_in, stranger, vendor, world
+from tests.make import Catalog
+from tests.signed_in import catalog, distributor, root, signed_in, stranger, vendor
 
-__all__ = ["distributor", "root", "stranger", "vendor", "world"]
+__all__ = ["catalog", "distributor", "root", "stranger", "vendor"]
 
 pytestmark = pytest.mark.django_db
 
@@ -31,44 +31,44 @@ def test_htmx_request_without_a_session_reloads_the_page(client: Client) -> None
 
 
 @pytest.mark.parametrize("path", PAGES[:-1])
-def test_user_without_an_account_sees_an_explanation(path: str, world: World) -> None:
+def test_user_without_an_account_sees_an_explanation(path: str, catalog: Catalog) -> None:
     user = User.objects.create(username="lost", uid="UR-300-000-001")
     assert html.get(signed_in(user), path, 403).by_role("heading", "Your user has no account")
 
 
-def test_service_user_sees_no_page(world: World) -> None:
-    world.vendor_user.is_service = True
-    world.vendor_user.save()
-    assert signed_in(world.vendor_user).get("/").status_code in (303, 403)
+def test_service_user_sees_no_page(catalog: Catalog) -> None:
+    catalog.vendor_user.is_service = True
+    catalog.vendor_user.save()
+    assert signed_in(catalog.vendor_user).get("/").status_code in (303, 403)
 
 
-def test_administrator_acts_as_one_account_at_a_time(root: Client, world: World) -> None:
-    assert html.get(root, "/").one(".account-menu summary").text == f"vendor {world.vendor.name}"
-    choice = {"account": world.provider.pk, "next": "/queues/"}
+def test_administrator_acts_as_one_account_at_a_time(root: Client, catalog: Catalog) -> None:
+    assert html.get(root, "/").one(".account-menu summary").text == f"vendor {catalog.vendor.name}"
+    choice = {"account": catalog.provider.pk, "next": "/queues/"}
     assert root.post("/acting/", choice)["Location"] == "/queues/"
     who = html.get(root, "/queues/").one(".account-menu summary")
-    assert who.text == f"distributor {world.provider.name}"
+    assert who.text == f"distributor {catalog.provider.name}"
 
 
-def test_user_of_an_account_acts_as_no_other(vendor: Client, world: World) -> None:
-    assert vendor.post("/acting/", {"account": world.provider.pk}).status_code == 404
+def test_user_of_an_account_acts_as_no_other(vendor: Client, catalog: Catalog) -> None:
+    assert vendor.post("/acting/", {"account": catalog.provider.pk}).status_code == 404
     page = html.get(vendor, "/queues/")
     assert not page.all("button[name=account]")
-    assert page.one(".account-menu summary").text == f"vendor {world.vendor.name}"
+    assert page.one(".account-menu summary").text == f"vendor {catalog.vendor.name}"
 
 
-def test_deleted_account_is_replaced_by_another(root: Client, world: World) -> None:
-    other = make.world("2").provider
+def test_deleted_account_is_replaced_by_another(root: Client, catalog: Catalog) -> None:
+    other = make.catalog("2").provider
     root.post("/acting/", {"account": other.pk})
     other.delete()
-    assert world.vendor.name in html.get(root, "/queues/").one(".account-menu summary")
+    assert catalog.vendor.name in html.get(root, "/queues/").one(".account-menu summary")
 
 
 @pytest.mark.parametrize(
     "elsewhere", ["https://example.com/", "//example.com", "/\\example.com", "javascript:alert(1)"]
 )
-def test_redirects_stay_on_this_server(root: Client, world: World, elsewhere: str) -> None:
-    answer = root.post("/acting/", {"account": world.provider.pk, "next": elsewhere})
+def test_redirects_stay_on_this_server(root: Client, catalog: Catalog, elsewhere: str) -> None:
+    answer = root.post("/acting/", {"account": catalog.provider.pk, "next": elsewhere})
     assert answer["Location"] == "/"
 
 

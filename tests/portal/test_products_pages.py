@@ -53,7 +53,7 @@ def product(pk: str = SUITE) -> Product:
 
 
 def test_both_parties_see_their_products(
-    nimbus: Client, northland: Client, other: make.World
+    nimbus: Client, northland: Client, other: make.Catalog
 ) -> None:
     for client in (nimbus, northland):
         shown = page(client, "/products/")
@@ -65,7 +65,9 @@ def test_both_parties_see_their_products(
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_another_vendors_product_is_not_found(tab: str, nimbus: Client, other: make.World) -> None:
+def test_another_vendors_product_is_not_found(
+    tab: str, nimbus: Client, other: make.Catalog
+) -> None:
     theirs = nimbus.get(f"/products/{other.product.pk}/{tab}")
     absent = nimbus.get(f"/products/PRD-000-000-000/{tab}")
     assert theirs.status_code == absent.status_code == 404
@@ -86,10 +88,10 @@ def test_search_covers_name_and_id(nimbus: Client) -> None:
 def test_list_counts_own_webhooks_and_open_objects(nimbus: Client) -> None:
     row = product()
     make.webhook(
-        make.World(Account.objects.get(pk=VENDOR), *[None] * 3, row, *[None] * 3)  # type: ignore[arg-type]
+        make.Catalog(Account.objects.get(pk=VENDOR), *[None] * 3, row, *[None] * 3)  # type: ignore[arg-type]
     )
     make.webhook(
-        make.World(Account.objects.get(pk=PROVIDER), *[None] * 3, row, *[None] * 3),  # type: ignore[arg-type]
+        make.Catalog(Account.objects.get(pk=PROVIDER), *[None] * 3, row, *[None] * 3),  # type: ignore[arg-type]
         n=2,
     )
     context = nimbus.get("/products/").context

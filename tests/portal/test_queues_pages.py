@@ -51,7 +51,7 @@ PLACES = ("", "json/", "edit/", "actions/approve/", "actions/fail/")
 @pytest.fixture
 def stranger(seeded: seed.Summary) -> Client:
     """A user of another vendor."""
-    return signed_in(make.world("7").vendor_user)
+    return signed_in(make.catalog("7").vendor_user)
 
 
 def of_each_queue(account: str) -> list[tuple[str, str]]:
@@ -138,7 +138,7 @@ def test_queue_without_statuses_is_a_list(vendor: Client, distributor: Client) -
 @pytest.mark.parametrize("account", [VENDOR, PROVIDER])
 def test_object_is_shown_to_its_parties_only(seeded: Any, account: str) -> None:
     party = signed_in(User.objects.filter(account=account, is_service=False)[0])
-    stranger = signed_in(make.world("7").vendor_user)
+    stranger = signed_in(make.catalog("7").vendor_user)
     for name, pk in of_each_queue(account):
         assert pk in read(party, f"/queues/{name}/{pk}/")
         for place in PLACES:
@@ -210,22 +210,22 @@ def test_private_messages_are_shown_to_their_account_only(
 
 
 def test_history_shows_deliveries_of_own_webhooks_only(seeded: Any) -> None:
-    made = make.world("1")
-    mine = make.webhook(made, n=1, label="Ours")
-    make.webhook(made, n=2, label="Theirs", account=made.provider)
-    row = creation.create(make.purchase(made), made.as_distributor)
+    catalog = make.catalog("1")
+    mine = make.webhook(catalog, n=1, label="Ours")
+    make.webhook(catalog, n=2, label="Theirs", account=catalog.provider)
+    row = creation.create(make.purchase(catalog), catalog.as_distributor)
     event = Event.objects.get(webhook=mine)
     Attempt.objects.create(
         webhook=mine, delivery_id=event.delivery_id, number=1, outcome="failure",
         started_at=make.AT, finished_at=make.AT, duration=3, method="POST", url="http://127.0.0.1/",
         status_code=503,
     )  # fmt: skip
-    page = read(signed_in(made.vendor_user), f"/queues/fulfillment/{row.pk}/")
+    page = read(signed_in(catalog.vendor_user), f"/queues/fulfillment/{row.pk}/")
     (delivery,) = page.all(".calls li")
     assert delivery.by_role("link", "Ours") and "Theirs" not in page
     assert f"Delivery {event.delivery_id}: waiting · 503" in delivery
     assert delivery.all(f'a[href="/deliveries/{event.delivery_id}/"]')
-    assert "Theirs" in read(signed_in(made.provider_user), f"/queues/fulfillment/{row.pk}/")
+    assert "Theirs" in read(signed_in(catalog.provider_user), f"/queues/fulfillment/{row.pk}/")
 
 
 @pytest.mark.parametrize(
@@ -243,10 +243,10 @@ def test_polling_an_unchanged_page_returns_204(vendor: Client, path: str) -> Non
 
 
 def test_number_of_statements_is_constant(seeded: Any) -> None:
-    made = make.world("1")
-    client = signed_in(made.vendor_user)
-    body = make.purchase(made)
-    pk = creation.create(body, made.as_distributor).pk
+    catalog = make.catalog("1")
+    client = signed_in(catalog.vendor_user)
+    body = make.purchase(catalog)
+    pk = creation.create(body, catalog.as_distributor).pk
 
     def statements(path: str) -> int:
         with CaptureQueriesContext(connection) as seen:
@@ -257,11 +257,15 @@ def test_number_of_statements_is_constant(seeded: Any) -> None:
              "/queues/fulfillment/new/")  # fmt: skip
     before = [statements(path) for path in paths]
     for n in range(5):
-        creation.create(body, made.as_distributor)
+        creation.create(body, catalog.as_distributor)
         product = Product.objects.create(
-            id=f"PRD-111-111-00{n}", name="P", owner=made.vendor, created=make.AT, updated=make.AT
+            id=f"PRD-111-111-00{n}",
+            name="P",
+            owner=catalog.vendor,
+            created=make.AT,
+            updated=make.AT,
         )
-        make.webhook(made, n=n + 1, product=product)
+        make.webhook(catalog, n=n + 1, product=product)
     assert [statements(path) for path in paths] == before
 
 

@@ -144,9 +144,9 @@ def test_invisible_object_is_not_created(vendor: Client) -> None:
 
 
 def test_product_of_another_vendor_is_not_found(vendor: Client) -> None:
-    made = make.world("7")
-    read(vendor, f"{NEW}?product={made.product.pk}", 404)
-    assert vendor.post(f"{NEW}?product={made.product.pk}").status_code == 404
+    catalog = make.catalog("7")
+    read(vendor, f"{NEW}?product={catalog.product.pk}", 404)
+    assert vendor.post(f"{NEW}?product={catalog.product.pk}").status_code == 404
 
 
 def test_queue_without_a_preview_creates_its_sample_directly(vendor: Client) -> None:
@@ -158,8 +158,8 @@ def test_queue_without_a_preview_creates_its_sample_directly(vendor: Client) -> 
 
 
 def test_sample_is_created_with_its_dependencies() -> None:
-    made = make.world("1")
-    vendor = signed_in(made.vendor_user)
+    catalog = make.catalog("1")
+    vendor = signed_in(catalog.vendor_user)
     path = f"{NEW}?type=change"
     assert "It must be active" in read(vendor, path)
     answer = vendor.post(path, {"at_once": "1"})
@@ -170,9 +170,9 @@ def test_sample_is_created_with_its_dependencies() -> None:
 
 
 def test_new_listing_is_previewed_for_a_free_contract() -> None:
-    made = make.world("1")
-    made.product.listings.all().delete()
-    client = signed_in(made.vendor_user)
+    catalog = make.catalog("1")
+    catalog.product.listings.all().delete()
+    client = signed_in(catalog.vendor_user)
     path = "/queues/listing/new/?type=new"
     answer = client.post(path, fields(client, path, entry0="Soon, please."))
     assert answer.status_code == 303, text(answer)

@@ -12,19 +12,19 @@ from django.test import Client
 
 from portal.webhooks import own_webhooks
 from tests import make
-from tests.signed_in import signed_in, staff, vendor, world
+from tests.signed_in import catalog, signed_in, staff, vendor
 from webhooks.models import Webhook
 
-__all__ = ["vendor", "world"]
+__all__ = ["catalog", "vendor"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_concurrent_requests_for_a_new_secret_set_one(
-    vendor: Client, world: make.World, monkeypatch: pytest.MonkeyPatch
+    vendor: Client, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = make.webhook(world, "http://127.0.0.1:9/")
-    clients = [vendor, signed_in(staff(world.vendor_user))]
+    row = make.webhook(catalog, "http://127.0.0.1:9/")
+    clients = [vendor, signed_in(staff(catalog.vendor_user))]
     both_looked, new = threading.Barrier(2), own_webhooks.new_secret
 
     def made() -> str:

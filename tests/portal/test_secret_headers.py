@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 from django.utils.html import escape
 
-from tests.make import World
+from tests.make import Catalog
 from tests.portal import delivered
 from tests.portal.webhooks import send
-from tests.signed_in import root, stranger, vendor, world  # noqa: F401  (fixtures)
+from tests.signed_in import catalog, root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks.delivery import fan_out
 from webhooks.http.headers import MASK
 from webhooks.models import Resend, Webhook
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def hook(world: World) -> Webhook:
+def hook(catalog: Catalog) -> Webhook:
     from tests import make
 
-    return make.webhook(world, headers=HEADERS)
+    return make.webhook(catalog, headers=HEADERS)
 
 
 @pytest.fixture
@@ -132,10 +132,10 @@ def test_renamed_header_requires_its_value(vendor: Client, hook: Webhook) -> Non
     assert hook.headers == HEADERS
 
 
-def test_mask_in_a_new_webhook_is_refused(vendor: Client, world: World) -> None:
+def test_mask_in_a_new_webhook_is_refused(vendor: Client, catalog: Catalog) -> None:
     from tests.portal.webhooks import walk
 
-    step = walk(vendor, world, "http")
+    step = walk(vendor, catalog, "http")
     body = {"external_url": "http://127.0.0.1:9/", "header_name": "X-Key", "header_value": MASK}
     assert send(vendor, step, **body).endswith("/http/")
     assert "The value of X-Key is not stored" in text(vendor.get(step))

@@ -11,7 +11,7 @@ from django.test import Client
 from portal import sign_in
 from requests_queue.catalog.models import User
 from tests import html, make
-from tests.signed_in import root, signed_in, world  # noqa: F401  (fixtures)
+from tests.signed_in import catalog, root, signed_in  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough sentence"
@@ -24,11 +24,11 @@ def quick(settings: Any) -> None:
 
 
 @pytest.fixture
-def user(world: make.World) -> User:
+def user(catalog: make.Catalog) -> User:
     """A user of the vendor who has a password."""
-    world.vendor_user.set_password(PASSWORD)
-    world.vendor_user.save()
-    return world.vendor_user
+    catalog.vendor_user.set_password(PASSWORD)
+    catalog.vendor_user.save()
+    return catalog.vendor_user
 
 
 def enter(client: Client, name: str = "vendor1", password: str = PASSWORD, **more: str) -> Any:
@@ -132,7 +132,7 @@ def test_form_of_another_site_neither_signs_in_nor_out(user: User) -> None:
     assert is_in(client)
 
 
-def test_sign_in_hint_depends_on_the_sandbox(settings: Any, world: make.World) -> None:
+def test_sign_in_hint_depends_on_the_sandbox(settings: Any, catalog: make.Catalog) -> None:
     assert html.get(Client(), "/sign-in/").one("[data-hint=sandbox]")
     settings.SANDBOX = False
     page = html.get(Client(), "/sign-in/")
@@ -142,8 +142,8 @@ def test_sign_in_hint_depends_on_the_sandbox(settings: Any, world: make.World) -
 # -- by link
 
 
-def test_link_works_once_and_not_by_head(world: make.World) -> None:
-    link = sign_in.link(world.vendor_user)
+def test_link_works_once_and_not_by_head(catalog: make.Catalog) -> None:
+    link = sign_in.link(catalog.vendor_user)
     assert Client().head(link).status_code == 405
     client = Client()
     answer = client.get(link)
@@ -154,10 +154,10 @@ def test_link_works_once_and_not_by_head(world: make.World) -> None:
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_service": True}])
 def test_link_does_not_work_for_inactive_or_service_users(
-    world: make.World, change: dict[str, bool]
+    catalog: make.Catalog, change: dict[str, bool]
 ) -> None:
-    link = sign_in.link(world.vendor_user)
-    User.objects.filter(pk=world.vendor_user.pk).update(**change)
+    link = sign_in.link(catalog.vendor_user)
+    User.objects.filter(pk=catalog.vendor_user.pk).update(**change)
     client = Client()
     assert client.get(link).status_code == 403
     assert not is_in(client)
@@ -171,13 +171,13 @@ def new(client: Client, first: str = PASSWORD, second: str = PASSWORD, old: str 
     return client.post("/password/", body)
 
 
-def test_user_without_a_password_sets_one(world: make.World) -> None:
-    world.vendor_user.set_unusable_password()
-    world.vendor_user.save()
+def test_user_without_a_password_sets_one(catalog: make.Catalog) -> None:
+    catalog.vendor_user.set_unusable_password()
+    catalog.vendor_user.save()
     client, elsewhere = Client(), Client()
-    elsewhere.force_login(world.vendor_user)
-    client.get(sign_in.link(world.vendor_user))
-    unused = sign_in.link(User.objects.get(pk=world.vendor_user.pk))
+    elsewhere.force_login(catalog.vendor_user)
+    client.get(sign_in.link(catalog.vendor_user))
+    unused = sign_in.link(User.objects.get(pk=catalog.vendor_user.pk))
     assert html.get(client, "/").by_role("link", "Set a password")
     assert not html.get(client, "/password/").all("[name=old_password]")
     answer = new(client)
@@ -220,29 +220,29 @@ def test_changing_the_password_requires_the_old_one(user: User) -> None:
     ],
 )
 def test_invalid_password_is_refused(
-    world: make.World, first: str, second: str, message: str
+    catalog: make.Catalog, first: str, second: str, message: str
 ) -> None:
-    world.vendor_user.set_unusable_password()
-    world.vendor_user.save()
-    client = signed_in(world.vendor_user)
+    catalog.vendor_user.set_unusable_password()
+    catalog.vendor_user.save()
+    client = signed_in(catalog.vendor_user)
     answer = new(client, first, second)
     assert answer.status_code == 400
     page = html.parse(answer)
     assert message in " ".join(page.errors)
     assert all(field.value == "" for field in page.all("input[type=password]"))
-    assert not check_password(first, User.objects.get(pk=world.vendor_user.pk).password)
+    assert not check_password(first, User.objects.get(pk=catalog.vendor_user.pk).password)
 
 
-def test_administrator_changes_their_own_password(root: Client, world: make.World) -> None:
-    before = User.objects.get(pk=world.vendor_user.pk).password
+def test_administrator_changes_their_own_password(root: Client, catalog: make.Catalog) -> None:
+    before = User.objects.get(pk=catalog.vendor_user.pk).password
     User.objects.filter(username="root").update(password="!")
     root.force_login(User.objects.get(username="root"))
     assert new(root).status_code == 303
     assert User.objects.get(username="root").check_password(PASSWORD)
-    assert User.objects.get(pk=world.vendor_user.pk).password == before
+    assert User.objects.get(pk=catalog.vendor_user.pk).password == before
 
 
-def test_password_page_requires_sign_in(world: make.World) -> None:
+def test_password_page_requires_sign_in(catalog: make.Catalog) -> None:
     assert Client().get("/password/").headers["Location"] == "/sign-in/?next=%2Fpassword%2F"
     assert new(Client()).headers["Location"] == "/sign-in/"
 

@@ -19,7 +19,7 @@ from requests_queue.catalog.models import User
 from requests_queue.models import Clock, SignInTries
 from sandbox import clock_control
 from tests import make
-from tests.signed_in import world  # noqa: F401  (fixture)
+from tests.signed_in import catalog  # noqa: F401  (fixture)
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough sentence"
@@ -54,12 +54,12 @@ def hasher(settings: Any) -> type[Hasher]:
 
 
 @pytest.fixture(autouse=True)
-def user(world: make.World) -> User:
-    world.vendor_user.set_password(PASSWORD)
-    world.vendor_user.is_staff = True
-    world.vendor_user.save()
+def user(catalog: make.Catalog) -> User:
+    catalog.vendor_user.set_password(PASSWORD)
+    catalog.vendor_user.is_staff = True
+    catalog.vendor_user.save()
     Hasher.calls = 0
-    return world.vendor_user
+    return catalog.vendor_user
 
 
 def enter(

@@ -17,9 +17,9 @@ from portal.webhooks import webhook_statistics
 from requests_queue import clock
 from tests import html, make
 from tests.html import Element
-from tests.make import AT, World
+from tests.make import AT, Catalog
 from tests.portal.webhooks import CANARY, attempt, messages
-from tests.signed_in import distributor, root, stranger, vendor, world  # noqa: F401  (fixtures)
+from tests.signed_in import catalog, distributor, root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks import actions
 from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -33,13 +33,13 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def row(world: World) -> Webhook:
+def row(catalog: Catalog) -> Webhook:
     """A webhook of the vendor's."""
-    return hook(world)
+    return hook(catalog)
 
 
-def hook(world: World, n: int = 1, **more: Any) -> Webhook:
-    return make.webhook(world, n=n, **{"jwt_secret": CANARY, **more})
+def hook(catalog: Catalog, n: int = 1, **more: Any) -> Webhook:
+    return make.webhook(catalog, n=n, **{"jwt_secret": CANARY, **more})
 
 
 def path(row: Webhook, rest: str = "") -> str:
@@ -66,11 +66,11 @@ def form(**more: Any) -> dict[str, Any]:
 
 
 def test_webhook_is_not_found_by_other_accounts(
-    distributor: Client, stranger: Client, row: Webhook, root: Client, world: World
+    distributor: Client, stranger: Client, row: Webhook, root: Client, catalog: Catalog
 ) -> None:
     row.last_failure = attempt(row)
     row.save()
-    root.post("/acting/", {"account": world.provider.pk})
+    root.post("/acting/", {"account": catalog.provider.pk})
     before = Webhook.objects.values().get()
     for other in (distributor, stranger, root):
         for rest in GETS:
@@ -112,13 +112,13 @@ def test_secret_is_masked_on_every_page(vendor: Client, row: Webhook) -> None:
 
 
 def test_general_shows_who_created_and_modified_it(
-    vendor: Client, row: Webhook, world: World
+    vendor: Client, row: Webhook, catalog: Catalog
 ) -> None:
-    actions.edit(row.pk, world.provider_user, {"description": "For orders.\nAll of them."})
+    actions.edit(row.pk, catalog.provider_user, {"description": "For orders.\nAll of them."})
     shown = page(vendor, row)
     terms = shown.terms()
-    assert terms["Created"].startswith("2026-11-01 09:00:00 UTC by " + world.vendor_user.name)
-    assert f"by {world.provider_user.name}" in terms["Modified"]
+    assert terms["Created"].startswith("2026-11-01 09:00:00 UTC by " + catalog.vendor_user.name)
+    assert f"by {catalog.provider_user.name}" in terms["Modified"]
     assert "For orders. All of them." in shown
     link = shown.by_role("link", "Deliveries of this webhook")
     assert link["href"] == f"/deliveries/?q=webhook:{row.pk}"
@@ -153,18 +153,18 @@ def test_statistics_show_counters_and_links(vendor: Client, row: Webhook) -> Non
     ],
 )
 def test_reason_is_shown_without_a_next_trigger(
-    vendor: Client, world: World, fields: dict[str, Any], words: str
+    vendor: Client, catalog: Catalog, fields: dict[str, Any], words: str
 ) -> None:
-    shown = page(vendor, hook(world, **fields), "statistics/")
+    shown = page(vendor, hook(catalog, **fields), "statistics/")
     assert words in shown
     assert not shown.all("#next-trigger") and "Next attempt" not in shown
 
 
-def test_cleared_backoffs_are_listed(vendor: Client, world: World, row: Webhook) -> None:
+def test_cleared_backoffs_are_listed(vendor: Client, catalog: Catalog, row: Webhook) -> None:
     for n in range(7):
         at = AT + timedelta(minutes=n)
         row.cleared_backoffs.create(
-            at=at, cause="recovered", user=world.vendor_user, failures=10, was_out_of_order=True
+            at=at, cause="recovered", user=catalog.vendor_user, failures=10, was_out_of_order=True
         )
     row.cleared_backoffs.create(
         at=AT + timedelta(minutes=9), cause="triggered", attempt=attempt(row), failures=1,
@@ -172,7 +172,7 @@ def test_cleared_backoffs_are_listed(vendor: Client, world: World, row: Webhook)
     )  # fmt: skip
     first, *others = page(vendor, row, "statistics/").all("[data-cleared] li")
     assert "Backoff cleared: Trigger now succeeded (attempt 1 of delivery" in first
-    assert [f"Recovered by {world.vendor_user.name}." in each for each in others] == [True] * 4
+    assert [f"Recovered by {catalog.vendor_user.name}." in each for each in others] == [True] * 4
 
 
 def test_chart_has_the_latest_fifty_attempts(vendor: Client, row: Webhook) -> None:
@@ -244,20 +244,20 @@ def test_long_response_is_cut(vendor: Client, row: Webhook) -> None:
     assert shown.one("pre").raw_text.strip() == "<" * bodies.SHOWN and shown.one("[data-cut]")
 
 
-def test_custom_data_is_formatted(vendor: Client, world: World) -> None:
-    shown = page(vendor, hook(world, data={"a": {"b": 1}}), "data/")
+def test_custom_data_is_formatted(vendor: Client, catalog: Catalog) -> None:
+    shown = page(vendor, hook(catalog, data={"a": {"b": 1}}), "data/")
     assert shown.one("#data-text").raw_text.strip() == '{\n  "a": {\n    "b": 1\n  }\n}'
-    assert "No custom data" in page(vendor, hook(world, 2), "data/")
-    assert "GET, which has no data" in page(vendor, hook(world, 3, http_method="GET"), "data/")
+    assert "No custom data" in page(vendor, hook(catalog, 2), "data/")
+    assert "GET, which has no data" in page(vendor, hook(catalog, 3, http_method="GET"), "data/")
 
 
 def test_http_settings_show_headers_and_warn_about_a_short_secret(
-    vendor: Client, world: World
+    vendor: Client, catalog: Catalog
 ) -> None:
-    shown = page(vendor, hook(world, jwt_secret="short", headers={"Accept": "<lab>"}), "http/")
+    shown = page(vendor, hook(catalog, jwt_secret="short", headers={"Accept": "<lab>"}), "http/")
     assert shown.rows() == [["Accept", "<lab>"]] and shown.one("#secret code").text == "*****"
     warning = "[data-warning=short-secret]"
-    assert shown.one(warning) and not page(vendor, hook(world, 2), "http/").all(warning)
+    assert shown.one(warning) and not page(vendor, hook(catalog, 2), "http/").all(warning)
 
 
 # -- the secret
@@ -300,7 +300,7 @@ def test_undecryptable_secret_is_explained(vendor: Client, row: Webhook, setting
 # -- edit
 
 
-def test_edit_changes_editable_fields(vendor: Client, row: Webhook, world: World) -> None:
+def test_edit_changes_editable_fields(vendor: Client, row: Webhook, catalog: Catalog) -> None:
     body = form(
         product="PRD-1", type="validator", kind="validator:usage_file", description="a\r\nb"
     )
@@ -308,9 +308,9 @@ def test_edit_changes_editable_fields(vendor: Client, row: Webhook, world: World
     assert answer.redirect_chain == [(path(row), 303)] and messages(answer) == "Webhook saved"
     row.refresh_from_db()
     assert (row.label, row.description, row.active) == ("Renamed", "a\nb", True)
-    assert (row.type, row.product, row.jwt_secret) == ("event", world.product, CANARY)
+    assert (row.type, row.product, row.jwt_secret) == ("event", catalog.product, CANARY)
     assert (row.headers, row.data, row.modified_by) == ({"X-Env": "lab"}, {"a": 1},
-                                                        world.vendor_user)  # fmt: skip
+                                                        catalog.vendor_user)  # fmt: skip
     assert history() == ["Changed name, description, headers, additional data."]
 
 
@@ -362,8 +362,8 @@ def test_header_row_is_added_to_an_edit(vendor: Client, row: Webhook) -> None:
     assert len(shown.all("[name=header_name]")) == 3 and not shown.errors
 
 
-def test_validator_requires_post(vendor: Client, world: World) -> None:
-    row = hook(world, type="validator")
+def test_validator_requires_post(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog, type="validator")
     answer = vendor.post(path(row, "edit/"), form(http_method="GET"))
     assert html.parse(answer).one("[data-field=http_method]").errors
 
@@ -407,8 +407,8 @@ def test_trigger_now(vendor: Client, row: Webhook) -> None:
     assert Delivery.objects.get().forced and history() == ["Trigger now."]
 
 
-def test_unavailable_action_is_explained(vendor: Client, world: World) -> None:
-    row = hook(world, active=False)
+def test_unavailable_action_is_explained(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog, active=False)
     for name, words in (("trigger", "is disabled: enable it"), ("recover", "not out of order")):
         answer = vendor.post(path(row, f"do/{name}/"), follow=True)
         assert answer.status_code == 200 and words in messages(answer)

@@ -11,17 +11,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests import html, make
-from tests.make import AT, World
+from tests.make import AT, Catalog
 from tests.portal.webhooks import CANARY, attempt
-from tests.signed_in import distributor, root, stranger, vendor, world  # noqa: F401  (fixtures)
+from tests.signed_in import catalog, distributor, root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db
 LIST = "/webhooks/"
 
 
-def hook(world: World, n: int = 1, **more: object) -> Webhook:
-    return make.webhook(world, n=n, **{"jwt_secret": CANARY, **more})
+def hook(catalog: Catalog, n: int = 1, **more: object) -> Webhook:
+    return make.webhook(catalog, n=n, **{"jwt_secret": CANARY, **more})
 
 
 def names(client: Client, query: str = "") -> list[str]:
@@ -30,54 +30,54 @@ def names(client: Client, query: str = "") -> list[str]:
     return [row.label for row in answer.context["paged"].rows]
 
 
-def test_list_requires_sign_in(world: World) -> None:
+def test_list_requires_sign_in(catalog: Catalog) -> None:
     answer = Client().get(LIST)
     assert (answer.status_code, answer["Location"]) == (303, "/sign-in/?next=%2Fwebhooks%2F")
 
 
 def test_account_sees_its_own_webhooks(
-    vendor: Client, distributor: Client, stranger: Client, world: World
+    vendor: Client, distributor: Client, stranger: Client, catalog: Catalog
 ) -> None:
-    hook(world, 1, label="Ours")
-    hook(world, 2, label="Theirs", account=world.provider)
+    hook(catalog, 1, label="Ours")
+    hook(catalog, 2, label="Theirs", account=catalog.provider)
     assert names(vendor) == ["Ours"]
     assert names(distributor) == ["Theirs"]
     assert names(stranger) == []
     assert html.get(stranger, LIST).by_role("heading", "No webhooks yet")
 
 
-def test_row_has_connects_columns(vendor: Client, world: World) -> None:
-    row = hook(world, label="Orders", description="New orders")
+def test_row_has_connects_columns(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog, label="Orders", description="New orders")
     row.last_success = attempt(row, outcome="success", finished_at=AT + timedelta(minutes=49))
     row.save()
     page = html.get(vendor, LIST)
     ((name, product, kind, success, description, status, _),) = page.rows()
-    assert (name, product) == (f"Orders {row.pk}", f"{world.product.name} {world.product.pk}")
+    assert (name, product) == (f"Orders {row.pk}", f"{catalog.product.name} {catalog.product.pk}")
     assert kind == "Subscription — Fulfillment Requests — Queue Changes"
     assert (success, description, status) == ("2026-11-01 09:49:00 UTC", "New orders", "Enabled")
     assert "Rows per page: 10" in page.by_role("navigation", "Pages")
     assert CANARY not in page
 
 
-def test_search_covers_name_id_url_and_description(vendor: Client, world: World) -> None:
-    hook(world, 1, label="First", description="alpha")
-    hook(world, 2, label="Second", external_url="http://beta.example.com/")
+def test_search_covers_name_id_url_and_description(vendor: Client, catalog: Catalog) -> None:
+    hook(catalog, 1, label="First", description="alpha")
+    hook(catalog, 2, label="Second", external_url="http://beta.example.com/")
     assert names(vendor, "?q=FIRST") == names(vendor, "?q=alpha") == ["First"]
     assert names(vendor, "?q=WH-000-000-002") == names(vendor, "?q=beta.ex") == ["Second"]
     assert names(vendor, "?q=nothing") == []
     assert html.get(vendor, f"{LIST}?q=nothing").by_role("heading", "No matching webhooks")
 
 
-def test_list_is_filtered(vendor: Client, world: World) -> None:
-    hook(world, 1, label="on", type="validator")
-    hook(world, 2, label="off", active=False, failure_since_last_success=3)
-    hook(world, 3, label="failing", failure_since_last_success=3)
-    hook(world, 4, label="lost", failure_since_last_success=9, out_of_order=True)
+def test_list_is_filtered(vendor: Client, catalog: Catalog) -> None:
+    hook(catalog, 1, label="on", type="validator")
+    hook(catalog, 2, label="off", active=False, failure_since_last_success=3)
+    hook(catalog, 3, label="failing", failure_since_last_success=3)
+    hook(catalog, 4, label="lost", failure_since_last_success=9, out_of_order=True)
     assert names(vendor, "?status=disabled") == ["off"]
     assert names(vendor, "?status=failing") == ["failing"]
     assert names(vendor, "?status=out-of-order") == ["lost"]
     assert names(vendor, "?type=validator:fulfillment_request") == ["on"]
-    assert len(names(vendor, f"?product={world.product.pk}")) == 4
+    assert len(names(vendor, f"?product={catalog.product.pk}")) == 4
     assert names(vendor, "?product=PRD-999-999-999") == names(vendor, "?type=no:such") == []
     badges = [badge.text for badge in html.get(vendor, LIST).all("tbody .badge")]
     assert sorted(badges) == ["failing", "out of order"]
@@ -93,22 +93,22 @@ def test_list_is_filtered(vendor: Client, world: World) -> None:
         ("no", "abc"),
     ],
 )
-def test_list_is_sorted(vendor: Client, world: World, sort: str, order: str) -> None:
-    rows = [hook(world, n, label=name) for n, name in enumerate("abc", 1)]
+def test_list_is_sorted(vendor: Client, catalog: Catalog, sort: str, order: str) -> None:
+    rows = [hook(catalog, n, label=name) for n, name in enumerate("abc", 1)]
     for row, minutes in zip(rows, (5, 3), strict=False):
         row.last_success = attempt(row, finished_at=AT + timedelta(minutes=minutes))
         row.save()
     assert "".join(names(vendor, f"?sort={sort}")) == order
 
 
-def test_pages_have_ten_rows(vendor: Client, world: World) -> None:
+def test_pages_have_ten_rows(vendor: Client, catalog: Catalog) -> None:
     for n in range(1, 13):
-        hook(world, n)
+        hook(catalog, n)
     assert (len(names(vendor)), len(names(vendor, "?page=2"))) == (10, 2)
     assert len(names(vendor, "?size=25")) == 12
 
 
-def test_number_of_statements_is_constant(vendor: Client, world: World) -> None:
+def test_number_of_statements_is_constant(vendor: Client, catalog: Catalog) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as found:
             vendor.get(f"{LIST}?size=50")
@@ -116,20 +116,22 @@ def test_number_of_statements_is_constant(vendor: Client, world: World) -> None:
         assert not any("response_body" in query["sql"] for query in found)
         return len(found)
 
-    row = hook(world)
+    row = hook(catalog)
     row.last_success = attempt(row)
     row.save()
     before = statements()
     for n in range(2, 30):
-        more = hook(world, n)
+        more = hook(catalog, n)
         more.last_success = attempt(more)
         more.save()
     assert statements() == before
 
 
-def test_longest_page_is_compressed(vendor: Client, world: World) -> None:
+def test_longest_page_is_compressed(vendor: Client, catalog: Catalog) -> None:
     for number in range(1, 51):
-        hook(world, number, label=f"Hook {number}", description=f"What hook {number} is for. " * 3)
+        hook(
+            catalog, number, label=f"Hook {number}", description=f"What hook {number} is for. " * 3
+        )
     answer = vendor.get(f"{LIST}?size=50", headers={"Accept-Encoding": "gzip"})
     assert answer["Content-Encoding"] == "gzip"
     assert gzip.decompress(answer.content).decode().count("<tr") == 51

@@ -14,9 +14,9 @@ from django.utils import timezone
 from requests_queue.catalog.models import Product
 from requests_queue.queues import base
 from tests import html, make
-from tests.make import World
+from tests.make import Catalog
 from tests.portal.webhooks import CANARY, HTTP, NEW, messages, send, walk
-from tests.signed_in import distributor, root, stranger, vendor, world  # noqa: F401  (fixtures)
+from tests.signed_in import catalog, distributor, root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks import types
 from webhooks.models import Webhook
 
@@ -33,30 +33,30 @@ def errors(client: Client, path: str) -> dict[str, list[str]]:
     return {name: list(found) for name, found in fields(client, path).errors.items()}
 
 
-def allow(world: World, **capabilities: Any) -> None:
-    world.product.capabilities = capabilities
-    world.product.save()
+def allow(catalog: Catalog, **capabilities: Any) -> None:
+    catalog.product.capabilities = capabilities
+    catalog.product.save()
 
 
-def test_five_steps_create_a_webhook(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "data")
+def test_five_steps_create_a_webhook(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "data")
     answer = vendor.post(path, {"data": '{"purpose": "demo"}', "go": "create"}, follow=True)
     row = Webhook.objects.get()
     assert answer.redirect_chain == [(f"/webhooks/{row.pk}/", 303)]
     assert messages(answer).startswith("Webhook created. It is disabled.")
     assert (row.label, row.description, row.active) == ("Orders", "New orders", False)
-    assert (row.product, row.account) == (world.product, world.vendor)
+    assert (row.product, row.account) == (catalog.product, catalog.vendor)
     assert (row.type, row.object_class) == ("event", "fulfillment_request")
     assert (row.external_url, row.http_method) == (HTTP["external_url"], "POST")
     assert (row.headers, row.data) == ({"X-Env": "lab"}, {"purpose": "demo"})
     assert row.jwt_secret == CANARY
-    assert row.created_by == world.vendor_user
+    assert row.created_by == catalog.vendor_user
     # The draft keeps only the id of the webhook.
     assert vendor.get(path)["Location"] == f"/webhooks/{row.pk}/"
 
 
-def test_generated_secret_is_in_the_http_step_only(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "http")
+def test_generated_secret_is_in_the_http_step_only(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "http")
     secret = fields(vendor, path)["jwt_secret"].value()
     assert secret.startswith("JWT-") and len(secret) == 40
     assert fields(vendor, path)["jwt_secret"].value() == secret
@@ -68,8 +68,8 @@ def test_generated_secret_is_in_the_http_step_only(vendor: Client, world: World)
     assert secret not in stored and secret not in repr(sessions)
 
 
-def test_back_keeps_what_was_typed(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "http")
+def test_back_keeps_what_was_typed(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "http")
     wrong = {**HTTP, "external_url": "ftp://x", "header_name": ["Host", "X-B"],
              "header_value": ["a", "b"]}  # fmt: skip
     assert send(vendor, path, "back", **wrong).endswith("/type/")
@@ -82,8 +82,8 @@ def test_back_keeps_what_was_typed(vendor: Client, world: World) -> None:
     assert set(errors(vendor, path)) == {"external_url", "headers"}
 
 
-def test_step_requires_valid_previous_steps(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "product")
+def test_step_requires_valid_previous_steps(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "product")
     for step in ("type", "http", "data"):
         assert vendor.get(path.replace("/product/", f"/{step}/"))["Location"] == path
     assert vendor.get(path.replace("/product/", "/nothing/")).status_code == 404
@@ -110,9 +110,15 @@ def test_step_requires_valid_previous_steps(vendor: Client, world: World) -> Non
     ],
 )  # fmt: skip
 def test_errors_are_shown_at_their_field(
-    vendor: Client, stranger: Client, world: World, step: str, sent: Any, field: str, sentence: str
+    vendor: Client,
+    stranger: Client,
+    catalog: Catalog,
+    step: str,
+    sent: Any,
+    field: str,
+    sentence: str,
 ) -> None:
-    path = walk(vendor, world, step)
+    path = walk(vendor, catalog, step)
     full = {**HTTP, **sent} if step == "http" else sent
     found = errors(vendor, send(vendor, path, **full))
     assert list(found) == [field] and sentence in found[field][0]
@@ -123,34 +129,34 @@ def test_errors_are_shown_at_their_field(
     [('{"a": }', "line 1, column 7"), ("[1]", "must be an object"), ("[" * 9999, "nested"),
      ('{"a": NaN}', "NaN is not JSON"), (r'{"a": "\u0000"}', "be stored")],
 )  # fmt: skip
-def test_invalid_json_is_kept(vendor: Client, world: World, text: str, sentence: str) -> None:
-    path = walk(vendor, world, "data")
+def test_invalid_json_is_kept(vendor: Client, catalog: Catalog, text: str, sentence: str) -> None:
+    path = walk(vendor, catalog, "data")
     assert send(vendor, path, "create", data=text) == path
     form = fields(vendor, path)
     assert sentence in form.errors["data"][0] and form["data"].value() == text
     assert not Webhook.objects.exists()
 
 
-def test_each_header_shows_its_error(vendor: Client, world: World) -> None:
+def test_each_header_shows_its_error(vendor: Client, catalog: Catalog) -> None:
     names, values = ["X-A", "x-a", "", "X-Ok", "Authorization"], ["1", "2", "3", "é", "x"]
-    path = walk(vendor, world, "http")
+    path = walk(vendor, catalog, "http")
     send(vendor, path, **{**HTTP, "header_name": names, "header_value": values})
     found = [row.error for row in fields(vendor, path).rows]
     assert found[0] == "" and "same header as X-A" in found[1]
     assert "needs a name" in found[2] and "ASCII" in found[3] and "reserved" in found[4]
 
 
-def test_adding_a_header_row_shows_no_errors(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "http")
+def test_adding_a_header_row_shows_no_errors(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "http")
     before = len(fields(vendor, path).rows)
     assert send(vendor, path, "row", **{**HTTP, "external_url": ""}) == f"{path}#headers"
     form = fields(vendor, path)
     assert len(form.rows) == before + 1 and not form.errors
 
 
-def test_unavailable_types_are_listed_with_their_reason(vendor: Client, world: World) -> None:
-    allow(world, cart={"validation": True})
-    answer = vendor.get(walk(vendor, world, "type"))
+def test_unavailable_types_are_listed_with_their_reason(vendor: Client, catalog: Catalog) -> None:
+    allow(catalog, cart={"validation": True})
+    answer = vendor.get(walk(vendor, catalog, "type"))
     page = html.parse(answer)
     values = [radio.value for radio in page.all("[name=kind]")]
     assert "validator:fulfillment_request" in values and len(values) == 7
@@ -159,9 +165,9 @@ def test_unavailable_types_are_listed_with_their_reason(vendor: Client, world: W
     assert all(each.one("span span").text for each in page.all("label.option"))
 
 
-def test_distributor_can_choose_queue_changes_only(distributor: Client, world: World) -> None:
-    allow(world, cart={"validation": True})
-    answer = distributor.get(walk(distributor, world, "type"))
+def test_distributor_can_choose_queue_changes_only(distributor: Client, catalog: Catalog) -> None:
+    allow(catalog, cart={"validation": True})
+    answer = distributor.get(walk(distributor, catalog, "type"))
     assert [title for title, _ in answer.context["groups"]] == ["Queue changes"]
     assert any("vendors" in each.why_unavailable for each in answer.context["unavailable"])
 
@@ -176,8 +182,8 @@ def test_added_queue_has_an_explanation(monkeypatch: pytest.MonkeyPatch) -> None
     assert all(each.explanation for each in types.registered())
 
 
-def test_get_has_no_data_field_but_keeps_the_data(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "data")
+def test_get_has_no_data_field_but_keeps_the_data(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "data")
     send(vendor, path, "back", data='{"kept": 1')
     http = path.replace("/data/", "/http/")
     assert send(vendor, http, **{**HTTP, "http_method": "GET"}) == path
@@ -190,27 +196,30 @@ def test_get_has_no_data_field_but_keeps_the_data(vendor: Client, world: World) 
     assert (Webhook.objects.get().http_method, Webhook.objects.get().data) == ("GET", {})
 
 
-def test_validator_requires_post(vendor: Client, world: World) -> None:
-    allow(world, cart={"validation": True})
-    path = walk(vendor, world, "http", kind="validator:fulfillment_request")
+def test_validator_requires_post(vendor: Client, catalog: Catalog) -> None:
+    allow(catalog, cart={"validation": True})
+    path = walk(vendor, catalog, "http", kind="validator:fulfillment_request")
     send(vendor, path, **{**HTTP, "http_method": "GET"})
     assert "called by POST" in errors(vendor, path)["http_method"][0]
 
 
-def test_changed_product_leads_back_to_its_step(vendor: Client, world: World) -> None:
-    allow(world, cart={"validation": True})
-    path = walk(vendor, world, "data", kind="validator:fulfillment_request")
-    allow(world)
+def test_changed_product_leads_back_to_its_step(vendor: Client, catalog: Catalog) -> None:
+    allow(catalog, cart={"validation": True})
+    path = walk(vendor, catalog, "data", kind="validator:fulfillment_request")
+    allow(catalog)
     back = send(vendor, path, "create", data="{}")
     assert back == path.replace("/data/", "/type/")
     assert "Switch it on first" in errors(vendor, back)["kind"][0]
-    Product.objects.filter(pk=world.product.pk).update(owner=make.world("2").vendor)
+    Product.objects.filter(pk=catalog.product.pk).update(owner=make.catalog("2").vendor)
     assert send(vendor, path, "create", data="{}") == path.replace("/data/", "/product/")
     assert not Webhook.objects.exists()
 
 
-def test_two_tabs_have_two_drafts(vendor: Client, world: World) -> None:
-    one, two = walk(vendor, world, "http", label="One"), walk(vendor, world, "http", label="Two")
+def test_two_tabs_have_two_drafts(vendor: Client, catalog: Catalog) -> None:
+    one, two = (
+        walk(vendor, catalog, "http", label="One"),
+        walk(vendor, catalog, "http", label="Two"),
+    )
     assert one != two
     assert len({fields(vendor, path)["jwt_secret"].value() for path in (one, two)}) == 2
     for path in (one, two):
@@ -219,9 +228,9 @@ def test_two_tabs_have_two_drafts(vendor: Client, world: World) -> None:
 
 
 def test_draft_belongs_to_its_user(
-    vendor: Client, distributor: Client, stranger: Client, root: Client, world: World
+    vendor: Client, distributor: Client, stranger: Client, root: Client, catalog: Catalog
 ) -> None:
-    path = walk(vendor, world, "http")
+    path = walk(vendor, catalog, "http")
     for other in (distributor, stranger, root):
         answer = other.get(path, follow=True)
         assert answer.redirect_chain == [(NEW, 303)] and "expired" in messages(answer)
@@ -229,27 +238,27 @@ def test_draft_belongs_to_its_user(
     assert vendor.get(path).status_code == 200
 
 
-def test_draft_belongs_to_the_account_that_is_acted_as(root: Client, world: World) -> None:
-    root.post("/acting/", {"account": world.vendor.pk})
-    path = walk(root, world, "data")
-    root.post("/acting/", {"account": world.provider.pk})
+def test_draft_belongs_to_the_account_that_is_acted_as(root: Client, catalog: Catalog) -> None:
+    root.post("/acting/", {"account": catalog.vendor.pk})
+    path = walk(root, catalog, "data")
+    root.post("/acting/", {"account": catalog.provider.pk})
     assert root.get(path)["Location"] == NEW
-    root.post("/acting/", {"account": world.vendor.pk})
+    root.post("/acting/", {"account": catalog.vendor.pk})
     send(root, path, "create", data="")
-    assert Webhook.objects.get().account == world.vendor
+    assert Webhook.objects.get().account == catalog.vendor
 
 
-def test_draft_expires(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "type")
+def test_draft_expires(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "type")
     key = path.split("/")[3]
     Session.objects.filter(pk=key).update(expire_date=timezone.now() - timedelta(seconds=1))
     assert vendor.get(path)["Location"] == NEW
-    walk(vendor, world, "product")
+    walk(vendor, catalog, "product")
     assert not Session.objects.filter(pk=key).exists()
 
 
-def test_drafts_and_sessions_are_not_interchangeable(vendor: Client, world: World) -> None:
-    key = walk(vendor, world, "type").split("/")[3]
+def test_drafts_and_sessions_are_not_interchangeable(vendor: Client, catalog: Catalog) -> None:
+    key = walk(vendor, catalog, "type").split("/")[3]
     thief = Client()
     thief.cookies["sessionid"] = key
     assert thief.get("/webhooks/").status_code == 303
@@ -257,21 +266,21 @@ def test_drafts_and_sessions_are_not_interchangeable(vendor: Client, world: Worl
     assert vendor.get(f"/webhooks/new/{own}/general/")["Location"] == NEW
 
 
-def test_cancel_deletes_the_draft(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "http")
+def test_cancel_deletes_the_draft(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "http")
     assert send(vendor, path, "cancel") == "/webhooks/"
     assert vendor.get(path)["Location"] == NEW
 
 
-def test_create_twice_creates_one_webhook(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "data")
+def test_create_twice_creates_one_webhook(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "data")
     where = {send(vendor, path, "create", data="") for _ in range(2)}
     assert where == {f"/webhooks/{Webhook.objects.get().pk}/"}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_create_twice_at_once_creates_one_webhook(vendor: Client, world: World) -> None:
-    path = walk(vendor, world, "data")
+def test_create_twice_at_once_creates_one_webhook(vendor: Client, catalog: Catalog) -> None:
+    path = walk(vendor, catalog, "data")
     cookies = vendor.cookies["sessionid"].value
     gate, where = threading.Barrier(2), []
 
@@ -292,19 +301,19 @@ def test_create_twice_at_once_creates_one_webhook(vendor: Client, world: World) 
     assert where == [f"/webhooks/{Webhook.objects.get().pk}/"] * 2
 
 
-def test_only_product_is_preselected(vendor: Client, stranger: Client, world: World) -> None:
-    assert html.get(vendor, walk(vendor, world, "product")).all("[checked]")
-    Product.objects.update(owner=world.vendor)
-    assert not html.get(vendor, walk(vendor, world, "product")).all("[checked]")
+def test_only_product_is_preselected(vendor: Client, stranger: Client, catalog: Catalog) -> None:
+    assert html.get(vendor, walk(vendor, catalog, "product")).all("[checked]")
+    Product.objects.update(owner=catalog.vendor)
+    assert not html.get(vendor, walk(vendor, catalog, "product")).all("[checked]")
 
 
-def test_many_products_are_searched(vendor: Client, world: World) -> None:
+def test_many_products_are_searched(vendor: Client, catalog: Catalog) -> None:
     for n in range(40):
         Product.objects.create(
-            id=f"PRD-300-000-{n:03d}", name=f"Many {n:03d}", owner=world.vendor,
+            id=f"PRD-300-000-{n:03d}", name=f"Many {n:03d}", owner=catalog.vendor,
             created=make.AT, updated=make.AT,
         )  # fmt: skip
-    path = walk(vendor, world, "product")
+    path = walk(vendor, catalog, "product")
     assert len(vendor.get(path).context["products"]) == 30
     found = vendor.get(f"{path}?q=many 039").context["products"]
     assert [row.name for row in found] == ["Many 039"]

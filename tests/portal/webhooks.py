@@ -7,7 +7,7 @@ from typing import Any
 
 from django.test import Client
 
-from tests.make import AT, World
+from tests.make import AT, Catalog
 from webhooks.models import Attempt, Delivery, Webhook
 
 NEW = "/webhooks/new/"
@@ -44,11 +44,11 @@ def send(client: Client, path: str, go: str = "next", **fields: Any) -> str:
     return str(answer["Location"])
 
 
-def walk(client: Client, made: World, until: str, **changes: Any) -> str:
+def walk(client: Client, catalog: Catalog, until: str, **changes: Any) -> str:
     """Submit the steps before one of them; return its path."""
     steps: list[tuple[str, dict[str, Any]]] = [
         ("general", GENERAL),
-        ("product", {"product": made.product.pk}),
+        ("product", {"product": catalog.product.pk}),
         ("type", {"kind": "event:fulfillment_request"}),
         ("http", HTTP),
     ]

@@ -65,12 +65,12 @@ class Platform:
     """Two parties, two strangers, nobody; a product with every capability and two resellers."""
 
     def __init__(self) -> None:
-        self.world = make.world(capabilities=CAPABILITIES)
-        self.elsewhere = make.world("2")
-        self.product = self.world.product.pk
+        self.catalog = make.catalog(capabilities=CAPABILITIES)
+        self.elsewhere = make.catalog("2")
+        self.product = self.catalog.product.pk
         self.by = {
-            "V": caller(self.world.vendor),
-            "D": caller(self.world.provider),
+            "V": caller(self.catalog.vendor),
+            "D": caller(self.catalog.provider),
             "stranger vendor": caller(self.elsewhere.vendor),
             "stranger distributor": caller(self.elsewhere.provider),
             NOBODY: Caller(None),
@@ -82,11 +82,11 @@ class Platform:
 
     def _add_parts(self) -> None:
         for scope in ("asset", "tier1", "tier2"):
-            make.parameter(self.world, f"{scope}_ask", scope=scope)
-            make.parameter(self.world, f"{scope}_set", scope=scope, phase="fulfillment")
+            make.parameter(self.catalog, f"{scope}_ask", scope=scope)
+            make.parameter(self.catalog, f"{scope}_set", scope=scope, phase="fulfillment")
         for n, scope in enumerate(("tier1", "tier2")):
             Template.objects.create(
-                id=f"TL-111-222-00{n}", product=self.world.product, title="Ready", name="Ready",
+                id=f"TL-111-222-00{n}", product=self.catalog.product, title="Ready", name="Ready",
                 body="# Ready", scope=scope, type="fulfillment", created=make.AT, updated=make.AT,
             )  # fmt: skip
 
@@ -97,11 +97,11 @@ class Platform:
         disabled, of another type.
         """
         other = Product.objects.create(
-            id="PRD-111-111-999", name="Another", owner=self.world.vendor, created=make.AT,
+            id="PRD-111-111-999", name="Another", owner=self.catalog.vendor, created=make.AT,
             updated=make.AT,
         )  # fmt: skip
         owner: dict[str, tuple[str, str]] = {}
-        sides = {"V": self.world.vendor, "D": self.world.provider}
+        sides = {"V": self.catalog.vendor, "D": self.catalog.provider}
         n = 0
         for queue in CLASSES:
             quiet: list[dict[str, Any]] = [
@@ -114,11 +114,11 @@ class Platform:
             quiet += [{"type": VALIDATORS[queue]}] if queue in VALIDATORS else []
             for side, account in sides.items():
                 n += 1
-                hook = make.webhook(self.world, n=n, object_class=queue, account=account)
+                hook = make.webhook(self.catalog, n=n, object_class=queue, account=account)
                 owner[hook.pk] = (queue, side)
             for fields in quiet:
                 n += 1
-                make.webhook(self.world, n=n, object_class=queue, **fields)
+                make.webhook(self.catalog, n=n, object_class=queue, **fields)
         return owner
 
     def post(self, who: str, path: str, body: Any = None) -> Any:

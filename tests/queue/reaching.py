@@ -33,8 +33,8 @@ def order(platform: Platform, tier1: dict[str, Any] | None = None, **more: Any) 
     return {
         "type": "purchase",
         "asset": {
-            "connection": {"id": platform.world.connection.pk},
-            "items": [{"id": platform.world.item.pk, "quantity": 5}],
+            "connection": {"id": platform.catalog.connection.pk},
+            "items": [{"id": platform.catalog.item.pk, "quantity": 5}],
             "tiers": {"customer": customer, "tier1": tier1 or KNOWN},
         },
         **more,
@@ -157,7 +157,7 @@ def listing_body(platform: Platform, kind: str) -> dict[str, Any]:
     if kind == "new":
         if listing["status"] == "listed":
             platform.put("D", f"/listings/{listing['id']}", {"status": "unlisted"})
-        contract = Contract.objects.get(vendor=platform.world.vendor).pk
+        contract = Contract.objects.get(vendor=platform.catalog.vendor).pk
         return {"type": kind, "product_id": platform.product, "contract_id": contract}
     return {"type": kind, "listing_id": listing["id"]}
 
@@ -199,7 +199,7 @@ def send(who: Caller, path: str, content: bytes) -> Answer:
 
 def drafted(platform: Platform) -> str:
     """Create a usage file and return its id."""
-    contract = Contract.objects.get(vendor=platform.world.vendor).pk
+    contract = Contract.objects.get(vendor=platform.catalog.vendor).pk
     body = {"name": "May", "product": {"id": platform.product}, "contract": {"id": contract}}
     return str(platform.post("V", PATHS[USAGE], body)["id"])
 

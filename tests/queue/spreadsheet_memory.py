@@ -56,11 +56,11 @@ def _processor() -> Callable[[bytes], str]:
 
     settings.ALLOWED_HOSTS.append("testserver")
     call_command("migrate", verbosity=0)
-    world = sheets.world()
-    vendor = caller(world.vendor)
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
 
     def act(content: bytes) -> str:
-        pk = create(vendor, world)
+        pk = create(vendor, catalog)
         answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
         assert answer.status == 201, answer
         processing.run(pk)

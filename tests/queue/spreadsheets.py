@@ -65,11 +65,11 @@ def send(
     return who.post(path, body, **{"Content-Type": "multipart/form-data; boundary=B"})
 
 
-def world(digit: str = "1", **capabilities: Any) -> make.World:
+def catalog(digit: str = "1", **capabilities: Any) -> make.Catalog:
     """Make a platform with an active subscription that something may be used of."""
-    made = make.world(digit, capabilities)
+    catalog = make.catalog(digit, capabilities)
     make.asset(
-        made, int(digit), external_id="ext-1", external_uid=f"uid-{digit}",
+        catalog, int(digit), external_id="ext-1", external_uid=f"uid-{digit}",
         params=[{"id": "tenant", "value": f"t-{digit}"}],
     )  # fmt: skip
-    return made
+    return catalog

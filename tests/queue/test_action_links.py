@@ -66,7 +66,7 @@ def test_link_of_a_tier_action_carries_the_configuration(vendor: Caller) -> None
     assert claims == {"action_id": "partner_console", "configuration_id": config}
 
 
-def test_link_names_what_its_action_is_for(vendor: Caller, other: make.World) -> None:
+def test_link_names_what_its_action_is_for(vendor: Caller, other: make.Catalog) -> None:
     backup = ids(vendor, f"/assets?product.id={BACKUP}&limit=1")[0]
     for pk in (backup, Asset.objects.get(product=other.product).pk, "AS-0"):
         said = f"asset_id: Subscription {pk} does not exist."
@@ -142,7 +142,7 @@ def test_url_is_cleared(vendor: Caller) -> None:
 
 
 def test_secret_is_replaced_by_the_products_vendor_only(
-    vendor: Caller, distributor: Caller, other: make.World
+    vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     path = f"{ACTIONS}/regeneratesecret"
     before = secret_of_product(SUITE)

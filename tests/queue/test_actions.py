@@ -159,7 +159,7 @@ def moved(platform: Platform, queue: str, pk: str, row: tables.Row, who: str) ->
 def assigned(platform: Platform, queue: str, pk: str, status: str) -> None:
     """Check that either party assigns its own, which is no change of the queue."""
     since, path = latest(), f"{tables.PATHS[queue]}/{pk}"
-    users = {"V": platform.world.vendor_user, "D": platform.world.provider_user}
+    users = {"V": platform.catalog.vendor_user, "D": platform.catalog.provider_user}
     for verb in ("assign", "unassign"):
         for who, user in users.items():
             answer = platform.by[who].post(f"{path}/{verb}", {"id": user.uid})

@@ -34,8 +34,8 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.rules import QUEUE
 from tests import make
-from tests.make import AT, World
-from tests.signed_in import distributor, root, signed_in, staff, stranger, vendor, world  # noqa: F401  (fixtures)
+from tests.make import AT, Catalog
+from tests.signed_in import catalog, distributor, root, signed_in, staff, stranger, vendor  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.django_db
 
@@ -44,8 +44,8 @@ CATALOGUE = (Account, Asset, Connection, Contract, Hub, Listing, Marketplace, Pr
              User)  # fmt: skip
 
 
-def request(world: World, status: str = "pending", **more: Any) -> Request:
-    row = creation.create(make.purchase(world, **more), world.as_distributor)
+def request(catalog: Catalog, status: str = "pending", **more: Any) -> Request:
+    row = creation.create(make.purchase(catalog, **more), catalog.as_distributor)
     if status != row.status:
         Request.objects.filter(pk=row.pk).update(status=status)
         row.refresh_from_db()
@@ -75,9 +75,9 @@ def test_every_queue_has_a_page() -> None:
 
 @pytest.mark.parametrize("status", QUEUE.status_names)
 def test_page_shows_the_available_actions(
-    root: Client, vendor: Client, distributor: Client, world: World, status: str
+    root: Client, vendor: Client, distributor: Client, catalog: Catalog, status: str
 ) -> None:
-    row = request(world, status)
+    row = request(catalog, status)
     legal = {
         role: {m.name for m in QUEUE.available_actions(row, role)} for role in (VENDOR, DISTRIBUTOR)
     }
@@ -91,9 +91,9 @@ def test_page_shows_the_available_actions(
 
 
 def test_list_offers_the_actions_of_the_users_role(
-    root: Client, vendor: Client, distributor: Client, world: World
+    root: Client, vendor: Client, distributor: Client, catalog: Catalog
 ) -> None:
-    request(world)
+    request(catalog)
 
     def actions(client: Client) -> set[str]:
         choices = client.get(LIST).context["action_form"].fields["action"].choices
@@ -120,23 +120,23 @@ def test_page_of_every_queue_opens(
 # -- making them
 
 
-def test_vendor_approves_with_a_template(vendor: Client, world: World) -> None:
-    row = request(world)
+def test_vendor_approves_with_a_template(vendor: Client, catalog: Catalog) -> None:
+    row = request(catalog)
     answer = vendor.post(
-        page(row, "move", "approve"), {"template_id": world.template.pk}, follow=True
+        page(row, "move", "approve"), {"template_id": catalog.template.pk}, follow=True
     )
     row.refresh_from_db()
     assert (row.status, row.template, row.assignee) == (
         "approved",
-        world.template,
-        world.vendor_user,
+        catalog.template,
+        catalog.vendor_user,
     )
     assert row.asset.status == "active" and "approve → approved" in said(answer)
     assert b"approve as vendor" in vendor.get(page(row, "history")).content
 
 
-def test_administrator_acts_in_the_role_of_the_action(root: Client, world: World) -> None:
-    row = request(world)
+def test_administrator_acts_in_the_role_of_the_action(root: Client, catalog: Catalog) -> None:
+    row = request(catalog)
     root.post(page(row, "move", "schedule"), {"planned_date": "2099-01-02T03:04"})
     row.refresh_from_db()
     assert row.status == "scheduled" and f"{row.planned_date:%Y-%m-%d %H:%M}" == "2099-01-02 03:04"
@@ -148,8 +148,8 @@ def test_administrator_acts_in_the_role_of_the_action(root: Client, world: World
     assert row.status == "revoked"
 
 
-def test_action_takes_a_json_body(vendor: Client, world: World) -> None:
-    row = request(world)
+def test_action_takes_a_json_body(vendor: Client, catalog: Catalog) -> None:
+    row = request(catalog)
     body = '{"activation_tile": "# Hello", "reason": "ignored"}'
     vendor.post(page(row, "move", "approve"), {"body": body})
     row.refresh_from_db()
@@ -171,25 +171,25 @@ def test_action_takes_a_json_body(vendor: Client, world: World) -> None:
     ],
 )
 def test_refused_action_shows_the_error_in_the_form(
-    vendor: Client, world: World, name: str, body: dict[str, str], sentence: str
+    vendor: Client, catalog: Catalog, name: str, body: dict[str, str], sentence: str
 ) -> None:
-    row = request(world)
+    row = request(catalog)
     answer = vendor.post(page(row, "move", name), body)
     row.refresh_from_db()
     assert answer.status_code == 200 and sentence in str(answer.context["form"].errors)
     assert row.status == "pending"
 
 
-def test_unavailable_action_shows_a_message(vendor: Client, world: World) -> None:
-    row = request(world, "approved")
+def test_unavailable_action_shows_a_message(vendor: Client, catalog: Catalog) -> None:
+    row = request(catalog, "approved")
     answer = vendor.post(page(row, "move", "approve"), {}, follow=True)
     assert f"{row.pk} is approved: approve is for pending only." in said(answer)
 
 
 def test_account_cannot_take_an_action_of_the_other_role(
-    vendor: Client, distributor: Client, world: World
+    vendor: Client, distributor: Client, catalog: Catalog
 ) -> None:
-    row = request(world)
+    row = request(catalog)
     assert "not for a distributor" in said(
         distributor.post(page(row, "move", "approve"), follow=True)
     )
@@ -198,8 +198,8 @@ def test_account_cannot_take_an_action_of_the_other_role(
     assert row.status == "pending"
 
 
-def test_list_action_changes_the_objects_that_allow_it(vendor: Client, world: World) -> None:
-    rows = [request(world), request(world, "revoking")]
+def test_list_action_changes_the_objects_that_allow_it(vendor: Client, catalog: Catalog) -> None:
+    rows = [request(catalog), request(catalog, "revoking")]
     body = {"action": "move_confirm", "_selected_action": [row.pk for row in rows]}
     answer = vendor.post(LIST, body, follow=True)
     assert "confirm: 1 changed." in said(answer)
@@ -207,8 +207,8 @@ def test_list_action_changes_the_objects_that_allow_it(vendor: Client, world: Wo
     assert Request.objects.get(pk=rows[1].pk).status == "revoked"
 
 
-def test_list_action_asks_for_required_fields(root: Client, world: World) -> None:
-    rows = [request(world), request(world)]
+def test_list_action_asks_for_required_fields(root: Client, catalog: Catalog) -> None:
+    rows = [request(catalog), request(catalog)]
     body = {"action": "move_fail", "_selected_action": [row.pk for row in rows]}
     asked = root.post(LIST, body)
     assert asked.status_code == 200 and b'name="reason"' in asked.content
@@ -219,10 +219,10 @@ def test_list_action_asks_for_required_fields(root: Client, world: World) -> Non
     assert set(Request.objects.values_list("status", "reason")) == {("failed", "No stock")}
 
 
-def test_action_requires_a_csrf_token(world: World) -> None:
-    row = request(world)
+def test_action_requires_a_csrf_token(catalog: Catalog) -> None:
+    row = request(catalog)
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(staff(world.vendor_user))
+    strict.force_login(staff(catalog.vendor_user))
     assert strict.get(page(row, "move", "approve")).status_code == 200
     assert strict.post(page(row, "move", "approve"), {}).status_code == 403
     assert Request.objects.get().status == "pending"
@@ -236,8 +236,8 @@ def test_form_has_no_field_that_the_model_lacks() -> None:
 # -- who sees what
 
 
-def test_anonymous_user_is_redirected_to_sign_in(client: Client, world: World) -> None:
-    row = request(world)
+def test_anonymous_user_is_redirected_to_sign_in(client: Client, catalog: Catalog) -> None:
+    row = request(catalog)
     assert client.get("/admin/login/").status_code == 200
     for url in (LIST, page(row)):
         assert client.get(url).headers["Location"].startswith("/admin/login/")
@@ -245,8 +245,8 @@ def test_anonymous_user_is_redirected_to_sign_in(client: Client, world: World) -
     assert answer.headers["Location"].startswith("/admin/login/")
 
 
-def test_other_account_sees_and_changes_nothing(stranger: Client, world: World) -> None:
-    row = request(world)
+def test_other_account_sees_and_changes_nothing(stranger: Client, catalog: Catalog) -> None:
+    row = request(catalog)
     assert row.pk not in stranger.get(LIST).content.decode()
     assert stranger.get(page(row)).status_code == 302
     assert stranger.post(page(row, "move", "approve"), {}).status_code == 404
@@ -255,10 +255,10 @@ def test_other_account_sees_and_changes_nothing(stranger: Client, world: World) 
     assert Request.objects.get().status == "pending"
 
 
-def test_user_with_view_permission_cannot_take_actions(world: World) -> None:
+def test_user_with_view_permission_cannot_take_actions(catalog: Catalog) -> None:
     from django.contrib.auth.models import Permission
 
-    row = request(world)
+    row = request(catalog)
     auditor = User.objects.create(username="auditor", uid="UR-000-000-009", is_staff=True)
     auditor.user_permissions.add(Permission.objects.get(codename="view_request"))
     client = signed_in(auditor)
@@ -266,8 +266,8 @@ def test_user_with_view_permission_cannot_take_actions(world: World) -> None:
     assert client.post(page(row, "move", "approve"), {}).status_code == 403
 
 
-def test_objects_are_read_only(root: Client, world: World) -> None:
-    row = request(world)
+def test_objects_are_read_only(root: Client, catalog: Catalog) -> None:
+    row = request(catalog)
     assert root.get(f"{LIST}add/").status_code == 403
     assert root.post(page(row), {"status": "approved"}).status_code == 403
     assert root.post(page(row, "delete"), {"post": "yes"}).status_code == 403
@@ -275,8 +275,8 @@ def test_objects_are_read_only(root: Client, world: World) -> None:
     assert row.form_code not in html and "_save" not in html and "&quot;quantity&quot;" in html
 
 
-def test_search_and_filters(vendor: Client, world: World) -> None:
-    row = request(world)
+def test_search_and_filters(vendor: Client, catalog: Catalog) -> None:
+    row = request(catalog)
 
     def count(query: str) -> int:
         answer = vendor.get(f"{LIST}?{query}")
@@ -286,19 +286,19 @@ def test_search_and_filters(vendor: Client, world: World) -> None:
     assert count(f"q={row.pk}") == count(f"q={row.asset_id}") == 1
     assert count("status=pending&type=purchase") == 1
     assert count("status=approved") == count("type=change") == 0
-    assert count(f"product__id__exact={world.product.pk}") == 1
+    assert count(f"product__id__exact={catalog.product.pk}") == 1
 
 
-def test_list_takes_a_constant_number_of_statements(vendor: Client, world: World) -> None:
+def test_list_takes_a_constant_number_of_statements(vendor: Client, catalog: Catalog) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as found:
             assert vendor.get(LIST).status_code == 200
         return len(found)
 
-    request(world)
+    request(catalog)
     few = statements()
     for _ in range(6):
-        request(world)
+        request(catalog)
     assert statements() == few <= 10
 
 
@@ -327,14 +327,14 @@ def test_every_catalog_page_opens_for_its_role(
     vendor: Client,
     distributor: Client,
     stranger: Client,
-    world: World,
+    catalog: Catalog,
     model: type[Any],
 ) -> None:
-    make.asset(world)
+    make.asset(catalog)
     listed, changes = _pages(model)
     mine = [url for url in changes if "111" in url or model in (Asset, TierAccount, User)]
     if model is User:
-        mine = [reverse("admin:catalog_user_change", args=[world.vendor_user.pk])]
+        mine = [reverse("admin:catalog_user_change", args=[catalog.vendor_user.pk])]
     for client in (root, vendor, *([distributor] if model is not User else [])):
         assert client.get(listed).status_code == 200
         assert client.get(f"{listed}?q=x").status_code == 200
@@ -344,18 +344,18 @@ def test_every_catalog_page_opens_for_its_role(
     assert vendor.post(mine[0], {}).status_code == 403
 
 
-def test_account_sees_only_its_partners(vendor: Client, stranger: Client, world: World) -> None:
+def test_account_sees_only_its_partners(vendor: Client, stranger: Client, catalog: Catalog) -> None:
     listed = vendor.get("/admin/catalog/account/").content.decode()
     assert "VA-111-111" in listed and "PA-111-111" in listed and "222-222" not in listed
 
 
 def test_hub_shows_only_visible_marketplaces(
-    root: Client, vendor: Client, distributor: Client, world: World
+    root: Client, vendor: Client, distributor: Client, catalog: Catalog
 ) -> None:
-    hub = world.connection.hub
+    hub = catalog.connection.hub
     hub.marketplaces.set(Marketplace.objects.all())
     other = Marketplace.objects.create(
-        id="MP-90909", name="Elsewhere", owner=world.provider, created=AT
+        id="MP-90909", name="Elsewhere", owner=catalog.provider, created=AT
     )
     hub.marketplaces.add(other)
     url = f"/admin/catalog/hub/{hub.pk}/change/"
@@ -365,11 +365,11 @@ def test_hub_shows_only_visible_marketplaces(
     assert {name for name, html in shown.items() if other.pk in html} == {"root", "distributor"}
 
 
-def test_superuser_creates_a_product_with_its_parts(root: Client, world: World) -> None:
+def test_superuser_creates_a_product_with_its_parts(root: Client, catalog: Catalog) -> None:
     parts = ("items", "parameters", "templates")
     blank = {f"{part}-{key}": 0 for part in parts for key in ("TOTAL_FORMS", "INITIAL_FORMS")}
     body = {
-        "name": "New", "owner": world.vendor.pk, "status": "published", "category": "",
+        "name": "New", "owner": catalog.vendor.pk, "status": "published", "category": "",
         "capabilities": '{"cart": {"validation": true}}', "customer_ui_settings": "{}",
         **blank, "items-TOTAL_FORMS": 1, "items-0-local_id": "A", "items-0-mpn": "M",
         "items-0-name": "Seat", "items-0-type": "Reservation", "items-0-period": "Monthly",
@@ -385,7 +385,7 @@ def test_superuser_creates_a_product_with_its_parts(root: Client, world: World) 
     assert Template.objects.get(product=row).pk.startswith("TL-")
 
 
-def test_superuser_creates_accounts_and_users(root: Client, world: World) -> None:
+def test_superuser_creates_accounts_and_users(root: Client, catalog: Catalog) -> None:
     root.post(
         "/admin/catalog/account/add/", {"name": "Third", "type": "provider", "role": "distributor"}
     )
@@ -400,9 +400,11 @@ def test_superuser_creates_accounts_and_users(root: Client, world: World) -> Non
     assert User.objects.get(username="eve").uid.startswith("UR-")
 
 
-def test_api_key_is_shown_without_its_digest(root: Client, vendor: Client, world: World) -> None:
+def test_api_key_is_shown_without_its_digest(
+    root: Client, vendor: Client, catalog: Catalog
+) -> None:
     service = User.objects.create(
-        username="SU-1", uid="SU-111-111-111", account=world.vendor, is_service=True
+        username="SU-1", uid="SU-111-111-111", account=catalog.vendor, is_service=True
     )
     ApiToken.objects.create(user=service, name="The key", digest="d1635700", created=AT)
     for client in (root, vendor):
@@ -410,15 +412,15 @@ def test_api_key_is_shown_without_its_digest(root: Client, vendor: Client, world
         assert "The key" in html and "d1635700" not in html
 
 
-def test_account_sees_no_passwords(vendor: Client, world: World) -> None:
-    html = vendor.get(f"/admin/catalog/user/{world.vendor_user.pk}/change/").content.decode()
+def test_account_sees_no_passwords(vendor: Client, catalog: Catalog) -> None:
+    html = vendor.get(f"/admin/catalog/user/{catalog.vendor_user.pk}/change/").content.decode()
     assert "assword:" not in html and "uperuser" not in html
-    denied = vendor.post(f"/admin/catalog/user/{world.vendor_user.pk}/password/", {})
+    denied = vendor.post(f"/admin/catalog/user/{catalog.vendor_user.pk}/password/", {})
     assert denied.status_code == 403
 
 
-def test_objects_that_requests_refer_to_cannot_be_deleted(root: Client, world: World) -> None:
-    for row in (world.vendor, world.product, world.connection):
+def test_objects_that_requests_refer_to_cannot_be_deleted(root: Client, catalog: Catalog) -> None:
+    for row in (catalog.vendor, catalog.product, catalog.connection):
         name = f"admin:catalog_{row._meta.model_name}_delete"
         assert root.post(reverse(name, args=[row.pk]), {"post": "yes"}).status_code == 403
 

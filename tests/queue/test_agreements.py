@@ -60,7 +60,7 @@ def test_products_of_an_agreement_and_their_listings(vendor: Caller, distributor
 
 
 def test_other_accounts_see_only_their_agreements(
-    vendor: Caller, distributor: Caller, other: make.World
+    vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     for account in (other.vendor, other.provider):
         stranger = caller(account)

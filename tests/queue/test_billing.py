@@ -49,13 +49,13 @@ def flat(**more: Any) -> dict[str, Any]:
     return {"asset_id": ASSET, "items": [{"id": "SEAT"}], **said, **more}
 
 
-def subscribed(made: make.World, n: int = 1, **more: Any) -> Asset:
-    return make.asset(made, n, **{"items": [ITEM, YEARLY, USED, ONCE], **more})
+def subscribed(catalog: make.Catalog, n: int = 1, **more: Any) -> Asset:
+    return make.asset(catalog, n, **{"items": [ITEM, YEARLY, USED, ONCE], **more})
 
 
-def hooks(made: make.World) -> None:
-    for n, account in enumerate((made.vendor, made.provider), 1):
-        make.webhook(made, n=n, object_class="billing_request", account=account)
+def hooks(catalog: make.Catalog) -> None:
+    for n, account in enumerate((catalog.vendor, catalog.provider), 1):
+        make.webhook(catalog, n=n, object_class="billing_request", account=account)
 
 
 def told(pk: str) -> list[str]:
@@ -65,10 +65,13 @@ def told(pk: str) -> list[str]:
 
 
 def test_each_party_creates_its_type_and_is_notified() -> None:
-    world = make.world()
-    hooks(world)
-    subscribed(world, external_uid="uid-1")
-    for account, kind, letter in ((world.vendor, "vendor", "V"), (world.provider, "provider", "P")):
+    catalog = make.catalog()
+    hooks(catalog)
+    subscribed(catalog, external_uid="uid-1")
+    for account, kind, letter in (
+        (catalog.vendor, "vendor", "V"),
+        (catalog.provider, "provider", "P"),
+    ):
         who = caller(account)
         pks = [f"BR{letter}-0000-0000-0001-000{n}" for n in (1, 2, 3, 4)]
         by_uid = {"external_uid": "uid-1"}
@@ -93,9 +96,9 @@ def test_each_party_creates_its_type_and_is_notified() -> None:
 
 def test_queue_has_no_statuses_and_no_actions() -> None:
     assert rules.QUEUE.statuses == rules.QUEUE.actions == ()
-    world = make.world()
-    subscribed(world)
-    vendor = caller(world.vendor)
+    catalog = make.catalog()
+    subscribed(catalog)
+    vendor = caller(catalog.vendor)
     pk = vendor.post(PATH, nested()).json["id"]
     for verb in ("approve", "accept", "assign", "unassign"):
         assert vendor.post(f"{PATH}/{pk}/{verb}").status == 404
@@ -151,10 +154,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 def test_invalid_input_creates_nothing() -> None:
-    world = make.world()
-    hooks(world)
-    subscribed(world)
-    distributor = caller(world.provider)
+    catalog = make.catalog()
+    hooks(catalog)
+    subscribed(catalog)
+    distributor = caller(catalog.provider)
     for body, error in WRONG:
         refused(distributor.post(PATH, body), 400, error)
     everything = distributor.post(PATH, {"asset_id": ASSET, "items": [{"id": "SEAT"}]})
@@ -171,24 +174,24 @@ def test_invalid_input_creates_nothing() -> None:
 
 
 def test_items_by_any_name_and_quantities_as_numbers() -> None:
-    world = make.world()
-    subscribed(world)
+    catalog = make.catalog()
+    subscribed(catalog)
     items = [
         {"id": "PRD-1-0001", "quantity": "2.5"},
         {"mpn": "M-YEAR", "quantity": 3},
         {"id": "PPU"},
     ]
-    row = caller(world.provider).post(PATH, nested(items=items)).json
+    row = caller(catalog.provider).post(PATH, nested(items=items)).json
     assert [(i["id"], i["quantity"]) for i in row["items"]] == [
         ("SEAT", 2.5), ("YEAR", 3.0), ("PPU", 0.0),
     ]  # fmt: skip
 
 
 def test_each_party_writes_its_attributes_as_a_queue_change() -> None:
-    world = make.world()
-    hooks(world)
-    subscribed(world)
-    vendor, distributor = caller(world.vendor), caller(world.provider)
+    catalog = make.catalog()
+    hooks(catalog)
+    subscribed(catalog)
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     made = vendor.post(PATH, nested(attributes={"vendor": {"n": 1}})).json
     path = f"{PATH}/{made['id']}"
     assert made["attributes"] == {"vendor": {"n": 1}}
@@ -235,7 +238,7 @@ def test_provider_requests_are_hidden_from_the_vendor(vendor: Caller, distributo
 
 
 def test_other_accounts_see_no_requests(
-    seeded: Any, other: make.World, vendor: Caller, distributor: Caller
+    seeded: Any, other: make.Catalog, vendor: Caller, distributor: Caller
 ) -> None:
     Asset.objects.filter(pk="AS-0000-0000-0007").update(items=[ITEM])
     body = nested(asset={"id": "AS-0000-0000-0007"})
@@ -320,8 +323,8 @@ def at(year: int, month: int, day: int) -> datetime:
     return START.replace(year=year, month=month, day=day)
 
 
-def activated(made: make.World, **more: Any) -> Asset:
-    return subscribed(made, **{"created": START, "updated": START, **more})
+def activated(catalog: make.Catalog, **more: Any) -> Asset:
+    return subscribed(catalog, **{"created": START, "updated": START, **more})
 
 
 def made_requests() -> list[tuple[str, datetime, datetime, list[str]]]:
@@ -332,9 +335,9 @@ def made_requests() -> list[tuple[str, datetime, datetime, list[str]]]:
 
 
 def test_periods_are_billed_in_order() -> None:
-    world = make.world()
-    hooks(world)
-    activated(world)
+    catalog = make.catalog()
+    hooks(catalog)
+    activated(catalog)
     assert due.next_due(START) == at(2026, 2, 28)
     due.run(at(2026, 2, 28) - timedelta(seconds=1))
     assert not BillingRequest.objects.exists()
@@ -360,7 +363,7 @@ def test_periods_are_billed_in_order() -> None:
 
 
 def test_periods_before_the_billing_started_are_not_billed() -> None:
-    activated(make.world())
+    activated(make.catalog())
     due.run(at(2026, 6, 10))
     assert not BillingRequest.objects.exists()
     due.run(at(2026, 6, 30))
@@ -368,7 +371,7 @@ def test_periods_before_the_billing_started_are_not_billed() -> None:
 
 
 def test_only_active_subscriptions_are_billed() -> None:
-    asset = activated(make.world())
+    asset = activated(make.catalog())
     due.run(START)
     Asset.objects.filter(pk=asset.pk).update(status="suspended", updated=at(2026, 2, 1))
     assert due.next_due(at(2026, 2, 1)) is None
@@ -396,10 +399,10 @@ def test_only_active_subscriptions_are_billed() -> None:
     ],
 )
 def test_period_follows_from_the_items(items: list[Any], uom: str, month: int | None) -> None:
-    world = make.world()
-    activated(world, items=items)
+    catalog = make.catalog()
+    activated(catalog, items=items)
     due.run(START)
-    shown = caller(world.vendor).get(f"{ASSETS}/{ASSET}").json["billing"]
+    shown = caller(catalog.vendor).get(f"{ASSETS}/{ASSET}").json["billing"]
     assert shown.get("period", {}).get("uom", "") == uom
     assert shown.get("anniversary", {}).get("month") == month
     if uom == "":
@@ -407,7 +410,7 @@ def test_period_follows_from_the_items(items: list[Any], uom: str, month: int | 
 
 
 def test_changed_items_change_the_period() -> None:
-    asset = activated(make.world(), items=[YEARLY])
+    asset = activated(make.catalog(), items=[YEARLY])
     due.run(START)
     assert due.next_due(START) == at(2027, 1, 31)
     Asset.objects.filter(pk=asset.pk).update(items=[YEARLY, ITEM], updated=at(2026, 5, 3))
@@ -421,7 +424,7 @@ def test_changed_items_change_the_period() -> None:
 
 
 def test_ended_period_is_billed_before_changed_items_apply() -> None:
-    asset = activated(make.world(), items=[YEARLY])
+    asset = activated(make.catalog(), items=[YEARLY])
     due.run(START)
     # The order is changed between the boundary and the scheduler's next look.
     boundary = at(2027, 1, 31)
@@ -435,7 +438,7 @@ def test_ended_period_is_billed_before_changed_items_apply() -> None:
 
 
 def test_second_change_within_a_second_is_processed() -> None:
-    asset = activated(make.world(), items=[YEARLY])
+    asset = activated(make.catalog(), items=[YEARLY])
     moment = at(2026, 5, 3)
     Asset.objects.filter(pk=asset.pk).update(updated=moment)
     assert due.next_due(moment) == at(2027, 1, 31)
@@ -447,12 +450,12 @@ def test_second_change_within_a_second_is_processed() -> None:
 
 
 def test_clock_runs_from_approval_to_the_first_request() -> None:
-    world = make.world()
-    hooks(world)
-    order = orders.create(make.purchase(world), world.as_distributor)
+    catalog = make.catalog()
+    hooks(catalog)
+    order = orders.create(make.purchase(catalog), catalog.as_distributor)
     due.run(clock.now())
     assert not SubscriptionBilling.objects.exists()
-    transitions.move(Request, order.pk, "approve", world.as_vendor)
+    transitions.move(Request, order.pk, "approve", catalog.as_vendor)
     order.refresh_from_db()
     first = due.next_due(clock.now())
     assert first and order.effective_date
@@ -465,14 +468,14 @@ def test_clock_runs_from_approval_to_the_first_request() -> None:
 
 @pytest.mark.parametrize("effective", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
 def test_date_at_the_end_of_the_range_stops_no_other(effective: str) -> None:
-    world = make.world()
-    order = orders.create(make.purchase(world), world.as_distributor)
+    catalog = make.catalog()
+    order = orders.create(make.purchase(catalog), catalog.as_distributor)
     body = {"effective_date": effective}
-    transitions.move(Request, order.pk, "approve", world.as_vendor, body)
+    transitions.move(Request, order.pk, "approve", catalog.as_vendor, body)
     due.next_due(clock.now())
     due.run(clock.now())
     assert not BillingRequest.objects.exists()
-    assert caller(world.vendor).get(f"{ASSETS}/{order.asset_id}").status == 200
+    assert caller(catalog.vendor).get(f"{ASSETS}/{order.asset_id}").status == 200
 
 
 @pytest.mark.parametrize("kind", creation.TYPES)

@@ -40,16 +40,16 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
         return list(pool.map(run, works))
 
 
-def subscribed() -> make.World:
-    world = make.world(capabilities={"tiers": {"updates": True}})
+def subscribed() -> make.Catalog:
+    catalog = make.catalog(capabilities={"tiers": {"updates": True}})
     item = {
-        "id": "SEAT", "global_id": world.item.id, "mpn": "M-SEAT", "display_name": "Seat",
+        "id": "SEAT", "global_id": catalog.item.id, "mpn": "M-SEAT", "display_name": "Seat",
         "item_type": "Reservation", "period": "Monthly", "type": "Users", "quantity": "5",
     }  # fmt: skip
-    make.asset(world, items=[item], created=START, updated=START)
+    make.asset(catalog, items=[item], created=START, updated=START)
     for n, name in enumerate(("billing_request", "tier_account_request"), 1):
-        make.webhook(world, n=n, object_class=name)
-    return world
+        make.webhook(catalog, n=n, object_class=name)
+    return catalog
 
 
 def test_concurrent_schedulers_bill_each_period_once() -> None:
@@ -69,8 +69,8 @@ def test_concurrent_schedulers_create_a_billing_once() -> None:
 
 
 def test_concurrent_requests_get_different_numbers() -> None:
-    world = subscribed()
-    callers = [caller(world.provider) for _ in range(TOGETHER)]
+    catalog = subscribed()
+    callers = [caller(catalog.provider) for _ in range(TOGETHER)]
     body = {
         "asset": {"id": "AS-0000-0000-0001"}, "items": [{"id": "SEAT"}],
         "period": {"from": "2026-01-01", "to": "2026-02-01", "delta": 1, "uom": "monthly"},
@@ -83,11 +83,11 @@ def test_concurrent_requests_get_different_numbers() -> None:
 
 
 def test_concurrent_writes_keep_attributes_of_both_parties() -> None:
-    world = subscribed()
+    catalog = subscribed()
     due.run(START)
     due.run(datetime(2026, 2, 10, tzinfo=UTC))
     path = "/subscriptions/requests/BRV-0000-0000-0001-0001/attributes"
-    vendor, distributor = caller(world.vendor), caller(world.provider)
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     at_once(
         lambda: vendor.put(path, {"vendor": {"a": 1}}),
         lambda: distributor.put(path, {"provider": {"b": 2}}),
@@ -97,8 +97,8 @@ def test_concurrent_writes_keep_attributes_of_both_parties() -> None:
 
 
 def test_concurrent_changes_of_a_tier_account_are_two_versions() -> None:
-    world = subscribed()
-    callers = [caller(world.provider) for _ in range(TOGETHER)]
+    catalog = subscribed()
+    callers = [caller(catalog.provider) for _ in range(TOGETHER)]
     path = "/tier/accounts/TA-0000-0000-0001"
     answers = at_once(
         *[lambda n=n, who=who: who.put(path, {"tax_id": str(n)}) for n, who in enumerate(callers)]
@@ -111,10 +111,10 @@ def test_concurrent_changes_of_a_tier_account_are_two_versions() -> None:
 
 
 def test_only_one_of_two_concurrent_decisions_counts() -> None:
-    world = subscribed()
-    caller(world.provider).put("/tier/accounts/TA-0000-0000-0001", {"tax_id": "1"})
+    catalog = subscribed()
+    caller(catalog.provider).put("/tier/accounts/TA-0000-0000-0001", {"tax_id": "1"})
     pk = TierAccountRequest.objects.get().pk
-    vendors = [caller(world.vendor) for _ in range(2)]
+    vendors = [caller(catalog.vendor) for _ in range(2)]
     answers = at_once(
         lambda: vendors[0].post(f"/tier/account-requests/{pk}/accept"),
         lambda: vendors[1].post(f"/tier/account-requests/{pk}/ignore", {"reason": "x"}),

@@ -35,7 +35,7 @@ LISTS = (
 
 class TestWhoSeesWhat:
     def test_account_sees_only_itself(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         assert ids(vendor, "/accounts") == [VENDOR]
         assert ids(distributor, "/accounts") == [PROVIDER]
@@ -53,7 +53,7 @@ class TestWhoSeesWhat:
             assert len(ids(who, f"/hubs/{HUB}/connections")) == 3
 
     def test_other_accounts_see_no_shared_objects(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         strangers = [caller(account) for account in (other.vendor, other.provider)]
         for path in LISTS:
@@ -67,14 +67,14 @@ class TestWhoSeesWhat:
                 if not path.startswith("/hubs/"):
                     refused(stranger.get(f"{path}/{min(ours)}"), 404)
 
-    def test_other_accounts_see_their_own_objects(self, other: make.World) -> None:
+    def test_other_accounts_see_their_own_objects(self, other: make.Catalog) -> None:
         for account in (other.vendor, other.provider):
             assert ids(caller(account), "/products") == [other.product.id]
             assert ids(caller(account), "/hubs") == [other.connection.hub_id]
             assert ids(caller(account), "/tier/accounts") == ["TA-0000-0000-0007"]
 
     def test_provider_sees_a_product_by_connection_or_listing(
-        self, distributor: Caller, other: make.World
+        self, distributor: Caller, other: make.Catalog
     ) -> None:
         assert other.product.id not in ids(distributor, "/products")
         other.connection.provider_id = PROVIDER
@@ -91,7 +91,7 @@ class TestWhoSeesWhat:
         self, vendor: Caller, distributor: Caller
     ) -> None:
         mine = ids(distributor, "/tier/accounts")
-        unused = make.world("8")
+        unused = make.catalog("8")
         row = TierAccount.objects.create(
             id="TA-9999-0000-0001", name="Nobody's", owner_id=PROVIDER, contact_info=make.CONTACT,
             hub_id=HUB, created=make.AT, updated=make.AT,
@@ -102,7 +102,7 @@ class TestWhoSeesWhat:
         assert ids(caller(unused.vendor), "/tier/accounts") == []
 
     def test_hubs_count_only_visible_objects(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         other.connection.hub_id, other.connection.provider_id = HUB, PROVIDER
         other.connection.save()

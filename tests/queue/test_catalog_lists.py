@@ -114,13 +114,13 @@ class TestLists:
         with CaptureQueriesContext(database) as before:
             distributor.get("/marketplaces")
         for n in range(3):
-            made = make.world(str(n + 1))
-            made.connection.hub.company_id = PROVIDER
-            made.connection.hub.save()
-            for row in made.provider.marketplaces.all():
+            catalog = make.catalog(str(n + 1))
+            catalog.connection.hub.company_id = PROVIDER
+            catalog.connection.hub.save()
+            for row in catalog.provider.marketplaces.all():
                 row.owner_id = PROVIDER
                 row.save()
-                row.hubs.add(made.connection.hub)
+                row.hubs.add(catalog.connection.hub)
         with CaptureQueriesContext(database) as after:
             assert len(distributor.get("/marketplaces").json) == 4
         assert len(after) == len(before)

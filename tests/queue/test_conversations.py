@@ -30,24 +30,24 @@ ABSENT = "CO-999-999-999"
 
 
 @pytest.fixture
-def world() -> make.World:
-    return make.world(capabilities=DRAFTS)
+def catalog() -> make.Catalog:
+    return make.catalog(capabilities=DRAFTS)
 
 
 @pytest.fixture
-def ours(world: make.World) -> Caller:
-    """The vendor of the small world."""
-    return caller(world.vendor)
+def ours(catalog: make.Catalog) -> Caller:
+    """The vendor of the catalog of this module."""
+    return caller(catalog.vendor)
 
 
 @pytest.fixture
-def theirs(world: make.World) -> Caller:
+def theirs(catalog: make.Catalog) -> Caller:
     """Its provider."""
-    return caller(world.provider)
+    return caller(catalog.provider)
 
 
-def order(world: make.World, **more: Any) -> Request:
-    return creation.create(make.purchase(world, **more), world.as_distributor)
+def order(catalog: make.Catalog, **more: Any) -> Request:
+    return creation.create(make.purchase(catalog, **more), catalog.as_distributor)
 
 
 def of(row: Any) -> Conversation:
@@ -64,60 +64,65 @@ def said(row: Any) -> list[tuple[str, str, str | None, str | None]]:
 # -- what the moves write
 
 
-def test_creation_and_status_changes_are_in_the_conversation(world: make.World) -> None:
-    row = order(world)
-    transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+def test_creation_and_status_changes_are_in_the_conversation(catalog: make.Catalog) -> None:
+    row = order(catalog)
+    transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
     assert said(row) == [
-        ("state_change", "Created in status pending.", world.provider_user.uid, world.provider.pk),
         (
-            "state_change", "Status changed from pending to approved.", world.vendor_user.uid,
-            world.vendor.pk,
+            "state_change", "Created in status pending.", catalog.provider_user.uid,
+            catalog.provider.pk,
+        ),
+        (
+            "state_change", "Status changed from pending to approved.", catalog.vendor_user.uid,
+            catalog.vendor.pk,
         ),
     ]  # fmt: skip
     held = of(row)
-    assert {a.pk for a in held.accounts.all()} == {world.vendor.pk, world.provider.pk}
-    assert (held.creator, held.topic) == (world.provider_user, f"Fulfillment request {row.pk}")
+    assert {a.pk for a in held.accounts.all()} == {catalog.vendor.pk, catalog.provider.pk}
+    assert (held.creator, held.topic) == (catalog.provider_user, f"Fulfillment request {row.pk}")
     assert Conversation.objects.count() == 1
 
 
-def test_refused_action_writes_no_message(world: make.World) -> None:
-    row = order(world)
+def test_refused_action_writes_no_message(catalog: make.Catalog) -> None:
+    row = order(catalog)
     before = said(row)
-    for name, who, data in (("approve", world.as_distributor, {}), ("fail", world.as_vendor, {}),
-                            ("confirm", world.as_vendor, {})):  # fmt: skip
+    vendor, distributor = catalog.as_vendor, catalog.as_distributor
+    for name, actor in (("approve", distributor), ("fail", vendor), ("confirm", vendor)):
         with pytest.raises(Exception, match=r"."):
-            transitions.move(Request, row.pk, name, who, data)
+            transitions.move(Request, row.pk, name, actor, {})
     assert said(row) == before
 
 
-def test_rolled_back_change_writes_no_message(world: make.World) -> None:
-    row = order(world)
+def test_rolled_back_change_writes_no_message(catalog: make.Catalog) -> None:
+    row = order(catalog)
     with transaction.atomic():
-        transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+        transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
         transaction.set_rollback(True)
     assert len(said(row)) == 1
 
 
-def test_draft_has_no_conversation_before_its_event(world: make.World) -> None:
-    row = order(world, status="draft")
+def test_draft_has_no_conversation_before_its_event(catalog: make.Catalog) -> None:
+    row = order(catalog, status="draft")
     assert row.status == "draft"
     assert not Conversation.objects.exists()
-    transitions.move(Request, row.pk, "purchase", world.as_distributor)
+    transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
     assert said(row)[0][:2] == ("state_change", "Status changed from draft to pending.")
 
 
-def test_messages_about_platform_actions_have_no_creator(world: make.World, ours: Caller) -> None:
-    row = order(world)
+def test_messages_about_platform_actions_have_no_creator(
+    catalog: make.Catalog, ours: Caller
+) -> None:
+    row = order(catalog)
     body = {"planned_date": "2099-01-01"}
-    transitions.move(Request, row.pk, "schedule", world.as_vendor, body)
+    transitions.move(Request, row.pk, "schedule", catalog.as_vendor, body)
     transitions.move(Request, row.pk, "pend", Actor())
     last = ours.get(f"/conversations/{of(row).shown_id}").json["messages"][-1]
     assert last["text"] == "Status changed from scheduled to pending."
     assert last["creator"]["name"] == "Connect" and "account" not in last
 
 
-def test_change_without_a_new_status_writes_no_message(world: make.World) -> None:
-    row = order(world)
+def test_change_without_a_new_status_writes_no_message(catalog: make.Catalog) -> None:
+    row = order(catalog)
     with transaction.atomic():
         transitions.emit_unchanged(row, make.AT)
     assert len(said(row)) == 1
@@ -138,23 +143,23 @@ def test_each_queue_has_conversations_for_its_parties(seeded: seed.Summary, queu
             assert seen == queue.model.visible_to(account).filter(pk=row.pk).exists()
 
 
-def test_creation_takes_three_statements_and_an_action_two(world: make.World) -> None:
+def test_creation_takes_three_statements_and_an_action_two(catalog: make.Catalog) -> None:
     def ours_of(statements: CaptureQueriesContext) -> list[str]:
         return [s["sql"] for s in statements if "conversations_" in s["sql"]]
 
     with CaptureQueriesContext(connection) as on_creation:
-        row = order(world)
+        row = order(catalog)
     with CaptureQueriesContext(connection) as move:
-        transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+        transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
     assert (len(ours_of(on_creation)), len(ours_of(move))) == (3, 2)
 
 
-def test_reused_identifier_continues_the_conversation(world: make.World) -> None:
-    row = order(world)
+def test_reused_identifier_continues_the_conversation(catalog: make.Catalog) -> None:
+    row = order(catalog)
     Request.objects.filter(pk=row.pk).delete()
     row.save(force_insert=True)
     change = transitions.Change(
-        "fulfillment_request", row.pk, world.product.pk, row.parties(), None, "pending", make.AT
+        "fulfillment_request", row.pk, catalog.product.pk, row.parties(), None, "pending", make.AT
     )
     writing.tell(change)
     assert Conversation.objects.count() == 1
@@ -164,8 +169,8 @@ def test_reused_identifier_continues_the_conversation(world: make.World) -> None
 # -- reading
 
 
-def test_a_client_finds_the_conversation_of_a_request(world: make.World, ours: Caller) -> None:
-    row, other = order(world), order(world)
+def test_a_client_finds_the_conversation_of_a_request(catalog: make.Catalog, ours: Caller) -> None:
+    row, other = order(catalog), order(catalog)
     [found] = ours.get(f"/conversations?instance_id={row.pk}").json
     assert found == {
         "id": of(row).shown_id, "instance_id": row.pk, "topic": f"Fulfillment request {row.pk}",
@@ -173,16 +178,16 @@ def test_a_client_finds_the_conversation_of_a_request(world: make.World, ours: C
         "creator": found["creator"], "created": found["events"]["created"]["at"],
         "events": {"created": {"at": found["created"], "by": found["creator"]}},
     }  # fmt: skip
-    assert {a["id"] for a in found["accounts"]} == {world.vendor.pk, world.provider.pk}
-    assert found["creator"]["id"] == world.provider_user.uid
+    assert {a["id"] for a in found["accounts"]} == {catalog.vendor.pk, catalog.provider.pk}
+    assert found["creator"]["id"] == catalog.provider_user.uid
     detail = ours.get(f"/conversations/{found['id']}").json
     assert [m["text"] for m in detail.pop("messages")] == ["Created in status pending."]
     assert detail == found
     assert ids(ours, "/conversations") == [of(other).shown_id, of(row).shown_id]
 
 
-def test_filters_of_conversations(world: make.World, ours: Caller) -> None:
-    row, other = order(world), order(world)
+def test_filters_of_conversations(catalog: make.Catalog, ours: Caller) -> None:
+    row, other = order(catalog), order(catalog)
     one, two = of(row).shown_id, of(other).shown_id
     assert ours.post(f"/conversations/{two}/close").status == 200
     for query, found in (
@@ -192,8 +197,8 @@ def test_filters_of_conversations(world: make.World, ours: Caller) -> None:
         ("status=open", [one]), ("eq(status,closed)", [two]), ("type=conversation", [two, one]),
         ("type=notes", []), ("ordering(id)", [one, two]), ("ordering(-events.created.at,id)",
                                                            [one, two]),
-        (f"creator.id={world.provider_user.uid}", [two, one]),
-        (f"events.updated.by.id={world.vendor_user.uid}", []),
+        (f"creator.id={catalog.provider_user.uid}", [two, one]),
+        (f"events.updated.by.id={catalog.vendor_user.uid}", []),
         (f"like(topic,*{row.pk}*)", [one]), ("ge(created,2020-01-01)", [two, one]),
         ("lt(events.created.at,2020-01-01)", []), ("select(-events)", [two, one]),
     ):  # fmt: skip
@@ -203,8 +208,8 @@ def test_filters_of_conversations(world: make.World, ours: Caller) -> None:
     refused(ours.get("/conversations?nothing=1"), 400, "Unknown property: nothing.")
 
 
-def test_filters_of_messages(world: make.World, ours: Caller, theirs: Caller) -> None:
-    pk = of(order(world)).shown_id
+def test_filters_of_messages(catalog: make.Catalog, ours: Caller, theirs: Caller) -> None:
+    pk = of(order(catalog)).shown_id
     path = f"/conversations/{pk}/messages"
     mine = ours.post(path, {"text": "Hello"}).json
     yours = theirs.post(path, {"text": "Good day", "type": "message"}).json
@@ -213,7 +218,7 @@ def test_filters_of_messages(world: make.World, ours: Caller, theirs: Caller) ->
         ("", [first, mine["id"], yours["id"]]), ("type=message", [mine["id"], yours["id"]]),
         ("eq(type,state_change)", [first]), (f"id={mine['id']}", [mine["id"]]),
         ("text=Hello", [mine["id"]]), ("like(text,*day*)", [yours["id"]]),
-        (f"account.id={world.provider.pk}", [first, yours["id"]]),
+        (f"account.id={catalog.provider.pk}", [first, yours["id"]]),
         (f"events.created.by.id={mine['creator']['id']}", [mine["id"]]),
         ("ordering(-id)", [yours["id"], mine["id"], first]), ("id=ME-1", []),
     ):  # fmt: skip
@@ -223,9 +228,9 @@ def test_filters_of_messages(world: make.World, ours: Caller, theirs: Caller) ->
     assert "events" not in ours.get(f"{path}?select(-events)").json[0]
 
 
-def test_longer_lists_take_no_more_statements(world: make.World, ours: Caller) -> None:
-    order(world)
-    pk = of(order(world)).shown_id
+def test_longer_lists_take_no_more_statements(catalog: make.Catalog, ours: Caller) -> None:
+    order(catalog)
+    pk = of(order(catalog)).shown_id
 
     def statements(path: str) -> int:
         with CaptureQueriesContext(connection) as seen:
@@ -235,7 +240,7 @@ def test_longer_lists_take_no_more_statements(world: make.World, ours: Caller) -
     paths = ["/conversations", f"/conversations/{pk}", f"/conversations/{pk}/messages"]
     before = [statements(path) for path in paths]
     for _ in range(3):
-        order(world)
+        order(catalog)
         ours.post(f"{paths[1]}/messages", {"text": "Still at it."})
     assert [statements(path) for path in paths] == before
     assert max(before) <= 6
@@ -244,11 +249,11 @@ def test_longer_lists_take_no_more_statements(world: make.World, ours: Caller) -
 # -- writing
 
 
-def test_message_belongs_to_the_caller(world: make.World, ours: Caller, theirs: Caller) -> None:
-    path = f"/conversations/{of(order(world)).shown_id}"
+def test_message_belongs_to_the_caller(catalog: make.Catalog, ours: Caller, theirs: Caller) -> None:
+    path = f"/conversations/{of(order(catalog)).shown_id}"
     answer = ours.post(f"{path}/messages", {"text": "Log: done.", "type": "message"})
     assert answer.status == 201
-    assert answer.json["account"]["id"] == world.vendor.pk
+    assert answer.json["account"]["id"] == catalog.vendor.pk
     assert answer.json["conversation"] == path.rpartition("/")[2]
     assert theirs.get(path).json["messages"][-1] == answer.json
     plain = theirs.post(f"{path}/messages/", {"text": "Thank you."})
@@ -256,9 +261,9 @@ def test_message_belongs_to_the_caller(world: make.World, ours: Caller, theirs: 
 
 
 def test_private_messages_are_visible_to_the_authors_account(
-    world: make.World, ours: Caller, theirs: Caller
+    catalog: make.Catalog, ours: Caller, theirs: Caller
 ) -> None:
-    path = f"/conversations/{of(order(world)).shown_id}"
+    path = f"/conversations/{of(order(catalog)).shown_id}"
     made = ours.post(f"{path}/messages", {"text": "For us.", "type": "private"}).json
     assert made["id"] in ids(ours, f"{path}/messages")
     assert ours.get(path).json["messages"][-1]["text"] == "For us."
@@ -268,8 +273,8 @@ def test_private_messages_are_visible_to_the_authors_account(
     refused(theirs.put(f"{path}/messages/{made['id']}", {"text": "x"}), 404)
 
 
-def test_authors_edit_their_messages(world: make.World, ours: Caller, theirs: Caller) -> None:
-    path = f"/conversations/{of(order(world)).shown_id}/messages"
+def test_authors_edit_their_messages(catalog: make.Catalog, ours: Caller, theirs: Caller) -> None:
+    path = f"/conversations/{of(order(catalog)).shown_id}/messages"
     change = ids(ours, path)[0]
     made = ours.post(path, {"text": "Onne."}).json
     fixed = ours.put(f"{path}/{made['id']}", {**made, "text": "One."})
@@ -284,9 +289,9 @@ def test_authors_edit_their_messages(world: make.World, ours: Caller, theirs: Ca
 
 
 def test_closed_conversation_accepts_no_messages(
-    world: make.World, ours: Caller, theirs: Caller
+    catalog: make.Catalog, ours: Caller, theirs: Caller
 ) -> None:
-    row = order(world)
+    row = order(catalog)
     path = f"/conversations/{of(row).shown_id}"
     made = ours.post(f"{path}/messages", {"text": "Bye."}).json
     closed = theirs.post(f"{path}/close")
@@ -298,12 +303,12 @@ def test_closed_conversation_accepts_no_messages(
         ours.put(f"{path}/messages/{made['id']}", {"text": "Bye!"}),
     ):
         refused(answer, 400)
-    transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+    transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
     assert ours.get(path).json["messages"][-1]["text"].endswith("to approved.")
 
 
-def test_invalid_messages_are_refused(world: make.World, ours: Caller) -> None:
-    path = f"/conversations/{of(order(world)).shown_id}/messages"
+def test_invalid_messages_are_refused(catalog: make.Catalog, ours: Caller) -> None:
+    path = f"/conversations/{of(order(catalog)).shown_id}/messages"
     for body, said in (
         (None, "text: This field is required."), ({}, "text: This field is required."),
         ({"text": "  "}, "text: This field is required."),
@@ -318,14 +323,14 @@ def test_invalid_messages_are_refused(world: make.World, ours: Caller) -> None:
     assert Message.objects.count() == 1
 
 
-def test_draft_can_have_a_conversation(world: make.World, ours: Caller, theirs: Caller) -> None:
-    row = order(world, status="draft")
+def test_draft_can_have_a_conversation(catalog: make.Catalog, ours: Caller, theirs: Caller) -> None:
+    row = order(catalog, status="draft")
     body = {"instance_id": row.pk, "topic": "Prices", "accounts": [{"id": "VA-000-000"}]}
     made = theirs.post("/conversations", body)
     assert (made.status, made.json["topic"], made.json["messages"]) == (201, "Prices", [])
     again = theirs.post("/conversations", body)
     assert (again.status, again.json["params"]) == (409, {"conversation_id": made.json["id"]})
-    transitions.move(Request, row.pk, "purchase", world.as_distributor)
+    transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
     assert len(ours.get(f"/conversations/{made.json['id']}").json["messages"]) == 1
     for wrong in ({}, {"instance_id": "PR-0"}, {"instance_id": 7}, {"instance_id": []},
                   {"instance_id": row.pk, "type": "notes"},
@@ -337,7 +342,7 @@ def test_draft_can_have_a_conversation(world: make.World, ours: Caller, theirs: 
 
 
 def test_other_accounts_see_no_conversations(
-    vendor: Caller, distributor: Caller, other: make.World
+    vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     found = ids(vendor, "/conversations")
     assert found
@@ -371,8 +376,10 @@ def test_unknown_paths_return_404(vendor: Caller, nobody: Caller) -> None:
     refused(nobody.post(f"/conversations/{pk}/messages", {"text": "x"}), 401)
 
 
-def test_a_message_of_another_conversation_is_not_found(world: make.World, ours: Caller) -> None:
-    one, two = (f"/conversations/{of(order(world)).shown_id}/messages" for _ in range(2))
+def test_a_message_of_another_conversation_is_not_found(
+    catalog: make.Catalog, ours: Caller
+) -> None:
+    one, two = (f"/conversations/{of(order(catalog)).shown_id}/messages" for _ in range(2))
     made = ours.post(one, {"text": "Here."}).json["id"]
     refused(ours.put(f"{two}/{made}", {"text": "There."}), 404)
 
@@ -388,8 +395,8 @@ def test_identifiers_are_converted_to_numbers(number: int) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_message_and_close_at_the_same_time() -> None:
-    made = make.world()
-    pk = of(order(made)).pk
+    catalog = make.catalog()
+    pk = of(order(catalog)).pk
     barrier = threading.Barrier(6)
     outcomes: list[str] = []
 
@@ -397,9 +404,9 @@ def test_message_and_close_at_the_same_time() -> None:
         try:
             barrier.wait(10)
             if name == "close":
-                writing.close(pk, made.as_vendor)
+                writing.close(pk, catalog.as_vendor)
             else:
-                writing.post(pk, {"text": name}, made.as_distributor)
+                writing.post(pk, {"text": name}, catalog.as_distributor)
             outcomes.append(name)
         except ActionNotAllowed:
             pass
@@ -419,8 +426,8 @@ def test_message_and_close_at_the_same_time() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_messages_create_one_conversation() -> None:
-    made = make.world(capabilities=DRAFTS)
-    row = order(made, status="draft")
+    catalog = make.catalog(capabilities=DRAFTS)
+    row = order(catalog, status="draft")
     barrier = threading.Barrier(4)
     broken: list[BaseException] = []
 
@@ -456,17 +463,17 @@ def _signed_in(account: Account | None, n: int) -> Client:
     return client
 
 
-def test_admin_shows_only_own_conversations(world: make.World, ours: Caller) -> None:
-    row = order(world)
+def test_admin_shows_only_own_conversations(catalog: make.Catalog, ours: Caller) -> None:
+    row = order(catalog)
     held = of(row)
     body = {"text": "Only <b>ours</b>", "type": "private"}
     assert ours.post(f"/conversations/{held.shown_id}/messages", body).status == 201
     listed = "/admin/conversations/conversation/"
     page = f"{listed}{held.pk}/change/"
     everybody, mine, yours = (
-        _signed_in(account, n) for n, account in enumerate((None, world.vendor, world.provider))
+        _signed_in(account, n) for n, account in enumerate((None, catalog.vendor, catalog.provider))
     )
-    stranger = _signed_in(make.world("7").vendor, 7)
+    stranger = _signed_in(make.catalog("7").vendor, 7)
     for client in (everybody, mine, yours):
         assert held.shown_id in client.get(listed).content.decode()
         html = client.get(page).content.decode()

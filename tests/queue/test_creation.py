@@ -211,7 +211,7 @@ def test_billing_request_and_its_attributes_create_events(platform: Platform) ->
 
 
 def test_vendor_orders_in_the_preview_environment(platform: Platform) -> None:
-    connection = platform.world.connection
+    connection = platform.catalog.connection
     connection.type = "preview"
     connection.save()
     pending = ("pending", "VD")

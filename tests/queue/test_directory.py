@@ -19,7 +19,7 @@ STATES = ("enrolling", "pending", "active", "rejected", "terminated")
 
 class TestContracts:
     def test_both_parties_see_the_contract(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         for who in (vendor, distributor):
             assert ids(who, "/contracts") == [CONTRACT]
@@ -40,7 +40,7 @@ class TestContracts:
         assert row["events"]["signed"]["at"] < row["events"]["countersigned"]["at"]
 
     def test_contract_has_one_version(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         for who in (vendor, distributor):
             (row,) = who.get(f"/contracts/{CONTRACT}/versions").json
@@ -73,7 +73,7 @@ class TestContracts:
 
 class TestConnections:
     def test_a_vendor_connects_to_hubs_that_it_sees(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         path, count = f"/products/{BACKUP}/connections", Connection.objects.count()
         for body, error in (
@@ -101,7 +101,7 @@ class TestConnections:
 
 class TestConfigurations:
     def test_both_parties_read_configurations(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         rows = vendor.get(VALUES).json
         assert len(rows) == 4 and rows == distributor.get(VALUES).json
@@ -111,7 +111,7 @@ class TestConfigurations:
         refused(caller(other.vendor).get(VALUES), 404)
 
     def test_provider_sees_no_configuration_of_other_marketplaces(
-        self, distributor: Caller, other: make.World
+        self, distributor: Caller, other: make.Catalog
     ) -> None:
         other.connection.product_id = SUITE
         other.connection.save()
@@ -173,14 +173,14 @@ class TestConfigurations:
         ],
     )  # fmt: skip
     def test_invalid_input_changes_nothing(
-        self, vendor: Caller, other: make.World, body: Any, error: str
+        self, vendor: Caller, other: make.Catalog, body: Any, error: str
     ) -> None:
         before = vendor.get(VALUES).json
         refused(vendor.post(VALUES, body), 400, error)
         assert vendor.get(VALUES).json == before
 
     def test_only_the_vendor_writes_configurations(
-        self, distributor: Caller, other: make.World
+        self, distributor: Caller, other: make.Catalog
     ) -> None:
         body = {"parameter": {"id": "api_endpoint"}, "value": "https://evil.example.com"}
         refused(distributor.post(VALUES, body), 403)

@@ -17,50 +17,50 @@ DRAFTS = {"cart": {"validation": True}}
 
 
 def test_a_distributor_replaces_a_draft() -> None:
-    world = make.world(capabilities=DRAFTS)
-    make.parameter(world, "region")
-    row = creation.create(make.purchase(world, status="draft"), world.as_distributor)
-    body = make.purchase(world)
+    catalog = make.catalog(capabilities=DRAFTS)
+    make.parameter(catalog, "region")
+    row = creation.create(make.purchase(catalog, status="draft"), catalog.as_distributor)
+    body = make.purchase(catalog)
     body["asset"]["items"][0]["quantity"] = 7
     body["asset"]["params"] = [{"id": "region", "value": "eu"}]
     body["asset"]["tiers"]["customer"] = {**copy.deepcopy(body["asset"]["tiers"]["customer"]),
                                           "name": "Another Cafe"}  # fmt: skip
-    editing.edit(row.pk, body, world.as_distributor)
+    editing.edit(row.pk, body, catalog.as_distributor)
     row = Request.objects.select_related("asset__customer").get(pk=row.pk)
     assert row.status == "draft"
     assert [i["quantity"] for i in row.items] == ["7"] == [i["quantity"] for i in row.asset.items]
     assert [p["value"] for p in row.params] == ["eu"] == [p["value"] for p in row.asset.params]
     assert row.asset.customer.name == "Another Cafe"
-    transitions.move(Request, row.pk, "purchase", world.as_distributor)
+    transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
     row.refresh_from_db()
     assert row.status == "pending"
 
 
 def test_items_of_a_submitted_order_cannot_be_edited() -> None:
-    world = make.world()
-    row = creation.create(make.purchase(world), world.as_distributor)
-    body = {"asset": {"items": [{"id": world.item.id, "quantity": 9}]}, "note": "hello"}
-    editing.edit(row.pk, body, world.as_distributor)
+    catalog = make.catalog()
+    row = creation.create(make.purchase(catalog), catalog.as_distributor)
+    body = {"asset": {"items": [{"id": catalog.item.id, "quantity": 9}]}, "note": "hello"}
+    editing.edit(row.pk, body, catalog.as_distributor)
     row.refresh_from_db()
     assert (row.items[0]["quantity"], row.note) == ("5", "hello")
 
 
 def test_invalid_draft_changes_nothing() -> None:
-    world = make.world(capabilities=DRAFTS)
-    row = creation.create(make.purchase(world, status="draft"), world.as_distributor)
+    catalog = make.catalog(capabilities=DRAFTS)
+    row = creation.create(make.purchase(catalog, status="draft"), catalog.as_distributor)
     with pytest.raises(Invalid):
         editing.edit(
             row.pk,
             {"note": "new", "asset": {"items": [{"id": "nothing", "quantity": 1}]}},
-            world.as_distributor,
+            catalog.as_distributor,
         )
     row.refresh_from_db()
     assert row.note == ""
 
 
 def test_final_request_cannot_be_edited() -> None:
-    world = make.world()
-    row = creation.create(make.purchase(world), world.as_distributor)
-    transitions.move(Request, row.pk, "fail", world.as_vendor, {"reason": "no"})
+    catalog = make.catalog()
+    row = creation.create(make.purchase(catalog), catalog.as_distributor)
+    transitions.move(Request, row.pk, "fail", catalog.as_vendor, {"reason": "no"})
     with pytest.raises(Refused, match="Only pending, draft or inquiring"):
-        editing.edit(row.pk, {"note": "late"}, world.as_vendor)
+        editing.edit(row.pk, {"note": "late"}, catalog.as_vendor)

@@ -43,12 +43,12 @@ def body() -> dict[str, Any]:
     return {"reason": "Because", "planned_date": ahead.isoformat()}
 
 
-def request(world: make.World, status: str, kind: str = "purchase", n: int = 1) -> Request:
+def request(catalog: make.Catalog, status: str, kind: str = "purchase", n: int = 1) -> Request:
     """Make a request in a status, with a parameter that has been found fault with."""
-    asset = make.asset(world, n, status="processing" if kind == "purchase" else "active")
+    asset = make.asset(catalog, n, status="processing" if kind == "purchase" else "active")
     return Request.objects.create(
         id=f"PR-0000-0000-{n:04d}-001", status=status, type=kind, asset=asset,
-        product=world.product, vendor=world.vendor, provider=world.provider,
+        product=catalog.product, vendor=catalog.vendor, provider=catalog.provider,
         marketplace=asset.marketplace, contract=asset.contract, created=make.AT, updated=make.AT,
         params=[{
             "id": "region", "type": "text", "phase": "ordering", "value": "mars",
@@ -63,8 +63,8 @@ def everything() -> tuple[Any, ...]:
     )
 
 
-def order(world: make.World, **more: Any) -> Request:
-    return creation.create(make.purchase(world, **more), world.as_distributor)
+def order(catalog: make.Catalog, **more: Any) -> Request:
+    return creation.create(make.purchase(catalog, **more), catalog.as_distributor)
 
 
 def on(asset: Asset, kind: str, **more: Any) -> dict[str, Any]:
@@ -82,16 +82,16 @@ def statuses(row: Request) -> tuple[str, str]:
 
 
 def test_approved_change_is_applied_and_failed_change_is_not() -> None:
-    world = make.world()
-    make.parameter(world, "region")
-    row = order(world, asset={"params": [{"id": "region", "value": "eu"}]})
-    move(row, "approve", world.as_vendor)
+    catalog = make.catalog()
+    make.parameter(catalog, "region")
+    row = order(catalog, asset={"params": [{"id": "region", "value": "eu"}]})
+    move(row, "approve", catalog.as_vendor)
     asset = Asset.objects.get()
 
     def change(quantity: int, region: str) -> Request:
         more = {"items": [{"id": "SEAT", "quantity": quantity}]}
         more["params"] = [{"id": "region", "value": region}]
-        return creation.create(on(asset, "change", **more), world.as_distributor)
+        return creation.create(on(asset, "change", **more), catalog.as_distributor)
 
     def held() -> tuple[str, str]:
         asset.refresh_from_db()
@@ -100,9 +100,9 @@ def test_approved_change_is_applied_and_failed_change_is_not() -> None:
     row = change(7, "us")
     assert (row.items[0]["quantity"], row.items[0]["old_quantity"]) == ("7", "5")
     assert held() == ("5", "eu")
-    move(row, "fail", world.as_vendor, reason="No")
+    move(row, "fail", catalog.as_vendor, reason="No")
     assert held() == ("5", "eu")
-    move(change(8, "us"), "approve", world.as_vendor)
+    move(change(8, "us"), "approve", catalog.as_vendor)
     assert held() == ("8", "us")
     assert asset.items[0]["old_quantity"] == "8"
     assert Request.objects.latest("pk").previous_approved_request is not None
@@ -112,63 +112,63 @@ def test_approved_change_is_applied_and_failed_change_is_not() -> None:
 
 def test_another_providers_asset_is_missing() -> None:
     with pytest.raises(Missing):
-        given = on(make.asset(make.world()), "cancel")
-        creation.create(given, make.world("2").as_distributor)
+        given = on(make.asset(make.catalog()), "cancel")
+        creation.create(given, make.catalog("2").as_distributor)
 
 
 def test_approve_requires_the_fulfillment_parameters() -> None:
-    world = make.world()
+    catalog = make.catalog()
     more = {"phase": "fulfillment", "constraints": {"required": True}}
-    make.parameter(world, "tenant_id", **more)
+    make.parameter(catalog, "tenant_id", **more)
     make.parameter(
-        world, "secret", phase="fulfillment", constraints={"required": True, "hidden": True}
+        catalog, "secret", phase="fulfillment", constraints={"required": True, "hidden": True}
     )
-    vendor = caller(world.vendor)
-    row = order(world)
+    vendor = caller(catalog.vendor)
+    row = order(catalog)
     before = everything()
-    answer = vendor.post(f"/requests/{row.pk}/approve", {"template_id": world.template.pk})
+    answer = vendor.post(f"/requests/{row.pk}/approve", {"template_id": catalog.template.pk})
     assert answer.json["errors"] == ["asset.params: Parameter tenant_id is required."]
     assert everything() == before
     filled = {"asset": {"params": [{"id": "tenant_id", "value": "t-1"}]}}
     assert vendor.put(f"/requests/{row.pk}", filled).status == 200
     assert vendor.post(f"/requests/{row.pk}/approve").status == 200
     # What never gets its parameters needs none.
-    cancel = creation.create(on(row.asset, "cancel"), world.as_distributor)
+    cancel = creation.create(on(row.asset, "cancel"), catalog.as_distributor)
     Request.objects.filter(pk=cancel.pk).update(params=[{**cancel.params[0], "value": ""}])
-    assert move(cancel, "approve", world.as_vendor).status == "approved"
+    assert move(cancel, "approve", catalog.as_vendor).status == "approved"
 
 
 def test_approval_renders_the_text_for_the_customer() -> None:
-    world = make.world()
+    catalog = make.catalog()
     other = Template.objects.create(
-        id="TL-9", product=world.product, name="Other", body="# Other", scope="asset",
+        id="TL-9", product=catalog.product, name="Other", body="# Other", scope="asset",
         type="pending", created=make.AT, updated=make.AT,
     )  # fmt: skip
-    by_default = move(order(world), "approve", world.as_vendor)
-    assert (by_default.template, by_default.activation_key) == (world.template, "# Active")
-    assert Asset.objects.get(pk=by_default.asset_id).template == world.template
-    by_id = move(order(world), "approve", world.as_vendor, template_id=other.pk)
+    by_default = move(order(catalog), "approve", catalog.as_vendor)
+    assert (by_default.template, by_default.activation_key) == (catalog.template, "# Active")
+    assert Asset.objects.get(pk=by_default.asset_id).template == catalog.template
+    by_id = move(order(catalog), "approve", catalog.as_vendor, template_id=other.pk)
     assert (by_id.template, by_id.activation_key) == (other, "# Other")
-    tile = move(order(world), "approve", world.as_vendor, activation_tile="# Hi")
+    tile = move(order(catalog), "approve", catalog.as_vendor, activation_tile="# Hi")
     assert (tile.template, tile.activation_key) == (None, "# Hi")
-    row = order(world)
+    row = order(catalog)
     with pytest.raises(Invalid, match="template_id"), transaction.atomic():
-        move(row, "approve", world.as_vendor, template_id="TL-0")
+        move(row, "approve", catalog.as_vendor, template_id="TL-0")
     Template.objects.all().delete()
     with pytest.raises(Refused, match="template_id"), transaction.atomic():
-        move(row, "approve", world.as_vendor)
+        move(row, "approve", catalog.as_vendor)
 
 
 def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
-    world = make.world()
-    row = move(order(world), "schedule", world.as_vendor, **body())
-    assert row.assignee == world.vendor_user
-    Request.objects.update(assignee=world.provider_user)
-    move(row, "pend", world.as_vendor)
+    catalog = make.catalog()
+    row = move(order(catalog), "schedule", catalog.as_vendor, **body())
+    assert row.assignee == catalog.vendor_user
+    Request.objects.update(assignee=catalog.provider_user)
+    move(row, "pend", catalog.as_vendor)
     row.refresh_from_db()
-    assert row.assignee == world.provider_user
-    for n, who in enumerate((world.as_distributor, Actor()), 1):
-        row = request(world, "scheduled", n=n)
+    assert row.assignee == catalog.provider_user
+    for n, who in enumerate((catalog.as_distributor, Actor()), 1):
+        row = request(catalog, "scheduled", n=n)
         move(row, "revoke" if who.user else "pend", who, reason="x")
         row.refresh_from_db()
         assert row.assignee is None
@@ -176,19 +176,19 @@ def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
 
 @pytest.mark.parametrize("reason", [None, "", "  "])
 def test_fail_requires_a_reason(reason: str | None) -> None:
-    world = make.world()
-    row = order(world)
+    catalog = make.catalog()
+    row = order(catalog)
     with pytest.raises(Refused, match="reason"), transaction.atomic():
-        move(row, "fail", world.as_vendor, reason=reason)
+        move(row, "fail", catalog.as_vendor, reason=reason)
     assert statuses(row) == ("pending", "processing")
 
 
 def test_inquire_requires_an_error_and_pend_clears_it() -> None:
-    world = make.world()
-    make.parameter(world, "region")
-    make.parameter(world, "tenant_id", phase="fulfillment")
-    vendor, distributor = caller(world.vendor), caller(world.provider)
-    row = order(world)
+    catalog = make.catalog()
+    make.parameter(catalog, "region")
+    make.parameter(catalog, "tenant_id", phase="fulfillment")
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+    row = order(catalog)
     path = f"/requests/{row.pk}"
     assert "marked as invalid" in vendor.post(f"{path}/inquire").json["errors"][0]
     fault = {"asset": {"params": [{"id": "region", "value_error": "Choose one"}]}}
@@ -212,17 +212,17 @@ def test_inquire_requires_an_error_and_pend_clears_it() -> None:
 
 
 def test_purchase_without_a_required_parameter_is_created_inquiring() -> None:
-    world = make.world(capabilities=EVERYTHING)
-    make.webhook(world)
-    make.parameter(world, "region", constraints={"required": True})
-    row = order(world)
+    catalog = make.catalog(capabilities=EVERYTHING)
+    make.webhook(catalog)
+    make.parameter(catalog, "region", constraints={"required": True})
+    row = order(catalog)
     assert statuses(row) == ("inquiring", "processing")
-    draft = order(world, status="draft")
+    draft = order(catalog, status="draft")
     assert statuses(draft) == ("draft", "draft")
-    move(draft, "purchase", world.as_distributor)
+    move(draft, "purchase", catalog.as_distributor)
     assert statuses(draft) == ("inquiring", "processing")
     given = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
-    move(draft, "pend", world.as_distributor, **given)
+    move(draft, "pend", catalog.as_distributor, **given)
     assert statuses(draft)[0] == "pending"
     assert list(Event.objects.order_by("pk").values_list("status_from", "status_to")) == [
         ("", "inquiring"),
@@ -232,25 +232,25 @@ def test_purchase_without_a_required_parameter_is_created_inquiring() -> None:
 
 
 def test_draft_of_a_change_does_not_change_the_asset() -> None:
-    world = make.world(capabilities=EVERYTHING)
-    asset = make.asset(world)
+    catalog = make.catalog(capabilities=EVERYTHING)
+    asset = make.asset(catalog)
     given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
-    row = creation.create(given, world.as_distributor)
+    row = creation.create(given, catalog.as_distributor)
     assert statuses(row) == ("draft", "active")
-    move(row, "submit", world.as_distributor)
+    move(row, "submit", catalog.as_distributor)
     assert statuses(row) == ("pending", "active")
 
 
 def test_stale_drafts_are_deleted_with_their_assets(settings: Any) -> None:
     settings.SIM_DRAFT_DAYS = 7
-    world = make.world(capabilities=EVERYTHING)
-    make.webhook(world)
-    draft = order(world, status="draft")
-    asset = make.asset(world)
+    catalog = make.catalog(capabilities=EVERYTHING)
+    make.webhook(catalog)
+    draft = order(catalog, status="draft")
+    asset = make.asset(catalog)
     given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
-    creation.create(given, world.as_distributor)
-    alive = order(world)
-    writing.create({"instance_id": draft.pk}, world.as_distributor)
+    creation.create(given, catalog.as_distributor)
+    alive = order(catalog)
+    writing.create({"instance_id": draft.pk}, catalog.as_distributor)
     due.run(clock.now() + timedelta(days=6, hours=23))
     assert Request.objects.count() == 3
     due.run(clock.now() + timedelta(days=7, hours=1))
@@ -263,19 +263,19 @@ def test_stale_drafts_are_deleted_with_their_assets(settings: Any) -> None:
 
 @pytest.mark.parametrize("planned", [None, "", "soon", "2020-01-01", 7, "2026-13-45T00:00:00"])
 def test_planned_date_must_be_in_the_future(planned: Any) -> None:
-    world = make.world()
-    row = order(world)
+    catalog = make.catalog()
+    row = order(catalog)
     with pytest.raises(Refused, match="planned_date"), transaction.atomic():
-        move(row, "schedule", world.as_vendor, planned_date=planned)
+        move(row, "schedule", catalog.as_vendor, planned_date=planned)
     assert statuses(row)[0] == "pending"
 
 
 def test_scheduled_request_becomes_pending_at_its_planned_date() -> None:
-    world = make.world()
-    make.webhook(world)
-    row = order(world)
+    catalog = make.catalog()
+    make.webhook(catalog)
+    row = order(catalog)
     planned = clock.shown(clock.now()) + timedelta(hours=2)
-    move(row, "schedule", world.as_vendor, planned_date=planned.isoformat())
+    move(row, "schedule", catalog.as_vendor, planned_date=planned.isoformat())
     assert due.next_due(clock.now()) == planned
     due.run(planned - timedelta(seconds=1))
     assert statuses(row)[0] == "scheduled"
@@ -288,22 +288,22 @@ def test_scheduled_request_becomes_pending_at_its_planned_date() -> None:
 
 
 def test_revoked_order_restores_the_asset() -> None:
-    world = make.world()
-    row = order(world)
-    move(row, "schedule", world.as_vendor, **body())
+    catalog = make.catalog()
+    row = order(catalog)
+    move(row, "schedule", catalog.as_vendor, **body())
     with pytest.raises(Refused, match="reason"), transaction.atomic():
-        move(row, "revoke", world.as_distributor)
-    move(row, "revoke", world.as_distributor, reason="Changed my mind")
+        move(row, "revoke", catalog.as_distributor)
+    move(row, "revoke", catalog.as_distributor, reason="Changed my mind")
     assert statuses(row) == ("revoking", "processing")
-    move(row, "confirm", world.as_vendor)
+    move(row, "confirm", catalog.as_vendor)
     assert statuses(row) == ("revoked", "terminated")
     assert row.reason == "Changed my mind"
 
 
 def test_repeated_order_returns_409_with_the_existing_request() -> None:
-    world = make.world()
-    distributor = caller(world.provider)
-    given = make.purchase(world, asset={"external_uid": "uid-1"})
+    catalog = make.catalog()
+    distributor = caller(catalog.provider)
+    given = make.purchase(catalog, asset={"external_uid": "uid-1"})
     first = distributor.post("/requests", given)
     assert first.status == 201
     pk = first.json["id"]
@@ -321,33 +321,33 @@ def test_repeated_order_returns_409_with_the_existing_request() -> None:
     row = Request.objects.get()
     Request.objects.update(status="inquiring")
     assert row.form_code in again()["params_form_url"]
-    move(row, "fail", world.as_vendor, reason="No stock")
+    move(row, "fail", catalog.as_vendor, reason="No stock")
     found = again()
     assert (found["request_status"], found["fail_message"]) == ("failed", "No stock")
     assert Request.objects.count() == Asset.objects.count() == 1
 
 
 def test_asset_has_one_open_request() -> None:
-    world = make.world(capabilities=EVERYTHING)
-    asset = make.asset(world)
-    open_ = creation.create(on(asset, "suspend"), world.as_distributor)
+    catalog = make.catalog(capabilities=EVERYTHING)
+    asset = make.asset(catalog)
+    open_ = creation.create(on(asset, "suspend"), catalog.as_distributor)
     for kind in ("change", "cancel", "suspend", "resume"):
         with pytest.raises(Conflict) as refused:
-            creation.create(on(asset, kind), world.as_distributor)
+            creation.create(on(asset, kind), catalog.as_distributor)
         assert refused.value.params is not None
         assert refused.value.params["request_id"] == open_.pk
-    move(open_, "approve", world.as_vendor)
-    following = creation.create(on(asset, "resume"), world.as_distributor)
+    move(open_, "approve", catalog.as_vendor)
+    following = creation.create(on(asset, "resume"), catalog.as_distributor)
     assert following.pk.endswith("-002")
     assert following.previous_approved_request == open_
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_put_is_refused_for_final_requests(status: str) -> None:
-    world = make.world()
-    make.webhook(world)
-    row = request(world, status)
-    vendor = caller(world.vendor)
+    catalog = make.catalog()
+    make.webhook(catalog)
+    row = request(catalog, status)
+    vendor = caller(catalog.vendor)
     before = everything()
     given = {"note": "Hello", "asset": {"params": [{"id": "region", "value": "eu"}]}}
     answer = vendor.put(f"/requests/{row.pk}", given)
@@ -367,11 +367,11 @@ def test_put_is_refused_for_final_requests(status: str) -> None:
 
 
 def test_put_by_each_party() -> None:
-    world = make.world()
-    make.parameter(world, "region")
-    make.parameter(world, "tenant_id", phase="fulfillment")
-    vendor, distributor = caller(world.vendor), caller(world.provider)
-    row = order(world)
+    catalog = make.catalog()
+    make.parameter(catalog, "region")
+    make.parameter(catalog, "tenant_id", phase="fulfillment")
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+    row = order(catalog)
 
     def put(who: Any, **param: Any) -> int:
         status: int = who.put(f"/requests/{row.pk}", {"asset": {"params": [param]}}).status
@@ -389,27 +389,27 @@ def test_put_by_each_party() -> None:
     ignored = {"status": "approved", "id": "PR-9", "asset": {"id": "AS-9", "status": "active"}}
     answer = vendor.put(f"/requests/{row.pk}", ignored)
     assert (answer.status, answer.json["status"], answer.json["id"]) == (200, "pending", row.pk)
-    stranger = caller(make.world("2").vendor)
+    stranger = caller(make.catalog("2").vendor)
     assert stranger.put(f"/requests/{row.pk}", {"note": "x"}).status == 404
 
 
 def test_assign_by_id_or_email_and_unassign() -> None:
-    world = make.world()
-    vendor = caller(world.vendor)
-    row = order(world)
+    catalog = make.catalog()
+    vendor = caller(catalog.vendor)
+    row = order(catalog)
     path = f"/requests/{row.pk}"
-    answer = vendor.post(f"{path}/assign", {"id": world.vendor_user.uid})
-    assert answer.json["assignee"]["id"] == world.vendor_user.uid
+    answer = vendor.post(f"{path}/assign", {"id": catalog.vendor_user.uid})
+    assert answer.json["assignee"]["id"] == catalog.vendor_user.uid
     assert vendor.post(f"{path}/unassign").json["assignee"] == ""
-    email = world.vendor_user.email
+    email = catalog.vendor_user.email
     assert vendor.post(f"{path}/assign", {"email": email}).json["assignee"]["email"] == email
     assert vendor.post(f"{path}/assign", {}).status == 400
-    assert vendor.post(f"{path}/assign", {"id": world.provider_user.uid}).status == 404
+    assert vendor.post(f"{path}/assign", {"id": catalog.provider_user.uid}).status == 404
 
 
 def test_dates_are_stored_in_whole_seconds() -> None:
-    row = order(world := make.world())
-    move(row, "approve", world.as_vendor, effective_date="2026-11-05T10:00:00.123456Z")
+    row = order(catalog := make.catalog())
+    move(row, "approve", catalog.as_vendor, effective_date="2026-11-05T10:00:00.123456Z")
     row.refresh_from_db()
     moments: list[datetime] = [row.created, row.updated, row.effective_date, row.asset.created]
     assert all(moment.microsecond == 0 for moment in moments)

@@ -20,7 +20,7 @@ NEW = {"name": "Shop", "description": "Sells.", "instance_id": "shop-1", "instan
 
 class TestHubs:
     def test_provider_creates_changes_and_deletes_a_hub(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         made = distributor.post("/hubs", NEW)
         assert made.status == 201
@@ -79,8 +79,8 @@ class TestHubs:
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_customer_keeps_the_hub() -> None:
-    made = make.world()
-    provider = caller(made.provider)
+    catalog = make.catalog()
+    provider = caller(catalog.provider)
     hub = provider.post("/hubs", NEW).json["id"]
     body = {"name": "Harbour Cafe", "contact_info": make.CONTACT, "hub": {"id": hub}}
     barrier = threading.Barrier(2)
@@ -103,7 +103,7 @@ def test_concurrent_customer_keeps_the_hub() -> None:
 
 class TestConnections:
     def test_vendor_changes_the_type_of_a_connection(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         path = f"/products/{BACKUP}/connections/CT-2044-1187-9002"
         row = vendor.get(path).json

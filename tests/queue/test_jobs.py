@@ -24,7 +24,7 @@ from sandbox import clock_control
 from tests import html, make
 from tests.queue import reaching
 from tests.queue.platforms import Platform
-from tests.signed_in import signed_in, world  # noqa: F401  (fixture)
+from tests.signed_in import catalog, signed_in  # noqa: F401  (fixture)
 from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,14 +70,14 @@ def test_failing_job_does_not_stop_others(caplog: pytest.LogCaptureFixture) -> N
     assert all("test_jobs.broken failed" in record.getMessage() for record in errors)
 
 
-def test_home_page_shows_a_failed_job_until_it_succeeds(world: make.World) -> None:
+def test_home_page_shows_a_failed_job_until_it_succeeds(catalog: make.Catalog) -> None:
     fails = True
 
     def sometimes(**kwargs: Any) -> None:
         if fails:
             broken()
 
-    browser = signed_in(world.vendor_user)
+    browser = signed_in(catalog.vendor_user)
     with receiving(due_reached, sometimes):
         run_due()
         since = FailedJob.objects.get().since

@@ -22,16 +22,16 @@ PATH = "/listing-requests"
 PRODUCT, LISTING = "PRD-111-111-111", "LST-111-111-111"
 
 
-def request(world: make.World, state: str, n: int, kind: str = "update") -> ListingRequest:
+def request(catalog: make.Catalog, state: str, n: int, kind: str = "update") -> ListingRequest:
     """Make a request in a state, about a listing of its own."""
     listing = Listing.objects.create(
         id=f"LST-000-000-{n:03d}", status="unlisted" if kind == "new" else "listed",
-        product=world.product, contract=Contract.objects.get(provider=world.provider),
+        product=catalog.product, contract=Contract.objects.get(provider=catalog.provider),
         created=make.AT, updated=make.AT,
     )  # fmt: skip
     return ListingRequest.objects.create(
         id=f"LSTR-000-000-{n:03d}-001", status=state, type=kind, listing=listing,
-        product=world.product, vendor=world.vendor, provider=world.provider, created=make.AT,
+        product=catalog.product, vendor=catalog.vendor, provider=catalog.provider, created=make.AT,
         updated=make.AT,
     )  # fmt: skip
 
@@ -41,10 +41,10 @@ def everything() -> tuple[Any, ...]:
     return tuple(list(model._default_manager.order_by("pk").values()) for model in models)
 
 
-def hooks(world: make.World) -> None:
-    for n, account in enumerate((world.vendor, world.provider), 1):
-        make.webhook(world, n=n, object_class="listing_request", account=account)
-    make.webhook(world, n=3)
+def hooks(catalog: make.Catalog) -> None:
+    for n, account in enumerate((catalog.vendor, catalog.provider), 1):
+        make.webhook(catalog, n=n, object_class="listing_request", account=account)
+    make.webhook(catalog, n=3)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def hooks(world: make.World) -> None:
     ],
 )
 def test_completion_changes_the_listings_status(kind: str, before: str, after: str) -> None:
-    world = make.world()
-    vendor, distributor = caller(world.vendor), caller(world.provider)
+    catalog = make.catalog()
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     listing = Listing.objects.get()
     Listing.objects.update(status=before)
     body: dict[str, Any] = {"type": kind, "note": "Please."}
     if kind == "new":
-        body |= {"product_id": world.product.pk, "contract_id": listing.contract_id}
+        body |= {"product_id": catalog.product.pk, "contract_id": listing.contract_id}
     else:
         body |= {"listing_id": listing.pk}
     made = vendor.post(PATH, body)
@@ -86,23 +86,23 @@ def test_completion_changes_the_listings_status(kind: str, before: str, after: s
 
 
 def test_canceled_request_changes_nothing_and_allows_another() -> None:
-    world = make.world()
-    row = request(world, "reviewing", 1, "remove")
+    catalog = make.catalog()
+    row = request(catalog, "reviewing", 1, "remove")
     body = {"type": "remove", "listing_id": row.listing_id}
     with pytest.raises(Refused, match=f"has an open request {row.pk} already"):
-        creation.create(body, world.as_vendor)
-    transitions.move(ListingRequest, row.pk, "cancel", world.as_distributor)
+        creation.create(body, catalog.as_vendor)
+    transitions.move(ListingRequest, row.pk, "cancel", catalog.as_distributor)
     assert Listing.objects.get(pk=row.listing_id).status == "listed"
-    assert creation.create(body, world.as_vendor).pk == f"{row.pk[:-1]}2"
+    assert creation.create(body, catalog.as_vendor).pk == f"{row.pk[:-1]}2"
 
 
 def test_draft_creates_and_deletes_the_listing_of_a_new_product() -> None:
-    world = make.world()
-    hooks(world)
-    vendor, distributor = caller(world.vendor), caller(world.provider)
+    catalog = make.catalog()
+    hooks(catalog)
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     Listing.objects.all().delete()
     contract = Contract.objects.get()
-    body = {"type": "new", "product_id": world.product.pk, "contract_id": contract.pk}
+    body = {"type": "new", "product_id": catalog.product.pk, "contract_id": contract.pk}
     one = vendor.post(PATH, body).json
     assert Listing.objects.get().status == "unlisted"
     assert not Event.objects.exists()
@@ -121,17 +121,17 @@ def test_draft_creates_and_deletes_the_listing_of_a_new_product() -> None:
 
 @pytest.mark.parametrize("status", ["enrolling", "pending", "rejected", "terminated"])
 def test_a_product_is_listed_under_an_active_contract_only(status: str) -> None:
-    world = make.world()
+    catalog = make.catalog()
     Listing.objects.update(status="unlisted")
     Contract.objects.update(status=status)
     body = {"type": "new", "product_id": PRODUCT, "contract_id": "CRD-11111-11111-11111"}
-    answer = caller(world.vendor).post(PATH, body)
+    answer = caller(catalog.vendor).post(PATH, body)
     refused(answer, 400, f"contract_id: Contract CRD-11111-11111-11111 is {status}.")
 
 
 def test_deleted_draft_deletes_its_conversation() -> None:
-    world = make.world()
-    vendor, distributor = caller(world.vendor), caller(world.provider)
+    catalog = make.catalog()
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     body = {"type": "update", "listing_id": LISTING}
     one = vendor.post(PATH, body).json["id"]
     assert vendor.post(f"{PATH}/{one}/submit").status == 200
@@ -173,9 +173,9 @@ def test_deleted_draft_deletes_its_conversation() -> None:
     ],
 )  # fmt: skip
 def test_invalid_bodies_are_refused(body: dict[str, Any], said: str) -> None:
-    world, _ = make.world(), make.world("2")
+    catalog, _ = make.catalog(), make.catalog("2")
     before = everything()
-    refused(caller(world.vendor).post(PATH, body), 400, said)
+    refused(caller(catalog.vendor).post(PATH, body), 400, said)
     assert everything() == before
 
 
@@ -227,7 +227,9 @@ def test_listing_filters(vendor: Caller, query: str, count: int) -> None:
     assert len(ids(vendor, f"/listings{query}")) == count
 
 
-def test_other_accounts_see_nothing(vendor: Caller, distributor: Caller, other: make.World) -> None:
+def test_other_accounts_see_nothing(
+    vendor: Caller, distributor: Caller, other: make.Catalog
+) -> None:
     stranger, strange_provider = caller(other.vendor), caller(other.provider)
     theirs = creation.create({"type": "remove", "listing_id": "LST-777-777-777"}, other.as_vendor)
     [draft] = ids(vendor, f"{PATH}?state=draft")
@@ -248,8 +250,8 @@ def test_other_accounts_see_nothing(vendor: Caller, distributor: Caller, other: 
 @pytest.mark.parametrize("kind", rules.TYPES)
 def test_samples_can_be_completed(vendor: Caller, kind: str) -> None:
     row = samples.create_sample(kind, None)
-    world = {"submit": "vendor", "deploy": "provider", "complete": "provider"}
-    for name, side in world.items():
+    catalog = {"submit": "vendor", "deploy": "provider", "complete": "provider"}
+    for name, side in catalog.items():
         account = getattr(row, side)
         row = transitions.move(ListingRequest, row.pk, name, Actor(account.users.first(), account))
     assert (row.type, row.status) == (kind, "completed")

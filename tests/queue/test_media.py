@@ -155,7 +155,7 @@ def test_body_that_is_no_object_is_refused(vendor: Caller) -> None:
 
 
 def test_media_is_seen_with_its_product_and_written_by_its_vendor(
-    vendor: Caller, distributor: Caller, other: make.World, client: Client
+    vendor: Caller, distributor: Caller, other: make.Catalog, client: Client
 ) -> None:
     rows = vendor.get(PATH).json
     assert [row["type"] for row in rows] == ["image", "video"]
@@ -192,7 +192,7 @@ def test_media_is_filtered(vendor: Caller) -> None:
 
 
 def test_account_has_its_users_and_no_others(
-    vendor: Caller, distributor: Caller, other: make.World
+    vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     path = "/accounts/VA-610-138/users"
     [user] = vendor.get(path).json

@@ -33,7 +33,7 @@ def test_template_is_rendered_for_a_request(vendor: Caller, distributor: Caller)
         assert "{{" not in text
 
 
-def test_template_requires_a_request_of_its_product(vendor: Caller, other: make.World) -> None:
+def test_template_requires_a_request_of_its_product(vendor: Caller, other: make.Catalog) -> None:
     path = f"/templates/{READY}/render"
     refused(vendor.get(path), 400, "request_id: Name the request that fills the template.")
     refused(vendor.get(f"{path}?request_id=PR-0"), 404, "Object `PR-0` not found.")
@@ -55,7 +55,7 @@ def test_assignee_in_the_path_is_assigned(vendor: Caller, distributor: Caller) -
     refused(vendor.post(f"{path}/assign"), 400, "id: Name the user by id or by email.")
 
 
-def test_assignee_in_the_path_requires_a_party(vendor: Caller, other: make.World) -> None:
+def test_assignee_in_the_path_requires_a_party(vendor: Caller, other: make.Catalog) -> None:
     pk = ids(vendor, "/requests?status=pending&limit=1")[0]
     stranger = caller(other.vendor)
     refused(stranger.post(f"/requests/{pk}/assign/{other.vendor_user.uid}"), 404)

@@ -23,16 +23,16 @@ TYPES = (
 
 @pytest.mark.django_db
 def test_blank_has_the_ordering_and_fulfillment_parameters_of_assets_in_order() -> None:
-    world = make.world()
-    make.parameter(world, "b", position=2)
-    make.parameter(world, "a", position=3, phase="fulfillment", constraints={"required": True})
-    make.parameter(world, "first", position=1)
+    catalog = make.catalog()
+    make.parameter(catalog, "b", position=2)
+    make.parameter(catalog, "a", position=3, phase="fulfillment", constraints={"required": True})
+    make.parameter(catalog, "first", position=1)
     for n, hidden in enumerate(
         ({"scope": "tier1"}, {"scope": "product"}, {"phase": "configuration"},
          {"type": "heading"}, {"type": "content"})
     ):  # fmt: skip
-        make.parameter(world, f"no{n}", **hidden)
-    found = parameter_values.blank(world.product)
+        make.parameter(catalog, f"no{n}", **hidden)
+    found = parameter_values.blank(catalog.product)
     assert [p["id"] for p in found] == ["first", "b", "a"]
     assert found[2]["phase"] == "fulfillment"
     assert found[2]["constraints"] == {
@@ -44,14 +44,14 @@ def test_blank_has_the_ordering_and_fulfillment_parameters_of_assets_in_order() 
 
 @pytest.mark.django_db
 def test_blank_has_choices_structures_and_defaults() -> None:
-    world = make.world()
+    catalog = make.catalog()
     choices = [{"value": "eu", "label": "Europe"}]
-    make.parameter(world, "region", type="dropdown", constraints={"choices": choices})
-    make.parameter(world, "size", type="choice")
-    make.parameter(world, "phone", type="phone", default=PHONE)
-    make.parameter(world, "name", default="Nimbus")
-    make.parameter(world, "odd", default={"a": 1})
-    region, size, phone, name, odd = parameter_values.blank(world.product)
+    make.parameter(catalog, "region", type="dropdown", constraints={"choices": choices})
+    make.parameter(catalog, "size", type="choice")
+    make.parameter(catalog, "phone", type="phone", default=PHONE)
+    make.parameter(catalog, "name", default="Nimbus")
+    make.parameter(catalog, "odd", default={"a": 1})
+    region, size, phone, name, odd = parameter_values.blank(catalog.product)
     assert region["value_choices"] == choices and "choices" not in region["constraints"]
     assert size["value_choices"] == []
     assert phone["structured_value"] == PHONE
@@ -62,20 +62,20 @@ def test_blank_has_choices_structures_and_defaults() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("none", NONE)
 def test_empty_structured_value_is_accepted(none: Any) -> None:
-    world = make.world()
+    catalog = make.catalog()
     for kind in TYPES:
-        make.parameter(world, kind, type=kind)
-        make.parameter(world, f"given_{kind}", type=kind, phase="fulfillment")
+        make.parameter(catalog, kind, type=kind)
+        make.parameter(catalog, f"given_{kind}", type=kind, phase="fulfillment")
     values = {kind: '{"a": 1}' if kind == "object" else "k" for kind in TYPES}
     ordered = [{"id": k, "value": v, "structured_value": none} for k, v in values.items()]
-    order = make.purchase(world, asset={"params": ordered})
-    answer = caller(world.provider).post("/requests", order)
+    order = make.purchase(catalog, asset={"params": ordered})
+    answer = caller(catalog.provider).post("/requests", order)
     assert answer.status == 201, answer.json
     fulfilled = [
         {"id": f"given_{k}", "value": v, "value_error": "", "structured_value": none}
         for k, v in values.items()
     ]
-    path, api = f"/requests/{answer.json['id']}", caller(world.vendor)
+    path, api = f"/requests/{answer.json['id']}", caller(catalog.vendor)
     answer = api.put(path, {"asset": {"params": fulfilled}})
     assert answer.status == 200, answer.json
     assert {p["id"]: p["value"] for p in answer.json["asset"]["params"]} == values | {
@@ -89,11 +89,11 @@ def test_empty_structured_value_is_accepted(none: Any) -> None:
     "value", ["NaN", '{"a": -Infinity}', "[" * 100_000, r'"\u0000"', r'{"\ud800": 1}', "{'a': 1}"]
 )
 def test_object_that_cannot_be_stored_is_refused(value: str) -> None:
-    world = make.world()
-    make.parameter(world, "config", type="object")
-    row = creation.create(make.purchase(world), world.as_distributor)
+    catalog = make.catalog()
+    make.parameter(catalog, "config", type="object")
+    row = creation.create(make.purchase(catalog), catalog.as_distributor)
     given_ = {"asset": {"params": [{"id": "config", "value": value}]}}
-    answer = caller(world.vendor).put(f"/requests/{row.pk}", given_)
+    answer = caller(catalog.vendor).put(f"/requests/{row.pk}", given_)
     assert (answer.status, answer.json["errors"]) == (
         400,
         ["asset.params: Parameter config: value is not JSON that can be stored."],

@@ -104,7 +104,7 @@ def test_product_is_known_by_its_items_or_has_to_be_named(vendor: Caller) -> Non
 
 
 def test_only_the_owner_of_a_product_previews_it(
-    vendor: Caller, distributor: Caller, other: make.World
+    vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     said = f"asset.product.id: Product {BACKUP} does not exist."
     refused(caller(other.vendor).post("/requests", order()), 400, said)
@@ -205,7 +205,7 @@ def test_queries_find_preview_orders_by_placeholder_and_by_null(vendor: Caller) 
 
 
 def test_preview_is_seen_by_its_vendor_alone(
-    vendor: Caller, distributor: Caller, other: make.World
+    vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     stranger, other_provider = caller(other.vendor), caller(other.provider)
     before = {who: _lists(each) for who, each in
@@ -232,7 +232,7 @@ def _lists(who: Caller) -> dict[str, list[Any]]:
     return found
 
 
-def test_placeholders_are_in_no_list(vendor: Caller, other: make.World) -> None:
+def test_placeholders_are_in_no_list(vendor: Caller, other: make.Catalog) -> None:
     lists = ("/hubs", "/marketplaces", "/contracts", "/agreements", "/listings",
              f"/products/{BACKUP}/connections")  # fmt: skip
     before = [ids(vendor, path) for path in lists]

@@ -167,7 +167,7 @@ class TestParts:
 
     @pytest.mark.parametrize(("kind", "body", "change", "model"), PARTS)
     def test_only_the_vendor_writes_parts(
-        self, vendor: Caller, distributor: Caller, other: make.World,
+        self, vendor: Caller, distributor: Caller, other: make.Catalog,
         kind: str, body: Any, change: Any, model: Any,
     ) -> None:  # fmt: skip
         row = made(vendor, of(kind), body)
@@ -185,7 +185,7 @@ class TestParts:
         assert vendor.get(one).json == row
 
     def test_only_the_vendor_writes_products(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         refused(distributor.post("/products", {"name": "Mine"}), 403)
         before = vendor.get(f"/products/{BACKUP}").json

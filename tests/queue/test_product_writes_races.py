@@ -42,8 +42,8 @@ def at_once(call: Callable[[Caller], Any], vendor: Caller) -> list[int]:
 
 
 def test_concurrent_creations_use_a_name_once() -> None:
-    made = make.world()
-    vendor, one = caller(made.vendor), f"/products/{made.product.id}"
+    catalog = make.catalog()
+    vendor, one = caller(catalog.vendor), f"/products/{catalog.product.id}"
     item = {"name": "A", "mpn": "A", "type": "ppu", "unit": {"id": "gb"}}
     for kind, body in (
         ("items", item),
@@ -55,37 +55,37 @@ def test_concurrent_creations_use_a_name_once() -> None:
 
 
 def test_concurrent_items_get_different_ids() -> None:
-    made = make.world()
+    catalog = make.catalog()
     names = iter("abcdefghij")
     found = at_once(
         lambda c: c.post(
-            f"/products/{made.product.id}/items",
+            f"/products/{catalog.product.id}/items",
             {"name": (n := next(names)), "mpn": n, "type": "ppu", "unit": {"id": "gb"}},
         ),
-        caller(made.vendor),
+        caller(catalog.vendor),
     )
     assert found == [201] * TOGETHER
     assert Item.objects.count() == TOGETHER + 1
 
 
 def test_concurrent_writes_store_a_value_once() -> None:
-    made = make.world()
-    parameter = make.parameter(made, "url", scope="product", phase="configuration")
+    catalog = make.catalog()
+    parameter = make.parameter(catalog, "url", scope="product", phase="configuration")
     body = {"parameter": {"id": parameter.name}, "value": "x"}
-    path = f"/products/{made.product.id}/configurations"
-    assert at_once(lambda c: c.post(path, body), caller(made.vendor)) == [201] * TOGETHER
+    path = f"/products/{catalog.product.id}/configurations"
+    assert at_once(lambda c: c.post(path, body), caller(catalog.vendor)) == [201] * TOGETHER
     assert Configuration.objects.count() == 1
 
 
 def test_concurrent_deletes_succeed_once() -> None:
-    made = make.world()
-    vendor = caller(made.vendor)
-    make.parameter(made, "gone")
-    path = f"/products/{made.product.id}/parameters/gone"
+    catalog = make.catalog()
+    vendor = caller(catalog.vendor)
+    make.parameter(catalog, "gone")
+    path = f"/products/{catalog.product.id}/parameters/gone"
     assert at_once(lambda c: c.delete(path), vendor) == [204] + [404] * (TOGETHER - 1)
     assert not Parameter.objects.filter(name="gone").exists()
     draft = Product.objects.create(
-        id="PRD-000-000-009", name="Draft", owner=made.vendor, status="draft", created=make.AT,
+        id="PRD-000-000-009", name="Draft", owner=catalog.vendor, status="draft", created=make.AT,
         updated=make.AT,
     )  # fmt: skip
     found = at_once(lambda c: c.delete(f"/products/{draft.pk}"), vendor)
@@ -93,9 +93,9 @@ def test_concurrent_deletes_succeed_once() -> None:
 
 
 def test_concurrent_contract_actions_succeed_once() -> None:
-    made = make.world()
+    catalog = make.catalog()
     Contract.objects.update(status="enrolling")
     contract = Contract.objects.get()
     path = f"/contracts/{contract.pk}/enroll"
-    found = at_once(lambda c: c.post(path), caller(made.vendor))
+    found = at_once(lambda c: c.post(path), caller(catalog.vendor))
     assert found == [200] + [400] * (TOGETHER - 1)

@@ -31,31 +31,31 @@ CAPABLE = {
 LINK = "Answer [here]({{ request.params_form_url }}), {{ asset.tiers.customer.name }}"
 
 
-def template(world: make.World, pk: str, kind: str, body: str, **more: Any) -> Template:
+def template(catalog: make.Catalog, pk: str, kind: str, body: str, **more: Any) -> Template:
     fields = {"position": 10, "scope": "asset", "created": make.AT, "updated": make.AT, **more}
     return Template.objects.create(
-        id=pk, product=world.product, name=pk, type=kind, body=body, **fields
+        id=pk, product=catalog.product, name=pk, type=kind, body=body, **fields
     )
 
 
 @pytest.fixture
-def world() -> make.World:
-    made = make.world(capabilities=CAPABLE)
-    make.parameter(made, "region")
-    template(made, "TL-111-111-999", "pending", "Another", position=20)
-    template(made, "TL-111-111-998", "pending", "Of resellers", position=0, scope="tier1")
-    template(made, PENDING, "pending", "{{ request.id }} is {{ request.status }}")
-    template(made, INQUIRE, "inquire", LINK)
-    template(made, OTHER, "inquire", "We need a region, not {{ asset.params.region.value }}")
-    return made
+def catalog() -> make.Catalog:
+    catalog = make.catalog(capabilities=CAPABLE)
+    make.parameter(catalog, "region")
+    template(catalog, "TL-111-111-999", "pending", "Another", position=20)
+    template(catalog, "TL-111-111-998", "pending", "Of resellers", position=0, scope="tier1")
+    template(catalog, PENDING, "pending", "{{ request.id }} is {{ request.status }}")
+    template(catalog, INQUIRE, "inquire", LINK)
+    template(catalog, OTHER, "inquire", "We need a region, not {{ asset.params.region.value }}")
+    return catalog
 
 
-def order(world: make.World, **asset: Any) -> tuple[Caller, str]:
+def order(catalog: make.Catalog, **asset: Any) -> tuple[Caller, str]:
     """Order as the distributor; return the vendor and the request's id."""
     asset.setdefault("params", [{"id": "region", "value": "mars"}])
-    answer = caller(world.provider).post("/requests", make.purchase(world, asset=asset))
+    answer = caller(catalog.provider).post("/requests", make.purchase(catalog, asset=asset))
     assert answer.status == 201, answer.json
-    return caller(world.vendor), answer.json["id"]
+    return caller(catalog.vendor), answer.json["id"]
 
 
 def shown(who: Caller, pk: str) -> Any:
@@ -71,29 +71,29 @@ def wrong(vendor: Caller, pk: str) -> None:
     assert vendor.put(f"/requests/{pk}", {"asset": {"params": given}}).status == 200
 
 
-def test_pending_request_shows_the_first_pending_template(world: make.World) -> None:
-    vendor, pk = order(world)
+def test_pending_request_shows_the_first_pending_template(catalog: make.Catalog) -> None:
+    vendor, pk = order(catalog)
     expected = {"id": PENDING, "name": PENDING, "message": f"{pk} is pending"}
-    assert shown(vendor, pk) == shown(caller(world.provider), pk) == expected
+    assert shown(vendor, pk) == shown(caller(catalog.provider), pk) == expected
     assert vendor.get(f"/requests/{pk}").json["activation_key"] == ""
 
 
 @pytest.mark.parametrize(
     "kind", ["change", "suspend", "resume", "cancel", "adjustment", "renew", "transfer"]
 )
-def test_requests_of_every_type_show_it(world: make.World, kind: str) -> None:
-    make.asset(world, status="suspended" if kind == "resume" else "active")
+def test_requests_of_every_type_show_it(catalog: make.Catalog, kind: str) -> None:
+    make.asset(catalog, status="suspended" if kind == "resume" else "active")
     asset: dict[str, Any] = {"id": "AS-0000-0000-0001"}
     if kind in ("change", "renew", "transfer"):
-        asset["items"] = [{"id": world.item.pk, "quantity": 7}]
-    answer = caller(world.provider).post("/requests", {"type": kind, "asset": asset})
+        asset["items"] = [{"id": catalog.item.pk, "quantity": 7}]
+    answer = caller(catalog.provider).post("/requests", {"type": kind, "asset": asset})
     assert (answer.status, answer.json["status"]) == (201, "pending"), answer.json
     assert answer.json["template"]["id"] == PENDING
     assert answer.json["template"]["message"] == f"{answer.json['id']} is pending"
 
 
-def test_inquiring_request_shows_the_default_or_chosen_template(world: make.World) -> None:
-    vendor, pk = order(world)
+def test_inquiring_request_shows_the_default_or_chosen_template(catalog: make.Catalog) -> None:
+    vendor, pk = order(catalog)
     path = f"/requests/{pk}"
     wrong(vendor, pk)
     inquired = vendor.post(f"{path}/inquire", {}).json
@@ -124,74 +124,74 @@ def test_inquiring_request_shows_the_default_or_chosen_template(world: make.Worl
     assert "template" not in failed and "params_form_url" not in failed
 
 
-def test_approval_stores_the_rendered_text(world: make.World) -> None:
-    Template.objects.filter(pk=world.template.pk).update(body="# {{ asset.tiers.tier1.name }}")
-    vendor, pk = order(world)
+def test_approval_stores_the_rendered_text(catalog: make.Catalog) -> None:
+    Template.objects.filter(pk=catalog.template.pk).update(body="# {{ asset.tiers.tier1.name }}")
+    vendor, pk = order(catalog)
     approved = vendor.post(f"/requests/{pk}/approve", {}).json
     assert approved["activation_key"] == "# Portland Resellers"
     assert approved["template"] == {
-        "id": world.template.pk, "name": "Active", "message": "# Portland Resellers",
+        "id": catalog.template.pk, "name": "Active", "message": "# Portland Resellers",
     }  # fmt: skip
     # It is the text that was given, whatever becomes of the template.
-    Template.objects.filter(pk=world.template.pk).update(body="# Other")
+    Template.objects.filter(pk=catalog.template.pk).update(body="# Other")
     assert shown(vendor, pk) == approved["template"]
-    Template.objects.filter(pk=world.template.pk).delete()
+    Template.objects.filter(pk=catalog.template.pk).delete()
     kept = vendor.get(f"/requests/{pk}").json
     assert ("template" in kept, kept["activation_key"]) == (False, "# Portland Resellers")
 
-    vendor, pk = order(world)
+    vendor, pk = order(catalog)
     explicit = vendor.post(f"/requests/{pk}/approve", {"template_id": OTHER}).json
     assert explicit["template"]["message"] == "We need a region, not mars"
     assert explicit["activation_key"] == "We need a region, not mars"
 
-    vendor, pk = order(world)
+    vendor, pk = order(catalog)
     tile = vendor.post(f"/requests/{pk}/approve", {"activation_tile": "{{ request.id }}!"}).json
     assert (tile["activation_key"], "template" in tile) == (f"{pk}!", False)
 
 
-def test_template_syntax_in_values_is_not_rendered(world: make.World) -> None:
-    vendor, pk = order(world, params=[{"id": "region", "value": "{{ request.id }}"}])
+def test_template_syntax_in_values_is_not_rendered(catalog: make.Catalog) -> None:
+    vendor, pk = order(catalog, params=[{"id": "region", "value": "{{ request.id }}"}])
     wrong(vendor, pk)
     found = vendor.post(f"/requests/{pk}/inquire", {"template_id": OTHER}).json["template"]
     assert found["message"] == "We need a region, not {{ request.id }}"
 
 
 def test_a_product_without_templates_has_none_to_show() -> None:
-    made = make.world()
-    make.parameter(made, "region")
-    vendor, pk = order(made)
+    catalog = make.catalog()
+    make.parameter(catalog, "region")
+    vendor, pk = order(catalog)
     assert shown(vendor, pk) is None
     wrong(vendor, pk)
     assert "template" not in vendor.post(f"/requests/{pk}/inquire").json
 
 
-def test_other_statuses_show_no_template(world: make.World) -> None:
+def test_other_statuses_show_no_template(catalog: make.Catalog) -> None:
     for status in ("draft", "tiers_setup", "failed", "scheduled", "revoking", "revoked"):
         Request.objects.all().delete()
-        vendor, pk = order(world)
-        Request.objects.update(status=status, template=world.template)
+        vendor, pk = order(catalog)
+        Request.objects.update(status=status, template=catalog.template)
         assert shown(vendor, pk) is None, status
 
 
-def test_conflict_names_the_template(world: make.World) -> None:
-    order(world, external_uid="u-1")
-    again = caller(world.provider).post(
-        "/requests", make.purchase(world, asset={"external_uid": "u-1"})
+def test_conflict_names_the_template(catalog: make.Catalog) -> None:
+    order(catalog, external_uid="u-1")
+    again = caller(catalog.provider).post(
+        "/requests", make.purchase(catalog, asset={"external_uid": "u-1"})
     )
     assert (again.status, again.json["params"]["template"]) == (409, {"id": PENDING})
 
 
-def test_requests_are_filtered_and_pruned_by_the_template_they_show(world: make.World) -> None:
-    vendor, pending = order(world)
-    _, inquiring = order(world)
+def test_requests_are_filtered_and_pruned_by_the_template_they_show(catalog: make.Catalog) -> None:
+    vendor, pending = order(catalog)
+    _, inquiring = order(catalog)
     wrong(vendor, inquiring)
     vendor.post(f"/requests/{inquiring}/inquire")
-    _, approved = order(world)
+    _, approved = order(catalog)
     vendor.post(f"/requests/{approved}/approve")
     for query, expected in (
         (f"template.id={PENDING}", {pending}),
         (f"eq(template.id,{INQUIRE})", {inquiring}),
-        (f"in(template.id,({PENDING},{world.template.pk}))", {pending, approved}),
+        (f"in(template.id,({PENDING},{catalog.template.pk}))", {pending, approved}),
         (f"ne(template.id,{PENDING})", {inquiring, approved}),
         ("template.id=TL-111-111-999", set()),
         ("eq(template.id,null())", set()),
@@ -204,17 +204,17 @@ def test_requests_are_filtered_and_pruned_by_the_template_they_show(world: make.
     assert ids(vendor, "/requests?eq(template.id,null())") == [pending]
 
 
-def test_list_takes_a_constant_number_of_queries(world: make.World) -> None:
+def test_list_takes_a_constant_number_of_queries(catalog: make.Catalog) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as found:
             assert vendor.get("/requests?limit=100").status == 200
         return len(found)
 
-    vendor, _ = order(world)
+    vendor, _ = order(catalog)
     queries()
     few = queries()
     for n in range(6):
-        _, pk = order(world)
+        _, pk = order(catalog)
         if n % 2:
             wrong(vendor, pk)
             vendor.post(f"/requests/{pk}/inquire")
@@ -223,24 +223,24 @@ def test_list_takes_a_constant_number_of_queries(world: make.World) -> None:
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_tier_configuration_request_shows_the_template_of_its_tier(level: int) -> None:
-    world = make.world(capabilities=CAPABLE)
+    catalog = make.catalog(capabilities=CAPABLE)
     scope = f"tier{level}"
     for tier in ("tier1", "tier2"):
-        make.parameter(world, f"{tier}_ask", scope=tier)
+        make.parameter(catalog, f"{tier}_ask", scope=tier)
         for kind in ("pending", "inquire", "fulfillment"):
             pk = TIERS[f"{kind}-{tier[-1]}"]
-            template(world, pk, kind, "[{{ tier_config_request.activation.link }}]", scope=tier)
-    template(world, PENDING, "pending", "Of subscriptions", position=0)
-    chosen = template(world, OTHER, "inquire", "Chosen", scope=scope, position=30)
+            template(catalog, pk, kind, "[{{ tier_config_request.activation.link }}]", scope=tier)
+    template(catalog, PENDING, "pending", "Of subscriptions", position=0)
+    chosen = template(catalog, OTHER, "inquire", "Chosen", scope=scope, position=30)
     body = {
         "type": "setup",
         "params": [{"id": f"{scope}_ask", "value": "x"}],
         "configuration": {
-            "product": {"id": world.product.pk}, "tier_level": level,
+            "product": {"id": catalog.product.pk}, "tier_level": level,
             "account": {"name": "Reseller", "contact_info": make.CONTACT},
         },
     }  # fmt: skip
-    vendor, distributor = caller(world.vendor), caller(world.provider)
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     made = distributor.post("/tier/config-requests", body).json
     path = f"/tier/config-requests/{made['id']}"
 
@@ -273,12 +273,12 @@ def test_tier_configuration_request_shows_the_template_of_its_tier(level: int) -
     assert carried()["id"] == TIERS[f"fulfillment-{level}"]
 
 
-def test_billing_list_shows_the_pending_template(world: make.World) -> None:
-    vendor, pk = order(world)
+def test_billing_list_shows_the_pending_template(catalog: make.Catalog) -> None:
+    vendor, pk = order(catalog)
     [row] = vendor.get("/subscriptions/assets").json
     assert row["pending_request"]["template"] == {"id": PENDING, "name": PENDING}
     vendor.post(f"/requests/{pk}/approve")
-    assert Asset.objects.get().template == world.template
+    assert Asset.objects.get().template == catalog.template
 
 
 def test_render_equals_the_shown_template(seeded: Any, vendor: Caller) -> None:

@@ -30,11 +30,11 @@ def everything() -> tuple[Any, ...]:
     return tuple(list(model.objects.order_by("pk").values()) for model in models)
 
 
-def hooks(made: make.World, first: int = 1) -> list[Webhook]:
+def hooks(catalog: make.Catalog, first: int = 1) -> list[Webhook]:
     """Make a webhook of the queue for each side."""
     return [
-        make.webhook(made, n=first + n, object_class="tier_account_request", account=account)
-        for n, account in enumerate((made.vendor, made.provider))
+        make.webhook(catalog, n=first + n, object_class="tier_account_request", account=account)
+        for n, account in enumerate((catalog.vendor, catalog.provider))
     ]
 
 
@@ -42,16 +42,16 @@ def changed(account: str = TIER, **more: Any) -> dict[str, Any]:
     return {"type": "update", "account": {"id": account, "name": "Renamed", **more}}
 
 
-def create_request(made: make.World, n: int = 1) -> TierAccountRequest:
-    customer = make.asset(made, n).customer
-    [row] = creation.create(changed(customer.pk, name=f"Renamed {n}"), made.as_distributor)
+def create_request(catalog: make.Catalog, n: int = 1) -> TierAccountRequest:
+    customer = make.asset(catalog, n).customer
+    [row] = creation.create(changed(customer.pk, name=f"Renamed {n}"), catalog.as_distributor)
     return row
 
 
 def test_actions_by_http() -> None:
-    world = make.world(capabilities=ON)
-    vendor, distributor = caller(world.vendor), caller(world.provider)
-    first, second = (f"{PATH}/{create_request(world, n).pk}" for n in (1, 2))
+    catalog = make.catalog(capabilities=ON)
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+    first, second = (f"{PATH}/{create_request(catalog, n).pk}" for n in (1, 2))
     refused(distributor.post(f"{first}/accept"), 403)
     answer = vendor.post(f"{first}/accept")
     assert (answer.status, answer.json["status"]) == (200, "accepted")
@@ -60,7 +60,7 @@ def test_actions_by_http() -> None:
         refused(vendor.post(f"{second}/ignore", {"reason": wrong}), 400)
     answer = vendor.post(f"{second}/ignore", {"reason": "Not kept"})
     assert (answer.json["status"], answer.json["reason"]) == ("ignored", "Not kept")
-    third = f"{PATH}/{create_request(world, 3).pk}"
+    third = f"{PATH}/{create_request(catalog, 3).pk}"
     assert vendor.post(f"{third}/ignore").json["reason"] == ""
     for none in ("assign", "unassign", "approve"):
         assert vendor.post(f"{third}/{none}").status == 404
@@ -68,44 +68,44 @@ def test_actions_by_http() -> None:
 
 
 def test_a_change_makes_a_request_for_each_linked_product() -> None:
-    world = make.world(capabilities=ON)
-    hooks(world)
-    asset = make.asset(world)
+    catalog = make.catalog(capabilities=ON)
+    hooks(catalog)
+    asset = make.asset(catalog)
     plain = Product.objects.create(
-        id="PRD-000-000-002", name="Plain", owner=world.vendor, created=make.AT, updated=make.AT
+        id="PRD-000-000-002", name="Plain", owner=catalog.vendor, created=make.AT, updated=make.AT
     )
-    more = {"connection": world.connection, "marketplace": asset.marketplace,
+    more = {"connection": catalog.connection, "marketplace": asset.marketplace,
             "contract": asset.contract, "created": make.AT, "updated": make.AT}  # fmt: skip
     for n, (product, status, tiers) in enumerate(
         (
             (plain, "active", {"customer": asset.customer, "tier1": asset.customer}),
-            (world.product, "suspended", {"customer": asset.customer, "tier1": asset.customer,
+            (catalog.product, "suspended", {"customer": asset.customer, "tier1": asset.customer,
                                           "tier2": asset.customer}),
         ),
         2,
     ):  # fmt: skip
         Asset.objects.create(id=f"AS-1-{n}", product=product, status=status, **tiers, **more)
-    answer = caller(world.provider).put(f"/tier/accounts/{TIER}", {"name": "Renamed"})
+    answer = caller(catalog.provider).put(f"/tier/accounts/{TIER}", {"name": "Renamed"})
     assert (answer.status, answer.json["version"]) == (200, 2)
     rows = list(TierAccountRequest.objects.order_by("pk"))
     assert [(r.pk, r.status, r.product_id) for r in rows] == [
         ("TAR-0000-0000-0001-001-001", "unsupported", plain.pk),
-        ("TAR-0000-0000-0001-001-002", "pending", world.product.pk),
+        ("TAR-0000-0000-0001-001-002", "pending", catalog.product.pk),
     ]
     assert rows[0].reason == "Product does not support contact details change."
     assert [r.scopes for r in rows] == [["customer", "tier1"], ["customer", "tier1", "tier2"]]
     events = Event.objects.values_list("object_id", "status_to", "webhook__account")
     assert sorted(events) == [
-        (rows[1].pk, "pending", world.provider.pk),
-        (rows[1].pk, "pending", world.vendor.pk),
+        (rows[1].pk, "pending", catalog.provider.pk),
+        (rows[1].pk, "pending", catalog.vendor.pk),
     ]
-    again = creation.create(changed(tax_id="7"), world.as_distributor)
+    again = creation.create(changed(tax_id="7"), catalog.as_distributor)
     assert [r.pk for r in again] == [f"TAR-0000-0000-0001-002-00{n}" for n in (1, 2)]
 
 
 def test_change_in_the_admin_creates_requests(client: Any) -> None:
-    world = make.world(capabilities=ON)
-    customer = make.asset(world).customer
+    catalog = make.catalog(capabilities=ON)
+    customer = make.asset(catalog).customer
     client.force_login(User.objects.create_superuser("root", "root@example.com", "x", uid="UR-1"))
     page = client.get(f"/admin/catalog/tieraccount/{TIER}/change/")
     form = page.context["adminform"].form
@@ -120,23 +120,23 @@ def test_change_in_the_admin_creates_requests(client: Any) -> None:
 
 
 def test_terminated_subscriptions_do_not_link_a_product() -> None:
-    world = make.world(capabilities=ON)
-    asset = make.asset(world)
+    catalog = make.catalog(capabilities=ON)
+    asset = make.asset(catalog)
     for n, status in enumerate(("draft", "terminated", "processing", "terminating"), 1):
         Asset.objects.filter(pk=asset.pk).update(status=status)
-        assert caller(world.provider).put(f"/tier/accounts/{TIER}", {"tax_id": n}).status == 200
+        assert caller(catalog.provider).put(f"/tier/accounts/{TIER}", {"tax_id": n}).status == 200
         assert TierAccountRequest.objects.count() == max(0, n - 2), status
 
 
 @pytest.mark.parametrize("names", [{"id": TIER}, {"external_uid": "uid-1"}, {"external_id": "77"},
                                    {"external_uid": "uid-1", "external_id": "78"}])  # fmt: skip
 def test_the_api_names_the_account_by_any_id(names: dict[str, str]) -> None:
-    world = make.world(capabilities=ON)
-    make.asset(world)
+    catalog = make.catalog(capabilities=ON)
+    make.asset(catalog)
     TierAccount.objects.update(external_uid="uid-1", external_id="77")
     contact = {**make.CONTACT, "city": "Bonn"}
     body = {"type": "update", "account": {**names, "contact_info": contact}}
-    answer = caller(world.provider).post(PATH, body)
+    answer = caller(catalog.provider).post(PATH, body)
     assert answer.status == 201
     account = answer.json["account"]
     assert (account["id"], account["version"], account["contact_info"]["city"]) == (TIER, 2, "Bonn")
@@ -184,24 +184,24 @@ WRONG: list[tuple[Any, str, str]] = [
 
 
 def test_invalid_input_changes_nothing() -> None:
-    world = make.world(capabilities=ON)
-    make.asset(world)
-    hooks(world)
-    distributor = caller(world.provider)
+    catalog = make.catalog(capabilities=ON)
+    make.asset(catalog)
+    hooks(catalog)
+    distributor = caller(catalog.provider)
     before = everything()
     for body, code, error in WRONG:
         answer = distributor.post(PATH, body)
         refused(answer, 400, error)
         assert answer.json["error_code"] == code
-    refused(caller(world.vendor).post(PATH, changed()), 403)
-    refused(caller(make.world("2").provider).post(PATH, changed()), 400)
+    refused(caller(catalog.vendor).post(PATH, changed()), 403)
+    refused(caller(make.catalog("2").provider).post(PATH, changed()), 400)
     assert everything()[:4] == before[:4]
 
 
 def test_account_without_subscriptions_is_refused() -> None:
-    world = make.world(capabilities=ON)
-    asset = make.asset(world, status="terminated")
-    distributor = caller(world.provider)
+    catalog = make.catalog(capabilities=ON)
+    asset = make.asset(catalog, status="terminated")
+    distributor = caller(catalog.provider)
     before = everything()
     answer = distributor.post(PATH, changed())
     refused(answer, 400, f"Tier account {TIER} has no subscriptions.")
@@ -214,7 +214,7 @@ def test_account_without_subscriptions_is_refused() -> None:
 
 
 def test_other_accounts_see_only_their_requests(
-    seeded: Any, other: make.World, vendor: Caller
+    seeded: Any, other: make.Catalog, vendor: Caller
 ) -> None:
     other.product.capabilities = ON
     other.product.save()
@@ -276,7 +276,7 @@ def test_sample_changes_a_customer(seeded: Any, product: str | None) -> None:
 
 def test_sample_requires_a_customer() -> None:
     with pytest.raises(Refused, match="Order a subscription first"):
-        samples.create_sample("update", make.world().product)
+        samples.create_sample("update", make.catalog().product)
 
 
 class TestVersions:
@@ -303,7 +303,7 @@ class TestVersions:
         assert vendor.get(f"{path}/versions/1").json["name"] == seen[3]["name"]
         assert vendor.get(f"{path}/versions/3").json["tax_id"] == "5"
 
-    def test_other_accounts_do_not_see_versions(self, seeded: Any, other: make.World) -> None:
+    def test_other_accounts_do_not_see_versions(self, seeded: Any, other: make.Catalog) -> None:
         for account in (other.vendor, other.provider):
             for path in ("versions", "versions/1"):
                 refused(caller(account).get(f"/tier/accounts/{ALDER}/{path}"), 404)

@@ -38,11 +38,11 @@ def at_once(who: Caller, *calls: Callable[[Caller], Any]) -> list[Any]:
 
 
 def test_concurrent_changes_create_one_version_and_request_each() -> None:
-    made = make.world(capabilities={"tiers": {"updates": True}})
-    make.asset(made)
+    catalog = make.catalog(capabilities={"tiers": {"updates": True}})
+    make.asset(catalog)
     path = f"/tier/accounts/{ACCOUNT}"
     calls = [lambda c, n=n: c.put(path, {"tax_id": f"{n}"}) for n in range(TOGETHER)]  # type: ignore[misc]
-    provider = caller(made.provider)
+    provider = caller(catalog.provider)
     assert [a.status for a in at_once(provider, *calls)] == [200] * TOGETHER
     versions = provider.get(f"{path}/versions").json
     assert [v["version"] for v in versions] == [6, 5, 4, 3, 2, 1]
@@ -54,21 +54,21 @@ def test_concurrent_changes_create_one_version_and_request_each() -> None:
 
 
 def test_same_change_twice_counts_once() -> None:
-    made = make.world()
-    make.asset(made)
+    catalog = make.catalog()
+    make.asset(catalog)
     calls = [lambda c: c.put(f"/tier/accounts/{ACCOUNT}", {"tax_id": "same"})] * TOGETHER
-    assert {a.status for a in at_once(caller(made.provider), *calls)} == {200}
+    assert {a.status for a in at_once(caller(catalog.provider), *calls)} == {200}
     assert TierAccountVersion.objects.count() == 2
     assert TierAccountRequest.objects.count() == 1
 
 
 def test_accounts_cannot_become_each_others_parent() -> None:
-    made = make.world()
-    provider = caller(made.provider)
+    catalog = make.catalog()
+    provider = caller(catalog.provider)
     for n in range(1, 4):
         one, two = 2 * n, 2 * n + 1
-        make.asset(made, one)
-        make.asset(made, two)
+        make.asset(catalog, one)
+        make.asset(catalog, two)
         pair = (f"TA-0000-0000-{one:04d}", f"TA-0000-0000-{two:04d}")
         calls = [
             lambda c, a=a, b=b: c.put(f"/tier/accounts/{a}", {"parent": {"id": b}})  # type: ignore[misc]
@@ -80,9 +80,9 @@ def test_accounts_cannot_become_each_others_parent() -> None:
 
 
 def test_orders_for_the_same_new_customer_share_it() -> None:
-    made = make.world()
-    who = caller(Account.objects.get(pk=made.provider.pk))
-    body = make.purchase(made)
+    catalog = make.catalog()
+    who = caller(Account.objects.get(pk=catalog.provider.pk))
+    body = make.purchase(catalog)
     for name in ("customer", "tier1"):
         body["asset"]["tiers"][name] = {"external_id": name, "contact_info": make.CONTACT}
     calls = [lambda c: c.post("/requests", body)] * TOGETHER

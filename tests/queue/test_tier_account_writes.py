@@ -124,13 +124,13 @@ class TestTierAccountWrites:
         refused(distributor.post("/tier/accounts"), 400, "contact_info: This field is required.")
 
     def test_uid_of_another_provider_can_be_used(
-        self, distributor: Caller, other: make.World
+        self, distributor: Caller, other: make.Catalog
     ) -> None:
         assert distributor.post("/tier/accounts", NEW).status == 201
         assert caller(other.provider).post("/tier/accounts", NEW).status == 201
 
     def test_hub_and_parent_of_others_do_not_exist(
-        self, distributor: Caller, other: make.World
+        self, distributor: Caller, other: make.Catalog
     ) -> None:
         hub, parent = other.connection.hub_id, "TA-0000-0000-0007"
         refused(
@@ -196,7 +196,7 @@ class TestTierAccountWrites:
         refused(vendor.delete(f"/tier/accounts/{CASCADE}"), 403)
         assert TierAccount.objects.get(pk=CASCADE).version == 1
 
-    def test_other_accounts_get_404(self, seeded: Any, other: make.World) -> None:
+    def test_other_accounts_get_404(self, seeded: Any, other: make.Catalog) -> None:
         for account in (other.vendor, other.provider):
             stranger = caller(account)
             refused(stranger.put(f"/tier/accounts/{CASCADE}", {"name": "X"}), 404)

@@ -28,27 +28,27 @@ def capable(level: int = 2, **more: Any) -> dict[str, Any]:
     return {"tiers": {"configs": {"configs": True, "level": level, **more}, "validation": True}}
 
 
-def world(level: int = 2, required: bool = False, **more: Any) -> make.World:
+def create_catalog(level: int = 2, required: bool = False, **more: Any) -> make.Catalog:
     """Make a platform whose product configures resellers up to a level."""
-    made = make.world(capabilities=capable(level, **more))
+    catalog = make.catalog(capabilities=capable(level, **more))
     for scope in ("tier1", "tier2"):
-        make.parameter(made, f"{scope}_ask", scope=scope, constraints={"required": required})
-        make.parameter(made, f"{scope}_set", scope=scope, phase="fulfillment")
+        make.parameter(catalog, f"{scope}_ask", scope=scope, constraints={"required": required})
+        make.parameter(catalog, f"{scope}_set", scope=scope, phase="fulfillment")
     for object_class in ("tier_config_request", "fulfillment_request"):
-        for n, account in enumerate((made.vendor, made.provider), 1):
+        for n, account in enumerate((catalog.vendor, catalog.provider), 1):
             number = n + 10 * (object_class == "fulfillment_request")
-            make.webhook(made, n=number, object_class=object_class, account=account)
-    return made
+            make.webhook(catalog, n=number, object_class=object_class, account=account)
+    return catalog
 
 
-def actor(made: make.World, letter: str) -> Actor:
-    return {"V": made.as_vendor, "D": made.as_distributor, "S": Actor()}[letter]
+def actor(catalog: make.Catalog, letter: str) -> Actor:
+    return {"V": catalog.as_vendor, "D": catalog.as_distributor, "S": Actor()}[letter]
 
 
-def reseller(made: make.World, n: int) -> TierAccount:
+def reseller(catalog: make.Catalog, n: int) -> TierAccount:
     return TierAccount.objects.create(
-        id=f"TA-1111-0000-{n:04d}", name=f"Reseller {n}", type="reseller", owner=made.provider,
-        hub=made.connection.hub, contact_info=make.CONTACT, created=make.AT, updated=make.AT,
+        id=f"TA-1111-0000-{n:04d}", name=f"Reseller {n}", type="reseller", owner=catalog.provider,
+        hub=catalog.connection.hub, contact_info=make.CONTACT, created=make.AT, updated=make.AT,
     )  # fmt: skip
 
 
@@ -68,12 +68,12 @@ def told() -> list[tuple[str, str, str]]:
     return [(row.object_id, row.status_from or "", row.status_to) for row in rows]
 
 
-def order(made: make.World, tier1: TierAccount, tier2: TierAccount | None = None) -> Request:
-    body = make.purchase(made)
+def order(catalog: make.Catalog, tier1: TierAccount, tier2: TierAccount | None = None) -> Request:
+    body = make.purchase(catalog)
     body["asset"]["tiers"]["tier1"] = {"id": tier1.pk}
     if tier2 is not None:
         body["asset"]["tiers"]["tier2"] = {"id": tier2.pk}
-    return orders.create(body, made.as_distributor)
+    return orders.create(body, catalog.as_distributor)
 
 
 def of(account: TierAccount) -> TierConfigRequest:
@@ -83,28 +83,30 @@ def of(account: TierAccount) -> TierConfigRequest:
     return found
 
 
-def setup_body(made: make.World, account: TierAccount, level: int = 1, **more: Any) -> Any:
+def setup_body(catalog: make.Catalog, account: TierAccount, level: int = 1, **more: Any) -> Any:
     configuration = {
-        "product": {"id": made.product.pk}, "account": {"id": account.pk}, "tier_level": level,
+        "product": {"id": catalog.product.pk}, "account": {"id": account.pk}, "tier_level": level,
         **more.pop("configuration", {}),
     }  # fmt: skip
     return {"configuration": configuration, **more}
 
 
-def setup(made: make.World, account: TierAccount, level: int = 1, **more: Any) -> TierConfigRequest:
-    return creation.create(setup_body(made, account, level, **more), made.as_distributor)
+def setup(
+    catalog: make.Catalog, account: TierAccount, level: int = 1, **more: Any
+) -> TierConfigRequest:
+    return creation.create(setup_body(catalog, account, level, **more), catalog.as_distributor)
 
 
-def active(made: make.World, n: int = 1) -> TierConfig:
-    row = setup(made, reseller(made, n))
-    move(row, "approve", made.as_vendor, **TILE)
+def active(catalog: make.Catalog, n: int = 1) -> TierConfig:
+    row = setup(catalog, reseller(catalog, n))
+    move(row, "approve", catalog.as_vendor, **TILE)
     return TierConfig.objects.get(pk=row.configuration_id)
 
 
 class TestOrdersThatWait:
     def test_order_is_created_once_and_waits_for_its_reseller(self) -> None:
-        made = world(level=1)
-        row = order(made, reseller(made, 1))
+        catalog = create_catalog(level=1)
+        row = order(catalog, reseller(catalog, 1))
         assert (row.status, row.asset.status) == ("tiers_setup", "processing")
         tier = TierConfigRequest.objects.get()
         assert (tier.type, tier.status) == ("setup", "pending")
@@ -113,12 +115,12 @@ class TestOrdersThatWait:
         assert told() == [(row.pk, "", "tiers_setup"), (tier.pk, "", "pending")]
 
     def test_approval_releases_all_waiting_orders(self) -> None:
-        made = world(level=1)
-        one, two = reseller(made, 1), reseller(made, 2)
-        first, second, elses = order(made, one), order(made, one), order(made, two)
+        catalog = create_catalog(level=1)
+        one, two = reseller(catalog, 1), reseller(catalog, 2)
+        first, second, elses = order(catalog, one), order(catalog, one), order(catalog, two)
         assert TierConfigRequest.objects.count() == 2
         before = len(told())
-        move(of(one), "approve", made.as_vendor, **TILE)
+        move(of(one), "approve", catalog.as_vendor, **TILE)
         rows = [Request.objects.get(pk=r.pk) for r in (first, second, elses)]
         assert [r.status for r in rows] == ["pending", "pending", "tiers_setup"]
         waited = sorted((row.created, row.pk) for row in (first, second))
@@ -127,28 +129,28 @@ class TestOrdersThatWait:
             (of(one).pk, "pending", "approved"),
         ]
         assert of(one).configuration.status == "active"
-        assert order(made, one).status == "pending"
+        assert order(catalog, one).status == "pending"
         assert TierConfigRequest.objects.count() == 2
 
     def test_released_order_without_required_values_is_inquiring(self) -> None:
-        made = world(level=1)
-        make.parameter(made, "region", constraints={"required": True})
-        row = order(made, reseller(made, 1))
+        catalog = create_catalog(level=1)
+        make.parameter(catalog, "region", constraints={"required": True})
+        row = order(catalog, reseller(catalog, 1))
         assert row.status == "tiers_setup"
-        move(TierConfigRequest.objects.get(), "approve", made.as_vendor, **TILE)
+        move(TierConfigRequest.objects.get(), "approve", catalog.as_vendor, **TILE)
         row.refresh_from_db()
         assert row.status == "inquiring"
 
     def test_level_1_waits_for_level_2(self) -> None:
-        made = world()
-        one, two = reseller(made, 1), reseller(made, 2)
-        row = order(made, one, two)
+        catalog = create_catalog()
+        one, two = reseller(catalog, 1), reseller(catalog, 2)
+        row = order(catalog, one, two)
         assert (of(two).status, of(one).status) == ("pending", "tiers_setup")
         assert of(one).configuration.parent == of(two).configuration
-        move(of(two), "approve", made.as_vendor, **TILE)
+        move(of(two), "approve", catalog.as_vendor, **TILE)
         row.refresh_from_db()
         assert (row.status, of(one).status) == ("tiers_setup", "pending")
-        move(of(one), "approve", made.as_vendor, **TILE)
+        move(of(one), "approve", catalog.as_vendor, **TILE)
         row.refresh_from_db()
         assert row.status == "pending"
         assert told() == [
@@ -162,11 +164,11 @@ class TestOrdersThatWait:
         ]
 
     def test_failure_of_level_2_fails_level_1_and_orders(self) -> None:
-        made = world()
-        one, two, three = (reseller(made, n) for n in (1, 2, 3))
-        first, second = order(made, one, three), order(made, two, three)
+        catalog = create_catalog()
+        one, two, three = (reseller(catalog, n) for n in (1, 2, 3))
+        first, second = order(catalog, one, three), order(catalog, two, three)
         before = len(told())
-        move(of(three), "fail", made.as_vendor, reason="No agreement.")
+        move(of(three), "fail", catalog.as_vendor, reason="No agreement.")
         assert {of(account).status for account in (one, two, three)} == {"failed"}
         assert of(one).reason == "No agreement."
         assert {r.status for r in Request.objects.all()} == {"failed"}
@@ -178,17 +180,17 @@ class TestOrdersThatWait:
         ]
 
     def test_an_order_waits_for_both_where_only_level_2_is_new(self) -> None:
-        made = world()
-        one, two = reseller(made, 1), reseller(made, 2)
-        first = order(made, one)
-        second = order(made, one, two)
+        catalog = create_catalog()
+        one, two = reseller(catalog, 1), reseller(catalog, 2)
+        first = order(catalog, one)
+        second = order(catalog, one, two)
         # Level 1 had begun before there was a level 2 to wait for.
         assert (of(one).status, of(two).status) == ("pending", "pending")
-        move(of(one), "approve", made.as_vendor, **TILE)
+        move(of(one), "approve", catalog.as_vendor, **TILE)
         first.refresh_from_db()
         second.refresh_from_db()
         assert (first.status, second.status) == ("pending", "tiers_setup")
-        move(of(two), "approve", made.as_vendor, **TILE)
+        move(of(two), "approve", catalog.as_vendor, **TILE)
         second.refresh_from_db()
         assert second.status == "pending"
 
@@ -209,71 +211,71 @@ class TestOrdersThatWait:
     def test_order_does_not_wait_for_a_reseller_that_is_set_up(
         self, capabilities: Any, scope: str, waits: list[int]
     ) -> None:
-        made = make.world(capabilities=capabilities)
-        make.parameter(made, "code", scope=scope)
-        row = order(made, reseller(made, 1), reseller(made, 2))
+        catalog = make.catalog(capabilities=capabilities)
+        make.parameter(catalog, "code", scope=scope)
+        row = order(catalog, reseller(catalog, 1), reseller(catalog, 2))
         found = TierConfigRequest.objects.values_list("configuration__tier_level", flat=True)
         assert list(found) == waits
         assert row.status == ("tiers_setup" if waits else "pending")
 
     def test_purchased_draft_waits_for_the_setup(self) -> None:
-        made = world(level=1)
-        made.product.capabilities["cart"] = {"validation": True}
-        made.product.save()
-        account = reseller(made, 1)
-        body = make.purchase(made, status="draft")
+        catalog = create_catalog(level=1)
+        catalog.product.capabilities["cart"] = {"validation": True}
+        catalog.product.save()
+        account = reseller(catalog, 1)
+        body = make.purchase(catalog, status="draft")
         body["asset"]["tiers"]["tier1"] = {"id": account.pk}
-        row = orders.create(body, made.as_distributor)
+        row = orders.create(body, catalog.as_distributor)
         assert (row.status, TierConfigRequest.objects.count()) == ("draft", 0)
-        row = transitions.move(Request, row.pk, "purchase", made.as_distributor)
+        row = transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
         assert (row.status, row.asset.status) == ("tiers_setup", "processing")
         assert told() == [(row.pk, "draft", "tiers_setup"), (of(account).pk, "", "pending")]
 
     def test_change_waits_and_cancellation_does_not(self) -> None:
-        made = world(level=1)
-        asset = make.asset(made, 1)
+        catalog = create_catalog(level=1)
+        asset = make.asset(catalog, 1)
         body = {"type": "change", "asset": {"id": asset.pk, "items": [
-            {"id": made.item.pk, "quantity": 2}]}}  # fmt: skip
-        assert orders.create(body, made.as_distributor).status == "tiers_setup"
-        asset = make.asset(made, 2)
+            {"id": catalog.item.pk, "quantity": 2}]}}  # fmt: skip
+        assert orders.create(body, catalog.as_distributor).status == "tiers_setup"
+        asset = make.asset(catalog, 2)
         body = {"type": "cancel", "asset": {"id": asset.pk}}
-        assert orders.create(body, made.as_distributor).status == "pending"
+        assert orders.create(body, catalog.as_distributor).status == "pending"
         assert TierConfigRequest.objects.count() == 1
 
     def test_open_update_does_not_hold_orders(self) -> None:
-        made = world(level=1)
-        row = active(made)
-        creation.create({"configuration": {"id": row.pk}}, made.as_distributor)
+        catalog = create_catalog(level=1)
+        row = active(catalog)
+        creation.create({"configuration": {"id": row.pk}}, catalog.as_distributor)
         row.refresh_from_db()
         assert row.status == "processing"
-        first = order(made, row.account)
+        first = order(catalog, row.account)
         assert first.status == "pending"
-        move(of(row.account), "fail", made.as_vendor, reason="Not now.")
+        move(of(row.account), "fail", catalog.as_vendor, reason="Not now.")
         first.refresh_from_db()
         assert first.status == "pending"
 
     def test_setup_draft_does_not_count_as_setup(self) -> None:
-        made = world(level=1)
-        account = reseller(made, 1)
-        draft = setup(made, account, status="draft")
+        catalog = create_catalog(level=1)
+        account = reseller(catalog, 1)
+        draft = setup(catalog, account, status="draft")
         assert draft.status == "draft"
-        row = order(made, account)
+        row = order(catalog, account)
         assert (row.status, of(account).status) == ("tiers_setup", "pending")
         assert of(account).pk.endswith("-002")
         with pytest.raises(Refused, match="There is a request"):
-            move(draft, "submit", made.as_distributor)
+            move(draft, "submit", catalog.as_distributor)
 
 
 class TestMoves:
     def test_approval_copies_values_to_the_configuration(self) -> None:
-        made = world(level=1)
+        catalog = create_catalog(level=1)
         template = Template.objects.create(
-            id="TL-999-000-001", product=made.product, name="T", scope="tier1", body="# Hello",
+            id="TL-999-000-001", product=catalog.product, name="T", scope="tier1", body="# Hello",
             type="fulfillment", created=make.AT, updated=make.AT,
         )  # fmt: skip
-        row = setup(made, reseller(made, 1), params=[{"id": "tier1_ask", "value": "A-1"}])
-        creation.edit(row.pk, {"params": [{"id": "tier1_set", "value": "t-1"}]}, made.as_vendor)
-        row = move(row, "approve", made.as_vendor)
+        row = setup(catalog, reseller(catalog, 1), params=[{"id": "tier1_ask", "value": "A-1"}])
+        creation.edit(row.pk, {"params": [{"id": "tier1_set", "value": "t-1"}]}, catalog.as_vendor)
+        row = move(row, "approve", catalog.as_vendor)
         assert row.template == template and row.effective_date == row.updated
         held = TierConfig.objects.get()
         assert {p["id"]: p["value"] for p in held.params} == {
@@ -283,37 +285,37 @@ class TestMoves:
         assert (held.template, held.status, held.activated) == (template, "active", row.updated)
 
     def test_approval_requires_values_and_a_template(self) -> None:
-        made = world(level=1)
-        row = setup(made, reseller(made, 1))
+        catalog = create_catalog(level=1)
+        row = setup(catalog, reseller(catalog, 1))
         with pytest.raises(Refused, match=r"Missed fields: template\.id"):
-            move(row, "approve", made.as_vendor)
+            move(row, "approve", catalog.as_vendor)
         with pytest.raises(Invalid, match=r"template.id: Template TL-1 does not exist"):
-            move(row, "approve", made.as_vendor, template={"id": "TL-1"})
+            move(row, "approve", catalog.as_vendor, template={"id": "TL-1"})
         with pytest.raises(Invalid, match="does not exist"):
-            move(row, "approve", made.as_vendor, template={"id": made.template.pk})
+            move(row, "approve", catalog.as_vendor, template={"id": catalog.template.pk})
         row.params[1]["constraints"]["required"] = True
         row.save()
         with pytest.raises(Invalid, match="params: Parameter tier1_set is required"):
-            move(row, "approve", made.as_vendor, **TILE)
+            move(row, "approve", catalog.as_vendor, **TILE)
         assert TierConfigRequest.objects.get().status == "pending"
 
     def test_inquired_request_is_submitted_again(self) -> None:
-        made = world(level=1)
-        row = setup(made, reseller(made, 1))
+        catalog = create_catalog(level=1)
+        row = setup(catalog, reseller(catalog, 1))
         with pytest.raises(Refused, match="at least one parameter"):
-            move(row, "inquire", made.as_vendor)
+            move(row, "inquire", catalog.as_vendor)
         wrong = {"params": [{"id": "tier1_ask", "value": "x", "value_error": "Too short."}]}
-        creation.edit(row.pk, wrong, made.as_vendor)
-        row = move(row, "inquire", made.as_vendor)
+        creation.edit(row.pk, wrong, catalog.as_vendor)
+        row = move(row, "inquire", catalog.as_vendor)
         assert (row.status, row.assignee, row.inquired) == (
-            "inquiring", made.vendor_user, row.updated,
+            "inquiring", catalog.vendor_user, row.updated,
         )  # fmt: skip
         with pytest.raises(Invalid, match="link is not valid"):
-            move(row, "pend", made.as_distributor, code="x", params=[])
+            move(row, "pend", catalog.as_distributor, code="x", params=[])
         with pytest.raises(Invalid, match="params: This field is required"):
-            move(row, "pend", made.as_distributor, code=row.form_code)
+            move(row, "pend", catalog.as_distributor, code=row.form_code)
         given = [{"id": "tier1_ask", "value": "long enough"}]
-        row = move(row, "pend", made.as_distributor, code=row.form_code, params=given)
+        row = move(row, "pend", catalog.as_distributor, code=row.form_code, params=given)
         assert (row.status, row.params[0]["value"], row.params[0]["value_error"]) == (
             "pending", "long enough", "",
         )  # fmt: skip
@@ -323,25 +325,25 @@ class TestMoves:
     def test_approved_changes_are_applied_and_failed_ones_are_not(
         self, kind: str, outcome: str
     ) -> None:
-        made = world(level=1)
-        held = active(made)
+        catalog = create_catalog(level=1)
+        held = active(catalog)
         body = {
             "type": kind, "configuration": {"id": held.pk},
             "params": [{"id": "tier1_set", "value": "new"}],
         }  # fmt: skip
-        row = creation.create(body, made.as_vendor)
+        row = creation.create(body, catalog.as_vendor)
         assert (row.status, row.pk[-3:]) == ("pending", "002")
         assert row.previous_approved_request_id == f"{row.pk[:-3]}001"
         assert TierConfig.objects.get().status == "processing"
-        move(row, outcome, made.as_vendor, **TILE)
+        move(row, outcome, catalog.as_vendor, **TILE)
         held.refresh_from_db()
         assert held.status == "active"
         value = {p["id"]: p["value"] for p in held.params}["tier1_set"]
         assert value == ("new" if outcome == "approve" else "")
 
     def test_fail_requires_a_reason(self) -> None:
-        made = world(level=1)
-        row = setup(made, reseller(made, 1))
+        catalog = create_catalog(level=1)
+        row = setup(catalog, reseller(catalog, 1))
         for data, sentence in (
             ({}, "Missed fields: reason."),
             ({"reason": " "}, "Missed fields: reason."),
@@ -349,7 +351,7 @@ class TestMoves:
             ({"reason": "x" * 501}, "reason: Ensure this field has no more than 500 characters."),
         ):
             with pytest.raises(Refused, match=sentence):
-                move(row, "fail", made.as_vendor, **data)
+                move(row, "fail", catalog.as_vendor, **data)
 
 
 class TestCreation:
@@ -358,35 +360,35 @@ class TestCreation:
         [(1, False, "pending"), (1, True, "inquiring"), (2, False, "pending")],
     )
     def test_setup_creates_a_configuration(self, level: int, required: bool, status: str) -> None:
-        made = world(required=required)
-        row = setup(made, reseller(made, 1), level)
+        catalog = create_catalog(required=required)
+        row = setup(catalog, reseller(catalog, 1), level)
         assert (row.type, row.status) == ("setup", status)
         assert (row.configuration.tier_level, row.configuration.status) == (level, "processing")
         assert told() == [(row.pk, "", status)]
 
     def test_setup_with_a_missing_parent_creates_both(self) -> None:
-        made = world()
-        one, two = reseller(made, 1), reseller(made, 2)
-        row = setup(made, one, configuration={"parent_account": {"id": two.pk}})
+        catalog = create_catalog()
+        one, two = reseller(catalog, 1), reseller(catalog, 2)
+        row = setup(catalog, one, configuration={"parent_account": {"id": two.pk}})
         assert (row.status, of(two).status) == ("tiers_setup", "pending")
         assert told() == [(of(two).pk, "", "pending"), (row.pk, "", "tiers_setup")]
 
     def test_parent_of_the_account_is_the_upper_tier(self) -> None:
-        made = world()
-        one, two = reseller(made, 1), reseller(made, 2)
+        catalog = create_catalog()
+        one, two = reseller(catalog, 1), reseller(catalog, 2)
         one.parent = two
         one.save()
-        row = setup(made, one)
+        row = setup(catalog, one)
         assert row.status == "tiers_setup"
         assert row.configuration.parent is not None
         assert row.configuration.parent.account == two
 
     def test_body_with_an_account_creates_it(self) -> None:
-        made = world(level=1)
+        catalog = create_catalog(level=1)
         account = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
-        body = setup_body(made, reseller(made, 1))
+        body = setup_body(catalog, reseller(catalog, 1))
         body["configuration"]["account"] = account
-        row = creation.create(body, made.as_distributor)
+        row = creation.create(body, catalog.as_distributor)
         assert (row.configuration.account.name, row.configuration.account.type) == (
             "New", "reseller",
         )  # fmt: skip
@@ -395,75 +397,75 @@ class TestCreation:
     @pytest.mark.parametrize("on", [True, False])
     @pytest.mark.parametrize("who", "VD")
     def test_draft_requires_the_capability(self, kind: str, on: bool, who: str) -> None:
-        made = world(level=1, update={"validation": on})
-        made.product.capabilities["tiers"]["validation"] = on
-        made.product.save()
+        catalog = create_catalog(level=1, update={"validation": on})
+        catalog.product.capabilities["tiers"]["validation"] = on
+        catalog.product.save()
         if kind == "setup":
             if who == "V":
                 return
-            row = setup(made, reseller(made, 1), status="draft")
+            row = setup(catalog, reseller(catalog, 1), status="draft")
         else:
-            body = {"type": kind, "status": "draft", "configuration": {"id": active(made).pk}}
-            row = creation.create(body, actor(made, who))
+            body = {"type": kind, "status": "draft", "configuration": {"id": active(catalog).pk}}
+            row = creation.create(body, actor(catalog, who))
         is_draft = on and kind != "adjustment" and who == "D"
         assert row.status == ("draft" if is_draft else "pending")
         events = [event for event in told() if event[0] == row.pk]
         assert events == ([] if is_draft else [(row.pk, "", "pending")])
         if is_draft:
-            row = move(row, "submit", made.as_distributor)
+            row = move(row, "submit", catalog.as_distributor)
             assert row.status == "pending"
             assert TierConfig.objects.get().status == "processing"
 
     def test_submitted_draft_may_wait_for_the_upper_tier(self) -> None:
-        made = world()
-        one, two = reseller(made, 1), reseller(made, 2)
+        catalog = create_catalog()
+        one, two = reseller(catalog, 1), reseller(catalog, 2)
         parent = {"parent_account": {"id": two.pk}}
-        row = setup(made, one, status="draft", configuration=parent)
+        row = setup(catalog, one, status="draft", configuration=parent)
         assert TierConfigRequest.objects.count() == 1
-        row = move(row, "submit", made.as_distributor)
+        row = move(row, "submit", catalog.as_distributor)
         assert (row.status, of(two).status) == ("tiers_setup", "pending")
 
     def test_creation_requires_the_right_role(self) -> None:
-        made = world(level=1)
-        held = active(made)
+        catalog = create_catalog(level=1)
+        held = active(catalog)
         for kind in ("update", "adjustment"):
-            for who in (made.as_vendor, made.as_distributor):
+            for who in (catalog.as_vendor, catalog.as_distributor):
                 row = creation.create({"type": kind, "configuration": {"id": held.pk}}, who)
                 assert row.type == kind
-                move(row, "fail", made.as_vendor, reason="x")
+                move(row, "fail", catalog.as_vendor, reason="x")
         with pytest.raises(Forbidden, match="setup is created by the distributor"):
-            creation.create({"type": "setup", "configuration": {"id": held.pk}}, made.as_vendor)
+            creation.create({"type": "setup", "configuration": {"id": held.pk}}, catalog.as_vendor)
 
     def test_type_must_match_the_configurations_status(self) -> None:
-        made = world(level=1)
-        held = active(made)
-        row = creation.create(setup_body(made, held.account), made.as_distributor)
+        catalog = create_catalog(level=1)
+        held = active(catalog)
+        row = creation.create(setup_body(catalog, held.account), catalog.as_distributor)
         assert row.type == "update"
 
     def test_configuration_has_one_open_request(self) -> None:
-        made = world(level=1)
-        row = setup(made, reseller(made, 1))
+        catalog = create_catalog(level=1)
+        row = setup(catalog, reseller(catalog, 1))
         with pytest.raises(Refused) as refused:
-            creation.create({"configuration": {"id": row.configuration_id}}, made.as_distributor)
+            creation.create({"configuration": {"id": row.configuration_id}}, catalog.as_distributor)
         assert refused.value.status == 409
         assert refused.value.params == {"request_id": row.pk, "request_status": "pending"}
-        move(row, "approve", made.as_vendor, **TILE)
-        again = setup_body(made, row.configuration.account, type="setup")
+        move(row, "approve", catalog.as_vendor, **TILE)
+        again = setup_body(catalog, row.configuration.account, type="setup")
         with pytest.raises(ActionNotAllowed, match="is set up already"):
-            creation.create(again, made.as_distributor)
+            creation.create(again, catalog.as_distributor)
 
     def test_update_requires_an_active_configuration(self) -> None:
-        made = world(level=1)
-        account = reseller(made, 1)
+        catalog = create_catalog(level=1)
+        account = reseller(catalog, 1)
         with pytest.raises(ActionNotAllowed, match="update is for active ones only"):
-            creation.create(setup_body(made, account, type="update"), made.as_distributor)
+            creation.create(setup_body(catalog, account, type="update"), catalog.as_distributor)
         assert not TierConfig.objects.exists()
 
     def test_invalid_input_creates_nothing(self) -> None:
-        made = world(level=1)
-        other = make.world("2", capabilities=capable(1))
-        account = reseller(made, 1)
-        good = setup_body(made, account)["configuration"]
+        catalog = create_catalog(level=1)
+        other = make.catalog("2", capabilities=capable(1))
+        account = reseller(catalog, 1)
+        good = setup_body(catalog, account)["configuration"]
         cases: list[tuple[Any, str]] = [
             ({}, "configuration: This field is required."),
             ({"configuration": []}, "configuration: Expected an object."),
@@ -495,12 +497,12 @@ class TestCreation:
         before = everything()
         for body, sentence in cases:
             with pytest.raises(Refused, match=sentence):
-                creation.create(body, made.as_distributor)
+                creation.create(body, catalog.as_distributor)
             assert everything() == before, body
 
     def test_another_accounts_configuration_is_missing(self) -> None:
-        held = active(world(level=1))
-        other = make.world("2")
+        held = active(create_catalog(level=1))
+        other = make.catalog("2")
         for who in (other.as_vendor, other.as_distributor):
             with pytest.raises(Missing):
                 creation.create({"configuration": {"id": held.pk}}, who)
@@ -508,10 +510,10 @@ class TestCreation:
 
 class TestDue:
     def test_stale_drafts_are_deleted_with_their_configurations(self) -> None:
-        made = world()
-        one, two = reseller(made, 1), reseller(made, 2)
+        catalog = create_catalog()
+        one, two = reseller(catalog, 1), reseller(catalog, 2)
         parent = {"parent_account": {"id": two.pk}}
-        setup(made, one, status="draft", configuration=parent)
+        setup(catalog, one, status="draft", configuration=parent)
         assert TierConfig.objects.count() == 2
         due.run(now=clock.now() + timedelta(days=settings.SIM_DRAFT_DAYS - 1))
         assert TierConfigRequest.objects.count() == 1
@@ -519,30 +521,30 @@ class TestDue:
         assert not TierConfigRequest.objects.exists() and not TierConfig.objects.exists()
 
     def test_number_is_not_reused(self) -> None:
-        made = world(level=1)
-        account = reseller(made, 1)
-        draft = setup(made, account, status="draft")
-        order(made, account)
+        catalog = create_catalog(level=1)
+        account = reseller(catalog, 1)
+        draft = setup(catalog, account, status="draft")
+        order(catalog, account)
         due.run(now=clock.now() + timedelta(days=settings.SIM_DRAFT_DAYS + 1))
         assert not TierConfigRequest.objects.filter(pk=draft.pk).exists()
         assert TierConfig.objects.count() == 1
-        move(of(account), "approve", made.as_vendor, **TILE)
-        assert setup(made, account).pk.endswith("-003")
+        move(of(account), "approve", catalog.as_vendor, **TILE)
+        assert setup(catalog, account).pk.endswith("-003")
 
 
 class TestSamples:
     @pytest.mark.parametrize("kind", ["setup", "update", "adjustment"])
     def test_sample_of_each_type_on_an_empty_platform(self, kind: str) -> None:
-        made = world(required=True)
-        row = samples.create_sample(kind, made.product)
+        catalog = create_catalog(required=True)
+        row = samples.create_sample(kind, catalog.product)
         assert isinstance(row, TierConfigRequest)
-        assert (row.type, row.status, row.product) == (kind, "pending", made.product)
+        assert (row.type, row.status, row.product) == (kind, "pending", catalog.product)
         again = samples.create_sample(kind)
         assert again.pk != row.pk
 
     def test_product_without_resellers_has_no_sample(self) -> None:
-        made = make.world()
+        catalog = make.catalog()
         with pytest.raises(Refused, match="configures resellers"):
-            samples.create_sample("setup", made.product)
+            samples.create_sample("setup", catalog.product)
         with pytest.raises(Invalid, match="not a valid choice"):
             samples.create_sample("new", None)

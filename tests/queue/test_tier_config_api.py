@@ -272,7 +272,7 @@ class TestFilters:
 
 class TestIsolation:
     def test_other_accounts_see_and_change_nothing(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         config = TierConfig.objects.get(pk="TC-733-508-143")
         for who in (caller(other.vendor), caller(other.provider)):

@@ -7,7 +7,16 @@ import pytest
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config import creation
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
-from tests.queue.test_tier_config import TILE, move, of, order, reseller, setup_body, told, world
+from tests.queue.test_tier_config import (
+    TILE,
+    create_catalog,
+    move,
+    of,
+    order,
+    reseller,
+    setup_body,
+    told,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -17,45 +26,45 @@ def at(level: int) -> TierConfigRequest:
 
 
 def test_order_with_a_draft_of_the_upper_tier_starts_both_setups() -> None:
-    made = world()
-    one, two = reseller(made, 1), reseller(made, 2)
-    body = setup_body(made, one, status="draft")
+    catalog = create_catalog()
+    one, two = reseller(catalog, 1), reseller(catalog, 2)
+    body = setup_body(catalog, one, status="draft")
     body["configuration"]["parent_account"] = {"id": two.pk}
-    draft = creation.create(body, made.as_distributor)
-    row = order(made, one)
+    draft = creation.create(body, catalog.as_distributor)
+    row = order(catalog, one)
     assert (draft.status, row.status) == ("draft", "tiers_setup")
     assert (of(two).status, of(one).status) == ("pending", "tiers_setup")
-    move(of(two), "approve", made.as_vendor, **TILE)
-    move(of(one), "approve", made.as_vendor, **TILE)
+    move(of(two), "approve", catalog.as_vendor, **TILE)
+    move(of(one), "approve", catalog.as_vendor, **TILE)
     row.refresh_from_db()
     assert row.status == "pending"
 
 
 def test_order_waits_once_where_tier_1_started_without_tier_2() -> None:
-    made = world()
-    one, two = reseller(made, 1), reseller(made, 2)
-    first, second = order(made, one), order(made, one, two)
+    catalog = create_catalog()
+    one, two = reseller(catalog, 1), reseller(catalog, 2)
+    first, second = order(catalog, one), order(catalog, one, two)
     assert (of(two).status, of(one).status) == ("pending", "pending")
-    move(of(one), "approve", made.as_vendor, **TILE)
+    move(of(one), "approve", catalog.as_vendor, **TILE)
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.status, second.status) == ("pending", "tiers_setup")
-    move(of(two), "approve", made.as_vendor, **TILE)
+    move(of(two), "approve", catalog.as_vendor, **TILE)
     second.refresh_from_db()
     assert second.status == "pending"
 
 
 @pytest.mark.parametrize("outcome", ["approve", "fail"])
 def test_a_reseller_may_be_both_tiers(outcome: str) -> None:
-    made = world()
-    both = reseller(made, 1)
-    rows = [order(made, both, both), order(made, both, both)]
+    catalog = create_catalog()
+    both = reseller(catalog, 1)
+    rows = [order(catalog, both, both), order(catalog, both, both)]
     assert TierConfig.objects.count() == 2
     assert (at(2).status, at(1).status) == ("pending", "tiers_setup")
-    move(at(2), outcome, made.as_vendor, **TILE)
+    move(at(2), outcome, catalog.as_vendor, **TILE)
     if outcome == "approve":
         assert {r.status for r in Request.objects.all()} == {"tiers_setup"}
-        move(at(1), "approve", made.as_vendor, **TILE)
+        move(at(1), "approve", catalog.as_vendor, **TILE)
     ended = {"approve": "approved", "fail": "failed"}[outcome]
     assert (at(2).status, at(1).status) == (ended, ended)
     status = "pending" if outcome == "approve" else "failed"

@@ -17,7 +17,7 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config import creation, due
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from tests import make
-from tests.queue.test_tier_config import TILE, of, order, reseller, setup_body, world
+from tests.queue.test_tier_config import TILE, create_catalog, of, order, reseller, setup_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,108 +63,113 @@ def nobody_waits_in_vain() -> None:
         assert above.exists(), tier
 
 
-def buy(made: make.World, *accounts: Any) -> Callable[[], Any]:
-    return lambda: order(made, *accounts)
+def buy(catalog: make.Catalog, *accounts: Any) -> Callable[[], Any]:
+    return lambda: order(catalog, *accounts)
 
 
-def act(made: make.World, account: Any, name: str) -> Callable[[], Any]:
+def act(catalog: make.Catalog, account: Any, name: str) -> Callable[[], Any]:
     pk = of(account).pk
-    return lambda: transitions.move(TierConfigRequest, pk, name, made.as_vendor, TILE)
+    return lambda: transitions.move(TierConfigRequest, pk, name, catalog.as_vendor, TILE)
 
 
 def test_orders_of_a_new_reseller_share_one_setup() -> None:
-    made = world()
-    one, two = reseller(made, 1), reseller(made, 2)
-    assert at_once(*[buy(made, one, two)] * 4, *[buy(made, one)] * 4) == []
+    catalog = create_catalog()
+    one, two = reseller(catalog, 1), reseller(catalog, 2)
+    assert at_once(*[buy(catalog, one, two)] * 4, *[buy(catalog, one)] * 4) == []
     assert (TierConfig.objects.count(), TierConfigRequest.objects.count()) == (2, 2)
     assert Request.objects.filter(status="tiers_setup").count() == 8
     nobody_waits_in_vain()
 
 
 def test_orders_of_a_new_reseller_with_different_upper_tiers() -> None:
-    made = world()
-    one, two, three = (reseller(made, n) for n in (1, 2, 3))
-    above = [buy(made, one, two), buy(made, one, three)]
-    assert at_once(*above * 3, *[buy(made, one)] * 2) == []
+    catalog = create_catalog()
+    one, two, three = (reseller(catalog, n) for n in (1, 2, 3))
+    above = [buy(catalog, one, two), buy(catalog, one, three)]
+    assert at_once(*above * 3, *[buy(catalog, one)] * 2) == []
     nobody_waits_in_vain()
-    ends = [act(made, account, "approve") for account in (two, three)]
+    ends = [act(catalog, account, "approve") for account in (two, three)]
     assert at_once(*ends, *above) == []
-    act(made, one, "approve")()
+    act(catalog, one, "approve")()
     assert not Request.objects.filter(status="tiers_setup").exists()
 
 
 @pytest.mark.parametrize("name", ["approve", "fail"])
 def test_order_concurrent_with_the_decision(name: str) -> None:
-    made = world(level=1)
+    catalog = create_catalog(level=1)
     for n in range(1, 4):
-        account = reseller(made, n)
-        order(made, account)
-        assert at_once(act(made, account, name), *[buy(made, account)] * 3) == []
+        account = reseller(catalog, n)
+        order(catalog, account)
+        assert at_once(act(catalog, account, name), *[buy(catalog, account)] * 3) == []
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
 @pytest.mark.parametrize("first", ["approve", "fail"])
 @pytest.mark.parametrize("second", ["approve", "fail"])
 def test_both_levels_are_decided_at_once(first: str, second: str) -> None:
-    made = world()
+    catalog = create_catalog()
     for n in range(1, 4):
-        one, two = reseller(made, n), reseller(made, 10 + n)
-        order(made, one)
-        order(made, one, two)
-        assert at_once(act(made, one, first), act(made, two, second), buy(made, one, two)) == []
+        one, two = reseller(catalog, n), reseller(catalog, 10 + n)
+        order(catalog, one)
+        order(catalog, one, two)
+        assert (
+            at_once(act(catalog, one, first), act(catalog, two, second), buy(catalog, one, two))
+            == []
+        )
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
 def test_failing_a_request_and_its_parent_concurrently() -> None:
-    made = world()
+    catalog = create_catalog()
     for n in range(1, 5):
-        one, two = reseller(made, n), reseller(made, 10 + n)
-        order(made, one, two)
-        refused = at_once(act(made, one, "fail"), act(made, two, "fail"), buy(made, one, two))
+        one, two = reseller(catalog, n), reseller(catalog, 10 + n)
+        order(catalog, one, two)
+        refused = at_once(
+            act(catalog, one, "fail"), act(catalog, two, "fail"), buy(catalog, one, two)
+        )
         assert all("is failed" in str(error) for error in refused)
         nobody_waits_in_vain()
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
 def test_approving_a_request_and_failing_its_child_concurrently() -> None:
-    made = world()
+    catalog = create_catalog()
     for n in range(1, 6):
-        one, two = reseller(made, n), reseller(made, 10 + n)
-        order(made, one, two)
-        order(made, one, two)
+        one, two = reseller(catalog, n), reseller(catalog, 10 + n)
+        order(catalog, one, two)
+        order(catalog, one, two)
         assert of(one).status == "tiers_setup"
-        assert at_once(act(made, two, "approve"), act(made, one, "fail")) == []
+        assert at_once(act(catalog, two, "approve"), act(catalog, one, "fail")) == []
         assert (of(two).status, of(one).status) == ("approved", "failed")
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
 def test_deleting_a_stale_draft_concurrent_with_an_order() -> None:
-    made = world()
+    catalog = create_catalog()
     for n in range(1, 6):
-        one, two = reseller(made, n), reseller(made, 10 + n)
-        whole = setup_body(made, one, status="draft")
+        one, two = reseller(catalog, n), reseller(catalog, 10 + n)
+        whole = setup_body(catalog, one, status="draft")
         whole["configuration"]["parent_account"] = {"id": two.pk}
-        assert creation.create(whole, made.as_distributor).status == "draft"
+        assert creation.create(whole, catalog.as_distributor).status == "draft"
         later = clock.now() + timedelta(days=365)
         refused = at_once(
-            lambda: due.run(later), buy(made, one, two),  # noqa: B023
-            lambda: creation.create(whole, made.as_distributor),  # noqa: B023
+            lambda: due.run(later), buy(catalog, one, two),  # noqa: B023
+            lambda: creation.create(whole, catalog.as_distributor),  # noqa: B023
         )  # fmt: skip
         assert all(error.status == 409 for error in refused)
         nobody_waits_in_vain()
 
 
 def test_only_one_of_many_concurrent_requests_is_created() -> None:
-    made = world(level=1)
-    body = setup_body(made, reseller(made, 1))
-    refused = at_once(*[lambda: creation.create(body, made.as_distributor)] * 5)
+    catalog = create_catalog(level=1)
+    body = setup_body(catalog, reseller(catalog, 1))
+    refused = at_once(*[lambda: creation.create(body, catalog.as_distributor)] * 5)
     assert [error.status for error in refused] == [409] * 4
     whole = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
     body = {"configuration": {**body["configuration"], "account": whole}}
-    refused = at_once(*[lambda: creation.create(body, made.as_distributor)] * 2)
+    refused = at_once(*[lambda: creation.create(body, catalog.as_distributor)] * 2)
     assert [error.status for error in refused] == [409]
-    purchase = make.purchase(made)
+    purchase = make.purchase(catalog)
     purchase["asset"]["tiers"]["tier1"] = {**whole, "external_uid": "u-2"}
-    calls: list[Callable[[], Any]] = [lambda: orders.create(purchase, made.as_distributor)] * 2
+    calls: list[Callable[[], Any]] = [lambda: orders.create(purchase, catalog.as_distributor)] * 2
     assert at_once(*calls) == []
     nobody_waits_in_vain()

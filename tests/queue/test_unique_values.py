@@ -29,12 +29,14 @@ PHONE = {"country_code": "+1", "area_code": "555", "phone_number": "0100", "exte
 
 
 @pytest.fixture
-def world() -> make.World:
-    made = make.world(capabilities={"cart": {"validation": True}, "subscription": {"hold": True}})
-    make.parameter(made, "name", **UNIQUE)
-    make.parameter(made, "free")
-    make.parameter(made, "tenant", phase="fulfillment", **UNIQUE)
-    return made
+def catalog() -> make.Catalog:
+    catalog = make.catalog(
+        capabilities={"cart": {"validation": True}, "subscription": {"hold": True}}
+    )
+    make.parameter(catalog, "name", **UNIQUE)
+    make.parameter(catalog, "free")
+    make.parameter(catalog, "tenant", phase="fulfillment", **UNIQUE)
+    return catalog
 
 
 def values(**given: Any) -> dict[str, Any]:
@@ -46,15 +48,15 @@ def values(**given: Any) -> dict[str, Any]:
     }
 
 
-def order(world: make.World, status: str = "", **given: Any) -> Answer:
+def order(catalog: make.Catalog, status: str = "", **given: Any) -> Answer:
     more = {"status": status} if status else {}
-    return caller(world.provider).post(
-        "/requests", make.purchase(world, asset=values(**given), **more)
+    return caller(catalog.provider).post(
+        "/requests", make.purchase(catalog, asset=values(**given), **more)
     )
 
 
-def placed(world: make.World, **given: Any) -> str:
-    answer = order(world, **given)
+def placed(catalog: make.Catalog, **given: Any) -> str:
+    answer = order(catalog, **given)
     assert answer.status == 201, answer.json
     return str(answer.json["id"])
 
@@ -64,75 +66,77 @@ def put(who: Caller, pk: str, **given: Any) -> Answer:
 
 
 class TestOrders:
-    def test_a_value_of_another_order_is_refused_and_named(self, world: make.World) -> None:
-        placed(world, name="acme", free="acme")
+    def test_a_value_of_another_order_is_refused_and_named(self, catalog: make.Catalog) -> None:
+        placed(catalog, name="acme", free="acme")
         before = Request.objects.count(), Asset.objects.count()
-        refused(order(world, name="acme", free="acme"), 400, TAKEN.format("name"))
+        refused(order(catalog, name="acme", free="acme"), 400, TAKEN.format("name"))
         assert (Request.objects.count(), Asset.objects.count()) == before
-        placed(world, name="other", free="acme")
+        placed(catalog, name="other", free="acme")
 
     @pytest.mark.parametrize("value", ["Acme", "acme ", " acme", "acm\u00e9", "acme\n", "ac%me"])
-    def test_values_are_compared_exactly(self, world: make.World, value: str) -> None:
-        placed(world, name="acme")
-        placed(world, name=value)
-        refused(order(world, name=value), 400, TAKEN.format("name"))
+    def test_values_are_compared_exactly(self, catalog: make.Catalog, value: str) -> None:
+        placed(catalog, name="acme")
+        placed(catalog, name=value)
+        refused(order(catalog, name=value), 400, TAKEN.format("name"))
 
     @pytest.mark.parametrize("value", ["\u00e9", '"', "\\", "a\nb", "%", "\U0001f600", "x" * 3000])
-    def test_any_text_is_compared(self, world: make.World, value: str) -> None:
-        placed(world, name=value)
-        refused(order(world, name=value), 400, TAKEN.format("name"))
+    def test_any_text_is_compared(self, catalog: make.Catalog, value: str) -> None:
+        placed(catalog, name=value)
+        refused(order(catalog, name=value), 400, TAKEN.format("name"))
 
-    def test_empty_values_are_not_compared(self, world: make.World) -> None:
+    def test_empty_values_are_not_compared(self, catalog: make.Catalog) -> None:
         for _ in range(2):
-            placed(world)
-            placed(world, name="")
+            placed(catalog)
+            placed(catalog, name="")
 
-    def test_a_draft_holds_its_value(self, world: make.World) -> None:
-        draft = order(world, status="draft", name="acme").json
+    def test_a_draft_holds_its_value(self, catalog: make.Catalog) -> None:
+        draft = order(catalog, status="draft", name="acme").json
         assert draft["status"] == "draft"
-        refused(order(world, name="acme"), 400, TAKEN.format("name"))
-        answer = caller(world.provider).post(f"/requests/{draft['id']}/purchase")
+        refused(order(catalog, name="acme"), 400, TAKEN.format("name"))
+        answer = caller(catalog.provider).post(f"/requests/{draft['id']}/purchase")
         assert (answer.status, answer.json["status"]) == (200, "pending")
 
     def test_subscriptions_of_any_status_but_terminated_hold_theirs(
-        self, world: make.World
+        self, catalog: make.Catalog
     ) -> None:
-        held = [{**parameter_values.blank(world.product)[0], "value": "acme"}]
-        asset = make.asset(world, params=held)
+        held = [{**parameter_values.blank(catalog.product)[0], "value": "acme"}]
+        asset = make.asset(catalog, params=held)
         for status in ("draft", "processing", "active", "suspended", "terminating"):
             Asset.objects.filter(pk=asset.pk).update(status=status)
-            refused(order(world, name="acme"), 400, TAKEN.format("name"))
+            refused(order(catalog, name="acme"), 400, TAKEN.format("name"))
         Asset.objects.filter(pk=asset.pk).update(status="terminated")
-        placed(world, name="acme")
+        placed(catalog, name="acme")
 
-    def test_an_order_that_failed_frees_its_value(self, world: make.World) -> None:
-        pk = placed(world, name="acme")
-        caller(world.vendor).post(f"/requests/{pk}/fail", {"reason": "No"})
-        placed(world, name="acme")
+    def test_an_order_that_failed_frees_its_value(self, catalog: make.Catalog) -> None:
+        pk = placed(catalog, name="acme")
+        caller(catalog.vendor).post(f"/requests/{pk}/fail", {"reason": "No"})
+        placed(catalog, name="acme")
 
-    def test_another_product_has_values_of_its_own(self, world: make.World) -> None:
-        other = make.world("2")
+    def test_another_product_has_values_of_its_own(self, catalog: make.Catalog) -> None:
+        other = make.catalog("2")
         make.parameter(other, "name", **UNIQUE)
-        placed(world, name="acme")
+        placed(catalog, name="acme")
         placed(other, name="acme")
 
-    def test_another_parameter_has_values_of_its_own(self, world: make.World) -> None:
-        make.parameter(world, "alias", **UNIQUE)
-        placed(world, name="acme")
-        placed(world, alias="acme")
+    def test_another_parameter_has_values_of_its_own(self, catalog: make.Catalog) -> None:
+        make.parameter(catalog, "alias", **UNIQUE)
+        placed(catalog, name="acme")
+        placed(catalog, alias="acme")
 
-    def test_parameter_that_becomes_unique_is_checked_afterwards(self, world: make.World) -> None:
-        placed(world, free="x")
-        pk = placed(world, free="y")
+    def test_parameter_that_becomes_unique_is_checked_afterwards(
+        self, catalog: make.Catalog
+    ) -> None:
+        placed(catalog, free="x")
+        pk = placed(catalog, free="y")
         Parameter.objects.filter(name="free").update(constraints={"unique": True})
-        refused(order(world, free="x"), 400, TAKEN.format("free"))
-        refused(put(caller(world.provider), pk, free="x"), 400, TAKEN.format("free"))
+        refused(order(catalog, free="x"), 400, TAKEN.format("free"))
+        refused(put(caller(catalog.provider), pk, free="x"), 400, TAKEN.format("free"))
 
 
 class TestChanges:
-    def test_a_put_is_refused_and_changes_nothing(self, world: make.World) -> None:
-        vendor = caller(world.vendor)
-        first, second = placed(world, name="one"), placed(world, name="two")
+    def test_a_put_is_refused_and_changes_nothing(self, catalog: make.Catalog) -> None:
+        vendor = caller(catalog.vendor)
+        first, second = placed(catalog, name="one"), placed(catalog, name="two")
         assert put(vendor, first, tenant="t-1").status == 200
         before = vendor.get(f"/requests/{second}").json
         refused(
@@ -147,10 +151,10 @@ class TestChanges:
         assert put(vendor, first, tenant="t-3").status == 200
         assert put(vendor, second, tenant="t-1").status == 200
 
-    def test_an_answer_to_an_inquiry_is_refused(self, world: make.World) -> None:
-        vendor = caller(world.vendor)
-        placed(world, name="one")
-        pk = placed(world, name="two")
+    def test_an_answer_to_an_inquiry_is_refused(self, catalog: make.Catalog) -> None:
+        vendor = caller(catalog.vendor)
+        placed(catalog, name="one")
+        pk = placed(catalog, name="two")
         marked = [{"id": "name", "value_error": "Taken"}]
         vendor.put(f"/requests/{pk}", {"asset": {"params": marked}})
         vendor.post(f"/requests/{pk}/inquire")
@@ -160,11 +164,13 @@ class TestChanges:
         assert Request.objects.get(pk=pk).status == "inquiring"
         assert vendor.post(path, {"asset": values(name="three")}).status == 200
 
-    def test_a_change_request_reserves_the_value_that_it_asks_for(self, world: make.World) -> None:
-        vendor, distributor = caller(world.vendor), caller(world.provider)
+    def test_a_change_request_reserves_the_value_that_it_asks_for(
+        self, catalog: make.Catalog
+    ) -> None:
+        vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
         assets = []
         for name in ("one", "two"):
-            pk = placed(world, name=name)
+            pk = placed(catalog, name=name)
             assets.append(vendor.post(f"/requests/{pk}/approve").json["asset"]["id"])
 
         def change(asset: str, **given: str) -> Answer:
@@ -176,24 +182,26 @@ class TestChanges:
         assert made.status == 201, made.json
         refused(change(assets[1], name="new"), 400, TAKEN.format("name"))
         # What is in force stays held until the change is approved.
-        refused(order(world, name="one"), 400, TAKEN.format("name"))
+        refused(order(catalog, name="one"), 400, TAKEN.format("name"))
         assert vendor.post(f"/requests/{made.json['id']}/approve").status == 200
-        assert order(world, name="one").status == 201
+        assert order(catalog, name="one").status == 201
         failed = change(assets[1], name="dropped").json["id"]
         vendor.post(f"/requests/{failed}/fail", {"reason": "No"})
-        assert order(world, name="dropped").status == 201
+        assert order(catalog, name="dropped").status == 201
 
-    def test_other_requests_about_a_subscription_keep_its_value(self, world: make.World) -> None:
-        vendor, distributor = caller(world.vendor), caller(world.provider)
-        asset = vendor.post(f"/requests/{placed(world, name='a')}/approve").json["asset"]["id"]
+    def test_other_requests_about_a_subscription_keep_its_value(
+        self, catalog: make.Catalog
+    ) -> None:
+        vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+        asset = vendor.post(f"/requests/{placed(catalog, name='a')}/approve").json["asset"]["id"]
         for kind in ("suspend", "resume", "adjustment", "cancel"):
             made = distributor.post("/requests", {"type": kind, "asset": {"id": asset}}).json
             assert vendor.post(f"/requests/{made['id']}/approve").status == 200, kind
-        assert order(world, name="a").status == 201
+        assert order(catalog, name="a").status == 201
 
-    def test_a_value_is_checked_again_when_it_is_approved(self, world: make.World) -> None:
-        vendor = caller(world.vendor)
-        first, second = placed(world, name="one"), placed(world, name="two")
+    def test_a_value_is_checked_again_when_it_is_approved(self, catalog: make.Catalog) -> None:
+        vendor = caller(catalog.vendor)
+        first, second = placed(catalog, name="one"), placed(catalog, name="two")
         # As a restore, or an older version, may have left it.
         row = Request.objects.get(pk=second)
         row.params[0]["value"] = "one"
@@ -203,37 +211,37 @@ class TestChanges:
         vendor.post(f"/requests/{first}/fail", {"reason": "No"})
         assert vendor.post(f"/requests/{second}/approve").status == 200
 
-    def test_unchanged_value_does_not_block_other_changes(self, world: make.World) -> None:
-        vendor = caller(world.vendor)
-        for pk in (placed(world, free="x"), placed(world, free="x")):
+    def test_unchanged_value_does_not_block_other_changes(self, catalog: make.Catalog) -> None:
+        vendor = caller(catalog.vendor)
+        for pk in (placed(catalog, free="x"), placed(catalog, free="x")):
             vendor.post(f"/requests/{pk}/approve")
         Parameter.objects.filter(name="free").update(constraints={"unique": True})
         body = {"type": "change", "asset": {"id": Asset.objects.first().pk, **values(name="n")}}  # type: ignore[union-attr]
-        made = caller(world.provider).post("/requests", body)
+        made = caller(catalog.provider).post("/requests", body)
         assert made.status == 201, made.json
         assert vendor.post(f"/requests/{made.json['id']}/approve").status == 200
 
-    def test_the_fulfillment_value_of_a_pending_order_is_held(self, world: make.World) -> None:
-        vendor = caller(world.vendor)
-        first, second = placed(world), placed(world)
+    def test_the_fulfillment_value_of_a_pending_order_is_held(self, catalog: make.Catalog) -> None:
+        vendor = caller(catalog.vendor)
+        first, second = placed(catalog), placed(catalog)
         assert put(vendor, first, tenant="t-1").status == 200
         refused(put(vendor, second, tenant="t-1"), 400, TAKEN.format("tenant"))
 
 
 class TestStructures:
-    def test_structured_values_are_compared(self, world: make.World) -> None:
-        make.parameter(world, "phone", type="phone", **UNIQUE)
-        make.parameter(world, "object", type="object", **UNIQUE)
-        placed(world, phone=PHONE)
-        refused(order(world, phone=dict(reversed(PHONE.items()))), 400, TAKEN.format("phone"))
+    def test_structured_values_are_compared(self, catalog: make.Catalog) -> None:
+        make.parameter(catalog, "phone", type="phone", **UNIQUE)
+        make.parameter(catalog, "object", type="object", **UNIQUE)
+        placed(catalog, phone=PHONE)
+        refused(order(catalog, phone=dict(reversed(PHONE.items()))), 400, TAKEN.format("phone"))
         # The flat text of a phone leaves its extension out.
-        placed(world, phone={**PHONE, "extension": "7"})
-        refused(order(world, phone="+15550100"), 400, TAKEN.format("phone"))
-        placed(world, object={"a": 1, "b": [2]})
-        refused(order(world, object='{"b": [2], "a": 1}'), 400, TAKEN.format("object"))
-        placed(world, object={"a": 1})
+        placed(catalog, phone={**PHONE, "extension": "7"})
+        refused(order(catalog, phone="+15550100"), 400, TAKEN.format("phone"))
+        placed(catalog, object={"a": 1, "b": [2]})
+        refused(order(catalog, object='{"b": [2], "a": 1}'), 400, TAKEN.format("object"))
+        placed(catalog, object={"a": 1})
         for _ in range(2):
-            placed(world, phone={}, object={})
+            placed(catalog, phone={}, object={})
 
 
 class TestTierConfigurations:
@@ -243,22 +251,22 @@ class TestTierConfigurations:
     )
 
     @pytest.fixture
-    def tiers(self) -> make.World:
-        made = make.world(capabilities={"tiers": {"configs": {"configs": True, "level": 2}}})
+    def tiers(self) -> make.Catalog:
+        catalog = make.catalog(capabilities={"tiers": {"configs": {"configs": True, "level": 2}}})
         for scope in ("tier1", "tier2"):
-            make.parameter(made, f"{scope}_ask", scope=scope, **UNIQUE)
-            make.parameter(made, f"{scope}_set", scope=scope, phase="fulfillment", **UNIQUE)
-        return made
+            make.parameter(catalog, f"{scope}_ask", scope=scope, **UNIQUE)
+            make.parameter(catalog, f"{scope}_set", scope=scope, phase="fulfillment", **UNIQUE)
+        return catalog
 
-    def setup(self, world: make.World, n: int, level: int = 1, **given: Any) -> Answer:
+    def setup(self, catalog: make.Catalog, n: int, level: int = 1, **given: Any) -> Answer:
         configuration = {
-            "product": {"id": world.product.pk}, "tier_level": level,
+            "product": {"id": catalog.product.pk}, "tier_level": level,
             "account": {"name": "R", "external_id": f"r-{n}", "contact_info": make.CONTACT},
         }  # fmt: skip
         body = {"type": "setup", "configuration": configuration, **values(**given)}
-        return caller(world.provider).post("/tier/config-requests", body)
+        return caller(catalog.provider).post("/tier/config-requests", body)
 
-    def test_a_value_belongs_to_one_configuration(self, tiers: make.World) -> None:
+    def test_a_value_belongs_to_one_configuration(self, tiers: make.Catalog) -> None:
         vendor, taken = caller(tiers.vendor), self.TAKEN
         first = self.setup(tiers, 1, tier1_ask="a").json["id"]
         before = TierConfig.objects.count(), TierConfigRequest.objects.count()
@@ -279,7 +287,7 @@ class TestTierConfigurations:
         update = {"type": "update", "configuration": {"id": config}, **values(tier1_ask="a")}
         assert caller(tiers.provider).post(path, update).status == 201
 
-    def test_value_is_checked_again_at_approval(self, tiers: make.World) -> None:
+    def test_value_is_checked_again_at_approval(self, tiers: make.Catalog) -> None:
         vendor = caller(tiers.vendor)
         self.setup(tiers, 1, tier1_ask="a")
         second = self.setup(tiers, 2, tier1_ask="b").json["id"]

@@ -18,56 +18,56 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TOGETHER = 4
 
 
-def world(**more: Any) -> make.World:
-    made = make.world(**more)
-    make.parameter(made, "name", constraints={"unique": True})
-    make.parameter(made, "alias", constraints={"unique": True})
-    make.parameter(made, "tenant", phase="fulfillment", constraints={"unique": True})
-    return made
+def create_catalog(**more: Any) -> make.Catalog:
+    catalog = make.catalog(**more)
+    make.parameter(catalog, "name", constraints={"unique": True})
+    make.parameter(catalog, "alias", constraints={"unique": True})
+    make.parameter(catalog, "tenant", phase="fulfillment", constraints={"unique": True})
+    return catalog
 
 
 def statuses(answers: list[Any]) -> list[int]:
     return sorted(answer.status for answer in answers)
 
 
-def body(made: make.World, *given: tuple[str, str]) -> dict[str, Any]:
+def body(catalog: make.Catalog, *given: tuple[str, str]) -> dict[str, Any]:
     params = [{"id": name, "value": value} for name, value in given]
-    return make.purchase(made, asset={"params": params})
+    return make.purchase(catalog, asset={"params": params})
 
 
-def pending(made: make.World) -> list[str]:
+def pending(catalog: make.Catalog) -> list[str]:
     for _ in range(TOGETHER):
-        assert caller(made.provider).post("/requests", make.purchase(made)).status == 201
+        assert caller(catalog.provider).post("/requests", make.purchase(catalog)).status == 201
     return list(Request.objects.values_list("pk", flat=True))
 
 
 def test_only_one_of_several_orders_gets_the_value() -> None:
-    made = world()
-    order = body(made, ("name", "acme"))
-    answers = at_once(caller(made.provider), *[lambda c: c.post("/requests", order)] * TOGETHER)
+    catalog = create_catalog()
+    order = body(catalog, ("name", "acme"))
+    answers = at_once(caller(catalog.provider), *[lambda c: c.post("/requests", order)] * TOGETHER)
     assert statuses(answers) == [201, *[400] * (TOGETHER - 1)]
     assert Asset.objects.count() == Request.objects.count() == 1
     assert all("Parameter name" in a.json["errors"][0] for a in answers if a.status == 400)
 
 
 def test_two_values_in_either_order_do_not_deadlock() -> None:
-    made = world()
+    catalog = create_catalog()
     orders = [
-        body(made, ("name", "a"), ("alias", "b")), body(made, ("alias", "b"), ("name", "a")),
-        body(made, ("name", "b"), ("alias", "b")), body(made, ("name", "a"), ("alias", "a")),
+        body(catalog, ("name", "a"), ("alias", "b")), body(catalog, ("alias", "b"), ("name", "a")),
+        body(catalog, ("name", "b"), ("alias", "b")), body(catalog, ("name", "a"), ("alias", "a")),
     ]  # fmt: skip
     calls = [lambda c, order=order: c.post("/requests", order) for order in orders]  # type: ignore[misc]
-    answers = at_once(caller(made.provider), *calls)
+    answers = at_once(caller(catalog.provider), *calls)
     assert set(statuses(answers)) <= {201, 400} and 201 in statuses(answers)
     held = [p["value"] for a in Asset.objects.all() for p in a.params if p["id"] == "name"]
     assert len(held) == len(set(held))
 
 
 def test_only_one_of_several_edits_gets_the_value() -> None:
-    made = world()
+    catalog = create_catalog()
     given = {"asset": {"params": [{"id": "tenant", "value": "t-1"}]}}
-    paths = [f"/requests/{pk}" for pk in pending(made)]
-    vendor = caller(made.vendor)
+    paths = [f"/requests/{pk}" for pk in pending(catalog)]
+    vendor = caller(catalog.vendor)
     answers = at_once(vendor, *[lambda c, p=p: c.put(p, given) for p in paths])  # type: ignore[misc]
     assert statuses(answers) == [200, *[400] * (TOGETHER - 1)]
     # Approvals that come at once with it.
@@ -78,13 +78,13 @@ def test_only_one_of_several_edits_gets_the_value() -> None:
 
 
 def test_concurrent_approvals_do_not_share_a_value() -> None:
-    made = world()
-    pks = pending(made)
+    catalog = create_catalog()
+    pks = pending(catalog)
     for row in Request.objects.all():
         # As an older version may have left them.
         row.params[0]["value"] = "same"
         row.save()
-    vendor = caller(made.vendor)
+    vendor = caller(catalog.vendor)
     answers = at_once(vendor, *[lambda c, pk=pk: c.post(f"/requests/{pk}/approve") for pk in pks])  # type: ignore[misc]
     assert statuses(answers) == [400] * TOGETHER
     for pk in pks[1:]:
@@ -93,10 +93,10 @@ def test_concurrent_approvals_do_not_share_a_value() -> None:
 
 
 def test_concurrent_order_and_edit_do_not_share_a_value() -> None:
-    made = world()
-    [first, *_] = pending(made)
-    distributor = caller(made.provider)
-    order = body(made, ("name", "acme"))
+    catalog = create_catalog()
+    [first, *_] = pending(catalog)
+    distributor = caller(catalog.provider)
+    order = body(catalog, ("name", "acme"))
     answers = at_once(
         distributor,
         lambda c: c.post("/requests", order),
@@ -106,18 +106,18 @@ def test_concurrent_order_and_edit_do_not_share_a_value() -> None:
 
 
 def test_only_one_of_several_tier_configurations_gets_the_value() -> None:
-    made = make.world(capabilities={"tiers": {"configs": {"configs": True, "level": 1}}})
-    make.parameter(made, "partner", scope="tier1", constraints={"unique": True})
+    catalog = make.catalog(capabilities={"tiers": {"configs": {"configs": True, "level": 1}}})
+    make.parameter(catalog, "partner", scope="tier1", constraints={"unique": True})
 
     def setup(n: int) -> dict[str, Any]:
         account = {"name": "R", "external_id": f"r-{n}", "contact_info": make.CONTACT}
         configuration = {
-            "product": {"id": made.product.pk}, "tier_level": 1, "account": account,
+            "product": {"id": catalog.product.pk}, "tier_level": 1, "account": account,
         }  # fmt: skip
         params = [{"id": "partner", "value": "p-1"}]
         return {"type": "setup", "configuration": configuration, "params": params}
 
     calls = [lambda c, n=n: c.post("/tier/config-requests", setup(n)) for n in range(TOGETHER)]  # type: ignore[misc]
-    answers = at_once(caller(made.provider), *calls)
+    answers = at_once(caller(catalog.provider), *calls)
     assert statuses(answers) == [201, *[400] * (TOGETHER - 1)]
     assert TierConfig.objects.count() == 1

@@ -23,19 +23,20 @@ pytestmark = pytest.mark.django_db
 PATH = "/usage/files"
 
 
-def usage_file(world: make.World, status: str, n: int = 1) -> UsageFile:
+def usage_file(catalog: make.Catalog, status: str, n: int = 1) -> UsageFile:
     """Make a file in a status, with two records and an upload, claimed by a worker."""
     file = UsageFile.objects.create(
-        id=f"UF-2026-11-0000-{n:04d}", status=status, product=world.product, vendor=world.vendor,
-        provider=world.provider, marketplace=Marketplace.objects.get(owner=world.provider),
-        contract=Contract.objects.get(provider=world.provider), currency="USD", name="November",
+        id=f"UF-2026-11-0000-{n:04d}", status=status, product=catalog.product,
+        vendor=catalog.vendor, provider=catalog.provider,
+        marketplace=Marketplace.objects.get(owner=catalog.provider),
+        contract=Contract.objects.get(provider=catalog.provider), currency="USD", name="November",
         sub_status="processing", claim="mine", lease=0, created=make.AT, updated=make.AT,
     )  # fmt: skip
     record_status = {"accepted": "approved", "closed": "closed"}.get(status, "valid")
     for row in (2, 3):
         UsageRecord.objects.create(
             id=f"UR-2026-11-0000-{n:04d}-0000-000{row}", file=file, row=row, quantity=row,
-            status=record_status, record_id=f"r-{row}", item=world.item,
+            status=record_status, record_id=f"r-{row}", item=catalog.item,
         )  # fmt: skip
     StoredFile.objects.create(
         file=file, kind=StoredFile.UPLOAD, name="u.csv", content=b"x", created=make.AT
@@ -52,36 +53,36 @@ def statuses(file: UsageFile) -> list[str]:
     return list(file.records.values_list("status", flat=True))
 
 
-def create(who: Caller, world: make.World, **more: Any) -> str:
+def create(who: Caller, catalog: make.Catalog, **more: Any) -> str:
     given = {
-        "name": "November", "product": {"id": world.product.pk},
-        "contract": {"id": Contract.objects.get(vendor=world.vendor).pk}, **more,
+        "name": "November", "product": {"id": catalog.product.pk},
+        "contract": {"id": Contract.objects.get(vendor=catalog.vendor).pk}, **more,
     }  # fmt: skip
     answer = who.post(f"{PATH}/", given)
     assert answer.status == 201, answer
     return str(answer.json["id"])
 
 
-def ready(world: make.World, *rows: dict[str, Any]) -> str:
+def ready(catalog: make.Catalog, *rows: dict[str, Any]) -> str:
     """Upload rows by HTTP, process them, and return the file's id."""
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     content = sheets.xlsx(sheets.table(rows or (sheets.row(1), sheets.row(2))))
     assert sheets.send(vendor, f"{PATH}/{pk}/upload", content).status == 201
     processing.run(pk)
     return pk
 
 
-def pending(world: make.World) -> str:
-    pk = ready(world)
-    assert caller(world.vendor).post(f"{PATH}/{pk}/submit").json["status"] == "pending"
+def pending(catalog: make.Catalog) -> str:
+    pk = ready(catalog)
+    assert caller(catalog.vendor).post(f"{PATH}/{pk}/submit").json["status"] == "pending"
     return pk
 
 
 def test_file_from_creation_to_closed() -> None:
-    world = sheets.world()
-    vendor, distributor = caller(world.vendor), caller(world.provider)
-    pk = create(vendor, world, period={"from": "2026-11-01", "to": "2026-11-30T23:59:59Z"})
+    catalog = sheets.catalog()
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+    pk = create(vendor, catalog, period={"from": "2026-11-01", "to": "2026-11-30T23:59:59Z"})
     one = f"{PATH}/{pk}"
     shown = vendor.get(one).json
     assert shown["status"] == "draft"
@@ -116,9 +117,9 @@ def test_only_the_vendor_deletes_files(vendor: Caller, distributor: Caller) -> N
 
 
 def test_a_rejected_file_is_uploaded_again() -> None:
-    world = sheets.world()
-    vendor, distributor = caller(world.vendor), caller(world.provider)
-    pk = pending(world)
+    catalog = sheets.catalog()
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+    pk = pending(catalog)
     answer = distributor.post(f"{PATH}/{pk}/reject", {"rejection_note": "Twice."})
     assert answer.json["rejection_note"] == "Twice."
     assert statuses(UsageFile.objects.get(pk=pk)) == ["rejected", "rejected"]
@@ -130,9 +131,9 @@ def test_a_rejected_file_is_uploaded_again() -> None:
 
 
 def test_closing_the_last_record_closes_the_file() -> None:
-    world = sheets.world()
-    vendor, distributor = caller(world.vendor), caller(world.provider)
-    pk = pending(world)
+    catalog = sheets.catalog()
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+    pk = pending(catalog)
     first, second = ids(distributor, f"/usage/records?usagefile.id={pk}")
     assert vendor.put(f"/usage/records/{first}", {"status": "approved"}).status == 403
     assert distributor.put(f"/usage/records/{first}", {"status": "closed"}).status == 400
@@ -161,9 +162,9 @@ def test_closing_the_last_record_closes_the_file() -> None:
 
 
 def test_reconciliation_closes_named_records_and_then_the_file() -> None:
-    world = sheets.world()
-    distributor = caller(world.provider)
-    pk = pending(world)
+    catalog = sheets.catalog()
+    distributor = caller(catalog.provider)
+    pk = pending(catalog)
     one = f"{PATH}/{pk}/reconciliation"
     file = UsageFile.objects.get(pk=pk)
     first = file.records.first()
@@ -190,9 +191,9 @@ def test_reconciliation_closes_named_records_and_then_the_file() -> None:
 
 
 def test_reprocess_by_the_distributor_rewrites_the_processed_file() -> None:
-    world = sheets.world()
-    vendor, distributor = caller(world.vendor), caller(world.provider)
-    pk = pending(world)
+    catalog = sheets.catalog()
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+    pk = pending(catalog)
     distributor.post(f"{PATH}/{pk}/accept")
     record = ids(distributor, "/usage/records")[0]
     distributor.post(f"/usage/records/{record}/close")
@@ -220,11 +221,11 @@ def download(uri: str) -> bytes:
 def test_links_are_valid_for_one_content_and_ten_minutes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = sheets.world()
-    pk = ready(world)
-    shown = caller(world.vendor).get(f"{PATH}/{pk}").json
+    catalog = sheets.catalog()
+    pk = ready(catalog)
+    shown = caller(catalog.vendor).get(f"{PATH}/{pk}").json
     assert download(shown["usage_file_uri"])[:2] == b"PK"
-    assert "usage_file_uri" not in caller(world.vendor).get(PATH).json[0]
+    assert "usage_file_uri" not in caller(catalog.vendor).get(PATH).json[0]
     path = shown["processed_file_uri"].partition("/public/v1")[2]
     assert Caller(None).get(path[:-3]).status == 403
     assert Caller(None).get("/usage/download/x").status == 403
@@ -235,9 +236,9 @@ def test_links_are_valid_for_one_content_and_ten_minutes(
 
 
 def test_the_template_can_be_filled_in_and_uploaded() -> None:
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    answer = vendor.get(f"/usage/products/{world.product.pk}/template/")
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    answer = vendor.get(f"/usage/products/{catalog.product.pk}/template/")
     assert answer.status == 200
     book = load_workbook(io.BytesIO(download(answer.json["template_link"])))
     header = [c.value for c in next(book["records"].iter_rows())]
@@ -245,7 +246,7 @@ def test_the_template_can_be_filled_in_and_uploaded() -> None:
     book["records"].append([sheets.row().get(name) for name in header])
     buffer = io.BytesIO()
     book.save(buffer)
-    pk = create(vendor, world)
+    pk = create(vendor, catalog)
     assert sheets.send(vendor, f"{PATH}/{pk}/upload", buffer.getvalue()).status == 201
     processing.run(pk)
     assert UsageFile.objects.get().status == "ready"
@@ -254,9 +255,9 @@ def test_the_template_can_be_filled_in_and_uploaded() -> None:
 def test_a_submit_waits_for_the_processing(monkeypatch: pytest.MonkeyPatch) -> None:
     from requests_queue.queues.usage_file import api
 
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(sheets.table([sheets.row()])))
     monkeypatch.setattr(api.time, "sleep", lambda _: processing.run(pk))
     assert vendor.post(f"{PATH}/{pk}/submit").json["status"] == "pending"
@@ -267,9 +268,9 @@ def test_waiting_submits_do_not_block_other_requests(
 ) -> None:
     from requests_queue.queues.usage_file import api
 
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(sheets.table([sheets.row()])))
     taken = 0
     while api._WAITING.acquire(blocking=False):
@@ -315,14 +316,14 @@ def test_waiting_submits_do_not_block_other_requests(
     ],
 )  # fmt: skip
 def test_invalid_bodies_are_refused(body: dict[str, Any], said: str) -> None:
-    world, _ = make.world(), make.world("2")
+    catalog, _ = make.catalog(), make.catalog("2")
     good = {
-        "name": "N", "product": {"id": world.product.pk},
+        "name": "N", "product": {"id": catalog.product.pk},
         "contract": {"id": "CRD-11111-11111-11111"},
     }  # fmt: skip
-    refused(caller(world.vendor).post(PATH, {**good, **body}), 400, said)
+    refused(caller(catalog.vendor).post(PATH, {**good, **body}), 400, said)
     assert not UsageFile.objects.exists()
-    assert caller(world.provider).post(PATH, good).status == 403
+    assert caller(catalog.provider).post(PATH, good).status == 403
 
 
 def test_put_changes_descriptive_fields(vendor: Caller, distributor: Caller) -> None:
@@ -362,7 +363,9 @@ def test_record_filters(vendor: Caller, query: str, count: int) -> None:
     assert len(ids(vendor, f"/usage/records{query}")) == count
 
 
-def test_other_accounts_see_nothing(vendor: Caller, distributor: Caller, other: make.World) -> None:
+def test_other_accounts_see_nothing(
+    vendor: Caller, distributor: Caller, other: make.Catalog
+) -> None:
     file = usage_file(other, "accepted", 7)
     [ours] = ids(vendor, f"{PATH}?status=accepted")
     record = ids(vendor, f"/usage/records?usagefile.id={ours}")[0]

@@ -79,7 +79,7 @@ class TestChunks:
         assert ids(distributor, f"/usage/chunks?usagefile.id={PENDING}") == []
 
     def test_chunk_is_visible_to_both_parties_only(
-        self, vendor: Caller, distributor: Caller, other: make.World
+        self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         path = f"/usage/chunks/{CHUNK}"
         assert vendor.get(path).json == distributor.get(path).json
@@ -222,7 +222,7 @@ class TestReconciliations:
         refused(upload(distributor, f"{self.RECORDS[0]},INV-1", f"{other},INV-1"), 400, said)
 
     def test_records_of_another_distributor_count_as_missing(
-        self, distributor: Caller, other: make.World
+        self, distributor: Caller, other: make.Catalog
     ) -> None:
         stranger = caller(other.provider)
         told = upload(stranger, f"{self.RECORDS[0]},INV-1")

@@ -33,10 +33,10 @@ from tests.queue.test_usage_file import PATH, create, download
 pytestmark = pytest.mark.django_db
 
 
-def processed(world: make.World, content: bytes, name: str = "usage.xlsx") -> UsageFile:
+def processed(catalog: make.Catalog, content: bytes, name: str = "usage.xlsx") -> UsageFile:
     """Upload and process a spreadsheet."""
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content, name=name)
     assert answer.status == 201, answer
     processing.run(pk)
@@ -44,7 +44,7 @@ def processed(world: make.World, content: bytes, name: str = "usage.xlsx") -> Us
 
 
 def test_a_row_becomes_a_record() -> None:
-    world = sheets.world()
+    catalog = sheets.catalog()
     cells = row(
         1,
         quantity=7,
@@ -56,16 +56,16 @@ def test_a_row_becomes_a_record() -> None:
     content = sheets.xlsx(
         table([cells]), categories=[["category_id", "category_name"], ["c1", "Compute"]]
     )
-    file = processed(world, content)
+    file = processed(catalog, content)
     assert (file.status, file.error_detail) == ("ready", "")
     record = file.records.get()
     assert record.pk == f"UR-{file.pk[3:]}-0000-0002"
     assert (record.record_id, record.row, record.status) == ("r-1", 2, "valid")
-    assert (record.item, record.asset_id) == (world.item, sheets.ASSET)
+    assert (record.item, record.asset_id) == (catalog.item, sheets.ASSET)
     assert (record.quantity, record.amount, record.tier) == (7, Decimal("11.7162"), 1)
     assert record.start_date == datetime(2026, 11, 1, tzinfo=UTC)
     assert record.params == [{"parameter_name": "v.invoice", "parameter_value": "G-1"}]
-    shown = caller(world.provider).get(f"/usage/records/{record.pk}").json
+    shown = caller(catalog.provider).get(f"/usage/records/{record.pk}").json
     assert (shown["usage"], shown["amount"], shown["category"]) == (7, 11.7162, "c1")
     assert shown["start_date"] == "2026-11-01T00:00:00+00:00"
     assert shown["usagefile"]["id"] == file.pk
@@ -73,15 +73,15 @@ def test_a_row_becomes_a_record() -> None:
 
 def test_setting_makes_processing_end_in_uploaded(settings: Any) -> None:
     settings.SIM_USAGE_PROCESSED = "uploaded"
-    world = sheets.world()
-    file = processed(world, sheets.xlsx(table([row(1)])))
+    catalog = sheets.catalog()
+    file = processed(catalog, sheets.xlsx(table([row(1)])))
     assert (file.status, file.sub_status, file.records.count()) == ("uploaded", "processed", 1)
-    vendor = caller(world.vendor)
+    vendor = caller(catalog.vendor)
     assert vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"]
     assert vendor.post(f"{PATH}/{file.pk}/reprocess").json["status"] == "processing"
     processing.run(file.pk)
     assert vendor.post(f"{PATH}/{file.pk}/submit").json["status"] == "pending"
-    file = processed(world, sheets.xlsx(table([row(1, quantity="many")])))
+    file = processed(catalog, sheets.xlsx(table([row(1, quantity="many")])))
     assert file.status == "invalid"
 
 
@@ -105,7 +105,7 @@ def test_setting_makes_processing_end_in_uploaded(settings: Any) -> None:
     ],
 )
 def test_valid_cells_are_accepted(more: dict[str, Any]) -> None:
-    file = processed(sheets.world(), sheets.xlsx(table([row(**more)])))
+    file = processed(sheets.catalog(), sheets.xlsx(table([row(**more)])))
     assert (file.status, file.error_detail) == ("ready", "")
 
 
@@ -140,11 +140,11 @@ def test_valid_cells_are_accepted(more: dict[str, Any]) -> None:
 def test_invalid_cell_is_reported_with_row_and_column(
     more: dict[str, Any], column: str, code: str
 ) -> None:
-    world = sheets.world()
-    file = processed(world, sheets.xlsx(table([row(1), row(2, **more)])))
+    catalog = sheets.catalog()
+    file = processed(catalog, sheets.xlsx(table([row(1), row(2, **more)])))
     assert (file.status, file.validated, file.invalid) == ("invalid", 2, 1)
     assert file.error_detail.startswith(f"1 row is invalid. Row 3, {column}: ")
-    vendor = caller(world.vendor)
+    vendor = caller(catalog.vendor)
     answer = vendor.get(f"{PATH}/{file.pk}/errors")
     assert answer.headers["Content-Range"] == "items 0-0/1"
     [said] = answer.json
@@ -159,37 +159,37 @@ def test_invalid_cell_is_reported_with_row_and_column(
 
 
 def test_record_id_must_be_unique() -> None:
-    file = processed(sheets.world(), sheets.xlsx(table([row(1), row(2), row(1)])))
+    file = processed(sheets.catalog(), sheets.xlsx(table([row(1), row(2), row(1)])))
     [error] = file.records.get(row=4).errors
     assert (error["column"], error["code"]) == ("record_id", "USG_008")
     assert file.error_detail == f"1 row is invalid. Row 4, record_id: {error['message']}"
 
 
 def test_category_must_be_in_its_sheet() -> None:
-    world = sheets.world()
+    catalog = sheets.catalog()
     listed = [["category_id", "category_name"], ["c1", "Compute"]]
     content = sheets.xlsx(table([row(category_id="c2")]), categories=listed)
-    assert "categories has no such" in processed(world, content).error_detail
+    assert "categories has no such" in processed(catalog, content).error_detail
     free = sheets.xlsx(table([row(category_id="c2")]), categories=[["category_id"]])
-    assert processed(world, free).status == "ready"
+    assert processed(catalog, free).status == "ready"
 
 
 def test_value_of_two_subscriptions_is_refused() -> None:
-    world = sheets.world()
-    make.asset(world, 2, params=[{"id": "tenant", "value": "t-1"}])
+    catalog = sheets.catalog()
+    make.asset(catalog, 2, params=[{"id": "tenant", "value": "t-1"}])
     more = {"asset_search_criteria": "parameter.tenant", "asset_search_value": "t-1"}
     assert (
-        "2 subscriptions have" in processed(world, sheets.xlsx(table([row(**more)]))).error_detail
+        "2 subscriptions have" in processed(catalog, sheets.xlsx(table([row(**more)]))).error_detail
     )
 
 
 def test_schemas_require_their_columns() -> None:
-    world = sheets.world(ppu={"schema": "TR"})
-    file = processed(world, sheets.xlsx(table([row(amount=None)])))
+    catalog = sheets.catalog(ppu={"schema": "TR"})
+    file = processed(catalog, sheets.xlsx(table([row(amount=None)])))
     assert file.schema == "tr"
     columns = [e["column"] for e in file.records.get().errors]
     assert columns == ["amount", "tier"]
-    assert processed(world, sheets.xlsx(table([row(tier=0)]))).status == "ready"
+    assert processed(catalog, sheets.xlsx(table([row(tier=0)]))).status == "ready"
 
 
 def test_rows_define_items_with_the_capability() -> None:
@@ -198,11 +198,11 @@ def test_rows_define_items_with_the_capability() -> None:
         "item_unit": "Hours", "item_precision": "Decimal(8)", "quantity": 0.00000001,
     }  # fmt: skip
     content = sheets.xlsx(table([row(1, **named), row(2, **named)]))
-    world = sheets.world()
-    assert processed(world, content).status == "invalid"
-    world.product.capabilities = {"ppu": {"dynamic": True}}
-    world.product.save()
-    assert processed(world, content).status == "ready"
+    catalog = sheets.catalog()
+    assert processed(catalog, content).status == "invalid"
+    catalog.product.capabilities = {"ppu": {"dynamic": True}}
+    catalog.product.save()
+    assert processed(catalog, content).status == "ready"
     item = Item.objects.get(mpn="AmazonEC2")
     assert (item.pk, item.name, item.dynamic) == ("PRD-111-111-111-0002", "Compute", True)
 
@@ -215,22 +215,22 @@ def test_rows_define_items_with_the_capability() -> None:
     ],
 )
 def test_item_defined_by_a_row_is_checked_as_by_the_api(more: dict[str, Any], said: str) -> None:
-    world = sheets.world(ppu={"ppu": True, "dynamic": True})
+    catalog = sheets.catalog(ppu={"ppu": True, "dynamic": True})
     named = {"item_search_value": "new", "item_mpn": "new", "item_name": "New", **more}
-    file = processed(world, sheets.xlsx(table([row(1, **named)])))
+    file = processed(catalog, sheets.xlsx(table([row(1, **named)])))
     [error] = file.records.get().errors
     assert error["code"] == "USG_013" and error["message"].endswith(said)
     assert Item.objects.count() == 1
 
 
 def test_items_with_a_common_prefix_are_defined_separately() -> None:
-    world = sheets.world(ppu={"dynamic": True})
+    catalog = sheets.catalog(ppu={"dynamic": True})
     rows = [
         row(n, item_search_value=mpn, item_mpn=mpn, item_name=f"Compute {n}")
         for n, mpn in enumerate(("SEAT", "x" * 70 + "a", "x" * 70 + "b"), 1)
     ]
     Item.objects.update(mpn="M-OTHER")
-    file = processed(world, sheets.xlsx(table(rows)))
+    file = processed(catalog, sheets.xlsx(table(rows)))
     assert (file.status, file.error_detail) == ("ready", "")
     assert sorted(Item.objects.values_list("pk", flat=True)) == [
         f"PRD-111-111-111-000{n}" for n in (1, 2, 3, 4)
@@ -238,15 +238,15 @@ def test_items_with_a_common_prefix_are_defined_separately() -> None:
 
 
 def test_processed_file_can_be_uploaded_again() -> None:
-    world = sheets.world()
+    catalog = sheets.catalog()
     rows = [
         row(1, **{"v.invoice": "G-1"}),
         row(2, quantity="many", start_time_utc="yesterday"),
         row(1),
         row(4, asset_search_value="AS-9", amount=-1.5),
     ]
-    file = processed(world, sheets.xlsx(table(rows)))
-    vendor = caller(world.vendor)
+    file = processed(catalog, sheets.xlsx(table(rows)))
+    vendor = caller(catalog.vendor)
 
     def found() -> list[Any]:
         names = ("record_id", "status", "quantity", "amount", "errors", "params", "record_note")
@@ -263,11 +263,11 @@ def test_processed_file_can_be_uploaded_again() -> None:
 
 
 def test_texts_that_workbooks_refuse_stop_neither_processing_nor_template() -> None:
-    world = sheets.world()
+    catalog = sheets.catalog()
     Item.objects.update(name="Se\x01at")
     Asset.objects.update(external_id="ext\x02")
-    vendor = caller(world.vendor)
-    pk = create(vendor, world, name="Nov\x01ember", note="a\x0bb")
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog, name="Nov\x01ember", note="a\x0bb")
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     processing.run(pk)
     assert UsageFile.objects.get().status == "ready"
@@ -275,22 +275,22 @@ def test_texts_that_workbooks_refuse_stop_neither_processing_nor_template() -> N
         io.BytesIO(download(vendor.get(f"{PATH}/{pk}").json["processed_file_uri"]))
     )
     assert ("report_name", "November") in list(general["general"].values)
-    link = vendor.get(f"/usage/products/{world.product.pk}/template").json["template_link"]
+    link = vendor.get(f"/usage/products/{catalog.product.pk}/template").json["template_link"]
     assert list(load_workbook(io.BytesIO(download(link)))["items"].values)[1][2] == "Seat"
 
 
 def test_a_category_that_is_a_number_is_found() -> None:
     listed = [["category_id", "category_name"], [7.0, "Compute"]]
     content = sheets.xlsx(table([row(category_id="7")]), categories=listed)
-    assert processed(sheets.world(), content).status == "ready"
+    assert processed(sheets.catalog(), content).status == "ready"
 
 
 def test_reprocess_finds_a_subscription_created_later() -> None:
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    file = processed(world, sheets.xlsx(table([row(asset_search_value="AS-0000-0000-0002")])))
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    file = processed(catalog, sheets.xlsx(table([row(asset_search_value="AS-0000-0000-0002")])))
     assert file.status == "invalid"
-    make.asset(world, 2)
+    make.asset(catalog, 2)
     answer = vendor.post(f"{PATH}/{file.pk}/reprocess")
     assert (answer.json["status"], answer.json["stats"]["validated"]) == ("processing", 0)
     processing.run(file.pk)
@@ -300,14 +300,14 @@ def test_reprocess_finds_a_subscription_created_later() -> None:
 @pytest.mark.parametrize("sheet", ["records", "usage_records", "Usage_Records"])
 def test_names_of_the_sheet(sheet: str) -> None:
     content = sheets.xlsx(table([row()]), sheet=sheet, instructions=[["Fill in"]])
-    assert processed(sheets.world(), content).status == "ready"
+    assert processed(sheets.catalog(), content).status == "ready"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_csv(delimiter: str, encoding: str) -> None:
     content = sheets.csv(table([row(record_note="Gezählt")]), delimiter, encoding)
-    file = processed(sheets.world(), content, "usage.csv")
+    file = processed(sheets.catalog(), content, "usage.csv")
     assert (file.status, file.error_detail) == ("ready", "")
     assert file.records.get().record_note == "Gezählt"
 
@@ -332,23 +332,23 @@ def test_csv(delimiter: str, encoding: str) -> None:
     ],
 )
 def test_unreadable_file_is_invalid_as_a_whole(content: bytes, said: str) -> None:
-    file = processed(sheets.world(), content)
+    file = processed(sheets.catalog(), content)
     assert (file.status, file.sub_status, file.uploaded) == ("invalid", "processed", 0)
     assert file.error_detail.startswith(said)
 
 
 def test_columns_of_a_processed_file_do_not_count_for_the_limit() -> None:
-    world = sheets.world()
+    catalog = sheets.catalog()
     most = limits.MAX_COLUMNS - len(sheets.HEADER)
     found = dict.fromkeys(["status", "error_details", "asset_id", "external_billing_note"], "x")
     params = {f"v.{n}": n for n in range(most)}
     for content in (sheets.csv(table([row(1, **params, **found)])),
                     sheets.xlsx(table([row(1, **params, **found)]))):  # fmt: skip
-        file = processed(world, content)
+        file = processed(catalog, content)
         assert (file.status, len(file.records.get().params)) == ("ready", most)
     for content in (sheets.csv(table([row(1, **params, one_more=1)])),
                     sheets.xlsx(table([row(1, **params, one_more=1)]))):  # fmt: skip
-        detail = processed(world, content).error_detail
+        detail = processed(catalog, content).error_detail
         assert detail == "The sheet has more than 50 columns. Remove some."
 
 
@@ -378,7 +378,7 @@ _SST = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
     ],
 )
 def test_elements_of_a_workbook_are_limited(part: str, content: bytes, said: str) -> None:
-    file = processed(sheets.world(), _replaced(part, content))
+    file = processed(sheets.catalog(), _replaced(part, content))
     assert (file.status, file.uploaded) == ("invalid", 0)
     assert said in file.error_detail
 
@@ -388,7 +388,7 @@ def test_long_texts_and_odd_values_survive_the_temporary_file() -> None:
         row(n, record_note="\u00e9\U0001f600" * 500, **{"v.date": datetime(2026, 11, n + 1, 8)})
         for n in range(3)
     ]
-    file = processed(sheets.world(), sheets.xlsx(table(rows)))
+    file = processed(sheets.catalog(), sheets.xlsx(table(rows)))
     assert (file.status, file.error_detail, file.uploaded) == ("ready", "", 3)
     [record, *_] = file.records.order_by("row")
     assert record.record_note == "\u00e9\U0001f600" * 500
@@ -402,10 +402,10 @@ def test_full_disk_does_not_make_the_file_invalid(
     def full(rows: spool.Rows, *given: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    world = sheets.world()
+    catalog = sheets.catalog()
     with monkeypatch.context() as patch:
         patch.setattr(spool.Rows, "add", full)
-        file = processed(world, content)
+        file = processed(catalog, content)
     assert (file.status, file.sub_status, file.error_detail) == ("processing", "processing", "")
     UsageFile.objects.update(lease=0)
     processing.run(file.pk)
@@ -426,13 +426,13 @@ def test_rows_can_be_iterated_several_times() -> None:
 
 def test_empty_rows_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_ROWS", 5)
-    world = sheets.world()
-    assert processed(world, sheets.xlsx(table([row(n) for n in range(5)]))).status == "ready"
+    catalog = sheets.catalog()
+    assert processed(catalog, sheets.xlsx(table([row(n) for n in range(5)]))).status == "ready"
     for rows in (
         table([row(n) for n in range(6)]),
         [*table([row(1)]), *[[None]] * 50, ["late"]],
     ):
-        assert "more than 5 rows" in processed(world, sheets.xlsx(rows)).error_detail
+        assert "more than 5 rows" in processed(catalog, sheets.xlsx(rows)).error_detail
 
 
 def _zip(**parts: bytes) -> bytes:
@@ -487,9 +487,9 @@ def _replaced(part: str, content: bytes) -> bytes:
     ],
 )
 def test_invalid_uploads_are_refused_and_change_nothing(content: bytes, said: str) -> None:
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
     refused(answer, 400)
     assert said in answer.json["errors"][0]
@@ -513,15 +513,15 @@ def test_invalid_uploads_are_refused_and_change_nothing(content: bytes, said: st
     ],
 )
 def test_hostile_workbooks_become_invalid(part: str, content: bytes) -> None:
-    file = processed(sheets.world(), _replaced(part, content))
+    file = processed(sheets.catalog(), _replaced(part, content))
     assert (file.status, file.sub_status) == ("invalid", "processed")
     assert file.error_detail
 
 
 def test_uploads_without_a_file_or_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    path = f"{PATH}/{create(vendor, world)}/upload"
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    path = f"{PATH}/{create(vendor, catalog)}/upload"
     refused(vendor.post(path), 400, "usage_file: No file was submitted.")
     refused(vendor.post(path, {"usage_file": "x"}), 400)
     refused(vendor.post(path, "null"), 400)
@@ -538,22 +538,22 @@ def test_uploads_without_a_file_or_too_large(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_formulas_are_neither_evaluated_nor_written() -> None:
-    world = sheets.world()
+    catalog = sheets.catalog()
     evil = '=HYPERLINK("http://evil.example.com")'
     content = sheets.csv(table([row(record_note='"=HYPERLINK(""http://evil.example.com"")"')]))
-    file = processed(world, content, "usage.csv")
+    file = processed(catalog, content, "usage.csv")
     assert file.records.get().record_note == evil
     book = load_workbook(io.BytesIO(workbooks.processed_file(file, lambda: None)))
     [cell] = [c for c in book["records"][2] if c.value == evil]
     assert cell.data_type == "s"
     # A formula without a stored value is an empty cell.
-    file = processed(world, sheets.xlsx(table([row(quantity="=1+1")])))
+    file = processed(catalog, sheets.xlsx(table([row(quantity="=1+1")])))
     assert file.error_detail == "1 row is invalid. Row 2, quantity: This field is required."
 
 
 def test_characters_that_workbooks_refuse_are_removed() -> None:
     content = sheets.csv(table([row(record_note="a\x01b\x7f\ufffec")]))
-    file = processed(sheets.world(), content, "usage.csv")
+    file = processed(sheets.catalog(), content, "usage.csv")
     assert file.status == "ready"
     assert file.records.get().record_note == "ab\x7fc"
 
@@ -563,9 +563,9 @@ def test_task_is_published_after_the_commit(
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(publishing, "publish", told.append)
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     with django_capture_on_commit_callbacks(execute=False):
         sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
         assert told == []
@@ -582,9 +582,9 @@ def test_lost_task_is_published_again_and_lost_worker_replaced(
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(publishing, "publish", told.append)
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row(1), row(2)])))
     due.run(clock.now())
     assert told == []
@@ -611,9 +611,9 @@ def test_lost_task_is_published_again_and_lost_worker_replaced(
 
 
 def test_worker_without_claim_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     written = workbooks.processed_file
 
@@ -631,9 +631,9 @@ def test_worker_without_claim_stops(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_worker_without_claim_deletes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     UsageFile.objects.update(status="processing")
     UsageRecord.objects.create(id="UR-1", file_id=pk, row=99, status="valid", record_id="x")
@@ -653,9 +653,9 @@ def test_worker_without_claim_deletes_nothing(
 def test_file_becomes_invalid_after_repeated_worker_failures(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world = sheets.world()
-    vendor = caller(world.vendor)
-    pk = create(vendor, world)
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
 
     def die(*args: Any, **kwargs: Any) -> None:

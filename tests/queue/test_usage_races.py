@@ -54,9 +54,9 @@ def won(found: list[Any]) -> int:
 def test_concurrent_files_with_the_same_drawn_id_get_different_ids(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     given = {
-        "name": "November", "product": {"id": world.product.pk},
+        "name": "November", "product": {"id": catalog.product.pk},
         "contract": {"id": Listing.objects.get().contract_id},
     }  # fmt: skip
     drawn, draw, both = threading.local(), ids.draw, threading.Barrier(4)
@@ -71,7 +71,7 @@ def test_concurrent_files_with_the_same_drawn_id_get_different_ids(
         return draw(kind)
 
     monkeypatch.setattr(ids, "draw", same)
-    made = together(4, lambda _: usage_creation.create(given, world.as_vendor).pk)
+    made = together(4, lambda _: usage_creation.create(given, catalog.as_vendor).pk)
     assert "UF-2026-11-0000-0001" in made
     assert {pk[:11] for pk in made} <= {"UF-2026-11-", f"UF-{clock.now():%Y-%m}-"}
     assert len(set(made)) == UsageFile.objects.count() == 4
@@ -79,55 +79,55 @@ def test_concurrent_files_with_the_same_drawn_id_get_different_ids(
 
 
 def test_concurrent_requests_create_one_listing_and_one_open_request() -> None:
-    world = make.world()
+    catalog = make.catalog()
     contract = Listing.objects.get().contract_id
     Listing.objects.all().delete()
-    given = {"type": "new", "product_id": world.product.pk, "contract_id": contract}
-    made = together(6, lambda _: creation.create(given, world.as_vendor).pk)
+    given = {"type": "new", "product_id": catalog.product.pk, "contract_id": contract}
+    made = together(6, lambda _: creation.create(given, catalog.as_vendor).pk)
     assert won(made) == len(set(made)) == 6
     assert Listing.objects.count() == 1
     submitted = together(
-        6, lambda n: transitions.move(ListingRequest, made[n], "submit", world.as_vendor)
+        6, lambda n: transitions.move(ListingRequest, made[n], "submit", catalog.as_vendor)
     )
     assert won(submitted) == 1
     assert ListingRequest.objects.filter(status="reviewing").count() == 1
 
 
 def test_concurrent_request_keeps_the_listing() -> None:
-    world = make.world()
+    catalog = make.catalog()
     contract = Listing.objects.get().contract_id
     Listing.objects.all().delete()
-    given = {"type": "new", "product_id": world.product.pk, "contract_id": contract}
+    given = {"type": "new", "product_id": catalog.product.pk, "contract_id": contract}
     for _ in range(5):
-        draft = creation.create(given, world.as_vendor).pk
+        draft = creation.create(given, catalog.as_vendor).pk
 
         def act(n: int, draft: str = draft) -> Any:
             if n:
-                return creation.create(given, world.as_vendor).pk
-            return creation.delete_draft(draft, world.as_vendor)
+                return creation.create(given, catalog.as_vendor).pk
+            return creation.delete_draft(draft, catalog.as_vendor)
 
         assert won(together(3, act)) == 3
         assert ListingRequest.objects.count() == 2
         for pk in ListingRequest.objects.values_list("pk", flat=True):
-            creation.delete_draft(pk, world.as_vendor)
+            creation.delete_draft(pk, catalog.as_vendor)
         assert not Listing.objects.exists()
 
 
 def test_concurrent_files_define_the_same_items_once() -> None:
-    world = make.world("1", {"ppu": {"dynamic": True}})
-    file = usage_file(world, "processing")
+    catalog = make.catalog("1", {"ppu": {"dynamic": True}})
+    file = usage_file(catalog, "processing")
     found = together(
         4, lambda n: matching.Items(file).define(f"m-{n // 2}", f"Item {n // 2}", "unit", "").pk
     )
-    assert sorted(found) == [f"{world.product.pk}-{n:04d}" for n in (2, 2, 3, 3)]
+    assert sorted(found) == [f"{catalog.product.pk}-{n:04d}" for n in (2, 2, 3, 3)]
 
 
 def test_one_of_two_uploads_succeeds_and_one_worker_claims() -> None:
-    world = make.world()
-    file = usage_file(world, "draft")
+    catalog = make.catalog()
+    file = usage_file(catalog, "draft")
     given = {"usage_file": Content("u.csv", b"a,b")}
     moved = together(
-        4, lambda _: transitions.move(UsageFile, file.pk, "upload", world.as_vendor, given)
+        4, lambda _: transitions.move(UsageFile, file.pk, "upload", catalog.as_vendor, given)
     )
     assert won(moved) == 1
     taken = together(4, lambda _: leases.claim(file.pk))
@@ -135,11 +135,11 @@ def test_one_of_two_uploads_succeeds_and_one_worker_claims() -> None:
 
 
 def test_closing_all_records_at_once_closes_the_file_once() -> None:
-    world = make.world()
-    file = usage_file(world, "accepted")
+    catalog = make.catalog()
+    file = usage_file(catalog, "accepted")
     UsageFile.objects.update(accepted=2)
     pks = list(file.records.values_list("pk", flat=True)) * 3
-    found = together(6, lambda n: records.close(pks[n], {}, world.as_distributor))
+    found = together(6, lambda n: records.close(pks[n], {}, catalog.as_distributor))
     assert won(found) == 2
     file.refresh_from_db()
     assert (file.status, file.accepted, file.closed) == ("closed", 0, 2)

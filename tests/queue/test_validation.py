@@ -43,12 +43,12 @@ def stopped() -> Iterator[None]:
 
 
 @pytest.fixture
-def world() -> make.World:
-    made = make.world(capabilities=CAPABILITIES)
-    make.parameter(made, "region", type="dropdown", constraints=CHOICES)
-    make.parameter(made, "alias")
-    make.parameter(made, "tenant", phase="fulfillment")
-    return made
+def catalog() -> make.Catalog:
+    catalog = make.catalog(capabilities=CAPABILITIES)
+    make.parameter(catalog, "region", type="dropdown", constraints=CHOICES)
+    make.parameter(catalog, "alias")
+    make.parameter(catalog, "tenant", phase="fulfillment")
+    return catalog
 
 
 @pytest.fixture
@@ -70,13 +70,17 @@ def answers(hooked: Handler, edit: Edit) -> None:
     hooked.answer = answer
 
 
-def listening(world: make.World, hooked: Handler, type_: str = "validator", **more: Any) -> Webhook:
-    return make.webhook(world, hooked.url, type=type_, **more)
+def listening(
+    catalog: make.Catalog, hooked: Handler, type_: str = "validator", **more: Any
+) -> Webhook:
+    return make.webhook(catalog, hooked.url, type=type_, **more)
 
 
-def draft(who: Caller, world: make.World, *params: dict[str, Any], **more: Any) -> dict[str, Any]:
+def draft(
+    who: Caller, catalog: make.Catalog, *params: dict[str, Any], **more: Any
+) -> dict[str, Any]:
     asset = {"params": list(params), **more}
-    made = who.post("/requests", make.purchase(world, status="draft", asset=asset))
+    made = who.post("/requests", make.purchase(catalog, status="draft", asset=asset))
     assert (made.status, made.json["status"]) == (201, "draft"), made
     found: dict[str, Any] = made.json
     return found
@@ -102,16 +106,16 @@ def complain(text: str, pk: str = "region") -> Edit:
 
 class TestBodies:
     def test_the_handler_sees_the_object_with_the_body_applied(
-        self, world: make.World, hooked: Handler
+        self, catalog: make.Catalog, hooked: Handler
     ) -> None:
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world, {"id": "region", "value": "us"})
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog, {"id": "region", "value": "us"})
         body = {
             "note": "In a hurry.",
             "asset": {
                 "params": [{"id": "region", "value": "eu"}, {"id": "alias", "value": "harbour"}],
-                "items": [{"id": world.item.id, "quantity": 9}],
+                "items": [{"id": catalog.item.id, "quantity": 9}],
             },
         }
         answer = distributor.post(f"/requests/{made['id']}/validate", body)
@@ -127,10 +131,12 @@ class TestBodies:
         # A purchase and its asset are one.
         assert Asset.objects.get().params == answer.json["asset"]["params"]
 
-    def test_a_new_tier_in_the_body_is_kept_once(self, world: make.World, hooked: Handler) -> None:
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world)
+    def test_a_new_tier_in_the_body_is_kept_once(
+        self, catalog: make.Catalog, hooked: Handler
+    ) -> None:
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog)
         before = TierAccount.objects.count()
         tiers = {"customer": {"name": "Cedar Books", "contact_info": make.CONTACT},
                  "tier1": {"id": made["asset"]["tiers"]["tier1"]["id"]}}  # fmt: skip
@@ -151,11 +157,11 @@ class TestBodies:
         ],
     )
     def test_invalid_body_makes_no_call(
-        self, world: make.World, hooked: Handler, body: Any, said: str
+        self, catalog: make.Catalog, hooked: Handler, body: Any, said: str
     ) -> None:
-        hook = listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world)
+        hook = listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog)
         answer = distributor.post(f"/requests/{made['id']}/validate", body)
         refused(answer, 400)
         assert answer.json["errors"][0].startswith(said)
@@ -163,9 +169,9 @@ class TestBodies:
         hook.refresh_from_db()
         assert (hooked.seen, hook.events, hook.triggers) == ([], 0, 0)
 
-    def test_body_is_applied_without_a_validator(self, world: make.World) -> None:
-        distributor = caller(world.provider)
-        made = draft(distributor, world, {"id": "region", "value": "us"})
+    def test_body_is_applied_without_a_validator(self, catalog: make.Catalog) -> None:
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog, {"id": "region", "value": "us"})
         same = distributor.post(f"/requests/{made['id']}/validate", {})
         assert (same.status, same.json) == (200, made)
         answer = distributor.post(f"/requests/{made['id']}/validate", of("region", value="eu"))
@@ -173,11 +179,11 @@ class TestBodies:
         assert answer.json == distributor.get(f"/requests/{made['id']}").json
 
     def test_unchanged_request_keeps_its_update_time(
-        self, world: make.World, hooked: Handler
+        self, catalog: make.Catalog, hooked: Handler
     ) -> None:
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world, {"id": "region", "value": "us"})
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog, {"id": "region", "value": "us"})
         Request.objects.update(updated=make.AT)
         answer = distributor.post(f"/requests/{made['id']}/validate", of("region", value="us"))
         assert answer.status == 200
@@ -185,7 +191,7 @@ class TestBodies:
 
 
 class TestErrors:
-    def test_new_value_clears_its_error(self, world: make.World, hooked: Handler) -> None:
+    def test_new_value_clears_its_error(self, catalog: make.Catalog, hooked: Handler) -> None:
         """A handler that only ever adds errors must still see a cart become clean."""
 
         def only_adds(body: dict[str, Any]) -> None:
@@ -193,9 +199,9 @@ class TestErrors:
                 param(body)["value_error"] = "Not offered"
 
         answers(hooked, only_adds)
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world, {"id": "region", "value": "us"})
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog, {"id": "region", "value": "us"})
         path = f"/requests/{made['id']}"
         wrong = distributor.post(f"{path}/validate", {})
         assert param(wrong.json)["value_error"] == "Not offered"
@@ -207,24 +213,24 @@ class TestErrors:
         clean = distributor.post(f"{path}/validate", {"asset": {"params": corrected}})
         assert (param(clean.json)["value"], param(clean.json)["value_error"]) == ("eu", "")
 
-    def test_put_clears_the_error_too(self, world: make.World, hooked: Handler) -> None:
+    def test_put_clears_the_error_too(self, catalog: make.Catalog, hooked: Handler) -> None:
         answers(hooked, complain("Not offered"))
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world, {"id": "region", "value": "us"})
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog, {"id": "region", "value": "us"})
         distributor.post(f"/requests/{made['id']}/validate", {})
         put = distributor.put(f"/requests/{made['id']}", of("region", value="eu"))
         assert param(put.json)["value_error"] == ""
         # Whose the error is may keep it.
         distributor.post(f"/requests/{made['id']}/validate", {})
-        kept = caller(world.vendor).put(f"/requests/{made['id']}", of("region", value="us"))
+        kept = caller(catalog.vendor).put(f"/requests/{made['id']}", of("region", value="us"))
         assert param(kept.json)["value_error"] == "Not offered"
 
-    def test_order_continues_without_errors(self, world: make.World, hooked: Handler) -> None:
+    def test_order_continues_without_errors(self, catalog: make.Catalog, hooked: Handler) -> None:
         answers(hooked, complain("Not offered"))
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world, {"id": "region", "value": "us"})
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog, {"id": "region", "value": "us"})
         distributor.post(f"/requests/{made['id']}/validate", {})
         ordered = distributor.post(f"/requests/{made['id']}/purchase")
         assert (ordered.status, ordered.json["status"]) == (200, "pending")
@@ -232,7 +238,7 @@ class TestErrors:
 
 class TestWhatIsNeverChanged:
     def test_handler_cannot_change_items_tiers_or_status(
-        self, world: make.World, hooked: Handler
+        self, catalog: make.Catalog, hooked: Handler
     ) -> None:
         def meddle(body: dict[str, Any]) -> None:
             body["status"], body["type"], body["note"] = "approved", "cancel", "Hacked"
@@ -241,9 +247,9 @@ class TestWhatIsNeverChanged:
             body["asset"]["params"].append({"id": "extra", "value": "x"})
             param(body, "alias")["value"] = "harbour"
 
-        hook = listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world)
+        hook = listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog)
         answers(hooked, meddle)
         answer = distributor.post(f"/requests/{made['id']}/validate", {})
         assert answer.status == 200
@@ -256,38 +262,38 @@ class TestWhatIsNeverChanged:
             "status, note, asset.items, asset.tiers."
         )
 
-    def test_hidden_parameter_is_not_required(self, world: make.World, hooked: Handler) -> None:
+    def test_hidden_parameter_is_not_required(self, catalog: make.Catalog, hooked: Handler) -> None:
         def hide(body: dict[str, Any]) -> None:
             param(body, "licence")["constraints"].update(hidden=True)
 
-        make.parameter(world, "licence", constraints={"required": True})
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world)
+        make.parameter(catalog, "licence", constraints={"required": True})
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog)
         answers(hooked, hide)
         distributor.post(f"/requests/{made['id']}/validate", {})
         assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "pending"
 
     def test_parameter_that_becomes_required_is_checked(
-        self, world: make.World, hooked: Handler
+        self, catalog: make.Catalog, hooked: Handler
     ) -> None:
         def demand(body: dict[str, Any]) -> None:
             param(body, "alias")["constraints"]["required"] = True
 
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world)
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog)
         answers(hooked, demand)
         distributor.post(f"/requests/{made['id']}/validate", {})
         assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "inquiring"
 
-    def test_removed_choice_cannot_be_ordered(self, world: make.World, hooked: Handler) -> None:
+    def test_removed_choice_cannot_be_ordered(self, catalog: make.Catalog, hooked: Handler) -> None:
         def narrow(body: dict[str, Any]) -> None:
             param(body)["value_choices"] = [{"value": "us", "label": "US only"}]
 
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world)
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog)
         answers(hooked, narrow)
         distributor.post(f"/requests/{made['id']}/validate", {})
         refused(
@@ -302,10 +308,10 @@ def _timeless(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestMeanwhile:
-    def test_put_during_the_call_is_kept(self, world: make.World, hooked: Handler) -> None:
-        listening(world, hooked)
-        distributor, second = caller(world.provider), caller(world.provider)
-        made = draft(distributor, world, {"id": "alias", "value": "old"})
+    def test_put_during_the_call_is_kept(self, catalog: make.Catalog, hooked: Handler) -> None:
+        listening(catalog, hooked)
+        distributor, second = caller(catalog.provider), caller(catalog.provider)
+        made = draft(distributor, catalog, {"id": "alias", "value": "old"})
 
         def slow(body: dict[str, Any]) -> None:
             put = second.put(f"/requests/{made['id']}", of("alias", value="new"))
@@ -317,10 +323,10 @@ class TestMeanwhile:
         assert param(answer.json, "alias")["value"] == "new"
         assert param(answer.json)["value_error"] == "Choose one"
 
-    def test_purchase_during_the_call_wins(self, world: make.World, hooked: Handler) -> None:
-        listening(world, hooked)
-        distributor, second = caller(world.provider), caller(world.provider)
-        made = draft(distributor, world)
+    def test_purchase_during_the_call_wins(self, catalog: make.Catalog, hooked: Handler) -> None:
+        listening(catalog, hooked)
+        distributor, second = caller(catalog.provider), caller(catalog.provider)
+        made = draft(distributor, catalog)
         pk = made["id"]
 
         def order(body: dict[str, Any]) -> None:
@@ -339,11 +345,11 @@ class TestMeanwhile:
         )  # fmt: skip
 
     def test_draft_deleted_during_the_call_returns_404(
-        self, world: make.World, hooked: Handler
+        self, catalog: make.Catalog, hooked: Handler
     ) -> None:
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world)
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog)
 
         def delete(body: dict[str, Any]) -> None:
             Request.objects.all().delete()
@@ -355,12 +361,12 @@ class TestMeanwhile:
             f"Object `{made['id']}` not found.",
         )  # fmt: skip
 
-    def test_validation_creates_no_event(self, world: make.World, hooked: Handler) -> None:
-        listening(world, hooked)
-        make.webhook(world, n=2)
+    def test_validation_creates_no_event(self, catalog: make.Catalog, hooked: Handler) -> None:
+        listening(catalog, hooked)
+        make.webhook(catalog, n=2)
         answers(hooked, complain("No"))
-        distributor = caller(world.provider)
-        made = draft(distributor, world)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog)
         distributor.post(f"/requests/{made['id']}/validate", {})
         [event] = Event.objects.all()
         assert (event.webhook.type, event.object_id) == ("validator", made["id"])
@@ -368,17 +374,19 @@ class TestMeanwhile:
 
 class TestWho:
     @pytest.mark.parametrize("role", ["vendor", "provider"])
-    def test_both_parties_can_validate(self, world: make.World, hooked: Handler, role: str) -> None:
+    def test_both_parties_can_validate(
+        self, catalog: make.Catalog, hooked: Handler, role: str
+    ) -> None:
         answers(hooked, complain("No"))
-        listening(world, hooked)
-        made = draft(caller(world.provider), world)
-        answer = caller(getattr(world, role)).post(f"/requests/{made['id']}/validate", {})
+        listening(catalog, hooked)
+        made = draft(caller(catalog.provider), catalog)
+        answer = caller(getattr(catalog, role)).post(f"/requests/{made['id']}/validate", {})
         assert (answer.status, param(answer.json)["value_error"]) == (200, "No")
 
-    def test_other_account_gets_404(self, world: make.World, hooked: Handler) -> None:
-        listening(world, hooked)
-        made = draft(caller(world.provider), world)
-        stranger = make.world("7", CAPABILITIES)
+    def test_other_account_gets_404(self, catalog: make.Catalog, hooked: Handler) -> None:
+        listening(catalog, hooked)
+        made = draft(caller(catalog.provider), catalog)
+        stranger = make.catalog("7", CAPABILITIES)
         for who in (stranger.vendor, stranger.provider):
             refused(caller(who).post(f"/requests/{made['id']}/validate", {}), 404)
         refused(Caller(None).post(f"/requests/{made['id']}/validate", {}), 401)
@@ -388,11 +396,11 @@ class TestWho:
         "status", ["pending", "tiers_setup", "approved", "failed", "scheduled", "revoking"]
     )
     def test_only_draft_and_inquiring_requests_are_validated(
-        self, world: make.World, hooked: Handler, status: str
+        self, catalog: make.Catalog, hooked: Handler, status: str
     ) -> None:
-        listening(world, hooked)
-        distributor = caller(world.provider)
-        made = draft(distributor, world)
+        listening(catalog, hooked)
+        distributor = caller(catalog.provider)
+        made = draft(distributor, catalog)
         Request.objects.update(status=status)
         refused(
             distributor.post(f"/requests/{made['id']}/validate", {}), 400,
@@ -402,10 +410,10 @@ class TestWho:
 
 
 class TestInquiries:
-    def test_other_errors_are_kept(self, world: make.World, hooked: Handler) -> None:
-        listening(world, hooked, "inquiring_validator")
-        vendor, distributor = caller(world.vendor), caller(world.provider)
-        pk = distributor.post("/requests", make.purchase(world)).json["id"]
+    def test_other_errors_are_kept(self, catalog: make.Catalog, hooked: Handler) -> None:
+        listening(catalog, hooked, "inquiring_validator")
+        vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+        pk = distributor.post("/requests", make.purchase(catalog)).json["id"]
         marked = [{"id": "region", "value_error": "Where?"}, {"id": "alias", "value_error": "Who?"}]
         vendor.put(f"/requests/{pk}", {"asset": {"params": marked}})
         assert vendor.post(f"/requests/{pk}/inquire").json["status"] == "inquiring"
@@ -422,73 +430,73 @@ class TestInquiries:
 
 class TestTiers:
     @pytest.fixture
-    def tcr(self, world: make.World) -> dict[str, Any]:
-        make.parameter(world, "agreement", scope="tier1")
+    def tcr(self, catalog: make.Catalog) -> dict[str, Any]:
+        make.parameter(catalog, "agreement", scope="tier1")
         body = {
             "type": "setup",
             "status": "draft",
             "configuration": {
-                "product": {"id": world.product.id},
+                "product": {"id": catalog.product.id},
                 "account": {"name": "Portland Resellers", "contact_info": make.CONTACT},
                 "tier_level": 1,
             },
         }
-        made = caller(world.provider).post("/tier/config-requests", body)
+        made = caller(catalog.provider).post("/tier/config-requests", body)
         assert (made.status, made.json["status"]) == (201, "draft"), made
         found: dict[str, Any] = made.json
         return found
 
-    def validate(self, world: make.World, pk: str, body: Any = None) -> Answer:
-        return caller(world.provider).post(f"/tier/config-requests/{pk}/validate", body)
+    def validate(self, catalog: make.Catalog, pk: str, body: Any = None) -> Answer:
+        return caller(catalog.provider).post(f"/tier/config-requests/{pk}/validate", body)
 
     def test_response_has_params_at_the_top_or_in_the_configuration(
-        self, world: make.World, hooked: Handler, tcr: dict[str, Any]
+        self, catalog: make.Catalog, hooked: Handler, tcr: dict[str, Any]
     ) -> None:
-        listening(world, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
+        listening(catalog, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
         pk = tcr["id"]
         entry = {"id": "agreement", "value_error": "Which one?"}
         top = {"params": [{**entry, "value_error": "At the top"}]}
         inside = {"configuration": {"params": [entry]}}
         answers(hooked, lambda body: inside)
-        assert param(self.validate(world, pk).json, "agreement")["value_error"] == "Which one?"
+        assert param(self.validate(catalog, pk).json, "agreement")["value_error"] == "Which one?"
         answers(hooked, lambda body: {**inside, **top})
-        assert param(self.validate(world, pk).json, "agreement")["value_error"] == "At the top"
+        assert param(self.validate(catalog, pk).json, "agreement")["value_error"] == "At the top"
 
     def test_body_is_applied_and_the_flow_continues(
-        self, world: make.World, hooked: Handler, tcr: dict[str, Any]
+        self, catalog: make.Catalog, hooked: Handler, tcr: dict[str, Any]
     ) -> None:
-        listening(world, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
+        listening(catalog, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
         pk = tcr["id"]
         body = {"params": [{"id": "agreement", "value": "A-1"}], "notes": "Urgent"}
-        answer = self.validate(world, pk, body)
+        answer = self.validate(catalog, pk, body)
         sent = hooked.next().json
         assert (param(sent, "agreement")["value"], sent["notes"]) == ("A-1", "Urgent")
-        assert answer.json == caller(world.provider).get(f"/tier/config-requests/{pk}").json
-        assert caller(world.provider).post(f"/tier/config-requests/{pk}/submit").status == 200
+        assert answer.json == caller(catalog.provider).get(f"/tier/config-requests/{pk}").json
+        assert caller(catalog.provider).post(f"/tier/config-requests/{pk}/submit").status == 200
         assert TierConfigRequest.objects.get().status == "pending"
 
     def test_another_configurations_id_is_refused(
-        self, world: make.World, hooked: Handler, tcr: dict[str, Any]
+        self, catalog: make.Catalog, hooked: Handler, tcr: dict[str, Any]
     ) -> None:
-        listening(world, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
+        listening(catalog, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
         answers(hooked, lambda body: {"configuration": {"id": "TC-000-000-000", "params": []}})
-        answer = self.validate(world, tcr["id"])
+        answer = self.validate(catalog, tcr["id"])
         refused(answer, 400)
         assert "its configuration.id is 'TC-000-000-000'" in answer.json["errors"][1]
 
 
 def test_a_change_is_validated_without_touching_the_subscription(
-    world: make.World, hooked: Handler
+    catalog: make.Catalog, hooked: Handler
 ) -> None:
     def edit(body: dict[str, Any]) -> None:
         param(body, "alias").update(value="corrected", value_error="Look at this")
 
-    listening(world, hooked, "change_validator")
+    listening(catalog, hooked, "change_validator")
     answers(hooked, edit)
-    distributor, vendor = caller(world.provider), caller(world.vendor)
-    pk = distributor.post("/requests", make.purchase(world)).json["id"]
+    distributor, vendor = caller(catalog.provider), caller(catalog.vendor)
+    pk = distributor.post("/requests", make.purchase(catalog)).json["id"]
     asset = vendor.post(f"/requests/{pk}/approve").json["asset"]["id"]
-    items = [{"id": world.item.id, "quantity": 7}]
+    items = [{"id": catalog.item.id, "quantity": 7}]
     body = {"type": "change", "status": "draft", "asset": {"id": asset, "items": items}}
     made = distributor.post("/requests", body).json
     answer = distributor.post(f"/requests/{made['id']}/validate", body)

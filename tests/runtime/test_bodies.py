@@ -29,13 +29,13 @@ def url(settings: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def world() -> make.World:
-    return make.world()
+def catalog() -> make.Catalog:
+    return make.catalog()
 
 
 @pytest.fixture
-def vendor(world: make.World) -> Caller:
-    return caller(world.vendor)
+def vendor(catalog: make.Catalog) -> Caller:
+    return caller(catalog.vendor)
 
 
 @pytest.fixture
@@ -148,8 +148,8 @@ def test_large_body_of_a_page_requires_sign_in(url: str, stored: list[int]) -> N
     assert "content-security-policy" in headers
 
 
-def test_signed_in_user_may_send_a_large_form(url: str, world: make.World, client: Any) -> None:
-    client.force_login(world.vendor_user)
+def test_signed_in_user_may_send_a_large_form(url: str, catalog: make.Catalog, client: Any) -> None:
+    client.force_login(catalog.vendor_user)
     cookie = f"Cookie: sessionid={client.cookies['sessionid'].value}"
     status, _, content = post(url, b"x" * 100_000, cookie, target=b"/queues/")
     # Not 413: the CSRF check has refused it.

@@ -15,13 +15,13 @@ from requests_queue.catalog.models import User
 from sandbox import sandbox_file
 from tests import make
 from tests.processes import free_port
-from tests.signed_in import world  # noqa: F401  (fixture)
+from tests.signed_in import catalog  # noqa: F401  (fixture)
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def root(world: make.World, settings: Any, tmp_path: Path) -> User:
+def root(catalog: make.Catalog, settings: Any, tmp_path: Path) -> User:
     settings.SIM_DATA_DIR = tmp_path
     settings.SIM_API_URL = "http://127.0.0.1:8000"
     heartbeats.delete(heartbeats.WORKER)

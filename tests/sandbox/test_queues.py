@@ -23,7 +23,7 @@ from requests_queue.seed import Summary
 from sandbox import sandbox_file
 from tests import make
 from tests.api import PROVIDER, VENDOR, Caller, caller, refused
-from tests.make import World
+from tests.make import Catalog
 
 pytestmark = pytest.mark.django_db
 SUITE = "PRD-362-917-440"
@@ -158,12 +158,12 @@ def test_queue_command_adds_samples_and_runs_actions(run_queue: Any) -> None:
         run_queue("move", Request.objects.filter(status="approved").latest("pk").pk, "revoke")
 
 
-def test_caller_is_a_party_to_the_sample(seeded: Summary, other: World) -> None:
-    worlds = (make.world("6"), other)
+def test_caller_is_a_party_to_the_sample(seeded: Summary, other: Catalog) -> None:
+    worlds = (make.catalog("6"), other)
     make.asset(worlds[0], 6)
     for queue in base.registered():
-        for world in worlds:
-            for account, party in ((world.vendor, "vendor"), (world.provider, "provider")):
+        for catalog in worlds:
+            for account, party in ((catalog.vendor, "vendor"), (catalog.provider, "provider")):
                 response = caller(account).post(
                     "/sandbox/queue/samples", {"queue": queue.object_class}
                 )
@@ -175,7 +175,7 @@ def test_caller_is_a_party_to_the_sample(seeded: Summary, other: World) -> None:
                 assert getattr(row, party) == account
 
 
-def test_sample_that_the_caller_may_not_see_is_refused(vendor: Caller, other: World) -> None:
+def test_sample_that_the_caller_may_not_see_is_refused(vendor: Caller, other: Catalog) -> None:
     counts = [queue.model._default_manager.count() for queue in base.registered()]
     hidden = {"queue": "billing", "type": PROVIDER_TYPE}
     refused(
@@ -218,7 +218,7 @@ def test_invalid_input_is_refused(
     assert set(response.json) >= {"error_code", "errors"}
 
 
-def test_action_on_another_partys_object_is_not_found(other: World) -> None:
+def test_action_on_another_partys_object_is_not_found(other: Catalog) -> None:
     body = {"id": "PR-5810-2277-4101-001", "action": "fail", "data": {"reason": "no"}}
     for account in (other.vendor, other.provider):
         assert caller(account).post("/sandbox/queue/moves", body).status == 404

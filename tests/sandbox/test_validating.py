@@ -18,7 +18,7 @@ from requests_queue.queues.fulfillment.models import Request
 from sandbox import sandbox_file
 from tests.api import PROVIDER, VENDOR, Caller, caller, refused
 from tests.handlers import Got, Handler, handler
-from tests.make import World
+from tests.make import Catalog
 
 pytestmark = pytest.mark.django_db
 # The live server sees committed data only.
@@ -147,7 +147,7 @@ def test_invalid_input_is_refused(vendor: Caller, body: dict[str, Any], status: 
 
 
 def test_validation_of_another_partys_object_is_not_found(
-    vendor: Caller, other: World, nobody: Caller
+    vendor: Caller, other: Catalog, nobody: Caller
 ) -> None:
     pk = draft(vendor)
     for account in (other.vendor, other.provider):

@@ -56,9 +56,9 @@ def once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, first: Callable
     return done
 
 
-def order(world: make.World, times: int = 1) -> None:
+def order(catalog: make.Catalog, times: int = 1) -> None:
     for _ in range(times):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def outcomes() -> list[str]:
@@ -76,11 +76,11 @@ def outcomes() -> list[str]:
 def test_restart_during_flush_loses_no_result(
     where: Any, name: str, mode: str, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     hold = threading.Event()
     with handler(lambda got: (hold.wait(30), 200)[1]) as served:
-        make.webhook(world, served.url)
-        order(world, 5)
+        make.webhook(catalog, served.url)
+        order(catalog, 5)
 
         def restart() -> None:
             server.stop(mode)
@@ -121,7 +121,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
         monkeypatch.setattr(claims, "take", partial(claims.take, lease=lease))
         monkeypatch.setattr(claims, "LEASE", lease)
     seconds = 70.0 if lease is None else 3 * lease
-    world = make.world()
+    catalog = make.catalog()
     hold, late = threading.Event(), threading.Event()
     answers = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
 
@@ -132,8 +132,8 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
 
     with handler(answer) as served:
         for n, path in enumerate(answers, 1):
-            make.webhook(world, f"{served.url}{path[1:]}", n=n)
-        order(world)
+            make.webhook(catalog, f"{served.url}{path[1:]}", n=n)
+        order(catalog)
         with running(2) as engines:
             for _ in answers:
                 served.next()
@@ -157,12 +157,12 @@ def test_locked_row_does_not_block_other_results(
     table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql, "LOCK_WAIT", 0.05)
-    world = make.world()
+    catalog = make.catalog()
     hold = threading.Event()
     with handler(lambda got: (hold.wait(30), 200)[1]) as served:
-        held = make.webhook(world, f"{served.url}held")
-        free = make.webhook(world, f"{served.url}free", n=2)
-        order(world)
+        held = make.webhook(catalog, f"{served.url}held")
+        free = make.webhook(catalog, f"{served.url}free", n=2)
+        order(catalog)
         with running() as [engine]:
             served.next(), served.next()
             with holding(table, held.pk):

@@ -15,8 +15,8 @@ from requests_queue import clock
 from requests_queue.catalog.models import User
 from requests_queue.models import Clock
 from tests import make
-from tests.make import AT, World
-from tests.signed_in import root, signed_in, staff, stranger, vendor, world  # noqa: F401  (fixtures)
+from tests.make import AT, Catalog
+from tests.signed_in import catalog, root, signed_in, staff, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks.admin.forms import kinds
 from webhooks.delivery import fan_out
 from webhooks.delivery.request import new_secret
@@ -33,8 +33,8 @@ def page(row: Webhook, *rest: str) -> str:
     return f"{LIST}{row.pk}/{'/'.join(rest or ('change',))}/"
 
 
-def hook(world: World, n: int = 1, **more: Any) -> Webhook:
-    return make.webhook(world, n=n, **{"jwt_secret": CANARY, **more})
+def hook(catalog: Catalog, n: int = 1, **more: Any) -> Webhook:
+    return make.webhook(catalog, n=n, **{"jwt_secret": CANARY, **more})
 
 
 def attempt(row: Webhook, number: int = 1, **more: Any) -> Attempt:
@@ -58,8 +58,8 @@ def form(**more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def new(world: World, **more: Any) -> dict[str, Any]:
-    return form(product=world.product.pk, kind="event:fulfillment_request",
+def new(catalog: Catalog, **more: Any) -> dict[str, Any]:
+    return form(product=catalog.product.pk, kind="event:fulfillment_request",
                 jwt_secret=new_secret(), **more)  # fmt: skip
 
 
@@ -76,29 +76,29 @@ def test_add_form_has_a_new_secret_each_time(vendor: Client) -> None:
     assert len(found[0]) == len(found[1]) == 1 and found[0] != found[1]
 
 
-def test_add_form_can_be_submitted_with_its_defaults(vendor: Client, world: World) -> None:
+def test_add_form_can_be_submitted_with_its_defaults(vendor: Client, catalog: Catalog) -> None:
     shown = vendor.get(f"{LIST}add/").context["adminform"].form
     brought = {name: field.value() for name, field in ((f.name, f) for f in shown)}
-    given = {"label": "New", "external_url": "http://127.0.0.1:9/x", "product": world.product.pk}
+    given = {"label": "New", "external_url": "http://127.0.0.1:9/x", "product": catalog.product.pk}
     vendor.post(f"{LIST}add/", {k: v for k, v in brought.items() if v is not None} | given)
     row = Webhook.objects.get()
     assert (row.active, row.headers, row.data, row.http_method) == (True, {}, {}, "POST")
     assert (row.type, row.object_class) == ("event", "fulfillment_request")
 
 
-def test_account_staff_creates_webhook(vendor: Client, world: World) -> None:
-    body = new(world, account="PA-111-111")
+def test_account_staff_creates_webhook(vendor: Client, catalog: Catalog) -> None:
+    body = new(catalog, account="PA-111-111")
     answer = vendor.post(f"{LIST}add/", body, follow=True)
     row = Webhook.objects.get()
     assert answer.status_code == 200 and row.pk.startswith("WH-")
-    assert (row.account, row.created_by) == (world.vendor, world.vendor_user)
+    assert (row.account, row.created_by) == (catalog.vendor, catalog.vendor_user)
     assert (row.headers, row.data, row.active) == ({"X-Env": "lab"}, {"a": 1}, True)
     assert row.jwt_secret == body["jwt_secret"]
 
 
-def test_superuser_creates_webhook_for_account(root: Client, world: World) -> None:
-    root.post(f"{LIST}add/", new(world, account=world.provider.pk))
-    assert Webhook.objects.get().account == world.provider
+def test_superuser_creates_webhook_for_account(root: Client, catalog: Catalog) -> None:
+    root.post(f"{LIST}add/", new(catalog, account=catalog.provider.pk))
+    assert Webhook.objects.get().account == catalog.provider
 
 
 @pytest.mark.parametrize(
@@ -123,21 +123,21 @@ def test_superuser_creates_webhook_for_account(root: Client, world: World) -> No
 def test_errors_of_the_rules_are_shown_at_the_field(
     vendor: Client,
     stranger: Client,
-    world: World,
+    catalog: Catalog,
     change: dict[str, Any],
     field: str,
     sentence: str,
 ) -> None:
-    answer = vendor.post(f"{LIST}add/", new(world) | change)
+    answer = vendor.post(f"{LIST}add/", new(catalog) | change)
     errors = answer.context["adminform"].form.errors
     assert answer.status_code == 200 and list(errors) == [field]
     assert sentence in " ".join(errors[field])
     assert not Webhook.objects.exists()
 
 
-def test_validators_are_for_vendors_only(world: World) -> None:
-    provider = signed_in(staff(world.provider_user))
-    answer = provider.post(f"{LIST}add/", new(world) | {"kind": "validator:fulfillment_request"})
+def test_validators_are_for_vendors_only(catalog: Catalog) -> None:
+    provider = signed_in(staff(catalog.provider_user))
+    answer = provider.post(f"{LIST}add/", new(catalog) | {"kind": "validator:fulfillment_request"})
     assert "vendors only" in str(answer.context["adminform"].form.errors["kind"])
 
 
@@ -145,8 +145,8 @@ def test_form_offers_every_type() -> None:
     assert sum(len(rows) for _, rows in kinds()) == 22
 
 
-def test_edit_keeps_stored_url_and_refuses_new_one(vendor: Client, world: World) -> None:
-    row = hook(world)
+def test_edit_keeps_stored_url_and_refuses_new_one(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog)
     Webhook.objects.update(external_url="http://169.254.169.254/")
     vendor.post(page(row), form(label="Renamed", external_url="http://169.254.169.254/"))
     row.refresh_from_db()
@@ -157,22 +157,22 @@ def test_edit_keeps_stored_url_and_refuses_new_one(vendor: Client, world: World)
     assert row.label == "Renamed"
 
 
-def test_edit_keeps_secret_unless_new_one_is_entered(vendor: Client, world: World) -> None:
-    row = hook(world)
+def test_edit_keeps_secret_unless_new_one_is_entered(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog)
     body = form(label="Renamed", kind="event:usage_file", type="validator", product="x")
     vendor.post(page(row), body)
     row.refresh_from_db()
     assert (row.label, row.jwt_secret, row.type) == ("Renamed", CANARY, "event")
     assert (row.object_class, row.product, row.modified_by) == (
-        "fulfillment_request", world.product, world.vendor_user,
+        "fulfillment_request", catalog.product, catalog.vendor_user,
     )  # fmt: skip
     vendor.post(page(row), body | {"new_secret": "short"})
     row.refresh_from_db()
     assert (row.jwt_secret, row.revision) == ("short", 2)
 
 
-def test_disabling_in_form_cancels_pending_deliveries(vendor: Client, world: World) -> None:
-    row = hook(world)
+def test_disabling_in_form_cancels_pending_deliveries(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog)
     Delivery.objects.create(webhook=row, state="waiting", created_at=AT)
     body = form()
     del body["active"]
@@ -181,15 +181,15 @@ def test_disabling_in_form_cancels_pending_deliveries(vendor: Client, world: Wor
     assert not row.active and Delivery.objects.get().state == "cancelled"
 
 
-def test_delete_page_counts_deleted_objects(vendor: Client, world: World) -> None:
-    row = hook(world)
+def test_delete_page_counts_deleted_objects(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog)
     attempt(row)
     with CaptureQueriesContext(connection) as statements:
         answer = vendor.get(page(row, "delete"))
     assert b"Attempts: 1" in answer.content and len(statements) < 15
     vendor.post(page(row, "delete"), {"post": "yes"})
     assert not Webhook.objects.exists() and not Attempt.objects.exists()
-    pair = [hook(world, n) for n in (2, 3)]
+    pair = [hook(catalog, n) for n in (2, 3)]
     body = {"action": "delete_selected", "_selected_action": [r.pk for r in pair], "post": "yes"}
     vendor.post(LIST, body)
     assert not Webhook.objects.exists()
@@ -198,18 +198,18 @@ def test_delete_page_counts_deleted_objects(vendor: Client, world: World) -> Non
 # -- buttons and actions
 
 
-def test_only_available_actions_have_buttons(vendor: Client, world: World) -> None:
+def test_only_available_actions_have_buttons(vendor: Client, catalog: Catalog) -> None:
     def available(row: Webhook) -> list[str]:
         return [action.name for action in vendor.get(page(row)).context["actions"]]
 
-    assert available(hook(world, 1)) == ["trigger", "disable"]
-    assert available(hook(world, 2, active=False)) == ["trigger", "enable"]
-    assert available(hook(world, 3, out_of_order=True)) == ["trigger", "disable", "recover"]
+    assert available(hook(catalog, 1)) == ["trigger", "disable"]
+    assert available(hook(catalog, 2, active=False)) == ["trigger", "enable"]
+    assert available(hook(catalog, 3, out_of_order=True)) == ["trigger", "disable", "recover"]
 
 
 @pytest.mark.parametrize("by_list", [False, True])
-def test_trigger_enable_disable_recover(vendor: Client, world: World, by_list: bool) -> None:
-    row = hook(world)
+def test_trigger_enable_disable_recover(vendor: Client, catalog: Catalog, by_list: bool) -> None:
+    row = hook(catalog)
 
     def act(name: str) -> str:
         if by_list:
@@ -235,13 +235,13 @@ def test_trigger_enable_disable_recover(vendor: Client, world: World, by_list: b
     assert not row.out_of_order
 
 
-def test_actions_require_post_and_csrf_token(vendor: Client, world: World) -> None:
-    row = hook(world)
+def test_actions_require_post_and_csrf_token(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog)
     assert vendor.get(page(row, "do", "trigger")).status_code == 405
     assert vendor.get(page(row, "secret")).status_code == 405
     assert vendor.post(page(row, "do", "explode")).status_code == 404
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(world.vendor_user)
+    strict.force_login(catalog.vendor_user)
     for rest in (("do", "trigger"), ("secret",)):
         assert strict.post(page(row, *rest)).status_code == 403
     assert not Delivery.objects.exists()
@@ -250,8 +250,8 @@ def test_actions_require_post_and_csrf_token(vendor: Client, world: World) -> No
 # -- the secret
 
 
-def test_secret_is_only_on_its_own_page(vendor: Client, root: Client, world: World) -> None:
-    row = hook(world)
+def test_secret_is_only_on_its_own_page(vendor: Client, root: Client, catalog: Catalog) -> None:
+    row = hook(catalog)
     tried = attempt(row)
     Webhook.objects.filter(pk=row.pk).update(last_failure=tried)
     fan_out.trigger(row)
@@ -275,8 +275,8 @@ def test_secret_is_only_on_its_own_page(vendor: Client, root: Client, world: Wor
     assert "Revealed the JWT secret." in history and CANARY not in history
 
 
-def test_short_secret_has_hint_and_is_fully_masked(vendor: Client, world: World) -> None:
-    row = hook(world, jwt_secret="sesame-1234")
+def test_short_secret_has_hint_and_is_fully_masked(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog, jwt_secret="sesame-1234")
     html = vendor.get(page(row)).content.decode()
     assert "Shorter than the 32 bytes" in html and "sesame" not in html and "1234" not in html
 
@@ -284,18 +284,18 @@ def test_short_secret_has_hint_and_is_fully_masked(vendor: Client, world: World)
 # -- permissions
 
 
-def test_anonymous_user_sees_only_the_login_page(client: Client, world: World) -> None:
-    row = hook(world)
+def test_anonymous_user_sees_only_the_login_page(client: Client, catalog: Catalog) -> None:
+    row = hook(catalog)
     for url in (LIST, page(row), "/admin/webhooks/attempt/"):
         assert client.get(url).headers["Location"].startswith("/admin/login/")
     for rest in (("do", "trigger"), ("secret",), ("delete",)):
         assert client.post(page(row, *rest)).headers["Location"].startswith("/admin/login/")
-    client.force_login(world.vendor_user)  # Not staff.
+    client.force_login(catalog.vendor_user)  # Not staff.
     assert client.get(page(row)).status_code == 302
 
 
-def test_other_account_sees_and_changes_nothing(stranger: Client, world: World) -> None:
-    row = hook(world)
+def test_other_account_sees_and_changes_nothing(stranger: Client, catalog: Catalog) -> None:
+    row = hook(catalog)
     tried = attempt(row)
     Event.objects.create(webhook=row, delivery=tried.delivery, object_id="PR-1", at=AT)
     for url in (LIST, *(f"/admin/webhooks/{m}/" for m in ("delivery", "attempt", "event"))):
@@ -314,15 +314,15 @@ def test_other_account_sees_and_changes_nothing(stranger: Client, world: World) 
     assert row.label == "Hook 1" and row.events == 0
 
 
-def test_distributor_does_not_see_vendors_webhook(world: World) -> None:
-    row = hook(world)
-    assert row.pk not in signed_in(staff(world.provider_user)).get(LIST).content.decode()
+def test_distributor_does_not_see_vendors_webhook(catalog: Catalog) -> None:
+    row = hook(catalog)
+    assert row.pk not in signed_in(staff(catalog.provider_user)).get(LIST).content.decode()
 
 
-def test_user_with_view_permission_cannot_reveal_secret(world: World) -> None:
+def test_user_with_view_permission_cannot_reveal_secret(catalog: Catalog) -> None:
     from django.contrib.auth.models import Permission
 
-    row = hook(world)
+    row = hook(catalog)
     tried = attempt(row)
     auditor = User.objects.create(username="auditor", uid="UR-000-000-009", is_staff=True)
     auditor.user_permissions.add(*Permission.objects.filter(codename__startswith="view_"))
@@ -339,8 +339,8 @@ def test_user_with_view_permission_cannot_reveal_secret(world: World) -> None:
 # -- deliveries and attempts
 
 
-def test_response_is_shown_as_plain_text(vendor: Client, world: World) -> None:
-    tried = attempt(hook(world), error="<i>no</i>")
+def test_response_is_shown_as_plain_text(vendor: Client, catalog: Catalog) -> None:
+    tried = attempt(hook(catalog), error="<i>no</i>")
     html = vendor.get(f"/admin/webhooks/attempt/{tried.pk}/change/").content.decode()
     assert "<script>alert" not in html and "<img src=x" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\n␛[31m␀\ufffd[U+202E]&lt;/pre&gt;" in html
@@ -350,8 +350,8 @@ def test_response_is_shown_as_plain_text(vendor: Client, world: World) -> None:
     assert "Failure: round 1 of 10." in html
 
 
-def test_log_is_read_only(root: Client, world: World) -> None:
-    tried = attempt(hook(world))
+def test_log_is_read_only(root: Client, catalog: Catalog) -> None:
+    tried = attempt(hook(catalog))
     rows = {"attempt": tried.pk, "delivery": tried.delivery_id}
     for name, pk in rows.items():
         assert root.get(f"/admin/webhooks/{name}/add/").status_code == 403
@@ -361,8 +361,8 @@ def test_log_is_read_only(root: Client, world: World) -> None:
     assert "Failure: round 1 of 10." in html and "No. 1" in html and "_save" not in html
 
 
-def test_search_and_filters(vendor: Client, world: World) -> None:
-    row, other = hook(world, 1), hook(world, 2, active=False, label="Zweiter")
+def test_search_and_filters(vendor: Client, catalog: Catalog) -> None:
+    row, other = hook(catalog, 1), hook(catalog, 2, active=False, label="Zweiter")
     tried = attempt(row)
     Event.objects.create(webhook=row, delivery=tried.delivery, object_id="PR-1-2", at=AT)
 
@@ -373,7 +373,7 @@ def test_search_and_filters(vendor: Client, world: World) -> None:
 
     assert count(f"{LIST}?q=zweiter") == count(f"{LIST}?active__exact=0") == 1
     assert count(f"{LIST}?q=127.0.0.1") == count(f"{LIST}?out_of_order__exact=0") == 2
-    assert count(f"{LIST}?product__id__exact={world.product.pk}&type__exact=event") == 2
+    assert count(f"{LIST}?product__id__exact={catalog.product.pk}&type__exact=event") == 2
     assert count(f"{LIST}?q={other.pk}") == 1
     assert count("/admin/webhooks/delivery/?q=PR-1-2") == 1
     assert count(f"/admin/webhooks/delivery/?q={row.pk}&webhook={row.pk}&state__exact=waiting") == 1
@@ -382,14 +382,14 @@ def test_search_and_filters(vendor: Client, world: World) -> None:
     assert count("/admin/webhooks/event/?q=nothing") == 0
 
 
-def test_pages_show_next_attempt_and_cleared_backoffs(vendor: Client, world: World) -> None:
+def test_pages_show_next_attempt_and_cleared_backoffs(vendor: Client, catalog: Catalog) -> None:
     now = clock.now()
     Clock.objects.update_or_create(pk=1, defaults={"frozen_at": now})
     until = clock.ceil(now + timedelta(minutes=5))
-    row = hook(world, earliest_possible_trigger=until, round=1)
+    row = hook(catalog, earliest_possible_trigger=until, round=1)
     tried = attempt(row, why="Failed (1 of 10).", next_attempt_at=until, finished_at=now)
     row.cleared_backoffs.create(
-        at=now, cause="edited", user=world.vendor_user, detail="headers", failures=2,
+        at=now, cause="edited", user=catalog.vendor_user, detail="headers", failures=2,
         was_out_of_order=False,
     )  # fmt: skip
     delivery = tried.delivery
@@ -405,7 +405,7 @@ def test_pages_show_next_attempt_and_cleared_backoffs(vendor: Client, world: Wor
     assert (
         f"Failed (1 of 10). {announced}" in vendor.get("/admin/webhooks/attempt/").content.decode()
     )
-    editor = world.vendor_user.name
+    editor = catalog.vendor_user.name
     cleared = f"{now:%Y-%m-%d %H:%M:%S} UTC Backoff cleared: edited by {editor} (headers)."
     assert cleared in pages["webhook"] and cleared in pages["delivery"]
     Clock.objects.update(frozen_at=until)
@@ -413,10 +413,10 @@ def test_pages_show_next_attempt_and_cleared_backoffs(vendor: Client, world: Wor
     assert "Due now, but no worker is running." in html and "Next attempt in" not in html
 
 
-def test_health_is_shown_as_text(vendor: Client, world: World) -> None:
-    hook(world, 1)
-    hook(world, 2, earliest_possible_trigger=AT, round=3)
-    hook(world, 3, out_of_order=True)
+def test_health_is_shown_as_text(vendor: Client, catalog: Catalog) -> None:
+    hook(catalog, 1)
+    hook(catalog, 2, earliest_possible_trigger=AT, round=3)
+    hook(catalog, 3, out_of_order=True)
     html = vendor.get(LIST).content.decode()
     assert "healthy" in html and "out of order" in html
     assert "backing off, failed 3 of 10" in html and "2026-11-01 09:00:00" not in html
@@ -424,7 +424,7 @@ def test_health_is_shown_as_text(vendor: Client, world: World) -> None:
 
 @pytest.mark.parametrize("name", ["webhook", "delivery", "attempt", "event"])
 def test_number_of_statements_is_independent_of_list_length(
-    vendor: Client, world: World, name: str
+    vendor: Client, catalog: Catalog, name: str
 ) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as found:
@@ -433,7 +433,7 @@ def test_number_of_statements_is_independent_of_list_length(
         return len(found)
 
     def fill(n: int) -> None:
-        row = hook(world, n)
+        row = hook(catalog, n)
         delivery = Delivery.objects.create(webhook=row, created_at=AT)
         Event.objects.create(webhook=row, delivery=delivery, object_id=f"PR-{n}", at=AT)
         tried = attempt(row)

@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests import make
-from tests.make import AT, World
-from tests.signed_in import root, signed_in, staff, vendor, world  # noqa: F401  (fixtures)
+from tests.make import AT, Catalog
+from tests.signed_in import catalog, root, signed_in, staff, vendor  # noqa: F401  (fixtures)
 from webhooks import types
 from webhooks.delivery.request import new_secret
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -33,9 +33,9 @@ SENT = {
 }  # fmt: skip
 
 
-def attempt(world: World, got: Any, sent: Any = SENT, **more: Any) -> Attempt:
+def attempt(catalog: Catalog, got: Any, sent: Any = SENT, **more: Any) -> Attempt:
     """Record a validation; `got` is the response as JSON or bytes."""
-    hook = make.webhook(world, n=Webhook.objects.count() + 1, type=more.pop("type", "validator"),
+    hook = make.webhook(catalog, n=Webhook.objects.count() + 1, type=more.pop("type", "validator"),
                         object_class=more.pop("object_class", "fulfillment_request"))  # fmt: skip
     delivery = Delivery.objects.create(webhook=hook, state="delivered", created_at=AT, attempts=1)
     Event.objects.create(
@@ -78,10 +78,10 @@ def answered(**more: Any) -> dict[str, Any]:
 # -- the section "Difference"
 
 
-def test_each_difference_has_its_result(vendor: Client, world: World) -> None:
+def test_each_difference_has_its_result(vendor: Client, catalog: Catalog) -> None:
     got = answered(value="eu", value_error="Not offered", constraints={"hidden": True, "min": 3})
     got["note"] = "Hello"
-    assert table(shown(vendor, attempt(world, got))) == [
+    assert table(shown(vendor, attempt(catalog, got))) == [
         ["note", "&quot;&quot;", "&quot;Hello&quot;", "ignored"],
         ["asset.params[region].value", "&quot;mars&quot;", "&quot;eu&quot;", "merged"],
         ["asset.params[region].value_error", "&quot;&quot;", "&quot;Not offered&quot;", "merged"],
@@ -90,18 +90,18 @@ def test_each_difference_has_its_result(vendor: Client, world: World) -> None:
     ]
 
 
-def test_echoed_object_has_no_differences(vendor: Client, world: World) -> None:
-    html = shown(vendor, attempt(world, SENT))
+def test_echoed_object_has_no_differences(vendor: Client, catalog: Catalog) -> None:
+    html = shown(vendor, attempt(catalog, SENT))
     assert "No differences." in html and "sim-difference" not in html and "leaves out" not in html
 
 
-def test_omitted_parts_are_counted(vendor: Client, world: World) -> None:
+def test_omitted_parts_are_counted(vendor: Client, catalog: Catalog) -> None:
     # status, note, items, the plan, and four keys of the region.
     assert "No differences. The response leaves out 8 parts" in shown(
-        vendor, attempt(world, answered())
+        vendor, attempt(catalog, answered())
     )
     almost = {key: value for key, value in SENT.items() if key != "note"}
-    assert "leaves out 1 part of" in shown(vendor, attempt(world, almost))
+    assert "leaves out 1 part of" in shown(vendor, attempt(catalog, almost))
 
 
 @pytest.mark.parametrize(
@@ -116,26 +116,30 @@ def test_omitted_parts_are_counted(vendor: Client, world: World) -> None:
     ],
 )
 def test_response_that_cannot_be_compared_has_a_note(
-    vendor: Client, world: World, got: bytes, more: dict[str, Any], sentence: str
+    vendor: Client, catalog: Catalog, got: bytes, more: dict[str, Any], sentence: str
 ) -> None:
-    html = shown(vendor, attempt(world, got, **more))
+    html = shown(vendor, attempt(catalog, got, **more))
     assert sentence in html and "sim-difference" not in html
 
 
 @pytest.mark.parametrize("got", [[1, 2], "text", None, {"asset": 7}, {"asset": {"params": {}}}])
-def test_response_of_other_structure_is_shown(vendor: Client, world: World, got: Any) -> None:
-    html = shown(vendor, attempt(world, got, outcome="failure", why="A validator is called once."))
+def test_response_of_other_structure_is_shown(vendor: Client, catalog: Catalog, got: Any) -> None:
+    html = shown(
+        vendor, attempt(catalog, got, outcome="failure", why="A validator is called once.")
+    )
     assert {row[3] for row in table(html)} == {"not merged"}
     assert "Nothing of the response was merged." in html
 
 
-def test_dropped_response_is_not_merged(vendor: Client, world: World) -> None:
+def test_dropped_response_is_not_merged(vendor: Client, catalog: Catalog) -> None:
     got, why = answered(value_error="No"), "Nothing is merged: PR-1 has been moved."
-    [row] = table(shown(vendor, attempt(world, got, why=why, is_unmerged=True)))
+    [row] = table(shown(vendor, attempt(catalog, got, why=why, is_unmerged=True)))
     assert row[3] == "not merged"
 
 
-def test_tier_request_may_have_parameters_below_configuration(vendor: Client, world: World) -> None:
+def test_tier_request_may_have_parameters_below_configuration(
+    vendor: Client, catalog: Catalog
+) -> None:
     sent = {
         "id": "TCR-1", "type": "setup", "status": "draft", "params": [REGION],
         "configuration": {"id": "TC-1", "params": []},
@@ -144,45 +148,45 @@ def test_tier_request_may_have_parameters_below_configuration(vendor: Client, wo
     below = {"configuration": {"id": "TC-1", "params": [{"id": "region", "value_error": "No"}]}}
     top = {"params": [{"id": "region", "value_error": "No"}]}
     for got, path in ((below, "configuration.params"), (top, "params")):
-        [row] = table(shown(vendor, attempt(world, {"id": "TCR-1", **got}, sent, **about)))
+        [row] = table(shown(vendor, attempt(catalog, {"id": "TCR-1", **got}, sent, **about)))
         expected = [f"{path}[region].value_error", "&quot;&quot;", "&quot;No&quot;", "merged"]
         assert row == expected
 
 
-def test_choices_are_merged_as_a_whole(vendor: Client, world: World) -> None:
+def test_choices_are_merged_as_a_whole(vendor: Client, catalog: Catalog) -> None:
     choice = REGION | {"type": "dropdown", "value_choices": [{"value": "mars", "label": "Mars"}]}
     sent = SENT | {"asset": {"id": "AS-1", "params": [choice]}}
     got = answered(value_choices=[{"value": "mars", "label": "The red one"}])
-    [row] = table(shown(vendor, attempt(world, got, sent)))
+    [row] = table(shown(vendor, attempt(catalog, got, sent)))
     assert row[0] == "asset.params[region].value_choices[0].label" and row[3] == "merged"
 
 
-def test_response_values_are_shown_as_plain_text(vendor: Client, world: World) -> None:
+def test_response_values_are_shown_as_plain_text(vendor: Client, catalog: Catalog) -> None:
     evil = "<script>alert(1)</script>\x1b[31m\u202e"
-    html = shown(vendor, attempt(world, answered(value_error=evil) | {evil: evil}))
+    html = shown(vendor, attempt(catalog, answered(value_error=evil) | {evil: evil}))
     assert "<script>alert" not in html and "\x1b" not in html and "\u202e" not in html
     assert "&lt;script&gt;alert(1)" in table(html)[-1][0]
 
 
-def test_long_values_are_shortened_in_table_only(vendor: Client, world: World) -> None:
-    html = shown(vendor, attempt(world, answered(value_error="no " * 500)))
+def test_long_values_are_shortened_in_table_only(vendor: Client, catalog: Catalog) -> None:
+    html = shown(vendor, attempt(catalog, answered(value_error="no " * 500)))
     [row] = table(html)
     assert row[2].endswith("no…") and "see the bodies below" in html
     assert "no " * 500 in html
 
 
-def test_more_than_200_differences_are_counted(vendor: Client, world: World) -> None:
-    html = shown(vendor, attempt(world, {f"k{n}": n for n in range(300)}))
+def test_more_than_200_differences_are_counted(vendor: Client, catalog: Catalog) -> None:
+    html = shown(vendor, attempt(catalog, {f"k{n}": n for n in range(300)}))
     assert len(table(html)) == 200 and "100 more differences are not shown." in html
 
 
-def test_only_validations_have_differences_section(vendor: Client, world: World) -> None:
-    assert "Difference" in shown(vendor, attempt(world, {}))
-    assert "Difference" not in shown(vendor, attempt(world, {}, type="event"))
+def test_only_validations_have_differences_section(vendor: Client, catalog: Catalog) -> None:
+    assert "Difference" in shown(vendor, attempt(catalog, {}))
+    assert "Difference" not in shown(vendor, attempt(catalog, {}, type="event"))
     for sent in ({"webhook_id": "WH-1", "data": {"id": 1}}, [1]):
         # Trigger now sends the payload instead.
-        assert "Difference" not in shown(vendor, attempt(world, {}, sent))
-    assert "Difference" not in shown(vendor, attempt(world, {}, request_body=""))
+        assert "Difference" not in shown(vendor, attempt(catalog, {}, sent))
+    assert "Difference" not in shown(vendor, attempt(catalog, {}, request_body=""))
 
 
 # -- lists and events
@@ -208,9 +212,9 @@ def test_event_shows_validation(fields: dict[str, str], expected: str) -> None:
     assert str(Event(**fields)) == expected
 
 
-def test_lists_and_deliveries_show_validations(vendor: Client, world: World) -> None:
-    good = attempt(world, {})
-    bad = attempt(world, b"", outcome="failure", status_code=None)
+def test_lists_and_deliveries_show_validations(vendor: Client, catalog: Catalog) -> None:
+    good = attempt(catalog, {})
+    bad = attempt(catalog, b"", outcome="failure", status_code=None)
     Delivery.objects.filter(pk=bad.delivery_id).update(state="failed")
     assert vendor.get("/admin/webhooks/event/").content.decode().count("validated in draft") == 2
     for row, state in ((good, "delivered"), (bad, "failed")):
@@ -222,27 +226,27 @@ def test_lists_and_deliveries_show_validations(vendor: Client, world: World) -> 
 
 @pytest.mark.parametrize("name", ["delivery", "attempt", "event"])
 def test_number_of_statements_is_independent_of_number_of_validations(
-    vendor: Client, world: World, name: str
+    vendor: Client, catalog: Catalog, name: str
 ) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as found:
             assert vendor.get(f"/admin/webhooks/{name}/").status_code == 200
         return len(found)
 
-    attempt(world, SENT)
+    attempt(catalog, SENT)
     few = statements()
     for _ in range(6):
-        attempt(world, SENT)
+        attempt(catalog, SENT)
     assert statements() == few
 
 
 # -- the form
 
 
-def new(world: World, type_: types.WebhookType, **more: Any) -> dict[str, Any]:
+def new(catalog: Catalog, type_: types.WebhookType, **more: Any) -> dict[str, Any]:
     return {
         "label": "New", "description": "", "active": "on", "external_url": "http://127.0.0.1:9/x",
-        "http_method": "POST", "headers": "{}", "data": "{}", "product": world.product.pk,
+        "http_method": "POST", "headers": "{}", "data": "{}", "product": catalog.product.pk,
         "kind": f"{type_.type}:{type_.object_class}", "jwt_secret": new_secret(), **more,
     }  # fmt: skip
 
@@ -252,43 +256,43 @@ VALIDATORS = [t for t in types.registered() if t.is_validator]
 
 @pytest.mark.parametrize("type_", VALIDATORS, ids=lambda t: t.type)
 def test_type_without_capability_is_refused_at_the_field(
-    vendor: Client, world: World, type_: types.WebhookType
+    vendor: Client, catalog: Catalog, type_: types.WebhookType
 ) -> None:
-    answer = vendor.post(ADD, new(world, type_))
+    answer = vendor.post(ADD, new(catalog, type_))
     errors = answer.context["adminform"].form.errors
     assert type_.trigger is not None and list(errors) == ["kind"]
     [said] = errors["kind"]
-    assert f"{world.product.pk} does not have the capability" in said
+    assert f"{catalog.product.pk} does not have the capability" in said
     assert (
-        str(type_.trigger.missing_capability(world.product)) in said
+        str(type_.trigger.missing_capability(catalog.product)) in said
         and "Switch it on first." in said
     )
     assert not Webhook.objects.exists()
 
 
-def test_get_is_refused_for_validators(vendor: Client, world: World) -> None:
+def test_get_is_refused_for_validators(vendor: Client, catalog: Catalog) -> None:
     type_ = types.find("validator", "fulfillment_request")
     assert type_ is not None
-    world.product.capabilities = {"cart": {"validation": True}}
-    world.product.save()
+    catalog.product.capabilities = {"cart": {"validation": True}}
+    catalog.product.save()
     for more in ({}, {"product": ""}):
-        answer = vendor.post(ADD, new(world, type_, http_method="GET", **more))
+        answer = vendor.post(ADD, new(catalog, type_, http_method="GET", **more))
         errors = answer.context["adminform"].form.errors
         assert errors["http_method"] == [
             "Validators are called by POST: a GET has no body for the object."
         ]
-    vendor.post(ADD, new(world, type_))
+    vendor.post(ADD, new(catalog, type_))
     row = Webhook.objects.get()
-    body = new(world, type_, http_method="GET")
+    body = new(catalog, type_, http_method="GET")
     answer = vendor.post(f"/admin/webhooks/webhook/{row.pk}/change/", body)
     assert list(answer.context["adminform"].form.errors) == ["http_method"]
     row.refresh_from_db()
     assert (row.type, row.http_method) == ("validator", "POST")
 
 
-def test_distributor_is_refused_validator_type(root: Client, world: World) -> None:
-    body = new(world, VALIDATORS[0])
-    provider = signed_in(staff(world.provider_user)).post(ADD, body)
-    for answer in (provider, root.post(ADD, body | {"account": world.provider.pk})):
+def test_distributor_is_refused_validator_type(root: Client, catalog: Catalog) -> None:
+    body = new(catalog, VALIDATORS[0])
+    provider = signed_in(staff(catalog.provider_user)).post(ADD, body)
+    for answer in (provider, root.post(ADD, body | {"account": catalog.provider.pk})):
         errors = answer.context["adminform"].form.errors
         assert errors == {"kind": ["Validators are for vendors only."]}

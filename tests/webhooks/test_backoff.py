@@ -41,9 +41,9 @@ class OneByOne:
             self._boxes[n].put(answer)
 
 
-def order(world: make.World, times: int = 1) -> None:
+def order(catalog: make.Catalog, times: int = 1) -> None:
     for _ in range(times):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def attempts(count: int) -> None:
@@ -65,11 +65,11 @@ def standing(hook: Webhook) -> tuple[int, bool, bool]:
     return (hook.round, hook.earliest_possible_trigger is not None, hook.out_of_order)
 
 
-def look(engine: Engine, world: make.World, n: int) -> None:
+def look(engine: Engine, catalog: make.Catalog, n: int) -> None:
     """Let the engine poll once and send a request, so that what it doesn't send then
     isn't due."""
     with handler() as other:
-        hook = make.webhook(world, other.url, n=n)
+        hook = make.webhook(catalog, other.url, n=n)
         fan_out.trigger(hook)
         engine.wake()
         other.next()
@@ -96,10 +96,10 @@ def causes(hook: Webhook) -> list[str]:
 def test_backoff_doubles_until_out_of_order(settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = 5
     settings.SIM_RETRY_CAP = 1200
-    world = make.world()
+    catalog = make.catalog()
     with handler(500) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             for round_, seconds in enumerate((300, 600, 1200, 1200), 1):
                 served.next()
@@ -124,11 +124,11 @@ def test_backoff_doubles_until_out_of_order(settings: Any) -> None:
 
 
 def test_concurrent_failures_count_once() -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = OneByOne()
     with handler(answers) as served:
-        hook = make.webhook(world, served.url)
-        order(world, 10)
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 10)
         with running() as [engine]:
             for _ in range(10):
                 served.next()
@@ -163,10 +163,10 @@ def test_concurrent_failures_count_once() -> None:
 
 
 def test_failure_after_backoff_is_counted() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(500) as served:
-        hook = make.webhook(world, served.url)
-        order(world, 3)
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 3)
         with running() as [engine]:
             attempts(3)
             end_backoff(hook, engine)
@@ -176,11 +176,11 @@ def test_failure_after_backoff_is_counted() -> None:
 
 
 def test_success_already_in_flight_does_not_clear_backoff() -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = OneByOne()
     with handler(answers) as served:
-        hook = make.webhook(world, served.url)
-        order(world, 5)
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 5)
         with running() as [engine]:
             for _ in range(5):
                 served.next()
@@ -202,7 +202,7 @@ def test_success_already_in_flight_does_not_clear_backoff() -> None:
             late = Attempt.objects.latest("pk")
             assert late.next_attempt_at == hook.earliest_possible_trigger
             assert late.next_attempt_at - late.finished_at >= timedelta(seconds=300)
-            look(engine, world, n=2)
+            look(engine, catalog, n=2)
             assert served.calls.qsize() == 0 and causes(hook) == []
             answers.give(200, 5, 6)
             end_backoff(hook, engine)
@@ -220,7 +220,7 @@ def hook_until(hook: Webhook) -> Any:
 
 def test_no_failed_delivery_of_a_burst_is_repeated_within_five_minutes() -> None:
     """Send 30 orders, of which some fail while the others are in flight, by platform time."""
-    world = make.world()
+    catalog = make.catalog()
     lock, count = threading.Lock(), itertools.count(1)
 
     def answer(got: Got) -> int:
@@ -234,8 +234,8 @@ def test_no_failed_delivery_of_a_burst_is_repeated_within_five_minutes() -> None
         return 503
 
     with handler(answer) as served:
-        hook = make.webhook(world, served.url)
-        order(world, 30)
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 30)
         with running(2) as engines:
             for _ in range(20):
                 quiet()
@@ -260,10 +260,10 @@ def quiet() -> None:
 
 @pytest.mark.parametrize("answer", [199 + 1, 201, 204, 299])
 def test_2xx_is_success(answer: int) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler((answer, b"")) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running():
             until(settled, "delivered")
     hook.refresh_from_db()
@@ -272,10 +272,10 @@ def test_2xx_is_success(answer: int) -> None:
 
 @pytest.mark.parametrize("answer", [300, 304, 400, 404, 429, 500, 599])
 def test_other_status_is_failure(answer: int) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler((answer, b"")) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running():
             attempts(1)
     assert standing(hook) == (1, True, False)
@@ -284,10 +284,10 @@ def test_other_status_is_failure(answer: int) -> None:
 
 def test_timeout_is_failure_without_status(settings: Any) -> None:
     settings.SIM_HTTP_TIMEOUT = 0.2
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running():
             attempts(1)
     attempt = Attempt.objects.get()
@@ -298,14 +298,14 @@ def test_timeout_is_failure_without_status(settings: Any) -> None:
 
 
 def test_out_of_order_webhook_sends_nothing_and_later_events_join(fragile: None) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(500) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             broken(served, hook)
-            order(world, 3)
-            look(engine, world, n=2)
+            order(catalog, 3)
+            look(engine, catalog, n=2)
             hook.refresh_from_db()
             assert (hook.events, hook.triggers) == (4, 1)
             only = Delivery.objects.get(webhook=hook)
@@ -317,11 +317,11 @@ def test_out_of_order_webhook_sends_nothing_and_later_events_join(fragile: None)
 def test_recovery_sends_one_delivery_first_then_the_others(
     way: str, settings: Any, fragile: None
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = OneByOne()
     with handler(answers) as served:
-        hook = make.webhook(world, served.url)
-        order(world, 4)
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 4)
         answers.give(500, 0, 1, 2, 3)
         with running() as [engine]:
             broken(served, hook)
@@ -335,7 +335,7 @@ def test_recovery_sends_one_delivery_first_then_the_others(
                 assert actions.recover(hook.pk) is True
             else:
                 changed = {"external_url": f"{served.url}new"} if way == "put_url" else {}
-                actions.edit(hook.pk, world.vendor_user, {"label": "Renamed"} | changed)
+                actions.edit(hook.pk, catalog.vendor_user, {"label": "Renamed"} | changed)
             engine.wake()
             served.next()
             # One is sent first, and the others follow its success.
@@ -355,15 +355,15 @@ def test_recovery_sends_one_delivery_first_then_the_others(
 
 @pytest.mark.parametrize("way", ["put", "recover"])
 def test_failure_after_recovery_counts_from_one(way: str, settings: Any, fragile: None) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(500) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             broken(served, hook)
             settings.SIM_FAILURE_LIMIT = 10
             if way == "put":
-                actions.edit(hook.pk, world.vendor_user, {"active": True})
+                actions.edit(hook.pk, catalog.vendor_user, {"active": True})
             else:
                 actions.recover(hook.pk)
             engine.wake()
@@ -372,7 +372,7 @@ def test_failure_after_recovery_counts_from_one(way: str, settings: Any, fragile
 
 
 def test_recovery_with_nothing_pending_leaves_no_backoff(settings: Any) -> None:
-    hook = make.webhook(make.world())
+    hook = make.webhook(make.catalog())
     Webhook.objects.update(out_of_order=True, round=10)
     assert actions.recover(hook.pk) is True
     assert standing(hook) == (0, False, False)
@@ -382,9 +382,9 @@ def test_recovery_with_nothing_pending_leaves_no_backoff(settings: Any) -> None:
 
 def test_deletion_removes_cleared_backoffs(settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = 1
-    world = make.world()
-    hook = make.webhook(world)
-    order(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
+    order(catalog)
     recording.record([AttemptResult(one, retry.FAILURE, 1) for one in claims.claim(10)])
     fan_out.trigger(hook)
     recording.record([AttemptResult(one, retry.SUCCESS, 1) for one in claims.claim(10)])
@@ -397,10 +397,10 @@ def test_deletion_removes_cleared_backoffs(settings: Any) -> None:
 
 
 def test_failed_trigger_now_does_not_recover(fragile: None) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(500) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             broken(served, hook)
             fan_out.trigger(hook)
@@ -408,7 +408,7 @@ def test_failed_trigger_now_does_not_recover(fragile: None) -> None:
             attempts(2)
             assert standing(hook) == (1, False, True)
             assert Delivery.objects.filter(state="waiting", forced=False).count() == 2
-            look(engine, world, n=2)
+            look(engine, catalog, n=2)
             assert Attempt.objects.filter(webhook=hook).count() == 2
 
 
@@ -424,22 +424,22 @@ def test_failed_trigger_now_does_not_recover(fragile: None) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_edit_of_request_settings_clears_backoff(change: dict[str, Any]) -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = iter([500, 200])
     with handler(lambda got: next(answers)) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             attempts(1)
             if "external_url" in change:
                 change = {"external_url": f"{served.url}more"}
-            actions.edit(hook.pk, world.vendor_user, change)
+            actions.edit(hook.pk, catalog.vendor_user, change)
             assert standing(hook) == (0, False, False)
             engine.wake()
             until(settled, "delivered without waiting for the backoff")
     assert Attempt.objects.count() == 2
     cleared = hook.cleared_backoffs.get()
-    assert (cleared.cause, cleared.user, cleared.failures) == ("edited", world.vendor_user, 1)
+    assert (cleared.cause, cleared.user, cleared.failures) == ("edited", catalog.vendor_user, 1)
     names = {"external_url": "endpoint URL", "http_method": "method", "jwt_secret": "JWT secret",
              "headers": "headers", "data": "additional data"}  # fmt: skip
     assert cleared.detail == names[next(iter(change))]
@@ -449,27 +449,27 @@ def test_edit_of_request_settings_clears_backoff(change: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("change", [{"label": "Another"}, {"description": "More"}, {"data": {}}])
 def test_other_edits_keep_backoff(change: dict[str, Any]) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(500) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running():
             attempts(1)
             assert standing(hook) == (1, True, False)
             gate = hook.earliest_possible_trigger
-            actions.edit(hook.pk, world.vendor_user, change)
+            actions.edit(hook.pk, catalog.vendor_user, change)
             assert standing(hook) == (1, True, False)
             assert hook.earliest_possible_trigger == gate
 
 
 def test_events_during_backoff_join_youngest_pending_delivery() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(500) as served:
-        hook = make.webhook(world, served.url)
-        order(world, 2)
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 2)
         with running() as [engine]:
             attempts(2)
-            order(world, 3)
+            order(catalog, 3)
             hook.refresh_from_db()
             served.answer = lambda got: 200
             end_backoff(hook, engine)
@@ -482,9 +482,9 @@ def test_events_during_backoff_join_youngest_pending_delivery() -> None:
 
 @pytest.mark.parametrize(("answer", "after"), [(200, (0, False, False)), (500, (1, True, False))])
 def test_trigger_now_on_a_healthy_webhook(answer: int, after: tuple[int, bool, bool]) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(answer) as served, running() as [engine]:
-        hook = make.webhook(world, served.url)
+        hook = make.webhook(catalog, served.url)
         fan_out.trigger(hook)
         engine.wake()
         attempts(1)
@@ -496,10 +496,10 @@ def test_trigger_now_on_a_healthy_webhook(answer: int, after: tuple[int, bool, b
 
 
 def test_failed_trigger_now_is_not_counted_and_is_retried() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(500) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             attempts(1)
             assert standing(hook) == (1, True, False)
@@ -523,11 +523,11 @@ def test_failed_trigger_now_is_not_counted_and_is_retried() -> None:
 
 
 def test_successful_trigger_now_clears_backoff() -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = iter([500, 200, 200])
     with handler(lambda got: next(answers)) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             attempts(1)
             fan_out.trigger(hook)
@@ -540,14 +540,14 @@ def test_successful_trigger_now_clears_backoff() -> None:
 
 
 def test_trigger_now_already_in_flight_does_not_clear_backoff() -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = OneByOne()
     with handler(answers) as served:
-        hook = make.webhook(world, served.url)
+        hook = make.webhook(catalog, served.url)
         fan_out.trigger(hook)
         with running() as [engine]:
             served.next()
-            order(world)
+            order(catalog)
             engine.wake()
             served.next()
             answers.give(500, 1)
@@ -560,11 +560,11 @@ def test_trigger_now_already_in_flight_does_not_clear_backoff() -> None:
 
 def test_trigger_now_goes_first_and_ignores_the_limit(settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 1
-    world = make.world()
+    catalog = make.catalog()
     answers = OneByOne()
     with handler(answers) as served:
-        hook = make.webhook(world, served.url)
-        order(world, 2)
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 2)
         with running() as [engine]:
             served.next()
             fan_out.trigger(hook)
@@ -582,17 +582,17 @@ def test_trigger_now_goes_first_and_ignores_the_limit(settings: Any) -> None:
 
 def test_trigger_now_in_flight_does_not_count_toward_the_limit(settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 1
-    world = make.world()
-    hook = make.webhook(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
     fan_out.trigger(hook)
     [forced] = claims.claim(10)
-    order(world)
+    order(catalog)
     [other] = claims.claim(10)
     assert (forced.forced, other.forced) == (True, False)
 
 
 def test_trigger_now_on_a_disabled_webhook_is_refused_and_writes_nothing() -> None:
-    hook = make.webhook(make.world(), active=False)
+    hook = make.webhook(make.catalog(), active=False)
     with pytest.raises(Refused) as refused:
         fan_out.trigger(hook)
     assert refused.value.status == 400
@@ -604,9 +604,9 @@ def test_trigger_now_on_a_disabled_webhook_is_refused_and_writes_nothing() -> No
 
 @pytest.mark.parametrize(("answer", "state"), [(200, "delivered"), (500, "failed")])
 def test_trigger_now_on_a_validator_is_called_once(answer: int, state: str) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(answer) as served, running() as [engine]:
-        hook = make.webhook(world, served.url, type="validator")
+        hook = make.webhook(catalog, served.url, type="validator")
         fan_out.trigger(hook)
         engine.wake()
         got = served.next()

@@ -47,8 +47,8 @@ class Backoffs(RuleBasedStateMachine):
         super().__init__()
         self.block = transaction.atomic()
         self.block.__enter__()
-        self.world = make.world()
-        self.hook = make.webhook(self.world)
+        self.catalog = make.catalog()
+        self.hook = make.webhook(self.catalog)
         Clock.objects.create(pk=1, frozen_at=START)
         self.now = START
         self.in_flight: list[ClaimedDelivery] = []
@@ -68,7 +68,7 @@ class Backoffs(RuleBasedStateMachine):
     @rule(times=st.integers(1, 4))
     def order(self, times: int) -> None:
         for _ in range(times):
-            creation.create(make.purchase(self.world), self.world.as_distributor)
+            creation.create(make.purchase(self.catalog), self.catalog.as_distributor)
 
     @rule()
     def trigger_now(self) -> None:
@@ -93,18 +93,18 @@ class Backoffs(RuleBasedStateMachine):
     def edit(self, n: int, how: bool) -> None:
         self.tick()
         fields = {"data": {"n": n}} if how else {"label": f"Label {n}"}
-        actions.edit(self.hook.pk, self.world.vendor_user, fields)
+        actions.edit(self.hook.pk, self.catalog.vendor_user, fields)
 
     @rule()
     def recover(self) -> None:
         self.tick()
-        actions.recover(self.hook.pk, self.world.vendor_user)
+        actions.recover(self.hook.pk, self.catalog.vendor_user)
 
     @rule()
     def disable_and_enable(self) -> None:
         for active in (False, True):
             self.tick()
-            actions.edit(self.hook.pk, self.world.vendor_user, {"active": active})
+            actions.edit(self.hook.pk, self.catalog.vendor_user, {"active": active})
 
     # Workers.
 
@@ -191,7 +191,7 @@ class Backoffs(RuleBasedStateMachine):
             elif row.cause == "triggered":
                 assert row.attempt and row.began_at and row.attempt.started_at > row.began_at
             else:
-                assert row.user == self.world.vendor_user
+                assert row.user == self.catalog.vendor_user
 
     def pairs(self) -> list[tuple[Attempt, Attempt]]:
         rows = list(Attempt.objects.select_related("delivery").order_by("delivery", "number"))

@@ -48,8 +48,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
 
 
-def order(world: make.World) -> Request:
-    return creation.create(make.purchase(world), world.as_distributor)
+def order(catalog: make.Catalog) -> Request:
+    return creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def in_background(work: Callable[[], Any]) -> threading.Event:
@@ -68,7 +68,7 @@ def in_background(work: Callable[[], Any]) -> threading.Event:
 
 
 def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
-    world = make.world()
+    catalog = make.catalog()
     seen: list[datetime] = []
 
     def answer(got: Got) -> Answer:
@@ -77,8 +77,8 @@ def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
         return 500
 
     with handler(answer) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         began = real_time.monotonic()
         moved = clock_control.advance(timedelta(days=1))
         assert real_time.monotonic() - began < 20
@@ -101,11 +101,11 @@ def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
 
 
 def test_recovered_handler_is_not_called_again(engine: Engine) -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = iter([500, 500, 200])
     with handler(lambda got: next(answers)) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         moved = clock_control.advance(timedelta(days=1))
         assert settled()
     hook.refresh_from_db()
@@ -116,11 +116,11 @@ def test_recovered_handler_is_not_called_again(engine: Engine) -> None:
 
 
 def test_pending_deliveries_are_sent_when_backoff_ends(engine: Engine) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(500) as served:
-        hook = make.webhook(world, served.url)
+        hook = make.webhook(catalog, served.url)
         for _ in range(6):
-            order(world)
+            order(catalog)
         clock_control.advance(S)
         served.answer = lambda got: 200
         hook.refresh_from_db()
@@ -144,11 +144,11 @@ def test_move_without_due_deliveries_is_one_step() -> None:
 
 
 def test_concurrent_move_is_refused(engine: Engine) -> None:
-    world = make.world()
+    catalog = make.catalog()
     refused: list[Conflict] = []
     with handler(None) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
 
         def second(pause: float) -> None:
             assert clock_control.read()[1] is True
@@ -166,11 +166,11 @@ def test_concurrent_move_is_refused(engine: Engine) -> None:
 
 
 def test_move_waits_for_request_in_flight(engine: Engine) -> None:
-    world = make.world()
+    catalog = make.catalog()
     seen: set[datetime] = set()
     with handler(None) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
 
         def pause(seconds: float) -> None:
             seen.add(clock.now())
@@ -184,10 +184,10 @@ def test_move_waits_for_request_in_flight(engine: Engine) -> None:
 
 
 def test_hanging_request_continues_before_its_deadline(engine: Engine, impatient: None) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         served.next()
         moved = clock_control.advance(timedelta(seconds=295))
         assert moved.end - moved.start == 295 * S
@@ -201,10 +201,10 @@ def test_hanging_request_continues_before_its_deadline(engine: Engine, impatient
 def test_hanging_request_times_out_at_its_simulated_deadline(
     engine: Engine, impatient: None
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         served.next()
         clock_control.advance(timedelta(seconds=400))
     attempt = Attempt.objects.get()
@@ -224,7 +224,7 @@ def test_move_waits_for_retry_of_request_that_timed_out(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.3)
-    world = make.world()
+    catalog = make.catalog()
     numbers = iter(range(10))
     second, answered = threading.Event(), threading.Event()
 
@@ -241,8 +241,8 @@ def test_move_waits_for_retry_of_request_that_timed_out(
         threading.Event().wait(seconds)
 
     with handler(answer) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         clock_control.advance(timedelta(hours=2), pause=pause)
         assert settled()
     cut, delivered = Attempt.objects.order_by("number")
@@ -255,10 +255,10 @@ def test_handler_that_always_hangs_goes_out_of_order(
     engine: Engine, impatient: None, settings: Any
 ) -> None:
     settings.SIM_FAILURE_LIMIT = 3
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         clock_control.advance(timedelta(hours=1))
     hook.refresh_from_db()
     assert (hook.out_of_order, hook.failure_triggers) == (True, 3)
@@ -267,13 +267,13 @@ def test_handler_that_always_hangs_goes_out_of_order(
 
 
 def test_planned_date_is_reached_at_its_own_time(engine: Engine) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        make.webhook(world, served.url)
-        row = order(world)
+        make.webhook(catalog, served.url)
+        row = order(catalog)
         planned = clock.shown(clock.now()) + timedelta(hours=3)
         transitions.move(
-            Request, row.pk, "schedule", world.as_vendor, {"planned_date": planned.isoformat()}
+            Request, row.pk, "schedule", catalog.as_vendor, {"planned_date": planned.isoformat()}
         )
         clock_control.advance(timedelta(hours=2))
         row.refresh_from_db()
@@ -293,10 +293,10 @@ def test_planned_date_is_reached_at_its_own_time(engine: Engine) -> None:
 
 def test_move_renews_its_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_control, "LEASE", 0.6)
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         first: list[float] = []
 
         def pause(seconds: float) -> None:
@@ -395,11 +395,11 @@ def test_failed_move_keeps_its_time(
     assert clock_control.read()[1] is False
 
 
-def probing(world: make.World) -> tuple[Webhook, Any]:
+def probing(catalog: make.Catalog) -> tuple[Webhook, Any]:
     """Make a webhook whose first request after a backoff is in flight, with pending deliveries."""
-    hook = make.webhook(world)
+    hook = make.webhook(catalog)
     for _ in range(3):
-        order(world)
+        order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     move_clock(400)
     [probe] = claims.claim(10)
@@ -409,7 +409,7 @@ def probing(world: make.World) -> tuple[Webhook, Any]:
 def test_request_that_ends_during_the_check_is_not_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _, probe = probing(make.world())
+    _, probe = probing(make.catalog())
     select = selection.select
 
     def then_succeed(limit: int, now: datetime) -> list[int]:
@@ -426,7 +426,7 @@ def test_request_that_ends_during_the_check_is_not_missed(
 def test_request_that_starts_during_the_check_is_not_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    order_of = make.world()
+    order_of = make.catalog()
     make.webhook(order_of)
     order(order_of)
     deadlines = receivers._deadlines

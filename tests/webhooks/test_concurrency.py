@@ -23,15 +23,15 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def order(world: make.World, times: int = 1) -> None:
+def order(catalog: make.Catalog, times: int = 1) -> None:
     for _ in range(times):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
-def failing(world: make.World, waiting: int) -> Webhook:
+def failing(catalog: make.Catalog, waiting: int) -> Webhook:
     """Make a webhook whose backoff has just ended, with pending deliveries."""
-    hook = make.webhook(world)
-    order(world, waiting)
+    hook = make.webhook(catalog)
+    order(catalog, waiting)
     claimed = claims.claim(100)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
     move_clock(400)
@@ -48,10 +48,10 @@ def expire_leases() -> None:
 
 
 def test_two_engines_send_one_request_for_each_delivery() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        make.webhook(world, served.url)
-        order(world, 25)
+        make.webhook(catalog, served.url)
+        order(catalog, 25)
         with running(2) as engines:
             for engine in engines:
                 engine.wake()
@@ -61,10 +61,10 @@ def test_two_engines_send_one_request_for_each_delivery() -> None:
 
 
 def test_claim_is_limited_by_slots() -> None:
-    world = make.world()
+    catalog = make.catalog()
     for n in range(1, 5):
-        make.webhook(world, n=n)
-    order(world, 5)
+        make.webhook(catalog, n=n)
+    order(catalog, 5)
     first = claims.claim(6)
     assert len(first) == 6
     assert len(claims.claim(100)) == 14
@@ -74,11 +74,11 @@ def test_claim_is_limited_by_slots() -> None:
 
 
 def test_engine_has_no_more_requests_in_flight_than_slots() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
         for n in range(1, 5):
-            make.webhook(world, served.url, n=n)
-        order(world, 2)
+            make.webhook(catalog, served.url, n=n)
+        order(catalog, 2)
         with running(slots=3) as [engine]:
             for _ in range(3):
                 served.next()
@@ -113,11 +113,11 @@ class Counting:
 
 def test_limit_of_webhook_holds_across_engines(settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 3
-    world = make.world()
+    catalog = make.catalog()
     answers = Counting(enough=3)
     with handler(answers) as served:
-        make.webhook(world, served.url)
-        order(world, 12)
+        make.webhook(catalog, served.url)
+        order(catalog, 12)
         with running(2):
             assert answers.full.wait(15)
             until(settled, "all delivered")
@@ -126,8 +126,8 @@ def test_limit_of_webhook_holds_across_engines(settings: Any) -> None:
 
 
 def test_one_request_goes_first_across_engines() -> None:
-    world = make.world()
-    hook = failing(world, waiting=6)
+    catalog = make.catalog()
+    hook = failing(catalog, waiting=6)
     with handler(None) as served:
         is_called(served, hook)
         with running(2) as engines:
@@ -143,10 +143,10 @@ def test_one_request_goes_first_across_engines() -> None:
 
 def test_deliveries_start_in_the_order_of_their_events_across_engines(settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 1
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        make.webhook(world, served.url)
-        order(world, 12)
+        make.webhook(catalog, served.url)
+        order(catalog, 12)
         with running(2):
             until(settled, "all delivered")
     rows = list(Attempt.objects.order_by("delivery_id").values_list("started_at", "finished_at"))
@@ -156,14 +156,14 @@ def test_deliveries_start_in_the_order_of_their_events_across_engines(settings: 
 
 @pytest.mark.parametrize("answer", [200, 500])
 def test_disabled_while_request_is_in_flight(answer: int) -> None:
-    world = make.world()
+    catalog = make.catalog()
     release = threading.Event()
     with handler(lambda got: (release.wait(15), answer)[1]) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running():
             served.next()
-            actions.edit(hook.pk, world.vendor_user, {"active": False})
+            actions.edit(hook.pk, catalog.vendor_user, {"active": False})
             assert Delivery.objects.get().state == "calling"
             release.set()
             until(settled, "the call is recorded")
@@ -176,19 +176,19 @@ def test_disabled_while_request_is_in_flight(answer: int) -> None:
 
 
 def test_disabled_and_enabled_while_request_is_in_flight() -> None:
-    world = make.world()
+    catalog = make.catalog()
     release = threading.Event()
     with handler(lambda got: (release.wait(15), 200)[1]) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             served.next()
-            order(world)
-            actions.edit(hook.pk, world.vendor_user, {"active": False})
-            actions.edit(hook.pk, world.vendor_user, {"active": True})
+            order(catalog)
+            actions.edit(hook.pk, catalog.vendor_user, {"active": False})
+            actions.edit(hook.pk, catalog.vendor_user, {"active": True})
             release.set()
             until(settled, "the call is recorded")
-            order(world)
+            order(catalog)
             engine.wake()
             served.next()
             until(settled, "a later event is delivered")
@@ -197,18 +197,18 @@ def test_disabled_and_enabled_while_request_is_in_flight() -> None:
 
 
 def test_deleted_while_request_is_in_flight() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             served.next()
             actions.delete(hook.pk)
             served.release.set()
             until(lambda: engine.in_flight == 0, "the call ends")
             # The engine continues with another webhook.
-            make.webhook(world, served.url, n=2)
-            order(world)
+            make.webhook(catalog, served.url, n=2)
+            order(catalog)
             engine.wake()
             served.next()
             until(settled, "delivered")
@@ -216,14 +216,14 @@ def test_deleted_while_request_is_in_flight() -> None:
 
 
 def test_edited_while_request_is_in_flight_is_retried_with_new_settings() -> None:
-    world = make.world()
+    catalog = make.catalog()
     release = threading.Event()
     with handler(lambda got: 200 if got.path == "/new" else (release.wait(15), 500)[1]) as served:
-        hook = make.webhook(world, f"{served.url}old")
-        order(world)
+        hook = make.webhook(catalog, f"{served.url}old")
+        order(catalog)
         with running():
             served.next()
-            actions.edit(hook.pk, world.vendor_user, {"external_url": f"{served.url}new"})
+            actions.edit(hook.pk, catalog.vendor_user, {"external_url": f"{served.url}new"})
             release.set()
             until(settled, "delivered")
     hook.refresh_from_db()
@@ -234,8 +234,8 @@ def test_edited_while_request_is_in_flight_is_retried_with_new_settings() -> Non
 
 
 def test_success_with_old_settings_does_not_clear_backoff() -> None:
-    world = make.world()
-    hook = failing(world, waiting=2)
+    catalog = make.catalog()
+    hook = failing(catalog, waiting=2)
     [probe] = claims.claim(10)
     Webhook.objects.update(earliest_possible_trigger=clock.now() + timedelta(hours=1), revision=1)
     recording.record([AttemptResult(probe, retry.SUCCESS, 1)])
@@ -245,8 +245,8 @@ def test_success_with_old_settings_does_not_clear_backoff() -> None:
 
 
 def test_trigger_now_is_sent_beside_first_request_after_backoff() -> None:
-    world = make.world()
-    hook = failing(world, waiting=1)
+    catalog = make.catalog()
+    hook = failing(catalog, waiting=1)
     with handler(None) as served:
         is_called(served, hook)
         with running() as [engine]:
@@ -260,10 +260,10 @@ def test_trigger_now_is_sent_beside_first_request_after_backoff() -> None:
 
 
 def test_event_does_not_join_delivery_in_flight() -> None:
-    world = make.world()
-    failing(world, waiting=1)
+    catalog = make.catalog()
+    failing(catalog, waiting=1)
     [probe] = claims.claim(10)
-    order(world)
+    order(catalog)
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 1
     late = Delivery.objects.latest("pk")
     assert (late.pk != probe.delivery_id, late.state) == (True, "waiting")
@@ -273,10 +273,10 @@ def test_event_does_not_join_delivery_in_flight() -> None:
 
 
 def test_attempt_of_lost_worker_is_recorded_as_unknown_and_repeated() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         [lost] = claims.claim(10)
         expire_leases()
         with running():
@@ -293,10 +293,10 @@ def test_attempt_of_lost_worker_is_recorded_as_unknown_and_repeated() -> None:
 
 
 def test_claim_holds_until_lease_expires() -> None:
-    order(make.world())
+    order(make.catalog())
     assert claims.lost_attempts() == []
-    make.webhook(world := make.world("2"))
-    order(world)
+    make.webhook(catalog := make.catalog("2"))
+    order(catalog)
     [claimed] = claims.claim(10)
     assert claims.lost_attempts() == []
     # Leases are real time: moving platform time doesn't expire them.
@@ -309,9 +309,9 @@ def test_claim_holds_until_lease_expires() -> None:
 @pytest.mark.parametrize("again", [False, True], ids=["waiting again", "claimed by another"])
 @pytest.mark.parametrize("outcome", [retry.SUCCESS, retry.FAILURE])
 def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, again: bool) -> None:
-    world = make.world()
-    hook = make.webhook(world)
-    order(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
+    order(catalog)
     [late] = claims.claim(10)
     expire_leases()
     assert recording.record(claims.lost_attempts()) == ["settled"]
@@ -345,9 +345,9 @@ def settlement(hook: Webhook) -> Any:
 
 
 def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
-    world = make.world()
-    make.webhook(world)
-    order(world)
+    catalog = make.catalog()
+    make.webhook(catalog)
+    order(catalog)
     [late] = claims.claim(10)
     expire_leases()
     recording.record(claims.lost_attempts())
@@ -356,9 +356,9 @@ def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
 
 
 def test_flush_whose_commit_was_not_confirmed_is_not_counted_twice() -> None:
-    world = make.world()
-    hook = make.webhook(world)
-    order(world, 2)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
+    order(catalog, 2)
     first, second = claims.claim(10)
     flush_ = [AttemptResult(first, retry.SUCCESS, 3), AttemptResult(second, retry.SUCCESS, 3)]
     assert recording.record(flush_) == ["settled", "settled"]
@@ -375,10 +375,10 @@ def lease() -> float:
 def test_long_request_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling, "RENEW", 0.05)
     monkeypatch.setattr(polling, "TICK", 0.05)
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         with running():
             served.next()
             first = lease()
@@ -391,10 +391,10 @@ def test_long_request_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch
 def test_engine_does_not_record_its_own_requests_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     # A process was paused, or the database was down, for longer than the lease.
     monkeypatch.setattr(polling, "TICK", 0.02)
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         with running():
             served.next()
             expire_leases()
@@ -409,10 +409,10 @@ def test_delivery_is_repeated_while_its_lost_request_still_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(polling, "TICK", 3600)
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             served.next()
             expire_leases()
@@ -435,10 +435,10 @@ def test_stopped_engine_records_requests_in_flight_as_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine_module, "GRACE", 0.05)
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        hook = make.webhook(world, served.url)
-        order(world, 2)
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 2)
         with running():
             served.next(), served.next()
     assert set(Delivery.objects.values_list("state", "claim", "lease")) == {("waiting", None, None)}
@@ -454,11 +454,11 @@ def test_stopped_engine_records_requests_in_flight_as_unknown(
 
 
 def test_stopping_engine_waits_for_requests_in_flight() -> None:
-    world = make.world()
+    catalog = make.catalog()
     release = threading.Event()
     with handler(lambda got: (release.wait(15), 200)[1]) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             served.next()
             stop = threading.Thread(target=engine.stop)

@@ -39,15 +39,15 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "STEP", 10)
 
 
-def order(world: make.World) -> Any:
-    return creation.create(make.purchase(world), world.as_distributor)
+def order(catalog: make.Catalog) -> Any:
+    return creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
-def used(world: make.World, times: int = 12, waiting: int = 3) -> Webhook:
+def used(catalog: make.Catalog, times: int = 12, waiting: int = 3) -> Webhook:
     """Make a webhook with finished deliveries, a resend and pending deliveries."""
-    hook = make.webhook(world)
+    hook = make.webhook(catalog)
     for n in range(times):
-        order(world)
+        order(catalog)
         if n < times - waiting:
             recording.record([AttemptResult(c, retry.SUCCESS, 1) for c in claims.claim(10)])
     Attempt.objects.update(claims={"webhook_id": hook.pk, "processing_timeout": 600})
@@ -67,12 +67,12 @@ def remove_all() -> list[list[int]]:
 
 
 def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
-    world = make.world()
-    hook = used(world)
+    catalog = make.catalog()
+    hook = used(catalog)
     actions.delete(hook.pk)
     assert sum(left()) > 10
     client = APIClient()
-    client.force_authenticate(world.vendor_user)
+    client.force_authenticate(catalog.vendor_user)
     path = f"/public/v1/notifications/webhooks/{hook.pk}"
     assert client.get("/public/v1/notifications/webhooks").json() == []
     for method, url in (
@@ -80,21 +80,21 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     ):  # fmt: skip
         assert getattr(client, method)(url, {}, format="json").status_code == 404
     assert not Webhook.objects.exists()
-    assert not queries.visible(world.vendor).exists()
+    assert not queries.visible(catalog.vendor).exists()
     row = Request.objects.earliest("created")
-    assert [entry for entry in history.of(row, world.vendor) if entry.deliveries] == []
-    assert sum(m.total for m in webhook_health.last_hour(world.vendor, clock.now())) == 0
+    assert [entry for entry in history.of(row, catalog.vendor) if entry.deliveries] == []
+    assert sum(m.total for m in webhook_health.last_hour(catalog.vendor, clock.now())) == 0
     assert webhook_health.counter_discrepancies() == []
     assert claims.claim(10) == []
 
 
 def test_admin_and_portal_hide_rows_of_deleted_webhook() -> None:
-    world = make.world()
-    hook = used(world)
-    world.vendor_user.is_superuser = world.vendor_user.is_staff = True
-    world.vendor_user.save()
+    catalog = make.catalog()
+    hook = used(catalog)
+    catalog.vendor_user.is_superuser = catalog.vendor_user.is_staff = True
+    catalog.vendor_user.save()
     client = Client()
-    client.force_login(world.vendor_user)
+    client.force_login(catalog.vendor_user)
     rows = [Delivery.objects.latest("pk").pk, Attempt.objects.latest("pk").pk]
     body = {"action": "delete_selected", "_selected_action": [hook.pk], "post": "yes"}
     client.post("/admin/webhooks/webhook/", body)
@@ -110,8 +110,8 @@ def test_admin_and_portal_hide_rows_of_deleted_webhook() -> None:
 
 
 def test_rows_are_removed_in_steps_and_the_webhook_last() -> None:
-    world = make.world()
-    hook = used(world)
+    catalog = make.catalog()
+    hook = used(catalog)
     total = sum(left())
     actions.delete(hook.pk)
     sums = [total, sum(left()), *map(sum, remove_all())]
@@ -122,13 +122,13 @@ def test_rows_are_removed_in_steps_and_the_webhook_last() -> None:
 
 def test_small_webhook_is_removed_by_the_deletion_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "STEP", 1000)
-    actions.delete(used(make.world()).pk)
+    actions.delete(used(make.catalog()).pk)
     assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
-    world = make.world()
-    hook = used(world)
+    catalog = make.catalog()
+    hook = used(catalog)
     actions.delete(hook.pk)
 
     def crash(seconds: float) -> None:
@@ -138,7 +138,7 @@ def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
         cleanup.remove_deleted(pause=crash)
     assert sum(left()) > 0
     with pytest.raises(Missing):
-        actions.edit(hook.pk, world.vendor_user, {"active": True})
+        actions.edit(hook.pk, catalog.vendor_user, {"active": True})
     with pytest.raises(Missing):
         fan_out.trigger(hook)
     with pytest.raises(Missing):
@@ -151,14 +151,14 @@ def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
 
 
 def test_other_transactions_run_between_steps() -> None:
-    world = make.world()
-    actions.delete(used(world).pk)
-    other = make.webhook(world, n=2)
+    catalog = make.catalog()
+    actions.delete(used(catalog).pk)
+    other = make.webhook(catalog, n=2)
     claimed = []
 
     def meanwhile(seconds: float) -> None:
         # In a thread with its own connection: neither rows nor SQLite's write lock are held.
-        Background(lambda: order(world)).result()
+        Background(lambda: order(catalog)).result()
         claimed.extend(Background(lambda: claims.claim(10)).result())
 
     cleanup.remove_deleted(pause=meanwhile)
@@ -172,7 +172,7 @@ def test_other_transactions_run_between_steps() -> None:
 def test_locked_rows_are_left_for_the_next_run() -> None:
     if connection.vendor != "postgresql":
         return
-    hook = used(make.world())
+    hook = used(make.catalog())
     actions.delete(hook.pk)
     with transaction.atomic():
         held = Delivery.objects.select_for_update().latest("pk")
@@ -185,11 +185,11 @@ def test_locked_rows_are_left_for_the_next_run() -> None:
 
 
 def test_request_in_flight_ends_and_is_not_recorded() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        hook = make.webhook(world, served.url)
+        hook = make.webhook(catalog, served.url)
         for _ in range(12):
-            order(world)
+            order(catalog)
         with running() as [engine]:
             served.next()
             actions.delete(hook.pk)
@@ -201,9 +201,9 @@ def test_request_in_flight_ends_and_is_not_recorded() -> None:
 
 def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "AT_ONCE", 1)
-    world = make.world()
-    hooks = [make.webhook(world, n=n) for n in range(1, 6)]
-    order(world)
+    catalog = make.catalog()
+    hooks = [make.webhook(catalog, n=n) for n in range(1, 6)]
+    order(catalog)
     actions.delete(*[hook.pk for hook in hooks])
     assert not Webhook.objects.exists()
     assert Webhook.with_deleted.count() == 4
@@ -214,8 +214,8 @@ def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.Mo
 @pytest.mark.nightly
 def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "STEP", 1000)
-    world = make.world()
-    hook, count = make.webhook(world), 100_000
+    catalog = make.catalog()
+    hook, count = make.webhook(catalog), 100_000
     fields = {"webhook": hook, "created_at": make.AT}
     rows = Delivery.objects.bulk_create(
         (Delivery(state="delivered", attempts=1, **fields) for _ in range(count)), batch_size=2000
@@ -236,9 +236,9 @@ def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyP
         (Event(webhook=hook, delivery=row, object_id="PR-1", at=make.AT) for row in rows),
         batch_size=2000,
     )
-    make.webhook(world, n=2)
+    make.webhook(catalog, n=2)
     client = APIClient()
-    client.force_authenticate(world.vendor_user)
+    client.force_authenticate(catalog.vendor_user)
     # The inserted rows are written to the file now, not during the measurement.
     connection.close()
     began = time.monotonic()
@@ -249,7 +249,7 @@ def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyP
     took = []
     while not removing.ended.is_set():
         began = time.monotonic()
-        order(world)
+        order(catalog)
         claims.claim(10)
         took.append(time.monotonic() - began)
         removing.ended.wait(0.05)

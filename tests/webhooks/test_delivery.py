@@ -23,10 +23,10 @@ def counters(hook: Webhook) -> tuple[int, int, int, int]:
 
 
 def test_purchase_sends_a_signed_request() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served, running() as [engine]:
-        hook = make.webhook(world, served.url, data={"tenant": "lab-1"})
-        creation.create(make.purchase(world), world.as_distributor)
+        hook = make.webhook(catalog, served.url, data={"tenant": "lab-1"})
+        creation.create(make.purchase(catalog), catalog.as_distributor)
         engine.wake()
         got = served.next()
         until(settled, "the delivery is recorded")
@@ -49,11 +49,11 @@ def test_purchase_sends_a_signed_request() -> None:
 
 
 def test_failing_handler_is_called_again_after_backoff() -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = iter([500, 302, 200])
     with handler(lambda got: next(answers)) as served, running() as [engine]:
-        hook = make.webhook(world, served.url)
-        creation.create(make.purchase(world), world.as_distributor)
+        hook = make.webhook(catalog, served.url)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
         engine.wake()
         for n, seconds in ((1, 300), (2, 600)):
             served.next()
@@ -73,11 +73,11 @@ def test_failing_handler_is_called_again_after_backoff() -> None:
 
 
 def test_each_status_change_is_an_event() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served, running() as [engine]:
-        make.webhook(world, served.url)
-        row = creation.create(make.purchase(world), world.as_distributor)
-        transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+        make.webhook(catalog, served.url)
+        row = creation.create(make.purchase(catalog), catalog.as_distributor)
+        transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
         engine.wake()
         served.next(), served.next()
         until(settled, "both delivered")
@@ -88,9 +88,9 @@ def test_each_status_change_is_an_event() -> None:
 
 
 def test_trigger_now_is_sent_immediately() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served, running() as [engine]:
-        hook = make.webhook(world, served.url)
+        hook = make.webhook(catalog, served.url)
         fan_out.trigger(hook)
         engine.wake()
         served.next()

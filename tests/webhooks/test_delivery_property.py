@@ -51,9 +51,11 @@ class Emitter(RuleBasedStateMachine):
         super().__init__()
         self.block = transaction.atomic()
         self.block.__enter__()
-        self.world = make.world(capabilities={"cart": {"validation": True}})
-        for n, account in enumerate((self.world.vendor, self.world.vendor, self.world.provider), 1):
-            make.webhook(self.world, n=n, account=account)
+        self.catalog = make.catalog(capabilities={"cart": {"validation": True}})
+        for n, account in enumerate(
+            (self.catalog.vendor, self.catalog.vendor, self.catalog.provider), 1
+        ):
+            make.webhook(self.catalog, n=n, account=account)
         Clock.objects.create(pk=1, frozen_at=START)
         self.now = START
         # The model: what was counted, what is in flight, what was lost, what may be cancelled.
@@ -92,7 +94,9 @@ class Emitter(RuleBasedStateMachine):
         self.tick()
         active = list(Webhook.objects.filter(active=True))
         status = "draft" if draft else "pending"
-        row = creation.create(make.purchase(self.world, status=status), self.world.as_distributor)
+        row = creation.create(
+            make.purchase(self.catalog, status=status), self.catalog.as_distributor
+        )
         assert row.status == status
         if not draft:
             self.count_event(active)
@@ -104,7 +108,7 @@ class Emitter(RuleBasedStateMachine):
             return
         self.tick()
         row = rows[pick % len(rows)]
-        actors = {"V": self.world.as_vendor, "D": self.world.as_distributor, "S": Actor()}
+        actors = {"V": self.catalog.as_vendor, "D": self.catalog.as_distributor, "S": Actor()}
         actor = actors[who]
         legal = name in {m.name for m in rules.QUEUE.available_actions(row, actor.role)}
         active = list(Webhook.objects.filter(active=True))
@@ -155,7 +159,7 @@ class Emitter(RuleBasedStateMachine):
     def switch(self, pick: int, active: bool) -> None:
         self.tick()
         hook = self.hook(pick)
-        actions.edit(hook.pk, self.world.vendor_user, {"active": active})
+        actions.edit(hook.pk, self.catalog.vendor_user, {"active": active})
         if active != hook.active:
             self.disabled_at[hook.pk] = self.now
             assert not Delivery.objects.filter(webhook=hook, state="waiting").exists()
@@ -164,7 +168,7 @@ class Emitter(RuleBasedStateMachine):
     def edit(self, pick: int, n: int, how: bool) -> None:
         self.tick()
         fields = {"data": {"n": n}} if how else {"label": f"Label {n}"}
-        actions.edit(self.hook(pick).pk, self.world.vendor_user, fields)
+        actions.edit(self.hook(pick).pk, self.catalog.vendor_user, fields)
 
     @rule(pick=PICK)
     def recover(self, pick: int) -> None:

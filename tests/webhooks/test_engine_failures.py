@@ -63,9 +63,9 @@ def break_(
     return failing
 
 
-def order(world: make.World, times: int = 1) -> None:
+def order(catalog: make.Catalog, times: int = 1) -> None:
     for _ in range(times):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def outcomes() -> list[str]:
@@ -105,10 +105,10 @@ def of(error: BaseException) -> str:
 def test_error_at_seam_to_the_database_loses_no_result(
     seam: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        make.webhook(world, served.url)
-        order(world, 2)
+        make.webhook(catalog, served.url)
+        order(catalog, 2)
         where, name = SQL_SEAMS[seam]
         is_row_error = seam in ("record", "attempts", "row of an attempt") and (
             isinstance(error, RuntimeError)
@@ -140,18 +140,18 @@ def test_error_at_seam_to_the_database_loses_no_result(
 def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
     seam: tuple[Any, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     release = threading.Event()
     with handler(lambda got: (release.wait(10), 200)[1]) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             served.next()
             failing = break_(monkeypatch, *seam, error)
             engine.wake()
             assert failing.over.wait(10)
             release.set()
-            order(world)
+            order(catalog)
             engine.wake()
             drain(engine)
     if isinstance(error, Exception):
@@ -173,14 +173,14 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
 def test_loop_that_ends_is_started_again(
     seam: tuple[Any, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served, running() as [engine]:
         with monkeypatch.context() as patch:
             failing = break_(patch, *seam, error)
             end_loop(engine, patch)
             assert failing.over.wait(10)
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         engine.wake()
         until(settled, "delivered by the new loop")
     assert outcomes() == ["success"]
@@ -197,10 +197,10 @@ def test_claims_of_a_poll_whose_loop_ended_are_not_lost(monkeypatch: pytest.Monk
         return found
 
     monkeypatch.setattr(SqlThread, "run", run)
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        make.webhook(world, served.url)
-        order(world, 3)
+        make.webhook(catalog, served.url)
+        order(catalog, 3)
         with running():
             assert ended.wait(10)
             until(settled, "delivered by the new loop")
@@ -232,9 +232,9 @@ def end_loop(engine: Engine, patch: pytest.MonkeyPatch) -> None:
 def test_request_that_fails_in_the_program_is_recorded_as_failure(
     seam: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        hook = make.webhook(world, served.url)
+        hook = make.webhook(catalog, served.url)
         with running() as [engine]:
             if seam == "constructor":
                 failing = break_(
@@ -248,7 +248,7 @@ def test_request_that_fails_in_the_program_is_recorded_as_failure(
                     return await failing(*args)
 
                 monkeypatch.setattr(in_flight.InFlightCall, "run", run)
-            order(world)
+            order(catalog)
             engine.wake()
             until(lambda: Attempt.objects.exists(), "the attempt is recorded")
             # After a failure it backs off: move the clock for the next attempt.
@@ -321,12 +321,12 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(claims, "LEASE", 0.01)
-    world = make.world()
+    catalog = make.catalog()
     done: list[str] = []
     # The response is held until the database is down.
     with handler(None) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         with monkeypatch.context() as patch, running() as [engine]:
             served.next()
             away = OperationalError("away")
@@ -339,7 +339,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
                 patch.setattr(
                     where, name, lambda *a, real=real, name=name: (done.append(name), real(*a))[1]
                 )
-            order(world)
+            order(catalog)
             tries = failing.left
             until(lambda: failing.left < tries - 3, "the flush is tried")
             assert done == []
@@ -353,12 +353,12 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
 def test_slots_are_held_by_results_that_are_not_stored(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
         # One delivery each: a single webhook doesn't get the last slots.
         for n in range(1, 11):
-            make.webhook(world, served.url, n=n)
-        order(world)
+            make.webhook(catalog, served.url, n=n)
+        order(catalog)
         with monkeypatch.context() as patch, running(slots=3) as [engine]:
             # They count as errors of the rows, so claims continue.
             failing = break_(
@@ -383,11 +383,11 @@ def test_slots_are_held_by_results_that_are_not_stored(
 def test_failing_row_does_not_block_other_webhooks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     real = recording.attempt_row
     with handler() as served:
-        bad = make.webhook(world, f"{served.url}bad")
-        make.webhook(world, f"{served.url}good", n=2)
+        bad = make.webhook(catalog, f"{served.url}bad")
+        make.webhook(catalog, f"{served.url}good", n=2)
 
         def row(call: Any, *args: Any) -> Any:
             if call.claimed.webhook["id"] == bad.pk:
@@ -397,7 +397,7 @@ def test_failing_row_does_not_block_other_webhooks(
         with monkeypatch.context() as patch, running() as [engine]:
             patch.setattr(recording, "attempt_row", row)
             for n in range(1, 4):
-                order(world)
+                order(catalog)
                 engine.wake()
                 until(lambda n=n: Attempt.objects.count() == n, "the other webhook's attempt")
             assert "Storing results" in engine._problems.summary()
@@ -411,10 +411,10 @@ def test_failing_row_does_not_block_other_webhooks(
 def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
@@ -433,10 +433,10 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
 
 
 def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
@@ -454,10 +454,10 @@ def test_stop_logs_how_many_results_are_lost(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(engine_module, "STORE", 0.1)
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         with monkeypatch.context() as patch:
             break_(patch, recording, "record", OperationalError("away"), times=10**6)
             with running() as [engine]:

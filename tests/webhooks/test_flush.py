@@ -69,10 +69,10 @@ def name(error: BaseException) -> str:
 
 def claimed(count: int = 5) -> list[ClaimedDelivery]:
     """Return claimed deliveries of one webhook, in the order of their ids."""
-    world = make.world()
-    make.webhook(world)
+    catalog = make.catalog()
+    make.webhook(catalog)
     for _ in range(count):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
     found = claims.claim(100)
     assert len(found) == count
     return found

@@ -24,8 +24,8 @@ from webhooks.models import Delivery, Event, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def order(world: make.World) -> str:
-    return creation.create(make.purchase(world), world.as_distributor).pk
+def order(catalog: make.Catalog) -> str:
+    return creation.create(make.purchase(catalog), catalog.as_distributor).pk
 
 
 def touch(pk: str) -> None:
@@ -39,9 +39,9 @@ def test_changes_in_opposite_order_do_not_deadlock(
     mode: str, settings: pytest.FixtureRequest
 ) -> None:
     settings.SIM_EVENT_MODE = mode  # type: ignore[attr-defined]
-    worlds = make.world("1"), make.world("2")
-    hooks = [make.webhook(world, n=n) for n, world in enumerate(worlds, 1)]
-    requests = [[order(world) for world in worlds] for _ in range(2)]
+    worlds = make.catalog("1"), make.catalog("2")
+    hooks = [make.webhook(catalog, n=n) for n, catalog in enumerate(worlds, 1)]
+    requests = [[order(catalog) for catalog in worlds] for _ in range(2)]
     both = threading.Barrier(2)
 
     def change(first: str, second: str) -> None:
@@ -89,9 +89,9 @@ def test_order_and_its_set_up_requests_lock_once(locks: list[set[str]]) -> None:
 
 
 def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded() -> None:
-    world = make.world()
-    make.webhook(world)
-    kept, dropped = order(world), order(world)
+    catalog = make.catalog()
+    make.webhook(catalog)
+    kept, dropped = order(catalog), order(catalog)
     Event.objects.all().delete()
     with transitions.atomic():
         touch(kept)
@@ -105,14 +105,14 @@ def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded() -> None:
         raise IntegrityError
     assert Event.objects.count() == 2
     # Nothing remains for the next transaction.
-    order(world)
+    order(catalog)
     assert Event.objects.count() == 3
 
 
 def test_events_of_one_transaction_are_counted_by_webhook() -> None:
-    world = make.world()
-    one, two = make.webhook(world), make.webhook(world, n=2, account=world.provider)
-    first, second = order(world), order(world)
+    catalog = make.catalog()
+    one, two = make.webhook(catalog), make.webhook(catalog, n=2, account=catalog.provider)
+    first, second = order(catalog), order(catalog)
     Webhook.objects.filter(pk=two.pk).update(active=False)
     with transitions.atomic():
         for pk in (first, second, first):
@@ -124,9 +124,9 @@ def test_events_of_one_transaction_are_counted_by_webhook() -> None:
 def test_claims_and_deletions_during_a_transaction_do_not_wait() -> None:
     if connection.vendor != "postgresql":
         return
-    world = make.world()
-    hook, other = make.webhook(world), make.webhook(world, n=2)
-    pk = order(world)
+    catalog = make.catalog()
+    hook, other = make.webhook(catalog), make.webhook(catalog, n=2)
+    pk = order(catalog)
     with transaction.atomic():
         list(Webhook.objects.select_for_update().filter(pk=hook.pk))
         list(Delivery.objects.select_for_update().filter(webhook=hook))

@@ -24,14 +24,14 @@ START = make.AT + timedelta(days=9)
 
 
 @pytest.fixture
-def world(settings: Any) -> make.World:
+def catalog(settings: Any) -> make.Catalog:
     Clock.objects.update_or_create(pk=1, defaults={"frozen_at": START})
-    return make.world()
+    return make.catalog()
 
 
-def order(world: make.World, times: int = 1) -> None:
+def order(catalog: make.Catalog, times: int = 1) -> None:
     for _ in range(times):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def move(seconds: float) -> None:
@@ -58,9 +58,9 @@ def backoff(hook: Webhook) -> tuple[int, Any, bool]:
     return (hook.round, hook.earliest_possible_trigger, hook.out_of_order)
 
 
-def test_first_lost_worker_is_not_a_failure(world: make.World) -> None:
-    hook = make.webhook(world)
-    order(world)
+def test_first_lost_worker_is_not_a_failure(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog)
+    order(catalog)
     lose()
     assert backoff(hook) == (0, None, False)
     [again] = claim(1)
@@ -73,11 +73,11 @@ def test_first_lost_worker_is_not_a_failure(world: make.World) -> None:
 
 
 def test_request_that_loses_its_workers_backs_off_until_out_of_order(
-    world: make.World, settings: Any
+    catalog: make.Catalog, settings: Any
 ) -> None:
     settings.SIM_FAILURE_LIMIT = 4
-    hook = make.webhook(world)
-    order(world)
+    hook = make.webhook(catalog)
+    order(catalog)
     lose()
     for failures, minutes in enumerate((5, 10, 20), 1):
         lose()
@@ -98,11 +98,11 @@ def test_request_that_loses_its_workers_backs_off_until_out_of_order(
 
 
 def test_thirty_requests_in_flight_of_a_worker_lost_twice_are_one_failure(
-    world: make.World, settings: Any
+    catalog: make.Catalog, settings: Any
 ) -> None:
     settings.SIM_MAX_IN_FLIGHT = 30
-    hook, other = make.webhook(world), make.webhook(world, n=2, account=world.provider)
-    order(world, 30)
+    hook, other = make.webhook(catalog), make.webhook(catalog, n=2, account=catalog.provider)
+    order(catalog, 30)
     lose(60)
     assert backoff(hook) == backoff(other) == (0, None, False)
     lose(60)
@@ -118,9 +118,9 @@ def test_thirty_requests_in_flight_of_a_worker_lost_twice_are_one_failure(
     assert backoff(hook)[0] == backoff(other)[0] == 2
 
 
-def test_success_resets_count_of_lost_workers(world: make.World) -> None:
-    hook = make.webhook(world)
-    order(world)
+def test_success_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog)
+    order(catalog)
     lose()
     [again] = claim(1)
     recording.record([AttemptResult(again, retry.FAILURE, 1)])
@@ -132,9 +132,9 @@ def test_success_resets_count_of_lost_workers(world: make.World) -> None:
     claim(1)
 
 
-def test_orderly_stops_are_not_counted(world: make.World) -> None:
-    hook = make.webhook(world)
-    order(world)
+def test_orderly_stops_are_not_counted(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog)
+    order(catalog)
     for _ in range(12):
         [one] = claim(1)
         recording.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
@@ -147,22 +147,22 @@ def test_orderly_stops_are_not_counted(world: make.World) -> None:
     assert backoff(hook)[0] == 1
 
 
-def test_edit_resets_count_of_lost_workers(world: make.World) -> None:
+def test_edit_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
     """The settings that a lost worker used are unknown."""
-    hook = make.webhook(world)
-    order(world)
+    hook = make.webhook(catalog)
+    order(catalog)
     lose()
     claim(1)
     move(5)
-    actions.edit(hook.pk, world.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
+    actions.edit(hook.pk, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
     claims.expire_leases()
     recording.record(claims.lost_attempts())
     assert backoff(hook) == (0, None, False)
     claim(1)
 
 
-def test_lost_trigger_now_is_repeated_like_any_other(world: make.World) -> None:
-    hook = make.webhook(world)
+def test_lost_trigger_now_is_repeated_like_any_other(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog)
     fan_out.trigger(hook)
     lose()
     assert not Delivery.objects.get().forced
@@ -170,8 +170,8 @@ def test_lost_trigger_now_is_repeated_like_any_other(world: make.World) -> None:
     assert backoff(hook)[0] == 1
 
 
-def test_lost_worker_of_validator_changes_no_backoff(world: make.World) -> None:
-    hook = make.webhook(world, type="validator")
+def test_lost_worker_of_validator_changes_no_backoff(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog, type="validator")
     for _ in range(3):
         fan_out.trigger(hook)
         lose()
@@ -180,13 +180,13 @@ def test_lost_worker_of_validator_changes_no_backoff(world: make.World) -> None:
 
 
 def test_stopped_engine_records_orderly_stop(
-    world: make.World, monkeypatch: pytest.MonkeyPatch
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A developer restarts the sandbox while a request hangs, more often than the limit."""
     monkeypatch.setattr(engine, "GRACE", 0.0)
     with handler(None) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         for n in range(1, 4):
             with running():
                 served.next()
@@ -198,9 +198,9 @@ def test_stopped_engine_records_orderly_stop(
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {"unknown"}
 
 
-def test_request_ended_by_loop_error_is_not_an_orderly_stop(world: make.World) -> None:
-    make.webhook(world)
-    order(world)
+def test_request_ended_by_loop_error_is_not_an_orderly_stop(catalog: make.Catalog) -> None:
+    make.webhook(catalog)
+    order(catalog)
     [one] = claim(1)
     cut_off = AttemptResult(one, retry.UNKNOWN, 1, stopped=True)
     crashed = engine.Engine()

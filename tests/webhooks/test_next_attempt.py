@@ -35,8 +35,8 @@ def worker(frozen: None) -> Any:
     heartbeats.delete(heartbeats.WORKER)
 
 
-def hook(world: make.World, **more: Any) -> Webhook:
-    return make.webhook(world, **more)
+def hook(catalog: make.Catalog, **more: Any) -> Webhook:
+    return make.webhook(catalog, **more)
 
 
 def delivery(row: Webhook, **more: Any) -> Delivery:
@@ -64,7 +64,7 @@ def test_next_attempt_as_text(at: datetime, now: datetime, text: str) -> None:
 
 
 def test_delivery_waits_for_end_of_backoff() -> None:
-    row = delivery(hook(make.world(), earliest_possible_trigger=NOW + 300 * S, round=1))
+    row = delivery(hook(make.catalog(), earliest_possible_trigger=NOW + 300 * S, round=1))
     found = next_attempt.of_delivery(row, NOW)
     assert (found.at, found.is_due) == (NOW + 300 * S, False)
     # Trigger now ignores the backoff.
@@ -73,15 +73,15 @@ def test_delivery_waits_for_end_of_backoff() -> None:
 
 
 def test_due_without_a_worker() -> None:
-    assert why(delivery(hook(make.world()))) == "Due now, but no worker is running."
+    assert why(delivery(hook(make.catalog()))) == "Due now, but no worker is running."
 
 
 def test_due_with_a_worker(worker: None) -> None:
-    assert why(delivery(hook(make.world()))) == "Due now. A worker sends it within a second."
+    assert why(delivery(hook(make.catalog()))) == "Due now. A worker sends it within a second."
 
 
 def test_due_after_first_request_of_a_backoff(worker: None) -> None:
-    row = hook(make.world(), earliest_possible_trigger=NOW, round=1)
+    row = hook(make.catalog(), earliest_possible_trigger=NOW, round=1)
     waits = delivery(row)
     assert "within a second" in why(waits)
     delivery(row, state="calling", started_at=NOW)
@@ -90,7 +90,7 @@ def test_due_after_first_request_of_a_backoff(worker: None) -> None:
 
 def test_due_beyond_the_webhooks_limit(worker: None, settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 2
-    row = hook(make.world())
+    row = hook(make.catalog())
     waits, forced = delivery(row), delivery(row, forced=True)
     for _ in range(2):
         assert "within a second" in why(waits)
@@ -103,8 +103,8 @@ def test_due_beyond_the_webhooks_limit(worker: None, settings: Any) -> None:
 
 def test_due_while_slots_are_short(worker: None, settings: Any) -> None:
     settings.SIM_CALLS = 20
-    world = make.world()
-    row, other = hook(world), hook(world, n=2)
+    catalog = make.catalog()
+    row, other = hook(catalog), hook(catalog, n=2)
     waits = delivery(row)
     delivery(row, state="calling", started_at=NOW)
     for _ in range(4):
@@ -120,9 +120,9 @@ def test_due_while_slots_are_short(worker: None, settings: Any) -> None:
 
 def test_due_while_all_slots_are_full(worker: None, settings: Any) -> None:
     settings.SIM_CALLS = 3
-    world = make.world()
-    waits, other = delivery(hook(world)), hook(world, n=2)
-    validator = hook(world, n=3, type="validator")
+    catalog = make.catalog()
+    waits, other = delivery(hook(catalog)), hook(catalog, n=2)
+    validator = hook(catalog, n=3, type="validator")
     for _ in range(3):
         assert "within a second" in why(waits)
         delivery(other, state="calling", started_at=NOW)
@@ -132,10 +132,10 @@ def test_due_while_all_slots_are_full(worker: None, settings: Any) -> None:
 
 
 def test_next_attempt_of_webhook(worker: None) -> None:
-    world = make.world()
+    catalog = make.catalog()
 
     def told(pending: int, **fields: Any) -> str:
-        row = hook(world, **fields)
+        row = hook(catalog, **fields)
         try:
             found = next_attempt.of_webhook(row, NOW, pending=pending, load=WorkerLoad())
             return found.sentence(NOW)
@@ -163,11 +163,11 @@ def listed(who: Caller, query: str = "") -> list[tuple[str, str | None]]:
 
 
 def test_api_neither_shows_nor_filters_by_past_time() -> None:
-    world = make.world()
-    who = caller(world.vendor)
+    catalog = make.catalog()
+    who = caller(catalog.vendor)
     for n, seconds in enumerate((None, -60, 0, 1, 300), 1):
         at = None if seconds is None else NOW + seconds * S
-        hook(world, n=n, earliest_possible_trigger=at, round=n > 1)
+        hook(catalog, n=n, earliest_possible_trigger=at, round=n > 1)
     soon, later = ((NOW + n * S).isoformat() for n in (1, 300))
     assert listed(who, "?ordering(id)") == [
         ("1", None), ("2", None), ("3", None), ("4", soon), ("5", later),

@@ -45,7 +45,7 @@ def counted(hook: Webhook) -> tuple[int, int, int, int]:
 
 
 def test_old_deliveries_are_pruned_and_their_sums_kept() -> None:
-    hook = make.webhook(make.world())
+    hook = make.webhook(make.catalog())
     # One delivery with an unknown attempt, a failure and a success; then the last delivery.
     fan_out.trigger(hook)
     call(retry.UNKNOWN), call(retry.FAILURE)
@@ -72,7 +72,7 @@ def test_old_deliveries_are_pruned_and_their_sums_kept() -> None:
 
 
 def test_last_success_and_failure_are_kept_with_delivery_and_events() -> None:
-    hook = make.webhook(make.world())
+    hook = make.webhook(make.catalog())
     fan_out.trigger(hook)
     call()
     move_clock(400 * DAY)
@@ -83,12 +83,12 @@ def test_last_success_and_failure_are_kept_with_delivery_and_events() -> None:
 
 
 def test_last_failure_of_cancelled_delivery_is_kept() -> None:
-    world = make.world()
-    hook = make.webhook(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
     fan_out.trigger(hook)
     call(retry.FAILURE)
     for active in (False, True):
-        actions.edit(hook.pk, world.vendor_user, {"active": active})
+        actions.edit(hook.pk, catalog.vendor_user, {"active": active})
     move_clock(400 * DAY)
     fan_out.trigger(hook)
     call(retry.SUCCESS)
@@ -99,7 +99,7 @@ def test_last_failure_of_cancelled_delivery_is_kept() -> None:
 
 @pytest.mark.parametrize("state", ["waiting", "calling"])
 def test_unfinished_deliveries_are_kept(state: str) -> None:
-    hook = make.webhook(make.world())
+    hook = make.webhook(make.catalog())
     for _ in range(2):
         fan_out.trigger(hook)
     if state == "calling":
@@ -110,7 +110,7 @@ def test_unfinished_deliveries_are_kept(state: str) -> None:
 
 
 def test_age_of_delivery_counts_from_its_last_attempt() -> None:
-    hook = make.webhook(make.world())
+    hook = make.webhook(make.catalog())
     fan_out.trigger(hook)
     call(retry.FAILURE)
     move_clock(29 * DAY)
@@ -131,10 +131,10 @@ def test_age_of_delivery_counts_from_its_last_attempt() -> None:
 
 
 def test_cancelled_deliveries_are_pruned() -> None:
-    world = make.world()
-    hook = make.webhook(world)
-    creation.create(make.purchase(world), world.as_distributor)
-    actions.edit(hook.pk, world.vendor_user, {"active": False})
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
+    creation.create(make.purchase(catalog), catalog.as_distributor)
+    actions.edit(hook.pk, catalog.vendor_user, {"active": False})
     move_clock(31 * DAY)
     assert cleanup.prune() == 1
     assert sums(hook) == (1, 0, 0, 0)
@@ -146,8 +146,8 @@ def test_pruning_in_batches_keeps_sums_per_webhook(
 ) -> None:
     monkeypatch.setattr(cleanup, "_PRUNE_BATCH", 2)
     settings.SIM_KEEP_DAYS = 3
-    world = make.world()
-    first, second = make.webhook(world), make.webhook(world, n=2)
+    catalog = make.catalog()
+    first, second = make.webhook(catalog), make.webhook(catalog, n=2)
     for hook, times in ((first, 5), (second, 3)):
         for _ in range(times):
             fan_out.trigger(hook)
@@ -167,8 +167,8 @@ def test_pruning_in_batches_keeps_sums_per_webhook(
     ],
 )
 def test_wrong_counter_is_reported(counter: str) -> None:
-    world = make.world()
-    hook, sound = make.webhook(world), make.webhook(world, n=2)
+    catalog = make.catalog()
+    hook, sound = make.webhook(catalog), make.webhook(catalog, n=2)
     for row in (hook, sound):
         fan_out.trigger(row)
     call(retry.FAILURE)
@@ -181,7 +181,7 @@ def test_wrong_counter_is_reported(counter: str) -> None:
 
 
 def test_missing_row_is_reported() -> None:
-    hook = make.webhook(make.world())
+    hook = make.webhook(make.catalog())
     fan_out.trigger(hook)
     call(retry.FAILURE)
     Event.objects.all().delete()
@@ -194,16 +194,16 @@ def test_missing_row_is_reported() -> None:
 
 
 def test_check_is_one_statement(django_assert_num_queries: Any) -> None:
-    world = make.world()
+    catalog = make.catalog()
     for n in range(1, 30):
-        fan_out.trigger(make.webhook(world, n=n))
+        fan_out.trigger(make.webhook(catalog, n=n))
     call()
     with django_assert_num_queries(1):
         assert webhook_health.counter_discrepancies() == []
 
 
 def test_command_prints_discrepancies_and_exits_with_1() -> None:
-    hook = make.webhook(make.world())
+    hook = make.webhook(make.catalog())
     said = StringIO()
     call_command("check_counters", stdout=said)
     assert said.getvalue() == ""
@@ -216,7 +216,7 @@ def test_command_prints_discrepancies_and_exits_with_1() -> None:
 
 def test_event_and_last_attempt_must_both_be_old(settings: Any) -> None:
     settings.SIM_KEEP_DAYS = 1
-    hook = make.webhook(make.world())
+    hook = make.webhook(make.catalog())
     for _ in range(2):
         fan_out.trigger(hook)
         call()

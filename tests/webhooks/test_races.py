@@ -28,15 +28,15 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def order(world: make.World, times: int = 1) -> None:
+def order(catalog: make.Catalog, times: int = 1) -> None:
     for _ in range(times):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
-def failing(world: make.World, waiting: int) -> Webhook:
+def failing(catalog: make.Catalog, waiting: int) -> Webhook:
     """Make a webhook whose backoff has just ended, with pending deliveries."""
-    hook = make.webhook(world)
-    order(world, waiting)
+    hook = make.webhook(catalog)
+    order(catalog, waiting)
     claimed = claims.claim(100)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
     move_clock(400)
@@ -48,8 +48,8 @@ def expire_leases() -> None:
 
 
 def test_claim_skips_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = make.world()
-    failing(world, waiting=1)
+    catalog = make.catalog()
+    failing(catalog, waiting=1)
     joined, commit = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -57,7 +57,7 @@ def test_claim_skips_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPa
         commit.wait(15)
 
     monkeypatch.setattr(fan_out.wakeup, "after_commit", hold)
-    event = Background(lambda: order(world))
+    event = Background(lambda: order(catalog))
     assert joined.wait(15)
     during = Background(lambda: claims.claim(10))
     if connection.vendor == "postgresql":
@@ -72,9 +72,9 @@ def test_claim_skips_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPa
 
 
 def test_lost_attempt_found_by_two_workers_is_recorded_once() -> None:
-    world = make.world()
-    make.webhook(world)
-    order(world, 3)
+    catalog = make.catalog()
+    make.webhook(catalog)
+    order(catalog, 3)
     claims.claim(10)
     expire_leases()
     found = together(*[lambda: recording.record(claims.lost_attempts())] * 2)
@@ -88,11 +88,11 @@ def test_lost_attempt_found_by_two_workers_is_recorded_once() -> None:
 def test_failure_committed_during_selection_prevents_claim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = make.world()
-    hook = make.webhook(world)
-    order(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
+    order(catalog)
     [failing] = claims.claim(10)
-    order(world)
+    order(catalog)
     choose = selection._oldest
 
     def fail() -> Any:
@@ -130,18 +130,18 @@ def both_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "by_uid", look_together)
 
 
-def buy(world: make.World, asset_uid: str, customer_uid: str = "") -> Any:
-    body = make.purchase(world, asset={"external_uid": asset_uid})
+def buy(catalog: make.Catalog, asset_uid: str, customer_uid: str = "") -> Any:
+    body = make.purchase(catalog, asset={"external_uid": asset_uid})
     body["asset"]["tiers"]["customer"]["external_uid"] = customer_uid
     client = APIClient()
-    client.force_authenticate(world.provider_user)
+    client.force_authenticate(catalog.provider_user)
     return client.post("/public/v1/requests", body, format="json")
 
 
 def test_concurrent_identical_purchases(both_have_looked: None) -> None:
-    world = make.world()
-    make.webhook(world)
-    found = together(lambda: buy(world, "uid-1"), lambda: buy(world, "uid-1"))
+    catalog = make.catalog()
+    make.webhook(catalog)
+    found = together(lambda: buy(catalog, "uid-1"), lambda: buy(catalog, "uid-1"))
     answers = {answer.status_code: answer.json() for answer in found}
     assert set(answers) == {201, 409}
     assert answers[409]["params"]["request_id"] == answers[201]["id"]
@@ -151,31 +151,31 @@ def test_concurrent_identical_purchases(both_have_looked: None) -> None:
 
 
 def test_concurrent_orders_of_same_new_customer(both_have_looked: None) -> None:
-    world = make.world()
-    found = together(*[lambda uid=uid: buy(world, uid, "customer-1") for uid in ("a", "b")])
+    catalog = make.catalog()
+    found = together(*[lambda uid=uid: buy(catalog, uid, "customer-1") for uid in ("a", "b")])
     assert [answer.status_code for answer in found] == [201, 201]
     first, second = Asset.objects.all()
     assert first.customer == second.customer
 
 
 def test_concurrent_changes_of_one_subscription() -> None:
-    world = make.world()
-    asset = make.asset(world)
+    catalog = make.catalog()
+    asset = make.asset(catalog)
     body = {"type": "cancel", "asset": {"id": asset.pk}}
-    found = together(*[lambda: creation.create(body, world.as_distributor)] * 2)
+    found = together(*[lambda: creation.create(body, catalog.as_distributor)] * 2)
     assert sorted(type(one).__name__ for one in found) == ["Conflict", "Request"]
 
 
 def test_one_of_two_concurrent_moves_wins() -> None:
-    world = make.world()
-    make.webhook(world)
+    catalog = make.catalog()
+    make.webhook(catalog)
     for _ in range(5):
-        row = creation.create(make.purchase(world), world.as_distributor)
+        row = creation.create(make.purchase(catalog), catalog.as_distributor)
         before = Event.objects.count()
         found = together(
-            lambda pk=row.pk: transitions.move(Request, pk, "approve", world.as_vendor, {}),
+            lambda pk=row.pk: transitions.move(Request, pk, "approve", catalog.as_vendor, {}),
             lambda pk=row.pk: transitions.move(
-                Request, pk, "fail", world.as_vendor, {"reason": "No"}
+                Request, pk, "fail", catalog.as_vendor, {"reason": "No"}
             ),
         )
         [loser] = [one for one in found if isinstance(one, ActionNotAllowed)]
@@ -213,14 +213,14 @@ BOTH = pytest.mark.parametrize("where", ["insert_deliveries", "_count", "after_c
 def test_disabled_while_an_event_is_recorded(
     where: str, backing_off: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make.world()
-    hook = failing(world, waiting=1) if backing_off else make.webhook(world)
+    catalog = make.catalog()
+    hook = failing(catalog, waiting=1) if backing_off else make.webhook(catalog)
     ran = paused(
         monkeypatch,
         where,
-        lambda: actions.edit(hook.pk, world.vendor_user, {"active": False}),
+        lambda: actions.edit(hook.pk, catalog.vendor_user, {"active": False}),
     )
-    order(world)
+    order(catalog)
     ran[0].result()
     assert set(Delivery.objects.values_list("state", flat=True)) == {"cancelled"}
     assert webhook_health.counter_discrepancies() == []
@@ -231,11 +231,11 @@ def test_disabled_while_an_event_is_recorded(
 def test_deleted_while_an_event_is_recorded(
     where: str, backing_off: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make.world()
-    hook = failing(world, waiting=1) if backing_off else make.webhook(world)
-    other = make.webhook(world, n=2)
+    catalog = make.catalog()
+    hook = failing(catalog, waiting=1) if backing_off else make.webhook(catalog)
+    other = make.webhook(catalog, n=2)
     ran = paused(monkeypatch, where, lambda: actions.delete(hook.pk))
-    order(world)
+    order(catalog)
     ran[0].result()
     assert list(Webhook.objects.all()) == [other]
     # The rows that the event had locked were skipped.
@@ -248,11 +248,11 @@ def test_deleted_while_an_event_is_recorded(
 def test_removed_event_keeps_equal_events_of_same_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = make.world()
-    hook = make.webhook(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
     change = transitions.Change(
-        object_class="fulfillment_request", object_id="PR-1", product_id=world.product.pk,
-        account_ids=(world.vendor.pk,), status_from="pending", status_to="inquiring",
+        object_class="fulfillment_request", object_id="PR-1", product_id=catalog.product.pk,
+        account_ids=(catalog.vendor.pk,), status_from="pending", status_to="inquiring",
         at=clock.now(),
     )  # fmt: skip
     with transaction.atomic():
@@ -276,7 +276,7 @@ def test_removed_event_keeps_equal_events_of_same_time(
 
 
 def test_trigger_now_on_deleted_webhook() -> None:
-    hook = make.webhook(make.world())
+    hook = make.webhook(make.catalog())
     actions.delete(hook.pk)
     with pytest.raises(Missing):
         fan_out.trigger(hook)
@@ -285,9 +285,9 @@ def test_trigger_now_on_deleted_webhook() -> None:
 def test_coalescing_skips_delivery_being_claimed(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    world = make.world()
-    make.webhook(world)
-    order(world, 3)
+    catalog = make.catalog()
+    make.webhook(catalog)
+    order(catalog, 3)
     settings.SIM_EVENT_MODE = "coalesce"
     first, *_ = Delivery.objects.order_by("pk")
     started: list[Background] = []
@@ -321,19 +321,19 @@ def test_coalescing_skips_delivery_being_claimed(
 
 
 def test_concurrent_mix_of_all_operations(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = make.world()
+    catalog = make.catalog()
     dice = random.Random(7)
     with handler(lambda got: dice.choice([200, 200, 500])) as served:
-        hooks = [make.webhook(world, served.url, n=n) for n in range(1, 5)]
+        hooks = [make.webhook(catalog, served.url, n=n) for n in range(1, 5)]
 
         def buy() -> None:
             for _ in range(12):
-                row = creation.create(make.purchase(world), world.as_distributor)
-                transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+                row = creation.create(make.purchase(catalog), catalog.as_distributor)
+                transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
 
         def meddle(hook: Webhook) -> None:
             for n in range(8):
-                actions.edit(hook.pk, world.vendor_user, {"active": n % 2 == 1, "data": {"n": n}})
+                actions.edit(hook.pk, catalog.vendor_user, {"active": n % 2 == 1, "data": {"n": n}})
                 move_clock(200)
                 try:
                     fan_out.trigger(hook)
@@ -345,13 +345,13 @@ def test_concurrent_mix_of_all_operations(monkeypatch: pytest.MonkeyPatch) -> No
                 fan_out.trigger(hook)
             actions.delete(hook.pk)
             with pytest.raises(Missing):
-                actions.edit(hook.pk, world.vendor_user, {"active": False})
+                actions.edit(hook.pk, catalog.vendor_user, {"active": False})
 
         with running(2) as engines:
             together(buy, buy, lambda: meddle(hooks[0]), lambda: drop(hooks[1]))
             served.answer = lambda got: 200
             for hook in Webhook.objects.all():
-                actions.edit(hook.pk, world.vendor_user, {"headers": {"X-Now": "better"}})
+                actions.edit(hook.pk, catalog.vendor_user, {"headers": {"X-Now": "better"}})
             for engine in engines:
                 engine.wake()
             cleanup.remove_deleted()

@@ -23,18 +23,18 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def order(world: make.World, times: int = 1, **more: Any) -> Request:
+def order(catalog: make.Catalog, times: int = 1, **more: Any) -> Request:
     for _ in range(times):
-        row = creation.create(make.purchase(world, **more), world.as_distributor)
+        row = creation.create(make.purchase(catalog, **more), catalog.as_distributor)
     return row
 
 
-def one_call(world: make.World, **webhook: Any) -> tuple[Webhook, Got]:
+def one_call(catalog: make.Catalog, **webhook: Any) -> tuple[Webhook, Got]:
     """Make one purchase for one webhook; return the request that its handler got."""
     path = webhook.pop("path", "")
     with handler() as served:
-        hook = make.webhook(world, served.url + path, **webhook)
-        order(world)
+        hook = make.webhook(catalog, served.url + path, **webhook)
+        order(catalog)
         with running():
             got = served.next()
             until(settled, "delivered")
@@ -55,10 +55,10 @@ def states() -> list[tuple[str, int]]:
 
 
 def test_each_event_has_its_own_delivery() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        make.webhook(world, served.url)
-        order(world, 5)
+        make.webhook(catalog, served.url)
+        order(catalog, 5)
         assert states() == [("waiting", 1)] * 5
         with running():
             until(settled, "delivered")
@@ -67,10 +67,10 @@ def test_each_event_has_its_own_delivery() -> None:
 
 def test_coalesce_joins_events_to_one_pending_delivery(settings: Any) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        hook = make.webhook(world, served.url)
-        order(world, 5)
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 5)
         assert states() == [("waiting", 5)]
         with running():
             until(settled, "delivered")
@@ -83,13 +83,13 @@ def test_coalesce_joins_events_to_one_pending_delivery(settings: Any) -> None:
 def test_coalesce_joins_events_during_a_request_to_one_more_delivery(settings: Any) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
     settings.SIM_MAX_IN_FLIGHT = 1
-    world = make.world()
+    catalog = make.catalog()
     with handler(None) as served:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             served.next()
-            order(world, 4)
+            order(catalog, 4)
             engine.wake()
             assert states() == [("calling", 1), ("waiting", 4)]
             served.release.set()
@@ -100,19 +100,19 @@ def test_coalesce_joins_events_during_a_request_to_one_more_delivery(settings: A
 
 def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
-    world = make.world()
-    hook = make.webhook(world)
-    order(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
+    order(catalog)
     [first] = claims.claim(10)
-    order(world, 2)
+    order(catalog, 2)
     recording.record([AttemptResult(first, retry.FAILURE, 1)])
     # The older one remains, with the events of both.
     assert states() == [("waiting", 3)]
     assert Delivery.objects.get().pk == first.delivery_id
     # Two in flight fail together: one stays pending, the other is shown as cancelled.
-    actions.edit(hook.pk, world.vendor_user, {"data": {"gate": "open"}})
+    actions.edit(hook.pk, catalog.vendor_user, {"data": {"gate": "open"}})
     [again] = claims.claim(10)
-    order(world)
+    order(catalog)
     [second] = claims.claim(10)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in (again, second)])
     assert states() == [("waiting", 4), ("cancelled", 0)]
@@ -121,12 +121,12 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
 
 def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
-    world = make.world()
+    catalog = make.catalog()
     for n in (1, 2, 3):
-        make.webhook(world, n=n)
-    order(world, 2)
+        make.webhook(catalog, n=n)
+    order(catalog, 2)
     claimed = claims.claim(10)
-    order(world, 2)
+    order(catalog, 2)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed[:2]])
     recording.record([AttemptResult(claimed[2], retry.SUCCESS, 1)])
     for hook in Webhook.objects.all():
@@ -144,7 +144,7 @@ def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
 )
 def test_token_is_in_the_configured_headers(mode: str, names: set[str], settings: Any) -> None:
     settings.SIM_JWT_HEADER = mode
-    hook, got = one_call(make.world())
+    hook, got = one_call(make.catalog())
     sent = {name for name in got.headers if name.lower() in ("authentication", "authorization")}
     assert sent == names
     for name in names:
@@ -160,15 +160,15 @@ def test_token_is_in_the_configured_headers(mode: str, names: set[str], settings
 )
 def test_object_class_has_the_configured_form(form: str, expected: str, settings: Any) -> None:
     settings.SIM_OBJECT_CLASS_FORM = form
-    hook, got = one_call(make.world())
+    hook, got = one_call(make.catalog())
     assert got.json["object_class"] == token_claims(hook, got)["object_class"] == expected
 
 
 def test_body_equals_claims_without_exp(settings: Any) -> None:
     settings.SIM_PROCESSING_TIMEOUT = 450
     data = {"tenant": "lab-1", "nested": {"ü": [1, None, "☃"]}}
-    world = make.world()
-    hook, got = one_call(world, data=data)
+    catalog = make.catalog()
+    hook, got = one_call(catalog, data=data)
     signed = token_claims(hook, got)
     exp = signed.pop("exp")
     assert got.json == signed
@@ -177,7 +177,10 @@ def test_body_equals_claims_without_exp(settings: Any) -> None:
         "triggered_at", "last_success_at", "last_failure_at", "processing_timeout", "data",
     ]  # fmt: skip
     assert got.json["data"] == data
-    assert (got.json["account_id"], got.json["product_id"]) == (world.vendor.pk, world.product.pk)
+    assert (got.json["account_id"], got.json["product_id"]) == (
+        catalog.vendor.pk,
+        catalog.product.pk,
+    )
     assert got.json["webhook_name"] == hook.label
     attempt = Attempt.objects.get()
     assert got.json["triggered_at"] == format_timestamp(attempt.started_at)
@@ -189,9 +192,9 @@ def test_body_equals_claims_without_exp(settings: Any) -> None:
 
 
 def test_get_has_same_headers_without_body_and_data() -> None:
-    world = make.world()
+    catalog = make.catalog()
     more = {"headers": {"X-Env": "lab"}, "data": {"tenant": "lab-1"}}
-    hook, got = one_call(world, http_method="GET", path="hook", **more)
+    hook, got = one_call(catalog, http_method="GET", path="hook", **more)
     assert (got.method, got.path, got.body) == ("GET", "/hook", b"")
     assert "Content-Length" not in got.headers and "Content-Type" not in got.headers
     assert got.headers["X-Env"] == "lab"
@@ -206,13 +209,13 @@ def test_get_has_same_headers_without_body_and_data() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_query_string_is_sent_unchanged(method: str) -> None:
     query = "a/b?x=1+2&y=%2F%2f&empty=&flag&z=a%20b,c;d"
-    _, got = one_call(make.world(), http_method=method, path=query)
+    _, got = one_call(make.catalog(), http_method=method, path=query)
     assert got.path == f"/{query}"
 
 
 def test_custom_headers_are_sent_except_reserved_ones() -> None:
     custom = {"X-Env": "lab", "Content-Type": "application/x-lab", "authorization": "Basic eA=="}
-    hook, got = one_call(make.world(), headers=custom)
+    hook, got = one_call(make.catalog(), headers=custom)
     assert got.headers["X-Env"] == "lab"
     assert got.headers["Content-Type"] == "application/x-lab"
     names = [name for name in got.headers if name.lower() == "authorization"]
@@ -221,16 +224,16 @@ def test_custom_headers_are_sent_except_reserved_ones() -> None:
 
 
 def test_payload_has_times_of_last_success_and_failure() -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = iter([200, 500, 200, 200])
     with handler(lambda got: next(answers)) as served:
-        hook = make.webhook(world, served.url)
+        hook = make.webhook(catalog, served.url)
         with running() as [engine]:
             for n in range(4):
                 if n:
                     move_clock(400)
                 if n != 2:
-                    order(world)
+                    order(catalog)
                 engine.wake()
                 served.next()
                 until(lambda n=n: Attempt.objects.count() == n + 1, f"call {n + 1}")
@@ -249,15 +252,15 @@ def test_payload_has_times_of_last_success_and_failure() -> None:
 
 
 def test_each_request_is_signed_with_the_current_secret() -> None:
-    world = make.world()
+    catalog = make.catalog()
     answers = iter([500, 200])
     with handler(lambda got: next(answers)) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running() as [engine]:
             first = served.next()
             until(lambda: Attempt.objects.exists(), "the failure")
-            actions.edit(hook.pk, world.vendor_user, {"jwt_secret": "JWT-" + "new" * 12})
+            actions.edit(hook.pk, catalog.vendor_user, {"jwt_secret": "JWT-" + "new" * 12})
             engine.wake()
             second = served.next()
             until(settled, "delivered")
@@ -269,17 +272,17 @@ def test_each_request_is_signed_with_the_current_secret() -> None:
 
 
 def test_disabled_webhook_counts_nothing_and_enabling_starts_healthy() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        hook = make.webhook(world, served.url)
-        order(world, 2)
-        actions.edit(hook.pk, world.vendor_user, {"active": False})
+        hook = make.webhook(catalog, served.url)
+        order(catalog, 2)
+        actions.edit(hook.pk, catalog.vendor_user, {"active": False})
         assert states() == [("cancelled", 1), ("cancelled", 1)]
-        order(world, 2)
+        order(catalog, 2)
         hook.refresh_from_db()
         assert hook.events == Event.objects.count() == 2
-        actions.edit(hook.pk, world.vendor_user, {"active": True})
-        order(world)
+        actions.edit(hook.pk, catalog.vendor_user, {"active": True})
+        order(catalog)
         with running():
             until(settled, "delivered")
         assert len(served.seen) == 1
@@ -287,33 +290,33 @@ def test_disabled_webhook_counts_nothing_and_enabling_starts_healthy() -> None:
 
 
 def test_disabling_and_enabling_clears_backoff_and_cancels_pending_deliveries() -> None:
-    world = make.world()
-    hook = make.webhook(world)
-    order(world, 2)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
+    order(catalog, 2)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     Webhook.objects.update(out_of_order=True, earliest_possible_trigger=None, round=10)
     for active in (False, True):
-        actions.edit(hook.pk, world.vendor_user, {"active": active})
+        actions.edit(hook.pk, catalog.vendor_user, {"active": active})
     hook.refresh_from_db()
     assert (hook.round, hook.out_of_order, hook.earliest_possible_trigger) == (0, False, None)
     assert [state for state, _ in states()] == ["cancelled", "cancelled"]
 
 
 def test_event_reaches_webhooks_of_both_parties() -> None:
-    world, stranger = make.world(), make.world("2")
-    vendors = [make.webhook(world, n=n) for n in (1, 2)]
-    providers = [make.webhook(world, n=3, account=world.provider)]
+    catalog, stranger = make.catalog(), make.catalog("2")
+    vendors = [make.webhook(catalog, n=n) for n in (1, 2)]
+    providers = [make.webhook(catalog, n=3, account=catalog.provider)]
     others = [
-        make.webhook(world, n=4, account=stranger.vendor),
-        make.webhook(world, n=5, account=stranger.provider),
-        make.webhook(world, n=6, product=stranger.product),
-        make.webhook(world, n=7, object_class="tier_config_request"),
-        make.webhook(world, n=8, type="validator"),
-        make.webhook(world, n=9, active=False),
+        make.webhook(catalog, n=4, account=stranger.vendor),
+        make.webhook(catalog, n=5, account=stranger.provider),
+        make.webhook(catalog, n=6, product=stranger.product),
+        make.webhook(catalog, n=7, object_class="tier_config_request"),
+        make.webhook(catalog, n=8, type="validator"),
+        make.webhook(catalog, n=9, active=False),
         make.webhook(stranger, n=10),
     ]
-    row = order(world)
-    transitions.move(Request, row.pk, "approve", world.as_vendor, {})
+    row = order(catalog)
+    transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
     for hook in Webhook.objects.all():
         assert hook.events == hook.deliveries.count() == (2 if hook in vendors + providers else 0)
     assert len(others) == 7
@@ -327,10 +330,10 @@ def test_event_reaches_webhooks_of_both_parties() -> None:
 def test_number_of_statements_is_independent_of_number_of_webhooks(
     django_assert_max_num_queries: Any,
 ) -> None:
-    world = make.world()
-    one = make.webhook(world)
+    catalog = make.catalog()
+    one = make.webhook(catalog)
     change = transitions.Change(
-        "fulfillment_request", "PR-1", world.product.pk, (world.vendor.pk,), None, "pending",
+        "fulfillment_request", "PR-1", catalog.product.pk, (catalog.vendor.pk,), None, "pending",
         make.AT,
     )  # fmt: skip
     for more in (0, 200):
@@ -348,22 +351,22 @@ def test_number_of_statements_is_independent_of_number_of_webhooks(
 
 
 def test_drafts_create_no_events() -> None:
-    world = make.world(capabilities={"cart": {"validation": True}})
-    hook = make.webhook(world)
-    row = order(world, status="draft")
+    catalog = make.catalog(capabilities={"cart": {"validation": True}})
+    hook = make.webhook(catalog)
+    row = order(catalog, status="draft")
     assert row.status == "draft"
     hook.refresh_from_db()
     assert (hook.events, hook.last_event) == (0, None)
-    transitions.move(Request, row.pk, "purchase", world.as_distributor)
+    transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
     event = Event.objects.get()
     assert (event.status_from, event.status_to) == ("draft", "pending")
 
 
 def test_rolled_back_change_creates_no_event() -> None:
-    world = make.world()
-    hook = make.webhook(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        order(world)
+        order(catalog)
         _ = 1 / 0
     hook.refresh_from_db()
     assert hook.events == 0
@@ -371,10 +374,10 @@ def test_rolled_back_change_creates_no_event() -> None:
 
 
 def test_response_is_stored() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler((503, b"x" * 70_000 + b"\x00")) as served:
-        hook = make.webhook(world, served.url)
-        order(world)
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
         with running():
             until(lambda: Attempt.objects.exists(), "recorded")
     attempt = Attempt.objects.get()
@@ -389,11 +392,11 @@ def test_response_is_stored() -> None:
 
 
 def test_secret_that_cannot_sign_fails_only_its_own_attempt() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served:
-        broken = make.webhook(world, served.url, jwt_secret="ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB")
-        make.webhook(world, served.url, n=2)
-        order(world)
+        broken = make.webhook(catalog, served.url, jwt_secret="ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB")
+        make.webhook(catalog, served.url, n=2)
+        order(catalog)
         with running():
             until(lambda: Attempt.objects.count() == 2, "both recorded")
         assert len(served.seen) == 1

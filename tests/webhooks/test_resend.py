@@ -13,7 +13,7 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Got, handler
-from tests.make import World
+from tests.make import Catalog
 from tests.webhooks import validating
 from tests.webhooks.background import together
 from webhooks import actions, cleanup, webhook_health
@@ -38,9 +38,9 @@ def call(outcome: str = retry.SUCCESS) -> Attempt:
     return Attempt.objects.get(delivery=claimed.delivery_id, number=claimed.number)
 
 
-def triggered(world: World, outcome: str = retry.SUCCESS, **fields: Any) -> Attempt:
+def triggered(catalog: Catalog, outcome: str = retry.SUCCESS, **fields: Any) -> Attempt:
     """Make a webhook and its first attempt."""
-    fan_out.trigger(make.webhook(world, **fields))
+    fan_out.trigger(make.webhook(catalog, **fields))
     return call(outcome)
 
 
@@ -55,10 +55,10 @@ def counted(hook: Webhook) -> tuple[int, int, int, int]:
 
 
 def test_resend_sends_same_content_signed_anew() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served, running() as [engine]:
-        hook = make.webhook(world, served.url, data={"tenant": "lab-1"}, headers={"X-Env": "lab"})
-        creation.create(make.purchase(world), world.as_distributor)
+        hook = make.webhook(catalog, served.url, data={"tenant": "lab-1"}, headers={"X-Env": "lab"})
+        creation.create(make.purchase(catalog), catalog.as_distributor)
         engine.wake()
         first = served.next()
         until(settled, "delivered")
@@ -85,9 +85,9 @@ def test_resend_sends_same_content_signed_anew() -> None:
 
 
 def test_changes_apply_to_that_request_only() -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served, handler() as other, running() as [engine]:
-        hook = make.webhook(world, served.url, data={"tenant": "lab-1"})
+        hook = make.webhook(catalog, served.url, data={"tenant": "lab-1"})
         fan_out.trigger(hook)
         engine.wake()
         served.next()
@@ -114,8 +114,8 @@ def test_changes_apply_to_that_request_only() -> None:
 
 
 def test_get_has_payload_in_token_without_data() -> None:
-    world = make.world()
-    attempt = triggered(world, data={"n": 1})
+    catalog = make.catalog()
+    attempt = triggered(catalog, data={"n": 1})
     resend.create_resend(attempt, {"http_method": "GET"})
     [claimed] = claims.claim(1)
     prepared = prepare(claimed)
@@ -126,9 +126,9 @@ def test_get_has_payload_in_token_without_data() -> None:
 
 @pytest.mark.parametrize("healthy", [True, False])
 def test_failed_resend_changes_backoff_like_trigger_now(healthy: bool) -> None:
-    world = make.world()
-    attempt = triggered(world, retry.SUCCESS if healthy else retry.FAILURE)
-    twin = triggered(world, retry.SUCCESS if healthy else retry.FAILURE, n=2)
+    catalog = make.catalog()
+    attempt = triggered(catalog, retry.SUCCESS if healthy else retry.FAILURE)
+    twin = triggered(catalog, retry.SUCCESS if healthy else retry.FAILURE, n=2)
     move_clock(1)
     resend.create_resend(attempt)
     call(retry.FAILURE)
@@ -141,23 +141,23 @@ def test_failed_resend_changes_backoff_like_trigger_now(healthy: bool) -> None:
 
 
 def test_retry_of_resend_is_an_ordinary_request() -> None:
-    world = make.world()
-    attempt = triggered(world)
+    catalog = make.catalog()
+    attempt = triggered(catalog)
     resend.create_resend(attempt)
     call(retry.FAILURE)
-    actions.edit(attempt.webhook_id, world.vendor_user, {"external_url": "http://127.0.0.1:9/n"})
+    actions.edit(attempt.webhook_id, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/n"})
     assert call().url == "http://127.0.0.1:9/n"
 
 
 @pytest.mark.parametrize("edited", [True, False])
 @pytest.mark.parametrize("outcome", [retry.SUCCESS, retry.FAILURE, retry.UNKNOWN])
 def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) -> None:
-    world = make.world()
-    attempt = triggered(world, retry.FAILURE)
+    catalog = make.catalog()
+    attempt = triggered(catalog, retry.FAILURE)
     hook = attempt.webhook
     changes = None if edited else {"external_url": "http://127.0.0.1:9/other"}
     if edited:
-        actions.edit(hook.pk, world.vendor_user, {"data": {"n": 2}})
+        actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 2}})
         fan_out.trigger(hook)
         call(retry.FAILURE)
     before = standing(hook)
@@ -176,7 +176,7 @@ def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) 
 
 
 def test_attempt_of_lost_worker_records_its_url() -> None:
-    attempt = triggered(make.world())
+    attempt = triggered(make.catalog())
     made = resend.create_resend(attempt, {"external_url": "http://127.0.0.1:9/other"})
     assert len(claims.claim(1)) == 1
     Delivery.objects.filter(pk=made.pk).update(lease=1.0)
@@ -188,9 +188,9 @@ def test_attempt_of_lost_worker_records_its_url() -> None:
 
 
 def test_resend_is_refused_for_disabled_webhook() -> None:
-    world = make.world()
-    attempt = triggered(world)
-    actions.edit(attempt.webhook_id, world.vendor_user, {"active": False})
+    catalog = make.catalog()
+    attempt = triggered(catalog)
+    actions.edit(attempt.webhook_id, catalog.vendor_user, {"active": False})
     with pytest.raises(Refused, match="is disabled: enable it to send again"):
         resend.create_resend(attempt)
     assert Delivery.objects.count() == 1 and not Resend.objects.exists()
@@ -211,7 +211,7 @@ def test_resend_is_refused_for_disabled_webhook() -> None:
     ],
 )
 def test_changes_are_validated_like_webhook_fields(changes: dict[str, Any], sentence: str) -> None:
-    attempt = triggered(make.world())
+    attempt = triggered(make.catalog())
     with pytest.raises(Invalid, match=sentence.replace("(", "\\(")):
         resend.create_resend(attempt, changes)
     assert not Resend.objects.exists()
@@ -219,7 +219,7 @@ def test_changes_are_validated_like_webhook_fields(changes: dict[str, Any], sent
 
 def test_resend_to_forbidden_address_fails() -> None:
     metadata = "http://169.254.169.254/latest/meta-data/"
-    attempt = triggered(make.world())
+    attempt = triggered(make.catalog())
     with pytest.raises(Invalid, match=r"external_url: .*link-local address"):
         resend.create_resend(attempt, {"external_url": metadata})
     assert not Resend.objects.exists()
@@ -234,12 +234,12 @@ def test_resend_to_forbidden_address_fails() -> None:
 
 
 def test_resend_to_validator_repeats_object_and_merges_nothing() -> None:
-    world = validating.platform()
+    catalog = validating.platform()
     answer = validating.answer(region={"value": "eu", "value_error": "No."})
     with handler(lambda got: answer) as served, running() as [engine]:
-        hook = validating.validator(world, served.url)
-        row = validating.draft(world, region="us")
-        validating.validate(world, row)
+        hook = validating.validator(catalog, served.url)
+        row = validating.draft(catalog, region="us")
+        validating.validate(catalog, row)
         first = served.next()
         before = Attempt.objects.get()
         row.refresh_from_db()
@@ -264,8 +264,8 @@ def test_resend_to_validator_repeats_object_and_merges_nothing() -> None:
 
 
 def test_resend_is_pruned_with_its_own_delivery_only() -> None:
-    world = make.world()
-    attempt = triggered(world)
+    catalog = make.catalog()
+    attempt = triggered(catalog)
     resend.create_resend(attempt), call()
     # The last success of the webhook is kept: the last of these.
     fan_out.trigger(attempt.webhook), call()
@@ -283,10 +283,10 @@ def test_resend_is_pruned_with_its_own_delivery_only() -> None:
 
 
 def test_claims_of_events_read_no_resends(django_assert_num_queries: Any) -> None:
-    world = make.world()
-    hook = make.webhook(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
     for _ in range(5):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
     with django_assert_num_queries(3) as asked:
         pks = list(Delivery.objects.values_list("pk", flat=True))
         assert len(claims.take(pks, make.AT)) == 5
@@ -299,7 +299,7 @@ def test_claims_of_events_read_no_resends(django_assert_num_queries: Any) -> Non
 
 
 def test_sent_request_can_be_shown() -> None:
-    attempt = triggered(make.world(), headers={"X-Env": "lab"})
+    attempt = triggered(make.catalog(), headers={"X-Env": "lab"})
     found = resend.sent_request(attempt)
     assert found.headers == {"X-Env": "lab"}
     assert json.loads(json.dumps(resend.content_of(found))) == found.payload
@@ -307,12 +307,12 @@ def test_sent_request_can_be_shown() -> None:
 
 
 def test_disabling_during_resend_leaves_nothing_pending() -> None:
-    world = make.world()
-    attempt = triggered(world)
+    catalog = make.catalog()
+    attempt = triggered(catalog)
     together(
         lambda: resend.create_resend(attempt),
         lambda: resend.create_resend(attempt, {"headers": {"X-Try": "1"}}),
-        lambda: actions.edit(attempt.webhook_id, world.vendor_user, {"active": False}),
+        lambda: actions.edit(attempt.webhook_id, catalog.vendor_user, {"active": False}),
     )
     assert not Delivery.objects.filter(state="waiting").exists()
     assert Resend.objects.count() == Delivery.objects.count() - 1

@@ -26,10 +26,10 @@ def test_header_value_is_sent_and_neither_stored_nor_logged(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    world = make.world()
+    catalog = make.catalog()
     with handler(lambda got: 500) as served, running() as [engine]:
-        make.webhook(world, served.url, headers=HEADERS)
-        creation.create(make.purchase(world), world.as_distributor)
+        make.webhook(catalog, served.url, headers=HEADERS)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
         engine.wake()
         assert served.next().headers["X-Api-Key"] == CANARY
         until(lambda: Attempt.objects.count() == 1, "the attempt")
@@ -48,8 +48,8 @@ def test_header_value_is_sent_and_neither_stored_nor_logged(
 
 
 def test_no_repr_has_a_header_value() -> None:
-    world = make.world()
-    hook = make.webhook(world, headers=HEADERS)
+    catalog = make.catalog()
+    hook = make.webhook(catalog, headers=HEADERS)
     fan_out.trigger(hook)
     [claimed] = claims.claim(1)
     prepared = in_flight.prepare(claimed)
@@ -61,17 +61,17 @@ def test_no_repr_has_a_header_value() -> None:
 def test_api_returns_headers() -> None:
     from tests.api import caller
 
-    world = make.world()
-    hook = make.webhook(world, headers=HEADERS)
+    catalog = make.catalog()
+    hook = make.webhook(catalog, headers=HEADERS)
     path = f"/notifications/webhooks/{hook.pk}"
-    vendor = caller(world.vendor)
+    vendor = caller(catalog.vendor)
     assert vendor.get(path).json["headers"] == HEADERS
     assert vendor.put(path, {"headers": {"X-Other": CANARY}}).json["headers"] == {"X-Other": CANARY}
     assert CANARY not in everything_stored()
 
 
 def test_headers_encrypted_with_other_key_are_empty(settings: Any) -> None:
-    hook = make.webhook(make.world(), headers=HEADERS)
+    hook = make.webhook(make.catalog(), headers=HEADERS)
     settings.SIM_ENCRYPTION_KEY = "another key"
     assert Webhook.objects.get(pk=hook.pk).headers == {}
 
@@ -87,7 +87,7 @@ def stored(table: str, column: str) -> list[Any]:
     "headers", [HEADERS, {}, {"X-Naïve": "Grüße"}, {"B": "2", "A": "1"}, {"X": '"quoted"'}]
 )
 def test_headers_are_stored_as_encrypted_text(headers: dict[str, str]) -> None:
-    hook = make.webhook(make.world(), headers=headers)
+    hook = make.webhook(make.catalog(), headers=headers)
     fan_out.trigger(hook)
     delivery = hook.deliveries.get()
     Attempt.objects.create(

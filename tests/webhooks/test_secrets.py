@@ -35,10 +35,10 @@ def test_neither_secret_nor_token_is_stored_or_logged(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    world = make.world()
+    catalog = make.catalog()
     with handler(lambda got: 500) as served, running() as [engine]:
-        hook = make.webhook(world, served.url, jwt_secret=CANARY)
-        creation.create(make.purchase(world), world.as_distributor)
+        hook = make.webhook(catalog, served.url, jwt_secret=CANARY)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
         fan_out.trigger(hook)
         engine.wake()
         token = served.next().token
@@ -52,8 +52,8 @@ def test_neither_secret_nor_token_is_stored_or_logged(
 
 
 def test_no_repr_has_the_secret() -> None:
-    world = make.world()
-    hook = make.webhook(world, "http://127.0.0.1:9/", jwt_secret=CANARY)
+    catalog = make.catalog()
+    hook = make.webhook(catalog, "http://127.0.0.1:9/", jwt_secret=CANARY)
     fan_out.trigger(hook)
     [claimed] = claims.claim(1)
     shown = [repr(hook), str(hook), repr(claimed), repr(in_flight.prepare(claimed))]
@@ -75,18 +75,18 @@ def test_published_task_has_no_arguments(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_api_keys_are_stored_hashed() -> None:
-    world = make.world()
+    catalog = make.catalog()
     key = keys.new_key()
-    keys.store(world.vendor, key, "test")
+    keys.store(catalog.vendor, key, "test")
     assert key.partition(":")[2] not in everything_stored()
     assert keys.owner(key) == ApiToken.objects.get().user
     assert keys.owner(key[:-1] + ("0" if key[-1] != "0" else "1")) is None
 
 
 def test_secret_encrypted_with_other_key_fails_with_message(settings: Any) -> None:
-    world = make.world()
-    hook = make.webhook(world, "http://127.0.0.1:9/", jwt_secret=CANARY)
-    other = make.webhook(world, "http://127.0.0.1:9/", n=2)
+    catalog = make.catalog()
+    hook = make.webhook(catalog, "http://127.0.0.1:9/", jwt_secret=CANARY)
+    other = make.webhook(catalog, "http://127.0.0.1:9/", n=2)
     settings.SIM_ENCRYPTION_KEY = "another key"
     with running() as [engine]:
         fan_out.trigger(hook)

@@ -14,9 +14,9 @@ from webhooks.delivery.slots import Slots
 from webhooks.models import Attempt, Delivery, Webhook
 
 
-def order(world: make.World, times: int = 1) -> None:
+def order(catalog: make.Catalog, times: int = 1) -> None:
     for _ in range(times):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def fill(slots: Slots) -> tuple[list[str], Slots]:
@@ -30,9 +30,9 @@ def fill(slots: Slots) -> tuple[list[str], Slots]:
 
 @pytest.mark.django_db
 def test_webhook_with_nothing_in_flight_is_claimed_beside_hanging_ones() -> None:
-    world, other = make.world(), make.world("2")
-    hanging = [make.webhook(world, n=n) for n in range(1, 4)]
-    order(world, 20)
+    catalog, other = make.catalog(), make.catalog("2")
+    hanging = [make.webhook(catalog, n=n) for n in range(1, 4)]
+    order(catalog, 20)
     found, slots = fill(Slots(8))
     assert (set(found), slots.used) == ({hook.pk for hook in hanging}, 4)
     late = make.webhook(other, n=9)
@@ -43,9 +43,9 @@ def test_webhook_with_nothing_in_flight_is_claimed_beside_hanging_ones() -> None
 
 @pytest.mark.django_db
 def test_last_slots_are_for_webhooks_that_respond() -> None:
-    world = make.world()
-    healthy, failing, timed_out = (make.webhook(world, n=n) for n in range(1, 4))
-    order(world)
+    catalog = make.catalog()
+    healthy, failing, timed_out = (make.webhook(catalog, n=n) for n in range(1, 4))
+    order(catalog)
     outcomes = {healthy.pk: retry.SUCCESS, failing.pk: retry.FAILURE, timed_out.pk: retry.FAILURE}
     recording.record([AttemptResult(c, outcomes[c.webhook["id"]], 1) for c in claims.claim(10)])
     Attempt.objects.filter(webhook=failing).update(status_code=500)
@@ -53,25 +53,25 @@ def test_last_slots_are_for_webhooks_that_respond() -> None:
     Delivery.objects.update(state="delivered")
     Webhook.objects.update(active=False)
     for n in range(40):
-        make.webhook(world, n=100 + n)
-    order(world, 3)
+        make.webhook(catalog, n=100 + n)
+    order(catalog, 3)
     slots = fill(Slots(40))[1]
     assert slots.used == 36
     Webhook.objects.update(active=True)
-    order(world, 2)
+    order(catalog, 2)
     # One each of those that responded; those that timed out stay pending.
     assert sorted(fill(slots)[0]) == [healthy.pk, failing.pk]
 
 
 @pytest.mark.django_db
 def test_webhook_with_long_backlog_uses_only_its_limit() -> None:
-    world = make.world()
-    hook = make.webhook(world)
+    catalog = make.catalog()
+    hook = make.webhook(catalog)
     Delivery.objects.bulk_create(
         Delivery(webhook=hook, created_at=make.AT) for _ in range(2 * claims.MAX_BATCH)
     )
-    late = make.webhook(world, n=2)
-    order(world)
+    late = make.webhook(catalog, n=2)
+    order(catalog)
     found, slots = fill(Slots(4000))
     assert (found.count(hook.pk), found.count(late.pk), slots.used) == (10, 1, 11)
 
@@ -81,17 +81,17 @@ def test_claim_has_maximum_size_and_next_one_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(claims, "MAX_BATCH", 3)
-    world = make.world()
+    catalog = make.catalog()
     for n in range(1, 6):
-        make.webhook(world, n=n)
-    order(world)
+        make.webhook(catalog, n=n)
+    order(catalog)
     assert [len(claims.claim(100, Slots(100))) for _ in range(3)] == [3, 2, 0]
 
 
 @pytest.mark.django_db
 def test_trigger_now_ignores_limit_and_leaves_slots_for_others() -> None:
-    world = make.world()
-    hanging, other = make.webhook(world), make.webhook(world, n=2)
+    catalog = make.catalog()
+    hanging, other = make.webhook(catalog), make.webhook(catalog, n=2)
     for _ in range(30):
         fan_out.trigger(hanging)
     found, slots = fill(Slots(20))
@@ -105,11 +105,11 @@ def test_trigger_now_ignores_limit_and_leaves_slots_for_others() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_healthy_webhook_is_called_while_all_others_hang() -> None:
-    world, other = make.world(), make.world("2")
+    catalog, other = make.catalog(), make.catalog("2")
     with handler(None) as hangs, handler() as served:
         for n in range(1, 4):
-            make.webhook(world, hangs.url, n=n)
-        order(world, 12)
+            make.webhook(catalog, hangs.url, n=n)
+        order(catalog, 12)
         with running(slots=8) as [engine]:
             until(lambda: engine.in_flight == 4, "the hanging ones have all that they may have")
             make.webhook(other, served.url, n=9)

@@ -77,7 +77,7 @@ def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(flush, "write", write)
-    world = make.world()
+    catalog = make.catalog()
     # One request that succeeds, one that fails, and one that is in flight all the time.
     hold, late = threading.Event(), threading.Event()
     answers = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
@@ -89,9 +89,10 @@ def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with handler(answer) as served:
         hooks = [
-            make.webhook(world, f"{served.url}{path[1:]}", n=n) for n, path in enumerate(answers, 1)
+            make.webhook(catalog, f"{served.url}{path[1:]}", n=n)
+            for n, path in enumerate(answers, 1)
         ]
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
         with running(2) as engines:
             for _ in hooks:
                 served.next()

@@ -35,8 +35,8 @@ TIMEOUT = 1.0
 AT_MOST = TIMEOUT + 1.0
 
 
-def order(world: make.World) -> None:
-    creation.create(make.purchase(world), world.as_distributor)
+def order(catalog: make.Catalog) -> None:
+    creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -76,14 +76,14 @@ def worker(folder: Path, where: str) -> Iterator[subprocess.Popen[str]]:
 def test_process_stopped_in_transaction_blocks_others_until_timeout(
     where: str, tmp_path: Path
 ) -> None:
-    world = make.world()
+    catalog = make.catalog()
     with handler() as served, worker(tmp_path, where) as stopped:
-        make.webhook(world, served.url)
-        order(world)
+        make.webhook(catalog, served.url)
+        order(catalog)
         until(lambda: stopping.is_stopped(stopped.pid), "the worker has stopped itself")
         began = time.monotonic()
         # One waits for the webhook's row, the other for the claim.
-        order(world)
+        order(catalog)
         assert time.monotonic() - began < AT_MOST
         before = len(served.seen)
         with running():
@@ -93,7 +93,7 @@ def test_process_stopped_in_transaction_blocks_others_until_timeout(
                 until(settled, "the delivery of the claim that was rolled back is made, too")
         stopped.send_signal(signal.SIGCONT)
         until(settled, "the worker goes on, and writes what it has in memory")
-        order(world)
+        order(catalog)
         until(settled, "the worker makes calls again, alone")
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["success"] * 3
     assert len(served.seen) == 3
@@ -120,14 +120,14 @@ with transaction.atomic(), connection.cursor() as cursor:
 def test_process_stopped_while_reading_blocks_others_until_timeout(
     tmp_path: Path,
 ) -> None:
-    world = make.world()
-    make.webhook(world)
+    catalog = make.catalog()
+    make.webhook(catalog)
     env = {**_environment(tmp_path), "DJANGO_SETTINGS_MODULE": "connect_sim.settings"}
     process = subprocess.Popen([sys.executable, "-c", _READING], cwd=ROOT, env=env)
     try:
         until(lambda: stopping.is_stopped(process.pid), "it has stopped itself")
         began = time.monotonic()
-        order(world)
+        order(catalog)
         assert time.monotonic() - began < AT_MOST
     finally:
         process.kill()

@@ -57,11 +57,11 @@ WRONG: list[tuple[Answer, str]] = [
 
 
 def test_whole_object_is_sent_by_signed_post() -> None:
-    world = platform()
+    catalog = platform()
     with handler(answer()) as served:
-        hook = validator(world, served.url, data={"tenant": 1}, headers={"X-Env": "lab"})
-        row = draft(world, region="mars")
-        assert validate(world, row)
+        hook = validator(catalog, served.url, data={"tenant": 1}, headers={"X-Env": "lab"})
+        row = draft(catalog, region="mars")
+        assert validate(catalog, row)
         got = served.next()
     assert (got.method, got.json["id"], got.json["status"]) == ("POST", row.pk, "draft")
     assert got.json["asset"]["items"][0]["quantity"] == "5"
@@ -74,11 +74,11 @@ def test_whole_object_is_sent_by_signed_post() -> None:
 
 
 def test_object_is_sent_with_changes_of_the_body() -> None:
-    world = platform()
+    catalog = platform()
     with handler(500) as served:
-        validator(world, served.url)
-        row = draft(world, region="mars")
-        refused(world, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
+        validator(catalog, served.url)
+        row = draft(catalog, region="mars")
+        refused(catalog, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
         sent = served.next().json
     assert sent["asset"]["params"][0]["value"] == "eu"
     row.refresh_from_db()
@@ -86,10 +86,10 @@ def test_object_is_sent_with_changes_of_the_body() -> None:
 
 
 def test_stored_get_is_sent_as_post() -> None:
-    world = platform()
+    catalog = platform()
     with handler(answer()) as served:
-        hook = validator(world, served.url, http_method="GET")
-        validate(world, draft(world))
+        hook = validator(catalog, served.url, http_method="GET")
+        validate(catalog, draft(catalog))
         assert served.next().method == "POST"
     tried = Attempt.objects.get(webhook=hook)
     assert tried.method == "POST" and json.loads(tried.request_body)["id"]
@@ -99,12 +99,12 @@ def test_stored_get_is_sent_as_post() -> None:
 
 
 def test_success_is_counted_and_merged() -> None:
-    world = platform()
+    catalog = platform()
     with handler(answer(region={"value": "eu", "value_error": "Not offered"})) as served:
-        hook = validator(world, served.url)
-        row = draft(world, region="mars")
+        hook = validator(catalog, served.url)
+        row = draft(catalog, region="mars")
         before = clock.now()
-        assert validate(world, row)
+        assert validate(catalog, row)
     assert counted(hook) == (1, 1, 1, 0, 0)
     assert recorded(hook) == [("validated in draft", "delivered", "success")]
     tried = Attempt.objects.get()
@@ -123,13 +123,13 @@ def test_success_is_counted_and_merged() -> None:
 
 
 def test_ignored_parts_of_parameter_are_named() -> None:
-    world = platform()
+    catalog = platform()
     said = {"value_error": "No", "title": "Other", "type": "text", "phase": None, "new": None}
     rules = {"required": True, "min_length": 3, "meta": None}
     with handler(answer(region={**said, "constraints": rules})) as served:
-        validator(world, served.url)
-        row = draft(world)
-        assert validate(world, row)
+        validator(catalog, served.url)
+        row = draft(catalog)
+        assert validate(catalog, row)
     assert Attempt.objects.get().why == (
         "Merged: region (value_error, constraints). Ignored: title of region, phase of region, "
         "constraints.min_length of region."
@@ -139,12 +139,12 @@ def test_ignored_parts_of_parameter_are_named() -> None:
 
 @pytest.mark.parametrize(("given", "said"), WRONG, ids=[said for _, said in WRONG])
 def test_failure_is_counted_and_merges_nothing(given: Answer, said: str) -> None:
-    world = platform()
+    catalog = platform()
     with handler(given) as served:
-        hook = validator(world, served.url)
-        row = draft(world, region="mars")
+        hook = validator(catalog, served.url)
+        row = draft(catalog, region="mars")
         before = Request.objects.filter(pk=row.pk).values().get()
-        [told] = refused(world, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
+        [told] = refused(catalog, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
     assert said in told
     assert counted(hook) == (1, 1, 0, 1, 1)
     assert recorded(hook) == [("validated in draft", "failed", "failure")]
@@ -158,15 +158,15 @@ def test_failure_is_counted_and_merges_nothing(given: Answer, said: str) -> None
 
 
 def test_failures_in_a_row_are_counted_until_a_success() -> None:
-    world = platform()
+    catalog = platform()
     with handler(500) as served:
-        hook = validator(world, served.url)
-        row = draft(world)
+        hook = validator(catalog, served.url)
+        row = draft(catalog)
         for n in (1, 2, 3):
-            refused(world, row)
+            refused(catalog, row)
             assert counted(hook) == (n, n, 0, n, n)
         served.answer = lambda got: answer()
-        validate(world, row)
+        validate(catalog, row)
     assert counted(hook) == (4, 4, 1, 3, 0)
     assert hook.last_success.pk > hook.last_failure.pk
     assert webhook_health.counter_discrepancies() == []
@@ -174,7 +174,7 @@ def test_failures_in_a_row_are_counted_until_a_success() -> None:
 
 def test_failure_of_validator_changes_no_backoff(settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = 1
-    world = platform()
+    catalog = platform()
     gate = clock.shown(clock.now() + timedelta(hours=1))
     standings = [
         {},
@@ -182,10 +182,10 @@ def test_failure_of_validator_changes_no_backoff(settings: Any) -> None:
         {"out_of_order": True, "round": 10},
     ]
     with handler(500) as served:
-        hooks = [validator(world, served.url, n, **how) for n, how in enumerate(standings, 1)]
-        row = draft(world)
+        hooks = [validator(catalog, served.url, n, **how) for n, how in enumerate(standings, 1)]
+        row = draft(catalog)
         for _ in range(2):
-            assert len(refused(world, row)) == 3
+            assert len(refused(catalog, row)) == 3
     for hook, how in zip(hooks, standings, strict=True):
         assert counted(hook) == (2, 2, 0, 2, 2)
         healthy = {"earliest_possible_trigger": None, "gate_closed_at": None, "round": 0,
@@ -195,40 +195,40 @@ def test_failure_of_validator_changes_no_backoff(settings: Any) -> None:
 
 
 def test_large_response_is_merged_fully_and_stored_up_to_64_kib() -> None:
-    world = platform()
+    catalog = platform()
     large = json.dumps(
         {"filler": "x" * 3 * 2**20, "asset": {"params": [{"id": "plan", "value_error": "No"}]}}
     ).encode()
     with handler((200, large)) as served:
-        validator(world, served.url)
-        row = draft(world)
-        assert validate(world, row)
+        validator(catalog, served.url)
+        row = draft(catalog)
+        assert validate(catalog, row)
     tried = Attempt.objects.get()
     assert (bytes(tried.response_body), tried.truncated) == (large[:65536], True)
     assert tried.outcome == "success" and says(row) == {"plan": "No"}
 
 
 def test_response_over_4_mib_is_failure() -> None:
-    world = platform()
+    catalog = platform()
     with handler((200, b"{" + b" " * 4 * 2**20 + b"}")) as served:
-        validator(world, served.url)
-        [told] = refused(world, draft(world))
+        validator(catalog, served.url)
+        [told] = refused(catalog, draft(catalog))
     assert told == "Handler returned HTTP 200, but the body is longer than 4 MiB."
     tried = Attempt.objects.get()
     assert (len(tried.response_body), tried.truncated) == (65536, True)
 
 
 def test_error_of_invalid_response_is_short() -> None:
-    world = platform()
+    catalog = platform()
     many = [{"id": f"unknown-{n}"} for n in range(20_000)]
     twice = [{"id": "plan"}] * 20_000
     given = iter([many, twice])
     with handler(lambda got: (200, json.dumps({"params": [], "asset": {"params": next(given)}})
                               .encode())) as served:  # fmt: skip
-        validator(world, served.url)
-        row = draft(world)
-        validate(world, row)
-        [told] = refused(world, row)
+        validator(catalog, served.url)
+        row = draft(catalog)
+        validate(catalog, row)
+        [told] = refused(catalog, row)
     right, wrong = Attempt.objects.order_by("pk")
     assert right.why.startswith("No parameter was changed. Ignored: unknown parameter unknown-0")
     assert "Parameter plan occurs twice." in wrong.error and wrong.error.endswith("…")
@@ -239,27 +239,27 @@ def test_error_of_invalid_response_is_short() -> None:
 
 
 def test_nothing_is_sent_without_a_validator() -> None:
-    world = platform()
+    catalog = platform()
     with handler(500) as served:
         hooks = [
-            validator(world, served.url, 1, active=False),
-            validator(world, served.url, 2, type="inquiring_validator"),
-            validator(world, served.url, 3, type="event"),
-            validator(world, served.url, 4, object_class="tier_config_request"),
-            validator(world, served.url, 5, account=world.provider),
+            validator(catalog, served.url, 1, active=False),
+            validator(catalog, served.url, 2, type="inquiring_validator"),
+            validator(catalog, served.url, 3, type="event"),
+            validator(catalog, served.url, 4, object_class="tier_config_request"),
+            validator(catalog, served.url, 5, account=catalog.provider),
         ]
-        row = draft(world)
-        assert not validate(world, row)
-        world.product.capabilities = {"cart": {"validation": False}}
-        world.product.save()
-        validator(world, served.url, 6)
-        assert not validate(world, row)
+        row = draft(catalog)
+        assert not validate(catalog, row)
+        catalog.product.capabilities = {"cart": {"validation": False}}
+        catalog.product.save()
+        validator(catalog, served.url, 6)
+        assert not validate(catalog, row)
     assert served.seen == [] and states() == []
     assert [counted(hook)[0] for hook in hooks] == [0] * 5
 
 
 def test_two_validators_run_concurrently_and_merge_in_order() -> None:
-    world = platform()
+    catalog = platform()
     both = threading.Barrier(2)
 
     def said(text: str) -> Any:
@@ -271,21 +271,21 @@ def test_two_validators_run_concurrently_and_merge_in_order() -> None:
 
     with handler(said("First")) as one, handler(said("Second")) as two:
         # The younger one has the lower id.
-        younger = validator(world, two.url, 1, created_at=AT + timedelta(seconds=1))
-        older = validator(world, one.url, 2)
-        row = draft(world)
-        assert validate(world, row)
+        younger = validator(catalog, two.url, 1, created_at=AT + timedelta(seconds=1))
+        older = validator(catalog, one.url, 2)
+        row = draft(catalog)
+        assert validate(catalog, row)
     assert says(row) == {"region": "Second", "plan": "Same"}
     assert counted(older) == counted(younger) == (1, 1, 1, 0, 0)
     assert webhook_health.counter_discrepancies() == []
 
 
 def test_failure_of_one_validator_merges_nothing() -> None:
-    world = platform()
+    catalog = platform()
     with handler(answer(region={"value_error": "No"})) as good, handler(503) as bad:
-        hooks = validator(world, good.url, 1), validator(world, bad.url, 2)
-        row = draft(world)
-        assert refused(world, row) == ["Handler returned HTTP 503 (expected 2xx)."]
+        hooks = validator(catalog, good.url, 1), validator(catalog, bad.url, 2)
+        row = draft(catalog)
+        assert refused(catalog, row) == ["Handler returned HTTP 503 (expected 2xx)."]
     assert says(row) == {}
     assert [counted(hook) for hook in hooks] == [(1, 1, 1, 0, 0), (1, 1, 0, 1, 1)]
     assert states() == ["delivered", "failed"]
@@ -297,15 +297,15 @@ def test_failure_of_one_validator_merges_nothing() -> None:
 
 
 def test_no_transaction_or_connection_is_held_during_the_request() -> None:
-    world = platform()
+    catalog = platform()
     with handler(lambda got: None) as served:
-        validator(world, served.url)
-        row = draft(world)
+        validator(catalog, served.url)
+        row = draft(catalog)
         connected: list[bool] = []
 
         def ask() -> bool:
             try:
-                return validate(world, row)
+                return validate(catalog, row)
             finally:
                 connected.append(connection.connection is not None)
 
@@ -325,7 +325,7 @@ def test_no_transaction_or_connection_is_held_during_the_request() -> None:
 def test_connection_is_closed_before_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     from webhooks.delivery import validator_client
 
-    world = platform()
+    catalog = platform()
     real, seen = validator_client.send, []
 
     def send(calls: Any) -> Any:
@@ -334,30 +334,30 @@ def test_connection_is_closed_before_the_request(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(validator_client, "send", send)
     with handler(answer()) as served:
-        validator(world, served.url)
-        validate(world, draft(world))
+        validator(catalog, served.url)
+        validate(catalog, draft(catalog))
     assert seen == [(None, False)]
 
 
 def test_validation_inside_a_transaction_is_refused() -> None:
-    world = platform()
+    catalog = platform()
     with handler() as served:
-        validator(world, served.url)
-        row = draft(world)
+        validator(catalog, served.url)
+        row = draft(catalog)
         with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
-            validate(world, row)
+            validate(catalog, row)
     assert served.seen == [] and states() == []
 
 
 @pytest.mark.parametrize("outcome", ["success", "failure"])
 def test_disabled_during_validation(outcome: str) -> None:
-    world = platform()
+    catalog = platform()
     with handler(lambda got: None if outcome == "success" else held(served)) as served:
-        hook = validator(world, served.url)
-        row = draft(world)
-        asking = Background(lambda: validate(world, row))
+        hook = validator(catalog, served.url)
+        row = draft(catalog)
+        asking = Background(lambda: validate(catalog, row))
         served.next()
-        actions.edit(hook.pk, world.vendor_user, {"active": False})
+        actions.edit(hook.pk, catalog.vendor_user, {"active": False})
         served.release.set()
         until(asking.ended.is_set, "the validation")
     success = outcome == "success"
@@ -372,11 +372,11 @@ def held(served: Any) -> Answer:
 
 
 def test_deleted_during_validation() -> None:
-    world = platform()
+    catalog = platform()
     with handler(lambda got: None) as served:
-        hook = validator(world, served.url)
-        row = draft(world)
-        asking = Background(lambda: validate(world, row))
+        hook = validator(catalog, served.url)
+        row = draft(catalog)
+        asking = Background(lambda: validate(catalog, row))
         served.next()
         actions.delete(hook.pk)
         served.release.set()
@@ -385,13 +385,13 @@ def test_deleted_during_validation() -> None:
 
 
 def test_edited_during_validation() -> None:
-    world = platform()
+    catalog = platform()
     with handler(lambda got: None) as served:
-        hook = validator(world, served.url)
-        row = draft(world)
-        asking = Background(lambda: validate(world, row))
+        hook = validator(catalog, served.url)
+        row = draft(catalog)
+        asking = Background(lambda: validate(catalog, row))
         served.next()
-        actions.edit(hook.pk, world.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
+        actions.edit(hook.pk, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
         served.release.set()
         assert asking.result() is True
     assert counted(hook) == (1, 1, 1, 0, 0)
@@ -400,16 +400,16 @@ def test_edited_during_validation() -> None:
 
 
 def test_late_response_is_noted_in_its_attempt() -> None:
-    world = platform()
+    catalog = platform()
 
     def slow(got: Got) -> Answer:
         served.release.wait(30)
         return answer(region={"value_error": "No"})
 
     with handler(slow) as served:
-        validator(world, served.url)
-        row = draft(world)
-        asking = Background(lambda: validate(world, row))
+        validator(catalog, served.url)
+        row = draft(catalog)
+        asking = Background(lambda: validate(catalog, row))
         served.next()
         Request.objects.filter(pk=row.pk).update(status="pending")
         served.release.set()

@@ -18,7 +18,7 @@ from sandbox import clock_control
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Answer, Got, Handler, handler
-from tests.make import World
+from tests.make import Catalog
 from tests.webhooks.background import Background
 from tests.webhooks.validating import (
     answer,
@@ -64,9 +64,9 @@ def hangs(served: Handler) -> Any:
     return think
 
 
-def asking(served: Handler, world: World, row: Request) -> Background:
+def asking(served: Handler, catalog: Catalog, row: Request) -> Background:
     """Validate in the background, and wait until the handler has the request."""
-    found = Background(lambda: validate(world, row))
+    found = Background(lambda: validate(catalog, row))
     served.next()
     return found
 
@@ -76,18 +76,18 @@ def asking(served: Handler, world: World, row: Request) -> Background:
 
 def test_hanging_validator_gets_half_of_the_slots(settings: Any) -> None:
     settings.SIM_VALIDATIONS = 5
-    world, other = platform(), make.world("2", capabilities={"cart": {"validation": True}})
+    catalog, other = platform(), make.catalog("2", capabilities={"cart": {"validation": True}})
     with handler(None) as slow, handler(COMPLAINS) as quick:
-        hook = validator(world, slow.url)
+        hook = validator(catalog, slow.url)
         validator(other, quick.url, 2)
-        row = draft(world)
-        waiting = [asking(slow, world, row) for _ in range(2)]
-        assert refused(world, row) == [REJECTED]
+        row = draft(catalog)
+        waiting = [asking(slow, catalog, row) for _ in range(2)]
+        assert refused(catalog, row) == [REJECTED]
         assert validate(other, draft(other))
         assert len(slow.seen) == 2
         slow.release.set()
         assert [one.result() for one in waiting] == [True, True]
-        assert validate(world, row)
+        assert validate(catalog, row)
     assert counted(hook) == (4, 4, 3, 1, 0)
     tried = Attempt.objects.get(outcome="failure")
     assert (tried.error, tried.status_code, tried.duration) == (REJECTED, None, 0)
@@ -97,13 +97,13 @@ def test_hanging_validator_gets_half_of_the_slots(settings: Any) -> None:
 
 def test_only_the_slow_validator_is_rejected(settings: Any) -> None:
     settings.SIM_VALIDATIONS = 2
-    world = platform()
+    catalog = platform()
     with handler(None) as slow, handler(COMPLAINS) as quick:
-        one = validator(world, slow.url, 1)
-        row = draft(world)
-        waiting = asking(slow, world, row)
-        two = validator(world, quick.url, 2)
-        assert refused(world, row) == [REJECTED]
+        one = validator(catalog, slow.url, 1)
+        row = draft(catalog)
+        waiting = asking(slow, catalog, row)
+        two = validator(catalog, quick.url, 2)
+        assert refused(catalog, row) == [REJECTED]
         assert len(quick.seen) == 1
         slow.release.set()
         waiting.result()
@@ -115,10 +115,10 @@ def test_only_the_slow_validator_is_rejected(settings: Any) -> None:
 @pytest.mark.parametrize(("slots", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (100, 50)])
 def test_half_of_the_slots_is_at_least_one(settings: Any, slots: int, most: int) -> None:
     settings.SIM_VALIDATIONS, settings.SIM_MAX_IN_FLIGHT = slots, slots + 1
-    world = platform()
-    make.webhook(world)
+    catalog = platform()
+    make.webhook(catalog)
     for _ in range(most + 1):
-        creation.create(make.purchase(world), world.as_distributor)
+        creation.create(make.purchase(catalog), catalog.as_distributor)
     claimed = claims.claim(1000)
     with ExitStack() as held:
         free = [held.enter_context(validators._slots([one])) for one in claimed]
@@ -128,12 +128,12 @@ def test_half_of_the_slots_is_at_least_one(settings: Any, slots: int, most: int)
 
 def test_validation_times_out(settings: Any) -> None:
     settings.SIM_VALIDATION_TIMEOUT = 0.4
-    world = platform()
+    catalog = platform()
     with handler(None) as served:
-        hook = validator(world, served.url)
-        row = draft(world)
+        hook = validator(catalog, served.url)
+        row = draft(catalog)
         began = real_time.monotonic()
-        assert refused(world, row) == ["Timed out after 0.4 s."]
+        assert refused(catalog, row) == ["Timed out after 0.4 s."]
         assert 0.4 <= real_time.monotonic() - began < 3
     assert recorded(hook) == [("validated in draft", "failed", "failure")]
     assert 400 <= Attempt.objects.get().duration < 900
@@ -143,11 +143,11 @@ def test_validation_times_out(settings: Any) -> None:
 
 
 def test_stop_ends_requests_in_flight_with_message() -> None:
-    world = platform()
+    catalog = platform()
     with handler(None) as served:
-        hook = validator(world, served.url)
-        row = draft(world)
-        waiting = Background(lambda: refused(world, row))
+        hook = validator(catalog, served.url)
+        row = draft(catalog)
+        waiting = Background(lambda: refused(catalog, row))
         served.next()
         began = real_time.monotonic()
         validator_client.stop()
@@ -156,21 +156,21 @@ def test_stop_ends_requests_in_flight_with_message() -> None:
         assert recorded(hook) == [("validated in draft", "failed", "unknown")]
         assert counted(hook) == (1, 1, 0, 0, 0)
         # Later callers don't wait, and nothing is sent.
-        assert refused(world, row) == [STOPPED]
+        assert refused(catalog, row) == [STOPPED]
         assert len(served.seen) == 1
         validator_client.start()
         served.answer = lambda got: COMPLAINS
-        assert validate(world, row)
+        assert validate(catalog, row)
     assert webhook_health.counter_discrepancies() == []
 
 
 def test_stop_at_any_time_leaves_no_caller_waiting() -> None:
-    world = platform()
+    catalog = platform()
     with handler(COMPLAINS) as served:
-        validator(world, served.url)
-        row = draft(world)
+        validator(catalog, served.url)
+        row = draft(catalog)
         for n in range(6):
-            waiting = [Background(lambda: told(world, row)) for _ in range(3)]
+            waiting = [Background(lambda: told(catalog, row)) for _ in range(3)]
             if n % 2:
                 served.next()
             validator_client.stop()
@@ -181,9 +181,9 @@ def test_stop_at_any_time_leaves_no_caller_waiting() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def told(world: World, row: Request) -> list[str]:
+def told(catalog: Catalog, row: Request) -> list[str]:
     try:
-        validate(world, row)
+        validate(catalog, row)
     except Refused as failed:
         return failed.messages[1:]
     return []
@@ -193,12 +193,12 @@ def told(world: World, row: Request) -> list[str]:
 
 
 def test_validation_of_killed_process_is_recorded_and_not_repeated(engine: Engine) -> None:
-    world = platform()
+    catalog = platform()
     with handler() as served:
-        hook = validator(world, served.url)
-        row = draft(world)
+        hook = validator(catalog, served.url)
+        row = draft(catalog)
         served.answer = hangs(served)
-        waiting = asking(served, world, row)
+        waiting = asking(served, catalog, row)
         lease = Delivery.objects.values_list("lease", flat=True).get()
         assert lease is not None and 55 < lease - real_time.time() < 65
         # A killed process leaves its lease, which expires.
@@ -225,12 +225,12 @@ def test_validation_of_killed_process_is_recorded_and_not_repeated(engine: Engin
 
 
 def test_restart_expires_leases() -> None:
-    world = platform()
+    catalog = platform()
     with handler() as served:
         served.answer = hangs(served)
-        hook = validator(world, served.url)
-        row = draft(world)
-        waiting = asking(served, world, row)
+        hook = validator(catalog, served.url)
+        row = draft(catalog)
+        waiting = asking(served, catalog, row)
         assert claims.lost_attempts() == []
         claims.expire_leases()
         assert recording.record(claims.lost_attempts()) == ["settled"]
@@ -241,14 +241,14 @@ def test_restart_expires_leases() -> None:
 
 
 def test_engine_does_not_claim_validations(engine: Engine) -> None:
-    world = platform()
+    catalog = platform()
     with handler() as served:
         served.answer = hangs(served)
-        validator(world, served.url)
-        waiting = asking(served, world, draft(world))
+        validator(catalog, served.url)
+        waiting = asking(served, catalog, draft(catalog))
         engine.wake()
         with handler() as other:
-            fan_out.trigger(make.webhook(world, other.url, n=2))
+            fan_out.trigger(make.webhook(catalog, other.url, n=2))
             other.next()
         assert engine.in_flight <= 1 and states()[0] == "calling"
         served.release.set()
@@ -264,12 +264,12 @@ def test_move_of_clock_does_not_time_out_validation(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
-    world = platform()
+    catalog = platform()
     with handler() as served:
         served.answer = hangs(served)
-        hook = validator(world, served.url)
-        row = draft(world)
-        waiting = asking(served, world, row)
+        hook = validator(catalog, served.url)
+        row = draft(catalog)
+        waiting = asking(served, catalog, row)
         pk = Delivery.objects.get().pk
         began = real_time.monotonic()
         moved = clock_control.advance(timedelta(days=2))
@@ -293,9 +293,9 @@ def test_move_of_clock_does_not_time_out_validation(
 
 @pytest.mark.parametrize(("status", "state"), [(200, "delivered"), (500, "failed")])
 def test_trigger_now_sends_the_payload_once(engine: Engine, status: int, state: str) -> None:
-    world = platform()
+    catalog = platform()
     with handler(status) as served:
-        hook = validator(world, served.url, data={"n": 1})
+        hook = validator(catalog, served.url, data={"n": 1})
         fan_out.trigger(hook)
         got = served.next()
         until(settled, "the call")

@@ -53,9 +53,9 @@ def closed_port(host: str = "127.0.0.1") -> int:
 
 def told(url: str) -> tuple[str, str]:
     """Return the distributor's message, and the error of the attempt for the vendor."""
-    world = platform()
-    validator(world, url)
-    [said] = refused(world, draft(world))
+    catalog = platform()
+    validator(catalog, url)
+    [said] = refused(catalog, draft(catalog))
     return said, Attempt.objects.get().error
 
 
@@ -129,12 +129,12 @@ def test_closed_connection_is_reported_without_address() -> None:
 
 
 def test_invalid_stored_url_and_headers_are_reported_without_values() -> None:
-    world = platform()
-    validator(world, "http://shop.example:99999/", 1)
-    validator(world, "http://127.0.0.1:9/", 2, headers={"Host": "shop.example"})
-    validator(world, "http://127.0.0.1:9/", 3, headers={"X-Key": "a\nb"})
-    validator(world, "http://127.0.0.1:9/", 4, jwt_secret="")
-    assert refused(world, draft(world)) == [
+    catalog = platform()
+    validator(catalog, "http://shop.example:99999/", 1)
+    validator(catalog, "http://127.0.0.1:9/", 2, headers={"Host": "shop.example"})
+    validator(catalog, "http://127.0.0.1:9/", 3, headers={"X-Key": "a\nb"})
+    validator(catalog, "http://127.0.0.1:9/", 4, jwt_secret="")
+    assert refused(catalog, draft(catalog)) == [
         "The handler's URL cannot be called.",
         "The webhook has a header that cannot be sent.",
         "The webhook has a header that cannot be sent.",
@@ -202,13 +202,13 @@ def test_neither_secret_nor_token_is_stored_logged_or_shown(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    world = platform()
+    catalog = platform()
     with handler(500) as served:
-        validator(world, served.url, jwt_secret=CANARY)
-        row = draft(world)
-        said = refused(world, row)
+        validator(catalog, served.url, jwt_secret=CANARY)
+        row = draft(catalog)
+        said = refused(catalog, row)
         served.answer = lambda got: answer(region={"value_error": "No"})
-        validate(world, row)
+        validate(catalog, row)
         tokens = [got.token for got in served.seen]
     printed = caplog.text + "".join(capfd.readouterr()) + "".join(said)
     for text in (everything_stored(), printed):
@@ -221,7 +221,7 @@ def test_neither_secret_nor_token_is_stored_logged_or_shown(
 
 
 def test_no_repr_of_a_request_has_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = platform()
+    catalog = platform()
     seen: list[str] = []
     real = validator_client.send
 
@@ -233,8 +233,8 @@ def test_no_repr_of_a_request_has_the_secret(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(validator_client, "send", send)
     with handler(answer()) as served:
-        validator(world, served.url, jwt_secret=CANARY)
-        validate(world, draft(world))
+        validator(catalog, served.url, jwt_secret=CANARY)
+        validate(catalog, draft(catalog))
         token = served.next().token
     assert len(seen) == 2
     assert "InFlightCall(" in seen[0] and "AttemptResult(" in seen[1]

@@ -65,14 +65,14 @@ class Validators(RuleBasedStateMachine):
         # Like Django's own test cases: durable blocks are allowed inside.
         self.block._from_testcase = True  # type: ignore[attr-defined]
         self.block.__enter__()
-        self.world = platform()
+        self.catalog = platform()
         for n in (1, 2, 3):
             at = make.AT + timedelta(hours=n % 3)
-            make.webhook(self.world, n=n, type="validator", created_at=at)
+            make.webhook(self.catalog, n=n, type="validator", created_at=at)
         self.order = list(Webhook.objects.order_by("created_at").values_list("pk", flat=True))
         Clock.objects.create(pk=1, frozen_at=START)
         self.now = START
-        self.row = draft(self.world)
+        self.row = draft(self.catalog)
         self.asking: list[Asking] = []
         self.lost: set[int] = set()
         self.forced: list[ClaimedDelivery] = []
@@ -105,7 +105,7 @@ class Validators(RuleBasedStateMachine):
     def ask(self) -> None:
         self.tick()
         active = set(Webhook.objects.filter(active=True).values_list("pk", flat=True))
-        wanted = queues._prepared(VALIDATED, self.row.pk, {}, self.world.as_distributor)
+        wanted = queues._prepared(VALIDATED, self.row.pk, {}, self.catalog.as_distributor)
         calls = validators._claim("validator", wanted)
         # Those that are enabled, in the order of their creation.
         assert [c.webhook["id"] for c in calls] == [pk for pk in self.order if pk in active]
@@ -188,12 +188,12 @@ class Validators(RuleBasedStateMachine):
     @rule(pick=PICK, active=st.booleans())
     def switch(self, pick: int, active: bool) -> None:
         self.tick()
-        actions.edit(self.hook(pick).pk, self.world.vendor_user, {"active": active})
+        actions.edit(self.hook(pick).pk, self.catalog.vendor_user, {"active": active})
 
     @rule(pick=PICK, n=st.integers(0, 3))
     def edit(self, pick: int, n: int) -> None:
         self.tick()
-        actions.edit(self.hook(pick).pk, self.world.vendor_user, {"data": {"n": n}})
+        actions.edit(self.hook(pick).pk, self.catalog.vendor_user, {"data": {"n": n}})
 
     @rule(days=st.sampled_from([1, 40]))
     def wait_and_prune(self, days: int) -> None:

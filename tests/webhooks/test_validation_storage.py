@@ -53,12 +53,12 @@ ERRORS = [OperationalError("away"), InterfaceError("closed"), ProgrammingError("
 def test_short_outage_of_the_database_loses_no_response(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = platform()
+    catalog = platform()
     fails(monkeypatch, error, times=2)
     with handler(COMPLAINT) as served:
-        validator(world, served.url)
-        row = draft(world)
-        assert validate(world, row)
+        validator(catalog, served.url)
+        row = draft(catalog)
+        assert validate(catalog, row)
     assert says(row) == {"region": "No."}
     assert Attempt.objects.get().outcome == "success"
     assert len(served.seen) == 1
@@ -70,13 +70,13 @@ def test_response_whose_attempt_is_not_stored_is_not_merged(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(validators, "_STORE", 0.1)
-    world = platform()
+    catalog = platform()
     with handler(COMPLAINT) as served, monkeypatch.context() as patch:
-        validator(world, served.url)
-        row = draft(world)
+        validator(catalog, served.url)
+        row = draft(catalog)
         fails(patch, error, times=10**6)
         with pytest.raises(OperationalError):
-            validate(world, row)
+            validate(catalog, row)
     assert says(row) == {}
     # A worker records it once the lease has expired.
     Delivery.objects.update(lease=1.0)
@@ -86,11 +86,11 @@ def test_response_whose_attempt_is_not_stored_is_not_merged(
 
 
 def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = platform()
+    catalog = platform()
     real = recording.attempt_row
     with handler(COMPLAINT) as served:
-        first = validator(world, f"{served.url}1")
-        second = validator(world, f"{served.url}2", n=2)
+        first = validator(catalog, f"{served.url}1")
+        second = validator(catalog, f"{served.url}2", n=2)
 
         def row_(call: Any, *args: Any) -> Any:
             if call.claimed.webhook["id"] == second.pk and call.outcome == retry.SUCCESS:
@@ -98,8 +98,8 @@ def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.Monkey
             return real(call, *args)
 
         monkeypatch.setattr(recording, "attempt_row", row_)
-        row = draft(world)
-        assert refused(world, row) == ["Validate again: a response could not be stored."]
+        row = draft(catalog)
+        assert refused(catalog, row) == ["Validate again: a response could not be stored."]
     assert says(row) == {}
     one, other = Attempt.objects.get(webhook=first), Attempt.objects.get(webhook=second)
     assert (one.outcome, one.why) == (
@@ -116,15 +116,15 @@ def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.Monkey
 def test_defect_in_reading_a_response_is_recorded_as_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = platform()
+    catalog = platform()
 
     def read(self: ValidationRequest) -> Any:
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(validators, "_json", read)
     with handler(COMPLAINT) as served:
-        validator(world, served.url)
-        [said] = refused(world, draft(world))
+        validator(catalog, served.url)
+        [said] = refused(catalog, draft(catalog))
     assert said == "Internal error: the response could not be processed. See the server's log."
     assert Attempt.objects.get().outcome == "failure"
     assert set(Delivery.objects.values_list("state", flat=True)) == {"failed"}
@@ -136,11 +136,11 @@ def test_invalid_proxy_prevents_start_without_blocking_callers(settings: Any) ->
         event_loops.StartFailed, match="SIM_HTTP_PROXY: The proxy must be"
     ) as failed:
         validator_client.start()
-    world = platform()
+    catalog = platform()
     with handler(COMPLAINT) as served:
-        validator(world, served.url)
-        row = draft(world)
-        [said] = refused(world, row)
+        validator(catalog, served.url)
+        row = draft(catalog)
+        [said] = refused(catalog, row)
         assert said == "The validator could not be called: see the server's log."
         attempt = Attempt.objects.get()
         assert "SIM_HTTP_PROXY" in attempt.error
@@ -148,35 +148,35 @@ def test_invalid_proxy_prevents_start_without_blocking_callers(settings: Any) ->
         # With a valid setting, validations work.
         settings.SIM_HTTP_PROXY = ""
         validator_client.start()
-        assert validate(world, row)
+        assert validate(catalog, row)
 
 
 def test_client_that_does_not_start_does_not_block_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise RuntimeError("no loop")
 
-    world = platform()
+    catalog = platform()
     with handler(COMPLAINT) as served:
-        validator(world, served.url)
-        row = draft(world)
+        validator(catalog, served.url)
+        row = draft(catalog)
         with monkeypatch.context() as patch:
             patch.setattr(event_loops, "new_loop_factory", broken)
-            assert len(refused(world, row)) == 1
-        assert validate(world, row)
+            assert len(refused(catalog, row)) == 1
+        assert validate(catalog, row)
 
 
 def test_client_whose_loop_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(*args: Any) -> Any:
         raise SystemExit("the loop ends")
 
-    world = platform()
+    catalog = platform()
     with handler(COMPLAINT) as served:
-        validator(world, served.url)
-        row = draft(world)
-        assert validate(world, row)
+        validator(catalog, served.url)
+        row = draft(catalog)
+        assert validate(catalog, row)
         with monkeypatch.context() as patch:
             patch.setattr(in_flight.InFlightCall, "run", run)
-            assert len(refused(world, row)) == 1
-        assert validate(world, row)
+            assert len(refused(catalog, row)) == 1
+        assert validate(catalog, row)
     assert len(served.seen) == 2
     assert webhook_health.counter_discrepancies() == []

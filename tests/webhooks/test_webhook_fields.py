@@ -14,7 +14,7 @@ from portal.webhooks import forms
 from requests_queue.catalog.models import Account
 from tests import html, make
 from tests.api import Caller, caller
-from tests.signed_in import vendor, world  # noqa: F401  (fixtures)
+from tests.signed_in import catalog, vendor  # noqa: F401  (fixtures)
 from webhooks.admin.forms import NewWebhookForm, WebhookForm
 from webhooks.models import Webhook
 from webhooks.validation_rules import FIELDS
@@ -48,13 +48,13 @@ SHOWN = {"active": "disabled", "headers": "X-Name-Of-The-Test", "data": "key-of-
 
 
 @pytest.fixture
-def row(world: make.World) -> Webhook:
-    return make.webhook(world, **VALUES)
+def row(catalog: make.Catalog) -> Webhook:
+    return make.webhook(catalog, **VALUES)
 
 
 @pytest.fixture
-def api(world: make.World) -> Caller:
-    return caller(Account.objects.get(pk=world.vendor.pk))
+def api(catalog: make.Catalog) -> Caller:
+    return caller(Account.objects.get(pk=catalog.vendor.pk))
 
 
 def test_each_column_is_in_the_api_or_internal(api: Caller, row: Webhook) -> None:
@@ -66,8 +66,8 @@ def test_each_column_is_in_the_api_or_internal(api: Caller, row: Webhook) -> Non
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_api_writes_and_reads_each_field(api: Caller, world: make.World, name: str) -> None:
-    path = f"/notifications/webhooks/{make.webhook(world).pk}"
+def test_api_writes_and_reads_each_field(api: Caller, catalog: make.Catalog, name: str) -> None:
+    path = f"/notifications/webhooks/{make.webhook(catalog).pk}"
     answer = api.put(path, {name: VALUES[name]})
     assert answer.status == 200
     assert api.get(path).json[name] == VALUES[name]

@@ -18,8 +18,8 @@ NOW = AT.replace(hour=9, minute=41, second=30)
 
 
 @pytest.fixture
-def world(db: None) -> make.World:
-    return make.world("1")
+def catalog(db: None) -> make.Catalog:
+    return make.catalog("1")
 
 
 def attempt(row: Webhook, at: datetime, outcome: str = "success", **more: Any) -> Attempt:
@@ -30,14 +30,14 @@ def attempt(row: Webhook, at: datetime, outcome: str = "success", **more: Any) -
     )  # fmt: skip
 
 
-def test_last_hour_has_sixty_minutes_by_outcome(world: make.World) -> None:
-    row = make.webhook(world)
+def test_last_hour_has_sixty_minutes_by_outcome(catalog: make.Catalog) -> None:
+    row = make.webhook(catalog)
     for seconds in (0, 10, 30):
         attempt(row, NOW - timedelta(seconds=seconds))
     attempt(row, NOW, "failure")
     attempt(row, NOW - timedelta(minutes=59), "unknown")
     attempt(row, NOW - timedelta(minutes=60), "failure")
-    found = webhook_health.last_hour(world.vendor, NOW)
+    found = webhook_health.last_hour(catalog.vendor, NOW)
     assert len(found) == 60
     assert found[0].at == AT.replace(hour=8, minute=42)
     assert found[-1].at == AT.replace(hour=9, minute=41)
@@ -46,14 +46,14 @@ def test_last_hour_has_sixty_minutes_by_outcome(world: make.World) -> None:
     assert sum(minute.total for minute in found) == 5
 
 
-def test_attempts_of_other_accounts_are_not_counted(world: make.World) -> None:
-    attempt(make.webhook(world, account=world.provider), NOW)
-    assert sum(minute.total for minute in webhook_health.last_hour(world.vendor, NOW)) == 0
-    assert sum(minute.total for minute in webhook_health.last_hour(world.provider, NOW)) == 1
+def test_attempts_of_other_accounts_are_not_counted(catalog: make.Catalog) -> None:
+    attempt(make.webhook(catalog, account=catalog.provider), NOW)
+    assert sum(minute.total for minute in webhook_health.last_hour(catalog.vendor, NOW)) == 0
+    assert sum(minute.total for minute in webhook_health.last_hour(catalog.provider, NOW)) == 1
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's plan")
-def test_last_hour_is_counted_from_the_index(world: make.World) -> None:
+def test_last_hour_is_counted_from_the_index(catalog: make.Catalog) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "EXPLAIN QUERY PLAN SELECT substr(a.finished_at, 1, 16) AS minute, a.outcome, COUNT(*) "
@@ -65,35 +65,35 @@ def test_last_hour_is_counted_from_the_index(world: make.World) -> None:
     assert "COVERING INDEX attempt_finished (webhook_id=? AND finished_at>?)" in plan
 
 
-def test_out_of_order_webhooks_come_first(world: make.World) -> None:
-    make.webhook(world, n=1)
-    make.webhook(world, n=2, earliest_possible_trigger=NOW + timedelta(minutes=9), round=2)
-    make.webhook(world, n=3, earliest_possible_trigger=NOW + timedelta(minutes=5), round=1)
-    lost = make.webhook(world, n=4, out_of_order=True, failure_since_last_success=10)
-    make.webhook(world, n=5, type="validator", failure_since_last_success=1)
-    make.webhook(world, n=6, out_of_order=True, active=False)
-    make.webhook(world, n=7, out_of_order=True, account=world.provider)
+def test_out_of_order_webhooks_come_first(catalog: make.Catalog) -> None:
+    make.webhook(catalog, n=1)
+    make.webhook(catalog, n=2, earliest_possible_trigger=NOW + timedelta(minutes=9), round=2)
+    make.webhook(catalog, n=3, earliest_possible_trigger=NOW + timedelta(minutes=5), round=1)
+    lost = make.webhook(catalog, n=4, out_of_order=True, failure_since_last_success=10)
+    make.webhook(catalog, n=5, type="validator", failure_since_last_success=1)
+    make.webhook(catalog, n=6, out_of_order=True, active=False)
+    make.webhook(catalog, n=7, out_of_order=True, account=catalog.provider)
     for forced in (False, False, True):
         Delivery.objects.create(webhook=lost, forced=forced, created_at=NOW)
-    found = webhook_health.failing(world.vendor, 10)
+    found = webhook_health.failing(catalog.vendor, 10)
     assert (found[0].webhook, found[0].pending) == (lost, 2)
     assert {one.webhook.pk[-1] for one in found} == {"2", "3", "4", "5"}
     assert [one.webhook.pk[-1] for one in found if one.webhook.round] == ["3", "2"]
     assert [one.webhook.pk[-1] for one in found if one.is_validator] == ["5"]
-    assert len(webhook_health.failing(world.vendor, 2)) == 2
-    assert [row.pk for row in webhook_health.out_of_order(world.vendor, 5)] == [lost.pk]
+    assert len(webhook_health.failing(catalog.vendor, 2)) == 2
+    assert [row.pk for row in webhook_health.out_of_order(catalog.vendor, 5)] == [lost.pk]
 
 
 def test_failing_webhooks_take_two_statements(
-    world: make.World, django_assert_num_queries: Any
+    catalog: make.Catalog, django_assert_num_queries: Any
 ) -> None:
     for n in range(1, 8):
-        row = make.webhook(world, n=n, out_of_order=True)
+        row = make.webhook(catalog, n=n, out_of_order=True)
         row.last_failure = attempt(row, NOW, "failure", error="No.", why="Because.")
         row.save()
     with django_assert_num_queries(2):
-        for one in webhook_health.failing(world.vendor, 10):
+        for one in webhook_health.failing(catalog.vendor, 10):
             assert one.webhook.last_failure and one.webhook.last_failure.error == "No."
             assert one.webhook.product.name == "Product"
     with django_assert_num_queries(1):
-        assert len(webhook_health.out_of_order(world.vendor, 3)) == 3
+        assert len(webhook_health.out_of_order(catalog.vendor, 3)) == 3

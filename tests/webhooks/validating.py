@@ -14,7 +14,7 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.validation import VALIDATED
 from tests import make
-from tests.make import World
+from tests.make import Catalog
 from webhooks.delivery import validator_client
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -29,36 +29,36 @@ def own_loop() -> Iterator[None]:
     validator_client.start()
 
 
-def platform() -> World:
+def platform() -> Catalog:
     """Make a platform with a product whose purchases are validated, and parameters to change."""
-    world = make.world(capabilities={"cart": {"validation": True}})
+    catalog = make.catalog(capabilities={"cart": {"validation": True}})
     for name in ("region", "plan"):
-        make.parameter(world, name)
-    return world
+        make.parameter(catalog, name)
+    return catalog
 
 
-def draft(world: World, **params: str) -> Request:
+def draft(catalog: Catalog, **params: str) -> Request:
     """Make a draft of a purchase."""
     given = [{"id": name, "value": value} for name, value in params.items()]
-    body = make.purchase(world, status="draft", asset={"params": given})
-    row: Request = creation.create(body, world.as_distributor)
+    body = make.purchase(catalog, status="draft", asset={"params": given})
+    row: Request = creation.create(body, catalog.as_distributor)
     return row
 
 
-def validator(world: World, url: str, n: int = 1, **more: Any) -> Webhook:
+def validator(catalog: Catalog, url: str, n: int = 1, **more: Any) -> Webhook:
     """Make a validator of drafts."""
-    return make.webhook(world, url, n=n, **{"type": "validator", **more})
+    return make.webhook(catalog, url, n=n, **{"type": "validator", **more})
 
 
-def validate(world: World, row: Request, data: dict[str, Any] | None = None) -> bool:
+def validate(catalog: Catalog, row: Request, data: dict[str, Any] | None = None) -> bool:
     """Validate as the distributor, outside any transaction."""
-    return validation.validate(VALIDATED, row.pk, data or {}, world.as_distributor)
+    return validation.validate(VALIDATED, row.pk, data or {}, catalog.as_distributor)
 
 
-def refused(world: World, row: Request, data: dict[str, Any] | None = None) -> list[str]:
+def refused(catalog: Catalog, row: Request, data: dict[str, Any] | None = None) -> list[str]:
     """Validate, and return the distributor's error messages."""
     with pytest.raises(Refused) as caught:
-        validate(world, row, data)
+        validate(catalog, row, data)
     assert (caught.value.status, caught.value.code) == (400, "VAL_100")
     first, *rest = caught.value.messages
     assert first == "Validation service is not available."
