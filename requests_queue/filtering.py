@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from requests_queue.schema import Json
 
 # SQLite takes no expression that is nested a thousand deep, and joined conditions are nested.
 MAX_CONDITIONS = 500
+_SINGLE_VALUES = {FilterLookups.EQ, FilterLookups.NE, FilterLookups.IN, FilterLookups.OUT}
 # By the end of an ORM route: what a row of the preview environment has there.
 PLACEHOLDERS = {
     "connection__public_id": ids.placeholder("connection"),
@@ -50,17 +51,15 @@ def computed(name: str, annotation: str, field: Field) -> Json:  # type: ignore[
     }  # fmt: skip
 
 
-def looked_up(name: str, *, ordering: bool = False) -> Json:
-    """Return an RQL filter by single values whose condition the filter class makes itself."""
-    lookups = {FilterLookups.EQ, FilterLookups.NE, FilterLookups.IN, FilterLookups.OUT}
-    return {"filter": name, "custom": True, "lookups": lookups, "ordering": ordering}
+def looked_up(name: str, condition: Callable[[str], Q], *, ordering: str = "") -> Json:
+    """Return an RQL filter by single values, from each of which `condition` makes the query.
 
-
-def inside_json(*names: str) -> list[Json]:
-    """Return filters that look into a JSON list; `build_q_for_custom_filter` makes the query."""
-    lookups = {FilterLookups.EQ, FilterLookups.NE, FilterLookups.IN, FilterLookups.OUT,
-               FilterLookups.LIKE, FilterLookups.I_LIKE}  # fmt: skip
-    return [{"filter": name, "custom": True, "lookups": lookups} for name in names]
+    `ordering` is the column to order by.
+    """
+    return {
+        "filter": name, "custom": True, "lookups": _SINGLE_VALUES, "ordering": ordering,
+        "condition": lambda data: condition(plain(data.str_value)),
+    }  # fmt: skip
 
 
 def parts(*names: str, hidden: bool = False) -> list[Json]:
@@ -103,6 +102,15 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
             return ~shown if data.operator == ComparisonOperators.NE else shown
         condition: Q = super().build_q_for_filter(data)
         return condition
+
+    def build_q_for_custom_filter(self, data: FilterArgs) -> Q:
+        """Return the condition of a filter that declares its own."""
+        condition: Q = self.get_filter_base_item(data.filter_name)["condition"](data)
+        return ~condition if data.filter_lookup == FilterLookups.NE else condition
+
+    def build_name_for_custom_ordering(self, filter_name: str) -> str:
+        """Return the column that such a filter is ordered by."""
+        return str(self.get_filter_base_item(filter_name)["ordering"])
 
     def _placeholder(self, data: FilterArgs) -> Q | None:
         """Return the condition that a row has no hub, contract, … or the preview environment's,

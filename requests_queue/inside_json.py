@@ -1,15 +1,18 @@
-"""Conditions on the elements of a JSON list, in the SQL of each database."""
+"""RQL filters that look into the elements of a JSON list, in the SQL of each database."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
 
+from dj_rql._dataclasses import FilterArgs
 from django.db import connection
 from django.db.models import BooleanField, Model, Q
 from django.db.models.expressions import RawSQL
 from py_rql.constants import FilterLookups
 
 from requests_queue import wildcards
+from requests_queue.filtering import plain
+from requests_queue.schema import Json
 
 _EACH = {
     "sqlite": ("json_each({column})", "json_extract(value, '$.{key}')"),
@@ -17,8 +20,27 @@ _EACH = {
 }
 
 
-def any_element(model: type[Model], column: str, key: str, data: Any) -> Q:
-    """Return the condition that an element's `key` matches `data` (RQL's FilterArgs).
+def inside_json(
+    model: type[Model], column: str, keys: Mapping[str, str], condition: Callable[[Q], Q] = Q
+) -> list[Json]:
+    """Return RQL filters by `keys` of the elements of a JSON list, by the names of the filters.
+
+    `condition` turns the condition on the model into one on the filtered rows.
+    """
+    lookups = {FilterLookups.EQ, FilterLookups.NE, FilterLookups.IN, FilterLookups.OUT,
+               FilterLookups.LIKE, FilterLookups.I_LIKE}  # fmt: skip
+
+    def look_in(key: str) -> Callable[[FilterArgs], Q]:
+        return lambda data: condition(_any_element(model, column, key, data))
+
+    return [
+        {"filter": name, "custom": True, "lookups": lookups, "condition": look_in(key)}
+        for name, key in keys.items()
+    ]
+
+
+def _any_element(model: type[Model], column: str, key: str, data: FilterArgs) -> Q:
+    """Return the condition that an element's `key` matches.
 
     `key` and `column` are our own constants; the compared value is a parameter.
     """
@@ -26,20 +48,13 @@ def any_element(model: type[Model], column: str, key: str, data: Any) -> Q:
     each, value = _EACH[connection.vendor]
     each = each.format(column=f"{table}.{connection.ops.quote_name(column)}")
     compared, text = _comparison(data, value.format(key=key))
-    found = RawSQL(
-        f"EXISTS (SELECT 1 FROM {each} AS element WHERE {compared})",
-        [text],
-        output_field=BooleanField(),
-    )
-    condition = Q(found)
-    return ~condition if data.filter_lookup == FilterLookups.NE else condition
+    sql = f"EXISTS (SELECT 1 FROM {each} AS element WHERE {compared})"
+    return Q(RawSQL(sql, [text], output_field=BooleanField()))
 
 
-def _comparison(data: Any, value: str) -> tuple[str, str]:
+def _comparison(data: FilterArgs, value: str) -> tuple[str, str]:
     """Return the SQL that compares a value, and its parameter; raises RQLFilterValueError."""
-    text = data.str_value
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        text = text[1:-1]
+    text = plain(data.str_value)
     if data.filter_lookup not in (FilterLookups.LIKE, FilterLookups.I_LIKE):
         return f"{value} = %s", text
     ignore_case = data.filter_lookup == FilterLookups.I_LIKE

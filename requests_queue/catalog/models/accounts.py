@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
 from requests_queue.rows import Row
 
@@ -50,6 +52,13 @@ class User(AbstractUser, Row):
     def name(self) -> str:
         """The name as Connect shows it."""
         return self.get_full_name() or self.username
+
+
+def name_by(route: str = "") -> Coalesce:
+    """Return `User.name` as an expression; `route` leads to the user, `assignee__`."""
+    full = Trim(Concat(f"{route}first_name", Value(" "), f"{route}last_name"))
+    username = F(f"{route}username")
+    return Coalesce(NullIf(full, Value("")), username, output_field=models.TextField())
 
 
 class ApiToken(Row):

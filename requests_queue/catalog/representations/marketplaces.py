@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from requests_queue.catalog.models import Marketplace
 from requests_queue.catalog.representations import PICTURED, icon
-from requests_queue.filtering import inside_json
+from requests_queue.inside_json import inside_json
 from requests_queue.resources import CREATED, NAMED, Constant, Field, Many, Part, Resource
 from requests_queue.schema import AnyReference
 
@@ -35,5 +35,7 @@ MARKETPLACE = Resource(
     },
     model=Marketplace, search=("id", "name"),
     also={"owner_id": "owner__id", "hubs.id": "hubs__id", "hubs.name": "hubs__name"},
-    custom=inside_json("countries.id", "countries.name"),
+    custom=inside_json(
+        Marketplace, "countries", {"countries.id": "id", "countries.name": "name"}
+    ),
 )  # fmt: skip

@@ -93,7 +93,7 @@ PARAMETER = Resource(
         "constraints.reconciliation": Field(bool, "is_reconciliation"),
         "constraints.shared": Field(str, "shared"),
     },
-    custom=[looked_up("id", ordering=True), *parts("constraints.choices")],
+    custom=[looked_up("id", parameter_by_id, ordering="pk"), *parts("constraints.choices")],
 )  # fmt: skip
 
 
@@ -117,5 +117,11 @@ CONFIGURATION = Resource(
         "parameter.constraints.required": Field(bool, "is_required"),
         "parameter.constraints.shared": Field(str, "shared"),
     },
-    custom=[looked_up("parameter.id"), *parts("parameter.constraints")],
+    custom=[
+        looked_up(
+            "parameter.id",
+            lambda pk: Q(parameter__in=Parameter.objects.filter(parameter_by_id(pk))),
+        ),
+        *parts("parameter.constraints"),
+    ],
 )  # fmt: skip

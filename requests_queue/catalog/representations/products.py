@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
+from django.db.models import Q
 from django.utils.crypto import salted_hmac
+from py_rql.constants import RQL_NULL
 
 from requests_queue.catalog.models import Item, Product, ProductAction, ProductMedia, Template
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE, icon
+from requests_queue.errors import Invalid
 from requests_queue.filtering import looked_up
 from requests_queue.resources import HAPPENED, MADE, NAMED, Constant, Field, Part, Resource
 from requests_queue.schema import Free, Json, Named, Stamp, Uri
@@ -60,6 +63,15 @@ def _end_of_sale_notes(row: Product) -> str | None:
 
 def _replacement(row: Product) -> Product | None:
     return row.replacement if row.status == "endofsale" else None
+
+
+def _is_version(value: str) -> Q:
+    # Connect's lists have a row per version, null for the working copy; a row of ours is both.
+    if value == RQL_NULL:
+        return Q()
+    if not value.isdecimal():
+        raise Invalid("version", "Not a valid version.")
+    return Q(version=int(value[:9]))
 
 
 class DownloadLink(TypedDict):
@@ -143,7 +155,9 @@ PRODUCT = Resource(
         **{f"product.visibility.{name}": field for name, field in _SEEN_BY.items()},
     },
     custom=[
-        looked_up("version", ordering=True), looked_up("category.id"), looked_up("category.name"),
+        looked_up("version", _is_version, ordering="version"),
+        looked_up("category.id", lambda pk: Q(category__id=pk)),
+        looked_up("category.name", lambda name: Q(category__name=name)),
     ],
 )  # fmt: skip
 

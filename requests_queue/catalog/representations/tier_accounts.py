@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+from django.db.models import Q
+
 from requests_queue.catalog.models import TierAccount
 from requests_queue.catalog.representations import PICTURED, REGION
 from requests_queue.catalog.schema import ContactInfo, Environment
@@ -29,9 +31,13 @@ TIER = Part(
 )  # fmt: skip
 
 
-def _scopes(row: Any) -> list[str]:
+def scopes_of(row: Any) -> list[str]:
     """Return the tiers that the account has in subscriptions, from the view's annotations."""
     return [scope for scope in SCOPES if getattr(row, f"as_{scope}")]
+
+
+def _has_scope(scope: str) -> Q:
+    return Q(**{f"as_{scope}": True}) if scope in SCOPES else Q(pk__in=())
 
 
 TIER_ACCOUNT = Resource(
@@ -41,7 +47,7 @@ TIER_ACCOUNT = Resource(
         "db": Constant(REGION, str),
         "parent": Field(replace(NAMED, keys={**NAMED.keys, "external_id": str}), empty={}),
         "owner": Field(PICTURED),
-        "scopes": Field(list[Literal["customer", "tier1", "tier2"]], _scopes),
+        "scopes": Field(list[Literal["customer", "tier1", "tier2"]], scopes_of),
         "events": Part(
             "TierAccountEvents", "The moments of a tier account.",
             {
@@ -59,5 +65,5 @@ TIER_ACCOUNT = Resource(
         "contact_info.contact.email": Field(str, "contact_email"),
         "db": Field(str, "region"),
     },
-    custom=[looked_up("scopes"), *parts("contact_info.contact")],
+    custom=[looked_up("scopes", _has_scope), *parts("contact_info.contact")],
 )  # fmt: skip

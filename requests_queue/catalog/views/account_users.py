@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models import Case, F, QuerySet, TextField, Value, When
-from django.db.models.functions import Coalesce, Concat, NullIf, Trim
+from django.db.models import Case, QuerySet, TextField, Value, When
 
 from requests_queue.catalog.models import User
+from requests_queue.catalog.models.accounts import name_by
 from requests_queue.catalog.representations.accounts import ACCOUNT_USER, ACTIVE, DISABLED
 from requests_queue.errors import Missing
 from requests_queue.rest import Collection, routes
@@ -23,9 +23,8 @@ class AccountUsers(Collection):
         pk = self.kwargs["account_id"]
         if pk != self.account.pk:
             raise Missing(pk)
-        full = Trim(Concat("first_name", Value(" "), "last_name"))
         return User.objects.filter(account=self.account, is_service=False).alias(
-            shown_name=Coalesce(NullIf(full, Value("")), F("username"), output_field=TextField()),
+            shown_name=name_by(),
             shown_status=Case(
                 When(is_active=True, then=Value(ACTIVE)),
                 default=Value(DISABLED),

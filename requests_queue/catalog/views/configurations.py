@@ -6,35 +6,16 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.urls import path
-from py_rql.constants import FilterLookups
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.catalog import visibility
-from requests_queue.catalog.models import Configuration, Parameter
-from requests_queue.catalog.representations.parameters import CONFIGURATION, parameter_by_id
+from requests_queue.catalog.models import Configuration
+from requests_queue.catalog.representations.parameters import CONFIGURATION
 from requests_queue.catalog.views.of_product import OfProduct
 from requests_queue.catalog.writes import configurations
-from requests_queue.filtering import (
-    ConnectFilters,
-    plain,
-    switch_in,
-    text_in,
-)
+from requests_queue.filtering import switch_in, text_in
 from requests_queue.schema import Documented
-
-
-class ConfigurationFilters(ConnectFilters):
-    """What configured values can be filtered and ordered by."""
-
-    MODEL = Configuration
-    FILTERS = CONFIGURATION.filters
-
-    def build_q_for_custom_filter(self, data: Any) -> Q:
-        """Compare the parameter's id, or its name."""
-        wanted = parameter_by_id(plain(data.str_value))
-        found = Q(parameter__in=Parameter.objects.filter(wanted))
-        return ~found if data.filter_lookup == FilterLookups.NE else found
 
 
 class Configurations(OfProduct):
@@ -42,7 +23,6 @@ class Configurations(OfProduct):
 
     documented = Documented("Products", "configuration", CONFIGURATION)
     bodies = {"create": configurations.ConfigurationInput()}
-    rql_filter_class = ConfigurationFilters
 
     def visible(self) -> QuerySet[Configuration]:
         """Return the product's values, of marketplaces those that the caller sees."""

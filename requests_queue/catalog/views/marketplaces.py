@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.db.models.functions import Coalesce
 
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Marketplace
 from requests_queue.catalog.representations.marketplaces import MARKETPLACE
 from requests_queue.filtering import ConnectFilters
-from requests_queue.inside_json import any_element
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Documented
 
@@ -23,10 +20,6 @@ class MarketplaceFilters(ConnectFilters):
     # A marketplace of two hubs is one marketplace, also where both fit.
     DISTINCT = True
     FILTERS = MARKETPLACE.filters
-
-    def build_q_for_custom_filter(self, data: Any) -> Q:
-        """Look into the countries."""
-        return any_element(Marketplace, "countries", data.filter_name.rpartition(".")[2], data)
 
 
 class Marketplaces(Collection):

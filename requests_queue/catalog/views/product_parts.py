@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.functions import Lower
-from py_rql.constants import FilterLookups
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,12 +21,7 @@ from requests_queue.catalog.writes import items as item_writes
 from requests_queue.catalog.writes import parameters as parameter_writes
 from requests_queue.catalog.writes import templates as template_writes
 from requests_queue.catalog.writes.products import EndOfSaleInput
-from requests_queue.filtering import (
-    ConnectFilters,
-    plain,
-    switch_in,
-    text_in,
-)
+from requests_queue.filtering import switch_in, text_in
 from requests_queue.rest import routes
 from requests_queue.schema import Answer, Documented
 
@@ -73,22 +67,6 @@ class Items(PartOfProduct):
         return Response()
 
 
-class ParameterFilters(ConnectFilters):
-    """What parameters can be filtered and ordered by."""
-
-    MODEL = Parameter
-    FILTERS = PARAMETER.filters
-
-    def build_q_for_custom_filter(self, data: Any) -> Q:
-        """Compare the id, which the row doesn't hold as it is."""
-        found = parameter_by_id(plain(data.str_value))
-        return ~found if data.filter_lookup == FilterLookups.NE else found
-
-    def build_name_for_custom_ordering(self, filter_name: str) -> str:
-        """Order by the number at the id's end."""
-        return "pk"
-
-
 class Parameters(PartOfProduct):
     """`/products/{id}/parameters`, for both sides; in the path a parameter's id or its name."""
 
@@ -98,7 +76,6 @@ class Parameters(PartOfProduct):
         "update": parameter_writes.ParameterUpdate(partial=True),
     }
     writes = parameter_writes
-    rql_filter_class = ParameterFilters
 
     def visible(self) -> QuerySet[Parameter]:
         """Return the product's parameters."""

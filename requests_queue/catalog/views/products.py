@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet, Value
-from py_rql.constants import RQL_NULL, FilterLookups
+from django.db.models import BooleanField, Exists, OuterRef, QuerySet, Value
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,39 +11,9 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations.products import PRODUCT
 from requests_queue.catalog.writes import products as writes
-from requests_queue.errors import Forbidden, Invalid
-from requests_queue.filtering import ConnectFilters, plain
+from requests_queue.errors import Forbidden
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Documented
-
-
-class ProductFilters(ConnectFilters):
-    """What products can be filtered and ordered by."""
-
-    MODEL = Product
-    FILTERS = PRODUCT.filters
-
-    def build_q_for_custom_filter(self, data: Any) -> Q:
-        """Compare a version, or look into the category."""
-        name, value = data.filter_name, plain(data.str_value)
-        if name == "version":
-            found = _is_version(value)
-        else:
-            found = Q(**{name.replace(".", "__"): value})
-        return ~found if data.filter_lookup == FilterLookups.NE else found
-
-    def build_name_for_custom_ordering(self, filter_name: str) -> str:
-        """Order by the column; the others have no ordering."""
-        return filter_name
-
-
-def _is_version(value: str) -> Q:
-    # Connect's lists have a row per version, null for the working copy; a row of ours is both.
-    if value == RQL_NULL:
-        return Q()
-    if not value.isdecimal():
-        raise Invalid("version", "Not a valid version.")
-    return Q(version=int(value[:9]))
 
 
 class Products(Collection):
@@ -58,7 +25,6 @@ class Products(Collection):
         "endsale": writes.EndOfSaleInput(),
     }  # fmt: skip
     related = (*PRODUCT.related, "replacement")
-    rql_filter_class = ProductFilters
 
     def visible(self) -> QuerySet[Product]:
         """Return the products."""

@@ -6,40 +6,21 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from django.db.models import Q, QuerySet, TextField, Value
-from py_rql.constants import FilterLookups
+from django.db.models import QuerySet, TextField, Value
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
-from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT
+from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT, scopes_of
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.catalog.views import tier_writes
 from requests_queue.errors import Forbidden, Missing
-from requests_queue.filtering import (
-    ConnectFilters,
-    plain,
-    text_in,
-)
+from requests_queue.filtering import text_in
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Documented
 
 _PROVIDERS_ONLY = "Only the provider can change tier accounts."
-_SCOPES = {"customer": "as_customer", "tier1": "as_tier1", "tier2": "as_tier2"}
-
-
-class TierAccountFilters(ConnectFilters):
-    """What tier accounts can be filtered and ordered by."""
-
-    MODEL = TierAccount
-    FILTERS = TIER_ACCOUNT.filters
-
-    def build_q_for_custom_filter(self, data: Any) -> Q:
-        """Ask where the tier account stands."""
-        name = _SCOPES.get(plain(data.str_value))
-        found = Q(**{name: True}) if name else Q(pk__in=())
-        return ~found if data.filter_lookup == FilterLookups.NE else found
 
 
 class TierAccounts(Collection):
@@ -50,7 +31,6 @@ class TierAccounts(Collection):
         "create": tier_writes.TierAccountInput(),
         "update": tier_writes.TierAccountInput(partial=True),
     }
-    rql_filter_class = TierAccountFilters
 
     def visible(self) -> QuerySet[TierAccount]:
         """Return the tier accounts, decommissioned ones too."""
@@ -122,7 +102,7 @@ class TierAccountVersions(Collection):
     def _versions(self, row: TierAccount) -> builtins.list[TierAccount]:
         """Return all versions: the newest is the account itself."""
         older = TierAccountVersion.objects.filter(account=row, version__lt=row.version)
-        scopes = [scope for scope, flag in _SCOPES.items() if getattr(row, flag)]
+        scopes = scopes_of(row)
         found = [row]
         for version in older.select_related("account__owner", "hub", "parent").order_by("-version"):
             found.append(as_account(version, scopes))

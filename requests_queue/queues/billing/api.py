@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import BooleanField, Prefetch, Q, QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models import Prefetch, QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from requests_queue.catalog import sales_context, templates
 from requests_queue.catalog.models import Asset
-from requests_queue.filtering import ConnectFilters
-from requests_queue.inside_json import any_element
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.billing import creation, effects, parsing, rules
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
@@ -30,43 +27,6 @@ from requests_queue.rest import Collection, routes
 from requests_queue.schema import Answer, Documented
 
 _RELATED = ("billing", "customer", "tier1", "tier2")
-
-# A parameter's name is its title here.
-_KEYS = {"id": "id", "name": "title", "value": "value"}
-
-
-def _params(data: Any) -> Q:
-    """Return the condition on subscriptions that one of their parameters is as asked."""
-    return any_element(Asset, "params", _KEYS[data.filter_name.rpartition(".")[2]], data)
-
-
-class BillingRequestFilters(ConnectFilters):
-    """What billing requests can be filtered and ordered by."""
-
-    MODEL = BillingRequest
-    FILTERS = BILLING_REQUEST.filters
-
-    def build_q_for_custom_filter(self, data: Any) -> Q:
-        """Look into the parameters of the subscription.
-
-        Its condition names its table, so it stays a query of its own, which the ORM doesn't
-        rename.
-        """
-        found = Asset.objects.filter(_params(data)).order_by().values("pk")
-        sql, values = found.query.sql_with_params()
-        table = BillingRequest._meta.db_table
-        return Q(RawSQL(f'"{table}"."asset_id" IN ({sql})', values, output_field=BooleanField()))
-
-
-class SubscriptionFilters(ConnectFilters):
-    """What subscriptions can be filtered and ordered by, their billing included."""
-
-    MODEL = Asset
-    FILTERS = SUBSCRIPTION.filters
-
-    def build_q_for_custom_filter(self, data: Any) -> Q:
-        """Look into the parameters."""
-        return _params(data)
 
 
 def _complete(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -90,7 +50,6 @@ class BillingRequests(QueueCollection):
     service = Service(
         complete=_complete, represent=BILLING_REQUEST.represent, create=creation.create
     )
-    rql_filter_class = BillingRequestFilters
     # Connect has no such calls here.
     assign = None  # type: ignore[assignment]
     unassign = None  # type: ignore[assignment]
@@ -122,7 +81,6 @@ class Subscriptions(Collection):
         "Billing", "recurring subscription", SUBSCRIPTION_DETAIL, listed=SUBSCRIPTION
     )
     related = ("template", *_RELATED)
-    rql_filter_class = SubscriptionFilters
 
     def visible(self) -> QuerySet[Asset]:
         """Return the subscriptions of the caller's side."""

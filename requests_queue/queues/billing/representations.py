@@ -11,10 +11,14 @@ from dataclasses import replace
 from operator import itemgetter, methodcaller
 from typing import Any, Literal, TypedDict, get_args
 
+from django.db.models import BooleanField, Q
+from django.db.models.expressions import RawSQL
+
 from requests_queue.catalog.models import Asset
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.schema import AssetStatus, ContactInfo, Environment
-from requests_queue.filtering import inside_json, parts
+from requests_queue.filtering import parts
+from requests_queue.inside_json import inside_json
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
 from requests_queue.queues.billing.parsing import quantity
 from requests_queue.queues.billing.periods import MONTHS
@@ -164,6 +168,21 @@ _BILLED_ASSET = Part(
     "BilledAsset", "The subscription of a billing request.", _ASSET,
     named=("id", "status", "external_id", "external_uid"),
 )  # fmt: skip
+# A parameter's name is its title here.
+_PARAMS = {"id": "id", "name": "title", "value": "value"}
+
+
+def _of_subscription(condition: Q) -> Q:
+    """Return the condition on a billing request that its subscription meets one.
+
+    That names its table, so it stays a query of its own, which the ORM doesn't rename.
+    """
+    assets = Asset.objects.filter(condition).order_by().values("pk")
+    sql, values = assets.query.sql_with_params()
+    table = BillingRequest._meta.db_table
+    return Q(RawSQL(f'"{table}"."asset_id" IN ({sql})', values, output_field=BooleanField()))
+
+
 BILLING_REQUEST = Resource(
     "BillingRequest", "A billing request: what a subscription is billed for a period.",
     {
@@ -177,7 +196,10 @@ BILLING_REQUEST = Resource(
     },
     model=BillingRequest, search=("id",),
     also={f"asset.{name}": f"asset__{route}" for name, route in _ROUTES.items()},
-    custom=inside_json("asset.params.id", "asset.params.name", "asset.params.value"),
+    custom=inside_json(
+        Asset, "params", {f"asset.params.{name}": key for name, key in _PARAMS.items()},
+        _of_subscription,
+    ),
 )  # fmt: skip
 _PENDING_REQUEST = Part(
     "PendingRequest", "The open fulfillment request of a subscription.",
@@ -197,7 +219,7 @@ SUBSCRIPTION = Resource(
     },
     model=Asset, also=_ROUTES,
     custom=[
-        *inside_json("params.id", "params.name", "params.value"),
+        *inside_json(Asset, "params", {f"params.{name}": key for name, key in _PARAMS.items()}),
         *parts("pending_request.template"),
     ],
 )  # fmt: skip

@@ -14,8 +14,6 @@ from rest_framework.response import Response
 from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid, Missing
-from requests_queue.filtering import ConnectFilters
-from requests_queue.inside_json import any_element
 from requests_queue.queues.api import ValidatedCollection, queue_routes
 from requests_queue.queues.fulfillment import (
     creation,
@@ -26,7 +24,6 @@ from requests_queue.queues.fulfillment import (
     texts,
     validation,
 )
-from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.representations import ASSET, REQUEST, REQUEST_OF_ASSET
 from requests_queue.queues.services import Service
 from requests_queue.rest import Collection, markdown, routes
@@ -36,28 +33,6 @@ _TIER = (
     "id", "version", "name", "type", "external_id", "external_uid", "tax_id", "environment",
     "contact_info",
 )  # fmt: skip
-
-
-class RequestFilters(ConnectFilters):
-    """What requests can be filtered and ordered by."""
-
-    MODEL = Request
-    FILTERS = REQUEST.filters
-
-    def build_q_for_custom_filter(self, data: Any) -> Q:
-        """Look into the parameters."""
-        return any_element(Request, "params", data.filter_name.rpartition(".")[2], data)
-
-
-class AssetFilters(ConnectFilters):
-    """What subscriptions can be filtered and ordered by."""
-
-    MODEL = Asset
-    FILTERS = ASSET.filters
-
-    def build_q_for_custom_filter(self, data: Any) -> Q:
-        """Look into the parameters."""
-        return any_element(Asset, "params", data.filter_name.rpartition(".")[2], data)
 
 
 _COLUMNS = (
@@ -91,7 +66,6 @@ class Requests(ValidatedCollection):
     related = queries.RELATED
     columns = _COLUMNS
     represent = staticmethod(representations.request)
-    rql_filter_class = RequestFilters
 
     def visible(self) -> QuerySet[Any]:
         """Return the requests of both parties, with the template that each shows."""
@@ -137,7 +111,6 @@ class Assets(Collection):
     )  # fmt: skip
     lists = frozenset({"requests"})
     related = ("template", "customer", "tier1", "tier2")
-    rql_filter_class = AssetFilters
 
     def visible(self) -> QuerySet[Asset]:
         """Return the assets of the caller's side."""

@@ -14,7 +14,8 @@ from requests_queue.catalog.models import Asset, Template
 from requests_queue.catalog.representations import PERSON, PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT, TIERS
 from requests_queue.catalog.schema import AssetStatus, ChangedItem, OrderedItem, ParameterValue
-from requests_queue.filtering import inside_json, parts
+from requests_queue.filtering import parts
+from requests_queue.inside_json import inside_json
 from requests_queue.queues.fulfillment.effects import form_url
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.rendering import render
@@ -76,7 +77,7 @@ ASSET = Resource(
         "hub.name": "connection__hub__name",
         "product.title": "product__name",
     },
-    custom=inside_json("params.id", "params.value"),
+    custom=inside_json(Asset, "params", {"params.id": "id", "params.value": "value"}),
 )  # fmt: skip
 
 
@@ -161,7 +162,9 @@ REQUEST = Resource(
         "template.id": Field(str, "template_shown"),
     },
     custom=[
-        *inside_json("asset.params.id", "asset.params.value"),
+        *inside_json(
+            Request, "params", {"asset.params.id": "id", "asset.params.value": "value"}
+        ),
         *parts(*(f"asset.{name}" for name in ("items", "params", "configuration", "events",
                                               *_INSIDE_ASSET))),
     ],

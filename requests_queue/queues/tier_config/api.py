@@ -20,11 +20,6 @@ from requests_queue.queues.tier_config import (
     rules,
     validation,
 )
-from requests_queue.queues.tier_config.filtering import (
-    TierConfigFilters,
-    TierConfigRequestFilters,
-    with_shown,
-)
 from requests_queue.queues.tier_config.models import TierConfig
 from requests_queue.rest import Collection, markdown, routes
 from requests_queue.schema import MARKDOWN, Answer, Documented
@@ -50,11 +45,10 @@ class TierConfigRequests(ValidatedCollection):
     without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
     # connect-sdk 22 and the Haxe SDK name nobody.
     assigns_caller = True
-    rql_filter_class = TierConfigRequestFilters
 
     def visible(self) -> QuerySet[Any]:
         """Return the requests of both parties."""
-        return with_shown(super().visible())
+        return queries.with_shown(super().visible())
 
     def done(self, name: str) -> Response:
         """Respond to an action: to an approval with the text and its date, as in the document."""
@@ -70,7 +64,6 @@ class TierConfigs(Collection):
         "Tiers", "tier config", representations.CONFIG, answers={"render": MARKDOWN}
     )
     related = queries.RELATED_OF_CONFIG
-    rql_filter_class = TierConfigFilters
 
     def visible(self) -> QuerySet[TierConfig]:
         """Return the configurations of the caller's connections."""

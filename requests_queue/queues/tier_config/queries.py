@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from requests_queue.catalog import configured_values, sales_context, templates
+from requests_queue.catalog.models.accounts import name_by
 from requests_queue.errors import Missing
 from requests_queue.queues.tier_config import representations
 from requests_queue.queues.tier_config.models import OPEN, TierConfigRequest
+from requests_queue.queues.tier_config.setup import SCOPES
 from requests_queue.schema import Json
 
 RELATED_OF_CONFIG = ("account", "template")
@@ -40,6 +42,15 @@ def with_related(rows: QuerySet[Any]) -> QuerySet[Any]:
         prefetch_open("configuration__parent__requests"),
     )
     return rows.select_related(*RELATED).prefetch_related(*shared, *both)
+
+
+def with_shown(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the requests with the name of who works on them and the template, as shown."""
+    template = templates.shown_id(
+        {scope: Q(configuration__tier_level=level) for level, scope in SCOPES.items()}
+    )
+    result: QuerySet[Any] = rows.alias(assignee_name=name_by("assignee__"), template_shown=template)
+    return result
 
 
 def get(pk: str) -> TierConfigRequest:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypedDict
 
+from django.db.models import Q
+
 from requests_queue.catalog.models import TierAccount
 from requests_queue.catalog.parameter_values import Params
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT
 from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import Environment, ParameterValue
-from requests_queue.filtering import inside_json, looked_up, parts
+from requests_queue.filtering import looked_up, parts
+from requests_queue.inside_json import inside_json
 from requests_queue.queues.tier_config import texts
 from requests_queue.queues.tier_config.effects import form_url
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
@@ -34,6 +37,7 @@ def _open(row: TierConfig) -> Json | None:
     return {"id": found.pk} if found else None
 
 
+_PARAMS = {"params.id": "id", "params.value": "value"}
 CONFIG = Resource(
     "TierConfig", "What a vendor has set up for a reseller of a product.",
     {
@@ -61,7 +65,7 @@ CONFIG = Resource(
         "account.hub.name": "account__hub__name",
         "parent.id": "parent__id",
     },
-    custom=inside_json("params.id", "params.value"),
+    custom=inside_json(TierConfig, "params", _PARAMS),
 )  # fmt: skip
 
 
@@ -99,6 +103,11 @@ def _form_link(row: TierConfigRequest) -> Json | None:
 def _previous(row: TierConfigRequest) -> Json | None:
     pk = row.previous_approved_request_id
     return {"id": pk} if pk else None
+
+
+def _is_unassigned(value: str) -> Q:
+    nobody = Q(assignee=None)
+    return nobody if value.lower() in ("true", "1", "yes") else ~nobody
 
 
 REQUEST = Resource(
@@ -148,7 +157,8 @@ REQUEST = Resource(
         "template.id": Field(str, "template_shown"),
     },
     custom=[
-        looked_up("unassigned"), *inside_json("params.id", "params.value"),
+        looked_up("unassigned", _is_unassigned),
+        *inside_json(TierConfigRequest, "params", _PARAMS),
         *parts("configuration.params", "configuration.product.capabilities"),
     ],
 )  # fmt: skip
