@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +14,7 @@ from requests_queue.errors import Invalid
 def read(stream: Any) -> Any:
     """Return the JSON of a call, None where there is no body; raises Invalid, RequestDataTooBig.
 
-    Refused: malformed JSON, NaN, and what `storable` refuses.
+    Refused: malformed JSON, NaN, and what `json_validation` refuses.
     """
     # Django's own limit is for bodies that it reads itself.
     raw = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
@@ -24,14 +23,10 @@ def read(stream: Any) -> Any:
     if not raw.strip():
         return None
     try:
-        value = json.loads(raw, parse_constant=_refuse_constant)
+        value = json_validation.parse_json(raw)
     except (ValueError, RecursionError):
         raise Invalid("", "The body is not valid JSON.") from None
     try:
         return json_validation.validate_json(value)
     except json_validation.NotStorable as refused:
         raise Invalid(refused.path, str(refused)) from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)

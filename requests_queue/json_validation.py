@@ -1,7 +1,8 @@
-"""Validation of JSON values that SQLite and PostgreSQL can both store: API, forms, webhooks."""
+"""JSON as standards and databases have it: no NaN, and nothing that one cannot store."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,16 @@ class NotStorable(ValueError):
     def __init__(self, sentence: str, keys: tuple[str, ...]) -> None:
         super().__init__(sentence)
         self.path = ".".join(keys)[:200]
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text; raises ValueError, also for NaN and Infinity."""
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> Any:
+    # Python's parser accepts NaN and Infinity, which are not JSON.
+    raise ValueError(f"{name} is not JSON.")
 
 
 def validate_json(value: Any) -> Any:

@@ -15,8 +15,8 @@ changes_made = Signal()
 object_deleted = Signal()
 
 # Sent outside a transaction when an object is to be validated. The receiver sends the requests to
-# the handlers while the sender waits, and returns a list of what `wanted.read` returned for each
-# response.  wanted: requests_queue.queues.validation.ValidationRequest.  Raises Refused (VAL_100)
+# the handlers while the sender waits, and returns a list of what `request.read` returned for each
+# response.  request: requests_queue.queues.validation.ValidationRequest.  Raises Refused (VAL_100)
 # if a handler is down, slow or wrong.
 validation_requested = Signal()
 

@@ -29,9 +29,9 @@ def record_changes(changes: tuple[Change, ...], **kwargs: Any) -> None:
 
 
 @receiver(validation_requested)
-def validate(wanted: ValidationRequest, **kwargs: Any) -> list[Any]:
+def validate(request: ValidationRequest, **kwargs: Any) -> list[Any]:
     """Call the validators, and return what their responses change."""
-    return validators.validate(wanted)
+    return validators.validate(request)
 
 
 @receiver(collect_next_due)

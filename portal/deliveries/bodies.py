@@ -6,13 +6,12 @@ and a page shows a limited part.
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from requests_queue.json_validation import parse_json
 from requests_queue.safe_text import visible
 
 SHOWN = 12_000  # characters of a body on a page, unless the full body is requested
@@ -105,14 +104,10 @@ def _is_json(text: str) -> bool:
     if text.lstrip()[:1] not in ("{", "["):
         return False
     try:
-        json.loads(text, parse_constant=_refuse)
+        parse_json(text)
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON.")
 
 
 def _inflated(raw: bytes, encoding: str, notes: list[str]) -> bytes:

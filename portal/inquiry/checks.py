@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -128,12 +127,6 @@ def _match(pattern: re.Pattern[str], text: str) -> None:
 
 
 def _json(text: str) -> None:
-    if not isinstance(
-        json_validation.validate_json(json.loads(text, parse_constant=_refuse)), (dict, list)
-    ):
+    value = json_validation.validate_json(json_validation.parse_json(text))
+    if not isinstance(value, (dict, list)):
         raise ValueError(text)
-
-
-def _refuse(name: str) -> Any:
-    # Python's parser accepts NaN and Infinity, which are not JSON.
-    raise ValueError(name)

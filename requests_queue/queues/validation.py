@@ -120,11 +120,11 @@ def validate(
     open inquiry, or its status has changed), Invalid (the body), Superseded (`is_latest` is false),
     or Refused `VAL_100` for a failing handler; then nothing is written.
     """
-    wanted = _prepared(about, pk, data, actor)
-    results: list[Any] = validation_requested.send(sender=about.queue.model, wanted=wanted)
+    request = _prepared(about, pk, data, actor)
+    results: list[Any] = validation_requested.send(sender=about.queue.model, request=request)
     responses: list[ParsedResponse] = [parsed for _, each in results for parsed in each or ()]
     try:
-        _write(about, wanted, data if wanted.edited else {}, actor, responses, is_latest)
+        _write(about, request, data if request.edited else {}, actor, responses, is_latest)
     except Refused as refused:
         for parsed in responses:
             parsed.drop(str(refused))
@@ -201,19 +201,19 @@ def _differences(sent: Json, response: Mapping[str, Any], prefix: str, but: set[
 
 
 def _write(
-    about: Validated, wanted: ValidationRequest, data: Mapping[str, Any], actor: Actor,
+    about: Validated, request: ValidationRequest, data: Mapping[str, Any], actor: Actor,
     responses: list[ParsedResponse], is_latest: Callable[[], bool],
 ) -> None:  # fmt: skip
     """Write the changes of body and responses; raises ActionNotAllowed if the status changed."""
     if not data and not responses:
         return
-    pk = wanted.object_id
+    pk = request.object_id
     with transaction.atomic():
         rows = about.queue.model._default_manager.select_for_update()
         row: Any = rows.filter(pk=pk).first()
         if row is None:
             raise Missing(pk)
-        if row.status != wanted.status:
+        if row.status != request.status:
             raise ActionNotAllowed(
                 f"{pk} became {row.status} during its validation: the response of the validator "
                 f"was too late."

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from requests_queue.json_validation import parse_json
 from requests_queue.queues import validation as queues
 from requests_queue.queues.validator_responses import InvalidResponse
 from requests_queue.safe_text import visible
@@ -41,7 +42,7 @@ def build_diff(row: Attempt) -> ResponseDiff:
         )
         return ResponseDiff([], note)
     try:
-        got = json.loads(bytes(row.response_body), parse_constant=_refuse)
+        got = parse_json(bytes(row.response_body))
     except (ValueError, RecursionError):
         return ResponseDiff([], "The response is not JSON, so there is nothing to compare.")
     sent = _sent(row)
@@ -66,10 +67,6 @@ def _sent(row: Attempt) -> Json:
     except (ValueError, RecursionError):
         return {}
     return sent if isinstance(sent, dict) else {}
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON.")
 
 
 def _as_read(about: queues.Validated | None, sent: Json, got: Any) -> Json:

@@ -21,8 +21,9 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import OperationalError, connection, transaction
 
-from requests_queue import clock, json_validation
+from requests_queue import clock
 from requests_queue.errors import Refused
+from requests_queue.json_validation import parse_json, validate_json
 from requests_queue.queues.validation import ValidationRequest
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
 from requests_queue.transitions import Change
@@ -45,17 +46,17 @@ _STORE = 5.0  # seconds for which storing a result is tried
 _UNREADABLE = "Internal error: the response could not be processed. See the server's log."
 
 
-def validate(wanted: ValidationRequest) -> list[ParsedResponse]:
+def validate(request: ValidationRequest) -> list[ParsedResponse]:
     """Send the object to each enabled validator, concurrently; return what the responses say.
 
     The list is empty without a validator, or with the product's capability off. A handler that is
     down, slow or wrong is Refused (400 `VAL_100`); its attempt is counted.
     """
-    type_ = types.find_validator(wanted.object_class, wanted.kind, wanted.status, wanted.level)
-    if type_ is None or type_.trigger is None or type_.trigger.missing_capability(wanted.product):
+    type_ = types.find_validator(request.object_class, request.kind, request.status, request.level)
+    if type_ is None or type_.trigger is None or type_.trigger.missing_capability(request.product):
         return []
-    body = json.dumps(wanted.shown, ensure_ascii=False).encode()
-    claimed = _claim(type_.type, wanted)
+    body = json.dumps(request.shown, ensure_ascii=False).encode()
+    claimed = _claim(type_.type, request)
     if not claimed:
         return []
     with _slots(claimed) as allowed:
@@ -63,14 +64,14 @@ def validate(wanted: ValidationRequest) -> list[ParsedResponse]:
             # A hundred callers may wait, and PostgreSQL limits its connections.
             connection.close()
         results = _send(claimed, allowed, body)
-    return _finish(results, wanted)
+    return _finish(results, request)
 
 
-def _claim(type_: str, wanted: ValidationRequest) -> list[ClaimedDelivery]:
+def _claim(type_: str, request: ValidationRequest) -> list[ClaimedDelivery]:
     """Record the validation, and claim its deliveries in the order in which they are merged."""
     change = Change(
-        wanted.object_class, wanted.object_id, wanted.product.pk, (wanted.vendor_id,),
-        wanted.status, wanted.status, clock.now(),
+        request.object_class, request.object_id, request.product.pk, (request.vendor_id,),
+        request.status, request.status, clock.now(),
     )  # fmt: skip
     webhook_ids = fan_out.matching_validators(change, type_)
     if not webhook_ids:
@@ -129,9 +130,9 @@ def _rejected(claimed: ClaimedDelivery) -> AttemptResult:
     return AttemptResult(claimed, retry.FAILURE, 0, error=error)
 
 
-def _finish(results: Sequence[AttemptResult], wanted: ValidationRequest) -> list[ParsedResponse]:
+def _finish(results: Sequence[AttemptResult], request: ValidationRequest) -> list[ParsedResponse]:
     """Record the attempts of one validation, and return what the responses say."""
-    read = [_read(result, wanted) for result in results]
+    read = [_read(result, request) for result in results]
     errors = [error for result, _ in read if (error := _public_error(result))]
     if errors:
         read = [(_not_merged(result), reading) for result, reading in read]
@@ -149,14 +150,14 @@ def _finish(results: Sequence[AttemptResult], wanted: ValidationRequest) -> list
 
 
 def _read(
-    result: AttemptResult, wanted: ValidationRequest
+    result: AttemptResult, request: ValidationRequest
 ) -> tuple[AttemptResult, ParsedResponse | None]:
     """Return the result, a failure if the response is invalid, and what the response says."""
     response = result.response
     if response is None or result.outcome != retry.SUCCESS:
         return _cut(result), None
     try:
-        reading = wanted.read(_json(response))
+        reading = request.read(_json(response))
     except InvalidResponse as wrong:
         error = _short(f"Handler returned HTTP {response.status}, but {wrong}")
         return _cut(replace(result, outcome=retry.FAILURE, error=error)), None
@@ -179,9 +180,7 @@ def _json(response: Response) -> Any:
             f"its Content-Encoding is {encoding[:40]!r}: send it without compression."
         )
     try:
-        return json_validation.validate_json(
-            json.loads(response.body, parse_constant=_refuse_constant)
-        )
+        return validate_json(parse_json(response.body))
     except json.JSONDecodeError as error:
         begins = response.body[:40].decode("utf-8", "replace")
         raise InvalidResponse(
@@ -192,10 +191,6 @@ def _json(response: Response) -> Any:
     except ValueError as error:
         # Not UTF-8, a number of 5,000 digits, or a value that no database stores.
         raise InvalidResponse(f"the JSON cannot be used: {error}") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON.")
 
 
 def _short(text: str) -> str:
