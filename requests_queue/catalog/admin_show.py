@@ -65,22 +65,25 @@ def link_to(model: type[Model], pk: Any, label: str) -> SafeString:
     return format_html('<a href="{}">{}</a>', reverse(name, args=[quote(pk)]), label)
 
 
-def json_column(name: str, label: str) -> Callable[[Any], SafeString | str]:
+# Typed as Any: django-stubs take only names for the fields of an admin page.
+def json_column(name: str, label: str) -> Any:
     """Return a read-only admin field that shows a JSON column in a box."""
-    return _column(name, label, as_json)
+    return column(name, label, as_json)
 
 
-def moment_column(name: str, label: str) -> Callable[[Any], SafeString | str]:
+def moment_column(name: str, label: str) -> Any:
     """Return a read-only admin field that shows a date with seconds."""
-    return _column(name, label, moment)
+    return column(name, label, moment)
 
 
-def _column(
-    name: str, label: str, show: Callable[[Any], SafeString | str]
-) -> Callable[[Any], SafeString | str]:
-    def column(row: Any) -> SafeString | str:
+def column(
+    name: str, label: str, show: Callable[[Any], Any], *, ordering: str | None = None
+) -> Any:
+    """Return a read-only admin field that shows what `show` makes of a column."""
+
+    def shown(row: Any) -> Any:
         return show(getattr(row, name))
 
     # Django's admin derives the CSS class of a field's row from this name.
-    column.__name__ = name
-    return admin.display(description=label)(column)
+    shown.__name__ = name
+    return admin.display(description=label, ordering=ordering)(shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from requests_queue import clock
-from requests_queue.catalog.admin_show import NOTHING, link, moment, pairs
+from requests_queue.catalog.admin_show import NOTHING, column, link, moment, pairs
 from requests_queue.safe_text import visible
 from webhooks import types
 from webhooks.delivery import next_attempt
@@ -51,26 +51,10 @@ def full_type(row: Webhook) -> SafeString:
     )  # fmt: skip
 
 
-@admin.display(description="ID")
-def identifier(row: Webhook) -> str:
-    """Return the identifier."""
-    return row.pk
-
-
-def _counter(name: str, label: str) -> Callable[[Webhook], int]:
-    def column(row: Webhook) -> int:
-        value: int = getattr(row, name)
-        return value
-
-    # Django's admin uses it as the CSS class of the field's row.
-    column.__name__ = name
-    return admin.display(description=label, ordering=name)(column)
-
-
 # With the labels of Connect's page.
 COUNTERS: tuple[Any, ...] = tuple(
-    _counter(*row)
-    for row in (
+    column(name, label, int, ordering=name)
+    for name, label in (
         ("events", "Events"),
         ("triggers", "Triggers"),
         ("success_triggers", "Success responses"),
@@ -106,16 +90,9 @@ def masked_secret(row: Webhook) -> SafeString | str:
     )
 
 
-@admin.display(description="headers")
-def masked_headers(row: Webhook) -> SafeString | str:
-    """Return the masked headers, for users who may not change them."""
-    return pairs(masked(row.headers).items())
-
-
-@admin.display(description="last event", ordering="last_event")
-def last_event(row: Webhook) -> str:
-    """Return when the last event was."""
-    return moment(row.last_event)
+def show_masked(headers: Mapping[str, str]) -> SafeString | str:
+    """Return headers with masked values."""
+    return pairs(masked(headers).items())
 
 
 @admin.display(description="next trigger")
@@ -138,23 +115,19 @@ def cleared_lines(rows: Iterable[ClearedBackoff]) -> SafeString | str:
     return format_html_join(SafeString("<br>"), "{} {}", lines) or NOTHING
 
 
-@admin.display(description="last success", ordering="last_success")
-def last_success(row: Webhook) -> SafeString | str:
-    """Return the last successful attempt, as a link."""
-    return _attempt(row.last_success)
-
-
-@admin.display(description="last failure", ordering="last_failure")
-def last_failure(row: Webhook) -> SafeString | str:
-    """Return the last failed attempt, as a link."""
-    return _attempt(row.last_failure)
-
-
 def _attempt(row: Attempt | None) -> SafeString | str:
     if row is None:
         return NOTHING
     status = "no response" if row.status_code is None else str(row.status_code)
     return link(row, f"{moment(row.finished_at)} ({status})")
+
+
+identifier = column("pk", "ID", str)
+# For users who may not change them.
+masked_headers = column("headers", "headers", show_masked)
+last_event = column("last_event", "last event", moment, ordering="last_event")
+last_success = column("last_success", "last success", _attempt, ordering="last_success")
+last_failure = column("last_failure", "last failure", _attempt, ordering="last_failure")
 
 
 @admin.display(description="log")

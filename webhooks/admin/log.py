@@ -6,21 +6,29 @@ with Django's permission to change webhooks.
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import DateTimeField, QuerySet, Value
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from requests_queue import clock
 from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of, user_of
-from requests_queue.catalog.admin_show import NOTHING, as_json, link_to, moment, pairs, text
+from requests_queue.catalog.admin_show import (
+    NOTHING,
+    column,
+    json_column,
+    link_to,
+    moment_column,
+    pairs,
+    text,
+)
 from requests_queue.safe_text import visible
-from webhooks.admin import differences
-from webhooks.admin.columns import CLEARED, cleared_lines
+from webhooks.admin.columns import CLEARED, cleared_lines, show_masked
 from webhooks.delivery import next_attempt, response_diff
-from webhooks.http.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 OFFERED = 50
@@ -32,11 +40,52 @@ def _with_now(rows: QuerySet[Attempt]) -> QuerySet[Attempt]:
     return rows.annotate(read_at=Value(clock.now(), DateTimeField()))
 
 
-def _led_to(row: Any) -> str:
+_TABLE = """<div class="sim-scroll" tabindex="0" role="region" aria-label="Differences">
+<table class="sim-difference">
+<caption>Differences between the response and the object sent</caption>
+<thead><tr><th scope="col">Path</th><th scope="col">Sent</th><th scope="col">Received</th>\
+<th scope="col">Result</th></tr></thead>
+<tbody>
+{}
+</tbody></table></div><p class="sim-quiet">{}</p>"""
+_ROW = (
+    '<tr><th scope="row">{}</th><td data-label="Sent">{}</td><td data-label="Received">{}</td>'
+    '<td data-label="Result">{}</td></tr>'
+)
+
+STARTED = moment_column("started_at", "started")
+CREATED = moment_column("created_at", "created")
+AT = moment_column("at", "at")
+SENT_HEADERS = column("request_headers", "headers", show_masked)
+SENT_BODY = column("request_body", "body", text)
+TOKEN = json_column("claims", "token claims")
+GOT_HEADERS = column("response_headers", "headers", pairs)
+GOT_BODY = column("response_body", "body", text)
+
+
+@admin.display(description="what follows")
+def led_to(row: Any) -> str:
+    """Return what followed from the attempt, with the current time of the next one."""
     delivery = row.delivery
     delivery.webhook = row.webhook
     follow_up = next_attempt.after_attempt(row, delivery, row.read_at)
     return visible(follow_up.sentence(row.read_at))
+
+
+@admin.display(description="sent and received")
+def differences(row: Attempt) -> SafeString | str:
+    """Return how a validator's response differs from the object sent, or why nothing does."""
+    diff = response_diff.build_diff(row)
+    if not diff.rows:
+        return diff.note
+    rows = format_html_join("\n", _ROW, ((_breakable(path), *rest) for path, *rest in diff.rows))
+    return format_html(_TABLE, rows, diff.note)
+
+
+def _breakable(path: str) -> SafeString:
+    """Return a path with possible line breaks between its steps."""
+    steps = re.split(r"(?=[.\[])", path)
+    return format_html_join(mark_safe("<wbr>"), "{}", ((step,) for step in steps))
 
 
 class WebhookFilter(admin.SimpleListFilter):
@@ -96,7 +145,8 @@ class AttemptInline(PartOfPage):
 
     model = Attempt
     read_only = True
-    fields = readonly_fields = ("link", "outcome", "status_code", "duration", "started", "led_to")
+    fields: ClassVar[Any] = ("link", "outcome", "status_code", "duration", STARTED, led_to)
+    readonly_fields: ClassVar[Any] = fields
     ordering = ("number",)
     can_delete = False
     verbose_name_plural = "attempts"
@@ -106,20 +156,10 @@ class AttemptInline(PartOfPage):
         rows: QuerySet[Attempt] = super().get_queryset(request).defer(*LARGE)
         return _with_now(rows).select_related("webhook", "delivery")
 
-    @admin.display(description="what follows")
-    def led_to(self, row: Attempt) -> str:
-        """Return what followed from the attempt, with the current time of the next one."""
-        return _led_to(row)
-
     @admin.display(description="attempt")
     def link(self, row: Attempt) -> SafeString:
         """Return a link to the attempt, with its number."""
         return link_to(Attempt, row.pk, f"No. {row.number}")
-
-    @admin.display(description="started")
-    def started(self, row: Attempt) -> str:
-        """Return when the attempt started."""
-        return moment(row.started_at)
 
 
 class EventInline(PartOfPage):
@@ -127,7 +167,7 @@ class EventInline(PartOfPage):
 
     model = Event
     read_only = True
-    fields = readonly_fields = ("what", "when")
+    fields = readonly_fields = ("what", AT)
     ordering = ("id",)
     can_delete = False
 
@@ -136,33 +176,18 @@ class EventInline(PartOfPage):
         """Return the object and its change of status."""
         return str(row)
 
-    @admin.display(description="at")
-    def when(self, row: Event) -> str:
-        """Return the time of the event."""
-        return moment(row.at)
-
 
 @admin.register(Delivery)
 class DeliveryAdmin(LogAdmin):
     """Deliveries, with their events and attempts."""
 
-    list_display = ("id", "of_webhook", "state", "attempts", "created")
+    list_display = ("id", "of_webhook", "state", "attempts", CREATED)
     list_filter = ("state", WebhookFilter)
     search_fields = ("id__exact", "webhook__id__exact", "events__object_id__exact")
-    fields = ("id", "of_webhook", "state", "attempts", "created", "started", "next_attempt",
-              "cleared_backoffs")  # fmt: skip
-    readonly_fields = ("of_webhook", "created", "started", "next_attempt", "cleared_backoffs")
+    readonly_fields = ("of_webhook", CREATED, moment_column("started_at", "last attempt started"),
+                       "next_attempt", "cleared_backoffs")  # fmt: skip
+    fields = ("id", "of_webhook", "state", "attempts", *readonly_fields[1:])
     inlines = [EventInline, AttemptInline]
-
-    @admin.display(description="created")
-    def created(self, row: Delivery) -> str:
-        """Return when it was created."""
-        return moment(row.created_at)
-
-    @admin.display(description="last attempt started")
-    def started(self, row: Delivery) -> str:
-        """Return when its last attempt started."""
-        return moment(row.started_at)
 
     @admin.display(description="next attempt")
     def next_attempt(self, row: Delivery) -> str:
@@ -187,12 +212,14 @@ class AttemptAdmin(LogAdmin):
     """Attempts, with request and response."""
 
     list_display = ("id", "of_webhook", "of_delivery", "outcome", "status_code", "duration",
-                    "started", "led_to")  # fmt: skip
+                    STARTED, led_to)  # fmt: skip
     list_select_related = ("webhook", "delivery")
     list_filter = ("outcome", "truncated", WebhookFilter)
     search_fields = ("id__exact", "webhook__id__exact", "delivery__id__exact", "url", "error")
-    readonly_fields = ("of_webhook", "of_delivery", "started", "led_to", "sent_headers",
-                       "sent_body", "token", "got_headers", "got_body", "differs")  # fmt: skip
+    readonly_fields: ClassVar[Any] = (
+        "of_webhook", "of_delivery", STARTED, led_to, SENT_HEADERS, SENT_BODY, TOKEN, GOT_HEADERS,
+        GOT_BODY, differences,
+    )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
         """Return the attempts, annotated with the current platform time."""
@@ -200,81 +227,33 @@ class AttemptAdmin(LogAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Attempt | None = None) -> Any:
         """Return the sections of the page, with the differences for a validation."""
-        about = ("of_webhook", "of_delivery", "outcome", "started", "duration", "led_to")
+        about = ("of_webhook", "of_delivery", "outcome", STARTED, "duration", led_to)
         validated = obj is not None and response_diff.is_validation(obj)
         return [
             (None, {"fields": about}),
-            *([("Difference", {"fields": ["differs"]})] if validated else []),
-            ("Request", {"fields": ["method", "url", "sent_headers", "sent_body", "token"]}),
-            (
-                "Response",
-                {"fields": ["status_code", "error", "got_headers", "got_body", "truncated"]},
-            ),
+            *([("Difference", {"fields": [differences]})] if validated else []),
+            ("Request", {"fields": ["method", "url", SENT_HEADERS, SENT_BODY, TOKEN]}),
+            ("Response", {"fields": ["status_code", "error", GOT_HEADERS, GOT_BODY, "truncated"]}),
         ]
 
     def deferred_in_list(self) -> tuple[str, ...]:
         """Return the large columns, which the list does not show."""
         return LARGE
 
-    @admin.display(description="what follows")
-    def led_to(self, row: Attempt) -> str:
-        """Return what followed from the attempt, with the current time of the next one."""
-        return _led_to(row)
-
     @admin.display(description="delivery")
     def of_delivery(self, row: Attempt) -> SafeString:
         """Return a link to the delivery."""
         return link_to(Delivery, row.delivery_id, f"{row.delivery_id}, attempt {row.number}")
-
-    @admin.display(description="started")
-    def started(self, row: Attempt) -> str:
-        """Return when the attempt started."""
-        return moment(row.started_at)
-
-    @admin.display(description="headers")
-    def sent_headers(self, row: Attempt) -> SafeString | str:
-        """Return the request headers, without the token and with masked custom values."""
-        return pairs(masked(row.request_headers).items())
-
-    @admin.display(description="body")
-    def sent_body(self, row: Attempt) -> SafeString | str:
-        """Return the request body."""
-        return text(row.request_body)
-
-    @admin.display(description="token claims")
-    def token(self, row: Attempt) -> SafeString | str:
-        """Return the claims of the token."""
-        return as_json(row.claims)
-
-    @admin.display(description="sent and received")
-    def differs(self, row: Attempt) -> SafeString | str:
-        """Return how a validator's response differs from the object sent."""
-        return differences.show(row)
-
-    @admin.display(description="headers")
-    def got_headers(self, row: Attempt) -> SafeString | str:
-        """Return the response headers."""
-        return pairs((name, value) for name, value in row.response_headers)
-
-    @admin.display(description="body")
-    def got_body(self, row: Attempt) -> SafeString | str:
-        """Return the response body as text."""
-        return text(row.response_body)
 
 
 @admin.register(Event)
 class EventAdmin(LogAdmin):
     """Events, with their object and its change of status."""
 
-    list_display = ("id", "of_webhook", "object_id", "change", "when", "of_delivery")
+    list_display = ("id", "of_webhook", "object_id", "change", AT, "of_delivery")
     list_filter = (WebhookFilter,)
     search_fields = ("id__exact", "webhook__id__exact", "object_id__exact")
-    fields = readonly_fields = ("of_webhook", "object_id", "change", "when", "of_delivery")
-
-    @admin.display(description="at")
-    def when(self, row: Event) -> str:
-        """Return the time of the event."""
-        return moment(row.at)
+    fields = readonly_fields = ("of_webhook", "object_id", "change", AT, "of_delivery")
 
     @admin.display(description="delivery")
     def of_delivery(self, row: Event) -> SafeString:
