@@ -229,7 +229,7 @@ def test_isolation_gives_up_when_many_rows_fail(
 def test_attempt_of_deleted_webhook_is_no_error() -> None:
     calls = claimed(2)
     actions.delete(calls[0].webhook["id"])
-    assert flush.write(succeeded(calls)).stored == ["settled", "settled"]
+    assert flush.write(succeeded(calls)).stored == ["dropped", "dropped"]
     assert not Attempt.objects.exists()
 
 
@@ -244,6 +244,6 @@ def test_commit_that_was_not_confirmed_is_recorded_once(monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(recording, "record", record)
         assert flush.write(finished).stored == ["kept"] * 3
-    assert flush.write(finished).stored == ["settled"] * 3
+    assert flush.write(finished).stored == ["repeated"] * 3
     assert Attempt.objects.count() == 3
     assert counted() == (3, 3, 0)

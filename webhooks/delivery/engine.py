@@ -28,11 +28,10 @@ from django.conf import settings
 
 from requests_queue import heartbeats
 from webhooks import conf
-from webhooks.delivery import claims, event_loops, flush, in_flight, polling
+from webhooks.delivery import claims, event_loops, in_flight, polling
 from webhooks.delivery.event_loops import SqlThread
-from webhooks.delivery.flush import Stored
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
-from webhooks.delivery.polling import STORING, Poller, PollResult, Problems, Window, key_of
+from webhooks.delivery.polling import Poller, PollResult, Problems, Window, key_of
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +116,8 @@ class Engine:
             self._window.results[key_of(claimed)] = InFlightCall(claimed).stopped()
         self._window.claimed.clear()
         if self._started.done() and not self._started.exception():
-            self._store_last()
+            with suppress(Exception):
+                self._sql.submit(self._poller.store_last, STORE).result()
         self._sql.end(partial(heartbeats.delete, heartbeats.WORKER))
 
     def _note_error(self, error: BaseException) -> float:
@@ -138,29 +138,6 @@ class Engine:
         if result.stopped and not self._stopping.is_set():
             return replace(result, stopped=False)
         return result
-
-    def _store_last(self) -> None:
-        """Store the remaining results at a stop, for STORE seconds at most."""
-        deadline, results = time.monotonic() + STORE, self._window.results
-        while results:
-            keys = list(results)
-            try:
-                flushed = self._sql.submit(flush.write, list(results.values())).result()
-            except Exception as error:
-                self._problems.begin(STORING, error, traceback=True)
-                flushed = flush.FlushResult()
-            for key, stored in zip(keys, flushed.stored, strict=False):
-                if stored != Stored.KEPT:
-                    del results[key]
-            if time.monotonic() > deadline:
-                break
-            if results:
-                time.sleep(0.1)
-        if results:
-            logger.error(
-                "%s results could not be stored before the stop: another worker records these "
-                "attempts as unknown and repeats them.", len(results),
-            )  # fmt: skip
 
     # The loop.
 

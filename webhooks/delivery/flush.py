@@ -12,7 +12,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 
 from django.conf import settings
 from django.db import (
@@ -27,7 +26,7 @@ from django.db import (
 from requests_queue import clock
 from webhooks.delivery import recording, retry
 from webhooks.delivery.in_flight import AttemptResult
-from webhooks.delivery.recording import Recorded
+from webhooks.delivery.recording import Stored
 from webhooks.models import Delivery, Webhook
 from webhooks.types import EVENT
 
@@ -44,30 +43,6 @@ _LOCK_NOT_AVAILABLE = "55P03"
 # InternalError.
 _IDLE_TOO_LONG = "25P03"
 _NOT_STORED = "The response could not be stored, so the attempt counts as a failure."
-
-
-class Stored(StrEnum):
-    """What became of a finished attempt in a flush."""
-
-    # Recorded unchanged, and its delivery settled (or deleted meanwhile).
-    SETTLED = "settled"
-    # Recorded unchanged, but another worker had taken over the delivery.
-    LATE = "late"
-    # Recorded as a failure, because the row could not be stored.
-    REPLACED = "replaced"
-    # Not recorded; its delivery is released.
-    RELEASED = "released"
-    # Not recorded yet: try again.
-    KEPT = "kept"
-
-
-_STORED = {
-    Recorded.SETTLED: Stored.SETTLED,
-    Recorded.REPEATED: Stored.SETTLED,
-    Recorded.DROPPED: Stored.SETTLED,
-    Recorded.LATE: Stored.LATE,
-    Recorded.BUSY: Stored.KEPT,
-}
 
 
 @dataclass(slots=True)
@@ -145,13 +120,12 @@ def _write_alone(flush: FlushResult, result: AttemptResult, error: Exception) ->
 
 def _record(results: Sequence[AttemptResult]) -> list[Stored]:
     try:
-        recorded = recording.record(results)
+        return recording.record(results)
     except OperationalError as error:
         if _sqlstate(error) != _LOCK_NOT_AVAILABLE:
             raise
         _clean_up()
-        recorded = recording.record(results, skip_locked=True)
-    return [_STORED[how] for how in recorded]
+        return recording.record(results, skip_locked=True)
 
 
 def _replace(result: AttemptResult, error: Exception) -> Stored:

@@ -22,8 +22,8 @@ from django.db import connection
 
 from requests_queue import clock, heartbeats
 from webhooks.delivery import claims, flush
-from webhooks.delivery.flush import Stored
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
+from webhooks.delivery.recording import Stored
 from webhooks.delivery.slots import Slots
 
 logger = logging.getLogger(__name__)
@@ -228,6 +228,22 @@ class Poller:
             self._problems.end(STORING)
         if flushed.unavailable and flushed.error is not None:
             self._note_unavailable(poll, flushed.error)
+
+    def store_last(self, seconds: float) -> None:
+        """Store the remaining results at a stop; those that are left after `seconds` are lost."""
+        deadline, results = time.monotonic() + seconds, self._window.results
+        while results and time.monotonic() < deadline:
+            keys = list(results)
+            for key, stored in zip(keys, flush.write(list(results.values())).stored, strict=True):
+                if stored != Stored.KEPT:
+                    del results[key]
+            if results:
+                time.sleep(0.1)
+        if results:
+            logger.error(
+                "%s results could not be stored before the stop: another worker records these "
+                "attempts as unknown and repeats them.", len(results),
+            )  # fmt: skip
 
     def _database_responds(self) -> bool:
         """Whether the database stores anything else: a heartbeat."""

@@ -39,8 +39,8 @@ _COLUMNS = (
 _CHUNK = 1000  # attempts of one INSERT; SQLite takes 32,766 parameters
 
 
-class Recorded(StrEnum):
-    """What became of a finished attempt."""
+class Stored(StrEnum):
+    """What became of a finished attempt; REPLACED and RELEASED are decided by `flush`."""
 
     # The claim held: the attempt decided about its delivery.
     SETTLED = "settled"
@@ -50,11 +50,15 @@ class Recorded(StrEnum):
     REPEATED = "repeated"
     # Nothing to record: the webhook was deleted, or no worker knows the response.
     DROPPED = "dropped"
-    # Another transaction holds the rows: try again.
-    BUSY = "busy"
+    # Recorded as a failure, because the row could not be stored.
+    REPLACED = "replaced"
+    # Not recorded; its delivery is released.
+    RELEASED = "released"
+    # Not recorded yet, because of an error or of rows that another transaction holds: try again.
+    KEPT = "kept"
 
 
-_COUNTED = (Recorded.SETTLED, Recorded.LATE)
+_COUNTED = (Stored.SETTLED, Stored.LATE)
 
 
 @dataclass(slots=True)
@@ -83,10 +87,10 @@ class _LockedDelivery:
         return 0 if result.stopped else self.losses
 
 
-def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> list[Recorded]:
+def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> list[Stored]:
     """Write the attempts, their deliveries and their webhooks; return what became of each.
 
-    With `skip_locked`, rows that another transaction holds are BUSY; without, they are waited for,
+    With `skip_locked`, rows that another transaction holds are KEPT; without, they are waited for,
     on PostgreSQL for sql.LOCK_WAIT seconds, after which OperationalError is raised.
     Lock order: deliveries, then webhooks, each by id.
     """
@@ -125,21 +129,21 @@ def _lock_deliveries(
 
 def _classify(
     results: Sequence[AttemptResult], deliveries: dict[int, _LockedDelivery]
-) -> list[Recorded]:
+) -> list[Stored]:
     """Return what to do with each attempt, according to its delivery."""
     missing = {r.claimed.delivery_id for r in results} - deliveries.keys()
     busy = set(Delivery.objects.filter(pk__in=missing).values_list("pk", flat=True))
     lost = [r for r in results if not _holds(r, deliveries) and r.outcome != retry.UNKNOWN]
     repeated = _recorded_identities(lost)
 
-    def classify(result: AttemptResult) -> Recorded:
+    def classify(result: AttemptResult) -> Stored:
         if result.claimed.delivery_id in missing:
-            return Recorded.BUSY if result.claimed.delivery_id in busy else Recorded.DROPPED
+            return Stored.KEPT if result.claimed.delivery_id in busy else Stored.DROPPED
         if _holds(result, deliveries):
-            return Recorded.SETTLED
+            return Stored.SETTLED
         if result.outcome == retry.UNKNOWN:
-            return Recorded.DROPPED
-        return Recorded.REPEATED if _identity(result) in repeated else Recorded.LATE
+            return Stored.DROPPED
+        return Stored.REPEATED if _identity(result) in repeated else Stored.LATE
 
     return [classify(result) for result in results]
 
@@ -163,7 +167,7 @@ def _recorded_identities(results: Sequence[AttemptResult]) -> set[tuple[Any, ...
     return set(rows.values_list("delivery_id", "started_at", "duration", "outcome"))
 
 
-def _counted_webhooks(results: Sequence[AttemptResult], recorded: Sequence[Recorded]) -> set[str]:
+def _counted_webhooks(results: Sequence[AttemptResult], recorded: Sequence[Stored]) -> set[str]:
     return {
         result.claimed.webhook["id"]
         for result, how in zip(results, recorded, strict=True)
@@ -172,22 +176,22 @@ def _counted_webhooks(results: Sequence[AttemptResult], recorded: Sequence[Recor
 
 
 def _without_webhook(
-    results: Sequence[AttemptResult], recorded: Sequence[Recorded], missing: set[str]
-) -> list[Recorded]:
+    results: Sequence[AttemptResult], recorded: Sequence[Stored], missing: set[str]
+) -> list[Stored]:
     """Return what to do with each attempt, now that all webhooks but the missing are locked."""
     busy = set(Webhook.objects.filter(pk__in=missing).values_list("pk", flat=True))
 
-    def decide(webhook_id: str, how: Recorded) -> Recorded:
+    def decide(webhook_id: str, how: Stored) -> Stored:
         if how not in _COUNTED or webhook_id not in missing:
             return how
-        return Recorded.BUSY if webhook_id in busy else Recorded.DROPPED
+        return Stored.KEPT if webhook_id in busy else Stored.DROPPED
 
     return [decide(r.claimed.webhook["id"], how) for r, how in zip(results, recorded, strict=True)]
 
 
 def _apply(
     results: Sequence[AttemptResult],
-    recorded: Sequence[Recorded],
+    recorded: Sequence[Stored],
     deliveries: dict[int, _LockedDelivery],
     updates: dict[str, WebhookUpdate],
     now: datetime,
@@ -200,7 +204,7 @@ def _apply(
             continue
         pk, update = result.claimed.delivery_id, updates[result.claimed.webhook["id"]]
         delivery, why, next_attempt_at = deliveries[pk], _LATE, None
-        if how == Recorded.SETTLED:
+        if how == Stored.SETTLED:
             decision = update.settle(result, len(rows), delivery.count_loss(result), now)
             states[pk], why = decision.state, result.note or decision.why
             next_attempt_at = decision.next_attempt_at

@@ -29,9 +29,9 @@ from requests_queue.queues.validator_responses import InvalidResponse, ParsedRes
 from requests_queue.transitions import Change
 from webhooks import types
 from webhooks.delivery import claims, fan_out, flush, retry, validator_client
-from webhooks.delivery.flush import Stored
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
 from webhooks.delivery.json_diff import shorten
+from webhooks.delivery.recording import Stored
 from webhooks.http import client
 from webhooks.http.client import Response
 from webhooks.models import Attempt
