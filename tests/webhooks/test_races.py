@@ -303,10 +303,10 @@ def test_coalescing_skips_delivery_being_claimed(
             claim_first()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(recording.Event.objects, "filter", filter_)
+    monkeypatch.setattr(fan_out.Event.objects, "filter", filter_)
     with transaction.atomic():
         list(Webhook.objects.select_for_update())
-        recording.coalesce([first.pk])
+        fan_out.coalesce([first.pk])
     monkeypatch.undo()
     # The claim skipped the locked rows; on SQLite it waited. Either way one is left.
     claimed = started[0].result() or claims.claim(10)

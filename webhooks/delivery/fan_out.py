@@ -6,13 +6,13 @@ Statements are set-based. Lock order: deliveries, then webhooks, each by id.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
@@ -60,15 +60,16 @@ def record(*changes: Change) -> None:
 def _matching_webhooks(change: Change) -> list[tuple[str, bool]]:
     """Return the ids of the webhooks for the change, and whether they back off or are out of
     order."""
-    rows = Webhook.objects.filter(
-        active=True,
-        type=EVENT,
-        object_class=change.object_class,
-        product_id=change.product_id,
-        account_id__in=change.account_ids,
-    ).order_by("pk")
+    rows = _enabled(change, EVENT).order_by("pk")
     columns = rows.values_list("pk", "earliest_possible_trigger", "out_of_order")
     return [(pk, until is not None or out_of_order) for pk, until, out_of_order in columns]
+
+
+def _enabled(change: Change, type_: str) -> QuerySet[Webhook]:
+    return Webhook.objects.filter(
+        active=True, type=type_, object_class=change.object_class,
+        product_id=change.product_id, account_id__in=change.account_ids,
+    )  # fmt: skip
 
 
 def _insert(change: Change, webhooks: Sequence[tuple[str, bool]]) -> list[_RecordedEvent]:
@@ -77,20 +78,13 @@ def _insert(change: Change, webhooks: Sequence[tuple[str, bool]]) -> list[_Recor
     joined = _join_pending([pk for pk, is_held in webhooks if coalesce or is_held])
     joined_ids = {webhook_id for _, webhook_id in joined}
     new = insert_deliveries([pk for pk, _ in webhooks if pk not in joined_ids], change.at)
-    deliveries = dict(joined + new)
-    return [
-        _RecordedEvent(deliveries[pk], pk, event_id, change.at, deliveries[pk] in joined_ids)
-        for event_id, pk in _insert_events(list(deliveries), change)
-    ]
+    return _insert_events(dict(joined + new), change, joined_ids)
 
 
 def matching_validators(change: Change, type_: str) -> list[str]:
     """Return the ids of the enabled validators of a type for an object, the oldest first."""
-    rows = Webhook.objects.filter(
-        active=True, type=type_, object_class=change.object_class,
-        product_id=change.product_id, account_id__in=change.account_ids,
-    )  # fmt: skip
-    return list(rows.order_by("created_at", "pk").values_list("pk", flat=True))
+    rows = _enabled(change, type_).order_by("created_at", "pk")
+    return list(rows.values_list("pk", flat=True))
 
 
 def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
@@ -100,12 +94,7 @@ def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
     Call in a transaction that claims the deliveries, so that no engine claims them.
     """
     deliveries = dict(insert_deliveries(webhook_ids, change.at))
-    _count(
-        [
-            _RecordedEvent(deliveries[pk], pk, event_id, change.at)
-            for event_id, pk in _insert_events(list(deliveries), change)
-        ]
-    )
+    _count(_insert_events(deliveries, change))
     by_webhook = {webhook_id: pk for pk, webhook_id in deliveries.items()}
     return [by_webhook[pk] for pk in webhook_ids if pk in by_webhook]
 
@@ -157,9 +146,14 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
         return list(cursor.fetchall())
 
 
-def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[tuple[int, int]]:
-    """Insert an event for each delivery, and return event and delivery ids."""
-    if not delivery_ids:
+def _insert_events(
+    deliveries: Mapping[int, str], change: Change, joined: Collection[str] = ()
+) -> list[_RecordedEvent]:
+    """Insert an event for each delivery (its id and that of its webhook).
+
+    `joined` are the webhooks whose delivery was pending already.
+    """
+    if not deliveries:
         # All webhooks were deleted meanwhile.
         return []
     with connection.cursor() as cursor:
@@ -168,7 +162,7 @@ def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[tuple[in
             INSERT INTO webhooks_event
                 (webhook_id, delivery_id, object_id, status_from, status_to, at)
             SELECT webhook_id, id, %s, %s, %s, %s FROM webhooks_delivery
-            WHERE id IN ({sql.placeholders(delivery_ids)}) ORDER BY id
+            WHERE id IN ({sql.placeholders(list(deliveries))}) ORDER BY id
             RETURNING id, delivery_id
             """,
             [
@@ -176,10 +170,13 @@ def _insert_events(delivery_ids: Sequence[int], change: Change) -> list[tuple[in
                 change.status_from or "",
                 change.status_to,
                 sql.datetime_param(change.at),
-                *delivery_ids,
+                *deliveries,
             ],
         )
-        return list(cursor.fetchall())
+        return [
+            _RecordedEvent(deliveries[pk], pk, event_id, change.at, deliveries[pk] in joined)
+            for event_id, pk in cursor.fetchall()
+        ]
 
 
 def _count(events: Sequence[_RecordedEvent]) -> None:
@@ -213,6 +210,30 @@ def _remove(events: Sequence[_RecordedEvent]) -> None:
         pk__in=[event.delivery_id for event in events], state=Delivery.WAITING
     ).update(state=Delivery.CANCELLED)
     Event.objects.filter(pk__in=[event.event_id for event in events]).delete()
+
+
+def coalesce(delivery_ids: Sequence[int]) -> None:
+    """Merge the pending deliveries of these deliveries' webhooks into the oldest of each.
+
+    Call with the webhooks locked. Events move to the oldest, so none is lost; a merged delivery
+    with attempts stays visible as cancelled, one without is deleted.
+    """
+    webhooks = Delivery.objects.filter(pk__in=delivery_ids).values("webhook")
+    # Locked, so that none is claimed meanwhile. Those that another transaction holds are being
+    # claimed or cancelled; to wait for them with the webhooks locked could deadlock.
+    rows = Delivery.objects.filter(webhook__in=webhooks, state=Delivery.WAITING, forced=False)
+    pending = rows.select_for_update(skip_locked=True).order_by("pk")
+    oldest: dict[str, int] = {}
+    for pk, webhook_id, attempts in pending.values_list("pk", "webhook_id", "attempts"):
+        keep = oldest.setdefault(webhook_id, pk)
+        if pk == keep:
+            continue
+        Event.objects.filter(delivery=pk).update(delivery=keep)
+        merged = Delivery.objects.filter(pk=pk, state=Delivery.WAITING)
+        if attempts:
+            merged.update(state=Delivery.CANCELLED)
+        else:
+            merged.delete()
 
 
 @transaction.atomic

@@ -20,10 +20,10 @@ from django.db.models import F
 
 from requests_queue import clock
 from webhooks import encrypted_fields
-from webhooks.delivery import retry, sql, webhook_update
+from webhooks.delivery import fan_out, retry, sql, webhook_update
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.webhook_update import WebhookUpdate
-from webhooks.models import Attempt, Delivery, Event, Webhook
+from webhooks.models import Attempt, Delivery, Webhook
 
 _LATE = (
     "Recorded late: another worker had taken over the delivery meanwhile. The attempt counts, and "
@@ -98,7 +98,8 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
         sql.limit_lock_wait()
         deliveries = _lock_deliveries(results, skip_locked)
         recorded = _classify(results, deliveries)
-        counted = _counted_webhooks(results, recorded)
+        decided = zip(results, recorded, strict=True)
+        counted = {r.claimed.webhook["id"] for r, how in decided if how in _COUNTED}
         updates = webhook_update.lock(counted, skip_locked=skip_locked)
         recorded = _without_webhook(results, recorded, counted - updates.keys())
         # Read with the webhooks locked, so that attempts of one webhook are ordered by time.
@@ -110,7 +111,7 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
         _write_deliveries(deliveries, states)
         webhook_update.write(updates, attempt_ids, now)
         if settings.SIM_EVENT_MODE == "coalesce":
-            coalesce([pk for pk, state in states.items() if state == Delivery.WAITING])
+            fan_out.coalesce([pk for pk, state in states.items() if state == Delivery.WAITING])
     return recorded
 
 
@@ -165,14 +166,6 @@ def _recorded_identities(results: Sequence[AttemptResult]) -> set[tuple[Any, ...
     """
     rows = Attempt.objects.filter(delivery__in={r.claimed.delivery_id for r in results})
     return set(rows.values_list("delivery_id", "started_at", "duration", "outcome"))
-
-
-def _counted_webhooks(results: Sequence[AttemptResult], recorded: Sequence[Stored]) -> set[str]:
-    return {
-        result.claimed.webhook["id"]
-        for result, how in zip(results, recorded, strict=True)
-        if how in _COUNTED
-    }
 
 
 def _without_webhook(
@@ -275,30 +268,3 @@ def _write_deliveries(deliveries: dict[int, _LockedDelivery], states: dict[int, 
         if state is not None:
             changes |= {"state": state, "claim": None, "lease": None, "forced": False}
         Delivery.objects.filter(pk__in=pks).update(**changes)
-
-
-def coalesce(delivery_ids: Sequence[int]) -> None:
-    """Merge the pending deliveries of these deliveries' webhooks into the oldest of each.
-
-    Call with the webhooks locked. Events move to the oldest, so none is lost; a merged delivery
-    with attempts stays visible as cancelled, one without is deleted.
-    """
-    webhooks = Delivery.objects.filter(pk__in=delivery_ids).values("webhook")
-    # Locked, so that none is claimed meanwhile. Those that another transaction holds are being
-    # claimed or cancelled; to wait for them with the webhooks locked could deadlock.
-    pending = (
-        Delivery.objects.filter(webhook__in=webhooks, state=Delivery.WAITING, forced=False)
-        .select_for_update(skip_locked=True)
-        .order_by("pk")
-    )
-    oldest: dict[str, int] = {}
-    for pk, webhook_id, attempts in pending.values_list("pk", "webhook_id", "attempts"):
-        keep = oldest.setdefault(webhook_id, pk)
-        if pk == keep:
-            continue
-        Event.objects.filter(delivery=pk).update(delivery=keep)
-        merged = Delivery.objects.filter(pk=pk, state=Delivery.WAITING)
-        if attempts:
-            merged.update(state=Delivery.CANCELLED)
-        else:
-            merged.delete()
