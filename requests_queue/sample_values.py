@@ -40,12 +40,14 @@ _STRUCTURED: dict[str, dict[str, Any]] = {
 }
 
 
-def fill(param: Mapping[str, Any], text: str) -> dict[str, Any]:
+def fill(param: Mapping[str, Any], text: str = "") -> dict[str, Any]:
     """Return `{id, value | structured_value}` for a parameter as the API shows it.
 
-    `text` is the value of parameters of type text. The value satisfies choices and lengths; that
-    of a unique parameter differs each time, if the type has enough values.
+    `text` is the value of parameters of type text, by default `sample <id>`. The value satisfies
+    choices and lengths; that of a unique parameter differs each time, if the type has enough
+    values.
     """
+    text = text or f"sample {param['id']}"
     if (param.get("constraints") or {}).get("unique"):
         return _unique(param, text)
     return _plain(param, text)

@@ -1,7 +1,7 @@
 """The billing queue as data: two types, and no status that anybody could move."""
 
 from requests_queue.queues.base import Queue
-from requests_queue.queues.billing import creation, previews, samples
+from requests_queue.queues.billing import creation, samples
 from requests_queue.queues.billing.models import BillingRequest
 
 QUEUE = Queue(
@@ -12,5 +12,5 @@ QUEUE = Queue(
     types=creation.TYPES,
     actions=(),
     sample=samples.create_sample,
-    preview=previews.build_preview,
+    preview=samples.build_preview,
 )

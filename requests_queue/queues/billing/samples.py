@@ -1,4 +1,7 @@
-"""Sample billing requests: the current period of a subscription, by vendor or provider."""
+"""Sample billing requests: the current period of a subscription, by vendor or provider.
+
+Also the previews of them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Product
 from requests_queue.errors import Refused
+from requests_queue.queues import sampling
+from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.billing import creation, periods
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.subscriptions import BILLABLE, update_billing
@@ -24,10 +29,7 @@ def create_sample(
 
     Raises Refused where no subscription is billed by the period.
     """
-    assets = billable(account)
-    if product is not None:
-        assets = assets.filter(product=product)
-    asset = assets.first()
+    asset = sampling.of_product(billable(account), product).first()
     if asset is None:
         of = f"product {product.pk}" if product else "any product"
         message = f"No subscription of {of} is billed by the period. Order one first."
@@ -66,3 +68,27 @@ def request_body(kind: str, asset: Asset) -> dict[str, Any]:
         },
         "attributes": {biller(kind, asset).type: reference},
     }
+
+
+# Subscriptions that a preview offers at most.
+OFFERED = 50
+
+
+def build_preview(request: SampleRequest) -> Preview:
+    """Return the body of `POST /subscriptions/requests`; raises Refused."""
+    assets = list(sampling.of_product(billable(request.account), request.product)[:OFFERED])
+    if not assets:
+        raise Refused("REQ_003", "No subscription is billed by the period. Order one first.")
+    asset = sampling.chosen(assets, request.about)
+    account = biller(request.kind, asset)
+    entries = (
+        PreviewField("period.from", "From", "Period", required=True),
+        PreviewField("period.to", "To", "Period", required=True),
+        PreviewField(f"attributes.{account.type}.reference", "Reference", "Attributes"),
+    )
+    return Preview(
+        request_body(request.kind, asset), Actor(None, account), asset.product, entries,
+        about_label="Subscription",
+        about=tuple((row.pk, f"{row.customer.name} · {row.product.name}") for row in assets),
+        chosen=asset.pk,
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
 from requests_queue.catalog.inputs import ReasonInput
 from requests_queue.queues import customer_texts
 from requests_queue.queues.base import BAD, BUSY, DESTRUCTIVE, GOOD, PRIMARY, Queue, Status, action
-from requests_queue.queues.fulfillment import effects, inputs, previews, samples
+from requests_queue.queues.fulfillment import effects, inputs, samples
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.request_types import TYPES
 
@@ -32,7 +32,7 @@ QUEUE = Queue(
     model=Request,
     sample=samples.create_sample,
     draft_sample=partial(samples.create_sample, draft=True),
-    preview=previews.build_preview,
+    preview=samples.build_preview,
     statuses=STATUSES,
     types=TYPES,
     actions=(

@@ -1,15 +1,20 @@
-"""Sample fulfillment requests of each type."""
+"""Sample fulfillment requests of each type, and previews of them."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from typing import Any
+
+from django.db.models import QuerySet
 
 from requests_queue import sample_values, transitions
 from requests_queue.catalog import parameter_values, visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Connection, Product
 from requests_queue.errors import Invalid, Refused
+from requests_queue.queues import sampling
+from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.fulfillment import creation, editing, request_types
 from requests_queue.queues.fulfillment.models import OPEN, Request
 
@@ -34,28 +39,23 @@ def create_sample(
     A type that needs a subscription gets one without open requests; where there is none, one is
     ordered and approved first. Raises Invalid or Refused where the product does not allow it.
     """
-    types = tuple(request_types.DRAFT_CAPABILITY) if draft else request_types.TYPES
-    if kind not in types:
-        allowed = ", ".join(types)
-        raise Invalid("type", f'"{kind}" is not one of {allowed}{" (drafts)" if draft else ""}.')
+    sampling.check_type(kind, _types(draft), " (drafts)" if draft else "")
     connection = connection_for(product, kind, account, draft=draft)
-    status = draft_status(kind, connection.product) if draft else {}
+    status = _status(kind, connection.product, draft)
     if kind == "purchase":
         return creation.create(purchase_body(connection) | status, _distributor(connection))
     asset = _free_asset(connection, request_types.NEEDS_ASSET[kind])
     return creation.create(body_about(kind, asset) | status, _distributor(connection))
 
 
-def draft_status(kind: str, product: Product) -> dict[str, str]:
-    """Return the status of a draft for the body; raises Refused without the capability."""
-    capability = request_types.DRAFT_CAPABILITY[kind]
-    if not product.capability(capability):
-        raise Refused(
-            "REQ_003",
-            f"Drafts of type {kind} need the capability {capability}, which {product.pk} does "
-            "not have.",
-        )
-    return {"status": "draft"}
+def _types(draft: bool) -> Collection[str]:
+    return request_types.DRAFT_CAPABILITY if draft else request_types.TYPES
+
+
+def _status(kind: str, product: Product, draft: bool) -> dict[str, str]:
+    if not draft:
+        return {}
+    return sampling.draft_status(kind, request_types.DRAFT_CAPABILITY[kind], product)
 
 
 def connection_for(
@@ -65,8 +65,7 @@ def connection_for(
     needed = [_CAPABILITIES.get(kind), request_types.DRAFT_CAPABILITY[kind] if draft else None]
     rows = visibility.connections(account).select_related("product", "provider", "vendor")
     rows = rows.filter(product__listings__status="listed", product__items__isnull=False)
-    rows = (rows.filter(product=product) if product else rows).order_by("pk").distinct()
-    for connection in rows:
+    for connection in sampling.of_product(rows, product).order_by("pk").distinct():
         if product or all(connection.product.capability(name) for name in needed if name):
             return connection
     drafts = "drafts of " if draft else ""
@@ -96,11 +95,7 @@ def purchase_body(connection: Connection) -> dict[str, Any]:
             "items": [
                 {"id": item.pk, "quantity": 1 + number % 9} for item in product.items.all()[:2]
             ],
-            "params": [
-                sample_values.fill(p, f"sample {p['id']}")
-                for p in ordering
-                if p["constraints"].get("required")
-            ],
+            "params": [sample_values.fill(p) for p in ordering if p["constraints"].get("required")],
             "tiers": {
                 "customer": _tier(name, first, last, f"customer-{number}"),
                 "tier1": _reseller(connection),
@@ -177,7 +172,7 @@ def _approved(request: Request) -> Request:
     if request.status != "pending":
         raise Invalid("", f"{request.pk} is {request.status}. Only pending requests are approved.")
     values = [
-        sample_values.fill(p, f"sample {p['id']}")
+        sample_values.fill(p)
         for p in request.params
         if p["id"] in parameter_values.missing(request.params, "fulfillment")
     ]
@@ -185,3 +180,74 @@ def _approved(request: Request) -> Request:
         editing.edit(request.pk, {"asset": {"params": values}}, vendor)
     approved: Request = transitions.move(Request, request.pk, "approve", vendor, {})
     return approved
+
+
+# Subscriptions that a preview offers at most, the newest first.
+OFFERED = 50
+_NOTE = PreviewField("note", "Note", "Order")
+
+
+def build_preview(request: SampleRequest) -> Preview:
+    """Return the body of `POST /requests`; raises Refused."""
+    sampling.check_type(request.kind, _types(request.draft))
+    return _purchase(request) if request.kind == "purchase" else _about_asset(request)
+
+
+def _purchase(request: SampleRequest) -> Preview:
+    connection = connection_for(request.product, "purchase", request.account, draft=request.draft)
+    status = _status("purchase", connection.product, request.draft)
+    body = purchase_body(connection) | status
+    ordered = connection.product.items.all()[:2]
+    entries = [_quantity(n, row.name, row.local_id) for n, row in enumerate(ordered)]
+    entries.append(PreviewField("asset.external_id", "External ID", "Order"))
+    entries += sampling.company_fields("asset.tiers.customer", "Customer")
+    return Preview(
+        body, Actor(None, connection.provider), connection.product, (*entries, _NOTE),
+        sampling.filled(parameter_values.blank(connection.product)), "asset.params",
+    )  # fmt: skip
+
+
+def _quantity(index: int, name: str, local_id: str, current: str = "") -> PreviewField:
+    label = f"{name} (now {current})" if current else name
+    path = f"asset.items.{index}.quantity"
+    return PreviewField(path, label, "Quantities", "number", required=True, word=local_id)
+
+
+def _about_asset(request: SampleRequest) -> Preview:
+    assets = list(_free(request))
+    if not assets:
+        statuses = " or ".join(request_types.NEEDS_ASSET[request.kind])
+        raise Refused(
+            "REQ_003",
+            f"There is no subscription for a {request.kind} request. It must be {statuses} and "
+            "have no open request.",
+        )
+    asset = sampling.chosen(assets, request.about)
+    status = _status(request.kind, asset.product, request.draft)
+    body = body_about(request.kind, asset) | status
+    counted = [item for item in asset.items if item["item_type"] != "PPU"]
+    entries = [
+        _quantity(n, item["display_name"], item["id"], item["quantity"])
+        for n, item in enumerate(counted if "items" in body["asset"] else [])
+    ]
+    # Vendors and distributors create adjustments; only distributors create other requests.
+    account = request.account if request.kind == "adjustment" else asset.connection.provider
+    phases = () if request.kind in ("suspend", "resume", "cancel") else _phases(account)
+    return Preview(
+        body, Actor(None, account), asset.product, (*entries, _NOTE),
+        tuple(p for p in asset.params if p["phase"] in phases), "asset.params",
+        "Subscription", tuple((row.pk, f"{row.customer.name} · {row.pk}") for row in assets),
+        asset.pk,
+    )  # fmt: skip
+
+
+def _phases(account: Account) -> tuple[str, ...]:
+    return ("ordering", "fulfillment") if account.is_vendor else ("ordering",)
+
+
+def _free(request: SampleRequest) -> QuerySet[Asset]:
+    """Return the subscriptions of the account that allow a request of the type."""
+    rows = sampling.of_product(visibility.assets(request.account), request.product)
+    rows = rows.filter(status__in=request_types.NEEDS_ASSET[request.kind])
+    related = rows.select_related("product", "customer", "connection__provider")
+    return related.exclude(requests__status__in=OPEN).order_by("-created", "pk")[:OFFERED]

@@ -6,7 +6,7 @@ lists what is assumed.
 
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
-from requests_queue.queues.listing import effects, previews, samples
+from requests_queue.queues.listing import effects, samples
 from requests_queue.queues.listing.models import ListingRequest
 
 TYPES = ("new", "update", "remove")
@@ -39,5 +39,5 @@ QUEUE = Queue(
         action("cancel", "reviewing deploying", "canceled", DISTRIBUTOR, prepare=effects.take),
     ),
     sample=samples.create_sample,
-    preview=previews.build_preview,
+    preview=samples.build_preview,
 )  # fmt: skip

@@ -1,15 +1,16 @@
-"""Sample listing requests of each type."""
+"""Sample listing requests of each type, and previews of them."""
 
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from requests_queue import clock, ids
 from requests_queue.catalog import visibility
-from requests_queue.catalog.actors import Actor
-from requests_queue.catalog.models import Account, Contract, Listing, Product, User
+from requests_queue.catalog.models import Account, Contract, Listing, Product
 from requests_queue.errors import Refused
+from requests_queue.queues import sampling
+from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.listing import creation
 from requests_queue.queues.listing.models import OPEN, ListingRequest
 
@@ -34,13 +35,12 @@ def create_sample(
         return _new(product or _unsold(contracts) or _create_product(contracts), contracts)
     rows = Listing.objects.filter(status="listed", **visibility.party(account, "contract__"))
     rows = rows.exclude(requests__status__in=OPEN)
-    if product is not None:
-        rows = rows.filter(product=product)
-    listing = rows.select_related("contract__vendor").order_by("pk").first()
+    rows = sampling.of_product(rows, product).select_related("contract__vendor")
+    listing = rows.order_by("pk").first()
     if listing is None:
         raise Refused("REQ_003", f"No listing without open requests for a request of type {kind}.")
     body = {"type": kind, "listing_id": listing.pk, "note": NOTES[kind]}
-    return creation.create(body, vendor_actor(listing.contract.vendor))
+    return creation.create(body, sampling.with_user(listing.contract.vendor))
 
 
 def _new(product: Product, contracts: QuerySet[Contract]) -> ListingRequest:
@@ -51,11 +51,13 @@ def _new(product: Product, contracts: QuerySet[Contract]) -> ListingRequest:
             "The product is listed, or about to be, under every contract of its vendor. "
             "Remove it from a marketplace first.",
         )
-    body = {
-        "type": "new", "product_id": product.pk, "contract_id": contract.pk,
-        "note": NOTES["new"],
+    return creation.create(_new_body(product, contract), sampling.with_user(product.owner))
+
+
+def _new_body(product: Product, contract: Contract) -> dict[str, str]:
+    return {
+        "type": "new", "product_id": product.pk, "contract_id": contract.pk, "note": NOTES["new"],
     }  # fmt: skip
-    return creation.create(body, vendor_actor(product.owner))
 
 
 def free_contracts(product: Product, contracts: QuerySet[Contract]) -> QuerySet[Contract]:
@@ -87,7 +89,65 @@ def _create_product(contracts: QuerySet[Contract]) -> Product:
     )  # fmt: skip
 
 
-def vendor_actor(account: Account) -> Actor:
-    """Return the actor of a vendor, with one of its users if it has any."""
-    user = User.objects.filter(account=account, is_active=True).order_by("is_service", "pk").first()
-    return Actor(user, account)
+# Listings that a preview offers at most; products that it examines.
+OFFERED, EXAMINED = 50, 10
+_NOTE = PreviewField("note", "Note", "Request")
+
+
+def build_preview(request: SampleRequest) -> Preview:
+    """Return the body of `POST /listing-requests`; raises Refused."""
+    return _preview_new(request) if request.kind == "new" else _preview_listed(request)
+
+
+def _preview_new(request: SampleRequest) -> Preview:
+    contracts = visibility.contracts(request.account)
+    products = [request.product] if request.product else _unsold_first(request)
+    for product in products:
+        free = list(free_contracts(product, contracts).select_related("vendor", "marketplace"))
+        if free:
+            return _under(product, free, request)
+    raise Refused(
+        "REQ_003",
+        "Every product is listed, or about to be, under every contract of its vendor. Remove "
+        "one from a marketplace first.",
+    )
+
+
+def _unsold_first(request: SampleRequest) -> QuerySet[Product]:
+    rows = visibility.products(request.account).alias(
+        sold=Exists(Listing.objects.filter(product=OuterRef("pk")))
+    )
+    return rows.order_by("sold", "pk")[:EXAMINED]
+
+
+def _under(product: Product, contracts: list[Contract], request: SampleRequest) -> Preview:
+    chosen = sampling.chosen(contracts, request.about)
+    return Preview(
+        _new_body(product, chosen), sampling.with_user(chosen.vendor), product, (_NOTE,),
+        about_label="Contract",
+        about=tuple((row.pk, f"{row.name} · {row.marketplace.name}") for row in contracts),
+        chosen=chosen.pk,
+    )  # fmt: skip
+
+
+def _preview_listed(request: SampleRequest) -> Preview:
+    rows = visibility.listings(request.account).filter(status="listed")
+    rows = rows.exclude(requests__status__in=OPEN)
+    rows = sampling.of_product(rows, request.product)
+    rows = rows.select_related("product", "contract__vendor", "contract__marketplace")
+    listings = list(rows.order_by("pk")[:OFFERED])
+    if not listings:
+        raise Refused(
+            "REQ_003", f"No listing without open requests for a request of type {request.kind}."
+        )
+    chosen = sampling.chosen(listings, request.about)
+    body = {"type": request.kind, "listing_id": chosen.pk, "note": NOTES[request.kind]}
+    return Preview(
+        body, sampling.with_user(chosen.contract.vendor), chosen.product, (_NOTE,),
+        about_label="Listing", about=tuple((row.pk, _label(row)) for row in listings),
+        chosen=chosen.pk,
+    )  # fmt: skip
+
+
+def _label(row: Listing) -> str:
+    return f"{row.product.name} on {row.contract.marketplace.name} · {row.pk}"

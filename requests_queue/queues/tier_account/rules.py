@@ -5,7 +5,7 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document.
 
 from requests_queue.catalog.actors import VENDOR
 from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
-from requests_queue.queues.tier_account import effects, previews, samples
+from requests_queue.queues.tier_account import effects, samples
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
 QUEUE = Queue(
@@ -25,5 +25,5 @@ QUEUE = Queue(
                body=effects.IgnoreInput()),
     ),
     sample=samples.create_sample,
-    preview=previews.build_preview,
+    preview=samples.build_preview,
 )  # fmt: skip

@@ -4,10 +4,12 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document; 
 lists what is assumed.
 """
 
+from functools import partial
+
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
 from requests_queue.queues import customer_texts
 from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
-from requests_queue.queues.tier_config import effects, inputs, previews, samples
+from requests_queue.queues.tier_config import effects, inputs, samples
 from requests_queue.queues.tier_config.models import TierConfigRequest
 
 QUEUE = Queue(
@@ -48,6 +50,6 @@ QUEUE = Queue(
         ),
     ),
     sample=samples.create_sample,
-    draft_sample=samples.create_draft_sample,
-    preview=previews.build_preview,
+    draft_sample=partial(samples.create_sample, draft=True),
+    preview=samples.build_preview,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Sample tier configuration requests of each type."""
+"""Sample tier configuration requests of each type, and previews of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Connection, Listing, Product
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.base import QueueObject
+from requests_queue.queues import sampling
+from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.tier_config import creation, inputs, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
@@ -22,40 +23,37 @@ _PHONE = {"country_code": "+353", "area_code": "91", "phone_number": "5550164", 
 
 
 def create_sample(
-    kind: str, product: Product | None = None, account: Account | None = None
-) -> QueueObject:
+    kind: str,
+    product: Product | None = None,
+    account: Account | None = None,
+    *,
+    draft: bool = False,
+) -> TierConfigRequest:
     """Create a request of a type, for a product (None: any that configures resellers).
 
     A setup gets a new reseller. An update or adjustment gets an active configuration; where
-    there is none, one is set up and approved first. Raises Refused.
+    there is none, one is set up and approved first. Raises Refused, of a draft also without the
+    capability for drafts.
     """
-    if kind not in inputs.TYPES:
+    if draft:
+        sampling.check_type(kind, creation.DRAFT_CAPABILITY, " (drafts)")
+    elif kind not in inputs.TYPES:
         raise Invalid("type", f'"{kind}" is not a valid choice.')
-    return _create(kind, connection_for(product, account))
-
-
-def create_draft_sample(
-    kind: str, product: Product | None = None, account: Account | None = None
-) -> QueueObject:
-    """Create a draft of a type likewise; raises Refused without the capability for drafts."""
-    if kind not in creation.DRAFT_CAPABILITY:
-        types = ", ".join(creation.DRAFT_CAPABILITY)
-        raise Invalid("type", f'"{kind}" is not one of {types} (drafts).')
-    connection = connection_for(product, account, creation.DRAFT_CAPABILITY[kind])
-    return _create(kind, connection, status="draft")
-
-
-def _create(kind: str, connection: Connection, **more: str) -> TierConfigRequest:
-    distributor = Actor(connection.provider.users.first(), connection.provider)
+    connection = connection_for(product, account, creation.DRAFT_CAPABILITY[kind] if draft else "")
+    distributor = sampling.with_user(connection.provider)
     if kind == "setup":
-        return _set_up(connection, distributor, **more)
+        return creation.create(setup_body(connection) | _status(draft), distributor)
     config = _active(connection) or _activated(connection, distributor)
-    body = {
-        "type": kind,
-        "configuration": {"id": config.pk},
-        "params": sample_params(config.params),
-    }
-    return creation.create(body | more, distributor)
+    return creation.create(_body_about(kind, config, draft), distributor)
+
+
+def _status(draft: bool) -> dict[str, str]:
+    return {"status": "draft"} if draft else {}
+
+
+def _body_about(kind: str, config: TierConfig, draft: bool) -> dict[str, Any]:
+    params = sample_params(config.params)
+    return {"type": kind, "configuration": {"id": config.pk}, "params": params} | _status(draft)
 
 
 def connection_for(product: Product | None, account: Account | None, draft: str = "") -> Connection:
@@ -64,8 +62,7 @@ def connection_for(product: Product | None, account: Account | None, draft: str 
     With `draft`, the product also has that capability. Raises Refused.
     """
     rows = visibility.connections(account).select_related("product", "provider", "vendor")
-    rows = rows.order_by("pk")
-    for row in rows.filter(product=product) if product else rows:
+    for row in sampling.of_product(rows, product).order_by("pk"):
         listed = Listing.objects.filter(
             product=row.product_id, status="listed", contract__provider=row.provider_id
         )
@@ -78,10 +75,6 @@ def connection_for(product: Product | None, account: Account | None, draft: str 
         f"{' by drafts' if draft else ''}. It needs the capability tiers.configs, "
         f"{f'the capability {draft}, ' if draft else ''}and parameters of scope tier1.",
     )
-
-
-def _set_up(connection: Connection, distributor: Actor, **more: str) -> TierConfigRequest:
-    return creation.create(setup_body(connection) | more, distributor)
 
 
 def setup_body(connection: Connection) -> dict[str, Any]:
@@ -108,7 +101,7 @@ def setup_body(connection: Connection) -> dict[str, Any]:
 
 def sample_params(params: parameters.Params, phase: str = "ordering") -> list[dict[str, Any]]:
     """Return sample values of the parameters of a phase."""
-    return [sample_values.fill(p, f"sample {p['id']}") for p in params if p["phase"] == phase]
+    return [sample_values.fill(p) for p in params if p["phase"] == phase]
 
 
 def _active(connection: Connection) -> TierConfig | None:
@@ -118,9 +111,56 @@ def _active(connection: Connection) -> TierConfig | None:
 
 def _activated(connection: Connection, distributor: Actor) -> TierConfig:
     """Create a configuration and approve its setup as the vendor."""
-    request = _set_up(connection, distributor)
-    vendor = Actor(connection.vendor.users.first(), connection.vendor)
+    request = creation.create(setup_body(connection), distributor)
+    vendor = sampling.with_user(connection.vendor)
     creation.edit(request.pk, {"params": sample_params(request.params, "fulfillment")}, vendor)
     tile = {"template": {"representation": "# Welcome\n\nYou can sell our product now."}}
     transitions.move(TierConfigRequest, request.pk, "approve", vendor, tile)
     return TierConfig.objects.get(pk=request.configuration_id)
+
+
+# Configurations that a preview offers at most.
+OFFERED = 50
+_NOTES = PreviewField("notes", "Notes", "Request")
+
+
+def build_preview(request: SampleRequest) -> Preview:
+    """Return the body of `POST /tier/config-requests`; raises Refused."""
+    types = creation.DRAFT_CAPABILITY if request.draft else inputs.TYPES
+    sampling.check_type(request.kind, types)
+    return _setup(request) if request.kind == "setup" else _about_config(request)
+
+
+def _setup(request: SampleRequest) -> Preview:
+    capability = creation.DRAFT_CAPABILITY["setup"] if request.draft else ""
+    connection = connection_for(request.product, request.account, capability)
+    body = setup_body(connection) | _status(request.draft)
+    entries = sampling.company_fields("configuration.account", "Reseller")
+    return Preview(
+        body, Actor(None, connection.provider), connection.product, (*entries, _NOTES),
+        sampling.filled(parameters.blank(connection.product, setup.SCOPES[1])),
+    )  # fmt: skip
+
+
+def _about_config(request: SampleRequest) -> Preview:
+    rows = creation.visible_configs(request.account).filter(status="active")
+    rows = rows.exclude(requests__status__in=OPEN).select_related(
+        "account", "product", "connection__provider"
+    )
+    configs = list(sampling.of_product(rows, request.product).order_by("pk")[:OFFERED])
+    if not configs:
+        raise Refused(
+            "REQ_003",
+            f"There is no configuration for a request of type {request.kind}. It must be active "
+            "and have no open request.",
+        )
+    config = sampling.chosen(configs, request.about)
+    if request.draft:
+        capability = creation.DRAFT_CAPABILITY[request.kind]
+        sampling.draft_status(request.kind, capability, config.product)
+    body = _body_about(request.kind, config, request.draft) | {"params": []}
+    return Preview(
+        body, Actor(None, config.connection.provider), config.product, (_NOTES,),
+        tuple(p for p in config.params if p["phase"] == "ordering"), "params", "Configuration",
+        tuple((row.pk, f"{row.account.name} · {row.product.name}") for row in configs), config.pk,
+    )  # fmt: skip

@@ -9,9 +9,9 @@ from openpyxl import Workbook
 
 from requests_queue import clock, transitions
 from requests_queue.catalog import visibility
-from requests_queue.catalog.actors import Actor
-from requests_queue.catalog.models import Account, Asset, Item, Product, User
+from requests_queue.catalog.models import Account, Asset, Item, Product
 from requests_queue.errors import Refused
+from requests_queue.queues import sampling
 from requests_queue.queues.usage_file import columns, creation, processing
 from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import UsageFile
@@ -27,8 +27,7 @@ def create_sample(kind: str, product: Product | None, account: Account | None = 
     assets = Asset.objects.filter(
         status="active", product__items__isnull=False, **visibility.party(account, "connection__")
     )
-    if product is not None:
-        assets = assets.filter(product=product)
+    assets = sampling.of_product(assets, product)
     # Prefer a product with pay-as-you-go items.
     first = (
         assets.filter(product__items__type="PPU").order_by("pk").first()
@@ -36,7 +35,7 @@ def create_sample(kind: str, product: Product | None, account: Account | None = 
     )
     if first is None:
         raise Refused("REQ_003", "No active subscription of such a product has items.")
-    vendor = _vendor(first)
+    vendor = sampling.with_user(first.product.owner)
     month_end = clock.shown(clock.now()).replace(day=1, hour=0, minute=0, second=0)
     last = month_end - timedelta(days=1)
     body = {
@@ -90,9 +89,3 @@ def build_spreadsheet(assets: list[Asset], month: str, days: int) -> bytes:
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
-
-
-def _vendor(asset: Asset) -> Actor:
-    account = asset.product.owner
-    user = User.objects.filter(account=account, is_active=True).order_by("is_service", "pk").first()
-    return Actor(user, account)
