@@ -66,7 +66,7 @@ class Subject:
     @cached_property
     def text(self) -> str:
         """The vendor's text for the request in its status, as Markdown."""
-        return self.about.text(self.row.pk)
+        return self.about.text(self.about.get(self.row.pk))
 
     @cached_property
     def product_rows(self) -> dict[str, Parameter]:

@@ -108,18 +108,17 @@ class QueueCollection(Collection):
 class ValidatedCollection(QueueCollection):
     """The objects of a queue whose drafts and inquiries are validated."""
 
-    validated: ClassVar[Validated]
+    service: ClassVar[Validated]
 
     def update(self, request: Request, pk: str) -> Response:
         """Change note and parameters, or a draft as a whole: 200; partial bodies are allowed."""
         self.get_object()
-        self.validated.edit(pk, self.data, self.actor)
+        self.service.edit(pk, self.data, self.actor)
         return self.answer(self.get_object())
 
     @action(detail=True, methods=["get"])
     def render(self, request: Request, pk: str) -> HttpResponse:
         """Return 200 with what the customer or reseller reads: Markdown."""
-        assert self.service.text is not None
         return markdown(self.service.text(self.get_object()))
 
     @action(detail=True, methods=["post"])
@@ -129,7 +128,7 @@ class ValidatedCollection(QueueCollection):
         400 `VAL_100` if a handler is down, slow or wrong; then nothing is changed.
         """
         self.get_object()
-        validation.validate(self.validated, pk, self.data, self.actor)
+        validation.validate(self.service, pk, self.data, self.actor)
         return self.answer(self.get_object())
 
 

@@ -53,6 +53,11 @@ def register(queue: Queue, service: Service) -> None:
     _services[queue.object_class] = service
 
 
+def registered(object_class: str) -> Service | None:
+    """Return the functions of an object class, None where it has no queue."""
+    return _services.get(object_class)
+
+
 def find(queue: Queue, actor: Actor, pk: str) -> Any:
     """Return an object that the actor's account may see; raises Missing."""
     assert actor.account is not None

@@ -18,8 +18,9 @@ from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Product
 from requests_queue.errors import ActionNotAllowed, Missing, Refused
-from requests_queue.queues import validator_responses
+from requests_queue.queues import services, validator_responses
 from requests_queue.queues.base import Queue
+from requests_queue.queues.services import Service
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
 from requests_queue.signals import validation_requested
 
@@ -27,25 +28,32 @@ Json = dict[str, Any]
 STATUSES = ("draft", "inquiring")
 
 
-@dataclass(frozen=True, slots=True)
-class Validated:
-    """A queue whose objects are validated, and its functions for that."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated(Service):
+    """The functions of a queue whose objects are validated."""
 
     queue: Queue
-    # Edits an object with a body, like its PUT; raises Refused.
-    edit: Callable[[str, Mapping[str, Any], Actor], None]
-    # Returns the representation of an object.
-    shown: Callable[[str], Json]
+    edit: Callable[[str, Mapping[str, Any], Actor], Any]
+    text: Callable[[Any], str]
     # Writes an object's parameters (row, parameters, now).
     write: Callable[[Any, validator_responses.Params, datetime], None]
     # Where bodies and responses have the parameters; the first one counts.
     paths: tuple[tuple[str, ...], ...]
     # Returns (label, name) of the customers and resellers of an object.
     customers: Callable[[Any], list[tuple[str, str]]]
-    # Returns the Markdown that a customer or reseller reads of an object, by its id.
-    text: Callable[[str], str]
     # Returns the tier level of an object, if it has one.
     level: Callable[[Any], int | None] = lambda row: None
+
+    def get(self, pk: str) -> Any:
+        """Return an object with all that its representation needs; raises Missing."""
+        row = self.complete(self.queue.model._default_manager.filter(pk=pk)).first()
+        if row is None:
+            raise Missing(pk)
+        return row
+
+    def shown(self, pk: str) -> Json:
+        """Return the representation of an object; raises Missing."""
+        return self.represent(self.get(pk))
 
     def body(self, params: list[Json]) -> Json:
         """Return a body with parameters, for PUT, validate and pend."""
@@ -83,18 +91,10 @@ class ValidationRequest:
     edited: bool = False
 
 
-_validated: dict[str, Validated] = {}
-
-
-def register(validated: Validated) -> Validated:
-    """Register a queue whose objects are validated."""
-    _validated[validated.queue.object_class] = validated
-    return validated
-
-
 def find(object_class: str) -> Validated | None:
-    """Return the validation of an object class, or None."""
-    return _validated.get(object_class)
+    """Return the functions of an object class, None where its objects are not validated."""
+    service = services.registered(object_class)
+    return service if isinstance(service, Validated) else None
 
 
 class Superseded(Refused):

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from requests_queue.errors import Refused
 from requests_queue.models import Clock
 from requests_queue.queues import validation as queues
-from requests_queue.queues.fulfillment.validation import VALIDATED
+from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.validation import ValidationRequest
 from tests import make
 from tests.hypothesis_profiles import sequences

@@ -11,8 +11,8 @@ import pytest
 from requests_queue.errors import Refused
 from requests_queue.queues import validation
 from requests_queue.queues.fulfillment import creation
+from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.queues.fulfillment.validation import VALIDATED
 from tests import make
 from tests.make import Catalog
 from webhooks.delivery import validator_client

@@ -11,21 +11,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import configured_values, sales_context, templates
+from requests_queue.catalog import configured_values, sales_context, templates, visibility
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid, Missing
 from requests_queue.queues.api import ValidatedCollection, queue_routes
-from requests_queue.queues.fulfillment import (
-    creation,
-    editing,
-    queries,
-    representations,
-    rules,
-    texts,
-    validation,
-)
+from requests_queue.queues.fulfillment import creation, editing, representations, rules
+from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.representations import ASSET, REQUEST, REQUEST_OF_ASSET
-from requests_queue.queues.services import Service
+from requests_queue.queues.validation import Validated
 from requests_queue.rest import Collection, markdown, routes
 from requests_queue.schema import MARKDOWN, Answer, Documented
 
@@ -48,6 +41,28 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
+
+
+def _complete(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return requests with everything that their representations need."""
+    of_product = configured_values.prefetch("asset__"), templates.prefetch("asset__")
+    shared = *sales_context.prefetch("asset__"), *of_product
+    return rows.select_related(*_RELATED).prefetch_related(*shared)
+
+
+def _customers(row: Request) -> list[tuple[str, str]]:
+    """Return the customer and the reseller of a request, with their labels."""
+    return [("Customer", row.asset.customer.name), ("Reseller", row.asset.tier1.name)]
+
+
+VALIDATED = Validated(
+    queue=rules.QUEUE, complete=_complete, represent=representations.request,
+    create=creation.create, edit=editing.edit, text=representations.text_of_request,
+    write=editing.write_params, paths=(("asset", "params"),), customers=_customers,
+)  # fmt: skip
+
+
 class Requests(ValidatedCollection):
     """`/requests`: the fulfillment queue, for both parties."""
 
@@ -58,12 +73,8 @@ class Requests(ValidatedCollection):
         "create": creation.CREATE, "update": editing.UPDATE, "validate": editing.UPDATE,
     }  # fmt: skip
     queue = rules.QUEUE
-    service = Service(
-        complete=queries.with_related, represent=representations.request, create=creation.create,
-        edit=editing.edit, text=texts.of_request,
-    )  # fmt: skip
-    validated = validation.VALIDATED
-    related = queries.RELATED
+    service = VALIDATED
+    related = _RELATED
     columns = _COLUMNS
     represent = staticmethod(representations.request)
 
@@ -99,7 +110,7 @@ class RenderedTemplates(Requests):
         template = Template.objects.filter(pk=template_id, product=row.product_id).first()
         if template is None:
             raise Missing(template_id)
-        return markdown(texts.of_template(template, row))
+        return markdown(representations.text_of_template(template, row))
 
 
 class Assets(Collection):
@@ -114,8 +125,7 @@ class Assets(Collection):
 
     def visible(self) -> QuerySet[Asset]:
         """Return the assets of the caller's side."""
-        side = "vendor" if self.account.is_vendor else "provider"
-        return Asset.objects.filter(**{f"connection__{side}": self.account})
+        return visibility.assets(self.account)
 
     def complete(self, rows: QuerySet[Asset]) -> QuerySet[Asset]:
         """Return the assets with where they are sold, and what is configured there."""
@@ -133,7 +143,7 @@ class Assets(Collection):
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Answer 200 with what the customer reads, as Markdown."""
-        return markdown(texts.of_asset(self.get_object()))
+        return markdown(representations.text_of_asset(self.get_object()))
 
 
 urlpatterns = [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
 from requests_queue import clock
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
+from requests_queue.catalog.parameter_values import Params
 from requests_queue.errors import ActionNotAllowed
 from requests_queue.fields import Values
 from requests_queue.queues.base import Context
@@ -52,3 +54,14 @@ def _order(row: Request, values: Values) -> dict[str, Any]:
         return {}
     held = [] if row.type == "purchase" else row.asset.items
     return {"items": items.order_items(row.product, asset["items"], held)}
+
+
+def write_params(row: Request, params: Params, now: datetime) -> None:
+    """Write the parameters of a locked request, and of the asset for a purchase.
+
+    Raises Invalid for a unique value in use.
+    """
+    effects.check_unique(row.product_id, row.asset_id, params, row.params)
+    Request.objects.filter(pk=row.pk).update(params=params, updated=clock.shown(now))
+    if row.type == "purchase":
+        effects.set_asset(row, None, now, params=params)

@@ -1,5 +1,6 @@
 """Fulfillment requests and subscriptions: `GET /requests/{id}` and `GET /assets/{id}`.
 
+Also the texts that a customer reads: `GET /requests/{id}/render` and `GET /assets/{id}/render`.
 Keys that Connect's document lacks are from objects that published clients captured.
 """
 
@@ -16,8 +17,8 @@ from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECT
 from requests_queue.catalog.schema import AssetStatus, ChangedItem, OrderedItem, ParameterValue
 from requests_queue.filtering import parts
 from requests_queue.inside_json import inside_json
-from requests_queue.queues.fulfillment.effects import form_url
-from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.fulfillment.effects import HANDS_OVER, form_url
+from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.rendering import render
 from requests_queue.resources import MADE, NAMED, Constant, Field, Part, Resource
 from requests_queue.schema import Id, Json, Nothing, Person, Stamp, Uri
@@ -183,10 +184,24 @@ REQUEST_OF_ASSET = Part(
 
 def request(row: Request) -> Json:
     """Return a request as `GET /requests/{id}` has it, with what the customer reads."""
-    return _with_texts(REQUEST.represent(row), row)
+    shown = REQUEST.represent(row)
+    # The object's own values fill in its texts.
+    if row.activation_key:
+        shown["activation_key"] = render(row.activation_key, _values(shown))
+    template = template_of(row)
+    if template is None:
+        return shown
+    # An approval keeps the text that it gave; an inquiry may have one in place of a template.
+    kept = row.status == "approved" or (row.status == "inquiring" and row.template is None)
+    message = shown["activation_key"] if kept else ""
+    shown["template"] = {
+        "id": template.id, "name": template.name,
+        "message": message or render(template.body, _values(shown)),
+    }  # fmt: skip
+    return shown
 
 
-def values(shown: Json) -> Json:
+def _values(shown: Json) -> Json:
     """Return what the placeholders of a request's templates are looked up in."""
     return {"request": shown, "asset": shown["asset"]}
 
@@ -196,18 +211,33 @@ def template_of(row: Request) -> Template | None:
     return templates.shown(row.status, row.template, row.asset.product, "asset")
 
 
-def _with_texts(found: Json, row: Request) -> Json:
-    """Add what the customer reads, which the object's own values fill in."""
-    if row.activation_key:
-        found["activation_key"] = render(row.activation_key, values(found))
-    template = template_of(row)
-    if template is None:
-        return found
-    # An approval keeps the text that it gave; an inquiry may have one in place of a template.
-    kept = row.status == "approved" or (row.status == "inquiring" and row.template is None)
-    message = found["activation_key"] if kept else ""
-    found["template"] = {
-        "id": template.id, "name": template.name,
-        "message": message or render(template.body, values(found)),
-    }  # fmt: skip
-    return found
+def text_of_request(row: Request) -> str:
+    """Return the text of a request in its current status; empty for a failed or revoked one.
+
+    Which template is used in which status is an assumption (docs/fidelity.md).
+    """
+    if row.status in ("failed", "revoked"):
+        return ""
+    shown = request(row)
+    if row.status != "approved" and "template" in shown:
+        return str(shown["template"]["message"])
+    if row.status in ("approved", "inquiring"):
+        return str(shown["activation_key"])
+    template = templates.default(row.asset.product, "asset", "pending")
+    return render(template.body, _values(shown)) if template else ""
+
+
+def text_of_asset(row: Asset) -> str:
+    """Return the text of a subscription's last approved request, or else of its open one."""
+    requests = row.requests.filter(status="approved", type__in=HANDS_OVER)
+    approved = requests.order_by("-pk").first()
+    if approved is None:
+        order = row.requests.filter(status__in=OPEN).first()
+        return text_of_request(order) if order else ""
+    values = {"request": request(approved), "asset": ASSET.represent(row)}
+    return render(approved.activation_key, values)
+
+
+def text_of_template(template: Template, row: Request) -> str:
+    """Return the text of a request rendered from any template."""
+    return render(template.body, _values(request(row)))

@@ -4,25 +4,53 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet, TextField, Value
+from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import configured_values, sales_context
+from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.queues.api import ValidatedCollection, queue_routes
-from requests_queue.queues.services import Service
-from requests_queue.queues.tier_config import (
-    creation,
-    queries,
-    representations,
-    rules,
-    validation,
-)
-from requests_queue.queues.tier_config.models import TierConfig
+from requests_queue.queues.tier_config import creation, representations, rules, setup
+from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
+from requests_queue.queues.validation import Validated
 from requests_queue.rest import Collection, markdown, routes
 from requests_queue.schema import MARKDOWN, Answer, Documented
+
+_RELATED_OF_CONFIG = ("account", "template")
+_RELATED = (
+    "assignee",
+    "template",
+    *(f"configuration__{name}" for name in _RELATED_OF_CONFIG),
+    "configuration__parent__account",
+    "configuration__parent__template",
+)
+
+
+def _open(route: str) -> Prefetch[Any]:
+    """Return the prefetch of a configuration's open requests and drafts by this lookup."""
+    rows = TierConfigRequest.objects.filter(status__in=(*OPEN, "draft"))
+    return Prefetch(route, rows.only("id", "status", "configuration"), to_attr="open_requests")
+
+
+def _complete(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return requests with everything that their representations need."""
+    return rows.select_related(*_RELATED).prefetch_related(
+        *sales_context.prefetch("configuration__"),
+        configured_values.prefetch("configuration__"),
+        templates.prefetch("configuration__"),
+        _open("configuration__requests"),
+        _open("configuration__parent__requests"),
+    )
+
+
+def _customers(row: TierConfigRequest) -> list[tuple[str, str]]:
+    """Return the reseller of a request, with its label."""
+    is_first = row.configuration.tier_level == 1
+    label = "Reseller" if is_first else "Reseller of the upper tier"
+    return [(label, row.configuration.account.name)]
 
 
 class TierConfigRequests(ValidatedCollection):
@@ -36,19 +64,27 @@ class TierConfigRequests(ValidatedCollection):
         "create": creation.CREATE, "update": creation.UPDATE, "validate": creation.UPDATE,
     }  # fmt: skip
     queue = rules.QUEUE
-    service = Service(
-        complete=queries.with_related, represent=representations.REQUEST.represent,
+    # MuleSoft's handlers return the parameters in the second path.
+    service = Validated(
+        queue=rules.QUEUE, complete=_complete, represent=representations.REQUEST.represent,
         create=creation.create, edit=creation.edit, text=representations.text_of_request,
+        write=creation.write_params, paths=(("params",), ("configuration", "params")),
+        customers=_customers, level=lambda row: int(row.configuration.tier_level),
     )  # fmt: skip
-    validated = validation.VALIDATED
-    related = queries.RELATED
+    related = _RELATED
     without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
     # connect-sdk 22 and the Haxe SDK name nobody.
     assigns_caller = True
 
     def visible(self) -> QuerySet[Any]:
-        """Return the requests of both parties."""
-        return queries.with_shown(super().visible())
+        """Return the requests with the name of who works on them and the template, as shown."""
+        full = Trim(Concat("assignee__first_name", Value(" "), "assignee__last_name"))
+        name = Coalesce(NullIf(full, Value("")), F("assignee__username"), output_field=TextField())
+        template = templates.shown_id(
+            {scope: Q(configuration__tier_level=level) for level, scope in setup.SCOPES.items()}
+        )
+        rows: QuerySet[Any] = super().visible().alias(assignee_name=name, template_shown=template)
+        return rows
 
     def done(self, name: str) -> Response:
         """Respond to an action: to an approval with the text and its date, as in the document."""
@@ -63,7 +99,7 @@ class TierConfigs(Collection):
     documented = Documented(
         "Tiers", "tier config", representations.CONFIG, answers={"render": MARKDOWN}
     )
-    related = queries.RELATED_OF_CONFIG
+    related = _RELATED_OF_CONFIG
 
     def visible(self) -> QuerySet[TierConfig]:
         """Return the configurations of the caller's connections."""
@@ -72,7 +108,7 @@ class TierConfigs(Collection):
     def complete(self, rows: QuerySet[TierConfig]) -> QuerySet[TierConfig]:
         """Return the configurations, each with what is open and configured about it."""
         shared = *sales_context.prefetch(), configured_values.prefetch()
-        return super().complete(rows).prefetch_related(*shared, queries.prefetch_open("requests"))
+        return super().complete(rows).prefetch_related(*shared, _open("requests"))
 
     @action(detail=True, methods=["get"])
     def render(self, request: HttpRequest, pk: str) -> HttpResponse:

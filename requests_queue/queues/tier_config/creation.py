@@ -204,3 +204,10 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         rows = TierConfigRequest.objects.filter(pk=pk, status=row.status)
         if not rows.update(**columns):
             raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")
+
+
+def write_params(row: TierConfigRequest, params: parameters.Params, now: datetime) -> None:
+    """Write the parameters of a locked request; raises Invalid for a unique value in use."""
+    effects.check_unique(row.configuration, params, row.params)
+    rows = TierConfigRequest.objects.filter(pk=row.pk)
+    rows.update(params=params, updated=clock.shown(now))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 
 from requests_queue import clock, transitions
 from requests_queue.catalog import parameter_values as parameters
@@ -14,7 +16,8 @@ from requests_queue.catalog.models import Template
 from requests_queue.errors import ActionNotAllowed, Conflict, Invalid, MissedField, Refused
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import unique_values
-from requests_queue.queues.tier_config import setup, waiting
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
 
@@ -107,7 +110,7 @@ def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 def apply(request: TierConfigRequest, context: Context) -> None:
     """Copy the request's parameters to the configuration, and release the requests that wait for
-    it.
+    it: the tier below, and the orders that wait for no other configuration.
 
     Lock order: see `give_up`.
     """
@@ -115,7 +118,9 @@ def apply(request: TierConfigRequest, context: Context) -> None:
     params = parameters.without_errors(request.params)
     _end(config, context.now, params=params, template=request.template)
     below = _locked_below(config)
-    waiting.release(config)
+    for order in _waiting_orders([config]):
+        if not setup.waits_for_setup(order.asset):
+            transitions.move(Request, order.pk, "release", Actor())
     for row in below:
         transitions.move(TierConfigRequest, row.pk, "release", Actor())
 
@@ -136,9 +141,11 @@ def give_up(request: TierConfigRequest, context: Context) -> None:
     if request.type != "setup":
         return
     below = _locked_below(config)
-    waiting.fail([config, *(row.configuration for row in below)], request.reason)
+    reason = {"reason": request.reason}
+    for order in _waiting_orders([config, *(row.configuration for row in below)]):
+        transitions.move(Request, order.pk, "fail", Actor(), reason)
     for row in below:
-        transitions.move(TierConfigRequest, row.pk, "fail", Actor(), {"reason": request.reason})
+        transitions.move(TierConfigRequest, row.pk, "fail", Actor(), reason)
 
 
 def _end(config: TierConfig, now: datetime, **changes: Any) -> None:
@@ -216,3 +223,20 @@ def _template(request: TierConfigRequest, pk: str | None) -> Template:
     if default is None:
         raise MissedField("template.id")
     return default
+
+
+def _waiting_orders(configs: Iterable[TierConfig]) -> list[Request]:
+    """Return the locked orders that wait for the set-up of one of these configurations.
+
+    An order is locked before it is checked for other setups, so that of two setups that end at
+    the same time the later one sees the result of the earlier.
+    """
+    of_configs = Q(pk__in=())
+    for config in configs:
+        of_configs |= Q(
+            asset__connection=config.connection_id,
+            asset__marketplace=config.marketplace_id,
+            **{f"asset__{setup.SCOPES[config.tier_level]}": config.account_id},
+        )
+    rows = Request.objects.select_for_update(of=("self",)).select_related("asset")
+    return list(rows.filter(of_configs, status="tiers_setup").order_by("created", "pk"))

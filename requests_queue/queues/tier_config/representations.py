@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 from django.db.models import Q
 
-from requests_queue.catalog.models import TierAccount
+from requests_queue.catalog import templates
+from requests_queue.catalog.models import Template, TierAccount
 from requests_queue.catalog.parameter_values import Params
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT
@@ -19,9 +20,10 @@ from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import Environment, ParameterValue
 from requests_queue.filtering import looked_up, parts
 from requests_queue.inside_json import inside_json
-from requests_queue.queues.tier_config import texts
 from requests_queue.queues.tier_config.effects import form_url
-from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
+from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
+from requests_queue.queues.tier_config.setup import SCOPES
+from requests_queue.rendering import render
 from requests_queue.resources import HAPPENED, MADE, NAMED, Field, Part, Resource
 from requests_queue.schema import Id, Json, Stamp, Uri
 
@@ -110,6 +112,12 @@ def _is_unassigned(value: str) -> Q:
     return nobody if value.lower() in ("true", "1", "yes") else ~nobody
 
 
+def _template(row: TierConfigRequest) -> Template | None:
+    """Return the template that the representation of a request shows."""
+    config = row.configuration
+    return templates.shown(row.status, row.template, config.product, SCOPES[config.tier_level])
+
+
 REQUEST = Resource(
     "TierConfigRequest", "A request to set up or change a reseller's configuration.",
     {
@@ -141,7 +149,7 @@ REQUEST = Resource(
             },
         ),
         "parent_configuration": Field(CONFIG, _parent, optional=True),
-        "template": Field(NAMED, texts.template_of, optional=True),
+        "template": Field(NAMED, _template, optional=True),
         "activation": Field(FormLink, _form_link, optional=True),
         "effective_date": Field(Stamp, optional=True),
         "previous_approved_request": Field(Id, _previous, optional=True),
@@ -165,13 +173,32 @@ REQUEST = Resource(
 
 
 def text_of_request(row: TierConfigRequest) -> str:
-    """Return what the reseller reads of a request: Markdown."""
-    return texts.of_request(row, REQUEST.represent(row))
+    """Return what the reseller reads of a request: Markdown; empty for a failed one.
+
+    `configuration.params` are those of the request: the configuration may have newer ones.
+    """
+    shown = REQUEST.represent(row)
+    configuration = {**shown["configuration"], "params": shown["params"]}
+    return render(_body(row), {"tier_config_request": shown, "configuration": configuration})
 
 
 def text_of_config(row: TierConfig) -> str:
-    """Return what the reseller reads of a configuration: Markdown."""
-    return texts.of_config(row, CONFIG.represent(row))
+    """Return the text of a configuration's last approved request, or else of its open one."""
+    approved = row.requests.filter(status="approved").order_by("-effective_date", "-pk")
+    about = approved.first() or row.requests.filter(status__in=OPEN).first()
+    return render(_body(about), {"configuration": CONFIG.represent(row)}) if about else ""
+
+
+def _body(row: TierConfigRequest) -> str:
+    """Return the template's text in the request's status, as assumed (docs/fidelity.md)."""
+    if row.status == "failed":
+        return ""
+    if row.status == "approved" and row.representation:
+        return row.representation
+    config = row.configuration
+    kind = "fulfillment" if row.status == "approved" else "pending"
+    template = _template(row) or templates.default(config.product, SCOPES[config.tier_level], kind)
+    return template.body if template else ""
 
 
 APPROVAL = Part(
