@@ -1,12 +1,16 @@
-"""A model base class that creates instances from rows faster than Django's constructor."""
+"""Base classes of models, and lookups of one row that raise the API's errors."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from django.db import models
 from django.db.models.base import ModelState
+
+from requests_queue.errors import Invalid, Missing
+
+M = TypeVar("M", bound=models.Model)
 
 
 class Row(models.Model):
@@ -31,3 +35,34 @@ class Row(models.Model):
         row.__dict__ = {"_state": ModelState(), **dict(zip(field_names, values, strict=True))}
         row._state.adding, row._state.db = False, db
         return row
+
+
+class Named(Row):
+    """An object with an identifier of Connect and a name."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=255)
+    created = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"
+
+
+def get_row(rows: models.QuerySet[M], pk: str) -> M:
+    """Return the row with this key; raises Missing."""
+    row = rows.filter(pk=pk).first()
+    if row is None:
+        raise Missing(pk)
+    return row
+
+
+def get_named(rows: models.QuerySet[M], pk: str, path: str, title: str) -> M:
+    """Return the row that a body names at `path`; raises Invalid."""
+    row = rows.filter(pk=pk).first()
+    if row is None:
+        raise Invalid(path, f"{title} {pk} does not exist.", "does_not_exist")
+    return row

@@ -6,8 +6,9 @@ from requests_queue import transitions
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product
-from requests_queue.errors import Forbidden, Invalid, Missing
+from requests_queue.errors import Forbidden, Invalid
 from requests_queue.queues import base
+from requests_queue.rows import get_row
 
 
 @transitions.atomic()
@@ -33,9 +34,7 @@ def make(
         )
     product: Product | None = None
     if product_id:
-        product = visibility.products(account).filter(pk=product_id).first()
-        if product is None:
-            raise Missing(product_id)
+        product = get_row(visibility.products(account), product_id)
     kind = kind or (queue.types[0] if queue.types else "")
     row = sample(kind, product, account)
     if not queue.model.visible_to(account).filter(pk=row.pk).exists():

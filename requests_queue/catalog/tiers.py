@@ -15,6 +15,7 @@ from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, Hub, TierAccount
 from requests_queue.errors import FieldError, Invalid
 from requests_queue.fields import Id, Input, Values
+from requests_queue.rows import get_named
 
 _MAY_BE_BLANK = ("address_line2", "state")
 
@@ -94,10 +95,7 @@ def find_or_create(
         return None
     mine = TierAccount.objects.filter(owner=owner, decommissioned=None)
     if pk := values.get("id"):
-        row = mine.filter(pk=pk).first()
-        if row is None:
-            raise Invalid(f"{path}.id", f"Tier account {pk} does not exist.", "does_not_exist")
-        return row
+        return get_named(mine, pk, f"{path}.id", "Tier account")
     names = _texts(TierInput, values)
     if (known := _known(mine, names)) is not None:
         return known

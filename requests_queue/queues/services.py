@@ -14,8 +14,9 @@ from django.db.models import QuerySet
 
 from requests_queue import json_validation
 from requests_queue.catalog.actors import Actor
-from requests_queue.errors import Invalid, Missing
+from requests_queue.errors import Invalid
 from requests_queue.queues.base import Queue, QueueObject
+from requests_queue.rows import get_row
 from requests_queue.schema import Json
 
 
@@ -61,11 +62,8 @@ def registered(object_class: str) -> Service | None:
 def find(queue: Queue, actor: Actor, pk: str) -> Any:
     """Return an object that the actor's account may see; raises Missing."""
     assert actor.account is not None
-    rows = queue.model.visible_to(actor.account).filter(pk=pk)
-    row = _services[queue.object_class].complete(rows).first()
-    if row is None:
-        raise Missing(pk)
-    return row
+    rows = queue.model.visible_to(actor.account)
+    return get_row(_services[queue.object_class].complete(rows), pk)
 
 
 def get(queue: Queue, actor: Actor, pk: str) -> Json:

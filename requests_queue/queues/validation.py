@@ -17,11 +17,12 @@ from django.db import transaction
 from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Product
-from requests_queue.errors import ActionNotAllowed, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Refused
 from requests_queue.queues import services, validator_responses
 from requests_queue.queues.base import Queue
 from requests_queue.queues.services import Service
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
+from requests_queue.rows import get_row
 from requests_queue.signals import validation_requested
 
 Json = dict[str, Any]
@@ -46,10 +47,7 @@ class Validated(Service):
 
     def get(self, pk: str) -> Any:
         """Return an object with all that its representation needs; raises Missing."""
-        row = self.complete(self.queue.model._default_manager.filter(pk=pk)).first()
-        if row is None:
-            raise Missing(pk)
-        return row
+        return get_row(self.complete(self.queue.model._default_manager.all()), pk)
 
     def shown(self, pk: str) -> Json:
         """Return the representation of an object; raises Missing."""
@@ -210,9 +208,7 @@ def _write(
     pk = request.object_id
     with transaction.atomic():
         rows = about.queue.model._default_manager.select_for_update()
-        row: Any = rows.filter(pk=pk).first()
-        if row is None:
-            raise Missing(pk)
+        row: Any = get_row(rows, pk)
         if row.status != request.status:
             raise ActionNotAllowed(
                 f"{pk} became {row.status} during its validation: the response of the validator "

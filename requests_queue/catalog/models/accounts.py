@@ -7,26 +7,18 @@ from django.db import models
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
-from requests_queue.rows import Row
+from requests_queue.rows import Named, Row
 
 
-class Account(Row):
+class Account(Named):
     """A company on Connect: a vendor (`VA-`) or a provider (`PA-`), which is a distributor."""
 
-    id = models.CharField(max_length=32, primary_key=True)
     name = models.CharField(max_length=64)
     type = models.CharField(max_length=16, choices=[("vendor", "vendor"), ("provider", "provider")])
     role = models.CharField(max_length=16, default="vendor")
     brand = models.CharField(max_length=100, blank=True)
     external_id = models.CharField(max_length=100, blank=True)
     description = models.CharField(max_length=512, blank=True)
-    created = models.DateTimeField()
-
-    class Meta:
-        ordering = ["id"]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})"
 
     @property
     def is_vendor(self) -> bool:

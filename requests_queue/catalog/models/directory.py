@@ -6,49 +6,32 @@ from django.db import models
 from django.db.models import Case, F, Value, When
 
 from requests_queue.catalog.models.accounts import Account
-from requests_queue.rows import Row
+from requests_queue.rows import Named, Row
 
 # The id that Connect shows for the connection of every preview order.
 PREVIEW_CONNECTION = "CT-0000-0000-0000"
 
 
-class Marketplace(Row):
+class Marketplace(Named):
     """A provider's marketplace (`MP-`)."""
 
-    id = models.CharField(max_length=32, primary_key=True)
-    name = models.CharField(max_length=255)
     description = models.TextField(blank=True)
     owner = models.ForeignKey(Account, models.CASCADE, related_name="marketplaces")
     zone = models.CharField(max_length=2, default="EU")
     currency = models.CharField(max_length=3, default="USD")
     countries = models.JSONField(default=list)
-    created = models.DateTimeField()
-
-    class Meta:
-        ordering = ["id"]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})"
 
 
-class Hub(Row):
+class Hub(Named):
     """A provider's commerce system (`HB-`)."""
 
-    id = models.CharField(max_length=32, primary_key=True)
     name = models.CharField(max_length=256)
     description = models.TextField(blank=True)
     company = models.ForeignKey(Account, models.CASCADE, related_name="hubs")
     instance_id = models.CharField(max_length=255, blank=True)
     instance_type = models.CharField(max_length=8, default="API")
     marketplaces = models.ManyToManyField(Marketplace, related_name="hubs")
-    created = models.DateTimeField()
     updated = models.DateTimeField()
-
-    class Meta:
-        ordering = ["id"]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})"
 
 
 class Connection(Row):
@@ -80,26 +63,17 @@ class Connection(Row):
         return f"{self.id} ({self.type})"
 
 
-class Contract(Row):
+class Contract(Named):
     """A distribution contract (`CRD-`) between vendor and provider."""
 
-    id = models.CharField(max_length=32, primary_key=True)
-    name = models.CharField(max_length=255)
     type = models.CharField(max_length=16, default="distribution")
     status = models.CharField(max_length=16, default="active")
     vendor = models.ForeignKey(Account, models.CASCADE, related_name="vended_contracts")
     provider = models.ForeignKey(Account, models.CASCADE, related_name="provided_contracts")
     marketplace = models.ForeignKey(Marketplace, models.CASCADE, related_name="contracts")
-    created = models.DateTimeField()
     enrolled = models.DateTimeField(null=True, blank=True)
     signed = models.DateTimeField(null=True, blank=True)
     terminated = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["id"]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})"
 
 
 class Listing(Row):

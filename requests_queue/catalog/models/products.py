@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from requests_queue import encryption
 from requests_queue.catalog.models.accounts import Account
 from requests_queue.catalog.models.directory import Marketplace
-from requests_queue.rows import Row
+from requests_queue.rows import Named, Row
 
 
 def new_secret() -> str:
@@ -24,11 +24,9 @@ def new_stored_secret() -> str:
     return encryption.encrypt(new_secret())
 
 
-class Product(Row):
+class Product(Named):
     """A product (`PRD-`) of a vendor; `capabilities` as in `GET /products/{id}`."""
 
-    id = models.CharField(max_length=32, primary_key=True)
-    name = models.CharField(max_length=255)
     owner = models.ForeignKey(Account, models.CASCADE, related_name="products")
     status = models.CharField(max_length=16, default="published")
     external_id = models.CharField(max_length=128, blank=True)
@@ -43,17 +41,10 @@ class Product(Row):
         "self", models.SET_NULL, null=True, blank=True, related_name="replaces"
     )
     end_of_sale_notes = models.TextField(blank=True)
-    created = models.DateTimeField()
     updated = models.DateTimeField()
     published = models.DateTimeField(null=True)
     # Encrypted; only `catalog.action_links` decrypts it, because lists read many products.
     stored_action_secret = models.TextField(editable=False, default=new_stored_secret)
-
-    class Meta:
-        ordering = ["id"]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})"
 
     def capability(self, path: str) -> Any:
         """Return the capability at a dotted path, `subscription.hold`, or None if it is off."""
@@ -66,14 +57,13 @@ class Product(Row):
         return value
 
 
-class Item(Row):
+class Item(Named):
     """An item of a product; `id` is the global id (`PRD-ddd-ddd-ddd-dddd`)."""
 
     id = models.CharField(max_length=40, primary_key=True)
     local_id = models.CharField(max_length=64)
     mpn = models.CharField(max_length=128)
     product = models.ForeignKey(Product, models.CASCADE, related_name="items")
-    name = models.CharField(max_length=255)
     description = models.TextField(blank=True)
     status = models.CharField(max_length=16, default="published")
     type = models.CharField(max_length=16, default="Reservation")
@@ -89,7 +79,6 @@ class Item(Row):
         "self", models.SET_NULL, null=True, blank=True, related_name="replaces"
     )
     end_of_sale_notes = models.TextField(blank=True)
-    created = models.DateTimeField()
     updated = models.DateTimeField()
     sale_ended = models.DateTimeField(null=True, blank=True)
 
@@ -99,9 +88,6 @@ class Item(Row):
             models.UniqueConstraint("product", "local_id", name="item_local_id"),
             models.UniqueConstraint("product", "mpn", name="item_mpn"),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})"
 
 
 class Parameter(Row):
@@ -134,25 +120,19 @@ class Parameter(Row):
         return f"{self.title} ({self.name})"
 
 
-class Template(Row):
+class Template(Named):
     """A Markdown text for customers and resellers (`TL-`), by scope and type."""
 
-    id = models.CharField(max_length=32, primary_key=True)
     product = models.ForeignKey(Product, models.CASCADE, related_name="templates")
     title = models.CharField(max_length=255, blank=True)
-    name = models.CharField(max_length=255)
     body = models.TextField(blank=True)
     scope = models.CharField(max_length=8, default="asset")
     type = models.CharField(max_length=16, null=True, blank=True)
     position = models.IntegerField(default=0)
-    created = models.DateTimeField()
     updated = models.DateTimeField()
 
     class Meta:
         ordering = ["position", "id"]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})"
 
 
 class ProductMedia(Row):
@@ -210,7 +190,7 @@ class Configuration(Row):
         return f"{self.parameter.name} of {self.product_id}"
 
 
-class ProductAction(models.Model):
+class ProductAction(Named):
     """A product action (`ACT-`): a button on the pages of a subscription."""
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -223,12 +203,8 @@ class ProductAction(models.Model):
     url = models.CharField(max_length=2000, blank=True)
     type = models.CharField(max_length=16, default="button")
     scope = models.CharField(max_length=8, default="asset")
-    created = models.DateTimeField()
     updated = models.DateTimeField()
 
     class Meta:
         ordering = ["id"]
         constraints = [models.UniqueConstraint("product", "action", name="product_action_once")]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})"

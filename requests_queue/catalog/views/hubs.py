@@ -12,8 +12,8 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations.hubs import HUB, HUB_CONNECTION, HUB_MARKETPLACE
 from requests_queue.catalog.writes import hubs
-from requests_queue.errors import Missing
 from requests_queue.rest import Collection, routes
+from requests_queue.rows import get_row
 from requests_queue.schema import Documented
 
 
@@ -67,11 +67,7 @@ class InHub(Collection):
     @property
     def hub(self) -> Hub:
         """The hub in the path; raises Missing."""
-        pk = self.kwargs["hub_id"]
-        row = visibility.hubs(self.account).filter(pk=pk).first()
-        if row is None:
-            raise Missing(pk)
-        return row
+        return get_row(visibility.hubs(self.account), self.kwargs["hub_id"])
 
 
 class HubConnections(InHub):

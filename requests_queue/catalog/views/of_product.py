@@ -9,8 +9,8 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
-from requests_queue.errors import Missing
 from requests_queue.rest import Collection
+from requests_queue.rows import get_row
 
 
 class OfProduct(Collection):
@@ -19,11 +19,7 @@ class OfProduct(Collection):
     @property
     def product(self) -> Product:
         """The product in the path; raises Missing."""
-        pk = self.kwargs["product_id"]
-        row = visibility.products(self.account).filter(pk=pk).first()
-        if row is None:
-            raise Missing(pk)
-        return row
+        return get_row(visibility.products(self.account), self.kwargs["product_id"])
 
     @property
     def own_product(self) -> Product:

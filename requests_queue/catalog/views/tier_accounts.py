@@ -18,6 +18,7 @@ from requests_queue.catalog.views import tier_writes
 from requests_queue.errors import Forbidden, Missing
 from requests_queue.filtering import text_in
 from requests_queue.rest import Collection, routes
+from requests_queue.rows import get_row
 from requests_queue.schema import Documented
 
 _PROVIDERS_ONLY = "Only the provider can change tier accounts."
@@ -92,12 +93,8 @@ class TierAccountVersions(Collection):
         raise Missing(f"{row.pk} version {kwargs['pk']}")
 
     def _account(self) -> TierAccount:
-        pk = self.kwargs["account_id"]
         rows = visibility.tier_accounts(self.account).annotate(**visibility.tiers(self.account))
-        row = rows.select_related("owner", "hub", "parent").filter(pk=pk).first()
-        if row is None:
-            raise Missing(pk)
-        return row
+        return get_row(rows.select_related("owner", "hub", "parent"), self.kwargs["account_id"])
 
     def _versions(self, row: TierAccount) -> builtins.list[TierAccount]:
         """Return all versions: the newest is the account itself."""

@@ -15,6 +15,7 @@ from requests_queue.catalog import tier_versions, tiers
 from requests_queue.catalog.models import Account, Hub, TierAccount, TierAccountVersion
 from requests_queue.errors import ActionNotAllowed, Invalid
 from requests_queue.fields import Choice, Input, Reference, Values
+from requests_queue.rows import get_named
 
 _COLUMNS = (*tiers.TierInput.texts, "type", "environment")
 _TAKEN = "Tier account with this external_uid already exists."
@@ -114,19 +115,15 @@ def _hub(pk: str | None, account: Account) -> Hub | None:
     if pk is None:
         return None
     mine = Hub.objects.select_for_update(no_key=True).filter(company=account)
-    row = mine.filter(pk=pk).first()
-    if row is None:
-        raise Invalid("hub.id", f"Hub {pk} does not exist.", "does_not_exist")
-    return row
+    return get_named(mine, pk, "hub.id", "Hub")
 
 
 def _parent(pk: str | None, account: Account, row: TierAccount | None) -> TierAccount | None:
     """Return the tier account above; raises Invalid where it is none, or below `row`."""
     if pk is None:
         return None
-    parent = TierAccount.objects.filter(pk=pk, owner=account, decommissioned=None).first()
-    if parent is None:
-        raise Invalid("parent.id", f"Tier account {pk} does not exist.", "does_not_exist")
+    mine = TierAccount.objects.filter(owner=account, decommissioned=None)
+    parent = get_named(mine, pk, "parent.id", "Tier account")
     above: TierAccount | None = parent
     met = set()
     while row is not None and above is not None and above.pk not in met:

@@ -8,7 +8,6 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import transaction
 
-from requests_queue import clock, ids
 from requests_queue.catalog.models import Product, ProductAction
 from requests_queue.catalog.writes import products
 from requests_queue.errors import Invalid
@@ -48,12 +47,8 @@ class ProductActionInput(Input):
 def create(product: Product, values: Values) -> ProductAction:
     """Create an action of `ProductActionInput`; raises Invalid."""
     products.lock(product)
-    now = clock.shown(clock.now())
     _check_free(ProductAction(product=product), values)
-    return ids.create(
-        lambda pk: ProductAction(pk=pk, product=product, created=now, updated=now, **values),
-        "action",
-    )
+    return products.create_row(ProductAction, "action", product=product, **values)
 
 
 @transaction.atomic
@@ -64,10 +59,7 @@ def update(product: Product, action: ProductAction, values: Values) -> None:
     products.save(row, values)
 
 
-@transaction.atomic
-def delete(product: Product, action: ProductAction) -> None:
-    """Delete an action."""
-    products.locked(product, action).delete()
+delete = products.delete_part
 
 
 def _check_free(row: ProductAction, values: Values) -> None:

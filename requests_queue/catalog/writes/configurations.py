@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from requests_queue import clock
 from requests_queue.catalog import visibility
@@ -20,6 +21,7 @@ from requests_queue.catalog.writes import products
 from requests_queue.catalog.writes.parameters import STRUCTURED
 from requests_queue.errors import Invalid
 from requests_queue.fields import Anything, Input, Reference, Text, Values
+from requests_queue.rows import get_named
 
 # What a value of each scope is about besides the product.
 _ABOUT = {
@@ -73,7 +75,7 @@ def _about(
     product: Product, parameter: Parameter, values: Values
 ) -> tuple[Item | None, Marketplace | None]:
     """Return the item and the marketplace that the value is about; raises Invalid."""
-    among = {
+    among: dict[str, QuerySet[Any]] = {
         "item": Item.objects.filter(product=product),
         "marketplace": visibility.marketplaces(product.owner),
     }
@@ -84,11 +86,8 @@ def _about(
                 raise Invalid(name, f"A parameter of scope {parameter.scope} has none.")
         elif pk is None:
             raise Invalid(name, "This field is required.", "required")
-        elif (row := among[name].filter(pk=pk).first()) is None:
-            message = f"{name.capitalize()} {pk} does not exist."
-            raise Invalid(f"{name}.id", message, "does_not_exist")
         else:
-            rows[name] = row
+            rows[name] = get_named(among[name], pk, f"{name}.id", name.capitalize())
     return rows.get("item"), rows.get("marketplace")
 
 

@@ -10,6 +10,7 @@ from requests_queue.catalog.models import Connection, Product
 from requests_queue.catalog.writes import products
 from requests_queue.errors import Invalid
 from requests_queue.fields import AnyCaseChoice, Input, Reference, Values
+from requests_queue.rows import get_named
 
 TYPES = ("test", "production")
 
@@ -39,9 +40,7 @@ def create(product: Product, values: Values) -> Connection:
     kind, pk = values.get("type", "test"), values["hub"]
     # The lock keeps the hub from being deleted until commit.
     locked = visibility.hubs(row.owner).select_for_update(of=("self",), no_key=True)
-    hub = locked.filter(pk=pk).select_related("company").first()
-    if hub is None:
-        raise Invalid("hub.id", f"Hub {pk} does not exist.")
+    hub = get_named(locked.select_related("company"), pk, "hub.id", "Hub")
     if values.get("provider") not in (None, hub.company_id):
         raise Invalid("provider.id", f"Hub {pk} belongs to another provider.")
     if values.get("vendor") not in (None, row.owner_id):

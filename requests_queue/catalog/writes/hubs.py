@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, Connection, Hub, TierAccount
-from requests_queue.catalog.writes.products import save
-from requests_queue.errors import ActionNotAllowed, Forbidden, Missing
+from requests_queue.catalog.writes.products import create_row, save
+from requests_queue.errors import ActionNotAllowed, Forbidden
 from requests_queue.fields import AnyCaseChoice, Input, String, Text, Values
+from requests_queue.rows import get_row
 
 TYPES = ("OA", "API")
 
@@ -36,10 +36,7 @@ class HubInput(Input):
 
 def create(values: Values, account: Account) -> Hub:
     """Create a hub of `HubInput`."""
-    now = clock.shown(clock.now())
-    return ids.create(
-        lambda pk: Hub(pk=pk, company=account, created=now, updated=now, **values), "hub"
-    )
+    return create_row(Hub, "hub", company=account, **values)
 
 
 @transaction.atomic
@@ -65,7 +62,4 @@ def require_provider(account: Account) -> None:
 
 
 def _lock(pk: str, account: Account) -> Hub:
-    row = Hub.objects.select_for_update().filter(pk=pk, company=account).first()
-    if row is None:
-        raise Missing(pk)
-    return row
+    return get_row(Hub.objects.select_for_update().filter(company=account), pk)

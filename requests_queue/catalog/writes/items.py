@@ -9,7 +9,7 @@ from django.db import transaction
 from requests_queue import clock
 from requests_queue.catalog.models import Asset, Item, Product
 from requests_queue.catalog.writes import products
-from requests_queue.errors import ActionNotAllowed, Invalid, Refused
+from requests_queue.errors import Invalid, Refused
 from requests_queue.fields import AnyCaseChoice, Boolean, Input, Integer, String, Text, Values
 
 TYPES = ("Reservation", "PPU")
@@ -105,21 +105,14 @@ def delete(product: Product, item: Item) -> None:
 def end_sale(product: Product, item: Item, values: Values) -> None:
     """End the sale of a published item, by `EndOfSaleInput`."""
     row = products.locked(product, item)
-    if row.status != "published":
-        raise ActionNotAllowed(f"{row.pk} is {row.status}: only what is published goes off sale.")
-    row.replacement = products.replacement(values, Item.objects.filter(product=product), row)
-    row.end_of_sale_notes = values.get("end_of_sale_notes", "")
-    products.save(row, {"status": "endofsale", "sale_ended": clock.shown(clock.now())})
+    now = clock.shown(clock.now())
+    products.take_off_sale(row, values, Item.objects.filter(product=product), sale_ended=now)
 
 
 @transaction.atomic
 def resume_sale(product: Product, item: Item) -> None:
     """Sell an item again; raises ActionNotAllowed where its sale hasn't ended."""
-    row = products.locked(product, item)
-    if row.status != "endofsale":
-        raise ActionNotAllowed(f"{row.pk} is {row.status}: only what went off sale is sold again.")
-    on_sale = {"replacement": None, "end_of_sale_notes": "", "sale_ended": None}
-    products.save(row, on_sale | {"status": "published"})
+    products.put_on_sale(products.locked(product, item), sale_ended=None)
 
 
 def next_id(product_id: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
 
-from requests_queue import clock, ids
+from requests_queue import clock
 from requests_queue.catalog.models import Product, ProductMedia
 from requests_queue.catalog.writes import products
 from requests_queue.errors import Invalid, Refused
@@ -56,22 +58,19 @@ def too_large() -> Refused:
 
 def create(product: Product, values: Values, picture: bytes | None) -> ProductMedia:
     """Create media of `MediaInput` and a picture; raises Invalid, Refused (413)."""
-    now = clock.shown(clock.now())
     if picture is None:
         raise Invalid("thumbnail", "No file was submitted.")
     columns = values | _columns(picture) | {"url": _url(values, values["type"])}
-    with _single_position(), transaction.atomic():
+    with _single_position():
         products.lock(product)
-        return ids.create(
-            lambda pk: ProductMedia(pk=pk, product=product, created=now, updated=now, **columns),
-            f"PRDM-{product.pk.removeprefix('PRD-')}-ddddd",
-        )
+        kind = f"PRDM-{product.pk.removeprefix('PRD-')}-ddddd"
+        return products.create_row(ProductMedia, kind, product=product, **columns)
 
 
 def update(product: Product, row: ProductMedia, values: Values, picture: bytes | None) -> None:
     """Change what the values name, and the picture if there is one; raises Invalid, Refused."""
     columns = _columns(picture) if picture is not None else {}
-    with _single_position(), transaction.atomic():
+    with _single_position():
         fresh = products.locked(product, row)
         kind = values.get("type", fresh.type)
         if "url" in values or kind != fresh.type:
@@ -80,21 +79,19 @@ def update(product: Product, row: ProductMedia, values: Values, picture: bytes |
         ProductMedia.objects.filter(pk=fresh.pk).update(**values, **columns)
 
 
-@transaction.atomic
-def delete(product: Product, row: ProductMedia) -> None:
-    """Delete media."""
-    products.locked(product, row).delete()
+delete = products.delete_part
 
 
-class _single_position:
-    """Two media at one position are the caller's mistake."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, IntegrityError) and "position" in str(error):
+@contextmanager
+def _single_position() -> Iterator[None]:
+    """Write in a transaction; two media at one position are the caller's mistake."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if "position" in str(error):
             raise Invalid("position", _TAKEN, "unique") from None
+        raise
 
 
 def _columns(picture: bytes) -> Values:

@@ -75,10 +75,8 @@ def update(product: Product, parameter: Parameter, values: Values) -> None:
     products.save(row, {})
 
 
-@transaction.atomic
-def delete(product: Product, parameter: Parameter) -> None:
-    """Delete a parameter with its configured values; requests keep what they have of it."""
-    products.locked(product, parameter).delete()
+# Its configured values are deleted, too; requests keep what they have of it.
+delete = products.delete_part
 
 
 def _assign(row: Parameter, values: Values) -> None:

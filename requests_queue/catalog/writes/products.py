@@ -20,7 +20,7 @@ from requests_queue.catalog.models import (
     Template,
 )
 from requests_queue.catalog.writes import capabilities
-from requests_queue.errors import ActionNotAllowed, Invalid, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Invalid, Refused
 from requests_queue.fields import (
     AnyCaseChoice,
     Input,
@@ -30,8 +30,11 @@ from requests_queue.fields import (
     Text,
     Values,
 )
+from requests_queue.rows import get_row
 
 M = TypeVar("M", bound=models.Model)
+# What is sold.
+S = TypeVar("S", Product, Item)
 
 # What is deleted with its product.
 _PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia)
@@ -99,13 +102,7 @@ class EndOfSaleInput(Input):
 
 def create(values: Values, owner: Account) -> Product:
     """Create a draft of `ProductInput`."""
-    now = clock.shown(clock.now())
-    return ids.create(
-        lambda pk: Product(
-            pk=pk, owner=owner, status="draft", created=now, updated=now, **values
-        ),
-        "product",
-    )  # fmt: skip
+    return create_row(Product, "product", owner=owner, status="draft", **values)
 
 
 @transaction.atomic
@@ -133,30 +130,44 @@ def delete(product: Product) -> None:
 def end_sale(product: Product, values: Values) -> None:
     """End the sale of a published product, by `EndOfSaleInput`."""
     row = lock(product)
-    if row.status != "published":
-        raise ActionNotAllowed(f"{row.pk} is {row.status}: only what is published goes off sale.")
-    row.replacement = replacement(values, Product.objects.filter(owner=row.owner), row)
-    row.end_of_sale_notes = values.get("end_of_sale_notes", "")
-    save(row, {"status": "endofsale"})
+    take_off_sale(row, values, Product.objects.filter(owner=row.owner))
 
 
 @transaction.atomic
 def resume_sale(product: Product) -> None:
     """Sell a product again; raises ActionNotAllowed where its sale hasn't ended."""
-    row = lock(product)
+    put_on_sale(lock(product))
+
+
+def take_off_sale(row: S, values: Values, others: models.QuerySet[S], **columns: Any) -> None:
+    """End the sale of a locked product or item; raises ActionNotAllowed, Invalid.
+
+    One of the `others` may replace it.
+    """
+    if row.status != "published":
+        raise ActionNotAllowed(f"{row.pk} is {row.status}: only what is published goes off sale.")
+    other = None
+    if (pk := values.get("replacement")) is not None:
+        other = others.filter(pk=pk).exclude(pk=row.pk).first()
+        if other is None:
+            raise Invalid("replacement.id", f"{pk} does not exist.", "does_not_exist")
+    notes = values.get("end_of_sale_notes", "")
+    ended = {"status": "endofsale", "replacement": other, "end_of_sale_notes": notes}
+    save(row, ended | columns)
+
+
+def put_on_sale(row: Product | Item, **columns: Any) -> None:
+    """Sell a locked product or item again; raises ActionNotAllowed where its sale hasn't ended."""
     if row.status != "endofsale":
         raise ActionNotAllowed(f"{row.pk} is {row.status}: only what went off sale is sold again.")
-    save(row, {"status": "published", "replacement": None, "end_of_sale_notes": ""})
+    on_sale = {"status": "published", "replacement": None, "end_of_sale_notes": ""}
+    save(row, on_sale | columns)
 
 
-def replacement(values: Values, among: models.QuerySet[M], row: M) -> M | None:
-    """Return what replaces a product or an item, if anything does; raises Invalid."""
-    if (pk := values.get("replacement")) is None:
-        return None
-    other = among.filter(pk=pk).exclude(pk=row.pk).first()
-    if other is None:
-        raise Invalid("replacement.id", f"{pk} does not exist.", "does_not_exist")
-    return other
+def create_row(model: type[M], kind: str, **columns: Any) -> M:
+    """Create a row with a random identifier, dated now."""
+    now = clock.shown(clock.now())
+    return ids.create(lambda pk: model(pk=pk, created=now, updated=now, **columns), kind)
 
 
 def lock(product: Product, *, whole: bool = False) -> Product:
@@ -164,20 +175,19 @@ def lock(product: Product, *, whole: bool = False) -> Product:
 
     New orders of it wait only where `whole` says so.
     """
-    rows = Product.objects.select_for_update(no_key=not whole)
-    row = rows.filter(pk=product.pk).first()
-    if row is None:
-        raise Missing(product.pk)
-    return row
+    return get_row(Product.objects.select_for_update(no_key=not whole), product.pk)
 
 
 def locked(product: Product, row: M) -> M:
     """Return a part as it is under its product's lock; raises Missing if either is deleted."""
     lock(product)
-    current = type(row)._default_manager.filter(pk=row.pk).first()
-    if current is None:
-        raise Missing(str(row.pk))
-    return current
+    return get_row(type(row)._default_manager.all(), str(row.pk))
+
+
+@transaction.atomic
+def delete_part(product: Product, row: models.Model) -> None:
+    """Delete a part of a product."""
+    locked(product, row).delete()
 
 
 def assign(row: models.Model, values: Values) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from requests_queue import clock, ids
 from requests_queue.catalog.models import Product, Template
 from requests_queue.catalog.writes import products
 from requests_queue.fields import AnyCaseChoice, Input, Integer, Text, Values
@@ -33,13 +32,9 @@ class TemplateInput(TemplateUpdate):
 def create(product: Product, values: Values) -> Template:
     """Create a template of `TemplateInput`."""
     products.lock(product)
-    now = clock.shown(clock.now())
     position = products.next_position(Template.objects.filter(product=product))
     columns = {"scope": "asset", "position": position} | values
-    return ids.create(
-        lambda pk: Template(pk=pk, product=product, created=now, updated=now, **columns),
-        "template",
-    )
+    return products.create_row(Template, "template", product=product, **columns)
 
 
 @transaction.atomic

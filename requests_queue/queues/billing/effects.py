@@ -7,9 +7,10 @@ from typing import Any
 
 from requests_queue import clock, transitions
 from requests_queue.catalog.actors import VENDOR, Actor
-from requests_queue.errors import Forbidden, Missing
+from requests_queue.errors import Forbidden
 from requests_queue.fields import Values
 from requests_queue.queues.billing.models import BillingRequest
+from requests_queue.rows import get_row
 
 SIDES = ("vendor", "provider")
 
@@ -20,9 +21,7 @@ def set_attributes(pk: str, values: Values, actor: Actor) -> dict[str, Any]:
     Raises Forbidden for those of the other party.
     """
     with transitions.atomic():
-        row = BillingRequest.objects.select_for_update(of=("self",)).filter(pk=pk).first()
-        if row is None:
-            raise Missing(pk)
+        row = get_row(BillingRequest.objects.select_for_update(of=("self",)), pk)
         attributes = merged(row.attributes, values, actor)
         if attributes != row.attributes:
             now = clock.now()

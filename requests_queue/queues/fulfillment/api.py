@@ -13,13 +13,14 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import configured_values, sales_context, templates, visibility
 from requests_queue.catalog.models import Asset, Template
-from requests_queue.errors import Invalid, Missing
+from requests_queue.errors import Invalid
 from requests_queue.queues.api import ValidatedCollection, queue_routes
 from requests_queue.queues.fulfillment import creation, editing, representations, rules
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.representations import ASSET, REQUEST, REQUEST_OF_ASSET
 from requests_queue.queues.validation import Validated
 from requests_queue.rest import Collection, markdown, routes
+from requests_queue.rows import get_row
 from requests_queue.schema import MARKDOWN, Answer, Documented
 
 _TIER = (
@@ -104,12 +105,8 @@ class RenderedTemplates(Requests):
         wanted = request.query_params.get("request_id", "")
         if not wanted:
             raise Invalid("request_id", "Name the request that fills the template.")
-        row = self.get_queryset().filter(pk=wanted).first()
-        if row is None:
-            raise Missing(wanted)
-        template = Template.objects.filter(pk=template_id, product=row.product_id).first()
-        if template is None:
-            raise Missing(template_id)
+        row = get_row(self.get_queryset(), wanted)
+        template = get_row(Template.objects.filter(product=row.product_id), template_id)
         return markdown(representations.text_of_template(template, row))
 
 

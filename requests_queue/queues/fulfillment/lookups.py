@@ -12,10 +12,11 @@ from requests_queue.catalog.models import (
     Marketplace,
     Product,
 )
-from requests_queue.errors import Conflict, Invalid, Missing, Refused
+from requests_queue.errors import Conflict, Invalid, Refused
 from requests_queue.fields import Values
 from requests_queue.queues.fulfillment import effects
 from requests_queue.queues.fulfillment.models import OPEN, Request
+from requests_queue.rows import get_row
 
 
 def connection(given: Values, actor: Actor) -> Connection:
@@ -82,15 +83,10 @@ def asset(given: Values, actor: Actor) -> Asset:
         raise Invalid("asset.id", "This field is required.")
     party = "vendor" if actor.role == VENDOR else "provider"
     # The lock keeps the asset's status, and the count of requests for the next id, until commit.
-    row = (
-        Asset.objects.select_for_update(of=("self",))
-        .select_related("product", "connection", "marketplace", "contract")
-        .filter(pk=asset_id, **{f"connection__{party}": actor.account})
-        .first()
+    rows = Asset.objects.select_for_update(of=("self",)).select_related(
+        "product", "connection", "marketplace", "contract"
     )
-    if row is None:
-        raise Missing(asset_id)
-    return row
+    return get_row(rows.filter(**{f"connection__{party}": actor.account}), asset_id)
 
 
 def by_uid(connection: Connection, uid: str) -> Request | None:

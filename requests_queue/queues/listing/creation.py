@@ -12,10 +12,11 @@ from django.db.models import QuerySet
 from requests_queue import clock, ids, transitions
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Contract, Listing, Product
-from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
+from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Refused
 from requests_queue.fields import Choice, Id, Input, Reference, String, Values
 from requests_queue.queues.listing import effects
 from requests_queue.queues.listing.models import ListingRequest
+from requests_queue.rows import get_row
 
 TYPES = tuple(effects.NEEDS)
 
@@ -156,9 +157,7 @@ def delete_draft(pk: str, actor: Actor) -> None:
     """Delete a draft and the listing created for it; raises ActionNotAllowed, Forbidden."""
     if actor.role != VENDOR:
         raise Forbidden("A draft is deleted by the vendor.")
-    row = ListingRequest.objects.select_for_update().filter(pk=pk).first()
-    if row is None:
-        raise Missing(pk)
+    row = get_row(ListingRequest.objects.select_for_update(), pk)
     if row.status != "draft":
         raise ActionNotAllowed(f"{pk} is {row.status}: delete is for draft only.")
     # A request that is being made for the listing has it locked.

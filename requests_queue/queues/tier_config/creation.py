@@ -27,6 +27,7 @@ from requests_queue.queues.tier_config.inputs import (
     TierConfigRequestUpdate,
 )
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
+from requests_queue.rows import get_row
 
 CREATE, UPDATE = TierConfigRequestInput(), TierConfigRequestUpdate()
 # The product capability with which a type is created as a draft.
@@ -197,9 +198,7 @@ def _account(given: Values, name: str, connection: Connection, now: datetime) ->
 def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
     """Change notes and parameters of an open request by a PUT's body; raises Refused."""
     with transaction.atomic():
-        row = TierConfigRequest.objects.select_for_update().filter(pk=pk).first()
-        if row is None:
-            raise Missing(pk)
+        row = get_row(TierConfigRequest.objects.select_for_update(), pk)
         columns = effects.update(row, Context(actor, UPDATE.check(data), clock.now()))
         rows = TierConfigRequest.objects.filter(pk=pk, status=row.status)
         if not rows.update(**columns):

@@ -17,6 +17,7 @@ from requests_queue.fields import Values
 from requests_queue.queues.usage_file import effects
 from requests_queue.queues.usage_file.inputs import UsageFileInput, UsageFileUpdate
 from requests_queue.queues.usage_file.models import UsageFile
+from requests_queue.rows import get_named
 
 CREATE, UPDATE = UsageFileInput(), UsageFileUpdate()
 SCHEMAS = ("qt", "tr", "pr", "cr")
@@ -102,11 +103,7 @@ def _mine(model: Any, values: Values, name: str, **mine: Any) -> Any:
     pk = _id(values, name)
     if pk is None:
         raise Invalid(f"{name}.id", "This field is required.", "required")
-    row = model.objects.filter(pk=pk, **mine).first()
-    if row is None:
-        message = f"{name.capitalize()} {pk} does not exist."
-        raise Invalid(f"{name}.id", message, "does_not_exist")
-    return row
+    return get_named(model.objects.filter(**mine), pk, f"{name}.id", name.capitalize())
 
 
 def _id(values: Values, name: str) -> str | None:

@@ -18,6 +18,7 @@ from requests_queue.catalog.models import Product
 from requests_queue.errors import Forbidden, Missing
 from requests_queue.queues.usage_file import limits, workbooks
 from requests_queue.queues.usage_file.models import StoredFile
+from requests_queue.rows import get_row
 
 SECONDS = 600
 _SALT = "usage-file-content"
@@ -66,9 +67,7 @@ def attachment(name: str, content: bytes) -> HttpResponse:
 
 
 def _template(pk: str) -> tuple[str, bytes]:
-    product = Product.objects.filter(pk=pk).first()
-    if product is None:
-        raise Missing(pk)
+    product = get_row(Product.objects.all(), pk)
     return f"{pk}-usage-template.xlsx", workbooks.template(product)
 
 
