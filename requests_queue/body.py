@@ -23,10 +23,18 @@ def read(stream: Any) -> Any:
     if not raw.strip():
         return None
     try:
-        value = json_validation.parse_json(raw)
-    except (ValueError, RecursionError):
-        raise Invalid("", "The body is not valid JSON.") from None
-    try:
-        return json_validation.validate_json(value)
+        return json_validation.validate_json(json_validation.parse_json(raw))
     except json_validation.NotStorable as refused:
         raise Invalid(refused.path, str(refused)) from None
+    except (ValueError, RecursionError):
+        raise Invalid("", "The body is not valid JSON.") from None
+
+
+def read_object(stream: Any) -> dict[str, Any]:
+    """Return the JSON object of a call, `{}` where there is no body; raises as `read` does."""
+    value = read(stream)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Invalid("", f"The body must be a JSON object, not a {type(value).__name__}.")
+    return value

@@ -9,7 +9,6 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from requests_queue import body
-from requests_queue.errors import Invalid
 
 
 class ConnectJSONParser(BaseParser):
@@ -19,12 +18,7 @@ class ConnectJSONParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return the body, `{}` if there is none; raises Invalid, RequestDataTooBig."""
-        value = body.read(stream)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise Invalid("", f"The body must be a JSON object, not a {type(value).__name__}.")
-        return value
+        return body.read_object(stream)
 
 
 class AlwaysJSON(BaseContentNegotiation):

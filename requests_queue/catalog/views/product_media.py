@@ -34,10 +34,7 @@ class MediaParser(BaseParser):
         """Return what DRF makes of a form, or the object of a JSON body; raises Invalid."""
         if str(media_type).startswith("multipart/form-data"):
             return MultiPartParser().parse(stream, media_type, parser_context)
-        value = body.read(stream)
-        if value is not None and not isinstance(value, dict):
-            raise Invalid("", f"The body must be a JSON object, not a {type(value).__name__}.")
-        return value or {}
+        return body.read_object(stream)
 
 
 class Media(OfProduct):
