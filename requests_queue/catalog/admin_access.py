@@ -65,9 +65,7 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         routes = self._routes(account)
         if not routes:
             return rows.none()
-        seen = Q()
-        for route in routes:
-            seen |= Q(**{route: account.pk})
+        seen = Q.create([(route, account.pk) for route in routes], connector=Q.OR)
         if any(lookup_spawns_duplicates(self.opts, route) for route in routes):
             return rows.filter(pk__in=self.model._default_manager.filter(seen).values("pk"))
         return rows.filter(seen)
@@ -160,17 +158,11 @@ class PartOfPage(admin.TabularInline):  # type: ignore[type-arg]
         """Whether the page itself may be seen."""
         return bool(self._page().has_view_permission(request, obj))
 
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Whether the page itself may be changed."""
-        return self.has_change_permission(request, obj)
-
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whether the page itself may be changed."""
         return not self.read_only and bool(self._page().has_change_permission(request, obj))
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Whether the page itself may be changed."""
-        return self.has_change_permission(request, obj)
+    has_add_permission = has_delete_permission = has_change_permission
 
     def _page(self) -> Any:
         return self.admin_site._registry[self.parent_model]

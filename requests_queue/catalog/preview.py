@@ -8,6 +8,11 @@ connection per product, because it determines the parties of an order.
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import models
+
 from requests_queue import clock
 from requests_queue.catalog.models import (
     Account,
@@ -19,6 +24,8 @@ from requests_queue.catalog.models import (
 )
 from requests_queue.catalog.models.directory import PREVIEW_CONNECTION
 
+M = TypeVar("M", bound=models.Model)
+
 CONNECTION, CONTRACT = PREVIEW_CONNECTION, "CRD-00000-00000-00000"
 HUB, MARKETPLACE = "HB-0000-0000", "MP-00000"
 # Owns the rows that all vendors share; has no users.
@@ -28,19 +35,12 @@ TYPE = "preview"
 
 def connection_of(product: Product) -> Connection:
     """Return the preview connection of a product; created on first use."""
-    hub = _hub()
-    row, _ = Connection.objects.get_or_create(
-        pk=f"{CONNECTION}/{product.pk.removeprefix('PRD-')}"[:32],
-        defaults={
-            "type": TYPE,
-            "product": product,
-            "provider_id": product.owner_id,
-            "vendor_id": product.owner_id,
-            "hub": hub,
-            "created": clock.shown(clock.now()),
-        },
-    )
-    return row
+    pk = f"{CONNECTION}/{product.pk.removeprefix('PRD-')}"[:32]
+    owner = product.owner_id
+    return _ensure(
+        Connection.objects.all(), pk,
+        type=TYPE, product=product, provider_id=owner, vendor_id=owner, hub=_hub,
+    )  # fmt: skip
 
 
 def is_preview(connection: Connection) -> bool:
@@ -49,42 +49,32 @@ def is_preview(connection: Connection) -> bool:
 
 
 def contract() -> Contract:
-    """Return the contract of preview orders, with its marketplace."""
-    found = Contract.objects.select_related("marketplace").filter(pk=CONTRACT).first()
-    if found is not None:
-        return found
-    owner, now = _account(), clock.shown(clock.now())
-    place, _ = Marketplace.objects.get_or_create(
-        pk=MARKETPLACE, defaults={"name": "Preview", "owner": owner, "created": now}
-    )
-    row, _ = Contract.objects.get_or_create(
-        pk=CONTRACT,
-        defaults={
-            "name": "Preview", "vendor": owner, "provider": owner, "marketplace": place,
-            "created": now, "enrolled": now, "signed": now,
-        },
+    """Return the contract of preview orders, with its marketplace; created on first use."""
+    return _ensure(
+        Contract.objects.select_related("marketplace"), CONTRACT,
+        name="Preview", vendor=_account, provider=_account, marketplace=_marketplace,
+        enrolled=_now, signed=_now,
     )  # fmt: skip
+
+
+def _ensure(rows: models.QuerySet[M], pk: str, **columns: Any) -> M:
+    """Return the row of this key; created if missing, and only then are functions called."""
+    row, _ = rows.get_or_create(pk=pk, defaults={**columns, "created": _now})
     return row
+
+
+def _now() -> datetime:
+    return clock.shown(clock.now())
+
+
+def _marketplace() -> Marketplace:
+    return _ensure(Marketplace.objects.all(), MARKETPLACE, name="Preview", owner=_account)
 
 
 def _hub() -> Hub:
-    found = Hub.objects.filter(pk=HUB).first()
-    if found is not None:
-        return found
-    now = clock.shown(clock.now())
-    row, _ = Hub.objects.get_or_create(
-        pk=HUB,
-        defaults={"name": "ACME Hub", "company": _account(), "created": now, "updated": now},
-    )
-    return row
+    return _ensure(Hub.objects.all(), HUB, name="ACME Hub", company=_account, updated=_now)
 
 
 def _account() -> Account:
-    row, _ = Account.objects.get_or_create(
-        pk=ACCOUNT,
-        defaults={
-            "name": "Preview", "type": "provider", "role": "distributor",
-            "created": clock.shown(clock.now()),
-        },
-    )  # fmt: skip
-    return row
+    columns = {"name": "Preview", "type": "provider", "role": "distributor"}
+    return _ensure(Account.objects.all(), ACCOUNT, **columns)
