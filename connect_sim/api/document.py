@@ -12,8 +12,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
-from connect_sim.api.components import Components
-from connect_sim.api.inputs import InputSchema
+from connect_sim.api.components import Components, InputSchema
 from requests_queue.catalog.actors import SYSTEM
 from requests_queue.fields import Input, List
 from requests_queue.queues.api import ASSIGNEE, QueueCollection

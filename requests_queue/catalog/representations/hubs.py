@@ -1,12 +1,13 @@
-"""Hubs, and the connections of products to them."""
+"""Hubs, the connections of products to them, and marketplaces."""
 
 from __future__ import annotations
 
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.catalog.schema import Environment
-from requests_queue.resources import CREATED, MADE, NAMED, Constant, Field, Part, Resource
-from requests_queue.schema import Stamp
+from requests_queue.inside_json import inside_json
+from requests_queue.resources import CREATED, MADE, NAMED, Constant, Field, Many, Part, Resource
+from requests_queue.schema import AnyReference, Stamp
 
 _INSTANCE = Part(
     "HubInstance", "The commerce system behind a hub.",
@@ -80,4 +81,37 @@ HUB_MARKETPLACE = Resource(
         "external_id": Constant("", str),
     },
     model=Marketplace,
+)  # fmt: skip
+
+
+MARKETPLACE = Resource(
+    "Marketplace", "Where a distributor sells.",
+    {
+        "id": str,
+        "name": str,
+        "description": str,
+        "owner": Field(PICTURED),
+        "icon": Field(str, icon),
+        "zone": str,
+        "hubs": Many(
+            Part(
+                "HubOfMarketplace", "A hub of a marketplace, and what it calls it.",
+                {"hub": NAMED, "external_id": Constant("", str)},
+            ),
+            lambda row: row.hubs.all(),
+        ),
+        "active_contracts": Field(int, "active_contract_count"),
+        "countries": Field(list[AnyReference], unfiltered=True),
+        "currency": str,
+        "stats": Part(
+            "MarketplaceStats", "How many of what a marketplace has.",
+            {"hubs": Field(int, "hub_count"), "contracts": Field(int, "contract_count")},
+        ),
+        "events": CREATED,
+    },
+    model=Marketplace, search=("id", "name"),
+    also={"owner_id": "owner__id", "hubs.id": "hubs__id", "hubs.name": "hubs__name"},
+    custom=inside_json(
+        Marketplace, "countries", {"countries.id": "id", "countries.name": "name"}
+    ),
 )  # fmt: skip

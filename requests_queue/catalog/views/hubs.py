@@ -1,8 +1,8 @@
-"""`/hubs`, and what is connected to them."""
+"""`/hubs`, what is connected to them, and `/marketplaces`: where products are sold."""
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.db.models.functions import Coalesce
 from django.urls import path
 from rest_framework.request import Request
@@ -10,8 +10,14 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Hub, Marketplace
-from requests_queue.catalog.representations.hubs import HUB, HUB_CONNECTION, HUB_MARKETPLACE
+from requests_queue.catalog.representations.hubs import (
+    HUB,
+    HUB_CONNECTION,
+    HUB_MARKETPLACE,
+    MARKETPLACE,
+)
 from requests_queue.catalog.writes import hubs
+from requests_queue.filtering import ConnectFilters
 from requests_queue.rest import Collection, routes
 from requests_queue.rows import get_row
 from requests_queue.schema import Documented
@@ -90,9 +96,49 @@ class HubMarketplaces(InHub):
         return visibility.marketplaces(self.account).filter(hubs=self.hub)
 
 
-urlpatterns = routes(
-    "hubs",
-    Hubs,
-    path("hubs/<str:hub_id>/connections", HubConnections.as_view({"get": "list"})),
-    path("hubs/<str:hub_id>/marketplaces", HubMarketplaces.as_view({"get": "list"})),
-)
+class MarketplaceFilters(ConnectFilters):
+    """What marketplaces can be filtered and ordered by."""
+
+    MODEL = Marketplace
+    # A marketplace of two hubs is one marketplace, also where both fit.
+    DISTINCT = True
+    FILTERS = MARKETPLACE.filters
+
+
+class Marketplaces(Collection):
+    """`/marketplaces`, for both sides: a provider's own, a vendor's by contracts."""
+
+    documented = Documented("Marketplaces", "marketplace", MARKETPLACE)
+    rql_filter_class = MarketplaceFilters
+
+    def visible(self) -> QuerySet[Marketplace]:
+        """Return the marketplaces."""
+        return visibility.marketplaces(self.account).alias(**self._counts())
+
+    def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
+        """Return the marketplaces; hubs and counts are what this account sees of them."""
+        hubs = Prefetch("hubs", visibility.hubs(self.account))
+        found: QuerySet[Marketplace] = (
+            super().complete(rows).prefetch_related(hubs).annotate(**self._counts())
+        )
+        return found
+
+    def _counts(self) -> dict[str, Coalesce]:
+        contracts = visibility.contracts(self.account)
+        active = contracts.filter(status="active")
+        return {
+            "hub_count": visibility.count(visibility.hubs(self.account), "marketplaces"),
+            "contract_count": visibility.count(contracts, "marketplace"),
+            "active_contract_count": visibility.count(active, "marketplace"),
+        }
+
+
+urlpatterns = [
+    *routes("marketplaces", Marketplaces),
+    *routes(
+        "hubs",
+        Hubs,
+        path("hubs/<str:hub_id>/connections", HubConnections.as_view({"get": "list"})),
+        path("hubs/<str:hub_id>/marketplaces", HubMarketplaces.as_view({"get": "list"})),
+    ),
+]

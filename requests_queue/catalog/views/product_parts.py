@@ -1,21 +1,27 @@
-"""`/products/{id}/…`: items, parameters, templates and connections of one product."""
+"""`/products/{id}/…`: items, parameters, their values, templates and connections of one product."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Lower
+from django.urls import path
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.catalog import visibility
-from requests_queue.catalog.models import Connection, Item, Parameter, Template
+from requests_queue.catalog.models import Configuration, Connection, Item, Parameter, Template
 from requests_queue.catalog.representations.hubs import CONNECTION
-from requests_queue.catalog.representations.parameters import PARAMETER, parameter_by_id
+from requests_queue.catalog.representations.parameters import (
+    CONFIGURATION,
+    PARAMETER,
+    parameter_by_id,
+)
 from requests_queue.catalog.representations.products import ITEM, TEMPLATE
 from requests_queue.catalog.views.of_product import OfProduct, PartOfProduct
+from requests_queue.catalog.writes import configurations
 from requests_queue.catalog.writes import connections as connection_writes
 from requests_queue.catalog.writes import items as item_writes
 from requests_queue.catalog.writes import parameters as parameter_writes
@@ -129,10 +135,34 @@ class Connections(OfProduct):
         return self.answer(self.get_object())
 
 
+class Configurations(OfProduct):
+    """`/products/{id}/configurations`: what is set; both sides read it, the vendor writes it."""
+
+    documented = Documented("Products", "configuration", CONFIGURATION)
+    bodies = {"create": configurations.ConfigurationInput()}
+
+    def visible(self) -> QuerySet[Configuration]:
+        """Return the product's values, of marketplaces those that the caller sees."""
+        rows = Configuration.objects.filter(product=self.product)
+        mine = Q(marketplace=None) | Q(marketplace__in=visibility.marketplaces(self.account))
+        return rows.filter(mine).alias(
+            is_required=switch_in("parameter__constraints__required"),
+            shared=text_in("parameter__constraints__shared"),
+        )
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Set a value, or clear it, for the product's vendor: 201, 400 or 403."""
+        return self.answer(configurations.put(self.own_product, self.body), 201)
+
+
 _OF = "products/(?P<product_id>[^/]+)/"
 urlpatterns = [
     *routes(f"{_OF}items", Items),
     *routes(f"{_OF}parameters", Parameters),
     *routes(f"{_OF}templates", Templates),
     *routes(f"{_OF}connections", Connections),
+    path(
+        "products/<str:product_id>/configurations",
+        Configurations.as_view({"get": "list", "post": "create"}),
+    ),
 ]
