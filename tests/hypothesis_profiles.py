@@ -1,4 +1,5 @@
-"""Hypothesis profiles (`-p tests.hypothesis_profiles`): `fast`, and `deep` for `make nightly`.
+"""Hypothesis profiles (`-p tests.hypothesis_profiles`): `fast`, `deep` for `make nightly`, and
+`sample` for the tests that `make test` repeats on PostgreSQL.
 
 pytest --hypothesis-profile=deep tests/queue/test_walks.py
 """
@@ -9,10 +10,10 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-_DEEP_FACTOR = 20
+_FACTORS = {"fast": 1, "deep": 20, "sample": 0.25}
 
-settings.register_profile("fast", max_examples=100, deadline=None)
-settings.register_profile("deep", max_examples=100 * _DEEP_FACTOR, deadline=None)
+for _name, _factor in _FACTORS.items():
+    settings.register_profile(_name, max_examples=int(100 * _factor), deadline=None)
 settings.load_profile("fast")
 
 
@@ -22,11 +23,12 @@ def is_deep() -> bool:
 
 
 def examples(fast: int, **options: Any) -> settings:
-    """Return the settings of a test with so many examples, twenty times as many in `deep`."""
-    return settings(max_examples=fast * (_DEEP_FACTOR if is_deep() else 1), **options)
+    """Return the settings of a test with so many examples, times the factor of the profile."""
+    factor = _FACTORS[settings.get_current_profile_name()]
+    return settings(max_examples=max(int(fast * factor), 1), **options)
 
 
 def sequences(fast: int, steps: int) -> settings:
-    """Return the settings of a state machine: the number of sequences (twenty times as many in
-    `deep`) and the steps of each."""
+    """Return the settings of a state machine: the number of sequences, times the factor of the
+    profile, and the steps of each."""
     return examples(fast, stateful_step_count=steps, suppress_health_check=list(HealthCheck))

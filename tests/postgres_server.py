@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,39 +69,68 @@ class PostgresServer:
 
 
 def pytest_configure() -> None:
-    """Reserve a folder for the run's own server, unless there is a server or a parent run."""
-    if GIVEN not in os.environ and FOLDER not in os.environ:
+    """Reserve a folder for the run's own server, unless a parent run has done so."""
+    if FOLDER not in os.environ:
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="connect-sim-postgres-")
         _created.append(Path(os.environ[FOLDER]))
 
 
 def pytest_unconfigure() -> None:
-    """Stop the run's own server."""
+    """Stop the run's own server, or drop the templates on the given one."""
     while _created:
         folder = _created.pop()
         if (folder / "port").exists():
             _own_server(folder).stop()
+        else:
+            for done in folder.glob(f"*{_FILLED}"):
+                _execute(f"DROP DATABASE IF EXISTS {done.name.removesuffix(_FILLED)}")
         shutil.rmtree(folder, ignore_errors=True)
 
 
 # The folder of this process's run: worker processes inherit the variable only.
 _created: list[Path] = []
+# The suffix of the file that says that a template is complete.
+_FILLED = ".filled"
 
 
 @contextmanager
-def postgres_database() -> Iterator[str]:
+def postgres_database(template: str = "template1") -> Iterator[str]:
     """Create a database of the test's own and return its URL; skip loudly without a server."""
+    name = f"sim_test_{os.getpid()}_{free_port()}"
+    _execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield _url(name)
+    finally:
+        _execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def template_database(name: str, fill: Callable[[str], None]) -> str:
+    """Return the name of a database to copy, which one process of the run creates and fills."""
+    folder = Path(os.environ[FOLDER])
+    database = f"sim_{name}_{folder.name.rpartition('-')[2]}"
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / f"{database}{_FILLED}").exists():
+            _execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+            _execute(f"CREATE DATABASE {database}")
+            fill(_url(database))
+            (folder / f"{database}{_FILLED}").touch()
+    return database
+
+
+def _url(database: str) -> str:
+    return f"{_server_url().rpartition('/')[0]}/{database}"
+
+
+def _execute(statement: str) -> None:
     import psycopg
 
-    server = os.environ.get(GIVEN) or _own_server_url()
-    name = f"sim_test_{os.getpid()}_{free_port()}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    try:
-        yield f"{server.rpartition('/')[0]}/{name}"
-    finally:
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    with psycopg.connect(_server_url(), autocommit=True) as admin:
+        admin.execute(statement)
+
+
+def _server_url() -> str:
+    return os.environ.get(GIVEN) or _own_server_url()
 
 
 def _own_server_url() -> str:

@@ -193,12 +193,12 @@ def sandbox(
     It starts with the data of a first start, unless this is the `first`.
     """
     if root == ROOT and not first and not _MAKES_OTHER_DATA & variables.keys():
-        _copy_first_data(data_dir)
+        copy_first_data(data_dir)
     with _started(data_dir, root, **variables) as running:
         yield running
 
 
-def _copy_first_data(data_dir: Path) -> None:
+def copy_first_data(data_dir: Path) -> None:
     """Copy the data of this run's first start: creating them takes longer than most tests."""
     if any(data_dir.glob("*.sqlite3")):
         return

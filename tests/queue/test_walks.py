@@ -38,7 +38,7 @@ from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.tasks import run_due
 from tests import make
 from tests.api import Answer
-from tests.hypothesis_profiles import is_deep
+from tests.hypothesis_profiles import examples, is_deep
 from tests.queue import reaching, tables, walking
 from tests.queue.platforms import Platform
 from tests.queue.tables import (
@@ -412,7 +412,7 @@ def test_any_walk_keeps_the_invariants() -> None:
     if not is_deep():
         # The same walks each time; a failing one is not shortened.
         phases = (Phase.explicit, Phase.generate)
-        chosen = settings(max_examples=20, stateful_step_count=25, derandomize=True, phases=phases)
+        chosen = examples(20, stateful_step_count=25, derandomize=True, phases=phases)
     quiet = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
     MADE.clear()
     with drawn():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,10 +12,39 @@ from pathlib import Path
 
 import yaml
 
-from requests_queue.catalog import keys
+from tests.postgres_server import postgres_database, template_database
 from tests.processes import ROOT, Process, Sandbox, environment, free_port, manage
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+VENDOR_KEY = "SU-610-138-001:key-of-the-vendor"
+PROVIDER_KEY = "SU-318-442-001:key-of-the-distributor"
+SECRETS = {
+    "SIM_SECRET_KEY": "a-secret-of-the-test-that-is-long-enough-for-django-0123456789",
+    "SIM_ENCRYPTION_KEY": "another-secret-of-the-test-that-is-long-enough-0123456789",
+}
+_FILL = f"""
+import os
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("seed")
+for account, key in {{"VA-610-138": {VENDOR_KEY!r}, "PA-318-442": {PROVIDER_KEY!r}}}.items():
+    os.environ["SIM_API_KEY"] = key
+    call_command("apikey", account)
+"""
+
+
+@contextmanager
+def seeded_database() -> Iterator[str]:
+    """Copy a database with the demo data and keys of both parties; yield its URL."""
+    with postgres_database(template_database("seeded", _fill)) as url:
+        yield url
+
+
+def _fill(url: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        env = environment(Path(folder), DATABASE_URL=url, **SECRETS)
+        subprocess.run(manage("shell", "-v0", "-c", _FILL), env=env, cwd=ROOT, check=True,
+                       capture_output=True)  # fmt: skip
 
 
 @dataclass
@@ -43,7 +73,7 @@ def server(
     beat: bool = True,
     **variables: str,
 ) -> Iterator[Server]:
-    """Run web server, workers and beat for the block, with the demo data."""
+    """Run web server, workers and beat for the block, on a `seeded_database`."""
     port = free_port()
     env = environment(
         folder,
@@ -53,26 +83,16 @@ def server(
         "SIM_PROFILE": "server",
         "SIM_BIND": f"127.0.0.1:{port}",
         "SIM_API_URL": f"http://127.0.0.1:{port}",
-        "SIM_SECRET_KEY": "a-secret-of-the-test-that-is-long-enough-for-django-0123456789",
-        "SIM_ENCRYPTION_KEY": "another-secret-of-the-test-that-is-long-enough",
+        **SECRETS,
         "SIM_ALLOW_NETWORKS": "loopback",
         "SIM_SSL_REDIRECT": "false",
         "DATABASE_URL": database_url,
         "CELERY_BROKER_URL": broker_url,
         **variables,
     }  # fmt: skip
-    for arguments in (("migrate", "-v0"), ("seed",)):
-        subprocess.run(manage(*arguments), env=env, cwd=ROOT, check=True, capture_output=True)
-    api_keys = {}
-    for account in ("VA-610-138", "PA-318-442"):
-        api_keys[account] = keys.new_key()
-        subprocess.run(
-            manage("apikey", account), env={**env, "SIM_API_KEY": api_keys[account]}, cwd=ROOT,
-            check=True, capture_output=True,
-        )  # fmt: skip
     running = Server(
         f"http://127.0.0.1:{port}", folder, Process(command("web"), env, folder / "web.log"),
-        api_keys["VA-610-138"], api_keys["PA-318-442"],
+        VENDOR_KEY, PROVIDER_KEY,
     )  # fmt: skip
     running.workers = [
         Process([*command("worker"), "-n", f"w{n}@test"], env, folder / f"worker{n}.log")

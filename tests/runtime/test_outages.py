@@ -12,9 +12,8 @@ from celery import Celery
 from tests import orders
 from tests.engines import until
 from tests.handlers import handler
-from tests.postgres_server import postgres_database
 from tests.processes import Redis, pause, redis_server
-from tests.runtime.distributed import Server, server
+from tests.runtime.distributed import Server, seeded_database, server
 
 BACKLOG = 300
 
@@ -29,7 +28,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 @pytest.fixture
 def running(redis: Redis, tmp_path: Path) -> Iterator[Server]:
     with (
-        postgres_database() as database,
+        seeded_database() as database,
         server(tmp_path, database, redis.url, workers=3, beat=False) as running,
     ):
         yield running

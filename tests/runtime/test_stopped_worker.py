@@ -13,9 +13,8 @@ import pytest
 from tests import orders, stopping
 from tests.engines import until
 from tests.handlers import handler
-from tests.postgres_server import postgres_database
 from tests.processes import Process, redis_server
-from tests.runtime.distributed import Server, command, server
+from tests.runtime.distributed import Server, command, seeded_database, server
 
 MAX_SECONDS = 5.0
 
@@ -27,7 +26,7 @@ def test_api_and_deliveries_continue_within_five_seconds(where: str, tmp_path: P
     with (
         handler() as served,
         redis_server(tmp_path) as redis,
-        postgres_database() as database,
+        seeded_database() as database,
         server(tmp_path, database, redis.url) as running,
     ):
         program = [sys.executable, "-m", "tests.stopping", where, "celery"]

@@ -12,22 +12,16 @@ from typing import Any
 import pytest
 import requests
 
-from requests_queue.catalog import keys
 from tests.engines import until
-from tests.postgres_server import postgres_database
 from tests.processes import ROOT, Process, environment, free_port, manage
-from tests.runtime.distributed import COMPOSE, command
+from tests.runtime.distributed import COMPOSE, SECRETS, VENDOR_KEY, command, seeded_database
 from tests.runtime.nginx import Proxy, nginx
 from tests.runtime.serving import connect, serving
 from tests.runtime.test_http import echo
 
 _PREPARE = """
 import os
-from django.core.management import call_command
 from requests_queue.catalog.models import User
-call_command("migrate", verbosity=0)
-call_command("seed")
-call_command("apikey", "VA-610-138")
 User.objects.create_superuser("root", uid="UR-900-000-001", password=os.environ["PASSWORD"])
 """
 PASSWORD = "a-passphrase-of-the-test-1"
@@ -67,11 +61,10 @@ class Team:
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     folder = tmp_path_factory.mktemp("team")
     port, https = free_port(), free_port()
-    with postgres_database() as database:
+    with seeded_database() as database:
         env = environment(folder, **composed("web", {
             "SIM_API_URL": f"https://localhost:{https}",
-            "SIM_SECRET_KEY": "a-secret-of-the-test-that-is-long-enough-for-django-0123456789",
-            "SIM_ENCRYPTION_KEY": "another-secret-of-the-test-that-is-long-enough-0123456789",
+            **SECRETS,
             "POSTGRES_PASSWORD": "unused",
         }))  # fmt: skip
         # The addresses of Docker's network.
@@ -80,10 +73,9 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             "CELERY_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0",
             "SIM_BIND": f"127.0.0.1:{port}",
         }
-        key = keys.new_key()
         done = subprocess.run(
             manage("shell", "-v0", "-c", _PREPARE), cwd=ROOT, capture_output=True, text=True,
-            env={**env, "SIM_API_KEY": key, "PASSWORD": PASSWORD},
+            env={**env, "PASSWORD": PASSWORD},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         process = Process(command("web"), env, folder / "web.log").start()
@@ -99,7 +91,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         try:
             until(listens, "the web server listens", timeout=60)
             with nginx(folder, port, https) as proxy:
-                yield Team(proxy, key, port)
+                yield Team(proxy, VENDOR_KEY, port)
         finally:
             process.stop()
 

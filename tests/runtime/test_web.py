@@ -23,17 +23,17 @@ from connect_sim.server.thread_pools import ThreadPool
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.make import CONTACT
-from tests.postgres_server import postgres_database
 from tests.processes import (
     ROOT,
     Sandbox,
+    copy_first_data,
     environment,
     free_port,
     manage,
     restart,
     sandbox,
 )
-from tests.runtime.distributed import server
+from tests.runtime.distributed import seeded_database, server
 from tests.runtime.serving import App, serving
 
 VALIDATE = "/public/v1/requests/PR-1/validate"
@@ -260,6 +260,7 @@ def test_hanging_thread_does_not_delay_the_exit() -> None:
 
 @pytest.mark.parametrize("command", ["sandbox", "web"])
 def test_port_in_use_is_reported_in_one_line(tmp_path: Path, command: str) -> None:
+    copy_first_data(tmp_path)
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
         ended = subprocess.run(
@@ -323,7 +324,7 @@ def test_stop_of_web_process_ends_validation_in_flight(
     broker = f"redis://127.0.0.1:{free_port()}/0"
     with (
         handler(None) as served,
-        postgres_database() as database,
+        seeded_database() as database,
         server(tmp_path, database, broker, workers=0, beat=False) as running,
     ):
         path = _validated_draft(running, served)
