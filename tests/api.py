@@ -78,7 +78,7 @@ def caller(account: Account, key: str = "") -> Caller:
 
 
 # The demo data as they were made first: their making costs as much as most tests do.
-_made: list[tuple[datetime, seed.Summary, copies.Rows]] = []
+_made: list[tuple[datetime, seed.Summary, copies.Snapshot]] = []
 # They tell of yesterday and the day before.
 _FRESH = timedelta(hours=1)
 
@@ -89,12 +89,12 @@ def seeded(db: None) -> seed.Summary:
     now = clock.now()
     if Account.objects.exists():
         return seed.run(lambda line: None)
-    for made, summary, found in _made:
+    for made, summary, snapshot in _made:
         if abs(now - made) < _FRESH:
-            copies.put(found)
+            snapshot.restore()
             return summary
     summary = seed.run(lambda line: None)
-    _made.append((now, summary, copies.rows()))
+    _made.append((now, summary, copies.Snapshot()))
     return summary
 
 

@@ -40,14 +40,36 @@ def rows() -> Rows:
     return {model: list(model._default_manager.all()) for model in _models()}
 
 
-def put(originals: Rows) -> None:
-    """Add the rows as they are to a platform that has none."""
-    for model, found in originals.items():
-        model._default_manager.bulk_create(found)
-    # Of PostgreSQL, which numbers on from what it has given itself.
-    with connection.cursor() as cursor:
-        for statement in connection.ops.sequence_reset_sql(no_style(), list(originals)):
-            cursor.execute(statement)
+class Snapshot:
+    """All rows of a platform, to be added as they are to one that has none.
+
+    The statements of the first time are repeated: Django needs five times as long to compose them
+    as the database to run them.
+    """
+
+    def __init__(self) -> None:
+        self._rows = rows()
+        self._statements: list[tuple[str, Any]] = []
+
+    def restore(self) -> None:
+        """Add the rows."""
+        if self._statements:
+            with connection.cursor() as cursor:
+                for sql, parameters in self._statements:
+                    cursor.execute(sql, parameters)
+            return
+        with connection.execute_wrapper(self._record):
+            for model, found in self._rows.items():
+                model._default_manager.bulk_create(found)
+            # PostgreSQL numbers new rows from what its sequences have returned.
+            with connection.cursor() as cursor:
+                for statement in connection.ops.sequence_reset_sql(no_style(), list(self._rows)):
+                    cursor.execute(statement)
+
+    def _record(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not sql.startswith(("SAVEPOINT", "RELEASE")):
+            self._statements.append((sql, params))
+        return execute(sql, params, many, context)
 
 
 @dataclass

@@ -199,11 +199,13 @@ def _everything(values: list[Any]) -> list[Any]:
 
 
 def _some(chance: random.Random) -> Any:
-    """Return a selection of values: all falsy ones, and one of the others."""
+    """Return a selection of values: one falsy, and for one field in four one of the others."""
 
     def pick(values: list[Any]) -> list[Any]:
-        truthy = [value for value in values if value]
-        return [v for v in values if not v] + chance.sample(truthy, min(1, len(truthy)))
+        falsy, truthy = ([v for v in values if bool(v) is truth] for truth in (False, True))
+        return chance.sample(falsy, min(1, len(falsy))) + chance.sample(
+            truthy, min(1, len(truthy)) if chance.random() < 0.25 else 0
+        )
 
     return pick
 
