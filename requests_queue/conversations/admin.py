@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
 
 from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of
-from requests_queue.catalog.admin_show import moment, text
+from requests_queue.catalog.admin_show import column, moment, moment_column, text
 from requests_queue.conversations.models import PRIVATE, Conversation, Message
 
 
@@ -22,6 +19,8 @@ class MessageInline(PartOfPage):
     fields = readonly_fields = ("created_at", "type", "author", "message_text")
     ordering = ("id",)
     can_delete = False
+    created_at = staticmethod(moment_column("created", "created"))
+    message_text = staticmethod(column("text", "text", text))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         """Return the messages that the user may see."""
@@ -31,20 +30,10 @@ class MessageInline(PartOfPage):
             rows = rows.filter(~Q(type=PRIVATE) | Q(account=account))
         return rows.select_related("creator", "account")
 
-    @admin.display(description="created")
-    def created_at(self, row: Message) -> str:
-        """Return when the message was created."""
-        return moment(row.created)
-
     @admin.display(description="by")
     def author(self, row: Message) -> str:
         """Return the author's name."""
         return str(row.creator or row.account or "Connect")
-
-    @admin.display(description="text")
-    def message_text(self, row: Message) -> SafeString | str:
-        """Return the escaped text."""
-        return text(row.text)
 
 
 @admin.register(Conversation)
@@ -60,23 +49,12 @@ class ConversationAdmin(GuardedAdmin):
     fields = readonly_fields = ("shown_id", "instance_id", "topic", "status", "parties",
                                 "created_at", "closed_at")  # fmt: skip
     inlines = [MessageInline]
-
-    @admin.display(description="ID", ordering="pk")
-    def shown_id(self, row: Conversation) -> str:
-        """Return the identifier in the API."""
-        return row.shown_id
+    # The identifier in the API.
+    shown_id = staticmethod(column("shown_id", "ID", str, ordering="pk"))
+    created_at = staticmethod(column("created", "created", moment, ordering="created"))
+    closed_at = staticmethod(moment_column("closed", "closed"))
 
     @admin.display(description="accounts")
     def parties(self, row: Conversation) -> str:
         """Return the names of the accounts that are parties to the conversation."""
         return ", ".join(str(account) for account in row.accounts.all())
-
-    @admin.display(description="created", ordering="created")
-    def created_at(self, row: Any) -> str:
-        """Return when the conversation was created."""
-        return moment(row.created)
-
-    @admin.display(description="closed")
-    def closed_at(self, row: Any) -> str:
-        """Return when the conversation was closed."""
-        return moment(row.closed)

@@ -20,7 +20,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from requests_queue.catalog.admin_access import GuardedAdmin, account_of
-from requests_queue.catalog.admin_show import json_column, moment, moment_column
+from requests_queue.catalog.admin_show import column, json_column, moment, moment_column
 from requests_queue.catalog.models import Account
 from requests_queue.errors import ActionNotAllowed, Forbidden, Missing, Refused
 from requests_queue.queues import admin_actions
@@ -41,6 +41,8 @@ class QueueAdmin(GuardedAdmin):
     show_full_result_count = False
     list_per_page = 50
     change_form_template = "admin/requests_queue/queue_object.html"
+    created_at = staticmethod(column("created", "created", moment, ordering="created"))
+    updated_at = staticmethod(column("updated", "updated", moment, ordering="updated"))
 
     def __init__(self, model: type[QueueObject], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
@@ -75,16 +77,6 @@ class QueueAdmin(GuardedAdmin):
     def deferred_in_list(self) -> tuple[str, ...]:
         """Return the JSON columns, which the list does not show."""
         return tuple(f.name for f in self.opts.concrete_fields if isinstance(f, models.JSONField))
-
-    @admin.display(description="created", ordering="created")
-    def created_at(self, row: QueueObject) -> str:
-        """Return when the object was created."""
-        return moment(row.created)
-
-    @admin.display(description="updated", ordering="updated")
-    def updated_at(self, row: QueueObject) -> str:
-        """Return when the object was last changed."""
-        return moment(row.updated)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return all fields, JSON in boxes; id, type and status first."""

@@ -60,9 +60,6 @@ class AssetAdmin(CatalogAdmin):
         (None, {"fields": ("id", "status", "product", "external_id", "external_uid")}),
         ("Parties", {"fields": ("connection", "contract", "marketplace")}),
         ("Tiers", {"fields": ("customer", "tier1", "tier2")}),
-        (
-            "Contents",
-            {"fields": (*CONTENTS, "template")},
-        ),
+        ("Contents", {"fields": (*CONTENTS, "template")}),
         ("Dates", {"fields": ("created", "updated")}),
     )  # fmt: skip
