@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_http_methods
 
 from portal import identity, pages
 from portal.identity import Viewer
@@ -49,24 +50,33 @@ MAX_ALARMS = 2  # webhooks that are out of order and named on every page
 
 
 def signed_in(
-    view: Callable[Concatenate[HttpRequest, Viewer, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    *methods: str,
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, Viewer, P], HttpResponse]],
+    Callable[Concatenate[HttpRequest, P], HttpResponse],
+]:
     """Call the view with the viewer; redirect to the sign-in page if there is none.
 
-    `Missing` becomes the page for 404.
+    Other methods are refused; HEAD is allowed with GET. `Missing` becomes the page for 404.
     """
 
-    @wraps(view)
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        viewer = identity.get_viewer(request)
-        if viewer is None:
-            return _without_viewer(request)
-        try:
-            return view(request, viewer, *args, **kwargs)
-        except Missing:
-            return not_found(request)
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, Viewer, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        @require_http_methods([*methods, *(["HEAD"] if "GET" in methods else [])])
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            viewer = identity.get_viewer(request)
+            if viewer is None:
+                return _without_viewer(request)
+            try:
+                return view(request, viewer, *args, **kwargs)
+            except Missing:
+                return not_found(request)
 
-    return guarded
+        return guarded
+
+    return decorate
 
 
 def render(

@@ -54,8 +54,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@require_http_methods(["GET", "HEAD", "POST"])
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def password(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Set the viewer's own password and end their other sessions."""
     form = forms.password_form(viewer.user, request.POST or None)
@@ -67,8 +66,7 @@ def password(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return layout.render(request, viewer, "password.html", context, 400 if form.is_bound else 200)
 
 
-@require_POST
-@layout.signed_in
+@layout.signed_in("POST")
 def act_as(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Act as another account and return to the previous page. Administrators only."""
     if identity.act_as(request, request.POST.get("account", "")) is None:

@@ -7,14 +7,14 @@ from datetime import datetime
 from functools import cached_property
 
 from django.db.models import QuerySet
-from django.http import QueryDict
+from django.http import Http404, QueryDict
+from django.shortcuts import get_object_or_404
 
 from portal import layout
 from portal.deliveries import queries
 from portal.paging import with_values
 from requests_queue import clock
 from requests_queue.catalog.models import Account
-from requests_queue.errors import Missing
 from requests_queue.time_format import format_span
 from webhooks.delivery import next_attempt
 from webhooks.delivery.next_attempt import AttemptFollowUp
@@ -129,16 +129,14 @@ class DeliveryView:
 
     @cached_property
     def attempt(self) -> Attempt | None:
-        """The attempt of the query's number, else the last; raises Missing."""
+        """The attempt of the query's number, else the last; raises Http404."""
         number = self.query.get("attempt", "")
         rows = self._attempts.select_related("webhook").order_by("-number")
         if not number:
             return rows.first()
-        is_number = number.isascii() and number.isdigit() and len(number) < 10
-        row = rows.filter(number=int(number)).first() if is_number else None
-        if row is None:
-            raise Missing(number)
-        return row
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise Http404
+        return get_object_or_404(rows, number=int(number))
 
     @cached_property
     def next(self) -> NextStep:
@@ -188,18 +186,15 @@ class DeliveryView:
 
 
 def find(account: Account, pk: int) -> Delivery:
-    """Return a delivery of the account; raises Missing."""
-    row = queries.visible(account).select_related("webhook").filter(pk=pk).first()
-    if row is None:
-        raise Missing(str(pk))
-    return row
+    """Return a delivery of the account; raises Http404."""
+    return get_object_or_404(queries.visible(account).select_related("webhook"), pk=pk)
 
 
 def find_attempt(account: Account, pk: int, query: QueryDict) -> Attempt:
-    """Return the attempt of a delivery of the account that a query names; raises Missing."""
+    """Return the attempt of a delivery of the account that a query names; raises Http404."""
     attempt = DeliveryView(find(account, pk), query, clock.now()).attempt
     if attempt is None:
-        raise Missing(str(pk))
+        raise Http404
     return attempt
 
 

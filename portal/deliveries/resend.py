@@ -7,9 +7,10 @@ import uuid
 from typing import Any
 
 from django import forms
+from django.http import Http404
 
 from requests_queue import clock
-from requests_queue.errors import Invalid, Missing, Refused
+from requests_queue.errors import Invalid, Refused
 from requests_queue.json_field import JsonField
 from webhooks.delivery import claims, resend
 from webhooks.delivery.in_flight import ClaimedDelivery, ResendOverride, prepare, with_resend
@@ -77,11 +78,11 @@ class ChangesForm(forms.Form):
 def curl(attempt: Attempt) -> str:
     """Return a command that sends the attempt again, with a new token.
 
-    Raises Refused if the request was not recorded or the secret cannot sign, and Missing.
+    Raises Refused if the request was not recorded or the secret cannot sign, and Http404.
     """
     row = claims.load_webhooks({attempt.webhook_id}).get(attempt.webhook_id)
     if row is None:
-        raise Missing(attempt.webhook_id)
+        raise Http404
     claimed = ClaimedDelivery(attempt.delivery_id, uuid.uuid4(), 1, True, clock.now(), row)
     try:
         request = prepare(with_resend(claimed, resend.sent_request(attempt))).request

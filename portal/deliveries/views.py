@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal import layout, pages
 from portal.deliveries import detail
@@ -20,8 +19,7 @@ from webhooks.delivery import resend as resending
 from webhooks.models import Attempt
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def deliveries(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show the log of the account's webhooks."""
     log = logs.read(request.GET, viewer.account)
@@ -31,8 +29,7 @@ def deliveries(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return layout.render(request, viewer, f"deliveries/{template}.html", {"log": log})
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def delivery(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Show a delivery of the account's webhooks."""
     now = clock.now()
@@ -46,8 +43,7 @@ def delivery(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     return layout.render(request, viewer, f"deliveries/{template}.html", context)
 
 
-@require_POST
-@layout.signed_in
+@layout.signed_in("POST")
 def resend(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Send an attempt again."""
     attempt = detail.find_attempt(viewer.account, pk, request.POST)
@@ -61,8 +57,7 @@ def resend(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     return pages.see_other(reverse("delivery", args=[created.pk]))
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def change(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Show the form for changes, or send an attempt again with them."""
     is_post = request.method == "POST"
@@ -86,8 +81,7 @@ def change(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     return layout.render(request, viewer, "deliveries/change.html", context, status)
 
 
-@require_POST
-@layout.signed_in
+@layout.signed_in("POST")
 def headers(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Show the values of a request's headers in this response only, and record that."""
     attempt = detail.find_attempt(viewer.account, pk, request.POST)
@@ -99,16 +93,13 @@ def headers(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     return layout.render(request, viewer, f"deliveries/{template}.html", context)
 
 
-@require_POST
-@layout.signed_in
+@layout.signed_in("POST")
 def as_curl(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Show an attempt as a curl command with a new token."""
     attempt = detail.find_attempt(viewer.account, pk, request.POST)
     context: dict[str, object] = {"attempt": attempt}
     try:
         context["command"] = curl(attempt)
-    except Missing:
-        raise
     except Refused as refused:
         context["refused"] = str(refused)
     template = "command" if layout.is_htmx(request) else "curl"

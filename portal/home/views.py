@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
 from portal import layout
 from portal.home import first_steps, last_hour, system_status
@@ -18,8 +17,7 @@ from webhooks.delivery.next_attempt import WorkerLoad
 _MAX_FAILING = 10
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def home(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show Home of the viewer's account."""
     context = _context(viewer.account)
@@ -28,8 +26,7 @@ def home(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return layout.render(request, viewer, "home/home.html", context)
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def live(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Return the part of Home that htmx polls."""
     return layout.render(request, viewer, "home/live.html", _context(viewer.account))

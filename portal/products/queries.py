@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
+from django.shortcuts import get_object_or_404
 
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Product
-from requests_queue.errors import Missing
 from requests_queue.queues import base
 from webhooks import types
 from webhooks.models import Webhook
@@ -57,11 +57,9 @@ def product_rows(account: Account, rows: Sequence[Product]) -> list[ProductRow]:
 
 
 def find(account: Account, pk: str) -> Product:
-    """Return a product that the account may see; raises Missing."""
-    row = visibility.products(account).select_related("owner", "replacement").filter(pk=pk).first()
-    if row is None:
-        raise Missing(pk)
-    return row
+    """Return a product that the account may see; raises Http404."""
+    rows = visibility.products(account).select_related("owner", "replacement")
+    return get_object_or_404(rows, pk=pk)
 
 
 def general(account: Account, product: Product) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
 
 from portal import layout, pages
 from portal.identity import Viewer
@@ -25,8 +24,7 @@ _TABS = (
 )
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def products(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """List a vendor's own products, or those that a distributor sells."""
     search = request.GET.get("q", "").strip()
@@ -36,8 +34,7 @@ def products(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return layout.render(request, viewer, "products/list.html", context)
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def product(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab General with the account's webhooks."""
     row = queries.find(viewer.account, pk)
@@ -45,8 +42,7 @@ def product(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return _tab(request, viewer, "general", {"product": row, **context})
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def items(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Items."""
     row = queries.find(viewer.account, pk)
@@ -55,8 +51,7 @@ def items(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return _tab(request, viewer, "items", {"product": row, "paged": page})
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def parameters(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Parameters."""
     row = queries.find(viewer.account, pk)
@@ -68,8 +63,7 @@ def parameters(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return _tab(request, viewer, "parameters", context)
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def templates(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Templates, rendered as for customers."""
     row = queries.find(viewer.account, pk)
@@ -77,8 +71,7 @@ def templates(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return _tab(request, viewer, "templates", {"product": row, "paged": page})
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def capabilities(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Capabilities, or save a group of them for the vendor."""
     row = queries.find(viewer.account, pk)

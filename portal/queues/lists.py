@@ -9,11 +9,12 @@ from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Count, Model, Q, QuerySet
+from django.http import Http404
+from django.shortcuts import get_object_or_404
 
 from portal.queues import labels
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Product
-from requests_queue.errors import Missing
 from requests_queue.queues import base
 from requests_queue.queues.base import Queue, QueueObject
 
@@ -50,21 +51,18 @@ class BoardColumn:
 
 
 def find(name: str) -> Queue:
-    """Return the queue of a name in a URL; raises Missing."""
+    """Return the queue of a name in a URL; raises Http404."""
     queue = base.find_queue(name)
     if queue is None:
-        raise Missing(name)
+        raise Http404
     return queue
 
 
 def find_object(name: str, pk: str, account: Account) -> tuple[Queue, QueueObject]:
-    """Return a queue and an object that the account may see; raises Missing."""
+    """Return a queue and an object that the account may see; raises Http404."""
     queue = find(name)
     rows = queue.model.visible_to(account).select_related("product", "vendor", "provider")
-    row = rows.filter(pk=pk).first()
-    if row is None:
-        raise Missing(pk)
-    return queue, row
+    return queue, get_object_or_404(rows, pk=pk)
 
 
 def counts(rows: QuerySet[Any]) -> dict[str, int]:

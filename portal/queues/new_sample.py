@@ -12,6 +12,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.http import QueryDict
+from django.shortcuts import get_object_or_404
 
 from portal.identity import Viewer
 from portal.queues.parameters import ParameterFields
@@ -19,7 +20,7 @@ from requests_queue import samples, transitions
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account
-from requests_queue.errors import FieldError, Forbidden, Missing, Refused
+from requests_queue.errors import FieldError, Forbidden, Refused
 from requests_queue.queues import services
 from requests_queue.queues.base import Preview, PreviewField, Queue, SampleRequest
 
@@ -27,13 +28,11 @@ from requests_queue.queues.base import Preview, PreviewField, Queue, SampleReque
 def sample_request(queue: Queue, viewer: Viewer, query: Mapping[str, str]) -> SampleRequest:
     """Return the requested sample: by default of the queue's first type and of any product.
 
-    Raises Missing for a product that the account may not see.
+    Raises Http404 for a product that the account may not see.
     """
     product = None
     if pk := query.get("product", ""):
-        product = visibility.products(viewer.account).filter(pk=pk).first()
-        if product is None:
-            raise Missing(pk)
+        product = get_object_or_404(visibility.products(viewer.account), pk=pk)
     kinds = queue.types or ("",)
     kind = query.get("type", "")
     return SampleRequest(

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.views.decorators.http import require_http_methods, require_safe
 
 from portal import layout, markdown, pages
 from portal.identity import Viewer
@@ -17,16 +16,14 @@ from requests_queue.queues import services, validation
 from requests_queue.queues.base import Queue, QueueObject
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def queues(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show all queues with their objects counted by status."""
     context = {"queues": lists.summaries(viewer.account)}
     return layout.render(request, viewer, "queues/index.html", context)
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def queue(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     """Show the objects of a queue as a board, or as a list."""
     queue = lists.find(name)
@@ -75,8 +72,7 @@ def _list(request: HttpRequest, viewer: Viewer, queue: Queue) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def queue_object(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Show an object, its actions and its history."""
     queue, row = lists.find_object(name, pk, viewer.account)
@@ -123,8 +119,7 @@ def head(queue: Queue, row: QueueObject) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def source(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Show an object's JSON as the API returns it; passwords in the response to a POST only."""
     queue, row = lists.find_object(name, pk, viewer.account)

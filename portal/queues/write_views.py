@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import layout, pages
 from portal.identity import Viewer
@@ -17,11 +16,8 @@ from requests_queue.queues import validation
 from requests_queue.queues.base import Queue, SampleRequest
 from requests_queue.queues.validation import Validated
 
-_FORM = require_http_methods(["GET", "HEAD", "POST"])
 
-
-@_FORM
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def run_action(
     request: HttpRequest, viewer: Viewer, name: str, pk: str, action: str
 ) -> HttpResponse:
@@ -40,8 +36,7 @@ def run_action(
     return layout.render(request, viewer, "queues/action.html", context, status)
 
 
-@_FORM
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def edit(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Show or save the form with what the API's PUT allows to the viewer."""
     queue, row = lists.find_object(name, pk, viewer.account)
@@ -57,8 +52,7 @@ def edit(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpRespon
     return layout.render(request, viewer, "queues/edit.html", context, status)
 
 
-@require_POST
-@layout.signed_in
+@layout.signed_in("POST")
 def validate(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Validate a draft or an inquiry; this waits for the vendor's handler."""
     queue, _ = lists.find_object(name, pk, viewer.account)
@@ -83,8 +77,7 @@ def _validated(about: Validated, pk: str) -> str:
     return f"Validated. {errors or 'No'} parameters have errors."
 
 
-@_FORM
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def new(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     """Preview a sample, or create it."""
     queue = lists.find(name)

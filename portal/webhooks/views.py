@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.contrib.admin.models import DELETION
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal import layout, pages
 from portal.deliveries.attempt_view import AttemptView
@@ -26,7 +25,6 @@ from webhooks.delivery.request import is_short_secret, mask_secret
 from webhooks.http.headers import masked
 from webhooks.models import Webhook
 
-_FORM = require_http_methods(["GET", "HEAD", "POST"])
 _TABS = [
     ("webhook", "General"),
     ("webhook-statistics", "Statistics"),
@@ -35,8 +33,7 @@ _TABS = [
 ]
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def webhooks(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """List the account's webhooks."""
     own, query = own_webhooks.own(viewer), listing.parse(request.GET)
@@ -52,15 +49,13 @@ def webhooks(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return layout.render(request, viewer, "webhooks/list.html", context)
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def general(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab General."""
     return _tab(request, viewer, own_webhooks.find(viewer, pk), "webhook", "general.html")
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def statistics(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Statistics, or the part of it that htmx polls."""
     try:
@@ -81,8 +76,7 @@ def statistics(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return _tab(request, viewer, row, "webhook-statistics", "statistics.html", context)
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def http(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab HTTP settings, with secret and header values masked."""
     row = own_webhooks.find(viewer, pk)
@@ -94,8 +88,7 @@ def http(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return _tab(request, viewer, row, "webhook-http", "http.html", context)
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def data(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Custom data."""
     row = own_webhooks.find(viewer, pk)
@@ -103,8 +96,7 @@ def data(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return _tab(request, viewer, row, "webhook-data", "data.html", {"text": text})
 
 
-@require_safe
-@layout.signed_in
+@layout.signed_in("GET")
 def response(request: HttpRequest, viewer: Viewer, pk: str, outcome: str) -> HttpResponse:
     """Show the response of the last success or failure in a dialog, or redirect to its page."""
     row = own_webhooks.find(viewer, pk)
@@ -117,8 +109,7 @@ def response(request: HttpRequest, viewer: Viewer, pk: str, outcome: str) -> Htt
     return pages.render(request, "webhooks/response.html", context)
 
 
-@_FORM
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def edit(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show or save the form of a webhook."""
     if request.method != "POST":
@@ -138,8 +129,7 @@ def edit(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return pages.see_other(reverse("webhook", args=[pk]))
 
 
-@_FORM
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def delete(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Ask for confirmation, or delete a webhook."""
     if request.method != "POST":
@@ -154,8 +144,7 @@ def delete(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return pages.see_other(reverse("webhooks"))
 
 
-@require_POST
-@layout.signed_in
+@layout.signed_in("POST")
 def run_action(request: HttpRequest, viewer: Viewer, pk: str, name: str) -> HttpResponse:
     """Trigger, enable, disable or recover a webhook."""
     if name not in ACTIONS:
@@ -176,8 +165,7 @@ def run_action(request: HttpRequest, viewer: Viewer, pk: str, name: str) -> Http
     return pages.see_other(origin or reverse("webhook", args=[pk]))
 
 
-@require_POST
-@layout.signed_in
+@layout.signed_in("POST")
 def reveal(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the secret and the header values in this response only, and record that."""
     with own_webhooks.reporting_deleted(request, pk):
@@ -196,8 +184,7 @@ def reveal(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return layout.render(request, viewer, "webhooks/secret.html", context)
 
 
-@_FORM
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def renew(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Ask for confirmation, or set a new secret and show it."""
     if request.method != "POST":

@@ -9,7 +9,6 @@ from django.contrib.admin.models import ADDITION
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from portal import layout, pages
 from portal.identity import Viewer
@@ -17,11 +16,8 @@ from portal.webhooks import drafts, header_rows, wizard
 from portal.webhooks.drafts import Draft
 from requests_queue.errors import Invalid, Missing
 
-_FORM = require_http_methods(["GET", "HEAD", "POST"])
 
-
-@_FORM
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show the first step, or start a draft with it."""
     if request.method != "POST":
@@ -29,8 +25,7 @@ def new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return _submit(request, viewer, drafts.start(viewer), wizard.GENERAL)
 
 
-@_FORM
-@layout.signed_in
+@layout.signed_in("GET", "POST")
 def step(request: HttpRequest, viewer: Viewer, key: str, name: str) -> HttpResponse:
     """Show or store a step of a draft, for the user and account that started it."""
     if name not in wizard.STEPS:
