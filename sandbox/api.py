@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from rest_framework.exceptions import ValidationError
@@ -9,12 +11,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from requests_queue import samples
+from requests_queue import samples, transitions
+from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, User
+from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.fields import Boolean, Free, Id, Input, String
+from requests_queue.queues import base, validation
 from requests_queue.queues.base import QueueObject
 from requests_queue.resources import format_datetime
-from sandbox import clock_control, durations, queue_actions
+from sandbox import clock_control, durations
 
 
 class ClockView(APIView):
@@ -105,7 +110,7 @@ class MovesView(APIView):
         """Run an action as the party that may run it."""
         values = ActionInput().check(request.data)
         pk, name = values.get("id") or "", values.get("action") or ""
-        row = queue_actions.run(pk, name, values.get("data", {}), cast(User, request.user))
+        row = _run(pk, name, values.get("data", {}), cast(User, request.user))
         return Response(_summary(row))
 
 
@@ -119,10 +124,82 @@ class ValidateView(APIView):
         """Validate a draft or an inquiry as its distributor."""
         values = ObjectInput().check(request.data)
         user = cast(User, request.user)
-        result = queue_actions.validate(values.get("id") or "", values.get("data", {}), user)
+        result = _validate(values.get("id") or "", values.get("data", {}), user)
         params = {"before": result.before, "after": result.after}
         return Response({**_summary(result.row), "called": result.called, **params})
 
 
 def _summary(row: QueueObject) -> dict[str, str]:
     return {"id": row.pk, "status": row.status, "product": row.product_id}
+
+
+Params = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Validation:
+    """Result of a validation: whether a validator was called, and the parameters before and
+    after."""
+
+    row: QueueObject
+    called: bool
+    before: Params
+    after: Params
+
+
+def _run(pk: str, name: str, data: Mapping[str, Any], user: User) -> QueueObject:
+    """Run an action of an object as the party that may run it.
+
+    The caller must be a party to the object. Raises Missing, Invalid, or the queue's refusal.
+    """
+    queue, row = _get_object(pk, user)
+    if name not in queue.by_name:
+        raise Invalid("action", f"Unknown action {name}. Available: {', '.join(queue.by_name)}.")
+    actor = _actor(queue, row, name, user)
+    changed: QueueObject = transitions.move(queue.model, pk, name, actor, data)
+    return changed
+
+
+def _validate(pk: str, data: Mapping[str, Any], user: User) -> _Validation:
+    """Update and validate a draft or an inquiry as its distributor.
+
+    The caller must be a party to the object. Raises Missing, Invalid, or the validation's refusal.
+    """
+    queue, row = _get_object(pk, user)
+    target = validation.find(queue.object_class)
+    if target is None:
+        raise Invalid("id", f"A {queue.object_class} has no validation.")
+    before = target.params_of(target.shown(pk))
+    called = validation.validate(target, pk, data, Actor(None, row.provider))
+    row.refresh_from_db()
+    return _Validation(row, called, before, target.params_of(target.shown(pk)))
+
+
+def _get_object(pk: str, user: User) -> tuple[base.Queue, QueueObject]:
+    """Return an object and its queue if the user's account is a party to it; raises Missing."""
+    match = base.find_object(pk)
+    if match is None or user.account is None:
+        raise Missing(pk)
+    queue, row = match
+    if not queue.model.visible_to(user.account).filter(pk=pk).exists():
+        raise Missing(pk)
+    return queue, row
+
+
+def _actor(queue: base.Queue, row: QueueObject, name: str, user: User) -> Actor:
+    """Return the caller if the caller may run the action, else the party that may.
+
+    An action that is not allowed in the current status gets the actor of its other statuses, so
+    that `transitions` raises the error.
+    """
+    moves = queue.by_name[name]
+    current = [move for move in moves if row.status in move.source]
+    roles = {role for move in current or moves for role in move.actors - {SYSTEM}}
+    own = Actor(user, user.account)
+    if not own.roles_for(row).isdisjoint(roles):
+        return own
+    for account in (row.vendor, row.provider):
+        other = Actor(None, account)
+        if not other.roles_for(row).isdisjoint(roles):
+            return other
+    raise Forbidden(f"{name} is an action of the platform.")

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from django.core.management import CommandError
 
 PAGE = 100
 
@@ -23,8 +24,11 @@ def accepts_connections(url: str) -> bool:
     return True
 
 
-class ApiError(Exception):
-    """The API is unreachable or returned an error; the text is a sentence."""
+class ApiError(CommandError):
+    """The API is unreachable or returned an error; the text is a sentence.
+
+    A management command prints the text and exits with code 1.
+    """
 
 
 class Client:

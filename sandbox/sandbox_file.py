@@ -10,6 +10,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from django.core.management import CommandError
+
 NAME = "sandbox.json"
 
 
@@ -22,8 +24,11 @@ class Sandbox:
     provider_api_key: str = field(repr=False)
 
 
-class NoSandbox(Exception):
-    """The file is missing or unreadable; the text says what to do."""
+class NoSandbox(CommandError):
+    """The file is missing or unreadable; the text says what to do.
+
+    A management command prints the text and exits with code 1.
+    """
 
 
 def read(data_dir: Path) -> Sandbox:

@@ -36,16 +36,13 @@ def open_transport() -> Transport:
     """Return a transport inside the running loop; raises ValueError as check_transport does."""
     check_transport()
     policy = AddressPolicy(parse_networks(settings.SIM_ALLOW_NETWORKS))
-    return Transport(policy, proxy=settings.SIM_HTTP_PROXY or None)
+    return Transport(policy, proxy=settings.SIM_HTTP_PROXY)
 
 
 def check_transport() -> None:
     """Raise ValueError, with the name of the setting, if the settings allow no requests."""
-    try:
-        parse_networks(settings.SIM_ALLOW_NETWORKS)
-    except ValueError as error:
-        raise ValueError(f"SIM_ALLOW_NETWORKS: {error}") from None
-    try:
-        proxy_url(settings.SIM_HTTP_PROXY or None)
-    except ValueError as error:
-        raise ValueError(f"SIM_HTTP_PROXY: {error}") from None
+    for name, check in (("SIM_ALLOW_NETWORKS", parse_networks), ("SIM_HTTP_PROXY", proxy_url)):
+        try:
+            check(getattr(settings, name))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None

@@ -13,10 +13,11 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.views.decorators.http import require_POST
 
 from requests_queue import clock
 from requests_queue.catalog.admin_access import GuardedAdmin, account_of, user_of
@@ -160,26 +161,22 @@ class WebhookAdmin(GuardedAdmin):
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of the pages, with those of the buttons."""
-        wrap = self.admin_site.admin_view
-        return [
+        buttons = (("do", "do/<str:name>", self.action_view), ("secret", "secret", self.secret_view))
+        own = [
             path(
-                "<path:object_id>/do/<str:name>/",
-                wrap(self.action_view),
-                name="webhooks_webhook_do",
-            ),
-            path(
-                "<path:object_id>/secret/", wrap(self.secret_view), name="webhooks_webhook_secret"
-            ),
-            *super().get_urls(),
+                f"<path:object_id>/{route}/",
+                self.admin_site.admin_view(require_POST(view)),
+                name=f"webhooks_webhook_{name}",
+            )
+            for name, route, view in buttons
         ]
+        return [*own, *super().get_urls()]
 
     def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """Run the action of a button, and show the webhook again."""
         row = self._changeable(request, object_id)
         if name not in ACTIONS:
             raise Http404
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         self.run_action(request, row, ACTIONS[name])
         return redirect(reverse("admin:webhooks_webhook_change", args=[row.pk]))
 
@@ -195,8 +192,6 @@ class WebhookAdmin(GuardedAdmin):
     def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the secret to users who may change it, and note that in the history."""
         row = self._changeable(request, object_id)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         self.log_change(request, row, _revealed(row))
         context = {
             **self.admin_site.each_context(request),

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _KEY = "connect-sim:wake-up"
 TIMEOUT = 0.5  # seconds
+_TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
 _PAUSE_AFTER_FAILURE = 5.0
 # Seconds for which a message is assumed to be on its way; a lost one delays by no more than that.
 _EXPIRY = 1.0
@@ -80,10 +81,7 @@ def is_broker_reachable() -> bool:
         return True
     try:
         with redis.Redis.from_url(
-            settings.CELERY_BROKER_URL,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
+            settings.CELERY_BROKER_URL, retry=Retry(NoBackoff(), 0), **_TIMEOUTS
         ) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError, ValueError):
@@ -114,17 +112,10 @@ def _publish() -> None:
 def _connection() -> Any:
     options: dict[str, Any] = dict(settings.CELERY_BROKER_TRANSPORT_OPTIONS)
     if not is_broker_in_memory():
-        options |= {
-            "socket_timeout": TIMEOUT,
-            "socket_connect_timeout": TIMEOUT,
-        }
+        options |= _TIMEOUTS
     return current_app.connection_for_write(connect_timeout=TIMEOUT, transport_options=options)
 
 
 @lru_cache(maxsize=1)
 def _redis() -> redis.Redis:
-    return redis.Redis.from_url(
-        settings.CELERY_BROKER_URL,
-        socket_timeout=TIMEOUT,
-        socket_connect_timeout=TIMEOUT,
-    )
+    return redis.Redis.from_url(settings.CELERY_BROKER_URL, **_TIMEOUTS)

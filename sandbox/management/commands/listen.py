@@ -118,9 +118,9 @@ def _check_options(options: dict[str, Any]) -> None:
 def _sandbox_client(*, required: bool) -> Client | None:
     try:
         sandbox = sandbox_file.read(settings.SIM_DATA_DIR)
-    except sandbox_file.NoSandbox as error:
+    except sandbox_file.NoSandbox:
         if required:
-            raise CommandError(str(error)) from None
+            raise
         return None
     return Client(sandbox.url, sandbox.vendor_api_key)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import parameter_text, validator
+from sandbox import validator
 from sandbox.validator import BadRule, Rule
 
 
@@ -144,7 +144,7 @@ def test_changes_list_errors_first_and_omit_unchanged_parameters() -> None:
         param("still", "mars", value_error="No"),
         param("wrong", "y", value_error="Not y"),
     ]
-    assert parameter_text.describe_changes(before, after) == [
+    assert validator.describe_changes(before, after) == [
         'still = "mars": "No"',
         'wrong = "y": "Not y"; was "x"',
         'fixed = "eu": cleared "Not offered"',
@@ -153,8 +153,8 @@ def test_changes_list_errors_first_and_omit_unchanged_parameters() -> None:
         'chosen = "": choices none',
         'ruled = "": required true; hidden false',
     ]
-    assert parameter_text.describe_changes(before[:1], after[:1]) == []
+    assert validator.describe_changes(before[:1], after[:1]) == []
 
 
 def test_long_value_is_truncated() -> None:
-    assert parameter_text.format_value(param("note", "x" * 500)) == f'"{"x" * 79}…'
+    assert validator.format_value(param("note", "x" * 500)) == f'"{"x" * 79}…'
