@@ -43,11 +43,11 @@ def check_migrations(**kwargs: Any) -> None:
     """End a worker whose database was created by an older version."""
     from django.db import Error, connection
 
-    from connect_sim import migration_history
+    from connect_sim import checks
 
     # The engine waits for a database that is unavailable.
     with suppress(Error):
-        if problem := migration_history.problem():
+        if problem := checks.migration_problem():
             sys.exit(problem)
     connection.close()
 

@@ -1,16 +1,21 @@
-"""System checks of the settings: invalid settings are reported before they cause failures."""
+"""Checks at a start: of the settings, and of the migrations that the database has had."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register, run_checks
+from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from requests_queue.catalog import keys
 from requests_queue.errors import Invalid
 
 TAG = "settings"
+_OUR_PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
 _KEY_HINT = "Correct the key, or remove the variable: a sandbox creates its own keys."
 
 
@@ -76,3 +81,26 @@ def combinations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def migration_problem(using: str = "default") -> str | None:
+    """Return why the database cannot be migrated, or None if it can.
+
+    Such a database was created before the migrations were replaced. Django would ignore the unknown
+    names, and fail on the first table that exists already.
+    """
+    connection = connections[using]
+    ours = {
+        config.label
+        for config in apps.get_app_configs()
+        if config.name.partition(".")[0] in _OUR_PACKAGES
+    }
+    existing = MigrationLoader(None).disk_migrations
+    recorded = MigrationRecorder(connection).applied_migrations()
+    missing = sorted(key for key in recorded if key[0] in ours and key not in existing)
+    if not missing:
+        return None
+    return (
+        f"The database was created by an older version (its migration {'.'.join(missing[0])} no "
+        "longer exists): run `make fresh` to start with an empty one."
+    )

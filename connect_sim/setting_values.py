@@ -6,6 +6,7 @@ Each raises ValueError with the rest of a sentence that begins with the variable
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -60,18 +61,17 @@ def hosts(text: str) -> list[str]:
 
 def networks(text: str) -> str:
     """Return the networks that handlers may be in."""
-    try:
-        parse_networks(text)
-    except ValueError as error:
-        # The message already begins with the name of the setting.
-        raise ValueError(str(error).partition(" ")[2]) from None
-    return text
+    return _checked(parse_networks, text)
 
 
 def trusted_proxies(text: str) -> str:
     """Return addresses and networks of trusted proxies."""
+    return _checked(TrustedProxies, text)
+
+
+def _checked(check: Callable[[str], Any], text: str) -> str:
     try:
-        TrustedProxies(text)
+        check(text)
     except ValueError as error:
         # The message already begins with the name of the setting.
         raise ValueError(str(error).partition(" ")[2]) from None

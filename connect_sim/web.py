@@ -1,21 +1,24 @@
-"""The web server: uvicorn, with Django in thread pools and ASGI endpoints."""
+"""The web server: uvicorn on SIM_BIND until a signal, with Django in thread pools."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
+import signal
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import uvicorn
 from django.conf import settings
+from django.core.management import CommandError
 
 from connect_sim import asgi
-from connect_sim.server import sockets
 from connect_sim.server.connections import Connections, Limits
 from connect_sim.server.django_app import DjangoApplication, Wsgi
 from connect_sim.server.protocol import Connection
@@ -26,14 +29,19 @@ logger = logging.getLogger(__name__)
 
 # Seconds for requests in flight at a stop.
 GRACE = 3
+# Connections that the kernel accepts while the event loop is busy.
+BACKLOG = 2048
 
 
-class PortTaken(Exception):
+class PortTaken(CommandError):
     """An address of SIM_BIND cannot be bound; the text says which and why."""
 
 
-class NotStarted(Exception):
+class NotStarted(CommandError):
     """The server ended before it was ready; the log says why."""
+
+    def __init__(self) -> None:
+        super().__init__("The web server cannot start. See the log above.")
 
 
 class Web:
@@ -119,10 +127,99 @@ async def _stopping(django: DjangoApplication) -> AsyncIterator[None]:
 
 def _bind() -> list[socket.socket]:
     try:
-        return sockets.listen(settings.SIM_BIND)
+        return listen(settings.SIM_BIND)
     except (OSError, ValueError) as error:
         reason: Any = error.args[-1] if error.args else error
         raise PortTaken(
             f"Cannot bind {settings.SIM_BIND} ({reason}). "
             f"Stop the program that uses it, or set another address: SIM_BIND=127.0.0.1:8001."
         ) from None
+
+
+def listen(bind: str) -> list[socket.socket]:
+    """Return sockets that listen on every address of SIM_BIND.
+
+    `*` means all addresses, IPv6 addresses are in brackets, and a name may have several addresses.
+    Raises OSError if an address cannot be bound, ValueError if it is malformed.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for entry in bind.split():
+            sockets += _listen(entry)
+    except BaseException:
+        for each in sockets:
+            each.close()
+        raise
+    return sockets
+
+
+def _listen(entry: str) -> list[socket.socket]:
+    addresses = _addresses(entry)
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, address in addresses:
+        try:
+            sockets.append(_bound(family, address))
+        except OSError as error:
+            # A name may have an address of a family that this machine does not support.
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(addresses) > 1:
+                missing = error
+                continue
+            for each in sockets:
+                each.close()
+            raise
+    if not sockets and missing is not None:
+        raise missing
+    return sockets
+
+
+def _addresses(entry: str) -> list[tuple[int, Any]]:
+    host, _, port = entry.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    # The system would map 99999 to another port.
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{entry!r} is not host:port")
+    try:
+        results = socket.getaddrinfo(
+            None if host == "*" else host, int(port), type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        )  # fmt: skip
+    except UnicodeError:
+        raise ValueError(f"{entry!r} is not host:port") from None
+    # The system may return an address twice.
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in results))
+
+
+def _bound(family: int, address: Any) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+        # Listen now: two processes can bind the same address before one of them listens.
+        bound.listen(BACKLOG)
+        bound.setblocking(False)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def on_signals() -> Callable[[], Any]:
+    """Return a function that waits for SIGINT or SIGTERM; a second signal ends the process.
+
+    It waits on a pipe: the interrupted code could hold a lock that the signal handler needs.
+    """
+    read_end, write_end = os.pipe()
+    received: list[int] = []
+
+    def stop(signum: int, frame: Any) -> None:
+        if received:
+            raise SystemExit(128 + signum)
+        received.append(signum)
+        os.write(write_end, b"x")
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return lambda: os.read(read_end, 1)

@@ -19,9 +19,8 @@ from wsgiref.util import FileWrapper
 from django.conf import settings
 from django.db import connections
 
-from connect_sim.server import error_response
 from connect_sim.server.bodies import Body, Disconnected, NotAllowed, Receive, TooLarge
-from connect_sim.server.response import Failed, Response, Send
+from connect_sim.server.response import Failed, Response, Send, error_body
 from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
 
 logger = logging.getLogger(__name__)
@@ -182,7 +181,7 @@ def _then_disconnect(job: Callable[[], None]) -> None:
 
 
 async def _send_error(scope: Scope, send: Send, status: int, code: str, text: str) -> None:
-    content_type, content = error_response.body(scope["path"], code, text)
+    content_type, content = error_body(scope["path"], code, text)
     headers = [
         (b"content-type", content_type),
         (b"content-length", str(len(content)).encode()),

@@ -13,9 +13,9 @@ from urllib.parse import unquote_to_bytes
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from connect_sim.server import error_response
 from connect_sim.server.connections import Connections, Group
 from connect_sim.server.request_line import RequestLine
+from connect_sim.server.response import error_body
 
 # Bytes of the request line and all headers.
 MAX_HEAD = 256 * 1024
@@ -234,7 +234,7 @@ class Connection(HttpToolsProtocol):
             return
         if cycle is None or cycle.response_complete or not cycle.response_started:
             path = self.scope.get("path", "") if self._in_body else ""
-            content_type, body = error_response.body(path, f"REQ_{status}", text)
+            content_type, body = error_body(path, f"REQ_{status}", text)
             head = (
                 b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
                 % (content_type, len(body))

@@ -1,8 +1,9 @@
-"""Transfer of a WSGI response from the thread that produces it to the event loop."""
+"""Responses: of a WSGI application, from its thread to the event loop, and the server's errors."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -153,3 +154,10 @@ class Response:
         """Let the thread end at its next chunk."""
         self._abandoned = True
         self._taken.set()
+
+
+def error_body(path: str, code: str, text: str) -> tuple[bytes, bytes]:
+    """Return content type and body of an error: Connect's envelope for an API, or plain text."""
+    if path.lstrip("/").startswith(("public/", "sandbox/")):
+        return b"application/json", json.dumps({"error_code": code, "errors": [text]}).encode()
+    return b"text/plain; charset=utf-8", text.encode()

@@ -19,7 +19,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from connect_sim import migration_history
+from connect_sim import checks
 from tests.postgres_server import postgres_database
 from tests.processes import ROOT, environment, manage
 
@@ -115,7 +115,7 @@ def test_migrate_prunes_names_of_removed_migrations(old_sqlite: dict[str, str], 
 
 @pytest.mark.django_db
 def test_current_database_is_accepted() -> None:
-    assert migration_history.problem() is None
+    assert checks.migration_problem() is None
 
 
 @pytest.mark.django_db
@@ -123,9 +123,9 @@ def test_names_of_other_apps_are_not_checked() -> None:
     recorder = MigrationRecorder(connection)
     recorder.record_applied("auth", "9999_newer_django")
     recorder.record_applied("removed_app", "0001_initial")
-    assert migration_history.problem() is None
+    assert checks.migration_problem() is None
     recorder.record_applied("portal", "9999_newer")
-    assert "portal.9999_newer" in (migration_history.problem() or "")
+    assert "portal.9999_newer" in (checks.migration_problem() or "")
 
 
 # `make fresh`

@@ -161,14 +161,14 @@ class WebhookAdmin(GuardedAdmin):
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of the pages, with those of the buttons."""
-        buttons = (("do", "do/<str:name>", self.action_view), ("secret", "secret", self.secret_view))
+        buttons = {"do/<str:name>": self.action_view, "secret": self.secret_view}
         own = [
             path(
                 f"<path:object_id>/{route}/",
                 self.admin_site.admin_view(require_POST(view)),
-                name=f"webhooks_webhook_{name}",
+                name=f"webhooks_webhook_{route.partition('/')[0]}",
             )
-            for name, route, view in buttons
+            for route, view in buttons.items()
         ]
         return [*own, *super().get_urls()]
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.commands import migrate
 
-from connect_sim import migration_history
+from connect_sim import checks
 from requests_queue import database_limits
 
 
@@ -17,7 +17,7 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate without the time limits, which are meant for servers."""
         # `--prune` removes the names that no longer exist.
-        if not options["prune"] and (problem := migration_history.problem(options["database"])):
+        if not options["prune"] and (problem := checks.migration_problem(options["database"])):
             raise CommandError(problem)
         with database_limits.lifted(transactions=True, using=options["database"]):
             super().handle(*args, **options)

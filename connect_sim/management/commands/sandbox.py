@@ -10,10 +10,11 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from connect_sim import banner, data_folder, runtime, shutdown, web
-from requests_queue import seed
+from connect_sim import data_folder, runtime, web
+from portal import sign_in
+from requests_queue import first_order, seed
 from requests_queue.catalog import keys
-from requests_queue.catalog.models import Account
+from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Refused
 from sandbox import clock_control, sandbox_file
 from sandbox.sandbox_file import Sandbox
@@ -45,22 +46,17 @@ class Command(BaseCommand):
         clock_control.recover()
         from connect_sim.wsgi import application
 
-        try:
-            running = runtime.Runtime(application)
-        except web.PortTaken as error:
-            raise CommandError(str(error)) from None
-        wait_for_signal = shutdown.on_signals()
+        running = runtime.Runtime(application)
+        wait_for_signal = web.on_signals()
         with data_folder.failures_named(settings.SIM_DATA_DIR / sandbox_file.NAME):
             sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
         if connection.vendor == "sqlite":
             # No other process uses this file, so claims of a killed process need not wait for
             # their lease to expire.
             claims.expire_leases()
-        try:
-            running.start()
-        except web.NotStarted:
-            raise CommandError("The web server cannot start. See the log above.") from None
-        banner.show(sandbox)
+        running.start()
+        self.stdout.write(_banner(sandbox))
+        self.stdout.flush()
         wait_for_signal()
         self.stdout.write("Stopping, after requests in flight. Press Ctrl-C again to stop now.")
         running.stop()
@@ -92,3 +88,40 @@ class Command(BaseCommand):
             except Refused as error:
                 raise CommandError(f"SIM_{party.upper()}_API_KEY: {error}") from None
         return sandbox
+
+
+def _banner(sandbox: Sandbox) -> str:
+    """Return the text of a start: URLs, keys and a first order."""
+    lines = [
+        "",
+        f"Connect Sim is running at {sandbox.url}",
+        "",
+        f"  Portal     {sandbox.url}/",
+        f"  API        {sandbox.url}/public/v1",
+        f"  Admin      {sandbox.url}/admin/",
+        f"  Data       {settings.SIM_DATA_DIR}",
+        *(f"  Sign in    {sandbox.url}{path}   (can be used once)" for path in _links()),
+        "",
+        f"  Vendor       ApiKey {sandbox.vendor_api_key}",
+        f"  Distributor  ApiKey {sandbox.provider_api_key}",
+        "",
+        "Order the plain product as the distributor:",
+        "",
+        _purchase(sandbox),
+        "",
+        "Press Ctrl-C to stop.",
+        "",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _links() -> list[str]:
+    admin = User.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
+    return [sign_in.link(admin)] if admin else []
+
+
+def _purchase(sandbox: Sandbox) -> str:
+    body = first_order.body()
+    if body is None:
+        return "  (no demo data: run `connect-sim seed`)"
+    return first_order.curl(sandbox.url, sandbox.provider_api_key, body)

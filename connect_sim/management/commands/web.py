@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 
-from connect_sim import shutdown, web
+from connect_sim import web
 
 
 class Command(BaseCommand):
@@ -25,15 +25,9 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         from connect_sim.wsgi import application
 
-        try:
-            server = web.Web(application, options["threads"])
-        except web.PortTaken as error:
-            raise CommandError(str(error)) from None
-        wait_for_signal = shutdown.on_signals()
-        try:
-            server.start()
-        except web.NotStarted:
-            raise CommandError("The web server cannot start. See the log above.") from None
+        server = web.Web(application, options["threads"])
+        wait_for_signal = web.on_signals()
+        server.start()
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
         wait_for_signal()
         server.stop()
