@@ -7,6 +7,7 @@ reveals them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -161,7 +162,10 @@ class WebhookAdmin(GuardedAdmin):
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of the pages, with those of the buttons."""
-        buttons = {"do/<str:name>": self.action_view, "secret": self.secret_view}
+        buttons: dict[str, Callable[..., HttpResponse]] = {
+            "do/<str:name>": self.action_view,
+            "secret": self.secret_view,
+        }
         own = [
             path(
                 f"<path:object_id>/{route}/",
