@@ -110,9 +110,15 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         """Return the rows that the caller's account may see, with what they are filtered by."""
         raise NotImplementedError
 
+    def annotations(self) -> Mapping[str, Any]:
+        """Return the values that the database computes of a row, to show and to filter by."""
+        return {}
+
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows with all that is shown of them."""
-        return rows.select_related(*self.related)
+        related = rows.select_related(*self.related)
+        result: QuerySet[Any] = related.annotate(**self.annotations())
+        return result
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the visible rows, complete."""
@@ -120,9 +126,10 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
 
     def list(self, request: Request, **kwargs: Any) -> Response:
         """Answer 200 with an array and `Content-Range`."""
-        rows = in_full_order(self.filter_queryset(self.visible()))
+        visible = self.visible().alias(**self.annotations())
+        rows = in_full_order(self.filter_queryset(visible))
         keys = self.paginate_queryset(rows.values_list("pk", flat=True))
-        select = _selected(request)
+        select = getattr(request, "rql_select", {"select": {}})["select"]
         represent = type(self).represent
         page = self._read(rows.model, keys or ())
         return self.get_paginated_response([prune(represent(row), select) for row in page])
@@ -167,11 +174,6 @@ def in_full_order(rows: QuerySet[Any]) -> QuerySet[Any]:
     order = rows.query.order_by or tuple(rows.model._meta.ordering)
     names = {str(name).lstrip("-") for name in order}
     return rows if names & {"pk", "id"} else rows.order_by(*order, "pk")
-
-
-def _selected(request: Request) -> Mapping[str, bool]:
-    found: Mapping[str, bool] = getattr(request, "rql_select", {"select": {}})["select"]
-    return found
 
 
 def routes(prefix: str, view: type[Collection], *extra: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Exists, Model, OuterRef, QuerySet, TextField, Value
+from django.db.models.functions import Coalesce
 from django.urls import path
 
 from requests_queue.catalog import agreements, visibility
@@ -32,11 +33,10 @@ class Agreements(Collection):
             agreement_type=Value(agreements.KIND, TextField()),
         )
 
-    def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
-        """Return the marketplaces, each with what its agreement has."""
-        contracts = visibility.count(visibility.contracts(self.account), "marketplace")
-        found: QuerySet[Marketplace] = super().complete(rows).annotate(contract_count=contracts)
-        return found
+    def annotations(self) -> dict[str, Coalesce]:
+        """Return the count of an agreement's contracts."""
+        contracts = visibility.contracts(self.account)
+        return {"contract_count": visibility.count(contracts, "marketplace")}
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the row by the agreement's id."""

@@ -32,14 +32,10 @@ class Hubs(Collection):
 
     def visible(self) -> QuerySet[Hub]:
         """Return the hubs."""
-        return visibility.hubs(self.account).alias(**self._counts())
+        return visibility.hubs(self.account)
 
-    def complete(self, rows: QuerySet[Hub]) -> QuerySet[Hub]:
-        """Return the hubs; what they count is what this account sees of them."""
-        found: QuerySet[Hub] = super().complete(rows).annotate(**self._counts())
-        return found
-
-    def _counts(self) -> dict[str, Coalesce]:
+    def annotations(self) -> dict[str, Coalesce]:
+        """Return the counts of what this account sees of a hub."""
         return {
             "connection_count": visibility.count(visibility.connections(self.account), "hub"),
             "marketplace_count": visibility.count(visibility.marketplaces(self.account), "hubs"),
@@ -113,17 +109,15 @@ class Marketplaces(Collection):
 
     def visible(self) -> QuerySet[Marketplace]:
         """Return the marketplaces."""
-        return visibility.marketplaces(self.account).alias(**self._counts())
+        return visibility.marketplaces(self.account)
 
     def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
-        """Return the marketplaces; hubs and counts are what this account sees of them."""
+        """Return the marketplaces with the hubs that this account sees."""
         hubs = Prefetch("hubs", visibility.hubs(self.account))
-        found: QuerySet[Marketplace] = (
-            super().complete(rows).prefetch_related(hubs).annotate(**self._counts())
-        )
-        return found
+        return super().complete(rows).prefetch_related(hubs)
 
-    def _counts(self) -> dict[str, Coalesce]:
+    def annotations(self) -> dict[str, Coalesce]:
+        """Return the counts of what this account sees of a marketplace."""
         contracts = visibility.contracts(self.account)
         active = contracts.filter(status="active")
         return {

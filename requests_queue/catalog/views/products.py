@@ -28,14 +28,10 @@ class Products(Collection):
 
     def visible(self) -> QuerySet[Product]:
         """Return the products."""
-        return visibility.products(self.account).alias(**self._seen_by())
+        return visibility.products(self.account)
 
-    def complete(self, rows: QuerySet[Product]) -> QuerySet[Product]:
-        """Return the products, each with why this account sees it."""
-        found: QuerySet[Product] = super().complete(rows).annotate(**self._seen_by())
-        return found
-
-    def _seen_by(self) -> dict[str, Value | Exists]:
+    def annotations(self) -> dict[str, Value | Exists]:
+        """Return why this account sees a product."""
         listed = visibility.listings(self.account).filter(product=OuterRef("pk"), status="listed")
         vendor, no = self.account.is_vendor, Value(False, BooleanField())
         return {

@@ -6,7 +6,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from django.db.models import QuerySet, TextField, Value
+from django.db.models import Exists, QuerySet, TextField, Value
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -40,12 +40,9 @@ class TierAccounts(Collection):
             region=Value(representations.REGION, TextField()),
         )
 
-    def complete(self, rows: QuerySet[TierAccount]) -> QuerySet[TierAccount]:
-        """Return the tier accounts with their tiers in the caller's assets."""
-        found: QuerySet[TierAccount] = (
-            super().complete(rows).annotate(**visibility.tiers(self.account))
-        )
-        return found
+    def annotations(self) -> dict[str, Exists]:
+        """Return the tiers of an account in the caller's assets."""
+        return visibility.tiers(self.account)
 
     def create(self, request: Request) -> Response:
         """Create a tier account, for providers: 201, 400 or 403."""
