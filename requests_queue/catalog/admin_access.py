@@ -86,51 +86,47 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Whether the index lists the page."""
-        account = account_of(request)
-        if account is None:
+        if account_of(request) is None:
             return super().has_module_permission(request)
-        return bool(self._routes(account))
+        return self._sees(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whether the user may see the row, or any row."""
-        account = account_of(request)
-        if account is None:
+        if account_of(request) is None:
             return super().has_view_permission(request, obj)
-        return self._sees(request, account, obj)
+        return self._sees(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Whether the user may add a row."""
-        if self.read_only:
-            return False
-        account = account_of(request)
-        if account is None:
-            return super().has_add_permission(request)
-        return self.accounts_write and bool(self._routes(account))
+        if account_of(request) is None:
+            return not self.read_only and super().has_add_permission(request)
+        return self._may_write(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whether the user may change the row, or any row."""
-        if self.read_only:
-            return False
-        account = account_of(request)
-        if account is None:
-            return super().has_change_permission(request, obj)
-        return self.accounts_write and self._sees(request, account, obj)
+        if account_of(request) is None:
+            return not self.read_only and super().has_change_permission(request, obj)
+        return self._may_write(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whether the user may delete the row, or any row."""
         if self.read_only or not self.deletable:
             return False
-        account = account_of(request)
-        if account is None:
+        if account_of(request) is None:
             return super().has_delete_permission(request, obj)
-        return self.accounts_write and self._sees(request, account, obj)
+        return self._may_write(request, obj)
 
     def _routes(self, account: Account) -> tuple[str, ...]:
         return self.vendor_sees if account.is_vendor else self.provider_sees
 
-    def _sees(self, request: HttpRequest, account: Account, obj: Model | None) -> bool:
-        if obj is None:
-            return bool(self._routes(account))
+    def _may_write(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.accounts_write and not self.read_only and self._sees(request, obj)
+
+    def _sees(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Whether the user's account may see the row, or any row."""
+        account = account_of(request)
+        if account is None or obj is None:
+            return account is not None and bool(self._routes(account))
         # Cache on the request: a page checks the same row several times.
         kept: dict[Any, bool] = request.__dict__.setdefault("_seen_by_account", {})
         key = (self.model, obj.pk)
