@@ -12,14 +12,8 @@ from requests_queue.catalog.views import (
     tier_accounts,
 )
 
-urlpatterns = [
-    *accounts.urlpatterns,
-    *agreements.urlpatterns,
-    *contracts.urlpatterns,
-    *hubs.urlpatterns,
-    *product_actions.urlpatterns,
-    *product_media.urlpatterns,
-    *product_parts.urlpatterns,
-    *products.urlpatterns,
-    *tier_accounts.urlpatterns,
-]
+_VIEWS = (
+    accounts, agreements, contracts, hubs, product_actions, product_media, product_parts, products,
+    tier_accounts,
+)  # fmt: skip
+urlpatterns = [pattern for views in _VIEWS for pattern in views.urlpatterns]

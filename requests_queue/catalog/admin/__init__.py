@@ -1,5 +1,5 @@
 """Admin pages of the catalog."""
 
-from requests_queue.catalog.admin import accounts, directory, products, subscriptions
+from requests_queue.catalog.admin import accounts, directory, products
 
-__all__ = ["accounts", "directory", "products", "subscriptions"]
+__all__ = ["accounts", "directory", "products"]

@@ -1,15 +1,28 @@
-"""Admin pages of connections, contracts, hubs, marketplaces and listings."""
+"""Admin pages of connections, hubs, marketplaces, listings, customers and subscriptions."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 
 from requests_queue.catalog import visibility
 from requests_queue.catalog.admin.base import CatalogAdmin
 from requests_queue.catalog.admin_access import account_of
-from requests_queue.catalog.models import Connection, Contract, Hub, Listing, Marketplace
+from requests_queue.catalog.admin_show import json_column
+from requests_queue.catalog.models import (
+    Asset,
+    Connection,
+    Contract,
+    Hub,
+    Listing,
+    Marketplace,
+    TierAccount,
+)
+from requests_queue.catalog.views import tier_writes
 
 
 @admin.register(Connection)
@@ -82,3 +95,54 @@ class ListingAdmin(CatalogAdmin):
     search_fields = ("id", "product__id", "product__name")
     vendor_sees = ("contract__vendor",)
     provider_sees = ("contract__provider",)
+
+
+@admin.register(TierAccount)
+class TierAccountAdmin(CatalogAdmin):
+    """Customers and resellers; vendors see those of their subscriptions."""
+
+    kind = "tier_account"
+    list_display = ("name", "id", "type", "external_id", "owner", "hub", "updated")
+    list_filter = ("type", "environment")
+    list_select_related = ("owner", "hub")
+    search_fields = ("id", "name", "external_id", "external_uid")
+    raw_id_fields = ("parent",)
+    show_full_result_count = False
+    vendor_sees = tuple(
+        f"{tier}_assets__connection__vendor" for tier in ("customer", "tier1", "tier2")
+    )
+    provider_sees = ("owner",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save a tier account; like the API, a change adds a version and requests."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        with transaction.atomic():
+            row = TierAccount.objects.select_for_update().get(pk=obj.pk)
+            tier_writes.write(row, {name: form.cleaned_data[name] for name in form.changed_data})
+
+
+CONTENTS: Any = (json_column("items", "items"), json_column("params", "parameters"))
+
+
+@admin.register(Asset)
+class AssetAdmin(CatalogAdmin):
+    """Subscriptions, read-only: only requests change them."""
+
+    list_display = ("id", "status", "product", "customer", "marketplace", "created", "updated")
+    list_filter = ("status", ("product", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("product", "customer", "marketplace")
+    search_fields = ("id", "external_id", "external_uid", "customer__name")
+    show_full_result_count = False
+    read_only = True
+    vendor_sees = ("connection__vendor",)
+    provider_sees = ("connection__provider",)
+    readonly_fields = CONTENTS
+    fieldsets = (
+        (None, {"fields": ("id", "status", "product", "external_id", "external_uid")}),
+        ("Parties", {"fields": ("connection", "contract", "marketplace")}),
+        ("Tiers", {"fields": ("customer", "tier1", "tier2")}),
+        ("Contents", {"fields": (*CONTENTS, "template")}),
+        ("Dates", {"fields": ("created", "updated")}),
+    )  # fmt: skip

@@ -16,9 +16,9 @@ from requests_queue.catalog.models import (
     Parameter,
     Product,
 )
+from requests_queue.catalog.parameter_values import STRUCTURED
 from requests_queue.catalog.representations.parameters import parameter_by_id
 from requests_queue.catalog.writes import products
-from requests_queue.catalog.writes.parameters import STRUCTURED
 from requests_queue.errors import Invalid
 from requests_queue.fields import Anything, Input, Reference, Text, Values
 from requests_queue.rows import get_named
