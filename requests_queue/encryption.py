@@ -21,11 +21,6 @@ def encrypt(text: str) -> str:
     return _box(settings.SIM_ENCRYPTION_KEY).encrypt(text.encode()).decode()
 
 
-@lru_cache(maxsize=4096)
-def _open(key: str, stored: str) -> str:
-    return _read(key, stored)
-
-
 def _read(key: str, stored: str) -> str:
     try:
         return _box(key).decrypt(stored.encode()).decode()
@@ -33,6 +28,9 @@ def _read(key: str, stored: str) -> str:
         # One unreadable secret must not stop the deliveries of other webhooks: an attempt
         # without a secret fails with a message.
         return ""
+
+
+_open = lru_cache(maxsize=4096)(_read)
 
 
 def decrypt(stored: str) -> str:
