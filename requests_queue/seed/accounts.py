@@ -52,7 +52,7 @@ _USERS: tuple[dict[str, Any], ...] = (
         "last_name": "Admin", "email": "admin@connect-sim.example.com", "is_superuser": True,
     },
 )  # fmt: skip
-VENDOR_USER = "UR-426-913-070"
+VENDOR_USER, DISTRIBUTOR_USER = "UR-426-913-070", "UR-580-227-641"
 
 COUNTRIES = {
     "US": "United States", "CA": "Canada", "GB": "United Kingdom", "IE": "Ireland",

@@ -13,8 +13,7 @@ from requests_queue.conversations import writing
 from requests_queue.conversations.models import MESSAGE, STATE_CHANGE, Conversation, Message
 from requests_queue.queues import base
 from requests_queue.queues.base import Queue, QueueObject
-from requests_queue.seed.accounts import VENDOR_USER
-from requests_queue.seed.listings import DISTRIBUTOR_USER
+from requests_queue.seed.accounts import DISTRIBUTOR_USER, VENDOR_USER
 
 _MESSAGES = {
     "PR-2934-6610-1178-001": (

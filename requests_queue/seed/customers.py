@@ -14,7 +14,7 @@ from requests_queue.queues.tier_account.creation import UNSUPPORTED
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.seed.accounts import HUB, PROVIDER, VENDOR_USER
 from requests_queue.seed.products import METER, SUITE
-from requests_queue.seed.rows import add_missing
+from requests_queue.seed.rows import add_missing, moment
 
 Address = tuple[str, str, str, str, str, str]
 Contact = tuple[str, str, str, str, str]
@@ -157,7 +157,7 @@ def add_changes(at: datetime) -> dict[str, int]:
     """Add the second version of three customers, and the requests about them."""
     versions = requests = 0
     for change in _CHANGES:
-        when = clock.shown(at - timedelta(days=change.days))
+        when = moment(at, -change.days)
         versions += _versions(change, when)
         now = TierAccountVersion.objects.filter(account=change.account, version=2).first()
         if now is not None:

@@ -7,10 +7,8 @@ from datetime import datetime, timedelta
 from requests_queue import clock
 from requests_queue.catalog.models import Listing, User
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.seed.accounts import CONTRACT, PROVIDER, VENDOR, VENDOR_USER
-from requests_queue.seed.rows import add_missing
-
-DISTRIBUTOR_USER = "UR-580-227-641"
+from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, PROVIDER, VENDOR, VENDOR_USER
+from requests_queue.seed.rows import add_missing, moment
 
 # Listing, number, type, status, days before the base, hours since, note.
 _ROWS: tuple[tuple[str, int, str, str, float, float, str], ...] = (
@@ -33,7 +31,7 @@ def add_listing_requests(at: datetime) -> dict[str, int]:
         listing = listings.get(listing_id)
         if listing is None or listing.contract_id != CONTRACT:
             continue
-        created = clock.shown(at - timedelta(days=days))
+        created = moment(at, -days)
         touched = status in ("deploying", "completed", "canceled")
         rows.append(
             ListingRequest(

@@ -1,10 +1,16 @@
-"""Insertion of missing rows."""
+"""What the tables of demo data have in common: missing rows, moments, and values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
+
+from requests_queue import clock
+from requests_queue.catalog import parameter_values
+from requests_queue.catalog.parameter_values import Params
 
 
 def add_missing(rows: Sequence[models.Model], *key: str) -> int:
@@ -22,3 +28,19 @@ def add_missing(rows: Sequence[models.Model], *key: str) -> int:
     missing = [row for row, k in zip(rows, keys, strict=True) if k not in existing]
     table.bulk_create(missing, ignore_conflicts=True)
     return len(missing)
+
+
+def moment(at: datetime, days: float) -> datetime:
+    """Return the moment so many days after the first seed, in whole seconds."""
+    return clock.shown(at + timedelta(days=days))
+
+
+def filled(params: Params, given: Mapping[str, Any], errors: Mapping[str, str]) -> Params:
+    """Return parameters with values and errors, by their names; raises Invalid."""
+    values: dict[str, dict[str, Any]] = {}
+    for name, value in given.items():
+        key = "structured_value" if isinstance(value, Mapping) else "value"
+        values[name] = {"id": name, key: value}
+    for name, message in errors.items():
+        values.setdefault(name, {"id": name})["value_error"] = message
+    return parameter_values.fill(params, list(values.values()), ("ordering", "fulfillment"))

@@ -6,9 +6,7 @@ no events for webhooks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from requests_queue import clock, ids
 from requests_queue.catalog import parameter_values
@@ -27,7 +25,7 @@ from requests_queue.queues.fulfillment import effects, items
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.seed.accounts import VENDOR_USER
 from requests_queue.seed.orders import SUBSCRIPTIONS, Step, Subscription
-from requests_queue.seed.rows import add_missing
+from requests_queue.seed.rows import add_missing, filled, moment
 
 # Statuses that a request reaches without the vendor.
 _UNASSIGNED = ("draft", "tiers_setup", "pending")
@@ -82,8 +80,8 @@ def _asset(row: Subscription, at: datetime) -> Asset | None:
         tier2=tiers[row.tier2] if row.tier2 else None,
         items=[],
         params=parameter_values.blank(product),
-        created=_moment(at, -row.steps[0].days),
-        updated=_moment(at, -row.steps[0].days),
+        created=moment(at, -row.steps[0].days),
+        updated=moment(at, -row.steps[0].days),
     )
 
 
@@ -100,7 +98,7 @@ def _requests(asset: Asset, row: Subscription, at: datetime) -> list[Request]:
 
 
 def _request(asset: Asset, step: Step, before: list[Request], at: datetime) -> Request:
-    created = _moment(at, -step.days)
+    created = moment(at, -step.days)
     request = Request(
         pk=ids.next_in(asset.pk, "PR-", len(before)),
         status=step.status,
@@ -114,8 +112,8 @@ def _request(asset: Asset, step: Step, before: list[Request], at: datetime) -> R
         note=step.note,
         reason=step.reason,
         items=_items(asset, step),
-        params=_params(asset, step),
-        planned_date=None if step.planned is None else _moment(at, step.planned),
+        params=filled(asset.params, step.params, step.errors),
+        planned_date=None if step.planned is None else moment(at, step.planned),
         previous_approved_request=next((r for r in before[::-1] if r.status == "approved"), None),
         created=created,
         updated=clock.shown(created + timedelta(hours=step.hours)),
@@ -129,16 +127,6 @@ def _items(asset: Asset, step: Step) -> items.Items:
         return [{**row, "old_quantity": row["quantity"]} for row in asset.items]
     ordered = [{"id": name, "quantity": quantity} for name, quantity in step.items.items()]
     return items.order_items(asset.product, ordered, asset.items)
-
-
-def _params(asset: Asset, step: Step) -> parameter_values.Params:
-    values: dict[str, dict[str, Any]] = {}
-    for name, value in step.params.items():
-        key = "structured_value" if isinstance(value, Mapping) else "value"
-        values[name] = {"id": name, key: value}
-    for name, message in step.errors.items():
-        values.setdefault(name, {"id": name})["value_error"] = message
-    return parameter_values.fill(asset.params, list(values.values()), ("ordering", "fulfillment"))
 
 
 def _assign(request: Request) -> None:
@@ -171,7 +159,3 @@ def _apply(asset: Asset, request: Request) -> None:
         asset.items = [{**i, "old_quantity": i["quantity"]} for i in request.items]
         asset.params = [{**p, "value_error": ""} for p in request.params]
         asset.template = request.template
-
-
-def _moment(at: datetime, days: float) -> datetime:
-    return clock.shown(at + timedelta(days=days))

@@ -5,10 +5,8 @@ The rows are written in their final state, so that demo data causes no events fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from requests_queue import clock, ids
 from requests_queue.catalog import parameter_values
@@ -25,22 +23,9 @@ from requests_queue.seed.customers import (
     MASTER,
     TALWEG,
 )
+from requests_queue.seed.orders import Step
 from requests_queue.seed.products import SUITE
-from requests_queue.seed.rows import add_missing
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One request: created `days` before the first seed, updated `hours` later."""
-
-    type: str
-    status: str
-    days: float
-    hours: float = 0
-    values: Mapping[str, str] = field(default_factory=dict)
-    errors: Mapping[str, str] = field(default_factory=dict)
-    notes: str = ""
-    reason: str = ""
+from requests_queue.seed.rows import add_missing, filled, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +42,34 @@ class Config:
 _CONFIGS = (
     Config("TC-733-508-112", MASTER, 2, (
         Step("setup", "approved", 58.4, 5.5,
-             {"master_reference": "KEYSTONE", "master_tenant": "mt-0031"}),
+             params={"master_reference": "KEYSTONE", "master_tenant": "mt-0031"}),
     )),
     Config("TC-733-508-129", BRIGHTWATER, 1, (
         Step("setup", "approved", 58.1, 9.2,
-             {"partner_agreement": "NSS-2-0120", "partner_tenant": "pt-0120"}),
-        Step("adjustment", "approved", 27.3, 0.2, {"partner_tenant": "pt-0120-eu"},
-             notes="The tenant has moved to another region."),
-        Step("update", "inquiring", 2.6, 3.4, {"partner_agreement": "NSS-2"},
-             {"partner_agreement": "This number is incomplete."},
-             notes="The agreement has been renewed."),
+             params={"partner_agreement": "NSS-2-0120", "partner_tenant": "pt-0120"}),
+        Step("adjustment", "approved", 27.3, 0.2, params={"partner_tenant": "pt-0120-eu"},
+             note="The tenant has moved to another region."),
+        Step("update", "inquiring", 2.6, 3.4, params={"partner_agreement": "NSS-2"},
+             errors={"partner_agreement": "This number is incomplete."},
+             note="The agreement has been renewed."),
     ), parent="TC-733-508-112"),
     Config("TC-733-508-136", CASCADE, 1, (
         Step("setup", "approved", 57.7, 2.1,
-             {"partner_agreement": "NSS-1-0112", "partner_tenant": "pt-0112"}),
-        Step("update", "failed", 19.9, 6.8, {"partner_agreement": "NSS-1-0113"},
+             params={"partner_agreement": "NSS-1-0112", "partner_tenant": "pt-0112"}),
+        Step("update", "failed", 19.9, 6.8, params={"partner_agreement": "NSS-1-0113"},
              reason="The agreement NSS-1-0113 belongs to another reseller."),
-        Step("update", "draft", 1.4, 0.1, {"partner_agreement": "NSS-1-0212"}),
+        Step("update", "draft", 1.4, 0.1, params={"partner_agreement": "NSS-1-0212"}),
     )),
     # An order waits for this one: AS-2934-6610-1192.
     Config("TC-733-508-143", FJORDLINE, 1, (
-        Step("setup", "pending", 0.74, 0, {"partner_agreement": "NSS-1-0107"}),
+        Step("setup", "pending", 0.74, 0, params={"partner_agreement": "NSS-1-0107"}),
     )),
     Config("TC-733-508-150", ALPENGLOW, 2, (
-        Step("setup", "inquiring", 1.9, 4.3, {"master_reference": "ALPENGLOW"},
-             {"master_reference": "This name is taken: please choose another one."}),
+        Step("setup", "inquiring", 1.9, 4.3, params={"master_reference": "ALPENGLOW"},
+             errors={"master_reference": "This name is taken: please choose another one."}),
     )),
     Config("TC-733-508-167", TALWEG, 1, (
-        Step("setup", "tiers_setup", 1.9, 0, {"partner_agreement": "NSS-1-0138"}),
+        Step("setup", "tiers_setup", 1.9, 0, params={"partner_agreement": "NSS-1-0138"}),
     ), parent="TC-733-508-150"),
 )  # fmt: skip
 
@@ -122,7 +107,7 @@ def _config(row: Config, at: datetime) -> TierConfig | None:
         return None
     if row.parent and not TierConfig.objects.filter(pk=row.parent).exists():
         return None
-    created = _moment(at, row.steps[0])
+    created = moment(at, -row.steps[0].days)
     return TierConfig(
         id=row.id,
         status="processing" if any(step.status in OPEN for step in row.steps) else "active",
@@ -158,7 +143,7 @@ def _requests(config: TierConfig, row: Config, at: datetime) -> list[TierConfigR
 def _request(
     config: TierConfig, step: Step, before: list[TierConfigRequest], at: datetime
 ) -> TierConfigRequest:
-    created = _moment(at, step)
+    created = moment(at, -step.days)
     updated = clock.shown(created + timedelta(hours=step.hours))
     vendor = User.objects.filter(uid=VENDOR_USER).first()
     touched = step.status not in ("draft", "tiers_setup") and updated > created
@@ -171,8 +156,8 @@ def _request(
         vendor_id=config.connection.vendor_id,
         provider_id=config.connection.provider_id,
         assignee=vendor if touched else None,
-        params=_params(config, step),
-        notes=step.notes,
+        params=filled(config.params, step.params, step.errors),
+        notes=step.note,
         reason=step.reason,
         template=_template(config, step),
         effective_date=updated if step.status == "approved" else None,
@@ -184,23 +169,8 @@ def _request(
     )
 
 
-def _params(config: TierConfig, step: Step) -> parameter_values.Params:
-    values: dict[str, dict[str, Any]] = {
-        name: {"id": name, "value": value} for name, value in step.values.items()
-    }
-    for name, message in step.errors.items():
-        values.setdefault(name, {"id": name})["value_error"] = message
-    return parameter_values.fill(
-        config.params, list(values.values()), ("ordering", "fulfillment"), "params"
-    )
-
-
 def _template(config: TierConfig, step: Step) -> Template | None:
     if step.status != "approved":
         return None
     rows = Template.objects.filter(product=config.product, scope=SCOPES[config.tier_level])
     return rows.filter(type="fulfillment").first()
-
-
-def _moment(at: datetime, step: Step) -> datetime:
-    return clock.shown(at - timedelta(days=step.days))

@@ -24,8 +24,14 @@ from requests_queue.queues.usage_file import (
 )
 from requests_queue.queues.usage_file.checking import record_pk
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
-from requests_queue.seed.accounts import CONTRACT, MARKETPLACE, PROVIDER, VENDOR, VENDOR_USER
-from requests_queue.seed.listings import DISTRIBUTOR_USER
+from requests_queue.seed.accounts import (
+    CONTRACT,
+    DISTRIBUTOR_USER,
+    MARKETPLACE,
+    PROVIDER,
+    VENDOR,
+    VENDOR_USER,
+)
 from requests_queue.seed.products import SUITE
 from requests_queue.seed.rows import add_missing
 

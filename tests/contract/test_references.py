@@ -19,8 +19,7 @@ from requests_queue.catalog.models import (
 from requests_queue.queues.tier_config.models import TierConfig
 from requests_queue.queues.usage_file import processing
 from requests_queue.queues.usage_file.models import UsageRecord
-from requests_queue.seed.accounts import CONTRACT, HUB, MARKETPLACE, VENDOR_USER
-from requests_queue.seed.listings import DISTRIBUTOR_USER
+from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, HUB, MARKETPLACE, VENDOR_USER
 from requests_queue.seed.products import BACKUP, SUITE
 from tests.api import PROVIDER, VENDOR, Answer
 from tests.contract import calls
