@@ -201,9 +201,7 @@ class ConnectSchema(InputSchema):
     def _answer(self) -> Answer:
         if answer := self.info.answers.get(self.call):
             return answer
-        if self.call == "destroy":
-            return Answer(204)
-        if self.call in getattr(self.view, "without_answer", ()):
+        if self.call == "destroy" or self.call in getattr(self.view, "without_answer", ()):
             return Answer(204)
         if self.call == "list":
             return Answer(200, list[self.info.listed or self.info.shown])  # type: ignore[misc]
