@@ -22,7 +22,7 @@ _KEYS = {
 }
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What came back: `status, body, headers = vendor.get(…)`; no body is None."""
 
     status: int
@@ -37,37 +37,39 @@ class Caller:
     key: str | None
     client: Client = field(default_factory=Client)
 
-    def get(self, path: str, **headers: str) -> Answer:
+    def get(self, path: str, **headers: str) -> Response:
         """Read a path, the query included, as it is: `/requests?and(eq(…))`."""
         return self.call("GET", path, headers=headers)
 
-    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+    def post(self, path: str, body: Any = None, **headers: str) -> Response:
         """Create, or act: without a body nothing is sent, not even a content type."""
         return self.call("POST", path, body, headers)
 
-    def put(self, path: str, body: Any = None, **headers: str) -> Answer:
+    def put(self, path: str, body: Any = None, **headers: str) -> Response:
         """Change."""
         return self.call("PUT", path, body, headers)
 
-    def delete(self, path: str, **headers: str) -> Answer:
+    def delete(self, path: str, **headers: str) -> Response:
         """Delete."""
         return self.call("DELETE", path, headers=headers)
 
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Answer:
+    ) -> Response:
         """Call; a body of `str` or `bytes` goes out as it is, anything else as JSON."""
         raw = body if isinstance(body, (str, bytes)) else json.dumps(body)
         sent = {"authorization": f"ApiKey {self.key}"} if self.key else {}
-        answer = self.client.generic(
+        response = self.client.generic(
             method,
             path if path.startswith("/sandbox/") else f"/public/v1{path}",
             b"" if body is None else raw,
             content_type="" if body is None else "application/json",
             headers={**sent, **(headers or {})},
         )
-        is_json = answer.headers.get("Content-Type", "") == "application/json"
-        return Answer(answer.status_code, answer.json() if is_json else None, answer.headers)
+        is_json = response.headers.get("Content-Type", "") == "application/json"
+        return Response(
+            response.status_code, response.json() if is_json else None, response.headers
+        )
 
 
 def caller(account: Account, key: str = "") -> Caller:
@@ -126,15 +128,15 @@ def other(seeded: seed.Summary) -> make.Catalog:
 
 def ids(who: Caller, path: str) -> list[str]:
     """Return the ids of a list."""
-    answer = who.get(path)
-    assert answer.status == 200, answer
-    return [row["id"] for row in answer.json]
+    response = who.get(path)
+    assert response.status == 200, response
+    return [row["id"] for row in response.json]
 
 
-def refused(answer: Answer, status: int, *errors: str) -> None:
+def refused(response: Response, status: int, *errors: str) -> None:
     """Check that an answer is an error in Connect's envelope, with these sentences."""
-    assert answer.status == status, answer
-    assert set(answer.json) == {"error_code", "errors"}
-    assert answer.json["error_code"]
+    assert response.status == status, response
+    assert set(response.json) == {"error_code", "errors"}
+    assert response.json["error_code"]
     if errors:
-        assert answer.json["errors"] == list(errors)
+        assert response.json["errors"] == list(errors)

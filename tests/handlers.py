@@ -1,4 +1,4 @@
-"""A real webhook handler on loopback whose answers a test decides, one call at a time."""
+"""A webhook handler on loopback whose responses a test decides, one request at a time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 
 @dataclass
-class Got:
-    """One call that arrived."""
+class ReceivedRequest:
+    """A request that the handler received."""
 
     method: str
     path: str
@@ -31,29 +31,29 @@ class Got:
 
 
 # Status, or status and body, or None: hold the call until `release`.
-Answer = int | tuple[int, bytes] | None
+Response = int | tuple[int, bytes] | None
 
 
 @dataclass
 class Handler:
-    """The server: `calls` arrive in a queue, `answer` says what each gets."""
+    """The server: requests arrive in the queue `calls`; `respond` decides each response."""
 
     url: str = ""
-    answer: Callable[[Got], Answer] = lambda got: 200
-    calls: queue.Queue[Got] = field(default_factory=queue.Queue)
+    respond: Callable[[ReceivedRequest], Response] = lambda request: 200
+    calls: queue.Queue[ReceivedRequest] = field(default_factory=queue.Queue)
     release: threading.Event = field(default_factory=threading.Event)
-    seen: list[Got] = field(default_factory=list)
+    seen: list[ReceivedRequest] = field(default_factory=list)
 
-    def next(self, timeout: float = 10) -> Got:
-        """Wait for the next call."""
+    def next(self, timeout: float = 10) -> ReceivedRequest:
+        """Wait for the next request."""
         return self.calls.get(timeout=timeout)
 
 
 @contextmanager
-def handler(answer: Callable[[Got], Answer] | Answer = 200) -> Iterator[Handler]:
-    """Run a handler; `answer` is a status for all calls, or a function of the call."""
+def handler(response: Callable[[ReceivedRequest], Response] | Response = 200) -> Iterator[Handler]:
+    """Run a handler; `response` is a status for all requests, or a function of the request."""
     state = Handler()
-    state.answer = answer if callable(answer) else lambda got: answer
+    state.respond = response if callable(response) else lambda request: response
 
     class Serve(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -63,19 +63,19 @@ def handler(answer: Callable[[Got], Answer] | Answer = 200) -> Iterator[Handler]
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            got = Got(self.command, self.path, dict(self.headers), body)
-            state.seen.append(got)
-            state.calls.put(got)
-            found = state.answer(got)
-            if found is None:
+            request = ReceivedRequest(self.command, self.path, dict(self.headers), body)
+            state.seen.append(request)
+            state.calls.put(request)
+            result = state.respond(request)
+            if result is None:
                 state.release.wait(60)
-                found = 200
-            status, said = found if isinstance(found, tuple) else (found, b'{"ok": true}')
+                result = 200
+            status, text = result if isinstance(result, tuple) else (result, b'{"ok": true}')
             try:
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(said)))
+                self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
-                self.wfile.write(said)
+                self.wfile.write(text)
             except OSError:
                 pass  # the caller gave up, as some tests want
 

@@ -133,8 +133,8 @@ class Sandbox:
             if self.process.popen.poll() is not None:
                 raise AssertionError(f"it ended:\n{self.process.printed}")
             try:
-                answer = requests.get(f"{self.url}/public/v1/requests", timeout=1)
-                if answer.status_code == 401:
+                response = requests.get(f"{self.url}/public/v1/requests", timeout=1)
+                if response.status_code == 401:
                     break
             except requests.RequestException:
                 pause()
@@ -162,9 +162,11 @@ class Sandbox:
         return _decoded(self.call("POST", "/sandbox/clock/advance", {"by": by}))
 
 
-def _decoded(answer: requests.Response) -> Any:
-    assert answer.ok, f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text}"
-    return answer.json() if answer.content else None
+def _decoded(response: requests.Response) -> Any:
+    assert response.ok, (
+        f"{response.request.method} {response.url}: {response.status_code} {response.text}"
+    )
+    return response.json() if response.content else None
 
 
 def pause(seconds: float = 0.05) -> None:

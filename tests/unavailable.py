@@ -56,19 +56,19 @@ def callers(root: Client, catalog: make.Catalog) -> Callers:
     return Callers(root, key)
 
 
-def is_unavailable(answer: Any, path: str, caplog: pytest.LogCaptureFixture) -> str:
+def is_unavailable(response: Any, path: str, caplog: pytest.LogCaptureFixture) -> str:
     """Check an answer of 503 and its log; return its sentence."""
-    assert answer.status_code == 503, (path, answer.content[:300])
-    assert int(answer.headers["Retry-After"]) > 0
+    assert response.status_code == 503, (path, response.content[:300])
+    assert int(response.headers["Retry-After"]) > 0
     lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(lines) == 1 and lines[0].exc_info is None, [line.getMessage() for line in lines]
     assert path in lines[0].getMessage() and "\n" not in lines[0].getMessage()
     caplog.clear()
     if path not in API:
-        text = answer.content.decode()
-        assert "<h1>The " in text and "Content-Security-Policy" in answer.headers
+        text = response.content.decode()
+        assert "<h1>The " in text and "Content-Security-Policy" in response.headers
         return text
-    body = json.loads(answer.content)
+    body = json.loads(response.content)
     assert body["error_code"] == "SYS_503" and len(body["errors"]) == 1
     return str(body["errors"][0])
 

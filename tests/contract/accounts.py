@@ -22,7 +22,7 @@ from requests_queue.catalog import models as catalog
 from requests_queue.catalog.models import Account, User
 from requests_queue.conversations.models import PRIVATE, Conversation, Message
 from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
-from tests.api import PROVIDER, VENDOR, Answer, Caller, caller
+from tests.api import PROVIDER, VENDOR, Caller, Response, caller
 from tests.contract import calls, ours
 from tests.copies import ID, Copy, Rows, rows
 from webhooks.delivery import fan_out
@@ -59,9 +59,9 @@ _OTHERS = {
 class Remembering(Caller):
     """A caller that caches responses; only for data that does not change."""
 
-    known: dict[str, Answer] = field(default_factory=dict)
+    known: dict[str, Response] = field(default_factory=dict)
 
-    def get(self, path: str, **headers: str) -> Answer:
+    def get(self, path: str, **headers: str) -> Response:
         if path not in self.known:
             self.known[path] = super().get(path, **headers)
         return self.known[path]
@@ -293,8 +293,8 @@ def _read(who: Caller) -> Read:
     for path, full in _paths(who):
         if "get" not in views[path].actions:
             continue
-        found[full] = answer = _seen(who.get(full))
-        if isinstance(answer[1], list) and (query := _ordered(views[path].cls)):
+        found[full] = response = _seen(who.get(full))
+        if isinstance(response[1], list) and (query := _ordered(views[path].cls)):
             found[f"{full}?{query}"] = _seen(who.get(f"{full}?{query}"))
     return found
 
@@ -305,9 +305,9 @@ def _ordered(view: Any) -> str:
     return f"ordering({','.join(reversed(names))})&limit=2" if names else ""
 
 
-def _seen(answer: Answer) -> tuple[int, Any, str]:
-    shown = answer.json if isinstance(answer.json, list) else _LINK.sub("", repr(answer.json))
-    return answer.status, shown, answer.headers.get("Content-Range", "")
+def _seen(response: Response) -> tuple[int, Any, str]:
+    shown = response.json if isinstance(response.json, list) else _LINK.sub("", repr(response.json))
+    return response.status, shown, response.headers.get("Content-Range", "")
 
 
 def _read_beside(who: Caller, originals: Rows, *numbers: int) -> Read:

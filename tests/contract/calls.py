@@ -14,7 +14,7 @@ from requests_queue.catalog.models import Contract
 from requests_queue.seed.accounts import CONTRACT, HUB
 from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, SUITE
-from tests.api import Answer, Caller
+from tests.api import Caller, Response
 from tests.make import CONTACT
 
 Callers = dict[str, Caller]
@@ -50,9 +50,9 @@ def order(product: str = BACKUP, **more: Any) -> dict[str, Any]:
     }
 
 
-def _must(answer: Answer) -> Any:
-    assert answer.status in (200, 201), (answer.status, answer.json)
-    return answer.json
+def _must(response: Response) -> Any:
+    assert response.status in (200, 201), (response.status, response.json)
+    return response.json
 
 
 def pending(callers: Callers) -> str:
@@ -442,7 +442,7 @@ WRITES: dict[tuple[str, str], Call] = {
 }  # fmt: skip
 
 
-def write(method: str, path: str, callers: Callers) -> Answer:
+def write(method: str, path: str, callers: Callers) -> Response:
     """Run the write of the table, and roll it back."""
     with ready(path, WRITES[method, path], callers) as full:
         call = WRITES[method, path]
@@ -472,7 +472,7 @@ def _first(path: str, call: Call, callers: Callers) -> str:
     return str(rows[0]["id"])
 
 
-def reads(path: str, caller: Caller, limit: int = DETAILS) -> Iterator[Answer]:
+def reads(path: str, caller: Caller, limit: int = DETAILS) -> Iterator[Response]:
     """Read a path: a whole list, or the first details of their list."""
     for full in filled(path, caller, limit):
         yield caller.get(full)

@@ -79,16 +79,16 @@ class Document:
         if operation is None:
             yield f"{method} {path}: not in the document"
             return
-        answer = operation["responses"].get(str(status))
+        response = operation["responses"].get(str(status))
         if status >= 400:
             # The document lists few statuses of errors, with one schema.
-            answer = answer or self._error
-        if answer is None:
+            response = response or self._error
+        if response is None:
             yield f"{name}: not in the document"
             return
-        if "$ref" in answer:
-            answer = self._components["responses"][answer["$ref"].rpartition("/")[2]]
-        content = answer.get("content")
+        if "$ref" in response:
+            response = self._components["responses"][response["$ref"].rpartition("/")[2]]
+        content = response.get("content")
         if not content:
             if body is not None:
                 yield f"{name}: the document has no body"

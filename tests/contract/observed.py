@@ -10,7 +10,7 @@ from django.db import transaction
 
 from requests_queue import clock, seed
 from requests_queue.catalog.models import Account
-from tests.api import PROVIDER, VENDOR, Answer, Caller, caller
+from tests.api import PROVIDER, VENDOR, Caller, Response, caller
 from tests.contract import calls, ours
 from webhooks.models import Attempt, Delivery, Webhook
 
@@ -18,7 +18,7 @@ from webhooks.models import Attempt, Delivery, Webhook
 class Called(NamedTuple):
     method: str
     path: str
-    answer: Answer
+    response: Response
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +41,8 @@ def _all(callers: calls.Callers) -> Iterator[Called]:
         if method != "GET" and (method, path) in calls.WRITES:
             yield Called(method, path, calls.write(method, path, callers))
         for who in callers.values() if method == "GET" else ():
-            for answer in calls.reads(path, who):
-                yield Called(method, path, answer)
+            for response in calls.reads(path, who):
+                yield Called(method, path, response)
     for path in ours.collections():
         yield Called("GET", path, Caller(None).get(path))
         yield Called("GET", path, callers[calls.VENDOR].get(f"{path}?eq(nothing,1)"))

@@ -28,21 +28,21 @@ pytestmark = pytest.mark.django_db
 def test_invalid_request_gets_connects_envelope(
     vendor: Caller, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = vendor.call(method, path)
-    assert (answer.status, answer.json["error_code"]) == (status, code)
-    assert all(isinstance(said, str) for said in answer.json["errors"])
+    response = vendor.call(method, path)
+    assert (response.status, response.json["error_code"]) == (status, code)
+    assert all(isinstance(said, str) for said in response.json["errors"])
 
 
 def test_missing_key_gets_401(nobody: Caller) -> None:
     for path in ("/requests", "/nothing", "/products/PRD-814-505-018"):
-        answer = nobody.get(path)
-        assert (answer.status, answer.json["error_code"]) == (401, "AUTH_001")
+        response = nobody.get(path)
+        assert (response.status, response.json["error_code"]) == (401, "AUTH_001")
 
 
 def test_unknown_host_is_refused(client: Client) -> None:
-    answer = client.get("/public/v1/requests", headers={"host": "evil.example"})
-    assert answer.status_code == 400
-    assert set(json.loads(answer.content)) == {"error_code", "errors"}
+    response = client.get("/public/v1/requests", headers={"host": "evil.example"})
+    assert response.status_code == 400
+    assert set(json.loads(response.content)) == {"error_code", "errors"}
 
 
 @pytest.mark.parametrize(
@@ -50,16 +50,16 @@ def test_unknown_host_is_refused(client: Client) -> None:
     ["{", "[]", '"text"', "<a/>", '{"a": NaN}', "[" * 5000, '{"a": "\\u0000"}', '{"a": [-1e999]}'],
 )
 def test_body_that_is_not_an_object_is_refused(vendor: Caller, body: str) -> None:
-    answer = vendor.post("/notifications/webhooks", body)
-    assert (answer.status, answer.json["error_code"]) == (400, "VAL_001")
+    response = vendor.post("/notifications/webhooks", body)
+    assert (response.status, response.json["error_code"]) == (400, "VAL_001")
 
 
 @pytest.mark.parametrize("body", ["{}", "[", "[NaN]", "[1e999]", '["\\ud800"]', "7"])
 def test_body_that_is_not_a_list_is_refused(distributor: Caller, body: str) -> None:
-    answer = distributor.post("/usage/records/close-records", body)
-    assert (answer.status, answer.json["error_code"]) == (400, "VAL_001")
+    response = distributor.post("/usage/records/close-records", body)
+    assert (response.status, response.json["error_code"]) == (400, "VAL_001")
 
 
 def test_list_that_is_too_large_is_refused(distributor: Caller) -> None:
-    answer = distributor.post("/usage/records/close-records", "[" + " " * 5_000_000 + "]")
-    assert (answer.status, answer.json["error_code"]) == (413, "REQ_413")
+    response = distributor.post("/usage/records/close-records", "[" + " " * 5_000_000 + "]")
+    assert (response.status, response.json["error_code"]) == (413, "REQ_413")

@@ -62,8 +62,8 @@ def test_every_filter_of_the_document_is_supported(vendor: Caller) -> None:
             continue
         where = next(calls.filled(path, vendor, 1))
         for name in names:
-            answer = vendor.get(f"{where}?{name}=a text")
-            assert answer.status in (200, 400), (where, name, answer)
-            if answer.status == 400 and "Unknown property" in answer.json["errors"][0]:
+            response = vendor.get(f"{where}?{name}=a text")
+            assert response.status in (200, 400), (where, name, response)
+            if response.status == 400 and "Unknown property" in response.json["errors"][0]:
                 found.setdefault(path, set()).add(name)
     assert found == UNKNOWN

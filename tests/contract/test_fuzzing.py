@@ -45,8 +45,8 @@ def _ids(running: Sandbox, key: str) -> dict[str, Any]:
     session.headers["Authorization"] = f"ApiKey {key}"
 
     def read(path: str) -> list[Any]:
-        answer = session.get(f"{running.url}/public/v1{path}?limit=4", timeout=30)
-        return answer.json() if answer.status_code == 200 else []
+        response = session.get(f"{running.url}/public/v1{path}?limit=4", timeout=30)
+        return response.json() if response.status_code == 200 else []
 
     def filled(path: str) -> list[list[str]]:
         parent, _, _ = path.rpartition("/{")

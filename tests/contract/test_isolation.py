@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from requests_queue.queues import base
 from requests_queue.queues.billing.models import BillingRequest
-from tests.api import PROVIDER, VENDOR, Answer, refused
+from tests.api import PROVIDER, VENDOR, Response, refused
 from tests.contract import calls, ours, pages
 from tests.contract.accounts import Platform, platform, secret_paths  # noqa: F401  (fixture)
 from tests.copies import ID, nowhere
@@ -48,9 +48,9 @@ def body_of(method: str, path: str) -> calls.Call:
     return calls.WRITES[method, path]
 
 
-def refusal(answer: Answer) -> Any:
+def refusal(response: Response) -> Any:
     """Return a refusal with all identifiers replaced by the same one."""
-    return answer.status, ID.sub("ID", repr(answer.json))
+    return response.status, ID.sub("ID", repr(response.json))
 
 
 # URL patterns other than operations, and why they show nothing of others.
@@ -106,9 +106,9 @@ def test_every_url_pattern_is_covered() -> None:
 def test_list_pages_show_no_objects_of_others(platform: Platform, who: str) -> None:
     hidden, client = platform.hidden_from(who), pages.browser(platform, who)
     for path in pages.lists():
-        answer = client.get(path, headers={"HX-Request": "true"} if "live" in path else {})
-        assert answer.status_code == 200, path
-        assert hidden.isdisjoint(ID.findall(answer.content.decode())), path
+        response = client.get(path, headers={"HX-Request": "true"} if "live" in path else {})
+        assert response.status_code == 200, path
+        assert hidden.isdisjoint(ID.findall(response.content.decode())), path
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
@@ -117,9 +117,9 @@ def test_detail_pages_of_others_are_not_found(platform: Platform, who: str) -> N
     for path, absent in pages.of_hidden(platform, who):
         for method in ("get", "post"):
             with unchanged():
-                answer = getattr(client, method)(path)
+                response = getattr(client, method)(path)
             same = getattr(client, method)(absent)
-            assert answer.status_code == same.status_code in (404, 405), (method, path)
+            assert response.status_code == same.status_code in (404, 405), (method, path)
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
@@ -130,10 +130,10 @@ def test_every_account_has_objects_of_every_kind_and_none_of_others(
     assert {path for _, path in ours.operations()} == platform.paths[who].keys()
     for path, view in ours.collections_by_path().items():
         if "get" in view.actions:
-            answer = caller.get(platform.paths[who][path])
-            assert answer.status == 200, (who, path, answer)
-            assert answer.json != [] or path in EMPTY, f"{who} has nothing of {path}"
-            assert hidden.isdisjoint(ID.findall(repr(answer.json))), (who, path)
+            response = caller.get(platform.paths[who][path])
+            assert response.status == 200, (who, path, response)
+            assert response.json != [] or path in EMPTY, f"{who} has nothing of {path}"
+            assert hidden.isdisjoint(ID.findall(repr(response.json))), (who, path)
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
@@ -159,14 +159,14 @@ def test_objects_of_others_are_not_found(platform: Platform, who: str) -> None:
     for method, path, full in platform.of_others(who):
         call = body_of(method, path)
         with unchanged():
-            answer = caller.call(method, full, call.body, call.headers)
+            response = caller.call(method, full, call.body, call.headers)
         key = role, method, path
         if key not in platform.absent:
             absent = caller.call(method, nowhere(full), call.body, call.headers)
             platform.absent[key] = refusal(absent)
         tried.add((method, path))
-        if answer.status != 404 or refusal(answer) != platform.absent[key]:
-            wrong.append((method, full, answer[:2], platform.absent[key]))
+        if response.status != 404 or refusal(response) != platform.absent[key]:
+            wrong.append((method, full, response[:2], platform.absent[key]))
     assert wrong == []
     left = {op for op in ours.operations() - tried if "{}" in op[1]}
     assert {op for op in left if not op[1].startswith(SHARED.get(who, "-"))} == set(), "untried"
@@ -182,9 +182,9 @@ def test_partners_data_contains_nothing_of_the_other_account(platform: Platform,
             continue
         call = body_of(method, path)
         with unchanged():
-            answer = caller.call(method, full, call.body, call.headers)
-        assert answer.status == (200 if method == "GET" else 403), (method, full, answer)
-        assert hidden.isdisjoint(ID.findall(repr(answer.json))), (method, full)
+            response = caller.call(method, full, call.body, call.headers)
+        assert response.status == (200 if method == "GET" else 403), (method, full, response)
+        assert hidden.isdisjoint(ID.findall(repr(response.json))), (method, full)
         count += 1
     assert count > 3
 
@@ -195,8 +195,8 @@ def test_secrets_of_the_other_party_are_not_found(platform: Platform, who: str) 
     for method, path, full in secret_paths(who):
         call = body_of(method, path)
         with unchanged():
-            answer = platform.callers[who].call(method, full, call.body, call.headers)
-        assert answer.status == 404, (method, full, answer)
+            response = platform.callers[who].call(method, full, call.body, call.headers)
+        assert response.status == 404, (method, full, response)
         tried.add(path)
     assert len(tried) == (8 if who == "vendor" else 3)
 
@@ -230,8 +230,8 @@ def test_actions_on_objects_of_others_are_not_found(platform: Platform, who: str
             for name in (*queue.by_name, "dance")[:4]:
                 body = {"id": pk, "action": name, "data": {"reason": "No."}}
                 with unchanged():
-                    answer = platform.callers[who].post("/sandbox/queue/moves", body)
-                refused(answer, 404, f"Object `{pk}` not found.")
+                    response = platform.callers[who].post("/sandbox/queue/moves", body)
+                refused(response, 404, f"Object `{pk}` not found.")
 
 
 def test_events_go_to_the_parties_only(platform: Platform) -> None:

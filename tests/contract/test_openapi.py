@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from tests.api import Answer
+from tests.api import Response
 from tests.contract import ours
 from tests.contract.document import MISSING, Document, connects
 from tests.contract.observed import Called
@@ -174,19 +174,19 @@ class Observed:
     succeeded: set[tuple[str, str]] = field(default_factory=set)
     lists: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, method: str, path: str, answer: Answer) -> None:
-        if answer.status < 300:
+    def add(self, method: str, path: str, response: Response) -> None:
+        if response.status < 300:
             self.succeeded.add((method, path))
-        if method == "GET" and isinstance(answer.json, list):
-            self.lists.setdefault(path, set()).add(answer.headers.get("Content-Range", ""))
-        self.findings.update(self.document.findings(method, path, answer.status, answer.json))
+        if method == "GET" and isinstance(response.json, list):
+            self.lists.setdefault(path, set()).add(response.headers.get("Content-Range", ""))
+        self.findings.update(self.document.findings(method, path, response.status, response.json))
 
 
 @pytest.fixture(scope="module")
 def observed(called: list[Called]) -> Observed:
     found = Observed(connects())
-    for method, path, answer in called:
-        found.add(method, path, answer)
+    for method, path, response in called:
+        found.add(method, path, response)
     return found
 
 

@@ -25,8 +25,8 @@ def document() -> Document:
 def test_every_response_matches_our_document(document: Document, called: list[Called]) -> None:
     found = {
         finding
-        for method, path, answer in called
-        for finding in document.findings(method, path, answer.status, answer.json)
+        for method, path, response in called
+        for finding in document.findings(method, path, response.status, response.json)
     }
     assert not found, "\n".join(["", *sorted(found)])
 
@@ -64,8 +64,8 @@ def test_document_is_public_as_json_and_yaml(client: Client, path: str) -> None:
 
 
 def test_unknown_format_is_refused(client: Client) -> None:
-    answer = client.get("/public/v1/schema?format=xml")
-    assert (answer.status_code, answer.json()["error_code"]) == (400, "VAL_001")
+    response = client.get("/public/v1/schema?format=xml")
+    assert (response.status_code, response.json()["error_code"]) == (400, "VAL_001")
 
 
 def test_servers_have_the_relative_and_the_absolute_url() -> None:

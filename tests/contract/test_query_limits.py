@@ -38,11 +38,11 @@ def lists(who: Caller) -> Iterator[tuple[str, list[str]]]:
 
 def asked(who: Caller, path: str, query: str) -> int:
     """Return the status, after checking the envelope of a refusal."""
-    answer = who.get(f"{path}?{quote(query, safe='(),=&|;*-+:@')}")
-    assert answer.status in (200, 400), (path, query[:200], answer)
-    if answer.status == 400:
-        assert answer.json["error_code"] == "VAL_001" and answer.json["errors"][0]
-    return answer.status
+    response = who.get(f"{path}?{quote(query, safe='(),=&|;*-+:@')}")
+    assert response.status in (200, 400), (path, query[:200], response)
+    if response.status == 400:
+        assert response.json["error_code"] == "VAL_001" and response.json["errors"][0]
+    return response.status
 
 
 def joined(conditions: list[str]) -> dict[str, str]:
@@ -98,9 +98,9 @@ def test_too_many_conditions_are_refused(vendor: Caller) -> None:
     for way, query in joined(conditions[:-1]).items():
         assert asked(vendor, "/requests", query) == 200, way
     for way, query in joined(conditions).items():
-        answer = vendor.get(f"/requests?{query}")
-        assert answer.status == 400, way
-        assert answer.json["errors"] == [
+        response = vendor.get(f"/requests?{query}")
+        assert response.status == 400, way
+        assert response.json["errors"] == [
             f"A query may have at most {MAX_CONDITIONS} conditions. Write several values of one "
             "property as a list: in(id,(A,B))."
         ]
@@ -161,10 +161,10 @@ def test_nesting_never_fails(vendor: Caller, how: str, depth: int) -> None:
     query = before * depth + inside + after * depth
     for path in ("/requests", "/assets/AS-2934-6610-1178/requests"):
         # The second has no filters, but its pagination parses the query.
-        answer = vendor.get(f"{path}?{quote(query, safe='(),=&|')}")
-        assert answer.status in (200, 400, 404), (path, answer)
+        response = vendor.get(f"{path}?{quote(query, safe='(),=&|')}")
+        assert response.status in (200, 400, 404), (path, response)
         if depth >= 1000 and how != "quoted":
-            assert answer.status in (400, 404)
+            assert response.status in (400, 404)
 
 
 def test_deepest_allowed_query_is_accepted(vendor: Caller) -> None:
@@ -176,8 +176,8 @@ def test_deepest_allowed_query_is_accepted(vendor: Caller) -> None:
 
 
 def test_too_long_query_is_refused(vendor: Caller) -> None:
-    answer = vendor.get(f"/requests?in(id,({'A,' * (MAX_LENGTH // 2)}A))")
-    assert answer.json["errors"] == ["A query may have at most 65,536 characters."]
+    response = vendor.get(f"/requests?in(id,({'A,' * (MAX_LENGTH // 2)}A))")
+    assert response.json["errors"] == ["A query may have at most 65,536 characters."]
 
 
 @pytest.mark.nightly
@@ -270,8 +270,8 @@ def test_random_queries_never_fail(vendor: Caller, query: str, cut: int) -> None
         return
     # Truncated queries too.
     for text in (query, query[cut:], query[: len(query) - cut]):
-        answer = vendor.get(f"/requests?{quote(text, safe='')}")
-        assert answer.status in (200, 400), (text, answer)
+        response = vendor.get(f"/requests?{quote(text, safe='')}")
+        assert response.status in (200, 400), (text, response)
 
 
 def test_flattened_conditions_are_equivalent() -> None:

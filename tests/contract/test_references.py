@@ -21,7 +21,7 @@ from requests_queue.queues.usage_file import processing
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, HUB, MARKETPLACE, VENDOR_USER
 from requests_queue.seed.products import BACKUP, SUITE
-from tests.api import PROVIDER, VENDOR, Answer
+from tests.api import PROVIDER, VENDOR, Response
 from tests.contract import calls
 from tests.contract.accounts import (
     NEW_DISTRIBUTOR,
@@ -146,12 +146,12 @@ def replaced(body: Any, path: tuple[Any, ...], value: str) -> Any:
     return [inner if at == path[0] else each for at, each in enumerate(body)]
 
 
-def tell(answer: Answer, *names: str) -> Any:
+def tell(response: Response, *names: str) -> Any:
     """Return status and refusal with all names and identifiers replaced."""
-    said = repr(answer.json) if answer.status >= 400 else ""
+    said = repr(response.json) if response.status >= 400 else ""
     for name in names:
         said = said.replace(name, "ID")
-    return answer.status, ID.sub("ID", said)
+    return response.status, ID.sub("ID", said)
 
 
 def test_references_to_objects_of_others_are_refused_as_unknown(platform: Platform) -> None:
@@ -184,11 +184,11 @@ def test_references_to_objects_of_others_are_refused_as_unknown(platform: Platfo
     assert len(tried) > 45
 
 
-def _try(who: Any, method: str, path: str, body: Any) -> Answer:
+def _try(who: Any, method: str, path: str, body: Any) -> Response:
     with transaction.atomic():
-        answer: Answer = who.call(method, path, body)
+        response: Response = who.call(method, path, body)
         transaction.set_rollback(True)
-    return answer
+    return response
 
 
 @pytest.mark.parametrize("number", [STRANGERS, NEW_VENDOR])

@@ -56,8 +56,8 @@ def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
 def longest(who: Caller) -> Iterator[tuple[str, str, int]]:
     """Yield every list: its pattern, and its path with the most rows."""
     for path in sorted(path for method, path in ours.operations() if method == "GET"):
-        answers = {full: who.get(full) for full in calls.filled(path, who, 30)}
-        rows = {k: len(v.json) for k, v in answers.items() if "Content-Range" in v.headers}
+        responses = {full: who.get(full) for full in calls.filled(path, who, 30)}
+        rows = {k: len(v.json) for k, v in responses.items() if "Content-Range" in v.headers}
         if rows:
             full = max(rows, key=lambda k: rows[k])
             yield path, full, rows[full]

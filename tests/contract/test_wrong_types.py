@@ -21,7 +21,7 @@ from django.apps import apps
 from django.db import connection, transaction
 
 from connect_sim.api import schema_views
-from tests.api import Answer, Caller
+from tests.api import Caller, Response
 from tests.contract import calls
 from tests.make import CONTACT
 
@@ -154,25 +154,25 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def refusal(who: Caller, method: str, path: str, body: Any) -> tuple[Answer, bool]:
+def refusal(who: Caller, method: str, path: str, body: Any) -> tuple[Response, bool]:
     """Make a call; return its response, and whether it changed nothing."""
     written = Written()
     after: Any = None
     with undone():
         with connection.execute_wrapper(written):
-            answer = who.call(method, path, json.dumps(body))
+            response = who.call(method, path, json.dumps(body))
         if written.any:
             after = rows()
     # Only a call that has written needs the comparison: it may have been rolled back.
-    return answer, not written.any or after == rows()
+    return response, not written.any or after == rows()
 
 
-def finding(field: Field, answer: Answer, same: bool) -> str:
+def finding(field: Field, response: Response, same: bool) -> str:
     """Return the problem of the response to a wrong type, empty if there is none."""
-    if answer.status != 400 or not same:
-        return f"{answer.status}{'' if same else ', and written'}"
+    if response.status != 400 or not same:
+        return f"{response.status}{'' if same else ', and written'}"
     names = [key for key in field.path if key != "[]"]
-    said = " ".join(answer.json["errors"])
+    said = " ".join(response.json["errors"])
     return "" if not names or re.search(rf"\b{names[-1]}\b", said) else f"400 of another: {said}"
 
 

@@ -281,7 +281,7 @@ def test_clock_advance_runs_the_retry(running: Sandbox) -> None:
     with handler(500) as served, webhook(running, served.url) as hook:
         orders.purchase(running)
         orders.until_stats(running, hook, failure_triggers=1)
-        served.answer = lambda got: 200
+        served.respond = lambda request: 200
         before = run(running.process.env, "clock", "show").stdout.strip()
         done = run(running.process.env, "clock", "advance", "5m5s")
         moment = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00)"

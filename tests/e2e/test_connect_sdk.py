@@ -188,11 +188,11 @@ def test_processor_stores_its_results_on_the_setup(tiers: Found) -> None:
 
 
 def test_actions_of_a_setup_return_what_the_client_expects(tiers: Found) -> None:
-    answers = tiers["answers"]
+    responses = tiers["answers"]
     for call in ("assign", "unassign", "inquire", "pend", "fail"):
-        assert answers[call] == ["", 204]
-    assert tiers["approved"][0] == answers["approve_by_template"][1] == 200
-    assert answers["approve_by_template"][0].startswith('{"template":{')
+        assert responses[call] == ["", 204]
+    assert tiers["approved"][0] == responses["approve_by_template"][1] == 200
+    assert responses["approve_by_template"][0].startswith('{"template":{')
     assert tiers["inquired"] == "inquiring"
     assert tiers["update"] == ["update", "pending", "failed", "Not now.", "active"]
 

@@ -232,8 +232,8 @@ def test_request_with_invalid_token_gets_401(
         "good": jwt.encode(claims, orders.SECRET, "HS256"),
     }
     with example(running, command, tmp_path) as handler:
-        answers = {name: _called(handler.url, token) for name, token in tokens.items()}
-    assert answers == {name: 200 if name == "good" else 401 for name in tokens}
+        responses = {name: _called(handler.url, token) for name, token in tokens.items()}
+    assert responses == {name: 200 if name == "good" else 401 for name in tokens}
 
 
 @EVERY

@@ -198,8 +198,8 @@ def test_query_finds_the_expected_rows(
 ) -> None:
     query, condition = QUERIES[name]
     expected = wanted(everything, dates, condition)
-    answer = wire.get(running, f"/requests{filled(query, dates)}")
-    assert sorted(answer.ids) == sorted(expected)
+    response = wire.get(running, f"/requests{filled(query, dates)}")
+    assert sorted(response.ids) == sorted(expected)
     # One that finds nothing, or everything, would prove nothing.
     assert 0 < len(expected) < len(everything)
 
@@ -213,8 +213,8 @@ def test_mulesoft_encodes_the_whole_query(
     query, condition = QUERIES[name]
     encoded = quote(filled(query, dates)[1:], safe="")
     assert "&" not in encoded and "=" not in encoded
-    answer = wire.get(running, f"/requests?{encoded}")
-    assert sorted(answer.ids) == sorted(wanted(everything, dates, condition))
+    response = wire.get(running, f"/requests?{encoded}")
+    assert sorted(response.ids) == sorted(wanted(everything, dates, condition))
 
 
 def test_mulesoft_pages_within_the_encoded_query(running: Sandbox, everything: list[Row]) -> None:
@@ -293,6 +293,6 @@ def test_other_collections(running: Sandbox, target: str, expected: list[str] | 
     ],
 )  # fmt: skip
 def test_malformed_query_gets_connects_envelope(running: Sandbox, query: str) -> None:
-    answer = wire.get(running, f"/requests{query}")
-    assert (answer.status, answer.json["error_code"]) == (400, "VAL_001")
-    assert all(isinstance(text, str) and text for text in answer.json["errors"])
+    response = wire.get(running, f"/requests{query}")
+    assert (response.status, response.json["error_code"]) == (400, "VAL_001")
+    assert all(isinstance(text, str) and text for text in response.json["errors"])

@@ -136,7 +136,7 @@ def test_request_in_flight_at_a_kill_is_repeated_after_its_lease(running: Sandbo
         served.next()
         running.process.kill()
         killed = time.monotonic()
-        served.answer = lambda got: 200
+        served.respond = lambda request: 200
         served.release.set()
         restart(running)
         served.next(timeout=45)
@@ -162,7 +162,7 @@ def test_request_that_kills_the_sandbox_twice_backs_off(running: Sandbox) -> Non
         orders.until_stats(running, hook, triggers=2, failure_triggers=0)
         found = running.as_vendor("GET", f"/notifications/webhooks/{hook}")
         assert found["earliest_possible_trigger"] is not None
-        served.answer = lambda got: 200
+        served.respond = lambda request: 200
         running.advance("4m30s")
         assert served.calls.empty()
         running.advance("1m")
@@ -181,7 +181,7 @@ def test_kill_between_failure_and_retry_keeps_the_backoff(running: Sandbox) -> N
         running.process.kill()
         restart(running)
         assert running.as_vendor("GET", path) == before
-        served.answer = lambda got: 200
+        served.respond = lambda request: 200
         running.advance("4m30s")
         assert len(served.seen) == 1
         running.advance("1m")
@@ -199,13 +199,13 @@ def test_kill_during_a_clock_move_does_not_freeze_the_clock(running: Sandbox) ->
         orders.until_stats(running, hook, failure_triggers=1)
         served.calls.get()
         # The move stops at the retry and waits for its call, which hangs.
-        served.answer = lambda got: None
+        served.respond = lambda request: None
         with ThreadPoolExecutor(1) as pool:
             moving = pool.submit(_try_to_advance, running, "1h")
             served.next()
             running.process.kill()
             assert moving.result() is None
-        served.answer = lambda got: 200
+        served.respond = lambda request: 200
         served.release.set()
         let_leases_pass(running)
         restart(running)
@@ -274,7 +274,7 @@ def test_request_in_flight_at_a_stop_is_repeated_at_the_start(running: Sandbox) 
         orders.purchase(running)
         served.next()
         assert running.process.stop() == 0
-        served.answer = lambda got: 200
+        served.respond = lambda request: 200
         served.release.set()
         restart(running)
         served.next(timeout=5)
@@ -296,7 +296,7 @@ def test_second_signal_ends_the_process_immediately(running: Sandbox) -> None:
         began = time.monotonic()
         assert running.process.stop(signal.SIGINT) == 128 + signal.SIGINT
         assert time.monotonic() - began < 2.5
-        served.answer = lambda got: 200
+        served.respond = lambda request: 200
         served.release.set()
         let_leases_pass(running)
         restart(running)

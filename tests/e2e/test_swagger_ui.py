@@ -37,9 +37,11 @@ def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, watched
     call.locator("button.opblock-summary-control").click()
     call.get_by_role("button", name="Try it out").click()
     call.get_by_role("button", name="Execute").click()
-    answer = call.locator(".live-responses-table")
-    expect(answer.locator(".response .response-col_status")).to_contain_text("200", timeout=20_000)
-    shown = json.loads(answer.locator("pre").first.inner_text())
+    response = call.locator(".live-responses-table")
+    expect(response.locator(".response .response-col_status")).to_contain_text(
+        "200", timeout=20_000
+    )
+    shown = json.loads(response.locator("pre").first.inner_text())
     assert [account["id"] for account in shown] == ["VA-610-138"]
     assert watched.hosts() == {urlsplit(address).netloc}
     assert watched.complaints == []

@@ -16,7 +16,7 @@ import pytest
 
 from tests import environments, orders
 from tests.e2e.test_openapi_client import SCRIPTS, run
-from tests.handlers import Got, Handler, handler
+from tests.handlers import Handler, ReceivedRequest, handler
 from tests.processes import Sandbox, pause, sandbox
 
 pytestmark = pytest.mark.clients
@@ -35,8 +35,8 @@ class Processor:
     inquired: set[str] = field(default_factory=set)
     broken: list[str] = field(default_factory=list)
 
-    def __call__(self, got: Got) -> int:
-        product, is_tier = got.json["product_id"], "tier_config" in got.json["object_class"]
+    def __call__(self, request: ReceivedRequest) -> int:
+        product, is_tier = request.json["product_id"], "tier_config" in request.json["object_class"]
         path = "/tier/config-requests" if is_tier else "/requests"
         about = "configuration" if is_tier else "asset"
         # Calls overlap: each approval is a queue change too.

@@ -105,13 +105,13 @@ def test_trap_2_and_5_error_is_json_in_the_envelope(
     running: Sandbox, method: str, target: str, body: bytes, status: int
 ) -> None:
     """The JavaScript SDK needs exactly this content type, openapi-client both keys."""
-    answer = wire.send(running, method, target, body, Content_Type="application/json")
-    assert answer.status == status
-    assert answer.headers["content-type"] == "application/json"
-    assert set(answer.json) <= {"error_code", "errors", "params"}
-    assert re.fullmatch(r"[A-Z]+_\d{3}", answer.json["error_code"])
-    assert answer.json["errors"]
-    assert all(isinstance(text, str) and text for text in answer.json["errors"])
+    response = wire.send(running, method, target, body, Content_Type="application/json")
+    assert response.status == status
+    assert response.headers["content-type"] == "application/json"
+    assert set(response.json) <= {"error_code", "errors", "params"}
+    assert re.fullmatch(r"[A-Z]+_\d{3}", response.json["error_code"])
+    assert response.json["errors"]
+    assert all(isinstance(text, str) and text for text in response.json["errors"])
 
 
 @pytest.mark.parametrize(
@@ -130,17 +130,17 @@ def test_trap_2_and_5_error_is_json_in_the_envelope(
 def test_trap_5_invalid_key_gets_401_in_the_envelope(
     running: Sandbox, authorization: str | None, target: str
 ) -> None:
-    answer = wire.get(running, target, Authorization=authorization)
-    assert answer.status == 401
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json == {"error_code": "AUTH_001", "errors": ["API request is unauthorized."]}
+    response = wire.get(running, target, Authorization=authorization)
+    assert response.status == 401
+    assert response.headers["content-type"] == "application/json"
+    assert response.json == {"error_code": "AUTH_001", "errors": ["API request is unauthorized."]}
 
 
 def test_trap_2_action_returns_the_object(running: Sandbox) -> None:
-    answer = wire.post(running, f"/requests/{ready(running)}/approve", b"")
-    assert answer.status == 200
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json["status"] == "approved"
+    response = wire.post(running, f"/requests/{ready(running)}/approve", b"")
+    assert response.status == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.json["status"] == "approved"
 
 
 def test_trap_2_empty_response_has_no_json_content_type(
@@ -155,9 +155,9 @@ def test_trap_2_empty_response_has_no_json_content_type(
 
 def test_trap_2_delete_returns_204_without_body(running: Sandbox, served: Handler) -> None:
     made = orders.webhook(running, served.url)
-    answer = wire.send(running, "DELETE", f"/public/v1/notifications/webhooks/{made['id']}")
-    assert (answer.status, answer.body) == (204, b"")
-    assert "json" not in answer.headers.get("content-type", "")
+    response = wire.send(running, "DELETE", f"/public/v1/notifications/webhooks/{made['id']}")
+    assert (response.status, response.body) == (204, b"")
+    assert "json" not in response.headers.get("content-type", "")
 
 
 # 3
@@ -220,8 +220,8 @@ def test_trap_4_slashes_are_ignored(running: Sandbox, target: str) -> None:
 
 def test_trap_4_endpoint_with_trailing_slash(running: Sandbox) -> None:
     """ConnectClient(endpoint="…/public/v1/") asks for /public/v1//requests."""
-    answer = wire.send(running, "GET", "/public/v1//requests?limit=1")
-    assert (answer.status, len(answer.json)) == (200, 1)
+    response = wire.send(running, "GET", "/public/v1//requests?limit=1")
+    assert (response.status, len(response.json)) == (200, 1)
     assert wire.send(running, "GET", "//public/v1/requests?limit=1").status == 200
 
 
@@ -253,10 +253,10 @@ def test_trap_4_a_webhook_with_slashes(running: Sandbox, served: Handler) -> Non
 
 
 def test_trap_5_field_errors_are_strings(running: Sandbox) -> None:
-    answer = wire.post(running, "/notifications/webhooks", {"label": "", "http_method": "PUT"})
-    assert answer.status == 400
-    assert answer.json["error_code"] == "VAL_001"
-    assert all(re.match(r"[a-z_.]+: \S", text) for text in answer.json["errors"])
+    response = wire.post(running, "/notifications/webhooks", {"label": "", "http_method": "PUT"})
+    assert response.status == 400
+    assert response.json["error_code"] == "VAL_001"
+    assert all(re.match(r"[a-z_.]+: \S", text) for text in response.json["errors"])
 
 
 # 6
@@ -296,8 +296,8 @@ def test_trap_6_no_list_has_microseconds_or_z(
 )  # fmt: skip
 def test_trap_6_dates_of_the_client_are_normalized(running: Sandbox, given: str) -> None:
     request = orders.purchase(running)["id"]
-    answer = wire.post(running, f"/requests/{request}/schedule", {"planned_date": given})
-    assert answer.json["planned_date"] == "2031-01-02T03:04:05+00:00"
+    response = wire.post(running, f"/requests/{request}/schedule", {"planned_date": given})
+    assert response.json["planned_date"] == "2031-01-02T03:04:05+00:00"
 
 
 def test_trap_6_dates_in_payloads_are_normalized(
@@ -326,17 +326,17 @@ BODILESS = {
 @pytest.mark.parametrize("kind", BODILESS)
 def test_trap_7_action_requires_no_body(running: Sandbox, kind: str) -> None:
     body, headers = BODILESS[kind]
-    answer = wire.post(running, f"/requests/{ready(running)}/approve", body, **headers)
-    assert (answer.status, answer.json["status"]) == (200, "approved")
+    response = wire.post(running, f"/requests/{ready(running)}/approve", body, **headers)
+    assert (response.status, response.json["status"]) == (200, "approved")
 
 
 @pytest.mark.parametrize("kind", BODILESS)
 def test_trap_7_put_requires_no_body(running: Sandbox, hook: dict[str, Any], kind: str) -> None:
     body, headers = BODILESS[kind]
     path = f"/notifications/webhooks/{hook['id']}"
-    answer = wire.put(running, path, body, **headers)
-    assert answer.status == 200
-    assert answer.json["label"] == hook["label"]
+    response = wire.put(running, path, body, **headers)
+    assert response.status == 200
+    assert response.json["label"] == hook["label"]
     request = orders.purchase(running)
     assert wire.put(running, f"/requests/{request['id']}", body, **headers).status == 200
 
@@ -351,16 +351,16 @@ def test_trap_7_body_is_json_with_any_content_type(
 ) -> None:
     body = json.dumps({"note": "Füllen"}, ensure_ascii=False).encode()
     path = f"/requests/{orders.purchase(running)['id']}"
-    answer = wire.put(running, path, body, Content_Type=content_type)
-    assert (answer.status, answer.json["note"]) == (200, "Füllen")
+    response = wire.put(running, path, body, Content_Type=content_type)
+    assert (response.status, response.json["note"]) == (200, "Füllen")
 
 
 def test_trap_7_get_may_have_a_json_content_type(running: Sandbox) -> None:
     """connect-sdk 22 and the Haxe port do, on every call."""
-    answer = wire.get(
+    response = wire.get(
         running, "/requests?limit=1", Content_Type="application/json", Content_Length="0"
     )
-    assert (answer.status, len(answer.json)) == (200, 1)
+    assert (response.status, len(response.json)) == (200, 1)
 
 
 def test_trap_7_zapier_creates_a_webhook_without_type(running: Sandbox, served: Handler) -> None:
@@ -394,11 +394,11 @@ def test_trap_7_mulesoft_enables_a_webhook_by_partial_put(
             "id": hook["id"], "active": active, "type": "event", "http_method": "POST",
             "data": {}, "headers": {},
         }  # fmt: skip
-        answer = wire.put(running, path, body, User_Agent="Mulesoft Extension")
-        assert answer.status == 200
-        assert answer.json["active"] is active
+        response = wire.put(running, path, body, User_Agent="Mulesoft Extension")
+        assert response.status == 200
+        assert response.json["active"] is active
         for name in ("label", "external_url", "jwt_secret", "product", "object_class", "type"):
-            assert answer.json[name] == hook[name]
+            assert response.json[name] == hook[name]
 
 
 @pytest.mark.parametrize("name", ["type", "object_class", "product_id"])
@@ -406,10 +406,13 @@ def test_trap_7_immutable_fields_are_ignored(
     running: Sandbox, hook: dict[str, Any], name: str
 ) -> None:
     other = {"type": "validator", "object_class": "usage_file", "product_id": METER}[name]
-    answer = wire.put(running, f"/notifications/webhooks/{hook['id']}", {name: other})
-    assert answer.status == 200
-    assert answer.json["product"] == hook["product"]
-    assert (answer.json["type"], answer.json["object_class"]) == ("event", "fulfillment_request")
+    response = wire.put(running, f"/notifications/webhooks/{hook['id']}", {name: other})
+    assert response.status == 200
+    assert response.json["product"] == hook["product"]
+    assert (response.json["type"], response.json["object_class"]) == (
+        "event",
+        "fulfillment_request",
+    )
 
 
 def test_trap_7_read_only_fields_of_a_purchase_are_ignored(running: Sandbox) -> None:
@@ -511,9 +514,9 @@ def test_trap_10_repeated_action_is_refused_without_event(
     running: Sandbox, hook: dict[str, Any]
 ) -> None:
     request = ready(running)
-    answers = [wire.post(running, f"/requests/{request}/approve") for _ in range(3)]
-    assert [answer.status for answer in answers] == [200, 400, 400]
-    assert answers[1].json["error_code"] == "REQ_003"
+    responses = [wire.post(running, f"/requests/{request}/approve") for _ in range(3)]
+    assert [response.status for response in responses] == [200, 400, 400]
+    assert responses[1].json["error_code"] == "REQ_003"
     orders.until_stats(running, hook["id"], events=2, success_triggers=2)
 
 
@@ -523,8 +526,8 @@ def test_trap_10_repeated_action_is_refused_without_event(
 def test_trap_10_failing_handler_does_not_fail_the_order(running: Sandbox, url: str) -> None:
     made = orders.webhook(running, url)
     try:
-        answer = wire.post(running, "/requests", order_body(), key=running.provider_key)
-        assert answer.status == 201
+        response = wire.post(running, "/requests", order_body(), key=running.provider_key)
+        assert response.status == 201
         orders.until_stats(running, made["id"], events=1, failure_triggers=1)
     finally:
         running.as_vendor("DELETE", f"/notifications/webhooks/{made['id']}")
@@ -542,13 +545,13 @@ def test_key_is_accepted_as_clients_send_it(running: Sandbox, scheme: str) -> No
 
 
 def test_unknown_headers_are_ignored(running: Sandbox) -> None:
-    answer = wire.get(
+    response = wire.get(
         running, "/requests?limit=1", Accept="text/html, image/gif; q=.2",
         User_Agent="connect-fluent/35.0 CPython/3.11 Linux/6", Request_ID="api-request-61",
         Accept_Language="xx", Cookie="sessionid=nonsense; a", If_None_Match='"x"',
     )  # fmt: skip
-    assert answer.status == 200
-    assert answer.headers["content-type"] == "application/json"
+    assert response.status == 200
+    assert response.headers["content-type"] == "application/json"
 
 
 def test_other_names_of_this_machine_are_accepted(running: Sandbox) -> None:
@@ -568,9 +571,9 @@ def test_empty_structured_value_is_accepted(running: Sandbox) -> None:
     """connect-processors-toolkit sends it with every parameter."""
     request = orders.purchase(running)["id"]
     sent = {"id": "activation_id", "value": "a-2", "value_error": "", "structured_value": ""}
-    answer = wire.put(running, f"/requests/{request}", {"asset": {"params": [sent]}})
-    assert answer.status == 200
-    stored = next(p for p in answer.json["asset"]["params"] if p["id"] == "activation_id")
+    response = wire.put(running, f"/requests/{request}", {"asset": {"params": [sent]}})
+    assert response.status == 200
+    stored = next(p for p in response.json["asset"]["params"] if p["id"] == "activation_id")
     assert (stored["value"], stored["value_error"]) == ("a-2", "")
     body = {"template_id": "TL-213-870-001", "activation_tile": None, "effective_date": None}
     approved = wire.post(running, f"/requests/{request}/approve", body)
@@ -583,8 +586,8 @@ def test_parameters_keep_their_order(running: Sandbox) -> None:
     before = [p["id"] for p in request["asset"]["params"]]
     sent = [{"id": name, "value": ""} for name in reversed(before)]
     sent[0]["value"] = "https://console.example.com"
-    answer = wire.put(running, f"/requests/{request['id']}", {"asset": {"params": sent}})
-    assert [p["id"] for p in answer.json["asset"]["params"]] == before
+    response = wire.put(running, f"/requests/{request['id']}", {"asset": {"params": sent}})
+    assert [p["id"] for p in response.json["asset"]["params"]] == before
 
 
 def test_fields_of_reports_are_always_present(running: Sandbox) -> None:

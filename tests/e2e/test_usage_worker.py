@@ -49,13 +49,13 @@ def test_usage_file_of_killed_worker_is_read_after_the_restart(tmp_path: Path) -
     with sandbox(tmp_path / "data") as running:
         body, content = used(running)
         path = f"/usage/files/{running.as_vendor('POST', '/usage/files', body)['id']}"
-        answer = requests.post(
+        response = requests.post(
             f"{running.url}/public/v1{path}/upload",
             headers={"Authorization": f"ApiKey {running.vendor_key}"},
             files={"usage_file": ("usage.csv", content)},
             timeout=30,
         )
-        assert answer.status_code == 201
+        assert response.status_code == 201
         shown = until(running, path, lambda f: f["stats"]["validated"] > 0)
         running.process.kill()
         assert shown["stats"]["uploaded"] == ROWS and shown["sub_status"] == "processing"

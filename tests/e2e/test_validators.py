@@ -156,12 +156,12 @@ class TestEachType:
         extra = [{"id": "unheard_of", "value": "1", "value_error": "Not ours."}]
         also = not_to_be_taken(flow)
         served.rules(**{name: {"params": edits(flow), "extra": extra, "also": also}})
-        answer = flow.validate()
-        assert answer.status_code == 200, answer.text
+        response = flow.validate()
+        assert response.status_code == 200, response.text
         (got,) = served.seen(flow.pk)
         self.check_call(got, running, hooks[name], before)
-        assert timeless(answer.json()) == timeless(edited(flow, before))
-        assert flow.read() == running.as_distributor("GET", flow.path) == answer.json()
+        assert timeless(response.json()) == timeless(edited(flow, before))
+        assert flow.read() == running.as_distributor("GET", flow.path) == response.json()
         self.check_counters(running, hooks[name], got)
 
         # The handler's minimal answer takes the error back, and leaves the rest as it was.
@@ -195,16 +195,16 @@ class TestEachType:
         stats = validating.read_hook(running, hooks[name])["stats"]
         assert stats == NO_CALLS | {"events": 4, "triggers": 4, "success_triggers": 4}
 
-    def check_call(self, got: Json, running: Sandbox, made: Json, object_: Json) -> None:
-        assert (got["method"], got["content_type"]) == ("POST", "application/json")
-        assert got["headers"] == [
+    def check_call(self, request: Json, running: Sandbox, made: Json, object_: Json) -> None:
+        assert (request["method"], request["content_type"]) == ("POST", "application/json")
+        assert request["headers"] == [
             "accept", "accept-encoding", "authentication", "authorization", "content-length",
             "content-type", "host", "user-agent",
         ]  # fmt: skip
         # Of what GET answers to the vendor, nothing is missing and nothing more is there.
-        assert got["body"] == object_
-        claims = got["claims"]
-        assert set(claims) == CLAIMS and got["refused"] == ""
+        assert request["body"] == object_
+        claims = request["claims"]
+        assert set(claims) == CLAIMS and request["refused"] == ""
         triggered = datetime.fromisoformat(claims["triggered_at"])
         assert claims["exp"] == triggered.timestamp() + 600
         assert claims == {
@@ -216,22 +216,22 @@ class TestEachType:
             "exp": claims["exp"],
         }  # fmt: skip
 
-    def check_counters(self, running: Sandbox, made: Json, got: Json) -> None:
+    def check_counters(self, running: Sandbox, made: Json, request: Json) -> None:
         found = validating.read_hook(running, made)
         assert found["stats"] == NO_CALLS | {"events": 1, "triggers": 1, "success_triggers": 1}
-        assert found["last_event"] == got["claims"]["triggered_at"]
+        assert found["last_event"] == request["claims"]["triggered_at"]
         assert found["last_failure"] is None
         last = found["last_success"]
         assert (last["status"], last["status_code"], last["errors"]) == ("success", 200, "")
         assert last["response"]["headers"]["Content-Type"] == "application/json"
-        assert json.loads(last["response"]["body"])["id"] == got["body"]["id"]
+        assert json.loads(last["response"]["body"])["id"] == request["body"]["id"]
 
 
 def nothing_happens(running: Sandbox, served: Validator, flow: Flow, *hooks: Json) -> None:
     """Check that a validation returns the object unchanged and calls no webhook."""
     before, called = flow.read(), len(served.seen())
-    answer = flow.validate()
-    assert (answer.status_code, answer.json()) == (200, before)
+    response = flow.validate()
+    assert (response.status_code, response.json()) == (200, before)
     assert flow.read() == before
     assert len(served.seen()) == called
     for made in hooks:
@@ -270,11 +270,11 @@ class TestNobodyIsCalled:
                 "label": "Mine", "product_id": SUITE, "type": name, "jwt_secret": orders.SECRET,
                 "object_class": found.object_class, "external_url": f"{served.url}/{name}",
             }  # fmt: skip
-            answer = running.call(
+            response = running.call(
                 "POST", "/public/v1/notifications/webhooks", body, key=running.provider_key
             )
-            assert answer.status_code == 400
-            assert answer.json()["errors"] == ["type: Validators are for vendors only."]
+            assert response.status_code == 400
+            assert response.json()["errors"] == ["type: Validators are for vendors only."]
         nothing_happens(running, served, validating.draft(running))
 
     def test_webhook_of_another_vendor_is_not_called(
@@ -339,9 +339,9 @@ class TestNobodyIsCalled:
         flow = validating.begin(running, VALIDATORS[name])
         flow.leave()
         before = flow.read()
-        answer = flow.validate()
-        assert (answer.status_code, answer.json()["error_code"]) == (400, "REQ_003")
-        assert answer.json()["errors"] == [
+        response = flow.validate()
+        assert (response.status_code, response.json()["error_code"]) == (400, "REQ_003")
+        assert response.json()["errors"] == [
             f"{flow.pk} is pending: validate is for draft or inquiring only."
         ]
         assert flow.read() == before
@@ -400,9 +400,9 @@ def lacking(running: Sandbox, served: Validator, name: str, product: str) -> str
         "label": "No", "product_id": product, "type": name, "jwt_secret": orders.SECRET,
         "object_class": VALIDATORS[name].object_class, "external_url": f"{served.url}/{name}",
     }  # fmt: skip
-    answer = running.call("POST", "/public/v1/notifications/webhooks", body)
-    assert (answer.status_code, answer.json()["error_code"]) == (400, "VAL_001")
-    (said,) = answer.json()["errors"]
+    response = running.call("POST", "/public/v1/notifications/webhooks", body)
+    assert (response.status_code, response.json()["error_code"]) == (400, "VAL_001")
+    (said,) = response.json()["errors"]
     before, after = f"type: {product} does not have the capability ", (
         f", so webhooks of type {name} are never called. Switch it on first."
     )  # fmt: skip

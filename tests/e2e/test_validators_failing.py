@@ -128,12 +128,12 @@ WRONG: dict[str, tuple[Json, str]] = {
 }  # fmt: skip
 
 
-def message(answer: Any) -> str:
+def message(response: Any) -> str:
     """Return the reason of a failed validation."""
-    assert answer.status_code == 400, answer.text
-    assert set(answer.json()) == {"error_code", "errors"}
-    assert answer.json()["error_code"] == "VAL_100"
-    general, said = answer.json()["errors"]
+    assert response.status_code == 400, response.text
+    assert set(response.json()) == {"error_code", "errors"}
+    assert response.json()["error_code"] == "VAL_100"
+    general, said = response.json()["errors"]
     assert general == "Validation service is not available."
     return str(said)
 
@@ -306,9 +306,9 @@ class TestOdd:
     ) -> None:
         served.rules(validator=SAFE[name])
         before = untouched.read()
-        answer = untouched.validate()
-        assert answer.status_code == 200, answer.text
-        assert timeless(answer.json()) == timeless(before)
+        response = untouched.validate()
+        assert response.status_code == 200, response.text
+        assert timeless(response.json()) == timeless(before)
         stats = orders.stats(running, hook["id"])
         assert (stats["success_triggers"], stats["failure_triggers"]) == (1, 0)
 

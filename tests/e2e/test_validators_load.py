@@ -99,9 +99,9 @@ class TestSlow:
         took: list[float] = []
 
         def validate(flow: Flow) -> int:
-            answer = flow.validate()
+            response = flow.validate()
             took.append(time.monotonic() - began)
-            return answer.status_code
+            return response.status_code
 
         waiting = [pool.submit(validate, flows[n % drafts]) for n in range(10)]
         validator.until_seen(10, *(flow.pk for flow in flows))
@@ -160,9 +160,9 @@ class TestHanging:
             )
         )
         validator.release()
-        answer = waiting.result()
-        assert answer.status_code == 200
-        found = answer.json()
+        response = waiting.result()
+        assert response.status_code == 200
+        found = response.json()
         params = flow.params(found)
         assert (found["note"], found["asset"]["items"][0]["quantity"]) == ("Soon, please.", "7")
         assert params["company_alias"]["value"] == "B"
@@ -181,9 +181,9 @@ class TestHanging:
         (waiting,) = self.waits(pool, validator, flow, 1, params=edit)
         timed(flow.leave)
         validator.release()
-        answer = waiting.result()
-        assert (answer.status_code, answer.json()["error_code"]) == (400, "REQ_003")
-        assert answer.json()["errors"] == [
+        response = waiting.result()
+        assert (response.status_code, response.json()["error_code"]) == (400, "REQ_003")
+        assert response.json()["errors"] == [
             f"{flow.pk} became pending during its validation: the response of the validator "
             f"was too late."
         ]

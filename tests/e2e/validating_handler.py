@@ -126,23 +126,23 @@ def _said(rule: Json, body: Json | None) -> bytes:
         return base64.b64decode(rule["base64"])
     if "json" in rule:
         return json.dumps(rule["json"]).encode()
-    answer = copy.deepcopy(body or {})
-    place = answer.get("asset", answer)
+    response = copy.deepcopy(body or {})
+    place = response.get("asset", response)
     params = place.get("params", [])
     for param in params:
         _edit(param, rule)
     if rule.get("minimal"):
         edited = [p for p in params if p["id"] in rule.get("params", {})]
-        if "asset" in answer:
+        if "asset" in response:
             small = {"id": place["id"], "params": edited}
-            answer = {"id": answer["id"], "asset": small}
+            response = {"id": response["id"], "asset": small}
         else:
-            answer = {"id": answer["id"], "params": edited}
+            response = {"id": response["id"], "params": edited}
     else:
         params.extend(rule.get("extra", []))
     for dotted, value in rule.get("also", {}).items():
-        _set(answer, dotted.split("."), value)
-    return json.dumps(answer).encode()
+        _set(response, dotted.split("."), value)
+    return json.dumps(response).encode()
 
 
 def _edit(param: Json, rule: Json) -> None:

@@ -13,7 +13,7 @@ from tests.processes import Sandbox
 
 
 @dataclass
-class Answer:
+class Response:
     """A response."""
 
     status: int
@@ -33,7 +33,7 @@ class Answer:
 def send(
     running: Sandbox, method: str, target: str, body: bytes = b"", *, key: str = "",
     host: str = "", **headers: str | None,
-) -> Answer:  # fmt: skip
+) -> Response:  # fmt: skip
     """Send a request with exactly these headers (`Content_Type="…"`; None: not sent)."""
     address = urlsplit(running.url)
     sent: dict[str, str | None] = {
@@ -46,28 +46,28 @@ def send(
     head = "".join(f"{name}: {value}\r\n" for name, value in sent.items() if value is not None)
     with socket.create_connection((address.hostname, address.port), timeout=30) as line:
         line.sendall(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + body)
-        answer = HTTPResponse(line, method=method)
-        answer.begin()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, found, answer.read())
+        response = HTTPResponse(line, method=method)
+        response.begin()
+        found = {name.lower(): value for name, value in response.getheaders()}
+        return Response(response.status, found, response.read())
 
 
-def get(running: Sandbox, target: str, **options: Any) -> Answer:
+def get(running: Sandbox, target: str, **options: Any) -> Response:
     return send(running, "GET", f"/public/v1{target}", **options)
 
 
-def post(running: Sandbox, target: str, body: Any = None, **options: Any) -> Answer:
+def post(running: Sandbox, target: str, body: Any = None, **options: Any) -> Response:
     """POST an object as JSON, bytes unchanged, None as an empty body."""
     return _with_body(running, "POST", target, body, options)
 
 
-def put(running: Sandbox, target: str, body: Any = None, **options: Any) -> Answer:
+def put(running: Sandbox, target: str, body: Any = None, **options: Any) -> Response:
     return _with_body(running, "PUT", target, body, options)
 
 
 def _with_body(
     running: Sandbox, method: str, target: str, body: Any, options: dict[str, Any]
-) -> Answer:
+) -> Response:
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
         options.setdefault("Content_Type", "application/json")

@@ -43,9 +43,9 @@ def calls(who: Caller) -> Call:
     """Return what calls the API for one account of a test without a server."""
 
     def call(method: str, path: str, body: Any = None) -> Any:
-        answer = who.call(method, path, body)
-        assert answer.status < 300, answer
-        return answer.json
+        response = who.call(method, path, body)
+        assert response.status < 300, response
+        return response.json
 
     return call
 
@@ -140,10 +140,10 @@ def _control(element: Element) -> dict[str, Any]:
 class Page:
     """The form of a page: its fields by parameter, and what a browser would send of it."""
 
-    def __init__(self, answer: HttpResponse) -> None:
-        self.answer = answer
-        self.status = answer.status_code
-        self.html = answer.content.decode()
+    def __init__(self, response: HttpResponse) -> None:
+        self.response = response
+        self.status = response.status_code
+        self.html = response.content.decode()
         self.root = html.parse(self.html)
         self.text = self.root.raw_text
         self.fields = {e["data-field"]: Shown(e) for e in self.root.all("[data-field]")}

@@ -63,6 +63,6 @@ def hook(catalog: make.Catalog) -> Webhook:
 
 def ids(client: Client, query: str = "") -> list[int]:
     """Return the deliveries that the log lists."""
-    answer = client.get(f"/deliveries/{query}")
-    assert answer.status_code == 200
-    return [row.pk for row in answer.context["log"].rows]
+    response = client.get(f"/deliveries/{query}")
+    assert response.status_code == 200
+    return [row.pk for row in response.context["log"].rows]

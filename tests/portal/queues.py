@@ -44,9 +44,9 @@ def read(client: Client, path: str, status: int = 200, **headers: str) -> Elemen
     return html.get(client, path, status, **headers)
 
 
-def text(answer: Any) -> Element:
+def text(response: Any) -> Element:
     """Return the page of a response."""
-    return html.parse(answer)
+    return html.parse(response)
 
 
 def fields(client: Client, path: str, **changed: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.handlers import Got, Handler
+from tests.handlers import Handler, ReceivedRequest
 from tests.processes import Sandbox, pause
 
 PLAIN, SUITE, METER = "PRD-814-505-018", "PRD-362-917-440", "PRD-590-284-731"
@@ -25,7 +25,7 @@ def tell(story: Story, served: Handler) -> None:
     """Let it happen: one webhook is out of order, one backs off, one does well, one judges."""
     running = story.running
     down = {"/security"}
-    served.answer = lambda got: _answer(got, down)
+    served.respond = lambda request: _answer(request, down)
     security = _webhook(running, served, "security", "Security provisioning", SUITE)
     for _ in range(3):
         _sample(running, SUITE)
@@ -64,10 +64,10 @@ def tell(story: Story, served: Handler) -> None:
     }  # fmt: skip
 
 
-def _answer(got: Got, down: set[str]) -> Any:
-    if got.path in down:
+def _answer(request: ReceivedRequest, down: set[str]) -> Any:
+    if request.path in down:
         return 503, b'{"error": "The provisioning system is down for maintenance."}'
-    if got.path == "/judge":
+    if request.path == "/judge":
         params = [{"id": "data_region", "value_error": "We have no room there."}]
         return 200, json.dumps({"asset": {"params": params}}).encode()
     return 200, b'{"status": "accepted"}'
@@ -85,9 +85,9 @@ def _webhook(
 
 def _sample(running: Sandbox, product: str, **more: Any) -> str:
     body = {"queue": "fulfillment", "type": "purchase", "product": product, **more}
-    answer = running.call("POST", "/sandbox/queue/samples", body)
-    assert answer.ok, answer.text
-    return str(answer.json()["id"])
+    response = running.call("POST", "/sandbox/queue/samples", body)
+    assert response.ok, response.text
+    return str(response.json()["id"])
 
 
 def _until_called(running: Sandbox, webhook: str) -> None:

@@ -34,16 +34,16 @@ def secret() -> str:
 
 def test_page_shows_the_decoded_token_without_signing_in(vendor: Caller, client: Client) -> None:
     asset = ids(vendor, f"/assets?product.id={SUITE}&limit=1")[0]
-    answer = client.get(path_of(vendor, f"?asset_id={asset}"))
-    text = answer.content.decode()
-    assert answer.status_code == 200
+    response = client.get(path_of(vendor, f"?asset_id={asset}"))
+    text = response.content.decode()
+    assert response.status_code == 200
     assert f"&quot;asset_id&quot;: &quot;{asset}&quot;" in text
     assert "&quot;action_id&quot;: &quot;sign_in&quot;" in text
     assert "&quot;alg&quot;: &quot;HS256&quot;" in text
     assert secret() not in text
     assert "Anyone with this link can open the page" in text
-    assert answer["Content-Security-Policy"].startswith("default-src 'self'")
-    assert answer["Cache-Control"] == "no-store"
+    assert response["Content-Security-Policy"].startswith("default-src 'self'")
+    assert response["Cache-Control"] == "no-store"
 
 
 def test_python_example_on_the_page_verifies_the_token(vendor: Caller, client: Client) -> None:
@@ -71,9 +71,9 @@ def test_page_refuses_an_invalid_token(vendor: Caller, client: Client) -> None:
         token[:-4] + "AAAA", "", "x", "a.b.c",
     ]  # fmt: skip
     for wrong in forged:
-        answer = client.get(f"{base}?jwt={wrong}")
-        assert answer.status_code == 403, wrong
-        assert "Nimbus" not in answer.content.decode()
+        response = client.get(f"{base}?jwt={wrong}")
+        assert response.status_code == 403, wrong
+        assert "Nimbus" not in response.content.decode()
     # As a link to an action that there is not.
     missing = client.get(f"/actions/ACT-0?jwt={token}")
     assert missing.status_code == 403
@@ -89,9 +89,9 @@ def test_page_refuses_an_invalid_exp(vendor: Caller, client: Client, exp: object
 
 def test_page_refuses_the_token_of_another_action(vendor: Caller, client: Client) -> None:
     token = path_of(vendor).partition("?jwt=")[2]
-    answer = client.get(f"/actions/ACT-362-917-440-002?jwt={token}")
-    assert answer.status_code == 403
-    assert "another action" in answer.content.decode()
+    response = client.get(f"/actions/ACT-362-917-440-002?jwt={token}")
+    assert response.status_code == 403
+    assert "another action" in response.content.decode()
 
 
 def test_link_expires_after_ten_minutes_of_platform_time(vendor: Caller, client: Client) -> None:
@@ -100,9 +100,9 @@ def test_link_expires_after_ten_minutes_of_platform_time(vendor: Caller, client:
     with time_machine.travel(clock.now() + just):
         assert client.get(path).status_code == 200
     with time_machine.travel(clock.now() + action_links.VALID + timedelta(seconds=1)):
-        answer = client.get(path)
-        assert answer.status_code == 403
-        assert re.search(r"It expired at 20[-\d]{8} [:\d]{8} UTC\.", answer.content.decode())
+        response = client.get(path)
+        assert response.status_code == 403
+        assert re.search(r"It expired at 20[-\d]{8} [:\d]{8} UTC\.", response.content.decode())
 
 
 def test_link_ends_with_a_new_secret_and_with_its_action(vendor: Caller, client: Client) -> None:

@@ -31,11 +31,11 @@ def row(hook: Webhook) -> Delivery:
     return made
 
 
-def made(answer: Any) -> Delivery:
+def made(response: Any) -> Delivery:
     """Return the delivery that a form has created."""
-    assert answer.status_code == 303, answer.content.decode()
+    assert response.status_code == 303, response.content.decode()
     found = Delivery.objects.latest("pk")
-    assert answer.headers["Location"] == f"/deliveries/{found.pk}/"
+    assert response.headers["Location"] == f"/deliveries/{found.pk}/"
     return found
 
 
@@ -66,8 +66,8 @@ def test_resend_requires_a_post_with_a_csrf_token(vendor: Client, row: Delivery)
 def test_disabled_webhook_is_not_sent_again(vendor: Client, row: Delivery, path: str) -> None:
     Webhook.objects.update(active=False)
     sent = {**form(vendor, row), "attempt": 1}
-    answer = vendor.post(f"/deliveries/{row.pk}/{path}/", sent, follow=True)
-    assert "is disabled" in html.parse(answer)
+    response = vendor.post(f"/deliveries/{row.pk}/{path}/", sent, follow=True)
+    assert "is disabled" in html.parse(response)
     assert not Resend.objects.exists()
     button = html.get(vendor, f"/deliveries/{row.pk}/").by_role("button", "Send again")
     assert "disabled" in button.attributes
@@ -76,8 +76,8 @@ def test_disabled_webhook_is_not_sent_again(vendor: Client, row: Delivery, path:
 @pytest.mark.parametrize("path", ["again", "change", "curl"])
 def test_unrecorded_request_cannot_be_sent_again(vendor: Client, row: Delivery, path: str) -> None:
     Attempt.objects.update(claims={}, request_body="")
-    answer = vendor.post(f"/deliveries/{row.pk}/{path}/", {"attempt": 1}, follow=True)
-    assert "was not recorded" in html.parse(answer)
+    response = vendor.post(f"/deliveries/{row.pk}/{path}/", {"attempt": 1}, follow=True)
+    assert "was not recorded" in html.parse(response)
     assert not Resend.objects.exists()
 
 
@@ -127,9 +127,9 @@ def test_invalid_form_shows_errors_and_keeps_its_values(
     vendor: Client, row: Delivery, name: str, value: str, sentence: str
 ) -> None:
     sent = {**form(vendor, row), "attempt": 1, "external_url": "http://127.0.0.1/kept", name: value}
-    answer = vendor.post(f"/deliveries/{row.pk}/change/", sent)
-    assert answer.status_code == 400
-    shown = answer.context["form"]
+    response = vendor.post(f"/deliveries/{row.pk}/change/", sent)
+    assert response.status_code == 400
+    shown = response.context["form"]
     assert sentence in " ".join(shown.errors[name])
     assert str(shown[name].value()) == value
     if name != "external_url":
@@ -138,9 +138,9 @@ def test_invalid_form_shows_errors_and_keeps_its_values(
 
 
 def test_curl_command_equals_a_resend(vendor: Client, row: Delivery) -> None:
-    answer = vendor.post(f"/deliveries/{row.pk}/curl/", {"attempt": 1})
-    assert answer.headers["Cache-Control"] == "no-store"
-    words = shlex.split(html.parse(answer).one("#curl-command").raw_text)
+    response = vendor.post(f"/deliveries/{row.pk}/curl/", {"attempt": 1})
+    assert response.headers["Cache-Control"] == "no-store"
+    words = shlex.split(html.parse(response).one("#curl-command").raw_text)
     assert words[:4] == ["curl", "--globoff", "--include", "--request"]
     assert words[4:6] == ["POST", row.webhook.external_url]
     headers = [words[n + 1] for n, word in enumerate(words) if word == "--header"]
@@ -156,8 +156,8 @@ def test_curl_command_equals_a_resend(vendor: Client, row: Delivery) -> None:
 
 
 def test_htmx_gets_the_command_only(vendor: Client, row: Delivery) -> None:
-    answer = vendor.post(
+    response = vendor.post(
         f"/deliveries/{row.pk}/curl/", {"attempt": 1}, headers={"HX-Request": "true"}
     )
-    page = html.parse(answer)
+    page = html.parse(response)
     assert not page.all("html") and "curl --globoff" in page.one("#curl-command")

@@ -140,8 +140,8 @@ def test_form_sends_changes(site: Site, hook: str) -> None:
 
 
 def test_shortcuts_select_attempts_and_the_next_one_counts_down(site: Site) -> None:
-    answers = iter([500, 503, 200])
-    usual, site.served.answer = site.served.answer, lambda got: next(answers)
+    responses = iter([500, 503, 200])
+    usual, site.served.respond = site.served.respond, lambda request: next(responses)
     try:
         pk = site.webhook(label="Failing")
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
@@ -165,7 +165,7 @@ def test_shortcuts_select_attempts_and_the_next_one_counts_down(site: Site) -> N
             page.wait_for_url("**?attempt=1*")
             assert watched.complaints == []
     finally:
-        site.served.answer = usual
+        site.served.respond = usual
 
 
 def test_pages_work_without_scripts(site: Site, hook: str) -> None:

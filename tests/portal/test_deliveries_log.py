@@ -113,8 +113,8 @@ def test_polling_returns_204_until_something_changes(
     assert after(lambda: Event.objects.create(webhook=hook, delivery=row, at=AT)) == 200
     seen = vendor.get("/deliveries/").context["log"].digest
     with django_assert_max_num_queries(7):
-        answer = vendor.get(f"/deliveries/?seen={seen}", headers=HTMX)
-    assert (answer.status_code, answer.content) == (204, b"")
+        response = vendor.get(f"/deliveries/?seen={seen}", headers=HTMX)
+    assert (response.status_code, response.content) == (204, b"")
     part = html.get(vendor, "/deliveries/?seen=old", **HTMX)
     assert part.one("#log") and not part.all("html")
 

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.django_db
 @examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=typed)
 def test_any_search_shows_a_page(vendor: Client, hook: Webhook, text: str) -> None:
-    answer = vendor.get("/deliveries/", {"q": text.encode("utf-8", "replace")})
-    assert answer.status_code == (400 if "\0" in text else 200)
+    response = vendor.get("/deliveries/", {"q": text.encode("utf-8", "replace")})
+    assert response.status_code == (400 if "\0" in text else 200)
 
 
 def test_invalid_search_is_kept_and_explained(vendor: Client, hook: Webhook) -> None:
@@ -65,8 +65,8 @@ def found(hook: Webhook, catalog: make.Catalog) -> dict[str, int]:
 def test_deliveries_are_found_by(
     vendor: Client, found: dict[str, int], text: str, names: str
 ) -> None:
-    answer = vendor.get("/deliveries/", {"q": text})
-    rows = [row.pk for row in answer.context["log"].rows]
+    response = vendor.get("/deliveries/", {"q": text})
+    rows = [row.pk for row in response.context["log"].rows]
     assert rows == [found[name] for name in names]
 
 

@@ -39,21 +39,21 @@ def test_page_without_a_database_is_an_error_page(
     path: str, vendor: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with database_unavailable():
-        answer = vendor.get(path)
-    assert answer.status_code == 503
-    assert "The database cannot be reached." in html.parse(answer).by_role("heading")
-    assert answer.headers["Content-Type"].startswith("text/html")
-    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-    assert "OperationalError" not in answer.content.decode()
+        response = vendor.get(path)
+    assert response.status_code == 503
+    assert "The database cannot be reached." in html.parse(response).by_role("heading")
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert "OperationalError" not in response.content.decode()
 
 
 def test_api_without_a_database_returns_json(vendor: Client) -> None:
     key = {"Authorization": "ApiKey SU-100-000-001:secret-of-the-tests"}
     with database_unavailable():
         for path in ("/public/v1/requests", "/public/v1/nowhere", "/sandbox/clock"):
-            answer = vendor.get(path, headers=key)
-            assert answer.status_code == 503
-            assert answer.json()["error_code"] == "SYS_503"
+            response = vendor.get(path, headers=key)
+            assert response.status_code == 503
+            assert response.json()["error_code"] == "SYS_503"
 
 
 def test_unknown_path_is_not_found(vendor: Client) -> None:
@@ -80,7 +80,7 @@ def test_failing_view_is_an_error_page_without_internals(
         raise error
 
     monkeypatch.setattr(views, "_context", fail)
-    answer = vendor.get("/")
-    assert answer.status_code == status
-    assert html.parse(answer).by_role("heading", message)
-    assert "secret inside" not in answer.content.decode()
+    response = vendor.get("/")
+    assert response.status_code == status
+    assert html.parse(response).by_role("heading", message)
+    assert "secret inside" not in response.content.decode()

@@ -60,8 +60,8 @@ class Windows:
         # Colours on their way from light to dark would be neither.
         found.page.emulate_media(color_scheme="light", reduced_motion="reduce")
         found.page.set_viewport_size({"width": WIDE, "height": 900})
-        answer = found.page.goto(shot.address(self.story))
-        assert answer is not None and answer.status == shot.status, shot.name
+        response = found.page.goto(shot.address(self.story))
+        assert response is not None and response.status == shot.status, shot.name
         return found
 
     def _window(self, who: str, script: bool) -> Window:

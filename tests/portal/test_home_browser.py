@@ -74,7 +74,7 @@ def test_polling_updates_the_page_and_the_steps(site: Site) -> None:
 
 
 def test_out_of_order_webhook_is_shown_on_every_page(site: Site) -> None:
-    site.served.answer = lambda got: 503 if got.path == "/down" else 200
+    site.served.respond = lambda request: 503 if request.path == "/down" else 200
     hook = site.webhook(label="Down", external_url=f"{site.served.url}down", product_id=SUITE)
     with site.open("/") as watched:
         page = watched.page

@@ -275,8 +275,8 @@ def test_polled_part_has_no_steps_unless_requested(vendor: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/home/live/"])
 def test_home_requires_sign_in(path: str, catalog: make.Catalog) -> None:
-    answer = Client().get(path)
-    assert (answer.status_code, answer.headers["Location"][:9]) == (303, "/sign-in/")
+    response = Client().get(path)
+    assert (response.status_code, response.headers["Location"][:9]) == (303, "/sign-in/")
     assert signed_in(catalog.vendor_user).post(path).status_code == 405
 
 

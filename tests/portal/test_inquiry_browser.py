@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import Watched, chromium, watched
-from tests.handlers import Answer, Got, Handler, handler
+from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.portal import accessible, asked
 from tests.portal.asked import SUITE, TIER_REQUEST
 from tests.processes import Sandbox, sandbox
@@ -43,10 +43,10 @@ class Vendor:
     # Ids of the requests of a test: they hold their unique values until they fail.
     ordered: list[str] = field(default_factory=list)
 
-    def answer(self, got: Got) -> Answer:
+    def respond(self, request: ReceivedRequest) -> Response:
         if self.down:
             return 503
-        sent = got.json
+        sent = request.json
         params = sent["params"] if "params" in sent else sent["asset"]["params"]
         values = {p["id"]: p["value"] for p in params}
         if self.slow and values.get("console_subdomain") == self.slow:
@@ -117,7 +117,7 @@ class Vendor:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
     with sandbox(tmp_path_factory.mktemp("form")) as running, handler() as found:
         vendor = Vendor(running, found)
-        found.answer = vendor.answer
+        found.respond = vendor.respond
         for kind, of in (
             ("inquiring_validator", "fulfillment_request"),
             ("tcr_update_t1_inq_val", "tier_config_request"),

@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from tests.handlers import Got, Handler
+from tests.handlers import Handler, ReceivedRequest
 from tests.portal.asked import Page, visit
 from tests.portal.test_inquiry_validation import (
     catalog,
@@ -31,14 +31,14 @@ class Slow:
 
     def __init__(self, hooked: Handler, alias: str) -> None:
         self.alias, self.arrived, self.release = alias, Event(), Event()
-        hooked.answer = self.answer
+        hooked.respond = self.respond
 
-    def answer(self, got: Got) -> tuple[int, bytes]:
-        values = {p["id"]: p["value"] for p in got.json["asset"]["params"]}
+    def respond(self, request: ReceivedRequest) -> tuple[int, bytes]:
+        values = {p["id"]: p["value"] for p in request.json["asset"]["params"]}
         if values["alias"] == self.alias:
             self.arrived.set()
             assert self.release.wait(20)
-        return 200, got.body
+        return 200, request.body
 
 
 def check(form: Page, **sent: str) -> Page:

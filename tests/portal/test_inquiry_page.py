@@ -69,7 +69,7 @@ def test_page_shows_the_request_and_the_vendors_text(path: str) -> None:
 
 def test_pages_have_security_headers(path: str) -> None:
     for address in (path, f"/forms/{ORDER}"):
-        headers = visit(Client(), address).answer.headers
+        headers = visit(Client(), address).response.headers
         assert headers["Cache-Control"] == "no-store"
         assert headers["Referrer-Policy"] == "same-origin"
         assert headers["X-Robots-Tag"] == "noindex, nofollow"
@@ -153,7 +153,7 @@ def test_form_of_another_site_is_refused(path: str) -> None:
     page = visit(client, path)
     forged = post(client, path, "shown=console_subdomain&value:console_subdomain=x")
     assert forged.status == 403
-    assert forged.answer.headers["Content-Type"].startswith("text/html")
+    assert forged.response.headers["Content-Type"].startswith("text/html")
     assert post(client, path.replace("?", "/check?"), "").status == 403
     assert status() == "inquiring"
     assert page.send(client, value__console_subdomain="marlow").status == 200
@@ -231,12 +231,12 @@ def test_parameters_that_are_not_shown_are_unchanged(path: str) -> None:
 def test_submitted_form_redirects_to_the_status(path: str, vendor: Caller) -> None:
     client = Client()
     page = visit(client, path)
-    answer = client.post(
+    response = client.post(
         path, page.body(value__console_subdomain="marlow"),
         content_type="application/x-www-form-urlencoded",
     )  # fmt: skip
-    assert answer.status_code == 303
-    assert answer.headers["Location"] == path
+    assert response.status_code == 303
+    assert response.headers["Location"] == path
     assert visit(client, path).outcome == "pending"
     found = vendor.get(f"/requests/{ORDER}").json
     assert found["status"] == "pending"
@@ -405,8 +405,8 @@ def test_no_body_breaks_the_form_or_sets_protected_parameters(
     edit("edition", value="standard", constraints={"readonly": True})
     edit("data_region", value="uk", constraints={"hidden": True})
     before = Request.objects.get(pk=ORDER)
-    answer = post(Client(), path.replace("?", f"{which}?"), body)
-    assert answer.status in (200, 400, 409), answer.html
+    response = post(Client(), path.replace("?", f"{which}?"), body)
+    assert response.status in (200, 400, 409), response.html
     after = Request.objects.get(pk=ORDER)
     shown = {
         p["id"]
@@ -419,7 +419,7 @@ def test_no_body_breaks_the_form_or_sets_protected_parameters(
         assert {k: old[k] for k in ("id", "type", "constraints")} == {
             k: new[k] for k in ("id", "type", "constraints")
         }
-    if which == "/check" or "Your answers were not sent" in answer.text:
+    if which == "/check" or "Your answers were not sent" in response.text:
         assert after.status == "inquiring"
     else:
         assert after.status == "pending"

@@ -16,7 +16,7 @@ from requests_queue import transitions
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import caller
-from tests.handlers import Got, Handler, handler
+from tests.handlers import Handler, ReceivedRequest, handler
 from tests.portal import asked
 from tests.portal.asked import Page, calls, visit
 from webhooks.delivery import validator_client as loop
@@ -48,7 +48,7 @@ def catalog() -> make.Catalog:
 @pytest.fixture
 def hooked(catalog: make.Catalog) -> Iterator[Handler]:
     """A validator that echoes what it gets until a test has it say something."""
-    with handler(lambda got: (200, got.body)) as found:
+    with handler(lambda request: (200, request.body)) as found:
         make.webhook(catalog, found.url, type="inquiring_validator")
         yield found
 
@@ -56,12 +56,12 @@ def hooked(catalog: make.Catalog) -> Iterator[Handler]:
 def says(hooked: Handler, *params: dict[str, Any]) -> None:
     """Have the validator say this of the parameters."""
 
-    def answer(got: Got) -> tuple[int, bytes]:
-        sent = got.json
+    def respond(request: ReceivedRequest) -> tuple[int, bytes]:
+        sent = request.json
         body = {"id": sent["id"], "asset": {"id": sent["asset"]["id"], "params": list(params)}}
         return 200, json.dumps(body).encode()
 
-    hooked.answer = answer
+    hooked.respond = respond
 
 
 @pytest.fixture
@@ -210,9 +210,11 @@ def test_removed_choice_must_be_selected_again(path: str, hooked: Handler) -> No
     assert is_sent(page.send(Client(), value__region="uk"))
 
 
-@pytest.mark.parametrize("answer", [503, (200, b"no JSON"), (200, b'{"id": "PR-other"}')])
-def test_failing_handler_does_not_block_submitting(path: str, hooked: Handler, answer: Any) -> None:
-    hooked.answer = lambda got: answer
+@pytest.mark.parametrize("response", [503, (200, b"no JSON"), (200, b'{"id": "PR-other"}')])
+def test_failing_handler_does_not_block_submitting(
+    path: str, hooked: Handler, response: Any
+) -> None:
+    hooked.respond = lambda request: response
     page = check(path, value__alias="new")
     assert "cannot be checked right now. You can still send them." in page.text
     assert page.fields["alias"].control["value"] == "new"
@@ -230,7 +232,7 @@ def test_failing_handler_does_not_skip_required_values(path: str, hooked: Handle
         for p in request.params
     ]
     request.save()
-    hooked.answer = lambda got: 503
+    hooked.respond = lambda request: 503
     assert send(path, value__alias="").fields["alias"].error == "This field is required."
     assert hooked.calls.qsize() == 0
 
@@ -249,15 +251,15 @@ def test_request_moved_during_the_validation_is_closed(
 ) -> None:
     pk = row().pk
 
-    def moves(got: Got) -> tuple[int, bytes]:
+    def moves(request: ReceivedRequest) -> tuple[int, bytes]:
         transitions.move(Request, pk, "fail", catalog.as_vendor, {"reason": "No."})
         connections.close_all()
-        return 200, got.body
+        return 200, request.body
 
     page = visit(Client(), path)
-    hooked.answer = moves
-    answer = page.send(Client(), value__alias="new")
-    assert answer.outcome == "failed"
+    hooked.respond = moves
+    response = page.send(Client(), value__alias="new")
+    assert response.outcome == "failed"
     assert param("alias")["value"] == "old"
 
 
@@ -266,33 +268,33 @@ def test_check_of_a_request_moved_meanwhile_returns_409(
 ) -> None:
     page, pk = visit(Client(), path), row().pk
 
-    def moves(got: Got) -> tuple[int, bytes]:
+    def moves(request: ReceivedRequest) -> tuple[int, bytes]:
         transitions.move(Request, pk, "fail", catalog.as_vendor, {"reason": "No."})
         connections.close_all()
-        return 200, got.body
+        return 200, request.body
 
-    hooked.answer = moves
+    hooked.respond = moves
     assert page.check(Client(), value__alias="new").status == 409
 
 
 def test_one_of_two_concurrent_submissions_is_stored(path: str, hooked: Handler) -> None:
     both = Barrier(2, timeout=20)
 
-    def together(got: Got) -> tuple[int, bytes]:
+    def together(request: ReceivedRequest) -> tuple[int, bytes]:
         both.wait()
-        return 200, got.body
+        return 200, request.body
 
-    hooked.answer = together
+    hooked.respond = together
     page = visit(Client(), path)
 
-    def answer(name: str) -> Page:
+    def respond(name: str) -> Page:
         try:
             return page.send(Client(), value__alias=name, value__region="us")
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(answer, ("first", "second")))
+        found = list(pool.map(respond, ("first", "second")))
     assert [is_sent(each) for each in found] == [True, True]
     assert row().status == "pending"
     assert param("alias")["value"] in ("first", "second")

@@ -19,15 +19,15 @@ PAGES = ("/", "/webhooks/", "/deliveries/", "/queues/", "/products/", "/password
 
 @pytest.mark.parametrize("path", PAGES)
 def test_page_redirects_to_the_sign_in_page_and_back(client: Client, path: str) -> None:
-    answer = client.get(f"{path}?a=1")
-    assert answer.status_code == 303
-    assert answer["Location"].startswith("/sign-in/?next=%2F")
+    response = client.get(f"{path}?a=1")
+    assert response.status_code == 303
+    assert response["Location"].startswith("/sign-in/?next=%2F")
     assert client.post("/acting/").status_code == 303
 
 
 def test_htmx_request_without_a_session_reloads_the_page(client: Client) -> None:
-    answer = client.get("/home/live/", headers={"HX-Request": "true"})
-    assert (answer.status_code, answer["HX-Refresh"], answer.content) == (403, "true", b"")
+    response = client.get("/home/live/", headers={"HX-Request": "true"})
+    assert (response.status_code, response["HX-Refresh"], response.content) == (403, "true", b"")
 
 
 @pytest.mark.parametrize("path", PAGES[:-1])
@@ -68,14 +68,14 @@ def test_deleted_account_is_replaced_by_another(root: Client, catalog: Catalog) 
     "elsewhere", ["https://example.com/", "//example.com", "/\\example.com", "javascript:alert(1)"]
 )
 def test_redirects_stay_on_this_server(root: Client, catalog: Catalog, elsewhere: str) -> None:
-    answer = root.post("/acting/", {"account": catalog.provider.pk, "next": elsewhere})
-    assert answer["Location"] == "/"
+    response = root.post("/acting/", {"account": catalog.provider.pk, "next": elsewhere})
+    assert response["Location"] == "/"
 
 
 def test_page_has_security_headers(vendor: Client) -> None:
-    answer = vendor.get("/queues/")
-    assert "default-src 'self'" in answer["Content-Security-Policy"]
-    assert answer["Cache-Control"] == "no-store"
+    response = vendor.get("/queues/")
+    assert "default-src 'self'" in response["Content-Security-Policy"]
+    assert response["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", ["/queues/%00/", "/queues/?q=%00", "/forms/PR-1?code=%00"])

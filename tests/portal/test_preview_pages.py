@@ -27,9 +27,9 @@ def maya(vendor: Caller) -> Client:
 
 
 def text(client: Client, path: str) -> str:
-    answer = client.get(path)
-    assert answer.status_code == 200, path
-    return re.sub(r"\s+", " ", answer.content.decode())
+    response = client.get(path)
+    assert response.status_code == 200, path
+    return re.sub(r"\s+", " ", response.content.decode())
 
 
 def test_vendor_finds_preview_orders_in_its_queue(vendor: Caller, maya: Client) -> None:
@@ -52,8 +52,8 @@ def test_vendor_purchases_its_draft_on_the_page(vendor: Caller, maya: Client) ->
     assert f"{path}actions/purchase/" in shown
     assert "data-other-actions" not in shown
     assert 'name="quantity:' in text(maya, f"{path}edit/")
-    answer = maya.post(f"{path}actions/purchase/")
-    assert answer.status_code in (302, 303), answer.content
+    response = maya.post(f"{path}actions/purchase/")
+    assert response.status_code in (302, 303), response.content
     assert vendor.get(f"/requests/{draft['id']}").json["status"] != "draft"
 
 

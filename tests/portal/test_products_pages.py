@@ -216,8 +216,8 @@ def sent(client: Client, group: str) -> dict[str, Any]:
 @pytest.mark.parametrize("group", [slug for slug, *_ in labels.GROUPS])
 def test_unchanged_form_changes_nothing(group: str, nimbus: Client) -> None:
     before = product().capabilities
-    answer = nimbus.post(f"/products/{SUITE}/capabilities/", sent(nimbus, group))
-    assert answer.status_code == 303
+    response = nimbus.post(f"/products/{SUITE}/capabilities/", sent(nimbus, group))
+    assert response.status_code == 303
     assert product().capabilities == before
 
 
@@ -225,8 +225,8 @@ def test_vendor_switches_a_capability_off_and_on(nimbus: Client) -> None:
     body = sent(nimbus, "purchases")
     del body["cart.validation"]
     before = product().capabilities
-    answer = nimbus.post(f"/products/{SUITE}/capabilities/", body, follow=True)
-    assert html.parse(answer).messages == "Purchases saved"
+    response = nimbus.post(f"/products/{SUITE}/capabilities/", body, follow=True)
+    assert html.parse(response).messages == "Purchases saved"
     assert product().capabilities == {**before, "cart": {"validation": False}}
     nimbus.post(f"/products/{SUITE}/capabilities/", {**body, "cart.validation": "on"})
     assert product().capabilities == before
@@ -255,9 +255,9 @@ def test_tiers_keep_their_level(nimbus: Client) -> None:
 def test_invalid_choice_is_refused_at_its_field(nimbus: Client) -> None:
     before = product().capabilities
     body = {**sent(nimbus, "usage"), "ppu.schema": "XX"}
-    answer = nimbus.post(f"/products/{SUITE}/capabilities/", body)
-    assert answer.status_code == 400
-    assert "XX is not one of" in " ".join(html.parse(answer).errors)
+    response = nimbus.post(f"/products/{SUITE}/capabilities/", body)
+    assert response.status_code == 400
+    assert "XX is not one of" in " ".join(html.parse(response).errors)
     assert product().capabilities == before
     for group in ("", "nowhere"):
         assert nimbus.post(f"/products/{SUITE}/capabilities/", {"group": group}).status_code == 400
@@ -268,8 +268,8 @@ def test_distributor_cannot_change_capabilities(northland: Client) -> None:
     assert "Only Nimbus Inc can change these." in shown
     assert not shown.all("main input")
     before = product().capabilities
-    answer = northland.post(f"/products/{SUITE}/capabilities/", {"group": "purchases"})
-    assert answer.status_code == 403
+    response = northland.post(f"/products/{SUITE}/capabilities/", {"group": "purchases"})
+    assert response.status_code == 403
     assert product().capabilities == before
 
 

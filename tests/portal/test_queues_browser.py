@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import orders
-from tests.handlers import Got
+from tests.handlers import ReceivedRequest
 from tests.portal.site import PLAIN, Site, chromium, site
 
 pytestmark = pytest.mark.browser
@@ -90,10 +90,10 @@ def test_inquiry_leads_to_the_form(site: Site, hook: str) -> None:
 
 
 def test_failed_delivery_is_shown_at_the_object(site: Site, hook: str) -> None:
-    def answer(got: Got) -> int:
+    def respond(request: ReceivedRequest) -> int:
         return 503
 
-    was, site.served.answer = site.served.answer, answer
+    was, site.served.respond = site.served.respond, respond
     try:
         order = orders.purchase(site.running)
         with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
@@ -102,7 +102,7 @@ def test_failed_delivery_is_shown_at_the_object(site: Site, hook: str) -> None:
             )
             assert watched.complaints == []
     finally:
-        site.served.answer = was
+        site.served.respond = was
         # The retry ends the webhook's backoff for the other tests.
         site.running.advance("6m")
 

@@ -59,8 +59,8 @@ def test_available_actions_are_buttons(vendor: Client, distributor: Client) -> N
 def test_action_without_a_form_runs_by_its_button(vendor: Client) -> None:
     row = TierAccountRequest.objects.get(status="pending")
     at = f"/queues/tier_account/{row.pk}/"
-    answer = vendor.post(f"{at}actions/accept/")
-    assert (answer.status_code, answer["Location"]) == (303, at)
+    response = vendor.post(f"{at}actions/accept/")
+    assert (response.status_code, response["Location"]) == (303, at)
     assert read(vendor, at).messages == f"Accept: {row.pk} is accepted."
     again = vendor.post(f"{at}actions/accept/")
     assert again.status_code == 400
@@ -76,9 +76,9 @@ def test_action_is_taken_by_the_signed_in_user(vendor: Client) -> None:
 
 
 def test_missing_reason_is_shown_at_its_field(vendor: Client) -> None:
-    answer = vendor.post(f"{AT}actions/fail/", {"reason": "", "body": "{}"})
-    assert answer.status_code == 400
-    assert text(answer).one("[data-field=reason]").errors == ["This field is required."]
+    response = vendor.post(f"{AT}actions/fail/", {"reason": "", "body": "{}"})
+    assert response.status_code == 400
+    assert text(response).one("[data-field=reason]").errors == ["This field is required."]
     assert status() == "pending"
 
 
@@ -98,13 +98,13 @@ def test_approval_asks_for_missing_values(vendor: Client) -> None:
 def test_refused_action_keeps_typed_values_and_writes_nothing(vendor: Client) -> None:
     at = f"{AT}actions/approve/"
     sent = fields(vendor, at, **{"value:activation_id": "A-17", "effective_date": "never"})
-    answer = vendor.post(at, sent)
-    assert answer.status_code == 400
-    assert text(answer).by_label("Activation id").value == "A-17"
+    response = vendor.post(at, sent)
+    assert response.status_code == 400
+    assert text(response).by_label("Activation id").value == "A-17"
     sent |= {"effective_date": "", "body": '{"template_id": "TL-000-000-000"}'}
-    answer = vendor.post(at, sent)
-    assert "Template TL-000-000-000 does not exist." in text(answer)
-    assert text(answer).by_label("Activation id").value == "A-17"
+    response = vendor.post(at, sent)
+    assert "Template TL-000-000-000 does not exist." in text(response)
+    assert text(response).by_label("Activation id").value == "A-17"
     assert param(PENDING, "activation_id")["value"] == ""
 
 
@@ -129,16 +129,16 @@ def test_schedule_requires_a_future_date(vendor: Client) -> None:
 
 
 def test_action_of_the_other_party_is_refused(distributor: Client) -> None:
-    answer = distributor.post(f"{AT}actions/approve/", {"template_id": ""})
-    assert answer.status_code == 400
-    assert "approve is not for a distributor." in text(answer)
+    response = distributor.post(f"{AT}actions/approve/", {"template_id": ""})
+    assert response.status_code == 400
+    assert "approve is not for a distributor." in text(response)
     assert status() == "pending"
 
 
 @pytest.mark.parametrize("place", ["actions/release/", "actions/nothing/"])
 def test_unknown_action_is_refused(vendor: Client, place: str) -> None:
-    answer = vendor.post(f"{AT}{place}")
-    assert answer.status_code in (400, 404)
+    response = vendor.post(f"{AT}{place}")
+    assert response.status_code in (400, 404)
     assert status() == "pending"
 
 
@@ -157,8 +157,8 @@ def test_spreadsheet_is_uploaded(vendor: Client) -> None:
 
 def test_action_without_fields_needs_no_form(distributor: Client) -> None:
     row = ListingRequest.objects.get(status="reviewing")
-    answer = distributor.post(f"/queues/listing/{row.pk}/actions/deploy/")
-    assert answer.status_code == 303
+    response = distributor.post(f"/queues/listing/{row.pk}/actions/deploy/")
+    assert response.status_code == 303
     row.refresh_from_db()
     assert row.status == "deploying"
 
@@ -179,9 +179,9 @@ def test_vendor_edits_values_and_errors(vendor: Client) -> None:
 
 def test_nul_is_refused(vendor: Client) -> None:
     for at in (f"{AT}edit/", f"{AT}actions/approve/"):
-        answer = vendor.post(at, {"value:activation_id": "A\0B"})
-        assert answer.status_code == 400
-        assert "NUL" in text(answer)
+        response = vendor.post(at, {"value:activation_id": "A\0B"})
+        assert response.status_code == 400
+        assert "NUL" in text(response)
 
 
 def test_distributor_edits_ordering_values_and_quantities(distributor: Client) -> None:
@@ -190,10 +190,10 @@ def test_distributor_edits_ordering_values_and_quantities(distributor: Client) -
     assert not page.all('[name="value:tenant_id"]') and not page.all('[name^="error:"]')
     item = Request.objects.get(pk=DRAFT).items[0]
     wrong = fields(distributor, at, **{f"quantity:{item['global_id']}": "many"})
-    answer = distributor.post(at, wrong)
-    assert answer.status_code == 400
-    assert "is not a number" in text(answer)
-    assert "many" in [each.value for each in text(answer).all('[name^="quantity:"]')]
+    response = distributor.post(at, wrong)
+    assert response.status_code == 400
+    assert "is not a number" in text(response)
+    assert "many" in [each.value for each in text(response).all('[name^="quantity:"]')]
     wrong[f"quantity:{item['global_id']}"] = "77"
     assert distributor.post(at, wrong).status_code == 303
     assert Request.objects.get(pk=DRAFT).items[0]["quantity"] == "77"
@@ -204,18 +204,18 @@ def test_stale_edit_keeps_typed_values_and_writes_nothing(vendor: Client) -> Non
     sent = fields(vendor, at, **{"value:activation_id": "A-9"})
     # Within the same second, which is the resolution of `updated`.
     Request.objects.filter(pk=PENDING).update(note="Wait for the contract.")
-    answer = vendor.post(at, sent)
-    assert answer.status_code == 400
-    assert "has changed in the meantime" in text(answer).by_role("alert")
-    assert text(answer).by_label("Activation id").value == "A-9"
+    response = vendor.post(at, sent)
+    assert response.status_code == 400
+    assert "has changed in the meantime" in text(response).by_role("alert")
+    assert text(response).by_label("Activation id").value == "A-9"
     assert param(PENDING, "activation_id")["value"] == ""
 
 
 def test_edit_of_a_closed_object_is_refused(vendor: Client) -> None:
     Request.objects.filter(pk=PENDING).update(status="failed")
-    answer = vendor.post(f"{AT}edit/", {"value:activation_id": "A-9"})
-    assert answer.status_code == 400
-    assert "can be updated" in text(answer)
+    response = vendor.post(f"{AT}edit/", {"value:activation_id": "A-9"})
+    assert response.status_code == 400
+    assert "can be updated" in text(response)
 
 
 @pytest.mark.parametrize("place", ["edit/", "validate/"])

@@ -153,9 +153,9 @@ def test_object_is_shown_to_its_parties_only(seeded: Any, account: str) -> None:
     "path", ["", "fulfillment/", f"fulfillment/{PENDING}/", "fulfillment/new/"]
 )
 def test_pages_require_sign_in(seeded: Any, path: str) -> None:
-    answer = Client().get(f"/queues/{path}")
-    assert answer.status_code == 303
-    assert answer["Location"].startswith("/sign-in/")
+    response = Client().get(f"/queues/{path}")
+    assert response.status_code == 303
+    assert response["Location"].startswith("/sign-in/")
 
 
 @pytest.mark.parametrize("account", [VENDOR, PROVIDER])

@@ -53,11 +53,11 @@ def test_every_type_is_previewed_and_created(distributor: Client, name: str, kin
     before = queue.model.objects.count()
     sent = fields(distributor, path)
     assert queue.model.objects.count() == before
-    answer = distributor.post(path, sent)
-    assert answer.status_code == 303, text(answer)
-    made = queue.model.objects.get(pk=answer["Location"].split("/")[-2])
+    response = distributor.post(path, sent)
+    assert response.status_code == 303, text(response)
+    made = queue.model.objects.get(pk=response["Location"].split("/")[-2])
     assert getattr(made, "type", kind) == kind
-    assert read(distributor, answer["Location"]).messages == f"{made.pk} created"
+    assert read(distributor, response["Location"]).messages == f"{made.pk} created"
 
 
 def test_changed_values_are_created(vendor: Client) -> None:
@@ -80,12 +80,12 @@ def test_errors_are_shown_at_their_field_and_values_are_kept(vendor: Client) -> 
     sent = fields(vendor, path, entry0="many")
     sent["value:region"] = "moon"
     before = Request.objects.count(), TierAccount.objects.count()
-    answer = vendor.post(path, sent)
-    assert answer.status_code == 400
-    assert any(error.startswith("'moon' is not one of") for error in text(answer).errors)
+    response = vendor.post(path, sent)
+    assert response.status_code == 400
+    assert any(error.startswith("'moon' is not one of") for error in text(response).errors)
     sent["value:region"] = ""
-    answer = vendor.post(path, sent)
-    field = text(answer).one("[data-field=entry0]")
+    response = vendor.post(path, sent)
+    field = text(response).one("[data-field=entry0]")
     assert field.errors == ["Quantity of SKU_SEAT is not a number."]
     assert field.one("input").value == "many"
     assert (Request.objects.count(), TierAccount.objects.count()) == before
@@ -95,8 +95,8 @@ def test_errors_are_shown_at_their_field_and_values_are_kept(vendor: Client) -> 
 
 def test_draft_is_created(vendor: Client) -> None:
     path = f"/queues/tier_config/new/?type=setup&draft=1&product={SUITE}"
-    answer = vendor.post(path, fields(vendor, path))
-    pk = answer["Location"].split("/")[-2]
+    response = vendor.post(path, fields(vendor, path))
+    pk = response["Location"].split("/")[-2]
     assert TierConfigRequest.objects.get(pk=pk).status == "draft"
     refusal = read(vendor, f"{NEW}?type=suspend&draft=1")
     assert "is not one of purchase, change, renew, transfer" in refusal
@@ -137,9 +137,9 @@ def test_invisible_object_is_not_created(vendor: Client) -> None:
     path = "/queues/billing/new/?type=provider"
     model = base.find_queue("billing").model  # type: ignore[union-attr]
     before = model.objects.count()
-    answer = vendor.post(path, fields(vendor, path))
-    assert answer.status_code == 400
-    assert "A vendor does not see" in text(answer)
+    response = vendor.post(path, fields(vendor, path))
+    assert response.status_code == 400
+    assert "A vendor does not see" in text(response)
     assert model.objects.count() == before
 
 
@@ -152,9 +152,9 @@ def test_product_of_another_vendor_is_not_found(vendor: Client) -> None:
 def test_queue_without_a_preview_creates_its_sample_directly(vendor: Client) -> None:
     path = "/queues/usage_file/new/"
     assert read(vendor, path).one("button[name=at_once]")
-    answer = vendor.post(path, {"at_once": "1"})
-    assert answer.status_code == 303
-    assert "ready" in read(vendor, answer["Location"])
+    response = vendor.post(path, {"at_once": "1"})
+    assert response.status_code == 303
+    assert "ready" in read(vendor, response["Location"])
 
 
 def test_sample_is_created_with_its_dependencies() -> None:
@@ -162,8 +162,8 @@ def test_sample_is_created_with_its_dependencies() -> None:
     vendor = signed_in(catalog.vendor_user)
     path = f"{NEW}?type=change"
     assert "It must be active" in read(vendor, path)
-    answer = vendor.post(path, {"at_once": "1"})
-    assert answer.status_code == 303, text(answer)
+    response = vendor.post(path, {"at_once": "1"})
+    assert response.status_code == 303, text(response)
     assert set(Request.objects.values_list("type", "status")) == {
         ("purchase", "approved"), ("change", "pending"),
     }  # fmt: skip
@@ -174,9 +174,9 @@ def test_new_listing_is_previewed_for_a_free_contract() -> None:
     catalog.product.listings.all().delete()
     client = signed_in(catalog.vendor_user)
     path = "/queues/listing/new/?type=new"
-    answer = client.post(path, fields(client, path, entry0="Soon, please."))
-    assert answer.status_code == 303, text(answer)
-    assert "Soon, please." in read(client, answer["Location"])
+    response = client.post(path, fields(client, path, entry0="Soon, please."))
+    assert response.status_code == 303, text(response)
+    assert "Soon, please." in read(client, response["Location"])
 
 
 @pytest.mark.parametrize("account", [VENDOR, PROVIDER])

@@ -41,9 +41,9 @@ def test_concurrent_requests_for_a_new_secret_set_one(
             connections.close_all()
 
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(ask, clients))
-    assert sorted(answer.status_code for answer in answers) == [200, 303]
-    shown = next(answer for answer in answers if answer.status_code == 200)
+        responses = list(pool.map(ask, clients))
+    assert sorted(response.status_code for response in responses) == [200, 303]
+    shown = next(response for response in responses if response.status_code == 200)
     found = Webhook.objects.get()
     assert found.revision == row.revision + 1
     assert found.jwt_secret in shown.content.decode()

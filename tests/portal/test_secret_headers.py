@@ -41,9 +41,9 @@ def path(hook: Webhook) -> str:
     return f"/deliveries/{row.pk}/"
 
 
-def text(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return str(answer.content.decode())
+def text(response: Any) -> str:
+    assert response.status_code == 200, response
+    return str(response.content.decode())
 
 
 def test_no_page_shows_a_header_value(
@@ -62,8 +62,8 @@ def test_no_page_shows_a_header_value(
     ]  # fmt: skip
     for client in (vendor, root):
         for page in pages:
-            answer = client.get(page, headers=HTMX if "/last/" in page else {})
-            assert CANARY not in text(answer), page
+            response = client.get(page, headers=HTMX if "/last/" in page else {})
+            assert CANARY not in text(response), page
     assert MASK in text(vendor.get(f"{own}http/")) and MASK in text(vendor.get(path))
     # What is harmless is shown, and that a value differs from that of the attempt before.
     shown = text(vendor.get(f"{path}?attempt=2"))
@@ -126,8 +126,8 @@ def test_value_is_changed_emptied_and_removed(vendor: Client, hook: Webhook) -> 
 
 
 def test_renamed_header_requires_its_value(vendor: Client, hook: Webhook) -> None:
-    answer = edit(vendor, hook, [("X-Renamed", MASK)])
-    assert "The value of X-Renamed is not stored" in text(answer) and CANARY not in text(answer)
+    response = edit(vendor, hook, [("X-Renamed", MASK)])
+    assert "The value of X-Renamed is not stored" in text(response) and CANARY not in text(response)
     hook.refresh_from_db()
     assert hook.headers == HEADERS
 
@@ -164,9 +164,9 @@ def test_resend_with_changes_sends_masked_values(vendor: Client, path: str) -> N
     assert vendor.post(f"{path}change/", body).status_code == 303
     assert Resend.objects.get().headers == HEADERS
     body["headers"] = json.dumps({"X-Renamed": MASK})
-    answer = vendor.post(f"{path}change/", body)
-    assert answer.status_code == 400
-    assert escape("The value of X-Renamed is not stored") in answer.content.decode()
+    response = vendor.post(f"{path}change/", body)
+    assert response.status_code == 400
+    assert escape("The value of X-Renamed is not stored") in response.content.decode()
 
 
 def test_curl_command_has_the_values(vendor: Client, path: str) -> None:

@@ -39,9 +39,9 @@ def is_in(client: Client) -> bool:
     return client.get("/").status_code == 200
 
 
-def without_token(answer: Any) -> str:
+def without_token(response: Any) -> str:
     """Return a page without its CSRF token."""
-    lines = answer.content.decode().splitlines()
+    lines = response.content.decode().splitlines()
     return "\n".join(line for line in lines if "csrfmiddlewaretoken" not in line)
 
 
@@ -50,8 +50,8 @@ def without_token(answer: Any) -> str:
 
 def test_password_signs_in(user: User) -> None:
     client = Client()
-    answer = enter(client)
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    response = enter(client)
+    assert (response.status_code, response.headers["Location"]) == (303, "/")
     assert is_in(client)
 
 
@@ -69,10 +69,10 @@ def test_failed_sign_in_does_not_reveal_whether_the_user_exists(user: User) -> N
         ("provider1", PASSWORD),
     ):  # fmt: skip
         client = Client()
-        answer = enter(client, name, password)
-        assert answer.status_code == 400 and not is_in(client)
-        assert html.parse(answer).by_role("alert")
-        pages.add(without_token(answer).replace(name, "NAME"))
+        response = enter(client, name, password)
+        assert response.status_code == 400 and not is_in(client)
+        assert html.parse(response).by_role("alert")
+        pages.add(without_token(response).replace(name, "NAME"))
     assert len(pages) == 1
 
 
@@ -122,8 +122,8 @@ def test_sign_in_and_sign_out_replace_the_session(user: User) -> None:
 
 def test_form_of_another_site_neither_signs_in_nor_out(user: User) -> None:
     client = Client(enforce_csrf_checks=True)
-    answer = enter(client)
-    assert answer.status_code == 403 and html.parse(answer).by_role(
+    response = enter(client)
+    assert response.status_code == 403 and html.parse(response).by_role(
         "heading", "The form was not sent"
     )
     client.force_login(user)
@@ -146,8 +146,8 @@ def test_link_works_once_and_not_by_head(catalog: make.Catalog) -> None:
     link = sign_in.link(catalog.vendor_user)
     assert Client().head(link).status_code == 405
     client = Client()
-    answer = client.get(link)
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    response = client.get(link)
+    assert (response.status_code, response.headers["Location"]) == (303, "/")
     assert is_in(client)
     assert "has been used" in html.get(Client(), link, 403).by_role("heading")
 
@@ -180,8 +180,8 @@ def test_user_without_a_password_sets_one(catalog: make.Catalog) -> None:
     unused = sign_in.link(User.objects.get(pk=catalog.vendor_user.pk))
     assert html.get(client, "/").by_role("link", "Set a password")
     assert not html.get(client, "/password/").all("[name=old_password]")
-    answer = new(client)
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/password/")
+    response = new(client)
+    assert (response.status_code, response.headers["Location"]) == (303, "/password/")
     after = html.get(client, "/password/")
     assert after.messages == "Password saved. Your user name is vendor1."
     assert after.by_role("button", "Change password")
@@ -199,9 +199,9 @@ def is_in_by(password: str) -> bool:
 def test_changing_the_password_requires_the_old_one(user: User) -> None:
     client = Client()
     client.force_login(user)
-    answer = new(client, "another long sentence", "another long sentence", "wrong")
-    assert answer.status_code == 400
-    assert html.parse(answer).one("[data-field=old_password]").errors
+    response = new(client, "another long sentence", "another long sentence", "wrong")
+    assert response.status_code == 400
+    assert html.parse(response).one("[data-field=old_password]").errors
     assert new(client, "another long sentence", "another long sentence").status_code == 400
     assert is_in_by(PASSWORD)
     assert (
@@ -225,9 +225,9 @@ def test_invalid_password_is_refused(
     catalog.vendor_user.set_unusable_password()
     catalog.vendor_user.save()
     client = signed_in(catalog.vendor_user)
-    answer = new(client, first, second)
-    assert answer.status_code == 400
-    page = html.parse(answer)
+    response = new(client, first, second)
+    assert response.status_code == 400
+    page = html.parse(response)
     assert message in " ".join(page.errors)
     assert all(field.value == "" for field in page.all("input[type=password]"))
     assert not check_password(first, User.objects.get(pk=catalog.vendor_user.pk).password)

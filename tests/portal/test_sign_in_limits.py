@@ -69,12 +69,12 @@ def enter(
     return Client().post(place, body, REMOTE_ADDR=address)
 
 
-def is_refused(answer: Any) -> bool:
-    return "Too many failed sign-in attempts." in answer.content.decode()
+def is_refused(response: Any) -> bool:
+    return "Too many failed sign-in attempts." in response.content.decode()
 
 
-def is_in(answer: Any) -> bool:
-    return answer.status_code in (302, 303)
+def is_in(response: Any) -> bool:
+    return response.status_code in (302, 303)
 
 
 def pass_time(seconds: float) -> None:
@@ -87,10 +87,10 @@ def test_sixth_attempt_is_refused_for_a_minute(place: str, hasher: type[Hasher])
     for _ in range(5):
         assert not is_refused(enter(place))
     calls = hasher.calls
-    answer = enter(place, password=PASSWORD)
-    assert is_refused(answer) and hasher.calls == calls
+    response = enter(place, password=PASSWORD)
+    assert is_refused(response) and hasher.calls == calls
     if place == "/sign-in/":
-        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
     pass_time(59)
     assert is_refused(enter(place))
     # Refused tries prolong nothing.
@@ -169,8 +169,8 @@ def test_limits_do_not_reveal_whether_the_user_exists(user: User, hasher: type[H
     seen = {}
     for n, name in enumerate(("vendor1", "nobody", "inactive", "none", "vendor1 ")):
         hasher.calls = 0
-        answers = [enter(name=name, address=f"192.0.2.{n + 10}") for _ in range(7)]
-        seen[name] = (hasher.calls, [(a.status_code, is_refused(a)) for a in answers])
+        responses = [enter(name=name, address=f"192.0.2.{n + 10}") for _ in range(7)]
+        seen[name] = (hasher.calls, [(a.status_code, is_refused(a)) for a in responses])
     assert len(set(map(str, seen.values()))) == 1, seen
     assert seen["nobody"][0] == 5
 
@@ -217,9 +217,9 @@ def test_concurrent_attempts_are_limited(
             connection.close()
 
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(guess, range(12)))
+        responses = list(pool.map(guess, range(12)))
     assert hasher.calls == 5
-    assert [is_refused(answer) for answer in answers].count(True) == 7
+    assert [is_refused(response) for response in responses].count(True) == 7
 
 
 @pytest.mark.django_db(transaction=True)
@@ -235,10 +235,10 @@ def test_passwords_are_hashed_one_at_a_time(hasher: type[Hasher]) -> None:
             connection.close()
 
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(guess, range(10)))
+        responses = list(pool.map(guess, range(10)))
     assert hasher.most_at_once == 1
-    busy = [a for a in answers if "Too many people are signing in" in a.content.decode()]
-    assert busy and all(answer.status_code == 429 for answer in busy)
+    busy = [a for a in responses if "Too many people are signing in" in a.content.decode()]
+    assert busy and all(response.status_code == 429 for response in busy)
     # What was refused for that reason is no failure.
     failed = 10 - len(busy)
     assert sorted(SignInTries.objects.values_list("tries", flat=True))[-1] == failed

@@ -21,7 +21,7 @@ __all__ = ["chromium", "site"]
 def quiet(site: Site) -> Iterator[None]:
     """Reset the handler."""
     yield
-    site.served.answer = lambda got: 200
+    site.served.respond = lambda request: 200
     site.served.calls.queue.clear()
 
 
@@ -113,7 +113,7 @@ def test_statistics_are_polled(site: Site) -> None:
         page.goto(f"/webhooks/{pk}/statistics/")
         expect(page.get_by_text("No attempts yet. Use")).to_be_visible()
         page.locator("summary", has_text="View as table").click()
-        site.served.answer = lambda got: (503, b'{"why": "<b>maintenance</b>"}')
+        site.served.respond = lambda request: (503, b'{"why": "<b>maintenance</b>"}')
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
         expect(page.locator("#next-trigger")).to_contain_text("in 4 min")
         expect(page.locator(".explanation")).to_contain_text(

@@ -76,17 +76,17 @@ def test_webhook_is_not_found_by_other_accounts(
         for rest in GETS:
             assert other.get(path(row, rest)).status_code == 404, rest
         for rest in POSTS:
-            answer = other.post(path(row, rest), form())
-            assert answer.status_code == 404, rest
-            assert row.label not in answer.content.decode()
+            response = other.post(path(row, rest), form())
+            assert response.status_code == 404, rest
+            assert row.label not in response.content.decode()
     assert Webhook.objects.values().get() == before and not LogEntry.objects.exists()
 
 
 def test_unknown_webhook_looks_like_another_accounts(stranger: Client, row: Webhook) -> None:
-    answers = [stranger.post(path(one, "do/trigger/")) for one in (row, Webhook(pk="WH-9-9-9"))]
+    responses = [stranger.post(path(one, "do/trigger/")) for one in (row, Webhook(pk="WH-9-9-9"))]
     contents = [
-        re.sub(r'value="\w{64}"|content="\d[^"]*"|WH-[\d-]+', "", answer.content.decode())
-        for answer in answers
+        re.sub(r'value="\w{64}"|content="\d[^"]*"|WH-[\d-]+', "", response.content.decode())
+        for response in responses
     ]
     assert contents[0] == contents[1] and "may have been deleted" in contents[0]
 
@@ -201,8 +201,8 @@ def test_htmx_gets_the_polled_part(vendor: Client, row: Webhook) -> None:
     part = page(vendor, row, "statistics/", **HTMX)
     assert not part.all("html") and part.all("[hx-swap-oob=innerHTML]") and "Events" in part
     actions.delete(row.pk)
-    answer = vendor.get(path(row, "statistics/"), headers=HTMX)
-    assert (answer.status_code, answer["HX-Redirect"]) == (200, "/webhooks/")
+    response = vendor.get(path(row, "statistics/"), headers=HTMX)
+    assert (response.status_code, response["HX-Redirect"]) == (200, "/webhooks/")
     assert "may have been deleted" in messages(vendor.get("/webhooks/"))
 
 
@@ -231,8 +231,8 @@ def test_response_is_shown_as_text(vendor: Client, row: Webhook) -> None:
     assert shown.terms()["Status"] == "500" and shown.one("[data-cut]")
     assert "Handler returned HTTP 500." in shown and "Failed (1 of 10)." in shown
     assert not shown.all("script") and not shown.all("b")
-    answer = vendor.get(path(row, "last/failure/"))
-    assert answer["Location"] == f"/deliveries/{row.last_failure.delivery_id}/"
+    response = vendor.get(path(row, "last/failure/"))
+    assert response["Location"] == f"/deliveries/{row.last_failure.delivery_id}/"
     assert vendor.get(path(row, "last/success/")).status_code == 404
     assert vendor.get(path(row, "last/unknown/")).status_code == 404
 
@@ -264,22 +264,22 @@ def test_http_settings_show_headers_and_warn_about_a_short_secret(
 
 
 def test_secret_is_revealed_by_a_post_and_recorded(vendor: Client, row: Webhook) -> None:
-    answer = vendor.post(path(row, "secret/"))
-    shown = html.parse(answer)
+    response = vendor.post(path(row, "secret/"))
+    shown = html.parse(response)
     assert shown.one("#secret-text").text == CANARY and shown.all("html")
     part = html.parse(vendor.post(path(row, "secret/"), headers=HTMX))
     assert part.one("#secret-text").text == CANARY and not part.all("html")
-    assert answer["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "no-store"
     assert history() == ["Revealed the JWT secret."] * 2
     assert vendor.get(path(row, "secret/")).status_code == 405
 
 
 def test_new_secret_is_shown_once(vendor: Client, row: Webhook) -> None:
     assert page(vendor, row, "secret/new/").one("[name=revision]").value == "0"
-    answer = vendor.post(path(row, "secret/new/"), {"revision": "0"})
+    response = vendor.post(path(row, "secret/new/"), {"revision": "0"})
     row.refresh_from_db()
     assert (
-        row.jwt_secret != CANARY and html.parse(answer).one("#secret-text").text == row.jwt_secret
+        row.jwt_secret != CANARY and html.parse(response).one("#secret-text").text == row.jwt_secret
     )
     # Results of requests in flight don't count for the new settings.
     assert (row.revision, row.modified_by) == (1, row.account.users.get(username="vendor1"))
@@ -304,8 +304,8 @@ def test_edit_changes_editable_fields(vendor: Client, row: Webhook, catalog: Cat
     body = form(
         product="PRD-1", type="validator", kind="validator:usage_file", description="a\r\nb"
     )
-    answer = vendor.post(path(row, "edit/"), body, follow=True)
-    assert answer.redirect_chain == [(path(row), 303)] and messages(answer) == "Webhook saved"
+    response = vendor.post(path(row, "edit/"), body, follow=True)
+    assert response.redirect_chain == [(path(row), 303)] and messages(response) == "Webhook saved"
     row.refresh_from_db()
     assert (row.label, row.description, row.active) == ("Renamed", "a\nb", True)
     assert (row.type, row.product, row.jwt_secret) == ("event", catalog.product, CANARY)
@@ -338,9 +338,9 @@ def test_edit_sets_a_secret_and_disables(vendor: Client, row: Webhook) -> None:
 def test_invalid_edit_shows_errors_and_saves_nothing(
     vendor: Client, row: Webhook, change: dict[str, Any], sentence: str
 ) -> None:
-    answer = vendor.post(path(row, "edit/"), form(description="typed", **change))
-    shown = html.parse(answer)
-    assert answer.status_code == 200 and sentence in " ".join(shown.errors)
+    response = vendor.post(path(row, "edit/"), form(description="typed", **change))
+    shown = html.parse(response)
+    assert response.status_code == 200 and sentence in " ".join(shown.errors)
     assert shown.by_label("Description").value == "typed"
     names = [each.value for each in shown.all("[name=header_name]")]
     assert set(change.get("header_name", ["X-Env"])) <= set(names)
@@ -350,22 +350,22 @@ def test_invalid_edit_shows_errors_and_saves_nothing(
 def test_edit_keeps_a_url_that_would_be_refused_now(vendor: Client, row: Webhook) -> None:
     url = "http://169.254.169.254/"
     Webhook.objects.update(external_url=url)
-    answer = vendor.post(path(row, "edit/"), form(external_url=url), follow=True)
-    assert messages(answer) == "Webhook saved"
+    response = vendor.post(path(row, "edit/"), form(external_url=url), follow=True)
+    assert messages(response) == "Webhook saved"
     row.refresh_from_db()
     assert (row.label, row.external_url) == ("Renamed", url)
 
 
 def test_header_row_is_added_to_an_edit(vendor: Client, row: Webhook) -> None:
-    answer = vendor.post(path(row, "edit/"), form(label="", go="row"))
-    shown = html.parse(answer)
+    response = vendor.post(path(row, "edit/"), form(label="", go="row"))
+    shown = html.parse(response)
     assert len(shown.all("[name=header_name]")) == 3 and not shown.errors
 
 
 def test_validator_requires_post(vendor: Client, catalog: Catalog) -> None:
     row = hook(catalog, type="validator")
-    answer = vendor.post(path(row, "edit/"), form(http_method="GET"))
-    assert html.parse(answer).one("[data-field=http_method]").errors
+    response = vendor.post(path(row, "edit/"), form(http_method="GET"))
+    assert html.parse(response).one("[data-field=http_method]").errors
 
 
 def test_edit_of_a_webhook_that_was_deleted_meanwhile(
@@ -378,8 +378,8 @@ def test_edit_of_a_webhook_that_was_deleted_meanwhile(
         return edit(pk, *rest)
 
     monkeypatch.setattr(actions, "edit", deleted_just_before)
-    answer = vendor.post(path(row, "edit/"), form())
-    assert answer.status_code == 404 and "may have been deleted" in messages(answer)
+    response = vendor.post(path(row, "edit/"), form())
+    assert response.status_code == 404 and "may have been deleted" in messages(response)
 
 
 # -- delete, trigger, enable, disable, recover
@@ -390,10 +390,10 @@ def test_delete_counts_and_deletes_the_log(vendor: Client, row: Webhook) -> None
     attempt(row, 2)
     terms = page(vendor, row, "delete/").terms()
     assert terms == {"Deliveries": "1", "Attempts": "2", "Events": "0"}
-    answer = vendor.post(path(row, "delete/"), follow=True)
+    response = vendor.post(path(row, "delete/"), follow=True)
     assert (
-        answer.redirect_chain == [("/webhooks/", 303)]
-        and messages(answer) == f"Webhook {row.pk} deleted"
+        response.redirect_chain == [("/webhooks/", 303)]
+        and messages(response) == f"Webhook {row.pk} deleted"
     )
     assert not any(model._default_manager.exists() for model in (Webhook, Delivery, Event, Attempt))
     again = vendor.post(path(row, "delete/"))
@@ -401,17 +401,17 @@ def test_delete_counts_and_deletes_the_log(vendor: Client, row: Webhook) -> None
 
 
 def test_trigger_now(vendor: Client, row: Webhook) -> None:
-    answer = vendor.post(path(row, "do/trigger/"), follow=True)
-    assert answer.redirect_chain == [(path(row), 303)]
-    assert "is triggered now: delivery" in messages(answer)
+    response = vendor.post(path(row, "do/trigger/"), follow=True)
+    assert response.redirect_chain == [(path(row), 303)]
+    assert "is triggered now: delivery" in messages(response)
     assert Delivery.objects.get().forced and history() == ["Trigger now."]
 
 
 def test_unavailable_action_is_explained(vendor: Client, catalog: Catalog) -> None:
     row = hook(catalog, active=False)
     for name, words in (("trigger", "is disabled: enable it"), ("recover", "not out of order")):
-        answer = vendor.post(path(row, f"do/{name}/"), follow=True)
-        assert answer.status_code == 200 and words in messages(answer)
+        response = vendor.post(path(row, f"do/{name}/"), follow=True)
+        assert response.status_code == 200 and words in messages(response)
     assert vendor.post(path(row, "do/explode/")).status_code == 404
     assert vendor.get(path(row, "do/trigger/")).status_code == 405
     assert not Delivery.objects.exists() and history() == []
@@ -427,8 +427,8 @@ def test_trigger_of_a_webhook_that_was_deleted_meanwhile(
         return trigger(found)
 
     monkeypatch.setattr(fan_out, "trigger", deleted_just_before)
-    answer = vendor.post(path(row, "do/trigger/"), {"next": "/webhooks/"}, follow=True)
-    assert answer.status_code == 200 and "may have been deleted" in messages(answer)
+    response = vendor.post(path(row, "do/trigger/"), {"next": "/webhooks/"}, follow=True)
+    assert response.status_code == 200 and "may have been deleted" in messages(response)
 
 
 def test_disable_enable_and_recover(vendor: Client, row: Webhook) -> None:
@@ -441,8 +441,8 @@ def test_disable_enable_and_recover(vendor: Client, row: Webhook) -> None:
     vendor.post(path(row, "do/enable/"))
     Webhook.objects.update(out_of_order=True)
     assert page(vendor, row).one("#status .badge").text == "out of order"
-    answer = vendor.post(path(row, "do/recover/"), follow=True)
-    assert "has recovered" in messages(answer)
+    response = vendor.post(path(row, "do/recover/"), follow=True)
+    assert "has recovered" in messages(response)
     row.refresh_from_db()
     assert row.active and not row.out_of_order
 
@@ -459,5 +459,5 @@ def test_disable_enable_and_recover(vendor: Client, row: Webhook) -> None:
 def test_action_returns_to_a_page_of_this_server(
     vendor: Client, row: Webhook, origin: str, target: str | None
 ) -> None:
-    answer = vendor.post(path(row, "do/trigger/"), {"next": origin})
-    assert answer["Location"] == (target or path(row))
+    response = vendor.post(path(row, "do/trigger/"), {"next": origin})
+    assert response["Location"] == (target or path(row))

@@ -25,14 +25,14 @@ def hook(catalog: Catalog, n: int = 1, **more: object) -> Webhook:
 
 
 def names(client: Client, query: str = "") -> list[str]:
-    answer = client.get(f"{LIST}{query}")
-    assert answer.status_code == 200
-    return [row.label for row in answer.context["paged"].rows]
+    response = client.get(f"{LIST}{query}")
+    assert response.status_code == 200
+    return [row.label for row in response.context["paged"].rows]
 
 
 def test_list_requires_sign_in(catalog: Catalog) -> None:
-    answer = Client().get(LIST)
-    assert (answer.status_code, answer["Location"]) == (303, "/sign-in/?next=%2Fwebhooks%2F")
+    response = Client().get(LIST)
+    assert (response.status_code, response["Location"]) == (303, "/sign-in/?next=%2Fwebhooks%2F")
 
 
 def test_account_sees_its_own_webhooks(
@@ -132,8 +132,8 @@ def test_longest_page_is_compressed(vendor: Client, catalog: Catalog) -> None:
         hook(
             catalog, number, label=f"Hook {number}", description=f"What hook {number} is for. " * 3
         )
-    answer = vendor.get(f"{LIST}?size=50", headers={"Accept-Encoding": "gzip"})
-    assert answer["Content-Encoding"] == "gzip"
-    assert gzip.decompress(answer.content).decode().count("<tr") == 51
+    response = vendor.get(f"{LIST}?size=50", headers={"Accept-Encoding": "gzip"})
+    assert response["Content-Encoding"] == "gzip"
+    assert gzip.decompress(response.content).decode().count("<tr") == 51
     # Beside the stylesheet and the scripts, which are 110 kB.
-    assert len(answer.content) < 40_000
+    assert len(response.content) < 40_000

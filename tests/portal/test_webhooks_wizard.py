@@ -24,9 +24,9 @@ pytestmark = pytest.mark.django_db
 
 
 def fields(client: Client, path: str) -> Any:
-    answer = client.get(path)
-    assert answer.status_code == 200, answer
-    return answer.context["form"]
+    response = client.get(path)
+    assert response.status_code == 200, response
+    return response.context["form"]
 
 
 def errors(client: Client, path: str) -> dict[str, list[str]]:
@@ -40,10 +40,10 @@ def allow(catalog: Catalog, **capabilities: Any) -> None:
 
 def test_five_steps_create_a_webhook(vendor: Client, catalog: Catalog) -> None:
     path = walk(vendor, catalog, "data")
-    answer = vendor.post(path, {"data": '{"purpose": "demo"}', "go": "create"}, follow=True)
+    response = vendor.post(path, {"data": '{"purpose": "demo"}', "go": "create"}, follow=True)
     row = Webhook.objects.get()
-    assert answer.redirect_chain == [(f"/webhooks/{row.pk}/", 303)]
-    assert messages(answer).startswith("Webhook created. It is disabled.")
+    assert response.redirect_chain == [(f"/webhooks/{row.pk}/", 303)]
+    assert messages(response).startswith("Webhook created. It is disabled.")
     assert (row.label, row.description, row.active) == ("Orders", "New orders", False)
     assert (row.product, row.account) == (catalog.product, catalog.vendor)
     assert (row.type, row.object_class) == ("event", "fulfillment_request")
@@ -156,20 +156,20 @@ def test_adding_a_header_row_shows_no_errors(vendor: Client, catalog: Catalog) -
 
 def test_unavailable_types_are_listed_with_their_reason(vendor: Client, catalog: Catalog) -> None:
     allow(catalog, cart={"validation": True})
-    answer = vendor.get(walk(vendor, catalog, "type"))
-    page = html.parse(answer)
+    response = vendor.get(walk(vendor, catalog, "type"))
+    page = html.parse(response)
     values = [radio.value for radio in page.all("[name=kind]")]
     assert "validator:fulfillment_request" in values and len(values) == 7
-    unavailable = {choice.why_unavailable for choice in answer.context["unavailable"]}
+    unavailable = {choice.why_unavailable for choice in response.context["unavailable"]}
     assert any("inquiring.validation" in reason for reason in unavailable)
     assert all(each.one("span span").text for each in page.all("label.option"))
 
 
 def test_distributor_can_choose_queue_changes_only(distributor: Client, catalog: Catalog) -> None:
     allow(catalog, cart={"validation": True})
-    answer = distributor.get(walk(distributor, catalog, "type"))
-    assert [title for title, _ in answer.context["groups"]] == ["Queue changes"]
-    assert any("vendors" in each.why_unavailable for each in answer.context["unavailable"])
+    response = distributor.get(walk(distributor, catalog, "type"))
+    assert [title for title, _ in response.context["groups"]] == ["Queue changes"]
+    assert any("vendors" in each.why_unavailable for each in response.context["unavailable"])
 
 
 def test_added_queue_has_an_explanation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,8 +232,8 @@ def test_draft_belongs_to_its_user(
 ) -> None:
     path = walk(vendor, catalog, "http")
     for other in (distributor, stranger, root):
-        answer = other.get(path, follow=True)
-        assert answer.redirect_chain == [(NEW, 303)] and "expired" in messages(answer)
+        response = other.get(path, follow=True)
+        assert response.redirect_chain == [(NEW, 303)] and "expired" in messages(response)
         assert send(other, path, "cancel") == NEW
     assert vendor.get(path).status_code == 200
 

@@ -39,9 +39,9 @@ def attempt(row: Webhook, number: int = 1, **more: Any) -> Attempt:
 
 def send(client: Client, path: str, go: str = "next", **fields: Any) -> str:
     """Submit a step; return where it redirects to."""
-    answer = client.post(path, {**fields, "go": go})
-    assert answer.status_code == 303, answer.content
-    return str(answer["Location"])
+    response = client.post(path, {**fields, "go": go})
+    assert response.status_code == 303, response.content
+    return str(response["Location"])
 
 
 def walk(client: Client, catalog: Catalog, until: str, **changes: Any) -> str:
@@ -61,6 +61,6 @@ def walk(client: Client, catalog: Catalog, until: str, **changes: Any) -> str:
     return path
 
 
-def messages(answer: Any) -> str:
+def messages(response: Any) -> str:
     """Return the messages at the top of a page."""
-    return " ".join(str(message) for message in answer.context["messages"])
+    return " ".join(str(message) for message in response.context["messages"])

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from requests_queue.catalog.models import Product, Template
 from tests import make
-from tests.api import Answer, Caller, caller
+from tests.api import Caller, Response, caller
 from tests.queue.tables import (
     BILLING,
     FULFILLMENT,
@@ -123,15 +123,15 @@ class Platform:
 
     def post(self, who: str, path: str, body: Any = None) -> Any:
         """Post what must succeed, and return the answer's JSON."""
-        answer = self.by[who].post(path, body)
-        assert answer.status in (200, 201, 204), (who, path, answer)
-        return answer.json
+        response = self.by[who].post(path, body)
+        assert response.status in (200, 201, 204), (who, path, response)
+        return response.json
 
     def put(self, who: str, path: str, body: Any) -> Any:
         """Put what must succeed, and return the answer's JSON."""
-        answer = self.by[who].put(path, body)
-        assert answer.status == 200, (who, path, answer)
-        return answer.json
+        response = self.by[who].put(path, body)
+        assert response.status == 200, (who, path, response)
+        return response.json
 
     def status(self, queue: str, pk: str) -> str:
         """Return the status of an object, as its vendor sees it."""
@@ -194,8 +194,8 @@ def told(platform: Platform, since: int, changes: Sequence[Change]) -> None:
     assert not Webhook.objects.exclude(pk__in=platform.owner).exclude(events=0).exists()
 
 
-def says(answer: Answer, *parts: str) -> None:
+def says(response: Response, *parts: str) -> None:
     """Check that an answer is an error in the envelope whose sentence has these parts."""
-    assert set(answer.json) >= {"error_code", "errors"} and answer.json["errors"], answer
-    said = " ".join(answer.json["errors"])
+    assert set(response.json) >= {"error_code", "errors"} and response.json["errors"], response
+    said = " ".join(response.json["errors"])
     assert all(part in said for part in parts), (said, parts)

@@ -10,7 +10,7 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Contract
 from requests_queue.queues.usage_file import leases, processing
 from requests_queue.queues.usage_file.models import UsageFile
-from tests.api import Answer, Caller
+from tests.api import Caller, Response
 from tests.make import CONTACT
 from tests.queue.platforms import Platform
 from tests.queue.tables import FULFILLMENT, LISTING, PATHS, TIER_ACCOUNT, TIER_CONFIG, USAGE
@@ -189,7 +189,7 @@ def sheet(asset: str, *numbers: int) -> bytes:
     return "\n".join(lines).encode()
 
 
-def send(who: Caller, path: str, content: bytes) -> Answer:
+def send(who: Caller, path: str, content: bytes) -> Response:
     """Post a spreadsheet, for whichever call takes one."""
     field = "recon_file" if path.endswith("reconciliation") else "usage_file"
     head = f'--B\r\nContent-Disposition: form-data; name="{field}"; filename="usage.csv"\r\n\r\n'

@@ -61,8 +61,8 @@ def _processor() -> Callable[[bytes], str]:
 
     def act(content: bytes) -> str:
         pk = create(vendor, catalog)
-        answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
-        assert answer.status == 201, answer
+        response = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
+        assert response.status == 201, response
         processing.run(pk)
         file = UsageFile.objects.get(pk=pk)
         return f"{file.status} {file.validated} {file.error_detail}".strip()

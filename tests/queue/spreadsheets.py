@@ -9,7 +9,7 @@ from typing import Any
 from openpyxl import Workbook
 
 from tests import make
-from tests.api import Answer, Caller
+from tests.api import Caller, Response
 
 HEADER = (
     "record_id", "record_note", "item_search_criteria", "item_search_value", "quantity",
@@ -58,7 +58,7 @@ def csv(rows: Sequence[Sequence[Any]], delimiter: str = ",", encoding: str = "ut
 
 def send(
     who: Caller, path: str, content: bytes, field: str = "usage_file", name: str = "usage.xlsx"
-) -> Answer:
+) -> Response:
     """Post a file as a multipart form."""
     head = f'--B\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
     body = head.encode() + content + b"\r\n--B--\r\n"

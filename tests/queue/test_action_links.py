@@ -25,16 +25,16 @@ SIGN_IN, CONSOLE = f"{ACTIONS}/ACT-362-917-440-001", f"{ACTIONS}/ACT-362-917-440
 
 def secret_of(vendor: Caller, product: str = SUITE) -> str:
     """Regenerate the secret and return it, as a vendor does to learn it."""
-    answer = vendor.post(f"/products/{product}/actions/regeneratesecret")
-    assert answer.status == 200, answer
-    return str(answer.json["jwt_secret"])
+    response = vendor.post(f"/products/{product}/actions/regeneratesecret")
+    assert response.status == 200, response
+    return str(response.json["jwt_secret"])
 
 
 def token_of(who: Caller, path: str) -> str:
     """Return the token in the link that a call answers with."""
-    answer = who.get(path)
-    assert answer.status == 200, answer
-    [token] = parse_qs(urlsplit(answer.json["link"]).query)["jwt"]
+    response = who.get(path)
+    assert response.status == 200, response
+    [token] = parse_qs(urlsplit(response.json["link"]).query)["jwt"]
     return token
 
 
@@ -81,9 +81,9 @@ def test_link_names_what_its_action_is_for(vendor: Caller, other: make.Catalog) 
         (f"{SIGN_IN}/actionLink?tier_config_id=TC-0", "asset", "asset_id"),
         (f"{CONSOLE}/actionLink?asset_id={asset}", "tier1", "tier_config_id"),
     ):
-        answer = vendor.get(path)
-        refused(answer, 400)
-        assert f"is of scope {scope}: name {wanted}." in answer.json["errors"][0]
+        response = vendor.get(path)
+        refused(response, 400)
+        assert f"is of scope {scope}: name {wanted}." in response.json["errors"][0]
     refused(caller(other.vendor).get(f"{SIGN_IN}/actionLink"), 404)
 
 
@@ -128,9 +128,9 @@ def secret_of_product(pk: str) -> str:
 )  # fmt: skip
 def test_invalid_url_is_refused(vendor: Caller, url: Any) -> None:
     before = vendor.get(SIGN_IN).json
-    answer = vendor.put(SIGN_IN, {"url": url, "title": "Changed"})
-    refused(answer, 400)
-    assert answer.json["errors"][0].startswith("url: ")
+    response = vendor.put(SIGN_IN, {"url": url, "title": "Changed"})
+    refused(response, 400)
+    assert response.json["errors"][0].startswith("url: ")
     assert vendor.get(SIGN_IN).json == before
 
 
@@ -176,9 +176,9 @@ def test_each_product_has_a_secret_of_its_own(vendor: Caller) -> None:
 
 def test_secret_of_another_encryption_key_is_reported(vendor: Caller) -> None:
     with override_settings(SIM_ENCRYPTION_KEY="another key, which is long enough to be one"):
-        answer = vendor.get(f"{SIGN_IN}/actionLink")
-        refused(answer, 400)
-        assert "SIM_ENCRYPTION_KEY" in answer.json["errors"][0]
+        response = vendor.get(f"{SIGN_IN}/actionLink")
+        refused(response, 400)
+        assert "SIM_ENCRYPTION_KEY" in response.json["errors"][0]
         secret_of(vendor)
         assert vendor.get(f"{SIGN_IN}/actionLink").status == 200
     assert ProductAction.objects.get(pk="ACT-362-917-440-001").action == "sign_in"

@@ -15,7 +15,7 @@ from requests_queue.queues import base
 from requests_queue.queues.usage_file import api as usage_api
 from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile
-from tests.api import Answer
+from tests.api import Response
 from tests.queue import reaching, tables
 from tests.queue.platforms import (
     NOBODY,
@@ -62,7 +62,7 @@ def model(queue: str) -> Any:
     return found.model
 
 
-def call(platform: Platform, who: str, queue: str, pk: str, verb: str) -> Answer:
+def call(platform: Platform, who: str, queue: str, pk: str, verb: str) -> Response:
     """Make a verb of an object; uploads carry a spreadsheet that fits."""
     path = f"{tables.PATHS[queue]}/{pk}/{verb}"
     by = platform.by[who]
@@ -132,11 +132,11 @@ def refused(platform: Platform, queue: str, kind: str, status: str, pk: str, ver
         elif not tables.is_callable(queue, verb):
             assert call(platform, who, queue, pk, verb).status == 404, case
         else:
-            answer = call(platform, who, queue, pk, verb)
-            assert answer.status == wanted, (case, answer)
+            response = call(platform, who, queue, pk, verb)
+            assert response.status == wanted, (case, response)
             wrong_type = status == "draft" and not tables.fits(queue, verb, kind)
             parts = (verb, kind) if wrong_type else (verb, status, pk)
-            says(answer, *(parts if wanted == 400 else (verb, "not for a")))
+            says(response, *(parts if wanted == 400 else (verb, "not for a")))
     for who, wanted in OTHERS.items():
         assert call(platform, who, queue, pk, verb).status == wanted, (verb, who)
 
@@ -148,8 +148,8 @@ def moved(platform: Platform, queue: str, pk: str, row: tables.Row, who: str) ->
     if who == "S":
         assert by_the_platform(queue, pk, row.verb) == 200, case
     else:
-        answer = call(platform, who, queue, pk, row.verb)
-        assert answer.status in (200, 201, 204), (case, answer)
+        response = call(platform, who, queue, pk, row.verb)
+        assert response.status in (200, 201, 204), (case, response)
     assert model(queue).objects.get(pk=pk).status == row.target, case
     assert platform.status(queue, pk) == row.target, case
     stays = row.target == row.source
@@ -162,11 +162,11 @@ def assigned(platform: Platform, queue: str, pk: str, status: str) -> None:
     users = {"V": platform.catalog.vendor_user, "D": platform.catalog.provider_user}
     for verb in ("assign", "unassign"):
         for who, user in users.items():
-            answer = platform.by[who].post(f"{path}/{verb}", {"id": user.uid})
-            assert answer.status in ((200, 204) if queue in ASSIGNED else (404,)), (verb, status)
+            response = platform.by[who].post(f"{path}/{verb}", {"id": user.uid})
+            assert response.status in ((200, 204) if queue in ASSIGNED else (404,)), (verb, status)
         for who, wanted in OTHERS.items():
-            answer = platform.by[who].post(f"{path}/{verb}", {"id": "UR-222-222-001"})
-            assert answer.status == wanted, (verb, status, who)
+            response = platform.by[who].post(f"{path}/{verb}", {"id": "UR-222-222-001"})
+            assert response.status == wanted, (verb, status, who)
     assert platform.status(queue, pk) == status
     told(platform, since, [])
 

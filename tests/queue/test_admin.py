@@ -122,7 +122,7 @@ def test_page_of_every_queue_opens(
 
 def test_vendor_approves_with_a_template(vendor: Client, catalog: Catalog) -> None:
     row = request(catalog)
-    answer = vendor.post(
+    response = vendor.post(
         page(row, "move", "approve"), {"template_id": catalog.template.pk}, follow=True
     )
     row.refresh_from_db()
@@ -131,7 +131,7 @@ def test_vendor_approves_with_a_template(vendor: Client, catalog: Catalog) -> No
         catalog.template,
         catalog.vendor_user,
     )
-    assert row.asset.status == "active" and "approve → approved" in said(answer)
+    assert row.asset.status == "active" and "approve → approved" in said(response)
     assert b"approve as vendor" in vendor.get(page(row, "history")).content
 
 
@@ -174,16 +174,16 @@ def test_refused_action_shows_the_error_in_the_form(
     vendor: Client, catalog: Catalog, name: str, body: dict[str, str], sentence: str
 ) -> None:
     row = request(catalog)
-    answer = vendor.post(page(row, "move", name), body)
+    response = vendor.post(page(row, "move", name), body)
     row.refresh_from_db()
-    assert answer.status_code == 200 and sentence in str(answer.context["form"].errors)
+    assert response.status_code == 200 and sentence in str(response.context["form"].errors)
     assert row.status == "pending"
 
 
 def test_unavailable_action_shows_a_message(vendor: Client, catalog: Catalog) -> None:
     row = request(catalog, "approved")
-    answer = vendor.post(page(row, "move", "approve"), {}, follow=True)
-    assert f"{row.pk} is approved: approve is for pending only." in said(answer)
+    response = vendor.post(page(row, "move", "approve"), {}, follow=True)
+    assert f"{row.pk} is approved: approve is for pending only." in said(response)
 
 
 def test_account_cannot_take_an_action_of_the_other_role(
@@ -201,9 +201,9 @@ def test_account_cannot_take_an_action_of_the_other_role(
 def test_list_action_changes_the_objects_that_allow_it(vendor: Client, catalog: Catalog) -> None:
     rows = [request(catalog), request(catalog, "revoking")]
     body = {"action": "move_confirm", "_selected_action": [row.pk for row in rows]}
-    answer = vendor.post(LIST, body, follow=True)
-    assert "confirm: 1 changed." in said(answer)
-    assert f"{rows[0].pk}: {rows[0].pk} is pending: confirm is for revoking only." in said(answer)
+    response = vendor.post(LIST, body, follow=True)
+    assert "confirm: 1 changed." in said(response)
+    assert f"{rows[0].pk}: {rows[0].pk} is pending: confirm is for revoking only." in said(response)
     assert Request.objects.get(pk=rows[1].pk).status == "revoked"
 
 
@@ -214,8 +214,8 @@ def test_list_action_asks_for_required_fields(root: Client, catalog: Catalog) ->
     assert asked.status_code == 200 and b'name="reason"' in asked.content
     assert all(row.pk.encode() in asked.content for row in rows)
     assert set(Request.objects.values_list("status", flat=True)) == {"pending"}
-    answer = root.post(LIST, body | {"confirmed": "yes", "reason": "No stock"}, follow=True)
-    assert "fail: 2 changed." in said(answer)
+    response = root.post(LIST, body | {"confirmed": "yes", "reason": "No stock"}, follow=True)
+    assert "fail: 2 changed." in said(response)
     assert set(Request.objects.values_list("status", "reason")) == {("failed", "No stock")}
 
 
@@ -241,8 +241,8 @@ def test_anonymous_user_is_redirected_to_sign_in(client: Client, catalog: Catalo
     assert client.get("/admin/login/").status_code == 200
     for url in (LIST, page(row)):
         assert client.get(url).headers["Location"].startswith("/admin/login/")
-    answer = client.post(page(row, "move", "approve"))
-    assert answer.headers["Location"].startswith("/admin/login/")
+    response = client.post(page(row, "move", "approve"))
+    assert response.headers["Location"].startswith("/admin/login/")
 
 
 def test_other_account_sees_and_changes_nothing(stranger: Client, catalog: Catalog) -> None:
@@ -279,9 +279,9 @@ def test_search_and_filters(vendor: Client, catalog: Catalog) -> None:
     row = request(catalog)
 
     def count(query: str) -> int:
-        answer = vendor.get(f"{LIST}?{query}")
-        assert answer.status_code == 200
-        return int(answer.context["cl"].result_count)
+        response = vendor.get(f"{LIST}?{query}")
+        assert response.status_code == 200
+        return int(response.context["cl"].result_count)
 
     assert count(f"q={row.pk}") == count(f"q={row.asset_id}") == 1
     assert count("status=pending&type=purchase") == 1
@@ -377,8 +377,8 @@ def test_superuser_creates_a_product_with_its_parts(root: Client, catalog: Catal
         "items-0-status": "published",
         "templates-TOTAL_FORMS": 1, "templates-0-name": "T", "templates-0-scope": "asset",
     }  # fmt: skip
-    answer = root.post("/admin/catalog/product/add/", body)
-    assert answer.status_code == 302, answer.context["errors"]
+    response = root.post("/admin/catalog/product/add/", body)
+    assert response.status_code == 302, response.context["errors"]
     row = Product.objects.get(name="New")
     assert row.capability("cart.validation") is True and row.category == {}
     assert Item.objects.get(product=row).pk == f"{row.pk}-0001"
@@ -395,8 +395,8 @@ def test_superuser_creates_accounts_and_users(root: Client, catalog: Catalog) ->
         "username": "eve", "email": "eve@example.com", "account": account.pk,
         "usable_password": "false",
     }  # fmt: skip
-    answer = root.post("/admin/catalog/user/add/", body)
-    assert answer.status_code == 302, answer.context["errors"]
+    response = root.post("/admin/catalog/user/add/", body)
+    assert response.status_code == 302, response.context["errors"]
     assert User.objects.get(username="eve").uid.startswith("UR-")
 
 
@@ -429,6 +429,6 @@ def test_objects_that_requests_refer_to_cannot_be_deleted(root: Client, catalog:
 def test_admin_list_refuses_regular_expressions(root: Client, vendor: Client, lookup: str) -> None:
     for client in (root, vendor):
         for name in ("note", "status"):
-            answer = client.get(f"{LIST}?{name}__{lookup}=(a*)*b")
-            refused = answer.headers.get("Location", "").endswith("e=1")
-            assert refused or answer.status_code == 400, (name, answer)
+            response = client.get(f"{LIST}?{name}__{lookup}=(a*)*b")
+            refused = response.headers.get("Location", "").endswith("e=1")
+            assert refused or response.status_code == 400, (name, response)

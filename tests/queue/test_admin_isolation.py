@@ -40,15 +40,15 @@ def page(model: Any, name: str, *args: Any) -> str:
 
 def listed(client: Client, model: Any, query: str = "") -> set[Any]:
     """Return the keys of all rows of a list; none where Django refuses the query."""
-    answer = client.get(f"{page(model, 'changelist')}?{query}")
-    if answer.status_code == 400 or answer.headers.get("Location", "").endswith("e=1"):
+    response = client.get(f"{page(model, 'changelist')}?{query}")
+    if response.status_code == 400 or response.headers.get("Location", "").endswith("e=1"):
         return set()
-    assert answer.status_code == 200, (model, query, answer)
-    return set(answer.context["cl"].queryset.values_list("pk", flat=True))
+    assert response.status_code == 200, (model, query, response)
+    return set(response.context["cl"].queryset.values_list("pk", flat=True))
 
 
-def ids_in(answer: Any) -> set[str]:
-    return set(ID.findall(answer.content.decode()))
+def ids_in(response: Any) -> set[str]:
+    return set(ID.findall(response.content.decode()))
 
 
 def written(found: CaptureQueriesContext) -> list[str]:
@@ -78,9 +78,9 @@ def test_lists_and_pages_show_only_own_objects(
             owners = User.objects.filter(pk__in=found).values_list("account", flat=True)
             assert set(owners) == {platform.account_of(who).pk}
         for url in (page(model, "changelist"), page(model, "change", sorted(found)[0])):
-            answer = client.get(url)
-            assert answer.status_code == 200
-            assert not ids_in(answer) & hidden, url
+            response = client.get(url)
+            assert response.status_code == 200
+            assert not ids_in(response) & hidden, url
     assert not ids_in(client.get("/admin/")) & hidden
     assert client.get("/admin/auth/group/").status_code == 403
 
@@ -91,15 +91,15 @@ def test_own_pages_contain_nothing_of_others(platform: Platform, client: Client,
     for model, shown in PAGES.items():
         for name in ("add", "history"):
             args = () if name == "add" else (sorted(listed(client, model))[0],)
-            answer = client.get(page(model, name, *args))
-            assert answer.status_code in (200, 403)
-            assert not ids_in(answer) & hidden, (model, name)
+            response = client.get(page(model, name, *args))
+            assert response.status_code in (200, 403)
+            assert not ids_in(response) & hidden, (model, name)
         for column in model._meta.concrete_fields:
             if column.is_relation:
                 names = {"app_label": model._meta.app_label, "field_name": column.name,
                          "model_name": model._meta.model_name, "term": ""}  # fmt: skip
-                answer = client.get("/admin/autocomplete/", names)
-                assert answer.status_code in (200, 403) and not ids_in(answer) & hidden, shown
+                response = client.get("/admin/autocomplete/", names)
+                assert response.status_code in (200, 403) and not ids_in(response) & hidden, shown
 
 
 @WHO
@@ -112,9 +112,9 @@ def test_pages_of_others_objects_are_not_found(
         for name in ("change", "history", "delete"):
             for method in (client.get, client.post):
                 with transaction.atomic(), CaptureQueriesContext(connection) as found:
-                    answer = method(page(model, name, pk), {"post": "yes", "_save": "1"})
+                    response = method(page(model, name, pk), {"post": "yes", "_save": "1"})
                     transaction.set_rollback(True)
-                assert answer.status_code in (302, 403, 404), (model, name, answer)
+                assert response.status_code in (302, 403, 404), (model, name, response)
                 assert written(found) == []
         moves = [*getattr(shown, "queue", None).by_name] if hasattr(shown, "queue") else []
         urls = [page(model, "move", pk, name) for name in moves[:2]]
@@ -140,9 +140,9 @@ def test_list_actions_do_not_change_others_objects(
                 body = {"action": action, "_selected_action": others, "confirmed": "yes",
                         "post": "yes", "reason": "No.", "body": "{}"}  # fmt: skip
                 with CaptureQueriesContext(connection) as found:
-                    answer = client.post(url, body)
-                assert written(found) == [] and answer.status_code in (200, 302), (model, action)
-                assert not ids_in(answer) & set(others)
+                    response = client.post(url, body)
+                assert written(found) == [] and response.status_code in (200, 302), (model, action)
+                assert not ids_in(response) & set(others)
 
 
 @pytest.mark.parametrize("who", ["new vendor", "new distributor"])

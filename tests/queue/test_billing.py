@@ -78,9 +78,9 @@ def test_each_party_creates_its_type_and_is_notified() -> None:
         bodies = (nested(type=kind), flat(), nested(asset=by_uid),
                   flat(asset_id=None, asset_external_uid="uid-1"))  # fmt: skip
         for cycle, (pk, body) in enumerate(zip(pks, bodies, strict=True), 1):
-            answer = who.post(PATH, body)
-            assert answer.status == 201, answer
-            row = answer.json
+            response = who.post(PATH, body)
+            assert response.status == 201, response
+            row = response.json
             assert (row["id"], row["type"], row["period"]) == (pk, kind, SHOWN)
             assert row["items"] == [{
                 "id": "SEAT", "global_id": "PRD-1-0001", "mpn": "M-SEAT", "display_name": "Seat",
@@ -203,8 +203,8 @@ def test_each_party_writes_its_attributes_as_a_queue_change() -> None:
         (vendor, {"vendor": {}, "provider": {"m": 1}}, {"vendor": {}, "provider": {"m": 1}}),
     ):
         before = len(told(made["id"]))
-        answer = who.put(f"{path}/attributes", body)
-        assert (answer.status, answer.json) == (200, wanted)
+        response = who.put(f"{path}/attributes", body)
+        assert (response.status, response.json) == (200, wanted)
         assert len(told(made["id"])) == before + 2
         given = {side: said for side, said in wanted.items() if side in body or said}
         assert vendor.get(path).json["attributes"] == given

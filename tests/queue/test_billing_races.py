@@ -75,11 +75,11 @@ def test_concurrent_requests_get_different_numbers() -> None:
         "asset": {"id": "AS-0000-0000-0001"}, "items": [{"id": "SEAT"}],
         "period": {"from": "2026-01-01", "to": "2026-02-01", "delta": 1, "uom": "monthly"},
     }  # fmt: skip
-    answers = at_once(
+    responses = at_once(
         *[lambda who=who: who.post("/subscriptions/requests", body) for who in callers]
     )
-    assert [a.status for a in answers] == [201] * TOGETHER
-    assert len({a.json["id"] for a in answers}) == TOGETHER
+    assert [a.status for a in responses] == [201] * TOGETHER
+    assert len({a.json["id"] for a in responses}) == TOGETHER
 
 
 def test_concurrent_writes_keep_attributes_of_both_parties() -> None:
@@ -100,10 +100,10 @@ def test_concurrent_changes_of_a_tier_account_are_two_versions() -> None:
     catalog = subscribed()
     callers = [caller(catalog.provider) for _ in range(TOGETHER)]
     path = "/tier/accounts/TA-0000-0000-0001"
-    answers = at_once(
+    responses = at_once(
         *[lambda n=n, who=who: who.put(path, {"tax_id": str(n)}) for n, who in enumerate(callers)]
     )
-    assert [a.status for a in answers] == [200] * TOGETHER
+    assert [a.status for a in responses] == [200] * TOGETHER
     assert TierAccount.objects.get().version == TOGETHER + 1
     assert TierAccountVersion.objects.count() == TOGETHER + 1
     assert TierAccountRequest.objects.count() == TOGETHER
@@ -115,9 +115,9 @@ def test_only_one_of_two_concurrent_decisions_counts() -> None:
     caller(catalog.provider).put("/tier/accounts/TA-0000-0000-0001", {"tax_id": "1"})
     pk = TierAccountRequest.objects.get().pk
     vendors = [caller(catalog.vendor) for _ in range(2)]
-    answers = at_once(
+    responses = at_once(
         lambda: vendors[0].post(f"/tier/account-requests/{pk}/accept"),
         lambda: vendors[1].post(f"/tier/account-requests/{pk}/ignore", {"reason": "x"}),
     )
-    assert sorted(a.status for a in answers) == [200, 400]
+    assert sorted(a.status for a in responses) == [200, 400]
     assert Webhook.objects.get(object_class="tier_account_request").events == 2

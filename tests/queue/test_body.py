@@ -71,17 +71,17 @@ def test_empty_template_approves_with_the_default(
     vendor: Caller, request_id: str, given: Any
 ) -> None:
     """The toolkit sends nulls, connect-sdk 22 sends `null`, the openapi-client no body."""
-    answer = vendor.post(f"/requests/{request_id}/approve", given)
-    assert (answer.status, answer.json["status"]) == (200, "approved")
-    assert answer.json["template"]["id"]
+    response = vendor.post(f"/requests/{request_id}/approve", given)
+    assert (response.status, response.json["status"]) == (200, "approved")
+    assert response.json["template"]["id"]
 
 
 def test_assign_refuses_a_wrong_type(vendor: Caller, distributor: Caller) -> None:
     pk = tier_request({"vendor": vendor, "distributor": distributor})
     for name in ("id", "email"):
         for value in WRONG:
-            answer = vendor.post(f"/tier/config-requests/{pk}/assign", {name: value})
-            refused(answer, 400, f"{name}: {TEXT}")
+            response = vendor.post(f"/tier/config-requests/{pk}/assign", {name: value})
+            refused(response, 400, f"{name}: {TEXT}")
     refused(vendor.post(f"/tier/config-requests/{pk}/assign", {"id": 0}), 400, f"id: {TEXT}")
     refused(vendor.post(f"/tier/config-requests/{pk}/assign", {"email": 0}), 400, f"email: {TEXT}")
     assert TierConfigRequest.objects.get(pk=pk).assignee is None
@@ -148,9 +148,9 @@ def test_other_types_are_refused_as_text(distributor: Caller, number: str) -> No
 
 def test_webhook_without_a_type_gets_the_default(vendor: Caller) -> None:
     for value in (*WRONG, 0):
-        answer = vendor.post("/notifications/webhooks", {**WEBHOOK, "type": value})
-        assert answer.status == 400
-        assert answer.json["errors"][0].startswith("type: ")
+        response = vendor.post("/notifications/webhooks", {**WEBHOOK, "type": value})
+        assert response.status == 400
+        assert response.json["errors"][0].startswith("type: ")
     made = vendor.post("/notifications/webhooks", {**WEBHOOK, "type": None})
     assert (made.status, made.json["type"]) == (201, "event")
 
@@ -164,9 +164,9 @@ def test_type_of_an_unused_reference_is_checked(vendor: Caller) -> None:
 
 @pytest.mark.parametrize("raw", ["[]", "5", "true", '"x"', "[{}]"])
 def test_body_must_be_an_object(vendor: Caller, request_id: str, raw: str) -> None:
-    answer = vendor.post(f"/requests/{request_id}/approve", raw)
-    assert answer.status == 400
-    assert answer.json["error_code"] == "VAL_001"
+    response = vendor.post(f"/requests/{request_id}/approve", raw)
+    assert response.status == 400
+    assert response.json["error_code"] == "VAL_001"
     assert Request.objects.get(pk=request_id).status == "pending"
 
 
@@ -185,9 +185,9 @@ def test_sandbox_refuses_wrong_types(vendor: Caller, path: str) -> None:
         for value in (False, True, 0, "", [], {}):
             if isinstance(value, type(right)):
                 continue
-            answer = vendor.post(path, {**SANDBOX[path], name: value})
-            assert answer.status == 400, (name, value, answer)
-            assert answer.json["errors"][0].startswith(f"{name}: "), (name, value, answer)
+            response = vendor.post(path, {**SANDBOX[path], name: value})
+            assert response.status == 400, (name, value, response)
+            assert response.json["errors"][0].startswith(f"{name}: "), (name, value, response)
 
 
 def test_error_names_the_field_that_cannot_be_stored(vendor: Caller, distributor: Caller) -> None:
@@ -195,8 +195,8 @@ def test_error_names_the_field_that_cannot_be_stored(vendor: Caller, distributor
     hook = {**WEBHOOK, "external_url": "http://127.0.0.1/\0"}
     refused(vendor.post("/notifications/webhooks", hook), 400, f"external_url: {stored}")
     made = vendor.post("/notifications/webhooks", WEBHOOK).json["id"]
-    answer = vendor.put(f"/notifications/webhooks/{made}", {"external_url": "http://h/\0"})
-    refused(answer, 400, f"external_url: {stored}")
+    response = vendor.put(f"/notifications/webhooks/{made}", {"external_url": "http://h/\0"})
+    refused(response, 400, f"external_url: {stored}")
     given = order()
     given["asset"]["params"] = [{"id": "region", "value": "\ud800"}]
     refused(distributor.post("/requests", given), 400, f"asset.params.value: {stored}")

@@ -253,8 +253,8 @@ def closed_by_list(platform: Platform, path: str) -> None:
 def closed_by_sheet(platform: Platform, path: str) -> None:
     for number in (1, 2):
         content = f"record_id,external_billing_id\nr-{number},INV-1\n".encode()
-        answer = reaching.send(platform.by["D"], f"{path}/reconciliation", content)
-        assert answer.status == 200, answer
+        response = reaching.send(platform.by["D"], f"{path}/reconciliation", content)
+        assert response.status == 200, response
 
 
 @pytest.mark.parametrize("close", [closed_by_records, closed_by_list, closed_by_sheet])
@@ -275,8 +275,8 @@ def test_an_upload_is_processed_in_two_changes(
     content = content or reaching.sheet(reaching.subscription(platform), 1)
     pk = reaching.drafted(platform)
     since = latest()
-    answer = reaching.send(platform.by["V"], f"{PATHS[USAGE]}/{pk}/upload", content)
-    assert answer.status == 201
+    response = reaching.send(platform.by["V"], f"{PATHS[USAGE]}/{pk}/upload", content)
+    assert response.status == 201
     # Messages come twice.
     for _ in range(2):
         processing.run(pk)

@@ -59,11 +59,11 @@ class TestWhoSeesWhat:
         for path in LISTS:
             ours = {*ids(vendor, path), *ids(distributor, path)}
             for stranger in strangers:
-                answer = stranger.get(path)
+                response = stranger.get(path)
                 if path.count("/") == 1 or path == "/tier/accounts":
-                    assert not ours & {row["id"] for row in answer.json}, path
+                    assert not ours & {row["id"] for row in response.json}, path
                 else:
-                    refused(answer, 404)
+                    refused(response, 404)
                 if not path.startswith("/hubs/"):
                     refused(stranger.get(f"{path}/{min(ours)}"), 404)
 
@@ -216,9 +216,12 @@ class TestIcons:
     @pytest.mark.parametrize("path", ["/accounts", "/marketplaces", "/products"])
     def test_every_icon_in_the_api_exists(self, path: str, vendor: Caller) -> None:
         for row in vendor.get(path).json:
-            answer = Client().get(row["icon"])
-            assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
-            assert answer.content == Client().get(row["icon"]).content
+            response = Client().get(row["icon"])
+            assert (response.status_code, response.headers["Content-Type"]) == (
+                200,
+                "image/svg+xml",
+            )
+            assert response.content == Client().get(row["icon"]).content
 
     def test_a_picture_shows_initials_and_no_markup(self, seeded: Any) -> None:
         Product.objects.filter(pk=BACKUP).update(name='<script> "Zeta" & Øre\x01')
@@ -233,9 +236,9 @@ class TestIcons:
         "path", ["product/PRD-000-000-000", f"user/{BACKUP}", f"account/{BACKUP}"]
     )
     def test_missing_object_has_no_icon(self, path: str, seeded: Any) -> None:
-        answer = Client().get(f"/media/{path}/{icon_key(*path.split('/'))}/icon.svg")
-        assert answer.status_code == 404
-        assert answer.json()["error_code"] == "NFND_000"
+        response = Client().get(f"/media/{path}/{icon_key(*path.split('/'))}/icon.svg")
+        assert response.status_code == 404
+        assert response.json()["error_code"] == "NFND_000"
 
     @pytest.mark.parametrize(
         "key",
@@ -243,6 +246,6 @@ class TestIcons:
         ids=["another's", "short", "no ASCII"],
     )
     def test_icon_url_cannot_be_guessed(self, key: str, seeded: Any) -> None:
-        answer = Client().get(f"/media/product/{BACKUP}/{key}/icon.svg")
-        assert answer.status_code == 404
-        assert answer.json()["error_code"] == "NFND_000"
+        response = Client().get(f"/media/product/{BACKUP}/{key}/icon.svg")
+        assert response.status_code == 404
+        assert response.json()["error_code"] == "NFND_000"

@@ -98,8 +98,8 @@ class TestLists:
             assert (none.json, none.headers["Content-Range"]) == ([], f"items 0-0/{n}")
 
     def test_empty_list_has_the_content_range_header(self, vendor: Caller) -> None:
-        answer = vendor.get("/products?eq(id,PRD-000-000-000)")
-        assert (answer.json, answer.headers["Content-Range"]) == ([], "items 0-0/0")
+        response = vendor.get("/products?eq(id,PRD-000-000-000)")
+        assert (response.json, response.headers["Content-Range"]) == ([], "items 0-0/0")
 
     def test_longer_list_takes_no_more_statements(self, distributor: Caller) -> None:
         def statements(path: str) -> int:

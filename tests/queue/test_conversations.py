@@ -251,11 +251,11 @@ def test_longer_lists_take_no_more_statements(catalog: make.Catalog, ours: Calle
 
 def test_message_belongs_to_the_caller(catalog: make.Catalog, ours: Caller, theirs: Caller) -> None:
     path = f"/conversations/{of(order(catalog)).shown_id}"
-    answer = ours.post(f"{path}/messages", {"text": "Log: done.", "type": "message"})
-    assert answer.status == 201
-    assert answer.json["account"]["id"] == catalog.vendor.pk
-    assert answer.json["conversation"] == path.rpartition("/")[2]
-    assert theirs.get(path).json["messages"][-1] == answer.json
+    response = ours.post(f"{path}/messages", {"text": "Log: done.", "type": "message"})
+    assert response.status == 201
+    assert response.json["account"]["id"] == catalog.vendor.pk
+    assert response.json["conversation"] == path.rpartition("/")[2]
+    assert theirs.get(path).json["messages"][-1] == response.json
     plain = theirs.post(f"{path}/messages/", {"text": "Thank you."})
     assert (plain.status, plain.json["type"]) == (201, "message")
 
@@ -297,12 +297,12 @@ def test_closed_conversation_accepts_no_messages(
     closed = theirs.post(f"{path}/close")
     assert (closed.status, closed.json["status"]) == (200, "closed")
     assert closed.json["events"]["updated"]["by"]["id"]
-    for answer in (
+    for response in (
         ours.post(f"{path}/close"),
         ours.post(f"{path}/messages", {"text": "And yet"}),
         ours.put(f"{path}/messages/{made['id']}", {"text": "Bye!"}),
     ):
-        refused(answer, 400)
+        refused(response, 400)
     transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
     assert ours.get(path).json["messages"][-1]["text"].endswith("to approved.")
 

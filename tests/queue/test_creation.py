@@ -47,11 +47,11 @@ def body_of(platform: Platform, kind: str) -> dict[str, Any]:
 
 
 def only(
-    platform: Platform, queue: str, body: dict[str, Any], created: dict[str, Any], answers: Any
+    platform: Platform, queue: str, body: dict[str, Any], created: dict[str, Any], responses: Any
 ) -> None:
     """Check who may create this: `created` by side the status, `answers` what others get."""
     before = everything()
-    for who, status in answers.items():
+    for who, status in responses.items():
         assert platform.by[who].post(PATHS[queue], body).status == status, (queue, body, who)
     assert everything() == before
     for who, (status, sides) in created.items():
@@ -69,10 +69,10 @@ def test_fulfillment_request_creates_an_event(platform: Platform, kind: str) -> 
     pending = ("pending", "VD")
     created = {"D": pending, "V": pending} if kind == "adjustment" else {"D": pending}
     missing = 400 if kind == "purchase" else 404
-    answers = {STRANGE_D: missing, STRANGE_V: 404, NOBODY: 401}
+    responses = {STRANGE_D: missing, STRANGE_V: 404, NOBODY: 401}
     if kind != "adjustment":
-        answers |= {"V": 403, STRANGE_V: 403}
-    only(platform, FULFILLMENT, body, created, answers)
+        responses |= {"V": 403, STRANGE_V: 403}
+    only(platform, FULFILLMENT, body, created, responses)
 
 
 @pytest.mark.parametrize("kind", DRAFTS)
@@ -120,14 +120,14 @@ def test_each_type_needs_its_asset_in_a_status_of_its_own(platform: Platform) ->
             for kind in tables.TYPES[FULFILLMENT]:
                 if kind == "purchase" or (kind, status) in {row[:2] for row in tables.ASSETS}:
                     continue
-                answer = platform.by["D"].post("/requests", reaching.about(asset, kind))
+                response = platform.by["D"].post("/requests", reaching.about(asset, kind))
                 if status in ("active", "suspended", "terminated"):
                     said = f"Request type {kind} is not allowed when asset state is {status}"
-                    refused(answer, 400, said)
+                    refused(response, 400, said)
                 else:
                     # What has made it so is still open.
-                    assert answer.status == 409, (kind, status)
-                    assert answer.json["params"]["asset_status"] == status
+                    assert response.status == 409, (kind, status)
+                    assert response.json["params"]["asset_status"] == status
             assert everything() == before
 
 
@@ -157,8 +157,8 @@ def test_tier_account_request_creates_an_event(platform: Platform) -> None:
     asset = platform.by["D"].get(f"/assets/{reaching.subscription(platform)}").json
     account = {"id": asset["tiers"]["customer"]["id"], "name": "Renamed"}
     body = {"type": "update", "account": account}
-    answers = {"V": 403, STRANGE_V: 403, STRANGE_D: 400, NOBODY: 401}
-    only(platform, TIER_ACCOUNT, body, {"D": ("pending", "VD")}, answers)
+    responses = {"V": 403, STRANGE_V: 403, STRANGE_D: 400, NOBODY: 401}
+    only(platform, TIER_ACCOUNT, body, {"D": ("pending", "VD")}, responses)
     off = {"capabilities": {"tiers": {"updates": False}}}
     platform.put("V", f"/products/{platform.product}", off)
     only(platform, TIER_ACCOUNT, body, {"D": ("unsupported", "VD")}, {})
@@ -167,15 +167,15 @@ def test_tier_account_request_creates_an_event(platform: Platform) -> None:
 @pytest.mark.parametrize("kind", tables.TYPES[LISTING])
 def test_listing_request_creates_an_event(platform: Platform, kind: str) -> None:
     body = reaching.listing_body(platform, kind)
-    answers = {"D": 403, STRANGE_D: 403, STRANGE_V: 400, NOBODY: 401}
-    only(platform, LISTING, body, {"V": ("draft", "")}, answers)
+    responses = {"D": 403, STRANGE_D: 403, STRANGE_V: 400, NOBODY: 401}
+    only(platform, LISTING, body, {"V": ("draft", "")}, responses)
 
 
 def test_usage_file_creates_an_event(platform: Platform) -> None:
     [contract] = platform.by["V"].get("/contracts").json
     body = {"name": "May", "product": {"id": platform.product}, "contract": contract}
-    answers = {"D": 403, STRANGE_D: 403, STRANGE_V: 400, NOBODY: 401}
-    only(platform, USAGE, body, {"V": ("draft", "")}, answers)
+    responses = {"D": 403, STRANGE_D: 403, STRANGE_V: 400, NOBODY: 401}
+    only(platform, USAGE, body, {"V": ("draft", "")}, responses)
 
 
 def test_billing_request_and_its_attributes_create_events(platform: Platform) -> None:
@@ -185,9 +185,9 @@ def test_billing_request_and_its_attributes_create_events(platform: Platform) ->
     created: dict[str, dict[str, Any]] = {"vendor": {"V": ("", "VD")}, "provider": {"D": ("", "D")}}
     for kind, by in created.items():
         other = "D" if kind == "vendor" else "V"
-        answers = {other: 403, STRANGE_V: 403, STRANGE_D: 403, NOBODY: 401}
-        answers[STRANGE_V if kind == "vendor" else STRANGE_D] = 400
-        only(platform, BILLING, {"type": kind, **body}, by, answers)
+        responses = {other: 403, STRANGE_V: 403, STRANGE_D: 403, NOBODY: 401}
+        responses[STRANGE_V if kind == "vendor" else STRANGE_D] = 400
+        only(platform, BILLING, {"type": kind, **body}, by, responses)
     for who, kind, sides in (("V", "vendor", "VD"), ("D", "provider", "D")):
         pk = platform.post(who, PATHS[BILLING], {"type": kind, **body})["id"]
         path = f"{PATHS[BILLING]}/{pk}"
@@ -216,10 +216,10 @@ def test_vendor_orders_in_the_preview_environment(platform: Platform) -> None:
     connection.save()
     pending = ("pending", "VD")
     body = reaching.order(platform)
-    answers = {STRANGE_V: 403, STRANGE_D: 400, NOBODY: 401}
-    only(platform, FULFILLMENT, body, {"V": pending, "D": pending}, answers)
+    responses = {STRANGE_V: 403, STRANGE_D: 400, NOBODY: 401}
+    only(platform, FULFILLMENT, body, {"V": pending, "D": pending}, responses)
     for kind in ("change", "suspend", "cancel"):
         with undone():
             body = body_of(platform, kind)
-            answers = {STRANGE_V: 403, STRANGE_D: 404}
-            only(platform, FULFILLMENT, body, {"V": pending, "D": pending}, answers)
+            responses = {STRANGE_V: 403, STRANGE_D: 404}
+            only(platform, FULFILLMENT, body, {"V": pending, "D": pending}, responses)

@@ -58,17 +58,17 @@ class TestContracts:
         step = STEPS[name]
         for who, side in ((vendor, "vendor"), (distributor, "provider")):
             Contract.objects.filter(pk=CONTRACT).update(status=state)
-            answer = who.post(f"/contracts/{CONTRACT}/{name}")
+            response = who.post(f"/contracts/{CONTRACT}/{name}")
             status = who.get(f"/contracts/{CONTRACT}").json["status"]
             if side not in step.who:
-                refused(answer, 403)
+                refused(response, 403)
                 assert status == state
             elif step.source != state:
-                refused(answer, 400)
+                refused(response, 400)
                 assert status == state
             else:
-                assert (answer.status, answer.json, status) == (200, None, step.target)
-                assert answer.headers.get("Content-Type", "") != "application/json"
+                assert (response.status, response.json, status) == (200, None, step.target)
+                assert response.headers.get("Content-Type", "") != "application/json"
 
 
 class TestConnections:

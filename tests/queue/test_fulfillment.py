@@ -126,8 +126,8 @@ def test_approve_requires_the_fulfillment_parameters() -> None:
     vendor = caller(catalog.vendor)
     row = order(catalog)
     before = everything()
-    answer = vendor.post(f"/requests/{row.pk}/approve", {"template_id": catalog.template.pk})
-    assert answer.json["errors"] == ["asset.params: Parameter tenant_id is required."]
+    response = vendor.post(f"/requests/{row.pk}/approve", {"template_id": catalog.template.pk})
+    assert response.json["errors"] == ["asset.params: Parameter tenant_id is required."]
     assert everything() == before
     filled = {"asset": {"params": [{"id": "tenant_id", "value": "t-1"}]}}
     assert vendor.put(f"/requests/{row.pk}", filled).status == 200
@@ -198,13 +198,13 @@ def test_inquire_requires_an_error_and_pend_clears_it() -> None:
     form = inquiring["params_form_url"]
     code = form.partition("code=")[2]
     assert code and row.pk in form
-    answer = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
-    assert distributor.post(f"{path}/pend?code=wrong", answer).status == 400
+    response = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
+    assert distributor.post(f"{path}/pend?code=wrong", response).status == 400
     assert distributor.post(f"{path}/pend?code={code}").status == 400
     # An inquiry asks for what is ordered, not for what the vendor fulfils.
     bad = {"asset": {"params": [{"id": "tenant_id", "value": "t"}]}}
     assert distributor.post(f"{path}/pend", bad).status == 400
-    pended = distributor.post(f"{path}/pend?code={code}", answer).json
+    pended = distributor.post(f"{path}/pend?code={code}", response).json
     assert (pended["status"], pended["answered"]) == ("pending", True)
     assert "params_form_url" not in pended
     [region] = [p for p in pended["asset"]["params"] if p["id"] == "region"]
@@ -309,9 +309,9 @@ def test_repeated_order_returns_409_with_the_existing_request() -> None:
     pk = first.json["id"]
 
     def again() -> dict[str, Any]:
-        answer = distributor.post("/requests", given)
-        assert answer.status == 409 and answer.json["error_code"] and answer.json["errors"]
-        found: dict[str, Any] = answer.json["params"]
+        response = distributor.post("/requests", given)
+        assert response.status == 409 and response.json["error_code"] and response.json["errors"]
+        found: dict[str, Any] = response.json["params"]
         assert (found["request_id"], found["asset_id"]) == (pk, first.json["asset"]["id"])
         return found
 
@@ -350,19 +350,19 @@ def test_put_is_refused_for_final_requests(status: str) -> None:
     vendor = caller(catalog.vendor)
     before = everything()
     given = {"note": "Hello", "asset": {"params": [{"id": "region", "value": "eu"}]}}
-    answer = vendor.put(f"/requests/{row.pk}", given)
+    response = vendor.put(f"/requests/{row.pk}", given)
     if status in ("draft", "pending", "inquiring", "scheduled"):
-        assert answer.status == 200
-        assert (answer.json["note"], answer.json["status"]) == ("Hello", status)
+        assert response.status == 200
+        assert (response.json["note"], response.json["status"]) == ("Hello", status)
         # A fault stays until it is taken away.
-        param = answer.json["asset"]["params"][0]
+        param = response.json["asset"]["params"][0]
         assert (param["value"], param["value_error"]) == ("eu", "Not offered")
         row.refresh_from_db()
         assert row.updated > make.AT
         # A change of what an order says is no change of the queue.
         assert not Event.objects.exists()
     else:
-        assert (answer.status, answer.json["error_code"]) == (400, "REQ_003")
+        assert (response.status, response.json["error_code"]) == (400, "REQ_003")
         assert everything() == before
 
 
@@ -387,8 +387,12 @@ def test_put_by_each_party() -> None:
     assert Asset.objects.get().params == row.params
     # What isn't the caller's to write is ignored.
     ignored = {"status": "approved", "id": "PR-9", "asset": {"id": "AS-9", "status": "active"}}
-    answer = vendor.put(f"/requests/{row.pk}", ignored)
-    assert (answer.status, answer.json["status"], answer.json["id"]) == (200, "pending", row.pk)
+    response = vendor.put(f"/requests/{row.pk}", ignored)
+    assert (response.status, response.json["status"], response.json["id"]) == (
+        200,
+        "pending",
+        row.pk,
+    )
     stranger = caller(make.catalog("2").vendor)
     assert stranger.put(f"/requests/{row.pk}", {"note": "x"}).status == 404
 
@@ -398,8 +402,8 @@ def test_assign_by_id_or_email_and_unassign() -> None:
     vendor = caller(catalog.vendor)
     row = order(catalog)
     path = f"/requests/{row.pk}"
-    answer = vendor.post(f"{path}/assign", {"id": catalog.vendor_user.uid})
-    assert answer.json["assignee"]["id"] == catalog.vendor_user.uid
+    response = vendor.post(f"{path}/assign", {"id": catalog.vendor_user.uid})
+    assert response.json["assignee"]["id"] == catalog.vendor_user.uid
     assert vendor.post(f"{path}/unassign").json["assignee"] == ""
     email = catalog.vendor_user.email
     assert vendor.post(f"{path}/assign", {"email": email}).json["assignee"]["email"] == email

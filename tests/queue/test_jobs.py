@@ -147,10 +147,10 @@ def test_advancing_the_clock_continues_after_a_failing_job(platform: Platform) -
 
     first = clock.now() + timedelta(days=40)
     with receiving(collect_next_due, due), receiving(due_reached, run):
-        answer = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})
-    assert answer.status == 200 and answer.json["failed"] == [__name__]
+        response = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})
+    assert response.status == 200 and response.json["failed"] == [__name__]
     # Two months are billed after it, at their own moments.
-    assert answer.json["stops"] == 4
+    assert response.json["stops"] == 4
     assert BillingRequest.objects.count() == 3
     assert len(moments) == len(set(moments))
     assert FailedJob.objects.get().job == f"{__name__}.{run.__qualname__}"
@@ -163,8 +163,8 @@ def test_advancing_the_clock_continues_without_a_jobs_next_due(
     monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
     reaching.subscription(platform)
     with receiving(signal, broken):
-        answer = platform.by["V"].post("/sandbox/clock/advance", {"by": "40d"})
-    assert answer.status == 200 and answer.json["stops"] == 1
+        response = platform.by["V"].post("/sandbox/clock/advance", {"by": "40d"})
+    assert response.status == 200 and response.json["stops"] == 1
     assert BillingRequest.objects.count() == 1
     assert FailedJob.objects.exists()
 

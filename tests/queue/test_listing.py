@@ -71,18 +71,22 @@ def test_completion_changes_the_listings_status(kind: str, before: str, after: s
     assert made.json["listing"]["id"] == listing.pk
     assert "pending_request" not in made.json["listing"]
     one = f"{PATH}/{made.json['id']}"
-    answer = vendor.post(f"{one}/submit")
-    assert (answer.status, answer.json["state"], answer.json["assignee"]) == (200, "reviewing", {})
+    response = vendor.post(f"{one}/submit")
+    assert (response.status, response.json["state"], response.json["assignee"]) == (
+        200,
+        "reviewing",
+        {},
+    )
     pending = {"id": made.json["id"], "type": kind, "status": "reviewing"}
-    assert answer.json["listing"]["pending_request"] == pending
+    assert response.json["listing"]["pending_request"] == pending
     assert distributor.get(f"/listings/{listing.pk}").json["pending_request"] == pending
-    answer = distributor.post(f"{one}/deploy")
-    assert (answer.status, answer.json["state"]) == (200, "deploying")
-    assert answer.json["assignee"]["id"].startswith("SU-")
+    response = distributor.post(f"{one}/deploy")
+    assert (response.status, response.json["state"]) == (200, "deploying")
+    assert response.json["assignee"]["id"].startswith("SU-")
     assert Listing.objects.get().status == before
-    answer = distributor.post(f"{one}/complete")
-    assert (answer.status, answer.json["state"]) == (200, "completed")
-    assert answer.json["listing"]["status"] == Listing.objects.get().status == after
+    response = distributor.post(f"{one}/complete")
+    assert (response.status, response.json["state"]) == (200, "completed")
+    assert response.json["listing"]["status"] == Listing.objects.get().status == after
 
 
 def test_canceled_request_changes_nothing_and_allows_another() -> None:
@@ -125,8 +129,8 @@ def test_a_product_is_listed_under_an_active_contract_only(status: str) -> None:
     Listing.objects.update(status="unlisted")
     Contract.objects.update(status=status)
     body = {"type": "new", "product_id": PRODUCT, "contract_id": "CRD-11111-11111-11111"}
-    answer = caller(catalog.vendor).post(PATH, body)
-    refused(answer, 400, f"contract_id: Contract CRD-11111-11111-11111 is {status}.")
+    response = caller(catalog.vendor).post(PATH, body)
+    refused(response, 400, f"contract_id: Contract CRD-11111-11111-11111 is {status}.")
 
 
 def test_deleted_draft_deletes_its_conversation() -> None:
@@ -181,11 +185,11 @@ def test_invalid_bodies_are_refused(body: dict[str, Any], said: str) -> None:
 
 def test_assign_without_a_body_assigns_the_caller(distributor: Caller) -> None:
     [pk] = ids(distributor, f"{PATH}?state=reviewing")
-    answer = distributor.post(f"{PATH}/{pk}/assign")
-    assert (answer.status, answer.json["assignee"]["id"][:3]) == (200, "SU-")
+    response = distributor.post(f"{PATH}/{pk}/assign")
+    assert (response.status, response.json["assignee"]["id"][:3]) == (200, "SU-")
     assert distributor.post(f"{PATH}/{pk}/unassign").json["assignee"] == {}
-    answer = distributor.post(f"{PATH}/{pk}/assign", {"id": "UR-580-227-641"})
-    assert answer.json["assignee"]["name"] == "Jonas Berg"
+    response = distributor.post(f"{PATH}/{pk}/assign", {"id": "UR-580-227-641"})
+    assert response.json["assignee"]["name"] == "Jonas Berg"
     assert distributor.post(f"{PATH}/{pk}/assign", {"id": "UR-426-913-070"}).status == 404
 
 
@@ -194,8 +198,8 @@ def test_distributor_changes_the_listings_status(vendor: Caller, distributor: Ca
     assert vendor.put(path, {"status": "unlisted"}).status == 403
     assert vendor.put(path, vendor.get(path).json).status == 200
     assert distributor.put(path, {"status": "gone"}).status == 400
-    answer = distributor.put(path, {"status": "unlisted"})
-    assert (answer.status, answer.json["status"]) == (200, "unlisted")
+    response = distributor.put(path, {"status": "unlisted"})
+    assert (response.status, response.json["status"]) == (200, "unlisted")
     assert path.rpartition("/")[2] not in ids(vendor, "/listings?eq(status,listed)")
 
 

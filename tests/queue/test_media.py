@@ -11,7 +11,7 @@ from django.test import Client
 from requests_queue.catalog.models import ProductMedia
 from requests_queue.catalog.writes.media import MAX_BYTES
 from tests import make
-from tests.api import Answer, Caller, caller, ids, refused
+from tests.api import Caller, Response, caller, ids, refused
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ def _part(name: str, content: bytes, kind: str) -> bytes:
     return head.encode() + content + b"\r\n"
 
 
-def send(who: Caller, method: str, path: str, body: bytes) -> Answer:
+def send(who: Caller, method: str, path: str, body: bytes) -> Response:
     return who.call(method, path, body, {"Content-Type": "multipart/form-data; boundary=B"})
 
 
@@ -140,8 +140,8 @@ def test_picture_beyond_the_limit_is_refused(vendor: Caller) -> None:
     fields = {"position": 3, "type": "image"}
     most = PNG + b"x" * (MAX_BYTES - len(PNG))
     for content in (most + b"x", most + b"x" * 200_000):
-        answer = send(vendor, "POST", PATH, form(content, **fields))
-        refused(answer, 413, "thumbnail: The file is larger than 2 MiB.")
+        response = send(vendor, "POST", PATH, form(content, **fields))
+        refused(response, 413, "thumbnail: The file is larger than 2 MiB.")
     assert send(vendor, "POST", PATH, form(most, **fields)).status == 201
 
 

@@ -18,11 +18,11 @@ TIER_REQUEST = "TCR-733-508-143-001"
 
 
 def rendered(who: Caller, template: str, request: str) -> tuple[int, str, str]:
-    answer: Any = Client().get(
+    response: Any = Client().get(
         f"/public/v1/templates/{template}/render?request_id={request}",
         headers={"authorization": f"ApiKey {who.key}"},
     )
-    return answer.status_code, answer.headers["Content-Type"], answer.content.decode()
+    return response.status_code, response.headers["Content-Type"], response.content.decode()
 
 
 def test_template_is_rendered_for_a_request(vendor: Caller, distributor: Caller) -> None:
@@ -48,8 +48,8 @@ def test_assignee_in_the_path_is_assigned(vendor: Caller, distributor: Caller) -
     path = f"/requests/{ids(vendor, '/requests?status=pending&limit=1')[0]}"
     for name in ("UR-426-913-070", "maya.ortiz@nimbus.example.com"):
         vendor.post(f"{path}/unassign")
-        answer = vendor.post(f"{path}/assign/{name}")
-        assert (answer.status, answer.json["assignee"]["name"]) == (200, "Maya Ortiz")
+        response = vendor.post(f"{path}/assign/{name}")
+        assert (response.status, response.json["assignee"]["name"]) == (200, "Maya Ortiz")
     # One's own users only; and as before nobody without a name.
     refused(distributor.post(f"{path}/assign/UR-426-913-070"), 404)
     refused(vendor.post(f"{path}/assign"), 400, "id: Name the user by id or by email.")
@@ -85,9 +85,9 @@ def test_put_writes_attributes_of_a_billing_request(
     pk = ids(vendor, "/subscriptions/requests?type=vendor&limit=1")[0]
     path = f"/subscriptions/requests/{pk}"
     before = vendor.get(path).json
-    answer = vendor.put(path, {**body, "type": "provider", "period": {"delta": 9}})
-    assert (answer.status, answer.json["attributes"]["vendor"]) == (200, {"n": 7})
-    assert {**answer.json, "attributes": 0, "events": 0} == {
+    response = vendor.put(path, {**body, "type": "provider", "period": {"delta": 9}})
+    assert (response.status, response.json["attributes"]["vendor"]) == (200, {"n": 7})
+    assert {**response.json, "attributes": 0, "events": 0} == {
         **before, "attributes": 0, "events": 0,
     }  # fmt: skip
     refused(distributor.put(path, {"vendor": {"n": 8}}), 403)

@@ -69,16 +69,16 @@ def test_empty_structured_value_is_accepted(none: Any) -> None:
     values = {kind: '{"a": 1}' if kind == "object" else "k" for kind in TYPES}
     ordered = [{"id": k, "value": v, "structured_value": none} for k, v in values.items()]
     order = make.purchase(catalog, asset={"params": ordered})
-    answer = caller(catalog.provider).post("/requests", order)
-    assert answer.status == 201, answer.json
+    response = caller(catalog.provider).post("/requests", order)
+    assert response.status == 201, response.json
     fulfilled = [
         {"id": f"given_{k}", "value": v, "value_error": "", "structured_value": none}
         for k, v in values.items()
     ]
-    path, api = f"/requests/{answer.json['id']}", caller(catalog.vendor)
-    answer = api.put(path, {"asset": {"params": fulfilled}})
-    assert answer.status == 200, answer.json
-    assert {p["id"]: p["value"] for p in answer.json["asset"]["params"]} == values | {
+    path, api = f"/requests/{response.json['id']}", caller(catalog.vendor)
+    response = api.put(path, {"asset": {"params": fulfilled}})
+    assert response.status == 200, response.json
+    assert {p["id"]: p["value"] for p in response.json["asset"]["params"]} == values | {
         f"given_{k}": v for k, v in values.items()
     }
     assert api.post(f"{path}/approve", {}).status == 200
@@ -93,8 +93,8 @@ def test_object_that_cannot_be_stored_is_refused(value: str) -> None:
     make.parameter(catalog, "config", type="object")
     row = creation.create(make.purchase(catalog), catalog.as_distributor)
     given_ = {"asset": {"params": [{"id": "config", "value": value}]}}
-    answer = caller(catalog.vendor).put(f"/requests/{row.pk}", given_)
-    assert (answer.status, answer.json["errors"]) == (
+    response = caller(catalog.vendor).put(f"/requests/{row.pk}", given_)
+    assert (response.status, response.json["errors"]) == (
         400,
         ["asset.params: Parameter config: value is not JSON that can be stored."],
     )

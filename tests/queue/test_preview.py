@@ -52,17 +52,17 @@ def order(product: str | None = BACKUP, **asset: Any) -> dict[str, Any]:
 
 def placed(vendor: Caller, body: dict[str, Any] | None = None) -> Any:
     """Place a preview order and return it."""
-    answer = vendor.post("/requests", body or order())
-    assert answer.status == 201, answer
-    return answer.json
+    response = vendor.post("/requests", body or order())
+    assert response.status == 201, response
+    return response.json
 
 
 def filled(vendor: Caller, request: Any) -> None:
     """Set all required parameters of a request."""
     required = [p for p in request["asset"]["params"] if p["constraints"].get("required")]
     params = [{"id": p["id"], "value": _value(p)} for p in required]
-    answer = vendor.put(f"/requests/{request['id']}", {"asset": {"params": params}})
-    assert answer.status == 200, answer
+    response = vendor.put(f"/requests/{request['id']}", {"asset": {"params": params}})
+    assert response.status == 200, response
 
 
 def _value(param: Any) -> str:
@@ -97,8 +97,8 @@ def test_product_is_known_by_its_items_or_has_to_be_named(vendor: Caller) -> Non
     body = order(None, items=[{"id": "SKU_SEAT", "quantity": 1}])
     refused(vendor.post("/requests", body), 400, "asset.product.id: This field is required.")
     for items in ("SKU_SEAT", [7], [{"id": []}], None):
-        answer = vendor.post("/requests", order(None, items=items))
-        refused(answer, 400)
+        response = vendor.post("/requests", order(None, items=items))
+        refused(response, 400)
     with_product = order(items=[{"id": "SKU_SEAT", "quantity": 1}])
     assert placed(vendor, with_product)["asset"]["product"]["id"] == BACKUP
 
@@ -226,9 +226,9 @@ def test_preview_is_seen_by_its_vendor_alone(
 def _lists(who: Caller) -> dict[str, list[Any]]:
     found = {}
     for path in sorted(ours.collections()):
-        answer = who.get(f"{path}?limit=1000")
-        if answer.status == 200 and isinstance(answer.json, list):
-            found[path] = [row.get("id") for row in answer.json]
+        response = who.get(f"{path}?limit=1000")
+        if response.status == 200 and isinstance(response.json, list):
+            found[path] = [row.get("id") for row in response.json]
     return found
 
 
@@ -281,8 +281,8 @@ def test_tier_configurations_are_set_up_by_the_vendor_in_preview(vendor: Caller)
     assert shown["configuration"]["connection"]["id"] == CONNECTION
     assert shown["configuration"]["marketplace"]["id"] == MARKETPLACE
     for pk in found:
-        answer = vendor.post(f"/tier/config-requests/{pk}/fail", {"reason": "A test."})
-        assert answer.status in (204, 400), answer
+        response = vendor.post(f"/tier/config-requests/{pk}/fail", {"reason": "A test."})
+        assert response.status in (204, 400), response
     [pk] = ids(vendor, f"/requests?eq(id,{request['id']})")
     assert vendor.get(f"/requests/{pk}").json["status"] == "failed"
 

@@ -37,9 +37,9 @@ def of(kind: str, product: str = BACKUP) -> str:
 
 
 def made(vendor: Caller, path: str, body: dict[str, Any]) -> Any:
-    answer = vendor.post(path, body)
-    assert answer.status == 201, answer
-    return answer.json
+    response = vendor.post(path, body)
+    assert response.status == 201, response
+    return response.json
 
 
 class TestProduct:
@@ -60,9 +60,9 @@ class TestProduct:
     def test_published_or_used_product_cannot_be_deleted(self, vendor: Caller) -> None:
         refused(vendor.delete(f"/products/{METER}"), 400, "Only draft Product can be deleted.")
         Product.objects.filter(pk=METER).update(status="draft")
-        answer = vendor.delete(f"/products/{METER}")
-        refused(answer, 400)
-        assert "can't be deleted: there are" in answer.json["errors"][0]
+        response = vendor.delete(f"/products/{METER}")
+        refused(response, 400)
+        assert "can't be deleted: there are" in response.json["errors"][0]
         assert Product.objects.filter(pk=METER).exists()
 
     def test_capabilities_are_merged(self, vendor: Caller) -> None:
@@ -218,14 +218,14 @@ class TestItems:
         assert (stored.type, stored.period) == ("Reservation", "Yearly")
 
     def test_only_draft_items_are_deleted(self, vendor: Caller) -> None:
-        answer = vendor.delete(f"{of('items')}/{SEAT}")
-        refused(answer, 400, "Only draft Item can be deleted.")
-        assert answer.json["error_code"] == "PRD_038"
+        response = vendor.delete(f"{of('items')}/{SEAT}")
+        refused(response, 400, "Only draft Item can be deleted.")
+        assert response.json["error_code"] == "PRD_038"
 
     def test_sale_ends_and_resumes(self, vendor: Caller) -> None:
         one = f"{of('items')}/{SEAT}"
-        answer = vendor.post(f"{one}/endsale", {"replacement": {"id": f"{BACKUP}-0002"}})
-        assert (answer.status, answer.json) == (200, None)
+        response = vendor.post(f"{one}/endsale", {"replacement": {"id": f"{BACKUP}-0002"}})
+        assert (response.status, response.json) == (200, None)
         row = vendor.get(one).json
         assert row["status"] == "endofsale" and row["events"]["saleended"]["at"]
         assert row["replacement"]["id"] == f"{BACKUP}-0002"
@@ -379,9 +379,9 @@ class TestTemplatesAndActions:
     def test_template_in_use_cannot_be_deleted(self, vendor: Caller) -> None:
         used = Template.objects.filter(asset__isnull=False).first()
         assert used is not None
-        answer = vendor.delete(f"{of('templates', used.product_id)}/{used.pk}")
-        refused(answer, 400)
-        assert "can't be deleted: there are" in answer.json["errors"][0]
+        response = vendor.delete(f"{of('templates', used.product_id)}/{used.pk}")
+        refused(response, 400)
+        assert "can't be deleted: there are" in response.json["errors"][0]
 
     @pytest.mark.parametrize(
         ("kind", "body", "error"),

@@ -53,9 +53,9 @@ def catalog() -> make.Catalog:
 def order(catalog: make.Catalog, **asset: Any) -> tuple[Caller, str]:
     """Order as the distributor; return the vendor and the request's id."""
     asset.setdefault("params", [{"id": "region", "value": "mars"}])
-    answer = caller(catalog.provider).post("/requests", make.purchase(catalog, asset=asset))
-    assert answer.status == 201, answer.json
-    return caller(catalog.vendor), answer.json["id"]
+    response = caller(catalog.provider).post("/requests", make.purchase(catalog, asset=asset))
+    assert response.status == 201, response.json
+    return caller(catalog.vendor), response.json["id"]
 
 
 def shown(who: Caller, pk: str) -> Any:
@@ -86,10 +86,10 @@ def test_requests_of_every_type_show_it(catalog: make.Catalog, kind: str) -> Non
     asset: dict[str, Any] = {"id": "AS-0000-0000-0001"}
     if kind in ("change", "renew", "transfer"):
         asset["items"] = [{"id": catalog.item.pk, "quantity": 7}]
-    answer = caller(catalog.provider).post("/requests", {"type": kind, "asset": asset})
-    assert (answer.status, answer.json["status"]) == (201, "pending"), answer.json
-    assert answer.json["template"]["id"] == PENDING
-    assert answer.json["template"]["message"] == f"{answer.json['id']} is pending"
+    response = caller(catalog.provider).post("/requests", {"type": kind, "asset": asset})
+    assert (response.status, response.json["status"]) == (201, "pending"), response.json
+    assert response.json["template"]["id"] == PENDING
+    assert response.json["template"]["message"] == f"{response.json['id']} is pending"
 
 
 def test_inquiring_request_shows_the_default_or_chosen_template(catalog: make.Catalog) -> None:

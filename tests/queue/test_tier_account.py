@@ -53,13 +53,13 @@ def test_actions_by_http() -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     first, second = (f"{PATH}/{create_request(catalog, n).pk}" for n in (1, 2))
     refused(distributor.post(f"{first}/accept"), 403)
-    answer = vendor.post(f"{first}/accept")
-    assert (answer.status, answer.json["status"]) == (200, "accepted")
+    response = vendor.post(f"{first}/accept")
+    assert (response.status, response.json["status"]) == (200, "accepted")
     refused(vendor.post(f"{first}/ignore", {"reason": "Late"}), 400)
     for wrong in ("x" * 256, 5, ["x"]):
         refused(vendor.post(f"{second}/ignore", {"reason": wrong}), 400)
-    answer = vendor.post(f"{second}/ignore", {"reason": "Not kept"})
-    assert (answer.json["status"], answer.json["reason"]) == ("ignored", "Not kept")
+    response = vendor.post(f"{second}/ignore", {"reason": "Not kept"})
+    assert (response.json["status"], response.json["reason"]) == ("ignored", "Not kept")
     third = f"{PATH}/{create_request(catalog, 3).pk}"
     assert vendor.post(f"{third}/ignore").json["reason"] == ""
     for none in ("assign", "unassign", "approve"):
@@ -85,8 +85,8 @@ def test_a_change_makes_a_request_for_each_linked_product() -> None:
         2,
     ):  # fmt: skip
         Asset.objects.create(id=f"AS-1-{n}", product=product, status=status, **tiers, **more)
-    answer = caller(catalog.provider).put(f"/tier/accounts/{TIER}", {"name": "Renamed"})
-    assert (answer.status, answer.json["version"]) == (200, 2)
+    response = caller(catalog.provider).put(f"/tier/accounts/{TIER}", {"name": "Renamed"})
+    assert (response.status, response.json["version"]) == (200, 2)
     rows = list(TierAccountRequest.objects.order_by("pk"))
     assert [(r.pk, r.status, r.product_id) for r in rows] == [
         ("TAR-0000-0000-0001-001-001", "unsupported", plain.pk),
@@ -112,8 +112,8 @@ def test_change_in_the_admin_creates_requests(client: Any) -> None:
     data = {k: "" if v is None else v for k, v in form.initial.items()}
     data |= {"name": "Renamed", "contact_info": json.dumps(customer.contact_info)}
     for version in (2, 2):
-        answer = client.post(f"/admin/catalog/tieraccount/{TIER}/change/", data)
-        assert answer.status_code == 302, answer.context["adminform"].form.errors
+        response = client.post(f"/admin/catalog/tieraccount/{TIER}/change/", data)
+        assert response.status_code == 302, response.context["adminform"].form.errors
         customer.refresh_from_db()
         assert (customer.name, customer.version) == ("Renamed", version)
         assert TierAccountRequest.objects.get().account.name == "Renamed"
@@ -136,9 +136,9 @@ def test_the_api_names_the_account_by_any_id(names: dict[str, str]) -> None:
     TierAccount.objects.update(external_uid="uid-1", external_id="77")
     contact = {**make.CONTACT, "city": "Bonn"}
     body = {"type": "update", "account": {**names, "contact_info": contact}}
-    answer = caller(catalog.provider).post(PATH, body)
-    assert answer.status == 201
-    account = answer.json["account"]
+    response = caller(catalog.provider).post(PATH, body)
+    assert response.status == 201
+    account = response.json["account"]
     assert (account["id"], account["version"], account["contact_info"]["city"]) == (TIER, 2, "Bonn")
     assert account["scopes"] == ["customer", "tier1"]
     assert account["external_id"] == names.get("external_id", "77")
@@ -146,9 +146,9 @@ def test_the_api_names_the_account_by_any_id(names: dict[str, str]) -> None:
 
 
 def test_response_is_a_request_to_decide(seeded: Any, distributor: Caller) -> None:
-    answer = distributor.post(PATH, changed(ALDER))
-    assert (answer.status, answer.json["status"]) == (201, "pending")
-    assert answer.json["product"]["id"] == SUITE
+    response = distributor.post(PATH, changed(ALDER))
+    assert (response.status, response.json["status"]) == (201, "pending")
+    assert response.json["product"]["id"] == SUITE
     rows = distributor.get(f"{PATH}?eq(account.id,{ALDER})&ordering(product.id)").json
     assert [(r["product"]["id"], r["status"]) for r in rows] == [
         (SUITE, "pending"), (BACKUP, "unsupported"),
@@ -190,9 +190,9 @@ def test_invalid_input_changes_nothing() -> None:
     distributor = caller(catalog.provider)
     before = everything()
     for body, code, error in WRONG:
-        answer = distributor.post(PATH, body)
-        refused(answer, 400, error)
-        assert answer.json["error_code"] == code
+        response = distributor.post(PATH, body)
+        refused(response, 400, error)
+        assert response.json["error_code"] == code
     refused(caller(catalog.vendor).post(PATH, changed()), 403)
     refused(caller(make.catalog("2").provider).post(PATH, changed()), 400)
     assert everything()[:4] == before[:4]
@@ -203,14 +203,14 @@ def test_account_without_subscriptions_is_refused() -> None:
     asset = make.asset(catalog, status="terminated")
     distributor = caller(catalog.provider)
     before = everything()
-    answer = distributor.post(PATH, changed())
-    refused(answer, 400, f"Tier account {TIER} has no subscriptions.")
-    assert (answer.json["error_code"], everything()) == ("TAR_003", before)
+    response = distributor.post(PATH, changed())
+    refused(response, 400, f"Tier account {TIER} has no subscriptions.")
+    assert (response.json["error_code"], everything()) == ("TAR_003", before)
     Asset.objects.filter(pk=asset.pk).update(status="active")
     assert distributor.delete(f"/tier/accounts/{TIER}").status == 204
-    answer = distributor.post(PATH, changed())
-    refused(answer, 400, f"Tier account {TIER} is decommissioned.")
-    assert answer.json["error_code"] == "TAR_003"
+    response = distributor.post(PATH, changed())
+    refused(response, 400, f"Tier account {TIER} is decommissioned.")
+    assert response.json["error_code"] == "TAR_003"
 
 
 def test_other_accounts_see_only_their_requests(
@@ -283,8 +283,8 @@ class TestVersions:
     def test_an_account_that_never_changed_is_its_only_version(self, distributor: Caller) -> None:
         path = f"/tier/accounts/{ALDER}"
         account = distributor.get(path).json
-        answer = distributor.get(f"{path}/versions")
-        assert (answer.json, answer.headers["Content-Range"]) == ([account], "items 0-0/1")
+        response = distributor.get(f"{path}/versions")
+        assert (response.json, response.headers["Content-Range"]) == ([account], "items 0-0/1")
         assert distributor.get(f"{path}/versions/1").json == account
         for none in ("2", "0", "-1", "x", "1.0"):
             refused(distributor.get(f"{path}/versions/{none}"), 404)

@@ -66,13 +66,13 @@ WRONG_CHANGES: list[tuple[dict[str, Any], str]] = [
 
 class TestTierAccountWrites:
     def test_provider_creates_a_tier_account(self, distributor: Caller) -> None:
-        answer = distributor.post(
+        response = distributor.post(
             "/tier/accounts",
             {**NEW, "type": "reseller", "environment": "production", "external_id": 42,
              "tax_id": None, "parent": {"id": CASCADE}, "hub": {"id": HUB}, "id": "TA-1"},
         )  # fmt: skip
-        assert answer.status == 201
-        row = answer.json
+        assert response.status == 201
+        row = response.json
         assert row["id"].startswith("TA-") and row["id"] != "TA-1"
         assert (row["version"], row["type"], row["environment"]) == (1, "reseller", "production")
         assert (row["external_id"], row["tax_id"]) == ("42", "")
@@ -86,9 +86,9 @@ class TestTierAccountWrites:
         self, distributor: Caller, none: dict[str, Any]
     ) -> None:
         assert Hub.objects.filter(company=PROVIDER).count() == 1
-        answer = distributor.post("/tier/accounts", {**NEW, "parent": {"id": CASCADE}, **none})
-        pk = answer.json["id"]
-        assert (answer.status, "hub" in answer.json) == (201, False)
+        response = distributor.post("/tier/accounts", {**NEW, "parent": {"id": CASCADE}, **none})
+        pk = response.json["id"]
+        assert (response.status, "hub" in response.json) == (201, False)
         assert "hub" not in distributor.get(f"/tier/accounts/{pk}").json
         # As CloudBlue's example of an extension for hubs asks.
         query = "/tier/accounts?eq(hub.id,null())&ne(parent.id,null())"
@@ -144,15 +144,15 @@ class TestTierAccountWrites:
 
     def test_a_change_is_partial_and_a_new_version(self, distributor: Caller) -> None:
         before = distributor.get(f"/tier/accounts/{MASTER}").json
-        answer = distributor.put(
+        response = distributor.put(
             f"/tier/accounts/{MASTER}",
             {
                 "name": "Keystone AG",
                 "contact_info": {"city": "Bonn", "contact": {"last_name": "Adler"}},
             },
         )  # fmt: skip
-        assert answer.status == 200
-        after = answer.json
+        assert response.status == 200
+        after = response.json
         assert (after["name"], after["version"]) == ("Keystone AG", before["version"] + 1)
         assert after["contact_info"]["city"] == "Bonn"
         contact = before["contact_info"]["contact"]
@@ -163,8 +163,8 @@ class TestTierAccountWrites:
     @pytest.mark.parametrize("body", [None, {}, {"name": "Keystone Channel Partners GmbH"}])
     def test_unchanged_values_create_no_version(self, body: Any, distributor: Caller) -> None:
         before = distributor.get(f"/tier/accounts/{MASTER}").json
-        answer = distributor.put(f"/tier/accounts/{MASTER}", body)
-        assert (answer.status, answer.json) == (200, before)
+        response = distributor.put(f"/tier/accounts/{MASTER}", body)
+        assert (response.status, response.json) == (200, before)
 
     def test_invalid_changes_are_refused(self, distributor: Caller) -> None:
         before = distributor.get(f"/tier/accounts/{MASTER}").json
@@ -173,13 +173,13 @@ class TestTierAccountWrites:
         assert distributor.get(f"/tier/accounts/{MASTER}").json == before
 
     def test_parent_can_be_removed(self, distributor: Caller) -> None:
-        answer = distributor.put(f"/tier/accounts/{BRIGHTWATER}", {"parent": None})
-        assert (answer.status, answer.json["parent"]) == (200, {})
+        response = distributor.put(f"/tier/accounts/{BRIGHTWATER}", {"parent": None})
+        assert (response.status, response.json["parent"]) == (200, {})
 
     def test_decommissioning_is_final(self, distributor: Caller) -> None:
         pk = distributor.post("/tier/accounts", NEW).json["id"]
-        answer = distributor.delete(f"/tier/accounts/{pk}")
-        assert (answer.status, answer.json) == (204, None)
+        response = distributor.delete(f"/tier/accounts/{pk}")
+        assert (response.status, response.json) == (204, None)
         row = distributor.get(f"/tier/accounts/{pk}").json
         assert row["events"]["decommissioned"]["at"]
         said = f"Tier account {pk} is decommissioned: it can't be changed any more."

@@ -83,9 +83,9 @@ class TestAnswers:
         path = f"{LIST}/{PENDING}"
         for call, sent in (("assign", {"email": "maya.ortiz@nimbus.example.com"}),
                            ("unassign", None)):  # fmt: skip
-            answer = vendor.post(f"{path}/{call}", sent)
-            assert (answer.status, answer.json) == (204, None)
-            assert "Content-Type" not in answer.headers
+            response = vendor.post(f"{path}/{call}", sent)
+            assert (response.status, response.json) == (204, None)
+            assert "Content-Type" not in response.headers
         failed = distributor.post(f"{path}/fail", {"reason": "No agreement."})
         assert (failed.status, failed.json) == (204, None)
         assert Request.objects.get(pk="PR-2934-6610-1192-001").status == "failed"
@@ -94,21 +94,21 @@ class TestAnswers:
 
     def test_submit_returns_the_request(self, distributor: Caller) -> None:
         pk = ids(distributor, f"{LIST}?status=draft")[0]
-        answer = distributor.post(f"{LIST}/{pk}/submit")
-        assert (answer.status, answer.json["status"]) == (200, "pending")
+        response = distributor.post(f"{LIST}/{pk}/submit")
+        assert (response.status, response.json["status"]) == (200, "pending")
 
     def test_text_instead_of_a_template(self, vendor: Caller) -> None:
         fill(vendor, PENDING)
         tile = {"template": {"representation": "Welcome, {{ configuration.account.name }}!"}}
-        answer = vendor.post(f"{LIST}/{PENDING}/approve", tile)
-        assert answer.json["template"] == {"representation": "Welcome, Fjordline IT AS!"}
+        response = vendor.post(f"{LIST}/{PENDING}/approve", tile)
+        assert response.json["template"] == {"representation": "Welcome, Fjordline IT AS!"}
         assert Request.objects.get(pk="PR-2934-6610-1192-001").status == "pending"
 
     def test_effective_date_is_accepted_as_documented(self, vendor: Caller) -> None:
         fill(vendor, PENDING)
         given = {"template": {"effective_date": "2026-01-02T03:04:05.678Z"}}
-        answer = vendor.post(f"{LIST}/{PENDING}/approve", given)
-        assert answer.json["effective_date"] == "2026-01-02T03:04:05+00:00"
+        response = vendor.post(f"{LIST}/{PENDING}/approve", given)
+        assert response.json["effective_date"] == "2026-01-02T03:04:05+00:00"
 
     def test_put_changes_only_the_callers_fields(self, vendor: Caller, distributor: Caller) -> None:
         path = f"{LIST}/{PENDING}"
@@ -152,9 +152,9 @@ class TestAnswers:
 
 class TestTexts:
     def test_of_a_request(self, vendor: Caller) -> None:
-        answer = vendor.get(f"{LIST}/{PENDING}/render")
-        assert answer.status == 200
-        assert answer.headers["Content-Type"] == "text/markdown; charset=utf-8"
+        response = vendor.get(f"{LIST}/{PENDING}/render")
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "text/markdown; charset=utf-8"
         assert "**Fjordline IT AS** is being set up" in self.text(vendor, f"{LIST}/{PENDING}")
         inquiring = ids(vendor, f"{LIST}?status=inquiring&configuration.tier_level=2")[0]
         link = vendor.get(f"{LIST}/{inquiring}").json["activation"]["link"]
@@ -187,11 +187,11 @@ class TestTexts:
         assert self.text(vendor, "/assets/AS-5810-2277-4101") == "Use us."
 
     def text(self, who: Caller, path: str) -> str:
-        answer = who.client.get(
+        response = who.client.get(
             f"/public/v1{path}/render", headers={"authorization": f"ApiKey {who.key}"}
         )
-        assert answer.status_code == 200
-        return answer.content.decode()
+        assert response.status_code == 200
+        return response.content.decode()
 
 
 FILTERS: dict[str, int] = {

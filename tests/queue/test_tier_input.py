@@ -96,8 +96,8 @@ def test_invalid_names_of_a_customer_are_refused(distributor: Caller) -> None:
         ("id", False, TEXT),
         ("id", [], TEXT),
     ):
-        answer = distributor.post("/requests", order({"contact_info": make.CONTACT, name: value}))
-        refused(answer, 400, f"asset.tiers.customer.{name}: {message}")
+        response = distributor.post("/requests", order({"contact_info": make.CONTACT, name: value}))
+        refused(response, 400, f"asset.tiers.customer.{name}: {message}")
 
 
 def test_long_names_of_a_contact_become_the_accounts_name(distributor: Caller) -> None:

@@ -15,7 +15,7 @@ from requests_queue.queues.fulfillment import samples as request_samples
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from tests import make
-from tests.api import Answer, Caller, caller, refused
+from tests.api import Caller, Response, caller, refused
 from tests.hypothesis_profiles import examples
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +48,7 @@ def values(**given: Any) -> dict[str, Any]:
     }
 
 
-def order(catalog: make.Catalog, status: str = "", **given: Any) -> Answer:
+def order(catalog: make.Catalog, status: str = "", **given: Any) -> Response:
     more = {"status": status} if status else {}
     return caller(catalog.provider).post(
         "/requests", make.purchase(catalog, asset=values(**given), **more)
@@ -56,12 +56,12 @@ def order(catalog: make.Catalog, status: str = "", **given: Any) -> Answer:
 
 
 def placed(catalog: make.Catalog, **given: Any) -> str:
-    answer = order(catalog, **given)
-    assert answer.status == 201, answer.json
-    return str(answer.json["id"])
+    response = order(catalog, **given)
+    assert response.status == 201, response.json
+    return str(response.json["id"])
 
 
-def put(who: Caller, pk: str, **given: Any) -> Answer:
+def put(who: Caller, pk: str, **given: Any) -> Response:
     return who.put(f"/requests/{pk}", {"asset": values(**given)})
 
 
@@ -93,8 +93,8 @@ class TestOrders:
         draft = order(catalog, status="draft", name="acme").json
         assert draft["status"] == "draft"
         refused(order(catalog, name="acme"), 400, TAKEN.format("name"))
-        answer = caller(catalog.provider).post(f"/requests/{draft['id']}/purchase")
-        assert (answer.status, answer.json["status"]) == (200, "pending")
+        response = caller(catalog.provider).post(f"/requests/{draft['id']}/purchase")
+        assert (response.status, response.json["status"]) == (200, "pending")
 
     def test_subscriptions_of_any_status_but_terminated_hold_theirs(
         self, catalog: make.Catalog
@@ -173,7 +173,7 @@ class TestChanges:
             pk = placed(catalog, name=name)
             assets.append(vendor.post(f"/requests/{pk}/approve").json["asset"]["id"])
 
-        def change(asset: str, **given: str) -> Answer:
+        def change(asset: str, **given: str) -> Response:
             body = {"type": "change", "asset": {"id": asset, **values(**given)}}
             return distributor.post("/requests", body)
 
@@ -258,7 +258,7 @@ class TestTierConfigurations:
             make.parameter(catalog, f"{scope}_set", scope=scope, phase="fulfillment", **UNIQUE)
         return catalog
 
-    def setup(self, catalog: make.Catalog, n: int, level: int = 1, **given: Any) -> Answer:
+    def setup(self, catalog: make.Catalog, n: int, level: int = 1, **given: Any) -> Response:
         configuration = {
             "product": {"id": catalog.product.pk}, "tier_level": level,
             "account": {"name": "R", "external_id": f"r-{n}", "contact_info": make.CONTACT},

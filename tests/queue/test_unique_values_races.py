@@ -26,8 +26,8 @@ def create_catalog(**more: Any) -> make.Catalog:
     return catalog
 
 
-def statuses(answers: list[Any]) -> list[int]:
-    return sorted(answer.status for answer in answers)
+def statuses(responses: list[Any]) -> list[int]:
+    return sorted(response.status for response in responses)
 
 
 def body(catalog: make.Catalog, *given: tuple[str, str]) -> dict[str, Any]:
@@ -44,10 +44,12 @@ def pending(catalog: make.Catalog) -> list[str]:
 def test_only_one_of_several_orders_gets_the_value() -> None:
     catalog = create_catalog()
     order = body(catalog, ("name", "acme"))
-    answers = at_once(caller(catalog.provider), *[lambda c: c.post("/requests", order)] * TOGETHER)
-    assert statuses(answers) == [201, *[400] * (TOGETHER - 1)]
+    responses = at_once(
+        caller(catalog.provider), *[lambda c: c.post("/requests", order)] * TOGETHER
+    )
+    assert statuses(responses) == [201, *[400] * (TOGETHER - 1)]
     assert Asset.objects.count() == Request.objects.count() == 1
-    assert all("Parameter name" in a.json["errors"][0] for a in answers if a.status == 400)
+    assert all("Parameter name" in a.json["errors"][0] for a in responses if a.status == 400)
 
 
 def test_two_values_in_either_order_do_not_deadlock() -> None:
@@ -57,8 +59,8 @@ def test_two_values_in_either_order_do_not_deadlock() -> None:
         body(catalog, ("name", "b"), ("alias", "b")), body(catalog, ("name", "a"), ("alias", "a")),
     ]  # fmt: skip
     calls = [lambda c, order=order: c.post("/requests", order) for order in orders]  # type: ignore[misc]
-    answers = at_once(caller(catalog.provider), *calls)
-    assert set(statuses(answers)) <= {201, 400} and 201 in statuses(answers)
+    responses = at_once(caller(catalog.provider), *calls)
+    assert set(statuses(responses)) <= {201, 400} and 201 in statuses(responses)
     held = [p["value"] for a in Asset.objects.all() for p in a.params if p["id"] == "name"]
     assert len(held) == len(set(held))
 
@@ -68,11 +70,11 @@ def test_only_one_of_several_edits_gets_the_value() -> None:
     given = {"asset": {"params": [{"id": "tenant", "value": "t-1"}]}}
     paths = [f"/requests/{pk}" for pk in pending(catalog)]
     vendor = caller(catalog.vendor)
-    answers = at_once(vendor, *[lambda c, p=p: c.put(p, given) for p in paths])  # type: ignore[misc]
-    assert statuses(answers) == [200, *[400] * (TOGETHER - 1)]
+    responses = at_once(vendor, *[lambda c, p=p: c.put(p, given) for p in paths])  # type: ignore[misc]
+    assert statuses(responses) == [200, *[400] * (TOGETHER - 1)]
     # Approvals that come at once with it.
-    answers = at_once(vendor, *[lambda c, p=p: c.post(f"{p}/approve") for p in paths])  # type: ignore[misc]
-    assert statuses(answers) == [200] * TOGETHER
+    responses = at_once(vendor, *[lambda c, p=p: c.post(f"{p}/approve") for p in paths])  # type: ignore[misc]
+    assert statuses(responses) == [200] * TOGETHER
     tenants = [p["value"] for a in Asset.objects.all() for p in a.params if p["id"] == "tenant"]
     assert sorted(tenants) == ["", "", "", "t-1"]
 
@@ -85,8 +87,8 @@ def test_concurrent_approvals_do_not_share_a_value() -> None:
         row.params[0]["value"] = "same"
         row.save()
     vendor = caller(catalog.vendor)
-    answers = at_once(vendor, *[lambda c, pk=pk: c.post(f"/requests/{pk}/approve") for pk in pks])  # type: ignore[misc]
-    assert statuses(answers) == [400] * TOGETHER
+    responses = at_once(vendor, *[lambda c, pk=pk: c.post(f"/requests/{pk}/approve") for pk in pks])  # type: ignore[misc]
+    assert statuses(responses) == [400] * TOGETHER
     for pk in pks[1:]:
         vendor.post(f"/requests/{pk}/fail", {"reason": "No"})
     assert vendor.post(f"/requests/{pks[0]}/approve").status == 200
@@ -97,12 +99,12 @@ def test_concurrent_order_and_edit_do_not_share_a_value() -> None:
     [first, *_] = pending(catalog)
     distributor = caller(catalog.provider)
     order = body(catalog, ("name", "acme"))
-    answers = at_once(
+    responses = at_once(
         distributor,
         lambda c: c.post("/requests", order),
         lambda c: c.put(f"/requests/{first}", {"asset": {"params": order["asset"]["params"]}}),
     )
-    assert [a.status for a in answers].count(400) == 1
+    assert [a.status for a in responses].count(400) == 1
 
 
 def test_only_one_of_several_tier_configurations_gets_the_value() -> None:
@@ -118,6 +120,6 @@ def test_only_one_of_several_tier_configurations_gets_the_value() -> None:
         return {"type": "setup", "configuration": configuration, "params": params}
 
     calls = [lambda c, n=n: c.post("/tier/config-requests", setup(n)) for n in range(TOGETHER)]  # type: ignore[misc]
-    answers = at_once(caller(catalog.provider), *calls)
-    assert statuses(answers) == [201, *[400] * (TOGETHER - 1)]
+    responses = at_once(caller(catalog.provider), *calls)
+    assert statuses(responses) == [201, *[400] * (TOGETHER - 1)]
     assert TierConfig.objects.count() == 1

@@ -58,9 +58,9 @@ def create(who: Caller, catalog: make.Catalog, **more: Any) -> str:
         "name": "November", "product": {"id": catalog.product.pk},
         "contract": {"id": Contract.objects.get(vendor=catalog.vendor).pk}, **more,
     }  # fmt: skip
-    answer = who.post(f"{PATH}/", given)
-    assert answer.status == 201, answer
-    return str(answer.json["id"])
+    response = who.post(f"{PATH}/", given)
+    assert response.status == 201, response
+    return str(response.json["id"])
 
 
 def ready(catalog: make.Catalog, *rows: dict[str, Any]) -> str:
@@ -90,9 +90,9 @@ def test_file_from_creation_to_closed() -> None:
     assert (shown["currency"], shown["schema"], shown["environment"]) == ("USD", "qt", "test")
     assert shown["usage_file_uri"] == shown["processed_file_uri"] == ""
     content = sheets.xlsx(sheets.table([sheets.row(1), sheets.row(2)]))
-    answer = sheets.send(vendor, f"{one}/upload/", content)
-    assert (answer.status, answer.json["status"]) == (201, "uploading")
-    assert answer.json["sub_status"] == "processing"
+    response = sheets.send(vendor, f"{one}/upload/", content)
+    assert (response.status, response.json["status"]) == (201, "uploading")
+    assert response.json["sub_status"] == "processing"
     processing.run(pk)
     shown = vendor.get(one).json
     assert (shown["status"], shown["sub_status"]) == ("ready", "processed")
@@ -100,9 +100,9 @@ def test_file_from_creation_to_closed() -> None:
     assert set(shown["events"]) == {"created", "uploaded"}
     assert vendor.post(f"{one}/submit").json["status"] == "pending"
     assert vendor.post(f"{one}/accept", {"acceptance_note": "x"}).status == 403
-    answer = distributor.post(f"{one}/accept", {"acceptance_note": "Fine."})
-    assert (answer.status, answer.json["acceptance_note"]) == (200, "Fine.")
-    assert answer.json["stats"]["accepted"] == 2
+    response = distributor.post(f"{one}/accept", {"acceptance_note": "Fine."})
+    assert (response.status, response.json["acceptance_note"]) == (200, "Fine.")
+    assert response.json["stats"]["accepted"] == 2
     assert distributor.post(f"{one}/close", "null").json["status"] == "closed"
     assert [r["status"] for r in vendor.get("/usage/records").json] == ["closed", "closed"]
 
@@ -110,8 +110,8 @@ def test_file_from_creation_to_closed() -> None:
 def test_only_the_vendor_deletes_files(vendor: Caller, distributor: Caller) -> None:
     [pk] = ids(vendor, f"{PATH}?status=ready")
     assert distributor.post(f"{PATH}/{pk}/delete", "null").status == 403
-    answer = vendor.post(f"{PATH}/{pk}/delete/", "null")
-    assert (answer.status, answer.json["status"]) == (200, "deleted")
+    response = vendor.post(f"{PATH}/{pk}/delete/", "null")
+    assert (response.status, response.json["status"]) == (200, "deleted")
     assert not UsageRecord.objects.filter(file=pk).exists()
     assert not StoredFile.objects.filter(file=pk).exists()
 
@@ -120,12 +120,12 @@ def test_a_rejected_file_is_uploaded_again() -> None:
     catalog = sheets.catalog()
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     pk = pending(catalog)
-    answer = distributor.post(f"{PATH}/{pk}/reject", {"rejection_note": "Twice."})
-    assert answer.json["rejection_note"] == "Twice."
+    response = distributor.post(f"{PATH}/{pk}/reject", {"rejection_note": "Twice."})
+    assert response.json["rejection_note"] == "Twice."
     assert statuses(UsageFile.objects.get(pk=pk)) == ["rejected", "rejected"]
     content = sheets.xlsx(sheets.table([sheets.row(7)]))
-    answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
-    assert (answer.status, answer.json["rejection_note"]) == (201, "")
+    response = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
+    assert (response.status, response.json["rejection_note"]) == (201, "")
     processing.run(pk)
     assert statuses(UsageFile.objects.get(pk=pk)) == ["valid"]
 
@@ -137,24 +137,24 @@ def test_closing_the_last_record_closes_the_file() -> None:
     first, second = ids(distributor, f"/usage/records?usagefile.id={pk}")
     assert vendor.put(f"/usage/records/{first}", {"status": "approved"}).status == 403
     assert distributor.put(f"/usage/records/{first}", {"status": "closed"}).status == 400
-    answer = distributor.put(f"/usage/records/{first}", {"status": "rejected"})
-    assert (answer.status, answer.json["status"]) == (200, "rejected")
+    response = distributor.put(f"/usage/records/{first}", {"status": "rejected"})
+    assert (response.status, response.json["status"]) == (200, "rejected")
     assert distributor.post(f"/usage/records/{second}/close").status == 400
-    answer = distributor.put(f"{PATH}/{pk}/approve-all")
-    assert (answer.status, answer.json["stats"]["accepted"]) == (200, 2)
+    response = distributor.put(f"{PATH}/{pk}/approve-all")
+    assert (response.status, response.json["stats"]["accepted"]) == (200, 2)
     assert vendor.put(f"{PATH}/{pk}/approve-all").status == 403
     assert distributor.post(f"{PATH}/{pk}/accept").status == 200
     assert vendor.post(f"/usage/records/{first}/close").status == 403
     billing = {"external_billing_id": "INV-1", "external_billing_note": "n"}
-    answer = distributor.post(f"/usage/records/{first}/close", billing)
-    assert (answer.json["status"], answer.json["external_billing_id"]) == ("closed", "INV-1")
-    assert answer.json["closed_at"] and answer.json["closed_by"]
+    response = distributor.post(f"/usage/records/{first}/close", billing)
+    assert (response.json["status"], response.json["external_billing_id"]) == ("closed", "INV-1")
+    assert response.json["closed_at"] and response.json["closed_by"]
     assert distributor.post(f"/usage/records/{first}/close").status == 400
     body = [{"id": second, "external_billing_id": "INV-2"}, {"id": first}, {"id": "UR-0"}, 7]
-    answer = distributor.post("/usage/records/close-records", body)
-    assert answer.status == 206
-    assert [r.get("status") for r in answer.json] == ["closed", "closed", None, None]
-    assert [r["error_codes"] for r in answer.json] == ["", "REQ_003", "NFND_000", "VAL_001"]
+    response = distributor.post("/usage/records/close-records", body)
+    assert response.status == 206
+    assert [r.get("status") for r in response.json] == ["closed", "closed", None, None]
+    assert [r["error_codes"] for r in response.json] == ["", "REQ_003", "NFND_000", "VAL_001"]
     shown = distributor.get(f"{PATH}/{pk}").json
     assert (shown["status"], shown["stats"]["billed"]) == ("closed", 2)
     assert vendor.post("/usage/records/close-records", []).status == 403
@@ -176,18 +176,18 @@ def test_reconciliation_closes_named_records_and_then_the_file() -> None:
         (b"record_id,status\nr-1,approved\n", "No row of the sheet marks a record as billed."),
         (b"record_id\nr-1\nr-9\n", "Row 3, record_id: The file has no such record."),
     ):
-        answer = sheets.send(distributor, one, bad, "recon_file", "r.csv")
-        refused(answer, 400, f"recon_file: {said}")
+        response = sheets.send(distributor, one, bad, "recon_file", "r.csv")
+        refused(response, 400, f"recon_file: {said}")
         assert everything() == before
     content = sheets.xlsx([["record_id", "external_billing_id"], [first.pk, "INV-1"], ["r-2", ""]])
-    answer = sheets.send(distributor, one, content, "reconciliation_file")
-    assert (answer.status, answer.json["status"]) == (200, "accepted")
-    assert answer.json["stats"]["closed"] == answer.json["stats"]["billed"] == 1
-    assert answer.json["reconciliation_file_uri"]
-    answer = sheets.send(
+    response = sheets.send(distributor, one, content, "reconciliation_file")
+    assert (response.status, response.json["status"]) == (200, "accepted")
+    assert response.json["stats"]["closed"] == response.json["stats"]["billed"] == 1
+    assert response.json["reconciliation_file_uri"]
+    response = sheets.send(
         distributor, one, b"record_id,status\nr-1,closed\nr-2,closed\n", "recon_file"
     )
-    assert (answer.status, answer.json["status"]) == (200, "closed")
+    assert (response.status, response.json["status"]) == (200, "closed")
 
 
 def test_reprocess_by_the_distributor_rewrites_the_processed_file() -> None:
@@ -198,8 +198,8 @@ def test_reprocess_by_the_distributor_rewrites_the_processed_file() -> None:
     record = ids(distributor, "/usage/records")[0]
     distributor.post(f"/usage/records/{record}/close")
     assert processed_statuses(vendor, pk) == ["valid", "valid"]
-    answer = distributor.post(f"{PATH}/{pk}/reprocess")
-    assert (answer.json["status"], answer.json["sub_status"]) == ("accepted", "processing")
+    response = distributor.post(f"{PATH}/{pk}/reprocess")
+    assert (response.json["status"], response.json["sub_status"]) == ("accepted", "processing")
     processing.run(pk)
     assert processed_statuses(vendor, pk) == ["closed", "approved"]
     assert vendor.get(f"{PATH}/{pk}").json["sub_status"] == "processed"
@@ -213,9 +213,9 @@ def processed_statuses(who: Caller, pk: str) -> list[str]:
 
 def download(uri: str) -> bytes:
     """Fetch a link as published clients do: without a key."""
-    answer = Caller(None).client.get(f"/public/v1{uri.partition('/public/v1')[2]}")
-    assert answer.status_code == 200, answer.content
-    return bytes(answer.content)
+    response = Caller(None).client.get(f"/public/v1{uri.partition('/public/v1')[2]}")
+    assert response.status_code == 200, response.content
+    return bytes(response.content)
 
 
 def test_links_are_valid_for_one_content_and_ten_minutes(
@@ -238,9 +238,9 @@ def test_links_are_valid_for_one_content_and_ten_minutes(
 def test_the_template_can_be_filled_in_and_uploaded() -> None:
     catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
-    answer = vendor.get(f"/usage/products/{catalog.product.pk}/template/")
-    assert answer.status == 200
-    book = load_workbook(io.BytesIO(download(answer.json["template_link"])))
+    response = vendor.get(f"/usage/products/{catalog.product.pk}/template/")
+    assert response.status == 200
+    book = load_workbook(io.BytesIO(download(response.json["template_link"])))
     header = [c.value for c in next(book["records"].iter_rows())]
     assert [c.value for c in book["items"]["A"]] == ["item.mpn", "M-SEAT"]
     book["records"].append([sheets.row().get(name) for name in header])
@@ -329,9 +329,9 @@ def test_invalid_bodies_are_refused(body: dict[str, Any], said: str) -> None:
 def test_put_changes_descriptive_fields(vendor: Caller, distributor: Caller) -> None:
     [pk] = ids(vendor, f"{PATH}?status=draft")
     body = {"note": "n", "currency": "eur", "period": {"from": "2020-01-01"}, "status": "closed"}
-    answer = vendor.put(f"{PATH}/{pk}/", body)
-    assert (answer.status, answer.json["status"], answer.json["note"]) == (200, "draft", "n")
-    assert (answer.json["currency"], answer.json["period"]["from"]) == ("EUR", "2020-01-01")
+    response = vendor.put(f"{PATH}/{pk}/", body)
+    assert (response.status, response.json["status"], response.json["note"]) == (200, "draft", "n")
+    assert (response.json["currency"], response.json["period"]["from"]) == ("EUR", "2020-01-01")
     assert distributor.put(f"{PATH}/{pk}", body).status == 403
     [done] = ids(vendor, f"{PATH}?status=closed")
     assert vendor.put(f"{PATH}/{done}", body).status == 400
@@ -384,8 +384,8 @@ def test_other_accounts_see_nothing(
             assert who.post(f"{PATH}/{ours}/{name}").status == 404
         for name, field in (("upload", "usage_file"), ("reconciliation", "recon_file")):
             assert sheets.send(who, f"{PATH}/{ours}/{name}", b"a,b", field).status == 404
-    answer = caller(other.provider).post("/usage/records/close-records", [{"id": record}])
-    assert answer.json[0]["error_codes"] == "NFND_000"
+    response = caller(other.provider).post("/usage/records/close-records", [{"id": record}])
+    assert response.json[0]["error_codes"] == "NFND_000"
     assert UsageRecord.objects.get(pk=record).status == "approved"
     for who in (vendor, distributor):
         assert who.get(f"{PATH}/{file.pk}").status == 404

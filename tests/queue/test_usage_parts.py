@@ -12,7 +12,7 @@ from openpyxl import load_workbook
 from requests_queue.catalog.models import Asset, Connection, Hub
 from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord
 from tests import make
-from tests.api import Answer, Caller, caller, ids, refused
+from tests.api import Caller, Response, caller, ids, refused
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ CHUNK = f"UFC-{ACCEPTED[3:]}-001"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
-def upload(who: Caller, *lines: str, note: str = "", header: str = "") -> Answer:
+def upload(who: Caller, *lines: str, note: str = "", header: str = "") -> Response:
     """Upload a reconciliation by `/usage/reconciliations`."""
     text = "\n".join([header or "record_id,external_billing_id", *lines, ""])
     parts = f'--B\r\nContent-Disposition: form-data; name="upload_note"\r\n\r\n{note}\r\n'
@@ -35,10 +35,10 @@ def upload(who: Caller, *lines: str, note: str = "", header: str = "") -> Answer
 
 def content(who: Caller, path: str) -> tuple[str, bytes]:
     """Return the content type and the bytes of a file that a call answers with."""
-    answer = who.client.get(f"/public/v1{path}", headers={"authorization": f"ApiKey {who.key}"})
-    assert answer.status_code == 200, answer.content
-    assert answer["Content-Disposition"].startswith("attachment")
-    return answer["Content-Type"], answer.content
+    response = who.client.get(f"/public/v1{path}", headers={"authorization": f"ApiKey {who.key}"})
+    assert response.status_code == 200, response.content
+    assert response["Content-Disposition"].startswith("attachment")
+    return response["Content-Type"], response.content
 
 
 def sheet(workbook: bytes) -> list[list[Any]]:

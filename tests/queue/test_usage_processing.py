@@ -37,8 +37,8 @@ def processed(catalog: make.Catalog, content: bytes, name: str = "usage.xlsx") -
     """Upload and process a spreadsheet."""
     vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
-    answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content, name=name)
-    assert answer.status == 201, answer
+    response = sheets.send(vendor, f"{PATH}/{pk}/upload", content, name=name)
+    assert response.status == 201, response
     processing.run(pk)
     return UsageFile.objects.get(pk=pk)
 
@@ -145,9 +145,9 @@ def test_invalid_cell_is_reported_with_row_and_column(
     assert (file.status, file.validated, file.invalid) == ("invalid", 2, 1)
     assert file.error_detail.startswith(f"1 row is invalid. Row 3, {column}: ")
     vendor = caller(catalog.vendor)
-    answer = vendor.get(f"{PATH}/{file.pk}/errors")
-    assert answer.headers["Content-Range"] == "items 0-0/1"
-    [said] = answer.json
+    response = vendor.get(f"{PATH}/{file.pk}/errors")
+    assert response.headers["Content-Range"] == "items 0-0/1"
+    [said] = response.json
     assert said["row"] == 3
     assert [(e["column"], e["code"]) for e in said["errors"]] == [(column, code)]
     given = more[column] if column in more else row(2, **more)[column]
@@ -291,8 +291,8 @@ def test_reprocess_finds_a_subscription_created_later() -> None:
     file = processed(catalog, sheets.xlsx(table([row(asset_search_value="AS-0000-0000-0002")])))
     assert file.status == "invalid"
     make.asset(catalog, 2)
-    answer = vendor.post(f"{PATH}/{file.pk}/reprocess")
-    assert (answer.json["status"], answer.json["stats"]["validated"]) == ("processing", 0)
+    response = vendor.post(f"{PATH}/{file.pk}/reprocess")
+    assert (response.json["status"], response.json["stats"]["validated"]) == ("processing", 0)
     processing.run(file.pk)
     assert UsageFile.objects.get().status == "ready"
 
@@ -490,9 +490,9 @@ def test_invalid_uploads_are_refused_and_change_nothing(content: bytes, said: st
     catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
-    answer = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
-    refused(answer, 400)
-    assert said in answer.json["errors"][0]
+    response = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
+    refused(response, 400)
+    assert said in response.json["errors"][0]
     assert UsageFile.objects.get().status == "draft"
     assert not StoredFile.objects.exists()
 

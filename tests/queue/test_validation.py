@@ -14,8 +14,8 @@ from requests_queue.catalog.models import Asset, TierAccount
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests import make
-from tests.api import Answer, Caller, caller, refused
-from tests.handlers import Got, Handler, handler
+from tests.api import Caller, Response, caller, refused
+from tests.handlers import Handler, ReceivedRequest, handler
 from webhooks.delivery import validator_client as loop
 from webhooks.models import Event, Webhook
 
@@ -54,20 +54,20 @@ def catalog() -> make.Catalog:
 @pytest.fixture
 def hooked() -> Iterator[Handler]:
     """A handler that echoes what it gets, as `edited` says."""
-    with handler(lambda got: (200, json.dumps(got.json).encode())) as found:
+    with handler(lambda request: (200, json.dumps(request.json).encode())) as found:
         yield found
 
 
-def answers(hooked: Handler, edit: Edit) -> None:
+def respond_with(hooked: Handler, edit: Edit) -> None:
     """Let the handler answer with the object as `edit` leaves it."""
 
-    def answer(got: Got) -> tuple[int, bytes]:
-        body = got.json
+    def respond(request: ReceivedRequest) -> tuple[int, bytes]:
+        body = request.json
         found = edit(body)
         connection.close()
         return 200, json.dumps(body if found is None else found).encode()
 
-    hooked.answer = answer
+    hooked.respond = respond
 
 
 def listening(
@@ -118,18 +118,18 @@ class TestBodies:
                 "items": [{"id": catalog.item.id, "quantity": 9}],
             },
         }
-        answer = distributor.post(f"/requests/{made['id']}/validate", body)
+        response = distributor.post(f"/requests/{made['id']}/validate", body)
         sent = hooked.next().json
         assert (sent["id"], sent["status"], sent["note"]) == (made["id"], "draft", "In a hurry.")
         assert (param(sent)["value"], param(sent, "alias")["value"]) == ("eu", "harbour")
         assert sent["asset"]["items"][0]["quantity"] == "9"
-        assert answer.status == 200
-        assert answer.json == distributor.get(f"/requests/{made['id']}").json
+        assert response.status == 200
+        assert response.json == distributor.get(f"/requests/{made['id']}").json
         # It is updated once more when the answer is merged, which may be a second later.
-        at = {"events": answer.json["asset"]["events"]}
-        assert answer.json["asset"] == sent["asset"] | at
+        at = {"events": response.json["asset"]["events"]}
+        assert response.json["asset"] == sent["asset"] | at
         # A purchase and its asset are one.
-        assert Asset.objects.get().params == answer.json["asset"]["params"]
+        assert Asset.objects.get().params == response.json["asset"]["params"]
 
     def test_a_new_tier_in_the_body_is_kept_once(
         self, catalog: make.Catalog, hooked: Handler
@@ -140,8 +140,8 @@ class TestBodies:
         before = TierAccount.objects.count()
         tiers = {"customer": {"name": "Cedar Books", "contact_info": make.CONTACT},
                  "tier1": {"id": made["asset"]["tiers"]["tier1"]["id"]}}  # fmt: skip
-        answer = distributor.post(f"/requests/{made['id']}/validate", {"asset": {"tiers": tiers}})
-        assert answer.json["asset"]["tiers"]["customer"]["name"] == "Cedar Books"
+        response = distributor.post(f"/requests/{made['id']}/validate", {"asset": {"tiers": tiers}})
+        assert response.json["asset"]["tiers"]["customer"]["name"] == "Cedar Books"
         assert hooked.next().json["asset"]["tiers"]["customer"]["name"] == "Cedar Books"
         assert TierAccount.objects.count() == before + 1
 
@@ -162,9 +162,9 @@ class TestBodies:
         hook = listening(catalog, hooked)
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog)
-        answer = distributor.post(f"/requests/{made['id']}/validate", body)
-        refused(answer, 400)
-        assert answer.json["errors"][0].startswith(said)
+        response = distributor.post(f"/requests/{made['id']}/validate", body)
+        refused(response, 400)
+        assert response.json["errors"][0].startswith(said)
         assert distributor.get(f"/requests/{made['id']}").json == made
         hook.refresh_from_db()
         assert (hooked.seen, hook.events, hook.triggers) == ([], 0, 0)
@@ -174,9 +174,9 @@ class TestBodies:
         made = draft(distributor, catalog, {"id": "region", "value": "us"})
         same = distributor.post(f"/requests/{made['id']}/validate", {})
         assert (same.status, same.json) == (200, made)
-        answer = distributor.post(f"/requests/{made['id']}/validate", of("region", value="eu"))
-        assert param(answer.json)["value"] == "eu"
-        assert answer.json == distributor.get(f"/requests/{made['id']}").json
+        response = distributor.post(f"/requests/{made['id']}/validate", of("region", value="eu"))
+        assert param(response.json)["value"] == "eu"
+        assert response.json == distributor.get(f"/requests/{made['id']}").json
 
     def test_unchanged_request_keeps_its_update_time(
         self, catalog: make.Catalog, hooked: Handler
@@ -185,8 +185,8 @@ class TestBodies:
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog, {"id": "region", "value": "us"})
         Request.objects.update(updated=make.AT)
-        answer = distributor.post(f"/requests/{made['id']}/validate", of("region", value="us"))
-        assert answer.status == 200
+        response = distributor.post(f"/requests/{made['id']}/validate", of("region", value="us"))
+        assert response.status == 200
         assert Request.objects.get().updated == make.AT
 
 
@@ -198,7 +198,7 @@ class TestErrors:
             if param(body)["value"] == "us":
                 param(body)["value_error"] = "Not offered"
 
-        answers(hooked, only_adds)
+        respond_with(hooked, only_adds)
         listening(catalog, hooked)
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog, {"id": "region", "value": "us"})
@@ -214,7 +214,7 @@ class TestErrors:
         assert (param(clean.json)["value"], param(clean.json)["value_error"]) == ("eu", "")
 
     def test_put_clears_the_error_too(self, catalog: make.Catalog, hooked: Handler) -> None:
-        answers(hooked, complain("Not offered"))
+        respond_with(hooked, complain("Not offered"))
         listening(catalog, hooked)
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog, {"id": "region", "value": "us"})
@@ -227,7 +227,7 @@ class TestErrors:
         assert param(kept.json)["value_error"] == "Not offered"
 
     def test_order_continues_without_errors(self, catalog: make.Catalog, hooked: Handler) -> None:
-        answers(hooked, complain("Not offered"))
+        respond_with(hooked, complain("Not offered"))
         listening(catalog, hooked)
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog, {"id": "region", "value": "us"})
@@ -250,11 +250,11 @@ class TestWhatIsNeverChanged:
         hook = listening(catalog, hooked)
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog)
-        answers(hooked, meddle)
-        answer = distributor.post(f"/requests/{made['id']}/validate", {})
-        assert answer.status == 200
+        respond_with(hooked, meddle)
+        response = distributor.post(f"/requests/{made['id']}/validate", {})
+        assert response.status == 200
         param(made, "alias")["value"] = "harbour"
-        assert _timeless(answer.json) == _timeless(made)
+        assert _timeless(response.json) == _timeless(made)
         hook.refresh_from_db()
         assert hook.last_success is not None
         assert hook.last_success.why == (
@@ -270,7 +270,7 @@ class TestWhatIsNeverChanged:
         listening(catalog, hooked)
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog)
-        answers(hooked, hide)
+        respond_with(hooked, hide)
         distributor.post(f"/requests/{made['id']}/validate", {})
         assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "pending"
 
@@ -283,7 +283,7 @@ class TestWhatIsNeverChanged:
         listening(catalog, hooked)
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog)
-        answers(hooked, demand)
+        respond_with(hooked, demand)
         distributor.post(f"/requests/{made['id']}/validate", {})
         assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "inquiring"
 
@@ -294,7 +294,7 @@ class TestWhatIsNeverChanged:
         listening(catalog, hooked)
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog)
-        answers(hooked, narrow)
+        respond_with(hooked, narrow)
         distributor.post(f"/requests/{made['id']}/validate", {})
         refused(
             distributor.put(f"/requests/{made['id']}", of("region", value="eu")), 400,
@@ -318,10 +318,10 @@ class TestMeanwhile:
             assert put.status == 200
             param(body)["value_error"] = "Choose one"
 
-        answers(hooked, slow)
-        answer = distributor.post(f"/requests/{made['id']}/validate", {})
-        assert param(answer.json, "alias")["value"] == "new"
-        assert param(answer.json)["value_error"] == "Choose one"
+        respond_with(hooked, slow)
+        response = distributor.post(f"/requests/{made['id']}/validate", {})
+        assert param(response.json, "alias")["value"] == "new"
+        assert param(response.json)["value_error"] == "Choose one"
 
     def test_purchase_during_the_call_wins(self, catalog: make.Catalog, hooked: Handler) -> None:
         listening(catalog, hooked)
@@ -333,7 +333,7 @@ class TestMeanwhile:
             assert second.post(f"/requests/{pk}/purchase").status == 200
             param(body)["value_error"] = "Too late"
 
-        answers(hooked, order)
+        respond_with(hooked, order)
         refused(
             distributor.post(f"/requests/{pk}/validate", of("alias", value="late")), 400,
             f"{pk} became pending during its validation: the response of the validator "
@@ -355,7 +355,7 @@ class TestMeanwhile:
             Request.objects.all().delete()
             param(body)["value_error"] = "Gone"
 
-        answers(hooked, delete)
+        respond_with(hooked, delete)
         refused(
             distributor.post(f"/requests/{made['id']}/validate", {}), 404,
             f"Object `{made['id']}` not found.",
@@ -364,7 +364,7 @@ class TestMeanwhile:
     def test_validation_creates_no_event(self, catalog: make.Catalog, hooked: Handler) -> None:
         listening(catalog, hooked)
         make.webhook(catalog, n=2)
-        answers(hooked, complain("No"))
+        respond_with(hooked, complain("No"))
         distributor = caller(catalog.provider)
         made = draft(distributor, catalog)
         distributor.post(f"/requests/{made['id']}/validate", {})
@@ -377,11 +377,11 @@ class TestWho:
     def test_both_parties_can_validate(
         self, catalog: make.Catalog, hooked: Handler, role: str
     ) -> None:
-        answers(hooked, complain("No"))
+        respond_with(hooked, complain("No"))
         listening(catalog, hooked)
         made = draft(caller(catalog.provider), catalog)
-        answer = caller(getattr(catalog, role)).post(f"/requests/{made['id']}/validate", {})
-        assert (answer.status, param(answer.json)["value_error"]) == (200, "No")
+        response = caller(getattr(catalog, role)).post(f"/requests/{made['id']}/validate", {})
+        assert (response.status, param(response.json)["value_error"]) == (200, "No")
 
     def test_other_account_gets_404(self, catalog: make.Catalog, hooked: Handler) -> None:
         listening(catalog, hooked)
@@ -417,11 +417,10 @@ class TestInquiries:
         marked = [{"id": "region", "value_error": "Where?"}, {"id": "alias", "value_error": "Who?"}]
         vendor.put(f"/requests/{pk}", {"asset": {"params": marked}})
         assert vendor.post(f"/requests/{pk}/inquire").json["status"] == "inquiring"
-        answer = distributor.post(f"/requests/{pk}/validate", of("region", value="eu"))
-        assert answer.json["status"] == "inquiring"
-        assert (param(answer.json)["value_error"], param(answer.json, "alias")["value_error"]) == (
-            "", "Who?",
-        )  # fmt: skip
+        response = distributor.post(f"/requests/{pk}/validate", of("region", value="eu"))
+        assert response.json["status"] == "inquiring"
+        errors = [param(response.json, name)["value_error"] for name in ("region", "alias")]
+        assert errors == ["", "Who?"]
         sent = hooked.next().json
         assert (sent["status"], param(sent)["value"]) == ("inquiring", "eu")
         done = distributor.post(f"/requests/{pk}/pend", of("alias", value="harbour"))
@@ -446,7 +445,7 @@ class TestTiers:
         found: dict[str, Any] = made.json
         return found
 
-    def validate(self, catalog: make.Catalog, pk: str, body: Any = None) -> Answer:
+    def validate(self, catalog: make.Catalog, pk: str, body: Any = None) -> Response:
         return caller(catalog.provider).post(f"/tier/config-requests/{pk}/validate", body)
 
     def test_response_has_params_at_the_top_or_in_the_configuration(
@@ -457,9 +456,9 @@ class TestTiers:
         entry = {"id": "agreement", "value_error": "Which one?"}
         top = {"params": [{**entry, "value_error": "At the top"}]}
         inside = {"configuration": {"params": [entry]}}
-        answers(hooked, lambda body: inside)
+        respond_with(hooked, lambda body: inside)
         assert param(self.validate(catalog, pk).json, "agreement")["value_error"] == "Which one?"
-        answers(hooked, lambda body: {**inside, **top})
+        respond_with(hooked, lambda body: {**inside, **top})
         assert param(self.validate(catalog, pk).json, "agreement")["value_error"] == "At the top"
 
     def test_body_is_applied_and_the_flow_continues(
@@ -468,10 +467,10 @@ class TestTiers:
         listening(catalog, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
         pk = tcr["id"]
         body = {"params": [{"id": "agreement", "value": "A-1"}], "notes": "Urgent"}
-        answer = self.validate(catalog, pk, body)
+        response = self.validate(catalog, pk, body)
         sent = hooked.next().json
         assert (param(sent, "agreement")["value"], sent["notes"]) == ("A-1", "Urgent")
-        assert answer.json == caller(catalog.provider).get(f"/tier/config-requests/{pk}").json
+        assert response.json == caller(catalog.provider).get(f"/tier/config-requests/{pk}").json
         assert caller(catalog.provider).post(f"/tier/config-requests/{pk}/submit").status == 200
         assert TierConfigRequest.objects.get().status == "pending"
 
@@ -479,10 +478,10 @@ class TestTiers:
         self, catalog: make.Catalog, hooked: Handler, tcr: dict[str, Any]
     ) -> None:
         listening(catalog, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
-        answers(hooked, lambda body: {"configuration": {"id": "TC-000-000-000", "params": []}})
-        answer = self.validate(catalog, tcr["id"])
-        refused(answer, 400)
-        assert "its configuration.id is 'TC-000-000-000'" in answer.json["errors"][1]
+        respond_with(hooked, lambda body: {"configuration": {"id": "TC-000-000-000", "params": []}})
+        response = self.validate(catalog, tcr["id"])
+        refused(response, 400)
+        assert "its configuration.id is 'TC-000-000-000'" in response.json["errors"][1]
 
 
 def test_a_change_is_validated_without_touching_the_subscription(
@@ -492,15 +491,15 @@ def test_a_change_is_validated_without_touching_the_subscription(
         param(body, "alias").update(value="corrected", value_error="Look at this")
 
     listening(catalog, hooked, "change_validator")
-    answers(hooked, edit)
+    respond_with(hooked, edit)
     distributor, vendor = caller(catalog.provider), caller(catalog.vendor)
     pk = distributor.post("/requests", make.purchase(catalog)).json["id"]
     asset = vendor.post(f"/requests/{pk}/approve").json["asset"]["id"]
     items = [{"id": catalog.item.id, "quantity": 7}]
     body = {"type": "change", "status": "draft", "asset": {"id": asset, "items": items}}
     made = distributor.post("/requests", body).json
-    answer = distributor.post(f"/requests/{made['id']}/validate", body)
-    assert param(answer.json, "alias")["value"] == "corrected"
+    response = distributor.post(f"/requests/{made['id']}/validate", body)
+    assert param(response.json, "alias")["value"] == "corrected"
     held = distributor.get(f"/assets/{asset}").json
     assert [p["value"] for p in held["params"] if p["id"] == "alias"] == [""]
     assert distributor.post(f"/requests/{made['id']}/submit").json["status"] == "pending"

@@ -37,7 +37,7 @@ from requests_queue.queues.usage_file import leases, processing
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.tasks import run_due
 from tests import make
-from tests.api import Answer
+from tests.api import Response
 from tests.hypothesis_profiles import examples, is_deep
 from tests.queue import reaching, tables, walking
 from tests.queue.platforms import Platform
@@ -146,12 +146,12 @@ class Walk(RuleBasedStateMachine):
         count = found.count()
         return found[n % count] if count else None
 
-    def call(self, who: str, method: str, path: str, body: Any = None) -> Answer:
-        answer = self.platform.by[who].call(method, path, body)
-        assert answer.status < 500, (method, path, body, answer)
-        return answer
+    def call(self, who: str, method: str, path: str, body: Any = None) -> Response:
+        response = self.platform.by[who].call(method, path, body)
+        assert response.status < 500, (method, path, body, response)
+        return response
 
-    def post(self, who: str, path: str, body: Any = None) -> Answer:
+    def post(self, who: str, path: str, body: Any = None) -> Response:
         return self.call(who, "POST", path, body)
 
     # Creation.
@@ -165,8 +165,8 @@ class Walk(RuleBasedStateMachine):
             body["asset"]["tiers"]["tier2"] = reaching.reseller(f"{tier2} above")
         # Only what is listed can be ordered.
         is_listed = "listed" in self.listed.values()
-        answer = self.post("D", "/requests", body)
-        assert answer.status == (201 if is_listed else 400), answer
+        response = self.post("D", "/requests", body)
+        assert response.status == (201 if is_listed else 400), response
 
     @rule(n=PICK, kind=st.sampled_from(tables.TYPES[FULFILLMENT][1:]), who=WHO, draft=st.booleans())
     def ask(self, n: int, kind: str, who: str, draft: bool) -> None:
@@ -174,8 +174,8 @@ class Walk(RuleBasedStateMachine):
         asset = self.pick(Asset, n)
         if asset is not None:
             more = {"status": "draft"} if draft else {}
-            answer = self.post(who, "/requests", reaching.about(asset.pk, kind, **more))
-            assert (answer.status == 201) <= (who == "D" or (who, kind) == ("V", "adjustment"))
+            response = self.post(who, "/requests", reaching.about(asset.pk, kind, **more))
+            assert (response.status == 201) <= (who == "D" or (who, kind) == ("V", "adjustment"))
 
     @rule(n=PICK, kind=st.sampled_from(tables.TYPES[TIER_CONFIG]), who=WHO, draft=st.booleans())
     def ask_of_reseller(self, n: int, kind: str, who: str, draft: bool) -> None:
@@ -183,8 +183,8 @@ class Walk(RuleBasedStateMachine):
         config = self.pick(TierConfig, n)
         body = {"type": kind, "configuration": {"id": config.pk}}
         body |= {"status": "draft"} if draft else {}
-        answer = self.post(who, PATHS[TIER_CONFIG], body)
-        assert (answer.status == 201) <= (who == "D" or (who == "V" and kind != "setup"))
+        response = self.post(who, PATHS[TIER_CONFIG], body)
+        assert (response.status == 201) <= (who == "D" or (who == "V" and kind != "setup"))
 
     @rule(tier=RESELLER, above=RESELLER, draft=st.booleans())
     def set_up(self, tier: str | None, above: str | None, draft: bool) -> None:
@@ -217,9 +217,9 @@ class Walk(RuleBasedStateMachine):
             return
         body = {"type": kind, "asset": {"id": asset.pk}, "items": [{"id": "SEAT"}],
                 "period": PERIOD}  # fmt: skip
-        answer = self.post(who, PATHS[BILLING], body)
+        response = self.post(who, PATHS[BILLING], body)
         mine = {"vendor": "V", "provider": "D"}[kind] == who
-        assert (answer.status == 201) == (mine and asset.status not in ("draft", "processing"))
+        assert (response.status == 201) == (mine and asset.status not in ("draft", "processing"))
 
     @rule(n=PICK, who=SIDE, value=st.integers(1, 2))
     def note_on_a_bill(self, n: int, who: str, value: int) -> None:
@@ -228,9 +228,9 @@ class Walk(RuleBasedStateMachine):
             return
         side = {"V": "vendor", "D": "provider"}[who]
         path = f"{PATHS[BILLING]}/{row.pk}/attributes"
-        answer = self.call(who, "PUT", path, {side: {"n": value}})
-        assert answer.status == (404 if (who, row.type) == ("V", "provider") else 200)
-        if answer.status == 200 and row.attributes.get(side) != {"n": value}:
+        response = self.call(who, "PUT", path, {side: {"n": value}})
+        assert response.status == (404 if (who, row.type) == ("V", "provider") else 200)
+        if response.status == 200 and row.attributes.get(side) != {"n": value}:
             self.touched[row.pk] += 1
 
     @rule(kind=st.sampled_from(tables.TYPES[LISTING]), who=WHO)
@@ -238,15 +238,15 @@ class Walk(RuleBasedStateMachine):
         self.tick()
         body = {"type": kind, "product_id": self.platform.product,
                 "contract_id": "CRD-11111-11111-11111"}  # fmt: skip
-        answer = self.post(who, PATHS[LISTING], body)
-        assert (answer.status == 201) <= (who == "V")
+        response = self.post(who, PATHS[LISTING], body)
+        assert (response.status == 201) <= (who == "V")
 
     @rule(n=PICK, who=WHO)
     def delete_listing_draft(self, n: int, who: str) -> None:
         self.tick()
         if (row := self.pick(ListingRequest, n)) is not None:
-            answer = self.call(who, "DELETE", f"{PATHS[LISTING]}/{row.pk}")
-            assert (answer.status == 204) == (who == "V" and row.status == "draft")
+            response = self.call(who, "DELETE", f"{PATHS[LISTING]}/{row.pk}")
+            assert (response.status == 204) == (who == "V" and row.status == "draft")
 
     @rule(n=PICK, who=SIDE, status=st.sampled_from(["listed", "unlisted"]))
     def list_directly(self, n: int, who: str, status: str) -> None:
@@ -254,10 +254,10 @@ class Walk(RuleBasedStateMachine):
         row = self.pick(Listing, n, product=self.platform.product)
         if row is None:
             return
-        answer = self.call(who, "PUT", f"/listings/{row.pk}", {"status": status})
-        if answer.status == 200:
+        response = self.call(who, "PUT", f"/listings/{row.pk}", {"status": status})
+        if response.status == 200:
             self.listed[row.pk] = status
-        assert answer.status == (200 if who == "D" or row.status == status else 403)
+        assert response.status == (200 if who == "D" or row.status == status else 403)
 
     # Moves.
 
@@ -323,13 +323,13 @@ class Walk(RuleBasedStateMachine):
         if verb == "upload":
             asset = self.pick(Asset, n, status="active")
             content = reaching.sheet(asset.pk if n % 3 and asset else "AS-0", 1, 2, 3)
-            answer = reaching.send(self.platform.by[who], path, content)
+            response = reaching.send(self.platform.by[who], path, content)
         elif verb == "reconciliation":
             content = f"record_id,status\nr-{1 + n % 3},closed\n".encode()
-            answer = reaching.send(self.platform.by[who], path, content)
+            response = reaching.send(self.platform.by[who], path, content)
         else:
-            answer = self.post(who, path, self.body_of(verb))
-        self.judge(queue, row, verb, who, kind, answer)
+            response = self.post(who, path, self.body_of(verb))
+        self.judge(queue, row, verb, who, kind, response)
 
     def find_fault(self, queue: str, row: Any) -> None:
         names = {FULFILLMENT: "asset_ask", TIER_CONFIG: f"{scope(row)}_ask"}
@@ -342,12 +342,14 @@ class Walk(RuleBasedStateMachine):
             return {"planned_date": (self.now + timedelta(days=2)).isoformat()}
         return reaching.body_of(verb)
 
-    def judge(self, queue: str, row: Any, verb: str, who: str, kind: str, answer: Answer) -> None:
+    def judge(
+        self, queue: str, row: Any, verb: str, who: str, kind: str, response: Response
+    ) -> None:
         """Check that the answer is what the table says, and that no refusal has moved it."""
         before = row.status
         legal = tables.legal(queue, verb, before, kind, who) if who in "VD" else None
         row.refresh_from_db()
-        if legal and answer.status < 400:
+        if legal and response.status < 400:
             assert row.status in (legal.target, *legal.others), (verb, row)
             MADE[queue, verb, before] += 1
             if queue == LISTING and verb == "complete":
@@ -355,11 +357,11 @@ class Walk(RuleBasedStateMachine):
             return
         assert row.status == before, (verb, row)
         if legal:
-            assert verb in GUARDED and answer.status in (400, 409), (verb, row, answer)
+            assert verb in GUARDED and response.status in (400, 409), (verb, row, response)
         elif who in "VD":
-            assert answer.status == tables.refusal(queue, verb, before, kind, who), (verb, row)
+            assert response.status == tables.refusal(queue, verb, before, kind, who), (verb, row)
         else:
-            assert answer.status == (401 if who == "nobody" else 404)
+            assert response.status == (401 if who == "nobody" else 404)
 
     # Usage.
 
@@ -381,12 +383,12 @@ class Walk(RuleBasedStateMachine):
             return
         path = f"/usage/records/{record.pk}"
         if status == "all":
-            answer = self.call(who, "PUT", f"{PATHS[USAGE]}/{record.file_id}/approve-all")
+            response = self.call(who, "PUT", f"{PATHS[USAGE]}/{record.file_id}/approve-all")
         elif status == "closed":
-            answer = self.post(who, f"{path}/close", {"external_billing_id": "INV-1"})
+            response = self.post(who, f"{path}/close", {"external_billing_id": "INV-1"})
         else:
-            answer = self.call(who, "PUT", path, {"status": status})
-        assert (answer.status == 200) <= (who == "D")
+            response = self.call(who, "PUT", path, {"status": status})
+        assert (response.status == 200) <= (who == "D")
 
     # Time.
 

@@ -161,8 +161,11 @@ def test_no_statement_of_a_query_has_a_regular_expression(vendor: Caller) -> Non
     ],
 )  # fmt: skip
 def test_patterns_that_are_refused(vendor: Caller, query: str, sentence: str) -> None:
-    answer = vendor.get(f"/requests?{query}")
-    assert (answer.status, answer.json) == (400, {"error_code": "VAL_001", "errors": [sentence]})
+    response = vendor.get(f"/requests?{query}")
+    assert (response.status, response.json) == (
+        400,
+        {"error_code": "VAL_001", "errors": [sentence]},
+    )
 
 
 def _expression(pattern: str, flags: int = 0) -> re.Pattern[str]:

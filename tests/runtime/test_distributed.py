@@ -167,7 +167,7 @@ def test_delivery_of_killed_worker_is_repeated(
         for worker in running.workers:
             worker.kill()
         end(running)
-        hanging.answer = lambda got: 200
+        hanging.respond = lambda request: 200
         hanging.release.set()
         for worker in running.workers:
             worker.start()

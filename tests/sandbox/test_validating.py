@@ -17,7 +17,7 @@ from requests_queue.queues import base
 from requests_queue.queues.fulfillment.models import Request
 from sandbox import sandbox_file
 from tests.api import PROVIDER, VENDOR, Caller, caller, refused
-from tests.handlers import Got, Handler, handler
+from tests.handlers import Handler, ReceivedRequest, handler
 from tests.make import Catalog
 
 pytestmark = pytest.mark.django_db
@@ -184,8 +184,11 @@ def validating(run_queue: Callable[..., list[str]]) -> Iterator[Handler]:
         yield served
 
 
-def responding(*params: dict[str, Any]) -> Callable[[Got], tuple[int, bytes]]:
-    return lambda got: (200, json.dumps({"params": params, "asset": {"params": params}}).encode())
+def responding(*params: dict[str, Any]) -> Callable[[ReceivedRequest], tuple[int, bytes]]:
+    return lambda request: (
+        200,
+        json.dumps({"params": params, "asset": {"params": params}}).encode(),
+    )
 
 
 @LIVE_SERVER
@@ -194,7 +197,7 @@ def test_validate_command_prints_changes_of_the_draft(
 ) -> None:
     pk, status = run_queue("add", "fulfillment", "--draft")[0].split()
     assert status == "draft"
-    validating.answer = responding(
+    validating.respond = responding(
         {"id": "siem_url", "constraints": {"required": True}},
         {"id": "data_region", "value_error": "Not offered"},
     )
@@ -203,14 +206,14 @@ def test_validate_command_prints_changes_of_the_draft(
         '  data_region = "eu": "Not offered"',
         '  siem_url = "": required true',
     ]
-    validating.answer = responding()
+    validating.respond = responding()
     changed = {"asset": {"params": [{"id": "data_region", "value": "us"}]}}
     assert run_queue("validate", pk, "--data", json.dumps(changed)) == [
         f"{pk} draft",
         '  data_region = "us": cleared "Not offered"; was "eu"',
     ]
     assert run_queue("validate", pk) == [f"{pk} draft", "  no errors, no changes"]
-    validating.answer = lambda got: 500
+    validating.respond = lambda request: 500
     with pytest.raises(CommandError) as failed:
         run_queue("validate", pk)
     assert str(failed.value) == (

@@ -148,23 +148,23 @@ def polite(peer: Peer) -> None:
         peer.send(OK)
 
 
-def says(*answers: bytes) -> Behavior:
+def says(*responses: bytes) -> Behavior:
     """Respond to one request in pieces, and close."""
 
     def behavior(peer: Peer) -> None:
         peer.request()
-        for answer in answers:
-            peer.send(answer)
+        for response in responses:
+            peer.send(response)
 
     return behavior
 
 
-def says_and_stays(answer: bytes) -> Behavior:
+def says_and_stays(response: bytes) -> Behavior:
     """Respond to one request, and keep the connection open."""
 
     def behavior(peer: Peer) -> None:
         peer.request()
-        peer.send(answer)
+        peer.send(response)
         peer.gone()
 
     return behavior

@@ -37,20 +37,20 @@ def run(request: pytest.FixtureRequest) -> Run:
 class Outcome:
     """The outcome of one request: a response or a failure, and its duration."""
 
-    answer: Response | None
+    response: Response | None
     failure: RequestFailed | None
     seconds: float
 
     @property
     def sentence(self) -> str:
-        assert self.failure is not None, f"the call succeeded: {self.answer}"
+        assert self.failure is not None, f"the call succeeded: {self.response}"
         return str(self.failure)
 
     @property
     def success(self) -> Response:
         assert self.failure is None, f"the call failed: {self.failure}"
-        assert self.answer is not None
-        return self.answer
+        assert self.response is not None
+        return self.response
 
 
 async def attempt(
@@ -67,10 +67,10 @@ async def attempt(
     call = Request(method, url, headers or {}, None if method == "GET" else body)
     began = time.monotonic()
     try:
-        answer = await transport.send(call, timeout=timeout, read_cap=read_cap)
+        response = await transport.send(call, timeout=timeout, read_cap=read_cap)
     except RequestFailed as failure:
         return Outcome(None, failure, time.monotonic() - began)
-    return Outcome(answer, None, time.monotonic() - began)
+    return Outcome(response, None, time.monotonic() - began)
 
 
 async def once(

@@ -19,7 +19,7 @@ from requests_queue import heartbeats
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, settled, until
-from tests.handlers import Got, handler
+from tests.handlers import ReceivedRequest, handler
 from tests.postgres_server import PostgresServer, from_environment
 from webhooks import webhook_health
 from webhooks.delivery import claims, fan_out, polling, recording, sql
@@ -78,7 +78,7 @@ def test_restart_during_flush_loses_no_result(
 ) -> None:
     catalog = make.catalog()
     hold = threading.Event()
-    with handler(lambda got: (hold.wait(30), 200)[1]) as served:
+    with handler(lambda request: (hold.wait(30), 200)[1]) as served:
         make.webhook(catalog, served.url)
         order(catalog, 5)
 
@@ -123,19 +123,19 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
     seconds = 70.0 if lease is None else 3 * lease
     catalog = make.catalog()
     hold, late = threading.Event(), threading.Event()
-    answers = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
+    responses = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
 
-    def answer(got: Got) -> int:
-        event, status = answers[got.path]
+    def respond(request: ReceivedRequest) -> int:
+        event, status = responses[request.path]
         event.wait(120)
         return status
 
-    with handler(answer) as served:
-        for n, path in enumerate(answers, 1):
+    with handler(respond) as served:
+        for n, path in enumerate(responses, 1):
             make.webhook(catalog, f"{served.url}{path[1:]}", n=n)
         order(catalog)
         with running(2) as engines:
-            for _ in answers:
+            for _ in responses:
                 served.next()
             stopped = once(monkeypatch, recording, "insert_attempts", server.stop)
             hold.set()
@@ -159,7 +159,7 @@ def test_locked_row_does_not_block_other_results(
     monkeypatch.setattr(sql, "LOCK_WAIT", 0.05)
     catalog = make.catalog()
     hold = threading.Event()
-    with handler(lambda got: (hold.wait(30), 200)[1]) as served:
+    with handler(lambda request: (hold.wait(30), 200)[1]) as served:
         held = make.webhook(catalog, f"{served.url}held")
         free = make.webhook(catalog, f"{served.url}free", n=2)
         order(catalog)

@@ -88,9 +88,9 @@ def test_add_form_can_be_submitted_with_its_defaults(vendor: Client, catalog: Ca
 
 def test_account_staff_creates_webhook(vendor: Client, catalog: Catalog) -> None:
     body = new(catalog, account="PA-111-111")
-    answer = vendor.post(f"{LIST}add/", body, follow=True)
+    response = vendor.post(f"{LIST}add/", body, follow=True)
     row = Webhook.objects.get()
-    assert answer.status_code == 200 and row.pk.startswith("WH-")
+    assert response.status_code == 200 and row.pk.startswith("WH-")
     assert (row.account, row.created_by) == (catalog.vendor, catalog.vendor_user)
     assert (row.headers, row.data, row.active) == ({"X-Env": "lab"}, {"a": 1}, True)
     assert row.jwt_secret == body["jwt_secret"]
@@ -128,17 +128,19 @@ def test_errors_of_the_rules_are_shown_at_the_field(
     field: str,
     sentence: str,
 ) -> None:
-    answer = vendor.post(f"{LIST}add/", new(catalog) | change)
-    errors = answer.context["adminform"].form.errors
-    assert answer.status_code == 200 and list(errors) == [field]
+    response = vendor.post(f"{LIST}add/", new(catalog) | change)
+    errors = response.context["adminform"].form.errors
+    assert response.status_code == 200 and list(errors) == [field]
     assert sentence in " ".join(errors[field])
     assert not Webhook.objects.exists()
 
 
 def test_validators_are_for_vendors_only(catalog: Catalog) -> None:
     provider = signed_in(staff(catalog.provider_user))
-    answer = provider.post(f"{LIST}add/", new(catalog) | {"kind": "validator:fulfillment_request"})
-    assert "vendors only" in str(answer.context["adminform"].form.errors["kind"])
+    response = provider.post(
+        f"{LIST}add/", new(catalog) | {"kind": "validator:fulfillment_request"}
+    )
+    assert "vendors only" in str(response.context["adminform"].form.errors["kind"])
 
 
 def test_form_offers_every_type() -> None:
@@ -151,8 +153,8 @@ def test_edit_keeps_stored_url_and_refuses_new_one(vendor: Client, catalog: Cata
     vendor.post(page(row), form(label="Renamed", external_url="http://169.254.169.254/"))
     row.refresh_from_db()
     assert (row.label, row.external_url) == ("Renamed", "http://169.254.169.254/")
-    answer = vendor.post(page(row), form(label="Again", external_url="http://169.254.169.253/"))
-    assert "link-local" in str(answer.context["adminform"].form.errors["external_url"])
+    response = vendor.post(page(row), form(label="Again", external_url="http://169.254.169.253/"))
+    assert "link-local" in str(response.context["adminform"].form.errors["external_url"])
     row.refresh_from_db()
     assert row.label == "Renamed"
 
@@ -185,8 +187,8 @@ def test_delete_page_counts_deleted_objects(vendor: Client, catalog: Catalog) ->
     row = hook(catalog)
     attempt(row)
     with CaptureQueriesContext(connection) as statements:
-        answer = vendor.get(page(row, "delete"))
-    assert b"Attempts: 1" in answer.content and len(statements) < 15
+        response = vendor.get(page(row, "delete"))
+    assert b"Attempts: 1" in response.content and len(statements) < 15
     vendor.post(page(row, "delete"), {"post": "yes"})
     assert not Webhook.objects.exists() and not Attempt.objects.exists()
     pair = [hook(catalog, n) for n in (2, 3)]
@@ -214,12 +216,12 @@ def test_trigger_enable_disable_recover(vendor: Client, catalog: Catalog, by_lis
     def act(name: str) -> str:
         if by_list:
             body = {"action": name, "_selected_action": [row.pk]}
-            answer = vendor.post(LIST, body, follow=True)
+            response = vendor.post(LIST, body, follow=True)
         else:
-            answer = vendor.post(page(row, "do", name), follow=True)
-        assert answer.status_code == 200
+            response = vendor.post(page(row, "do", name), follow=True)
+        assert response.status_code == 200
         row.refresh_from_db()
-        return said(answer)
+        return said(response)
 
     assert "triggered now" in act("trigger")
     assert Delivery.objects.get().forced and row.events == 1
@@ -263,9 +265,9 @@ def test_secret_is_only_on_its_own_page(vendor: Client, root: Client, catalog: C
     ]  # fmt: skip
     for client in (vendor, root):
         for url in pages:
-            answer = client.get(url)
-            assert answer.status_code == 200, url
-            assert CANARY not in answer.content.decode(), url
+            response = client.get(url)
+            assert response.status_code == 200, url
+            assert CANARY not in response.content.decode(), url
         assert "JWT-c0ff*****c3e7" in client.get(page(row)).content.decode()
         assert CANARY not in client.post(page(row), form(label="")).content.decode()
         shown = client.post(page(row, "secret"))
@@ -327,9 +329,9 @@ def test_user_with_view_permission_cannot_reveal_secret(catalog: Catalog) -> Non
     auditor = User.objects.create(username="auditor", uid="UR-000-000-009", is_staff=True)
     auditor.user_permissions.add(*Permission.objects.filter(codename__startswith="view_"))
     client = signed_in(auditor)
-    answer = client.get(page(row))
-    assert answer.status_code == 200 and CANARY not in answer.content.decode()
-    assert b"Reveal" not in answer.content and b"new_secret" not in answer.content
+    response = client.get(page(row))
+    assert response.status_code == 200 and CANARY not in response.content.decode()
+    assert b"Reveal" not in response.content and b"new_secret" not in response.content
     assert client.post(page(row, "secret")).status_code == 403
     assert client.post(page(row, "do", "trigger")).status_code == 403
     # Responses are visible for users who may edit the webhook.
@@ -367,9 +369,9 @@ def test_search_and_filters(vendor: Client, catalog: Catalog) -> None:
     Event.objects.create(webhook=row, delivery=tried.delivery, object_id="PR-1-2", at=AT)
 
     def count(url: str) -> int:
-        answer = vendor.get(url)
-        assert answer.status_code == 200, url
-        return int(answer.context["cl"].result_count)
+        response = vendor.get(url)
+        assert response.status_code == 200, url
+        return int(response.context["cl"].result_count)
 
     assert count(f"{LIST}?q=zweiter") == count(f"{LIST}?active__exact=0") == 1
     assert count(f"{LIST}?q=127.0.0.1") == count(f"{LIST}?out_of_order__exact=0") == 2

@@ -33,7 +33,7 @@ SENT = {
 }  # fmt: skip
 
 
-def attempt(catalog: Catalog, got: Any, sent: Any = SENT, **more: Any) -> Attempt:
+def attempt(catalog: Catalog, received: Any, sent: Any = SENT, **more: Any) -> Attempt:
     """Record a validation; `got` is the response as JSON or bytes."""
     hook = make.webhook(catalog, n=Webhook.objects.count() + 1, type=more.pop("type", "validator"),
                         object_class=more.pop("object_class", "fulfillment_request"))  # fmt: skip
@@ -46,15 +46,16 @@ def attempt(catalog: Catalog, got: Any, sent: Any = SENT, **more: Any) -> Attemp
         "outcome": "success", "started_at": AT, "finished_at": AT + timedelta(seconds=1),
         "duration": 1000, "method": "POST", "url": hook.external_url, "status_code": 200,
         "why": "Merged.", "request_body": json.dumps(sent),
-        "response_body": got if isinstance(got, bytes) else json.dumps(got).encode(), **more,
+        "response_body": received if isinstance(received, bytes) else json.dumps(received).encode(),
+        **more,
     }  # fmt: skip
     return Attempt.objects.create(webhook=hook, delivery=delivery, number=1, **fields)
 
 
 def shown(client: Client, row: Attempt) -> str:
-    answer = client.get(f"/admin/webhooks/attempt/{row.pk}/change/")
-    assert answer.status_code == 200
-    html: str = answer.content.decode()
+    response = client.get(f"/admin/webhooks/attempt/{row.pk}/change/")
+    assert response.status_code == 200
+    html: str = response.content.decode()
     return html
 
 
@@ -105,7 +106,7 @@ def test_omitted_parts_are_counted(vendor: Client, catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize(
-    ("got", "more", "sentence"),
+    ("received", "more", "sentence"),
     [
         (b"", {"status_code": None, "outcome": "failure"}, "no response body"),
         (b"<h1>Sorry</h1>", {"outcome": "failure"}, "The response is not JSON"),
@@ -116,16 +117,20 @@ def test_omitted_parts_are_counted(vendor: Client, catalog: Catalog) -> None:
     ],
 )
 def test_response_that_cannot_be_compared_has_a_note(
-    vendor: Client, catalog: Catalog, got: bytes, more: dict[str, Any], sentence: str
+    vendor: Client, catalog: Catalog, received: bytes, more: dict[str, Any], sentence: str
 ) -> None:
-    html = shown(vendor, attempt(catalog, got, **more))
+    html = shown(vendor, attempt(catalog, received, **more))
     assert sentence in html and "sim-difference" not in html
 
 
-@pytest.mark.parametrize("got", [[1, 2], "text", None, {"asset": 7}, {"asset": {"params": {}}}])
-def test_response_of_other_structure_is_shown(vendor: Client, catalog: Catalog, got: Any) -> None:
+@pytest.mark.parametrize(
+    "received", [[1, 2], "text", None, {"asset": 7}, {"asset": {"params": {}}}]
+)
+def test_response_of_other_structure_is_shown(
+    vendor: Client, catalog: Catalog, received: Any
+) -> None:
     html = shown(
-        vendor, attempt(catalog, got, outcome="failure", why="A validator is called once.")
+        vendor, attempt(catalog, received, outcome="failure", why="A validator is called once.")
     )
     assert {row[3] for row in table(html)} == {"not merged"}
     assert "Nothing of the response was merged." in html
@@ -258,8 +263,8 @@ VALIDATORS = [t for t in types.registered() if t.is_validator]
 def test_type_without_capability_is_refused_at_the_field(
     vendor: Client, catalog: Catalog, type_: types.WebhookType
 ) -> None:
-    answer = vendor.post(ADD, new(catalog, type_))
-    errors = answer.context["adminform"].form.errors
+    response = vendor.post(ADD, new(catalog, type_))
+    errors = response.context["adminform"].form.errors
     assert type_.trigger is not None and list(errors) == ["kind"]
     [said] = errors["kind"]
     assert f"{catalog.product.pk} does not have the capability" in said
@@ -276,16 +281,16 @@ def test_get_is_refused_for_validators(vendor: Client, catalog: Catalog) -> None
     catalog.product.capabilities = {"cart": {"validation": True}}
     catalog.product.save()
     for more in ({}, {"product": ""}):
-        answer = vendor.post(ADD, new(catalog, type_, http_method="GET", **more))
-        errors = answer.context["adminform"].form.errors
+        response = vendor.post(ADD, new(catalog, type_, http_method="GET", **more))
+        errors = response.context["adminform"].form.errors
         assert errors["http_method"] == [
             "Validators are called by POST: a GET has no body for the object."
         ]
     vendor.post(ADD, new(catalog, type_))
     row = Webhook.objects.get()
     body = new(catalog, type_, http_method="GET")
-    answer = vendor.post(f"/admin/webhooks/webhook/{row.pk}/change/", body)
-    assert list(answer.context["adminform"].form.errors) == ["http_method"]
+    response = vendor.post(f"/admin/webhooks/webhook/{row.pk}/change/", body)
+    assert list(response.context["adminform"].form.errors) == ["http_method"]
     row.refresh_from_db()
     assert (row.type, row.http_method) == ("validator", "POST")
 
@@ -293,6 +298,6 @@ def test_get_is_refused_for_validators(vendor: Client, catalog: Catalog) -> None
 def test_distributor_is_refused_validator_type(root: Client, catalog: Catalog) -> None:
     body = new(catalog, VALIDATORS[0])
     provider = signed_in(staff(catalog.provider_user)).post(ADD, body)
-    for answer in (provider, root.post(ADD, body | {"account": catalog.provider.pk})):
-        errors = answer.context["adminform"].form.errors
+    for response in (provider, root.post(ADD, body | {"account": catalog.provider.pk})):
+        errors = response.context["adminform"].form.errors
         assert errors == {"kind": ["Validators are for vendors only."]}

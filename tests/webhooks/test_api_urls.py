@@ -27,10 +27,13 @@ def test_forbidden_address_is_refused(vendor: Caller) -> None:
         "http://2852039166",
     ):
         refused(vendor.post(HOOKS, {**WEBHOOK, "external_url": url}), 400, METADATA)
-        answer = vendor.put(f"{HOOKS}/{made}", {"external_url": url, "label": "New"})
-        refused(answer, 400, METADATA)
-    answer = vendor.post(HOOKS, {**WEBHOOK, "external_url": "http://[ff02::1]/", "label": ""})
-    assert [error.partition(":")[0] for error in answer.json["errors"]] == ["label", "external_url"]
+        response = vendor.put(f"{HOOKS}/{made}", {"external_url": url, "label": "New"})
+        refused(response, 400, METADATA)
+    response = vendor.post(HOOKS, {**WEBHOOK, "external_url": "http://[ff02::1]/", "label": ""})
+    assert [error.partition(":")[0] for error in response.json["errors"]] == [
+        "label",
+        "external_url",
+    ]
     assert Webhook.objects.get(pk=made).label == WEBHOOK["label"]
 
 
@@ -41,8 +44,8 @@ def test_other_fields_of_webhook_with_forbidden_url_can_be_changed(vendor: Calle
     assert vendor.put(path, {"label": "Renamed"}).status == 200
     # Clients send the whole object back.
     whole = vendor.get(path).json
-    answer = vendor.put(path, {**whole, "active": False})
-    assert (answer.status, answer.json["active"]) == (200, False)
+    response = vendor.put(path, {**whole, "active": False})
+    assert (response.status, response.json["active"]) == (200, False)
     refused(vendor.put(path, {"external_url": "http://169.254.169.253/"}), 400)
     assert vendor.put(path, {"external_url": "https://hooks.example.com/"}).status == 200
 
@@ -54,11 +57,11 @@ def test_host_names_are_not_resolved(vendor: Caller, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setattr(socket, "gethostbyname", look_up)
     for host in ("hooks.example.com", "localhost", "metadata.google.internal"):
-        answer = vendor.post(HOOKS, {**WEBHOOK, "external_url": f"https://{host}/"})
-        assert answer.status == 201, answer
+        response = vendor.post(HOOKS, {**WEBHOOK, "external_url": f"https://{host}/"})
+        assert response.status == 201, response
 
 
 def test_address_that_a_setting_may_allow_is_saved(vendor: Caller) -> None:
     for host in ("127.0.0.1", "10.1.2.3", "[::1]", "[fc00::1]", "100.64.0.1", "240.0.0.1"):
-        answer = vendor.post(HOOKS, {**WEBHOOK, "external_url": f"http://{host}/"})
-        assert answer.status == 201, answer
+        response = vendor.post(HOOKS, {**WEBHOOK, "external_url": f"http://{host}/"})
+        assert response.status == 201, response

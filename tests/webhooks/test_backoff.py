@@ -16,7 +16,7 @@ from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
-from tests.handlers import Answer, Got, Handler, handler
+from tests.handlers import Handler, ReceivedRequest, Response, handler
 from webhooks import actions, receivers, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry, selection
 from webhooks.delivery.engine import Engine
@@ -31,14 +31,14 @@ class OneByOne:
 
     def __init__(self) -> None:
         self._count = itertools.count()
-        self._boxes: list[queue.Queue[Answer]] = [queue.Queue() for _ in range(40)]
+        self._boxes: list[queue.Queue[Response]] = [queue.Queue() for _ in range(40)]
 
-    def __call__(self, got: Got) -> Answer:
+    def __call__(self, request: ReceivedRequest) -> Response:
         return self._boxes[next(self._count)].get(timeout=30)
 
-    def give(self, answer: Answer, *calls: int) -> None:
+    def give(self, response: Response, *calls: int) -> None:
         for n in calls:
-            self._boxes[n].put(answer)
+            self._boxes[n].put(response)
 
 
 def order(catalog: make.Catalog, times: int = 1) -> None:
@@ -125,14 +125,14 @@ def test_backoff_doubles_until_out_of_order(settings: Any) -> None:
 
 def test_concurrent_failures_count_once() -> None:
     catalog = make.catalog()
-    answers = OneByOne()
-    with handler(answers) as served:
+    responses = OneByOne()
+    with handler(responses) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog, 10)
         with running() as [engine]:
             for _ in range(10):
                 served.next()
-            answers.give(503, *range(10))
+            responses.give(503, *range(10))
             attempts(10)
             assert standing(hook) == (1, True, False)
             assert (hook.triggers, hook.failure_triggers) == (10, 10)
@@ -153,7 +153,7 @@ def test_concurrent_failures_count_once() -> None:
             assert Delivery.objects.filter(state="waiting").count() == 9
             # ... and is the oldest; the others follow its success.
             assert Delivery.objects.get(state="calling") == Delivery.objects.earliest("pk")
-            answers.give(200, *range(10, 20))
+            responses.give(200, *range(10, 20))
             until(settled, "all delivered")
     assert standing(hook) == (0, False, False)
     assert (hook.triggers, hook.success_triggers) == (20, 10)
@@ -177,17 +177,17 @@ def test_failure_after_backoff_is_counted() -> None:
 
 def test_success_already_in_flight_does_not_clear_backoff() -> None:
     catalog = make.catalog()
-    answers = OneByOne()
-    with handler(answers) as served:
+    responses = OneByOne()
+    with handler(responses) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog, 5)
         with running() as [engine]:
             for _ in range(5):
                 served.next()
-            answers.give(500, 0)
+            responses.give(500, 0)
             attempts(1)
             until_ = hook_until(hook)
-            answers.give(200, 1, 2, 3)
+            responses.give(200, 1, 2, 3)
             attempts(4)
             # The successes are counted and change nothing else.
             assert standing(hook) == (1, True, False)
@@ -196,7 +196,7 @@ def test_success_already_in_flight_does_not_clear_backoff() -> None:
             assert hook.last_success is not None
             assert "so the backoff does not end" in hook.last_success.why
             # Another request in flight fails later: not counted, and no sooner retry.
-            answers.give(500, 4)
+            responses.give(500, 4)
             attempts(5)
             assert standing(hook) == (1, True, False)
             late = Attempt.objects.latest("pk")
@@ -204,7 +204,7 @@ def test_success_already_in_flight_does_not_clear_backoff() -> None:
             assert late.next_attempt_at - late.finished_at >= timedelta(seconds=300)
             look(engine, catalog, n=2)
             assert served.calls.qsize() == 0 and causes(hook) == []
-            answers.give(200, 5, 6)
+            responses.give(200, 5, 6)
             end_backoff(hook, engine)
             until(settled, "all delivered")
     assert standing(hook) == (0, False, False)
@@ -223,7 +223,7 @@ def test_no_failed_delivery_of_a_burst_is_repeated_within_five_minutes() -> None
     catalog = make.catalog()
     lock, count = threading.Lock(), itertools.count(1)
 
-    def answer(got: Got) -> int:
+    def respond(request: ReceivedRequest) -> int:
         with lock:
             n = next(count)
         # Some fail immediately, some after others have succeeded.
@@ -233,7 +233,7 @@ def test_no_failed_delivery_of_a_burst_is_repeated_within_five_minutes() -> None
         threading.Event().wait(0.03 * (n % 2))
         return 503
 
-    with handler(answer) as served:
+    with handler(respond) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog, 30)
         with running(2) as engines:
@@ -258,10 +258,10 @@ def quiet() -> None:
     until(lambda: not receivers.unsettled(clock.now()), "nothing due")
 
 
-@pytest.mark.parametrize("answer", [199 + 1, 201, 204, 299])
-def test_2xx_is_success(answer: int) -> None:
+@pytest.mark.parametrize("response", [199 + 1, 201, 204, 299])
+def test_2xx_is_success(response: int) -> None:
     catalog = make.catalog()
-    with handler((answer, b"")) as served:
+    with handler((response, b"")) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog)
         with running():
@@ -270,16 +270,16 @@ def test_2xx_is_success(answer: int) -> None:
     assert (hook.success_triggers, hook.failure_triggers) == (1, 0)
 
 
-@pytest.mark.parametrize("answer", [300, 304, 400, 404, 429, 500, 599])
-def test_other_status_is_failure(answer: int) -> None:
+@pytest.mark.parametrize("response", [300, 304, 400, 404, 429, 500, 599])
+def test_other_status_is_failure(response: int) -> None:
     catalog = make.catalog()
-    with handler((answer, b"")) as served:
+    with handler((response, b"")) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog)
         with running():
             attempts(1)
     assert standing(hook) == (1, True, False)
-    assert Attempt.objects.get().status_code == answer
+    assert Attempt.objects.get().status_code == response
 
 
 def test_timeout_is_failure_without_status(settings: Any) -> None:
@@ -318,11 +318,11 @@ def test_recovery_sends_one_delivery_first_then_the_others(
     way: str, settings: Any, fragile: None
 ) -> None:
     catalog = make.catalog()
-    answers = OneByOne()
-    with handler(answers) as served:
+    responses = OneByOne()
+    with handler(responses) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog, 4)
-        answers.give(500, 0, 1, 2, 3)
+        responses.give(500, 0, 1, 2, 3)
         with running() as [engine]:
             broken(served, hook)
             attempts(4)
@@ -343,7 +343,7 @@ def test_recovery_sends_one_delivery_first_then_the_others(
             assert Delivery.objects.filter(state="waiting").count() == (
                 4 if way == "trigger" else 3
             )
-            answers.give(200, *range(4, 10))
+            responses.give(200, *range(4, 10))
             until(settled, "all delivered")
     assert standing(hook) == (0, False, False)
     assert Delivery.objects.exclude(state="delivered").count() == 0
@@ -425,8 +425,8 @@ def test_failed_trigger_now_does_not_recover(fragile: None) -> None:
 )
 def test_edit_of_request_settings_clears_backoff(change: dict[str, Any]) -> None:
     catalog = make.catalog()
-    answers = iter([500, 200])
-    with handler(lambda got: next(answers)) as served:
+    responses = iter([500, 200])
+    with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog)
         with running() as [engine]:
@@ -471,7 +471,7 @@ def test_events_during_backoff_join_youngest_pending_delivery() -> None:
             attempts(2)
             order(catalog, 3)
             hook.refresh_from_db()
-            served.answer = lambda got: 200
+            served.respond = lambda request: 200
             end_backoff(hook, engine)
             until(settled, "delivered")
     oldest, youngest = Delivery.objects.order_by("pk")
@@ -480,10 +480,10 @@ def test_events_during_backoff_join_youngest_pending_delivery() -> None:
     assert (hook.events, hook.triggers) == (5, 4)
 
 
-@pytest.mark.parametrize(("answer", "after"), [(200, (0, False, False)), (500, (1, True, False))])
-def test_trigger_now_on_a_healthy_webhook(answer: int, after: tuple[int, bool, bool]) -> None:
+@pytest.mark.parametrize(("response", "after"), [(200, (0, False, False)), (500, (1, True, False))])
+def test_trigger_now_on_a_healthy_webhook(response: int, after: tuple[int, bool, bool]) -> None:
     catalog = make.catalog()
-    with handler(answer) as served, running() as [engine]:
+    with handler(response) as served, running() as [engine]:
         hook = make.webhook(catalog, served.url)
         fan_out.trigger(hook)
         engine.wake()
@@ -515,7 +515,7 @@ def test_failed_trigger_now_is_not_counted_and_is_retried() -> None:
             assert hook.earliest_possible_trigger == forced.next_attempt_at
             assert forced.next_attempt_at - forced.finished_at >= timedelta(seconds=300)
             # It is retried like any other.
-            served.answer = lambda got: 200
+            served.respond = lambda request: 200
             end_backoff(hook, engine)
             until(settled, "both delivered")
     hook.refresh_from_db()
@@ -524,8 +524,8 @@ def test_failed_trigger_now_is_not_counted_and_is_retried() -> None:
 
 def test_successful_trigger_now_clears_backoff() -> None:
     catalog = make.catalog()
-    answers = iter([500, 200, 200])
-    with handler(lambda got: next(answers)) as served:
+    responses = iter([500, 200, 200])
+    with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog)
         with running() as [engine]:
@@ -541,8 +541,8 @@ def test_successful_trigger_now_clears_backoff() -> None:
 
 def test_trigger_now_already_in_flight_does_not_clear_backoff() -> None:
     catalog = make.catalog()
-    answers = OneByOne()
-    with handler(answers) as served:
+    responses = OneByOne()
+    with handler(responses) as served:
         hook = make.webhook(catalog, served.url)
         fan_out.trigger(hook)
         with running() as [engine]:
@@ -550,9 +550,9 @@ def test_trigger_now_already_in_flight_does_not_clear_backoff() -> None:
             order(catalog)
             engine.wake()
             served.next()
-            answers.give(500, 1)
+            responses.give(500, 1)
             attempts(1)
-            answers.give(200, 0)
+            responses.give(200, 0)
             attempts(2)
             assert standing(hook) == (1, True, False)
             assert causes(hook) == []
@@ -561,8 +561,8 @@ def test_trigger_now_already_in_flight_does_not_clear_backoff() -> None:
 def test_trigger_now_goes_first_and_ignores_the_limit(settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 1
     catalog = make.catalog()
-    answers = OneByOne()
-    with handler(answers) as served:
+    responses = OneByOne()
+    with handler(responses) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog, 2)
         with running() as [engine]:
@@ -576,7 +576,7 @@ def test_trigger_now_goes_first_and_ignores_the_limit(settings: Any) -> None:
                 False,
                 True,
             }
-            answers.give(200, 0, 1, 2)
+            responses.give(200, 0, 1, 2)
             until(settled, "all delivered")
 
 
@@ -602,10 +602,10 @@ def test_trigger_now_on_a_disabled_webhook_is_refused_and_writes_nothing() -> No
     assert not Event.objects.exists() and not Delivery.objects.exists()
 
 
-@pytest.mark.parametrize(("answer", "state"), [(200, "delivered"), (500, "failed")])
-def test_trigger_now_on_a_validator_is_called_once(answer: int, state: str) -> None:
+@pytest.mark.parametrize(("response", "state"), [(200, "delivered"), (500, "failed")])
+def test_trigger_now_on_a_validator_is_called_once(response: int, state: str) -> None:
     catalog = make.catalog()
-    with handler(answer) as served, running() as [engine]:
+    with handler(response) as served, running() as [engine]:
         hook = make.webhook(catalog, served.url, type="validator")
         fan_out.trigger(hook)
         engine.wake()

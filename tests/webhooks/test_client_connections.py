@@ -108,16 +108,16 @@ def test_unsolicited_response_is_not_used_for_next_request(run: Run) -> None:
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+@pytest.mark.parametrize("response", [OK, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
 @pytest.mark.parametrize("stray", [STRAY, b"x"])
 def test_bytes_after_response_are_not_used_for_next_request(
     run: Run,
-    answer: bytes,
+    response: bytes,
     stray: bytes,
 ) -> None:
     def behavior(peer: Peer) -> None:
         while peer.request():
-            peer.send(answer + stray)
+            peer.send(response + stray)
 
     with Server(behavior) as server:
         first, second = twice(run, server.url)

@@ -131,26 +131,26 @@ def test_deadline_includes_connecting(run: Run, tmp_path: Path) -> None:
     ids=["until closed", "huge", "small chunks", "large chunks"],
 )
 def test_endless_body(run: Run, head: bytes, piece: bytes) -> None:
-    answer = met(run, floods(head, piece), timeout=5).success
-    assert answer.body == b"x" * 65536
-    assert answer.truncated
+    response = met(run, floods(head, piece), timeout=5).success
+    assert response.body == b"x" * 65536
+    assert response.truncated
 
 
 @pytest.mark.parametrize(("size", "truncated"), [(99, False), (100, False), (101, True)])
 def test_read_cap_is_exact(run: Run, size: int, truncated: bool) -> None:
     text = HEAD + f"Content-Length: {size}\r\n\r\n".encode() + b"x" * size
-    answer = met(run, says_and_stays(text), read_cap=100).success
-    assert answer.body == b"x" * min(size, 100)
-    assert answer.truncated is truncated
+    response = met(run, says_and_stays(text), read_cap=100).success
+    assert response.body == b"x" * min(size, 100)
+    assert response.truncated is truncated
 
 
 def test_gzip_bomb_is_not_decompressed(run: Run) -> None:
     bomb = gzip.compress(bytes(20_000_000))
     head = HEAD + f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
     with Server(says(head + bomb)) as server:
-        answer = run(once(server.url)).success
-    assert answer.body == bomb[:65536]
-    assert answer.truncated is (len(bomb) > 65536)
+        response = run(once(server.url)).success
+    assert response.body == bomb[:65536]
+    assert response.truncated is (len(bomb) > 65536)
     assert b"Accept-Encoding: identity\r\n" in server.requests[0]
 
 
@@ -159,9 +159,9 @@ def test_redirect_is_not_followed(run: Run, status: int) -> None:
     with Server(polite) as other:
         for where in (other.url, "http://169.254.169.254/latest/meta-data/"):
             text = f"HTTP/1.1 {status} Go\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n"
-            answer = met(run, says(text.encode())).success
-            assert answer.status == status
-            assert dict(answer.headers)["Location"] == where
+            response = met(run, says(text.encode())).success
+            assert response.status == status
+            assert dict(response.headers)["Location"] == where
         assert other.connections == 0
 
 

@@ -22,7 +22,7 @@ from requests_queue.queues.fulfillment.models import Request
 from sandbox import clock_control
 from tests import make
 from tests.engines import move_clock, running, settled, until
-from tests.handlers import Answer, Got, handler
+from tests.handlers import ReceivedRequest, Response, handler
 from webhooks import receivers, webhook_health
 from webhooks.delivery import claims, recording, retry, selection, wakeup
 from webhooks.delivery.engine import Engine
@@ -71,12 +71,12 @@ def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
     catalog = make.catalog()
     seen: list[datetime] = []
 
-    def answer(got: Got) -> Answer:
+    def respond(request: ReceivedRequest) -> Response:
         seen.append(clock.now())
         connections.close_all()
         return 500
 
-    with handler(answer) as served:
+    with handler(respond) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog)
         began = real_time.monotonic()
@@ -102,8 +102,8 @@ def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
 
 def test_recovered_handler_is_not_called_again(engine: Engine) -> None:
     catalog = make.catalog()
-    answers = iter([500, 500, 200])
-    with handler(lambda got: next(answers)) as served:
+    responses = iter([500, 500, 200])
+    with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog)
         moved = clock_control.advance(timedelta(days=1))
@@ -122,7 +122,7 @@ def test_pending_deliveries_are_sent_when_backoff_ends(engine: Engine) -> None:
         for _ in range(6):
             order(catalog)
         clock_control.advance(S)
-        served.answer = lambda got: 200
+        served.respond = lambda request: 200
         hook.refresh_from_db()
         gate = hook.earliest_possible_trigger
         clock_control.advance(timedelta(hours=1))
@@ -228,7 +228,7 @@ def test_move_waits_for_retry_of_request_that_timed_out(
     numbers = iter(range(10))
     second, answered = threading.Event(), threading.Event()
 
-    def answer(got: Got) -> Answer:
+    def respond(request: ReceivedRequest) -> Response:
         if next(numbers) == 0:
             return None
         second.set()
@@ -240,7 +240,7 @@ def test_move_waits_for_retry_of_request_that_timed_out(
             answered.set()
         threading.Event().wait(seconds)
 
-    with handler(answer) as served:
+    with handler(respond) as served:
         make.webhook(catalog, served.url)
         order(catalog)
         clock_control.advance(timedelta(hours=2), pause=pause)

@@ -13,7 +13,7 @@ from requests_queue import clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
-from tests.handlers import Answer, Got, Handler, handler
+from tests.handlers import Handler, ReceivedRequest, Response, handler
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, polling, recording, retry, selection
 from webhooks.delivery import engine as engine_module
@@ -99,7 +99,7 @@ class Counting:
         self.peak = 0
         self.full = threading.Event()
 
-    def __call__(self, got: Got) -> Answer:
+    def __call__(self, request: ReceivedRequest) -> Response:
         with self._lock:
             self._now += 1
             self.peak = max(self.peak, self._now)
@@ -114,14 +114,14 @@ class Counting:
 def test_limit_of_webhook_holds_across_engines(settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 3
     catalog = make.catalog()
-    answers = Counting(enough=3)
-    with handler(answers) as served:
+    responses = Counting(enough=3)
+    with handler(responses) as served:
         make.webhook(catalog, served.url)
         order(catalog, 12)
         with running(2):
-            assert answers.full.wait(15)
+            assert responses.full.wait(15)
             until(settled, "all delivered")
-    assert answers.peak == 3
+    assert responses.peak == 3
     assert Attempt.objects.count() == 12
 
 
@@ -154,11 +154,11 @@ def test_deliveries_start_in_the_order_of_their_events_across_engines(settings: 
         assert finished <= started
 
 
-@pytest.mark.parametrize("answer", [200, 500])
-def test_disabled_while_request_is_in_flight(answer: int) -> None:
+@pytest.mark.parametrize("response", [200, 500])
+def test_disabled_while_request_is_in_flight(response: int) -> None:
     catalog = make.catalog()
     release = threading.Event()
-    with handler(lambda got: (release.wait(15), answer)[1]) as served:
+    with handler(lambda request: (release.wait(15), response)[1]) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog)
         with running():
@@ -178,7 +178,7 @@ def test_disabled_while_request_is_in_flight(answer: int) -> None:
 def test_disabled_and_enabled_while_request_is_in_flight() -> None:
     catalog = make.catalog()
     release = threading.Event()
-    with handler(lambda got: (release.wait(15), 200)[1]) as served:
+    with handler(lambda request: (release.wait(15), 200)[1]) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog)
         with running() as [engine]:
@@ -218,7 +218,9 @@ def test_deleted_while_request_is_in_flight() -> None:
 def test_edited_while_request_is_in_flight_is_retried_with_new_settings() -> None:
     catalog = make.catalog()
     release = threading.Event()
-    with handler(lambda got: 200 if got.path == "/new" else (release.wait(15), 500)[1]) as served:
+    with handler(
+        lambda request: 200 if request.path == "/new" else (release.wait(15), 500)[1]
+    ) as served:
         hook = make.webhook(catalog, f"{served.url}old")
         order(catalog)
         with running():
@@ -456,7 +458,7 @@ def test_stopped_engine_records_requests_in_flight_as_unknown(
 def test_stopping_engine_waits_for_requests_in_flight() -> None:
     catalog = make.catalog()
     release = threading.Event()
-    with handler(lambda got: (release.wait(15), 200)[1]) as served:
+    with handler(lambda request: (release.wait(15), 200)[1]) as served:
         make.webhook(catalog, served.url)
         order(catalog)
         with running() as [engine]:

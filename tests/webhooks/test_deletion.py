@@ -100,8 +100,8 @@ def test_admin_and_portal_hide_rows_of_deleted_webhook() -> None:
     client.post("/admin/webhooks/webhook/", body)
     assert sum(left()) > 10
     for page in ("webhook", "delivery", "attempt", "event"):
-        answer = client.get(f"/admin/webhooks/{page}/")
-        assert hook.pk.encode() not in answer.content and b"0 " in answer.content
+        response = client.get(f"/admin/webhooks/{page}/")
+        assert hook.pk.encode() not in response.content and b"0 " in response.content
     for page, pk in zip(("delivery", "attempt"), rows, strict=True):
         assert client.get(f"/admin/webhooks/{page}/{pk}/change/").status_code == 302
     assert client.get(f"/webhooks/{hook.pk}/").status_code == 404

@@ -50,8 +50,8 @@ def test_purchase_sends_a_signed_request() -> None:
 
 def test_failing_handler_is_called_again_after_backoff() -> None:
     catalog = make.catalog()
-    answers = iter([500, 302, 200])
-    with handler(lambda got: next(answers)) as served, running() as [engine]:
+    responses = iter([500, 302, 200])
+    with handler(lambda request: next(responses)) as served, running() as [engine]:
         hook = make.webhook(catalog, served.url)
         creation.create(make.purchase(catalog), catalog.as_distributor)
         engine.wake()

@@ -142,7 +142,7 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
 ) -> None:
     catalog = make.catalog()
     release = threading.Event()
-    with handler(lambda got: (release.wait(10), 200)[1]) as served:
+    with handler(lambda request: (release.wait(10), 200)[1]) as served:
         make.webhook(catalog, served.url)
         order(catalog)
         with running() as [engine]:

@@ -157,9 +157,9 @@ def test_next_attempt_of_webhook(worker: None) -> None:
 
 
 def listed(who: Caller, query: str = "") -> list[tuple[str, str | None]]:
-    answer = who.get(f"/notifications/webhooks{query}")
-    assert answer.status == 200, answer
-    return [(row["id"][-1], row["earliest_possible_trigger"]) for row in answer.json]
+    response = who.get(f"/notifications/webhooks{query}")
+    assert response.status == 200, response
+    return [(row["id"][-1], row["earliest_possible_trigger"]) for row in response.json]
 
 
 def test_api_neither_shows_nor_filters_by_past_time() -> None:
@@ -185,7 +185,7 @@ def test_api_neither_shows_nor_filters_by_past_time() -> None:
     assert [pk for pk, at in ordered if at] == ["5", "4"]
     for n, at in ((2, None), (5, later)):
         path = f"/notifications/webhooks/WH-000-000-00{n}"
-        for answer in (who.get(path), who.put(path, {"label": "New"})):
-            assert answer.json["earliest_possible_trigger"] == at
+        for response in (who.get(path), who.put(path, {"label": "New"})):
+            assert response.json["earliest_possible_trigger"] == at
     Clock.objects.update(frozen_at=clock.now() + 300 * S)
     assert [at for _, at in listed(who)] == [None] * 5

@@ -142,9 +142,9 @@ def test_concurrent_identical_purchases(both_have_looked: None) -> None:
     catalog = make.catalog()
     make.webhook(catalog)
     found = together(lambda: buy(catalog, "uid-1"), lambda: buy(catalog, "uid-1"))
-    answers = {answer.status_code: answer.json() for answer in found}
-    assert set(answers) == {201, 409}
-    assert answers[409]["params"]["request_id"] == answers[201]["id"]
+    responses = {response.status_code: response.json() for response in found}
+    assert set(responses) == {201, 409}
+    assert responses[409]["params"]["request_id"] == responses[201]["id"]
     assert Request.objects.count() == Asset.objects.count() == 1
     assert Event.objects.count() == 1
     assert webhook_health.counter_discrepancies() == []
@@ -153,7 +153,7 @@ def test_concurrent_identical_purchases(both_have_looked: None) -> None:
 def test_concurrent_orders_of_same_new_customer(both_have_looked: None) -> None:
     catalog = make.catalog()
     found = together(*[lambda uid=uid: buy(catalog, uid, "customer-1") for uid in ("a", "b")])
-    assert [answer.status_code for answer in found] == [201, 201]
+    assert [response.status_code for response in found] == [201, 201]
     first, second = Asset.objects.all()
     assert first.customer == second.customer
 
@@ -323,7 +323,7 @@ def test_coalescing_skips_delivery_being_claimed(
 def test_concurrent_mix_of_all_operations(monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = make.catalog()
     dice = random.Random(7)
-    with handler(lambda got: dice.choice([200, 200, 500])) as served:
+    with handler(lambda request: dice.choice([200, 200, 500])) as served:
         hooks = [make.webhook(catalog, served.url, n=n) for n in range(1, 5)]
 
         def buy() -> None:
@@ -349,7 +349,7 @@ def test_concurrent_mix_of_all_operations(monkeypatch: pytest.MonkeyPatch) -> No
 
         with running(2) as engines:
             together(buy, buy, lambda: meddle(hooks[0]), lambda: drop(hooks[1]))
-            served.answer = lambda got: 200
+            served.respond = lambda request: 200
             for hook in Webhook.objects.all():
                 actions.edit(hook.pk, catalog.vendor_user, {"headers": {"X-Now": "better"}})
             for engine in engines:

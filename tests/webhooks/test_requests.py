@@ -13,7 +13,7 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import move_clock, running, settled, until
-from tests.handlers import Got, handler
+from tests.handlers import ReceivedRequest, handler
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry
 from webhooks.delivery.in_flight import AttemptResult
@@ -29,7 +29,7 @@ def order(catalog: make.Catalog, times: int = 1, **more: Any) -> Request:
     return row
 
 
-def one_call(catalog: make.Catalog, **webhook: Any) -> tuple[Webhook, Got]:
+def one_call(catalog: make.Catalog, **webhook: Any) -> tuple[Webhook, ReceivedRequest]:
     """Make one purchase for one webhook; return the request that its handler got."""
     path = webhook.pop("path", "")
     with handler() as served:
@@ -41,8 +41,10 @@ def one_call(catalog: make.Catalog, **webhook: Any) -> tuple[Webhook, Got]:
     return hook, got
 
 
-def token_claims(hook: Webhook, got: Got, header: str = "Authentication") -> dict[str, Any]:
-    token = got.headers[header].removeprefix("Bearer ")
+def token_claims(
+    hook: Webhook, request: ReceivedRequest, header: str = "Authentication"
+) -> dict[str, Any]:
+    token = request.headers[header].removeprefix("Bearer ")
     found: dict[str, Any] = jwt.decode(
         token, hook.jwt_secret, algorithms=["HS256"], options={"verify_exp": False}
     )
@@ -225,8 +227,8 @@ def test_custom_headers_are_sent_except_reserved_ones() -> None:
 
 def test_payload_has_times_of_last_success_and_failure() -> None:
     catalog = make.catalog()
-    answers = iter([200, 500, 200, 200])
-    with handler(lambda got: next(answers)) as served:
+    responses = iter([200, 500, 200, 200])
+    with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
         with running() as [engine]:
             for n in range(4):
@@ -253,8 +255,8 @@ def test_payload_has_times_of_last_success_and_failure() -> None:
 
 def test_each_request_is_signed_with_the_current_secret() -> None:
     catalog = make.catalog()
-    answers = iter([500, 200])
-    with handler(lambda got: next(answers)) as served:
+    responses = iter([500, 200])
+    with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
         order(catalog)
         with running() as [engine]:

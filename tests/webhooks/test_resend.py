@@ -12,7 +12,7 @@ from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
-from tests.handlers import Got, handler
+from tests.handlers import ReceivedRequest, handler
 from tests.make import Catalog
 from tests.webhooks import validating
 from tests.webhooks.background import together
@@ -24,9 +24,9 @@ from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def told(got: Got, hook: Webhook) -> dict[str, Any]:
+def told(request: ReceivedRequest, hook: Webhook) -> dict[str, Any]:
     """Return the verified claims of the request's token, without those that always change."""
-    claims = jwt.decode(got.token, hook.jwt_secret, algorithms=["HS256"])
+    claims = jwt.decode(request.token, hook.jwt_secret, algorithms=["HS256"])
     assert claims.pop("exp")
     return claims
 
@@ -235,8 +235,8 @@ def test_resend_to_forbidden_address_fails() -> None:
 
 def test_resend_to_validator_repeats_object_and_merges_nothing() -> None:
     catalog = validating.platform()
-    answer = validating.answer(region={"value": "eu", "value_error": "No."})
-    with handler(lambda got: answer) as served, running() as [engine]:
+    response = validating.validator_response(region={"value": "eu", "value_error": "No."})
+    with handler(lambda request: response) as served, running() as [engine]:
         hook = validating.validator(catalog, served.url)
         row = validating.draft(catalog, region="us")
         validating.validate(catalog, row)

@@ -27,7 +27,7 @@ def test_header_value_is_sent_and_neither_stored_nor_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     catalog = make.catalog()
-    with handler(lambda got: 500) as served, running() as [engine]:
+    with handler(lambda request: 500) as served, running() as [engine]:
         make.webhook(catalog, served.url, headers=HEADERS)
         creation.create(make.purchase(catalog), catalog.as_distributor)
         engine.wake()

@@ -36,7 +36,7 @@ def test_neither_secret_nor_token_is_stored_or_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     catalog = make.catalog()
-    with handler(lambda got: 500) as served, running() as [engine]:
+    with handler(lambda request: 500) as served, running() as [engine]:
         hook = make.webhook(catalog, served.url, jwt_secret=CANARY)
         creation.create(make.purchase(catalog), catalog.as_distributor)
         fan_out.trigger(hook)

@@ -17,7 +17,7 @@ from requests_queue import heartbeats
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, settled, until
-from tests.handlers import Got, handler
+from tests.handlers import ReceivedRequest, handler
 from webhooks import webhook_health
 from webhooks.delivery import claims, flush, polling
 from webhooks.models import Attempt, Webhook
@@ -80,17 +80,17 @@ def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = make.catalog()
     # One request that succeeds, one that fails, and one that is in flight all the time.
     hold, late = threading.Event(), threading.Event()
-    answers = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
+    responses = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
 
-    def answer(got: Got) -> int:
-        event, status = answers[got.path]
+    def respond(request: ReceivedRequest) -> int:
+        event, status = responses[request.path]
         event.wait(120)
         return status
 
-    with handler(answer) as served:
+    with handler(respond) as served:
         hooks = [
             make.webhook(catalog, f"{served.url}{path[1:]}", n=n)
-            for n, path in enumerate(answers, 1)
+            for n, path in enumerate(responses, 1)
         ]
         creation.create(make.purchase(catalog), catalog.as_distributor)
         with running(2) as engines:

@@ -15,11 +15,10 @@ from requests_queue import clock
 from requests_queue.errors import ActionNotAllowed
 from requests_queue.queues.fulfillment.models import Request
 from tests.engines import settled, until
-from tests.handlers import Answer, Got, handler
+from tests.handlers import ReceivedRequest, Response, handler
 from tests.make import AT
 from tests.webhooks.background import Background
 from tests.webhooks.validating import (
-    answer,
     counted,
     draft,
     platform,
@@ -29,13 +28,14 @@ from tests.webhooks.validating import (
     states,
     validate,
     validator,
+    validator_response,
 )
 from webhooks import actions, webhook_health
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
 
-WRONG: list[tuple[Answer, str]] = [
+WRONG: list[tuple[Response, str]] = [
     ((200, b"<html>"), "Handler returned HTTP 200, but the body is not JSON"),
     ((200, b""), "Handler returned HTTP 200, but the body is empty"),
     ((204, b""), "Handler returned HTTP 204, but the body is empty"),
@@ -58,7 +58,7 @@ WRONG: list[tuple[Answer, str]] = [
 
 def test_whole_object_is_sent_by_signed_post() -> None:
     catalog = platform()
-    with handler(answer()) as served:
+    with handler(validator_response()) as served:
         hook = validator(catalog, served.url, data={"tenant": 1}, headers={"X-Env": "lab"})
         row = draft(catalog, region="mars")
         assert validate(catalog, row)
@@ -87,7 +87,7 @@ def test_object_is_sent_with_changes_of_the_body() -> None:
 
 def test_stored_get_is_sent_as_post() -> None:
     catalog = platform()
-    with handler(answer()) as served:
+    with handler(validator_response()) as served:
         hook = validator(catalog, served.url, http_method="GET")
         validate(catalog, draft(catalog))
         assert served.next().method == "POST"
@@ -100,7 +100,9 @@ def test_stored_get_is_sent_as_post() -> None:
 
 def test_success_is_counted_and_merged() -> None:
     catalog = platform()
-    with handler(answer(region={"value": "eu", "value_error": "Not offered"})) as served:
+    with handler(
+        validator_response(region={"value": "eu", "value_error": "Not offered"})
+    ) as served:
         hook = validator(catalog, served.url)
         row = draft(catalog, region="mars")
         before = clock.now()
@@ -126,7 +128,7 @@ def test_ignored_parts_of_parameter_are_named() -> None:
     catalog = platform()
     said = {"value_error": "No", "title": "Other", "type": "text", "phase": None, "new": None}
     rules = {"required": True, "min_length": 3, "meta": None}
-    with handler(answer(region={**said, "constraints": rules})) as served:
+    with handler(validator_response(region={**said, "constraints": rules})) as served:
         validator(catalog, served.url)
         row = draft(catalog)
         assert validate(catalog, row)
@@ -138,7 +140,7 @@ def test_ignored_parts_of_parameter_are_named() -> None:
 
 
 @pytest.mark.parametrize(("given", "said"), WRONG, ids=[said for _, said in WRONG])
-def test_failure_is_counted_and_merges_nothing(given: Answer, said: str) -> None:
+def test_failure_is_counted_and_merges_nothing(given: Response, said: str) -> None:
     catalog = platform()
     with handler(given) as served:
         hook = validator(catalog, served.url)
@@ -165,7 +167,7 @@ def test_failures_in_a_row_are_counted_until_a_success() -> None:
         for n in (1, 2, 3):
             refused(catalog, row)
             assert counted(hook) == (n, n, 0, n, n)
-        served.answer = lambda got: answer()
+        served.respond = lambda request: validator_response()
         validate(catalog, row)
     assert counted(hook) == (4, 4, 1, 3, 0)
     assert hook.last_success.pk > hook.last_failure.pk
@@ -223,7 +225,7 @@ def test_error_of_invalid_response_is_short() -> None:
     many = [{"id": f"unknown-{n}"} for n in range(20_000)]
     twice = [{"id": "plan"}] * 20_000
     given = iter([many, twice])
-    with handler(lambda got: (200, json.dumps({"params": [], "asset": {"params": next(given)}})
+    with handler(lambda request: (200, json.dumps({"params": [], "asset": {"params": next(given)}})
                               .encode())) as served:  # fmt: skip
         validator(catalog, served.url)
         row = draft(catalog)
@@ -263,9 +265,9 @@ def test_two_validators_run_concurrently_and_merge_in_order() -> None:
     both = threading.Barrier(2)
 
     def said(text: str) -> Any:
-        def at_the_same_time(got: Got) -> Answer:
+        def at_the_same_time(request: ReceivedRequest) -> Response:
             both.wait(10)
-            return answer(region={"value_error": text}, plan={"value_error": "Same"})
+            return validator_response(region={"value_error": text}, plan={"value_error": "Same"})
 
         return at_the_same_time
 
@@ -282,7 +284,7 @@ def test_two_validators_run_concurrently_and_merge_in_order() -> None:
 
 def test_failure_of_one_validator_merges_nothing() -> None:
     catalog = platform()
-    with handler(answer(region={"value_error": "No"})) as good, handler(503) as bad:
+    with handler(validator_response(region={"value_error": "No"})) as good, handler(503) as bad:
         hooks = validator(catalog, good.url, 1), validator(catalog, bad.url, 2)
         row = draft(catalog)
         assert refused(catalog, row) == ["Handler returned HTTP 503 (expected 2xx)."]
@@ -298,7 +300,7 @@ def test_failure_of_one_validator_merges_nothing() -> None:
 
 def test_no_transaction_or_connection_is_held_during_the_request() -> None:
     catalog = platform()
-    with handler(lambda got: None) as served:
+    with handler(lambda request: None) as served:
         validator(catalog, served.url)
         row = draft(catalog)
         connected: list[bool] = []
@@ -333,7 +335,7 @@ def test_connection_is_closed_before_the_request(monkeypatch: pytest.MonkeyPatch
         return real(calls)
 
     monkeypatch.setattr(validator_client, "send", send)
-    with handler(answer()) as served:
+    with handler(validator_response()) as served:
         validator(catalog, served.url)
         validate(catalog, draft(catalog))
     assert seen == [(None, False)]
@@ -352,7 +354,7 @@ def test_validation_inside_a_transaction_is_refused() -> None:
 @pytest.mark.parametrize("outcome", ["success", "failure"])
 def test_disabled_during_validation(outcome: str) -> None:
     catalog = platform()
-    with handler(lambda got: None if outcome == "success" else held(served)) as served:
+    with handler(lambda request: None if outcome == "success" else held(served)) as served:
         hook = validator(catalog, served.url)
         row = draft(catalog)
         asking = Background(lambda: validate(catalog, row))
@@ -366,14 +368,14 @@ def test_disabled_during_validation(outcome: str) -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def held(served: Any) -> Answer:
+def held(served: Any) -> Response:
     served.release.wait(30)
     return 500
 
 
 def test_deleted_during_validation() -> None:
     catalog = platform()
-    with handler(lambda got: None) as served:
+    with handler(lambda request: None) as served:
         hook = validator(catalog, served.url)
         row = draft(catalog)
         asking = Background(lambda: validate(catalog, row))
@@ -386,7 +388,7 @@ def test_deleted_during_validation() -> None:
 
 def test_edited_during_validation() -> None:
     catalog = platform()
-    with handler(lambda got: None) as served:
+    with handler(lambda request: None) as served:
         hook = validator(catalog, served.url)
         row = draft(catalog)
         asking = Background(lambda: validate(catalog, row))
@@ -402,9 +404,9 @@ def test_edited_during_validation() -> None:
 def test_late_response_is_noted_in_its_attempt() -> None:
     catalog = platform()
 
-    def slow(got: Got) -> Answer:
+    def slow(request: ReceivedRequest) -> Response:
         served.release.wait(30)
-        return answer(region={"value_error": "No"})
+        return validator_response(region={"value_error": "No"})
 
     with handler(slow) as served:
         validator(catalog, served.url)

@@ -17,11 +17,10 @@ from requests_queue.queues.fulfillment.models import Request
 from sandbox import clock_control
 from tests import make
 from tests.engines import move_clock, running, settled, until
-from tests.handlers import Answer, Got, Handler, handler
+from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.make import Catalog
 from tests.webhooks.background import Background
 from tests.webhooks.validating import (
-    answer,
     counted,
     draft,
     platform,
@@ -31,6 +30,7 @@ from tests.webhooks.validating import (
     states,
     validate,
     validator,
+    validator_response,
 )
 from webhooks import receivers, webhook_health
 from webhooks.delivery import claims, fan_out, recording, validator_client, validators, wakeup
@@ -43,7 +43,7 @@ REJECTED = (
     "Not sent: too many requests to this validator are in flight, because its handler is slow."
 )
 STOPPED = "Sandbox stopped during the request: the outcome is unknown."
-COMPLAINS = answer(region={"value_error": "No"})
+COMPLAINS = validator_response(region={"value_error": "No"})
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 def hangs(served: Handler) -> Any:
     """Return a behavior that hangs until it is released, and responds with an error then."""
 
-    def think(got: Got) -> Answer:
+    def think(request: ReceivedRequest) -> Response:
         served.release.wait(60)
         return COMPLAINS
 
@@ -159,7 +159,7 @@ def test_stop_ends_requests_in_flight_with_message() -> None:
         assert refused(catalog, row) == [STOPPED]
         assert len(served.seen) == 1
         validator_client.start()
-        served.answer = lambda got: COMPLAINS
+        served.respond = lambda request: COMPLAINS
         assert validate(catalog, row)
     assert webhook_health.counter_discrepancies() == []
 
@@ -197,7 +197,7 @@ def test_validation_of_killed_process_is_recorded_and_not_repeated(engine: Engin
     with handler() as served:
         hook = validator(catalog, served.url)
         row = draft(catalog)
-        served.answer = hangs(served)
+        served.respond = hangs(served)
         waiting = asking(served, catalog, row)
         lease = Delivery.objects.values_list("lease", flat=True).get()
         assert lease is not None and 55 < lease - real_time.time() < 65
@@ -227,7 +227,7 @@ def test_validation_of_killed_process_is_recorded_and_not_repeated(engine: Engin
 def test_restart_expires_leases() -> None:
     catalog = platform()
     with handler() as served:
-        served.answer = hangs(served)
+        served.respond = hangs(served)
         hook = validator(catalog, served.url)
         row = draft(catalog)
         waiting = asking(served, catalog, row)
@@ -243,7 +243,7 @@ def test_restart_expires_leases() -> None:
 def test_engine_does_not_claim_validations(engine: Engine) -> None:
     catalog = platform()
     with handler() as served:
-        served.answer = hangs(served)
+        served.respond = hangs(served)
         validator(catalog, served.url)
         waiting = asking(served, catalog, draft(catalog))
         engine.wake()
@@ -266,7 +266,7 @@ def test_move_of_clock_does_not_time_out_validation(
     monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
     catalog = platform()
     with handler() as served:
-        served.answer = hangs(served)
+        served.respond = hangs(served)
         hook = validator(catalog, served.url)
         row = draft(catalog)
         waiting = asking(served, catalog, row)

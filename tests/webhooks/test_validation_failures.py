@@ -17,12 +17,12 @@ from tests.webhooks.hostile import Peer, Server
 from tests.webhooks.loopback import loopback_only, names, once  # noqa: F401  (one is a fixture)
 from tests.webhooks.test_secrets import everything_stored
 from tests.webhooks.validating import (
-    answer,
     draft,
     platform,
     refused,
     validate,
     validator,
+    validator_response,
 )
 from webhooks.delivery import validator_client
 from webhooks.http import http_errors
@@ -207,7 +207,7 @@ def test_neither_secret_nor_token_is_stored_logged_or_shown(
         validator(catalog, served.url, jwt_secret=CANARY)
         row = draft(catalog)
         said = refused(catalog, row)
-        served.answer = lambda got: answer(region={"value_error": "No"})
+        served.respond = lambda request: validator_response(region={"value_error": "No"})
         validate(catalog, row)
         tokens = [got.token for got in served.seen]
     printed = caplog.text + "".join(capfd.readouterr()) + "".join(said)
@@ -232,7 +232,7 @@ def test_no_repr_of_a_request_has_the_secret(monkeypatch: pytest.MonkeyPatch) ->
         return found
 
     monkeypatch.setattr(validator_client, "send", send)
-    with handler(answer()) as served:
+    with handler(validator_response()) as served:
         validator(catalog, served.url, jwt_secret=CANARY)
         validate(catalog, draft(catalog))
         token = served.next().token

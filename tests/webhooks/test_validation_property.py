@@ -83,7 +83,7 @@ class Validators(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             while self.asking:
-                self.answer(0, ["right", "silent", "wrong"])
+                self.respond(0, ["right", "silent", "wrong"])
             self.counters_are_what_happened()
             assert (
                 not Delivery.objects.filter(state="calling")
@@ -114,15 +114,15 @@ class Validators(RuleBasedStateMachine):
             self.asking.append(Asking(wanted, calls))
 
     @rule(pick=PICK, ends=st.lists(st.sampled_from(sorted(ENDS)), min_size=3, max_size=3))
-    def answer(self, pick: int, ends: list[str]) -> None:
+    def respond(self, pick: int, ends: list[str]) -> None:
         if not self.asking:
             return
         self.tick()
         one = self.asking.pop(pick % len(self.asking))
         came = [ENDS[end] for end, _ in zip(ends, one.calls, strict=False)]
         flown = [
-            AttemptResult(call, outcome, 5, response=answer, error="" if answer else "Silence.")
-            for call, (outcome, answer, _) in zip(one.calls, came, strict=True)
+            AttemptResult(call, outcome, 5, response=response, error="" if response else "Silence.")
+            for call, (outcome, response, _) in zip(one.calls, came, strict=True)
         ]
         ids = {call.delivery_id for call in one.calls}
         late = self.lost & set(Delivery.objects.filter(pk__in=ids).values_list("pk", flat=True))

@@ -10,13 +10,13 @@ from django.db import DataError, InterfaceError, OperationalError, ProgrammingEr
 from requests_queue.queues.validation import ValidationRequest
 from tests.handlers import handler
 from tests.webhooks.validating import (
-    answer,
     draft,
     platform,
     refused,
     says,
     validate,
     validator,
+    validator_response,
 )
 from webhooks import webhook_health
 from webhooks.delivery import (
@@ -31,7 +31,7 @@ from webhooks.delivery import (
 from webhooks.models import Attempt, Delivery
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
-COMPLAINT = answer(region={"value_error": "No."})
+COMPLAINT = validator_response(region={"value_error": "No."})
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:

@@ -68,8 +68,8 @@ def test_each_column_is_in_the_api_or_internal(api: Caller, row: Webhook) -> Non
 @pytest.mark.parametrize("name", FIELDS)
 def test_api_writes_and_reads_each_field(api: Caller, catalog: make.Catalog, name: str) -> None:
     path = f"/notifications/webhooks/{make.webhook(catalog).pk}"
-    answer = api.put(path, {name: VALUES[name]})
-    assert answer.status == 200
+    response = api.put(path, {name: VALUES[name]})
+    assert response.status == 200
     assert api.get(path).json[name] == VALUES[name]
 
 

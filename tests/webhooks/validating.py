@@ -65,7 +65,7 @@ def refused(catalog: Catalog, row: Request, data: dict[str, Any] | None = None) 
     return rest
 
 
-def answer(**params: Any) -> tuple[int, bytes]:
+def validator_response(**params: Any) -> tuple[int, bytes]:
     """Return a minimal response, by parameter."""
     found = [{"id": name, **said} for name, said in params.items()]
     return 200, json.dumps({"asset": {"params": found}}).encode()

@@ -194,8 +194,8 @@ async def conversations():
     mine, theirs = (one.conversations[talk["id"]] for one in (vendor, distributor))
     said = await got(mine.messages.create({"text": "Working on it.", "type": "message"}))
     private = await got(mine.messages.create({"text": "Ask Ada.", "type": "private"}))
-    answer = await got(theirs.messages.create({"text": "Thank you."}))
-    edited = await got(theirs.messages[answer["id"]].update({"text": "Thanks."}))
+    response = await got(theirs.messages.create({"text": "Thank you."}))
+    edited = await got(theirs.messages[response["id"]].update({"text": "Thanks."}))
     seen = await ids(theirs.messages.filter(type__in=["message", "private"]).order_by("id"))
     closed = await got(theirs("close").post())
     return {

@@ -41,8 +41,8 @@ def typed(answers):
 class Typist(DummyOutput):
     """A terminal whose user answers a step as soon as it is on the screen."""
 
-    def __init__(self, pipe, answers):
-        self.pipe, self.steps, self.drawn = pipe, typed(answers), 0
+    def __init__(self, pipe, responses):
+        self.pipe, self.steps, self.drawn = pipe, typed(responses), 0
 
     def flush(self):
         app = get_app()
@@ -57,13 +57,13 @@ class Typist(DummyOutput):
             self.pipe.send_text(keys)
 
 
-def run(arguments, answers):
+def run(arguments, responses):
     sys.argv = ["ccli", *arguments]
-    with create_pipe_input() as pipe, create_app_session(pipe, Typist(pipe, answers)):
+    with create_pipe_input() as pipe, create_app_session(pipe, Typist(pipe, responses)):
         ccli.main()
 
 
-def printed(arguments, answers=()):
+def printed(arguments, responses=()):
     """Return what one command prints."""
     with tempfile.TemporaryFile() as out:
         child = os.fork()
@@ -71,7 +71,7 @@ def printed(arguments, answers=()):
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
             try:
-                run(arguments, answers)
+                run(arguments, responses)
             except Exception:
                 traceback.print_exc()
             finally:

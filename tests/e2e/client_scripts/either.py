@@ -25,8 +25,8 @@ def _connect(key):
 vendor, distributor = _connect(VENDOR_KEY), _connect(PROVIDER_KEY)
 
 
-async def got(answer):
-    return await answer if inspect.isawaitable(answer) else answer
+async def got(response):
+    return await response if inspect.isawaitable(response) else response
 
 
 async def rows(found):

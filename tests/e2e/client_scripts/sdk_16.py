@@ -30,9 +30,9 @@ READY = "TL-213-870-001"
 
 
 def call(method, path, body=None, key=PROVIDER_KEY):
-    answer = requests.request(method, URL + path, json=body, headers={"Authorization": key})
-    assert answer.ok, answer.text
-    return answer.json() if answer.text else None
+    response = requests.request(method, URL + path, json=body, headers={"Authorization": key})
+    assert response.ok, response.text
+    return response.json() if response.text else None
 
 
 class Orders(FulfillmentAutomation):

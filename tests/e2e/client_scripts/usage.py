@@ -37,8 +37,8 @@ async def _draft(name):
 
 async def _upload(pk, name, content):
     """Upload as the client does: its keyword arguments are those of its HTTP library."""
-    answer = await got(FILES[pk]("upload").post(files={"usage_file": (name, content)}))
-    return answer, status_of(vendor)
+    response = await got(FILES[pk]("upload").post(files={"usage_file": (name, content)}))
+    return response, status_of(vendor)
 
 
 async def _processed(pk):

@@ -77,8 +77,8 @@ def _as_floats(value: Any) -> Any:
     return float(value) + 0.0 if type(value) in (int, float) else value
 
 
-def paths(sent: Any, got: Any) -> list[str]:
-    return [row.path for row in compare(sent, got).rows]
+def paths(sent: Any, received: Any) -> list[str]:
+    return [row.path for row in compare(sent, received).rows]
 
 
 # -- any two values
@@ -93,20 +93,20 @@ def test_value_does_not_differ_from_itself(value: Any) -> None:
 
 @examples(60)
 @given(values, values)
-def test_each_path_leads_to_a_real_difference(sent: Any, got: Any) -> None:
-    found = compare(sent, got)
+def test_each_path_leads_to_a_real_difference(sent: Any, received: Any) -> None:
+    found = compare(sent, received)
     for row in found.rows:
-        assert row.sent is at(sent, row.steps) and row.got is at(got, row.steps)
+        assert row.sent is at(sent, row.steps) and row.got is at(received, row.steps)
         assert text(row.sent) != text(row.got)
     assert len({row.steps for row in found.rows}) == len(found.rows)
 
 
 @examples(60)
 @given(values, values)
-def test_value_without_differences_adds_nothing(sent: Any, got: Any) -> None:
-    found = compare(sent, got)
+def test_value_without_differences_adds_nothing(sent: Any, received: Any) -> None:
+    found = compare(sent, received)
     if not found.rows and not found.left_out:
-        assert _unordered(sent) == _unordered(got)
+        assert _unordered(sent) == _unordered(received)
 
 
 def _unordered(value: Any) -> str:
@@ -128,8 +128,8 @@ def _unordered(value: Any) -> str:
 
 @examples(60)
 @given(values, values)
-def test_formatted_values_are_short_and_never_fail(sent: Any, got: Any) -> None:
-    for row in compare(sent, got).rows:
+def test_formatted_values_are_short_and_never_fail(sent: Any, received: Any) -> None:
+    for row in compare(sent, received).rows:
         assert 0 < len(row.path) <= PATH
         for value in (row.sent, row.got):
             assert len(format_value(value)) <= VALUE
@@ -163,7 +163,7 @@ def test_added_parts_are_differences() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "got", "expected"),
+    ("sent", "received", "expected"),
     [
         ([1, 2], [1, 3], ["[1]"]),
         ([1, 2], [1], ["."]),
@@ -181,8 +181,8 @@ def test_added_parts_are_differences() -> None:
         ("x", None, ["."]),
     ],
 )  # fmt: skip
-def test_equal_json_values(sent: Any, got: Any, expected: list[str]) -> None:
-    assert paths(sent, got) == expected
+def test_equal_json_values(sent: Any, received: Any, expected: list[str]) -> None:
+    assert paths(sent, received) == expected
 
 
 # -- huge and hostile

@@ -266,12 +266,12 @@ def test_checked_address_is_the_one_connected_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A name resolves to loopback when it is checked, and to the metadata service afterwards."""
-    answers = iter(["127.0.0.1"])
+    responses = iter(["127.0.0.1"])
     asked: list[str] = []
 
     def turning(host: str, port: int | None, *_: object, **__: object) -> list[object]:
         asked.append(host)
-        address = next(answers, "169.254.169.254")
+        address = next(responses, "169.254.169.254")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", turning)
