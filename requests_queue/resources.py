@@ -203,13 +203,15 @@ class Resource(Part):
     """The JSON object that the API serves of a model's rows.
 
     `search` are the keys that `search=` looks into. `also` are more filters: an ORM route, or a
-    Field whose source the view's query annotates. `custom` are filters ready for django-rql.
+    Field whose source the view's query annotates. `custom` are filters ready for django-rql, and
+    `filter_base` evaluates all filters.
     """
 
     model: type[Model]
     search: Sequence[str] = ()
     also: Mapping[str, str | Field] = field(default_factory=dict)
     custom: Sequence[Json] = ()
+    filter_base: type[ConnectFilters] = ConnectFilters
 
     @cached_property
     def routes(self) -> dict[str, str]:
@@ -245,7 +247,7 @@ class Resource(Part):
     def filter_class(self) -> type[ConnectFilters]:
         """The filters as django-rql takes them."""
         filters = {"MODEL": self.model, "FILTERS": self.filters}
-        return type(f"{self.name}Filters", (ConnectFilters,), filters)
+        return type(f"{self.name}Filters", (self.filter_base,), filters)
 
     @cached_property
     def related(self) -> tuple[str, ...]:

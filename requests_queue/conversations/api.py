@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from dj_rql._dataclasses import FilterArgs
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.urls import path
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -20,42 +19,12 @@ from requests_queue.conversations.representations import (
     with_messages,
 )
 from requests_queue.errors import Missing
-from requests_queue.filtering import ConnectFilters
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Documented
 
 _OF_MESSAGE = ("creator", "account", "updated_by")
 # Messages inside a conversation: the last ones, as many as the longest page has.
 INSIDE = 1000
-
-
-class NumberedFilters(ConnectFilters):
-    """Filters of rows whose identifier is a number behind a prefix."""
-
-    PREFIX: ClassVar[str]
-
-    def build_q_for_filter(self, data: FilterArgs) -> Q:
-        """Return the condition for one comparison; an identifier stands for its number."""
-        if data.filter_name == "id":
-            number = number_of(self.PREFIX, data.str_value.strip("\"'"))
-            data = FilterArgs("id", data.operator, str(number), list_operator=data.list_operator)
-        return super().build_q_for_filter(data)
-
-
-class ConversationFilters(NumberedFilters):
-    """What conversations can be filtered and ordered by."""
-
-    MODEL = Conversation
-    PREFIX = "CO"
-    FILTERS = CONVERSATION.filters
-
-
-class MessageFilters(NumberedFilters):
-    """What messages can be filtered and ordered by."""
-
-    MODEL = Message
-    PREFIX = "ME"
-    FILTERS = MESSAGE.filters
 
 
 class Conversations(Collection):
@@ -66,7 +35,6 @@ class Conversations(Collection):
     )
     bodies = {"create": writing.ConversationInput()}
     related = ("creator", "closed_by")
-    rql_filter_class = ConversationFilters
 
     def visible(self) -> QuerySet[Conversation]:
         """Return the caller's conversations."""
@@ -78,7 +46,7 @@ class Conversations(Collection):
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the row by its identifier."""
-        return rows.filter(pk=number_of("CO", pk)).first()
+        return rows.filter(pk=number_of(Conversation.PREFIX, pk)).first()
 
     def answer(self, row: Any, status: int = 200) -> Response:
         """Answer with a conversation and its last messages."""
@@ -107,13 +75,12 @@ class Messages(Collection):
         "update": writing.MessageInput(partial=True),
     }
     related = _OF_MESSAGE
-    rql_filter_class = MessageFilters
 
     @property
     def conversation_id(self) -> int:
         """The number of the conversation in the path; raises Missing."""
         given = self.kwargs["conversation_id"]
-        number = number_of("CO", given)
+        number = number_of(Conversation.PREFIX, given)
         if not Conversation.visible_to(self.account).filter(pk=number).exists():
             raise Missing(given)
         return number
@@ -124,7 +91,7 @@ class Messages(Collection):
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the row by its identifier."""
-        return rows.filter(pk=number_of("ME", pk)).first()
+        return rows.filter(pk=number_of(Message.PREFIX, pk)).first()
 
     def create(self, request: Request, conversation_id: str) -> Response:
         """Say something: 201, 400 where the conversation is closed."""

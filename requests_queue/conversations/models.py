@@ -35,6 +35,8 @@ class Conversation(models.Model):
     The database numbers the rows, so that a queue change needs no query for a free identifier.
     """
 
+    PREFIX = "CO"
+
     instance_id = models.CharField(max_length=40, unique=True)
     topic = models.CharField(max_length=100)
     type = models.CharField(max_length=16, default="conversation")
@@ -54,7 +56,7 @@ class Conversation(models.Model):
     @property
     def shown_id(self) -> str:
         """The identifier in the API."""
-        return label("CO", self.pk)
+        return label(self.PREFIX, self.pk)
 
     @classmethod
     def visible_to(cls, account: Account) -> QuerySet[Conversation]:
@@ -64,6 +66,8 @@ class Conversation(models.Model):
 
 class Message(models.Model):
     """One message; without an account it is from the platform. `created` is platform time."""
+
+    PREFIX = "ME"
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     type = models.CharField(max_length=16)
@@ -83,7 +87,7 @@ class Message(models.Model):
     @property
     def shown_id(self) -> str:
         """The identifier in the API."""
-        return label("ME", self.pk)
+        return label(self.PREFIX, self.pk)
 
     @classmethod
     def visible_to(cls, account: Account) -> QuerySet[Message]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from dj_rql._dataclasses import FilterArgs
+from django.db.models import Q
+
 from requests_queue.catalog.models import Account, User
 from requests_queue.catalog.representations import PICTURED, icon
-from requests_queue.conversations.models import Conversation, Message
-from requests_queue.filtering import parts
+from requests_queue.conversations.models import Conversation, Message, number_of
+from requests_queue.filtering import ConnectFilters, parts
 from requests_queue.resources import Field, Many, Part, Resource
 from requests_queue.schema import AnyReference, Json, Stamp
 
@@ -35,6 +38,17 @@ def _moment(at: str, by: Field) -> Part:
 def _events(created: Part, updated: Field) -> Part:
     keys = {"created": created, "updated": updated}
     return Part("SaidEvents", "The moments of a conversation or a message.", keys)
+
+
+class NumberedFilters(ConnectFilters):
+    """Filters of rows whose identifier is a number behind a prefix."""
+
+    def build_q_for_filter(self, data: FilterArgs) -> Q:
+        """Return the condition for one comparison; an identifier stands for its number."""
+        if data.filter_name == "id":
+            number = number_of(self.MODEL.PREFIX, data.str_value.strip("\"'"))
+            data = FilterArgs("id", data.operator, str(number), list_operator=data.list_operator)
+        return super().build_q_for_filter(data)
 
 
 _CREATOR = Field(AnyReference, lambda row: _actor(row.creator))
@@ -65,7 +79,7 @@ CONVERSATION = Resource(
         "events.updated.at": "closed",
         "events.updated.by.id": "closed_by__uid",
     },
-    custom=parts("messages"),
+    custom=parts("messages"), filter_base=NumberedFilters,
 )  # fmt: skip
 
 
@@ -95,7 +109,7 @@ MESSAGE = Resource(
         ),
         "account": Field(PICTURED, optional=True),
     },
-    model=Message, search=("text",),
+    model=Message, search=("text",), filter_base=NumberedFilters,
     also={
         "id": "id",
         "creator.id": "creator__uid",
