@@ -56,7 +56,7 @@ class DjangoApplication:
         """Receive the body, run Django, and send the response."""
         body = Body(scope)
         try:
-            await body.receive(receive, lambda: self._may_be_large(scope, send, body))
+            await body.receive(receive, lambda: self._run(scope, body, send, MAY_BE_LARGE))
             await self._run(scope, body, send)
         except TooLarge:
             await self._run(scope, body, send, TOO_LARGE)
@@ -69,12 +69,12 @@ class DjangoApplication:
         finally:
             body.close()
 
-    async def _may_be_large(self, scope: Scope, send: Send, body: Body) -> bool:
-        """Return whether the client may send a large body; otherwise send the refusal."""
-        return await self._run(scope, body, send, MAY_BE_LARGE)
-
     async def _run(self, scope: Scope, body: Body, send: Send, question: str = "") -> bool:
-        """Run Django and send its response, except a 204 that answers the question: True."""
+        """Run Django and send its response.
+
+        With MAY_BE_LARGE, return whether the client may send a large body; otherwise the refusal
+        has been sent.
+        """
         empty = Body({"headers": []}) if question else body
         environ = build_environ(scope, empty.file, empty.size)
         if question:

@@ -157,7 +157,8 @@ class Engine:
                     with suppress(Exception):
                         await self._sql.run(self._poller.record_heartbeat)
                     await _wait(self._stopped, pause)
-            await self._drain()
+            if tasks := self._tasks():
+                await asyncio.wait(tasks, timeout=GRACE)
         finally:
             # Before the transport closes, which would turn them into failures.
             await self._cancel_calls()
@@ -241,11 +242,6 @@ class Engine:
 
     def _tasks(self) -> list[asyncio.Task[AttemptResult]]:
         return [call.task for call in self._window.calls.values() if call.task]
-
-    async def _drain(self) -> None:
-        """Wait GRACE seconds for the requests in flight."""
-        if tasks := self._tasks():
-            await asyncio.wait(tasks, timeout=GRACE)
 
     async def _cancel_calls(self) -> None:
         tasks = self._tasks()

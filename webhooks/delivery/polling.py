@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -281,9 +281,6 @@ class Poller:
         own = {key_of(claimed) for claimed in held}
         if any(key_of(result.claimed) in own for result in lost):
             claims.renew(held)
-        self._write_lost([result for result in lost if key_of(result.claimed) not in own])
-
-    def _write_lost(self, lost: Sequence[AttemptResult]) -> None:
-        flushed = flush.write(lost)
+        flushed = flush.write([result for result in lost if key_of(result.claimed) not in own])
         if Stored.KEPT in flushed.stored and flushed.error is not None:
             raise flushed.error

@@ -109,8 +109,7 @@ def decide(
     if attempt.outcome == SUCCESS:
         return _after_success(attempt, backoff, now)
     if not attempt.repeatable:
-        why = "Not repeated: validators are called once."
-        return Decision(FAILED, backoff, why)
+        return Decision(FAILED, backoff, "Not repeated: validators are called once.")
     if attempt.outdated:
         why = (
             "The webhook was edited while the request was in flight. Repeated with its current "

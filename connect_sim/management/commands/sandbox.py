@@ -66,20 +66,15 @@ class Command(BaseCommand):
         try:
             last = sandbox_file.read(settings.SIM_DATA_DIR)
         except sandbox_file.NoSandbox:
-            last = None
-        vendor = settings.SIM_VENDOR_API_KEY or (last and last.vendor_api_key) or keys.new_key()
-        provider = (
-            settings.SIM_PROVIDER_API_KEY or (last and last.provider_api_key) or keys.new_key()
+            last = Sandbox("", "", "")
+        vendor, provider = (
+            (key or keys.new_key()).removeprefix("ApiKey ").strip()
+            for key in (
+                settings.SIM_VENDOR_API_KEY or last.vendor_api_key,
+                settings.SIM_PROVIDER_API_KEY or last.provider_api_key,
+            )
         )
-        sandbox = Sandbox(
-            settings.SIM_API_URL,
-            vendor.removeprefix("ApiKey ").strip(),
-            provider.removeprefix("ApiKey ").strip(),
-        )
-        for party, key in (
-            ("vendor", sandbox.vendor_api_key),
-            ("provider", sandbox.provider_api_key),
-        ):
+        for party, key in (("vendor", vendor), ("provider", provider)):
             account = Account.objects.filter(type=party).order_by("created", "pk").first()
             if account is None:
                 continue
@@ -87,7 +82,7 @@ class Command(BaseCommand):
                 keys.store(account, key, f"Sandbox {party} token")
             except Refused as error:
                 raise CommandError(f"SIM_{party.upper()}_API_KEY: {error}") from None
-        return sandbox
+        return Sandbox(settings.SIM_API_URL, vendor, provider)
 
 
 def _banner(sandbox: Sandbox) -> str:
