@@ -60,8 +60,10 @@ def get_row(rows: models.QuerySet[M], pk: str) -> M:
     return row
 
 
-def get_named(rows: models.QuerySet[M], pk: str, path: str, title: str) -> M:
+def get_named(rows: models.QuerySet[M], pk: str | None, path: str, title: str) -> M:
     """Return the row that a body names at `path`; raises Invalid."""
+    if pk is None:
+        raise Invalid(path, "This field is required.", "required")
     row = rows.filter(pk=pk).first()
     if row is None:
         raise Invalid(path, f"{title} {pk} does not exist.", "does_not_exist")

@@ -17,8 +17,9 @@ from django.db import transaction
 
 from requests_queue import clock
 from requests_queue.catalog.actors import VENDOR, Actor
-from requests_queue.errors import ActionNotAllowed, Forbidden, Missing
+from requests_queue.errors import ActionNotAllowed, Forbidden
 from requests_queue.queues.base import Action, Context, Queue, QueueObject, for_model
+from requests_queue.rows import get_row
 from requests_queue.signals import changes_made, object_deleted, queue_changed
 
 # The actor of scheduled jobs.
@@ -101,9 +102,7 @@ def move(
     """
     queue = for_model(row_class)
     with atomic():
-        row = row_class._default_manager.select_for_update().filter(pk=pk).first()
-        if row is None:
-            raise Missing(pk)
+        row = get_row(row_class._default_manager.select_for_update(), pk)
         chosen = _choose(queue, row, name, actor)
         if chosen.body is not None:
             data = chosen.body.check(data or {})

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import models
 
+from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.fields import Input
@@ -59,8 +60,7 @@ class QueueObject(Row):
     @classmethod
     def visible_to(cls, account: Account) -> models.QuerySet[Any]:
         """Return the objects that an account may see: those it is a party to."""
-        side = "vendor" if account.is_vendor else "provider"
-        return cls._default_manager.filter(**{side: account})
+        return cls._default_manager.filter(**visibility.party(account))
 
     def parties(self) -> tuple[str, ...]:
         """Return the ids of the accounts that are notified of this object's changes."""

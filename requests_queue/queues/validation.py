@@ -207,8 +207,7 @@ def _write(
         return
     pk = request.object_id
     with transaction.atomic():
-        rows = about.queue.model._default_manager.select_for_update()
-        row: Any = get_row(rows, pk)
+        row: Any = get_row(about.queue.model._default_manager.select_for_update(), pk)
         if row.status != request.status:
             raise ActionNotAllowed(
                 f"{pk} became {row.status} during its validation: the response of the validator "

@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue.catalog import sales_context, templates
+from requests_queue.catalog import sales_context, templates, visibility
 from requests_queue.catalog.models import Asset
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.billing import creation, effects, parsing, rules
@@ -84,8 +84,7 @@ class Subscriptions(Collection):
 
     def visible(self) -> QuerySet[Asset]:
         """Return the subscriptions of the caller's side."""
-        side = "vendor" if self.account.is_vendor else "provider"
-        return Asset.objects.filter(**{f"connection__{side}": self.account})
+        return visibility.assets(self.account)
 
     def complete(self, rows: QuerySet[Asset]) -> QuerySet[Asset]:
         """Return the subscriptions, each with its open request."""

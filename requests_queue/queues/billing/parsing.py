@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from requests_queue.catalog.actors import VENDOR, Actor
+from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.inputs import OrderedItemInput
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import FieldError, Invalid
@@ -123,12 +124,8 @@ def asset(values: Values, actor: Actor) -> Asset:
     The lock makes the count behind the request's number hold until commit.
     """
     nested = values.get("asset", {})
-    side = "vendor" if actor.role == VENDOR else "provider"
-    mine = (
-        Asset.objects.select_for_update(of=("self",))
-        .select_related("connection")
-        .filter(**{f"connection__{side}": actor.account})
-    )
+    rows = Asset.objects.select_for_update(of=("self",)).select_related("connection")
+    mine = rows.filter(**visibility.party(actor.account, "connection__"))
     for name, column in (("id", "pk"), ("external_uid", "external_uid")):
         named = nested.get(name) or values.get(f"asset_{name}")
         if not named:

@@ -14,10 +14,11 @@ from django.db.models import QuerySet
 
 from requests_queue import clock, ids, transitions
 from requests_queue.catalog import parameter_values, preview, tiers
-from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
+from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset, Connection, TierAccount
 from requests_queue.errors import Forbidden, Invalid, Refused
 from requests_queue.fields import Values
+from requests_queue.queues import inquiries
 from requests_queue.queues.fulfillment import effects, items, lookups, request_types
 from requests_queue.queues.fulfillment.inputs import RequestInput
 from requests_queue.queues.fulfillment.models import OPEN, Request
@@ -158,7 +159,7 @@ def _orders(kind: str, given: Values) -> bool:
 def _writable(kind: str, actor: Actor) -> tuple[str, ...]:
     if kind in ("suspend", "resume", "cancel"):
         return ()
-    return ("ordering",) if actor.role == DISTRIBUTOR else ("ordering", "fulfillment")
+    return inquiries.writable(actor)
 
 
 def _add(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-
 from requests_queue import clock
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid, MissedField, Refused
+from requests_queue.queues import inquiries
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import unique_values
 from requests_queue.queues.fulfillment.models import OPEN, Request
@@ -33,11 +32,6 @@ HANDS_OVER = ("purchase", "change", "adjustment", "renew", "transfer")
 HELD = ("purchase", "change", "renew", "transfer")
 
 
-def initial_status(params: parameters.Params) -> str:
-    """Return the first status: inquiring while required ordering parameters are empty."""
-    return "inquiring" if parameters.missing(params, "ordering") else "pending"
-
-
 def start_status(kind: str, asset: Asset, params: parameters.Params, now: datetime) -> str:
     """Return the first status of an order: tiers_setup while something else must be set up first.
 
@@ -47,7 +41,7 @@ def start_status(kind: str, asset: Asset, params: parameters.Params, now: dateti
         held for _, held in before_order_start.send(sender=Asset, asset=asset, now=now)
     ):
         return "tiers_setup"
-    return initial_status(params)
+    return inquiries.first_status(params)
 
 
 def leave_draft(request: Request, context: Context) -> dict[str, Any]:
@@ -57,7 +51,7 @@ def leave_draft(request: Request, context: Context) -> dict[str, Any]:
 
 def release(request: Request, context: Context) -> dict[str, Any]:
     """Return the status after what had to be set up first."""
-    return {"status": initial_status(request.params)}
+    return {"status": inquiries.first_status(request.params)}
 
 
 def start(request: Request, context: Context) -> None:
@@ -67,12 +61,7 @@ def start(request: Request, context: Context) -> None:
 
 def inquire(request: Request, context: Context) -> dict[str, Any]:
     """Check that at least one parameter has an error, and return the inquiry's columns."""
-    if not any(p["value_error"] for p in request.params):
-        raise Refused(
-            "REQ_003",
-            "For marking request to inquiring status at least one parameter should be marked as "
-            "invalid.",
-        )
+    inquiries.check_inquiry(request.params)
     pk, tile = context.data.get("template_id"), context.data.get("activation_tile", "")
     # Resets an earlier inquiry: without a template, the default one is shown.
     return {
@@ -85,12 +74,7 @@ def inquire(request: Request, context: Context) -> dict[str, Any]:
 def answer(request: Request, context: Context) -> dict[str, Any]:
     """Return the parameters with the answers, and without their errors."""
     given = context.data.get("asset", {}).get("params")
-    code = context.data.get("code")
-    if code is not None and code != request.form_code:
-        raise Invalid("code", "This link is not valid for the request.")
-    if code is not None and given is None:
-        raise Invalid("asset.params", "This field is required.")
-    filled = parameters.fill(request.params, given, ("ordering",))
+    filled = inquiries.answered(request, context.data.get("code"), given, "asset.params")
     check_unique(request.product_id, request.asset_id, filled, request.params)
     params = parameters.without_errors(filled)
     return {"answered": True, "params": params, "template": None, "activation_key": ""}
@@ -103,9 +87,7 @@ def approve(request: Request, context: Context) -> dict[str, Any]:
     }
     pk, tile = context.data.get("template_id"), context.data.get("activation_tile", "")
     if request.type in HANDS_OVER:
-        missing = parameters.missing(request.params, "fulfillment")
-        if missing:
-            raise Invalid.of(parameters.required(name, "asset.params") for name in missing)
+        inquiries.check_filled(request.params, "asset.params")
         # Values that the asset already has are not checked again.
         held = [] if request.type == "purchase" else request.asset.params
         check_unique(request.product_id, request.asset_id, request.params, held)
@@ -124,11 +106,6 @@ def hand_over(request: Request, context: Context) -> None:
     if request.template_id and request.type in HANDS_OVER:
         changes["template"] = request.template
     set_asset(request, ASSET_STATUS[request.type][1], context.now, **changes)
-
-
-def fail(request: Request, context: Context) -> dict[str, Any]:
-    """Return the reason."""
-    return {"reason": context.data["reason"]}
 
 
 def give_back(request: Request, context: Context) -> None:
@@ -176,9 +153,8 @@ def update(request: Request, context: Context) -> dict[str, Any]:
     columns: dict[str, Any] = {"updated": clock.shown(context.now)}
     names = ("note", "external_attributes")
     columns |= {name: context.data[name] for name in names if name in context.data}
+    given, phases = context.data.get("asset", {}).get("params"), inquiries.writable(context.actor)
     orders = context.actor.role == DISTRIBUTOR
-    phases = ("ordering",) if orders else ("ordering", "fulfillment")
-    given = context.data.get("asset", {}).get("params")
     columns["params"] = parameters.fill(request.params, given, phases, anew=orders)
     return columns
 
@@ -200,21 +176,5 @@ def check_unique(
     unique_values.check(product_id, "asset", params, holders, "asset.params", held)
 
 
-def form_url(request: Request) -> str:
-    """Return the URL of the inquiry's form, an empty string unless an inquiry is open."""
-    if request.status != "inquiring":
-        return ""
-    return f"{settings.SIM_API_URL}/forms/{request.pk}?code={request.form_code}"
-
-
 def _template(request: Request, pk: str | None) -> Template:
-    templates = Template.objects.filter(product=request.product_id, scope="asset")
-    if pk is not None:
-        found = templates.filter(pk=pk).first()
-        if found is None:
-            raise Invalid("template_id", f"Template {pk} does not exist.")
-        return found
-    default = templates.filter(type="fulfillment").first()
-    if default is None:
-        raise MissedField("template_id")
-    return default
+    return inquiries.template(request.product_id, "asset", pk, "template_id")

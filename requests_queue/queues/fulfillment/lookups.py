@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from requests_queue.catalog import preview, templates
+from requests_queue.catalog import preview, templates, visibility
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import (
     Asset,
@@ -14,23 +14,19 @@ from requests_queue.catalog.models import (
 )
 from requests_queue.errors import Conflict, Invalid, Refused
 from requests_queue.fields import Values
-from requests_queue.queues.fulfillment import effects
 from requests_queue.queues.fulfillment.models import OPEN, Request
-from requests_queue.rows import get_row
+from requests_queue.queues.inquiries import form_url
+from requests_queue.rows import get_named, get_row
 
 
 def connection(given: Values, actor: Actor) -> Connection:
     """Return the connection of an order, one of the caller's account; raises Invalid."""
     connection_id = given.get("connection")
-    if connection_id is None:
-        raise Invalid("asset.connection.id", "This field is required.")
     if actor.role == VENDOR and connection_id == preview.CONNECTION:
         return preview.connection_of(_preview_product(given, actor))
-    party = "vendor" if actor.role == VENDOR else "provider"
-    rows = Connection.objects.select_related("product", "provider", "vendor", "hub")
-    row = rows.filter(pk=connection_id, public_id=connection_id, **{party: actor.account}).first()
-    if row is None:
-        raise Invalid("asset.connection.id", f"Connection {connection_id} does not exist.")
+    rows = visibility.connections(actor.account)
+    rows = rows.select_related("product", "provider", "vendor", "hub")
+    row = get_named(rows, connection_id, "asset.connection.id", "Connection")
     product_id = given.get("product")
     if product_id and product_id != row.product_id:
         raise Invalid(
@@ -46,10 +42,7 @@ def _preview_product(given: Values, actor: Actor) -> Product:
     """
     products = Product.objects.select_related("owner").filter(owner=actor.account)
     if pk := given.get("product"):
-        product = products.filter(pk=pk).first()
-        if product is None:
-            raise Invalid("asset.product.id", f"Product {pk} does not exist.")
-        return product
+        return get_named(products, pk, "asset.product.id", "Product")
     names = [line.get(key) for line in given.get("items", ()) for key in ("id", "global_id")]
     rows = list(products.filter(items__in=[pk for pk in names if pk]).distinct()[:2])
     rows = rows or list(products.order_by("pk")[:2])
@@ -81,12 +74,11 @@ def asset(given: Values, actor: Actor) -> Asset:
     asset_id = given.get("id")
     if asset_id is None:
         raise Invalid("asset.id", "This field is required.")
-    party = "vendor" if actor.role == VENDOR else "provider"
     # The lock keeps the asset's status, and the count of requests for the next id, until commit.
     rows = Asset.objects.select_for_update(of=("self",)).select_related(
         "product", "connection", "marketplace", "contract"
     )
-    return get_row(rows.filter(**{f"connection__{party}": actor.account}), asset_id)
+    return get_row(rows.filter(**visibility.party(actor.account, "connection__")), asset_id)
 
 
 def by_uid(connection: Connection, uid: str) -> Request | None:
@@ -100,8 +92,7 @@ def by_uid(connection: Connection, uid: str) -> Request | None:
 
 def duplicate_of(given: Values, actor: Actor) -> Request | None:
     """Return the request that an order repeats, by its asset or external uid."""
-    party = "vendor" if actor.role == VENDOR else "provider"
-    rows = Request.objects.filter(**{party: actor.account})
+    rows = Request.objects.filter(**visibility.party(actor.account))
     if pk := given.get("id"):
         return rows.filter(asset=pk, status__in=OPEN).first()
     uid = given.get("external_uid")
@@ -121,7 +112,7 @@ def conflict(existing: Request) -> Conflict:
             "asset_id": existing.asset_id,
             "asset_status": existing.asset.status,
             "template": {"id": template.pk} if template else None,
-            "params_form_url": effects.form_url(existing),
+            "params_form_url": form_url(existing),
             "fail_message": existing.reason,
         },
     )

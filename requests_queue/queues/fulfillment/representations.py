@@ -17,8 +17,9 @@ from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECT
 from requests_queue.catalog.schema import AssetStatus, ChangedItem, OrderedItem, ParameterValue
 from requests_queue.filtering import parts
 from requests_queue.inside_json import inside_json
-from requests_queue.queues.fulfillment.effects import HANDS_OVER, form_url
+from requests_queue.queues.fulfillment.effects import HANDS_OVER
 from requests_queue.queues.fulfillment.models import OPEN, Request
+from requests_queue.queues.inquiries import form_url
 from requests_queue.rendering import render
 from requests_queue.resources import MADE, NAMED, Constant, Field, Part, Resource
 from requests_queue.schema import Id, Json, Nothing, Person, Stamp, Uri
@@ -126,9 +127,7 @@ REQUEST = Resource(
             ),
             _ordered,
         ),
-        "params_form_url": Field(
-            Uri, lambda row: form_url(row) if row.status == "inquiring" else None, optional=True
-        ),
+        "params_form_url": Field(Uri, lambda row: form_url(row) or None, optional=True),
         "planned_date": Field(Stamp, optional=True),
         "effective_date": Field(Stamp, optional=True),
         "previous_approved_request": Field(Id, _previous, optional=True),

@@ -8,7 +8,7 @@ from functools import partial
 
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
 from requests_queue.catalog.inputs import ReasonInput
-from requests_queue.queues import customer_texts
+from requests_queue.queues import customer_texts, inquiries
 from requests_queue.queues.base import BAD, BUSY, DESTRUCTIVE, GOOD, PRIMARY, Queue, Status, action
 from requests_queue.queues.fulfillment import effects, inputs, samples
 from requests_queue.queues.fulfillment.models import Request
@@ -63,17 +63,17 @@ QUEUE = Queue(
         ),
         action(
             "fail", "pending inquiring", "failed", VENDOR, DISTRIBUTOR,
-            body=ReasonInput(), prepare=effects.fail, effect=effects.give_back,
+            body=ReasonInput(), prepare=inquiries.reason, effect=effects.give_back,
         ),
         action(
             "fail", "tiers_setup", "failed", SYSTEM,
-            body=ReasonInput(), prepare=effects.fail, effect=effects.give_back,
+            body=ReasonInput(), prepare=inquiries.reason, effect=effects.give_back,
         ),
         action("schedule", "pending", "scheduled", VENDOR, prepare=effects.schedule,
                body=inputs.ScheduleInput()),
         action(
             "revoke", "scheduled", "revoking", DISTRIBUTOR,
-            body=ReasonInput(), prepare=effects.fail, emphasis=DESTRUCTIVE,
+            body=ReasonInput(), prepare=inquiries.reason, emphasis=DESTRUCTIVE,
         ),
         action(
             "confirm", "revoking", "revoked", VENDOR,

@@ -13,7 +13,7 @@ from requests_queue.catalog import parameter_values, visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Connection, Product
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues import sampling
+from requests_queue.queues import inquiries, sampling
 from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.fulfillment import creation, editing, request_types
 from requests_queue.queues.fulfillment.models import OPEN, Request
@@ -232,17 +232,15 @@ def _about_asset(request: SampleRequest) -> Preview:
     ]
     # Vendors and distributors create adjustments; only distributors create other requests.
     account = request.account if request.kind == "adjustment" else asset.connection.provider
-    phases = () if request.kind in ("suspend", "resume", "cancel") else _phases(account)
+    actor = Actor(None, account)
+    fixed = request.kind in ("suspend", "resume", "cancel")
+    phases = () if fixed else inquiries.writable(actor)
     return Preview(
-        body, Actor(None, account), asset.product, (*entries, _NOTE),
+        body, actor, asset.product, (*entries, _NOTE),
         tuple(p for p in asset.params if p["phase"] in phases), "asset.params",
         "Subscription", tuple((row.pk, f"{row.customer.name} · {row.pk}") for row in assets),
         asset.pk,
     )  # fmt: skip
-
-
-def _phases(account: Account) -> tuple[str, ...]:
-    return ("ordering", "fulfillment") if account.is_vendor else ("ordering",)
 
 
 def _free(request: SampleRequest) -> QuerySet[Asset]:

@@ -16,7 +16,7 @@ from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Refused
 from requests_queue.fields import Choice, Id, Input, Reference, String, Values
 from requests_queue.queues.listing import effects
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.rows import get_row
+from requests_queue.rows import get_named, get_row
 
 TYPES = tuple(effects.NEEDS)
 
@@ -114,27 +114,20 @@ def _last_number(listing: Listing) -> int:
 
 def _listed(data: Values, actor: Actor) -> Listing:
     if "listing_id" in data or "product_id" not in data:
-        pk = _named(data, "listing_id")
-        found = _locked().filter(pk=pk, contract__vendor=actor.account).first()
-        if found is None:
-            raise Invalid("listing_id", f"Listing {pk} does not exist.")
-    else:
-        found = _of(*_product_and_contract(data, actor))
-        if found is None:
-            raise Refused("VAL_001", "There is no Listing for specified Product and Marketplace.")
-    return found
+        mine = _locked().filter(contract__vendor=actor.account)
+        return get_named(mine, data.get("listing_id"), "listing_id", "Listing")
+    listing = _of(*_product_and_contract(data, actor))
+    if listing is None:
+        raise Refused("VAL_001", "There is no Listing for specified Product and Marketplace.")
+    return listing
 
 
 def _product_and_contract(data: Values, actor: Actor) -> tuple[Product, Contract]:
-    product_id, contract_id = _named(data, "product_id"), _named(data, "contract_id")
     # The lock makes what is found of this product's listings hold until commit.
-    product = Product.objects.select_for_update().filter(pk=product_id, owner=actor.account).first()
-    if product is None:
-        raise Invalid("product_id", f"Product {product_id} does not exist.")
-    contract = Contract.objects.filter(pk=contract_id, vendor=actor.account).first()
-    if contract is None:
-        raise Invalid("contract_id", f"Contract {contract_id} does not exist.")
-    return product, contract
+    products = Product.objects.select_for_update().filter(owner=actor.account)
+    product = get_named(products, data.get("product_id"), "product_id", "Product")
+    contracts = Contract.objects.filter(vendor=actor.account)
+    return product, get_named(contracts, data.get("contract_id"), "contract_id", "Contract")
 
 
 def _of(product: Product, contract: Contract) -> Listing | None:
@@ -143,13 +136,6 @@ def _of(product: Product, contract: Contract) -> Listing | None:
 
 def _locked() -> QuerySet[Listing]:
     return Listing.objects.select_for_update(of=("self",)).select_related("contract")
-
-
-def _named(data: Values, name: str) -> str:
-    pk: str | None = data.get(name)
-    if pk is None:
-        raise Invalid(name, "This field is required.", "required")
-    return pk
 
 
 @transaction.atomic

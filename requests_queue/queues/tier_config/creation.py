@@ -19,6 +19,7 @@ from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Account, Connection, Product, TierAccount
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
 from requests_queue.fields import Values
+from requests_queue.queues import inquiries
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import lookups
 from requests_queue.queues.tier_config import effects, setup
@@ -27,7 +28,7 @@ from requests_queue.queues.tier_config.inputs import (
     TierConfigRequestUpdate,
 )
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
-from requests_queue.rows import get_row
+from requests_queue.rows import get_named, get_row
 
 CREATE, UPDATE = TierConfigRequestInput(), TierConfigRequestUpdate()
 # The product capability with which a type is created as a draft.
@@ -61,9 +62,8 @@ def _create(given: Values, data: Values, actor: Actor) -> TierConfigRequest:
     kind, roles = data.get("type") or _default(config), actor.roles_for(config.connection)
     _check_creator(kind, roles)
     effects.check_free(config, kind)
-    params = parameters.fill(
-        _current(config), data.get("params"), effects.writable(actor), path="params"
-    )
+    phases = inquiries.writable(actor)
+    params = parameters.fill(_current(config), data.get("params"), phases, path="params")
     effects.check_unique(config, params, config.params)
     notes = data.get("notes", "")
     status = "draft"
@@ -117,8 +117,7 @@ def _current(config: TierConfig) -> parameters.Params:
 
 def visible_configs(account: Account) -> QuerySet[TierConfig]:
     """Return the configurations that an account sees: those of its connections."""
-    side = "vendor" if account.is_vendor else "provider"
-    return TierConfig.objects.filter(**{f"connection__{side}": account})
+    return TierConfig.objects.filter(**visibility.party(account, "connection__"))
 
 
 def _named(pk: str, actor: Actor) -> TierConfig:
@@ -150,14 +149,9 @@ def _find_or_create(given: Values, actor: Actor, now: datetime) -> TierConfig:
 
 
 def _product(given: Values, actor: Actor) -> Product:
-    pk = given.get("product")
-    if pk is None:
-        raise Invalid("configuration.product.id", "This field is required.")
     assert actor.account is not None
-    product: Product | None = visibility.products(actor.account).filter(pk=pk).first()
-    if product is None:
-        raise Invalid("configuration.product.id", f"Product {pk} does not exist.")
-    return product
+    rows = visibility.products(actor.account)
+    return get_named(rows, given.get("product"), "configuration.product.id", "Product")
 
 
 def _level(given: Values, product: Product) -> int:
@@ -180,12 +174,9 @@ def _connection(given: Values, product: Product, actor: Actor) -> Connection:
         provider=actor.account, product=product
     )
     pk = given.get("connection")
-    found = mine.filter(pk=pk).first() if pk else mine.first()
-    if found is None and pk:
-        raise Invalid("configuration.connection.id", f"Connection {pk} does not exist.")
-    if found is None:
-        raise Invalid("configuration.connection.id", "This field is required.")
-    return found
+    if pk is None and (first := mine.first()):
+        return first
+    return get_named(mine, pk, "configuration.connection.id", "Connection")
 
 
 def _account(given: Values, name: str, connection: Connection, now: datetime) -> TierAccount | None:

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Q
 
 from requests_queue import clock, transitions
 from requests_queue.catalog import parameter_values as parameters
-from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
+from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.catalog.models import Template
-from requests_queue.errors import ActionNotAllowed, Conflict, Invalid, MissedField, Refused
+from requests_queue.errors import ActionNotAllowed, Conflict, Refused
+from requests_queue.queues import inquiries
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import unique_values
 from requests_queue.queues.fulfillment.models import Request
@@ -59,19 +59,13 @@ def start(request: TierConfigRequest, context: Context) -> None:
 
 def release(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     """Return the status after the tier above has been set up."""
-    missing = parameters.missing(request.params, "ordering")
-    status = "inquiring" if missing else "pending"
+    status = inquiries.first_status(request.params)
     return {"status": status, **_stamp(status, context.now)}
 
 
 def inquire(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     """Check that at least one parameter has an error, and return the inquiry's columns."""
-    if not any(p["value_error"] for p in request.params):
-        raise Refused(
-            "REQ_003",
-            "For marking request to inquiring status at least one parameter should be marked as "
-            "invalid.",
-        )
+    inquiries.check_inquiry(request.params)
     # Not the template of an earlier inquiry: without one, the default is shown.
     columns: dict[str, Any] = {**_stamp("inquiring", context.now), "template": None}
     if pk := context.data.get("template", {}).get("id"):
@@ -82,11 +76,7 @@ def inquire(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     """Return the parameters with the answers, and without their errors."""
     given, code = context.data.get("params"), context.data.get("code")
-    if code is not None and code != request.form_code:
-        raise Invalid("code", "This link is not valid for the request.")
-    if code is not None and given is None:
-        raise Invalid("params", "This field is required.")
-    filled = parameters.fill(request.params, given, ("ordering",), path="params")
+    filled = inquiries.answered(request, code, given, "params")
     check_unique(request.configuration, filled, request.params)
     params = parameters.without_errors(filled)
     return {"params": params, "template": None, **_stamp("pending", context.now)}
@@ -98,9 +88,7 @@ def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     # The document has the date inside the template; other actions beside it.
     moment = context.data.get("effective_date") or given.get("effective_date")
     columns: dict[str, Any] = {"effective_date": moment or clock.shown(context.now)}
-    missing = parameters.missing(request.params, "fulfillment")
-    if missing:
-        raise Invalid.of(parameters.required(name, "params") for name in missing)
+    inquiries.check_filled(request.params, "params")
     # Values that the configuration already has are not checked again.
     check_unique(request.configuration, request.params, request.configuration.params)
     if tile := given.get("representation"):
@@ -123,11 +111,6 @@ def apply(request: TierConfigRequest, context: Context) -> None:
             transitions.move(Request, order.pk, "release", Actor())
     for row in below:
         transitions.move(TierConfigRequest, row.pk, "release", Actor())
-
-
-def fail(request: TierConfigRequest, context: Context) -> dict[str, Any]:
-    """Return the reason."""
-    return {"reason": context.data["reason"]}
 
 
 def give_up(request: TierConfigRequest, context: Context) -> None:
@@ -172,14 +155,9 @@ def update(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     columns: dict[str, Any] = {"updated": clock.shown(context.now)}
     if "notes" in context.data:
         columns["notes"] = context.data["notes"]
-    phases = writable(context.actor)
-    columns["params"] = parameters.fill(
-        request.params,
-        context.data.get("params"),
-        phases,
-        path="params",
-        anew=context.actor.role == DISTRIBUTOR,
-    )
+    given, phases = context.data.get("params"), inquiries.writable(context.actor)
+    orders = context.actor.role == DISTRIBUTOR
+    columns["params"] = parameters.fill(request.params, given, phases, "params", anew=orders)
     check_unique(request.configuration, columns["params"], request.params)
     return columns
 
@@ -196,16 +174,6 @@ def check_unique(config: TierConfig, params: parameters.Params, held: parameters
     unique_values.check(config.product_id, scope, params, holders, "params", held)
 
 
-def writable(actor: Actor) -> tuple[str, ...]:
-    """Return the phases of the parameters that a caller may set."""
-    return ("ordering", "fulfillment") if actor.role == VENDOR else ("ordering",)
-
-
-def form_url(request: TierConfigRequest) -> str:
-    """Return the URL of the inquiry's form."""
-    return f"{settings.SIM_API_URL}/forms/{request.pk}?code={request.form_code}"
-
-
 def _stamp(status: str, now: datetime) -> dict[str, Any]:
     column = {"pending": "pended", "inquiring": "inquired"}.get(status)
     return {column: clock.shown(now)} if column else {}
@@ -213,16 +181,7 @@ def _stamp(status: str, now: datetime) -> dict[str, Any]:
 
 def _template(request: TierConfigRequest, pk: str | None) -> Template:
     scope = setup.SCOPES[request.configuration.tier_level]
-    templates = Template.objects.filter(product=request.product_id, scope=scope)
-    if pk is not None:
-        found: Template | None = templates.filter(pk=pk).first()
-        if found is None:
-            raise Invalid("template.id", f"Template {pk} does not exist.")
-        return found
-    default = templates.filter(type="fulfillment").first()
-    if default is None:
-        raise MissedField("template.id")
-    return default
+    return inquiries.template(request.product_id, scope, pk, "template.id")
 
 
 def _waiting_orders(configs: Iterable[TierConfig]) -> list[Request]:

@@ -20,7 +20,7 @@ from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import Environment, ParameterValue
 from requests_queue.filtering import looked_up, parts
 from requests_queue.inside_json import inside_json
-from requests_queue.queues.tier_config.effects import form_url
+from requests_queue.queues.inquiries import form_url
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from requests_queue.queues.tier_config.setup import SCOPES
 from requests_queue.rendering import render
@@ -99,7 +99,8 @@ class FormLink(TypedDict):
 
 
 def _form_link(row: TierConfigRequest) -> Json | None:
-    return {"link": form_url(row)} if row.status == "inquiring" else None
+    url = form_url(row)
+    return {"link": url} if url else None
 
 
 def _previous(row: TierConfigRequest) -> Json | None:

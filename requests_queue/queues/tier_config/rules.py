@@ -7,7 +7,7 @@ lists what is assumed.
 from functools import partial
 
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
-from requests_queue.queues import customer_texts
+from requests_queue.queues import customer_texts, inquiries
 from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
 from requests_queue.queues.tier_config import effects, inputs, samples
 from requests_queue.queues.tier_config.models import TierConfigRequest
@@ -42,11 +42,11 @@ QUEUE = Queue(
         ),
         action(
             "fail", "pending inquiring", "failed", VENDOR, DISTRIBUTOR,
-            body=inputs.TierReasonInput(), prepare=effects.fail, effect=effects.give_up,
+            body=inputs.TierReasonInput(), prepare=inquiries.reason, effect=effects.give_up,
         ),
         action(
             "fail", "tiers_setup", "failed", VENDOR, DISTRIBUTOR, SYSTEM,
-            body=inputs.TierReasonInput(), prepare=effects.fail, effect=effects.give_up,
+            body=inputs.TierReasonInput(), prepare=inquiries.reason, effect=effects.give_up,
         ),
     ),
     sample=samples.create_sample,

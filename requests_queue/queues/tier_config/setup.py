@@ -24,6 +24,7 @@ from requests_queue.catalog.models import (
     Product,
     TierAccount,
 )
+from requests_queue.queues import inquiries
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
 SCOPES = {1: "tier1", 2: "tier2"}
@@ -178,7 +179,7 @@ def start_status(config: TierConfig, params: parameters.Params, kind: str) -> st
     """Return the first status of a request; a setup waits for the setup of the parent."""
     if kind == "setup" and config.parent is not None and config.parent.activated is None:
         return "tiers_setup"
-    return "inquiring" if parameters.missing(params, "ordering") else "pending"
+    return inquiries.first_status(params)
 
 
 def add_setup_requests(configs: list[TierConfig], now: datetime) -> None:

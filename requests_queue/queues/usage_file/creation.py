@@ -34,7 +34,8 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
     if actor.role != VENDOR:
         raise Forbidden("A usage file is created by the vendor.")
     values = CREATE.check(data)
-    product = _mine(Product, values, "product", owner=actor.account)
+    products = Product.objects.filter(owner=actor.account)
+    product = get_named(products, _id(values, "product"), "product.id", "Product")
     contract = _contract(values, actor)
     # Under the preview environment's contract the vendor is both parties.
     is_preview = contract.pk == preview.CONTRACT
@@ -99,22 +100,15 @@ def _period(file: UsageFile, values: Values) -> dict[str, date | None]:
     return {"period_from": first, "period_to": last}
 
 
-def _mine(model: Any, values: Values, name: str, **mine: Any) -> Any:
-    pk = _id(values, name)
-    if pk is None:
-        raise Invalid(f"{name}.id", "This field is required.", "required")
-    return get_named(model.objects.filter(**mine), pk, f"{name}.id", name.capitalize())
-
-
 def _id(values: Values, name: str) -> str | None:
     return values.get(name) or values.get(f"{name}_id")
 
 
 def _contract(values: Values, actor: Actor) -> Contract:
-    if _id(values, "contract") == preview.CONTRACT:
+    pk = _id(values, "contract")
+    if pk == preview.CONTRACT:
         return preview.contract()
-    contract: Contract = _mine(Contract, values, "contract", vendor=actor.account)
-    return contract
+    return get_named(Contract.objects.filter(vendor=actor.account), pk, "contract.id", "Contract")
 
 
 def _environment(product: Product, contract: Contract) -> str:

@@ -47,7 +47,7 @@ class Download(APIView):
     authentication_classes = ()
     permission_classes = ()
 
-    def get(self, request: Request, token: str) -> HttpResponse:
+    def get_row(self, request: Request, token: str) -> HttpResponse:
         """Return the spreadsheet as an attachment."""
         try:
             pk, kind = signing.loads(token, salt=_SALT, max_age=SECONDS)
@@ -67,8 +67,7 @@ def attachment(name: str, content: bytes) -> HttpResponse:
 
 
 def _template(pk: str) -> tuple[str, bytes]:
-    product = get_row(Product.objects.all(), pk)
-    return f"{pk}-usage-template.xlsx", workbooks.template(product)
+    return f"{pk}-usage-template.xlsx", workbooks.template(get_row(Product.objects.all(), pk))
 
 
 def _stored(pk: str, kind: str) -> tuple[str, bytes]:

@@ -1,0 +1,78 @@
+"""What fulfillment and tier configuration requests do alike: parameters, inquiries, templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+from requests_queue.catalog import parameter_values as parameters
+from requests_queue.catalog.actors import VENDOR, Actor
+from requests_queue.catalog.models import Template
+from requests_queue.errors import Invalid, MissedField, Refused
+from requests_queue.queues.base import Context
+from requests_queue.rows import get_named
+
+
+def first_status(params: parameters.Params) -> str:
+    """Return the first status: inquiring while required ordering parameters are empty."""
+    return "inquiring" if parameters.missing(params, "ordering") else "pending"
+
+
+def writable(actor: Actor) -> tuple[str, ...]:
+    """Return the phases of the parameters that a caller may set."""
+    return ("ordering", "fulfillment") if actor.role == VENDOR else ("ordering",)
+
+
+def check_inquiry(params: parameters.Params) -> None:
+    """Raise Refused unless at least one parameter has an error."""
+    if not any(p["value_error"] for p in params):
+        raise Refused(
+            "REQ_003",
+            "For marking request to inquiring status at least one parameter should be marked as "
+            "invalid.",
+        )
+
+
+def answered(request: Any, code: str | None, given: Any, path: str) -> parameters.Params:
+    """Return the parameters with the answers of an inquiry; raises Invalid.
+
+    `code` is the one of the form's link, if the answers come from the form.
+    """
+    if code is not None and code != request.form_code:
+        raise Invalid("code", "This link is not valid for the request.")
+    if code is not None and given is None:
+        raise Invalid(path, "This field is required.")
+    return parameters.fill(request.params, given, ("ordering",), path)
+
+
+def check_filled(params: parameters.Params, path: str) -> None:
+    """Raise Invalid with each required fulfillment parameter that is empty."""
+    if missing := parameters.missing(params, "fulfillment"):
+        raise Invalid.of(parameters.required(name, path) for name in missing)
+
+
+def template(product_id: str, scope: str, pk: str | None, path: str) -> Template:
+    """Return the template that an action names at `path`, or the default one of an approval.
+
+    Raises Invalid, or MissedField where there is none.
+    """
+    rows = Template.objects.filter(product=product_id, scope=scope)
+    if pk is not None:
+        return get_named(rows, pk, path, "Template")
+    default = rows.filter(type="fulfillment").first()
+    if default is None:
+        raise MissedField(path)
+    return default
+
+
+def reason(request: Any, context: Context) -> dict[str, Any]:
+    """Return the reason of a body."""
+    return {"reason": context.data["reason"]}
+
+
+def form_url(request: Any) -> str:
+    """Return the URL of the inquiry's form, an empty string unless an inquiry is open."""
+    if request.status != "inquiring":
+        return ""
+    return f"{settings.SIM_API_URL}/forms/{request.pk}?code={request.form_code}"
