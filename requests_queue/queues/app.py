@@ -10,7 +10,7 @@ LISTENERS = ("due", "receivers")
 
 
 class QueueApp(AppConfig):
-    """A queue's app; a subclass has `name`, `label` and `verbose_name`.
+    """A queue's app; a subclass has `name` and `verbose_name`.
 
     Import the module, not the class: with two AppConfigs in an `apps` module Django uses none.
     """

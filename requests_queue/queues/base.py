@@ -53,6 +53,7 @@ class QueueObject(Row):
 
     class Meta:
         abstract = True
+        ordering = ["-created", "id"]
 
     def __str__(self) -> str:
         return f"{self.pk} ({self.status})"

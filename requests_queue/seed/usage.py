@@ -15,10 +15,9 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Asset, Contract, Item, Product, User
 from requests_queue.queues.usage_file import (
     chunks,
-    counting,
     effects,
     reconciliations,
-    reconciling,
+    records,
     samples,
     workbooks,
 )
@@ -81,7 +80,7 @@ def add_usage(at: datetime) -> dict[str, int]:
         added["usage files"] += 1
         if status not in _EMPTY:
             added["usage records"] += add_missing(_records(file, item, assets))
-            counting.recount(file.pk)
+            records.recount(file.pk)
             added["usage contents"] += _contents(file, assets)
         if "accepted" in history.split():
             chunks.create(file, file.created + timedelta(hours=3))
@@ -103,7 +102,13 @@ def _reconcile(file: UsageFile) -> None:
     )
     event = file.events["closed"]
     reconciliations.create(
-        file, "billed.csv", content, reconciling.read(content), event, "Invoices of the month.", at
+        file,
+        "billed.csv",
+        content,
+        reconciliations.read(content),
+        event,
+        "Invoices of the month.",
+        at,
     )
 
 

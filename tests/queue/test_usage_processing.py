@@ -20,7 +20,7 @@ from requests_queue.queues.usage_file import (
     limits,
     processing,
     publishing,
-    spool,
+    spreadsheet,
     workbooks,
 )
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
@@ -399,12 +399,12 @@ def test_long_texts_and_odd_values_survive_the_temporary_file() -> None:
 def test_full_disk_does_not_make_the_file_invalid(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(rows: spool.Rows, *given: Any) -> None:
+    def full(rows: spreadsheet.Rows, *given: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     catalog = sheets.catalog()
     with monkeypatch.context() as patch:
-        patch.setattr(spool.Rows, "add", full)
+        patch.setattr(spreadsheet.Rows, "add", full)
         file = processed(catalog, content)
     assert (file.status, file.sub_status, file.error_detail) == ("processing", "processing", "")
     UsageFile.objects.update(lease=0)
@@ -414,7 +414,7 @@ def test_full_disk_does_not_make_the_file_invalid(
 
 
 def test_rows_can_be_iterated_several_times() -> None:
-    kept = spool.Rows(["a", "b"])
+    kept = spreadsheet.Rows(["a", "b"])
     for number in range(250):
         kept.add(number, [number, None])
         if number == 120:

@@ -7,5 +7,4 @@ class BillingConfig(app.QueueApp):
     """`/subscriptions/requests`, object class `billing_request`."""
 
     name = "requests_queue.queues.billing"
-    label = "billing"
     verbose_name = "Billing queue"

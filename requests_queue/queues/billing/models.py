@@ -51,8 +51,7 @@ class BillingRequest(QueueObject):
     period_delta = models.FloatField()
     period_uom = models.CharField(max_length=16)
 
-    class Meta:
-        ordering = ["-created", "id"]
+    class Meta(QueueObject.Meta):
         indexes = [
             models.Index(fields=["vendor", "type", "-created", "id"], name="billing_vendor"),
             models.Index(fields=["provider", "-created", "id"], name="billing_provider"),

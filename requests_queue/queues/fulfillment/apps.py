@@ -7,5 +7,4 @@ class FulfillmentConfig(app.QueueApp):
     """`/requests`, object class `fulfillment_request`."""
 
     name = "requests_queue.queues.fulfillment"
-    label = "fulfillment"
     verbose_name = "Fulfillment queue"

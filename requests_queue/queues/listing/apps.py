@@ -7,5 +7,4 @@ class ListingConfig(app.QueueApp):
     """`/listing-requests`, object class `listing_request`."""
 
     name = "requests_queue.queues.listing"
-    label = "listing"
     verbose_name = "Listing queue"

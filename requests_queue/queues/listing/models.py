@@ -22,8 +22,7 @@ class ListingRequest(QueueObject):
     creator = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     note = models.TextField(blank=True)
 
-    class Meta:
-        ordering = ["-created", "id"]
+    class Meta(QueueObject.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=["listing"],

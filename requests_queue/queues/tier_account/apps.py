@@ -7,5 +7,4 @@ class TierAccountConfig(app.QueueApp):
     """`/tier/account-requests`, object class `tier_account_request`."""
 
     name = "requests_queue.queues.tier_account"
-    label = "tier_account"
     verbose_name = "Tier account queue"

@@ -17,6 +17,5 @@ class TierAccountRequest(QueueObject):
     scopes = models.JSONField(default=list)
     reason = models.CharField(max_length=255, blank=True)
 
-    class Meta:
-        ordering = ["-created", "id"]
+    class Meta(QueueObject.Meta):
         indexes = list_indexes("tar")

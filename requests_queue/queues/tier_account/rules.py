@@ -3,10 +3,25 @@
 From CloudBlue's published state machine and the verbs of its OpenAPI document.
 """
 
+from typing import Any
+
 from requests_queue.catalog.actors import VENDOR
-from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
-from requests_queue.queues.tier_account import effects, samples
+from requests_queue.fields import Input, String
+from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Context, Queue, Status, action
+from requests_queue.queues.tier_account import samples
 from requests_queue.queues.tier_account.models import TierAccountRequest
+
+
+class IgnoreInput(Input):
+    """Why the change isn't kept; the document doesn't demand a reason."""
+
+    reason = String(255)
+
+
+def ignore(request: TierAccountRequest, context: Context) -> dict[str, Any]:
+    """Return the vendor's reason."""
+    return {"reason": context.data.get("reason", "")}
+
 
 QUEUE = Queue(
     object_class="tier_account_request",
@@ -21,8 +36,8 @@ QUEUE = Queue(
     types=("update",),
     actions=(
         action("accept", "pending", "accepted", VENDOR, emphasis=PRIMARY),
-        action("ignore", "pending", "ignored", VENDOR, prepare=effects.ignore,
-               body=effects.IgnoreInput()),
+        action("ignore", "pending", "ignored", VENDOR, prepare=ignore,
+               body=IgnoreInput()),
     ),
     sample=samples.create_sample,
     preview=samples.build_preview,

@@ -7,5 +7,4 @@ class TierConfigConfig(app.QueueApp):
     """`/tier/config-requests` and `/tier/configs`, object class `tier_config_request`."""
 
     name = "requests_queue.queues.tier_config"
-    label = "tier_config"
     verbose_name = "Tier configuration queue"

@@ -81,8 +81,7 @@ class TierConfigRequest(QueueObject):
     )
     form_code = models.CharField(max_length=32, default=form_code, editable=False)
 
-    class Meta:
-        ordering = ["-created", "id"]
+    class Meta(QueueObject.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=["configuration"],

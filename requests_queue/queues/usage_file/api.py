@@ -23,7 +23,7 @@ from requests_queue.queues.services import Service, Upload
 from requests_queue.queues.usage_file import (
     creation,
     links,
-    reconciling,
+    reconciliations,
     records,
     representations,
     rules,
@@ -33,7 +33,6 @@ from requests_queue.queues.usage_file.links import Download
 from requests_queue.queues.usage_file.models import UsageFile
 from requests_queue.queues.usage_file.parts_api import urlpatterns as of_parts
 from requests_queue.queues.usage_file.processing import UNREAD
-from requests_queue.queues.usage_file.records_api import urlpatterns as of_records
 from requests_queue.queues.usage_file.representations import TEMPLATE_LINK
 from requests_queue.rest import Collection
 from requests_queue.schema import Answer, Documented, Form
@@ -53,7 +52,7 @@ def _upload(pk: str, actor: Actor, file: UploadedFile[bytes]) -> None:
 def _reconcile(pk: str, actor: Actor, file: UploadedFile[bytes]) -> None:
     content = uploads.read(file, "recon_file")
     # Parse before the action, which locks the file: this takes seconds.
-    data = {"recon_file": content, "rows": reconciling.read(content.content)}
+    data = {"recon_file": content, "rows": reconciliations.read(content.content)}
     transitions.move(UsageFile, pk, "reconciliation", actor, data)
 
 
@@ -163,7 +162,6 @@ def _with_form(name: str) -> Any:
 urlpatterns = [
     path("usage/download/<str:token>", Download.as_view()),
     path("usage/products/<str:pk>/template", UsageProducts.as_view({"get": "template"})),
-    *of_records,
     *of_parts,
     _with_form("upload"),
     _with_form("reconciliation"),

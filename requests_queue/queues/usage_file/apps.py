@@ -7,5 +7,4 @@ class UsageFileConfig(app.QueueApp):
     """`/usage/files`, object class `usage_file`."""
 
     name = "requests_queue.queues.usage_file"
-    label = "usage_file"
     verbose_name = "Usage files"

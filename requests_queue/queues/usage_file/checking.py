@@ -11,7 +11,7 @@ from requests_queue.queues.usage_file import cells, columns
 from requests_queue.queues.usage_file.cells import CellError
 from requests_queue.queues.usage_file.matching import Assets, Items
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
-from requests_queue.queues.usage_file.spool import Cells
+from requests_queue.queues.usage_file.spreadsheet import Cells
 
 T = TypeVar("T")
 # Schemas whose rows require an amount.

@@ -1,9 +1,10 @@
-"""Chunks: the part of an accepted usage file that goes to one hub."""
+"""Chunks, the part of an accepted usage file that goes to one hub, and their actions."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import (
     Case,
     Count,
@@ -21,7 +22,11 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from requests_queue import clock, ids
+from requests_queue import clock, ids, transitions
+from requests_queue.catalog.actors import Actor
+from requests_queue.errors import ActionNotAllowed
+from requests_queue.fields import Values
+from requests_queue.queues.usage_file import reconciliations, records
 from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord
 
 READY, CLOSED = "ready", "closed"
@@ -87,3 +92,38 @@ def _count(condition: Q) -> Coalesce:
     records = _outer_records().filter(condition).order_by()
     counts = records.values("file").annotate(n=Count("pk")).values("n")
     return Coalesce(Subquery(counts, output_field=IntegerField()), 0)
+
+
+def rename(chunk: UsageChunk, values: Values, actor: Actor) -> None:
+    """Set `external_id`; raises Forbidden."""
+    records.require_distributor(actor, chunk.file, "chunks")
+    UsageChunk.objects.filter(pk=chunk.pk).update(**values)
+
+
+def close(chunk: UsageChunk, values: Values, actor: Actor) -> None:
+    """Close all records of a chunk, and the file with its last records.
+
+    Raises Forbidden, ActionNotAllowed where the chunk is closed already.
+    """
+    records.require_distributor(actor, chunk.file, "chunks")
+    billing = {"external_billing_note": ""} | values
+    with transaction.atomic():
+        file = UsageFile.objects.select_for_update(of=("self",)).get(pk=chunk.file_id)
+        columns = reconciliations.closed_columns(actor, clock.now()) | billing
+        approved = UsageRecord.objects.filter(
+            pk__in=records_of(chunk).filter(status="approved").values("pk")
+        )
+        if file.status != "accepted" or not approved.update(**columns):
+            raise ActionNotAllowed(f"{chunk.pk} is closed. Only ready chunks can be closed.")
+        if reconciliations.is_done(records.recount(file.pk)):
+            transitions.move(UsageFile, file.pk, "close", actor)
+
+
+def check_regenerated(chunk: UsageChunk, actor: Actor) -> None:
+    """Check that a chunk can be regenerated; raises Forbidden, ActionNotAllowed.
+
+    The workbook is built at each download, so there is nothing to write.
+    """
+    records.require_distributor(actor, chunk.file, "chunks")
+    if not records_of(chunk).filter(status="approved").exists():
+        raise ActionNotAllowed(f"{chunk.pk} is closed. Only ready chunks can be regenerated.")

@@ -11,14 +11,7 @@ from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import ActionNotAllowed, Invalid, Refused
 from requests_queue.queues.base import Context
-from requests_queue.queues.usage_file import (
-    chunks,
-    counting,
-    leases,
-    publishing,
-    reconciliations,
-    reconciling,
-)
+from requests_queue.queues.usage_file import chunks, leases, publishing, reconciliations, records
 from requests_queue.queues.usage_file.models import (
     PROCESSING,
     StoredFile,
@@ -62,7 +55,7 @@ def upload(file: UsageFile, context: Context) -> Json:
     _content(context, "usage_file")
     return {
         **leases.to_process(),
-        **counting.ZEROS,
+        **records.ZEROS,
         "error_detail": "",
         "rejection_note": "",
         "events": _happened(file, "uploaded", context),
@@ -110,7 +103,7 @@ def submit(file: UsageFile, context: Context) -> Json:
 
 def offer_records(file: UsageFile, context: Context) -> None:
     """Count the records as pending for the distributor."""
-    counting.recount(file.pk)
+    records.recount(file.pk)
 
 
 def accept(file: UsageFile, context: Context) -> Json:
@@ -146,7 +139,7 @@ def close_records(file: UsageFile, context: Context) -> None:
     """Close the records that are not closed."""
     _all_records(
         file, "approved", "closed",
-        closed_at=clock.shown(context.now), closed_by=reconciling.closer(context.actor),
+        closed_at=clock.shown(context.now), closed_by=reconciliations.closer(context.actor),
     )  # fmt: skip
 
 
@@ -164,14 +157,14 @@ def delete_contents(file: UsageFile, context: Context) -> None:
     """Its records and contents go."""
     UsageRecord.objects.filter(file=file).delete()
     StoredFile.objects.filter(file=file).delete()
-    counting.recount(file.pk)
+    records.recount(file.pk)
 
 
 def process_again(file: UsageFile, context: Context) -> Json:
     """Check that the upload still exists."""
     if not file.contents.filter(kind=StoredFile.UPLOAD).exists():
         raise Refused("REQ_003", f"{file.pk} has no uploaded file that could be processed.")
-    return {**leases.to_process(), **counting.ZEROS, "error_detail": ""}
+    return {**leases.to_process(), **records.ZEROS, "error_detail": ""}
 
 
 def rewrite(file: UsageFile, context: Context) -> Json:
@@ -182,8 +175,8 @@ def rewrite(file: UsageFile, context: Context) -> Json:
 def reconcile(file: UsageFile, context: Context) -> Json:
     """Close the records that the spreadsheet bills, and the file with its last record."""
     _content(context, "recon_file")
-    reconciling.close_records(file, context.data["rows"], context)
-    if reconciling.is_done(counting.count_records(file.pk)):
+    reconciliations.close_records(file, context.data["rows"], context)
+    if reconciliations.is_done(records.count_records(file.pk)):
         return {"status": "closed", "events": _happened(file, "closed", context)}
     return {}
 
@@ -196,9 +189,9 @@ def store_reconciliation(file: UsageFile, context: Context) -> None:
         file, content.name, content.content, context.data["rows"],
         event(context.actor, context.now), context.data.get("upload_note", ""), context.now,
     )  # fmt: skip
-    counting.recount(file.pk)
+    records.recount(file.pk)
 
 
 def _all_records(file: UsageFile, source: str, target: str, **columns: Any) -> None:
     UsageRecord.objects.filter(file=file, status=source).update(status=target, **columns)
-    counting.recount(file.pk)
+    records.recount(file.pk)

@@ -47,7 +47,7 @@ class Download(APIView):
     authentication_classes = ()
     permission_classes = ()
 
-    def get_row(self, request: Request, token: str) -> HttpResponse:
+    def get(self, request: Request, token: str) -> HttpResponse:
         """Return the spreadsheet as an attachment."""
         try:
             pk, kind = signing.loads(token, salt=_SALT, max_age=SECONDS)

@@ -46,8 +46,7 @@ class UsageFile(QueueObject):
     lease = models.FloatField(null=True, editable=False)
     attempts = models.IntegerField(default=0, editable=False)
 
-    class Meta:
-        ordering = ["-created", "id"]
+    class Meta(QueueObject.Meta):
         indexes = [
             *list_indexes("usage_file"),
             models.Index(

@@ -1,8 +1,11 @@
-"""`/usage/chunks`, `/usage/reconciliations`, `/usage/aggregates`: what is made of usage files."""
+"""`/usage/records`, `/usage/chunks`, `/usage/reconciliations`, `/usage/aggregates`.
+
+The rows of usage files, one by one and in bulk, and what is made of the files.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Max, Q, QuerySet, Sum, TextField
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
@@ -19,14 +22,15 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Item
 from requests_queue.errors import Forbidden
+from requests_queue.fields import List
 from requests_queue.queues.usage_file import (
-    chunk_actions,
     chunks,
     inputs,
     links,
     parts_representations,
     reconciliations,
-    reconciling,
+    records,
+    schema,
     uploads,
     workbooks,
 )
@@ -36,8 +40,46 @@ from requests_queue.queues.usage_file.models import (
     UsageFile,
     UsageRecord,
 )
+from requests_queue.queues.usage_file.representations import RECORD
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Answer, Documented, Form
+
+
+class UsageRecords(Collection):
+    """`/usage/records`, for both parties of their files."""
+
+    bodies = {
+        "update": inputs.RecordDecisionInput(), "close": inputs.RecordCloseInput(),
+        "close_many": List(inputs.RecordToCloseInput()),
+    }  # fmt: skip
+    documented = Documented(
+        "Usage", "usage record", RECORD,
+        answers={"close_many": Answer(206, list[schema.ClosedRecord])},
+    )  # fmt: skip
+    related = (*RECORD.related, "item", "asset")
+
+    def visible(self) -> QuerySet[UsageRecord]:
+        """Return the records of the caller's files."""
+        return UsageRecord.objects.filter(**visibility.party(self.account, "file__"))
+
+    def update(self, request: HttpRequest, pk: str) -> Response:
+        """Approve or reject a record, by `status`: 200, 400, or 403 for the vendor."""
+        self.get_object()
+        records.decide(pk, self.body["status"], self.actor)
+        return self.answer(self.get_object())
+
+    @action(detail=True, methods=["post"])
+    def close(self, request: HttpRequest, pk: str) -> Response:
+        """Close a record, with `external_billing_id` and `external_billing_note`."""
+        self.get_object()
+        records.close(pk, self.body, self.actor)
+        return self.answer(self.get_object())
+
+    def close_many(self, request: HttpRequest) -> Response:
+        """Close the records of a list: 206 with what became of each."""
+        entries = cast("list[Any]", request.data)
+        return Response(records.close_many(entries, self.get_queryset(), self.actor), status=206)
+
 
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _WORKBOOK = Answer(200, str, (_SHEET,))
@@ -68,13 +110,13 @@ class Chunks(Collection):
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Set `external_id`, for the distributor: 200, 400 or 403."""
-        chunk_actions.rename(self.get_object(), self.body, self.actor)
+        chunks.rename(self.get_object(), self.body, self.actor)
         return self.answer(self.get_object())
 
     @action(detail=True, methods=["post"])
     def close(self, request: HttpRequest, pk: str) -> Response:
         """Close all records of a chunk with what they are billed by, for the distributor: 200."""
-        chunk_actions.close(self.get_object(), self.body, self.actor)
+        chunks.close(self.get_object(), self.body, self.actor)
         return self.answer(self.get_object())
 
     @action(detail=True, methods=["post"])
@@ -83,7 +125,7 @@ class Chunks(Collection):
 
         It is written whenever it is downloaded, so it is never outdated.
         """
-        chunk_actions.check_regenerated(self.get_object(), self.actor)
+        chunks.check_regenerated(self.get_object(), self.actor)
         return self.answer(self.get_object())
 
     @action(detail=True, methods=["get"])
@@ -124,7 +166,7 @@ class Reconciliations(Collection):
             raise Forbidden("Usage files are reconciled by the distributor.")
         content = uploads.read(uploads.find(request, "recon_file"), "recon_file")
         values = inputs.ReconciliationInput().check(self.data)
-        rows = reconciling.read(content.content)
+        rows = reconciliations.read(content.content)
         file = reconciliations.file_of(rows, self.actor)
         data: dict[str, Any] = {"recon_file": content, "rows": rows} | values
         transitions.move(UsageFile, file.pk, "reconciliation", self.actor, data)
@@ -180,6 +222,14 @@ class Aggregates(Collection):
 
 
 urlpatterns = [
+    *routes(
+        "usage/records",
+        UsageRecords,
+        path(
+            "usage/records/close-records",
+            UsageRecords.as_view({"post": "close_many"}, parser_classes=[uploads.ListParser]),
+        ),
+    ),
     path("usage/aggregates", Aggregates.as_view({"get": "list"})),
     *routes("usage/chunks", Chunks),
     # The JavaScript SDK spells them so.

@@ -16,11 +16,11 @@ from django.db import transaction
 from requests_queue import clock, database_limits, transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
-from requests_queue.queues.usage_file import counting, leases, limits, spreadsheet, workbooks
+from requests_queue.queues.usage_file import leases, limits, records, spreadsheet, workbooks
 from requests_queue.queues.usage_file.checking import Checker
 from requests_queue.queues.usage_file.leases import LostClaim
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
-from requests_queue.queues.usage_file.spool import Cells
+from requests_queue.queues.usage_file.spreadsheet import Cells
 
 logger = logging.getLogger(__name__)
 
@@ -74,15 +74,15 @@ def _read(file: UsageFile, token: str) -> None:
     except limits.Unreadable as error:
         _invalidate(file, token, str(error))
         return
-    leases.renew(file.pk, token, **counting.ZEROS | {"uploaded": len(sheet.rows)})
+    leases.renew(file.pk, token, **records.ZEROS | {"uploaded": len(sheet.rows)})
     checker = Checker(file, sheet.categories)
     validated = 0
     for batch in _batches(sheet.rows):
         validated += len(batch)
-        records = checker.check(batch)
+        checked = checker.check(batch)
         with transaction.atomic():
             leases.renew(file.pk, token, validated=validated)
-            UsageRecord.objects.bulk_create(records)
+            UsageRecord.objects.bulk_create(checked)
     _finish(file, token)
 
 
@@ -98,7 +98,7 @@ def _finish(file: UsageFile, token: str) -> None:
     detail = _error_summary(file)
     with transitions.atomic():
         _store(file, content)
-        counting.recount(file.pk)
+        records.recount(file.pk)
         _run_action(file, token, "invalidate" if detail else "ready", error_detail=detail)
         leases.release(file.pk, token)
 
@@ -108,7 +108,7 @@ def _invalidate(file: UsageFile, token: str, detail: str) -> None:
     with transitions.atomic():
         UsageRecord.objects.filter(file=file).delete()
         StoredFile.objects.filter(file=file, kind=StoredFile.PROCESSED).delete()
-        counting.recount(file.pk)
+        records.recount(file.pk)
         _run_action(file, token, "invalidate", error_detail=_truncate(detail))
         leases.release(file.pk, token)
 

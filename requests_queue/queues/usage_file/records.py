@@ -1,4 +1,4 @@
-"""Actions of the distributor on a file's records: approve, reject, close."""
+"""Actions of the distributor on a file's records: approve, reject, close; and their counts."""
 
 from __future__ import annotations
 
@@ -6,19 +6,44 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F, Q
 
 from requests_queue import clock, transitions
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
 from requests_queue.fields import Values
-from requests_queue.queues.usage_file import counting, reconciling
+from requests_queue.queues.usage_file import reconciliations
 from requests_queue.queues.usage_file.inputs import RecordToCloseInput
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 
+ZEROS = dict.fromkeys(
+    ("uploaded", "validated", "invalid", "pending", "accepted", "closed", "billed"), 0
+)
+
+
+def count_records(file_pk: str) -> dict[str, int]:
+    """Return the counts of a file's records by column of the file."""
+    counts: dict[str, Any] = UsageRecord.objects.filter(file=file_pk).aggregate(
+        uploaded=Count("pk"),
+        validated=Count("pk"),
+        invalid=Count("pk", filter=Q(status="invalid")),
+        pending=Count("pk", filter=Q(status="valid")),
+        accepted=Count("pk", filter=Q(status="approved")),
+        closed=Count("pk", filter=Q(status="closed")),
+        billed=Count("pk", filter=Q(status="closed") & ~Q(external_billing_id="")),
+    )
+    return counts
+
+
+def recount(file_pk: str) -> dict[str, int]:
+    """Count a file's records, store the counts on the file, and return them."""
+    counts = count_records(file_pk)
+    UsageFile.objects.filter(pk=file_pk).update(**counts)
+    return counts
+
+
 # Statuses of a file whose records can be approved and rejected.
 DECIDABLE = ("pending", "accepted")
-DISTRIBUTOR_ONLY = "Only the distributor can change usage records."
 # Records that one request may close.
 MAX_CLOSED = 1000
 TO_CLOSE = RecordToCloseInput()
@@ -28,21 +53,21 @@ def decide(pk: str, status: str, actor: Actor) -> None:
     """Approve or reject one record; raises Refused."""
     with transaction.atomic():
         file = _locked_file_of(pk)
-        _require_distributor(actor, file)
+        require_distributor(actor, file)
         _require_status(file, DECIDABLE)
         _update(pk, ("valid", "approved", "rejected"), status=status)
-        counting.recount(file.pk)
+        recount(file.pk)
 
 
 def approve_all(pk: str, actor: Actor) -> None:
     """Approve all valid and rejected records of a file; raises Refused."""
     with transaction.atomic():
         file = UsageFile.objects.select_for_update().get(pk=pk)
-        _require_distributor(actor, file)
+        require_distributor(actor, file)
         _require_status(file, DECIDABLE)
         rows = UsageRecord.objects.filter(file=file, status__in=("valid", "rejected"))
         rows.update(status="approved")
-        counting.recount(pk)
+        recount(pk)
 
 
 def close(pk: str, values: Values, actor: Actor) -> None:
@@ -50,9 +75,9 @@ def close(pk: str, values: Values, actor: Actor) -> None:
     billing = {"external_billing_id": "", "external_billing_note": ""} | values
     with transitions.atomic():
         file = _locked_file_of(pk)
-        _require_distributor(actor, file)
+        require_distributor(actor, file)
         _require_status(file, ("accepted",))
-        _update(pk, ("approved",), **reconciling.closed_columns(actor, clock.now()) | billing)
+        _update(pk, ("approved",), **reconciliations.closed_columns(actor, clock.now()) | billing)
         billed = F("billed") + (1 if billing["external_billing_id"] else 0)
         UsageFile.objects.filter(pk=file.pk).update(
             accepted=F("accepted") - 1, closed=F("closed") + 1, billed=billed
@@ -70,7 +95,7 @@ def close_many(entries: list[Any], visible: Any, actor: Actor) -> list[dict[str,
     if len(entries) > MAX_CLOSED:
         raise Invalid("", f"Ensure this list has no more than {MAX_CLOSED} elements.")
     if actor.role != DISTRIBUTOR and not visible.filter(file__vendor=F("file__provider")).exists():
-        raise Forbidden(DISTRIBUTOR_ONLY)
+        raise Forbidden("Only the distributor can change usage records.")
     return [_close_entry(entry, visible, actor) for entry in entries]
 
 
@@ -95,9 +120,10 @@ def _locked_file_of(pk: str) -> UsageFile:
     return file
 
 
-def _require_distributor(actor: Actor, file: UsageFile) -> None:
+def require_distributor(actor: Actor, file: UsageFile, what: str = "records") -> None:
+    """Raise Forbidden unless the actor is the distributor of a file."""
     if DISTRIBUTOR not in actor.roles_for(file):
-        raise Forbidden(DISTRIBUTOR_ONLY)
+        raise Forbidden(f"Only the distributor can change usage {what}.")
 
 
 def _require_status(file: UsageFile, statuses: tuple[str, ...]) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from datetime import timedelta
-
-from openpyxl import Workbook
 
 from requests_queue import clock, transitions
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Asset, Item, Product
 from requests_queue.errors import Refused
 from requests_queue.queues import sampling
-from requests_queue.queues.usage_file import columns, creation, processing
+from requests_queue.queues.usage_file import columns, creation, processing, workbooks
 from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import UsageFile
 
@@ -64,9 +61,7 @@ def build_spreadsheet(assets: list[Asset], month: str, days: int) -> bytes:
     item = items.filter(type="PPU").first() or items.first()
     if item is None:
         raise Refused("REQ_003", "The product has no items.")
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet(columns.SHEETS[0])
-    sheet.append(list(columns.RECORD))
+    rows: list[workbooks.Row] = [list(columns.RECORD)]
     for number, asset in enumerate(assets, 1):
         cells = {
             "record_id": f"{month}-{asset.pk}",
@@ -82,10 +77,6 @@ def build_spreadsheet(assets: list[Asset], month: str, days: int) -> bytes:
             "amount": number * 12 * 2,
             "tier": 0,
         }
-        sheet.append([cells.get(name) for name in columns.RECORD])
-    categories = book.create_sheet(columns.CATEGORIES)
-    categories.append(list(columns.CATEGORY))
-    categories.append(["general", "General usage", "All that is counted"])
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
+        rows.append([cells.get(name) for name in columns.RECORD])
+    categories = [list(columns.CATEGORY), ["general", "General usage", "All that is counted"]]
+    return workbooks.build({columns.SHEETS[0]: rows, columns.CATEGORIES: categories})

@@ -5,7 +5,11 @@ Formulas are not evaluated: a cell's value is the one that the workbook stores w
 
 from __future__ import annotations
 
+import codecs
+import csv
 import io
+import pickle
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -14,13 +18,59 @@ from typing import Any
 
 from openpyxl import load_workbook
 
-from requests_queue.queues.usage_file import cells, columns, csv_rows, limits, structure
+from requests_queue.queues.usage_file import cells, columns, limits, structure
 from requests_queue.queues.usage_file.leases import LostClaim
 from requests_queue.queues.usage_file.limits import Unreadable
-from requests_queue.queues.usage_file.spool import Rows
 
+Cells = dict[str, Any]
 # Rows between two calls of `renew`.
 RENEW_ROWS = 2000
+# Rows that are pickled at once.
+_BATCH = 100
+_DELIMITERS = ",;\t|"
+
+
+class Rows:
+    """(row number, cells by column) pairs in order; may be iterated several times.
+
+    They are in a temporary file, because in memory they take far more than the upload. Unpickling
+    is safe: only this process can write the file.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._file = tempfile.SpooledTemporaryFile(max_size=4 * limits.MIB)  # noqa: SIM115
+        self._batch: list[tuple[int, list[Any]]] = []
+        self._count = 0
+
+    def add(self, number: int, values: list[Any]) -> None:
+        """Add a row, its values in the order of the names."""
+        self._count += 1
+        self._batch.append((number, values))
+        if len(self._batch) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.seek(0, 2)
+        pickle.dump(self._batch, self._file, pickle.HIGHEST_PROTOCOL)
+        self._batch = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[int, Cells]]:
+        if self._batch:
+            self._flush()
+        at = 0
+        while True:
+            self._file.seek(at)
+            try:
+                batch = pickle.load(self._file)
+            except EOFError:
+                return
+            at = self._file.tell()
+            for number, values in batch:
+                yield number, dict(zip(self._names, values, strict=False))
 
 
 @dataclass(slots=True)
@@ -44,7 +94,7 @@ def read(
     """
     if limits.is_workbook(content):
         return _read_workbook(content, required, renew)
-    return _table(csv_rows.rows(content), required, renew)
+    return _table(_csv_rows(content), required, renew)
 
 
 def _read_workbook(content: bytes, required: Sequence[str], renew: Callable[[], None]) -> Sheet:
@@ -136,3 +186,71 @@ def _category_id(value: Any) -> str:
         return cells.text(value)
     except cells.CellError:
         return str(value)
+
+
+def _csv_rows(content: bytes) -> Iterator[list[str]]:
+    """Yield the rows of a CSV, only one of which is in memory; raises Unreadable."""
+    stream = io.TextIOWrapper(io.BytesIO(content), _encoding(content), newline="")
+    first = stream.readline(limits.MAX_ROW_TEXT)
+    delimiter = max(_DELIMITERS, key=first.count)
+    stream.seek(0)
+    lines = _Lines(stream)
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        for row in reader:
+            lines.size = 0
+            yield row
+    except csv.Error as error:
+        raise Unreadable(f"Line {reader.line_num} of the CSV cannot be read ({error}).") from None
+
+
+class _Lines:
+    """The lines of a text; limits each CSV row to MAX_ROW_TEXT characters.
+
+    A row may have several lines, and `csv.reader` holds all of them in memory. The user of the
+    reader resets `size` after each row.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        self._stream = stream
+        self._number = 0
+        # Characters of the current row so far.
+        self.size = 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._stream.readline(limits.MAX_ROW_TEXT + 1)
+        if not line:
+            raise StopIteration
+        self._number += 1
+        self.size += len(line)
+        if self.size > limits.MAX_ROW_TEXT:
+            raise limits.row_too_long(f"Line {self._number} of the CSV")
+        return line
+
+
+def _encoding(content: bytes) -> str:
+    """Return the encoding of a text; raises Unreadable."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings = ["utf-16"]
+    else:
+        # Spreadsheet programs on Windows write cp1252; Latin-1 decodes any bytes.
+        encodings = ["utf-8-sig", "cp1252", "latin-1"]
+    for encoding in encodings:
+        if _decodes(content, encoding):
+            return encoding
+    raise Unreadable("The encoding of the text is unknown. Save it as UTF-8.")
+
+
+def _decodes(content: bytes, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    view = memoryview(content)
+    try:
+        for start in range(0, len(content), limits.MIB):
+            decoder.decode(bytes(view[start : start + limits.MIB]))
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True

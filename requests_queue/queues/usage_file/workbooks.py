@@ -6,7 +6,7 @@ Texts that start with `=` are written as texts: the workbooks never contain form
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -27,63 +27,55 @@ def processed_file(file: UsageFile, renew: Callable[[], None]) -> bytes:
 
     Calls `renew` before each page of records, to renew the lease of the worker.
     """
-    book = Workbook(write_only=True)
-    _sheet(book, "general", _general(file))
-    categories = (
-        UsageRecord.objects.filter(file=file)
-        .exclude(category="")
-        .order_by("category")
-        .values_list("category", flat=True)
-        .distinct()
-    )
-    _sheet(book, columns.CATEGORIES, [list(columns.CATEGORY), *([c, c, ""] for c in categories)])
-    _sheet(book, columns.SHEETS[0], _records(file, renew, UsageRecord.objects.filter(file=file)))
-    _sheet(book, "errors", _errors(file))
-    return _saved(book)
+    rows = UsageRecord.objects.filter(file=file)
+    named = rows.exclude(category="").order_by("category")
+    categories = named.values_list("category", flat=True).distinct()
+    return build({
+        "general": _general(file),
+        columns.CATEGORIES: [list(columns.CATEGORY), *([c, c, ""] for c in categories)],
+        columns.SHEETS[0]: _records(file, renew, rows),
+        "errors": _errors(rows),
+    })  # fmt: skip
 
 
 def chunk_file(file: UsageFile, rows: QuerySet[UsageRecord]) -> bytes:
     """Return the workbook of the records of a chunk."""
-    book = Workbook(write_only=True)
-    _sheet(book, "general", _general(file))
-    _sheet(book, columns.SHEETS[0], _records(file, lambda: None, rows))
-    return _saved(book)
+    records = _records(file, lambda: None, rows)
+    return build({"general": _general(file), columns.SHEETS[0]: records})
 
 
 def results(rows: Iterable[Row]) -> bytes:
     """Return the workbook of a reconciliation: the status of the record of each row."""
     header: Row = ["record_id", "status", "external_billing_id", "external_billing_note"]
-    book = Workbook(write_only=True)
-    _sheet(book, columns.SHEETS[0], [header, *rows])
-    return _saved(book)
+    return build({columns.SHEETS[0]: [header, *rows]})
 
 
 def template(product: Product) -> bytes:
     """Return the workbook that a vendor fills in for a product, with a list of its items."""
-    book = Workbook(write_only=True)
-    _sheet(book, "instructions", _instructions(product))
-    _sheet(book, columns.CATEGORIES, [list(columns.CATEGORY)])
-    _sheet(book, columns.SHEETS[0], [list(columns.RECORD)])
     items = Item.objects.filter(product=product)
     rows: list[Row] = [["item.mpn", "item.local_id", "name", "unit", "precision", "type"]]
     rows += [
         [i.mpn, i.local_id, i.name, i.unit.get("title", ""), i.precision.lower(), i.type]
         for i in items
     ]
-    _sheet(book, "items", rows)
-    return _saved(book)
+    return build({
+        "instructions": _instructions(product),
+        columns.CATEGORIES: [list(columns.CATEGORY)],
+        columns.SHEETS[0]: [list(columns.RECORD)],
+        "items": rows,
+    })  # fmt: skip
 
 
-def _saved(book: Workbook) -> bytes:
+def build(sheets: Mapping[str, Iterable[Row]]) -> bytes:
+    """Return the workbook of these sheets: their rows by title."""
+    book = Workbook(write_only=True)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append([_cell(sheet, value) for value in row])
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
-
-
-def _sheet(book: Workbook, title: str, rows: Iterable[Row]) -> None:
-    sheet = book.create_sheet(title)
-    for row in rows:
-        sheet.append([_cell(sheet, value) for value in row])
 
 
 def _cell(sheet: Any, value: Any) -> Any:
@@ -198,11 +190,10 @@ def _results(record: UsageRecord, file: UsageFile) -> dict[str, Any]:
     }
 
 
-def _errors(file: UsageFile) -> Iterator[Row]:
+def _errors(rows: QuerySet[UsageRecord]) -> Iterator[Row]:
     names = ("column", "code", "message", "raw_value")
     yield ["row", *names]
-    invalid = UsageRecord.objects.filter(file=file, status="invalid").only("row", "errors")
-    for page in _pages(invalid):
+    for page in _pages(rows.filter(status="invalid").only("row", "errors")):
         for record in page:
             for error in record.errors:
                 yield [record.row, *(error[name] for name in names)]
