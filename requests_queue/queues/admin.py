@@ -6,7 +6,7 @@ writes a status.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -142,7 +142,7 @@ class QueueAdmin(GuardedAdmin):
         return [
             {
                 "offer": offer,
-                "url": self._move_url(row, offer.name),
+                "url": self._url("move", row.pk, offer.name),
                 "form": ActionForm(self.queue, offer.name, [row.product_id],
                                  auto_id=f"id_{offer.name}_%s")
                 if fields_of(self.queue, offer.name) else None,
@@ -150,13 +150,8 @@ class QueueAdmin(GuardedAdmin):
             for offer in admin_actions.available(self.queue, row, roles)
         ]  # fmt: skip
 
-    def _move_url(self, row: QueueObject, name: str) -> str:
-        view = f"admin:{self.opts.app_label}_{self.opts.model_name}_move"
-        return reverse(view, args=[row.pk, name])
-
-    def _page_url(self, row: QueueObject) -> str:
-        view = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        return reverse(view, args=[row.pk])
+    def _url(self, view: str, *args: str) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{view}", args=args)
 
     def move_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """GET: the form of an action. POST: take it."""
@@ -172,13 +167,13 @@ class QueueAdmin(GuardedAdmin):
                 done = admin_actions.run(self.queue, row, name, request, form.action_data())
             except (ActionNotAllowed, Forbidden, Missing) as refused:
                 messages.error(request, str(refused))
-                return redirect(self._page_url(row))
+                return redirect(self._url("change", row.pk))
             except Refused as refused:
                 form.add_error(None, refused.messages)
             else:
                 self._log(request, row, done)
                 messages.success(request, f"{row.pk}: {name} → {done.target}.")
-                return redirect(self._page_url(row))
+                return redirect(self._url("change", row.pk))
         return self._ask(request, name, form, title=f"{name.capitalize()} {row.pk}", original=row)
 
     def _log(
@@ -210,7 +205,11 @@ class QueueAdmin(GuardedAdmin):
         roles = set(admin_actions.roles_on(request, self.model))
         for name in dict.fromkeys(m.name for m in self.queue.actions if m.actors & roles):
             key = f"move_{name}"
-            actions[key] = (_action(name), key, name.replace("_", " ").capitalize())
+            actions[key] = (
+                partial(QueueAdmin.move_all, name=name),
+                key,
+                name.replace("_", " ").capitalize(),
+            )
         return actions
 
     def move_all(
@@ -256,10 +255,3 @@ def _say(request: HttpRequest, name: str, moved: int, refused: list[str]) -> Non
         messages.error(request, sentence)
     if len(refused) > SHOWN_ERRORS:
         messages.error(request, f"{len(refused) - SHOWN_ERRORS} more failed.")
-
-
-def _action(name: str) -> Callable[..., HttpResponse | None]:
-    def act(page: QueueAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-        return page.move_all(request, rows, name)
-
-    return act

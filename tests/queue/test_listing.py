@@ -10,7 +10,7 @@ from requests_queue import transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Contract, Listing, Product
 from requests_queue.errors import Refused
-from requests_queue.queues.listing import creation, rules, samples
+from requests_queue.queues.listing import creation, samples
 from requests_queue.queues.listing.models import ListingRequest
 from tests import make
 from tests.api import Caller, caller, ids, refused
@@ -251,7 +251,7 @@ def test_other_accounts_see_nothing(
         assert who.get(f"{PATH}/{theirs.pk}").status == 404
 
 
-@pytest.mark.parametrize("kind", rules.TYPES)
+@pytest.mark.parametrize("kind", creation.TYPES)
 def test_samples_can_be_completed(vendor: Caller, kind: str) -> None:
     row = samples.create_sample(kind, None)
     catalog = {"submit": "vendor", "deploy": "provider", "complete": "provider"}

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from requests_queue import clock, ids, transitions
 from requests_queue.catalog import parameter_values, preview, tiers
 from requests_queue.catalog.actors import VENDOR, Actor
-from requests_queue.catalog.models import Asset, Connection, TierAccount
+from requests_queue.catalog.models import Asset, Connection, Product, TierAccount
 from requests_queue.errors import Forbidden, Invalid, Refused
 from requests_queue.fields import Values
 from requests_queue.queues import inquiries
@@ -88,9 +88,7 @@ def _purchase(data: Values, given: Values, actor: Actor, now: datetime) -> Reque
     )
     order = items.order_items(product, given.get("items"), [])
     effects.check_unique(product.pk, None, wanted, [])
-    draft = data.get("status") == "draft" and bool(
-        product.capability(request_types.DRAFT_CAPABILITY["purchase"])
-    )
+    draft = _is_draft("purchase", data, product)
     asset = ids.create(
         lambda pk: Asset(
             pk=pk,
@@ -138,9 +136,7 @@ def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetim
     effects.check_unique(asset.product_id, asset.pk, wanted, asset.params)
     if kind in ("suspend", "resume") and not asset.product.capability("subscription.hold"):
         return _add(asset, kind, "failed", data, actor, now, order, wanted, reason=NO_HOLD)
-    draft = data.get("status") == "draft" and bool(
-        asset.product.capability(request_types.DRAFT_CAPABILITY.get(kind, "-"))
-    )
+    draft = _is_draft(kind, data, asset.product)
     status = "draft" if draft else effects.start_status(kind, asset, wanted, now)
     if kind in ("suspend", "resume", "cancel"):
         status = "pending"
@@ -148,6 +144,11 @@ def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetim
     if not draft:
         effects.set_asset(request, effects.ASSET_STATUS[kind][0], now)
     return request
+
+
+def _is_draft(kind: str, data: Values, product: Product) -> bool:
+    capability = request_types.DRAFT_CAPABILITY.get(kind)
+    return data.get("status") == "draft" and bool(capability and product.capability(capability))
 
 
 def _orders(kind: str, given: Values) -> bool:

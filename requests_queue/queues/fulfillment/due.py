@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 def run(now: datetime, **kwargs: Any) -> None:
     """Make scheduled requests pending at their planned date, and delete stale drafts."""
     planned = Request.objects.filter(status="scheduled", planned_date__lte=now)
-    stale = Request.objects.filter(status="draft", updated__lt=now - _draft_life())
+    until = now - timedelta(days=settings.SIM_DRAFT_DAYS)
+    stale = Request.objects.filter(status="draft", updated__lt=until)
     try:
         jobs.run_each(
             list(planned.order_by("planned_date", "pk").values_list("pk", flat=True)), _release
@@ -47,10 +48,6 @@ def next_due(now: datetime, **kwargs: Any) -> datetime | None:
     rows = Request.objects.filter(status="scheduled", planned_date__gt=now)
     result: datetime | None = rows.aggregate(at=Min("planned_date"))["at"]
     return result
-
-
-def _draft_life() -> timedelta:
-    return timedelta(days=settings.SIM_DRAFT_DAYS)
 
 
 @transaction.atomic

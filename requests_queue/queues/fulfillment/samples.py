@@ -41,11 +41,11 @@ def create_sample(
     """
     sampling.check_type(kind, _types(draft), " (drafts)" if draft else "")
     connection = connection_for(product, kind, account, draft=draft)
-    status = _status(kind, connection.product, draft)
+    status, distributor = _status(kind, connection.product, draft), Actor(None, connection.provider)
     if kind == "purchase":
-        return creation.create(purchase_body(connection) | status, _distributor(connection))
+        return creation.create(purchase_body(connection) | status, distributor)
     asset = _free_asset(connection, request_types.NEEDS_ASSET[kind])
-    return creation.create(body_about(kind, asset) | status, _distributor(connection))
+    return creation.create(body_about(kind, asset) | status, distributor)
 
 
 def _types(draft: bool) -> Collection[str]:
@@ -70,14 +70,6 @@ def connection_for(
             return connection
     drafts = "drafts of " if draft else ""
     raise Invalid("product", f"No product allows {drafts}requests of type {kind}.")
-
-
-def _distributor(connection: Connection) -> Actor:
-    return Actor(None, connection.provider)
-
-
-def _vendor(connection: Connection) -> Actor:
-    return Actor(None, connection.vendor)
 
 
 def purchase_body(connection: Connection) -> dict[str, Any]:
@@ -156,19 +148,18 @@ def _free_asset(connection: Connection, statuses: tuple[str, ...]) -> Asset:
     if existing is not None:
         return existing
     asset = rows.filter(status="active").order_by("-created", "pk").first()
+    distributor = Actor(None, connection.provider)
     if asset is None:
-        asset = _approved(
-            creation.create(purchase_body(connection), _distributor(connection))
-        ).asset
+        asset = _approved(creation.create(purchase_body(connection), distributor)).asset
     if "suspended" in statuses and "active" not in statuses:
-        _approved(creation.create(body_about("suspend", asset), _distributor(connection)))
+        _approved(creation.create(body_about("suspend", asset), distributor))
     asset.refresh_from_db()
     return asset
 
 
 def _approved(request: Request) -> Request:
     """Approve a request as its vendor, and return it."""
-    vendor = _vendor(request.asset.connection)
+    vendor = Actor(None, request.asset.connection.vendor)
     if request.status != "pending":
         raise Invalid("", f"{request.pk} is {request.status}. Only pending requests are approved.")
     values = [

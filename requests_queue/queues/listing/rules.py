@@ -6,10 +6,9 @@ lists what is assumed.
 
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
-from requests_queue.queues.listing import effects, samples
+from requests_queue.queues.listing import creation, effects, samples
 from requests_queue.queues.listing.models import ListingRequest
 
-TYPES = ("new", "update", "remove")
 STATUSES = (
     Status("draft"),
     Status("reviewing", BUSY),
@@ -23,7 +22,7 @@ QUEUE = Queue(
     title="Listing requests",
     model=ListingRequest,
     statuses=STATUSES,
-    types=TYPES,
+    types=creation.TYPES,
     actions=(
         action("submit", "draft", "reviewing", VENDOR, prepare=effects.submit, emphasis=PRIMARY,
         ),

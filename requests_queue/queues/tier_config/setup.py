@@ -58,12 +58,6 @@ def levels(product: Product) -> frozenset[int]:
     return frozenset(level for level in allowed if SCOPES[level] in scopes)
 
 
-def configs_of_asset(asset: Asset, now: datetime) -> list[TierConfig]:
-    """Return the configurations that an asset needs, locked; create missing ones."""
-    line = SalesLine(asset.product, asset.connection, asset.marketplace, asset.contract)
-    return find_or_create(line, {1: asset.tier1, 2: asset.tier2}, now)
-
-
 def find_or_create(
     line: SalesLine, accounts: Mapping[int, TierAccount | None], now: datetime
 ) -> list[TierConfig]:

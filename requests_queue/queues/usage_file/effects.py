@@ -66,16 +66,9 @@ def store_upload(file: UsageFile, context: Context) -> None:
     """Store the upload, delete earlier records, and notify the workers."""
     UsageRecord.objects.filter(file=file).delete()
     StoredFile.objects.filter(file=file).delete()
-    _store(file, StoredFile.UPLOAD, _content(context, "usage_file"), context)
+    content = _content(context, "usage_file")
+    StoredFile.store(file, StoredFile.UPLOAD, content.name, content.content, context.now)
     publish_task(file, context)
-
-
-def _store(file: UsageFile, kind: str, content: Content, context: Context) -> None:
-    StoredFile.objects.update_or_create(
-        file=file,
-        kind=kind,
-        defaults={"name": content.name, "content": content.content, "created": context.now},
-    )
 
 
 def publish_task(file: UsageFile, context: Context) -> None:
@@ -184,7 +177,7 @@ def reconcile(file: UsageFile, context: Context) -> Json:
 def store_reconciliation(file: UsageFile, context: Context) -> None:
     """Store the spreadsheet."""
     content = _content(context, "recon_file")
-    _store(file, StoredFile.RECONCILIATION, content, context)
+    StoredFile.store(file, StoredFile.RECONCILIATION, content.name, content.content, context.now)
     reconciliations.create(
         file, content.name, content.content, context.data["rows"],
         event(context.actor, context.now), context.data.get("upload_note", ""), context.now,

@@ -42,19 +42,17 @@ def claim(pk: str) -> str | None:
 
 def renew(pk: str, token: str, **progress: Any) -> None:
     """Renew the lease and store the progress; raises LostClaim."""
-    renewed = UsageFile.objects.filter(pk=pk, claim=token, sub_status=PROCESSING).update(
-        lease=DatabaseTime() + LEASE, **progress
-    )
-    if not renewed:
-        raise LostClaim(pk)
+    _update(pk, token, lease=DatabaseTime() + LEASE, **progress)
 
 
 def release(pk: str, token: str, **result: Any) -> None:
     """Release a processed file; raises LostClaim."""
-    released = UsageFile.objects.filter(pk=pk, claim=token, sub_status=PROCESSING).update(
-        sub_status=PROCESSED, claim="", lease=None, attempts=0, **result
-    )
-    if not released:
+    _update(pk, token, sub_status=PROCESSED, claim="", lease=None, attempts=0, **result)
+
+
+def _update(pk: str, token: str, **columns: Any) -> None:
+    held = UsageFile.objects.filter(pk=pk, claim=token, sub_status=PROCESSING)
+    if not held.update(**columns):
         raise LostClaim(pk)
 
 

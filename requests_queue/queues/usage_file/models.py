@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 
 from requests_queue.catalog.models import Asset, Contract, Hub, Item, Marketplace
@@ -73,6 +75,12 @@ class StoredFile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.file_id}"
+
+    @classmethod
+    def store(cls, file: UsageFile, kind: str, name: str, content: bytes, at: datetime) -> None:
+        """Store a file's spreadsheet of a kind, in place of an earlier one."""
+        columns = {"name": name, "content": content, "created": at}
+        cls._default_manager.update_or_create(file=file, kind=kind, defaults=columns)
 
 
 class UsageRecord(models.Model):

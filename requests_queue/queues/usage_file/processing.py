@@ -127,13 +127,8 @@ def _processed_file(file: UsageFile, token: str) -> bytes:
 
 
 def _store(file: UsageFile, content: bytes) -> None:
-    StoredFile.objects.update_or_create(
-        file=file,
-        kind=StoredFile.PROCESSED,
-        defaults={
-            "name": f"{file.pk}-processed.xlsx", "content": content, "created": clock.now(),
-        },
-    )  # fmt: skip
+    name = f"{file.pk}-processed.xlsx"
+    StoredFile.store(file, StoredFile.PROCESSED, name, content, clock.now())
 
 
 def _run_action(file: UsageFile, token: str, name: str, **columns: str) -> UsageFile:
