@@ -32,9 +32,9 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("chromium is not installed: the tests in a browser were not run")
     as_root = ["--no-sandbox"] if os.getuid() == 0 else []
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=binary, args=[*QUIET, *as_root])
-        yield found
-        found.close()
+        browser = playwright.chromium.launch(executable_path=binary, args=[*QUIET, *as_root])
+        yield browser
+        browser.close()
 
 
 @dataclass
@@ -54,12 +54,12 @@ class Watched:
 def watched(chromium: Browser) -> Iterator[Watched]:
     """An empty page in a context of its own."""
     context = chromium.new_context()
-    found = Watched(context.new_page())
-    found.page.on("request", lambda request: found.asked.append(request.url))
-    found.page.on(
+    watched = Watched(context.new_page())
+    watched.page.on("request", lambda request: watched.asked.append(request.url))
+    watched.page.on(
         "console",
-        lambda said: found.complaints.append(said.text) if said.type == "error" else None,
+        lambda said: watched.complaints.append(said.text) if said.type == "error" else None,
     )
-    found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
-    yield found
+    watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+    yield watched
     context.close()

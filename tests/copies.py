@@ -83,16 +83,16 @@ class Copy:
 
     def make(self, originals: Rows) -> Copy:
         """Copy the rows; constraints are checked when the transaction ends."""
-        for model, found in originals.items():
-            self._name(model, found)
-        for model, found in originals.items():
-            fresh = [self._row(model, row) for row in found if not self._is_kept(model, row.pk)]
+        for model, rows in originals.items():
+            self._name(model, rows)
+        for model, rows in originals.items():
+            fresh = [self._row(model, row) for row in rows if not self._is_kept(model, row.pk)]
             model._default_manager.bulk_create(fresh)
         return self
 
     def of(self, text: str) -> str:
         """Return a text with the identifiers of the copy, where it has others."""
-        return ID.sub(lambda found: self.ids.get(found[0], found[0]), text)
+        return ID.sub(lambda rows: self.ids.get(rows[0], rows[0]), text)
 
     def shown(self) -> set[str]:
         """Return the identifiers of the copy that the original doesn't have."""
@@ -156,7 +156,7 @@ class Copy:
 
 def nowhere(text: str) -> str:
     """Return a text with each identifier in it replaced by one that no row has."""
-    return ID.sub(lambda found: _turned(found[0], _NOWHERE), text)
+    return ID.sub(lambda rows: _turned(rows[0], _NOWHERE), text)
 
 
 def _turned(pk: str, by: int) -> str:

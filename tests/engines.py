@@ -30,9 +30,9 @@ def until(holds: Callable[[], Any], what: str, timeout: float = 15) -> Any:
     """Wait until a fact of the database holds, and return it; fail with `what` otherwise."""
     deadline = time.monotonic() + timeout
     while True:
-        found = holds()
-        if found:
-            return found
+        value = holds()
+        if value:
+            return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout} s in vain for: {what}")
         _breathe()

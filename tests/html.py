@@ -100,8 +100,8 @@ class Element:
 
     def roles(self, role: str, name: str | None = None) -> list[Element]:
         """Return the elements of a role, if given with this accessible name."""
-        found = [e for e in self.descendants() if e.role == role]
-        return found if name is None else [e for e in found if e.name == name]
+        elements = [e for e in self.descendants() if e.role == role]
+        return elements if name is None else [e for e in elements if e.name == name]
 
     def by_role(self, role: str, name: str | None = None) -> Element:
         """Return the only element of a role and an accessible name."""
@@ -172,8 +172,8 @@ class Element:
     @property
     def errors(self) -> list[str]:
         """The errors at fields and in summaries."""
-        found = [e for e in self.descendants() if e.matches(".error") or e.role == "alert"]
-        return [e.text.removeprefix("Error: ") for e in found]
+        elements = [e for e in self.descendants() if e.matches(".error") or e.role == "alert"]
+        return [e.text.removeprefix("Error: ") for e in elements]
 
     @property
     def messages(self) -> str:
@@ -181,9 +181,9 @@ class Element:
         return " ".join(e.text for e in self.all("[role=status] p"))
 
 
-def _only(found: list[Element], what: str, inside: Element) -> Element:
-    assert len(found) == 1, f"{len(found)} of {what} in: {inside.text}"
-    return found[0]
+def _only(elements: list[Element], what: str, inside: Element) -> Element:
+    assert len(elements) == 1, f"{len(elements)} of {what} in: {inside.text}"
+    return elements[0]
 
 
 class _Parser(HTMLParser):

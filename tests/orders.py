@@ -13,8 +13,8 @@ SECRET = "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"
 
 def connection(running: Sandbox, product: str = PLAIN) -> str:
     """Return the connection of a product."""
-    found = running.as_vendor("GET", f"/products/{product}/connections")
-    return str(found[0]["id"])
+    connections = running.as_vendor("GET", f"/products/{product}/connections")
+    return str(connections[0]["id"])
 
 
 def purchase(running: Sandbox, product: str = PLAIN, **asset: Any) -> dict[str, Any]:
@@ -46,8 +46,8 @@ def webhook(running: Sandbox, url: str, product: str = PLAIN, **more: Any) -> di
 
 def stats(running: Sandbox, webhook_id: str) -> dict[str, Any]:
     """Return a webhook's counters."""
-    found = running.as_vendor("GET", f"/notifications/webhooks/{webhook_id}")
-    return dict(found["stats"])
+    hook = running.as_vendor("GET", f"/notifications/webhooks/{webhook_id}")
+    return dict(hook["stats"])
 
 
 def until_stats(running: Sandbox, webhook_id: str, timeout: float = 15, **wanted: int) -> None:
@@ -56,9 +56,9 @@ def until_stats(running: Sandbox, webhook_id: str, timeout: float = 15, **wanted
 
     deadline = time.monotonic() + timeout
     while True:
-        found = stats(running, webhook_id)
-        if all(found[name] == value for name, value in wanted.items()):
+        counts = stats(running, webhook_id)
+        if all(counts[name] == value for name, value in wanted.items()):
             return
         if time.monotonic() > deadline:
-            raise AssertionError(f"{wanted} did not come; it is {found}")
+            raise AssertionError(f"{wanted} did not come; it is {counts}")
         pause()

@@ -122,8 +122,8 @@ class Sandbox:
     def wait(self, timeout: float = 60) -> Sandbox:
         """Wait until it answers, and learn the keys."""
         self.wait_for_web(timeout)
-        found = json.loads((self.data_dir / "sandbox.json").read_text())
-        self.vendor_key, self.provider_key = found["vendor_api_key"], found["provider_api_key"]
+        state = json.loads((self.data_dir / "sandbox.json").read_text())
+        self.vendor_key, self.provider_key = state["vendor_api_key"], state["provider_api_key"]
         return self
 
     def wait_for_web(self, timeout: float = 60) -> None:

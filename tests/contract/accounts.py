@@ -81,13 +81,13 @@ class Platform:
     def of_others(self, who: str) -> Iterator[tuple[str, str, str]]:
         """Yield operations on objects that an account must not see: method, pattern, path."""
         hidden = self.hidden_from(who)
-        found = {
+        requests = {
             (method, path, full): None
             for owner in _OTHERS[who]
             for method, path in sorted(ours.operations())
             if not hidden.isdisjoint(ID.findall(full := self.paths[owner][path]))
         }
-        yield from found
+        yield from requests
 
     def account_of(self, who: str) -> Account:
         """Return an account by its name in NAMED."""
@@ -96,7 +96,7 @@ class Platform:
 
     def hidden_rows(self, who: str, model: Any) -> set[Any]:
         """Return the keys of the rows that an account must not see."""
-        hidden, found = self.hidden_from(who), set()
+        hidden, rows = self.hidden_from(who), set()
         seen = {"vendor": (0, NEW_DISTRIBUTOR), "distributor": (0, NEW_VENDOR)}.get(
             who, NAMED[who][:1]
         )
@@ -104,10 +104,10 @@ class Platform:
         named = "uid" if model is User else "pk"
         for pk, name in model._default_manager.values_list("pk", named):
             if isinstance(name, str):
-                found |= {pk} if name in hidden else set()
+                rows |= {pk} if name in hidden else set()
             elif pk // 100_000 not in seen and (model, pk) not in shared:
-                found.add(pk)
-        return found
+                rows.add(pk)
+        return rows
 
     def hidden_from(self, who: str) -> set[str]:
         """Return the identifiers that an account must not see."""
@@ -145,16 +145,16 @@ def platform(django_db_setup: None, django_db_blocker: Any) -> Iterator[Platform
 @pytest.fixture(scope="module")
 def reads(django_db_setup: None, django_db_blocker: Any) -> Reads:
     """Reads of a temporary platform."""
-    found = Reads()
+    reads = Reads()
     with django_db_blocker.unblock(), transaction.atomic():
         callers, originals = _two(), rows()
         for who, other in ((calls.VENDOR, NEW_VENDOR), (calls.DISTRIBUTOR, NEW_DISTRIBUTOR)):
             key = callers[who].key
-            found.alone[who] = _read(Remembering(key))
-            found.beside[who] = _read_beside(Remembering(key), originals, STRANGERS, other)
-            found.without[who] = _read_without(Remembering(key), SECRETS[who])
+            reads.alone[who] = _read(Remembering(key))
+            reads.beside[who] = _read_beside(Remembering(key), originals, STRANGERS, other)
+            reads.without[who] = _read_without(Remembering(key), SECRETS[who])
         transaction.set_rollback(True)
-    return found
+    return reads
 
 
 def _two() -> dict[str, Caller]:
@@ -186,7 +186,7 @@ def _made() -> Platform:
 
 def _copy(number: int, originals: Rows) -> Copy:
     """Add the accounts of a copy with all their objects."""
-    kept = {(row._meta.model, row.pk) for found in _kept(number) for row in found}
+    kept = {(row._meta.model, row.pk) for rows in _kept(number) for row in rows}
     return Copy(number, kept).make(originals)
 
 
@@ -288,15 +288,15 @@ def _paths(who: Caller) -> Iterator[tuple[str, str]]:
 
 def _read(who: Caller) -> Read:
     """Read everything that an account may read: each list in every order, and an object."""
-    found: Read = {}
+    result: Read = {}
     views = ours.collections_by_path()
     for path, full in _paths(who):
         if "get" not in views[path].actions:
             continue
-        found[full] = response = _seen(who.get(full))
+        result[full] = response = _seen(who.get(full))
         if isinstance(response[1], list) and (query := _ordered(views[path].cls)):
-            found[f"{full}?{query}"] = _seen(who.get(f"{full}?{query}"))
-    return found
+            result[f"{full}?{query}"] = _seen(who.get(f"{full}?{query}"))
+    return result
 
 
 def _ordered(view: Any) -> str:
@@ -315,9 +315,9 @@ def _read_beside(who: Caller, originals: Rows, *numbers: int) -> Read:
     with transaction.atomic():
         for number in numbers:
             _copy(number, originals)
-        found = _read(who)
+        result = _read(who)
         transaction.set_rollback(True)
-    return found
+    return result
 
 
 def _read_without(who: Caller, other: str) -> Read:
@@ -325,6 +325,6 @@ def _read_without(who: Caller, other: str) -> Read:
     with transaction.atomic():
         for secrets in _secrets(other):
             secrets.delete()
-        found = _read(who)
+        result = _read(who)
         transaction.set_rollback(True)
-    return found
+    return result

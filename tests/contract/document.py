@@ -167,17 +167,17 @@ def _converted(schema: Any) -> Any:
         return schema
     if "$ref" in schema:
         return {"$ref": f"#/$defs/{schema['$ref'].rpartition('/')[2]}"}
-    found = {key: _converted(value) for key, value in schema.items() if key != "properties"}
+    converted = {key: _converted(value) for key, value in schema.items() if key != "properties"}
     properties = schema.get("properties")
     if properties is not None:
-        found["properties"] = {key: _converted(value) for key, value in properties.items()}
-        found.setdefault("additionalProperties", False)
+        converted["properties"] = {key: _converted(value) for key, value in properties.items()}
+        converted.setdefault("additionalProperties", False)
         written = {k for k, v in properties.items() if v.get("writeOnly")}
-        found["required"] = [k for k in schema.get("required", ()) if k not in written]
+        converted["required"] = [k for k in schema.get("required", ()) if k not in written]
     if schema.get("nullable"):
-        if "type" not in found:
-            return {"anyOf": [found, {"type": "null"}]}
-        found["type"] = [found["type"], "null"]
-        if "enum" in found:
-            found["enum"] = [*found["enum"], None]
-    return found
+        if "type" not in converted:
+            return {"anyOf": [converted, {"type": "null"}]}
+        converted["type"] = [converted["type"], "null"]
+        if "enum" in converted:
+            converted["enum"] = [*converted["enum"], None]
+    return converted

@@ -18,13 +18,13 @@ KNOWN: dict[str, dict[str, Any]] = json.loads(Path(os.environ["FUZZING_IDS"]).re
 
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: Any) -> Any:
-    found = KNOWN["paths"].get(context.operation.path, [])
-    if not found or not path_parameters:
+    values = KNOWN["paths"].get(context.operation.path, [])
+    if not values or not path_parameters:
         return path_parameters
     number = sum(map(ord, repr(path_parameters)))
     if number % 4 == 0:
         return path_parameters
-    return dict(zip(path_parameters, found[number % len(found)], strict=True))
+    return dict(zip(path_parameters, values[number % len(values)], strict=True))
 
 
 @schemathesis.hook

@@ -33,11 +33,11 @@ def views(prefix: str = PREFIX) -> Iterator[tuple[str, Any]]:
 
 def collections_by_path() -> dict[str, Any]:
     """Return the views of collections by path."""
-    found: dict[str, Any] = {}
+    collections: dict[str, Any] = {}
     for path, view in views():
-        if getattr(view, "actions", None) and ("get" in view.actions or path not in found):
-            found[path] = view
-    return found
+        if getattr(view, "actions", None) and ("get" in view.actions or path not in collections):
+            collections[path] = view
+    return collections
 
 
 def elsewhere() -> set[str]:

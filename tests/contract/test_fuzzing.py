@@ -35,8 +35,8 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("fuzzing")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("fuzzing")) as running:
+        yield running
 
 
 def _ids(running: Sandbox, key: str) -> dict[str, Any]:
@@ -52,13 +52,13 @@ def _ids(running: Sandbox, key: str) -> dict[str, Any]:
         parent, _, _ = path.rpartition("/{")
         if "{" not in path:
             return [[]]
-        found = []
+        ids = []
         for before in filled(parent):
             for row in read(_at(parent, before)):
                 name = "version" if parent.endswith("/versions") else "id"
                 if name in row:
-                    found.append([*before, str(row[name])])
-        return found
+                    ids.append([*before, str(row[name])])
+        return ids
 
     bodies = {
         name: [row["id"] for row in read(path)]

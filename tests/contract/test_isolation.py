@@ -33,10 +33,10 @@ READS, WRITES = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK"), ("INSERT", "UPDA
 def unchanged() -> Iterator[None]:
     """Fail if a statement in the block changes rows."""
     with transaction.atomic():
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as statements:
             yield
         transaction.set_rollback(True)
-    written = [q["sql"] for q in found if q["sql"].lstrip().upper().startswith(WRITES)]
+    written = [q["sql"] for q in statements if q["sql"].lstrip().upper().startswith(WRITES)]
     assert written == []
 
 
@@ -98,8 +98,8 @@ THINGS = ("webhooks/{}/", "deliveries/{}/", "products/{}/", "queues/{}/{}/")
 
 
 def test_every_url_pattern_is_covered() -> None:
-    found = {path for path in ours.elsewhere() if not path.startswith(THINGS)}
-    assert found == ELSEWHERE.keys() | PAGES
+    paths = {path for path in ours.elsewhere() if not path.startswith(THINGS)}
+    assert paths == ELSEWHERE.keys() | PAGES
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
@@ -147,9 +147,9 @@ def test_lists_do_not_find_ids_of_others(platform: Platform, who: str) -> None:
         name, pk = ("id", row["id"]) if "id" in row else ("asset.id", row["asset"]["id"])
         kind = pk.partition("-")[0]
         of_others = [pk for pk in sorted(hidden) if pk.startswith(f"{kind}-")]
-        found = caller.get(f"{path}?in({name},({','.join(of_others[:300])}))")
-        assert of_others and found.json == [], path
-        assert found.headers["Content-Range"] == "items 0-0/0", path
+        response = caller.get(f"{path}?in({name},({','.join(of_others[:300])}))")
+        assert of_others and response.json == [], path
+        assert response.headers["Content-Range"] == "items 0-0/0", path
 
 
 @pytest.mark.parametrize("who", EVERYBODY)

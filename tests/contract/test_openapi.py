@@ -194,12 +194,12 @@ def _fits(finding: str, table: dict[str, str]) -> bool:
     return any(fnmatchcase(finding, pattern) for pattern in table)
 
 
-def _unused(table: dict[str, str], found: set[str]) -> list[str]:
-    return [pattern for pattern in table if not any(fnmatchcase(f, pattern) for f in found)]
+def _unused(table: dict[str, str], findings: set[str]) -> list[str]:
+    return [pattern for pattern in table if not any(fnmatchcase(f, pattern) for f in findings)]
 
 
-def _is_empty(found: Iterable[str]) -> None:
-    lines = sorted(found)
+def _is_empty(findings: Iterable[str]) -> None:
+    lines = sorted(findings)
     assert not lines, "\n".join(["", *lines])
 
 
@@ -232,7 +232,7 @@ def test_every_operation_succeeds_at_least_once(observed: Observed) -> None:
 
 def test_every_list_has_a_content_range(observed: Observed) -> None:
     assert observed.lists.keys() >= ours.collections()
-    without = {path for path, found in observed.lists.items() if "" in found}
+    without = {path for path, ranges in observed.lists.items() if "" in ranges}
     assert without == set()
 
 

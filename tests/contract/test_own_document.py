@@ -23,12 +23,12 @@ def document() -> Document:
 
 
 def test_every_response_matches_our_document(document: Document, called: list[Called]) -> None:
-    found = {
+    findings = {
         finding
         for method, path, response in called
         for finding in document.findings(method, path, response.status, response.json)
     }
-    assert not found, "\n".join(["", *sorted(found)])
+    assert not findings, "\n".join(["", *sorted(findings)])
 
 
 def test_document_has_exactly_the_served_operations(document: Document) -> None:

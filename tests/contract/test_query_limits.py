@@ -72,8 +72,8 @@ def joined(conditions: list[str]) -> dict[str, str]:
 def test_three_hundred_conditions_are_accepted(vendor: Caller, name: str, condition: str) -> None:
     conditions = [condition.format(name, number) for number in range(300)]
     one = vendor.get(f"/requests?{conditions[0]}").status
-    found = {way: asked(vendor, "/requests", q) for way, q in joined(conditions).items()}
-    assert set(found.values()) == {one}, found
+    statuses = {way: asked(vendor, "/requests", q) for way, q in joined(conditions).items()}
+    assert set(statuses.values()) == {one}, statuses
 
 
 @pytest.mark.nightly

@@ -66,11 +66,11 @@ class Field(NamedTuple):
 
 def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[Field]:
     """Yield the fields of a schema, including nested ones."""
-    found = [_resolved(each) for each in _alternatives(schema)]
-    kinds = frozenset(kind for each in found for kind in _kinds(each, path))
+    alternatives = [_resolved(each) for each in _alternatives(schema)]
+    kinds = frozenset(kind for each in alternatives for kind in _kinds(each, path))
     if path and kinds:
         yield Field(path, kinds)
-    for each in found:
+    for each in alternatives:
         for name, inner in each.get("properties", {}).items():
             yield from fields(inner, (*path, name))
         if "items" in each:
@@ -107,9 +107,9 @@ def with_value(body: Any, path: tuple[str, ...], value: Any, parameter: str) -> 
         return value
     key, *rest = path
     if key == "[]":
-        found = list(body) if isinstance(body, list) else []
-        first = found[0] if found else {"id": parameter}
-        return [with_value(first, tuple(rest), value, parameter), *found[1:]]
+        steps = list(body) if isinstance(body, list) else []
+        first = steps[0] if steps else {"id": parameter}
+        return [with_value(first, tuple(rest), value, parameter), *steps[1:]]
     known = dict(body) if isinstance(body, dict) else {}
     inner = known.get(key, _MISSING.get(key))
     return {**known, key: with_value(inner, tuple(rest), value, parameter)}
@@ -117,14 +117,14 @@ def with_value(body: Any, path: tuple[str, ...], value: Any, parameter: str) -> 
 
 def bodies() -> dict[tuple[str, str], Any]:
     """Return the schema of the JSON body of every write, by method and path as `calls` has them."""
-    found = {}
+    bodies = {}
     for path, methods in schema_views.document()["paths"].items():
         for method, operation in methods.items():
             content = operation.get("requestBody", {}).get("content", {})
             if "application/json" in content:
                 key = (method.upper(), re.sub(r"\{\w+\}", "{}", path))
-                found[key] = content["application/json"]["schema"]
-    return found
+                bodies[key] = content["application/json"]["schema"]
+    return bodies
 
 
 class Written:
@@ -180,7 +180,7 @@ def check(callers: calls.Callers, operation: tuple[str, str], pick: Any) -> list
     """Return the findings of one operation."""
     method, path = operation
     call, schema = calls.WRITES[operation], bodies()[operation]
-    found = []
+    findings = []
     with calls.ready(path, call, callers) as full:
         who = callers[call.who]
         for field in fields(schema):
@@ -190,8 +190,8 @@ def check(callers: calls.Callers, operation: tuple[str, str], pick: Any) -> list
                 )
                 said = finding(field, *refusal(who, method, full, body))
                 if said:
-                    found.append(f"{method} {path} {field}={json.dumps(value)}: {said}")
-    return found
+                    findings.append(f"{method} {path} {field}={json.dumps(value)}: {said}")
+    return findings
 
 
 def _everything(values: list[Any]) -> list[Any]:

@@ -26,18 +26,18 @@ COMMANDS = re.compile(r"^(\.venv/bin/python manage\.py .+)$", re.M)
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with the code of the page."""
-    found = tmp_path_factory.mktemp("project")
+    folder = tmp_path_factory.mktemp("project")
     for room in ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue"):
         leave_out = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / room, found / room, ignore=leave_out)
+        shutil.copytree(ROOT / room, folder / room, ignore=leave_out)
     for name in ("manage.py", "pyproject.toml"):
-        shutil.copy(ROOT / name, found / name)
+        shutil.copy(ROOT / name, folder / name)
     # The page's commands name the interpreter so.
-    (found / ".venv").symlink_to(sys.prefix)
+    (folder / ".venv").symlink_to(sys.prefix)
     for path, text in FILES.findall(PAGE.read_text()):
-        (found / path).parent.mkdir(exist_ok=True)
-        (found / path).write_text(text)
-    return found
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
 
 
 def command(line: str, tree: Path, env: dict[str, str]) -> str:
@@ -61,9 +61,9 @@ def running(
     env = environment(data, PYTHONPATH=str(tree))
     assert commands[0].split()[2:] == ["makemigrations", "helpdesk"]
     command(commands[0], tree, env)
-    with sandbox(data, tree, PYTHONPATH=str(tree)) as found:
-        yield found
-        found.process.kill()
+    with sandbox(data, tree, PYTHONPATH=str(tree)) as running:
+        yield running
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +191,8 @@ def test_its_statuses_and_actions_have_the_declared_labels_and_looks(
 
 
 def test_new_queue_has_conversations(running: Sandbox, cases: list[str]) -> None:
-    found = running.as_vendor("GET", f"/conversations?instance_id={cases[0]}")
-    messages = running.as_vendor("GET", f"/conversations/{found[0]['id']}/messages")
+    conversations = running.as_vendor("GET", f"/conversations?instance_id={cases[0]}")
+    messages = running.as_vendor("GET", f"/conversations/{conversations[0]['id']}/messages")
     assert [message["text"] for message in messages] == ["Created in status pending."]
 
 

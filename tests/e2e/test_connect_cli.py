@@ -172,14 +172,14 @@ class Desk:
             timeout=300,
         )
         assert done.returncode == 0, done.stderr
-        found: dict[str, str] = json.loads(done.stdout)
-        return found
+        output: dict[str, str] = json.loads(done.stdout)
+        return output
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Return the rows of a report in JSON."""
         with zipfile.ZipFile(self.out(f"{name}.zip")) as packed:
-            found: list[dict[str, Any]] = json.loads(packed.read("report.json"))
-        return found
+            rows: list[dict[str, Any]] = json.loads(packed.read("report.json"))
+        return rows
 
     def report(self, who: str, name: str, responses: list[Any], *options: str, out: str) -> Job:
         command = ["report", "execute", name, "-o", self.out(out), *options]
@@ -189,10 +189,10 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     interpreter = environments.python("connect_cli", REQUIREMENTS)
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield Desk(interpreter, tmp_path_factory.mktemp("ccli"), found)
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield Desk(interpreter, tmp_path_factory.mktemp("ccli"), running)
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 def account_jobs(desk: Desk) -> dict[str, Job]:
@@ -283,8 +283,8 @@ def printed(desk: Desk) -> dict[str, str]:
 def api(desk: Desk, who: str, path: str) -> list[dict[str, Any]]:
     """Return what the API lists for a party."""
     call = desk.running.as_vendor if who == VENDOR else desk.running.as_distributor
-    found: list[dict[str, Any]] = call("GET", f"{path}{'&' if '?' in path else '?'}limit=1000")
-    return found
+    rows: list[dict[str, Any]] = call("GET", f"{path}{'&' if '?' in path else '?'}limit=1000")
+    return rows
 
 
 @pytest.fixture(scope="module")
@@ -335,8 +335,8 @@ def test_customers_are_exported(
     assert "have been successfully exported" in printed[f"customers of {who}"]
     sheet = openpyxl.load_workbook(desk.folder / who / "customers.xlsx")["Customers"]
     head, *rows = sheet.iter_rows(values_only=True)
-    found = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
-    assert set(found) == {row["id"] for row in listed[who, "/tier/accounts"]}
+    customers = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    assert set(customers) == {row["id"] for row in listed[who, "/tier/accounts"]}
     cells = {
         "External ID": "100245", "Hub ID": "HB-7710-3391", "Type": "customer",
         "Company Name": "Alder & Finch Architects", "City": "Portland", "Country": "US",
@@ -344,7 +344,7 @@ def test_customers_are_exported(
         "Technical Contact Email": "dana.finch@alderfinch.example.com",
         "Technical Contact Phone": "+15035550145",
     }  # fmt: skip
-    assert cells.items() <= found["TA-0418-2290-3310"].items()
+    assert cells.items() <= customers["TA-0418-2290-3310"].items()
 
 
 @pytest.mark.parametrize("who", [VENDOR, PROVIDER])
@@ -373,10 +373,10 @@ def test_report_of_pending_requests(
 ) -> None:
     assert "Report has been completed" in printed[f"{who} sla"]
     sheet = openpyxl.load_workbook(desk.out(f"{who}-sla.xlsx")).worksheets[0]
-    found = {row[0]: row for row in sheet.iter_rows(values_only=True)}
+    by_id = {row[0]: row for row in sheet.iter_rows(values_only=True)}
     assert listed[who, PENDING]
     for request in listed[who, PENDING]:
-        row = found[request["id"]]
+        row = by_id[request["id"]]
         assert row[2] == request["asset"]["product"]["name"] and row[7] == request["type"]
         assert "GREEN" in row
 
@@ -394,9 +394,9 @@ def test_other_formats(desk: Desk, printed: dict[str, str]) -> None:
 
 
 def test_report_parameters_filter_rows(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
-    found = [row["request_id"] for row in desk.rows("some")]
-    assert sorted(found) == sorted(row["id"] for row in listed[VENDOR, CHOSEN])
-    assert 0 < len(found) < len(desk.rows(f"{VENDOR}-fulfillment_requests"))
+    pks = [row["request_id"] for row in desk.rows("some")]
+    assert sorted(pks) == sorted(row["id"] for row in listed[VENDOR, CHOSEN])
+    assert 0 < len(pks) < len(desk.rows(f"{VENDOR}-fulfillment_requests"))
     assert desk.rows("past") == []
 
 

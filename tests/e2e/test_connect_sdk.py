@@ -27,10 +27,10 @@ def interpreter() -> Path:
 
 @pytest.fixture(scope="module")
 def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +87,9 @@ def test_order_gets_the_status_of_its_processor(
     ],
 )
 def test_processor_writes_to_the_conversation(fulfillment: Found, way: str, message: str) -> None:
-    found = fulfillment["first"][way]
-    assert found["messages"][0] == "Created in status pending."
-    assert (found["messages"][-1], found["creators"][-1]) == (message, "Sandbox vendor token")
+    result = fulfillment["first"][way]
+    assert result["messages"][0] == "Created in status pending."
+    assert (result["messages"][-1], result["creators"][-1]) == (message, "Sandbox vendor token")
 
 
 def test_processor_without_message_writes_nothing(fulfillment: Found) -> None:

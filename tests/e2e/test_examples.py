@@ -77,10 +77,10 @@ EVERY = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @contextmanager
@@ -93,12 +93,12 @@ def example(running: Sandbox, command: Command, folder: Path) -> Iterator[Exampl
         "JWT_SECRET": orders.SECRET,
         "PORT": str(port),
     }
-    found = Example(Process(command(folder), env, folder / "example.log"), port)
-    found.start()
+    example = Example(Process(command(folder), env, folder / "example.log"), port)
+    example.start()
     try:
-        yield found
+        yield example
     finally:
-        found.process.stop()
+        example.process.stop()
 
 
 @contextmanager

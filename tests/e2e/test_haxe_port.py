@@ -27,10 +27,10 @@ def interpreter() -> Path:
 
 @pytest.fixture(scope="module")
 def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +62,16 @@ def usage(interpreter: Path, running: Sandbox) -> Found:
 def test_order_gets_the_status_of_its_flow_and_a_message(
     flows: Found, way: str, status: str, asset_status: str, said: str
 ) -> None:
-    found = flows["orders"][way]
-    assert (found["status"], found["asset_status"]) == (status, asset_status)
-    assert found["said"][0] == "Created in status pending."
-    assert found["said"][-1] == said
+    result = flows["orders"][way]
+    assert (result["status"], result["asset_status"]) == (status, asset_status)
+    assert result["said"][0] == "Created in status pending."
+    assert result["said"][-1] == said
 
 
 @pytest.mark.parametrize("way", ["note", "later", "stop"])
 def test_request_without_outcome_stays_pending_without_message(flows: Found, way: str) -> None:
-    found = flows["orders"][way]
-    assert (found["status"], found["said"]) == ("pending", ["Created in status pending."])
+    result = flows["orders"][way]
+    assert (result["status"], result["said"]) == ("pending", ["Created in status pending."])
 
 
 def test_changes_of_the_model_are_sent_before_the_action(flows: Found) -> None:
@@ -108,9 +108,9 @@ def test_steps_run_until_one_ends_the_request(flows: Found) -> None:
 def test_setup_gets_the_status_of_its_flow(
     flows: Found, way: str, status: str, configuration: str, order: str
 ) -> None:
-    found = flows["tiers"][way]
-    assert (found["status"], found["configuration"]) == (status, configuration)
-    assert found["order"] == order
+    result = flows["tiers"][way]
+    assert (result["status"], result["configuration"]) == (status, configuration)
+    assert result["order"] == order
 
 
 def test_flow_stores_its_results_on_the_setup(flows: Found) -> None:
@@ -202,18 +202,18 @@ def test_order_pages_and_plain_queries(models: Found) -> None:
 
 
 def test_operations_of_a_request(models: Found) -> None:
-    found = models["requests"]
-    assert found["made"] == ["pending", "purchase", True]
+    result = models["requests"]
+    assert result["made"] == ["pending", "purchase", True]
     # The client names the assignee in the path.
-    assert found["assigned"] == ["UR-426-913-070"] * 2
-    assert (found["updated"], found["unchanged"]) == (["Manually.", "ws-1"], True)
-    assert found["inquired"] == ["inquiring", "Which?"]
-    assert (found["pended"], found["approved"]) == ("pending", "active")
-    assert found["new"] == ["NM-PLATFORM"]
-    assert found["lookups"] == ["SKU_PLATFORM", "5", False]
-    assert (found["changed"], found["removed"]) == (["9"], 0)
-    assert found["requests"] == ["change", "purchase"]
-    assert found["rendered"] == "# Nimbus Meter"
+    assert result["assigned"] == ["UR-426-913-070"] * 2
+    assert (result["updated"], result["unchanged"]) == (["Manually.", "ws-1"], True)
+    assert result["inquired"] == ["inquiring", "Which?"]
+    assert (result["pended"], result["approved"]) == ("pending", "active")
+    assert result["new"] == ["NM-PLATFORM"]
+    assert result["lookups"] == ["SKU_PLATFORM", "5", False]
+    assert (result["changed"], result["removed"]) == (["9"], 0)
+    assert result["requests"] == ["change", "purchase"]
+    assert result["rendered"] == "# Nimbus Meter"
 
 
 def test_missing_object_is_none(models: Found) -> None:
@@ -223,50 +223,50 @@ def test_missing_object_is_none(models: Found) -> None:
 
 
 def test_operations_of_a_tier_configuration_request(models: Found) -> None:
-    found = models["tiers"]
-    assert found["made"] == ["pending", "setup"]
-    assert found["assigned"] == [True, "Sandbox vendor token"]
-    assert found["unassigned"] == [True, None]
-    assert (found["inquired"], found["pended"]) == ([True, "inquiring"], [True, "pending"])
-    assert found["updated"] == ["Checked.", "pt-9"]
-    assert (found["approved"], found["again"]) == ([True, "approved"], False)
-    assert (found["config"], found["none"]) == ([True, "active", "pt-9"], None)
-    assert found["update"] == ["update", True, "No."]
-    assert found["of_asset"] == [True, None]
+    result = models["tiers"]
+    assert result["made"] == ["pending", "setup"]
+    assert result["assigned"] == [True, "Sandbox vendor token"]
+    assert result["unassigned"] == [True, None]
+    assert (result["inquired"], result["pended"]) == ([True, "inquiring"], [True, "pending"])
+    assert result["updated"] == ["Checked.", "pt-9"]
+    assert (result["approved"], result["again"]) == ([True, "approved"], False)
+    assert (result["config"], result["none"]) == ([True, "active", "pt-9"], None)
+    assert result["update"] == ["update", True, "No."]
+    assert result["of_asset"] == [True, None]
 
 
 def test_operations_of_listings(models: Found) -> None:
-    found = models["listings"]
-    assert (found["made"], found["submitted"]) == ("draft", [True, "reviewing"])
-    assert found["not_the_vendors"] is False
-    assert (found["assigned"], found["refined"]) == ([True, True], [True, "draft"])
-    assert found["deploying"] == [True, "deploying"]
-    assert found["completed"] == [True, "completed"]
-    assert (found["put"], found["back"]) == ("unlisted", "listed")
-    assert found["new"] == ["new", True, "canceled"]
+    result = models["listings"]
+    assert (result["made"], result["submitted"]) == ("draft", [True, "reviewing"])
+    assert result["not_the_vendors"] is False
+    assert (result["assigned"], result["refined"]) == ([True, True], [True, "draft"])
+    assert result["deploying"] == [True, "deploying"]
+    assert result["completed"] == [True, "completed"]
+    assert (result["put"], result["back"]) == ("unlisted", "listed")
+    assert result["new"] == ["new", True, "canceled"]
 
 
 def test_operations_of_billing_requests(models: Found) -> None:
-    found = models["billing"]
-    assert found["made"] == ["provider", True, 1]
-    assert found["period"] == {
+    result = models["billing"]
+    assert result["made"] == ["provider", True, 1]
+    assert result["period"] == {
         "from": "2026-11-01T00:00:00+00:00", "to": "2026-12-01T00:00:00+00:00", "delta": 1,
         "uom": "monthly",
     }  # fmt: skip
-    assert found["updated"] is True
-    assert found["attributes"] == {"provider": {"external_id": "INV-2"}}
-    assert found["hidden"] is None
+    assert result["updated"] is True
+    assert result["attributes"] == {"provider": {"external_id": "INV-2"}}
+    assert result["hidden"] is None
     # The client loses `period.from` of a body that it parses.
-    assert found["lost"] is None
+    assert result["lost"] is None
 
 
 def test_vendor_writes_product_data(models: Found) -> None:
-    found = models["products"]
-    assert found["parameter"] == ["cost_unit", "Cost unit (internal)", False]
-    assert found["deleted"] == [True, None]
-    assert found["configured"] == "https://haxe.nimbus.example.com"
-    assert found["actions"] == ["Sign in", "Partner console"]
-    assert found["filtered"] == [f"{SUITE}-0002"]
+    result = models["products"]
+    assert result["parameter"] == ["cost_unit", "Cost unit (internal)", False]
+    assert result["deleted"] == [True, None]
+    assert result["configured"] == "https://haxe.nimbus.example.com"
+    assert result["actions"] == ["Sign in", "Partner console"]
+    assert result["filtered"] == [f"{SUITE}-0002"]
 
 
 def test_conversation_of_a_draft(models: Found) -> None:

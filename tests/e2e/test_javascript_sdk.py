@@ -82,16 +82,16 @@ def absent() -> set[str]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     environments.node("node_handler", PACKAGE)
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Handler]:
-    with handler() as found:
-        yield found
+    with handler() as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +122,8 @@ def run(
             timeout=120,
         )
         assert done.returncode == 0, done.stderr
-        found: Found = json.loads(done.stdout)
-        return found
+        report: Found = json.loads(done.stdout)
+        return report
 
     return run
 
@@ -155,8 +155,8 @@ def test_every_method_works_or_is_listed_as_absent(
     assert len(methods) > 200
     worked = {
         name
-        for found in (queues, directory, zapier)
-        for name, said in found["called"].items()
+        for report in (queues, directory, zapier)
+        for name, said in report["called"].items()
         if said["worked"]
     }
     assert worked.isdisjoint(absent())
@@ -189,23 +189,26 @@ def test_absent_method_is_not_in_connects_document(missing: Found) -> None:
 
 class TestQueues:
     def test_purchase_is_inquired_and_approved(self, queues: Found) -> None:
-        found = queues["fulfillment"]
-        states = [found[name]["status"] for name in ("made", "inquired", "pended", "approved")]
+        result = queues["fulfillment"]
+        states = [result[name]["status"] for name in ("made", "inquired", "pended", "approved")]
         assert states == ["pending", "inquiring", "pending", "approved"]
-        assert found["made"]["id"] in found["found"]
-        asked = {p["id"]: p for p in found["inquired"]["asset"]["params"]}["contact_email"]
-        answered = {p["id"]: p for p in found["pended"]["asset"]["params"]}["contact_email"]
+        assert result["made"]["id"] in result["found"]
+        asked = {p["id"]: p for p in result["inquired"]["asset"]["params"]}["contact_email"]
+        answered = {p["id"]: p for p in result["pended"]["asset"]["params"]}["contact_email"]
         assert asked["value_error"] == "Nobody reads this."
         assert (answered["value"], answered["value_error"]) == ("it@example.com", "")
-        assert (found["inquired"]["note"], found["updated"]["note"]) == ("Asked.", "Filled.")
-        assert found["read"] == found["approved"]
-        assert found["asset"]["status"] == "active"
-        assert (found["again"]["status"], found["again"]["error_code"]) == (400, "REQ_003")
+        assert (result["inquired"]["note"], result["updated"]["note"]) == ("Asked.", "Filled.")
+        assert result["read"] == result["approved"]
+        assert result["asset"]["status"] == "active"
+        assert (result["again"]["status"], result["again"]["error_code"]) == (400, "REQ_003")
 
     def test_failing_requires_a_reason(self, queues: Found) -> None:
-        found = queues["failure"]
-        assert found["without"]["errors"] == ["Missed fields: reason."]
-        assert (found["failed"]["status"], found["failed"]["reason"]) == ("failed", "No capacity.")
+        result = queues["failure"]
+        assert result["without"]["errors"] == ["Missed fields: reason."]
+        assert (result["failed"]["status"], result["failed"]["reason"]) == (
+            "failed",
+            "No capacity.",
+        )
 
     def test_subscription_lifecycle(self, queues: Found) -> None:
         states = {name: row["asset"]["status"] for name, row in queues["later"].items()}
@@ -217,131 +220,139 @@ class TestQueues:
         assert queues["later"]["change"]["asset"]["items"][0]["quantity"] == "7"
 
     def test_level_2_is_set_up_before_level_1_and_the_order(self, queues: Found) -> None:
-        found = queues["tier_configs"]
-        assert found["order"]["status"] == found["waiting"]["status"] == "tiers_setup"
-        assert (found["inquired"]["status"], found["inquired"]["notes"]) == ("inquiring", "Asked.")
-        assert found["rendered"]["template"]["id"] == "TL-561-036-001"
-        assert "Willow Masters" in found["rendered"]["template"]["representation"]
-        assert (found["released"]["status"], found["approved"]["status"]) == (
+        result = queues["tier_configs"]
+        assert result["order"]["status"] == result["waiting"]["status"] == "tiers_setup"
+        assert (result["inquired"]["status"], result["inquired"]["notes"]) == (
+            "inquiring",
+            "Asked.",
+        )
+        assert result["rendered"]["template"]["id"] == "TL-561-036-001"
+        assert "Willow Masters" in result["rendered"]["template"]["representation"]
+        assert (result["released"]["status"], result["approved"]["status"]) == (
             "inquiring", "approved",
         )  # fmt: skip
-        assert found["order_after"]["status"] == "pending"
-        assert found["configs"] == [found["config"]["id"]]
+        assert result["order_after"]["status"] == "pending"
+        assert result["configs"] == [result["config"]["id"]]
 
     def test_update_of_a_configuration_fails(self, queues: Found) -> None:
-        found = queues["tier_configs"]
-        assert (found["update"]["type"], found["failed"]["status"]) == ("update", "failed")
-        assert (found["failed"]["reason"], found["config"]["status"]) == ("Not ours.", "active")
-        kept = {p["id"]: p["value"] for p in found["config"]["params"]}
+        result = queues["tier_configs"]
+        assert (result["update"]["type"], result["failed"]["status"]) == ("update", "failed")
+        assert (result["failed"]["reason"], result["config"]["status"]) == ("Not ours.", "active")
+        kept = {p["id"]: p["value"] for p in result["config"]["params"]}
         assert kept["partner_agreement"] == "NSS-1"
         assert [queues["tier_setup"][name]["status"] for name in ("made", "failed")] == [
             "pending", "failed",
         ]  # fmt: skip
 
     def test_tier_account_requests_are_accepted_and_ignored(self, queues: Found) -> None:
-        found = queues["tier_accounts"]
-        assert (found["first"]["status"], found["read"]) == ("pending", found["first"])
-        assert found["first"]["id"] in found["pending"]
-        assert (found["accepted"]["status"], found["ignored"]["status"]) == ("accepted", "ignored")
-        assert found["ignored"]["reason"] == "Not kept."
-        assert found["version"]["tax_id"] == "93-5550146"
-        assert [row["version"] for row in found["versions"]] == [3, 2, 1]
-        assert found["unchanged"]["error_code"] == "TAR_004"
-        assert found["found"] == [found["before"]["id"]]
+        result = queues["tier_accounts"]
+        assert (result["first"]["status"], result["read"]) == ("pending", result["first"])
+        assert result["first"]["id"] in result["pending"]
+        assert (result["accepted"]["status"], result["ignored"]["status"]) == (
+            "accepted",
+            "ignored",
+        )
+        assert result["ignored"]["reason"] == "Not kept."
+        assert result["version"]["tax_id"] == "93-5550146"
+        assert [row["version"] for row in result["versions"]] == [3, 2, 1]
+        assert result["unchanged"]["error_code"] == "TAR_004"
+        assert result["found"] == [result["before"]["id"]]
 
     def test_listing_is_completed_and_another_canceled(self, queues: Found) -> None:
-        found = queues["listing"]
-        assert (found["made"]["state"], found["refined"]["state"]) == ("draft", "draft")
-        assert found["made"]["id"] in found["deploying"]
-        assert (found["completed"]["state"], found["completed"]["listing"]["status"]) == (
+        result = queues["listing"]
+        assert (result["made"]["state"], result["refined"]["state"]) == ("draft", "draft")
+        assert result["made"]["id"] in result["deploying"]
+        assert (result["completed"]["state"], result["completed"]["listing"]["status"]) == (
             "completed", "listed",
         )  # fmt: skip
-        assert (found["canceled"]["state"], found["gone"]["status"]) == ("canceled", 404)
+        assert (result["canceled"]["state"], result["gone"]["status"]) == ("canceled", 404)
 
     def test_billing_requests_of_both_parties(self, queues: Found) -> None:
-        found = queues["billing"]
-        for row, kind in ((found["provided"], "provider"), (found["vended"], "vendor")):
+        result = queues["billing"]
+        for row, kind in ((result["provided"], "provider"), (result["vended"], "vendor")):
             assert row["type"] == kind
-            assert (row["asset"]["id"], row["period"]["uom"]) == (found["asset"]["id"], "monthly")
+            assert (row["asset"]["id"], row["period"]["uom"]) == (result["asset"]["id"], "monthly")
             assert row["period"]["to"] == "2026-11-01T00:00:00+00:00"
-        assert found["read"] == found["vended"]
-        assert found["recurring"]["id"] == found["asset"]["id"]
-        assert (found["hidden"]["status"], found["hidden"]["error_code"]) == (404, "NFND_000")
-        assert found["vended"]["id"] in found["seen_by_vendor"]
-        assert found["provided"]["id"] not in found["seen_by_vendor"]
-        assert found["after"]["attributes"]["provider"] == {"invoice": "NL-1"}
-        assert found["attributes"]["provider"] == {"invoice": "NL-1"}
+        assert result["read"] == result["vended"]
+        assert result["recurring"]["id"] == result["asset"]["id"]
+        assert (result["hidden"]["status"], result["hidden"]["error_code"]) == (404, "NFND_000")
+        assert result["vended"]["id"] in result["seen_by_vendor"]
+        assert result["provided"]["id"] not in result["seen_by_vendor"]
+        assert result["after"]["attributes"]["provider"] == {"invoice": "NL-1"}
+        assert result["attributes"]["provider"] == {"invoice": "NL-1"}
 
 
 class TestDirectory:
     def test_product_and_its_parts(self, directory: Found) -> None:
-        found = directory["product"]
-        for row in (found, found["parts"]["actions"], found["parts"]["parameters"]):
+        result = directory["product"]
+        for row in (result, result["parts"]["actions"], result["parts"]["parameters"]):
             assert row["read"] == row["made"]
             assert row["made"]["id"] in row["found"]
-        assert found["changed"]["short_description"] == "Copies kept."
-        assert found["parts"]["actions"]["changed"]["title"] == "Console"
-        assert found["parts"]["parameters"]["changed"]["hint"] == "Which one."
-        assert found["value"]["value"] == found["values"][0]["value"] == "https://api.example.com"
-        assert found["items"] == ["PRD-814-505-018-0001", "PRD-814-505-018-0002"]
-        assert found["templates"] == [f"TL-213-870-00{n}" for n in (1, 2, 3)]
+        assert result["changed"]["short_description"] == "Copies kept."
+        assert result["parts"]["actions"]["changed"]["title"] == "Console"
+        assert result["parts"]["parameters"]["changed"]["hint"] == "Which one."
+        assert result["value"]["value"] == result["values"][0]["value"] == "https://api.example.com"
+        assert result["items"] == ["PRD-814-505-018-0001", "PRD-814-505-018-0002"]
+        assert result["templates"] == [f"TL-213-870-00{n}" for n in (1, 2, 3)]
 
     def test_connection_is_made_and_changed(self, directory: Found) -> None:
-        found = directory["product"]["connection"]
-        assert found["read"] == found["made"]
-        assert found["changed"] == {**found["made"], "type": "production"}
-        assert found["found"] == found["by_product"] == [found["made"]["id"]]
+        result = directory["product"]["connection"]
+        assert result["read"] == result["made"]
+        assert result["changed"] == {**result["made"], "type": "production"}
+        assert result["found"] == result["by_product"] == [result["made"]["id"]]
 
     def test_inventory_helper(self, directory: Found) -> None:
-        found = directory["inventory"]
-        assert found["parameters"] == ["region", "contact_email", "activation_id", "console_url"]
-        assert "tenant_id" in found["fulfillment"]
-        assert found["found"] == ["partner_agreement", "partner_tenant"]
-        assert len(found["templates"]) == 9
-        assert found["asset_templates"] == [f"TL-561-034-00{n}" for n in (1, 2, 3)]
-        claims = jwt.decode(found["link"].partition("jwt=")[2], options={"verify_signature": False})
-        assert (claims["action_id"], claims["asset_id"]) == ("sign_in", found["asset"])
-        assert found["landed"] == 200
+        result = directory["inventory"]
+        assert result["parameters"] == ["region", "contact_email", "activation_id", "console_url"]
+        assert "tenant_id" in result["fulfillment"]
+        assert result["found"] == ["partner_agreement", "partner_tenant"]
+        assert len(result["templates"]) == 9
+        assert result["asset_templates"] == [f"TL-561-034-00{n}" for n in (1, 2, 3)]
+        claims = jwt.decode(
+            result["link"].partition("jwt=")[2], options={"verify_signature": False}
+        )
+        assert (claims["action_id"], claims["asset_id"]) == ("sign_in", result["asset"])
+        assert result["landed"] == 200
 
     def test_accounts_and_hubs(self, directory: Found) -> None:
-        found = directory["places"]
-        assert [rows[0]["id"] for rows in found["accounts"]] == ["VA-610-138", "PA-318-442"]
-        assert found["users"] == [found["user"]]
-        assert found["user"]["name"] == "Maya Ortiz"
-        assert found["account"]["name"] == "Nimbus Inc"
-        hub = found["hub"]
+        result = directory["places"]
+        assert [rows[0]["id"] for rows in result["accounts"]] == ["VA-610-138", "PA-318-442"]
+        assert result["users"] == [result["user"]]
+        assert result["user"]["name"] == "Maya Ortiz"
+        assert result["account"]["name"] == "Nimbus Inc"
+        hub = result["hub"]
         assert hub["read"] == hub["made"] and hub["made"]["id"] in hub["found"]
         assert (hub["changed"]["name"], hub["made"]["instance"]["type"]) == ("Store", "API")
-        assert (found["seen"], found["hub_by_vendor"]) == (["HB-7710-3391"], "Northland Hub")
-        assert found["hub_of_another"]["status"] == 403
+        assert (result["seen"], result["hub_by_vendor"]) == (["HB-7710-3391"], "Northland Hub")
+        assert result["hub_of_another"]["status"] == 403
 
     def test_tier_account_has_versions_and_is_deleted(self, directory: Found) -> None:
-        found = directory["tier_accounts"]
-        assert [row["version"] for row in found["versions"]] == [2, 1]
-        assert found["changed"]["tax_id"] == "93-1"
-        assert found["after"]["events"]["decommissioned"]["at"]
+        result = directory["tier_accounts"]
+        assert [row["version"] for row in result["versions"]] == [2, 1]
+        assert result["changed"]["tax_id"] == "93-1"
+        assert result["after"]["events"]["decommissioned"]["at"]
 
     def test_conversations(self, directory: Found) -> None:
-        found = directory["conversations"]
-        assert found["talk"]["instance_id"] == found["request"]
-        assert found["found"] == [found["talk"]["id"]]
-        assert found["read"] == found["said"]
-        assert (found["said"]["text"], found["edited"]["text"]) == ("Working on it.", "Thanks.")
-        assert found["listed"][-2:] == [found["said"]["id"], found["edited"]["id"]]
-        assert [row["id"] for row in found["whole"]["messages"]] == found["listed"]
-        assert found["begun"]["instance_id"] == found["draft"]
+        result = directory["conversations"]
+        assert result["talk"]["instance_id"] == result["request"]
+        assert result["found"] == [result["talk"]["id"]]
+        assert result["read"] == result["said"]
+        assert (result["said"]["text"], result["edited"]["text"]) == ("Working on it.", "Thanks.")
+        assert result["listed"][-2:] == [result["said"]["id"], result["edited"]["id"]]
+        assert [row["id"] for row in result["whole"]["messages"]] == result["listed"]
+        assert result["begun"]["instance_id"] == result["draft"]
 
     def test_webhook_is_created_triggered_and_deleted(
         self, directory: Found, served: Handler
     ) -> None:
-        found = directory["webhooks"]
-        assert found["triggered"] == [200, ""]
-        assert found["after"]["stats"]["success_triggers"] == 1
-        assert found["changed"]["label"] == "Changed"
-        assert found["made"]["id"] in found["found"]
-        assert (found["hidden"]["status"], found["gone"]["status"]) == (404, 404)
+        result = directory["webhooks"]
+        assert result["triggered"] == [200, ""]
+        assert result["after"]["stats"]["success_triggers"] == 1
+        assert result["changed"]["label"] == "Changed"
+        assert result["made"]["id"] in result["found"]
+        assert (result["hidden"]["status"], result["gone"]["status"]) == (404, 404)
         calls = [got for got in served.seen if got.path == "/directory"]
-        assert [got.json["webhook_id"] for got in calls] == [found["made"]["id"]]
+        assert [got.json["webhook_id"] for got in calls] == [result["made"]["id"]]
 
 
 Row = dict[str, Any]
@@ -366,21 +377,21 @@ QUERIES: dict[str, Callable[[Row, Found], bool]] = {
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_query_of_the_sdk_finds_the_expected_rows(directory: Found, name: str) -> None:
-    found = directory["queries"]
-    wanted = {row["id"] for row in found["all"] if QUERIES[name](row, found)}
-    assert 0 < len(wanted) < len(found["all"])
-    assert set(found["found"][name]) == wanted
+    result = directory["queries"]
+    wanted = {row["id"] for row in result["all"] if QUERIES[name](row, result)}
+    assert 0 < len(wanted) < len(result["all"])
+    assert set(result["found"][name]) == wanted
 
 
 def test_order_pages_and_select(directory: Found) -> None:
-    found = directory["queries"]
-    assert set(found["found"]) == set(QUERIES)
-    assert [r["id"] for r in found["all"]] == [
+    result = directory["queries"]
+    assert set(result["found"]) == set(QUERIES)
+    assert [r["id"] for r in result["all"]] == [
         r["id"] for r in sorted(
-            sorted(found["all"], key=lambda r: r["id"]), key=lambda r: r["created"], reverse=True
+            sorted(result["all"], key=lambda r: r["id"]), key=lambda r: r["created"], reverse=True
         )
     ]  # fmt: skip
-    assert "note" not in found["one"] and "items" not in found["one"]["asset"]
+    assert "note" not in result["one"] and "items" not in result["one"]["asset"]
 
 
 @pytest.mark.parametrize(
@@ -406,12 +417,12 @@ def test_refusal_raises_an_api_error(directory: Found, name: str, status: int, c
 
 class TestZapier:
     def test_order_triggers_a_zap(self, zapier: Found, served: Handler) -> None:
-        found = zapier["subscription"]
-        assert (found["made"]["type"], found["made"]["data"]) == ("event", {})
-        assert found["after"]["stats"]["success_triggers"] == 1
-        assert found["gone"]["status"] == 404
+        result = zapier["subscription"]
+        assert (result["made"]["type"], result["made"]["data"]) == ("event", {})
+        assert result["after"]["stats"]["success_triggers"] == 1
+        assert result["gone"]["status"] == 404
         calls = [got for got in served.seen if got.path == "/zapier"]
-        assert [got.json["webhook_id"] for got in calls] == [found["made"]["id"]]
+        assert [got.json["webhook_id"] for got in calls] == [result["made"]["id"]]
         assert set(calls[0].json) == {
             "webhook_id", "webhook_name", "object_class", "account_id", "product_id", "api_url",
             "triggered_at", "last_success_at", "last_failure_at", "processing_timeout", "data",
@@ -426,34 +437,34 @@ class TestZapier:
         assert zapier["order"]["mpn"] == "NB-SEAT"
 
     def test_tier_account_is_named_by_its_external_uid(self, zapier: Found) -> None:
-        found = zapier["tier_account"]
-        assert found["made"]["account"]["id"] == found["account"]
-        assert found["made"]["status"] == "pending"
-        assert found["made"]["account"]["contact_info"]["city"] == "Salem"
+        result = zapier["tier_account"]
+        assert result["made"]["account"]["id"] == result["account"]
+        assert result["made"]["status"] == "pending"
+        assert result["made"]["account"]["contact_info"]["city"] == "Salem"
 
     def test_messages_are_part_of_the_conversation(self, zapier: Found) -> None:
-        found = zapier["messages"]
-        assert {row["id"]: row["text"] for row in found["found"]}[found["sent"]] == "From a zap."
+        result = zapier["messages"]
+        assert {row["id"]: row["text"] for row in result["found"]}[result["sent"]] == "From a zap."
 
     def test_form_asks_for_visible_parameters(self, zapier: Found) -> None:
-        found = zapier["form"]
+        result = zapier["form"]
         shown = [
             row["id"]
-            for row in found["all"]
+            for row in result["all"]
             if (row["phase"], row["scope"]) == ("ordering", "asset")
             and (row["constraints"]["required"] or not row["constraints"]["hidden"])
         ]
-        assert found["ordering"] == found["by_id"] == shown
-        assert len(found["tiers"]) == 4
+        assert result["ordering"] == result["by_id"] == shown
+        assert len(result["tiers"]) == 4
 
     def test_its_choices(self, zapier: Found) -> None:
-        found = zapier["choices"]
-        assert set(found["products"]) >= {orders.PLAIN, SUITE}
-        assert set(found["visible"]) >= {orders.PLAIN, SUITE}
-        assert "HB-7710-3391" in found["hubs"]
-        assert found["account"] == "VA-610-138"
+        result = zapier["choices"]
+        assert set(result["products"]) >= {orders.PLAIN, SUITE}
+        assert set(result["visible"]) >= {orders.PLAIN, SUITE}
+        assert "HB-7710-3391" in result["hubs"]
+        assert result["account"] == "VA-610-138"
         # Whom a helpdesk case is assigned to.
-        assert found["users"] == ["UR-426-913-070"]
+        assert result["users"] == ["UR-426-913-070"]
 
     def test_each_filter_of_its_searches(self, zapier: Found) -> None:
         refused: dict[str, set[str]] = {}

@@ -29,16 +29,16 @@ def interpreter() -> Path:
 
 @pytest.fixture(scope="module")
 def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Handler]:
-    with handler() as found:
-        yield found
+    with handler() as served:
+        yield served
 
 
 def run(interpreter: Path, running: Sandbox, script: str, **variables: str) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def run(interpreter: Path, running: Sandbox, script: str, **variables: str) -> d
         timeout=180,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +124,8 @@ EXPECTED: dict[str, Callable[[Row, dict[str, Any]], bool]] = {
 @pytest.mark.parametrize("name", EXPECTED)
 def test_filter_finds_the_expected_rows(lists: dict[str, Any], name: str) -> None:
     wanted = {row["id"] for row in lists["everything"] if EXPECTED[name](row, lists)}
-    found = lists["filters"][name]
-    assert sorted(found) == sorted(wanted)
+    result = lists["filters"][name]
+    assert sorted(result) == sorted(wanted)
     assert lists["counts"][name] == len(wanted)
     # One that finds nothing, or everything, would prove nothing.
     assert 0 < len(wanted) < len(lists["everything"])
@@ -220,16 +220,16 @@ def test_other_collections(lists: dict[str, Any]) -> None:
 def test_action_returns_the_changed_request(
     actions: dict[str, Any], action: str, status: str, asset_status: str
 ) -> None:
-    found = actions[action]
-    assert (found["status"], found["asset"]["status"]) == (status, asset_status)
+    result = actions[action]
+    assert (result["status"], result["asset"]["status"]) == (status, asset_status)
 
 
 def test_draft_is_purchased(actions: dict[str, Any]) -> None:
-    found = actions["purchase"]
-    assert found["id"] == actions["draft"]["id"]
+    result = actions["purchase"]
+    assert result["id"] == actions["draft"]["id"]
     # The suite's reseller has to be set up first, where that queue is served.
-    assert found["status"] in ("pending", "tiers_setup")
-    assert found["asset"]["status"] == "processing"
+    assert result["status"] in ("pending", "tiers_setup")
+    assert result["asset"]["status"] == "processing"
 
 
 def test_actions_store_their_results(actions: dict[str, Any]) -> None:
@@ -333,18 +333,18 @@ def test_conflict_names_the_other_request(errors: dict[str, Any]) -> None:
 
 
 def test_asyncio_client(asynchronous: dict[str, Any]) -> None:
-    found = asynchronous
-    assert len(found["everything"]) > 20
-    assert found["everything"] == sorted(set(found["everything"]))
-    assert found["slice"] == found["everything"][3:14]
-    assert found["made"] in found["since"]
-    assert found["newest"]["id"] in found["since"]
-    assert found["made"] in found["pending"]
-    assert found["counts"] == [len(found["everything"]), len(found["pending"])]
-    filled = {p["id"]: p["value"] for p in found["updated"]["asset"]["params"]}
+    report = asynchronous
+    assert len(report["everything"]) > 20
+    assert report["everything"] == sorted(set(report["everything"]))
+    assert report["slice"] == report["everything"][3:14]
+    assert report["made"] in report["since"]
+    assert report["newest"]["id"] in report["since"]
+    assert report["made"] in report["pending"]
+    assert report["counts"] == [len(report["everything"]), len(report["pending"])]
+    filled = {p["id"]: p["value"] for p in report["updated"]["asset"]["params"]}
     assert filled["activation_id"] == "async-1"
-    assert (found["approved"]["id"], found["approved"]["status"]) == (found["made"], "approved")
-    assert found["exists"] is False
+    assert (report["approved"]["id"], report["approved"]["status"]) == (report["made"], "approved")
+    assert report["exists"] is False
 
 
 def test_refusal_in_the_asyncio_client(asynchronous: dict[str, Any]) -> None:

@@ -48,8 +48,8 @@ RULES = {
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
     folder = tmp_path_factory.mktemp("handler")
-    with validating.validator(folder, "--rules", json.dumps(RULES)) as found:
-        yield found
+    with validating.validator(folder, "--rules", json.dumps(RULES)) as served:
+        yield served
 
 
 @pytest.fixture(scope="module", params=["sync", "async", "specs"])

@@ -21,10 +21,10 @@ Wanted = Callable[[Row], bool]
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -276,13 +276,13 @@ def test_select_excludes_fields(running: Sandbox) -> None:
 )
 def test_other_collections(running: Sandbox, target: str, expected: list[str] | None) -> None:
     """None: the meter's subscriptions, or every product."""
-    found = wire.get(running, target).ids
+    pks = wire.get(running, target).ids
     if expected is not None:
-        assert found == expected
+        assert pks == expected
     elif target.startswith("/assets"):
-        assert sorted(found) and all(pk.startswith("AS-7046-") for pk in found)
+        assert sorted(pks) and all(pk.startswith("AS-7046-") for pk in pks)
     else:
-        assert sorted(found) == sorted([BACKUP, SUITE, METER])
+        assert sorted(pks) == sorted([BACKUP, SUITE, METER])
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,11 @@ METER = "PRD-590-284-731"
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        until_printed(found, "Press Ctrl-C to stop.", "")
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        until_printed(running, "Press Ctrl-C to stop.", "")
+        yield running
         # A clean stop takes seconds, and is tested on its own.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def let_leases_pass(running: Sandbox) -> None:
 
 def counters_are_right(running: Sandbox) -> None:
     """Check the counters by the command that compares them with the records."""
-    found = subprocess.run(
+    done = subprocess.run(
         manage("check_counters"), env=running.process.env, cwd=ROOT, capture_output=True, timeout=60
     )
-    assert (found.returncode, found.stdout, found.stderr) == (0, b"", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def hook_of(running: Sandbox, served: Handler, product: str = orders.PLAIN) -> str:
@@ -160,8 +160,8 @@ def test_request_that_kills_the_sandbox_twice_backs_off(running: Sandbox) -> Non
             let_leases_pass(running)
             restart(running)
         orders.until_stats(running, hook, triggers=2, failure_triggers=0)
-        found = running.as_vendor("GET", f"/notifications/webhooks/{hook}")
-        assert found["earliest_possible_trigger"] is not None
+        hook_body = running.as_vendor("GET", f"/notifications/webhooks/{hook}")
+        assert hook_body["earliest_possible_trigger"] is not None
         served.respond = lambda request: 200
         running.advance("4m30s")
         assert served.calls.empty()
@@ -230,8 +230,8 @@ def _try_to_advance(running: Sandbox, by: str) -> Any:
 
 
 def _now(running: Sandbox) -> datetime:
-    found = running.call("GET", "/sandbox/clock").json()
-    return datetime.fromisoformat(found["now"])
+    body = running.call("GET", "/sandbox/clock").json()
+    return datetime.fromisoformat(body["now"])
 
 
 def test_keys_and_url_are_the_same_after_a_kill(running: Sandbox) -> None:

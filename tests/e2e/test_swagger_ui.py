@@ -19,9 +19,9 @@ __all__ = ["chromium", "watched"]
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
-        found.process.kill()
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+        running.process.kill()
 
 
 def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, watched: Watched) -> None:

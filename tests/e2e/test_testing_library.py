@@ -75,8 +75,8 @@ class Processor:
 
     @staticmethod
     def params(request: dict[str, Any]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = request.get("asset", request)["params"]
-        return found
+        params: list[dict[str, Any]] = request.get("asset", request)["params"]
+        return params
 
     def wrong(self, request: dict[str, Any]) -> str:
         """Return the parameter that has a wrong value."""
@@ -86,10 +86,10 @@ class Processor:
 
     def until_fixed(self, path: str) -> dict[str, Any]:
         deadline = time.monotonic() + 20
-        while self.wrong(found := self.running.as_vendor("GET", path)):
+        while self.wrong(request := self.running.as_vendor("GET", path)):
             assert time.monotonic() < deadline, f"{path} keeps its wrong value"
             pause()
-        return dict(found)
+        return dict(request)
 
     def write(self, path: str, request: dict[str, Any], params: list[dict[str, Any]]) -> None:
         body = {"asset": {"params": params}} if "asset" in request else {"params": params}
@@ -106,19 +106,19 @@ def interpreter() -> Path:
 
 @pytest.fixture(scope="module")
 def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
 def processor(running: Sandbox) -> Iterator[Processor]:
     """The vendor's handler for webhooks of three queues."""
-    found = Processor(running)
-    with handler(found) as served:
+    processor = Processor(running)
+    with handler(processor) as served:
         wake(running, served)
-        yield found
+        yield processor
 
 
 def wake(running: Sandbox, served: Handler) -> None:

@@ -23,16 +23,16 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture
 def served() -> Iterator[Handler]:
-    with handler() as found:
-        yield found
+    with handler() as served:
+        yield served
 
 
 @pytest.fixture
@@ -284,9 +284,9 @@ def test_trap_6_no_list_has_microseconds_or_z(
 ) -> None:
     orders.purchase(running)
     orders.until_stats(running, hook["id"], success_triggers=1)
-    found = list(stamps(wire.get(running, f"{target}?limit=1000").json))
-    assert found
-    assert [text for text in found if not STAMP.fullmatch(text)] == []
+    dates = list(stamps(wire.get(running, f"{target}?limit=1000").json))
+    assert dates
+    assert [text for text in dates if not STAMP.fullmatch(text)] == []
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ def until(running: Sandbox, path: str, wanted: Callable[[Any], bool]) -> Any:
     """Poll a file until it has the status, and return it."""
     deadline = time.monotonic() + 240
     while True:
-        found = running.as_vendor("GET", path)
-        if wanted(found):
-            return found
-        assert time.monotonic() < deadline, found
+        body = running.as_vendor("GET", path)
+        if wanted(body):
+            return body
+        assert time.monotonic() < deadline, body
         pause()
 
 

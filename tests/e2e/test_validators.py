@@ -71,17 +71,17 @@ def test_types_are_those_of_connect() -> None:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        validating.add_tier_parameters(found)
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        validating.add_tier_parameters(running)
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
-    with validating.validator(tmp_path_factory.mktemp("handler")) as found:
-        yield found
+    with validating.validator(tmp_path_factory.mktemp("handler")) as served:
+        yield served
 
 
 @pytest.fixture
@@ -180,8 +180,8 @@ class TestEachType:
         refused = flow.validate({"id": wrong, "value": "no@example.com"}).json()
         assert flow.params(refused)[wrong]["value_error"] == "Not this one."
         right = {"id": wrong, "value": "yes@example.com"}
-        found = flow.params(flow.validate(right).json())[wrong]
-        assert (found["value"], found["value_error"]) == ("yes@example.com", "")
+        param = flow.params(flow.validate(right).json())[wrong]
+        assert (param["value"], param["value_error"]) == ("yes@example.com", "")
         sent = [flow.params(g["body"])[wrong]["value"] for g in served.seen(flow.pk)]
         assert sent[2:] == ["no@example.com", "yes@example.com"]
 
@@ -217,11 +217,11 @@ class TestEachType:
         }  # fmt: skip
 
     def check_counters(self, running: Sandbox, made: Json, request: Json) -> None:
-        found = validating.read_hook(running, made)
-        assert found["stats"] == NO_CALLS | {"events": 1, "triggers": 1, "success_triggers": 1}
-        assert found["last_event"] == request["claims"]["triggered_at"]
-        assert found["last_failure"] is None
-        last = found["last_success"]
+        hook = validating.read_hook(running, made)
+        assert hook["stats"] == NO_CALLS | {"events": 1, "triggers": 1, "success_triggers": 1}
+        assert hook["last_event"] == request["claims"]["triggered_at"]
+        assert hook["last_failure"] is None
+        last = hook["last_success"]
         assert (last["status"], last["status_code"], last["errors"]) == ("success", 200, "")
         assert last["response"]["headers"]["Content-Type"] == "application/json"
         assert json.loads(last["response"]["body"])["id"] == request["body"]["id"]
@@ -235,8 +235,8 @@ def nothing_happens(running: Sandbox, served: Validator, flow: Flow, *hooks: Jso
     assert flow.read() == before
     assert len(served.seen()) == called
     for made in hooks:
-        found = validating.read_hook(running, made)
-        assert (found["stats"], found["last_event"]) == (NO_CALLS, None)
+        hook = validating.read_hook(running, made)
+        assert (hook["stats"], hook["last_event"]) == (NO_CALLS, None)
 
 
 class TestNobodyIsCalled:
@@ -265,10 +265,10 @@ class TestNobodyIsCalled:
         nothing_happens(running, served, flow, other)
 
     def test_distributor_cannot_have_a_validator(self, running: Sandbox, served: Validator) -> None:
-        for name, found in VALIDATORS.items():
+        for name, validator in VALIDATORS.items():
             body = {
                 "label": "Mine", "product_id": SUITE, "type": name, "jwt_secret": orders.SECRET,
-                "object_class": found.object_class, "external_url": f"{served.url}/{name}",
+                "object_class": validator.object_class, "external_url": f"{served.url}/{name}",
             }  # fmt: skip
             response = running.call(
                 "POST", "/public/v1/notifications/webhooks", body, key=running.provider_key
@@ -292,8 +292,8 @@ class TestNobodyIsCalled:
         assert made.status_code == 201, made.text
         flow = validating.draft(running)
         nothing_happens(running, served, flow)
-        found = running.call("GET", f"{path}/{made.json()['id']}", key=key).json()
-        assert (found["stats"], found["last_event"]) == (NO_CALLS, None)
+        hook = running.call("GET", f"{path}/{made.json()['id']}", key=key).json()
+        assert (hook["stats"], hook["last_event"]) == (NO_CALLS, None)
         # They don't even see what could be validated.
         assert running.call("POST", f"/public/v1{flow.path}/validate", {}, key=key).status_code == (
             404

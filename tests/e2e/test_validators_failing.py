@@ -26,16 +26,16 @@ FAILED = {"events": 1, "triggers": 1, "success_triggers": 0, "failure_triggers":
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     folder = tmp_path_factory.mktemp("sandbox")
-    with sandbox(folder, SIM_VALIDATION_TIMEOUT=str(LIMIT)) as found:
-        yield found
+    with sandbox(folder, SIM_VALIDATION_TIMEOUT=str(LIMIT)) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
-    with validating.validator(tmp_path_factory.mktemp("handler")) as found:
-        yield found
+    with validating.validator(tmp_path_factory.mktemp("handler")) as served:
+        yield served
 
 
 @pytest.fixture
@@ -158,12 +158,12 @@ class TestWrong:
         # The body of a validation that failed isn't kept either.
         assert untouched.read() == before
         assert len(served.seen(hook["id"])) == 1
-        found = validating.read_hook(running, hook)
-        assert (found["stats"], found["last_success"]) == (FAILED, None)
-        assert found["last_failure"]["status"] == "failure"
+        hook_body = validating.read_hook(running, hook)
+        assert (hook_body["stats"], hook_body["last_success"]) == (FAILED, None)
+        assert hook_body["last_failure"]["status"] == "failure"
         # The vendor reads where, too; the distributor reads the rest.
-        assert found["last_failure"]["errors"][:20] == said[:20]
-        assert found["earliest_possible_trigger"] is None
+        assert hook_body["last_failure"]["errors"][:20] == said[:20]
+        assert hook_body["earliest_possible_trigger"] is None
         served.release()
 
     def test_unreachable_handler(self, running: Sandbox, hook: Json, flow: Flow) -> None:
@@ -178,9 +178,9 @@ class TestWrong:
         assert "Nothing listens" in said or "refused" in said
         assert str(port) not in said and "127.0.0.1" not in said
         assert flow.read() == before
-        found = validating.read_hook(running, hook)
-        assert (found["stats"], found["last_failure"]["status_code"]) == (FAILED, None)
-        assert str(port) in found["last_failure"]["errors"]
+        hook_body = validating.read_hook(running, hook)
+        assert (hook_body["stats"], hook_body["last_failure"]["status_code"]) == (FAILED, None)
+        assert str(port) in hook_body["last_failure"]["errors"]
         goes_on(flow)
 
     def test_wrong_secret(self, running: Sandbox, served: Validator, flow: Flow) -> None:
@@ -315,8 +315,8 @@ class TestOdd:
     def test_byte_order_mark_is_ignored(self, served: Validator, hook: Json, flow: Flow) -> None:
         edit = {"asset": {"params": [{"id": "company_alias", "value": "Harbour"}]}}
         served.rules(validator=raw(b"\xef\xbb\xbf" + json.dumps(edit).encode()))
-        found = flow.params(flow.validate().json())
-        assert found["company_alias"]["value"] == "Harbour"
+        params = flow.params(flow.validate().json())
+        assert params["company_alias"]["value"] == "Harbour"
 
     def test_numbers_become_strings(self, served: Validator, hook: Json, flow: Flow) -> None:
         served.rules(validator=params({"id": "company_alias", "value": 17}))
@@ -328,7 +328,7 @@ class TestOdd:
         edit = {"asset": {"params": [{"id": "company_alias", "value": "Harbour"}]}}
         text = json.dumps({"note": "x" * 3_000_000, **edit})
         served.rules(validator=raw(text.encode()))
-        found = flow.params(flow.validate().json())
-        assert found["company_alias"]["value"] == "Harbour"
+        params = flow.params(flow.validate().json())
+        assert params["company_alias"]["value"] == "Harbour"
         last = validating.read_hook(running, hook)["last_success"]
         assert last["response"]["body"] == text[:65536]

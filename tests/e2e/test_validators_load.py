@@ -30,16 +30,16 @@ HANGING = 40
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
         # A clean stop takes seconds, and is test_restart's.
-        found.process.kill()
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")
 def validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
-    with validating.validator(tmp_path_factory.mktemp("handler")) as found:
-        yield found
+    with validating.validator(tmp_path_factory.mktemp("handler")) as validator:
+        yield validator
 
 
 @pytest.fixture
@@ -52,17 +52,17 @@ def hook(running: Sandbox, validator: Validator) -> Iterator[Json]:
 
 @pytest.fixture
 def pool(validator: Validator) -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(HANGING) as found:
-        yield found
+    with ThreadPoolExecutor(HANGING) as pool:
+        yield pool
         validator.release()
 
 
 def timed(call: Callable[[], Any], limit: float = 1) -> Any:
     """Make a request that must get a response within a second."""
     began = time.monotonic()
-    found = call()
+    result = call()
     assert time.monotonic() - began < limit
-    return found
+    return result
 
 
 def others_are_served(running: Sandbox, validator: Validator, other: Flow, event: Json) -> None:
@@ -162,12 +162,12 @@ class TestHanging:
         validator.release()
         response = waiting.result()
         assert response.status_code == 200
-        found = response.json()
-        params = flow.params(found)
-        assert (found["note"], found["asset"]["items"][0]["quantity"]) == ("Soon, please.", "7")
+        body = response.json()
+        params = flow.params(body)
+        assert (body["note"], body["asset"]["items"][0]["quantity"]) == ("Soon, please.", "7")
         assert params["company_alias"]["value"] == "B"
         assert params["customer_domain"]["value_error"] == "Not yours."
-        assert flow.read() == found
+        assert flow.read() == body
 
     def test_purchase_wins_over_a_late_response(
         self,

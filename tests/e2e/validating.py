@@ -35,8 +35,8 @@ class Validator:
 
     def rules(self, **by_type: Json) -> None:
         """Say what the handler answers, by type of webhook; others are answered by an echo."""
-        found = {f"/{name}": rule for name, rule in by_type.items()}
-        requests.post(f"{self.url}/rules", json=found, timeout=5).raise_for_status()
+        rules = {f"/{name}": rule for name, rule in by_type.items()}
+        requests.post(f"{self.url}/rules", json=rules, timeout=5).raise_for_status()
 
     def release(self) -> None:
         """Let the calls go that are held."""
@@ -49,8 +49,8 @@ class Validator:
     def until_seen(self, count: int, *about: str, timeout: float = 10) -> None:
         """Wait for so many calls."""
         deadline = time.monotonic() + timeout
-        while (found := len(self.seen(*about))) < count:
-            assert time.monotonic() < deadline, f"{found} calls instead of {count}"
+        while (count_seen := len(self.seen(*about))) < count:
+            assert time.monotonic() < deadline, f"{count_seen} calls instead of {count}"
             pause(0.02)
 
 
@@ -172,9 +172,9 @@ class Flow:
         given = {"id": self.names["vendors"], "value": f"vt-{self.pk}"}
         self.as_vendor("PUT", self.body(given))
         self.as_vendor("POST", {}, "approve")
-        found = self.read()
-        assert found["status"] == "approved"
-        return found
+        body = self.read()
+        assert body["status"] == "approved"
+        return body
 
 
 class Order(Flow):

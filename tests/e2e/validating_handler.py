@@ -49,10 +49,10 @@ class Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         if path == "/seen":
             with self.server.guard:
-                found = [
+                rows = [
                     got for got in self.server.seen if not query or got["of"] & {*query.split("&")}
                 ]
-            shown = [{k: v for k, v in got.items() if k != "of"} for got in found]
+            shown = [{k: v for k, v in got.items() if k != "of"} for got in rows]
             self._send(200, json.dumps(shown).encode())
         else:
             self._judge(b"")

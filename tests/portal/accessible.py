@@ -22,11 +22,11 @@ def violations(page: Page) -> list[str]:
     """Return each violation with the elements that it is about."""
     # Past the page's own policy, which lets no script in.
     page.evaluate(_axe())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert found["passes"], "axe has looked at nothing"
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert result["passes"], "axe has looked at nothing"
     return [
         f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']]}"
-        for one in found["violations"]
+        for one in result["violations"]
     ]
 
 
@@ -37,11 +37,11 @@ def overflow(page: Page) -> int:
 
 def spills(page: Page) -> list[str]:
     """Return what is wider than the place that it has, and so lies upon what is beside it."""
-    found: list[str] = page.evaluate(
+    elements: list[str] = page.evaluate(
         """[...document.querySelectorAll("main *, header *")].filter((e) =>
              e.clientWidth > 1 && e.scrollWidth > e.clientWidth + 1
              && getComputedStyle(e).overflowX === "visible" && e.checkVisibility()
              && !e.closest("svg, .menu, .visually-hidden, thead") && !e.matches("table, .table"))
            .map((e) => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 40)}`)"""
     )
-    return found
+    return elements

@@ -52,13 +52,13 @@ def calls(who: Caller) -> Call:
 
 def entries(values: Mapping[str, Any], errors: Mapping[str, str] | None = None) -> list[Any]:
     """Return `params` of the API with these values and errors."""
-    found: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for pk, value in values.items():
         key = "structured_value" if isinstance(value, dict) else "value"
-        found[pk] = {"id": pk, key: value}
+        entries[pk] = {"id": pk, key: value}
     for pk, text in (errors or {}).items():
-        found.setdefault(pk, {"id": pk})["value_error"] = text
-    return list(found.values())
+        entries.setdefault(pk, {"id": pk})["value_error"] = text
+    return list(entries.values())
 
 
 def order(distributor: Call, **values: Any) -> Any:

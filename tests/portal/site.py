@@ -49,17 +49,17 @@ class Site:
             storage_state=self.state,
         )
         try:
-            found = Watched(context.new_page())
-            found.page.on("request", lambda request: found.asked.append(request.url))
-            found.page.on(
+            watched = Watched(context.new_page())
+            watched.page.on("request", lambda request: watched.asked.append(request.url))
+            watched.page.on(
                 "console",
-                lambda said: found.complaints.append(said.text) if said.type == "error" else None,
+                lambda said: watched.complaints.append(said.text) if said.type == "error" else None,
             )
-            found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
+            watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
             if path:
-                found.page.goto(path)
-            yield found
-            assert found.hosts() <= {urlsplit(self.running.url).netloc}
+                watched.page.goto(path)
+            yield watched
+            assert watched.hosts() <= {urlsplit(self.running.url).netloc}
         finally:
             context.close()
 
@@ -79,9 +79,9 @@ def printed_link(running: Sandbox) -> str:
     while "Press Ctrl-C to stop." not in running.process.printed:
         assert time.monotonic() < deadline, running.process.printed
         pause()
-    found = re.search(rf"{running.url}/sign-in/\S+", running.process.printed)
-    assert found, running.process.printed
-    return found[0]
+    match = re.search(rf"{running.url}/sign-in/\S+", running.process.printed)
+    assert match, running.process.printed
+    return match[0]
 
 
 def act_as(page: Page, account: str) -> None:

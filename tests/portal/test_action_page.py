@@ -49,9 +49,9 @@ def test_page_shows_the_decoded_token_without_signing_in(vendor: Caller, client:
 def test_python_example_on_the_page_verifies_the_token(vendor: Caller, client: Client) -> None:
     path = path_of(vendor)
     text = client.get(path).content.decode()
-    found = re.search(r'in Python">(.*?)</pre>', text, re.S)
-    assert found
-    code = found[1].replace("&quot;", '"')
+    match = re.search(r'in Python">(.*?)</pre>', text, re.S)
+    assert match
+    code = match[1].replace("&quot;", '"')
     token = path.partition("jwt=")[2]
     code = code.replace('os.environ["ACTION_SECRET"]', "secret")
     scope = {"token": token, "secret": secret()}

@@ -20,9 +20,9 @@ CANARY = "canary-of-a-header"
 
 @pytest.fixture
 def watched(site: Site) -> Iterator[Watched]:
-    with site.open("/admin/") as found:
-        yield found
-        assert not violations(found)
+    with site.open("/admin/") as watched:
+        yield watched
+        assert not violations(watched)
 
 
 def violations(watched: Watched) -> list[str]:
@@ -74,24 +74,24 @@ def test_admin_widgets_work(site: Site, watched: Watched) -> None:
 
 def test_portal_reveals_header_values_with_the_secret(site: Site) -> None:
     pk = site.webhook(headers={"X-Key": CANARY, "Accept": "text/plain"})
-    with site.open(f"/webhooks/{pk}/http/") as found:
-        page = found.page
+    with site.open(f"/webhooks/{pk}/http/") as watched:
+        page = watched.page
         values = page.locator("#header-values")
         expect(values).to_contain_text("••••••••")
         expect(values).to_contain_text("text/plain")
         page.get_by_role("button", name="Reveal").click()
         expect(values).to_contain_text(CANARY)
         expect(page.locator("#secret")).to_contain_text(SECRET)
-        assert page.locator("#header-values").count() == 1 and not found.complaints
+        assert page.locator("#header-values").count() == 1 and not watched.complaints
     trigger(site, pk)
-    with site.open(f"/deliveries/?q=webhook:{pk}") as found:
-        page = found.page
+    with site.open(f"/deliveries/?q=webhook:{pk}") as watched:
+        page = watched.page
         page.goto(newest(page))
         headers = page.locator("#request-headers")
         expect(headers).to_contain_text("••••••••")
         page.locator("#reveal-headers").click()
         expect(page.locator("#request-headers")).to_contain_text(CANARY)
-        assert not found.complaints
+        assert not watched.complaints
 
 
 def trigger(site: Site, pk: str) -> None:

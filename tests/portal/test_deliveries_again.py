@@ -34,23 +34,23 @@ def row(hook: Webhook) -> Delivery:
 def made(response: Any) -> Delivery:
     """Return the delivery that a form has created."""
     assert response.status_code == 303, response.content.decode()
-    found = Delivery.objects.latest("pk")
-    assert response.headers["Location"] == f"/deliveries/{found.pk}/"
-    return found
+    delivery = Delivery.objects.latest("pk")
+    assert response.headers["Location"] == f"/deliveries/{delivery.pk}/"
+    return delivery
 
 
 def test_attempt_is_sent_again(vendor: Client, row: Delivery) -> None:
-    found = made(vendor.post(f"/deliveries/{row.pk}/again/", {"attempt": 1}))
-    assert (found.state, found.forced, found.resend.repeats, found.resend.number) == (
+    delivery = made(vendor.post(f"/deliveries/{row.pk}/again/", {"attempt": 1}))
+    assert (delivery.state, delivery.forced, delivery.resend.repeats, delivery.resend.number) == (
         "waiting", True, row, 1,
     )  # fmt: skip
-    page = html.get(vendor, f"/deliveries/{found.pk}/")
-    assert page.messages == f"Sent again as delivery {found.pk}."
+    page = html.get(vendor, f"/deliveries/{delivery.pk}/")
+    assert page.messages == f"Sent again as delivery {delivery.pk}."
     assert page.terms()["Events"].startswith(f"Resend of delivery {row.pk}, attempt 1.")
     link = page.by_role("link", f"delivery {row.pk}")
     assert link["href"] == f"/deliveries/{row.pk}/?attempt=1"
     page = html.get(vendor, f"/deliveries/{row.pk}/")
-    assert page.terms()["Resends"] == f"delivery {found.pk}"
+    assert page.terms()["Resends"] == f"delivery {delivery.pk}"
 
 
 def test_resend_requires_a_post_with_a_csrf_token(vendor: Client, row: Delivery) -> None:
@@ -83,8 +83,8 @@ def test_unrecorded_request_cannot_be_sent_again(vendor: Client, row: Delivery, 
 
 def form(client: Client, row: Delivery) -> dict[str, str]:
     """Return what the form of changes is filled with."""
-    found = client.get(f"/deliveries/{row.pk}/change/?attempt=1").context["form"]
-    return {field.name: str(field.value()) for field in found}
+    form = client.get(f"/deliveries/{row.pk}/change/?attempt=1").context["form"]
+    return {field.name: str(field.value()) for field in form}
 
 
 def test_form_is_filled_with_the_sent_request(vendor: Client, row: Delivery) -> None:
@@ -97,8 +97,8 @@ def test_form_is_filled_with_the_sent_request(vendor: Client, row: Delivery) -> 
 def test_changes_apply_to_one_request(vendor: Client, row: Delivery) -> None:
     sent = {**form(vendor, row), "attempt": 1, "external_url": "http://127.0.0.1:9/new",
             "headers": '{"X-New": "1"}', "content": '{"data": {"n": 1}}'}  # fmt: skip
-    found = made(vendor.post(f"/deliveries/{row.pk}/change/", sent))
-    resend = found.resend
+    delivery = made(vendor.post(f"/deliveries/{row.pk}/change/", sent))
+    resend = delivery.resend
     assert (resend.url, resend.headers, resend.changed) == (
         "http://127.0.0.1:9/new", {"X-New": "1"}, True,
     )  # fmt: skip

@@ -47,15 +47,15 @@ def test_new_rows_appear_unless_the_log_is_paused(site: Site, hook: str) -> None
         page = watched.page
         page.clock.install()
         page.goto(f"/deliveries/?q=webhook:{hook}")
-        found = page.locator("#log tbody tr")
-        before = found.count()
+        rows = page.locator("#log tbody tr")
+        before = rows.count()
         page.keyboard.press("j")
         chosen = page.locator("[data-step]").first.get_attribute("id")
         trigger(site, hook)
         page.clock.run_for(3_100)
-        expect(found).to_have_count(before + 1)
-        expect(found.first).to_contain_text("200 success")
-        expect(found.first).to_have_class("is-new")
+        expect(rows).to_have_count(before + 1)
+        expect(rows.first).to_contain_text("200 success")
+        expect(rows.first).to_have_class("is-new")
         # The selected row stays selected.
         expect(page.locator(f"#{chosen}")).to_be_focused()
         page.locator("#live").uncheck()
@@ -65,7 +65,7 @@ def test_new_rows_appear_unless_the_log_is_paused(site: Site, hook: str) -> None
         assert polls(watched) == polled
         page.locator("#live").check()
         page.clock.run_for(3_100)
-        expect(found).to_have_count(before + 2)
+        expect(rows).to_have_count(before + 2)
         assert watched.complaints == []
 
 

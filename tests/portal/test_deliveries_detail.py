@@ -95,8 +95,8 @@ def test_attempts_show_their_result_and_the_next_attempt(vendor: Client, hook: W
     last = failed(row, 600, "Failed (2 of 10).")
     Webhook.objects.update(earliest_possible_trigger=last.next_attempt_at, round=2)
     freeze(last.next_attempt_at - 599 * S)
-    found = page(vendor, row)
-    first, second, _ = found.one('[aria-labelledby="attempts-title"]').roles("listitem")
+    entries = page(vendor, row)
+    first, second, _ = entries.one('[aria-labelledby="attempts-title"]').roles("listitem")
     # An ended backoff has no time of a next attempt.
     assert first.text == (
         "Attempt 1 500 failure 7 ms 2026-11-01 09:00:00 UTC Handler returned HTTP 500. "
@@ -106,9 +106,9 @@ def test_attempts_show_their_result_and_the_next_attempt(vendor: Client, hook: W
         "5 min later Attempt 2 500 failure 7 ms 2026-11-01 09:05:00 UTC Failed (2 of 10). "
         "Next attempt in 9 min 59 s, at 09:15:00 UTC."
     )
-    assert next_step(found) == "Next attempt in 9 min 59 s, at 09:15:00 UTC."
-    assert times(found) == {"09:15:00 UTC"}
-    countdowns = found.all("time[data-time=countdown]")
+    assert next_step(entries) == "Next attempt in 9 min 59 s, at 09:15:00 UTC."
+    assert times(entries) == {"09:15:00 UTC"}
+    countdowns = entries.all("time[data-time=countdown]")
     assert {each["datetime"] for each in countdowns} == {
         f"{last.next_attempt_at:%Y-%m-%dT%H:%M:%SZ}"
     }
@@ -122,10 +122,10 @@ def test_next_attempt_in_the_past_is_due_now(vendor: Client, hook: Webhook) -> N
     last = failed(row, 300)
     Webhook.objects.update(earliest_possible_trigger=last.next_attempt_at, round=1)
     freeze(last.next_attempt_at)
-    found = page(vendor, row)
-    assert "Failed (1 of 10). Due now." in found
-    assert next_step(found) == "Due now, but no worker is running."
-    assert "Attempt 2 due now" in found and not times(found)
+    entries = page(vendor, row)
+    assert "Failed (1 of 10). Due now." in entries
+    assert next_step(entries) == "Due now, but no worker is running."
+    assert "Attempt 2 due now" in entries and not times(entries)
 
 
 @pytest.mark.parametrize(
@@ -144,10 +144,10 @@ def test_moved_next_attempt_says_why(
     until = last.next_attempt_at + seconds * S
     Webhook.objects.update(earliest_possible_trigger=until, round=1)
     freeze(last.finished_at)
-    found = page(vendor, row)
-    assert times(found) == {f"{until:%H:%M:%S} UTC"}
-    assert f"UTC. {moved}".strip() in found
-    assert ("recorded" in found) == bool(moved)
+    entries = page(vendor, row)
+    assert times(entries) == {f"{until:%H:%M:%S} UTC"}
+    assert f"UTC. {moved}".strip() in entries
+    assert ("recorded" in entries) == bool(moved)
 
 
 def test_cleared_backoffs_are_listed_between_the_attempts(
@@ -170,14 +170,14 @@ def test_cleared_backoffs_are_listed_between_the_attempts(
         at = make.AT + seconds * S
         ClearedBackoff.objects.create(cause=cause, at=at, **made, **more)
     assert first.next_attempt_at
-    found = page(vendor, row)
+    entries = page(vendor, row)
     assert (
         "Failed (1 of 10). Backoff of 5 min. 2026-11-01 09:01:01 UTC Backoff cleared: Trigger now "
         f"succeeded (attempt 1 of delivery {other.pk}). 2026-11-01 09:01:30 UTC Backoff cleared: "
         f"edited by {user.name} (endpoint URL). 5 min later Attempt 2"
-    ) in found
-    assert "recovered" not in found.text.lower() and "disabled by" not in found
-    assert f"attempt 2 of delivery {row.pk}" not in found
+    ) in entries
+    assert "recovered" not in entries.text.lower() and "disabled by" not in entries
+    assert f"attempt 2 of delivery {row.pk}" not in entries
 
 
 def test_cleared_backoff_is_listed_once_while_platform_time_stands_still(
@@ -228,15 +228,15 @@ def test_request_and_response_are_shown_as_text(vendor: Client, hook: Webhook) -
         response_headers=[["X-<i>", "<script>\x1b[0m"], ["Content-Type", "text/html"]],
         response_body=b"<script>alert(1)</script>\x1b[31m\xff\xfe \xe2\x80\xae end" + b"\n\x00",
     )  # fmt: skip
-    found = vendor.get(f"/deliveries/{row.pk}/").content.decode()
+    html = vendor.get(f"/deliveries/{row.pk}/").content.decode()
     for shown in (
         "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b[31m\\xff\\xfe [U+202E] end\n\\x00</pre>",
         "&lt;img src=x&gt;\\x07", "X-&lt;i&gt;", "&lt;script&gt;\\x1b[0m", "127.0.0.1/&lt;b&gt;",
         "Not valid UTF-8", "Control characters are shown",
     ):  # fmt: skip
-        assert shown in found, shown
+        assert shown in html, shown
     for raw in ("<script>alert", "<img src=x>", "\x00", "\x1b", "\u202e"):
-        assert raw not in found
+        assert raw not in html
 
 
 def test_json_is_formatted_unless_raw(vendor: Client, hook: Webhook) -> None:
@@ -283,23 +283,23 @@ def test_token_is_decoded_and_checked(vendor: Client, hook: Webhook) -> None:
     row = delivery(hook)
     exp = int(clock.now().timestamp()) + 60
     attempt(row, claims={**CLAIMS, "exp": exp})
-    found = page(vendor, row)
-    assert [each["data-tone"] for each in found.all("[data-tone]")] == ["good"]
-    assert '"typ": "JWT"' in shown_body(found, "Token header")
-    assert f'"exp": {exp}' in shown_body(found, "Token claims")
-    assert found.one("[data-expires] span").text == "Expires"
+    entries = page(vendor, row)
+    assert [each["data-tone"] for each in entries.all("[data-tone]")] == ["good"]
+    assert '"typ": "JWT"' in shown_body(entries, "Token header")
+    assert f'"exp": {exp}' in shown_body(entries, "Token claims")
+    assert entries.one("[data-expires] span").text == "Expires"
     attempt(row, claims=dict(sorted(CLAIMS.items())))
-    found = page(vendor, row)
-    assert found.one("[data-expires] span").text == "Expired"
+    entries = page(vendor, row)
+    assert entries.one("[data-expires] span").text == "Expired"
     # In Connect's order, whatever order the database has.
-    claims = shown_body(found, "Token claims")
+    claims = shown_body(entries, "Token claims")
     assert claims.index("webhook_id") < claims.index("account_id") < claims.index('"exp"')
     Webhook.objects.update(revision=2)
-    found = page(vendor, row)
-    assert "were edited 2 times since" in found.one("[data-tone=bad]")
-    assert "is not retried" in found
+    entries = page(vendor, row)
+    assert "were edited 2 times since" in entries.one("[data-tone=bad]")
+    assert "is not retried" in entries
     hook.refresh_from_db()
-    assert hook.jwt_secret not in found
+    assert hook.jwt_secret not in entries
     hook.jwt_secret = ""
     hook.save()
     assert page(vendor, row).one("[data-tone=bad]")
@@ -307,12 +307,12 @@ def test_token_is_decoded_and_checked(vendor: Client, hook: Webhook) -> None:
 
 def test_request_that_was_not_sent_has_no_token(vendor: Client, hook: Webhook) -> None:
     row = delivery(hook, state="waiting")
-    found = page(vendor, row)
-    assert "No attempts yet." in found and not found.roles("button", "Send again")
+    entries = page(vendor, row)
+    assert "No attempts yet." in entries and not entries.roles("button", "Send again")
     attempt(row, "unknown", claims={}, request_body="", request_headers={}, status_code=None,
             response_headers=[], response_body=b"")  # fmt: skip
-    found = page(vendor, row)
-    assert "No token" in found and "No response." in found
+    entries = page(vendor, row)
+    assert "No token" in entries and "No response." in entries
 
 
 def test_changes_since_the_previous_attempt(vendor: Client, hook: Webhook) -> None:
@@ -342,9 +342,9 @@ def test_validators_response_is_compared_with_the_request(
     region = ["asset.params[region].value", '"us"', '"eu"']
     assert changes(page(vendor, row))[0][:3] == region
     Resend.objects.create(delivery=row, number=1, changed=False, url="", method="", payload="{}")
-    found = page(vendor, row)
-    assert changes(found)[0] == [*region, "not merged"]
-    assert "This is a resend, so the response is shown but not merged." in found
+    entries = page(vendor, row)
+    assert changes(entries)[0] == [*region, "not merged"]
+    assert "This is a resend, so the response is shown but not merged." in entries
 
 
 def test_events_are_listed_and_the_rest_counted(vendor: Client, hook: Webhook) -> None:
@@ -383,7 +383,7 @@ def test_number_of_statements_is_bounded(
     for _ in range(150):
         Event.objects.create(webhook=hook, delivery=row, at=make.AT)
     with django_assert_max_num_queries(18) as queries:
-        found = page(vendor, row)
-    assert "Latest 40 of 120." in found
-    assert len(found.all("[data-step]")) == 40 and found.one("#attempt120")
+        entries = page(vendor, row)
+    assert "Latest 40 of 120." in entries
+    assert len(entries.all("[data-step]")) == 40 and entries.one("#attempt120")
     assert sum("response_body" in query["sql"] for query in queries) == 2

@@ -51,18 +51,18 @@ class Windows:
 
     def show(self, shot: Shot, *, script: bool = True) -> Window:
         """Return a window with the page, and only what has happened since in it."""
-        found = self._window(shot.who, script)
+        window = self._window(shot.who, script)
         if shot.who and self.acting != shot.who:
             act_as(self._window(shot.who, True).page, shot.who)
             self.acting = shot.who
-        found.asked.clear()
-        found.complaints.clear()
+        window.asked.clear()
+        window.complaints.clear()
         # Colours on their way from light to dark would be neither.
-        found.page.emulate_media(color_scheme="light", reduced_motion="reduce")
-        found.page.set_viewport_size({"width": WIDE, "height": 900})
-        response = found.page.goto(shot.address(self.story))
+        window.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        window.page.set_viewport_size({"width": WIDE, "height": 900})
+        response = window.page.goto(shot.address(self.story))
         assert response is not None and response.status == shot.status, shot.name
-        return found
+        return window
 
     def _window(self, who: str, script: bool) -> Window:
         key = ("somebody" if who else NOBODY, script)
@@ -79,21 +79,21 @@ class Windows:
 
 
 def _opened(context: BrowserContext) -> Window:
-    found = Window(context.new_page())
-    found.page.on("request", lambda request: found.asked.append(request.url))
-    found.page.on(
+    window = Window(context.new_page())
+    window.page.on("request", lambda request: window.asked.append(request.url))
+    window.page.on(
         "console",
-        lambda said: found.complaints.append(said.text) if said.type == "error" else None,
+        lambda said: window.complaints.append(said.text) if said.type == "error" else None,
     )
-    found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
-    return found
+    window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
+    return window
 
 
 @pytest.fixture(scope="module")
 def fresh(site: Site) -> Iterator[Windows]:
     """The pages of a sandbox in which nothing has happened."""
-    with _closing(Windows(site, Story(site.running))) as found:
-        yield found
+    with _closing(Windows(site, Story(site.running))) as windows:
+        yield windows
 
 
 @pytest.fixture(scope="module")
@@ -101,19 +101,19 @@ def windows(site: Site) -> Iterator[Windows]:
     """The pages after the story."""
     story = Story(site.running)
     tell(story, site.served)
-    with _closing(Windows(site, story)) as found:
-        yield found
+    with _closing(Windows(site, story)) as windows:
+        yield windows
 
 
 @contextmanager
-def _closing(found: Windows) -> Iterator[Windows]:
-    yield found
-    for window in found.kept.values():
+def _closing(windows: Windows) -> Iterator[Windows]:
+    yield windows
+    for window in windows.kept.values():
         window.page.context.close()
 
 
-def _look(found: Windows, shot: Shot) -> None:
-    window = found.show(shot)
+def _look(windows: Windows, shot: Shot) -> None:
+    window = windows.show(shot)
     page = window.page
     _weigh(page)
     shot.act(page)
@@ -129,7 +129,7 @@ def _look(found: Windows, shot: Shot) -> None:
     said = [each for each in window.complaints if f"status of {shot.status}" not in each]
     assert said == []
     hosts = {urlsplit(url).netloc for url in window.asked}
-    assert hosts == {urlsplit(found.site.running.url).netloc}
+    assert hosts == {urlsplit(windows.site.running.url).netloc}
 
 
 def _weigh(page: Page) -> None:

@@ -112,8 +112,8 @@ def test_capability_is_switched(site: Site) -> None:
         page.get_by_role("button", name="Save Subscriptions").click()
         expect(page.get_by_role("status")).to_contain_text("Subscriptions saved")
         expect(box).to_be_checked(checked=not was)
-        found = site.running.as_vendor("GET", f"/products/{METER}")["capabilities"]
-        assert found["subscription"]["hold"] is not was
+        capabilities = site.running.as_vendor("GET", f"/products/{METER}")["capabilities"]
+        assert capabilities["subscription"]["hold"] is not was
         assert watched.complaints == []
 
 

@@ -101,8 +101,8 @@ class Vendor:
         return self.running.url + asked.link(self.running.as_vendor, pk)
 
     def request(self, pk: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.running.as_vendor("GET", f"/requests/{pk}")
-        return found
+        request: dict[str, Any] = self.running.as_vendor("GET", f"/requests/{pk}")
+        return request
 
     def value(self, pk: str, name: str) -> Any:
         return next(p for p in self.request(pk)["asset"]["params"] if p["id"] == name)["value"]
@@ -115,16 +115,16 @@ class Vendor:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
-    with sandbox(tmp_path_factory.mktemp("form")) as running, handler() as found:
-        vendor = Vendor(running, found)
-        found.respond = vendor.respond
+    with sandbox(tmp_path_factory.mktemp("form")) as running, handler() as served:
+        vendor = Vendor(running, served)
+        served.respond = vendor.respond
         for kind, of in (
             ("inquiring_validator", "fulfillment_request"),
             ("tcr_update_t1_inq_val", "tier_config_request"),
         ):
             body = {
                 "label": kind, "type": kind, "object_class": of, "active": True,
-                "external_url": found.url, "http_method": "POST", "product_id": SUITE,
+                "external_url": served.url, "http_method": "POST", "product_id": SUITE,
                 "jwt_secret": "JWT-secret-of-thirty-two-bytes-or-more",
             }  # fmt: skip
             running.as_vendor("POST", "/notifications/webhooks", body)
@@ -195,9 +195,9 @@ def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, watched: 
 
     page.get_by_role("button", name="Send answers").click()
     expect(page.locator("[data-outcome=pending]")).to_be_visible()
-    found = vendor.request(pk)
-    assert found["status"] == "pending"
-    values = {p["id"]: p["value"] for p in found["asset"]["params"]}
+    request = vendor.request(pk)
+    assert request["status"] == "pending"
+    values = {p["id"]: p["value"] for p in request["asset"]["params"]}
     assert values["console_subdomain"] == FREE
     assert values["siem_url"] == "https://siem.harbour.example.com/in"
     assert values["edition"] == "advanced"
@@ -239,9 +239,9 @@ def test_resellers_form_is_validated_and_sent(vendor: Vendor, watched: Watched) 
     expect(status(page)).to_have_text("Checked. All answers are valid.")
     page.get_by_role("button", name="Send answers").click()
     expect(page.locator("[data-outcome=pending]")).to_be_visible()
-    found = vendor.running.as_vendor("GET", f"/tier/config-requests/{TIER_REQUEST}")
-    assert found["status"] == "pending"
-    assert found["params"][0]["value"] == "AGR-2026-7"
+    request = vendor.running.as_vendor("GET", f"/tier/config-requests/{TIER_REQUEST}")
+    assert request["status"] == "pending"
+    assert request["params"][0]["value"] == "AGR-2026-7"
     assert watched.complaints == []
 
 

@@ -73,9 +73,9 @@ def suite(seeded: Any) -> Callable[..., Parameter]:
 
 
 def test_each_type_has_its_control(ask: Ask) -> None:
-    found = ask(*asked.VALUES).page.fields
-    assert list(found) == list(asked.VALUES)
-    kinds = {pk: {(c["tag"], c.get("type")) for c in found[pk].controls} for pk in found}
+    fields = ask(*asked.VALUES).page.fields
+    assert list(fields) == list(asked.VALUES)
+    kinds = {pk: {(c["tag"], c.get("type")) for c in fields[pk].controls} for pk in fields}
     one = {pk: kind for pk, each in kinds.items() for kind in each if len(each) == 1}
     assert one == {
         "admin_email": ("input", "email"), "company_alias": ("input", "text"),
@@ -84,11 +84,11 @@ def test_each_type_has_its_control(ask: Ask) -> None:
         "siem_url": ("input", "url"), "options": ("input", "checkbox"),
         "security_phone": ("input", "tel"), "scan_policy": ("textarea", None),
     }  # fmt: skip
-    assert [c["name"] for c in found["site_address"].controls] == [
+    assert [c["name"] for c in fields["site_address"].controls] == [
         f"{part}:site_address"
         for part in ("address_line1", "address_line2", "postal_code", "city", "state", "country")
     ]
-    assert all(shown.error == "Please look at this again." for shown in found.values())
+    assert all(shown.error == "Please look at this again." for shown in fields.values())
 
 
 def test_field_shows_the_products_texts(ask: Ask) -> None:
@@ -154,11 +154,11 @@ def test_typed_values_are_stored(ask: Ask, pk: str, changes: dict[str, Any], wan
     page = form.send(**changes)
     assert page.outcome == "pending"
     key = "structured_value" if isinstance(wanted, dict) else "value"
-    found = form.param(pk)
-    assert found[key] == wanted
+    param = form.param(pk)
+    assert param[key] == wanted
     assert form.status == "pending"
     if wanted == {}:
-        assert found["value"] == ""
+        assert param["value"] == ""
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [

@@ -121,12 +121,12 @@ def test_form_is_not_found_without_the_code(seeded: seed.Summary, address: str) 
     nothing = visit(Client(), "/forms/nothing?code=x")
     client = Client()
     path, _, query = address.partition("?")
-    for found in (
+    for response in (
         visit(client, address), post(client, address, "shown=console_subdomain"),
         post(client, f"{path}/check?{query}", "shown=console_subdomain"),
     ):  # fmt: skip
-        assert found.status == 404
-        assert found.html == nothing.html
+        assert response.status == 404
+        assert response.html == nothing.html
     assert status() == "inquiring"
 
 
@@ -238,10 +238,10 @@ def test_submitted_form_redirects_to_the_status(path: str, vendor: Caller) -> No
     assert response.status_code == 303
     assert response.headers["Location"] == path
     assert visit(client, path).outcome == "pending"
-    found = vendor.get(f"/requests/{ORDER}").json
-    assert found["status"] == "pending"
-    assert found["answered"] is True
-    assert all(p["value_error"] == "" for p in found["asset"]["params"])
+    request = vendor.get(f"/requests/{ORDER}").json
+    assert request["status"] == "pending"
+    assert request["answered"] is True
+    assert all(p["value_error"] == "" for p in request["asset"]["params"])
 
 
 def test_unchanged_form_can_be_submitted(path: str) -> None:

@@ -48,9 +48,9 @@ def catalog() -> make.Catalog:
 @pytest.fixture
 def hooked(catalog: make.Catalog) -> Iterator[Handler]:
     """A validator that echoes what it gets until a test has it say something."""
-    with handler(lambda request: (200, request.body)) as found:
-        make.webhook(catalog, found.url, type="inquiring_validator")
-        yield found
+    with handler(lambda request: (200, request.body)) as served:
+        make.webhook(catalog, served.url, type="inquiring_validator")
+        yield served
 
 
 def says(hooked: Handler, *params: dict[str, Any]) -> None:
@@ -294,8 +294,8 @@ def test_one_of_two_concurrent_submissions_is_stored(path: str, hooked: Handler)
             connections.close_all()
 
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(respond, ("first", "second")))
-    assert [is_sent(each) for each in found] == [True, True]
+        pages = list(pool.map(respond, ("first", "second")))
+    assert [is_sent(each) for each in pages] == [True, True]
     assert row().status == "pending"
     assert param("alias")["value"] in ("first", "second")
     vendor = calls(caller(row().vendor))

@@ -156,9 +156,9 @@ def test_empty_table_header_is_left_out(nimbus: Client) -> None:
 @pytest.mark.parametrize("path", ["/products/", *(f"/products/{SUITE}/{tab}" for tab in TABS)])
 def test_number_of_statements_is_constant(path: str, nimbus: Client) -> None:
     def statements() -> int:
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as statements:
             assert nimbus.get(path).status_code == 200
-        return len(found)
+        return len(statements)
 
     few = statements()
     template = Template.objects.filter(product=SUITE)[0]
@@ -240,10 +240,10 @@ def test_switching_a_branch_off_removes_it(nimbus: Client) -> None:
     body = {"group": "usage", "ppu.ppu": "on", "ppu.schema": "TR", "ppu.late": "on",
             "ppu.required_custom_fields": " region, zone ,"}  # fmt: skip
     nimbus.post(f"/products/{SUITE}/capabilities/", body)
-    found = product()
-    assert found.capability("ppu.schema") == "TR" and found.capability("ppu.late") is True
-    assert found.capability("ppu.required_custom_fields") == ["region", "zone"]
-    assert found.capability("ppu.dynamic") is False
+    row = product()
+    assert row.capability("ppu.schema") == "TR" and row.capability("ppu.late") is True
+    assert row.capability("ppu.required_custom_fields") == ["region", "zone"]
+    assert row.capability("ppu.dynamic") is False
 
 
 def test_tiers_keep_their_level(nimbus: Client) -> None:

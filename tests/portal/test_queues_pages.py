@@ -56,13 +56,13 @@ def stranger(seeded: seed.Summary) -> Client:
 
 def of_each_queue(account: str) -> list[tuple[str, str]]:
     who = Account.objects.get(pk=account)
-    found = [
+    rows = [
         (queue.model._meta.app_label, row.pk)
         for queue in base.registered()
         for row in queue.model.visible_to(who)[:2]
     ]
-    assert {name for name, _ in found} == set(API)
-    return found
+    assert {name for name, _ in rows} == set(API)
+    return rows
 
 
 def test_index_counts_objects_by_status(vendor: Client) -> None:

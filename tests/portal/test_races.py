@@ -44,6 +44,6 @@ def test_concurrent_requests_for_a_new_secret_set_one(
         responses = list(pool.map(ask, clients))
     assert sorted(response.status_code for response in responses) == [200, 303]
     shown = next(response for response in responses if response.status_code == 200)
-    found = Webhook.objects.get()
-    assert found.revision == row.revision + 1
-    assert found.jwt_secret in shown.content.decode()
+    hook = Webhook.objects.get()
+    assert hook.revision == row.revision + 1
+    assert hook.jwt_secret in shown.content.decode()

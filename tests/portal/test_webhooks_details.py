@@ -208,10 +208,10 @@ def test_htmx_gets_the_polled_part(vendor: Client, row: Webhook) -> None:
 
 def test_number_of_statements_does_not_depend_on_the_attempts(vendor: Client, row: Webhook) -> None:
     def statements(rest: str) -> int:
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as statements:
             page(vendor, row, rest)
-        assert not any("response_body" in query["sql"] for query in found)
-        return len(found)
+        assert not any("response_body" in query["sql"] for query in statements)
+        return len(statements)
 
     row.last_failure = attempt(row)
     row.save()
@@ -422,9 +422,9 @@ def test_trigger_of_a_webhook_that_was_deleted_meanwhile(
 ) -> None:
     trigger = fan_out.trigger
 
-    def deleted_just_before(found: Webhook) -> Delivery:
-        actions.delete(found.pk)
-        return trigger(found)
+    def deleted_just_before(hook: Webhook) -> Delivery:
+        actions.delete(hook.pk)
+        return trigger(hook)
 
     monkeypatch.setattr(fan_out, "trigger", deleted_just_before)
     response = vendor.post(path(row, "do/trigger/"), {"next": "/webhooks/"}, follow=True)

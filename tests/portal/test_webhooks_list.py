@@ -110,11 +110,11 @@ def test_pages_have_ten_rows(vendor: Client, catalog: Catalog) -> None:
 
 def test_number_of_statements_is_constant(vendor: Client, catalog: Catalog) -> None:
     def statements() -> int:
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as statements:
             vendor.get(f"{LIST}?size=50")
-        assert not any("jwt_secret" in query["sql"] for query in found)
-        assert not any("response_body" in query["sql"] for query in found)
-        return len(found)
+        assert not any("jwt_secret" in query["sql"] for query in statements)
+        assert not any("response_body" in query["sql"] for query in statements)
+        return len(statements)
 
     row = hook(catalog)
     row.last_success = attempt(row)

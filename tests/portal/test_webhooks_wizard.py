@@ -30,7 +30,7 @@ def fields(client: Client, path: str) -> Any:
 
 
 def errors(client: Client, path: str) -> dict[str, list[str]]:
-    return {name: list(found) for name, found in fields(client, path).errors.items()}
+    return {name: list(errors) for name, errors in fields(client, path).errors.items()}
 
 
 def allow(catalog: Catalog, **capabilities: Any) -> None:
@@ -141,9 +141,9 @@ def test_each_header_shows_its_error(vendor: Client, catalog: Catalog) -> None:
     names, values = ["X-A", "x-a", "", "X-Ok", "Authorization"], ["1", "2", "3", "é", "x"]
     path = walk(vendor, catalog, "http")
     send(vendor, path, **{**HTTP, "header_name": names, "header_value": values})
-    found = [row.error for row in fields(vendor, path).rows]
-    assert found[0] == "" and "same header as X-A" in found[1]
-    assert "needs a name" in found[2] and "ASCII" in found[3] and "reserved" in found[4]
+    errors = [row.error for row in fields(vendor, path).rows]
+    assert errors[0] == "" and "same header as X-A" in errors[1]
+    assert "needs a name" in errors[2] and "ASCII" in errors[3] and "reserved" in errors[4]
 
 
 def test_adding_a_header_row_shows_no_errors(vendor: Client, catalog: Catalog) -> None:
@@ -177,8 +177,8 @@ def test_added_queue_has_an_explanation(monkeypatch: pytest.MonkeyPatch) -> None
         object_class, title = "renewal", "Renewals"
 
     monkeypatch.setattr(base, "registered", lambda: [Later])
-    found = types.find("event", "renewal")
-    assert found and "queue “Renewals”" in found.explanation
+    trigger = types.find("event", "renewal")
+    assert trigger and "queue “Renewals”" in trigger.explanation
     assert all(each.explanation for each in types.registered())
 
 
@@ -315,8 +315,8 @@ def test_many_products_are_searched(vendor: Client, catalog: Catalog) -> None:
         )  # fmt: skip
     path = walk(vendor, catalog, "product")
     assert len(vendor.get(path).context["products"]) == 30
-    found = vendor.get(f"{path}?q=many 039").context["products"]
-    assert [row.name for row in found] == ["Many 039"]
+    products = vendor.get(f"{path}?q=many 039").context["products"]
+    assert [row.name for row in products] == ["Many 039"]
     assert send(vendor, path, product="PRD-300-000-039").endswith("/type/")
     # The selected product is always listed.
     assert vendor.get(path).context["products"][0].pk == "PRD-300-000-039"

@@ -135,8 +135,8 @@ class Platform:
 
     def status(self, queue: str, pk: str) -> str:
         """Return the status of an object, as its vendor sees it."""
-        found = self.by["V"].get(f"{PATHS[queue]}/{pk}").json
-        return str(found["state" if queue == LISTING else "status"])
+        body = self.by["V"].get(f"{PATHS[queue]}/{pk}").json
+        return str(body["state" if queue == LISTING else "status"])
 
 
 @contextmanager
@@ -149,12 +149,12 @@ def undone() -> Iterator[None]:
 
 def everything() -> dict[str, list[tuple[Any, ...]]]:
     """Return all rows of all tables of the project."""
-    found = {}
+    rows = {}
     with connection.cursor() as cursor:
         for table in _tables():
             cursor.execute(f'SELECT * FROM "{table}"')
-            found[table] = sorted(cursor.fetchall(), key=repr)
-    return found
+            rows[table] = sorted(cursor.fetchall(), key=repr)
+    return rows
 
 
 @lru_cache
@@ -174,14 +174,14 @@ def latest() -> int:
 
 def heard(platform: Platform, since: int = 0) -> Counter[tuple[str, Change]]:
     """Return the number of events by party and change."""
-    found: Counter[tuple[str, Change]] = Counter()
+    counts: Counter[tuple[str, Change]] = Counter()
     for hook, pk, source, target in Event.objects.filter(pk__gt=since).values_list(
         "webhook", "object_id", "status_from", "status_to"
     ):
         # A webhook that shall hear nothing has no side.
         queue, side = platform.owner.get(hook, (f"quiet {hook}", "-"))
-        found[side, Change(queue, pk, source, target)] += 1
-    return found
+        counts[side, Change(queue, pk, source, target)] += 1
+    return counts
 
 
 def told(platform: Platform, since: int, changes: Sequence[Change]) -> None:

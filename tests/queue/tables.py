@@ -178,8 +178,8 @@ def fits(queue: str, verb: str, kind: str) -> bool:
 
 def legal(queue: str, verb: str, status: str, kind: str, who: str) -> Row | None:
     """Return the line by which one of V, D, S makes the verb from a status."""
-    found = [r for r in rows(queue, verb) if r.source == status and who in r.who]
-    return found[0] if found and fits(queue, verb, kind) else None
+    legal = [r for r in rows(queue, verb) if r.source == status and who in r.who]
+    return legal[0] if legal and fits(queue, verb, kind) else None
 
 
 def refusal(queue: str, verb: str, status: str, kind: str, who: str) -> int:

@@ -57,9 +57,9 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def model(queue: str) -> Any:
-    found = base.find_queue(queue)
-    assert found is not None
-    return found.model
+    model = base.find_queue(queue)
+    assert model is not None
+    return model.model
 
 
 def call(platform: Platform, who: str, queue: str, pk: str, verb: str) -> Response:

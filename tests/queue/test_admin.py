@@ -291,9 +291,9 @@ def test_search_and_filters(vendor: Client, catalog: Catalog) -> None:
 
 def test_list_takes_a_constant_number_of_statements(vendor: Client, catalog: Catalog) -> None:
     def statements() -> int:
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as captured:
             assert vendor.get(LIST).status_code == 200
-        return len(found)
+        return len(captured)
 
     request(catalog)
     few = statements()

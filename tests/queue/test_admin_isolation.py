@@ -51,10 +51,10 @@ def ids_in(response: Any) -> set[str]:
     return set(ID.findall(response.content.decode()))
 
 
-def written(found: CaptureQueriesContext) -> list[str]:
+def written(captured: CaptureQueriesContext) -> list[str]:
     return [
         q["sql"]
-        for q in found
+        for q in captured
         if q["sql"].lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))
         and not any(f'"{table}"' in q["sql"][:60] for table in OWN)
     ]
@@ -71,13 +71,13 @@ def test_lists_and_pages_show_only_own_objects(
 ) -> None:
     hidden = platform.hidden_from(who)
     for model in PAGES:
-        found = listed(client, model)
-        assert found, f"{who} has no {model._meta.label}"
-        assert not found & platform.hidden_rows(who, model), model
+        pks = listed(client, model)
+        assert pks, f"{who} has no {model._meta.label}"
+        assert not pks & platform.hidden_rows(who, model), model
         if model is User:
-            owners = User.objects.filter(pk__in=found).values_list("account", flat=True)
+            owners = User.objects.filter(pk__in=pks).values_list("account", flat=True)
             assert set(owners) == {platform.account_of(who).pk}
-        for url in (page(model, "changelist"), page(model, "change", sorted(found)[0])):
+        for url in (page(model, "changelist"), page(model, "change", sorted(pks)[0])):
             response = client.get(url)
             assert response.status_code == 200
             assert not ids_in(response) & hidden, url
@@ -111,19 +111,19 @@ def test_pages_of_others_objects_are_not_found(
         pk = others[0]
         for name in ("change", "history", "delete"):
             for method in (client.get, client.post):
-                with transaction.atomic(), CaptureQueriesContext(connection) as found:
+                with transaction.atomic(), CaptureQueriesContext(connection) as captured:
                     response = method(page(model, name, pk), {"post": "yes", "_save": "1"})
                     transaction.set_rollback(True)
                 assert response.status_code in (302, 403, 404), (model, name, response)
-                assert written(found) == []
+                assert written(captured) == []
         moves = [*getattr(shown, "queue", None).by_name] if hasattr(shown, "queue") else []
         urls = [page(model, "move", pk, name) for name in moves[:2]]
         if model._meta.label == "webhooks.Webhook":
             urls += [page(model, "do", pk, "trigger"), page(model, "secret", pk)]
         for url in urls:
-            with CaptureQueriesContext(connection) as found:
+            with CaptureQueriesContext(connection) as captured:
                 assert client.post(url, {"reason": "No."}).status_code == 404
-            assert written(found) == []
+            assert written(captured) == []
         assert not listed(client, model, f"q={pk}") & set(others)
 
 
@@ -139,9 +139,12 @@ def test_list_actions_do_not_change_others_objects(
             if action:
                 body = {"action": action, "_selected_action": others, "confirmed": "yes",
                         "post": "yes", "reason": "No.", "body": "{}"}  # fmt: skip
-                with CaptureQueriesContext(connection) as found:
+                with CaptureQueriesContext(connection) as captured:
                     response = client.post(url, body)
-                assert written(found) == [] and response.status_code in (200, 302), (model, action)
+                assert written(captured) == [] and response.status_code in (200, 302), (
+                    model,
+                    action,
+                )
                 assert not ids_in(response) & set(others)
 
 

@@ -60,8 +60,8 @@ def hooks(catalog: make.Catalog) -> None:
 
 def told(pk: str) -> list[str]:
     """Return the types of the accounts that were notified of an object, in order."""
-    found = Event.objects.filter(object_id=pk).order_by("pk")
-    return list(found.values_list("webhook__account__type", flat=True))
+    events = Event.objects.filter(object_id=pk).order_by("pk")
+    return list(events.values_list("webhook__account__type", flat=True))
 
 
 def test_each_party_creates_its_type_and_is_notified() -> None:

@@ -251,7 +251,7 @@ def test_texts_and_identifiers(name: str, taken: dict[Any, Any], wrong: list[Any
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "errors"),
     [
         ({}, ["label: This field is required.", "kind: This field is required."]),
         ({"label": None, "kind": None, "size": None, "inner": None},
@@ -266,10 +266,10 @@ def test_texts_and_identifiers(name: str, taken: dict[Any, Any], wrong: list[Any
         ({"label": "a", "kind": "x", "inner": "x"}, ["inner: Expected an object."]),
     ],
 )  # fmt: skip
-def test_required_fields_and_choices(value: Any, found: list[str]) -> None:
+def test_required_fields_and_choices(value: Any, errors: list[str]) -> None:
     with pytest.raises(Invalid) as raised:
         _Required().check(value)
-    assert raised.value.messages == found
+    assert raised.value.messages == errors
 
 
 def test_partial_body_may_omit_required_fields_but_not_null_them() -> None:

@@ -189,22 +189,22 @@ def test_changes_are_applied_on_approval_only(platform: Platform, kind: str) -> 
     asset = reaching.subscription(platform)
 
     def held() -> tuple[Any, ...]:
-        found = platform.by["V"].get(f"/assets/{asset}").json
-        values = {param["id"]: param["value"] for param in found["params"]}
-        return found["items"][0]["quantity"], values["asset_ask"], values["asset_set"]
+        body = platform.by["V"].get(f"/assets/{asset}").json
+        values = {param["id"]: param["value"] for param in body["params"]}
+        return body["items"][0]["quantity"], values["asset_ask"], values["asset_set"]
 
     body = reaching.about(asset, kind)
     quantity = "5" if kind == "adjustment" else "41"
     body["asset"]["params"] = [{"id": "asset_ask", "value": "eu"}]
     if kind != "adjustment":
         body["asset"]["items"] = [{"id": "SEAT", "quantity": 41}]
-    for verb, found in (("fail", ("5", "", "")), ("approve", (quantity, "eu", "t-1"))):
+    for verb, expected in (("fail", ("5", "", "")), ("approve", (quantity, "eu", "t-1"))):
         path = f"/requests/{platform.post('D', '/requests', body)['id']}"
         fulfilled = [{"id": "asset_set", "value": "t-1"}]
         platform.put("V", path, {"asset": {"params": fulfilled}})
         assert held() == ("5", "", "")
         platform.post("V", f"{path}/{verb}", BECAUSE)
-        assert held() == found
+        assert held() == expected
 
 
 @pytest.mark.parametrize("on", [True, False])
@@ -236,8 +236,8 @@ def test_only_completion_changes_the_listing(
         ("submit", "V", before), ("refine", "D", before), ("submit", "V", before),
         ("deploy", "D", before), ("complete", "D", after),
     ):  # fmt: skip
-        found = platform.post(who, f"{PATHS[LISTING]}/{pk}/{verb}")
-        assert found["listing"]["status"] == status
+        body = platform.post(who, f"{PATHS[LISTING]}/{pk}/{verb}")
+        assert body["listing"]["status"] == status
 
 
 def closed_by_records(platform: Platform, path: str) -> None:

@@ -181,13 +181,13 @@ class TestObjects:
         Product.objects.filter(pk=BACKUP).update(
             capabilities={"cart": {"validation": True}, "tiers": {"configs": {"level": 2}}}
         )
-        found = vendor.get(f"/products/{BACKUP}").json["capabilities"]
-        assert found["cart"] == {"validation": True}
-        assert found["tiers"] == {
+        capabilities = vendor.get(f"/products/{BACKUP}").json["capabilities"]
+        assert capabilities["cart"] == {"validation": True}
+        assert capabilities["tiers"] == {
             "updates": False, "configs": {"level": 2}, "validation": False,
         }  # fmt: skip
-        assert found["ppu"] is None
-        assert found["subscription"]["hold"] is False
+        assert capabilities["ppu"] is None
+        assert capabilities["subscription"]["hold"] is False
 
     def test_disabled_capability_is_null(self, vendor: Caller) -> None:
         off = vendor.get(f"/products/{BACKUP}").json["capabilities"]

@@ -130,11 +130,11 @@ class TestLists:
         refused(vendor.get("/products?eq(name,"), 400)
 
     def test_catalog_filters(self, vendor: Caller) -> None:
-        found = {
+        counts = {
             path: {query: len(ids(vendor, f"{path}?{query}")) for query in queries}
             for path, queries in FOUND.items()
         }
-        assert found == FOUND
+        assert counts == FOUND
 
     def test_provider_lists_products_as_the_cli_does(self, distributor: Caller) -> None:
         query = "or(eq(visibility.listing,true),eq(visibility.syndication,true))"
@@ -151,9 +151,9 @@ class TestLists:
         ],
     )
     def test_ordering(self, path: str, order: str, key: str, vendor: Caller) -> None:
-        found = [row[key] for row in vendor.get(f"{path}?ordering({order})").json]
-        assert len(found) > 1
-        assert found == sorted(found, reverse=True)
+        values = [row[key] for row in vendor.get(f"{path}?ordering({order})").json]
+        assert len(values) > 1
+        assert values == sorted(values, reverse=True)
 
     def test_select_excludes_fields(self, vendor: Caller) -> None:
         query = "select(-capabilities,-visibility.owner)&eq(id,PRD-362-917-440)"

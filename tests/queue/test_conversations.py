@@ -171,18 +171,18 @@ def test_reused_identifier_continues_the_conversation(catalog: make.Catalog) -> 
 
 def test_a_client_finds_the_conversation_of_a_request(catalog: make.Catalog, ours: Caller) -> None:
     row, other = order(catalog), order(catalog)
-    [found] = ours.get(f"/conversations?instance_id={row.pk}").json
-    assert found == {
+    [conversation] = ours.get(f"/conversations?instance_id={row.pk}").json
+    assert conversation == {
         "id": of(row).shown_id, "instance_id": row.pk, "topic": f"Fulfillment request {row.pk}",
-        "type": "conversation", "status": "open", "accounts": found["accounts"],
-        "creator": found["creator"], "created": found["events"]["created"]["at"],
-        "events": {"created": {"at": found["created"], "by": found["creator"]}},
+        "type": "conversation", "status": "open", "accounts": conversation["accounts"],
+        "creator": conversation["creator"], "created": conversation["events"]["created"]["at"],
+        "events": {"created": {"at": conversation["created"], "by": conversation["creator"]}},
     }  # fmt: skip
-    assert {a["id"] for a in found["accounts"]} == {catalog.vendor.pk, catalog.provider.pk}
-    assert found["creator"]["id"] == catalog.provider_user.uid
-    detail = ours.get(f"/conversations/{found['id']}").json
+    assert {a["id"] for a in conversation["accounts"]} == {catalog.vendor.pk, catalog.provider.pk}
+    assert conversation["creator"]["id"] == catalog.provider_user.uid
+    detail = ours.get(f"/conversations/{conversation['id']}").json
     assert [m["text"] for m in detail.pop("messages")] == ["Created in status pending."]
-    assert detail == found
+    assert detail == conversation
     assert ids(ours, "/conversations") == [of(other).shown_id, of(row).shown_id]
 
 
@@ -190,7 +190,7 @@ def test_filters_of_conversations(catalog: make.Catalog, ours: Caller) -> None:
     row, other = order(catalog), order(catalog)
     one, two = of(row).shown_id, of(other).shown_id
     assert ours.post(f"/conversations/{two}/close").status == 200
-    for query, found in (
+    for query, expected in (
         (f"id={one}", [one]), (f"in(id,({one},{two}))", [two, one]), (f"ne(id,{one})", [two]),
         (f"out(id,({one}))", [two]), ("id=CO-1", []), (f"id={one[3:]}", []), ("id=1", []),
         (f"in(instance_id,({row.pk}))", [one]), (f"eq(instance_id,{row.pk})&limit=1", [one]),
@@ -202,7 +202,7 @@ def test_filters_of_conversations(catalog: make.Catalog, ours: Caller) -> None:
         (f"like(topic,*{row.pk}*)", [one]), ("ge(created,2020-01-01)", [two, one]),
         ("lt(events.created.at,2020-01-01)", []), ("select(-events)", [two, one]),
     ):  # fmt: skip
-        assert ids(ours, f"/conversations?{query}") == found, query
+        assert ids(ours, f"/conversations?{query}") == expected, query
     assert "events" not in ours.get("/conversations?select(-events)").json[0]
     assert ours.get("/conversations?limit=1").headers["Content-Range"] == "items 0-0/2"
     refused(ours.get("/conversations?nothing=1"), 400, "Unknown property: nothing.")
@@ -214,7 +214,7 @@ def test_filters_of_messages(catalog: make.Catalog, ours: Caller, theirs: Caller
     mine = ours.post(path, {"text": "Hello"}).json
     yours = theirs.post(path, {"text": "Good day", "type": "message"}).json
     first = ids(ours, path)[0]
-    for query, found in (
+    for query, expected in (
         ("", [first, mine["id"], yours["id"]]), ("type=message", [mine["id"], yours["id"]]),
         ("eq(type,state_change)", [first]), (f"id={mine['id']}", [mine["id"]]),
         ("text=Hello", [mine["id"]]), ("like(text,*day*)", [yours["id"]]),
@@ -222,7 +222,7 @@ def test_filters_of_messages(catalog: make.Catalog, ours: Caller, theirs: Caller
         (f"events.created.by.id={mine['creator']['id']}", [mine["id"]]),
         ("ordering(-id)", [yours["id"], mine["id"], first]), ("id=ME-1", []),
     ):  # fmt: skip
-        assert ids(ours, f"{path}?{query}") == found, query
+        assert ids(ours, f"{path}?{query}") == expected, query
     page = ours.get(f"{path}?limit=1&offset=1")
     assert page.headers["Content-Range"] == "items 1-1/3"
     assert "events" not in ours.get(f"{path}?select(-events)").json[0]
@@ -344,9 +344,9 @@ def test_draft_can_have_a_conversation(catalog: make.Catalog, ours: Caller, thei
 def test_other_accounts_see_no_conversations(
     vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
-    found = ids(vendor, "/conversations")
-    assert found
-    pk = found[0]
+    pks = ids(vendor, "/conversations")
+    assert pks
+    pk = pks[0]
     message = ids(vendor, f"/conversations/{pk}/messages")[0]
     instance = vendor.get(f"/conversations/{pk}").json["instance_id"]
     before = Message.objects.count()

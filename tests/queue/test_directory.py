@@ -142,8 +142,8 @@ class TestConfigurations:
         again = vendor.post(VALUES, {**body, "parameter": {"id": verbose}, "value": "30"})
         assert again.status == 201
         assert Configuration.objects.count() == count + 1
-        found = vendor.get(f"{VALUES}?item.id={SUITE}-0003").json
-        assert [r["value"] for r in found] == ["30"]
+        rows = vendor.get(f"{VALUES}?item.id={SUITE}-0003").json
+        assert [r["value"] for r in rows] == ["30"]
         del body["value"]
         assert vendor.post(VALUES, body).status == 201
         assert Configuration.objects.count() == count

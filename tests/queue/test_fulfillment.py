@@ -72,8 +72,8 @@ def on(asset: Asset, kind: str, **more: Any) -> dict[str, Any]:
 
 
 def move(row: Request, name: str, who: Actor, **data: Any) -> Request:
-    found: Request = transitions.move(Request, row.pk, name, who, data)
-    return found
+    moved: Request = transitions.move(Request, row.pk, name, who, data)
+    return moved
 
 
 def statuses(row: Request) -> tuple[str, str]:
@@ -311,9 +311,9 @@ def test_repeated_order_returns_409_with_the_existing_request() -> None:
     def again() -> dict[str, Any]:
         response = distributor.post("/requests", given)
         assert response.status == 409 and response.json["error_code"] and response.json["errors"]
-        found: dict[str, Any] = response.json["params"]
-        assert (found["request_id"], found["asset_id"]) == (pk, first.json["asset"]["id"])
-        return found
+        params: dict[str, Any] = response.json["params"]
+        assert (params["request_id"], params["asset_id"]) == (pk, first.json["asset"]["id"])
+        return params
 
     found = again()
     assert (found["request_status"], found["asset_status"]) == ("pending", "processing")

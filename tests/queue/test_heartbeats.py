@@ -53,9 +53,9 @@ def test_heartbeat_is_written_periodically_in_one_statement(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def written() -> list[str]:
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as captured:
             heartbeats.record(WORKER)
-        return [q["sql"] for q in found if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+        return [q["sql"] for q in captured if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
 
     assert len(written()) == 2  # the first one clears away what is old
     assert written() == []

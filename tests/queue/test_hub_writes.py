@@ -96,9 +96,9 @@ def test_concurrent_customer_keeps_the_hub() -> None:
     with ThreadPoolExecutor(2) as pool:
         deleting = pool.submit(call, "DELETE", f"/hubs/{hub}")
         creating = pool.submit(call, "POST", "/tier/accounts", body)
-        found = (deleting.result(), creating.result())
-    assert found in ((204, 400), (400, 201))
-    assert TierAccount.objects.filter(hub=hub).count() == (found[1] == 201)
+        statuses = (deleting.result(), creating.result())
+    assert statuses in ((204, 400), (400, 201))
+    assert TierAccount.objects.filter(hub=hub).count() == (statuses[1] == 201)
 
 
 class TestConnections:

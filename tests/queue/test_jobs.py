@@ -125,11 +125,11 @@ def test_database_error_leaves_no_broken_transaction() -> None:
 
 @pytest.fixture
 def platform() -> Platform:
-    found = Platform()
-    reaching.set_up(found)
+    platform = Platform()
+    reaching.set_up(platform)
     # Without handlers no request has to be waited for.
     Webhook.objects.all().delete()
-    return found
+    return platform
 
 
 def test_advancing_the_clock_continues_after_a_failing_job(platform: Platform) -> None:

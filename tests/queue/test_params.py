@@ -32,14 +32,14 @@ def test_blank_has_the_ordering_and_fulfillment_parameters_of_assets_in_order() 
          {"type": "heading"}, {"type": "content"})
     ):  # fmt: skip
         make.parameter(catalog, f"no{n}", **hidden)
-    found = parameter_values.blank(catalog.product)
-    assert [p["id"] for p in found] == ["first", "b", "a"]
-    assert found[2]["phase"] == "fulfillment"
-    assert found[2]["constraints"] == {
+    params = parameter_values.blank(catalog.product)
+    assert [p["id"] for p in params] == ["first", "b", "a"]
+    assert params[2]["phase"] == "fulfillment"
+    assert params[2]["constraints"] == {
         "hidden": False, "readonly": False, "required": True, "unique": False,
         "reconciliation": False,
     }  # fmt: skip
-    assert all((p["value"], p["value_error"]) == ("", "") for p in found)
+    assert all((p["value"], p["value_error"]) == ("", "") for p in params)
 
 
 @pytest.mark.django_db

@@ -224,12 +224,12 @@ def test_preview_is_seen_by_its_vendor_alone(
 
 
 def _lists(who: Caller) -> dict[str, list[Any]]:
-    found = {}
+    lists = {}
     for path in sorted(ours.collections()):
         response = who.get(f"{path}?limit=1000")
         if response.status == 200 and isinstance(response.json, list):
-            found[path] = [row.get("id") for row in response.json]
-    return found
+            lists[path] = [row.get("id") for row in response.json]
+    return lists
 
 
 def test_placeholders_are_in_no_list(vendor: Caller, other: make.Catalog) -> None:
@@ -274,13 +274,13 @@ def test_tier_configurations_are_set_up_by_the_vendor_in_preview(vendor: Caller)
     request = placed(vendor, order(SUITE))
     config = TierConfig.objects.filter(connection__public_id=CONNECTION).first()
     assert config is not None, request["status"]
-    found = ids(vendor, "/tier/config-requests?eq(configuration.connection.id,null())")
-    assert found
-    assert found == ids(vendor, f"/tier/config-requests?configuration.connection.id={CONNECTION}")
-    shown = vendor.get(f"/tier/config-requests/{found[0]}").json
+    pks = ids(vendor, "/tier/config-requests?eq(configuration.connection.id,null())")
+    assert pks
+    assert pks == ids(vendor, f"/tier/config-requests?configuration.connection.id={CONNECTION}")
+    shown = vendor.get(f"/tier/config-requests/{pks[0]}").json
     assert shown["configuration"]["connection"]["id"] == CONNECTION
     assert shown["configuration"]["marketplace"]["id"] == MARKETPLACE
-    for pk in found:
+    for pk in pks:
         response = vendor.post(f"/tier/config-requests/{pk}/fail", {"reason": "A test."})
         assert response.status in (204, 400), response
     [pk] = ids(vendor, f"/requests?eq(id,{request['id']})")

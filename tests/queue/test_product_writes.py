@@ -373,8 +373,8 @@ class TestTemplatesAndActions:
         last = made(vendor, of("templates"), TEMPLATE)["id"]
         first = made(vendor, of("templates"), {**TEMPLATE, "position": 0})
         assert first["position"] == 0
-        found = ids(vendor, of("templates"))
-        assert found.index(first["id"]) < found.index(last) == len(found) - 1
+        pks = ids(vendor, of("templates"))
+        assert pks.index(first["id"]) < pks.index(last) == len(pks) - 1
 
     def test_template_in_use_cannot_be_deleted(self, vendor: Caller) -> None:
         used = Template.objects.filter(asset__isnull=False).first()

@@ -50,21 +50,21 @@ def test_concurrent_creations_use_a_name_once() -> None:
         ("parameters", {"name": "a", "title": "A", "type": "text"}),
         ("actions", {"action": "a", "name": "A", "scope": "asset"}),
     ):
-        found = at_once(lambda c, k=kind, b=body: c.post(f"{one}/{k}", b), vendor)  # type: ignore[misc]
-        assert found == [201] + [400] * (TOGETHER - 1), kind
+        responses = at_once(lambda c, k=kind, b=body: c.post(f"{one}/{k}", b), vendor)  # type: ignore[misc]
+        assert responses == [201] + [400] * (TOGETHER - 1), kind
 
 
 def test_concurrent_items_get_different_ids() -> None:
     catalog = make.catalog()
     names = iter("abcdefghij")
-    found = at_once(
+    responses = at_once(
         lambda c: c.post(
             f"/products/{catalog.product.id}/items",
             {"name": (n := next(names)), "mpn": n, "type": "ppu", "unit": {"id": "gb"}},
         ),
         caller(catalog.vendor),
     )
-    assert found == [201] * TOGETHER
+    assert responses == [201] * TOGETHER
     assert Item.objects.count() == TOGETHER + 1
 
 
@@ -88,8 +88,8 @@ def test_concurrent_deletes_succeed_once() -> None:
         id="PRD-000-000-009", name="Draft", owner=catalog.vendor, status="draft", created=make.AT,
         updated=make.AT,
     )  # fmt: skip
-    found = at_once(lambda c: c.delete(f"/products/{draft.pk}"), vendor)
-    assert found == [204] + [404] * (TOGETHER - 1)
+    responses = at_once(lambda c: c.delete(f"/products/{draft.pk}"), vendor)
+    assert responses == [204] + [404] * (TOGETHER - 1)
 
 
 def test_concurrent_contract_actions_succeed_once() -> None:
@@ -97,5 +97,5 @@ def test_concurrent_contract_actions_succeed_once() -> None:
     Contract.objects.update(status="enrolling")
     contract = Contract.objects.get()
     path = f"/contracts/{contract.pk}/enroll"
-    found = at_once(lambda c: c.post(path), caller(catalog.vendor))
-    assert found == [200] + [400] * (TOGETHER - 1)
+    responses = at_once(lambda c: c.post(path), caller(catalog.vendor))
+    assert responses == [200] + [400] * (TOGETHER - 1)

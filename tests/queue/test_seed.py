@@ -148,9 +148,9 @@ def test_existing_administrator_of_the_same_name_is_kept() -> None:
 
 
 def test_every_status_and_type_exists(seeded: seed.Summary) -> None:
-    found = Request.objects.all()
-    assert {r.status for r in found} == set(rules.QUEUE.status_names)
-    assert {r.type for r in found} == set(request_types.TYPES)
+    requests = Request.objects.all()
+    assert {r.status for r in requests} == set(rules.QUEUE.status_names)
+    assert {r.type for r in requests} == set(request_types.TYPES)
     assert {a.status for a in Asset.objects.all()} == {
         "draft", "processing", "active", "suspended", "terminating", "terminated",
     }  # fmt: skip
@@ -318,20 +318,20 @@ def test_command_prints_the_added_rows() -> None:
 
 
 def _keys(tree: dict[str, Any], prefix: str = "") -> set[str]:
-    found = set()
+    keys = set()
     for key, value in tree.items():
-        found |= _keys(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key}
-    return found
+        keys |= _keys(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key}
+    return keys
 
 
 def _leaves(tree: dict[str, Any]) -> list[bool]:
     """Return the switches of a tree of capabilities; `offline` counts as one."""
-    found: list[bool] = []
+    leaves: list[bool] = []
     for key, value in tree.items():
         if isinstance(value, dict):
-            found += _leaves(value)
+            leaves += _leaves(value)
         elif isinstance(value, bool):
-            found.append(value)
+            leaves.append(value)
         elif key == "offline":
-            found.append(value != "no")
-    return found
+            leaves.append(value != "no")
+    return leaves

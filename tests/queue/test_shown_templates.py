@@ -152,8 +152,8 @@ def test_approval_stores_the_rendered_text(catalog: make.Catalog) -> None:
 def test_template_syntax_in_values_is_not_rendered(catalog: make.Catalog) -> None:
     vendor, pk = order(catalog, params=[{"id": "region", "value": "{{ request.id }}"}])
     wrong(vendor, pk)
-    found = vendor.post(f"/requests/{pk}/inquire", {"template_id": OTHER}).json["template"]
-    assert found["message"] == "We need a region, not {{ request.id }}"
+    row = vendor.post(f"/requests/{pk}/inquire", {"template_id": OTHER}).json["template"]
+    assert row["message"] == "We need a region, not {{ request.id }}"
 
 
 def test_a_product_without_templates_has_none_to_show() -> None:
@@ -206,9 +206,9 @@ def test_requests_are_filtered_and_pruned_by_the_template_they_show(catalog: mak
 
 def test_list_takes_a_constant_number_of_queries(catalog: make.Catalog) -> None:
     def queries() -> int:
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as captured:
             assert vendor.get("/requests?limit=100").status == 200
-        return len(found)
+        return len(captured)
 
     vendor, _ = order(catalog)
     queries()

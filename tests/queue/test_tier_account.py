@@ -250,8 +250,8 @@ FILTERS = {
 
 def test_request_filters(vendor: Caller) -> None:
     for query, wanted in FILTERS.items():
-        found = [pk.removeprefix("TAR-0418-2290-") for pk in ids(vendor, f"{PATH}?{query}")]
-        assert found == wanted, query
+        pks = [pk.removeprefix("TAR-0418-2290-") for pk in ids(vendor, f"{PATH}?{query}")]
+        assert pks == wanted, query
     refused(vendor.get(f"{PATH}?nothing=1"), 400)
     [row] = vendor.get(f"{PATH}?select(-account.contact_info,-product)&status=pending").json
     assert "product" not in row and "contact_info" not in row["account"]

@@ -74,9 +74,9 @@ def test_accounts_cannot_become_each_others_parent() -> None:
             lambda c, a=a, b=b: c.put(f"/tier/accounts/{a}", {"parent": {"id": b}})  # type: ignore[misc]
             for a, b in (pair, pair[::-1])
         ]
-        found = sorted(a.status for a in at_once(provider, *calls))
+        statuses = sorted(a.status for a in at_once(provider, *calls))
         parents = TierAccount.objects.filter(pk__in=pair).exclude(parent=None).count()
-        assert (found, parents) == ([200, 400], 1)
+        assert (statuses, parents) == ([200, 400], 1)
 
 
 def test_orders_for_the_same_new_customer_share_it() -> None:

@@ -58,8 +58,8 @@ def everything() -> tuple[Any, ...]:
 
 
 def move(row: TierConfigRequest, name: str, who: Actor, **data: Any) -> TierConfigRequest:
-    found: TierConfigRequest = transitions.move(TierConfigRequest, row.pk, name, who, data)
-    return found
+    moved: TierConfigRequest = transitions.move(TierConfigRequest, row.pk, name, who, data)
+    return moved
 
 
 def told() -> list[tuple[str, str, str]]:
@@ -78,9 +78,9 @@ def order(catalog: make.Catalog, tier1: TierAccount, tier2: TierAccount | None =
 
 def of(account: TierAccount) -> TierConfigRequest:
     """Return the latest request about an account."""
-    found = TierConfigRequest.objects.filter(configuration__account=account).order_by("pk").last()
-    assert found is not None
-    return found
+    request = TierConfigRequest.objects.filter(configuration__account=account).order_by("pk").last()
+    assert request is not None
+    return request
 
 
 def setup_body(catalog: make.Catalog, account: TierAccount, level: int = 1, **more: Any) -> Any:
@@ -214,8 +214,8 @@ class TestOrdersThatWait:
         catalog = make.catalog(capabilities=capabilities)
         make.parameter(catalog, "code", scope=scope)
         row = order(catalog, reseller(catalog, 1), reseller(catalog, 2))
-        found = TierConfigRequest.objects.values_list("configuration__tier_level", flat=True)
-        assert list(found) == waits
+        levels = TierConfigRequest.objects.values_list("configuration__tier_level", flat=True)
+        assert list(levels) == waits
         assert row.status == ("tiers_setup" if waits else "pending")
 
     def test_purchased_draft_waits_for_the_setup(self) -> None:

@@ -186,5 +186,5 @@ def test_configuration_shows_the_products_configured_values(
     for who in (vendor, distributor):
         request = who.get("/tier/config-requests?limit=1").json[0]["configuration"]
         for row in (request, who.get(f"/tier/configs/{request['id']}").json):
-            found = {p["id"]: p["value"] for p in row["configuration"]["params"]}
-            assert found == wanted
+            values = {p["id"]: p["value"] for p in row["configuration"]["params"]}
+            assert values == wanted

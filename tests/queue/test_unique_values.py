@@ -315,10 +315,10 @@ class TestSamples:
         param = {"id": "p", "type": kind, "constraints": limits}
         if kind != "text":
             param["constraints"] = {"unique": True}
-        found = [sample_values.fill(param, "sample p") for _ in range(20)]
-        assert len({str(entry) for entry in found}) == 20
+        values = [sample_values.fill(param, "sample p") for _ in range(20)]
+        assert len({str(entry) for entry in values}) == 20
         if kind == "text" and most:
-            assert all(len(entry["value"]) <= most for entry in found)
+            assert all(len(entry["value"]) <= most for entry in values)
 
     def test_samples_of_one_product_can_be_approved_one_after_the_other(
         self, seeded: Any, vendor: Caller

@@ -114,31 +114,31 @@ def measured(folder: Path, how: str, *kinds: str) -> list[dict[str, Any]]:
     for number, kind in enumerate(kinds):
         files.append(folder / str(number))
         files[-1].write_bytes(KINDS[kind]())
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "tests.queue.spreadsheet_memory", how, *map(str, files)],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
-    assert found.returncode == 0, found.stderr[-3000:]
-    return [json.loads(line) for line in found.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_reading_takes_bounded_memory(tmp_path: Path) -> None:
-    found = measured(tmp_path, "read", *READ)
-    for kind, one in zip(READ, found, strict=True):
+    rows = measured(tmp_path, "read", *READ)
+    for kind, one in zip(READ, rows, strict=True):
         assert READ[kind] in one["result"], (kind, one)
     # Its own bytes among it.
-    assert found[-1]["extra_mib"] < BOUND / 2, found
+    assert rows[-1]["extra_mib"] < BOUND / 2, rows
 
 
 def test_a_refused_upload_takes_bounded_memory(tmp_path: Path) -> None:
-    [found] = measured(tmp_path, "process", "a first line of commas")
-    assert found["result"].startswith(f"invalid 0 Line 1 of the CSV{LONG}"), found
-    assert found["extra_mib"] < BOUND, found
+    [result] = measured(tmp_path, "process", "a first line of commas")
+    assert result["result"].startswith(f"invalid 0 Line 1 of the CSV{LONG}"), result
+    assert result["extra_mib"] < BOUND, result
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", ["50 columns", "long cells"])
 def test_processing_takes_bounded_memory(tmp_path: Path, kind: str) -> None:
-    [found] = measured(tmp_path, "process", kind)
-    assert found["result"] == "ready 49999"
-    assert found["extra_mib"] < BOUND, found
+    [result] = measured(tmp_path, "process", kind)
+    assert result["result"] == "ready 49999"
+    assert result["extra_mib"] < BOUND, result

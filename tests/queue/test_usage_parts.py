@@ -65,9 +65,9 @@ class TestChunks:
         )  # fmt: skip
         Asset.objects.filter(pk=records[1].asset_id).update(connection=left)
         assert distributor.post(f"/usage/files/{PENDING}/accept", {}).status == 200
-        found = distributor.get(f"/usage/chunks?usagefile.id={PENDING}&ordering(id)").json
-        assert [row["id"][-4:] for row in found] == ["-001", "-002"]
-        by_hub = {row["binding"]["hub"]["id"]: row for row in found}
+        chunks = distributor.get(f"/usage/chunks?usagefile.id={PENDING}&ordering(id)").json
+        assert [row["id"][-4:] for row in chunks] == ["-001", "-002"]
+        by_hub = {row["binding"]["hub"]["id"]: row for row in chunks}
         assert by_hub["HB-7710-3391"]["stats"]["accepted"] == 1
         assert by_hub["HB-0001-0001"]["stats"]["accepted"] == len(records) - 1
         assert by_hub["HB-0001-0001"]["binding"]["external_id"] == "shop"
@@ -166,19 +166,19 @@ class TestReconciliations:
     def test_upload_closes_the_named_records(self, vendor: Caller, distributor: Caller) -> None:
         made = upload(distributor, f"{self.RECORDS[0]},INV-1", note="Of May.")
         assert made.status == 201, made
-        found = made.json
-        assert (found["status"], found["usagefile"]["id"]) == ("processed", ACCEPTED)
-        assert found["notes"]["uploaded"] == "Of May."
-        assert found["partusagefile"]["id"] == CHUNK
-        assert found["binding"]["hub"]["id"] == "HB-7710-3391"
+        body = made.json
+        assert (body["status"], body["usagefile"]["id"]) == ("processed", ACCEPTED)
+        assert body["notes"]["uploaded"] == "Of May."
+        assert body["partusagefile"]["id"] == CHUNK
+        assert body["binding"]["hub"]["id"] == "HB-7710-3391"
         record = distributor.get(f"/usage/records/{self.RECORDS[0]}").json
         assert (record["status"], record["external_billing_id"]) == ("closed", "INV-1")
-        path = f"/usage/reconciliations/{found['id']}"
-        assert vendor.get(path).json == found
+        path = f"/usage/reconciliations/{body['id']}"
+        assert vendor.get(path).json == body
         for query in (f"usagefile.id={ACCEPTED}", f"partusagefile.id={CHUNK}",
                       "and(eq(binding.hub.id,HB-7710-3391),eq(usagefile.id,"
                       f"{ACCEPTED}))"):  # fmt: skip
-            assert ids(distributor, f"/usage/reconciliations?{query}") == [found["id"]], query
+            assert ids(distributor, f"/usage/reconciliations?{query}") == [body["id"]], query
         kind, sent = content(distributor, f"{path}/uploadedfile")
         assert (kind, b"INV-1" in sent) == ("text/csv", True)
         kind, processed = content(distributor, f"{path}/processedFile")
@@ -230,8 +230,8 @@ class TestReconciliations:
         refused(told, 400)
 
     def test_demo_data_has_a_reconciliation_of_the_closed_file(self, distributor: Caller) -> None:
-        [found] = distributor.get(f"/usage/reconciliations?usagefile.id={CLOSED}").json
-        assert found["notes"]["uploaded"] == "Invoices of the month."
+        [row] = distributor.get(f"/usage/reconciliations?usagefile.id={CLOSED}").json
+        assert row["notes"]["uploaded"] == "Invoices of the month."
 
 
 class TestAggregates:

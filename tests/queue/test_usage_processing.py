@@ -340,10 +340,10 @@ def test_unreadable_file_is_invalid_as_a_whole(content: bytes, said: str) -> Non
 def test_columns_of_a_processed_file_do_not_count_for_the_limit() -> None:
     catalog = sheets.catalog()
     most = limits.MAX_COLUMNS - len(sheets.HEADER)
-    found = dict.fromkeys(["status", "error_details", "asset_id", "external_billing_note"], "x")
+    columns = dict.fromkeys(["status", "error_details", "asset_id", "external_billing_note"], "x")
     params = {f"v.{n}": n for n in range(most)}
-    for content in (sheets.csv(table([row(1, **params, **found)])),
-                    sheets.xlsx(table([row(1, **params, **found)]))):  # fmt: skip
+    for content in (sheets.csv(table([row(1, **params, **columns)])),
+                    sheets.xlsx(table([row(1, **params, **columns)]))):  # fmt: skip
         file = processed(catalog, content)
         assert (file.status, len(file.records.get().params)) == ("ready", most)
     for content in (sheets.csv(table([row(1, **params, one_more=1)])),

@@ -26,15 +26,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def together(count: int, act: Callable[[int], Any]) -> list[Any]:
     """Call from so many threads at once; return what each got, or how it was refused."""
-    found: list[Any] = []
+    results: list[Any] = []
     gate = threading.Barrier(count)
 
     def run(n: int) -> None:
         gate.wait()
         try:
-            found.append(act(n))
+            results.append(act(n))
         except Refused as refused:
-            found.append(refused)
+            results.append(refused)
         finally:
             connection.close()
 
@@ -43,12 +43,12 @@ def together(count: int, act: Callable[[int], Any]) -> list[Any]:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert len(found) == count
-    return found
+    assert len(results) == count
+    return results
 
 
-def won(found: list[Any]) -> int:
-    return sum(not isinstance(one, Refused) for one in found)
+def won(results: list[Any]) -> int:
+    return sum(not isinstance(one, Refused) for one in results)
 
 
 def test_concurrent_files_with_the_same_drawn_id_get_different_ids(
@@ -116,10 +116,10 @@ def test_concurrent_request_keeps_the_listing() -> None:
 def test_concurrent_files_define_the_same_items_once() -> None:
     catalog = make.catalog("1", {"ppu": {"dynamic": True}})
     file = usage_file(catalog, "processing")
-    found = together(
+    results = together(
         4, lambda n: matching.Items(file).define(f"m-{n // 2}", f"Item {n // 2}", "unit", "").pk
     )
-    assert sorted(found) == [f"{catalog.product.pk}-{n:04d}" for n in (2, 2, 3, 3)]
+    assert sorted(results) == [f"{catalog.product.pk}-{n:04d}" for n in (2, 2, 3, 3)]
 
 
 def test_one_of_two_uploads_succeeds_and_one_worker_claims() -> None:
@@ -139,8 +139,8 @@ def test_closing_all_records_at_once_closes_the_file_once() -> None:
     file = usage_file(catalog, "accepted")
     UsageFile.objects.update(accepted=2)
     pks = list(file.records.values_list("pk", flat=True)) * 3
-    found = together(6, lambda n: records.close(pks[n], {}, catalog.as_distributor))
-    assert won(found) == 2
+    results = together(6, lambda n: records.close(pks[n], {}, catalog.as_distributor))
+    assert won(results) == 2
     file.refresh_from_db()
     assert (file.status, file.accepted, file.closed) == ("closed", 0, 2)
     assert set(UsageRecord.objects.values_list("status", flat=True)) == {"closed"}

@@ -54,8 +54,8 @@ def catalog() -> make.Catalog:
 @pytest.fixture
 def hooked() -> Iterator[Handler]:
     """A handler that echoes what it gets, as `edited` says."""
-    with handler(lambda request: (200, json.dumps(request.json).encode())) as found:
-        yield found
+    with handler(lambda request: (200, json.dumps(request.json).encode())) as served:
+        yield served
 
 
 def respond_with(hooked: Handler, edit: Edit) -> None:
@@ -63,9 +63,9 @@ def respond_with(hooked: Handler, edit: Edit) -> None:
 
     def respond(request: ReceivedRequest) -> tuple[int, bytes]:
         body = request.json
-        found = edit(body)
+        result = edit(body)
         connection.close()
-        return 200, json.dumps(body if found is None else found).encode()
+        return 200, json.dumps(body if result is None else result).encode()
 
     hooked.respond = respond
 
@@ -82,14 +82,14 @@ def draft(
     asset = {"params": list(params), **more}
     made = who.post("/requests", make.purchase(catalog, status="draft", asset=asset))
     assert (made.status, made.json["status"]) == (201, "draft"), made
-    found: dict[str, Any] = made.json
-    return found
+    body: dict[str, Any] = made.json
+    return body
 
 
 def param(shown: dict[str, Any], pk: str = "region") -> dict[str, Any]:
     params = shown["asset"]["params"] if "asset" in shown else shown["params"]
-    found: dict[str, Any] = next(p for p in params if p["id"] == pk)
-    return found
+    param: dict[str, Any] = next(p for p in params if p["id"] == pk)
+    return param
 
 
 def of(pk: str, **changes: Any) -> dict[str, Any]:

@@ -75,9 +75,9 @@ MAKES = {"new": "listed", "update": "listed", "remove": "unlisted"}
 
 
 def model(queue: str) -> Any:
-    found = base.find_queue(queue)
-    assert found is not None
-    return found.model
+    model = base.find_queue(queue)
+    assert model is not None
+    return model.model
 
 
 def scope(row: Any) -> str:
@@ -278,10 +278,10 @@ class Walk(RuleBasedStateMachine):
 
     def go_a_step(self, queue: str, drawn: random.Random) -> None:
         self.tick()
-        found = self.legal(queue)
-        if found:
-            verb, status, who = drawn.choice(sorted(found))
-            row = drawn.choice(found[verb, status, who])
+        actions = self.legal(queue)
+        if actions:
+            verb, status, who = drawn.choice(sorted(actions))
+            row = drawn.choice(actions[verb, status, who])
             if verb == "inquire":
                 self.find_fault(queue, row)
             self.make(queue, row, verb, who, drawn.randrange(100))
@@ -300,14 +300,14 @@ class Walk(RuleBasedStateMachine):
 
     def legal(self, queue: str) -> dict[tuple[str, str, str], list[Any]]:
         """Return by verb, status and party the objects of a queue that it can make it of now."""
-        found: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
+        actions: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
         for row in model(queue)._default_manager.order_by("created", "pk"):
             for line in tables.TABLES[queue]:
                 fits = tables.fits(queue, line.verb, getattr(row, "type", ""))
                 if fits and line.source == row.status:
                     for who in line.who.replace("S", ""):
-                        found[line.verb, row.status, who].append(row)
-        return found
+                        actions[line.verb, row.status, who].append(row)
+        return actions
 
     @rule(called=st.sampled_from(CALLED), n=PICK, who=WHO)
     def try_anything(self, called: tuple[str, str], n: int, who: str) -> None:

@@ -40,11 +40,11 @@ def noted(vendor: Caller) -> dict[str, str]:
     """Requests with these notes: note -> id."""
     keys = list(Request.objects.filter(vendor="VA-610-138").values_list("pk", flat=True))
     Request.objects.update(note="")
-    found = dict(zip(NOTES.values(), keys, strict=False))
-    for note, pk in found.items():
+    pks = dict(zip(NOTES.values(), keys, strict=False))
+    for note, pk in pks.items():
         Request.objects.filter(pk=pk).update(note=note)
-    assert len(found) == len(NOTES)
-    return found
+    assert len(pks) == len(NOTES)
+    return pks
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_patterns_match_literally_and_by_case(
 ) -> None:
     if wanted is None:
         wanted = [note for note in noted if "l" not in note]
-    found = ids(vendor, f"/requests?{quote(query, safe='(),')}")
-    assert sorted(found) == sorted(noted[note] for note in wanted)
+    pks = ids(vendor, f"/requests?{quote(query, safe='(),')}")
+    assert sorted(pks) == sorted(noted[note] for note in wanted)
 
 
 @pytest.mark.parametrize(
@@ -102,19 +102,19 @@ def test_patterns_match_literally_and_by_case(
      ("/subscriptions/requests", "asset.params.value")],
 )  # fmt: skip
 def test_parameters_are_compared_as_columns_are(vendor: Caller, path: str, name: str) -> None:
-    found = ids(vendor, f"{path}?like({name},NB-*)")
-    assert found
+    pks = ids(vendor, f"{path}?like({name},NB-*)")
+    assert pks
     assert ids(vendor, f"{path}?like({name},nb-*)") == []
-    assert ids(vendor, f"{path}?ilike({name},nb-*)") == found
-    assert ids(vendor, f"{path}?ilike({name},N*-*)") == found
+    assert ids(vendor, f"{path}?ilike({name},nb-*)") == pks
+    assert ids(vendor, f"{path}?ilike({name},N*-*)") == pks
     assert ids(vendor, f"{path}?like({name},NB_*)") == []
 
 
 def test_search_ignores_case_and_takes_wildcards_of_the_database_literally(vendor: Caller) -> None:
-    found = ids(vendor, "/products?search=SUITE")
-    assert found == ids(vendor, "/products?search=suite") != []
+    pks = ids(vendor, "/products?search=SUITE")
+    assert pks == ids(vendor, "/products?search=suite") != []
     assert ids(vendor, "/products?search=S%25e") == []
-    assert ids(vendor, "/products?search=%22S*ite%22") == found
+    assert ids(vendor, "/products?search=%22S*ite%22") == pks
 
 
 @pytest.mark.parametrize("operator", ["like", "ilike"])
@@ -206,5 +206,5 @@ def test_an_escaped_wildcard_is_literal() -> None:
 def test_a_whole_value_is_compared_with_an_index(vendor: Caller) -> None:
     with CaptureQueriesContext(connection) as captured:
         assert vendor.get("/requests?like(id,PR-1)").json == []
-    found = [row["sql"] for row in captured if "PR-1" in row["sql"]]
-    assert found and not [sql for sql in found if "LIKE" in sql or "GLOB" in sql]
+    statements = [row["sql"] for row in captured if "PR-1" in row["sql"]]
+    assert statements and not [sql for sql in statements if "LIKE" in sql or "GLOB" in sql]

@@ -137,13 +137,13 @@ def listings(listed: dict[str, str]) -> None:
 
 def usage_files() -> None:
     """The counts of a file are those of its records, which stand as the file does."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for file, status, n in UsageRecord.objects.values_list("file", "status").annotate(
         n=Count("pk")
     ):
-        found[file][status] = n
+        counts[file][status] = n
     for file in UsageFile.objects.all():
-        records = found[file.pk]
+        records = counts[file.pk]
         is_processing = file.status in ("uploading", "processing")
         assert not is_processing or file.sub_status == "processing"
         if is_processing:

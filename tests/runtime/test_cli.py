@@ -19,11 +19,11 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
     )  # fmt: skip
 
 
-def last_line(found: subprocess.CompletedProcess[str]) -> str:
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
     """Return the one line that a failed command has printed."""
-    assert found.returncode == 1
-    lines = found.stderr.strip().splitlines()
-    assert len(lines) == 1, found.stderr
+    assert done.returncode == 1
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
     return lines[0]
 
 
@@ -39,35 +39,35 @@ CELERY = [sys.executable, "-m", "celery", "-A", "connect_sim"]
 def test_process_with_an_invalid_setting_does_not_start(tmp_path: Path, command: list[str]) -> None:
     env = environment(tmp_path, SIM_CALLS="abc", SIM_HTTP_PROXY="socks5://proxy.example.com:1080")
     # Elsewhere: the scheduler writes a file into the current folder.
-    found = subprocess.run(
+    done = subprocess.run(
         command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
-    assert found.returncode == 1
-    assert "SIM_CALLS must be a whole number from 1 to 100000, not 'abc'." in found.stderr
-    assert "SIM_HTTP_PROXY must begin with http:// or https://." in found.stderr
-    assert "HINT: " in found.stderr and "Traceback" not in found.stderr
+    assert done.returncode == 1
+    assert "SIM_CALLS must be a whole number from 1 to 100000, not 'abc'." in done.stderr
+    assert "SIM_HTTP_PROXY must begin with http:// or https://." in done.stderr
+    assert "HINT: " in done.stderr and "Traceback" not in done.stderr
 
 
 def test_other_wsgi_server_with_an_invalid_setting_does_not_start(tmp_path: Path) -> None:
     env = environment(tmp_path, SIM_PROFILE="prod")
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", "import connect_sim.wsgi"], env=env, cwd=ROOT, capture_output=True,
         text=True,
     )  # fmt: skip
-    assert found.returncode == 1
-    assert "SIM_PROFILE must be one of sandbox, server, not 'prod'." in found.stderr
+    assert done.returncode == 1
+    assert "SIM_PROFILE must be one of sandbox, server, not 'prod'." in done.stderr
 
 
 def test_server_profile_needs_a_broker(tmp_path: Path) -> None:
-    found = run(tmp_path, "check", **{**SERVER, "CELERY_BROKER_URL": "memory://"})
-    assert found.returncode == 1
-    assert "connect_sim.E010" in found.stderr
+    done = run(tmp_path, "check", **{**SERVER, "CELERY_BROKER_URL": "memory://"})
+    assert done.returncode == 1
+    assert "connect_sim.E010" in done.stderr
 
 
 def test_redirect_to_https_needs_a_trusted_proxy(tmp_path: Path) -> None:
-    found = run(tmp_path, "check", **{**SERVER, "SIM_TRUSTED_PROXY": ""})
-    assert found.returncode == 1
-    assert "connect_sim.E012" in found.stderr
+    done = run(tmp_path, "check", **{**SERVER, "SIM_TRUSTED_PROXY": ""})
+    assert done.returncode == 1
+    assert "connect_sim.E012" in done.stderr
 
 
 # -- the data folder or the database cannot be used
@@ -79,8 +79,8 @@ def test_data_folder_that_cannot_be_created_is_reported_in_one_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     env = environment(tmp_path / "file" / "var")
-    found = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert "cannot be used: Not a directory" in last_line(found)
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "cannot be used: Not a directory" in last_line(done)
 
 
 def test_empty_key_is_reported_in_one_line(tmp_path: Path) -> None:
@@ -102,10 +102,10 @@ def test_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     run(tmp_path, "check")
     # In blocks of 512 bytes or 1 KiB; the tables need more than either.
     limited = ["bash", "-c", 'ulimit -f 200; trap "" XFSZ; exec "$@"', "-", *manage("sandbox")]
-    found = subprocess.run(
+    done = subprocess.run(
         limited, env=environment(tmp_path), cwd=ROOT, capture_output=True, text=True, timeout=60
     )
-    assert last_line(found).startswith("Database: ")
+    assert last_line(done).startswith("Database: ")
 
 
 def test_database_without_tables_is_reported_in_one_line(tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
 
 
 def test_server_profile_passes_the_deployment_checks(tmp_path: Path) -> None:
-    found = run(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **SERVER)
-    assert found.returncode == 0, found.stderr
+    done = run(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **SERVER)
+    assert done.returncode == 0, done.stderr
 
 
 def test_server_profile_has_no_sandbox_commands(tmp_path: Path) -> None:
@@ -145,5 +145,5 @@ def test_server_profile_does_not_install_the_sandbox(tmp_path: Path, profile: st
         "print(apps.is_installed('sandbox'), "
         "any('sandbox' in str(each.pattern) for each in get_resolver().url_patterns))"
     )
-    found = run(tmp_path, "shell", "--no-imports", "-c", code, **{**SERVER, "SIM_PROFILE": profile})
-    assert found.stdout.split() == [str(profile == "sandbox")] * 2, found.stderr
+    done = run(tmp_path, "shell", "--no-imports", "-c", code, **{**SERVER, "SIM_PROFILE": profile})
+    assert done.stdout.split() == [str(profile == "sandbox")] * 2, done.stderr

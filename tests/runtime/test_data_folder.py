@@ -37,10 +37,10 @@ def test_everything_that_is_created_is_private(tmp_path: Path) -> None:
     line.execute("PRAGMA journal_mode=WAL")
     line.execute("CREATE TABLE t (a)")
     line.commit()
-    found = {path.name: mode(path) for path in folder.iterdir()}
+    modes = {path.name: mode(path) for path in folder.iterdir()}
     line.close()
-    assert {"connect.sqlite3-wal", "connect.sqlite3-shm", "secret_key"} <= found.keys()
-    assert set(found.values()) == {0o600} and mode(folder) == 0o700
+    assert {"connect.sqlite3-wal", "connect.sqlite3-shm", "secret_key"} <= modes.keys()
+    assert set(modes.values()) == {0o600} and mode(folder) == 0o700
 
 
 def test_existing_files_become_private(tmp_path: Path) -> None:

@@ -11,6 +11,6 @@ from tests.processes import ROOT
 
 def test_contracts_of_import_linter_hold() -> None:
     lint = Path(sys.executable).parent / "lint-imports"
-    found = subprocess.run([lint], cwd=ROOT, capture_output=True, text=True)
-    assert found.returncode == 0, found.stdout
-    assert "3 kept, 0 broken" in found.stdout
+    done = subprocess.run([lint], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "3 kept, 0 broken" in done.stdout

@@ -86,14 +86,14 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
 
 
 def test_each_private_import_is_named() -> None:
-    found: dict[str, set[str]] = {}
+    imports: dict[str, set[str]] = {}
     for _, tree in sources():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and is_private(node.module or ""):
-                found.setdefault(node.module or "", set()).update(a.name for a in node.names)
+                imports.setdefault(node.module or "", set()).update(a.name for a in node.names)
             elif isinstance(node, ast.Import):
                 assert not any(is_private(alias.name) for alias in node.names)
-    assert found == MODULES, "name each of them in MODULES"
+    assert imports == MODULES, "name each of them in MODULES"
 
 
 def is_private(module: str) -> bool:
@@ -105,20 +105,20 @@ def is_private(module: str) -> bool:
 
 def test_each_private_attribute_is_named() -> None:
     named = set().union(*ATTRIBUTES.values())
-    found = set()
+    attributes = set()
     for path, tree in sources():
         text = ast.unparse(tree)
         if not any(f"{library}" in text for library in LIBRARIES):
             continue
         for owner in classes_of_libraries(path, tree):
-            found |= private_of(owner)
-        found |= {
+            attributes |= private_of(owner)
+        attributes |= {
             node.attr for node in ast.walk(tree)
             if isinstance(node, ast.Attribute) and node.attr in private_names()
             and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
         }  # fmt: skip
     # `request._request` is Django REST framework's.
-    assert found - {"_request"} == named, "name each of them in ATTRIBUTES"
+    assert attributes - {"_request"} == named, "name each of them in ATTRIBUTES"
 
 
 @functools.cache
@@ -202,9 +202,9 @@ def test_django_rql_has_the_attributes_that_are_used() -> None:
         if path.startswith("dj_rql"):
             assert names <= set(dir(resolve(path))), path
     args = resolve("dj_rql._dataclasses.FilterArgs")
-    found = list(inspect.signature(args).parameters)
-    assert found[:3] == ["filter_name", "operator", "str_value"]
-    assert "list_operator" in found
+    parameters = list(inspect.signature(args).parameters)
+    assert parameters[:3] == ["filter_name", "operator", "str_value"]
+    assert "list_operator" in parameters
 
 
 def test_celery_has_what_is_used() -> None:

@@ -124,9 +124,9 @@ def test_zero_is_refused(read: Any, name: str) -> None:
 @pytest.mark.parametrize("name", sorted({*VARIABLES} - {"SIM_DATA_DIR", "SIM_ALLOW_NETWORKS"}))
 def test_empty_value_means_the_default(read: Any, name: str) -> None:
     default, _ = read()
-    found, errors = read(**{name: " "})
+    settings, errors = read(**{name: " "})
     assert not errors
-    assert found.get(name) == default.get(name)
+    assert settings.get(name) == default.get(name)
 
 
 def test_empty_networks_mean_the_public_internet_only(read: Any) -> None:
@@ -185,9 +185,9 @@ def test_message_shows_no_credentials(read: Any, name: str, value: str) -> None:
     ],
 )  # fmt: skip
 def test_valid_values_are_accepted(read: Any, name: str, value: str) -> None:
-    found, errors = read(**{name: value})
+    settings, errors = read(**{name: value})
     assert not errors
-    assert found[name] == type(found[name])(value)
+    assert settings[name] == type(settings[name])(value)
 
 
 def test_api_url_is_the_root_of_the_server(read: Any) -> None:
@@ -196,7 +196,7 @@ def test_api_url_is_the_root_of_the_server(read: Any) -> None:
 
 
 def test_database_is_configured_by_url(read: Any, tmp_path: Path) -> None:
-    found = read(DATABASE_URL="postgres://u:p%40ss@h:5433/n")[0]["DATABASES"]["default"]
-    assert (found["USER"], found["PASSWORD"], found["PORT"]) == ("u", "p@ss", 5433)
-    found = read(DATABASE_URL=f"sqlite:///{tmp_path}/other.sqlite3")[0]["DATABASES"]["default"]
-    assert found["NAME"] == f"{tmp_path}/other.sqlite3"
+    database = read(DATABASE_URL="postgres://u:p%40ss@h:5433/n")[0]["DATABASES"]["default"]
+    assert (database["USER"], database["PASSWORD"], database["PORT"]) == ("u", "p@ss", 5433)
+    database = read(DATABASE_URL=f"sqlite:///{tmp_path}/other.sqlite3")[0]["DATABASES"]["default"]
+    assert database["NAME"] == f"{tmp_path}/other.sqlite3"

@@ -72,8 +72,8 @@ def said(response: Any) -> str:
 
 def test_add_form_has_a_new_secret_each_time(vendor: Client) -> None:
     pages = [vendor.get(f"{LIST}add/").content.decode() for _ in range(2)]
-    found = [re.findall(r'name="jwt_secret" value="(JWT-[0-9a-f-]{36})"', html) for html in pages]
-    assert len(found[0]) == len(found[1]) == 1 and found[0] != found[1]
+    secrets = [re.findall(r'name="jwt_secret" value="(JWT-[0-9a-f-]{36})"', html) for html in pages]
+    assert len(secrets[0]) == len(secrets[1]) == 1 and secrets[0] != secrets[1]
 
 
 def test_add_form_can_be_submitted_with_its_defaults(vendor: Client, catalog: Catalog) -> None:
@@ -429,10 +429,10 @@ def test_number_of_statements_is_independent_of_list_length(
     vendor: Client, catalog: Catalog, name: str
 ) -> None:
     def statements() -> int:
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as captured:
             assert vendor.get(f"/admin/webhooks/{name}/").status_code == 200
-        assert not any('"response_body"' in q["sql"] for q in found.captured_queries)
-        return len(found)
+        assert not any('"response_body"' in q["sql"] for q in captured.captured_queries)
+        return len(captured)
 
     def fill(n: int) -> None:
         row = hook(catalog, n)

@@ -61,12 +61,12 @@ def shown(client: Client, row: Attempt) -> str:
 
 def table(html: str) -> list[list[str]]:
     """Return the rows of the table of differences as text."""
-    found = re.search(r'<table class="sim-difference">(.*?)</table>', html, re.DOTALL)
-    assert found, "there is no table"
-    assert found[1].count('<th scope="col">') == 4 and "<caption>" in found[1]
+    match = re.search(r'<table class="sim-difference">(.*?)</table>', html, re.DOTALL)
+    assert match, "there is no table"
+    assert match[1].count('<th scope="col">') == 4 and "<caption>" in match[1]
     return [
         [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd] [^>]*>.*?</t[hd]>", row)]
-        for row in re.findall(r"<tr>(.*?)</tr>", found[1], re.DOTALL)
+        for row in re.findall(r"<tr>(.*?)</tr>", match[1], re.DOTALL)
         if 'scope="row"' in row
     ]
 
@@ -225,8 +225,8 @@ def test_lists_and_deliveries_show_validations(vendor: Client, catalog: Catalog)
     for row, state in ((good, "delivered"), (bad, "failed")):
         html = vendor.get(f"/admin/webhooks/delivery/{row.delivery_id}/change/").content.decode()
         assert "PR-1: validated in draft" in html and state in html
-    found = vendor.get("/admin/webhooks/delivery/?state__exact=failed").context["cl"]
-    assert [row.pk for row in found.result_list] == [bad.delivery_id]
+    rows = vendor.get("/admin/webhooks/delivery/?state__exact=failed").context["cl"]
+    assert [row.pk for row in rows.result_list] == [bad.delivery_id]
 
 
 @pytest.mark.parametrize("name", ["delivery", "attempt", "event"])
@@ -234,9 +234,9 @@ def test_number_of_statements_is_independent_of_number_of_validations(
     vendor: Client, catalog: Catalog, name: str
 ) -> None:
     def statements() -> int:
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as captured:
             assert vendor.get(f"/admin/webhooks/{name}/").status_code == 200
-        return len(found)
+        return len(captured)
 
     attempt(catalog, SENT)
     few = statements()

@@ -202,10 +202,10 @@ class Backoffs(RuleBasedStateMachine):
         """Check that each counted failure started after the previous backoff."""
         last: Attempt | None = None
         for row in Attempt.objects.order_by("pk"):
-            found = COUNTED.search(row.why)
-            if not found:
+            match = COUNTED.search(row.why)
+            if not match:
                 continue
-            count = int(found[1])
+            count = int(match[1])
             if count == 1:
                 last = row
                 continue

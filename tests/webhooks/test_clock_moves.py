@@ -367,11 +367,11 @@ def test_move_begins_where_previous_one_ended(monkeypatch: pytest.MonkeyPatch) -
             pass
 
     def now_and_then() -> datetime:
-        found = now()
+        moment = now()
         if not other:
             other.append(in_background(move))
             other[0].wait(0.4)
-        return found
+        return moment
 
     Clock.objects.create(pk=1)
     monkeypatch.setattr(clock, "now", now_and_then)
@@ -413,9 +413,9 @@ def test_request_that_ends_during_the_check_is_not_missed(
     select = selection.select
 
     def then_succeed(limit: int, now: datetime) -> list[int]:
-        found = select(limit, now)
+        pks = select(limit, now)
         in_background(lambda: recording.record([AttemptResult(probe, retry.SUCCESS, 1)])).wait(0.4)
-        return found
+        return pks
 
     monkeypatch.setattr(selection, "select", then_succeed)
     # Either the request is found, or the deliveries that follow its success.
@@ -432,9 +432,9 @@ def test_request_that_starts_during_the_check_is_not_missed(
     deadlines = receivers._deadlines
 
     def then_claim() -> Any:
-        found = deadlines()
+        moments = deadlines()
         in_background(lambda: claims.claim(10)).wait(0.4)
-        return found
+        return moments
 
     monkeypatch.setattr(receivers, "_deadlines", then_claim)
     assert receivers.unsettled(clock.now())

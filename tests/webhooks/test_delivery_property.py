@@ -204,11 +204,11 @@ class Emitter(RuleBasedStateMachine):
         if self.lost:
             finished.insert(0, AttemptResult(self.lost[late % len(self.lost)], outcome, 5))
             expected = self.late(finished[0])
-        found = recording.record(finished)
-        assert found.count("settled") == len(ended)
+        result = recording.record(finished)
+        assert result.count("settled") == len(ended)
         if self.lost:
-            assert found[0] == expected
-        for one, kind in zip(finished, found, strict=True):
+            assert result[0] == expected
+        for one, kind in zip(finished, result, strict=True):
             if kind in ("settled", "late"):
                 self.book(one.claimed, outcome)
 
@@ -240,10 +240,10 @@ class Emitter(RuleBasedStateMachine):
         self.lost.append(one)
         Delivery.objects.filter(pk=one.delivery_id, claim=one.claim).update(lease=1.0)
         # Two other workers record it.
-        found = claims.lost_attempts(), claims.lost_attempts()
-        assert [f.claimed.delivery_id for f in found[0]] == [one.delivery_id]
-        assert recording.record(found[0]) == ["settled"]
-        assert recording.record(found[1]) == ["dropped"]
+        lost = claims.lost_attempts(), claims.lost_attempts()
+        assert [f.claimed.delivery_id for f in lost[0]] == [one.delivery_id]
+        assert recording.record(lost[0]) == ["settled"]
+        assert recording.record(lost[1]) == ["dropped"]
         self.book(one, retry.UNKNOWN)
 
     @rule()

@@ -190,11 +190,11 @@ def test_claims_of_a_poll_whose_loop_ended_are_not_lost(monkeypatch: pytest.Monk
     real, ended = SqlThread.run, threading.Event()
 
     async def run(self: SqlThread, work: Any, *args: Any) -> Any:
-        found = await real(self, work, *args)
-        if getattr(found, "claimed", None) and not ended.is_set():
+        result = await real(self, work, *args)
+        if getattr(result, "claimed", None) and not ended.is_set():
             ended.set()
             raise SystemExit("the loop ends")
-        return found
+        return result
 
     monkeypatch.setattr(SqlThread, "run", run)
     catalog = make.catalog()

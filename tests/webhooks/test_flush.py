@@ -73,9 +73,9 @@ def claimed(count: int = 5) -> list[ClaimedDelivery]:
     make.webhook(catalog)
     for _ in range(count):
         creation.create(make.purchase(catalog), catalog.as_distributor)
-    found = claims.claim(100)
-    assert len(found) == count
-    return found
+    calls = claims.claim(100)
+    assert len(calls) == count
+    return calls
 
 
 def succeeded(calls: Sequence[ClaimedDelivery]) -> list[AttemptResult]:
@@ -110,9 +110,9 @@ def test_transient_error_keeps_results_and_makes_no_failure(
     with monkeypatch.context() as patch:
         breaks(patch, error, lambda call: True)
         for _ in range(3):
-            found = flush.write(finished)
-            assert found.stored == ["kept"] * 5
-            assert found.error is not None
+            result = flush.write(finished)
+            assert result.stored == ["kept"] * 5
+            assert result.error is not None
     assert counted() == (0, 0, 0)
     assert flush.write(finished).stored == ["settled"] * 5
     assert counted() == (5, 5, 0)
@@ -129,8 +129,8 @@ def test_only_row_that_cannot_be_stored_becomes_failure(
         monkeypatch, error,
         lambda call: call.claimed.delivery_id == bad and call.outcome == retry.SUCCESS,
     )  # fmt: skip
-    found = flush.write(succeeded(calls)).stored
-    assert [str(one) for one in found] == ["replaced" if n == at else "settled" for n in range(5)]
+    stored = flush.write(succeeded(calls)).stored
+    assert [str(one) for one in stored] == ["replaced" if n == at else "settled" for n in range(5)]
     assert counted() == (5, 4, 1)
     attempt = Attempt.objects.get(delivery=bad)
     assert (attempt.outcome, attempt.status_code) == ("failure", None)
@@ -146,8 +146,8 @@ def test_row_that_cannot_be_stored_in_any_form_is_released(
     calls = claimed()
     bad = calls[at].delivery_id
     breaks(monkeypatch, error, lambda call: call.claimed.delivery_id == bad)
-    found = flush.write(succeeded(calls)).stored
-    assert [str(one) for one in found] == ["released" if n == at else "settled" for n in range(5)]
+    stored = flush.write(succeeded(calls)).stored
+    assert [str(one) for one in stored] == ["released" if n == at else "settled" for n in range(5)]
     assert counted() == (4, 4, 0)
     row = Delivery.objects.get(pk=bad)
     assert (row.state, row.claim, row.lease, row.attempts) == ("waiting", None, None, 0)
@@ -201,9 +201,9 @@ def test_isolation_stores_the_others_while_one_row_fails_as_if_the_database_were
     with monkeypatch.context() as patch:
         breaks(patch, OperationalError("away"), lambda call: call.claimed.delivery_id == bad)
         assert flush.write(succeeded(calls)).stored == ["kept"] * 5
-        found = flush.write(succeeded(calls), isolate=True)
-        assert found.stored == ["settled", "kept", "settled", "settled", "settled"]
-        assert found.failed_alone == [1]
+        result = flush.write(succeeded(calls), isolate=True)
+        assert result.stored == ["settled", "kept", "settled", "settled", "settled"]
+        assert result.failed_alone == [1]
     assert flush.write(succeeded([calls[1]])).stored == ["settled"]
     assert counted() == (5, 5, 0)
 

@@ -60,17 +60,17 @@ def test_changes_in_opposite_order_do_not_deadlock(
 @pytest.fixture
 def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
     """Collect the object classes of the webhooks of each lock."""
-    found: list[set[str]] = []
+    locked: list[set[str]] = []
     count = fan_out._count
 
     def counted(made: list[fan_out._RecordedEvent]) -> None:
         ids = {each.webhook_id for each in made}
         classes = Webhook.objects.filter(pk__in=ids).values_list("object_class", flat=True)
-        found.append(set(classes))
+        locked.append(set(classes))
         count(made)
 
     monkeypatch.setattr(fan_out, "_count", counted)
-    yield found
+    yield locked
 
 
 def test_order_and_its_set_up_requests_lock_once(locks: list[set[str]]) -> None:

@@ -40,9 +40,9 @@ def move(seconds: float) -> None:
 
 def claim(count: int) -> list[ClaimedDelivery]:
     move(1)
-    found = claims.claim(100)
-    assert len(found) == count
-    return found
+    claimed = claims.claim(100)
+    assert len(claimed) == count
+    return claimed
 
 
 def lose(count: int = 1) -> None:

@@ -44,9 +44,9 @@ def delivery(row: Webhook, **more: Any) -> Delivery:
 
 
 def why(row: Delivery) -> str:
-    found = next_attempt.of_delivery(row, NOW)
-    assert found.is_due and found.at is None
-    return found.why
+    result = next_attempt.of_delivery(row, NOW)
+    assert result.is_due and result.at is None
+    return result.why
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_next_attempt_as_text(at: datetime, now: datetime, text: str) -> None:
 
 def test_delivery_waits_for_end_of_backoff() -> None:
     row = delivery(hook(make.catalog(), earliest_possible_trigger=NOW + 300 * S, round=1))
-    found = next_attempt.of_delivery(row, NOW)
-    assert (found.at, found.is_due) == (NOW + 300 * S, False)
+    result = next_attempt.of_delivery(row, NOW)
+    assert (result.at, result.is_due) == (NOW + 300 * S, False)
     # Trigger now ignores the backoff.
     assert next_attempt.of_delivery(delivery(row.webhook, forced=True), NOW).is_due
     assert next_attempt.of_delivery(row, NOW + 300 * S).is_due
@@ -137,8 +137,8 @@ def test_next_attempt_of_webhook(worker: None) -> None:
     def told(pending: int, **fields: Any) -> str:
         row = hook(catalog, **fields)
         try:
-            found = next_attempt.of_webhook(row, NOW, pending=pending, load=WorkerLoad())
-            return found.sentence(NOW)
+            result = next_attempt.of_webhook(row, NOW, pending=pending, load=WorkerLoad())
+            return result.sentence(NOW)
         finally:
             row.delete()
 
@@ -179,8 +179,8 @@ def test_api_neither_shows_nor_filters_by_past_time() -> None:
         (f"le(earliest_possible_trigger,{NOW.isoformat()[:19]})", ""),
         (f"ge(earliest_possible_trigger,{soon[:19]})", "45"),
     ):
-        found = listed(who, f"?{query}&ordering(id)")
-        assert "".join(pk for pk, _ in found) == expected, query
+        pks = listed(who, f"?{query}&ordering(id)")
+        assert "".join(pk for pk, _ in pks) == expected, query
     ordered = listed(who, "?ordering(-earliest_possible_trigger)")
     assert [pk for pk, at in ordered if at] == ["5", "4"]
     for n, at in ((2, None), (5, later)):

@@ -174,10 +174,10 @@ def test_wrong_counter_is_reported(counter: str) -> None:
     call(retry.FAILURE)
     assert webhook_health.counter_discrepancies() == []
     Webhook.objects.filter(pk=hook.pk).update(**{counter: F(counter) + 1})
-    found = webhook_health.counter_discrepancies()
+    discrepancies = webhook_health.counter_discrepancies()
     # A pruned attempt is part of two sums: of all, and of its outcome.
-    assert len(found) == (2 if counter in ("pruned_successes", "pruned_failures") else 1)
-    assert all(line.startswith(f"{hook.pk}: ") for line in found)
+    assert len(discrepancies) == (2 if counter in ("pruned_successes", "pruned_failures") else 1)
+    assert all(line.startswith(f"{hook.pk}: ") for line in discrepancies)
 
 
 def test_missing_row_is_reported() -> None:

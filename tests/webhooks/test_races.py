@@ -77,8 +77,8 @@ def test_lost_attempt_found_by_two_workers_is_recorded_once() -> None:
     order(catalog, 3)
     claims.claim(10)
     expire_leases()
-    found = together(*[lambda: recording.record(claims.lost_attempts())] * 2)
-    second, first = sorted(found, key=lambda one: one.count("settled"))
+    counts = together(*[lambda: recording.record(claims.lost_attempts())] * 2)
+    second, first = sorted(counts, key=lambda one: one.count("settled"))
     # The second finds none, or three that the first has already recorded.
     assert first == ["settled"] * 3 and set(second) <= {"dropped"}
     assert Attempt.objects.count() == 3
@@ -122,10 +122,10 @@ def both_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = iter(range(2))
 
     def look_together(*args: Any) -> Any:
-        found = by_uid(*args)
+        row = by_uid(*args)
         if next(turns, None) is not None:
             looked.wait(10)
-        return found
+        return row
 
     monkeypatch.setattr(lookups, "by_uid", look_together)
 
@@ -152,8 +152,8 @@ def test_concurrent_identical_purchases(both_have_looked: None) -> None:
 
 def test_concurrent_orders_of_same_new_customer(both_have_looked: None) -> None:
     catalog = make.catalog()
-    found = together(*[lambda uid=uid: buy(catalog, uid, "customer-1") for uid in ("a", "b")])
-    assert [response.status_code for response in found] == [201, 201]
+    responses = together(*[lambda uid=uid: buy(catalog, uid, "customer-1") for uid in ("a", "b")])
+    assert [response.status_code for response in responses] == [201, 201]
     first, second = Asset.objects.all()
     assert first.customer == second.customer
 
@@ -162,8 +162,8 @@ def test_concurrent_changes_of_one_subscription() -> None:
     catalog = make.catalog()
     asset = make.asset(catalog)
     body = {"type": "cancel", "asset": {"id": asset.pk}}
-    found = together(*[lambda: creation.create(body, catalog.as_distributor)] * 2)
-    assert sorted(type(one).__name__ for one in found) == ["Conflict", "Request"]
+    results = together(*[lambda: creation.create(body, catalog.as_distributor)] * 2)
+    assert sorted(type(one).__name__ for one in results) == ["Conflict", "Request"]
 
 
 def test_one_of_two_concurrent_moves_wins() -> None:
@@ -172,14 +172,14 @@ def test_one_of_two_concurrent_moves_wins() -> None:
     for _ in range(5):
         row = creation.create(make.purchase(catalog), catalog.as_distributor)
         before = Event.objects.count()
-        found = together(
+        results = together(
             lambda pk=row.pk: transitions.move(Request, pk, "approve", catalog.as_vendor, {}),
             lambda pk=row.pk: transitions.move(
                 Request, pk, "fail", catalog.as_vendor, {"reason": "No"}
             ),
         )
-        [loser] = [one for one in found if isinstance(one, ActionNotAllowed)]
-        [winner] = [one for one in found if isinstance(one, Request)]
+        [loser] = [one for one in results if isinstance(one, ActionNotAllowed)]
+        [winner] = [one for one in results if isinstance(one, Request)]
         row.refresh_from_db()
         row.asset.refresh_from_db()
         assert row.status == winner.status

@@ -45,10 +45,10 @@ def token_claims(
     hook: Webhook, request: ReceivedRequest, header: str = "Authentication"
 ) -> dict[str, Any]:
     token = request.headers[header].removeprefix("Bearer ")
-    found: dict[str, Any] = jwt.decode(
+    claims: dict[str, Any] = jwt.decode(
         token, hook.jwt_secret, algorithms=["HS256"], options={"verify_exp": False}
     )
-    return found
+    return claims
 
 
 def states() -> list[tuple[str, int]]:

@@ -300,10 +300,10 @@ def test_claims_of_events_read_no_resends(django_assert_num_queries: Any) -> Non
 
 def test_sent_request_can_be_shown() -> None:
     attempt = triggered(make.catalog(), headers={"X-Env": "lab"})
-    found = resend.sent_request(attempt)
-    assert found.headers == {"X-Env": "lab"}
-    assert json.loads(json.dumps(resend.content_of(found))) == found.payload
-    assert "exp" not in found.payload and found.body == ""
+    request = resend.sent_request(attempt)
+    assert request.headers == {"X-Env": "lab"}
+    assert json.loads(json.dumps(resend.content_of(request))) == request.payload
+    assert "exp" not in request.payload and request.body == ""
 
 
 def test_disabling_during_resend_leaves_nothing_pending() -> None:

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def everything_stored() -> str:
     """Return every value of every table, as text."""
-    found = []
+    texts = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
-            found += [str(value) for row in cursor.fetchall() for value in row]
-    return "\n".join(found)
+            texts += [str(value) for row in cursor.fetchall() for value in row]
+    return "\n".join(texts)
 
 
 def test_neither_secret_nor_token_is_stored_or_logged(

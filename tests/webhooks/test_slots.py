@@ -33,8 +33,8 @@ def test_webhook_with_nothing_in_flight_is_claimed_beside_hanging_ones() -> None
     catalog, other = make.catalog(), make.catalog("2")
     hanging = [make.webhook(catalog, n=n) for n in range(1, 4)]
     order(catalog, 20)
-    found, slots = fill(Slots(8))
-    assert (set(found), slots.used) == ({hook.pk for hook in hanging}, 4)
+    claimed, slots = fill(Slots(8))
+    assert (set(claimed), slots.used) == ({hook.pk for hook in hanging}, 4)
     late = make.webhook(other, n=9)
     order(other, 5)
     # One at a time while few slots are free, and one is left for the next.
@@ -72,8 +72,8 @@ def test_webhook_with_long_backlog_uses_only_its_limit() -> None:
     )
     late = make.webhook(catalog, n=2)
     order(catalog)
-    found, slots = fill(Slots(4000))
-    assert (found.count(hook.pk), found.count(late.pk), slots.used) == (10, 1, 11)
+    claimed, slots = fill(Slots(4000))
+    assert (claimed.count(hook.pk), claimed.count(late.pk), slots.used) == (10, 1, 11)
 
 
 @pytest.mark.django_db
@@ -94,8 +94,8 @@ def test_trigger_now_ignores_limit_and_leaves_slots_for_others() -> None:
     hanging, other = make.webhook(catalog), make.webhook(catalog, n=2)
     for _ in range(30):
         fan_out.trigger(hanging)
-    found, slots = fill(Slots(20))
-    assert found.count(hanging.pk) == slots.used == 8
+    claimed, slots = fill(Slots(20))
+    assert claimed.count(hanging.pk) == slots.used == 8
     fan_out.trigger(other)
     assert fill(slots)[0] == [other.pk]
 

@@ -71,10 +71,10 @@ def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     real = flush.write
 
     def write(*args: Any, **more: Any) -> flush.FlushResult:
-        found = real(*args, **more)
-        if found.unavailable:
-            failed.append(found)
-        return found
+        result = real(*args, **more)
+        if result.unavailable:
+            failed.append(result)
+        return result
 
     monkeypatch.setattr(flush, "write", write)
     catalog = make.catalog()

@@ -80,9 +80,9 @@ def needed(said: Said) -> list[tuple[str, Any]]:
 
 
 def fires(said: Said) -> types.ValidatorTrigger:
-    found = types.find(said.type, said.object_class)
-    assert found is not None and found.trigger is not None
-    return found.trigger
+    trigger = types.find(said.type, said.object_class)
+    assert trigger is not None and trigger.trigger is not None
+    return trigger.trigger
 
 
 def test_types_are_these_and_six_queue_changes() -> None:
@@ -102,18 +102,18 @@ def test_types_are_these_and_six_queue_changes() -> None:
 
 @named
 def test_trigger_of_type(said: Said) -> None:
-    found = fires(said)
-    assert (found.kind, found.level, found.status, found.capability) == said[2:]
+    trigger = fires(said)
+    assert (trigger.kind, trigger.level, trigger.status, trigger.capability) == said[2:]
     asked = types.find_validator(said.object_class, said.kind, said.status, said.level)
     assert asked is not None and asked.type == said.type
 
 
 @named
 def test_label_matches_trigger(said: Said) -> None:
-    found = types.find(said.type, said.object_class)
-    assert found is not None
+    trigger = types.find(said.type, said.object_class)
+    assert trigger is not None
     for word in (said.kind, said.status, f"Tier {said.level}" if said.level else "Subscription"):
-        assert word.lower() in found.label.lower()
+        assert word.lower() in trigger.label.lower()
 
 
 @named
@@ -178,9 +178,9 @@ def test_capabilities_of_other_type_are_not_enough(said: Said) -> None:
 def test_tier_levels(configs: Any, first: str | None, second: str | None) -> None:
     made = Product(id="PRD-1", capabilities={"tiers": {"validation": True, "configs": configs}})
     for type_, expected in (("draft_tcr_t1_val", first), ("draft_tcr_t2_val", second)):
-        found = types.find(type_, CONFIG)
-        assert found is not None and found.trigger is not None
-        assert found.trigger.missing_capability(made) == expected
+        trigger = types.find(type_, CONFIG)
+        assert trigger is not None and trigger.trigger is not None
+        assert trigger.trigger.missing_capability(made) == expected
 
 
 @pytest.mark.parametrize("kind", ["renew", "transfer"])
@@ -189,10 +189,10 @@ def test_renewals_and_transfers_need_their_own_capability(kind: str, switch: boo
     branch = {"validation": True, "inquiring_validation": True, f"enable_{kind}": switch}
     made = Product(id="PRD-1", capabilities={"subscription": {kind: branch}})
     for type_ in (f"{kind}_validator", f"{kind}_inquiring_validator"):
-        found = types.find(type_, ORDER)
-        assert found is not None and found.trigger is not None
+        trigger = types.find(type_, ORDER)
+        assert trigger is not None and trigger.trigger is not None
         expected = None if switch else f"subscription.{kind}.enable_{kind}"
-        assert found.trigger.missing_capability(made) == expected
+        assert trigger.trigger.missing_capability(made) == expected
 
 
 def test_duplicate_pair_is_refused() -> None:

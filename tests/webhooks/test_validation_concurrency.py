@@ -66,9 +66,9 @@ def hangs(served: Handler) -> Any:
 
 def asking(served: Handler, catalog: Catalog, row: Request) -> Background:
     """Validate in the background, and wait until the handler has the request."""
-    found = Background(lambda: validate(catalog, row))
+    background = Background(lambda: validate(catalog, row))
     served.next()
-    return found
+    return background
 
 
 # -- slots and time
@@ -122,7 +122,7 @@ def test_half_of_the_slots_is_at_least_one(settings: Any, slots: int, most: int)
     claimed = claims.claim(1000)
     with ExitStack() as held:
         free = [held.enter_context(validators._slots([one])) for one in claimed]
-        assert [bool(found) for found in free] == [True] * most + [False]
+        assert [bool(slot) for slot in free] == [True] * most + [False]
     assert not validators._in_flight
 
 

@@ -227,9 +227,9 @@ def test_no_repr_of_a_request_has_the_secret(monkeypatch: pytest.MonkeyPatch) ->
 
     def send(calls: Any) -> Any:
         seen.append(repr(calls))
-        found = real(calls)
-        seen.append(repr(found))
-        return found
+        result = real(calls)
+        seen.append(repr(result))
+        return result
 
     monkeypatch.setattr(validator_client, "send", send)
     with handler(validator_response()) as served:

@@ -14,12 +14,12 @@ def test_page_lists_every_validator() -> None:
     page = (ROOT / "docs" / "validators.md").read_text()
     wanted = {
         (
-            found.label, found.type,
+            trigger.label, trigger.type,
             f"{fires.kind} of tier {fires.level}" if fires.level else fires.kind,
             fires.status, fires.capability,
         )
-        for found in types.registered()
-        if (fires := found.trigger)
+        for trigger in types.registered()
+        if (fires := trigger.trigger)
     }  # fmt: skip
     rows = ROW.findall(page)
     assert len(rows) == 16

@@ -37,13 +37,13 @@ def test_last_hour_has_sixty_minutes_by_outcome(catalog: make.Catalog) -> None:
     attempt(row, NOW, "failure")
     attempt(row, NOW - timedelta(minutes=59), "unknown")
     attempt(row, NOW - timedelta(minutes=60), "failure")
-    found = webhook_health.last_hour(catalog.vendor, NOW)
-    assert len(found) == 60
-    assert found[0].at == AT.replace(hour=8, minute=42)
-    assert found[-1].at == AT.replace(hour=9, minute=41)
-    assert (found[-1].success, found[-1].failure, found[-1].total) == (3, 1, 4)
-    assert (found[0].unknown, found[0].total) == (1, 1)
-    assert sum(minute.total for minute in found) == 5
+    hour = webhook_health.last_hour(catalog.vendor, NOW)
+    assert len(hour) == 60
+    assert hour[0].at == AT.replace(hour=8, minute=42)
+    assert hour[-1].at == AT.replace(hour=9, minute=41)
+    assert (hour[-1].success, hour[-1].failure, hour[-1].total) == (3, 1, 4)
+    assert (hour[0].unknown, hour[0].total) == (1, 1)
+    assert sum(minute.total for minute in hour) == 5
 
 
 def test_attempts_of_other_accounts_are_not_counted(catalog: make.Catalog) -> None:
@@ -75,11 +75,11 @@ def test_out_of_order_webhooks_come_first(catalog: make.Catalog) -> None:
     make.webhook(catalog, n=7, out_of_order=True, account=catalog.provider)
     for forced in (False, False, True):
         Delivery.objects.create(webhook=lost, forced=forced, created_at=NOW)
-    found = webhook_health.failing(catalog.vendor, 10)
-    assert (found[0].webhook, found[0].pending) == (lost, 2)
-    assert {one.webhook.pk[-1] for one in found} == {"2", "3", "4", "5"}
-    assert [one.webhook.pk[-1] for one in found if one.webhook.round] == ["3", "2"]
-    assert [one.webhook.pk[-1] for one in found if one.is_validator] == ["5"]
+    hooks = webhook_health.failing(catalog.vendor, 10)
+    assert (hooks[0].webhook, hooks[0].pending) == (lost, 2)
+    assert {one.webhook.pk[-1] for one in hooks} == {"2", "3", "4", "5"}
+    assert [one.webhook.pk[-1] for one in hooks if one.webhook.round] == ["3", "2"]
+    assert [one.webhook.pk[-1] for one in hooks if one.is_validator] == ["5"]
     assert len(webhook_health.failing(catalog.vendor, 2)) == 2
     assert [row.pk for row in webhook_health.out_of_order(catalog.vendor, 5)] == [lost.pk]
 

@@ -67,8 +67,8 @@ def refused(catalog: Catalog, row: Request, data: dict[str, Any] | None = None) 
 
 def validator_response(**params: Any) -> tuple[int, bytes]:
     """Return a minimal response, by parameter."""
-    found = [{"id": name, **said} for name, said in params.items()]
-    return 200, json.dumps({"asset": {"params": found}}).encode()
+    entries = [{"id": name, **said} for name, said in params.items()]
+    return 200, json.dumps({"asset": {"params": entries}}).encode()
 
 
 def says(row: Request) -> dict[str, str]:

@@ -54,5 +54,5 @@ def until(true, timeout=30):
         threading.Event().wait(0.05)
 
 
-def hand_over(**found):
-    json.dump(found, sys.stdout)
+def hand_over(**response):
+    json.dump(response, sys.stdout)

@@ -38,8 +38,10 @@ def pending():
 
 
 def template(product, name, scope="asset"):
-    found = client.collection("products")[product].templates.filter(name=name, scope=scope).first()
-    return found["id"]
+    template = (
+        client.collection("products")[product].templates.filter(name=name, scope=scope).first()
+    )
+    return template["id"]
 
 
 def approve(request):
@@ -57,9 +59,9 @@ def approve(request):
 
 def say(request, text):
     """Add a message to a request's conversation, as the template tells of errors."""
-    found = ResourceSet(client, path="conversations", query=f"instance_id={request['id']}")
-    assert found.count() == 1
-    conversation = client.conversations[found[0]["id"]]
+    conversations = ResourceSet(client, path="conversations", query=f"instance_id={request['id']}")
+    assert conversations.count() == 1
+    conversation = client.conversations[conversations[0]["id"]]
     return conversation.action(name="messages").post(payload={"text": text, "type": "message"})
 
 

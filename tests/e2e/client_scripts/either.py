@@ -29,10 +29,10 @@ async def got(response):
     return await response if inspect.isawaitable(response) else response
 
 
-async def rows(found):
+async def rows(response):
     if KIND == "async":
-        return [row async for row in found]
-    return list(found)
+        return [row async for row in response]
+    return list(response)
 
 
 async def ids(found):
@@ -54,8 +54,8 @@ def status_of(client):
 
 async def template(product, scope="asset", kind="fulfillment"):
     """Return the id of a product's first template of a scope and type."""
-    found = vendor.products[product].templates.filter(scope=scope, type=kind)
-    return (await got(found.first()))["id"]
+    templates = vendor.products[product].templates.filter(scope=scope, type=kind)
+    return (await got(templates.first()))["id"]
 
 
 async def filled(request):

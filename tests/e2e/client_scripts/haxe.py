@@ -33,14 +33,14 @@ def parsed(model, body):
 
 
 def collection(*rows):
-    found = Collection()
+    collection = Collection()
     for row in rows:
-        found.push(row)
-    return found
+        collection.push(row)
+    return collection
 
 
-def ids(found):
-    return [row.id for row in found.toArray()]
+def ids(rows):
+    return [row.id for row in rows.toArray()]
 
 
 def where(**words):

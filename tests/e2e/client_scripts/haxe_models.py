@@ -39,27 +39,27 @@ def each(model):
 
     The SDK takes a quarter of a second to make a model of a request.
     """
-    found = ids(model.list(Query().limit(3).orderBy("id")))
-    assert model.get(found[-1]).id == found[-1]
-    return found
+    pks = ids(model.list(Query().limit(3).orderBy("id")))
+    assert model.get(pks[-1]).id == pks[-1]
+    return pks
 
 
 def everything():
     """Return what one party sees, by collection."""
-    found = {model.__name__.rpartition("_")[2]: each(model) for model in COLLECTIONS}
-    for pk in found["Product"]:
+    result = {model.__name__.rpartition("_")[2]: each(model) for model in COLLECTIONS}
+    for pk in result["Product"]:
         product = Product.get(pk)
         parameters = ids(product.listParameters(None))
         assert product.getParameter(parameters[0]).id == parameters[0]
-        found[f"{pk} parameters"] = parameters
-        found[f"{pk} items"] = ids(product.getItems())
-        found[f"{pk} templates"] = ids(product.getTemplates())
-        found[f"{pk} connections"] = ids(product.getConnections())
-        found[f"{pk} actions"] = ids(product.listActions(None))
-        found[f"{pk} configurations"] = [
+        result[f"{pk} parameters"] = parameters
+        result[f"{pk} items"] = ids(product.getItems())
+        result[f"{pk} templates"] = ids(product.getTemplates())
+        result[f"{pk} connections"] = ids(product.getConnections())
+        result[f"{pk} actions"] = ids(product.listActions(None))
+        result[f"{pk} configurations"] = [
             row.parameter.name for row in product.listConfigurations(None).toArray()
         ]
-    return found
+    return result
 
 
 def order(product=PLAIN, params=(), **more):
@@ -72,25 +72,25 @@ def requests():
     made = order(METER)
     as_vendor()
     request = AssetRequest.get(made.id)
-    found = {"made": [made.status, made.type, made.asset.id == request.asset.id]}
+    result = {"made": [made.status, made.type, made.asset.id == request.asset.id]}
     by_id = request.assign("UR-426-913-070")
     by_email = request.assign("maya.ortiz@nimbus.example.com")
-    found["assigned"] = [json.loads(one.assignee)["id"] for one in (by_id, by_email)]
+    result["assigned"] = [json.loads(one.assignee)["id"] for one in (by_id, by_email)]
     request.asset.getParamById("workspace_id").value = "ws-1"
     request.note = "Manually."
     updated = request.update(None)
-    found["updated"] = [updated.note, updated.asset.getParamById("workspace_id").value]
+    result["updated"] = [updated.note, updated.asset.getParamById("workspace_id").value]
     same = updated.update(None)
-    found["unchanged"] = same is updated
+    result["unchanged"] = same is updated
     cost = updated.asset.getParamById("cost_center")
     cost.valueError = "Which?"
     updated.update(collection(cost))
     inquired = updated.inquire(None)
-    found["inquired"] = [inquired.status, inquired.asset.getParamById("cost_center").valueError]
-    found["pended"] = updated.pend().status
-    found["approved"] = updated.approveByTemplate("TL-794-452-001").asset.status
-    found["new"] = [item.mpn for item in request.asset.getNewItems().toArray()]
-    found["lookups"] = [
+    result["inquired"] = [inquired.status, inquired.asset.getParamById("cost_center").valueError]
+    result["pended"] = updated.pend().status
+    result["approved"] = updated.approveByTemplate("TL-794-452-001").asset.status
+    result["new"] = [item.mpn for item in request.asset.getNewItems().toArray()]
+    result["lookups"] = [
         request.asset.getItemByMpn("NM-PLATFORM").id,
         request.asset.getItemByGlobalId(f"{METER}-0001").quantity,
         request.needsMigration(),
@@ -101,15 +101,17 @@ def requests():
     change = parsed(AssetRequest, body).register()
     as_vendor()
     changed = AssetRequest.get(change.id).approveByTile("# Changed")
-    found["changed"] = [item.quantity for item in changed.asset.getChangedItems().toArray()]
-    found["removed"] = changed.asset.getRemovedItems().length()
-    found["requests"] = sorted(row.type for row in Asset.get(made.asset.id).getRequests().toArray())
-    found["rendered"] = Env.getFulfillmentApi().renderTemplate("TL-794-452-001", made.id)[:14]
+    result["changed"] = [item.quantity for item in changed.asset.getChangedItems().toArray()]
+    result["removed"] = changed.asset.getRemovedItems().length()
+    result["requests"] = sorted(
+        row.type for row in Asset.get(made.asset.id).getRequests().toArray()
+    )
+    result["rendered"] = Env.getFulfillmentApi().renderTemplate("TL-794-452-001", made.id)[:14]
     nowhere = parsed(AssetRequest, {"type": "change", "asset": {"id": "AS-0"}}).register()
-    found["unknown"] = [nowhere, AssetRequest.get("PR-0"), Asset.get("AS-0")]
+    result["unknown"] = [nowhere, AssetRequest.get("PR-0"), Asset.get("AS-0")]
     as_distributor()
-    found["incomplete"] = order(SUITE).status
-    return found
+    result["incomplete"] = order(SUITE).status
+    return result
 
 
 def tiers():
@@ -130,36 +132,36 @@ def tiers():
     ).register()
     as_vendor()
     request = TierConfigRequest.get(setup.id)
-    found = {"made": [setup.status, setup.type]}
-    found["assigned"] = [request.assign(), TierConfigRequest.get(setup.id).assignee.name]
-    found["unassigned"] = [request.unassign(), TierConfigRequest.get(setup.id).assignee.id]
+    result = {"made": [setup.status, setup.type]}
+    result["assigned"] = [request.assign(), TierConfigRequest.get(setup.id).assignee.name]
+    result["unassigned"] = [request.unassign(), TierConfigRequest.get(setup.id).assignee.id]
     agreement = request.getParamById("partner_agreement")
     agreement.valueError = "Which?"
     request.update(collection(agreement))
-    found["inquired"] = [request.inquire(), TierConfigRequest.get(setup.id).status]
-    found["pended"] = [request.pend(), TierConfigRequest.get(setup.id).status]
+    result["inquired"] = [request.inquire(), TierConfigRequest.get(setup.id).status]
+    result["pended"] = [request.pend(), TierConfigRequest.get(setup.id).status]
     request = TierConfigRequest.get(setup.id)
     request.getParamById("partner_tenant").value = "pt-9"
     request.notes = "Checked."
     updated = request.update(None)
-    found["updated"] = [updated.notes, updated.getParamById("partner_tenant").value]
-    found["approved"] = [updated.approveByTemplate("TL-561-035-001"),
+    result["updated"] = [updated.notes, updated.getParamById("partner_tenant").value]
+    result["approved"] = [updated.approveByTemplate("TL-561-035-001"),
                          TierConfigRequest.get(setup.id).status]  # fmt: skip
-    found["again"] = updated.approveByTemplate("TL-561-035-001")
+    result["again"] = updated.approveByTemplate("TL-561-035-001")
     account = updated.configuration.account
     config = account.getTierConfig(SUITE, 1)
-    found["config"] = [config.id == updated.configuration.id, config.status,
+    result["config"] = [config.id == updated.configuration.id, config.status,
                        config.getParamById("partner_tenant").value]  # fmt: skip
-    found["none"] = account.getTierConfig(SUITE, 2)
+    result["none"] = account.getTierConfig(SUITE, 2)
     update = parsed(
         TierConfigRequest,
         {"type": "update", "configuration": {"id": config.id},
          "params": [{"id": "partner_agreement", "value": "NSS-1-0078"}]},
     ).register()  # fmt: skip
-    found["update"] = [update.type, update.fail("No."), TierConfigRequest.get(update.id).reason]
+    result["update"] = [update.type, update.fail("No."), TierConfigRequest.get(update.id).reason]
     asset = Asset.list(where(product__id=SUITE, status="active").limit(1)).get(0)
-    found["of_asset"] = [asset.getTier1Config() is not None, asset.getCustomerConfig()]
-    return found
+    result["of_asset"] = [asset.getTier1Config() is not None, asset.getCustomerConfig()]
+    return result
 
 
 def listings():
@@ -172,19 +174,19 @@ def listings():
     def state():
         return ListingRequest.get(made.id).state
 
-    found = {"made": made.state, "submitted": [made.changeToReviewing(), state()]}
-    found["not_the_vendors"] = made.changeToDeploying()
+    result = {"made": made.state, "submitted": [made.changeToReviewing(), state()]}
+    result["not_the_vendors"] = made.changeToDeploying()
     as_distributor()
-    found["assigned"] = [made.assign(), made.unassign()]
-    found["refined"] = [made.changeToDraft(), state()]
+    result["assigned"] = [made.assign(), made.unassign()]
+    result["refined"] = [made.changeToDraft(), state()]
     as_vendor()
     made.changeToReviewing()
     as_distributor()
-    found["deploying"] = [made.changeToDeploying(), state()]
-    found["completed"] = [made.changeToCompleted(), state()]
+    result["deploying"] = [made.changeToDeploying(), state()]
+    result["completed"] = [made.changeToCompleted(), state()]
     one = Listing.get(listing.id)
     one.status = "unlisted"
-    found["put"] = one.put().status
+    result["put"] = one.put().status
     as_vendor()
     anew = parsed(
         ListingRequest,
@@ -192,11 +194,11 @@ def listings():
     ).register()
     anew.changeToReviewing()
     as_distributor()
-    found["new"] = [anew.type, anew.changeToCanceled(), ListingRequest.get(anew.id).state]
+    result["new"] = [anew.type, anew.changeToCanceled(), ListingRequest.get(anew.id).state]
     one = Listing.get(listing.id)
     one.status = "listed"
-    found["back"] = one.put().status
-    return found
+    result["back"] = one.put().status
+    return result
 
 
 def billing():
@@ -217,16 +219,16 @@ def billing():
     request.period._hx_from = DateTime(2026, 10, 1, 0, 0, 0)
     made = request.register()
     made.attributes.provider.set("external_id", "INV-2")
-    found = {
+    result = {
         "lost": lost,
         "made": [made.type, made.asset.id == asset.id, made.items.length()],
         "updated": made.updateAttributes(),
     }
     read = json.loads(Env.getSubscriptionsApi().getBillingRequest(made.id))
-    found["period"], found["attributes"] = read["period"], read["attributes"]
+    result["period"], result["attributes"] = read["period"], read["attributes"]
     as_vendor()
-    found["hidden"] = SubscriptionRequest.get(made.id)
-    return found
+    result["hidden"] = SubscriptionRequest.get(made.id)
+    return result
 
 
 def products():

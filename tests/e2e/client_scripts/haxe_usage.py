@@ -15,15 +15,15 @@ NAMES = ("accept", "reject", "delete", "late")
 
 
 def record(index):
-    found = UsageRecord()
-    found.recordId = f"haxe-{index}"
-    found.itemSearchCriteria, found.itemSearchValue = "item.mpn", ITEM
-    found.assetSearchCriteria, found.assetSearchValue = "asset.id", subscription
-    found.amount, found.quantity = 1.5, index + 1
+    record = UsageRecord()
+    record.recordId = f"haxe-{index}"
+    record.itemSearchCriteria, record.itemSearchValue = "item.mpn", ITEM
+    record.assetSearchCriteria, record.assetSearchValue = "asset.id", subscription
+    record.amount, record.quantity = 1.5, index + 1
     # Months are counted from 0.
-    found.startTimeUtc = DateTime(2026, 9, 1, 0, 0, 0)
-    found.endTimeUtc = DateTime(2026, 9, 2, 0, 0, 0)
-    return found
+    record.startTimeUtc = DateTime(2026, 9, 1, 0, 0, 0)
+    record.endTimeUtc = DateTime(2026, 9, 2, 0, 0, 0)
+    return record
 
 
 class Reporter(Flow):

@@ -9,8 +9,8 @@ connect = client()
 requests = connect.requests
 
 
-def ids(found):
-    return [row["id"] for row in found]
+def ids(rows):
+    return [row["id"] for row in rows]
 
 
 everything = list(requests.all().order_by("created", "id"))

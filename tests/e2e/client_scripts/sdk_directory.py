@@ -17,17 +17,17 @@ from connect.rql import Query
 from sdk import DISTRIBUTOR, VENDOR, only, refused
 
 
-def each(found, get):
+def each(rows, get):
     """Return the ids of a list, some of whose objects are read again alone."""
-    some = found[:: max(1, len(found) // 3)]
+    some = rows[:: max(1, len(rows) // 3)]
     assert [get(one.id).id for one in some] == [one.id for one in some]
-    return sorted(one.id for one in found)
+    return sorted(one.id for one in rows)
 
 
 def everything(config):
     """Return what one party sees, by collection."""
     directory, products = Directory(config), ProductsResource(config)
-    found = {
+    result = {
         "assets": each(directory.list_assets(), directory.get_asset),
         "marketplaces": each(directory.list_marketplaces(), directory.get_marketplace),
         "products": each(directory.list_products(), directory.get_product),
@@ -41,26 +41,26 @@ def everything(config):
         "billing": BillingRequestResource(config),
         "recurring": RecurringAssetResource(config),
     }
-    found |= {name: each(one.list(), one.get) for name, one in resources.items()}
+    result |= {name: each(one.list(), one.get) for name, one in resources.items()}
     for product in directory.list_products():
         items = products.items(product.id)
-        found[f"items {product.id}"] = each(items.list(), items.get)
-        found[f"templates {product.id}"] = sorted(t.id for t in product.get_templates(config))
-        found[f"configurations {product.id}"] = sorted(
+        result[f"items {product.id}"] = each(items.list(), items.get)
+        result[f"templates {product.id}"] = sorted(t.id for t in product.get_templates(config))
+        result[f"configurations {product.id}"] = sorted(
             row.parameter.name for row in product.get_product_configurations(config=config)
         )
-        found[f"parameters {product.id}"] = [
+        result[f"parameters {product.id}"] = [
             row["name"] for row in products.list_parameters(product.id)
         ]
-    return found
+    return result
 
 
 directory = Directory(VENDOR)
 suite = directory.get_product(SUITE)
 
 
-def ids(found):
-    return [one.id for one in found]
+def ids(rows):
+    return [one.id for one in rows]
 
 
 def assets(query):
@@ -133,19 +133,19 @@ def billing():
 def conversation():
     """Return what each party writes; the messages go through whichever Config is asked for."""
     request = AssetRequestResource(VENDOR).list(Query({"status": "pending"}))[0]
-    found = request.get_conversation(VENDOR)
+    conversation = request.get_conversation(VENDOR)
     said = [
-        found.add_message("Looking into it.", VENDOR),
-        found.add_message("Thanks.", DISTRIBUTOR),
+        conversation.add_message("Looking into it.", VENDOR),
+        conversation.add_message("Thanks.", DISTRIBUTOR),
     ]
-    text, _ = ApiClient(DISTRIBUTOR, f"conversations/{found.id}").get()
+    text, _ = ApiClient(DISTRIBUTOR, f"conversations/{conversation.id}").get()
     read = Conversation.deserialize(text)
     return {
         "instance": read.instance_id == request.id,
         "said": [message.text for message in said],
         "read": [message.text for message in read.messages[-2:]],
         "creators": [message.creator.name for message in read.messages[-2:]],
-        "conversation": {message.conversation for message in said} == {found.id},
+        "conversation": {message.conversation for message in said} == {conversation.id},
     }
 
 

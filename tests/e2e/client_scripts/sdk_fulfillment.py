@@ -37,8 +37,8 @@ class Processor(FulfillmentAutomation):
 
     def looked_up(self, request):
         self.fill(request)
-        found = TemplateResource(self.config).list(request.asset.product.id)
-        return TemplateResource(self.config).get(found[0]["id"])
+        templates = TemplateResource(self.config).list(request.asset.product.id)
+        return TemplateResource(self.config).get(templates[0]["id"])
 
     def tile(self, request):
         self.fill(request)

@@ -71,10 +71,10 @@ def order(reseller):
 def setup_of(made):
     """Return the request that the order waits for, with what it asks answered."""
     account = made.asset.tiers.tier1.id
-    found = setups.list({"configuration.account.id": account})[0]
-    theirs.update(found.id, {"params": [{"id": "partner_agreement", "value": "NSS-1-0001"}]})
-    theirs.pend(found.id)
-    return setups.get(found.id)
+    request = setups.list({"configuration.account.id": account})[0]
+    theirs.update(request.id, {"params": [{"id": "partner_agreement", "value": "NSS-1-0001"}]})
+    theirs.pend(request.id)
+    return setups.get(request.id)
 
 
 WAYS = ("template", "tile", "inquire_by", "refuse", "later", "forgotten")

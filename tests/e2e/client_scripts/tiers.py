@@ -21,17 +21,17 @@ async def _ordered():
     body = purchase(SUITE, ADMIN)
     body["asset"]["tiers"] |= {"tier1": reseller("Elm"), "tier2": reseller("Oak")}
     order = await got(distributor.requests.create(body))
-    found = {}
+    requests = {}
     for level in (1, 2):
         reseller_id = order["asset"]["tiers"][f"tier{level}"]["id"]
-        found[level] = await got(OURS.filter(configuration__account__id=reseller_id).first())
-    return order, found
+        requests[level] = await got(OURS.filter(configuration__account__id=reseller_id).first())
+    return order, requests
 
 
 async def by_order():
     """Set up both levels that an order waits for, level 2 first."""
-    order, found = await _ordered()
-    second, first = found[2]["id"], found[1]["id"]
+    order, requests = await _ordered()
+    second, first = requests[2]["id"], requests[1]["id"]
     too_early = await refused(lambda: OURS[first]("approve").post())
     assigned = await got(OURS[second]("assign").post({"email": "maya.ortiz@nimbus.example.com"}))
     assigned_status, assignee = status_of(vendor), (await state(second))["assignee"]
@@ -55,7 +55,7 @@ async def by_order():
     await got(OURS[first]("approve").post())
     config = vendor.ns("tier").configs[(await state(first))["configuration"]["id"]]
     return {
-        "order": order, "first": found[1], "second": found[2], "too_early": too_early,
+        "order": order, "first": requests[1], "second": requests[2], "too_early": too_early,
         "assigned": [assigned, assigned_status, assignee], "inquired": inquired, "pended": pended,
         "answered": answered, "released": released, "without": without,
         "order_after": await got(vendor.requests[order["id"]].get()),

@@ -45,15 +45,15 @@ async def _processed(pk):
     """Poll until the file is read, as published clients do."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = await got(FILES[pk].get())
-        if found["status"] not in ("uploading", "processing"):
-            return found
-    raise AssertionError(f"{pk} is still {found['status']}")
+        file = await got(FILES[pk].get())
+        if file["status"] not in ("uploading", "processing"):
+            return file
+    raise AssertionError(f"{pk} is still {file['status']}")
 
 
 async def _assets(count):
-    found = vendor.assets.filter(product__id=SUITE, status="active").order_by("id")
-    return [row["id"] for row in (await rows(found))[:count]]
+    assets = vendor.assets.filter(product__id=SUITE, status="active").order_by("id")
+    return [row["id"] for row in (await rows(assets))[:count]]
 
 
 async def accepted():
@@ -109,8 +109,8 @@ async def records():
     await got(THEIRS[pk]("approve-all").put())
     await got(THEIRS[pk]("accept").post({"acceptance_note": "Billed."}))
     collection = distributor.ns("usage").records
-    found = await rows(collection.filter(usagefile__id=pk).order_by("id"))
-    first, second, last = (row["id"] for row in found)
+    records = await rows(collection.filter(usagefile__id=pk).order_by("id"))
+    first, second, last = (row["id"] for row in records)
     body = {"external_billing_id": "INV-1", "external_billing_note": "Paid."}
     closed = await got(collection[first]("close").post(body))
     many = await got(collection("close-records").post([{"id": second}, {"id": "UR-0"}]))
@@ -118,7 +118,7 @@ async def records():
     before = await got(THEIRS[pk].get())
     await got(collection[last]("close").post(body))
     return {
-        "records": found, "closed": closed, "many": many, "many_status": many_status,
+        "records": records, "closed": closed, "many": many, "many_status": many_status,
         "before": before, "after": await got(THEIRS[pk].get()),
         "of_vendor": await got(vendor.ns("usage").records.filter(usagefile__id=pk).count()),
         "of_asset": await got(

@@ -19,9 +19,9 @@ async def _webhook(type_, object_class, path):
 
 async def _ended(webhook):
     """Delete a webhook and return what it was at last."""
-    found = await got(WEBHOOKS[webhook["id"]].get())
+    hook = await got(WEBHOOKS[webhook["id"]].get())
     await got(WEBHOOKS[webhook["id"]].delete())
-    return found
+    return hook
 
 
 def _cart(email):

@@ -11,21 +11,21 @@ _LIMITS = {"lock": 10, "statement": 60, "idle": 4}
 
 
 def test_postgresql_sends_limits_in_milliseconds() -> None:
-    found = databases.postgresql({}, **_LIMITS)
-    assert found["options"] == (
+    config = databases.postgresql({}, **_LIMITS)
+    assert config["options"] == (
         "-c lock_timeout=10000 -c statement_timeout=60000 "
         "-c idle_in_transaction_session_timeout=4000 -c tcp_user_timeout=4000"
     )
-    assert found["keepalives"] == 1 and found["connect_timeout"] == 10
+    assert config["keepalives"] == 1 and config["connect_timeout"] == 10
 
 
 def test_options_of_the_url_win() -> None:
     given = {"sslmode": "require", "options": "-c lock_timeout=1", "connect_timeout": "3"}
-    found = databases.postgresql(given, **_LIMITS)
-    assert (found["sslmode"], found["connect_timeout"]) == ("require", "3")
+    config = databases.postgresql(given, **_LIMITS)
+    assert (config["sslmode"], config["connect_timeout"]) == ("require", "3")
     # Of the same parameter twice PostgreSQL takes the later one.
-    assert found["options"].startswith("-c lock_timeout=10000 ")
-    assert found["options"].endswith(" -c lock_timeout=1")
+    assert config["options"].startswith("-c lock_timeout=10000 ")
+    assert config["options"].endswith(" -c lock_timeout=1")
 
 
 def test_nothing_is_sent_without_limits() -> None:

@@ -22,18 +22,18 @@ ADDRESS = {"address_line1": "1 Harbour Road", "address_line2": "", "city": "Port
 def param(name: str = "p", **more: Any) -> dict[str, Any]:
     """Return a parameter as a request holds it."""
     kind = more.get("type", "text")
-    found = {
+    param = {
         "id": name, "name": name, "type": kind, "phase": "ordering", "value": "",
         "value_error": "", "constraints": {"required": False, "hidden": False},
     }  # fmt: skip
     if kind in parameter_values.STRUCTURED:
-        found["structured_value"] = {}
-    return {**found, **more}
+        param["structured_value"] = {}
+    return {**param, **more}
 
 
 def filled(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> dict[str, Any]:
-    [found] = parameter_values.fill([held], [{"id": held["id"], **entry}], phases)
-    return found
+    [param] = parameter_values.fill([held], [{"id": held["id"], **entry}], phases)
+    return param
 
 
 def refused(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> str:
@@ -46,8 +46,8 @@ def refused(held: dict[str, Any], *, phases: Any = ORDERING, **entry: Any) -> st
 def test_values_are_filled_in_and_others_are_kept() -> None:
     held = [param("a", value="1"), param("b", value="2")]
     before = copy.deepcopy(held)
-    found = parameter_values.fill(held, [{"id": "b", "value": "3"}], ORDERING)
-    assert [p["value"] for p in found] == ["1", "3"]
+    params = parameter_values.fill(held, [{"id": "b", "value": "3"}], ORDERING)
+    assert [p["value"] for p in params] == ["1", "3"]
     assert held == before
 
 
@@ -253,14 +253,14 @@ def test_any_input_is_filled_in_or_refused(kinds: list[str], given_: Any) -> Non
     held = [param(name, type=kind) for name, kind in zip("abc", kinds, strict=True)]
     before = copy.deepcopy(held)
     try:
-        found = parameter_values.fill(held, given_, BOTH)
+        params = parameter_values.fill(held, given_, BOTH)
     except Invalid as invalid:
         assert invalid.messages and all(e.startswith("asset.params: ") for e in invalid.messages)
     else:
-        assert [p["id"] for p in found] == ["a", "b", "c"]
-        assert all(isinstance(p["value"], str) for p in found)
-        assert all(isinstance(p["value_error"], str) for p in found)
-        assert [p["type"] for p in found] == kinds
+        assert [p["id"] for p in params] == ["a", "b", "c"]
+        assert all(isinstance(p["value"], str) for p in params)
+        assert all(isinstance(p["value_error"], str) for p in params)
+        assert [p["type"] for p in params] == kinds
         # To send back what one got is always fine.
-        assert parameter_values.fill(found, copy.deepcopy(found), BOTH) == found
+        assert parameter_values.fill(params, copy.deepcopy(params), BOTH) == params
     assert held == before

@@ -87,25 +87,25 @@ def paths(sent: Any, received: Any) -> list[str]:
 @examples(60)
 @given(values)
 def test_value_does_not_differ_from_itself(value: Any) -> None:
-    found = compare(value, json.loads(json.dumps(value)))
-    assert (found.rows, found.more, found.left_out) == ([], 0, 0)
+    diff = compare(value, json.loads(json.dumps(value)))
+    assert (diff.rows, diff.more, diff.left_out) == ([], 0, 0)
 
 
 @examples(60)
 @given(values, values)
 def test_each_path_leads_to_a_real_difference(sent: Any, received: Any) -> None:
-    found = compare(sent, received)
-    for row in found.rows:
+    diff = compare(sent, received)
+    for row in diff.rows:
         assert row.sent is at(sent, row.steps) and row.got is at(received, row.steps)
         assert text(row.sent) != text(row.got)
-    assert len({row.steps for row in found.rows}) == len(found.rows)
+    assert len({row.steps for row in diff.rows}) == len(diff.rows)
 
 
 @examples(60)
 @given(values, values)
 def test_value_without_differences_adds_nothing(sent: Any, received: Any) -> None:
-    found = compare(sent, received)
-    if not found.rows and not found.left_out:
+    diff = compare(sent, received)
+    if not diff.rows and not diff.left_out:
         assert _unordered(sent) == _unordered(received)
 
 
@@ -116,11 +116,11 @@ def _unordered(value: Any) -> str:
         if isinstance(node, dict):
             return {key: order(each) for key, each in node.items()}
         if isinstance(node, list):
-            found = [order(each) for each in node]
+            items = [order(each) for each in node]
             ids = [e.get("id") if isinstance(e, dict) else None for e in node]
             if all(isinstance(pk, str) for pk in ids) and len(set(ids)) == len(ids):
-                found.sort(key=lambda entry: entry["id"])
-            return found
+                items.sort(key=lambda entry: entry["id"])
+            return items
         return node
 
     return text(order(value))
@@ -150,9 +150,9 @@ def test_parameters_are_compared_by_id_in_any_order() -> None:
 
 def test_omitted_parts_are_counted_and_no_difference() -> None:
     sent = {"id": "PR-1", "note": "", "asset": {"id": "AS-1", "params": [{"id": "a"}, {"id": "b"}]}}
-    found = compare(sent, {"asset": {"params": [{"id": "a"}]}})
+    diff = compare(sent, {"asset": {"params": [{"id": "a"}]}})
     # `id`, `note`, the asset's `id`, and a parameter.
-    assert (found.rows, found.left_out) == ([], 4)
+    assert (diff.rows, diff.left_out) == ([], 4)
 
 
 def test_added_parts_are_differences() -> None:
@@ -190,9 +190,9 @@ def test_equal_json_values(sent: Any, received: Any, expected: list[str]) -> Non
 
 def test_number_of_rows_is_limited() -> None:
     sent = {str(n): n for n in range(50_000)}
-    found = compare(sent, {str(n): -1 for n in range(50_000)})
-    assert (len(found.rows), found.more) == (ROWS, 50_000 - ROWS)
-    assert [row.path for row in found.rows[:3]] == ["0", "1", "2"]
+    diff = compare(sent, {str(n): -1 for n in range(50_000)})
+    assert (len(diff.rows), diff.more) == (ROWS, 50_000 - ROWS)
+    assert [row.path for row in diff.rows[:3]] == ["0", "1", "2"]
 
 
 def test_deep_nesting_is_compared_and_shortened() -> None:

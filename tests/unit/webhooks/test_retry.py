@@ -106,22 +106,22 @@ class Simulation:
         delivery.losses = delivery.losses + 1 if outcome == retry.UNKNOWN else 0
         attempt = replace(attempt, outcome=outcome, losses=delivery.losses)
         before = self.backoff
-        found = decide(attempt, before, self.now, CONNECT)
-        self.backoff = found.backoff
-        if found.backoff.failures > before.failures:
+        decision = decide(attempt, before, self.now, CONNECT)
+        self.backoff = decision.backoff
+        if decision.backoff.failures > before.failures:
             # Requests that fail together count once.
             if self.counted_at:
                 assert attempt.started_at - self.counted_at[-1] >= timedelta(seconds=CONNECT.base)
             self.counted_at.append(self.now)
-        if found.cleared or found.backoff.is_healthy:
+        if decision.cleared or decision.backoff.is_healthy:
             self.counted_at = []
-        if found.cleared:
+        if decision.cleared:
             assert attempt.started_at > before.began_at  # type: ignore[operator]
-        if found.cleared == retry.TRIGGERED:
+        if decision.cleared == retry.TRIGGERED:
             self.cleared_at = self.now
-        if found.state == retry.WAITING:
+        if decision.state == retry.WAITING:
             failed = outcome == retry.FAILURE
-            delivery.ended.append((self.now, failed, found.next_attempt_at))
+            delivery.ended.append((self.now, failed, decision.next_attempt_at))
             self.pending.insert(0, delivery)
 
     def recover(self) -> None:
@@ -196,19 +196,19 @@ def test_huge_failure_count_does_not_overflow() -> None:
 def test_every_decision_is_consistent(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
-    found = decide(attempt, backoff, now, policy)
-    after = found.backoff
-    assert found.state in (retry.WAITING, retry.DELIVERED, retry.FAILED, retry.CANCELLED)
-    assert found.why and found.why == found.why.strip()
-    assert (found.state == retry.DELIVERED) <= (attempt.outcome == retry.SUCCESS)
+    decision = decide(attempt, backoff, now, policy)
+    after = decision.backoff
+    assert decision.state in (retry.WAITING, retry.DELIVERED, retry.FAILED, retry.CANCELLED)
+    assert decision.why and decision.why == decision.why.strip()
+    assert (decision.state == retry.DELIVERED) <= (attempt.outcome == retry.SUCCESS)
     if after.out_of_order:
         assert after.until is None
-    if found.next_attempt_at is not None:
-        assert found.state == retry.WAITING
-        assert found.next_attempt_at == after.until > now
-    if found.cleared:
+    if decision.next_attempt_at is not None:
+        assert decision.state == retry.WAITING
+        assert decision.next_attempt_at == after.until > now
+    if decision.cleared:
         assert after == BackoffState() and attempt.outcome == retry.SUCCESS
-        assert found.cleared == (retry.TRIGGERED if attempt.forced else retry.SUCCEEDED)
+        assert decision.cleared == (retry.TRIGGERED if attempt.forced else retry.SUCCEEDED)
         assert backoff.failures or backoff.out_of_order
     elif backoff.failures:
         # Only a recorded clear ends a backoff earlier or resets the failure count.
@@ -226,12 +226,12 @@ def test_failed_delivery_waits_for_base_delay_after_its_failure(
     attempt = replace(
         attempt, outcome=retry.FAILURE, active=True, repeatable=True, altered=False, outdated=False
     )
-    found = decide(attempt, backoff, now, policy)
-    assert found.state == retry.WAITING
-    if not found.backoff.out_of_order:
-        assert found.next_attempt_at is not None
-        assert found.next_attempt_at >= now + policy.delay(1)
-        assert found.next_attempt_at == found.backoff.until
+    decision = decide(attempt, backoff, now, policy)
+    assert decision.state == retry.WAITING
+    if not decision.backoff.out_of_order:
+        assert decision.next_attempt_at is not None
+        assert decision.next_attempt_at >= now + policy.delay(1)
+        assert decision.next_attempt_at == decision.backoff.until
 
 
 @examples(50)
@@ -240,9 +240,9 @@ def test_first_failure_starts_backoff(
     backoff: BackoffState, started: datetime, now: datetime, forced: bool, policy: Policy
 ) -> None:
     assume(policy.limit > 1 and (backoff.until is None or backoff.until <= now))
-    found = decide(AttemptSummary(retry.FAILURE, started, forced=forced), backoff, now, policy)
-    assert found.backoff == BackoffState(ceil(now + policy.delay(1)), now, 1)
-    assert found.why == f"Failed (1 of {policy.limit})."
+    decision = decide(AttemptSummary(retry.FAILURE, started, forced=forced), backoff, now, policy)
+    assert decision.backoff == BackoffState(ceil(now + policy.delay(1)), now, 1)
+    assert decision.why == f"Failed (1 of {policy.limit})."
 
 
 @examples(50)
@@ -254,9 +254,9 @@ def test_failures_in_a_row_are_counted_up_to_the_limit(
     for n, took in enumerate(seconds, 1):
         started = backoff.until or now
         now = max(now, started + timedelta(seconds=took, microseconds=1))
-        found = decide(AttemptSummary(retry.FAILURE, started), backoff, now, policy)
-        backoff = found.backoff
-        assert (found.state, backoff.failures) == (retry.WAITING, n)
+        decision = decide(AttemptSummary(retry.FAILURE, started), backoff, now, policy)
+        backoff = decision.backoff
+        assert (decision.state, backoff.failures) == (retry.WAITING, n)
         assert backoff.out_of_order == (n >= policy.limit)
         if backoff.out_of_order:
             return
@@ -270,10 +270,10 @@ def test_failure_in_flight_when_backoff_began_is_not_counted(
 ) -> None:
     assert backoff.until and backoff.began_at
     end = min(backoff.until, backoff.began_at + policy.delay(backoff.failures))
-    found = decide(AttemptSummary(retry.FAILURE, end - ago - US), backoff, now, policy)
-    assert (found.state, found.backoff.failures) == (retry.WAITING, backoff.failures)
-    assert found.backoff.began_at == backoff.began_at
-    assert "Already in flight when backoff began; not counted again." in found.why
+    decision = decide(AttemptSummary(retry.FAILURE, end - ago - US), backoff, now, policy)
+    assert (decision.state, decision.backoff.failures) == (retry.WAITING, backoff.failures)
+    assert decision.backoff.began_at == backoff.began_at
+    assert "Already in flight when backoff began; not counted again." in decision.why
     later = decide(AttemptSummary(retry.FAILURE, end), backoff, now, policy)
     assert later.backoff.failures == backoff.failures + 1
 
@@ -297,8 +297,8 @@ def test_success_already_in_flight_clears_nothing(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
     assume(backoff.until is None or started < backoff.until)
-    found = decide(AttemptSummary(retry.SUCCESS, started), backoff, now, policy)
-    assert (found.state, found.backoff, found.cleared) == (retry.DELIVERED, backoff, "")
+    decision = decide(AttemptSummary(retry.SUCCESS, started), backoff, now, policy)
+    assert (decision.state, decision.backoff, decision.cleared) == (retry.DELIVERED, backoff, "")
     forced = AttemptSummary(retry.SUCCESS, started, forced=True)
     assert decide(forced, backoff, now, policy).backoff == backoff
 
@@ -310,8 +310,8 @@ def test_success_started_after_backoff_ends_it(
 ) -> None:
     assert backoff.until is not None
     started = backoff.until + later
-    found = decide(AttemptSummary(retry.SUCCESS, started), backoff, started + US, policy)
-    assert (found.backoff, found.cleared) == (BackoffState(), retry.SUCCEEDED)
+    decision = decide(AttemptSummary(retry.SUCCESS, started), backoff, started + US, policy)
+    assert (decision.backoff, decision.cleared) == (BackoffState(), retry.SUCCEEDED)
 
 
 @examples(50)
@@ -320,8 +320,8 @@ def test_successful_trigger_now_during_backoff_clears_it(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
     attempt = AttemptSummary(retry.SUCCESS, started, forced=True, backoff_began_at=backoff.began_at)
-    found = decide(attempt, backoff, now, policy)
-    assert (found.backoff, found.cleared) == (BackoffState(), retry.TRIGGERED)
+    decision = decide(attempt, backoff, now, policy)
+    assert (decision.backoff, decision.cleared) == (BackoffState(), retry.TRIGGERED)
 
 
 @examples(50)
@@ -351,9 +351,9 @@ def test_attempt_with_old_settings_changes_no_backoff(
     backoff: BackoffState, now: datetime, outcome: str, losses: int, policy: Policy
 ) -> None:
     attempt = AttemptSummary(outcome, now, outdated=True, losses=losses)
-    found = decide(attempt, backoff, now, policy)
-    assert found.backoff == backoff
-    assert found.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.WAITING)
+    decision = decide(attempt, backoff, now, policy)
+    assert decision.backoff == backoff
+    assert decision.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.WAITING)
 
 
 @examples(50)
@@ -362,9 +362,9 @@ def test_altered_request_changes_no_backoff_and_is_not_repeated(
     backoff: BackoffState, now: datetime, outcome: str, policy: Policy
 ) -> None:
     attempt = AttemptSummary(outcome, now, forced=True, altered=True, losses=5)
-    found = decide(attempt, backoff, now, policy)
-    assert found.backoff == backoff
-    assert found.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.FAILED)
+    decision = decide(attempt, backoff, now, policy)
+    assert decision.backoff == backoff
+    assert decision.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.FAILED)
 
 
 @examples(50)
@@ -373,13 +373,13 @@ def test_disabled_webhooks_validators_and_first_losses_change_no_backoff(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
     attempt = replace(attempt, altered=False)
-    found = decide(attempt, backoff, now, policy)
+    decision = decide(attempt, backoff, now, policy)
     if not attempt.active:
-        assert (found.state, found.backoff) == (retry.CANCELLED, backoff)
+        assert (decision.state, decision.backoff) == (retry.CANCELLED, backoff)
     elif attempt.outcome != retry.SUCCESS and not attempt.repeatable:
-        assert (found.state, found.backoff) == (retry.FAILED, backoff)
+        assert (decision.state, decision.backoff) == (retry.FAILED, backoff)
     elif attempt.outcome == retry.UNKNOWN and attempt.losses <= 1:
-        assert (found.state, found.backoff) == (retry.WAITING, backoff)
+        assert (decision.state, decision.backoff) == (retry.WAITING, backoff)
 
 
 @examples(50)
@@ -390,10 +390,10 @@ def test_second_lost_worker_in_a_row_is_a_failure(
 ) -> None:  # fmt: skip
     lost = AttemptSummary(retry.UNKNOWN, started, forced=forced, losses=losses)
     failed = replace(lost, outcome=retry.FAILURE, losses=0)
-    found, expected = (decide(a, backoff, now, policy) for a in (lost, failed))
-    assert (found.backoff, found.state) == (expected.backoff, expected.state)
-    assert found.next_attempt_at == expected.next_attempt_at
-    assert f"Worker lost {losses} times in a row" in found.why
+    decision, expected = (decide(a, backoff, now, policy) for a in (lost, failed))
+    assert (decision.backoff, decision.state) == (expected.backoff, expected.state)
+    assert decision.next_attempt_at == expected.next_attempt_at
+    assert f"Worker lost {losses} times in a row" in decision.why
 
 
 @pytest.mark.parametrize(
@@ -406,12 +406,12 @@ def test_second_lost_worker_in_a_row_is_a_failure(
 )
 def test_reason_has_failure_count(failures: int, why: str, minutes: int) -> None:
     backoff = BackoffState(NOW, NOW - timedelta(days=1), failures)
-    found = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
-    assert (found.why, found.next_attempt_at) == (why, NOW + timedelta(minutes=minutes))
+    decision = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
+    assert (decision.why, decision.next_attempt_at) == (why, NOW + timedelta(minutes=minutes))
 
 
 def test_reason_names_out_of_order() -> None:
     backoff = BackoffState(NOW, NOW - timedelta(days=1), 9)
-    found = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
-    assert found.why.startswith("Failed (10 of 10). The webhook is out of order")
-    assert found.next_attempt_at is None
+    decision = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
+    assert decision.why.startswith("Failed (10 of 10). The webhook is out of order")
+    assert decision.next_attempt_at is None
