@@ -6,7 +6,6 @@ from portal import media, stylesheet, views
 from portal.deliveries import views as deliveries
 from portal.home import views as home
 from portal.inquiry import views as inquiry
-from portal.products import action_page
 from portal.products import views as products
 from portal.queues import views as queues
 from portal.queues import write_views as queue_writes
@@ -61,7 +60,7 @@ urlpatterns = [
     path("acting/", views.act_as, name="act-as"),
     path("media/product_media/<str:pk>/<str:key>/<str:name>", media.picture),
     path("media/<str:model>/<str:pk>/<str:key>/icon.svg", media.icon),
-    path("actions/<str:pk>", action_page.action, name="product-action"),
+    path("actions/<str:pk>", products.action, name="product-action"),
     path("forms/<str:pk>", inquiry.inquiry, name="inquiry"),
     path("forms/<str:pk>/check", inquiry.check, name="inquiry-check"),
 ]

@@ -1,18 +1,25 @@
-"""Views of products, for accounts that may see them: the list, and the tabs of one."""
+"""Views of products: the list and the tabs of one, for accounts that may see them; action links."""
 
 from __future__ import annotations
+
+import json
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.views.decorators.http import require_safe
 
 from portal import layout, pages
 from portal.identity import Viewer
 from portal.paging import paged
 from portal.products import capabilities as forms
 from portal.products import queries
-from requests_queue.catalog.models import Item, Parameter, Template
+from requests_queue.catalog import action_links
+from requests_queue.catalog.action_links import WrongToken
+from requests_queue.catalog.models import Item, Parameter, ProductAction, Template
+from requests_queue.catalog.representations import icon
 
+_LINKED = {"asset_id": "Subscription", "configuration_id": "Tier configuration"}
 _PHASES = ("ordering", "fulfillment", "configuration")
 # The name of a tab's URL, and its label.
 _TABS = (
@@ -83,6 +90,36 @@ def capabilities(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
             return pages.see_other(reverse("product-capabilities", args=[pk]))
     status = 400 if request.method == "POST" else 200
     return _tab(request, viewer, "capabilities", {"product": row, "groups": groups}, status)
+
+
+@require_safe
+def action(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show the decoded token of a link, and how the vendor's own page verifies it.
+
+    403 for an expired, forged or missing token, without any data of the product.
+    """
+    row = ProductAction.objects.select_related("product__owner").filter(pk=pk).first()
+    try:
+        if row is None:
+            # The same error as for an invalid token, so that ids cannot be probed.
+            raise WrongToken(action_links.UNVERIFIED)
+        token = request.GET.get("jwt", "")
+        header, claims = action_links.read(row, token)
+    except WrongToken as wrong:
+        return pages.render(
+            request, "products/action_refused.html", {"why": str(wrong)}, status=403
+        )
+    context = {
+        "row": row,
+        "product": row.product,
+        "icon": icon(row.product),
+        "about": [(title, claims[name]) for name, title in _LINKED.items() if name in claims],
+        "expires": action_links.expires_at(claims),
+        "token": token,
+        "header": json.dumps(header, indent=2),
+        "claims": json.dumps(claims, indent=2),
+    }
+    return pages.render(request, "products/action.html", context)
 
 
 def _tab(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.contrib.admin.utils import NotRelationField, get_fields_from_path
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import Http404
@@ -141,13 +142,7 @@ def summaries(account: Account) -> list[tuple[Queue, str, int, list[tuple[str, i
 
 def _has_path(model: type[Model], path: str) -> bool:
     """Whether an ORM path exists on the model."""
-    at: type[Model] | None = model
-    for name in path.split("__"):
-        try:
-            field = at._meta.get_field(name) if at is not None else None
-        except FieldDoesNotExist:
-            return False
-        if field is None:
-            return False
-        at = field.related_model if isinstance(field.related_model, type) else None
-    return True
+    try:
+        return bool(get_fields_from_path(model, path))
+    except (FieldDoesNotExist, NotRelationField):
+        return False

@@ -28,11 +28,10 @@ from webhooks import actions as webhook_actions
 from webhooks.actions import ACTIONS, WebhookAction
 from webhooks.admin import columns
 from webhooks.admin.forms import GENERAL, NewWebhookForm, WebhookForm
+from webhooks.admin.log import LARGE
 from webhooks.delivery import next_attempt
 from webhooks.delivery.request import is_short_secret
 from webhooks.models import Attempt, Delivery, Event, Webhook
-
-_BODIES = ("request_headers", "request_body", "claims", "response_headers", "response_body")
 
 
 def _admin_action(action: WebhookAction) -> Any:
@@ -74,7 +73,7 @@ class WebhookAdmin(GuardedAdmin):
 
     def deferred_in_list(self) -> tuple[str, ...]:
         """Return the large columns, which the list does not show."""
-        last = tuple(f"last_{end}__{name}" for end in ("success", "failure") for name in _BODIES)
+        last = tuple(f"last_{end}__{name}" for end in ("success", "failure") for name in LARGE)
         return ("headers", "data", "jwt_secret", *last)
 
     def get_fieldsets(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
