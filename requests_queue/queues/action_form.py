@@ -14,6 +14,7 @@ from django import forms
 
 from requests_queue import clock
 from requests_queue.catalog.admin_show import moment
+from requests_queue.catalog.inputs import ReasonInput
 from requests_queue.catalog.models import Template
 from requests_queue.json_field import JsonField
 from requests_queue.queues.base import Queue
@@ -66,6 +67,9 @@ class ActionForm(forms.Form):
         for field in self.fields.keys() - shown:
             del self.fields[field]
         self.fields["body"].widget.attrs["rows"] = 2
+        if any(isinstance(one.body, ReasonInput) for one in queue.by_name.get(name, ())):
+            # Shown as required only: the reason can be in `body`, and the queue checks both.
+            self.fields["reason"].widget.is_required = True
         if "template_id" in self.fields:
             self.fields["template_id"].choices = _templates(products)  # type: ignore[attr-defined]
         if "planned_date" in self.fields:

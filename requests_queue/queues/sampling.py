@@ -21,7 +21,7 @@ _CONTACT = (
     ("external_id", "External ID", "text"),
     ("contact_info.contact.first_name", "First name", "text"),
     ("contact_info.contact.last_name", "Last name", "text"),
-    ("contact_info.contact.email", "E-mail", "email"),
+    ("contact_info.contact.email", "Email", "email"),
     ("contact_info.address_line1", "Address", "text"),
     ("contact_info.city", "City", "text"),
     ("contact_info.postal_code", "Postal code", "text"),

@@ -61,7 +61,7 @@ _SUITE_ORDER = (
     _row("organisation", "Your organisation", "heading", "ordering", ""),
     _row("intro", "Before you order", "content", "ordering", "",
          display_content="We create the console for the domain below and invite its "
-         "administrator by e-mail. **Both must exist before the order.**"),
+         "administrator by email. **Both must exist before the order.**"),
     # Required and without default: a purchase without it is created as inquiring.
     _row("admin_email", "Administrator", "email", "ordering",
          "Who is invited as the first administrator.", hint="A mailbox that is read.",

@@ -60,7 +60,7 @@ _CONTACT = (
     ("address_line1", "Address"), ("address_line2", "Address, second line"), ("city", "City"),
     ("postal_code", "Postal code"), ("country", "Country"),
     ("contact.first_name", "First name"), ("contact.last_name", "Last name"),
-    ("contact.email", "E-mail"),
+    ("contact.email", "Email"),
 )  # fmt: skip
 
 
