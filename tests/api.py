@@ -23,7 +23,7 @@ _KEYS = {
 
 
 class Response(NamedTuple):
-    """What came back: `status, body, headers = vendor.get(…)`; no body is None."""
+    """A response: `status, body, headers = vendor.get(…)`; `json` is None without a body."""
 
     status: int
     json: Any

@@ -1,4 +1,4 @@
-"""The fixtures that tests of all rooms share."""
+"""Fixtures for all tests."""
 
 from tests import flushing
 from tests.api import distributor, nobody, other, seeded, vendor

@@ -147,7 +147,7 @@ def delete(file: UsageFile, context: Context) -> Json:
 
 
 def delete_contents(file: UsageFile, context: Context) -> None:
-    """Its records and contents go."""
+    """Delete its records and contents."""
     UsageRecord.objects.filter(file=file).delete()
     StoredFile.objects.filter(file=file).delete()
     records.recount(file.pk)
