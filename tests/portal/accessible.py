@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,11 +19,21 @@ def _axe() -> str:
     return (environments.node("axe", _PACKAGE) / "node_modules/axe-core/axe.min.js").read_text()
 
 
-def violations(page: Page) -> list[str]:
-    """Return each violation with the elements that it is about."""
+# The rules whose result depends on colors and widths.
+LOOK_RULES = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
+
+
+def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """Return each violation of these rules, or of all, with the elements that it is about."""
     # Past the page's own policy, which lets no script in.
     page.evaluate(_axe())
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    result = page.evaluate(
+        """(rules) => axe.run(document, {
+             resultTypes: ["violations"],
+             ...(rules.length ? {runOnly: {type: "rule", values: rules}} : {}),
+           })""",
+        list(rules),
+    )
     assert result["passes"], "axe has looked at nothing"
     return [
         f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']]}"

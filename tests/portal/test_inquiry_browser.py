@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import Watched, chromium, watched
 from tests.handlers import Handler, ReceivedRequest, Response, handler
+from tests.lanes import nightly
 from tests.portal import accessible, asked
 from tests.portal.asked import SUITE, TIER_REQUEST
 from tests.processes import Sandbox, sandbox
@@ -458,8 +459,10 @@ def test_typed_password_is_kept_during_checks(vendor: Vendor, watched: Watched) 
     vendor.running.as_vendor("DELETE", f"/products/{SUITE}/parameters/{made['id']}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [380, 1600])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(380, "dark"), (1600, "light"), nightly(380, "light"), nightly(1600, "dark")],
+)
 @pytest.mark.node
 def test_pages_are_accessible_and_fit(
     vendor: Vendor, chromium: Browser, scheme: Any, width: int
