@@ -24,8 +24,8 @@ CHECKS = (
 )
 # The actor and the number of examples for each operation.
 EXAMPLES = [
-    ("vendor", 2),
-    ("provider", 2),
+    ("vendor", 1),
+    ("provider", 1),
     nightly("vendor", 20),
     nightly("provider", 20),
     # Without a key every operation is refused.

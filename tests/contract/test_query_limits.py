@@ -17,11 +17,12 @@ from requests_queue.filtering import MAX_CONDITIONS
 from tests.api import Caller, ids
 from tests.contract import calls, ours
 from tests.hypothesis_profiles import is_deep
+from tests.lanes import nightly
 
 pytestmark = pytest.mark.django_db
 
-SAMPLE = ("eq({},x{})", "ilike({},a*{}*b)")
-VALUES = (*SAMPLE, "ne({},{})", "like({},a*{}*b)", "ge({},{})", "eq({},null())")
+SAMPLE = ("eq({},x{})",)
+VALUES = (*SAMPLE, "ilike({},a*{}*b)", "ne({},{})", "like({},a*{}*b)", "ge({},{})", "eq({},null())")
 
 
 def lists(who: Caller) -> Iterator[tuple[str, list[str]]]:
@@ -154,7 +155,7 @@ NESTED = {
 }
 
 
-@pytest.mark.parametrize("depth", [5, 10, MAX_DEPTH, 1000, 10_000])
+@pytest.mark.parametrize("depth", [5, nightly(10), MAX_DEPTH, nightly(1000), 10_000])
 @pytest.mark.parametrize("how", NESTED)
 def test_nesting_never_fails(vendor: Caller, how: str, depth: int) -> None:
     before, inside, after = NESTED[how]

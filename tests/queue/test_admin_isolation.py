@@ -16,12 +16,13 @@ from requests_queue.catalog.models import User
 from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
 from tests.contract.accounts import Platform, platform  # noqa: F401  (fixture)
 from tests.copies import ID
+from tests.lanes import nightly
 from tests.signed_in import signed_in, staff
 
 pytestmark = pytest.mark.django_db
 
 # One of each relation to the others; the rest is alike.
-WHO = pytest.mark.parametrize("who", ["vendor", "new vendor", "new distributor"])
+WHO = pytest.mark.parametrize("who", ["vendor", nightly("new vendor"), "new distributor"])
 # Pages of Django's own, which take model permissions: no account has any.
 DJANGOS = {"auth.Group"}
 PAGES = {m: p for m, p in admin.site._registry.items() if m._meta.label not in DJANGOS}
